@@ -1,0 +1,3 @@
+//! How messages travel: what is carried, the faults a link may have, and the router thread.
+
+pub mod packet;

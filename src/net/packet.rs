@@ -1,0 +1,154 @@
+//! What travels between nodes and clients: one envelope, three kinds of content.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::payload::Payload;
+use crate::raft::effects::Refusal;
+use crate::raft::message::Message;
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, Term};
+
+/// Someone who sends and receives: a node or a client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Address {
+    /// A node of the cluster.
+    Node(NodeId),
+    /// A client.
+    Client(ClientId),
+}
+
+/// Something under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Envelope {
+    /// Who sent it.
+    pub from: Address,
+    /// Who is to receive it.
+    pub to: Address,
+    /// What it carries.
+    pub packet: Packet,
+}
+
+/// What an envelope carries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Packet {
+    /// From node to node.
+    Raft(Message),
+    /// From client to node.
+    Request(Request),
+    /// From node to client.
+    Reply(Reply),
+}
+
+/// The client's own number for one attempt; the reply returns it.
+pub type Attempt = u64;
+
+/// What a client asks of a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Which attempt this is.
+    pub attempt: Attempt,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// What can be asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// Replicate and apply this command, once, however often it is asked.
+    Command {
+        /// The client's number for the command.
+        serial: Serial,
+        /// The client has the answers to all its serials below this one.
+        acknowledged: Serial,
+        /// The command.
+        command: Payload,
+    },
+    /// Answer from the state as it is now.
+    Read {
+        /// The question, for the state machine.
+        query: Payload,
+        /// How true the answer has to be.
+        mode: ReadMode,
+    },
+}
+
+/// How true the answer to a read has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReadMode {
+    /// At least as new as every write answered before the read began (section 8).
+    #[default]
+    Linearizable,
+    /// Whatever the node that is asked has applied.
+    Stale,
+}
+
+/// A node's answer to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// The attempt that is answered.
+    pub attempt: Attempt,
+    /// The answering node's term.
+    pub term: Term,
+    /// What became of the request.
+    pub response: Response,
+}
+
+/// What became of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Response {
+    /// The command was committed and applied as this entry.
+    Applied {
+        /// The entry that first applied it.
+        entry: EntryId,
+        /// The state machine's answer.
+        answer: Payload,
+    },
+    /// The read's answer, from the state after applying up to this index.
+    Read {
+        /// The index that had been applied.
+        applied: LogIndex,
+        /// The state machine's answer.
+        answer: Payload,
+    },
+    /// Not taken in by this node.
+    Refused(Refusal),
+    /// Taken in, but the node lost its leadership before it was committed: it may or may not be yet.
+    LeadershipLost {
+        /// The new leader, if it is known.
+        leader: Option<NodeId>,
+    },
+    /// The command cannot be decoded, or is over the size limit: never applied.
+    Invalid(String),
+}
+
+impl Envelope {
+    /// Bytes that it weighs in queues.
+    pub fn weight(&self) -> usize {
+        const ITSELF: usize = 64;
+        match &self.packet {
+            Packet::Raft(message) => message.body.weight(),
+            Packet::Request(Request { call: Call::Command { command, .. }, .. }) => ITSELF + command.len(),
+            Packet::Request(_) | Packet::Reply(_) => ITSELF,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Node(node) => node.fmt(f),
+            Address::Client(client) => client.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        match text.strip_prefix('c').map(str::parse) {
+            Some(Ok(number)) => Ok(Address::Client(ClientId(number))),
+            _ => text.parse().map(Address::Node),
+        }
+    }
+}

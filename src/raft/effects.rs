@@ -1,0 +1,100 @@
+//! What goes into a step of the consensus core and what comes out.
+//!
+//! [`Effects`] is the core's only way to act on the world. Its fields stand in the order in which a driver carries
+//! them out.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Event;
+use super::log::{Entry, Origin};
+use super::message::Message;
+use crate::payload::Payload;
+use crate::types::{EntryId, LogIndex, NodeId, Term};
+
+use std::time::Duration;
+
+/// What a driver may hand to a step.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message from another node arrived.
+    Message(Message),
+    /// A client's command, to be appended if this node leads.
+    Propose(Proposal),
+    /// A client wants to read: answered when this node knows that it led after the read began (section 8, 6.4).
+    Read(ReadId),
+    /// This write, and every earlier one, is durable.
+    Persisted(WriteId),
+    /// Start an election now, leader or none (the console's `timeout`).
+    Campaign,
+    /// Let the election timer run out after this time (the console's `align-timers`, `spread-timers`).
+    SetElectionTimer(Duration),
+}
+
+/// A client's command on its way into the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proposal {
+    /// Whose it is.
+    pub origin: Origin,
+    /// The command; opaque here.
+    pub command: Payload,
+}
+
+/// The server's own number for a read that waits.
+pub type ReadId = u64;
+
+/// The number of a write; later writes have larger numbers. Completions are reported in this order.
+pub type WriteId = u64;
+
+/// What Figure 2 calls persistent state, less the log: it must be durable before an answer that depends on it
+/// leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct HardState {
+    /// The latest term this node has seen.
+    pub current_term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: Option<NodeId>,
+}
+
+/// What must become durable after a step, as one unit and after every earlier write.
+///
+/// It may carry no change at all: then it only waits for the writes before it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Write {
+    /// Its number.
+    pub id: WriteId,
+    /// Term and vote, when they changed.
+    pub hard_state: Option<HardState>,
+    /// Remove every entry from this index on, before appending.
+    pub truncate_from: Option<LogIndex>,
+    /// Entries to append, in order, right behind what the log then holds.
+    pub entries: Vec<Entry>,
+    /// Messages that may leave only when this write is durable: votes and acknowledgements.
+    pub then: Vec<Message>,
+}
+
+/// Why a command or a read was not taken in. It has certainly not been applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Refusal {
+    /// This node does not lead; perhaps that one does.
+    NotLeader {
+        /// The leader that this node follows, if it follows one and has no doubt of it.
+        leader: Option<NodeId>,
+    },
+    /// The leader holds as many uncommitted bytes as it may: try again later.
+    Busy,
+}
+
+/// What a step asks of its driver, in the order of execution.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Messages that may leave at once, beside the disk: a leader's AppendEntries (10.2.1), pre-votes.
+    pub messages: Vec<Message>,
+    /// What must become durable, with the messages that wait for it.
+    pub write: Option<Write>,
+    /// What became of each [`Input::Propose`], in their order.
+    pub proposals: Vec<(Origin, Result<EntryId, Refusal>)>,
+    /// Reads that may be served once the state machine has applied up to the index, or that may not.
+    pub reads: Vec<(ReadId, Result<LogIndex, Refusal>)>,
+    /// What happened, for logs, narration and checks.
+    pub events: Vec<Event>,
+}

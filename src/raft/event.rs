@@ -1,0 +1,344 @@
+//! What happened inside a step, each with its reason: the material of logs, narration and transcripts.
+//!
+//! Events report; no rule ever reads one.
+
+use std::fmt;
+
+use crate::types::{EntryId, LogIndex, NodeId, Term};
+
+/// One thing that happened in the core.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A message of a newer term was seen (5.1).
+    TermAdvanced {
+        /// The term before.
+        from: Term,
+        /// The term now.
+        to: Term,
+        /// Whose message showed it.
+        by: NodeId,
+    },
+    /// The election timer ran out and this node asks who would vote for it (9.6).
+    PreVoteStarted {
+        /// The term it would start.
+        next_term: Term,
+    },
+    /// This node became a candidate (5.2).
+    ElectionStarted {
+        /// The new term.
+        term: Term,
+        /// It was ordered, not timed.
+        forced: bool,
+    },
+    /// A vote or pre-vote was given or refused.
+    VoteDecided {
+        /// Who asked.
+        candidate: NodeId,
+        /// The term of the vote.
+        term: Term,
+        /// Whether it is only a pre-vote.
+        pre: bool,
+        /// The decision and its reason.
+        reason: VoteReason,
+    },
+    /// A vote or pre-vote arrived, one's own included.
+    VoteReceived {
+        /// Who voted.
+        from: NodeId,
+        /// Whether it is only a pre-vote.
+        pre: bool,
+        /// Yes or no.
+        granted: bool,
+        /// Votes held now.
+        total: usize,
+        /// Votes needed.
+        quorum: usize,
+    },
+    /// This node leads.
+    BecameLeader {
+        /// Its term.
+        term: Term,
+    },
+    /// This node follows this leader from now on.
+    Following {
+        /// The leader.
+        leader: NodeId,
+        /// Its term.
+        term: Term,
+    },
+    /// This node led or campaigned, and no longer does.
+    SteppedDown {
+        /// The term in which it led or campaigned.
+        term: Term,
+        /// Whether it led.
+        led: bool,
+        /// Why.
+        reason: StepDownReason,
+    },
+    /// The no-op that opens a leader's term was appended (section 8).
+    NoOpAppended {
+        /// Where.
+        entry: EntryId,
+    },
+    /// Clients' commands were appended by the leader.
+    CommandsAppended {
+        /// The first of them.
+        first: LogIndex,
+        /// The last of them.
+        last: LogIndex,
+    },
+    /// A command or read was refused.
+    ClientRefused {
+        /// The leader that the client was pointed to.
+        leader: Option<NodeId>,
+        /// Whether the reason is back-pressure.
+        busy: bool,
+    },
+    /// The leader sent AppendEntries.
+    AppendSent {
+        /// To whom.
+        to: NodeId,
+        /// The entry before those sent.
+        prev: EntryId,
+        /// How many entries; none is a heartbeat.
+        count: usize,
+        /// The leader's `next_index` for the follower, afterwards.
+        next: LogIndex,
+        /// The leader's `match_index` for the follower.
+        matched: LogIndex,
+        /// The leader's commit index.
+        commit: LogIndex,
+    },
+    /// A follower processed AppendEntries.
+    AppendReceived {
+        /// From whom.
+        from: NodeId,
+        /// The entry before those sent.
+        prev: EntryId,
+        /// How many entries; none is a heartbeat.
+        count: usize,
+        /// What became of them.
+        outcome: AppendOutcome,
+    },
+    /// The leader processed an answer: the follower holds the leader's log up to here.
+    AppendSucceeded {
+        /// The follower.
+        from: NodeId,
+        /// Its `match_index` now.
+        matched: LogIndex,
+    },
+    /// The leader processed an answer: the follower refused, the leader tries further back.
+    AppendFailed {
+        /// The follower.
+        from: NodeId,
+        /// The index that did not match.
+        rejected: LogIndex,
+        /// The `next_index` that is tried now.
+        next: LogIndex,
+    },
+    /// Entries that conflict with the leader's were removed from the log (5.3).
+    Truncated {
+        /// The first index removed.
+        from: LogIndex,
+        /// The last index removed.
+        to: LogIndex,
+    },
+    /// The commit index moved.
+    CommitAdvanced {
+        /// From here.
+        from: LogIndex,
+        /// To here.
+        to: LogIndex,
+    },
+    /// The leader heard too few followers for an election timeout.
+    QuorumLost {
+        /// How many it heard, itself included.
+        heard: usize,
+        /// How many it needs.
+        quorum: usize,
+    },
+}
+
+/// Why a vote was given or refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VoteReason {
+    /// Given: no vote yet in this term, and the candidate's log is up-to-date.
+    Granted,
+    /// Given again: the same candidate asked twice.
+    AlreadyGranted,
+    /// The candidate's term is over.
+    StaleTerm,
+    /// Another candidate has this term's vote.
+    VotedFor(NodeId),
+    /// The candidate's log is less up-to-date (5.4.1).
+    LogBehind {
+        /// The candidate's last entry.
+        theirs: EntryId,
+        /// This node's last entry.
+        ours: EntryId,
+    },
+    /// This node hears from a leader (4.2.3).
+    LeaderAlive(NodeId),
+}
+
+impl VoteReason {
+    /// Whether it is a yes.
+    pub fn granted(self) -> bool {
+        matches!(self, VoteReason::Granted | VoteReason::AlreadyGranted)
+    }
+}
+
+/// Why a node no longer leads or campaigns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StepDownReason {
+    /// It saw a newer term.
+    NewerTerm(Term),
+    /// It heard from the leader of its term.
+    LeaderFound(NodeId),
+    /// It led, but a quorum no longer answers (6.2).
+    NoQuorum,
+}
+
+/// What became of the entries of an AppendEntries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AppendOutcome {
+    /// Refused: the sender's term is over.
+    StaleTerm,
+    /// Refused: the log ends before `prev`.
+    NoEntryAtPrevious,
+    /// Refused: the entry at `prev` is of another term.
+    TermsMismatch {
+        /// The term found there.
+        found: Term,
+    },
+    /// Nothing carried, and `prev` matches.
+    Heartbeat,
+    /// All entries were there already.
+    AlreadyThere,
+    /// Entries were appended, nothing had to go.
+    NoConflict,
+    /// Entries from this index on conflicted and were replaced.
+    Conflict(LogIndex),
+}
+
+impl Event {
+    /// Whether it happens at every heartbeat or message: shown only on request.
+    pub fn is_routine(&self) -> bool {
+        matches!(
+            self,
+            Event::AppendSent { .. }
+                | Event::AppendReceived { outcome: AppendOutcome::Heartbeat | AppendOutcome::NoConflict, .. }
+                | Event::AppendReceived { outcome: AppendOutcome::AlreadyThere, .. }
+                | Event::AppendSucceeded { .. }
+                | Event::CommitAdvanced { .. }
+                | Event::CommandsAppended { .. }
+                | Event::ClientRefused { .. }
+        )
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "entry" } else { "entries" };
+        let kind = |pre: bool| if pre { "pre-vote" } else { "vote" };
+        match self {
+            Event::TermAdvanced { from, to, by } => {
+                write!(f, "term {from} -> {to}, seen in a message of {by}")
+            }
+            Event::PreVoteStarted { next_term } => {
+                write!(f, "election timer ran out: asks for pre-votes for term {next_term}")
+            }
+            Event::ElectionStarted { term, forced } => {
+                let ordered = if *forced { " (ordered)" } else { "" };
+                write!(f, "starts an election for term {term}{ordered}")
+            }
+            Event::VoteDecided { candidate, term, pre, reason } => {
+                let verb = if reason.granted() { "grants" } else { "refuses" };
+                write!(f, "{verb} {candidate} its {} for term {term}: {reason}", kind(*pre))
+            }
+            Event::VoteReceived { from, pre, granted, total, quorum } => {
+                let answer = if *granted { "yes" } else { "no" };
+                write!(f, "{} of {from}: {answer} ({total} of {quorum} needed)", kind(*pre))
+            }
+            Event::BecameLeader { term } => write!(f, "leads term {term}"),
+            Event::Following { leader, term } => write!(f, "follows {leader} in term {term}"),
+            Event::SteppedDown { term, led, reason } => {
+                let what = if *led { "steps down as leader of" } else { "gives up its election for" };
+                write!(f, "{what} term {term}: {reason}")
+            }
+            Event::NoOpAppended { entry } => write!(f, "no-op appended at {entry}"),
+            Event::CommandsAppended { first, last } if first == last => {
+                write!(f, "command appended at {first}")
+            }
+            Event::CommandsAppended { first, last } => write!(f, "commands appended at {first}..{last}"),
+            Event::ClientRefused { busy: true, .. } => {
+                f.write_str("client refused: too many uncommitted bytes")
+            }
+            Event::ClientRefused { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
+            Event::ClientRefused { leader: None, .. } => f.write_str("client refused: no leader is known"),
+            Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
+                write!(f, "heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}")
+            }
+            Event::AppendSent { to, prev, count, next, matched, commit } => {
+                let entries = plural(*count);
+                write!(
+                    f,
+                    "{count} {entries} to {to}: prev {prev}, next {next}, match {matched}, commit {commit}"
+                )
+            }
+            Event::AppendReceived { from, prev, count: 0, outcome } => {
+                write!(f, "heartbeat of {from} (prev {prev}): {outcome}")
+            }
+            Event::AppendReceived { from, prev, count, outcome } => {
+                write!(f, "{count} {} of {from} (prev {prev}): {outcome}", plural(*count))
+            }
+            Event::AppendSucceeded { from, matched } => write!(f, "{from} holds the log up to {matched}"),
+            Event::AppendFailed { from, rejected, next } => {
+                write!(f, "{from} refused at {rejected}: retrying from {next}")
+            }
+            Event::Truncated { from, to } if from == to => write!(f, "entry {from} removed: it conflicts"),
+            Event::Truncated { from, to } => write!(f, "entries {from}..{to} removed: they conflict"),
+            Event::CommitAdvanced { from, to } => write!(f, "commit index {from} -> {to}"),
+            Event::QuorumLost { heard, quorum } => {
+                write!(f, "hears only {heard} of the {quorum} nodes that a quorum needs")
+            }
+        }
+    }
+}
+
+impl fmt::Display for VoteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            VoteReason::Granted => f.write_str("its log is up-to-date"),
+            VoteReason::AlreadyGranted => f.write_str("it has the vote already"),
+            VoteReason::StaleTerm => f.write_str("its term is over"),
+            VoteReason::VotedFor(node) => write!(f, "{node} has the vote"),
+            VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
+            VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
+        }
+    }
+}
+
+impl fmt::Display for StepDownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StepDownReason::NewerTerm(term) => write!(f, "term {term} has begun"),
+            StepDownReason::LeaderFound(leader) => write!(f, "{leader} leads"),
+            StepDownReason::NoQuorum => f.write_str("no quorum answers"),
+        }
+    }
+}
+
+impl fmt::Display for AppendOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendOutcome::StaleTerm => f.write_str("refused, its term is over"),
+            AppendOutcome::NoEntryAtPrevious => f.write_str("refused, no entry at that index"),
+            AppendOutcome::TermsMismatch { found } => write!(f, "refused, that entry is of term {found}"),
+            AppendOutcome::Heartbeat => f.write_str("matches"),
+            AppendOutcome::AlreadyThere => f.write_str("already there"),
+            AppendOutcome::NoConflict => f.write_str("appended"),
+            AppendOutcome::Conflict(index) => write!(f, "replaced from {index} on"),
+        }
+    }
+}

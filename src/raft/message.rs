@@ -1,0 +1,173 @@
+//! What nodes say to one another: the remote procedure calls of Figure 2, each split into a request and a reply,
+//! and the pre-vote of the dissertation's 9.6.
+//!
+//! Messages may be lost, delayed, duplicated and reordered: nothing here relies on order or on an answer.
+
+use std::fmt;
+
+use super::log::Entry;
+use crate::types::{EntryId, LogIndex, NodeId, Term};
+
+/// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
+/// each reply returns it, so an answer proves that its sender still followed when that round began (6.4).
+pub type Round = u64;
+
+/// One message from a node to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Who sends it.
+    pub from: NodeId,
+    /// Who is to receive it.
+    pub to: NodeId,
+    /// The sender's `current_term` at the time of sending.
+    pub term: Term,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// Would you vote for me in the next term? Changes nothing at the receiver (9.6).
+    PreVote {
+        /// The term that the sender would start: its `current_term` + 1.
+        next_term: Term,
+        /// The sender's last log entry.
+        last: EntryId,
+    },
+    /// The answer to a pre-vote.
+    PreVoteReply {
+        /// The term that was asked about.
+        next_term: Term,
+        /// Whether the sender would vote.
+        granted: bool,
+    },
+    /// Figure 2, RequestVote. The message's term is the candidate's.
+    RequestVote {
+        /// The candidate's last log entry (`lastLogIndex`, `lastLogTerm`).
+        last: EntryId,
+        /// The election was ordered (by a person, or by a leader that hands over): a receiver votes although it
+        /// hears from a leader (4.2.3).
+        forced: bool,
+    },
+    /// The answer to RequestVote.
+    VoteReply {
+        /// Whether the sender voted for the receiver in the message's term.
+        granted: bool,
+    },
+    /// Figure 2, AppendEntries; a heartbeat when it carries no entry. The message's term is the leader's.
+    AppendEntries {
+        /// The entry just before the first one carried (`prevLogIndex`, `prevLogTerm`).
+        prev: EntryId,
+        /// The entries after `prev`, in order.
+        entries: Vec<Entry>,
+        /// The leader's commit index (`leaderCommit`).
+        commit: LogIndex,
+        /// The leader's newest heartbeat round.
+        round: Round,
+    },
+    /// The answer to AppendEntries.
+    AppendReply {
+        /// The round of the request that is answered.
+        round: Round,
+        /// What became of it.
+        result: AppendResult,
+    },
+}
+
+/// What a follower answers to AppendEntries: one of these, never a mixture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AppendResult {
+    /// The follower's durable log equals the leader's up to here: previous entry plus entries carried, never
+    /// the follower's own last index, which may belong to an older leader.
+    Matched(LogIndex),
+    /// The follower has no entry equal to the request's `prev`. The hint lets the leader skip a whole term a
+    /// round trip (end of 5.3).
+    Conflict {
+        /// The index of the `prev` that was refused, so that a late answer is recognised as such.
+        rejected: LogIndex,
+        /// The term of the follower's entry at that index; none when its log ends before.
+        term: Option<Term>,
+        /// The follower's first index of that term; the index after its last entry when its log ends before.
+        first: LogIndex,
+    },
+    /// The request's term is over; the reply's own term says which one has begun.
+    StaleTerm,
+}
+
+impl Body {
+    /// The name of the message in the paper's words.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Body::PreVote { .. } => "PreVote",
+            Body::PreVoteReply { .. } => "PreVoteReply",
+            Body::RequestVote { .. } => "RequestVote",
+            Body::VoteReply { .. } => "VoteReply",
+            Body::AppendEntries { .. } => "AppendEntries",
+            Body::AppendReply { .. } => "AppendReply",
+        }
+    }
+
+    /// An AppendEntries or its answer that carries no news for a reader.
+    pub fn is_heartbeat(&self) -> bool {
+        match self {
+            Body::AppendEntries { entries, .. } => entries.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Bytes that the message weighs in limits and queues: its entries' and a little for itself.
+    pub fn weight(&self) -> usize {
+        const ITSELF: usize = 64;
+        match self {
+            Body::AppendEntries { entries, .. } => ITSELF + entries.iter().map(Entry::weight).sum::<usize>(),
+            _ => ITSELF,
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    /// `n1@2 -> n2 AppendEntries prev=4@1 entries=5@2 commit=4`: the term after the sender's name, entries as
+    /// index@term.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{} -> {} {}", self.from, self.term, self.to, self.body)
+    }
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let vote = |granted: bool| if granted { "yes" } else { "no" };
+        write!(f, "{}", self.name())?;
+        match self {
+            Body::PreVote { next_term, last } => write!(f, " next_term={next_term} last={last}"),
+            Body::PreVoteReply { next_term, granted } => {
+                write!(f, " next_term={next_term} vote={}", vote(*granted))
+            }
+            Body::RequestVote { last, forced } => {
+                write!(f, " last={last}{}", if *forced { " forced" } else { "" })
+            }
+            Body::VoteReply { granted } => write!(f, " vote={}", vote(*granted)),
+            Body::AppendEntries { prev, entries, commit, round } => {
+                write!(f, " prev={prev}")?;
+                match (entries.first(), entries.last()) {
+                    (Some(first), Some(last)) if first.index == last.index => {
+                        write!(f, " entry={}", first.id())?
+                    }
+                    (Some(first), Some(last)) => write!(f, " entries={}..{}", first.id(), last.id())?,
+                    _ => f.write_str(" heartbeat")?,
+                }
+                write!(f, " commit={commit} round={round}")
+            }
+            Body::AppendReply { round, result } => match result {
+                AppendResult::Matched(index) => write!(f, " matched={index} round={round}"),
+                AppendResult::Conflict { rejected, term: Some(term), first } => {
+                    write!(f, " conflict at={rejected} term={term} first={first} round={round}")
+                }
+                AppendResult::Conflict { rejected, term: None, first } => {
+                    write!(f, " conflict at={rejected} log ends before {first} round={round}")
+                }
+                AppendResult::StaleTerm => write!(f, " stale term round={round}"),
+            },
+        }
+    }
+}

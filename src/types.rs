@@ -1,0 +1,298 @@
+//! The words that every layer shares: node names, terms, indexes, time and seeded chance.
+//!
+//! Names follow Figure 2 of the Raft paper. Nothing here may read a clock, a file or the system's source of
+//! randomness: time and seeds are always handed in, so that a run can be repeated.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The largest number of nodes in a cluster, and so the largest number in a node's name.
+pub const NODES_MAX: u8 = 99;
+
+/// A node's name: `n1` to `n99`. Shown, parsed and stored in that form.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(u8);
+
+impl NodeId {
+    /// The node with this number.
+    ///
+    /// Panics when the number is not within 1 to 99; text from outside goes through [`FromStr`] instead.
+    pub fn new(number: u8) -> NodeId {
+        assert!((1..=NODES_MAX).contains(&number), "a node's number is 1 to 99");
+        NodeId(number)
+    }
+
+    /// The number in the name: 2 for `n2`.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// The names of a cluster of `count` nodes: n1, n2 and so on.
+    pub fn first(count: u8) -> Vec<NodeId> {
+        (1..=count).map(NodeId::new).collect()
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("n{}", self.0))
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NodeId, String> {
+        text.strip_prefix(['n', 'N'])
+            .filter(|digits| !digits.starts_with(['0', '+']))
+            .and_then(|digits| digits.parse::<u8>().ok())
+            .filter(|number| (1..=NODES_MAX).contains(number))
+            .map(NodeId)
+            .ok_or_else(|| format!("'{text}' is not a node's name: n1 to n{NODES_MAX}"))
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NodeId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A client's number, shown as `c7`. Unique in a cluster's lifetime: drawn at random from 48 bits, or small
+/// and counted in the simulator.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(pub u64);
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("c{}", self.0))
+    }
+}
+
+/// A client's own count of its commands, from 1. With the [`ClientId`] it names one command for ever.
+pub type Serial = u64;
+
+macro_rules! counter {
+    ($(#[$attribute:meta])* $name:ident) => {
+        $(#[$attribute])*
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one after this.
+            #[must_use]
+            pub fn next(self) -> $name {
+                $name(self.0 + 1)
+            }
+
+            /// The one before this; none comes before zero.
+            #[must_use]
+            pub fn previous(self) -> $name {
+                $name(self.0.checked_sub(1).expect("nothing comes before zero"))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+counter! {
+    /// A term: Raft's logical clock (5.1). Zero before the first election.
+    Term
+}
+
+counter! {
+    /// A position in the log, from 1. Zero stands before the first entry.
+    LogIndex
+}
+
+/// Which entry: two entries of the same index and term are the same (Log Matching, 5.3). The term comes
+/// first, so that comparing two last entries is the up-to-date rule of 5.4.1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct EntryId {
+    /// The term of the leader that created the entry.
+    pub term: Term,
+    /// The entry's place in the log.
+    pub index: LogIndex,
+}
+
+impl EntryId {
+    /// The place before the first entry.
+    pub const ZERO: EntryId = EntryId { term: Term(0), index: LogIndex(0) };
+
+    /// The entry at this index, created in this term.
+    pub fn new(term: Term, index: LogIndex) -> EntryId {
+        EntryId { term, index }
+    }
+}
+
+impl fmt::Display for EntryId {
+    /// `7@3`: index 7, term 3.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}@{}", self.index, self.term))
+    }
+}
+
+/// A moment, counted in nanoseconds from the start of the run. It never goes back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Time(u64);
+
+impl Time {
+    /// The start of the run.
+    pub const ZERO: Time = Time(0);
+    /// Later than anything that happens.
+    pub const NEVER: Time = Time(u64::MAX);
+
+    /// The moment this many nanoseconds after the start.
+    pub const fn from_nanos(nanos: u64) -> Time {
+        Time(nanos)
+    }
+
+    /// Nanoseconds since the start.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero when it is not after.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Time;
+
+    fn add(self, duration: Duration) -> Time {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Time(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub<Duration> for Time {
+    type Output = Time;
+
+    fn sub(self, duration: Duration) -> Time {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Time(self.0.saturating_sub(nanos))
+    }
+}
+
+impl fmt::Display for Time {
+    /// Seconds with microseconds: `12.000450`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Time::NEVER {
+            return f.pad("never");
+        }
+        let micros = self.0 / 1_000;
+        f.pad(&format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
+    }
+}
+
+/// Seeded chance. The same seed gives the same numbers on every machine and in every version (ChaCha8).
+#[derive(Clone, Debug)]
+pub struct Random(ChaCha8Rng);
+
+impl Random {
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Random {
+        Random(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A stream of its own, for one part of a run: drawing from it does not disturb this one's later draws
+    /// beyond the one that seeds it.
+    #[must_use]
+    pub fn fork(&mut self) -> Random {
+        Random::new(self.next())
+    }
+
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number within `0..bound`; `bound` is above zero.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        assert!(bound > 0, "a number below zero does not exist");
+        // Multiply and shift: the bias is below bound / 2^64, which no run can notice.
+        let wide = u128::from(self.next()) * u128::from(bound);
+        u64::try_from(wide >> 64).expect("the product of two 64-bit numbers, shifted by 64")
+    }
+
+    /// A number within `low..=high`.
+    pub fn within(&mut self, low: u64, high: u64) -> u64 {
+        assert!(low <= high, "an empty range has no number");
+        match (high - low).checked_add(1) {
+            Some(width) => low + self.below(width),
+            None => self.next(),
+        }
+    }
+
+    /// A duration within `low..=high`.
+    pub fn duration(&mut self, low: Duration, high: Duration) -> Duration {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.within(nanos(low), nanos(high)))
+    }
+
+    /// True with this probability, given in parts of a million.
+    pub fn chance(&mut self, per_million: u32) -> bool {
+        per_million > 0 && self.below(1_000_000) < u64::from(per_million)
+    }
+
+    /// One of these, each as likely; none of none.
+    pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
+        if choices.is_empty() {
+            return None;
+        }
+        let index = self.below(choices.len() as u64);
+        choices.get(usize::try_from(index).expect("below a length in memory"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_shown() {
+        assert_eq!("n7".parse::<NodeId>().map(|node| node.to_string()), Ok("n7".to_string()));
+        for wrong in ["", "n", "n0", "n100", "n07", "7", "n-1", "n+1", "x1", "n1 "] {
+            assert!(wrong.parse::<NodeId>().is_err(), "{wrong} is no node");
+        }
+    }
+
+    #[test]
+    fn the_later_term_is_more_up_to_date_then_the_longer_log() {
+        let entry = |term, index| EntryId::new(Term(term), LogIndex(index));
+        assert!(entry(3, 1) > entry(2, 9), "5.4.1: the later term wins");
+        assert!(entry(3, 2) > entry(3, 1), "5.4.1: in the same term, the longer log wins");
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_in_every_version() {
+        let mut random = Random::new(7);
+        let drawn = [random.below(1000), random.below(1000), random.below(1000)];
+        let mut again = Random::new(7);
+        assert_eq!(drawn, [again.below(1000), again.below(1000), again.below(1000)]);
+    }
+}
