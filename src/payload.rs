@@ -52,7 +52,10 @@ impl Payload {
         })
     }
 
-    /// The decoded value. An error says what is wrong with the text, or that another type is held.
+    /// The decoded value.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or that another type is held.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<&T, &str> {
         let decoded = self.0.value.get_or_init(|| match serde_json::from_str::<T>(self.text()) {
             Ok(value) => Ok(Box::new(value)),

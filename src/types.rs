@@ -209,7 +209,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// Seeded chance. The same seed gives the same numbers on every machine and in every version (ChaCha8).
+/// Seeded chance. The same seed gives the same numbers on every machine and in every version (`ChaCha8`).
 #[derive(Clone, Debug)]
 pub struct Random(ChaCha8Rng);
 
@@ -223,11 +223,11 @@ impl Random {
     /// beyond the one that seeds it.
     #[must_use]
     pub fn fork(&mut self) -> Random {
-        Random::new(self.next())
+        Random::new(self.bits())
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
@@ -235,7 +235,7 @@ impl Random {
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a number below zero does not exist");
         // Multiply and shift: the bias is below bound / 2^64, which no run can notice.
-        let wide = u128::from(self.next()) * u128::from(bound);
+        let wide = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(wide >> 64).expect("the product of two 64-bit numbers, shifted by 64")
     }
 
@@ -244,7 +244,7 @@ impl Random {
         assert!(low <= high, "an empty range has no number");
         match (high - low).checked_add(1) {
             Some(width) => low + self.below(width),
-            None => self.next(),
+            None => self.bits(),
         }
     }
 

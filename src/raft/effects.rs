@@ -21,7 +21,7 @@ pub enum Input {
     /// A client's command, to be appended if this node leads.
     Propose(Proposal),
     /// A client wants to read: answered when this node knows that it led after the read began (section 8, 6.4).
-    Read(ReadId),
+    Read(RequestId),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
     /// Start an election now, leader or none (the console's `timeout`).
@@ -33,14 +33,16 @@ pub enum Input {
 /// A client's command on its way into the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proposal {
+    /// The server's number for it.
+    pub id: RequestId,
     /// Whose it is.
     pub origin: Origin,
     /// The command; opaque here.
     pub command: Payload,
 }
 
-/// The server's own number for a read that waits.
-pub type ReadId = u64;
+/// The server's own number for a client's request that it handed in.
+pub type RequestId = u64;
 
 /// The number of a write; later writes have larger numbers. Completions are reported in this order.
 pub type WriteId = u64;
@@ -85,16 +87,16 @@ pub enum Refusal {
 }
 
 /// What a step asks of its driver, in the order of execution.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Effects {
     /// Messages that may leave at once, beside the disk: a leader's AppendEntries (10.2.1), pre-votes.
     pub messages: Vec<Message>,
     /// What must become durable, with the messages that wait for it.
     pub write: Option<Write>,
-    /// What became of each [`Input::Propose`], in their order.
-    pub proposals: Vec<(Origin, Result<EntryId, Refusal>)>,
+    /// Commands that were appended, and where, or that were refused.
+    pub proposals: Vec<(RequestId, Result<EntryId, Refusal>)>,
     /// Reads that may be served once the state machine has applied up to the index, or that may not.
-    pub reads: Vec<(ReadId, Result<LogIndex, Refusal>)>,
+    pub reads: Vec<(RequestId, Result<LogIndex, Refusal>)>,
     /// What happened, for logs, narration and checks.
     pub events: Vec<Event>,
 }

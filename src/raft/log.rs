@@ -60,3 +60,194 @@ impl Entry {
         }
     }
 }
+
+/// The entries behind a snapshot, in order and without gaps.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// The last entry that a snapshot covers; [`EntryId::ZERO`] without one.
+    base: EntryId,
+    entries: VecDeque<Entry>,
+    /// The last index that was handed to the disk.
+    handed: LogIndex,
+    /// The lowest index that was removed since the disk was last told, if the disk has it.
+    cut: Option<LogIndex>,
+}
+
+impl Log {
+    /// The log as it was read from the disk: `entries` follow `base` without a gap.
+    pub fn recovered(base: EntryId, entries: Vec<Entry>) -> Log {
+        let mut log = Log { base, handed: base.index, ..Log::default() };
+        for entry in entries {
+            log.append(entry);
+        }
+        log.handed = log.last().index;
+        log
+    }
+
+    /// The last entry that is not kept here any more; entries follow it.
+    pub fn base(&self) -> EntryId {
+        self.base
+    }
+
+    /// The last entry, or the base when there is none.
+    pub fn last(&self) -> EntryId {
+        self.entries.back().map_or(self.base, Entry::id)
+    }
+
+    /// How many entries are kept.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no entry is kept.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entry at this index; none before the base, at it, or after the end.
+    pub fn get(&self, index: LogIndex) -> Option<&Entry> {
+        let offset = index.0.checked_sub(self.base.index.0 + 1)?;
+        self.entries.get(usize::try_from(offset).ok()?)
+    }
+
+    /// The term at this index, the base included; none where nothing is known.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == self.base.index { Some(self.base.term) } else { self.get(index).map(|entry| entry.term) }
+    }
+
+    /// Index and term of the entry at this index, which must be within the log or its base.
+    pub fn id_at(&self, index: LogIndex) -> EntryId {
+        let term = self.term_at(index).expect("the index lies within the log");
+        EntryId::new(term, index)
+    }
+
+    /// The first index that is kept with the same term as the entry at `index`.
+    pub fn first_of_term_at(&self, index: LogIndex) -> LogIndex {
+        let term = self.term_at(index).expect("the index lies within the log");
+        let before = self.entries.partition_point(|entry| entry.term < term);
+        LogIndex(self.base.index.0 + 1 + before as u64)
+    }
+
+    /// The last index of this term, if an entry of it is known.
+    pub fn last_of_term(&self, term: Term) -> Option<LogIndex> {
+        let through = self.entries.partition_point(|entry| entry.term <= term);
+        let index = LogIndex(self.base.index.0 + through as u64);
+        (self.term_at(index) == Some(term)).then_some(index)
+    }
+
+    /// The entries within `first..=last`, which must be in the log.
+    pub fn range(&self, first: LogIndex, last: LogIndex) -> impl Iterator<Item = &Entry> {
+        assert!(first > self.base.index, "entries up to the base are not kept");
+        assert!(last <= self.last().index, "entries beyond the last do not exist");
+        let offset =
+            |index: LogIndex| usize::try_from(index.0 - self.base.index.0).expect("a length in memory");
+        let start = offset(first) - 1;
+        self.entries.range(start..offset(last).max(start))
+    }
+
+    /// Entries from `first` on, up to this many bytes, but at least one if there is one.
+    pub fn slice(&self, first: LogIndex, bytes_max: usize) -> Vec<Entry> {
+        let mut bytes = 0;
+        let mut taken = Vec::new();
+        for entry in self.range(first, self.last().index.max(first.previous())) {
+            bytes += entry.weight();
+            if bytes > bytes_max && !taken.is_empty() {
+                break;
+            }
+            taken.push(entry.clone());
+        }
+        taken
+    }
+
+    /// Puts an entry behind the last.
+    pub fn append(&mut self, entry: Entry) {
+        let last = self.last();
+        assert_eq!(entry.index, last.index.next(), "a log has no gaps (5.3)");
+        assert!(entry.term >= last.term, "terms never decrease along a log");
+        self.entries.push_back(entry);
+    }
+
+    /// Removes every entry from this index on.
+    pub fn truncate_from(&mut self, index: LogIndex) {
+        assert!(index > self.base.index, "what a snapshot covers is committed and never removed");
+        let kept = usize::try_from(index.0 - self.base.index.0 - 1).expect("a length in memory");
+        self.entries.truncate(kept);
+        if index <= self.handed {
+            self.handed = index.previous();
+            self.cut = Some(self.cut.map_or(index, |cut| cut.min(index)));
+        }
+    }
+
+    /// What changed since the last call: the index from which to cut, and the entries to append then.
+    pub fn take_changes(&mut self) -> (Option<LogIndex>, Vec<Entry>) {
+        let last = self.last().index;
+        let appended = self.range(self.handed.next(), last).cloned().collect();
+        self.handed = last;
+        (self.cut.take(), appended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log whose entries have these terms, behind this base.
+    fn log(base: EntryId, terms: &[u64]) -> Log {
+        let entries = terms.iter().zip(base.index.0 + 1..).map(|(&term, index)| Entry {
+            index: LogIndex(index),
+            term: Term(term),
+            content: Content::NoOp,
+        });
+        Log::recovered(base, entries.collect())
+    }
+
+    #[test]
+    fn an_index_outside_reads_as_none_and_never_as_another_entry() {
+        let log = log(EntryId::new(Term(2), LogIndex(10)), &[2, 3]);
+        assert_eq!(log.term_at(LogIndex(9)), None);
+        assert_eq!(log.term_at(LogIndex(10)), Some(Term(2)));
+        assert_eq!(log.get(LogIndex(10)), None, "the base itself is not kept");
+        assert_eq!(log.term_at(LogIndex(12)), Some(Term(3)));
+        assert_eq!(log.term_at(LogIndex(13)), None);
+        assert_eq!(log.get(LogIndex(0)), None);
+    }
+
+    #[test]
+    fn the_bounds_of_a_term_are_found() {
+        let log = log(EntryId::ZERO, &[1, 1, 4, 4, 5]);
+        assert_eq!(log.first_of_term_at(LogIndex(4)), LogIndex(3));
+        assert_eq!(log.first_of_term_at(LogIndex(5)), LogIndex(5));
+        assert_eq!(log.last_of_term(Term(1)), Some(LogIndex(2)));
+        assert_eq!(log.last_of_term(Term(4)), Some(LogIndex(4)));
+        assert_eq!(log.last_of_term(Term(2)), None);
+        assert_eq!(log.last_of_term(Term(9)), None);
+    }
+
+    #[test]
+    fn changes_tell_the_disk_what_to_cut_and_what_to_append() {
+        let mut log = log(EntryId::ZERO, &[1, 1, 1]);
+        assert_eq!(log.take_changes(), (None, vec![]));
+        log.truncate_from(LogIndex(3));
+        log.append(Entry { index: LogIndex(3), term: Term(2), content: Content::NoOp });
+        log.append(Entry { index: LogIndex(4), term: Term(2), content: Content::NoOp });
+        log.truncate_from(LogIndex(4));
+        let (cut, appended) = log.take_changes();
+        assert_eq!(cut, Some(LogIndex(3)), "entry 4 never reached the disk: only 3 has to go");
+        assert_eq!(appended.iter().map(Entry::id).collect::<Vec<_>>(), [EntryId::new(Term(2), LogIndex(3))]);
+        assert_eq!(log.take_changes(), (None, vec![]));
+    }
+
+    #[test]
+    fn a_slice_is_bounded_in_bytes_but_never_empty() {
+        let log = log(EntryId::ZERO, &[1; 10]);
+        assert_eq!(log.slice(LogIndex(3), 1).len(), 1, "a large entry still travels, alone");
+        assert_eq!(log.slice(LogIndex(3), 64 * 4).len(), 4);
+        assert_eq!(log.slice(LogIndex(11), 1000).len(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "a log has no gaps")]
+    fn a_gap_is_refused() {
+        log(EntryId::ZERO, &[1]).append(Entry { index: LogIndex(3), term: Term(1), content: Content::NoOp });
+    }
+}

@@ -151,7 +151,7 @@ impl fmt::Display for Body {
                 write!(f, " prev={prev}")?;
                 match (entries.first(), entries.last()) {
                     (Some(first), Some(last)) if first.index == last.index => {
-                        write!(f, " entry={}", first.id())?
+                        write!(f, " entry={}", first.id())?;
                     }
                     (Some(first), Some(last)) => write!(f, " entries={}..{}", first.id(), last.id())?,
                     _ => f.write_str(" heartbeat")?,

@@ -1,6 +1,351 @@
-//! The consensus core.
+//! The consensus core: Figure 2 of the Raft paper as a deterministic state machine.
+//!
+//! A driver calls [`Raft::step`] with the time and what arrived, and carries out the [`Effects`] that come back; it
+//! calls again when [`Raft::deadline`] has passed. Nothing else goes in or out. The core never reads a clock, draws
+//! from a source of chance that is not seeded, touches a file or a socket, starts a thread or writes a log line.
+//!
+//! Reading order: [`message`] and [`effects`] (what goes in and out), [`role`] and [`log`] (the state), then the
+//! rules, split as Figure 2 is: `election` (5.2, 5.4.1, 9.6), `replication` (5.3, 5.4.2), `reads` (8, 6.4);
+//! `durability` says what the disk holds, `invariants` what must hold after every step.
+//!
+//! Rules of Figure 2 are tagged where they are obeyed, each once: search for the figure's name.
 
+mod durability;
 pub mod effects;
+mod election;
 pub mod event;
+mod invariants;
 pub mod log;
 pub mod message;
+mod reads;
+mod replication;
+pub mod role;
+
+use std::collections::BTreeSet;
+
+use crate::config::RaftSettings;
+use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+
+use durability::Durability;
+use effects::{Effects, HardState, Input, Proposal, Refusal, RequestId};
+use event::{Event, StepDownReason};
+use invariants::Marks;
+use log::Log;
+use message::{Body, Message};
+use role::{Follower, Leader, Role};
+
+/// One node's consensus state. Fields stand under Figure 2's own headings.
+#[derive(Clone, Debug)]
+pub struct Raft {
+    id: NodeId,
+    members: BTreeSet<NodeId>,
+    settings: RaftSettings,
+
+    // Persistent state on all servers.
+    pub(crate) current_term: Term,
+    pub(crate) voted_for: Option<NodeId>,
+    pub(crate) log: Log,
+
+    // Volatile state on all servers. Figure 2's lastApplied belongs to the server, which owns the state machine.
+    pub(crate) commit_index: LogIndex,
+    pub(crate) role: Role,
+
+    /// When the election timer runs out; of no meaning to a leader.
+    election_due: Time,
+    /// What of the persistent state the disk is known to hold.
+    pub(crate) durability: Durability,
+    random: Random,
+
+    // What the step in progress has produced.
+    outbox: Vec<Message>,
+    effects: Effects,
+}
+
+/// What a node knows of itself when it starts: what its disk held.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// The last entry that a snapshot covers.
+    pub base: EntryId,
+    /// The entries behind it.
+    pub entries: Vec<log::Entry>,
+}
+
+impl Raft {
+    /// A node that starts as a follower, from what its disk held (5.2). Everything recovered counts as durable.
+    pub fn new(
+        id: NodeId,
+        members: impl IntoIterator<Item = NodeId>,
+        settings: RaftSettings,
+        recovered: Recovered,
+        mut random: Random,
+        now: Time,
+    ) -> Raft {
+        let members: BTreeSet<NodeId> = members.into_iter().collect();
+        assert!(members.contains(&id), "a node is a member of its own cluster");
+        let log = Log::recovered(recovered.base, recovered.entries);
+        let HardState { current_term, voted_for } = recovered.hard_state;
+        assert!(log.last().term <= current_term, "an entry's term was this node's term once");
+        let timeout = random.duration(settings.election_min, settings.election_max);
+        Raft {
+            id,
+            members,
+            settings,
+            current_term,
+            voted_for,
+            commit_index: log.base().index,
+            role: Role::Follower(Follower::default()),
+            election_due: now + timeout,
+            durability: Durability::new(log.last().index),
+            log,
+            random,
+            outbox: Vec::new(),
+            effects: Effects::default(),
+        }
+    }
+
+    /// The one entry point: takes in everything that arrived, then lets timers run out, then acts.
+    ///
+    /// Inputs come before timers, so that a thread that was held up reads the heartbeat that waits for it before it
+    /// starts an election. `inputs` is emptied.
+    pub fn step(&mut self, now: Time, inputs: &mut Vec<Input>) -> Effects {
+        let before = Marks::of(self);
+        for input in inputs.drain(..) {
+            match input {
+                Input::Message(message) => self.receive(now, message),
+                Input::Propose(proposal) => self.propose(now, proposal),
+                Input::Read(id) => self.read(id),
+                Input::Persisted(id) => self.persisted(now, id),
+                Input::Campaign => self.campaign(now),
+                Input::SetElectionTimer(after) => self.election_due = now + after,
+            }
+        }
+        self.elapse(now);
+        self.act(now);
+        self.write(before.hard_state());
+        before.check(self);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When to call [`Raft::step`] again though nothing arrives.
+    pub fn deadline(&self) -> Time {
+        match &self.role {
+            Role::Leader(leader) => {
+                let gathering = if leader.gathered.is_empty() { Time::NEVER } else { leader.gather_until };
+                if leader.followers.is_empty() {
+                    return gathering;
+                }
+                leader.heartbeat_due.min(gathering).min(self.quorum_doubted_at(leader))
+            }
+            _ => self.election_due,
+        }
+    }
+
+    /// This node's name.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The members of the cluster, this node included.
+    pub fn members(&self) -> &BTreeSet<NodeId> {
+        &self.members
+    }
+
+    /// How many nodes decide: more than half of the members, of an even number too.
+    pub fn quorum(&self) -> usize {
+        self.members.len() / 2 + 1
+    }
+
+    /// The latest term this node has seen.
+    pub fn current_term(&self) -> Term {
+        self.current_term
+    }
+
+    /// Whom it voted for in that term.
+    pub fn voted_for(&self) -> Option<NodeId> {
+        self.voted_for
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The highest index that it knows to be committed.
+    pub fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    /// Its role.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// The leader of the current term, as far as this node knows and does not doubt it.
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(_) => Some(self.id),
+            Role::Follower(follower) => follower.leader.map(|(leader, _)| leader),
+            Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
+    /// Its log is durable up to here.
+    pub fn durable_index(&self) -> LogIndex {
+        self.durability.log_index()
+    }
+
+    /// When its election timer runs out; of no meaning while it leads.
+    pub fn election_due(&self) -> Time {
+        self.election_due
+    }
+
+    fn receive(&mut self, now: Time, message: Message) {
+        let Message { from, to, term, body } = message;
+        let known = self.members.contains(&from) && from != self.id;
+        if to != self.id || !known {
+            return;
+        }
+        match body {
+            // A question that changes nobody's term, the sender's included, and may be asked of any term (9.6).
+            Body::PreVote { next_term, last } => return self.handle_pre_vote(now, from, next_term, last),
+            Body::RequestVote { forced: false, .. } if self.hears_leader(now) => {
+                return self.ignore_request_vote(from, term);
+            }
+            _ => {}
+        }
+        // Figure 2, All Servers 2: a newer term in any request or reply: adopt it and become a follower.
+        if term > self.current_term {
+            let from_term = self.current_term;
+            self.effects.events.push(Event::TermAdvanced { from: from_term, to: term, by: from });
+            self.become_follower(now, term, StepDownReason::NewerTerm(term));
+        }
+        let stale = term < self.current_term;
+        match body {
+            Body::PreVote { .. } => unreachable!("answered above"),
+            Body::PreVoteReply { next_term, granted } => {
+                self.handle_pre_vote_reply(now, from, next_term, granted);
+            }
+            Body::RequestVote { last, .. } => self.handle_request_vote(now, from, term, last),
+            Body::AppendEntries { prev, entries, commit, round } if !stale => {
+                self.handle_append_entries(now, from, prev, entries, commit, round);
+            }
+            Body::AppendEntries { prev, entries, round, .. } => {
+                self.refuse_append_entries(from, prev, entries.len(), round);
+            }
+            // A reply to a question of an earlier term says nothing about this one.
+            Body::VoteReply { .. } | Body::AppendReply { .. } if stale => {}
+            Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
+            Body::AppendReply { round, result } => self.handle_append_reply(now, from, round, result),
+        }
+    }
+
+    /// The timers.
+    fn elapse(&mut self, now: Time) {
+        match &self.role {
+            Role::Leader(leader) => {
+                if self.settings.check_quorum && now >= self.quorum_doubted_at(leader) {
+                    self.lose_quorum(now);
+                }
+            }
+            // Figure 2, Followers 2: no heartbeat and no vote given for an election timeout: start an election.
+            // Figure 2, Candidates 4: an election that nobody won in that time: start another.
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {
+                if now >= self.election_due {
+                    self.election_timer_ran_out(now);
+                }
+            }
+        }
+    }
+
+    /// What a leader does on its own: append, replicate, commit, confirm reads.
+    fn act(&mut self, now: Time) {
+        if !matches!(self.role, Role::Leader(_)) {
+            return;
+        }
+        self.append_gathered(now);
+        self.advance_commit_index();
+        self.replicate(now);
+        self.confirm_reads();
+    }
+
+    fn propose(&mut self, now: Time, proposal: Proposal) {
+        let leader_known = self.leader();
+        let window = self.settings.batch_window;
+        let bytes_max = self.settings.uncommitted_bytes_max;
+        let refusal = match &mut self.role {
+            Role::Leader(leader) if leader.uncommitted_bytes < bytes_max => {
+                if leader.gathered.is_empty() {
+                    leader.gather_until = now + window;
+                }
+                // Counted from here, so that what is gathered within one step is bounded too.
+                leader.uncommitted_bytes += proposal.command.len();
+                leader.gathered.push(proposal);
+                return;
+            }
+            Role::Leader(_) => Refusal::Busy,
+            _ => Refusal::NotLeader { leader: leader_known },
+        };
+        self.refuse(proposal.id, refusal);
+    }
+
+    fn refuse(&mut self, id: RequestId, refusal: Refusal) {
+        let (leader, busy) = match refusal {
+            Refusal::NotLeader { leader } => (leader, false),
+            Refusal::Busy => (None, true),
+        };
+        self.effects.events.push(Event::ClientRefused { leader, busy });
+        self.effects.proposals.push((id, Err(refusal)));
+    }
+
+    /// The one way into the role of follower. A vote is cleared only with its term.
+    fn become_follower(&mut self, now: Time, term: Term, reason: StepDownReason) {
+        let left = self.current_term;
+        if term > self.current_term {
+            self.current_term = term;
+            self.voted_for = None;
+        }
+        match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
+            Role::Leader(leader) => {
+                self.effects.events.push(Event::SteppedDown { term: left, led: true, reason });
+                self.release_clients(leader);
+                // A leader has no election timer; one starts here. Other roles keep theirs running.
+                self.reset_election_timer(now);
+            }
+            Role::Candidate(_) => {
+                self.effects.events.push(Event::SteppedDown { term: left, led: false, reason });
+            }
+            Role::Follower(_) | Role::PreCandidate(_) => {}
+        }
+    }
+
+    /// Clients that wait for what only a leader can do are told at once.
+    fn release_clients(&mut self, leader: Leader) {
+        let refusal = Refusal::NotLeader { leader: None };
+        for proposal in leader.gathered {
+            self.refuse(proposal.id, refusal);
+        }
+        self.effects.reads.extend(leader.reads.into_iter().map(|read| (read.id, Err(refusal))));
+    }
+
+    fn reset_election_timer(&mut self, now: Time) {
+        let (low, high) = (self.settings.election_min, self.settings.election_max);
+        self.election_due = now + self.random.duration(low, high);
+    }
+
+    fn send(&mut self, to: NodeId, body: Body) {
+        self.outbox.push(Message { from: self.id, to, term: self.current_term, body });
+    }
+
+    fn send_to_others(&mut self, body: &Body) {
+        let others: Vec<NodeId> = self.others().collect();
+        for other in others {
+            self.send(other, body.clone());
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.members.iter().copied().filter(|&member| member != self.id)
+    }
+}

@@ -1,0 +1,151 @@
+//! What the disk is known to hold, and which messages must wait for it.
+//!
+//! Writing is asynchronous: a step hands out at most one [`Write`], with the messages that may leave only after it,
+//! and the driver reports its completion later as an input. Handlers change terms, votes and entries freely; what has
+//! to be written is found here, by comparing, so that no handler can forget it.
+
+use std::collections::VecDeque;
+
+use super::effects::{HardState, Write, WriteId};
+use super::message::{AppendResult, Body, Message};
+use super::role::Role;
+use super::{Raft, Time};
+use crate::types::LogIndex;
+
+/// What of a node's persistent state is durable, and which writes are under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Durability {
+    /// The log is durable up to here, and equal to the log in memory.
+    log_index: LogIndex,
+    outstanding: VecDeque<Outstanding>,
+    last_id: WriteId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Outstanding {
+    id: WriteId,
+    /// The log's last index once this write is durable; lowered when entries are removed meanwhile.
+    log_index: LogIndex,
+    hard_state: bool,
+}
+
+impl Durability {
+    /// At the start all that was read is durable.
+    pub fn new(log_index: LogIndex) -> Durability {
+        Durability { log_index, outstanding: VecDeque::new(), last_id: 0 }
+    }
+
+    /// The log is durable up to here.
+    pub fn log_index(&self) -> LogIndex {
+        self.log_index
+    }
+
+    /// Whether a term or a vote is not durable yet.
+    pub fn hard_state_pending(&self) -> bool {
+        self.outstanding.iter().any(|write| write.hard_state)
+    }
+
+    /// Entries from `index` on are gone: neither they nor a write of them under way count any more, not even when
+    /// other entries take their places.
+    pub fn truncated_from(&mut self, index: LogIndex) {
+        let kept = index.previous();
+        self.log_index = self.log_index.min(kept);
+        for write in &mut self.outstanding {
+            write.log_index = write.log_index.min(kept);
+        }
+    }
+
+    fn begin(&mut self, log_index: LogIndex, hard_state: bool) -> WriteId {
+        self.last_id += 1;
+        self.outstanding.push_back(Outstanding { id: self.last_id, log_index, hard_state });
+        self.last_id
+    }
+
+    fn complete(&mut self, id: WriteId) {
+        while let Some(write) = self.outstanding.pop_front_if(|write| write.id <= id) {
+            self.log_index = self.log_index.max(write.log_index);
+        }
+    }
+}
+
+impl Raft {
+    /// This write and every earlier one are durable.
+    pub(super) fn persisted(&mut self, now: Time, id: WriteId) {
+        self.durability.complete(id);
+        if matches!(self.role, Role::Candidate(_)) && !self.durability.hard_state_pending() {
+            self.count_own_vote(now);
+        }
+    }
+
+    /// Ends a step: finds what has to be written and sorts the messages into those that may leave at once and those
+    /// that wait for the disk.
+    pub(super) fn write(&mut self, before: HardState) {
+        let after = HardState { current_term: self.current_term, voted_for: self.voted_for };
+        let hard_state = (after != before).then_some(after);
+        let (truncate_from, entries) = self.log.take_changes();
+        let promises_pending = hard_state.is_some() || self.durability.hard_state_pending();
+        let durable = self.durability.log_index();
+
+        let outbox = std::mem::take(&mut self.outbox);
+        let (then, at_once): (Vec<Message>, Vec<Message>) =
+            outbox.into_iter().partition(|message| waits_for_disk(&message.body, promises_pending, durable));
+        self.effects.messages = at_once;
+
+        let nothing =
+            hard_state.is_none() && truncate_from.is_none() && entries.is_empty() && then.is_empty();
+        if !nothing {
+            let id = self.durability.begin(self.log.last().index, hard_state.is_some());
+            self.effects.write = Some(Write { id, hard_state, truncate_from, entries, then });
+        }
+    }
+}
+
+/// Whether a message promises something that the disk does not hold yet.
+///
+/// A leader's AppendEntries promise nothing: its term was durable before it could win, and its own copy of an entry
+/// counts only when it is durable (10.2.1). Pre-votes promise nothing at all.
+fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> bool {
+    match body {
+        Body::AppendEntries { .. } | Body::PreVote { .. } => false,
+        Body::AppendReply { result: AppendResult::Matched(index), .. } => {
+            promises_pending || *index > durable
+        }
+        Body::AppendReply { .. }
+        | Body::PreVoteReply { .. }
+        | Body::RequestVote { .. }
+        | Body::VoteReply { .. } => promises_pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_of_entries_that_are_gone_makes_nothing_durable() {
+        let mut durability = Durability::new(LogIndex(3));
+        let first = durability.begin(LogIndex(8), false);
+        durability.truncated_from(LogIndex(5));
+        let second = durability.begin(LogIndex(6), false);
+        durability.complete(first);
+        assert_eq!(
+            durability.log_index(),
+            LogIndex(4),
+            "5 to 8 were replaced after this write was handed out"
+        );
+        durability.complete(second);
+        assert_eq!(durability.log_index(), LogIndex(6));
+    }
+
+    #[test]
+    fn a_completion_covers_all_earlier_writes_and_comes_once() {
+        let mut durability = Durability::new(LogIndex(0));
+        let first = durability.begin(LogIndex(1), true);
+        let second = durability.begin(LogIndex(2), false);
+        assert!(durability.hard_state_pending());
+        durability.complete(second);
+        assert!(!durability.hard_state_pending());
+        durability.complete(first);
+        assert_eq!(durability.log_index(), LogIndex(2));
+    }
+}

@@ -1,0 +1,215 @@
+//! The roles of Figure 4, each with the data that only it has, and what a leader knows of a follower.
+//!
+//! A role that ends takes its data with it: no stale vote or match index can outlive it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::effects::{Proposal, RequestId};
+use super::message::Round;
+use crate::types::{LogIndex, NodeId, Time};
+
+/// What a node is at the moment.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// Answers leaders and candidates (5.2).
+    Follower(Follower),
+    /// Asks whether an election would succeed (9.6). Its term has not changed yet.
+    PreCandidate(Ballot),
+    /// Seeks election in its current term (5.2).
+    Candidate(Ballot),
+    /// Serves clients and replicates its log (5.3).
+    Leader(Leader),
+}
+
+/// The volatile state of a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Follower {
+    /// The leader it follows and when it was last heard; none while in doubt.
+    pub leader: Option<(NodeId, Time)>,
+}
+
+/// Votes or pre-votes for one node, in one term.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ballot {
+    /// Who said yes. A set: a vote that arrives twice counts once.
+    pub granted: BTreeSet<NodeId>,
+}
+
+/// The volatile state of a leader (Figure 2), made anew at each election.
+#[derive(Clone, Debug)]
+pub struct Leader {
+    /// What is known of each other member.
+    pub followers: BTreeMap<NodeId, Progress>,
+    /// The no-op that opened the term: once it is committed, everything before it is.
+    pub no_op: LogIndex,
+    /// The newest heartbeat round.
+    pub round: Round,
+    /// When the next round begins.
+    pub heartbeat_due: Time,
+    /// Commands that wait to be appended together.
+    pub gathered: Vec<Proposal>,
+    /// When the gathered commands are appended; set by the first of them.
+    pub gather_until: Time,
+    /// Bytes of the entries that are in the log but not committed.
+    pub uncommitted_bytes: usize,
+    /// Reads that wait for a quorum to answer a round, in the order of their rounds.
+    pub reads: VecDeque<WaitingRead>,
+    /// Reads came in that no round has been begun for.
+    pub round_wanted: bool,
+}
+
+/// A read that waits until its node is known to have led after it began (6.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WaitingRead {
+    /// The server's number for it.
+    pub id: RequestId,
+    /// A quorum must answer this round or a later one.
+    pub round: Round,
+    /// The state machine must have applied up to here.
+    pub index: LogIndex,
+}
+
+/// What a leader knows of one follower.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The next entry to send (Figure 2, `nextIndex`). Always above `match_index`.
+    pub next_index: LogIndex,
+    /// The follower's durable log equals the leader's up to here (Figure 2, `matchIndex`).
+    pub match_index: LogIndex,
+    /// How entries are sent to it.
+    pub flow: Flow,
+    /// When it last answered in this term.
+    pub heard: Time,
+    /// The newest round it answered.
+    pub round: Round,
+}
+
+/// How entries are sent to a follower.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// It is not known where the logs agree: one AppendEntries at a time looks for the place.
+    Probe {
+        /// One is under way; only a heartbeat, which carries no entry, tries again.
+        waiting: bool,
+    },
+    /// The logs agree below `next_index`: AppendEntries are sent without waiting for answers, within limits.
+    Replicate {
+        /// The last index and the bytes of each AppendEntries that is not answered yet.
+        in_flight: VecDeque<(LogIndex, usize)>,
+    },
+}
+
+impl Progress {
+    /// What a new leader assumes: the follower's log ends as its own does.
+    pub fn new(next_index: LogIndex, now: Time) -> Progress {
+        Progress {
+            next_index,
+            match_index: LogIndex(0),
+            flow: Flow::Probe { waiting: false },
+            heard: now,
+            round: 0,
+        }
+    }
+
+    /// Whether another AppendEntries with entries may be sent now.
+    pub fn has_room(&self, messages_max: usize, bytes_max: usize) -> bool {
+        match &self.flow {
+            Flow::Probe { waiting } => !waiting,
+            Flow::Replicate { in_flight } => {
+                let bytes: usize = in_flight.iter().map(|(_, bytes)| bytes).sum();
+                in_flight.len() < messages_max && bytes < bytes_max
+            }
+        }
+    }
+
+    /// Entries up to `last`, weighing `bytes`, were sent.
+    pub fn sent(&mut self, last: LogIndex, bytes: usize) {
+        match &mut self.flow {
+            Flow::Probe { waiting } => *waiting = true,
+            Flow::Replicate { in_flight } => {
+                in_flight.push_back((last, bytes));
+                self.next_index = last.next();
+            }
+        }
+    }
+
+    /// The follower's log equals the leader's up to `index`. An old answer changes nothing. True when
+    /// `match_index` moved.
+    pub fn matched(&mut self, index: LogIndex) -> bool {
+        let moved = index > self.match_index;
+        self.match_index = self.match_index.max(index);
+        match &mut self.flow {
+            Flow::Probe { .. } => {
+                self.next_index = self.match_index.next();
+                self.flow = Flow::Replicate { in_flight: VecDeque::new() };
+            }
+            Flow::Replicate { in_flight } => {
+                while in_flight.front().is_some_and(|(last, _)| *last <= self.match_index) {
+                    in_flight.pop_front();
+                }
+                self.next_index = self.next_index.max(self.match_index.next());
+            }
+        }
+        moved
+    }
+
+    /// The follower refused an AppendEntries whose previous index was `rejected`; `hint` is where to try next.
+    /// False when the answer is old and says nothing about now.
+    pub fn refused(&mut self, rejected: LogIndex, hint: LogIndex) -> bool {
+        let current = match self.flow {
+            Flow::Probe { .. } => rejected.next() == self.next_index,
+            Flow::Replicate { .. } => rejected < self.next_index,
+        };
+        if !current || rejected <= self.match_index {
+            return false;
+        }
+        // What matched once is durable there: never below it, whatever the hint says.
+        self.next_index = hint.clamp(self.match_index.next(), rejected);
+        self.flow = Flow::Probe { waiting: false };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replicating(match_index: u64, next_index: u64) -> Progress {
+        let mut progress = Progress::new(LogIndex(match_index + 1), Time::ZERO);
+        progress.matched(LogIndex(match_index));
+        if next_index > match_index + 1 {
+            progress.sent(LogIndex(next_index - 1), 100);
+        }
+        progress
+    }
+
+    #[test]
+    fn an_old_answer_changes_nothing() {
+        let mut progress = replicating(5, 9);
+        assert!(!progress.matched(LogIndex(3)));
+        assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
+        assert!(!progress.refused(LogIndex(4), LogIndex(2)), "what matched once cannot be refused now");
+        assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
+    }
+
+    #[test]
+    fn a_hint_never_leads_below_what_matched() {
+        let mut progress = replicating(5, 9);
+        assert!(progress.refused(LogIndex(8), LogIndex(1)));
+        assert_eq!(progress.next_index, LogIndex(6));
+        assert!(!progress.refused(LogIndex(8), LogIndex(1)), "the same refusal again is old");
+    }
+
+    #[test]
+    fn what_is_under_way_is_bounded_in_messages_and_bytes() {
+        let mut progress = replicating(0, 1);
+        assert!(progress.has_room(2, 150));
+        progress.sent(LogIndex(1), 100);
+        assert!(progress.has_room(2, 150));
+        progress.sent(LogIndex(2), 100);
+        assert!(!progress.has_room(2, 1000), "two messages are under way");
+        assert!(!progress.has_room(9, 150), "two hundred bytes are under way");
+        progress.matched(LogIndex(1));
+        assert!(progress.has_room(2, 150));
+    }
+}
