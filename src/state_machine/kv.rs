@@ -1,0 +1,372 @@
+//! The key-value store: the state machine that consoles, scripts and load work on.
+//!
+//! Keys and values are text. A value may be empty, and a key with an empty value is present. A command that cannot be
+//! carried out, such as creating a key that exists, changes nothing and answers why.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::{Deserialize, Serialize};
+
+use super::StateMachine;
+
+/// A key's length at most, in bytes; at least one.
+pub const KEY_BYTES_MAX: usize = 1 << 10;
+
+/// A value's length at most, in bytes.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// The store.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeyValue {
+    values: BTreeMap<String, String>,
+}
+
+/// A change to one key. As JSON: `{"op":"create","key":"x","value":"1"}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Add a key that must be absent.
+    Create {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Change a key that must be present.
+    Update {
+        /// The key.
+        key: String,
+        /// Its new value.
+        value: String,
+    },
+    /// Add or change a key.
+    Put {
+        /// The key.
+        key: String,
+        /// Its new value.
+        value: String,
+    },
+    /// Remove a key that must be present.
+    Delete {
+        /// The key.
+        key: String,
+    },
+    /// Change a key that must be present with the expected value (compare and swap).
+    Cas {
+        /// The key.
+        key: String,
+        /// The value that it must have.
+        expected: String,
+        /// Its new value.
+        value: String,
+    },
+}
+
+/// A question about the store. As JSON: `{"op":"read","key":"x"}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Query {
+    /// What is the value of this key?
+    Read {
+        /// The key.
+        key: String,
+    },
+    /// Which keys are there?
+    Keys {},
+}
+
+/// The answer to a command or a query. As JSON: `"created"`, `{"value":"1"}`, `{"mismatch":{"actual":"6"}}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The key was added by a create.
+    Created,
+    /// The key was changed by an update or a compare and swap.
+    Updated,
+    /// The key was added or changed by a put.
+    Put,
+    /// The key was removed.
+    Deleted,
+    /// The key's value.
+    Value(String),
+    /// The keys, in order.
+    Keys(Vec<String>),
+    /// Nothing was changed: the key that was to be created is there.
+    Exists,
+    /// Nothing was changed or read: the key is absent.
+    NotFound,
+    /// Nothing was changed: the key has another value than expected.
+    Mismatch {
+        /// The value it has.
+        actual: String,
+    },
+}
+
+impl Command {
+    /// Add this key, which must be absent.
+    pub fn create(key: impl Into<String>, value: impl Into<String>) -> Command {
+        Command::Create { key: key.into(), value: value.into() }
+    }
+
+    /// Change this key, which must be present.
+    pub fn update(key: impl Into<String>, value: impl Into<String>) -> Command {
+        Command::Update { key: key.into(), value: value.into() }
+    }
+
+    /// Add or change this key.
+    pub fn put(key: impl Into<String>, value: impl Into<String>) -> Command {
+        Command::Put { key: key.into(), value: value.into() }
+    }
+
+    /// Remove this key, which must be present.
+    pub fn delete(key: impl Into<String>) -> Command {
+        Command::Delete { key: key.into() }
+    }
+
+    /// Change this key, which must be present with the expected value.
+    pub fn cas(key: impl Into<String>, expected: impl Into<String>, value: impl Into<String>) -> Command {
+        Command::Cas { key: key.into(), expected: expected.into(), value: value.into() }
+    }
+
+    /// The key it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Command::Create { key, .. }
+            | Command::Update { key, .. }
+            | Command::Put { key, .. }
+            | Command::Delete { key }
+            | Command::Cas { key, .. } => key,
+        }
+    }
+
+    /// The value that the key is to have afterwards; none for a delete.
+    pub fn value(&self) -> Option<&str> {
+        match self {
+            Command::Create { value, .. }
+            | Command::Update { value, .. }
+            | Command::Put { value, .. }
+            | Command::Cas { value, .. } => Some(value),
+            Command::Delete { .. } => None,
+        }
+    }
+}
+
+impl Answer {
+    /// Why nothing was changed or read, in the words that histories use; none when all is well.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Answer::Exists => Some("exists"),
+            Answer::NotFound => Some("not_found"),
+            Answer::Mismatch { .. } => Some("mismatch"),
+            Answer::Created
+            | Answer::Updated
+            | Answer::Put
+            | Answer::Deleted
+            | Answer::Value(_)
+            | Answer::Keys(_) => None,
+        }
+    }
+}
+
+impl StateMachine for KeyValue {
+    type Command = Command;
+    type Query = Query;
+    type Answer = Answer;
+
+    fn apply(&mut self, command: &Command) -> Answer {
+        match command {
+            Command::Create { key, value } => match self.values.entry(key.clone()) {
+                Entry::Occupied(_) => Answer::Exists,
+                Entry::Vacant(place) => {
+                    place.insert(value.clone());
+                    Answer::Created
+                }
+            },
+            Command::Update { key, value } => match self.values.get_mut(key) {
+                Some(present) => {
+                    present.clone_from(value);
+                    Answer::Updated
+                }
+                None => Answer::NotFound,
+            },
+            Command::Put { key, value } => {
+                self.values.insert(key.clone(), value.clone());
+                Answer::Put
+            }
+            Command::Delete { key } => match self.values.remove(key) {
+                Some(_) => Answer::Deleted,
+                None => Answer::NotFound,
+            },
+            Command::Cas { key, expected, value } => match self.values.get_mut(key) {
+                Some(present) if present == expected => {
+                    present.clone_from(value);
+                    Answer::Updated
+                }
+                Some(present) => Answer::Mismatch { actual: present.clone() },
+                None => Answer::NotFound,
+            },
+        }
+    }
+
+    fn query(&self, query: &Query) -> Answer {
+        match query {
+            Query::Read { key } => match self.values.get(key) {
+                Some(value) => Answer::Value(value.clone()),
+                None => Answer::NotFound,
+            },
+            Query::Keys {} => Answer::Keys(self.values.keys().cloned().collect()),
+        }
+    }
+
+    fn check(command: &Command) -> Result<(), String> {
+        let key = command.key().len();
+        // What a compare and swap expects is bounded too: it lies in the log like any other text.
+        let expected = match command {
+            Command::Cas { expected, .. } => expected.len(),
+            _ => 0,
+        };
+        let value = command.value().map_or(0, str::len).max(expected);
+        if key == 0 {
+            return Err("the key is empty: give it a name".to_string());
+        }
+        if key > KEY_BYTES_MAX {
+            return Err(format!("the key has {key} bytes: at most {KEY_BYTES_MAX} are allowed"));
+        }
+        if value > VALUE_BYTES_MAX {
+            return Err(format!("the value has {value} bytes: at most {VALUE_BYTES_MAX} are allowed"));
+        }
+        Ok(())
+    }
+
+    fn items(&self) -> Vec<(String, String)> {
+        self.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    fn size(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// Batches over a few keys and values, so that commands meet one another's traces.
+#[cfg(test)]
+pub(super) fn any_batch() -> impl proptest::strategy::Strategy<Value = Vec<Command>> {
+    use proptest::prelude::*;
+    let key = || prop::sample::select(vec!["a", "b", "c d", "\u{e9}\""]);
+    let value = || prop::sample::select(vec!["", "1", "2", "a\nb"]);
+    let one = prop_oneof![
+        (key(), value()).prop_map(|(key, value)| Command::create(key, value)),
+        (key(), value()).prop_map(|(key, value)| Command::update(key, value)),
+        (key(), value()).prop_map(|(key, value)| Command::put(key, value)),
+        key().prop_map(Command::delete),
+        (key(), value(), value()).prop_map(|(key, expected, value)| Command::cas(key, expected, value)),
+    ];
+    prop::collection::vec(one, 0..12)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(store: &KeyValue, key: &str) -> Answer {
+        store.query(&Query::Read { key: key.to_string() })
+    }
+
+    #[test]
+    fn each_command_answers_what_it_did() {
+        let mut store = KeyValue::default();
+        assert_eq!(store.apply(&Command::update("x", "1")), Answer::NotFound);
+        assert_eq!(store.apply(&Command::create("x", "1")), Answer::Created);
+        assert_eq!(store.apply(&Command::create("x", "2")), Answer::Exists);
+        assert_eq!(store.apply(&Command::cas("x", "9", "2")), Answer::Mismatch { actual: "1".to_string() });
+        assert_eq!(store.apply(&Command::cas("x", "1", "2")), Answer::Updated);
+        assert_eq!(read(&store, "x"), Answer::Value("2".to_string()));
+        assert_eq!(store.apply(&Command::put("y", "3")), Answer::Put);
+        assert_eq!(store.query(&Query::Keys {}), Answer::Keys(vec!["x".to_string(), "y".to_string()]));
+        assert_eq!(store.apply(&Command::delete("x")), Answer::Deleted);
+        assert_eq!(store.apply(&Command::delete("x")), Answer::NotFound);
+        assert_eq!(store.apply(&Command::cas("x", "2", "3")), Answer::NotFound);
+    }
+
+    #[test]
+    fn an_empty_value_is_a_value() {
+        let mut store = KeyValue::default();
+        assert_eq!(store.apply(&Command::create("x", "")), Answer::Created);
+        assert_eq!(read(&store, "x"), Answer::Value(String::new()));
+        assert_eq!(store.apply(&Command::create("x", "1")), Answer::Exists);
+    }
+
+    #[test]
+    fn limits_are_told_by_name() {
+        let name = "k".repeat(KEY_BYTES_MAX);
+        let text = "v".repeat(VALUE_BYTES_MAX);
+        assert_eq!(KeyValue::check(&Command::put(name.clone(), text.clone())), Ok(()));
+        let refused = |command| KeyValue::check(&command).expect_err("over a limit");
+        assert!(refused(Command::delete(name + "k")).contains("1025 bytes: at most 1024"));
+        assert!(refused(Command::put("x", text.clone() + "v")).contains("at most 1048576"));
+        assert!(refused(Command::cas("x", text + "v", "")).contains("at most 1048576"));
+        assert!(refused(Command::delete("")).contains("empty"));
+    }
+
+    #[test]
+    fn the_written_forms_are_short() {
+        let text = |command| serde_json::to_string(&command).expect("serializes");
+        assert_eq!(text(Command::create("x", "1")), r#"{"op":"create","key":"x","value":"1"}"#);
+        assert_eq!(text(Command::cas("x", "1", "2")), r#"{"op":"cas","key":"x","expected":"1","value":"2"}"#);
+        assert_eq!(text(Command::delete("x")), r#"{"op":"delete","key":"x"}"#);
+        let text = |query| serde_json::to_string(&query).expect("serializes");
+        assert_eq!(text(Query::Read { key: "x".to_string() }), r#"{"op":"read","key":"x"}"#);
+        assert_eq!(text(Query::Keys {}), r#"{"op":"keys"}"#);
+        let text = |answer| serde_json::to_string(&answer).expect("serializes");
+        assert_eq!(text(Answer::NotFound), r#""not_found""#);
+        assert_eq!(text(Answer::Value("1".to_string())), r#"{"value":"1"}"#);
+        assert_eq!(text(Answer::Mismatch { actual: "6".to_string() }), r#"{"mismatch":{"actual":"6"}}"#);
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused() {
+        let wrong = r#"{"op":"delete","key":"x","vaule":"1"}"#;
+        assert!(serde_json::from_str::<Command>(wrong).is_err());
+        assert!(serde_json::from_str::<Query>(r#"{"op":"keys","key":"x"}"#).is_err());
+    }
+
+    /// The model: an unordered list of pairs, searched from its start.
+    fn apply_to_model(pairs: &mut Vec<(String, String)>, command: &Command) -> Answer {
+        let found = pairs.iter().position(|(key, _)| key == command.key());
+        let (answer, value) = match (command, found) {
+            (Command::Create { .. }, Some(_)) => (Answer::Exists, None),
+            (Command::Create { value, .. }, None) => (Answer::Created, Some(value)),
+            (Command::Put { value, .. }, _) => (Answer::Put, Some(value)),
+            (_, None) => (Answer::NotFound, None),
+            (Command::Update { value, .. }, Some(_)) => (Answer::Updated, Some(value)),
+            (Command::Delete { .. }, Some(_)) => (Answer::Deleted, None),
+            (Command::Cas { expected, value, .. }, Some(at)) => match &pairs[at].1 {
+                actual if actual == expected => (Answer::Updated, Some(value)),
+                actual => (Answer::Mismatch { actual: actual.clone() }, None),
+            },
+        };
+        match (found, value) {
+            (Some(at), _) if answer == Answer::Deleted => drop(pairs.swap_remove(at)),
+            (Some(at), Some(value)) => pairs[at].1.clone_from(value),
+            (None, Some(value)) => pairs.push((command.key().to_string(), value.clone())),
+            (_, None) => (),
+        }
+        answer
+    }
+
+    proptest! {
+        #[test]
+        fn the_store_behaves_as_a_plain_list_would(commands in any_batch()) {
+            let mut store = KeyValue::default();
+            let mut model = Vec::new();
+            for command in &commands {
+                prop_assert_eq!(store.apply(command), apply_to_model(&mut model, command));
+            }
+            model.sort();
+            prop_assert_eq!(store.size(), model.len());
+            prop_assert_eq!(store.items(), model);
+        }
+    }
+}
