@@ -1,3 +1,24 @@
-//! How messages travel: what is carried, the faults a link may have, and the router thread.
+//! How messages travel: what is carried, the faults that a link may have, and the router thread.
+//!
+//! The decision on each message ([`faults::Faults`]) is pure and seeded; the router thread and the simulator share
+//! it. A network may lose, delay, duplicate and reorder, and so may this one: it must never make a sender wait, and
+//! never deliver to anyone but the envelope's destination.
 
+pub mod change;
+pub mod counts;
+pub mod faults;
+pub mod link;
 pub mod packet;
+
+pub mod shapes;
+
+use packet::Envelope;
+
+/// The seam between whoever sends and the network that carries.
+pub trait Transport: Send {
+    /// Takes the whole group and leaves the vector empty. One call for all that a step has to say costs one hand-over
+    /// to another thread instead of many.
+    ///
+    /// It never blocks and never fails: what a full queue cannot take is dropped and counted, as on a real network.
+    fn send(&self, envelopes: &mut Vec<Envelope>);
+}

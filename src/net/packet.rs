@@ -112,6 +112,8 @@ pub enum Response {
     },
     /// Not taken in by this node.
     Refused(Refusal),
+    /// Nobody listens at the node's address: its process is gone, and the network says so at once. Not taken in.
+    Unreachable,
     /// Taken in, but the node lost its leadership before it was committed: it may or may not be yet.
     LeadershipLost {
         /// The new leader, if it is known.

@@ -1,0 +1,169 @@
+//! A change to the network's faults, and its words.
+//!
+//! The words are those of the console, so that a list of changes is a script that makes them again.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::link::LinkScope;
+use crate::types::NodeId;
+
+/// One change. A later change of the same kind replaces an earlier one on every link that it covers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NetChange {
+    /// Two nodes hear one another only when a group holds both. Nodes that no group names form one more group.
+    /// Groups may overlap: that makes bridges and rings. Replaces the partition before; clients reach every node.
+    Partition(Vec<Vec<NodeId>>),
+    /// Nothing passes these links.
+    Cut(LinkScope),
+    /// Undoes cuts and partitions on these links; on all of them, isolations too.
+    Heal(LinkScope),
+    /// Nothing passes to or from this node, clients' messages included. The node itself runs on.
+    Isolate(NodeId),
+    /// Undoes the isolation of this node.
+    Connect(NodeId),
+    /// Each message is lost with this probability, in parts of a million.
+    Drop {
+        /// Parts of a million.
+        per_million: u32,
+        /// Where.
+        scope: LinkScope,
+    },
+    /// Each message takes between `delay` and `delay + jitter`, each time as likely. With jitter, messages overtake
+    /// one another; without it, a link keeps its order.
+    Delay {
+        /// The least time.
+        delay: Duration,
+        /// The most that comes on top.
+        jitter: Duration,
+        /// Where.
+        scope: LinkScope,
+    },
+    /// Each message arrives twice with this probability, in parts of a million.
+    Duplicate {
+        /// Parts of a million.
+        per_million: u32,
+        /// Where.
+        scope: LinkScope,
+    },
+    /// Each message is held back a few milliseconds with this probability, so that later ones overtake it.
+    Reorder {
+        /// Parts of a million.
+        per_million: u32,
+        /// Where.
+        scope: LinkScope,
+    },
+    /// No fault of any kind on any link.
+    Reset,
+}
+
+/// Why a change was not made. Nothing has changed then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NetError {
+    /// The cluster has no such node.
+    UnknownNode(NodeId),
+    /// A link needs two different ends.
+    LinkToItself(LinkScope),
+    /// The groups leave every pair of nodes together.
+    CutsNothing,
+    /// More than a million parts of a million.
+    OverOne(u32),
+    /// The network has stopped.
+    Stopped,
+}
+
+impl fmt::Display for NetChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NetChange::Partition(groups) => {
+                let sides: Vec<String> = groups.iter().map(|group| names(group, ",")).collect();
+                write!(f, "partition {}", sides.join(" / "))
+            }
+            NetChange::Cut(scope) => write!(f, "cut {scope}"),
+            NetChange::Heal(LinkScope::All) => f.write_str("heal"),
+            NetChange::Heal(scope) => write!(f, "heal {scope}"),
+            NetChange::Isolate(node) => write!(f, "isolate {node}"),
+            NetChange::Connect(node) => write!(f, "connect {node}"),
+            NetChange::Drop { per_million, scope } => {
+                write!(f, "drop {}{}", percent(*per_million), on(*scope))
+            }
+            NetChange::Delay { delay, jitter, scope } if jitter.is_zero() => {
+                write!(f, "delay {}{}", duration(*delay), on(*scope))
+            }
+            NetChange::Delay { delay, jitter, scope } => {
+                write!(f, "delay {} jitter {}{}", duration(*delay), duration(*jitter), on(*scope))
+            }
+            NetChange::Duplicate { per_million, scope } => {
+                write!(f, "duplicate {}{}", percent(*per_million), on(*scope))
+            }
+            NetChange::Reorder { per_million, scope } => {
+                write!(f, "reorder {}{}", percent(*per_million), on(*scope))
+            }
+            NetChange::Reset => f.write_str("reset"),
+        }
+    }
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NetError::UnknownNode(node) => {
+                write!(f, "the cluster has no node {node}: `status` lists its nodes")
+            }
+            NetError::LinkToItself(scope) => write!(f, "{scope} is no link: name two different ends"),
+            NetError::CutsNothing => f.write_str(
+                "these groups leave all nodes together: name at least two sides, as in n1,n2 / n3",
+            ),
+            NetError::OverOne(per_million) => {
+                write!(f, "{} is more than 100%: give a probability of 0% to 100%", percent(*per_million))
+            }
+            NetError::Stopped => f.write_str("the network has stopped"),
+        }
+    }
+}
+
+impl std::error::Error for NetError {}
+
+/// The nodes' names with this between them.
+pub(super) fn names(nodes: &[NodeId], between: &str) -> String {
+    nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(between)
+}
+
+/// All links are meant where none is named.
+fn on(scope: LinkScope) -> String {
+    match scope {
+        LinkScope::All => String::new(),
+        named => format!(" {named}"),
+    }
+}
+
+fn percent(per_million: u32) -> String {
+    format!("{}%", f64::from(per_million) / 10_000.0)
+}
+
+fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_reads_as_the_directive_that_makes_it() {
+        let [n1, n2, n3] = [1, 2, 3].map(NodeId::new);
+        let one_way = LinkScope::OneWay(n1.into(), n2.into());
+        let ms = Duration::from_millis;
+        let delay = NetChange::Delay { delay: ms(1500), jitter: ms(20), scope: LinkScope::Clients };
+        for (change, directive) in [
+            (NetChange::Partition(vec![vec![n1, n2], vec![n3]]), "partition n1,n2 / n3"),
+            (NetChange::Cut(one_way), "cut n1>n2"),
+            (NetChange::Heal(LinkScope::All), "heal"),
+            (NetChange::Drop { per_million: 5_000, scope: LinkScope::All }, "drop 0.5%"),
+            (NetChange::Reorder { per_million: 200_000, scope: one_way }, "reorder 20% n1>n2"),
+            (delay, "delay 1s500ms jitter 20ms clients"),
+        ] {
+            assert_eq!(change.to_string(), directive);
+        }
+    }
+}

@@ -1,0 +1,580 @@
+//! The faults of the network: a pure, seeded decision on each message.
+//!
+//! A table holds the rules of every link, one way each. The router thread and the simulator ask it alike, so a fault
+//! means the same on real threads and in virtual time. It never reads a clock and draws a random number only where
+//! a rule needs one: the same seed, changes and messages give the same fates.
+//!
+//! Words and meaning follow netem. A link with a constant delay keeps its order; one with jitter does not, and neither
+//! does a link whose delay was just shortened. Raft allows for both.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::change::{NetChange, NetError, names};
+use super::link::{End, LinkScope, LinkTable, scopes};
+use super::packet::Address;
+use crate::types::{NodeId, Random};
+
+/// A message that is reordered is held back at least this long ...
+const HELD_BACK_MIN: Duration = Duration::from_millis(1);
+/// ... and at most this long, beside the link's delay.
+const HELD_BACK_MAX: Duration = Duration::from_millis(10);
+/// Certainty, in parts of a million.
+const MILLION: u32 = 1_000_000;
+
+/// What becomes of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It is lost.
+    Dropped(DropReason),
+    /// It arrives.
+    Delivered {
+        /// After this time.
+        delay: Duration,
+        /// And once more, after this time.
+        duplicate: Option<Duration>,
+    },
+}
+
+/// Why a message is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DropReason {
+    /// The link is cut.
+    Cut,
+    /// A partition separates sender and destination.
+    Partition,
+    /// The sender or the destination is isolated.
+    Isolated,
+    /// By the link's probability.
+    Loss,
+    /// A queue on the way is full.
+    Overflow,
+    /// Nobody listens at the destination.
+    Down,
+}
+
+/// The rules of every link.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    links: LinkTable<Rules>,
+    isolated: Vec<NodeId>,
+    /// The groups, for as long as the partition is whole.
+    partition: Option<Vec<Vec<NodeId>>>,
+    /// No rule anywhere: then nothing is looked up.
+    all_clear: bool,
+    random: Random,
+}
+
+/// The rules of one link, one way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Rules {
+    cut: bool,
+    partitioned: bool,
+    drop: u32,
+    delay: Duration,
+    jitter: Duration,
+    duplicate: u32,
+    reorder: u32,
+}
+
+impl Fate {
+    /// It arrives at once, and once.
+    pub const AT_ONCE: Fate = Fate::Delivered { delay: Duration::ZERO, duplicate: None };
+}
+
+impl Faults {
+    /// No faults, on the links among these nodes and the clients.
+    pub fn new(nodes: &[NodeId], random: Random) -> Faults {
+        Faults {
+            links: LinkTable::new(nodes, Rules::default),
+            isolated: Vec::new(),
+            partition: None,
+            all_clear: true,
+            random,
+        }
+    }
+
+    /// Decides on one message, now.
+    pub fn decide(&mut self, from: Address, to: Address) -> Fate {
+        if self.all_clear {
+            return Fate::AT_ONCE;
+        }
+        let (from, to) = (from.into(), to.into());
+        let rules = self.links.get(from, to).copied().unwrap_or_default();
+        if self.is_isolated(from) || self.is_isolated(to) {
+            Fate::Dropped(DropReason::Isolated)
+        } else if rules.cut {
+            Fate::Dropped(DropReason::Cut)
+        } else if rules.partitioned {
+            Fate::Dropped(DropReason::Partition)
+        } else if self.random.chance(rules.drop) {
+            Fate::Dropped(DropReason::Loss)
+        } else {
+            let duplicated = self.random.chance(rules.duplicate);
+            let delay = self.delay(rules);
+            Fate::Delivered { delay, duplicate: duplicated.then(|| self.delay(rules)) }
+        }
+    }
+
+    /// Whether no rule touches the link: each message would arrive at once.
+    pub fn is_clear(&self, from: End, to: End) -> bool {
+        let untouched = || self.links.get(from, to).is_none_or(|rules| *rules == Rules::default());
+        self.all_clear || (!self.is_isolated(from) && !self.is_isolated(to) && untouched())
+    }
+
+    /// Makes the change and says what it did: the sides of a partition, the links healed.
+    ///
+    /// # Errors
+    ///
+    /// When these nodes cannot have the change. Nothing has changed then.
+    pub fn apply(&mut self, change: &NetChange) -> Result<String, NetError> {
+        let answer = match change {
+            NetChange::Partition(groups) => self.separate(groups),
+            NetChange::Cut(scope) => self.cut(*scope),
+            NetChange::Heal(scope) => self.heal(*scope),
+            NetChange::Isolate(node) => self.isolate(*node),
+            NetChange::Connect(node) => self.connect(*node),
+            NetChange::Drop { per_million, scope } => {
+                self.likely(change, *scope, *per_million, |rules, chance| rules.drop = chance)
+            }
+            NetChange::Duplicate { per_million, scope } => {
+                self.likely(change, *scope, *per_million, |rules, chance| rules.duplicate = chance)
+            }
+            NetChange::Reorder { per_million, scope } => {
+                self.likely(change, *scope, *per_million, |rules, chance| rules.reorder = chance)
+            }
+            NetChange::Delay { delay, jitter, scope } => self.on_each(change, *scope, |rules| {
+                (rules.delay, rules.jitter) = (*delay, *jitter);
+            }),
+            NetChange::Reset => Ok(self.reset()),
+        }?;
+        let clear = |(from, to): (End, End)| self.links.get(from, to) == Some(&Rules::default());
+        self.all_clear = self.isolated.is_empty() && self.links.links().into_iter().all(clear);
+        Ok(answer)
+    }
+
+    /// The rules in force, as changes that would bring a network without faults to this state.
+    pub fn rules(&self) -> Vec<NetChange> {
+        let mut list: Vec<NetChange> = self.partition.iter().cloned().map(NetChange::Partition).collect();
+        let broken = |rules: &Rules| rules.cut || (rules.partitioned && self.partition.is_none());
+        list.extend(self.alike(broken).into_iter().map(|(_, scope)| NetChange::Cut(scope)));
+        list.extend(self.isolated.iter().copied().map(NetChange::Isolate));
+        let drops = self.alike(|rules| rules.drop).into_iter();
+        list.extend(drops.map(|(per_million, scope)| NetChange::Drop { per_million, scope }));
+        let delays = self.alike(|rules| (rules.delay, rules.jitter)).into_iter();
+        list.extend(delays.map(|((delay, jitter), scope)| NetChange::Delay { delay, jitter, scope }));
+        let duplicates = self.alike(|rules| rules.duplicate).into_iter();
+        list.extend(duplicates.map(|(per_million, scope)| NetChange::Duplicate { per_million, scope }));
+        let reorders = self.alike(|rules| rules.reorder).into_iter();
+        list.extend(reorders.map(|(per_million, scope)| NetChange::Reorder { per_million, scope }));
+        list
+    }
+
+    fn is_isolated(&self, end: End) -> bool {
+        self.isolated.iter().any(|node| End::Node(*node) == end)
+    }
+
+    fn delay(&mut self, rules: Rules) -> Duration {
+        let jitter = match rules.jitter {
+            Duration::ZERO => Duration::ZERO,
+            most => self.random.duration(Duration::ZERO, most),
+        };
+        let held_back = match self.random.chance(rules.reorder) {
+            true => self.random.duration(HELD_BACK_MIN, HELD_BACK_MAX),
+            false => Duration::ZERO,
+        };
+        rules.delay + jitter + held_back
+    }
+
+    fn separate(&mut self, groups: &[Vec<NodeId>]) -> Result<String, NetError> {
+        groups.iter().flatten().try_for_each(|node| self.check_node(*node))?;
+        let mut groups: Vec<Vec<NodeId>> = groups.to_vec();
+        let unnamed =
+            self.nodes().filter(|node| !groups.iter().flatten().any(|named| named == node)).collect();
+        groups.push(unnamed);
+        groups.retain(|group| !group.is_empty());
+        for group in &mut groups {
+            group.sort_unstable();
+            group.dedup();
+        }
+        let together = |from: NodeId, to: NodeId| {
+            groups.iter().any(|group| group.contains(&from) && group.contains(&to))
+        };
+        let apart = |(from, to): &(End, End)| match (from, to) {
+            (End::Node(from), End::Node(to)) => !together(*from, *to),
+            _ => false,
+        };
+        let (separated, joined): (Vec<_>, Vec<_>) = self.links.links().into_iter().partition(apart);
+        if separated.is_empty() {
+            return Err(NetError::CutsNothing);
+        }
+        self.change_links(&separated, |rules| rules.partitioned = true);
+        self.change_links(&joined, |rules| rules.partitioned = false);
+        let answer = self.describe_sides(&groups);
+        self.partition = Some(groups);
+        Ok(answer)
+    }
+
+    /// `[n1 n2] x [n3]; majority side n1 n2`.
+    fn describe_sides(&self, groups: &[Vec<NodeId>]) -> String {
+        let quorum = self.nodes().count() / 2 + 1;
+        let sides: Vec<String> = groups.iter().map(|group| format!("[{}]", names(group, " "))).collect();
+        let large = groups.iter().filter(|group| group.len() >= quorum);
+        let majorities: Vec<String> = large.map(|group| names(group, " ")).collect();
+        let verdict = match majorities.as_slice() {
+            [] => "no side has a majority".to_string(),
+            [one] => format!("majority side {one}"),
+            several => format!("majority sides {}", several.join(" and ")),
+        };
+        format!("{}; {verdict}", sides.join(" x "))
+    }
+
+    fn cut(&mut self, scope: LinkScope) -> Result<String, NetError> {
+        let links = self.covered(scope)?;
+        self.change_links(&links, |rules| rules.cut = true);
+        Ok(format!("cut {}", words(&scopes(&links))))
+    }
+
+    fn heal(&mut self, scope: LinkScope) -> Result<String, NetError> {
+        let mut links = self.covered(scope)?;
+        let broken = |rules: &Rules| rules.cut || rules.partitioned;
+        links.retain(|(from, to)| self.links.get(*from, *to).is_some_and(broken));
+        if links.iter().any(|(from, to)| self.links.get(*from, *to).is_some_and(|rules| rules.partitioned)) {
+            self.partition = None;
+        }
+        self.change_links(&links, |rules| (rules.cut, rules.partitioned) = (false, false));
+        let mut answer: Vec<String> = Vec::new();
+        if !links.is_empty() {
+            answer.push(format!("healed {}", words(&scopes(&links))));
+        }
+        if scope == LinkScope::All && !self.isolated.is_empty() {
+            answer.push(format!("connected {}", names(&std::mem::take(&mut self.isolated), " ")));
+        }
+        let ends = scope.ends().into_iter().flat_map(|(one, other)| [one, other]);
+        let alone = ends.filter(|end| self.is_isolated(*end));
+        answer.extend(alone.map(|node| format!("{node} is still isolated: `connect {node}` undoes that")));
+        Ok(if answer.is_empty() { "nothing to heal".to_string() } else { answer.join("; ") })
+    }
+
+    fn isolate(&mut self, node: NodeId) -> Result<String, NetError> {
+        self.check_node(node)?;
+        if self.isolated.contains(&node) {
+            return Ok(format!("{node} is isolated already"));
+        }
+        self.isolated.push(node);
+        self.isolated.sort_unstable();
+        Ok(format!("isolated {node} from nodes and clients"))
+    }
+
+    fn connect(&mut self, node: NodeId) -> Result<String, NetError> {
+        self.check_node(node)?;
+        let before = self.isolated.len();
+        self.isolated.retain(|isolated| *isolated != node);
+        let verb = if self.isolated.len() < before { "connected" } else { "not isolated:" };
+        Ok(format!("{verb} {node}"))
+    }
+
+    fn likely(
+        &mut self,
+        change: &NetChange,
+        scope: LinkScope,
+        per_million: u32,
+        set: fn(&mut Rules, u32),
+    ) -> Result<String, NetError> {
+        if per_million > MILLION {
+            return Err(NetError::OverOne(per_million));
+        }
+        self.on_each(change, scope, |rules| set(rules, per_million))
+    }
+
+    fn on_each(
+        &mut self,
+        change: &NetChange,
+        scope: LinkScope,
+        set: impl FnMut(&mut Rules),
+    ) -> Result<String, NetError> {
+        let links = self.covered(scope)?;
+        self.change_links(&links, set);
+        let everywhere = if scope == LinkScope::All { " on all links" } else { "" };
+        Ok(format!("{change}{everywhere}"))
+    }
+
+    fn reset(&mut self) -> String {
+        let removed: Vec<String> = self.rules().iter().map(NetChange::to_string).collect();
+        let links = self.links.links();
+        self.change_links(&links, |rules| *rules = Rules::default());
+        self.isolated.clear();
+        self.partition = None;
+        match removed.as_slice() {
+            [] => "no rule was active".to_string(),
+            rules => format!("removed {}", rules.join("; ")),
+        }
+    }
+
+    fn change_links(&mut self, links: &[(End, End)], mut set: impl FnMut(&mut Rules)) {
+        for (from, to) in links {
+            set(self.links.get_mut(*from, *to).expect("links are taken from the table"));
+        }
+    }
+
+    /// The links of this set, or what is wrong with it.
+    fn covered(&self, scope: LinkScope) -> Result<Vec<(End, End)>, NetError> {
+        if let Some((one, other)) = scope.ends() {
+            self.check_end(one)?;
+            self.check_end(other)?;
+            if one == other {
+                return Err(NetError::LinkToItself(scope));
+            }
+        }
+        let mut links = self.links.links();
+        links.retain(|(from, to)| scope.covers(*from, *to));
+        Ok(links)
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.links.ends().iter().filter_map(|end| match end {
+            End::Node(node) => Some(*node),
+            End::Clients => None,
+        })
+    }
+
+    fn check_end(&self, end: End) -> Result<(), NetError> {
+        match end {
+            End::Node(node) => self.check_node(node),
+            End::Clients => Ok(()),
+        }
+    }
+
+    fn check_node(&self, node: NodeId) -> Result<(), NetError> {
+        if self.nodes().any(|known| known == node) { Ok(()) } else { Err(NetError::UnknownNode(node)) }
+    }
+
+    /// Which links have which value, those with the value of no fault left out: whole classes of links by one
+    /// name, the rest one by one.
+    fn alike<V: Default + Copy + Ord>(&self, value: impl Fn(&Rules) -> V) -> Vec<(V, LinkScope)> {
+        let links = self.links.links();
+        let value_of = |(from, to): &(End, End)| self.links.get(*from, *to).map(&value).unwrap_or_default();
+        let mut values: Vec<V> = links.iter().map(value_of).filter(|value| *value != V::default()).collect();
+        values.sort_unstable();
+        values.dedup();
+        let mut list = Vec::new();
+        for value in values {
+            let mut same: Vec<(End, End)> =
+                links.iter().copied().filter(|link| value_of(link) == value).collect();
+            for class in [LinkScope::All, LinkScope::Nodes, LinkScope::Clients] {
+                let mut members = links.iter().filter(|(from, to)| class.covers(*from, *to)).peekable();
+                if members.peek().is_some() && members.all(|link| same.binary_search(link).is_ok()) {
+                    list.push((value, class));
+                    same.retain(|(from, to)| !class.covers(*from, *to));
+                }
+            }
+            list.extend(scopes(&same).into_iter().map(|scope| (value, scope)));
+        }
+        list
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            DropReason::Cut => "link cut",
+            DropReason::Partition => "partition",
+            DropReason::Isolated => "isolated",
+            DropReason::Loss => "lost",
+            DropReason::Overflow => "queue full",
+            DropReason::Down => "destination down",
+        })
+    }
+}
+
+fn words(scopes: &[LinkScope]) -> String {
+    scopes.iter().map(LinkScope::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ClientId;
+
+    const HALF: u32 = MILLION / 2;
+    const CLIENT: Address = Address::Client(ClientId(7));
+
+    fn node(number: u8) -> NodeId {
+        NodeId::new(number)
+    }
+
+    fn at(number: u8) -> Address {
+        Address::Node(node(number))
+    }
+
+    fn one_way(from: u8, to: u8) -> LinkScope {
+        LinkScope::OneWay(node(from).into(), node(to).into())
+    }
+
+    fn faults(nodes: u8, changes: &[NetChange]) -> Faults {
+        let mut faults = Faults::new(&NodeId::first(nodes), Random::new(1));
+        for change in changes {
+            faults.apply(change).expect("a change that these nodes can have");
+        }
+        faults
+    }
+
+    fn groups(groups: &[&[u8]]) -> NetChange {
+        NetChange::Partition(groups.iter().map(|group| group.iter().copied().map(node).collect()).collect())
+    }
+
+    /// The nodes that node `from` still reaches.
+    fn reached(faults: &mut Faults, from: u8, nodes: u8) -> Vec<u8> {
+        let reaches = |to: &u8| *to != from && faults.decide(at(from), at(*to)) == Fate::AT_ONCE;
+        (1..=nodes).filter(reaches).collect()
+    }
+
+    fn count(faults: &mut Faults, is_counted: impl Fn(Fate) -> bool) -> usize {
+        (0..10_000).filter(|_| is_counted(faults.decide(at(1), at(2)))).count()
+    }
+
+    #[test]
+    fn without_rules_everything_arrives_and_nothing_is_drawn() {
+        let mut faults = faults(3, &[]);
+        assert_eq!(faults.decide(at(1), at(2)), Fate::AT_ONCE);
+        assert_eq!(faults.random.next(), Random::new(1).next(), "no number was drawn");
+        assert!(faults.rules().is_empty());
+    }
+
+    #[test]
+    fn loss_has_the_given_probability_on_the_given_link_alone() {
+        let mut faults = faults(3, &[NetChange::Drop { per_million: HALF, scope: one_way(1, 2) }]);
+        let lost = count(&mut faults, |fate| fate == Fate::Dropped(DropReason::Loss));
+        assert!((4_500..5_500).contains(&lost), "{lost} of 10,000 at 50%: over ten standard deviations off");
+        assert!(!faults.is_clear(node(1).into(), node(2).into()));
+        assert!(faults.is_clear(node(2).into(), node(1).into()), "the way back has no rule");
+    }
+
+    #[test]
+    fn a_probability_of_one_is_certain() {
+        let mut faults = faults(3, &[NetChange::Duplicate { per_million: MILLION, scope: LinkScope::All }]);
+        let twice = Fate::Delivered { delay: Duration::ZERO, duplicate: Some(Duration::ZERO) };
+        assert_eq!(count(&mut faults, |fate| fate == twice), 10_000);
+        let over = NetChange::Drop { per_million: MILLION + 1, scope: LinkScope::All };
+        assert_eq!(faults.apply(&over), Err(NetError::OverOne(MILLION + 1)));
+    }
+
+    #[test]
+    fn delay_lies_between_its_bounds_and_is_constant_without_jitter() {
+        let [delay, jitter] = [50, 20].map(Duration::from_millis);
+        let change = |jitter| NetChange::Delay { delay, jitter, scope: LinkScope::All };
+        let mut faults = faults(3, &[change(Duration::ZERO)]);
+        assert_eq!(faults.decide(CLIENT, at(1)), Fate::Delivered { delay, duplicate: None });
+        faults.apply(&change(jitter)).expect("a change");
+        let mut least = Duration::MAX;
+        let mut most = Duration::ZERO;
+        for _ in 0..1_000 {
+            match faults.decide(at(1), at(2)) {
+                Fate::Delivered { delay, duplicate: None } => {
+                    (least, most) = (least.min(delay), most.max(delay));
+                }
+                other => panic!("only a delay was asked for, not {other:?}"),
+            }
+        }
+        assert!(least >= delay && most <= delay + jitter);
+        assert!(least < delay + jitter / 10 && most > delay + jitter * 9 / 10, "the range is used");
+    }
+
+    #[test]
+    fn reordered_messages_are_held_back_a_little() {
+        let mut faults = faults(3, &[NetChange::Reorder { per_million: HALF, scope: LinkScope::All }]);
+        let held = count(&mut faults, |fate| match fate {
+            Fate::Delivered { delay, duplicate: None } if delay > Duration::ZERO => {
+                assert!((HELD_BACK_MIN..=HELD_BACK_MAX).contains(&delay));
+                true
+            }
+            _ => false,
+        });
+        assert!((4_500..5_500).contains(&held), "{held} of 10,000 at 50%");
+    }
+
+    #[test]
+    fn a_partition_separates_groups_and_leaves_clients_alone() {
+        let mut faults = faults(5, &[]);
+        let answer = faults.apply(&groups(&[&[1, 2, 3], &[4, 5]]));
+        assert_eq!(answer.as_deref(), Ok("[n1 n2 n3] x [n4 n5]; majority side n1 n2 n3"));
+        assert_eq!(reached(&mut faults, 1, 5), [2, 3]);
+        assert_eq!(reached(&mut faults, 5, 5), [4]);
+        assert_eq!(faults.decide(at(1), at(4)), Fate::Dropped(DropReason::Partition));
+        assert_eq!(faults.decide(CLIENT, at(4)), Fate::AT_ONCE);
+        let answer = faults.apply(&groups(&[&[1], &[2]]));
+        assert_eq!(answer.as_deref(), Ok("[n1] x [n2] x [n3 n4 n5]; majority side n3 n4 n5"));
+        assert_eq!(reached(&mut faults, 4, 5), [3, 5], "the second partition replaces the first");
+    }
+
+    #[test]
+    fn overlapping_groups_make_a_bridge_and_a_ring() {
+        let mut faults = faults(5, &[groups(&[&[1, 2, 3], &[3, 4, 5]])]);
+        assert_eq!(reached(&mut faults, 3, 5), [1, 2, 4, 5]);
+        assert_eq!(reached(&mut faults, 1, 5), [2, 3]);
+        let ring = NetChange::Partition(super::super::shapes::ring(&NodeId::first(5)));
+        faults.apply(&ring).expect("a change");
+        assert_eq!(reached(&mut faults, 1, 5), [2, 5]);
+        assert_eq!(faults.apply(&groups(&[&[1, 2, 3, 4, 5]])), Err(NetError::CutsNothing));
+    }
+
+    #[test]
+    fn a_cut_is_one_way_and_healing_it_names_it() {
+        let mut faults = faults(3, &[NetChange::Cut(one_way(1, 2))]);
+        assert_eq!(faults.decide(at(1), at(2)), Fate::Dropped(DropReason::Cut));
+        assert_eq!(faults.decide(at(2), at(1)), Fate::AT_ONCE);
+        assert_eq!(faults.apply(&NetChange::Heal(one_way(2, 1))).as_deref(), Ok("nothing to heal"));
+        assert_eq!(faults.apply(&NetChange::Heal(one_way(1, 2))).as_deref(), Ok("healed n1>n2"));
+        assert!(faults.all_clear);
+    }
+
+    #[test]
+    fn an_isolated_node_hears_nobody_until_it_is_connected() {
+        let mut faults = faults(3, &[NetChange::Isolate(node(2))]);
+        for (from, to) in [(at(1), at(2)), (at(2), at(3)), (CLIENT, at(2)), (at(2), CLIENT)] {
+            assert_eq!(faults.decide(from, to), Fate::Dropped(DropReason::Isolated));
+        }
+        assert_eq!(faults.decide(at(1), at(3)), Fate::AT_ONCE);
+        assert!(
+            faults.apply(&NetChange::Heal(one_way(1, 2))).is_ok_and(|answer| answer.contains("connect n2"))
+        );
+        assert_eq!(faults.apply(&NetChange::Connect(node(2))).as_deref(), Ok("connected n2"));
+        assert!(faults.all_clear);
+    }
+
+    #[test]
+    fn heal_undoes_what_breaks_links_and_reset_undoes_everything() {
+        let loss = NetChange::Drop { per_million: HALF, scope: LinkScope::Clients };
+        let mut faults = faults(3, &[groups(&[&[1, 2], &[3]]), NetChange::Isolate(node(1)), loss.clone()]);
+        let healed = faults.apply(&NetChange::Heal(LinkScope::All));
+        assert_eq!(healed.as_deref(), Ok("healed n1<>n3 n2<>n3; connected n1"));
+        assert_eq!(faults.rules(), [loss], "loss breaks no link");
+        assert_eq!(faults.apply(&NetChange::Reset).as_deref(), Ok("removed drop 50% clients"));
+        assert!(faults.all_clear && faults.rules().is_empty());
+    }
+
+    #[test]
+    fn the_listed_rules_make_the_same_state_again() {
+        let changes = [
+            groups(&[&[1, 2], &[3]]),
+            NetChange::Heal(one_way(1, 3)),
+            NetChange::Isolate(node(2)),
+            NetChange::Drop { per_million: HALF, scope: LinkScope::All },
+            NetChange::Drop { per_million: 0, scope: LinkScope::Clients },
+            NetChange::Delay { delay: HELD_BACK_MIN, jitter: HELD_BACK_MAX, scope: one_way(1, 2) },
+        ];
+        let rules = faults(3, &changes).rules();
+        let words: Vec<String> = rules.iter().map(NetChange::to_string).collect();
+        let expected =
+            ["cut n2<>n3", "cut n3>n1", "isolate n2", "drop 50% nodes", "delay 1ms jitter 10ms n1>n2"];
+        assert_eq!(words, expected);
+        assert_eq!(faults(3, &rules).rules(), rules);
+    }
+
+    #[test]
+    fn a_node_or_link_that_does_not_exist_is_refused() {
+        let mut faults = faults(3, &[]);
+        assert_eq!(faults.apply(&NetChange::Isolate(node(4))), Err(NetError::UnknownNode(node(4))));
+        assert_eq!(faults.apply(&NetChange::Cut(one_way(1, 1))), Err(NetError::LinkToItself(one_way(1, 1))));
+    }
+}

@@ -1,0 +1,174 @@
+//! The links of the network: which there are, how a set of them is named, and a table with a cell for each.
+//!
+//! A link leads one way. Clients come and go, so all of them together count as one end.
+
+use std::fmt;
+
+use super::packet::Address;
+use crate::types::NodeId;
+
+/// One end of a link.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum End {
+    /// A node.
+    Node(NodeId),
+    /// The clients, all of them.
+    Clients,
+}
+
+impl From<Address> for End {
+    fn from(address: Address) -> End {
+        match address {
+            Address::Node(node) => End::Node(node),
+            Address::Client(_) => End::Clients,
+        }
+    }
+}
+
+impl From<NodeId> for End {
+    fn from(node: NodeId) -> End {
+        End::Node(node)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Node(node) => node.fmt(f),
+            End::Clients => f.pad("clients"),
+        }
+    }
+}
+
+/// A set of links, as a person names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LinkScope {
+    /// Every link, the clients' included.
+    All,
+    /// Every link between two nodes.
+    Nodes,
+    /// Every link between a client and a node, both ways.
+    Clients,
+    /// From the first end to the second.
+    OneWay(End, End),
+    /// Between the two ends, both ways.
+    Both(End, End),
+}
+
+impl LinkScope {
+    /// Whether the link is in the set.
+    pub fn covers(self, from: End, to: End) -> bool {
+        match self {
+            LinkScope::All => true,
+            LinkScope::Nodes => from != End::Clients && to != End::Clients,
+            LinkScope::Clients => from == End::Clients || to == End::Clients,
+            LinkScope::OneWay(start, end) => (from, to) == (start, end),
+            LinkScope::Both(one, other) => (from, to) == (one, other) || (from, to) == (other, one),
+        }
+    }
+
+    /// The two ends, when the set names them.
+    pub fn ends(self) -> Option<(End, End)> {
+        match self {
+            LinkScope::OneWay(one, other) | LinkScope::Both(one, other) => Some((one, other)),
+            LinkScope::All | LinkScope::Nodes | LinkScope::Clients => None,
+        }
+    }
+}
+
+impl fmt::Display for LinkScope {
+    /// As the console reads it: `n1>n3`, `n1<>n3`, `clients`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkScope::All => f.pad("all"),
+            LinkScope::Nodes => f.pad("nodes"),
+            LinkScope::Clients => f.pad("clients"),
+            LinkScope::OneWay(from, to) => f.pad(&format!("{from}>{to}")),
+            LinkScope::Both(one, other) => f.pad(&format!("{one}<>{other}")),
+        }
+    }
+}
+
+/// A cell for each link of a cluster, found by arithmetic.
+#[derive(Clone, Debug)]
+pub(super) struct LinkTable<T> {
+    ends: Vec<End>,
+    width: usize,
+    cells: Vec<T>,
+}
+
+impl<T> LinkTable<T> {
+    /// The links among these nodes and the clients, each with what `cell` makes.
+    pub fn new(nodes: &[NodeId], mut cell: impl FnMut() -> T) -> LinkTable<T> {
+        let mut ends: Vec<End> = nodes.iter().copied().map(End::Node).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends.push(End::Clients);
+        let width = 1 + nodes.iter().map(|node| usize::from(node.number())).max().unwrap_or(0);
+        let cells = (0..width * width).map(|_| cell()).collect();
+        LinkTable { ends, width, cells }
+    }
+
+    /// Every end: the nodes in order, then the clients.
+    pub fn ends(&self) -> &[End] {
+        &self.ends
+    }
+
+    /// Every link, sorted.
+    pub fn links(&self) -> Vec<(End, End)> {
+        let others = |from: End| self.ends.iter().filter(move |to| **to != from).map(move |to| (from, *to));
+        self.ends.iter().flat_map(|from| others(*from)).collect()
+    }
+
+    /// The link's cell; none when an end is not in the table.
+    pub fn get(&self, from: End, to: End) -> Option<&T> {
+        self.place(from, to).and_then(|place| self.cells.get(place))
+    }
+
+    /// The link's cell, to be changed.
+    pub fn get_mut(&mut self, from: End, to: End) -> Option<&mut T> {
+        self.place(from, to).and_then(|place| self.cells.get_mut(place))
+    }
+
+    fn place(&self, from: End, to: End) -> Option<usize> {
+        let number = |end: End| match end {
+            End::Clients => 0,
+            End::Node(node) => usize::from(node.number()),
+        };
+        let (row, column) = (number(from), number(to));
+        (row < self.width && column < self.width).then_some(row * self.width + column)
+    }
+}
+
+/// Names a set of links, which is sorted, in few words: `n1<>n2` for both ways.
+pub(super) fn scopes(links: &[(End, End)]) -> Vec<LinkScope> {
+    links
+        .iter()
+        .filter_map(|&(from, to)| match links.binary_search(&(to, from)).is_ok() {
+            true if from < to => Some(LinkScope::Both(from, to)),
+            true => None,
+            false => Some(LinkScope::OneWay(from, to)),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_holds_each_link_once_and_no_link_to_oneself() {
+        let table = LinkTable::new(&NodeId::first(3), || 0);
+        assert_eq!(table.links().len(), 12, "four ends, three others each");
+        assert!(table.get(End::Clients, NodeId::new(3).into()).is_some());
+        assert!(table.get(NodeId::new(1).into(), NodeId::new(4).into()).is_none(), "n4 is not in the table");
+    }
+
+    #[test]
+    fn a_set_of_links_is_named_briefly() {
+        let [n1, n2, n3] = [1, 2, 3].map(|number| End::Node(NodeId::new(number)));
+        let named = scopes(&[(n1, n2), (n1, n3), (n2, n1), (n3, End::Clients)]);
+        let words: Vec<String> = named.iter().map(LinkScope::to_string).collect();
+        assert_eq!(words, ["n1<>n2", "n1>n3", "n3>clients"]);
+    }
+}
