@@ -5,5 +5,6 @@ pub mod config;
 pub mod net;
 pub mod payload;
 pub mod raft;
+pub mod server;
 pub mod state_machine;
 pub mod types;

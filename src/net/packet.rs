@@ -119,6 +119,8 @@ pub enum Response {
         /// The new leader, if it is known.
         leader: Option<NodeId>,
     },
+    /// The command was applied before and its answer acknowledged; the answer is no longer kept.
+    Forgotten,
     /// The command cannot be decoded, or is over the size limit: never applied.
     Invalid(String),
 }

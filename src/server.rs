@@ -1,0 +1,298 @@
+//! Figure 1's box: the consensus core, the state machine and the clients that wait, as one unit.
+//!
+//! [`Server::handle`] is the one place that fixes the order of effects, the same for every driver: step the core,
+//! hand out what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
+//! The driver owns the disk and the network; it must perform the writes in their order and report each completion.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::config::RaftSettings;
+use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
+use crate::payload::Payload;
+use crate::raft::effects::{Input, Proposal, RequestId, Write, WriteId};
+use crate::raft::event::Event;
+use crate::raft::log::{Content, Origin};
+use crate::raft::message::Message;
+use crate::raft::role::Role;
+use crate::raft::{Raft, Recovered};
+use crate::state_machine::{Applied, Machine};
+use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+
+/// What a driver hands to a server.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// Something came over the network.
+    Envelope(Envelope),
+    /// This write, and every earlier one, is durable.
+    Persisted(WriteId),
+    /// Start an election now.
+    Campaign,
+    /// Let the election timer run out after this time.
+    SetElectionTimer(Duration),
+}
+
+/// What a server wants done, in this order.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// To be sent now.
+    pub envelopes: Vec<Envelope>,
+    /// To be made durable and reported as [`Arrival::Persisted`]. The messages that wait for it stay in the server.
+    pub write: Option<Write>,
+    /// What happened in the core, for logs, narration and checks.
+    pub events: Vec<Event>,
+    /// What was applied, in order.
+    pub applied: Vec<AppliedEntry>,
+}
+
+/// An entry that was applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppliedEntry {
+    /// Which one.
+    pub entry: EntryId,
+    /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
+    pub carried_out: Option<Origin>,
+}
+
+/// One node's server.
+pub struct Server {
+    raft: Raft,
+    machine: Box<dyn Machine>,
+    /// Messages that leave when their write is durable.
+    held: VecDeque<(WriteId, Vec<Message>)>,
+    /// Requests that were taken in and not answered yet.
+    calls: BTreeMap<RequestId, Caller>,
+    /// The requests behind the entries that this leader appended. Keyed by place, with the term: another leader's
+    /// entry at the same place is another entry.
+    waiting: BTreeMap<LogIndex, (Term, RequestId)>,
+    last_request: RequestId,
+}
+
+/// Who waits for an answer.
+#[derive(Clone, Debug)]
+struct Caller {
+    address: Address,
+    attempt: Attempt,
+    /// The question, if it was one.
+    query: Option<Payload>,
+}
+
+impl Server {
+    /// A server that starts from what its disk held, with an empty state machine to replay the log into.
+    pub fn new(
+        id: NodeId,
+        members: &[NodeId],
+        settings: RaftSettings,
+        recovered: Recovered,
+        machine: Box<dyn Machine>,
+        random: Random,
+        now: Time,
+    ) -> Server {
+        let raft = Raft::new(id, members.iter().copied(), settings, recovered, random, now);
+        assert_eq!(machine.applied(), raft.log().base(), "the state machine starts where the log does");
+        Server {
+            raft,
+            machine,
+            held: VecDeque::new(),
+            calls: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            last_request: 0,
+        }
+    }
+
+    /// Takes in everything that arrived and says what is to be done. `arrivals` is emptied.
+    pub fn handle(&mut self, now: Time, arrivals: &mut Vec<Arrival>) -> Outbox {
+        let mut outbox = Outbox::default();
+        let led = self.led_term();
+        let mut persisted = None;
+        let mut stale_reads = Vec::new();
+        let mut inputs = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals.drain(..) {
+            match arrival {
+                Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
+                    Packet::Raft(message) => inputs.push(Input::Message(message)),
+                    Packet::Request(request) => {
+                        inputs.extend(self.admit(from, request, &mut stale_reads, &mut outbox));
+                    }
+                    // Nodes ask nothing of clients.
+                    Packet::Reply(_) => {}
+                },
+                Arrival::Persisted(id) => {
+                    persisted = persisted.max(Some(id));
+                    inputs.push(Input::Persisted(id));
+                }
+                Arrival::Campaign => inputs.push(Input::Campaign),
+                Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
+            }
+        }
+
+        let mut effects = self.raft.step(now, &mut inputs);
+
+        post(effects.messages, &mut outbox);
+        if let Some(durable) = persisted {
+            self.release(durable, &mut outbox);
+        }
+        if let Some(mut write) = effects.write.take() {
+            self.held.push_back((write.id, std::mem::take(&mut write.then)));
+            outbox.write = Some(write);
+        }
+        for (request, result) in effects.proposals {
+            match result {
+                Ok(entry) => {
+                    self.waiting.insert(entry.index, (entry.term, request));
+                }
+                Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
+            }
+        }
+        self.apply(&mut outbox);
+        for (request, result) in effects.reads {
+            match result {
+                Ok(index) => {
+                    assert!(self.machine.applied().index >= index, "a read sees every write before it (8)");
+                    self.answer_read(request, &mut outbox);
+                }
+                Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
+            }
+        }
+        for request in stale_reads {
+            self.answer_read(request, &mut outbox);
+        }
+        if led.is_some() && led != self.led_term() {
+            self.release_waiting(&mut outbox);
+        }
+        outbox.events = effects.events;
+        outbox
+    }
+
+    /// When to call [`Server::handle`] again though nothing arrives.
+    pub fn deadline(&self) -> Time {
+        self.raft.deadline()
+    }
+
+    /// The consensus core.
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    /// The state machine.
+    pub fn machine(&self) -> &dyn Machine {
+        &*self.machine
+    }
+
+    fn led_term(&self) -> Option<Term> {
+        matches!(self.raft.role(), Role::Leader(_)).then(|| self.raft.current_term())
+    }
+
+    /// Takes in a client's request. What cannot be carried out is refused before it can enter the log.
+    fn admit(
+        &mut self,
+        from: Address,
+        request: Request,
+        stale_reads: &mut Vec<RequestId>,
+        outbox: &mut Outbox,
+    ) -> Option<Input> {
+        let Address::Client(client) = from else { return None };
+        self.last_request += 1;
+        let id = self.last_request;
+        let mut caller = Caller { address: from, attempt: request.attempt, query: None };
+        match request.call {
+            Call::Command { serial, acknowledged, command } => {
+                if let Err(reason) = self.machine.check(&command) {
+                    self.reply(&caller, Response::Invalid(reason), outbox);
+                    return None;
+                }
+                self.calls.insert(id, caller);
+                let origin = Origin { client, serial, acknowledged };
+                Some(Input::Propose(Proposal { id, origin, command }))
+            }
+            Call::Read { query, mode } => {
+                caller.query = Some(query);
+                self.calls.insert(id, caller);
+                match mode {
+                    ReadMode::Linearizable => Some(Input::Read(id)),
+                    ReadMode::Stale => {
+                        stale_reads.push(id);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// What waited for this write, or an earlier one, may leave.
+    fn release(&mut self, durable: WriteId, outbox: &mut Outbox) {
+        while let Some((_, messages)) = self.held.pop_front_if(|(id, _)| *id <= durable) {
+            post(messages, outbox);
+        }
+    }
+
+    // Figure 2, All Servers 1: while commitIndex > lastApplied, apply the next entry.
+    fn apply(&mut self, outbox: &mut Outbox) {
+        let (first, last) = (self.machine.applied().index.next(), self.raft.commit_index());
+        if first > last {
+            return;
+        }
+        // An entry is shared, so this copies references.
+        let entries: Vec<_> = self.raft.log().range(first, last).cloned().collect();
+        for entry in entries {
+            let applied = self.machine.apply(&entry);
+            let carried_out = match (&applied, &entry.content) {
+                (Applied::Answered { entry: by, .. }, Content::Command { origin, .. })
+                    if *by == entry.id() =>
+                {
+                    Some(*origin)
+                }
+                _ => None,
+            };
+            outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out });
+            if let Some((term, request)) = self.waiting.remove(&entry.index) {
+                let response = match applied {
+                    // The place went to another leader's entry: this client's command is not here.
+                    _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
+                    Applied::Answered { entry, answer } => Response::Applied { entry, answer },
+                    Applied::Forgotten => Response::Forgotten,
+                    Applied::Invalid { reason } => Response::Invalid(reason),
+                    Applied::NoOp => unreachable!("a client's request is no no-op"),
+                };
+                self.answer(request, response, outbox);
+            }
+        }
+    }
+
+    fn answer_read(&mut self, request: RequestId, outbox: &mut Outbox) {
+        let query = self.calls.get(&request).and_then(|caller| caller.query.clone());
+        let query = query.expect("a read keeps its question until it is answered");
+        let response = match self.machine.query(&query) {
+            Ok(answer) => Response::Read { applied: self.machine.applied().index, answer },
+            Err(reason) => Response::Invalid(reason),
+        };
+        self.answer(request, response, outbox);
+    }
+
+    /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.
+    fn release_waiting(&mut self, outbox: &mut Outbox) {
+        let leader = self.raft.leader();
+        for (_, request) in std::mem::take(&mut self.waiting).into_values() {
+            self.answer(request, Response::LeadershipLost { leader }, outbox);
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, response: Response, outbox: &mut Outbox) {
+        let caller = self.calls.remove(&request).expect("each request is answered once");
+        self.reply(&caller, response, outbox);
+    }
+
+    fn reply(&self, caller: &Caller, response: Response, outbox: &mut Outbox) {
+        let reply = Reply { attempt: caller.attempt, term: self.raft.current_term(), response };
+        let from = Address::Node(self.raft.id());
+        outbox.envelopes.push(Envelope { from, to: caller.address, packet: Packet::Reply(reply) });
+    }
+}
+
+fn post(messages: Vec<Message>, outbox: &mut Outbox) {
+    outbox.envelopes.extend(messages.into_iter().map(|message| Envelope {
+        from: Address::Node(message.from),
+        to: Address::Node(message.to),
+        packet: Packet::Raft(message),
+    }));
+}
