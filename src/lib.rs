@@ -1,7 +1,9 @@
 //! A Raft that anyone can run, break, watch, measure and trust.
 
+pub mod client;
 pub mod clock;
 pub mod config;
+pub mod lab;
 pub mod net;
 pub mod payload;
 pub mod raft;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::config::RaftSettings;
+use crate::lab::{LogView, RoleName, Status};
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::payload::Payload;
 use crate::raft::effects::{Input, Proposal, RequestId, Write, WriteId};
@@ -66,6 +67,8 @@ pub struct Server {
     /// entry at the same place is another entry.
     waiting: BTreeMap<LogIndex, (Term, RequestId)>,
     last_request: RequestId,
+    /// Since when the leader that it knows has been the one it knows.
+    leader_since: Time,
 }
 
 /// Who waits for an answer.
@@ -97,6 +100,7 @@ impl Server {
             calls: BTreeMap::new(),
             waiting: BTreeMap::new(),
             last_request: 0,
+            leader_since: now,
         }
     }
 
@@ -104,6 +108,7 @@ impl Server {
     pub fn handle(&mut self, now: Time, arrivals: &mut Vec<Arrival>) -> Outbox {
         let mut outbox = Outbox::default();
         let led = self.led_term();
+        let leader = self.raft.leader();
         let mut persisted = None;
         let mut stale_reads = Vec::new();
         let mut inputs = Vec::with_capacity(arrivals.len());
@@ -160,6 +165,9 @@ impl Server {
         if led.is_some() && led != self.led_term() {
             self.release_waiting(&mut outbox);
         }
+        if self.raft.leader() != leader || self.led_term() != led {
+            self.leader_since = now;
+        }
         outbox.events = effects.events;
         outbox
     }
@@ -177,6 +185,35 @@ impl Server {
     /// The state machine.
     pub fn machine(&self) -> &dyn Machine {
         &*self.machine
+    }
+
+    /// What this server knows of itself, less the time since when.
+    pub fn status(&self) -> Status {
+        let raft = &self.raft;
+        Status {
+            role: match raft.role() {
+                Role::Follower(_) => RoleName::Follower,
+                Role::PreCandidate(_) => RoleName::PreCandidate,
+                Role::Candidate(_) => RoleName::Candidate,
+                Role::Leader(_) => RoleName::Leader,
+            },
+            term: raft.current_term(),
+            leader: raft.leader(),
+            since: self.leader_since,
+            voted_for: raft.voted_for(),
+            last: raft.log().last(),
+            base: raft.log().base(),
+            commit: raft.commit_index(),
+            applied: self.machine.applied().index,
+            size: self.machine.size(),
+        }
+    }
+
+    /// The log as the console's matrix shows it.
+    pub fn log_view(&self) -> LogView {
+        let log = self.raft.log();
+        let terms = log.range(log.base().index.next(), log.last().index).map(|entry| entry.term).collect();
+        LogView { base: log.base(), terms, commit: self.raft.commit_index() }
     }
 
     fn led_term(&self) -> Option<Term> {

@@ -1,0 +1,94 @@
+//! The client's side of the contract (section 8): what may be asked and how each call ends.
+//!
+//! Every call ends within its deadline in exactly one [`Outcome`]. A time-out never reads as success, and a refusal
+//! never hides a command that may have been applied.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::net::packet::ReadMode;
+use crate::payload::Payload;
+use crate::types::{LogIndex, NodeId, Term};
+
+/// One call of a client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ask {
+    /// What is asked.
+    pub what: What,
+    /// Ask this node and no other; otherwise the leader is found.
+    pub at: Option<NodeId>,
+    /// The call ends within this time.
+    pub timeout: Duration,
+}
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// Apply this batch of commands, once. One batch is one log entry: all of it is committed or none.
+    Command(Payload),
+    /// Answer this question.
+    Read {
+        /// The question.
+        query: Payload,
+        /// How true the answer has to be.
+        mode: ReadMode,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The state machine's answer. A command was committed, and applied exactly once.
+    Answered(Answered),
+    /// Certainly not applied, now or later.
+    Rejected(Rejection),
+    /// No answer in time: a command that may have been applied, or may yet be.
+    Unknown,
+}
+
+/// An answer and where it came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// The state machine's answer: to a command, a list with an answer to each of its batch.
+    pub answer: Payload,
+    /// Who answered.
+    pub node: NodeId,
+    /// Its term.
+    pub term: Term,
+    /// A command's place in the log; for a read, the index up to which the state was applied.
+    pub index: LogIndex,
+}
+
+/// Why a call had no effect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    /// The command or question is not valid.
+    Invalid(String),
+    /// No leader was found in time.
+    NoLeader,
+    /// The node that was asked, and no other was to be, does not lead.
+    NotLeader {
+        /// Who does, as far as it knows.
+        leader: Option<NodeId>,
+    },
+    /// The leader has more uncommitted bytes than it may take.
+    Busy,
+    /// The node that was asked, and no other was to be, is down.
+    Unreachable(NodeId),
+    /// A read that nobody answered in time. It changes nothing, so nothing is unknown.
+    NoAnswer,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejection::Invalid(reason) => f.write_str(reason),
+            Rejection::NoLeader => f.write_str("no leader was found in time; try again, or see 'status'"),
+            Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
+            Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),
+            Rejection::Busy => f.write_str("the leader has too much uncommitted; try again"),
+            Rejection::Unreachable(node) => write!(f, "{node} is down"),
+            Rejection::NoAnswer => f.write_str("no answer in time"),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The seam between the console and what it drives: real threads and virtual time answer the same questions and take
+//! the same faults, so one language runs on both.
+//!
+//! Answers are facts, not text for people, unless a sentence is all there is to say. Nothing here knows a directive.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::client::{Ask, Outcome};
+use crate::net::change::NetChange;
+use crate::net::counts::LinkCounts;
+use crate::net::link::End;
+use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+
+/// A cluster on which a person, or a script, experiments.
+pub trait Lab {
+    /// The nodes, in order.
+    fn nodes(&self) -> Vec<NodeId>;
+
+    /// The time of the run.
+    fn now(&self) -> Time;
+
+    /// The seed of the run.
+    fn seed(&self) -> u64;
+
+    /// Waits until something may have changed, but not beyond `until`. In virtual time this is the next event.
+    fn wait(&mut self, until: Time);
+
+    /// Whether a person asked to stop what is running (Ctrl-C). Reading it does not clear it.
+    fn interrupted(&self) -> bool;
+
+    /// Carries out these calls at once, from one client, and returns when each has ended: outcome and how long it
+    /// took, in their order.
+    fn ask(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)>;
+
+    /// What a node is and knows.
+    fn view(&mut self, node: NodeId) -> NodeView;
+
+    /// A running node's state as names and values, in order.
+    fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError>;
+
+    /// A running node's log.
+    fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
+
+    /// The node ends at once; what it had not written is gone, and with `power` what it had not synced. Says what
+    /// was lost.
+    fn crash(&mut self, node: NodeId, power: bool) -> Result<String, LabError>;
+
+    /// Starts a node that is down, with `wipe` from an empty disk. Says what was reloaded.
+    fn restart(&mut self, node: NodeId, wipe: bool) -> Result<String, LabError>;
+
+    /// The node ends politely: everything it has is on disk.
+    fn stop(&mut self, node: NodeId) -> Result<String, LabError>;
+
+    /// Freezes a running node.
+    fn pause(&mut self, node: NodeId) -> Result<(), LabError>;
+
+    /// Lets a frozen node go on. Says what waited in its inbox.
+    fn resume(&mut self, node: NodeId) -> Result<String, LabError>;
+
+    /// Changes the network. Says what that did.
+    fn change_network(&mut self, change: &NetChange) -> Result<String, LabError>;
+
+    /// The network's rules that are active.
+    fn network_rules(&mut self) -> Vec<NetChange>;
+
+    /// The network's counters, for each link that was used.
+    fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)>;
+
+    /// Breaks or mends a node's disk.
+    fn change_disk(&mut self, node: NodeId, change: DiskChange) -> Result<(), LabError>;
+
+    /// The node starts an election now.
+    fn campaign(&mut self, node: NodeId) -> Result<(), LabError>;
+
+    /// The node's election timer runs out after this time.
+    fn set_election_timer(&mut self, node: NodeId, after: Duration) -> Result<(), LabError>;
+
+    /// The shortest and the longest election timeout.
+    fn election_timeouts(&self) -> (Duration, Duration);
+
+    /// Whether the properties of CORRECTNESS have held so far, each by name.
+    fn check(&mut self) -> Vec<Verdict>;
+
+    /// Runs time at this multiple of the clock's. Only virtual time can.
+    fn set_speed(&mut self, factor: f64) -> Result<(), LabError>;
+
+    /// Lets the next event happen, or all within this time. Only virtual time can.
+    fn step(&mut self, span: Option<Duration>) -> Result<(), LabError>;
+}
+
+/// What a node is and knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeView {
+    /// Whether it runs.
+    pub life: Life,
+    /// What it knows: now, or when it was last seen running.
+    pub status: Status,
+}
+
+/// Whether a node runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It runs.
+    Up,
+    /// It is frozen.
+    Paused,
+    /// It does not run, and why: `crashed`, `stopped`, or what went wrong.
+    Down(String),
+}
+
+/// What a node knows of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    /// Its role.
+    pub role: RoleName,
+    /// Its term.
+    pub term: Term,
+    /// The leader it knows of and does not doubt.
+    pub leader: Option<NodeId>,
+    /// Since when it has led, or followed that leader.
+    pub since: Time,
+    /// Whom it voted for in its term.
+    pub voted_for: Option<NodeId>,
+    /// Its last entry.
+    pub last: EntryId,
+    /// The last entry that its snapshot covers; zero without one.
+    pub base: EntryId,
+    /// Its commit index.
+    pub commit: LogIndex,
+    /// The last entry that it applied.
+    pub applied: LogIndex,
+    /// How many items its state machine holds.
+    pub size: usize,
+}
+
+/// A role's name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum RoleName {
+    /// See [`crate::raft::role::Role`].
+    #[default]
+    Follower,
+    /// See [`crate::raft::role::Role`].
+    PreCandidate,
+    /// See [`crate::raft::role::Role`].
+    Candidate,
+    /// See [`crate::raft::role::Role`].
+    Leader,
+}
+
+/// A log as the matrix shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogView {
+    /// The last entry that is covered by a snapshot; zero without one.
+    pub base: EntryId,
+    /// The terms of the entries behind it, in order.
+    pub terms: Vec<Term>,
+    /// The commit index.
+    pub commit: LogIndex,
+}
+
+/// What may be done to a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskChange {
+    /// Each fsync takes this much longer; zero ends it.
+    Slow(Duration),
+    /// No fsync ends before this time has passed.
+    Stall(Duration),
+    /// Nothing more fits, or it does again.
+    Full(bool),
+}
+
+/// Whether a property held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The property, by its name in the paper where it has one.
+    pub property: &'static str,
+    /// What broke it and where; none when it held.
+    pub violation: Option<String>,
+}
+
+/// Why something could not be done, in one line that says what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LabError(pub String);
+
+impl fmt::Display for LabError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LabError {}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RoleName::Follower => "follower",
+            RoleName::PreCandidate => "pre-candidate",
+            RoleName::Candidate => "candidate",
+            RoleName::Leader => "leader",
+        })
+    }
+}
