@@ -1,5 +1,6 @@
 //! A Raft that anyone can run, break, watch, measure and trust.
 
+pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -17,8 +17,8 @@ use crate::raft::log::{Content, Origin};
 use crate::raft::message::Message;
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
-use crate::state_machine::{Applied, Machine};
-use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+use crate::state_machine::{Applied, AppliedEntry, Machine};
+use crate::types::{LogIndex, NodeId, Random, Term, Time};
 
 /// What a driver hands to a server.
 #[derive(Clone, Debug)]
@@ -44,15 +44,8 @@ pub struct Outbox {
     pub events: Vec<Event>,
     /// What was applied, in order.
     pub applied: Vec<AppliedEntry>,
-}
-
-/// An entry that was applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AppliedEntry {
-    /// Which one.
-    pub entry: EntryId,
-    /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
-    pub carried_out: Option<Origin>,
+    /// The newest write that was reported as durable.
+    pub persisted: Option<WriteId>,
 }
 
 /// One node's server.
@@ -169,6 +162,7 @@ impl Server {
             self.leader_since = now;
         }
         outbox.events = effects.events;
+        outbox.persisted = persisted;
         outbox
     }
 

@@ -114,6 +114,15 @@ pub enum Applied {
     },
 }
 
+/// An entry that was applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppliedEntry {
+    /// Which one.
+    pub entry: EntryId,
+    /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
+    pub carried_out: Option<Origin>,
+}
+
 /// The state machine of one node and its clients' sessions, which belong to the replicated state (section 8).
 #[derive(Clone, Debug, Default)]
 pub struct Replica<M> {

@@ -1,0 +1,391 @@
+//! The paper's safety properties (Figure 3) and what they rest on, checked over all nodes after every step.
+//!
+//! The driver reports each step before anything that the step produced can reach another node. Then a property that
+//! is broken anywhere shows at the step that broke it. Every log is followed as a chain of hashes, so comparing two
+//! logs up to an index is one comparison.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::raft::Raft;
+use crate::raft::effects::{HardState, Write, WriteId};
+use crate::raft::log::{Content, Entry};
+use crate::raft::message::{AppendResult, Body, Message};
+use crate::raft::role::Role;
+use crate::state_machine::AppliedEntry;
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, Term};
+
+/// A property, named as in the paper's Figure 3 where it stands there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Property {
+    /// At most one leader a term (5.2).
+    ElectionSafety,
+    /// A node votes for one candidate a term, across restarts too (5.2).
+    OneVote,
+    /// A leader never changes what stands in its log (5.3).
+    LeaderAppendOnly,
+    /// Logs that share an entry are the same up to it (5.3).
+    LogMatching,
+    /// A new leader's log holds everything committed (5.4).
+    LeaderCompleteness,
+    /// No two nodes apply different entries at an index (5.4.3).
+    StateMachineSafety,
+    /// A leader commits only an entry of its own term that a true majority holds durably (5.4.2).
+    CommitRule,
+    /// No message leaves before what it promises is durable (Figure 2, persistent state).
+    NothingPromisedEarly,
+    /// What was durable and committed is there after a restart.
+    CommittedIsDurable,
+    /// A client's command is carried out at most once (section 8).
+    ExactlyOnce,
+}
+
+impl Property {
+    /// All of them, in the order of the paper.
+    pub const ALL: [Property; 10] = [
+        Property::ElectionSafety,
+        Property::LeaderAppendOnly,
+        Property::LogMatching,
+        Property::LeaderCompleteness,
+        Property::StateMachineSafety,
+        Property::OneVote,
+        Property::CommitRule,
+        Property::NothingPromisedEarly,
+        Property::CommittedIsDurable,
+        Property::ExactlyOnce,
+    ];
+
+    /// Its name in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Property::ElectionSafety => "election safety",
+            Property::OneVote => "one vote a term",
+            Property::LeaderAppendOnly => "leader append-only",
+            Property::LogMatching => "log matching",
+            Property::LeaderCompleteness => "leader completeness",
+            Property::StateMachineSafety => "state machine safety",
+            Property::CommitRule => "commit rule",
+            Property::NothingPromisedEarly => "nothing promised early",
+            Property::CommittedIsDurable => "committed is durable",
+            Property::ExactlyOnce => "exactly once",
+        }
+    }
+}
+
+/// What one step of one node did.
+pub struct Step<'a> {
+    /// The node's core, after the step.
+    pub raft: &'a Raft,
+    /// The newest write whose completion the step was told of.
+    pub persisted: Option<WriteId>,
+    /// The write that the step handed out.
+    pub write: Option<&'a Write>,
+    /// What was applied.
+    pub applied: &'a [AppliedEntry],
+}
+
+/// A property that was broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Which.
+    pub property: Property,
+    /// What and where, in one line.
+    pub detail: String,
+}
+
+/// What has been seen of a run so far.
+#[derive(Clone, Debug, Default)]
+pub struct Safety {
+    nodes: BTreeMap<NodeId, Record>,
+    leaders: BTreeMap<Term, NodeId>,
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// The committed entries, by index from 1: their term and the hash of the chain up to them.
+    committed: Vec<(Term, u64)>,
+    /// Hashes of the entries that were seen and are not in `committed`.
+    branches: BTreeMap<EntryId, u64>,
+    /// Who was carried out where, of those that a client may still repeat.
+    carried_out: BTreeMap<ClientId, BTreeMap<Serial, EntryId>>,
+    applied: LogIndex,
+    violations: Vec<Violation>,
+}
+
+/// What has been seen of one node.
+#[derive(Clone, Debug, Default)]
+struct Record {
+    /// Hashes of its log's chain, by index from 1.
+    chain: Vec<u64>,
+    durable_index: LogIndex,
+    durable_hard_state: HardState,
+    /// Terms and votes on their way to the disk.
+    pending: VecDeque<(WriteId, HardState)>,
+    commit: LogIndex,
+    applied: LogIndex,
+    led: Option<Term>,
+}
+
+impl Safety {
+    /// What was broken, in the order in which it was noticed.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// How many entries are known to be committed.
+    pub fn committed(&self) -> LogIndex {
+        LogIndex(self.committed.len() as u64)
+    }
+
+    /// A violation that the driver noticed itself: a node's own assertion, say.
+    pub fn report(&mut self, property: Property, detail: String) {
+        self.violations.push(Violation { property, detail });
+    }
+
+    /// A node starts, with what its disk held. `wiped` says that its disk was emptied on purpose.
+    pub fn started(&mut self, raft: &Raft, wiped: bool) {
+        let node = raft.id();
+        let before = self.nodes.remove(&node).unwrap_or_default();
+        let mut record =
+            Record { commit: raft.commit_index(), applied: raft.commit_index(), ..Record::default() };
+        let base = raft.log().base().index;
+        record.chain.extend(self.committed.iter().take(as_length(base)).map(|(_, hash)| *hash));
+        for entry in raft.log().range(base.next(), raft.log().last().index) {
+            self.append(node, &mut record, entry);
+        }
+        record.durable_index = raft.durable_index();
+        record.durable_hard_state =
+            HardState { current_term: raft.current_term(), voted_for: raft.voted_for() };
+        if !wiped {
+            self.check_recovered(node, &before, &record);
+        }
+        self.nodes.insert(node, record);
+    }
+
+    fn check_recovered(&mut self, node: NodeId, before: &Record, after: &Record) {
+        let (old, new) = (before.durable_hard_state, after.durable_hard_state);
+        if new.current_term < old.current_term {
+            let detail =
+                format!("{node} was in term {} and restarts in {}", old.current_term, new.current_term);
+            self.report(Property::OneVote, detail);
+        } else if new.current_term == old.current_term
+            && old.voted_for.is_some()
+            && new.voted_for != old.voted_for
+        {
+            self.report(Property::OneVote, format!("{node} forgot its vote in term {}", old.current_term));
+        }
+        let kept = before.durable_index.min(self.committed());
+        if let Some(position) = as_length(kept).checked_sub(1)
+            && after.chain.get(position) != Some(&self.committed[position].1)
+        {
+            let detail = format!("{node} held entry {kept} durably, it is committed, and it is gone");
+            self.report(Property::CommittedIsDurable, detail);
+        }
+    }
+
+    /// A node made a step and is about to send these messages.
+    pub fn observe<'a>(&mut self, step: &Step<'_>, sent: impl Iterator<Item = &'a Message>) {
+        let node = step.raft.id();
+        let mut record = self.nodes.remove(&node).unwrap_or_default();
+        if let Some(write) = step.write {
+            self.follow_log(step.raft, &mut record, write);
+        }
+        if let Some(durable) = step.persisted {
+            while let Some((_, hard_state)) = record.pending.pop_front_if(|(id, _)| *id <= durable) {
+                record.durable_hard_state = hard_state;
+            }
+        }
+        record.durable_index = step.raft.durable_index();
+        self.check_leader(step.raft, &mut record);
+        for message in sent {
+            self.check_message(step.raft, &record, message);
+        }
+        self.nodes.insert(node, record);
+        self.check_commit(step.raft);
+        self.check_applied(node, step.applied);
+    }
+
+    fn follow_log(&mut self, raft: &Raft, record: &mut Record, write: &Write) {
+        if let Some(hard_state) = write.hard_state {
+            record.pending.push_back((write.id, hard_state));
+        }
+        if let Some(index) = write.truncate_from {
+            let leads = matches!(raft.role(), Role::Leader(_)) && record.led == Some(raft.current_term());
+            if leads {
+                let detail =
+                    format!("{} leads term {} and cut its log at {index}", raft.id(), raft.current_term());
+                self.report(Property::LeaderAppendOnly, detail);
+            }
+            record.chain.truncate(as_length(index) - 1);
+        }
+        for entry in &write.entries {
+            self.append(raft.id(), record, entry);
+        }
+    }
+
+    /// Follows one entry at the end of a node's log.
+    fn append(&mut self, node: NodeId, record: &mut Record, entry: &Entry) {
+        let hash = chained(record.chain.last().copied().unwrap_or_default(), entry);
+        record.chain.push(hash);
+        let position = as_length(entry.index) - 1;
+        let known = match self.committed.get(position) {
+            Some((term, known)) if *term == entry.term => Some(*known),
+            _ => self.branches.insert(entry.id(), hash),
+        };
+        if known.is_some_and(|known| known != hash) || record.chain.len() != position + 1 {
+            let detail = format!("{node} holds {} after other entries than another node does", entry.id());
+            self.report(Property::LogMatching, detail);
+        }
+    }
+
+    fn check_leader(&mut self, raft: &Raft, record: &mut Record) {
+        let term = raft.current_term();
+        let leads = matches!(raft.role(), Role::Leader(_)).then_some(term);
+        if leads.is_some() && leads != record.led {
+            self.note_leader(term, raft.id());
+            let last = self.committed.len();
+            let complete = last == 0 || record.chain.get(last - 1) == Some(&self.committed[last - 1].1);
+            if !complete {
+                let detail = format!("{} leads term {term} without the committed entry {last}", raft.id());
+                self.report(Property::LeaderCompleteness, detail);
+            }
+        }
+        record.led = leads;
+    }
+
+    fn note_leader(&mut self, term: Term, node: NodeId) {
+        let known = *self.leaders.entry(term).or_insert(node);
+        if known != node {
+            self.report(Property::ElectionSafety, format!("{known} and {node} both lead term {term}"));
+        }
+    }
+
+    fn check_message(&mut self, raft: &Raft, record: &Record, message: &Message) {
+        let (node, term) = (message.from, message.term);
+        match message.body {
+            Body::AppendEntries { .. } => self.note_leader(term, node),
+            Body::VoteReply { granted: true } => self.check_vote(record, node, term, message.to),
+            Body::RequestVote { .. } => self.check_vote(record, node, term, node),
+            Body::AppendReply { result: AppendResult::Matched(index), .. } => {
+                // In a newer term the entry may be gone again, rightly: then it was not committed.
+                let overtaken = term < raft.current_term();
+                if index > record.durable_index && !overtaken {
+                    let detail =
+                        format!("{node} acknowledged entry {index}, durable is {}", record.durable_index);
+                    self.report(Property::NothingPromisedEarly, detail);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn check_vote(&mut self, record: &Record, node: NodeId, term: Term, candidate: NodeId) {
+        let known = *self.votes.entry((node, term)).or_insert(candidate);
+        if known != candidate {
+            let detail = format!("{node} voted for {known} and for {candidate} in term {term}");
+            self.report(Property::OneVote, detail);
+        }
+        let HardState { current_term, voted_for } = record.durable_hard_state;
+        if current_term < term || (current_term == term && voted_for != Some(candidate)) {
+            let detail = format!("{node}'s vote for {candidate} in term {term} left before it was durable");
+            self.report(Property::NothingPromisedEarly, detail);
+        }
+    }
+
+    fn check_commit(&mut self, raft: &Raft) {
+        let node = raft.id();
+        let commit = raft.commit_index();
+        let record = self.nodes.get_mut(&node).expect("observed just now");
+        let from = std::mem::replace(&mut record.commit, commit);
+        if commit < from {
+            let detail = format!("{node}'s commit index went back from {from} to {commit}");
+            self.report(Property::StateMachineSafety, detail);
+        }
+        if commit <= from {
+            return;
+        }
+        let record = &self.nodes[&node];
+        let known = commit.min(self.committed());
+        if let Some(position) = as_length(known).checked_sub(1)
+            && record.chain.get(position) != Some(&self.committed[position].1)
+        {
+            let detail = format!("{node} takes {} for committed, another entry is", raft.log().id_at(known));
+            return self.report(Property::StateMachineSafety, detail);
+        }
+        if commit > self.committed() {
+            self.check_new_commit(raft, commit);
+        }
+    }
+
+    /// The first to commit this far: it must be a leader that has the right to.
+    fn check_new_commit(&mut self, raft: &Raft, commit: LogIndex) {
+        let (node, term) = (raft.id(), raft.current_term());
+        let entry = raft.log().id_at(commit);
+        let position = as_length(commit) - 1;
+        let hash = self.nodes[&node].chain.get(position).copied();
+        let holds = |record: &&Record| {
+            record.durable_index >= commit && hash.is_some() && record.chain.get(position).copied() == hash
+        };
+        let held = self.nodes.values().filter(holds).count();
+        if !matches!(raft.role(), Role::Leader(_)) || entry.term != term {
+            let detail =
+                format!("{node} in term {term} committed {entry} first, not as the leader of that term");
+            self.report(Property::CommitRule, detail);
+        }
+        if held < raft.quorum() {
+            let detail =
+                format!("{node} committed {entry}, durable on {held} of the {} needed", raft.quorum());
+            self.report(Property::CommitRule, detail);
+        }
+        let chain = &self.nodes[&node].chain;
+        for entry in raft.log().range(self.committed().next(), commit) {
+            let hash = chain[as_length(entry.index) - 1];
+            self.committed.push((entry.term, hash));
+            self.branches.remove(&entry.id());
+        }
+    }
+
+    fn check_applied(&mut self, node: NodeId, applied: &[AppliedEntry]) {
+        for AppliedEntry { entry, carried_out } in applied {
+            let record = self.nodes.get_mut(&node).expect("observed just now");
+            let expected = record.applied.next();
+            record.applied = entry.index;
+            let canonical = self.committed.get(as_length(entry.index) - 1).map(|(term, _)| *term);
+            if entry.index != expected || canonical != Some(entry.term) {
+                let detail = format!("{node} applied {entry} where {expected} of term {canonical:?} was due");
+                self.report(Property::StateMachineSafety, detail);
+            }
+            if entry.index <= self.applied {
+                continue;
+            }
+            self.applied = entry.index;
+            if let Some(origin) = carried_out {
+                let serials = self.carried_out.entry(origin.client).or_default();
+                let before = serials.insert(origin.serial, *entry);
+                *serials = serials.split_off(&origin.acknowledged.min(origin.serial));
+                if let Some(before) = before {
+                    let detail = format!(
+                        "{}'s command {} was carried out at {before} and at {entry}",
+                        origin.client, origin.serial
+                    );
+                    self.report(Property::ExactlyOnce, detail);
+                }
+            }
+        }
+    }
+}
+
+fn as_length(index: LogIndex) -> usize {
+    usize::try_from(index.0).expect("a log fits in memory")
+}
+
+/// The hash of a chain that goes on with this entry. An entry is told by its place, term and command's name.
+fn chained(before: u64, entry: &Entry) -> u64 {
+    let (client, serial) = match &entry.content {
+        Content::NoOp => (0, 0),
+        Content::Command { origin, .. } => (origin.client.0, origin.serial),
+    };
+    [entry.index.0, entry.term.0, client, serial].into_iter().fold(before, |hash, part| {
+        // The finalizer of SplitMix64 spreads each part over all bits.
+        let mut mixed = (hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    })
+}
