@@ -5,4 +5,5 @@ pub mod config;
 pub mod net;
 pub mod payload;
 pub mod raft;
+pub mod trace;
 pub mod types;
