@@ -10,4 +10,5 @@ pub mod payload;
 pub mod raft;
 pub mod server;
 pub mod state_machine;
+pub mod trace;
 pub mod types;

@@ -63,6 +63,23 @@ impl Counts {
         self.each_link(envelopes, |row, count| add(&row.dropped, count));
     }
 
+    /// These were counted as delivered, but are lost: a sender counts first, so that whoever hears of a message finds
+    /// it in the numbers.
+    pub fn not_delivered(&self, envelopes: &[Envelope]) {
+        self.each_link(envelopes, |row, count| {
+            row.delivered.fetch_sub(count, Ordering::Relaxed);
+            add(&row.dropped, count);
+        });
+    }
+
+    /// These were counted as sent and delivered, but are not: they go another way, and are counted there.
+    pub fn not_sent(&self, envelopes: &[Envelope]) {
+        self.each_link(envelopes, |row, count| {
+            row.sent.fetch_sub(count, Ordering::Relaxed);
+            row.delivered.fetch_sub(count, Ordering::Relaxed);
+        });
+    }
+
     /// A second copy was made.
     pub fn duplicated(&self, from: Address, to: Address) {
         self.row(from, to).inspect(|row| add(&row.duplicated, 1));

@@ -122,6 +122,16 @@ impl Faults {
         self.all_clear || (!self.is_isolated(from) && !self.is_isolated(to) && untouched())
     }
 
+    /// Whether each link is free of rules now, as a table of its own.
+    pub(super) fn clear_links(&self) -> LinkTable<bool> {
+        let mut table = LinkTable::like(&self.links, || true);
+        for (from, to) in self.links.links() {
+            let clear = table.get_mut(from, to).expect("both tables have the same links");
+            *clear = self.is_clear(from, to);
+        }
+        table
+    }
+
     /// Makes the change and says what it did: the sides of a partition, the links healed.
     ///
     /// # Errors
@@ -179,9 +189,10 @@ impl Faults {
             Duration::ZERO => Duration::ZERO,
             most => self.random.duration(Duration::ZERO, most),
         };
-        let held_back = match self.random.chance(rules.reorder) {
-            true => self.random.duration(HELD_BACK_MIN, HELD_BACK_MAX),
-            false => Duration::ZERO,
+        let held_back = if self.random.chance(rules.reorder) {
+            self.random.duration(HELD_BACK_MIN, HELD_BACK_MAX)
+        } else {
+            Duration::ZERO
         };
         rules.delay + jitter + held_back
     }

@@ -109,6 +109,12 @@ impl<T> LinkTable<T> {
         LinkTable { ends, width, cells }
     }
 
+    /// The same links as another table, each with what `cell` makes.
+    pub fn like<U>(other: &LinkTable<U>, cell: impl FnMut() -> T) -> LinkTable<T> {
+        let cells = std::iter::repeat_with(cell).take(other.cells.len()).collect();
+        LinkTable { ends: other.ends.clone(), width: other.width, cells }
+    }
+
     /// Every end: the nodes in order, then the clients.
     pub fn ends(&self) -> &[End] {
         &self.ends

@@ -7,8 +7,11 @@
 pub mod change;
 pub mod counts;
 pub mod faults;
+mod handle;
+mod lanes;
 pub mod link;
 pub mod packet;
+pub mod router;
 
 pub mod shapes;
 

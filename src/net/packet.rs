@@ -137,6 +137,18 @@ impl Envelope {
     }
 }
 
+impl From<NodeId> for Address {
+    fn from(node: NodeId) -> Address {
+        Address::Node(node)
+    }
+}
+
+impl From<ClientId> for Address {
+    fn from(client: ClientId) -> Address {
+        Address::Client(client)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,108 @@
+//! The router's other side: what everyone else holds of it.
+
+use std::fmt;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+
+use super::Transport;
+use super::change::{NetChange, NetError};
+use super::counts::LinkCounts;
+use super::faults::Fate;
+use super::lanes::{Inbox, Shared};
+use super::link::End;
+use super::packet::{Address, Envelope};
+use std::sync::Arc;
+
+/// Sees each message and its fate, on the router thread: it must be quick. A message that was let through may be lost
+/// at its destination (queue full, destination down): then it is seen a second time, with that fate.
+pub type Observer = Box<dyn Fn(&Envelope, &Fate) + Send>;
+
+/// Sends through the router and changes its rules. Clones reach the same router.
+///
+/// After the router has stopped, messages are lost, changes are refused, and the rest does nothing.
+#[derive(Clone)]
+pub struct RouterHandle {
+    pub(super) inbox: Sender<Vec<Envelope>>,
+    pub(super) control: Sender<Control>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the router is asked to do, with the way back for the answer.
+pub(super) enum Control {
+    Apply(NetChange, Sender<Result<String, NetError>>),
+    Rules(Sender<Vec<NetChange>>),
+    Counts(Sender<Vec<(End, End, LinkCounts)>>),
+    Register(Address, Inbox, Sender<()>),
+    Unregister(Address, Sender<()>),
+    Observe(Option<Observer>, Sender<()>),
+    Stop,
+}
+
+impl RouterHandle {
+    /// Makes the change and says what it did. It is in force for everything that is sent afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When the cluster cannot have the change, or the router has stopped.
+    pub fn apply(&self, change: NetChange) -> Result<String, NetError> {
+        self.ask(|answer| Control::Apply(change, answer)).unwrap_or(Err(NetError::Stopped))
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Vec<NetChange> {
+        self.ask(Control::Rules).unwrap_or_default()
+    }
+
+    /// The numbers of each link that was used, ordered by its ends.
+    pub fn counts(&self) -> Vec<(End, End, LinkCounts)> {
+        self.ask(Control::Counts).unwrap_or_default()
+    }
+
+    /// From now on, what is sent to this address goes to this inbox. Replaces an earlier inbox.
+    pub fn register(&self, address: Address, inbox: Inbox) {
+        let _ = self.ask(|answer| Control::Register(address, inbox, answer));
+    }
+
+    /// From now on, nobody listens at this address: messages to it are lost, and requests are answered as
+    /// unreachable.
+    pub fn unregister(&self, address: Address) {
+        let _ = self.ask(|answer| Control::Unregister(address, answer));
+    }
+
+    /// Shows every message and its fate to this observer, until it is replaced. The express lanes are closed while
+    /// there is one, so that it misses none.
+    pub fn observe(&self, observer: Option<Observer>) {
+        let _ = self.ask(|answer| Control::Observe(observer, answer));
+    }
+
+    /// Waits for the answer; none when the router has stopped.
+    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Control) -> Option<T> {
+        let (sender, answer) = bounded(1);
+        self.control.send(request(sender)).ok()?;
+        answer.recv().ok()
+    }
+}
+
+impl Transport for RouterHandle {
+    fn send(&self, envelopes: &mut Vec<Envelope>) {
+        if let Some(lanes) = &self.shared.lanes {
+            lanes.read().send(&self.shared.counts, envelopes);
+        }
+        if envelopes.is_empty() {
+            return;
+        }
+        match self.inbox.try_send(std::mem::take(envelopes)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) => {
+                self.shared.counts.sent(&lost);
+                self.shared.counts.dropped(&lost);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RouterHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterHandle").field("waiting", &self.inbox.len()).finish_non_exhaustive()
+    }
+}

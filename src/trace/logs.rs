@@ -1,0 +1,291 @@
+//! `logs/n1.log` and its siblings: one file a node, one line an event, filtered as `RUST_LOG` says.
+//!
+//! A file that cannot be opened is an error at the start. A write that fails later is noticed once and never stops a
+//! node: logs explain a run, they do not keep its promises.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions, create_dir_all};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use parking_lot::Mutex;
+
+use super::TraceEvent;
+use crate::types::NodeId;
+
+/// A node's records have this target and its name, as in `raftlab::n1`: what `RUST_LOG` filters by. A filter for `n1`
+/// means every node whose name begins so.
+pub const TARGET: &str = "raftlab::";
+
+/// What is shown when no filter is given.
+const FILTER: &str = "info";
+
+/// The log files of a cluster's nodes. Also a [`Log`], for records with a node's target; others are left out.
+pub struct NodeLogs {
+    filter: env_logger::Logger,
+    level_max: LevelFilter,
+    files: BTreeMap<NodeId, Mutex<NodeFile>>,
+    notices: Mutex<Vec<String>>,
+}
+
+/// Why logs cannot be written.
+#[derive(Debug)]
+pub struct LogsError {
+    /// The folder or file.
+    pub path: PathBuf,
+    /// What the system says.
+    pub reason: io::Error,
+}
+
+struct NodeFile {
+    path: PathBuf,
+    file: File,
+    /// Whole lines that are not in the file yet.
+    waiting: String,
+    /// The file may end within a line: the next line must not join it.
+    torn: bool,
+    /// A failure was noticed, and no write has succeeded since.
+    failing: bool,
+}
+
+impl NodeLogs {
+    /// Opens a file for each node, and the folder if there is none; lines go behind those that are there. The filter
+    /// has the syntax of `RUST_LOG`: `debug`, or `info,raftlab::n2=trace`.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or a file cannot be written.
+    pub fn open(folder: &Path, nodes: &[NodeId], filter: Option<&str>) -> Result<NodeLogs, LogsError> {
+        let at = |path: &Path| {
+            let path = path.to_path_buf();
+            move |reason| LogsError { path, reason }
+        };
+        create_dir_all(folder).map_err(at(folder))?;
+        let mut files = BTreeMap::new();
+        for node in nodes {
+            let path = file_path(folder, *node);
+            let opened = NodeFile::open(&path).map_err(at(&path))?;
+            files.insert(*node, Mutex::new(opened));
+        }
+        let filter = env_logger::Builder::new().parse_filters(filter.unwrap_or(FILTER)).build();
+        let level_max = filter.filter();
+        Ok(NodeLogs { filter, level_max, files, notices: Mutex::default() })
+    }
+
+    /// The finest level that the filter lets through: what to set the `log` crate's maximum to.
+    pub fn level_max(&self) -> LevelFilter {
+        self.level_max
+    }
+
+    /// Whether anything of this level may be written: asked before an event is made up.
+    pub fn takes(&self, level: Level) -> bool {
+        level <= self.level_max
+    }
+
+    /// Writes these events, those that the filter lets through, each to its node's file. They are in the files when
+    /// this returns.
+    pub fn record<'a>(&self, events: impl IntoIterator<Item = &'a TraceEvent>) {
+        let mut last = None;
+        for event in events.into_iter().filter(|event| self.takes(event.level())) {
+            if last.is_some_and(|node| node != event.node) {
+                self.flush_files(last);
+            }
+            let target = format!("{TARGET}{}", event.node);
+            let mut record = Record::builder();
+            record.target(&target).level(event.level());
+            self.write(event.node, &record.args(format_args!("{}", event.what)).build());
+            last = Some(event.node);
+        }
+        self.flush_files(last);
+    }
+
+    /// What went wrong since this was last asked: a sentence for each file that could not be written, once until it
+    /// can be again.
+    pub fn take_notices(&self) -> Vec<String> {
+        mem::take(&mut self.notices.lock())
+    }
+
+    fn write(&self, node: NodeId, record: &Record<'_>) {
+        let Some(file) = self.files.get(&node).filter(|_| self.filter.matches(record)) else { return };
+        let sentence = record.args().to_string().replace('\n', "\\n");
+        let time = humantime::format_rfc3339_micros(SystemTime::now());
+        writeln!(file.lock().waiting, "{time} {:<5} {sentence}", record.level()).expect("memory takes it");
+    }
+
+    fn flush_files(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        for node in nodes {
+            let notice = self.files.get(&node).and_then(|file| file.lock().flush());
+            self.notices.lock().extend(notice);
+        }
+    }
+}
+
+impl Log for NodeLogs {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let known = node_of(metadata.target()).is_some_and(|node| self.files.contains_key(&node));
+        known && self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(node) = node_of(record.target()) {
+            self.write(node, record);
+            self.flush_files([node]);
+        }
+    }
+
+    fn flush(&self) {
+        self.flush_files(self.files.keys().copied());
+    }
+}
+
+impl NodeFile {
+    fn open(path: &Path) -> io::Result<NodeFile> {
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        let mut last = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        let torn = last != [b'\n'];
+        Ok(NodeFile { path: path.to_path_buf(), file, waiting: String::new(), torn, failing: false })
+    }
+
+    /// Writes what waits; what cannot be written is given up. The first failure of a row is told.
+    fn flush(&mut self) -> Option<String> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        if self.torn {
+            self.waiting.insert(0, '\n');
+        }
+        let written = self.file.write_all(self.waiting.as_bytes());
+        self.waiting.clear();
+        self.torn = written.is_err();
+        let failed_before = mem::replace(&mut self.failing, written.is_err());
+        let reason = written.err().filter(|_| !failed_before)?;
+        let path = self.path.display();
+        Some(format!("{path} cannot be written and has gaps from here on: {reason}"))
+    }
+}
+
+impl fmt::Debug for NodeLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeLogs").field("nodes", &self.files.keys()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for LogsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "logs cannot be written to {}: {}", self.path.display(), self.reason)
+    }
+}
+
+impl std::error::Error for LogsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
+/// Where a node's log is.
+pub(super) fn file_path(folder: &Path, node: NodeId) -> PathBuf {
+    folder.join(format!("{node}.log"))
+}
+
+fn node_of(target: &str) -> Option<NodeId> {
+    target.strip_prefix(TARGET)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::raft::event::Event;
+    use crate::trace::What;
+    use crate::types::{LogIndex, Term, Time};
+
+    fn leads(node: u8) -> TraceEvent {
+        let what = What::Raft(Event::BecameLeader { term: Term(4) });
+        TraceEvent { time: Time::ZERO, node: NodeId::new(node), what }
+    }
+
+    fn applied(node: u8) -> TraceEvent {
+        let what = What::Applied { first: LogIndex(1), last: LogIndex(3) };
+        TraceEvent { time: Time::ZERO, node: NodeId::new(node), what }
+    }
+
+    /// The lines of a node's file, without their times.
+    fn lines(folder: &Path, node: u8) -> Vec<String> {
+        let text = fs::read_to_string(file_path(folder, NodeId::new(node))).expect("the file was made");
+        let behind_time = |line: &str| line.split_once(' ').map(|(_, rest)| rest.to_string());
+        text.lines().map(|line| behind_time(line).expect("a line begins with its time")).collect()
+    }
+
+    #[test]
+    fn each_node_has_its_file_and_the_filter_decides() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nodes = NodeId::first(2);
+        let logs = NodeLogs::open(folder.path(), &nodes, None).expect("a writable folder");
+        logs.record(&[leads(1), applied(1), leads(2)]);
+        assert_eq!(lines(folder.path(), 1), ["INFO  leads term 4"]);
+        assert_eq!(lines(folder.path(), 2), ["INFO  leads term 4"]);
+        let chosen = NodeLogs::open(folder.path(), &nodes, Some("off,raftlab::n2=debug")).expect("writable");
+        assert_eq!(chosen.level_max(), LevelFilter::Debug);
+        chosen.record(&[leads(1), applied(2)]);
+        assert_eq!(lines(folder.path(), 1).len(), 1, "n1 is filtered out");
+        assert_eq!(lines(folder.path(), 2)[1], "DEBUG applied a batch of 3: entries 1..3");
+    }
+
+    #[test]
+    fn records_of_the_log_crate_go_to_the_node_that_they_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = NodeLogs::open(folder.path(), &NodeId::first(1), None).expect("a writable folder");
+        for target in ["raftlab::n1", "raftlab::n2", "elsewhere"] {
+            let mut record = Record::builder();
+            logs.log(&record.target(target).level(Level::Warn).args(format_args!("two\nlines")).build());
+        }
+        assert_eq!(lines(folder.path(), 1), ["WARN  two\\nlines"]);
+    }
+
+    #[test]
+    fn a_line_never_joins_a_torn_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(file_path(folder.path(), NodeId::new(1)), "time half a li").expect("a writable folder");
+        let logs = NodeLogs::open(folder.path(), &NodeId::first(1), None).expect("a writable folder");
+        logs.record(&[leads(1)]);
+        assert_eq!(lines(folder.path(), 1), ["half a li", "INFO  leads term 4"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("a writable folder");
+        let error =
+            NodeLogs::open(&file.join("logs"), &NodeId::first(1), None).expect_err("a file is no folder");
+        assert!(error.to_string().contains("file/logs"), "{error}");
+    }
+
+    #[test]
+    fn a_failing_write_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = NodeLogs::open(folder.path(), &NodeId::first(1), None).expect("a writable folder");
+        let path = file_path(folder.path(), NodeId::new(1));
+        let read_only = File::open(&path).expect("the file was made");
+        let writable = mem::replace(&mut logs.files[&NodeId::new(1)].lock().file, read_only);
+        logs.record(&[leads(1)]);
+        logs.record(&[leads(1)]);
+        let notices = logs.take_notices();
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(notices[0].contains("n1.log"), "{notices:?}");
+        logs.files[&NodeId::new(1)].lock().file = writable;
+        logs.record(&[applied(1), leads(1)]);
+        assert!(logs.take_notices().is_empty());
+        let text = fs::read_to_string(&path).expect("the file was made");
+        assert!(text.starts_with('\n') && text.ends_with("INFO  leads term 4\n"), "{text:?}");
+    }
+}
