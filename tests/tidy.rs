@@ -1,0 +1,504 @@
+//! The rules of style and architecture that a program can check: layers, purity, file heads, forbidden words, lengths,
+//! the tags of Figure 2, and that the documents name only what exists.
+//!
+//! Each check is a function from texts to complaints, so that the tests at the end can show that it complains. A
+//! complaint names file and line and says what to do.
+
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/tokens.rs"]
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokens::{Mention, code_only, mentions, tokens, without_tests};
+
+/// The layer of each module. A file may use its own layer and those below, never one above.
+const LAYERS: &[(&str, u8)] = &[
+    ("types", 0),
+    ("payload", 0),
+    ("config", 0),
+    ("raft", 1),
+    ("state_machine", 1),
+    ("check", 1),
+    // The language of the console is pure, so that scripts can be read and tested without a cluster.
+    ("console::directive", 1),
+    ("console::lexer", 1),
+    ("console::parse", 1),
+    ("console::complete", 1),
+    ("console::help", 1),
+    ("console::answer", 1),
+    ("storage", 2),
+    ("net", 2),
+    ("trace", 2),
+    ("clock", 2),
+    ("server", 3),
+    ("client", 3),
+    ("node", 4),
+    ("sim", 4),
+    ("cluster", 5),
+    ("load", 5),
+    // What carries directives out and prints.
+    ("console", 5),
+];
+
+/// The layers up to this one are pure: no clock, threads, files, sockets, logging or order of hashes.
+const PURE_UP_TO: u8 = 1;
+
+/// Paths that no pure file may mention.
+const IMPURE_PATHS: &[&[&str]] = &[
+    &["std", "thread"],
+    &["std", "fs"],
+    &["std", "net"],
+    &["std", "env"],
+    &["std", "process"],
+    &["thread"],
+    &["crossbeam_channel"],
+    &["env_logger"],
+    &["rustyline"],
+    &["ctrlc"],
+];
+
+/// Names that no pure file may mention, wherever they come from.
+const IMPURE_NAMES: &[&str] = &["Instant", "SystemTime", "HashMap", "HashSet", "RandomState"];
+
+/// Macros that no pure file may call.
+const IMPURE_MACROS: &[&str] = &["print", "println", "eprint", "eprintln"];
+
+/// The macros of the `log` crate, to tell it from a module of that name.
+const LOG_MACROS: &[&str] = &["error", "warn", "info", "debug", "trace", "log", "log_enabled"];
+
+/// Text that stands in no file, and what to do instead. Written in halves, so that this file keeps the rule too.
+const FORBIDDEN: &[(&str, &str)] = &[
+    (concat!("TO", "DO"), "do it, or open an issue"),
+    (concat!("FIX", "ME"), "fix it, or open an issue"),
+    (concat!("to", "do!("), "write the code"),
+    (concat!("unimple", "mented!("), "write the code, or make the case impossible"),
+    (concat!("#[ig", "nore"), "make the test pass, or delete it"),
+    (concat!("db", "g!"), "remove it"),
+    (concat!("thread::", "sleep"), "wait on a condition with a deadline"),
+    (concat!("/ho", "me/"), "name no folder of one machine"),
+    (concat!("/ro", "ot/"), "name no folder of one machine"),
+    (concat!("/t", "mp/"), "name no folder of one machine: tests use tempfile"),
+];
+
+/// Lines that a file under src may have.
+const LINES_MAX: usize = 600;
+
+/// Files that may be longer, each with its reason.
+const LONG_FILES: &[(&str, &str)] = &[];
+
+/// The rules of Figure 2, each to be tagged once, where it is obeyed, as `// Figure 2, Leaders 3: ...`; and where.
+const RULES: &[(&str, &[&str])] = &[
+    ("RequestVote 1", IN_RAFT),
+    ("RequestVote 2", IN_RAFT),
+    ("AppendEntries 1", IN_RAFT),
+    ("AppendEntries 2", IN_RAFT),
+    ("AppendEntries 3", IN_RAFT),
+    ("AppendEntries 4", IN_RAFT),
+    ("AppendEntries 5", IN_RAFT),
+    // Committed entries are applied outside the core.
+    ("All Servers 1", &["src/raft/", "src/server.rs"]),
+    ("All Servers 2", IN_RAFT),
+    ("Followers 1", IN_RAFT),
+    ("Followers 2", IN_RAFT),
+    ("Candidates 1", IN_RAFT),
+    ("Candidates 2", IN_RAFT),
+    ("Candidates 3", IN_RAFT),
+    ("Candidates 4", IN_RAFT),
+    ("Leaders 1", IN_RAFT),
+    ("Leaders 2", IN_RAFT),
+    ("Leaders 3", IN_RAFT),
+    ("Leaders 4", IN_RAFT),
+];
+const IN_RAFT: &[&str] = &["src/raft/"];
+
+/// A file of the project.
+struct Source {
+    /// From the project's folder, with `/`.
+    path: String,
+    text: String,
+}
+
+#[test]
+fn each_file_begins_with_its_head() {
+    complain(&headless(&sources(&["src", "bin", "tests", "benches", "examples"], &["rs"])));
+}
+
+#[test]
+fn imports_point_downward() {
+    complain(&upward_imports(&sources(&["src"], &["rs"])));
+}
+
+#[test]
+fn the_lower_layers_are_pure() {
+    complain(&impurities(&sources(&["src"], &["rs"])));
+}
+
+#[test]
+fn binaries_and_tests_use_the_public_api() {
+    complain(&private_access(&sources(&["bin", "tests"], &["rs"])));
+}
+
+#[test]
+fn no_file_holds_a_forbidden_word() {
+    complain(&forbidden_words(&sources(&["src", "bin", "tests", "benches", "examples"], &["rs", "txt"])));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    complain(&long_files(&sources(&["src"], &["rs"]), LONG_FILES));
+}
+
+#[test]
+fn each_rule_of_figure_2_is_tagged_once() {
+    complain(&rule_tags(&sources(&["src"], &["rs"])));
+}
+
+#[test]
+fn the_documents_name_only_what_exists() {
+    let code = sources(&["src", "bin", "tests"], &["rs"]);
+    let texts = |folder: &str| -> Vec<String> {
+        code.iter().filter(|file| file.path.starts_with(folder)).map(|file| code_only(&file.text)).collect()
+    };
+    let named = documents::Code::new(&texts("src/"), &texts(""));
+    let mut complaints = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        match fs::read_to_string(root().join(document)) {
+            Ok(text) => complaints.extend(documents::complaints(document, &text, &named, &root())),
+            Err(error) => complaints.push(format!("{document}: cannot be read ({error}): write it")),
+        }
+    }
+    complain(&complaints);
+}
+
+fn headless(sources: &[Source]) -> Vec<String> {
+    let without = sources.iter().filter(|file| !file.text.starts_with("//! "));
+    without
+        .map(|file| {
+            let remedy =
+                "begin it with `//! ` and its purpose, its section of the paper, and what it must never do";
+            format!("{}:1: no head: {remedy}", file.path)
+        })
+        .collect()
+}
+
+fn upward_imports(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in sources.iter().filter(|file| file.path != "src/lib.rs") {
+        let module = module_of(&file.path);
+        let Some(own) = layer(&module) else {
+            complaints.push(format!("{}:1: no layer: add its module to LAYERS in tests/tidy.rs", file.path));
+            continue;
+        };
+        for mention in mentions(&tokens(&code_only(&file.text)), &module) {
+            let [first, used @ ..] = mention.path.as_slice() else { continue };
+            if first != "crate" || used.is_empty() {
+                continue;
+            }
+            let place = format!("{}:{}: {}", file.path, mention.line, mention.path.join("::"));
+            match layer(used) {
+                Some(other) if other <= own => {}
+                Some(other) => complaints.push(format!(
+                    "{place} is of layer {other}, this file of layer {own}: move what is shared down, or hand it in"
+                )),
+                None => complaints
+                    .push(format!("{place} is in no layer: name its module, or add that to LAYERS in tests/tidy.rs")),
+            }
+        }
+    }
+    complaints
+}
+
+fn impurities(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let pure = |file: &&Source| layer(&module_of(&file.path)).is_some_and(|layer| layer <= PURE_UP_TO);
+    for file in sources.iter().filter(pure) {
+        let code = code_only(&file.text);
+        let tokens = tokens(without_tests(&code));
+        let has_log_module = tokens.windows(2).any(|pair| pair[0].text == "mod" && pair[1].text == "log");
+        let is_log = |mention: &Mention| {
+            let is_macro = mention.path.get(1).is_some_and(|name| LOG_MACROS.contains(&name.as_str()));
+            mention.starts_with(&["log"]) && (is_macro || !has_log_module)
+        };
+        let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
+        for mention in mentions(&tokens, &module_of(&file.path)) {
+            let impure = IMPURE_PATHS.iter().any(|path| mention.starts_with(path));
+            if impure || is_log(&mention) {
+                found.insert((mention.line, mention.path.join("::")));
+            }
+        }
+        for (at, token) in tokens.iter().enumerate() {
+            let calls = tokens.get(at + 1).is_some_and(|next| next.text == "!");
+            if IMPURE_NAMES.contains(&token.text) || (IMPURE_MACROS.contains(&token.text) && calls) {
+                found.insert((token.line, token.text.to_string()));
+            }
+        }
+        complaints.extend(found.into_iter().map(|(line, what)| {
+            let remedy = "take time, chance and text as arguments, and use ordered collections";
+            format!("{}:{line}: {what} in a pure layer: {remedy}", file.path)
+        }));
+    }
+    complaints
+}
+
+fn private_access(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in sources {
+        let code = code_only(&file.text);
+        let tokens = tokens(&code);
+        for pair in tokens.windows(2) {
+            // A test may be made of several files, and `crate` is then the test; a binary is one file.
+            if pair[0].text == "crate" && pair[1].text == "::" && file.path.starts_with("bin/") {
+                let remedy = "a binary is one thin file: put the rest into the library";
+                complaints.push(format!("{}:{}: `crate::`: {remedy}", file.path, pair[0].line));
+            }
+        }
+        for (number, line) in (1..).zip(file.text.lines()) {
+            if line.trim_start().starts_with("#[path") && line.contains("src/") {
+                let remedy = "use what the library makes public";
+                complaints.push(format!("{}:{number}: reaches into src: {remedy}", file.path));
+            }
+        }
+    }
+    complaints
+}
+
+fn forbidden_words(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in sources {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            for (word, remedy) in FORBIDDEN.iter().filter(|(word, _)| line.contains(word)) {
+                complaints.push(format!("{}:{number}: {word}: {remedy}", file.path));
+            }
+        }
+    }
+    complaints
+}
+
+fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
+    let is_long = |file: &&Source| file.text.lines().count() > LINES_MAX;
+    let long: BTreeSet<&str> = sources.iter().filter(is_long).map(|file| file.path.as_str()).collect();
+    let unargued = long.iter().filter(|path| !allowed.iter().any(|(allowed, _)| allowed == *path)).map(|path| {
+        format!("{path}:{LINES_MAX}: longer than {LINES_MAX} lines: split it, or argue in LONG_FILES in tests/tidy.rs")
+    });
+    let stale = allowed
+        .iter()
+        .filter(|(path, _)| !long.contains(path))
+        .map(|(path, _)| format!("{path}:1: no longer too long: remove it from LONG_FILES in tests/tidy.rs"));
+    unargued.chain(stale).collect()
+}
+
+fn rule_tags(sources: &[Source]) -> Vec<String> {
+    const TAG: &str = "// Figure 2, ";
+    let mut complaints = Vec::new();
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for file in sources {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            // A documentation comment may speak of Figure 2; only a plain one is a tag.
+            let Some((before, rest)) = line.split_once(TAG) else { continue };
+            if before.ends_with('/') {
+                continue;
+            }
+            let name = rest.split_once(':').map_or(rest, |(name, _)| name);
+            let place = format!("{}:{number}", file.path);
+            match RULES.iter().find(|(rule, _)| *rule == name) {
+                None => complaints
+                    .push(format!("{place}: '{name}' is no rule of Figure 2: write '{TAG}Leaders 3: ...'")),
+                Some((_, places)) if !places.iter().any(|allowed| file.path.starts_with(allowed)) => {
+                    let places = places.join(" or ");
+                    complaints.push(format!("{place}: the tag of '{name}' belongs in {places}: move it"));
+                }
+                Some(_) => found.entry(name).or_default().push(place),
+            }
+        }
+    }
+    for (rule, places) in RULES {
+        match found.get(rule).map(Vec::as_slice) {
+            Some([_]) => {}
+            Some(many) => {
+                let all = many.join(" and ");
+                complaints.push(format!("{all}: '{rule}' is tagged {} times: keep one tag", many.len()));
+            }
+            None => {
+                let places = places.join(" or ");
+                complaints.push(format!(
+                    "{places}: '{rule}' has no tag: write '{TAG}{rule}: ...' where it is obeyed"
+                ));
+            }
+        }
+    }
+    complaints
+}
+
+/// The layer of the longest entry of [`LAYERS`] that the path begins with.
+fn layer(path: &[String]) -> Option<u8> {
+    let fits = |module: &str| {
+        let names: Vec<&str> = module.split("::").collect();
+        (path.len() >= names.len() && path.iter().zip(&names).all(|(here, name)| here == name))
+            .then_some(names.len())
+    };
+    let fitting = LAYERS.iter().filter_map(|(module, layer)| fits(module).map(|length| (length, *layer)));
+    fitting.max().map(|(_, layer)| layer)
+}
+
+/// `src/raft/log.rs` is the module raft, log.
+fn module_of(path: &str) -> Vec<String> {
+    let inside = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    inside.split('/').filter(|name| *name != "lib").map(str::to_string).collect()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files with these endings in these folders, by name. A folder that is not there has none.
+fn sources(folders: &[&str], endings: &[&str]) -> Vec<Source> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        collect(&root().join(folder), endings, &mut paths);
+    }
+    paths.sort();
+    let source = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let inside = path.strip_prefix(root()).expect("found below the root");
+        Source { path: inside.to_string_lossy().replace('\\', "/"), text }
+    };
+    paths.into_iter().map(source).collect()
+}
+
+fn collect(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
+    let Ok(inside) = fs::read_dir(folder) else { return };
+    for path in inside.map(|file| file.expect("the project's folders can be read").path()) {
+        if path.is_dir() {
+            collect(&path, endings, found);
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted)) {
+            found.push(path);
+        }
+    }
+}
+
+fn complain(complaints: &[String]) {
+    assert!(complaints.is_empty(), "{} to mend:\n{}\n", complaints.len(), complaints.join("\n"));
+}
+
+/// The checks themselves, shown to complain.
+mod power {
+    use super::*;
+
+    fn file(path: &str, text: &str) -> Vec<Source> {
+        vec![Source { path: path.to_string(), text: text.to_string() }]
+    }
+
+    fn assert_lines(complaints: &[String], expected: &[&str]) {
+        let fits = complaints.len() == expected.len()
+            && complaints.iter().zip(expected).all(|(complaint, start)| complaint.starts_with(start));
+        assert!(fits, "expected {expected:#?}, got {complaints:#?}");
+    }
+
+    #[test]
+    fn the_project_is_found() {
+        let found = sources(&["src", "tests"], &["rs"]);
+        for expected in ["src/lib.rs", "src/raft/message.rs", "tests/tidy.rs", "tests/tidy/tokens.rs"] {
+            assert!(found.iter().any(|file| file.path == expected), "{expected} is not among the files read");
+        }
+    }
+
+    #[test]
+    fn an_upward_import_is_seen() {
+        let text = "use crate::types::Term;\nuse crate::{net::{packet, faults}, raft::log};\n";
+        let expected = ["src/raft/mod.rs:2: crate::net::packet", "src/raft/mod.rs:2: crate::net::faults"];
+        assert_lines(&upward_imports(&file("src/raft/mod.rs", text)), &expected);
+        assert_lines(&upward_imports(&file("src/server.rs", text)), &[]);
+        assert_lines(&upward_imports(&file("src/novel.rs", text)), &["src/novel.rs:1: no layer"]);
+        let strange = "fn f() { crate::novel::g() }";
+        assert_lines(
+            &upward_imports(&file("src/node.rs", strange)),
+            &["src/node.rs:1: crate::novel::g is in no layer"],
+        );
+    }
+
+    #[test]
+    fn the_console_has_two_layers() {
+        let text = "use super::lexer;\nuse super::prompt;\nmod tests { use super::*; }";
+        let expected = ["src/console/parse.rs:2: crate::console::prompt"];
+        assert_lines(&upward_imports(&file("src/console/parse.rs", text)), &expected);
+        assert_lines(&upward_imports(&file("src/console/prompt.rs", text)), &[]);
+    }
+
+    #[test]
+    fn an_impurity_is_seen_in_code_alone() {
+        let text = "// std::fs and HashMap\nuse std::{fs, fmt};\nuse std::time::{Duration, Instant};\nlet x = \"println!\";\n\
+                    println!();\nlog::info!();\n#[cfg(test)]\nmod tests { use std::collections::HashMap; }";
+        let expected = [
+            "src/types.rs:2: std::fs",
+            "src/types.rs:3: Instant",
+            "src/types.rs:5: println",
+            "src/types.rs:6: log::info",
+        ];
+        assert_lines(&impurities(&file("src/types.rs", text)), &expected);
+        assert_lines(&impurities(&file("src/net/router.rs", text)), &[]);
+    }
+
+    #[test]
+    fn a_module_named_log_is_not_the_crate() {
+        let text = "mod log;\nuse self::log::Log;\nfn f() { log::Log::new(); log::warn!() }";
+        assert_lines(&impurities(&file("src/raft/mod.rs", text)), &["src/raft/mod.rs:3: log::warn"]);
+        let user = "use super::log::Entry;\nfn f() { log::Level::Info }";
+        assert_lines(&impurities(&file("src/raft/role.rs", user)), &["src/raft/role.rs:2: log::Level"]);
+    }
+
+    #[test]
+    fn the_simple_rules_are_seen() {
+        assert_lines(&headless(&file("bin/node.rs", "fn main() {}")), &["bin/node.rs:1: no head"]);
+        assert_lines(
+            &private_access(&file("bin/node.rs", "use crate::x::y;")),
+            &["bin/node.rs:1: `crate::`"],
+        );
+        let reach = "#[path = \"../src/raft/log.rs\"]\nmod log;";
+        assert_lines(&private_access(&file("tests/a.rs", reach)), &["tests/a.rs:1: reaches into src"]);
+        for (word, _) in FORBIDDEN {
+            let found = forbidden_words(&file("tests/a.rs", &format!("\n x {word} y")));
+            assert_lines(&found, &[&format!("tests/a.rs:2: {word}")]);
+        }
+    }
+
+    #[test]
+    fn a_long_file_needs_a_reason_and_a_reason_a_long_file() {
+        let long = file("src/a.rs", &"x\n".repeat(LINES_MAX + 1));
+        assert_lines(&long_files(&long, &[]), &["src/a.rs:600: longer"]);
+        assert_lines(&long_files(&long, &[("src/a.rs", "one table")]), &[]);
+        let short = file("src/a.rs", &"x\n".repeat(LINES_MAX));
+        assert_lines(&long_files(&short, &[("src/a.rs", "one table")]), &["src/a.rs:1: no longer too long"]);
+    }
+
+    #[test]
+    fn rules_are_tagged_once_in_their_place() {
+        let tag = |rule: &str| format!("    // Figure 2, {rule}: obeyed here.\n");
+        let all: String = RULES.iter().map(|(rule, _)| tag(rule)).collect();
+        assert_lines(&rule_tags(&file("src/raft/mod.rs", &all)), &[]);
+        let twice = all.clone() + &tag("Leaders 4");
+        assert_lines(
+            &rule_tags(&file("src/raft/mod.rs", &twice)),
+            &["src/raft/mod.rs:19 and src/raft/mod.rs:20: 'Leaders 4'"],
+        );
+        let unknown = all.clone() + &tag("Leaders 5") + "/// Figure 2, of which documentation may speak.\n";
+        assert_lines(
+            &rule_tags(&file("src/raft/mod.rs", &unknown)),
+            &["src/raft/mod.rs:20: 'Leaders 5' is no rule"],
+        );
+        let missing = all.replace(&tag("Followers 2"), "");
+        assert_lines(
+            &rule_tags(&file("src/raft/mod.rs", &missing)),
+            &["src/raft/: 'Followers 2' has no tag"],
+        );
+        let complaints = rule_tags(&file("src/server.rs", &all));
+        assert!(
+            complaints.iter().all(|complaint| !complaint.contains("'All Servers 1'")),
+            "it may be obeyed there"
+        );
+        assert_eq!(complaints.len(), 2 * (RULES.len() - 1), "each other rule is misplaced and missing");
+    }
+}
