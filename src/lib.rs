@@ -11,4 +11,5 @@ pub mod raft;
 pub mod server;
 pub mod state_machine;
 pub mod trace;
+pub mod storage;
 pub mod types;

@@ -1,0 +1,75 @@
+//! The seam between the store and the files: one flat folder of named files.
+//!
+//! A disk promises what POSIX promises and no more. Bytes are durable after [`Disk::sync`] of their file; a file
+//! that was created, renamed or removed is so for good after [`Disk::sync_folder`]. Until then a power failure may
+//! undo each of them by itself. A rename replaces its target in one step.
+
+use std::io;
+
+/// A folder of files. Every name is a plain file name, without a path.
+pub trait Disk: Send {
+    /// Makes the folder, and those above it, unless they are there.
+    fn create_folder(&mut self) -> io::Result<()>;
+
+    /// The names of all files, in order. A folder that is missing holds none.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// A file's whole content.
+    fn read(&self, file: &str) -> io::Result<Vec<u8>>;
+
+    /// A file's length in bytes.
+    fn length(&self, file: &str) -> io::Result<u64>;
+
+    /// Makes an empty file; one of that name is emptied.
+    fn create(&mut self, file: &str) -> io::Result<()>;
+
+    /// Adds bytes to the end of a file that exists.
+    fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Cuts a file to this length.
+    fn truncate(&mut self, file: &str, length: u64) -> io::Result<()>;
+
+    /// Makes a file's content and length durable.
+    fn sync(&mut self, file: &str) -> io::Result<()>;
+
+    /// Gives a file another name; a file that has that name is replaced.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&mut self, file: &str) -> io::Result<()>;
+
+    /// Makes creations, renames and removals durable.
+    fn sync_folder(&mut self) -> io::Result<()>;
+
+    /// Takes the folder for this holder alone, until the lock is dropped.
+    fn lock(&mut self) -> Result<Lock, LockError>;
+
+    /// How a person names the file, for messages: `states/n1/state.json`. The empty name stands for the folder.
+    fn describe(&self, file: &str) -> String;
+}
+
+/// Holds a folder until it is dropped.
+pub type Lock = Box<dyn Send>;
+
+/// Why a folder could not be locked.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another holds it: the process of this number, when it is known.
+    InUse(Option<u32>),
+    /// The attempt itself failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for LockError {
+    fn from(error: io::Error) -> LockError {
+        LockError::Io(error)
+    }
+}
+
+pub(super) fn missing(file: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("no file {file}"))
+}
+
+pub(super) fn described(folder: &str, file: &str) -> String {
+    if file.is_empty() { folder.to_string() } else { format!("{folder}/{file}") }
+}

@@ -1,0 +1,176 @@
+//! What may be wrong with a node's files. Each message is one line that names the file and says what to do.
+
+use std::fmt;
+use std::io;
+
+use super::ClusterId;
+use crate::types::NodeId;
+
+/// Why a node's files cannot be used.
+#[derive(Debug)]
+pub enum StorageError {
+    /// Another process, or another node of this one, uses the folder.
+    InUse {
+        /// The folder.
+        folder: String,
+        /// The process, when it is known.
+        holder: Option<u32>,
+    },
+    /// The files belong to another cluster.
+    OtherCluster {
+        /// The file that says so.
+        file: String,
+        /// The cluster that it names.
+        found: ClusterId,
+        /// The cluster that was to be opened.
+        expected: ClusterId,
+    },
+    /// The files belong to another node.
+    OtherNode {
+        /// The file that says so.
+        file: String,
+        /// The node that it names.
+        found: NodeId,
+        /// The node that was to be opened.
+        expected: NodeId,
+    },
+    /// The cluster was made with other nodes.
+    OtherMembers {
+        /// The file that says so.
+        file: String,
+        /// The nodes that it names.
+        found: Vec<NodeId>,
+        /// The nodes that were asked for.
+        expected: Vec<NodeId>,
+    },
+    /// A newer version of the program wrote the files.
+    NewerFormat {
+        /// The file that says so.
+        file: String,
+        /// Its format.
+        found: u64,
+        /// The newest format that this program reads.
+        known: u64,
+    },
+    /// A file is not as it was written.
+    Damaged {
+        /// The file.
+        file: String,
+        /// The line in it, from 1, where that is known.
+        line: Option<usize>,
+        /// What is wrong.
+        what: String,
+    },
+    /// The disk is full.
+    NoSpace {
+        /// The file that was to be written.
+        file: String,
+    },
+    /// The disk refused in another way.
+    Io {
+        /// What was to be done: "write", "read".
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// The reason that the system gave.
+        error: io::Error,
+    },
+    /// An earlier error left it open what the disk holds.
+    Poisoned {
+        /// That error's message.
+        first: String,
+    },
+}
+
+impl StorageError {
+    pub(super) fn io(action: &'static str, file: String, error: io::Error) -> StorageError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::NoSpace { file },
+            _ => StorageError::Io { action, file, error },
+        }
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StorageError::InUse { folder, holder } => {
+                write!(f, "{folder} is in use")?;
+                if let Some(process) = holder {
+                    write!(f, " by process {process}")?;
+                }
+                write!(f, ": stop that one first, or choose another states directory")
+            }
+            StorageError::OtherCluster { file, found, expected } => write!(
+                f,
+                "{file} belongs to cluster {found}, not to {expected}: choose another states directory, or start afresh"
+            ),
+            StorageError::OtherNode { file, found, expected } => {
+                write!(
+                    f,
+                    "{file} belongs to {found}, not to {expected}: put each node's files back under its own name"
+                )
+            }
+            StorageError::OtherMembers { file, found, expected } => write!(
+                f,
+                "{file} belongs to a cluster of {}, not of {}: start that one, choose another states directory, or start afresh",
+                Nodes(found),
+                Nodes(expected)
+            ),
+            StorageError::NewerFormat { file, found, known } => {
+                write!(
+                    f,
+                    "{file} has format {found}, and this program reads formats up to {known}: use a newer program"
+                )
+            }
+            StorageError::Damaged { file, line, what } => {
+                write!(f, "{file}")?;
+                if let Some(line) = line {
+                    write!(f, " line {line}")?;
+                }
+                write!(f, " is damaged: {what}; restore this node's files from a copy, or wipe the node")
+            }
+            StorageError::NoSpace { file } => {
+                write!(f, "cannot write {file}: the disk is full; make room, then restart the node")
+            }
+            StorageError::Io { action, file, error } => {
+                write!(f, "cannot {action} {file}: {error}; {}", advice(error.kind()))
+            }
+            StorageError::Poisoned { first } => {
+                write!(f, "nothing more is written after an earlier error ({first}): restart the node")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StorageError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StorageError::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "give this user the right to write there, or choose another states directory"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file is in the way: remove it, or choose another states directory"
+        }
+        _ => "check the disk, then restart the node",
+    }
+}
+
+struct Nodes<'a>(&'a [NodeId]);
+
+impl fmt::Display for Nodes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, node) in self.0.iter().enumerate() {
+            write!(f, "{}{node}", if place == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}

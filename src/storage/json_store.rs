@@ -1,0 +1,229 @@
+//! The store of legible files: `state.json` and the log in segments, on any [`Disk`].
+//!
+//! ```text
+//! states/n1/state.json                        whose files, term, vote          replaced in one step
+//! states/n1/log-00000000000000000001.jsonl    entries 1 to 90211, one a line   complete
+//! states/n1/log-00000000000000090212.jsonl    the following entries            only ever appended to, or cut
+//! ```
+//!
+//! A segment is named after its first entry's index, so the first segment's name tells where the log begins. The
+//! order of operations keeps these promises at every point where the power may fail:
+//!
+//! - `state.json` with a term is durable before any entry of that term is written.
+//! - A segment is durable before the next one is made, and the next one's name before anything is written to it:
+//!   only the last segment can end in an unfinished line.
+//! - A truncation removes later segments newest first, each removal durable before the next, then cuts and syncs the
+//!   segment that stays, and all this before anything is appended: truncated entries cannot come back.
+//! - `state.json` never claims a longer log than is durable (`log_floor`).
+//!
+//! What a start makes of the files is in the module `recovery`.
+
+use std::io;
+
+use super::disk::{Disk, Lock, LockError};
+use super::error::StorageError;
+use super::recovery::{self, Segment};
+use super::state_file::StateFile;
+use super::{Identity, Recovered, Storage, record, state_file};
+use crate::raft::effects::{HardState, Write};
+use crate::raft::log::Entry;
+use crate::types::LogIndex;
+
+/// Bytes after which a new segment begins, unless chosen otherwise.
+pub const SEGMENT_BYTES: u64 = 8 << 20;
+
+/// A node's files, open and locked until dropped.
+pub struct JsonStore<D: Disk> {
+    disk: D,
+    segment_bytes: u64,
+    state: StateFile,
+    /// Never empty; in order.
+    segments: Vec<Segment>,
+    last: LogIndex,
+    /// The log is durable up to here.
+    durable: LogIndex,
+    /// Reused for encoding.
+    lines: Vec<u8>,
+    /// The first error's message.
+    poisoned: Option<String>,
+    _lock: Lock,
+}
+
+/// Whose files the folder holds; none when it holds none yet. Changes nothing and needs no lock.
+pub fn read_identity(disk: &impl Disk) -> Result<Option<Identity>, StorageError> {
+    Ok(recovery::read_state(disk)?.map(|state| state.identity))
+}
+
+impl<D: Disk> JsonStore<D> {
+    /// Opens a node's files, or makes them when the folder holds none, and says what they hold. A new segment begins
+    /// whenever the last one has `segment_bytes` or more.
+    pub fn open(
+        mut disk: D,
+        identity: &Identity,
+        segment_bytes: u64,
+    ) -> Result<(JsonStore<D>, Recovered), StorageError> {
+        let folder = disk.describe("");
+        disk.create_folder().map_err(|error| StorageError::io("create", folder.clone(), error))?;
+        let lock = disk.lock().map_err(|error| match error {
+            LockError::InUse(holder) => StorageError::InUse { folder: folder.clone(), holder },
+            LockError::Io(error) => StorageError::io("lock", folder.clone(), error),
+        })?;
+        let found = recovery::recover(&mut disk, identity)?;
+        let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
+        let store = JsonStore {
+            disk,
+            segment_bytes,
+            state: found.state,
+            segments: found.segments,
+            last,
+            durable: last,
+            lines: Vec::new(),
+            poisoned: None,
+            _lock: lock,
+        };
+        Ok((store, found.recovered))
+    }
+
+    fn guarded(
+        &mut self,
+        operation: impl FnOnce(&mut JsonStore<D>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        if let Some(first) = &self.poisoned {
+            return Err(StorageError::Poisoned { first: first.clone() });
+        }
+        let result = operation(self);
+        if let Err(error) = &result {
+            self.poisoned = Some(error.to_string());
+        }
+        result
+    }
+
+    fn try_write(&mut self, write: &Write) -> Result<(), StorageError> {
+        self.save_state(write.hard_state, write.truncate_from)?;
+        if let Some(from) = write.truncate_from.filter(|from| *from <= self.last) {
+            self.truncate(from)?;
+        }
+        self.append(&write.entries)
+    }
+
+    /// Writes `state.json` when term or vote changed, or when the log is about to become shorter than it claims.
+    fn save_state(
+        &mut self,
+        hard_state: Option<HardState>,
+        truncate_from: Option<LogIndex>,
+    ) -> Result<(), StorageError> {
+        let kept = truncate_from.map_or(self.durable, LogIndex::previous).min(self.durable);
+        let hard_state = hard_state.unwrap_or(self.state.hard_state);
+        if hard_state == self.state.hard_state && kept >= self.state.log_floor {
+            return Ok(());
+        }
+        assert!(
+            hard_state.current_term >= self.state.hard_state.current_term,
+            "a term never goes back (5.1)"
+        );
+        self.state.hard_state = hard_state;
+        self.state.log_floor = kept;
+        recovery::replace(&mut self.disk, state_file::NAME, &self.state.encode())
+    }
+
+    fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError> {
+        assert!(from >= self.segments[0].first, "what is before the log's start is never truncated");
+        while self.segments.len() > 1 && self.last_segment().first >= from {
+            let name = self.last_segment().name();
+            self.segments.pop();
+            self.doing("remove", &name, |disk| disk.remove(&name))?;
+            self.doing("write", "", Disk::sync_folder)?;
+        }
+        let name = self.last_segment().name();
+        let lines_kept = from.0 - self.last_segment().first.0;
+        let bytes = self.disk.read(&name);
+        let bytes = bytes.map_err(|error| StorageError::io("read", self.disk.describe(&name), error))?;
+        let length = recovery::length_of_lines(&bytes, lines_kept);
+        if length < self.last_segment().length {
+            self.doing("write", &name, |disk| disk.truncate(&name, length))?;
+            self.doing("write", &name, |disk| disk.sync(&name))?;
+            self.last_segment().length = length;
+        }
+        self.last = from.previous();
+        self.durable = self.last;
+        Ok(())
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        const BUFFER_KEPT: usize = 4 << 20;
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        for entry in entries {
+            assert_eq!(entry.index, self.last.next(), "the log has no gap (5.3)");
+            assert!(
+                entry.term <= self.state.hard_state.current_term,
+                "an entry's term is durable as the current term before the entry is"
+            );
+            let length = self.last_segment().length;
+            if length > 0 && length + lines.len() as u64 >= self.segment_bytes {
+                self.append_lines(&lines)?;
+                lines.clear();
+                self.begin_segment(entry.index)?;
+            }
+            record::encode(entry, &mut lines);
+            self.last = entry.index;
+        }
+        self.append_lines(&lines)?;
+        if lines.capacity() <= BUFFER_KEPT {
+            self.lines = lines;
+        }
+        Ok(())
+    }
+
+    fn append_lines(&mut self, lines: &[u8]) -> Result<(), StorageError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let name = self.last_segment().name();
+        self.doing("write", &name, |disk| disk.append(&name, lines))?;
+        self.last_segment().length += lines.len() as u64;
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, first: LogIndex) -> Result<(), StorageError> {
+        self.try_sync()?;
+        let segment = Segment { first, length: 0 };
+        let name = segment.name();
+        self.doing("create", &name, |disk| disk.create(&name))?;
+        self.doing("write", "", Disk::sync_folder)?;
+        self.segments.push(segment);
+        Ok(())
+    }
+
+    fn try_sync(&mut self) -> Result<(), StorageError> {
+        if self.durable < self.last {
+            let name = self.last_segment().name();
+            self.doing("write", &name, |disk| disk.sync(&name))?;
+            self.durable = self.last;
+        }
+        Ok(())
+    }
+
+    fn last_segment(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a log has at least one segment")
+    }
+
+    fn doing(
+        &mut self,
+        action: &'static str,
+        file: &str,
+        operation: impl FnOnce(&mut D) -> io::Result<()>,
+    ) -> Result<(), StorageError> {
+        operation(&mut self.disk).map_err(|error| StorageError::io(action, self.disk.describe(file), error))
+    }
+}
+
+impl<D: Disk> Storage for JsonStore<D> {
+    fn write(&mut self, write: &Write) -> Result<(), StorageError> {
+        self.guarded(|store| store.try_write(write))
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.guarded(JsonStore::try_sync)
+    }
+}

@@ -1,0 +1,201 @@
+//! A folder of the operating system.
+//!
+//! It never deletes the lock file: to delete it while another process waits for it would let two hold it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, Lock, LockError, described};
+
+const LOCK: &str = "lock";
+
+/// A folder of the operating system.
+pub struct RealDisk {
+    folder: PathBuf,
+    /// The file that was last appended to, so that a log's segment is not opened anew for each write.
+    open: Option<OpenFile>,
+}
+
+struct OpenFile {
+    name: String,
+    file: File,
+    /// Its length was set by other means than appending since it was last synced.
+    resized: bool,
+}
+
+impl RealDisk {
+    /// The folder at this path. It need not exist, and nothing happens to it yet.
+    pub fn new(folder: impl Into<PathBuf>) -> RealDisk {
+        RealDisk { folder: folder.into(), open: None }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    fn opened(&mut self, name: &str) -> io::Result<&mut OpenFile> {
+        let open = match self.open.take() {
+            Some(open) if open.name == name => open,
+            _ => {
+                let file = OpenOptions::new().append(true).open(self.path(name))?;
+                OpenFile { name: name.to_string(), file, resized: true }
+            }
+        };
+        Ok(self.open.insert(open))
+    }
+
+    fn close(&mut self, name: &str) {
+        self.open.take_if(|open| open.name == name);
+    }
+}
+
+impl Disk for RealDisk {
+    fn create_folder(&mut self) -> io::Result<()> {
+        let missing: Vec<&Path> = self
+            .folder
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+            .collect();
+        fs::create_dir_all(&self.folder)?;
+        for made in missing {
+            sync_folder(parent(made))?;
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let found = match fs::read_dir(&self.folder) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for item in found {
+            // A name that is not text is none of the store's.
+            names.extend(item?.file_name().into_string().ok());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.path(file))
+    }
+
+    fn length(&self, file: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(file))?.len())
+    }
+
+    fn create(&mut self, file: &str) -> io::Result<()> {
+        self.close(file);
+        File::create(self.path(file)).map(drop)
+    }
+
+    fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        self.opened(file)?.file.write_all(bytes)
+    }
+
+    fn truncate(&mut self, file: &str, length: u64) -> io::Result<()> {
+        let open = self.opened(file)?;
+        open.resized = true;
+        open.file.set_len(length)
+    }
+
+    fn sync(&mut self, file: &str) -> io::Result<()> {
+        let open = self.opened(file)?;
+        // fdatasync writes the length only so far as reading the data needs it.
+        if open.resized {
+            open.file.sync_all()?;
+        } else {
+            open.file.sync_data()?;
+        }
+        open.resized = false;
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.close(from);
+        self.close(to);
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&mut self, file: &str) -> io::Result<()> {
+        self.close(file);
+        fs::remove_file(self.path(file))
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        sync_folder(&self.folder)
+    }
+
+    fn lock(&mut self) -> Result<Lock, LockError> {
+        let path = self.path(LOCK);
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+                return Err(LockError::InUse(holder));
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        file.set_len(0)?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Box::new(file))
+    }
+
+    fn describe(&self, file: &str) -> String {
+        described(&self.folder.display().to_string(), file)
+    }
+}
+
+/// The folder that holds this one.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_behave_as_the_seam_says() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let mut disk = RealDisk::new(folder.path().join("states").join("n1"));
+        assert_eq!(disk.list().expect("a missing folder is empty"), Vec::<String>::new());
+        disk.create_folder().expect("both folders are made");
+        disk.create("a").expect("a new file");
+        disk.append("a", b"one two").expect("bytes are added");
+        disk.truncate("a", 3).expect("bytes are cut");
+        disk.append("a", b"!").expect("bytes are added at the new end");
+        disk.sync("a").expect("the file is there");
+        disk.rename("a", "b").expect("the file gets another name");
+        disk.append("b", b"?").expect("the handle of the old name is not used");
+        disk.sync_folder().expect("the folder is there");
+        assert_eq!(disk.list().expect("the folder can be read"), ["b"]);
+        assert_eq!(disk.read("b").expect("the file can be read"), b"one!?");
+        assert_eq!(disk.length("b").expect("the file has a length"), 5);
+        assert!(disk.append("a", b"?").is_err(), "appending makes no file");
+    }
+
+    #[test]
+    fn the_lock_names_its_holder_and_ends_with_it() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let lock = RealDisk::new(folder.path()).lock().expect("nobody holds it");
+        match RealDisk::new(folder.path()).lock() {
+            Err(LockError::InUse(holder)) => assert_eq!(holder, Some(std::process::id())),
+            Err(LockError::Io(error)) => panic!("{error}"),
+            Ok(_) => panic!("two hold the lock"),
+        }
+        drop(lock);
+        assert!(RealDisk::new(folder.path()).lock().is_ok());
+    }
+}

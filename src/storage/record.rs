@@ -1,0 +1,212 @@
+//! One entry as one line of JSON.
+//!
+//! ```text
+//! {"index":7,"term":3,"client":9,"serial":4,"acknowledged":2,"command":{"create":["x","1"]},"crc":"6c3a9f01"}
+//! {"index":8,"term":4,"no_op":true,"crc":"0d4417be"}
+//! ```
+//!
+//! The checksum (CRC-32) covers every byte before its own member. The command's text is embedded as it is. A reader
+//! accepts exactly what the writer writes, members in this order and no space between them, so that a changed byte
+//! cannot pass, whatever a lenient JSON reader would make of it.
+
+use crate::payload::Payload;
+use crate::raft::log::{Content, Entry, Origin};
+use crate::types::{ClientId, LogIndex, Term};
+
+const CRC_MEMBER: &[u8] = b",\"crc\":\"";
+const CRC_DIGITS: usize = 8;
+const END: &[u8] = b"\"}";
+
+/// Adds the entry's line, newline included.
+pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
+    let start = line.len();
+    push_number(line, b"{\"index\":", entry.index.0);
+    push_number(line, b",\"term\":", entry.term.0);
+    match &entry.content {
+        Content::NoOp => line.extend_from_slice(b",\"no_op\":true"),
+        Content::Command { origin, command } => {
+            push_number(line, b",\"client\":", origin.client.0);
+            push_number(line, b",\"serial\":", origin.serial);
+            push_number(line, b",\"acknowledged\":", origin.acknowledged);
+            line.extend_from_slice(b",\"command\":");
+            push_text(line, command.text().as_bytes());
+        }
+    }
+    seal(line, start);
+}
+
+/// Ends the object that begins at `start` with its checksum and a newline. Its closing brace is not yet written.
+pub fn seal(line: &mut Vec<u8>, start: usize) {
+    let checksum = crc32fast::hash(&line[start..]);
+    line.extend_from_slice(CRC_MEMBER);
+    for shift in (0..CRC_DIGITS).rev() {
+        let digit = (checksum >> (4 * shift)) & 0xf;
+        line.push(b"0123456789abcdef"[digit as usize]);
+    }
+    line.extend_from_slice(END);
+    line.push(b'\n');
+}
+
+/// The part of a line that its checksum covers, when the checksum is right. The line comes without its newline.
+pub fn unseal(line: &[u8]) -> Result<&[u8], String> {
+    const SHAPE: &str = "it does not end with a checksum";
+    let sealed = line.strip_suffix(END).ok_or(SHAPE)?;
+    let (before, digits) = sealed.split_at_checked(sealed.len().wrapping_sub(CRC_DIGITS)).ok_or(SHAPE)?;
+    let covered = before.strip_suffix(CRC_MEMBER).ok_or(SHAPE)?;
+    let mut stored = 0_u32;
+    for digit in digits {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return Err(SHAPE.to_string()),
+        };
+        stored = stored << 4 | u32::from(value);
+    }
+    let computed = crc32fast::hash(covered);
+    if stored == computed {
+        Ok(covered)
+    } else {
+        Err(format!("its checksum is {stored:08x}, its content gives {computed:08x}"))
+    }
+}
+
+/// The entry of a line, which comes without its newline. An error says what is wrong with it.
+pub fn decode(line: &[u8]) -> Result<Entry, String> {
+    let mut rest = Rest(unseal(line)?);
+    let index = LogIndex(rest.number(b"{\"index\":")?);
+    let term = Term(rest.number(b",\"term\":")?);
+    if rest.0 == b",\"no_op\":true" {
+        return Ok(Entry { index, term, content: Content::NoOp });
+    }
+    let origin = Origin {
+        client: ClientId(rest.number(b",\"client\":")?),
+        serial: rest.number(b",\"serial\":")?,
+        acknowledged: rest.number(b",\"acknowledged\":")?,
+    };
+    rest.expect(b",\"command\":")?;
+    let text = std::str::from_utf8(rest.0).map_err(|_| "its command is not UTF-8 text")?;
+    Ok(Entry { index, term, content: Content::Command { origin, command: Payload::from_text(text) } })
+}
+
+fn push_number(line: &mut Vec<u8>, name: &[u8], number: u64) {
+    const DIGITS_MAX: usize = 20;
+    line.extend_from_slice(name);
+    let mut digits = [0_u8; DIGITS_MAX];
+    let mut first = DIGITS_MAX;
+    let mut left = number;
+    loop {
+        first -= 1;
+        digits[first] = b"0123456789"[(left % 10) as usize];
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    line.extend_from_slice(&digits[first..]);
+}
+
+/// A newline byte would split the record in two. In JSON it can only stand between tokens, where a space means the
+/// same.
+fn push_text(line: &mut Vec<u8>, text: &[u8]) {
+    let start = line.len();
+    line.extend_from_slice(text);
+    for byte in &mut line[start..] {
+        if *byte == b'\n' {
+            *byte = b' ';
+        }
+    }
+}
+
+/// What of a line is still to be read.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn expect(&mut self, name: &'static [u8]) -> Result<(), String> {
+        match self.0.strip_prefix(name) {
+            Some(rest) => {
+                self.0 = rest;
+                Ok(())
+            }
+            None => Err(format!("it lacks {}", String::from_utf8_lossy(name).trim_matches(['{', ',', ':']))),
+        }
+    }
+
+    fn number(&mut self, name: &'static [u8]) -> Result<u64, String> {
+        self.expect(name)?;
+        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = self.0.split_at(digits);
+        let mut value = 0_u64;
+        for digit in number {
+            value = value
+                .checked_mul(10)
+                .and_then(|tens| tens.checked_add(u64::from(digit - b'0')))
+                .ok_or("it holds a number above 64 bits")?;
+        }
+        let canonical = digits == 1 || digits > 1 && number[0] != b'0';
+        self.0 = rest;
+        if canonical { Ok(value) } else { Err("it holds a malformed number".to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(text: &str) -> Entry {
+        let origin = Origin { client: ClientId(9), serial: u64::MAX, acknowledged: 2 };
+        let content = Content::Command { origin, command: Payload::from_text(text) };
+        Entry { index: LogIndex(7), term: Term(3), content }
+    }
+
+    fn line_of(entry: &Entry) -> Vec<u8> {
+        let mut line = Vec::new();
+        encode(entry, &mut line);
+        assert_eq!(line.pop(), Some(b'\n'));
+        line
+    }
+
+    #[test]
+    fn an_entry_is_one_line_of_valid_json_and_reads_back() {
+        let no_op = Entry { index: LogIndex(1), term: Term(10), content: Content::NoOp };
+        for entry in [no_op, command("{\"put\":[\"schl\u{fc}ssel\",\"a\\nb\"]}"), command("null")] {
+            let line = line_of(&entry);
+            let json: serde_json::Value = serde_json::from_slice(&line).expect("jq can read it");
+            assert_eq!(json["index"], entry.index.0);
+            assert_eq!(decode(&line), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn no_changed_byte_and_no_shorter_line_passes() {
+        let line = line_of(&command("{\"crc\":\"00000000\"}"));
+        for length in 0..line.len() {
+            assert!(decode(&line[..length]).is_err(), "cut to {length}");
+        }
+        for place in 0..line.len() {
+            for mask in 1..=u8::MAX {
+                let mut changed = line.clone();
+                changed[place] ^= mask;
+                assert!(decode(&changed).is_err(), "byte {place} changed by {mask:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_newline_inside_a_command_does_not_split_its_line() {
+        let line = line_of(&command("{\n\"a\":\n1}"));
+        assert!(!line.contains(&b'\n'));
+        assert_eq!(decode(&line), Ok(command("{ \"a\": 1}")));
+    }
+
+    #[test]
+    fn a_right_checksum_does_not_excuse_a_wrong_shape() {
+        let no_index = "{\"term\":1,\"no_op\":true";
+        let leading_zero = "{\"index\":01,\"term\":1,\"no_op\":true";
+        let above_64_bits = "{\"index\":99999999999999999999,\"term\":1,\"no_op\":true";
+        for wrong in [no_index, leading_zero, above_64_bits] {
+            let mut line = wrong.as_bytes().to_vec();
+            seal(&mut line, 0);
+            assert!(decode(&line[..line.len() - 1]).is_err(), "{wrong}");
+        }
+    }
+}

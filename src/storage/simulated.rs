@@ -1,0 +1,448 @@
+//! A disk that fails as real ones do, when it is told to and as the seed decides.
+//!
+//! It keeps apart what is durable and what a power failure may still undo: bytes that were not synced are lost from
+//! any byte on, a truncation that was not synced may come back, each creation, rename and removal that was not synced
+//! may be undone by itself. It errs on the cruel side of POSIX: a file system that keeps its folder operations in
+//! order, or syncs a file's name with the file, is kinder than this one. Bytes of different files are lost
+//! independently; within a file, what was written later never survives without what was written earlier.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::disk::{Disk, Lock, LockError, described, missing};
+use crate::types::Random;
+
+/// How an operation fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// EIO; the operation has no effect.
+    InputOutput,
+    /// ENOSPC; of the bytes to append, half are written.
+    NoSpace,
+    /// EIO; if the operation is a sync, the bytes it was to save stay readable but will never be durable, although
+    /// later syncs succeed.
+    PagesLost,
+    /// The power fails. A sync has no effect; anything else took effect, but is not durable. Nothing works until
+    /// [`SimulatedDisk::power_cut`] has settled what is left.
+    PowerCut,
+}
+
+/// A simulated folder. Cloning shares it, so that it outlives the node that uses it.
+#[derive(Clone)]
+pub struct SimulatedDisk {
+    label: Arc<str>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+type Number = u64;
+
+#[derive(Default)]
+struct Inner {
+    files: BTreeMap<Number, File>,
+    files_made: Number,
+    names: BTreeMap<String, Number>,
+    durable_names: BTreeMap<String, Number>,
+    /// Since the folder was last synced, in order.
+    unsynced: Vec<FolderChange>,
+    operations: u64,
+    planned: Option<(u64, Failure)>,
+    lasting: Option<Failure>,
+    off: bool,
+    holder: Weak<()>,
+}
+
+/// A file's content, and how much of it is durable.
+#[derive(Clone, Default)]
+struct File {
+    content: Vec<u8>,
+    /// The first so many bytes of the content are durable.
+    kept: usize,
+    /// The durable bytes behind them that a truncation cut off without being synced.
+    cut_off: Vec<u8>,
+    /// Ranges of the content that only seem durable, since a sync that was to save them failed.
+    lost: Vec<(usize, usize)>,
+}
+
+#[derive(Clone)]
+enum FolderChange {
+    Named(String, Number),
+    Renamed(String, String, Number),
+    Removed(String),
+}
+
+impl SimulatedDisk {
+    /// An empty folder of this name.
+    pub fn new(label: &str) -> SimulatedDisk {
+        SimulatedDisk { label: label.into(), inner: Arc::default() }
+    }
+
+    /// How many operations that change something there have been: creations, appends, truncations, syncs, renames,
+    /// removals.
+    pub fn operations(&self) -> u64 {
+        self.inner.lock().operations
+    }
+
+    /// Lets the operation of this number fail; the first one has number 1.
+    pub fn fail_at(&self, operation: u64, failure: Failure) {
+        self.inner.lock().planned = Some((operation, failure));
+    }
+
+    /// Lets every operation fail, until told otherwise.
+    pub fn fail_always(&self, failure: Failure) {
+        self.inner.lock().lasting = Some(failure);
+    }
+
+    /// No operation fails any longer.
+    pub fn heal(&self) {
+        let mut inner = self.inner.lock();
+        inner.planned = None;
+        inner.lasting = None;
+    }
+
+    /// The power fails and returns: what was not synced is lost as chance decides, and the folder's lock with its
+    /// holder. Failures that were planned are forgotten.
+    pub fn power_cut(&self, random: &mut Random) {
+        self.inner.lock().power_cut(random);
+    }
+
+    /// Changes one byte of a file for good, by exclusive or: rot.
+    pub fn flip(&self, file: &str, place: usize, mask: u8) {
+        let mut inner = self.inner.lock();
+        let content = &mut inner.file(file).expect("a file to damage").content;
+        content[place] ^= mask;
+    }
+}
+
+impl Inner {
+    /// Counts an operation and says how it is to fail.
+    fn next(&mut self) -> io::Result<Option<Failure>> {
+        if self.off {
+            return Err(io::Error::other("the power is off"));
+        }
+        self.operations += 1;
+        let now = self.operations;
+        let planned = self.planned.take_if(|(at, _)| *at <= now).map(|(_, failure)| failure);
+        let failure = planned.or(self.lasting);
+        self.off = failure == Some(Failure::PowerCut);
+        Ok(failure)
+    }
+
+    /// An operation that takes effect as a whole or not at all, and is not durable by itself.
+    fn change(&mut self, operation: impl FnOnce(&mut Inner) -> io::Result<()>) -> io::Result<()> {
+        match self.next()? {
+            None => operation(self),
+            Some(Failure::PowerCut) => {
+                operation(self)?;
+                Err(error(Failure::PowerCut))
+            }
+            Some(failure) => Err(error(failure)),
+        }
+    }
+
+    fn file(&mut self, name: &str) -> io::Result<&mut File> {
+        let number = self.names.get(name).ok_or_else(|| missing(name))?;
+        Ok(self.files.get_mut(number).expect("a named file has content"))
+    }
+
+    fn power_cut(&mut self, random: &mut Random) {
+        for change in std::mem::take(&mut self.unsynced) {
+            if random.below(2) == 0 {
+                change.apply(&mut self.durable_names);
+            }
+        }
+        self.names = self.durable_names.clone();
+        let names = &self.names;
+        self.files.retain(|number, _| names.values().any(|named| named == number));
+        for file in self.files.values_mut() {
+            file.power_cut(random);
+        }
+        self.off = false;
+        self.planned = None;
+        self.lasting = None;
+        self.holder = Weak::new();
+    }
+}
+
+impl FolderChange {
+    fn apply(self, names: &mut BTreeMap<String, Number>) {
+        match self {
+            FolderChange::Named(name, number) => {
+                names.insert(name, number);
+            }
+            FolderChange::Renamed(from, to, number) => {
+                if names.get(&from) == Some(&number) {
+                    names.remove(&from);
+                }
+                names.insert(to, number);
+            }
+            FolderChange::Removed(name) => {
+                names.remove(&name);
+            }
+        }
+    }
+}
+
+impl File {
+    fn truncate(&mut self, length: usize) {
+        if length < self.kept {
+            let mut cut_off = self.content[length..self.kept].to_vec();
+            cut_off.append(&mut self.cut_off);
+            self.cut_off = cut_off;
+            self.kept = length;
+        }
+        self.content.truncate(length);
+    }
+
+    fn sync(&mut self) {
+        self.kept = self.content.len();
+        self.cut_off.clear();
+        self.lost.retain(|(start, _)| *start < self.kept);
+    }
+
+    /// A sync that fails: the system takes the bytes for saved from now on.
+    fn lose_pages(&mut self) {
+        if self.kept < self.content.len() {
+            self.lost.push((self.kept, self.content.len()));
+        }
+    }
+
+    fn power_cut(&mut self, random: &mut Random) {
+        let unsynced = (self.content.len() - self.kept) as u64;
+        let survive = usize::try_from(random.within(0, unsynced)).expect("at most a length in memory");
+        let survivors = self.content[self.kept..self.kept + survive].to_vec();
+        for (start, end) in std::mem::take(&mut self.lost) {
+            let end = end.min(self.content.len());
+            self.content[start.min(end)..end].fill(0);
+        }
+        self.content.truncate(self.kept);
+        let fate = random.below(3);
+        if self.cut_off.is_empty() {
+            self.content.extend_from_slice(&survivors);
+            // The length was saved, the block was not.
+            if fate == 0 {
+                let zeros = random.within(0, unsynced - survive as u64);
+                self.content
+                    .resize(self.content.len() + usize::try_from(zeros).expect("a length in memory"), 0);
+            }
+        } else {
+            let cut_off = std::mem::take(&mut self.cut_off);
+            match fate {
+                // The truncation was not saved, and nothing after it.
+                0 => self.content.extend_from_slice(&cut_off),
+                // The truncation was not saved, but bytes written after it were.
+                1 => {
+                    self.content.extend_from_slice(&survivors);
+                    self.content.extend_from_slice(cut_off.get(survivors.len()..).unwrap_or_default());
+                }
+                _ => self.content.extend_from_slice(&survivors),
+            }
+        }
+        self.kept = self.content.len();
+    }
+}
+
+fn error(failure: Failure) -> io::Error {
+    match failure {
+        Failure::InputOutput | Failure::PagesLost => io::Error::other("input/output error"),
+        Failure::NoSpace => io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk"),
+        Failure::PowerCut => io::Error::other("the power failed"),
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create_folder(&mut self) -> io::Result<()> {
+        if self.inner.lock().off { Err(error(Failure::PowerCut)) } else { Ok(()) }
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let inner = self.inner.lock();
+        if inner.off { Err(error(Failure::PowerCut)) } else { Ok(inner.names.keys().cloned().collect()) }
+    }
+
+    fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        let mut inner = self.inner.lock();
+        if inner.off { Err(error(Failure::PowerCut)) } else { Ok(inner.file(file)?.content.clone()) }
+    }
+
+    fn length(&self, file: &str) -> io::Result<u64> {
+        Ok(self.inner.lock().file(file)?.content.len() as u64)
+    }
+
+    fn create(&mut self, file: &str) -> io::Result<()> {
+        self.inner.lock().change(|inner| {
+            if let Ok(existing) = inner.file(file) {
+                existing.truncate(0);
+                return Ok(());
+            }
+            inner.files_made += 1;
+            let number = inner.files_made;
+            inner.files.insert(number, File::default());
+            inner.names.insert(file.to_string(), number);
+            inner.unsynced.push(FolderChange::Named(file.to_string(), number));
+            Ok(())
+        })
+    }
+
+    fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        let failure = inner.next()?;
+        let content = &mut inner.file(file)?.content;
+        match failure {
+            None | Some(Failure::PowerCut) => content.extend_from_slice(bytes),
+            Some(Failure::NoSpace) => content.extend_from_slice(&bytes[..bytes.len() / 2]),
+            Some(Failure::InputOutput | Failure::PagesLost) => {}
+        }
+        failure.map_or(Ok(()), |failure| Err(error(failure)))
+    }
+
+    fn truncate(&mut self, file: &str, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).expect("a file in memory");
+        self.inner.lock().change(|inner| {
+            inner.file(file)?.truncate(length);
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self, file: &str) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        let failure = inner.next()?;
+        match failure {
+            None => inner.file(file)?.sync(),
+            Some(Failure::PagesLost) => inner.file(file)?.lose_pages(),
+            Some(_) => {}
+        }
+        failure.map_or(Ok(()), |failure| Err(error(failure)))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.lock().change(|inner| {
+            let number = inner.names.remove(from).ok_or_else(|| missing(from))?;
+            inner.names.insert(to.to_string(), number);
+            inner.unsynced.push(FolderChange::Renamed(from.to_string(), to.to_string(), number));
+            Ok(())
+        })
+    }
+
+    fn remove(&mut self, file: &str) -> io::Result<()> {
+        self.inner.lock().change(|inner| {
+            inner.names.remove(file).ok_or_else(|| missing(file))?;
+            inner.unsynced.push(FolderChange::Removed(file.to_string()));
+            Ok(())
+        })
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        match inner.next()? {
+            None => {
+                inner.unsynced.clear();
+                inner.durable_names = inner.names.clone();
+                Ok(())
+            }
+            Some(failure) => Err(error(failure)),
+        }
+    }
+
+    fn lock(&mut self) -> Result<Lock, LockError> {
+        let mut inner = self.inner.lock();
+        if inner.holder.strong_count() > 0 {
+            return Err(LockError::InUse(None));
+        }
+        let lock = Arc::new(());
+        inner.holder = Arc::downgrade(&lock);
+        Ok(Box::new(lock))
+    }
+
+    fn describe(&self, file: &str) -> String {
+        described(&self.label, file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk() -> SimulatedDisk {
+        let mut disk = SimulatedDisk::new("n1");
+        disk.create("a").expect("no failure is planned");
+        disk.append("a", b"synced").expect("no failure is planned");
+        disk.sync("a").expect("no failure is planned");
+        disk.sync_folder().expect("no failure is planned");
+        disk
+    }
+
+    /// What is left of the file after a power failure, over many seeds.
+    fn fates(prepare: impl Fn(&mut SimulatedDisk)) -> Vec<Option<Vec<u8>>> {
+        let mut fates: Vec<_> = (0..200)
+            .map(|seed| {
+                let mut disk = disk();
+                prepare(&mut disk);
+                disk.power_cut(&mut Random::new(seed));
+                disk.read("a").ok()
+            })
+            .collect();
+        fates.sort();
+        fates.dedup();
+        fates
+    }
+
+    #[test]
+    fn unsynced_bytes_are_torn_at_any_byte_and_synced_ones_stay() {
+        let fates = fates(|disk| disk.append("a", b"xyz").expect("no failure is planned"));
+        let expected: [&[u8]; 10] = [
+            b"synced",
+            b"synced\0",
+            b"synced\0\0",
+            b"synced\0\0\0",
+            b"syncedx",
+            b"syncedx\0",
+            b"syncedx\0\0",
+            b"syncedxy",
+            b"syncedxy\0",
+            b"syncedxyz",
+        ];
+        assert_eq!(fates, expected.map(|bytes| Some(bytes.to_vec())));
+    }
+
+    #[test]
+    fn an_unsynced_truncation_may_come_back() {
+        let fates = fates(|disk| {
+            disk.truncate("a", 1).expect("no failure is planned");
+            disk.append("a", b"XY").expect("no failure is planned");
+        });
+        for expected in [b"synced".as_slice(), b"sXYced", b"sXY", b"s"] {
+            assert!(fates.contains(&Some(expected.to_vec())), "{}", String::from_utf8_lossy(expected));
+        }
+    }
+
+    #[test]
+    fn an_unsynced_removal_may_be_undone() {
+        let fates = fates(|disk| disk.remove("a").expect("no failure is planned"));
+        assert_eq!(fates, [None, Some(b"synced".to_vec())]);
+    }
+
+    #[test]
+    fn a_failed_sync_loses_the_bytes_that_a_later_one_claims_to_save() {
+        let mut disk = disk();
+        disk.append("a", b"xyz").expect("no failure is planned");
+        disk.fail_at(disk.operations() + 1, Failure::PagesLost);
+        assert!(disk.sync("a").is_err());
+        disk.sync("a").expect("it claims success");
+        assert_eq!(disk.read("a").expect("the file is there"), b"syncedxyz");
+        disk.power_cut(&mut Random::new(1));
+        assert_eq!(disk.read("a").expect("the file is there"), b"synced\0\0\0");
+    }
+
+    #[test]
+    fn nothing_works_without_power() {
+        let mut disk = disk();
+        disk.fail_at(disk.operations() + 1, Failure::PowerCut);
+        assert!(disk.sync_folder().is_err());
+        assert!(disk.append("a", b"x").is_err() && disk.read("a").is_err() && disk.list().is_err());
+        disk.power_cut(&mut Random::new(1));
+        assert!(disk.append("a", b"x").is_ok());
+    }
+}

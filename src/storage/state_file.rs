@@ -1,0 +1,142 @@
+//! `state.json`: whose files these are, the term and the vote. One line of JSON with a checksum.
+//!
+//! In every format, present and later, `format` is the first member.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{seal, unseal};
+use super::{ClusterId, Identity};
+use crate::raft::effects::HardState;
+use crate::types::{LogIndex, NodeId, Term};
+
+/// The file's name.
+pub const NAME: &str = "state.json";
+
+/// The format that this program writes, and the newest that it reads.
+pub const FORMAT: u64 = 1;
+
+/// What the file says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateFile {
+    pub identity: Identity,
+    pub hard_state: HardState,
+    /// When the file was written, the log was durable up to here. A shorter log was cut, emptied or replaced by
+    /// someone, not by a power failure.
+    pub log_floor: LogIndex,
+}
+
+/// Why the file cannot be used.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Unreadable {
+    Newer(u64),
+    Damaged(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    format: u64,
+    cluster: ClusterId,
+    node: NodeId,
+    members: Vec<NodeId>,
+    term: Term,
+    vote: Option<NodeId>,
+    log_floor: LogIndex,
+}
+
+/// The only member that every format has.
+#[derive(Deserialize)]
+struct AnyFormat {
+    format: u64,
+}
+
+impl StateFile {
+    /// The file's content.
+    pub fn encode(&self) -> Vec<u8> {
+        let line = Line {
+            format: FORMAT,
+            cluster: self.identity.cluster,
+            node: self.identity.node,
+            members: self.identity.members.clone(),
+            term: self.hard_state.current_term,
+            vote: self.hard_state.voted_for,
+            log_floor: self.log_floor,
+        };
+        let mut bytes = serde_json::to_vec(&line).expect("numbers and names always serialize");
+        bytes.pop();
+        seal(&mut bytes, 0);
+        bytes
+    }
+
+    /// Reads the file's content. It is always whole, since it is replaced in one step: whatever is wrong with it
+    /// is damage.
+    pub fn decode(bytes: &[u8]) -> Result<StateFile, Unreadable> {
+        // The format comes before the checksum: a newer program may compute that in another way.
+        if let Ok(AnyFormat { format }) = serde_json::from_slice(bytes)
+            && format > FORMAT
+        {
+            return Err(Unreadable::Newer(format));
+        }
+        let line = bytes.strip_suffix(b"\n").ok_or_else(|| {
+            let what = if bytes.is_empty() { "it is empty" } else { "its end is missing" };
+            Unreadable::Damaged(what.to_string())
+        })?;
+        let mut covered = unseal(line).map_err(Unreadable::Damaged)?.to_vec();
+        covered.push(b'}');
+        let line: Line =
+            serde_json::from_slice(&covered).map_err(|error| Unreadable::Damaged(error.to_string()))?;
+        if line.format != FORMAT {
+            return Err(Unreadable::Damaged(format!("no program ever wrote format {}", line.format)));
+        }
+        let identity = Identity { cluster: line.cluster, node: line.node, members: line.members };
+        let hard_state = HardState { current_term: line.term, voted_for: line.vote };
+        Ok(StateFile { identity, hard_state, log_floor: line.log_floor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> StateFile {
+        StateFile {
+            identity: Identity {
+                cluster: ClusterId(0xab),
+                node: NodeId::new(2),
+                members: vec![NodeId::new(1), NodeId::new(2), NodeId::new(3)],
+            },
+            hard_state: HardState { current_term: Term(7), voted_for: Some(NodeId::new(1)) },
+            log_floor: LogIndex(12),
+        }
+    }
+
+    #[test]
+    fn it_is_legible_and_reads_back() {
+        let bytes = state().encode();
+        let text = String::from_utf8(bytes.clone()).expect("JSON is text");
+        let expected = r#"{"format":1,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"term":7,"vote":"n1","log_floor":12,"crc":""#;
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(StateFile::decode(&bytes), Ok(state()));
+    }
+
+    #[test]
+    fn no_changed_byte_and_no_shorter_file_passes() {
+        let bytes = state().encode();
+        for length in 0..bytes.len() {
+            assert!(StateFile::decode(&bytes[..length]).is_err(), "cut to {length}");
+        }
+        for place in 0..bytes.len() {
+            for mask in 1..=u8::MAX {
+                let mut changed = bytes.clone();
+                changed[place] ^= mask;
+                assert!(StateFile::decode(&changed).is_err(), "byte {place} changed by {mask:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_told_apart_from_damage() {
+        let text = r#"{"format":2,"whatever":[1,2],"crc":"other"}"#;
+        assert_eq!(StateFile::decode(text.as_bytes()), Err(Unreadable::Newer(2)));
+    }
+}
