@@ -10,6 +10,6 @@ pub mod payload;
 pub mod raft;
 pub mod server;
 pub mod state_machine;
-pub mod trace;
 pub mod storage;
+pub mod trace;
 pub mod types;
