@@ -1,8 +1,9 @@
 //! The power fails at every operation of a run, and again during recovery.
 
-use raftlab::storage::Storage;
 use raftlab::storage::disk::Disk;
+use raftlab::storage::json_store::wipe;
 use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::{Storage, StorageError};
 use raftlab::types::Random;
 
 use crate::{Model, appending, carry_out, entry, open, opens_term, run_of_everything, truncating, voting};
@@ -123,5 +124,28 @@ fn a_truncation_is_durable_before_what_replaces_the_entries() {
         drop(store);
         let (_, recovered) = open(disk).expect("nothing is damaged");
         assert_eq!(recovered.entries, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_wipe_that_the_power_cuts_short_leaves_all_or_nothing_or_a_refusal() {
+    for operation in 1..10 {
+        for seed in 0..20 {
+            let mut disk = SimulatedDisk::new("n1");
+            let (mut store, _) = open(disk.clone()).expect("no failure is planned");
+            let mut model = Model::new();
+            carry_out(&mut store, &run_of_everything(), &mut model).expect("no failure is planned");
+            store.sync().expect("no failure is planned");
+            model.synced();
+            drop(store);
+            disk.fail_at(disk.operations() + operation, Failure::PowerCut);
+            let _cut_short = wipe(&mut disk);
+            disk.power_cut(&mut Random::new(seed));
+            match open(disk) {
+                Ok((_, recovered)) if recovered.fresh => {}
+                Ok((_, recovered)) => model.check(&recovered, "the wipe has not begun"),
+                Err(error) => assert!(matches!(error, StorageError::Damaged { .. }), "{error}"),
+            }
+        }
     }
 }

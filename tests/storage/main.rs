@@ -61,7 +61,8 @@ enum Action {
 }
 
 /// A run that does everything a store can be asked to: votes, appends over several segments, several writes under one
-/// sync, truncations within a segment, over segments, and of entries that were not yet synced.
+/// sync, truncations within a segment, over segments, in a term of its own or later, and of entries that were not yet
+/// synced.
 fn run_of_everything() -> Vec<Action> {
     let after_election = Write {
         truncate_from: Some(LogIndex(5)),
@@ -90,6 +91,13 @@ fn run_of_everything() -> Vec<Action> {
         Action::Write(appending(&[entry(5, 4)])),
         Action::Sync,
         Action::Write(appending(&[entry(6, 4), entry(7, 4)])),
+        Action::Sync,
+        Action::Write(voting(5, 1)),
+        Action::Write(truncating(7)),
+        Action::Sync,
+        Action::Write(appending(&[entry(7, 5), entry(8, 5), entry(9, 5)])),
+        Action::Write(Write { truncate_from: Some(LogIndex(9)), ..voting(6, 1) }),
+        Action::Write(appending(&[entry(9, 6)])),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES, read_identity};
+use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES, read_identity, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::real::RealDisk;
 use raftlab::storage::{ClusterId, Identity, Storage, StorageError};
@@ -97,4 +97,20 @@ fn the_identity_is_read_without_opening() {
     store.write(&voting(1, 1)).expect("memory takes it");
     store.write(&appending(&[entry(1, 1)])).expect("memory takes it");
     assert_eq!(read_identity(&disk).expect("also while it is in use"), Some(identity()));
+}
+
+#[test]
+fn a_wipe_removes_the_nodes_files_alone_and_waits_for_nobody() {
+    let folder = folder();
+    let mut disk = node_disk(folder.path());
+    wipe(&mut disk).expect("nothing is there");
+    let (mut store, _) = open(node_disk(folder.path())).expect("a new folder");
+    store.write(&voting(1, 1)).expect("the disk works");
+    fs::write(folder.path().join("states/n1/notes.txt"), "mine").expect("a file of somebody else");
+    assert!(refusal(wipe(&mut disk)).contains("is in use"));
+    drop(store);
+    wipe(&mut disk).expect("nobody uses it");
+    let (_, recovered) = open(node_disk(folder.path())).expect("an empty folder");
+    assert!(recovered.fresh);
+    assert!(folder.path().join("states/n1/notes.txt").exists());
 }
