@@ -9,6 +9,7 @@ pub mod net;
 pub mod payload;
 pub mod raft;
 pub mod server;
+pub mod sim;
 pub mod state_machine;
 pub mod storage;
 pub mod trace;

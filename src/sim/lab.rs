@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::node::{Ended, Node};
 use super::{Pace, Simulation};
 use crate::client::{Ask, Outcome};
-use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView, Verdict};
+use crate::check::safety::Verdict;
+use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
 use crate::net::link::End;
@@ -46,7 +47,9 @@ impl Simulation {
 
     fn existing(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
         let last = self.nodes.len();
-        self.nodes.get_mut(&name).ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))
+        self.nodes
+            .get_mut(&name)
+            .ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))
     }
 
     fn server(&mut self, name: NodeId) -> Result<&Server, LabError> {
@@ -87,7 +90,12 @@ impl Lab for Simulation {
         loop {
             let now = self.now;
             let client = self.clients.get_mut(&CONSOLE).expect("added above");
-            ended.extend(client.take_ended().into_iter().map(|(ticket, outcome)| (ticket, (outcome, now.since(begun)))));
+            ended.extend(
+                client
+                    .take_ended()
+                    .into_iter()
+                    .map(|(ticket, outcome)| (ticket, (outcome, now.since(begun)))),
+            );
             if ended.len() == tickets.len() {
                 break;
             }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::safety::{Property, Safety, Step};
-use crate::client::core::{ClientCore, ClientSettings};
+use crate::client::core::{ClientCore, ClientSettings, Ticket};
+use crate::client::{Ask, Outcome};
 use crate::config::RaftSettings;
 use crate::net::change::{NetChange, NetError};
 use crate::net::counts::Counts;
@@ -181,9 +182,13 @@ impl Simulation {
         {
             let happening = entry.remove();
             self.happen(happening);
-        } else if let Some(name) = self.nodes.values().find(|node| node.deadline() <= next).map(|node| node.name) {
+        } else if let Some(name) =
+            self.nodes.values().find(|node| node.deadline() <= next).map(|node| node.name)
+        {
             self.step_node(name, Vec::new());
-        } else if let Some((&id, client)) = self.clients.iter_mut().find(|(_, client)| client.deadline() <= next) {
+        } else if let Some((&id, client)) =
+            self.clients.iter_mut().find(|(_, client)| client.deadline() <= next)
+        {
             client.tick(next);
             self.carry_from_client(id);
         }
@@ -247,8 +252,7 @@ impl Simulation {
     /// Nobody listens there: a client is told at once, as a connection would be refused.
     fn refuse(&mut self, envelope: &Envelope) {
         if let Packet::Request(request) = &envelope.packet {
-            let reply =
-                Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
+            let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
             let back = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
             self.schedule(self.settings.link_delay, Happening::Arrives { envelope: back, held_back: false });
         }
@@ -266,7 +270,11 @@ impl Simulation {
                 && let Some(observer) = &self.observer
                 && let Packet::Request(request) = packet
             {
-                observer(&TraceEvent { time: now, node: name, what: node::request_received(*client, request) });
+                observer(&TraceEvent {
+                    time: now,
+                    node: name,
+                    what: node::request_received(*client, request),
+                });
             }
         }
         let exhibit = self.exhibit.as_deref_mut();
@@ -372,6 +380,25 @@ impl Simulation {
         self.clients.insert(id, core);
     }
 
+    /// Makes a client call.
+    pub fn call(&mut self, id: ClientId, ask: Ask) -> Ticket {
+        let now = self.now;
+        let client = self.clients.get_mut(&id).expect("a client that was added");
+        let ticket = client.ask(now, ask);
+        self.carry_from_client(id);
+        ticket
+    }
+
+    /// The calls of a client that have ended since the last question.
+    pub fn take_ended(&mut self, id: ClientId) -> Vec<(Ticket, Outcome)> {
+        self.clients.get_mut(&id).expect("a client that was added").take_ended()
+    }
+
+    /// Lets a node's clock run at this rate, in parts of a million of the true one.
+    pub fn set_clock_rate(&mut self, name: NodeId, rate: u64) {
+        self.node(name).clock_rate = rate;
+    }
+
     fn carry_from_client(&mut self, id: ClientId) {
         let outgoing = self.clients.get_mut(&id).map(ClientCore::take_outgoing).unwrap_or_default();
         for envelope in outgoing {
@@ -397,7 +424,9 @@ impl Simulation {
         }
         let copy = || message.clone();
         match *fate {
-            Fate::Dropped(reason) => self.tell(message.from, What::MessageDropped { message: copy(), reason }),
+            Fate::Dropped(reason) => {
+                self.tell(message.from, What::MessageDropped { message: copy(), reason })
+            }
             Fate::Delivered { delay, duplicate } => {
                 self.tell(message.from, What::MessageSent(copy()));
                 if delay > Duration::ZERO {

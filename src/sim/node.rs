@@ -8,8 +8,8 @@ use super::Simulation;
 use super::exhibit::Exhibit;
 use crate::lab::Status;
 use crate::net::packet::{Call, Request};
-use crate::raft::effects::{Write, WriteId};
 use crate::raft;
+use crate::raft::effects::{Write, WriteId};
 use crate::server::{Arrival, Outbox, Server};
 use crate::state_machine::Replica;
 use crate::state_machine::kv::KeyValue;
@@ -101,7 +101,8 @@ impl Node {
         if local == Time::NEVER {
             return Time::NEVER;
         }
-        let now = (u128::from(local.as_nanos()) * u128::from(TRUE_RATE)).div_ceil(u128::from(self.clock_rate));
+        let now =
+            (u128::from(local.as_nanos()) * u128::from(TRUE_RATE)).div_ceil(u128::from(self.clock_rate));
         Time::from_nanos(u64::try_from(now).unwrap_or(u64::MAX))
     }
 
@@ -175,7 +176,8 @@ impl Simulation {
         let now = self.now;
         let random = self.random.fork();
         let members: Vec<NodeId> = self.nodes.keys().copied().collect();
-        let identity = Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
+        let identity =
+            Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
         let settings = self.settings.raft.clone();
         let node = self.node(name);
         if wipe {
@@ -228,7 +230,9 @@ impl Simulation {
             }
             Ended::Stopped => ("stopped".to_string(), What::Stopped),
             Ended::Panicked(reason) => (format!("stopped itself: {reason}"), What::Panicked { reason }),
-            Ended::StorageFailed(reason) => (format!("its disk failed: {reason}"), What::StorageFailed { reason }),
+            Ended::StorageFailed(reason) => {
+                (format!("its disk failed: {reason}"), What::StorageFailed { reason })
+            }
         };
         node.down = down;
         self.tell(name, what);
