@@ -203,6 +203,21 @@ impl DataAnswer {
         }
     }
 
+    /// The value that was written or to be written, or that was found.
+    fn value(&self) -> Option<&str> {
+        match (&self.operation, &self.outcome) {
+            (
+                DataOperation::Create { value, .. }
+                | DataOperation::Update { value, .. }
+                | DataOperation::Put { value, .. }
+                | DataOperation::Cas { value, .. },
+                _,
+            )
+            | (_, DataOutcome::Found { value, .. }) => Some(value),
+            (DataOperation::Read { .. } | DataOperation::Delete { .. }, _) => None,
+        }
+    }
+
     fn details(&self) -> Vec<(&'static str, Value)> {
         let (outcome, error) = self.kinds();
         let mut details: Vec<(&'static str, Value)> = vec![("outcome", outcome.into())];
@@ -214,19 +229,9 @@ impl DataAnswer {
             _ => {}
         }
         details.push(("key", self.operation.key().into()));
-        match (&self.operation, &self.outcome) {
-            (_, DataOutcome::Found { value, .. }) => details.push(("value", value.as_str().into())),
-            (
-                DataOperation::Create { value, .. }
-                | DataOperation::Update { value, .. }
-                | DataOperation::Put { value, .. },
-                _,
-            ) => details.push(("value", value.as_str().into())),
-            (DataOperation::Cas { expected, value, .. }, _) => {
-                details.push(("value", value.as_str().into()));
-                details.push(("expected", expected.as_str().into()));
-            }
-            (DataOperation::Read { .. } | DataOperation::Delete { .. }, _) => {}
+        details.extend(self.value().map(|value| ("value", value.into())));
+        if let DataOperation::Cas { expected, .. } = &self.operation {
+            details.push(("expected", expected.as_str().into()));
         }
         if let DataOutcome::Mismatch { found, .. } = &self.outcome {
             details.push(("found", found.as_str().into()));
@@ -304,7 +309,8 @@ fn key_shown(key: &str) -> Cow<'_, str> {
 
 /// Milliseconds, to the microsecond.
 fn millis(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1_000.0
+    // By way of seconds, which f64 takes from a duration without a lossy cast; rounded to whole microseconds.
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 #[cfg(test)]

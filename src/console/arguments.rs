@@ -278,7 +278,7 @@ fn target(text: &str) -> Result<Target, ParseError> {
 }
 
 fn no_target(text: &str) -> ParseError {
-    let near = nearest(text, TARGETS.iter().copied());
+    let near = nearest(text, &TARGETS.iter().copied());
     let forms = format!("n2, n1,n3, {}", TARGETS.join(", "));
     let advice = match near {
         Some(near) => format!("did you mean '{near}'?"),
@@ -294,7 +294,7 @@ fn link(text: &str) -> Result<Link, ParseError> {
     let ends = text.split_once("<>").map(|ends| (ends, true));
     let Some(((left, right), both)) = ends.or_else(|| text.split_once('>').map(|ends| (ends, false))) else {
         let forms = "write n1>n3 (one way), n1<>n3 (both ways) or clients";
-        let advice = advice(text, ["clients"].into_iter(), forms);
+        let advice = advice(text, &["clients"].into_iter(), forms);
         return Err(ParseError::new(format!("'{}' is not a link{advice}", shorten(text))));
     };
     let (left, right) = (node(left)?, node(right)?);

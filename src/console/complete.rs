@@ -164,7 +164,7 @@ fn arguments(entry: &Entry, given: &[Token], current: &str, names: &Names) -> Ve
         _ => {}
     }
     let mut offered = positional(entry.verb, &plain, current, names, &node_names);
-    let fault_named = entry.lasting && !plain.is_empty() && !plain.iter().any(|word| *word == "for");
+    let fault_named = entry.lasting && !plain.is_empty() && !plain.contains(&"for");
     if fault_named {
         offered.extend(beginning(current, ["for"].into_iter()));
     }

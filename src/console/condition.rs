@@ -261,7 +261,7 @@ impl RoleName {
             "candidate" => Ok(RoleName::Candidate),
             "leader" => Ok(RoleName::Leader),
             _ => {
-                let advice = advice(text, ROLES.iter().copied(), &format!("one of {}", ROLES.join(", ")));
+                let advice = advice(text, &ROLES.iter().copied(), &format!("one of {}", ROLES.join(", ")));
                 Err(ParseError::new(format!("unknown role '{}'{advice}", shorten(text))))
             }
         }
@@ -274,7 +274,7 @@ fn unknown(name: &str, expected: bool) -> ParseError {
     if misplaced {
         return ParseError::new(format!("'{name}' is about the answer before: use 'expect {name}'"));
     }
-    let advice = advice(name, known, "try 'help conditions'");
+    let advice = advice(name, &known, "try 'help conditions'");
     ParseError::new(format!("unknown condition '{}'{advice}", shorten(name)))
 }
 

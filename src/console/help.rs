@@ -57,7 +57,7 @@ fn detail(entry: &Entry) -> String {
     lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "    "));
     lines.push(format!("  {}", entry.summary));
     if !entry.aliases.is_empty() {
-        lines.push(format!("  also called: {}", entry.aliases.join(", ")));
+        lines.push(format!("  alias    {}", entry.aliases.join(", ")));
     }
     let mut options: Vec<Vec<String>> = entry
         .options
@@ -73,12 +73,12 @@ fn detail(entry: &Entry) -> String {
     lines.extend(table(&options, &[Align::Left, Align::Left]));
     match entry.theme {
         Theme::Later => lines.push("  not built yet".to_string()),
-        _ => lines.push(format!("  example: {}", entry.example)),
+        _ => lines.push(format!("  example  {}", entry.example)),
     }
     if !entry.rule.is_empty() {
-        lines.extend(
-            wrap(&format!("shows: {}", entry.rule), WIDTH - 2).iter().map(|line| format!("  {line}")),
-        );
+        let mut rule = wrap(entry.rule, WIDTH - 11).into_iter();
+        lines.extend(rule.next().map(|line| format!("  shows    {line}")));
+        lines.extend(rule.map(|line| format!("           {line}")));
     }
     if matches!(entry.name, "wait" | "expect") {
         lines.push("  'help conditions' lists the conditions.".to_string());
@@ -157,11 +157,11 @@ mod tests {
             help(Some("kill")),
             "crash TARGET [--power] [for DURATION]\n\
              \x20 ends a node without warning: its memory is lost\n\
-             \x20 also called: kill\n\
+             \x20 alias    kill\n\
              \x20   --power       loses the writes that were not yet forced to disk, too\n\
              \x20   for DURATION  undoes it after this time\n\
-             \x20 example: crash leader for 2s\n\
-             \x20 shows: 5.2: followers that hear no leader for a timeout elect another"
+             \x20 example  crash leader for 2s\n\
+             \x20 shows    5.2: followers that hear no leader for a timeout elect another"
         );
     }
 

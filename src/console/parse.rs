@@ -50,6 +50,9 @@ impl fmt::Display for ParseError {
 impl Error for ParseError {}
 
 /// The directive on a line; none on a blank line or a comment.
+///
+/// # Errors
+/// One line that says what is wrong with the text and what to write instead.
 pub fn parse(text: &str) -> Result<Option<Line>, ParseError> {
     if text.len() > LINE_BYTES_MAX {
         return Err(ParseError::new(format!(
@@ -80,7 +83,7 @@ pub fn parse(text: &str) -> Result<Option<Line>, ParseError> {
 fn unknown_verb(text: &str) -> ParseError {
     let advice = match verbs::familiar(text) {
         Some(verb) => format!(": did you mean '{verb}'?"),
-        None => advice(text, verbs::all_names(), "try 'help'"),
+        None => advice(text, &verbs::all_names(), "try 'help'"),
     };
     ParseError::new(format!("unknown directive '{}'{advice}", shorten(text)))
 }
@@ -253,7 +256,7 @@ fn groups(words: &[String]) -> Result<PartitionShape, ParseError> {
 fn group_member(name: &str) -> Result<NodeId, ParseError> {
     node(name).map_err(|_| {
         let forms = "groups as in n1 n2 / n3, or halves, minority, bridge NODE, ring";
-        let advice = advice(name, help::SHAPES.iter().copied(), forms);
+        let advice = advice(name, &help::SHAPES.iter().copied(), forms);
         ParseError::new(format!("'{}' is neither a node nor a shape{advice}", shorten(name)))
     })
 }
@@ -270,7 +273,7 @@ fn event_filter(arguments: &mut Arguments) -> Result<Option<EventFilter>, ParseE
         "all" => Ok(Some(EventFilter::All)),
         _ => {
             let forms = format!("one of {}", help::EVENT_FILTERS.join(", "));
-            let advice = advice(&text, help::EVENT_FILTERS.iter().copied(), &forms);
+            let advice = advice(&text, &help::EVENT_FILTERS.iter().copied(), &forms);
             Err(ParseError::new(format!("unknown events '{}'{advice}", shorten(&text))))
         }
     }
@@ -290,14 +293,11 @@ fn topic(arguments: &mut Arguments) -> Result<Option<&'static str>, ParseError> 
     };
     let named = help::TOPICS.iter().copied().find(|topic| topic.eq_ignore_ascii_case(&text));
     let found = verbs::find(&text).map(|entry| entry.name).or(named);
-    match found {
-        Some(topic) => Ok(Some(topic)),
-        None => {
-            let known = verbs::all_names().chain(help::TOPICS.iter().copied());
-            let advice = advice(&text, known, "try 'help'");
-            Err(ParseError::new(format!("no help on '{}'{advice}", shorten(&text))))
-        }
-    }
+    found.map(Some).ok_or_else(|| {
+        let known = verbs::all_names().chain(help::TOPICS.iter().copied());
+        let advice = advice(&text, &known, "try 'help'");
+        ParseError::new(format!("no help on '{}'{advice}", shorten(&text)))
+    })
 }
 
 #[cfg(test)]

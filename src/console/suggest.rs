@@ -1,10 +1,12 @@
 //! Near misses: which known word was probably meant, and how a person's own text is quoted back.
 
+use super::lexer::is_plain;
+
 /// The longest piece of a person's text that an error repeats.
 const SHOWN_MAX: usize = 40;
 
 /// The known word nearest to `word`: begun by it, or a slip or two away. The first wins a tie.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
     if length == 0 || length > SHOWN_MAX {
@@ -26,7 +28,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clo
 /// `: did you mean 'crash'?` or, without a near word, `: ` and the advice.
 pub(super) fn advice<'a>(
     word: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
+    known: &(impl Iterator<Item = &'a str> + Clone),
     otherwise: &str,
 ) -> String {
     match nearest(word, known) {
@@ -37,18 +39,18 @@ pub(super) fn advice<'a>(
 
 /// A person's text, fit to stand in a one-line error: cut when long, with control characters made visible.
 pub(super) fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(visible).collect();
+    let mut shown = String::new();
+    for letter in text.chars().take(SHOWN_MAX) {
+        if is_plain(letter) || letter == ' ' {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_default());
+        }
+    }
     if text.chars().nth(SHOWN_MAX).is_some() {
         shown.push_str("...");
     }
     shown
-}
-
-fn visible(letter: char) -> Box<dyn Iterator<Item = char>> {
-    match super::lexer::is_plain(letter) || letter == ' ' {
-        true => Box::new(std::iter::once(letter)),
-        false => Box::new(letter.escape_default()),
-    }
 }
 
 /// How many letters must be added, removed, replaced or swapped with their neighbor to turn one word into the
@@ -95,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_a_slip_or_a_beginning_away() {
-        let near = |word: &str| nearest(word, ["crash", "restart", "resume", "partition", "ls"].into_iter());
+        let near =
+            |word: &str| nearest(word, &["crash", "restart", "resume", "partition", "ls"].iter().copied());
         assert_eq!(near("crsh"), Some("crash"));
         assert_eq!(near("CRAHS"), Some("crash"));
         assert_eq!(near("part"), Some("partition"));

@@ -34,6 +34,9 @@ impl Chance {
     }
 
     /// From `20%` or `0.5%`.
+    ///
+    /// # Errors
+    /// The forms, when the text has none of them.
     pub fn parse(text: &str) -> Result<Chance, String> {
         text.strip_suffix('%')
             .and_then(|number| scaled(number, 4))
@@ -67,6 +70,9 @@ pub enum Speed {
 
 impl Speed {
     /// From `10`, `0.5`, `10x` or `max`.
+    ///
+    /// # Errors
+    /// The forms, when the text has none of them.
     pub fn parse(text: &str) -> Result<Speed, String> {
         if text.eq_ignore_ascii_case("max") {
             return Ok(Speed::Max);
@@ -93,6 +99,9 @@ impl fmt::Display for Speed {
 }
 
 /// A duration as a directive writes it: `100us`, `150ms`, `2s`, `1.5s`, `1m`, `1h`, or `0`.
+///
+/// # Errors
+/// The forms, when the text has none of them, or the limit, when it is above.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
