@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod lab;
+pub mod console;
 pub mod net;
 pub mod payload;
 pub mod raft;
