@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::node::{Ended, Node};
 use super::{Pace, Simulation};
-use crate::client::{Ask, Outcome};
 use crate::check::safety::Verdict;
+use crate::client::{Ask, Outcome};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;

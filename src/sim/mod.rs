@@ -25,6 +25,7 @@ use crate::net::faults::{DropReason, Fate, Faults};
 use crate::net::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox};
+use crate::storage::simulated::SimulatedDisk;
 use crate::trace::{TraceEvent, What};
 use crate::types::{ClientId, NodeId, Random, Term, Time};
 
@@ -139,6 +140,16 @@ impl Simulation {
     /// Puts a broken rule into every node, to see who notices.
     pub fn break_rule(&mut self, exhibit: Box<dyn Exhibit>) {
         self.exhibit = Some(exhibit);
+    }
+
+    /// A node's disk, to look at or to damage.
+    pub fn disk_of(&mut self, name: NodeId) -> SimulatedDisk {
+        self.node(name).disk.clone()
+    }
+
+    /// Tells this one of everything that happens from now on.
+    pub fn set_observer(&mut self, observer: Option<Observer>) {
+        self.observer = observer;
     }
 
     /// The time of the run.

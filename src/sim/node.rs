@@ -56,6 +56,9 @@ pub(super) enum Ended {
     StorageFailed(String),
 }
 
+/// How the reason of a node that is down begins if its disk was the reason.
+pub(super) const DISK_FAILED: &str = "its disk failed";
+
 const TRUE_RATE: u64 = 1_000_000;
 
 impl Node {
@@ -231,7 +234,7 @@ impl Simulation {
             Ended::Stopped => ("stopped".to_string(), What::Stopped),
             Ended::Panicked(reason) => (format!("stopped itself: {reason}"), What::Panicked { reason }),
             Ended::StorageFailed(reason) => {
-                (format!("its disk failed: {reason}"), What::StorageFailed { reason })
+                (format!("{DISK_FAILED}: {reason}"), What::StorageFailed { reason })
             }
         };
         node.down = down;
