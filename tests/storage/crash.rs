@@ -116,8 +116,9 @@ fn a_truncation_after_a_restart_reaches_into_an_earlier_segment() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("no failure is planned");
     store.write(&voting(2, 2)).expect("no failure is planned");
-    let old: Vec<_> = (1..=6).map(|index| entry(index, 1)).collect();
-    store.write(&appending(&old)).expect("no failure is planned");
+    for index in 1..=6 {
+        store.write(&appending(&[entry(index, 1)])).expect("no failure is planned");
+    }
     store.sync().expect("no failure is planned");
     drop(store);
     let (mut store, _) = open(disk.clone()).expect("nothing is damaged");
