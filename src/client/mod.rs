@@ -3,8 +3,6 @@
 //! Every call ends within its deadline in exactly one [`Outcome`]. A time-out never reads as success, and a refusal
 //! never hides a command that may have been applied.
 
-pub mod core;
-
 use std::fmt;
 use std::time::Duration;
 
