@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::node::{DISK_FAILED, Ended};
+use super::node::{self, DISK_FAILED};
 use super::tally::Tally;
 use super::workload::Workload;
 use super::{Simulation, SimulationSettings};
@@ -176,7 +176,7 @@ impl Run {
         let victims = if all { self.names.clone() } else { vec![name] };
         for victim in victims {
             if self.simulation.node(victim).is_running() {
-                self.simulation.end(victim, Ended::Crashed { power });
+                self.simulation.end(victim, node::End::Crashed { power });
             }
         }
     }
@@ -298,7 +298,7 @@ impl Run {
                 let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
                 let name = healed.remove(at);
                 if self.simulation.node(name).is_running() {
-                    self.simulation.end(name, Ended::Crashed { power: false });
+                    self.simulation.end(name, node::End::Crashed { power: false });
                 }
             }
         }
