@@ -4,6 +4,7 @@ pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod lab;
 pub mod net;
 pub mod payload;
