@@ -4,14 +4,14 @@ pub mod check;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod interrupt;
 pub mod lab;
-pub mod console;
 pub mod net;
 pub mod payload;
 pub mod raft;
 pub mod server;
-
+pub mod sim;
 pub mod state_machine;
 pub mod storage;
 pub mod trace;

@@ -195,11 +195,14 @@ impl Safety {
         {
             self.report(Property::OneVote, format!("{node} forgot its vote in term {}", old.current_term));
         }
-        let kept = before.durable_index.min(self.committed());
-        if let Some(position) = as_length(kept).checked_sub(1)
+        // Its log may have gone another way at the end; what it shared with the committed entries must be there.
+        let shared = |position: &usize| before.chain.get(*position) == Some(&self.committed[*position].1);
+        let held = as_length(before.durable_index.min(self.committed()));
+        if let Some(position) = (0..held).rev().find(shared)
             && after.chain.get(position) != Some(&self.committed[position].1)
         {
-            let detail = format!("{node} held entry {kept} durably, it is committed, and it is gone");
+            let detail =
+                format!("{node} held entry {} durably, it is committed, and it is gone", position + 1);
             self.report(Property::CommittedIsDurable, detail);
         }
     }

@@ -2,6 +2,16 @@
 //!
 //! Every call ends within its deadline in exactly one [`Outcome`]. A time-out never reads as success, and a refusal
 //! never hides a command that may have been applied.
+//!
+//! [`ClientCore`] holds the rules, without clock or threads; the simulator drives it in virtual time. [`Client`] drives
+//! it on a real clock and blocks its caller.
+
+pub mod blocking;
+mod call;
+pub mod core;
+
+pub use self::blocking::{Client, Committed, Failure, Observed};
+pub use self::core::{ClientCore, ClientSettings, Ended, Ticket};
 
 use std::fmt;
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! The console's view of virtual time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::node::{Ended, Node};
+use super::node::{self, Node};
 use super::{Pace, Simulation};
-use crate::client::{Ask, Outcome};
 use crate::check::safety::Verdict;
+use crate::client::{Ask, Outcome};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
@@ -86,24 +87,16 @@ impl Lab for Simulation {
         let client = self.clients.get_mut(&CONSOLE).expect("added above");
         let tickets: Vec<_> = asks.into_iter().map(|ask| client.ask(begun, ask)).collect();
         self.carry_from_client(CONSOLE);
-        let mut ended = std::collections::BTreeMap::new();
-        loop {
-            let now = self.now;
-            let client = self.clients.get_mut(&CONSOLE).expect("added above");
-            ended.extend(
-                client
-                    .take_ended()
-                    .into_iter()
-                    .map(|(ticket, outcome)| (ticket, (outcome, now.since(begun)))),
-            );
-            if ended.len() == tickets.len() {
-                break;
-            }
+        let mut ended = BTreeMap::new();
+        while ended.len() < tickets.len() {
             if self.interrupted() {
-                self.clients.get_mut(&CONSOLE).expect("added above").abandon();
+                let now = self.now;
+                self.clients.get_mut(&CONSOLE).expect("added above").give_up(now);
             } else {
                 self.paced(Time::NEVER);
             }
+            let outcomes = self.take_ended(CONSOLE);
+            ended.extend(outcomes.into_iter().map(|ended| (ended.ticket, (ended.outcome, ended.took))));
         }
         tickets.iter().map(|ticket| ended.remove(ticket).expect("each call ends once")).collect()
     }
@@ -128,7 +121,7 @@ impl Lab for Simulation {
 
     fn crash(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
         let unwritten = self.running(name)?.unwritten();
-        self.end(name, Ended::Crashed { power });
+        self.end(name, node::End::Crashed { power });
         Ok(match unwritten {
             0 => "nothing was lost".to_string(),
             1 => "1 write was not on its disk yet".to_string(),
@@ -148,7 +141,7 @@ impl Lab for Simulation {
         while self.running(name)?.unwritten() > 0 && !self.node(name).paused {
             self.advance(Time::NEVER);
         }
-        self.end(name, Ended::Stopped);
+        self.end(name, node::End::Stopped);
         Ok("all it had is on its disk".to_string())
     }
 

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::safety::{Property, Safety, Step};
-use crate::client::core::{ClientCore, ClientSettings, Ticket};
-use crate::client::{Ask, Outcome};
+use crate::client::Ask;
+use crate::client::core::{ClientCore, ClientSettings, Ended, Ticket};
 use crate::config::RaftSettings;
 use crate::net::change::{NetChange, NetError};
 use crate::net::counts::Counts;
@@ -25,11 +25,12 @@ use crate::net::faults::{DropReason, Fate, Faults};
 use crate::net::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox};
+use crate::storage::simulated::SimulatedDisk;
 use crate::trace::{TraceEvent, What};
 use crate::types::{ClientId, NodeId, Random, Term, Time};
 
 use exhibit::Exhibit;
-use node::{Ended, Node};
+use node::{End, Node};
 use tally::Tally;
 
 /// Who is told of everything that happens, as it happens.
@@ -141,6 +142,16 @@ impl Simulation {
         self.exhibit = Some(exhibit);
     }
 
+    /// A node's disk, to look at or to damage.
+    pub fn disk_of(&mut self, name: NodeId) -> SimulatedDisk {
+        self.node(name).disk.clone()
+    }
+
+    /// Tells this one of everything that happens from now on.
+    pub fn set_observer(&mut self, observer: Option<Observer>) {
+        self.observer = observer;
+    }
+
     /// The time of the run.
     pub fn now(&self) -> Time {
         self.now
@@ -219,7 +230,7 @@ impl Simulation {
                     match node.written() {
                         Ok(Some(id)) => self.step_node(name, vec![Arrival::Persisted(id)]),
                         Ok(None) => {}
-                        Err(error) => self.end(name, Ended::StorageFailed(error.to_string())),
+                        Err(error) => self.end(name, End::StorageFailed(error.to_string())),
                     }
                 }
             }
@@ -283,7 +294,7 @@ impl Simulation {
             Ok(None) => {}
             Err(reason) => {
                 self.safety.report(Property::NodeInvariants, format!("{name} stopped itself: {reason}"));
-                self.end(name, Ended::Panicked(reason));
+                self.end(name, End::Panicked(reason));
             }
         }
     }
@@ -336,7 +347,7 @@ impl Simulation {
         match self.node(name).begin_writing(now, delay) {
             Ok(Some((at, life))) => self.schedule(at.since(now), Happening::Written { node: name, life }),
             Ok(None) => {}
-            Err(error) => self.end(name, Ended::StorageFailed(error.to_string())),
+            Err(error) => self.end(name, End::StorageFailed(error.to_string())),
         }
     }
 
@@ -376,7 +387,7 @@ impl Simulation {
     /// Adds a client.
     pub fn add_client(&mut self, id: ClientId) {
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
-        let core = ClientCore::new(id, nodes, self.settings.client.clone(), self.random.fork());
+        let core = ClientCore::new(id, nodes, self.settings.client, self.random.fork());
         self.clients.insert(id, core);
     }
 
@@ -390,7 +401,7 @@ impl Simulation {
     }
 
     /// The calls of a client that have ended since the last question.
-    pub fn take_ended(&mut self, id: ClientId) -> Vec<(Ticket, Outcome)> {
+    pub fn take_ended(&mut self, id: ClientId) -> Vec<Ended> {
         self.clients.get_mut(&id).expect("a client that was added").take_ended()
     }
 

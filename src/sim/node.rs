@@ -49,12 +49,15 @@ pub(super) struct Node {
 
 /// How a node's life ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Ended {
+pub(super) enum End {
     Crashed { power: bool },
     Stopped,
     Panicked(String),
     StorageFailed(String),
 }
+
+/// How the reason of a node that is down begins if its disk was the reason.
+pub(super) const DISK_FAILED: &str = "its disk failed";
 
 const TRUE_RATE: u64 = 1_000_000;
 
@@ -214,7 +217,7 @@ impl Simulation {
     }
 
     /// Ends a node's life.
-    pub(super) fn end(&mut self, name: NodeId, ended: Ended) {
+    pub(super) fn end(&mut self, name: NodeId, ended: End) {
         let mut random = self.random.fork();
         if let Some(server) = &self.nodes[&name].server {
             self.tally.note_end(server.raft());
@@ -222,16 +225,16 @@ impl Simulation {
         let node = self.node(name);
         node.forget();
         let (down, what) = match ended {
-            Ended::Crashed { power } => {
+            End::Crashed { power } => {
                 if power {
                     node.disk.power_cut(&mut random);
                 }
                 ("crashed".to_string(), What::Crashed { power })
             }
-            Ended::Stopped => ("stopped".to_string(), What::Stopped),
-            Ended::Panicked(reason) => (format!("stopped itself: {reason}"), What::Panicked { reason }),
-            Ended::StorageFailed(reason) => {
-                (format!("its disk failed: {reason}"), What::StorageFailed { reason })
+            End::Stopped => ("stopped".to_string(), What::Stopped),
+            End::Panicked(reason) => (format!("stopped itself: {reason}"), What::Panicked { reason }),
+            End::StorageFailed(reason) => {
+                (format!("{DISK_FAILED}: {reason}"), What::StorageFailed { reason })
             }
         };
         node.down = down;

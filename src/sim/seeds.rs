@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::node::Ended;
+use super::node::{self, DISK_FAILED};
 use super::tally::Tally;
 use super::workload::Workload;
 use super::{Simulation, SimulationSettings};
@@ -13,6 +13,7 @@ use crate::lab::Lab;
 use crate::net::change::NetChange;
 use crate::net::link::{End, LinkScope};
 use crate::net::shapes;
+use crate::storage::StorageError;
 use crate::storage::simulated::Failure;
 use crate::types::{NodeId, Random, Time};
 
@@ -175,7 +176,7 @@ impl Run {
         let victims = if all { self.names.clone() } else { vec![name] };
         for victim in victims {
             if self.simulation.node(victim).is_running() {
-                self.simulation.end(victim, Ended::Crashed { power });
+                self.simulation.end(victim, node::End::Crashed { power });
             }
         }
     }
@@ -189,14 +190,19 @@ impl Run {
     /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.
     fn revive(&mut self, name: NodeId) {
         let disk = self.simulation.node(name).disk.clone();
-        let failed = self.simulation.node(name).down.starts_with("its disk failed");
+        let failed = self.simulation.node(name).down.starts_with(DISK_FAILED);
         if failed {
             disk.heal();
             let mut random = self.random.fork();
             disk.power_cut(&mut random);
         }
-        if let Err(error) = self.simulation.start(name, false) {
-            self.workload.contradictions.push(format!("{name} cannot start again: {error}"));
+        match self.simulation.start(name, false) {
+            Ok(_) => {}
+            // The disk failed while it was read: the next start finds it well.
+            Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => {
+                self.simulation.node(name).down = DISK_FAILED.to_string();
+            }
+            Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
         }
     }
 
@@ -292,7 +298,7 @@ impl Run {
                 let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
                 let name = healed.remove(at);
                 if self.simulation.node(name).is_running() {
-                    self.simulation.end(name, Ended::Crashed { power: false });
+                    self.simulation.end(name, node::End::Crashed { power: false });
                 }
             }
         }
@@ -300,9 +306,8 @@ impl Run {
             let node = self.simulation.node(name);
             node.slow = Duration::ZERO;
             node.stalled_until = Time::ZERO;
-            if node.is_running() {
-                node.disk.heal();
-            } else {
+            node.disk.heal();
+            if !node.is_running() {
                 self.revive(name);
             }
             let _ = self.simulation.resume(name);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Simulation;
-use crate::client::core::Ticket;
+use crate::client::core::{Ended, Ticket};
 use crate::client::{Ask, Outcome, What};
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
@@ -74,7 +74,7 @@ impl Workload {
         let now = simulation.now();
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
-            for (ticket, outcome) in simulation.take_ended(id) {
+            for Ended { ticket, outcome, .. } in simulation.take_ended(id) {
                 let created = worker.running.remove(&ticket).expect("a call ends once");
                 ended.push((created, outcome));
             }

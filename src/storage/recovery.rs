@@ -216,6 +216,8 @@ fn read_log(disk: &impl Disk, state: &StateFile, segments: &mut [Segment]) -> Re
             if whole < bytes.len() {
                 return Err(damaged(&file, lines + 1, "it is unfinished, and a segment follows".to_string()));
             }
+            // A later truncation may make any segment the last one again.
+            segment.length = bytes.len() as u64;
             continue;
         }
         let notice = log.repair(&mut bytes, whole, state.hard_state.current_term);
