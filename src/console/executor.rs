@@ -114,6 +114,26 @@ impl<L: Lab> Console<L> {
         self.lab
     }
 
+    /// How many nodes there are.
+    pub fn nodes(&self) -> u8 {
+        u8::try_from(self.lab.nodes().len()).unwrap_or(u8::MAX)
+    }
+
+    /// `raftlab: n1, n2, n3` and, where there is state of an earlier run, from where it goes on.
+    pub fn greeting(&mut self) -> String {
+        let picture = self.picture();
+        let names: Vec<String> = picture.names().iter().map(NodeId::to_string).collect();
+        let nodes = match names.as_slice() {
+            [first, .., last] if names.len() > 5 => format!("{} nodes, {first} to {last}", names.len()),
+            _ => format!("nodes {}", names.join(", ")),
+        };
+        let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
+        match last.0 {
+            0 => format!("raftlab: {nodes}"),
+            last => format!("raftlab: {nodes}; goes on from term {} with {last} log entries", picture.term()),
+        }
+    }
+
     /// Where answers go.
     pub fn output(&self) -> &Output {
         &self.output
@@ -133,12 +153,10 @@ impl<L: Lab> Console<L> {
     pub fn execute(&mut self, line: &Line) -> Answer {
         self.undo_due();
         let lasting = line.lasting;
+        if let Some(what) = line.directive.not_built() {
+            return Answer::failed(line.directive.name(), not_built_text(&format!("'{what}'")));
+        }
         match &line.directive {
-            Directive::NotBuilt { .. } | Directive::Data(_) if line.directive.not_built().is_some() => {
-                let what = line.directive.not_built().expect("asked in the guard");
-                Answer::failed(line.directive.name(), not_built_text(&format!("'{what}'")))
-            }
-            Directive::NotBuilt { verb } => Answer::failed(verb, not_built_text(&format!("'{verb}'"))),
             Directive::Status { node } => self.status(*node),
             Directive::Leader => self.leader(),
             Directive::Data(data) => self.data(data),

@@ -1,6 +1,7 @@
 //! What the front doors share: options on the command line, settings from a file, and errors of one line.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -105,6 +106,27 @@ pub fn seed_range(text: &str) -> Result<(u64, u64), String> {
         Some((first, last)) if first <= last => Ok((first, last)),
         _ => Err("write the first and the last seed, as in 1..300".to_string()),
     }
+}
+
+/// The command that repeats a run.
+pub fn command_line(program: &str, nodes: u8, seed: u64) -> String {
+    let (binary, options) = program.split_once(' ').map_or((program, String::new()), |(binary, rest)| {
+        (binary, format!(" {rest}"))
+    });
+    format!("cargo run --release --bin {binary} -- {nodes}{options} --seed {seed}")
+}
+
+/// How wide the terminal is, as far as it says.
+pub fn columns() -> usize {
+    const USUAL: usize = 80;
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = || {
+        let mut stty = Command::new("stty");
+        let shown = stty.arg("size").stdin(Stdio::inherit()).stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(shown.stdout).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok()
+    };
+    set.or_else(asked).filter(|columns| *columns > 0).unwrap_or(USUAL)
 }
 
 /// A path that must not be empty.

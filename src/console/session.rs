@@ -49,6 +49,7 @@ impl Source {
     /// A script when there is one, the terminal when a person is there, else standard input.
     pub fn choose(script: Option<PathBuf>) -> Source {
         match script {
+            Some(path) if path.as_os_str() == "-" => Source::Pipe,
             Some(path) => Source::File(path),
             None if io::stdin().is_terminal() && io::stdout().is_terminal() => Source::Terminal,
             None => Source::Pipe,
@@ -73,6 +74,14 @@ impl Ending {
             Outcome::Failed => Ending::Failed,
             Outcome::Unknown => Ending::Inconclusive,
         }
+    }
+}
+
+/// Says what was started: the nodes with what they continue from, then these lines. Never among the answers.
+pub fn greet<L: Lab>(console: &mut Console<L>, lines: &[String]) {
+    let text = console.greeting();
+    for line in std::iter::once(&text).chain(lines) {
+        console.output().warn(line);
     }
 }
 

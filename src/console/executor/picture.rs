@@ -156,9 +156,6 @@ impl Picture {
         if said.is_empty() { "ok".to_string() } else { said.join(", ") }
     }
 
-    pub(super) fn rules(&self) -> &[NetChange] {
-        &self.rules
-    }
 }
 
 /// Whether it is not down.
