@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod interrupt;
 pub mod lab;
 pub mod net;
 pub mod payload;
