@@ -19,7 +19,12 @@ use raftlab::interrupt::Interrupt;
 
 /// A Raft cluster in one process, with a console to break it and watch it heal.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = "At the prompt, 'help' explains the language; piped lines are carried out one by one.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "At the prompt, 'help' explains the language; piped lines are carried out one by one."
+)]
 struct Options {
     #[command(flatten)]
     settings: SettingOptions,
@@ -70,7 +75,10 @@ fn main() -> ExitCode {
         Err(error) => {
             let (text, code) = options::refusal(&error);
             let output = Output::standard(Style::default());
-            if code == 0 { output.progress(&text) } else { output.warn(&text) }
+            match code {
+                0 => output.progress(&text),
+                _ => output.warn(&text),
+            }
             return ExitCode::from(code);
         }
     };

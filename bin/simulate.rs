@@ -20,6 +20,7 @@ use raftlab::sim::{Simulation, SimulationSettings, seeds};
 /// A Raft cluster in virtual time: the same seed and the same lines give the same transcript. Without a script,
 /// --seed and --seeds replay random runs with faults, as the tests make them.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(version, max_term_width = 100)]
 struct Options {
     #[command(flatten)]
@@ -53,7 +54,10 @@ fn main() -> ExitCode {
         Err(error) => {
             let (text, code) = options::refusal(&error);
             let output = Output::standard(Style::default());
-            if code == 0 { output.progress(&text) } else { output.warn(&text) }
+            match code {
+                0 => output.progress(&text),
+                _ => output.warn(&text),
+            }
             return ExitCode::from(code);
         }
     };
@@ -88,7 +92,10 @@ fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
     if attended || options.settings.seed.is_none() {
         let nodes = console.nodes();
         let again = options::command_line("simulate --prompt", nodes, seed);
-        let lines = ["virtual time passes while directives run: wait, sleep, step, speed".to_string(), format!("seed {seed}; the same again: {again}")];
+        let lines = [
+            "virtual time passes while directives run: wait, sleep, step, speed".to_string(),
+            format!("seed {seed}; the same again: {again}"),
+        ];
         session::greet(&mut console, &lines);
     }
     Ok(session::run(&mut console, &source, false, interrupt).code())
@@ -120,7 +127,8 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
             }
         };
         if !complaint.is_empty() {
-            output.answer(&Answer::failed("simulate", format!("seed {seed}: {complaint}")).with("seed", seed));
+            output
+                .answer(&Answer::failed("simulate", format!("seed {seed}: {complaint}")).with("seed", seed));
             failed.push(seed);
         }
     }

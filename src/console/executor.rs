@@ -15,6 +15,8 @@ mod nodes;
 mod picture;
 mod script;
 mod target;
+#[cfg(test)]
+mod tests;
 mod undo;
 mod viewer;
 mod wait;
@@ -241,7 +243,8 @@ impl<L: Lab> Console<L> {
     /// What completion may offer now.
     pub fn names(&mut self) -> Names {
         let picture = self.picture();
-        let small = |node: &NodeId| picture.view(*node).is_some_and(|view| view.status.size <= KEYS_OFFERED_MAX);
+        let small =
+            |node: &NodeId| picture.view(*node).is_some_and(|view| view.status.size <= KEYS_OFFERED_MAX);
         let source = picture.leading().filter(small);
         let items = source.and_then(|node| self.lab.items(node).ok()).unwrap_or_default();
         let keys = items.into_iter().map(|(key, _)| key).collect();

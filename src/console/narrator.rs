@@ -209,9 +209,10 @@ fn is_quiet(message: &Message) -> bool {
     match &message.body {
         Body::AppendEntries { entries, .. } => entries.is_empty(),
         Body::AppendReply { result, .. } => matches!(result, AppendResult::Matched(_)),
-        Body::PreVote { .. } | Body::PreVoteReply { .. } | Body::RequestVote { .. } | Body::VoteReply { .. } => {
-            false
-        }
+        Body::PreVote { .. }
+        | Body::PreVoteReply { .. }
+        | Body::RequestVote { .. }
+        | Body::VoteReply { .. } => false,
     }
 }
 
@@ -250,12 +251,8 @@ mod tests {
     }
 
     fn heartbeat() -> TraceEvent {
-        let body = Body::AppendEntries {
-            prev: EntryId::ZERO,
-            entries: Vec::new(),
-            commit: LogIndex(0),
-            round: 1,
-        };
+        let body =
+            Body::AppendEntries { prev: EntryId::ZERO, entries: Vec::new(), commit: LogIndex(0), round: 1 };
         let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
         event(What::MessageSent(message))
     }

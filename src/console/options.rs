@@ -57,7 +57,8 @@ impl SettingOptions {
 /// One line that names the file and what is wrong with it.
 pub fn settings_of(file: Option<&Path>) -> Result<Settings, String> {
     let Some(path) = file else { return Ok(Settings::default()) };
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     Settings::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
@@ -101,7 +102,8 @@ pub fn color_choice(text: &str) -> Result<ColorChoice, String> {
 /// # Errors
 /// The form, when the text has another.
 pub fn seed_range(text: &str) -> Result<(u64, u64), String> {
-    let ends = text.split_once("..").and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let ends =
+        text.split_once("..").and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
     match ends {
         Some((first, last)) if first <= last => Ok((first, last)),
         _ => Err("write the first and the last seed, as in 1..300".to_string()),
@@ -110,9 +112,9 @@ pub fn seed_range(text: &str) -> Result<(u64, u64), String> {
 
 /// The command that repeats a run.
 pub fn command_line(program: &str, nodes: u8, seed: u64) -> String {
-    let (binary, options) = program.split_once(' ').map_or((program, String::new()), |(binary, rest)| {
-        (binary, format!(" {rest}"))
-    });
+    let (binary, options) = program
+        .split_once(' ')
+        .map_or((program, String::new()), |(binary, rest)| (binary, format!(" {rest}")));
     format!("cargo run --release --bin {binary} -- {nodes}{options} --seed {seed}")
 }
 

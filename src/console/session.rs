@@ -107,7 +107,7 @@ pub fn run<L: Lab>(console: &mut Console<L>, source: &Source, serve: bool, inter
         Source::Terminal => converse(console, interrupt),
         Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), interrupt),
         Source::File(path) => match super::executor::open(path) {
-            Ok(input) => obey(console, Script::file(path.display().to_string()), input, interrupt),
+            Ok(input) => obey(console, Script::piped(), input, interrupt),
             Err(reason) => {
                 console.output().warn(&format!("error: {reason}"));
                 (Ending::Failed, true)

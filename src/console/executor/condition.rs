@@ -50,7 +50,13 @@ impl<L: Lab> Console<L> {
         let picture = self.picture();
         let of = |node: &Option<NodeId>, value: fn(&NodeView) -> u64| match node {
             Some(node) => picture.view(*node).map_or(0, value),
-            None => picture.nodes().iter().filter(|(_, view)| is_running(view)).map(|(_, view)| value(view)).max().unwrap_or(0),
+            None => picture
+                .nodes()
+                .iter()
+                .filter(|(_, view)| is_running(view))
+                .map(|(_, view)| value(view))
+                .max()
+                .unwrap_or(0),
         };
         match condition {
             Condition::Leader { node } => leads(*node, &picture),
@@ -63,7 +69,9 @@ impl<L: Lab> Console<L> {
             Condition::Commit { node, index: LogIndex(wanted) } => {
                 number(of(node, |view| view.status.commit.0), *wanted, way)
             }
-            Condition::Term { node, term: Term(wanted) } => number(of(node, |view| view.status.term.0), *wanted, way),
+            Condition::Term { node, term: Term(wanted) } => {
+                number(of(node, |view| view.status.term.0), *wanted, way)
+            }
             Condition::Last { node, index } => {
                 number(of(&Some(*node), |view| view.status.last.index.0), index.0, way)
             }
@@ -76,7 +84,9 @@ impl<L: Lab> Console<L> {
                 if got == role.to_string() { Ok(()) } else { Err(got) }
             }
             Condition::Up { target } => self.all(target, &picture, is_running),
-            Condition::Down { target } => self.all(target, &picture, |view| matches!(view.life, Life::Down(_))),
+            Condition::Down { target } => {
+                self.all(target, &picture, |view| matches!(view.life, Life::Down(_)))
+            }
             Condition::Paused { target } => self.all(target, &picture, |view| view.life == Life::Paused),
             Condition::Key { key, value, at } => self.key(key, Some(value), *at, way, &picture),
             Condition::NoKey { key, at } => self.key(key, None, *at, way, &picture),
@@ -84,7 +94,12 @@ impl<L: Lab> Console<L> {
     }
 
     /// Whether each node of the target is so, or which one is not.
-    fn all(&mut self, target: &Target, picture: &Picture, is_so: fn(&NodeView) -> bool) -> Result<(), String> {
+    fn all(
+        &mut self,
+        target: &Target,
+        picture: &Picture,
+        is_so: fn(&NodeView) -> bool,
+    ) -> Result<(), String> {
         let nodes = resolve(target, Fit::Any, picture, &mut self.random)?;
         let others = nodes.into_iter().filter_map(|node| {
             let view = picture.view(node)?;
@@ -108,7 +123,9 @@ impl<L: Lab> Console<L> {
         // 5.4.2: what is committed is known only once an entry of the leader's own term is.
         let committed = match status.commit.0.checked_sub(log.base.index.0 + 1) {
             None => log.base.term,
-            Some(at) => usize::try_from(at).ok().and_then(|at| log.terms.get(at)).copied().unwrap_or_default(),
+            Some(at) => {
+                usize::try_from(at).ok().and_then(|at| log.terms.get(at)).copied().unwrap_or_default()
+            }
         };
         if committed == status.term {
             Ok(())

@@ -78,22 +78,23 @@ impl<L: Lab> Console<L> {
         let asks = commands.iter().zip(&timeouts).map(|(data, timeout)| to_ask(data, *timeout)).collect();
         let ended = self.lab.ask(asks);
         let interrupted = self.lab.interrupted();
-        let answers = commands.into_iter().zip(timeouts).zip(ended).map(|((data, timeout), (ended, took))| {
-            let given_up = if interrupted && took < timeout {
-                DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
-            } else {
-                DataOutcome::unanswered(timeout)
-            };
-            let inconclusive =
-                matches!(ended, Ended::Rejected(Rejection::NoLeader | Rejection::NoAnswer));
-            let outcome = to_outcome(&data, ended, given_up);
-            let mut answer = Answer::from(&DataAnswer { operation: data.operation, outcome, took });
-            if inconclusive {
-                // Nobody refused it: there was nobody to answer, which another try may change.
-                answer.outcome = Outcome::Unknown;
-            }
-            answer
-        });
+        let answers =
+            commands.into_iter().zip(timeouts).zip(ended).map(|((data, timeout), (ended, took))| {
+                let given_up = if interrupted && took < timeout {
+                    DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
+                } else {
+                    DataOutcome::unanswered(timeout)
+                };
+                let inconclusive =
+                    matches!(ended, Ended::Rejected(Rejection::NoLeader | Rejection::NoAnswer));
+                let outcome = to_outcome(&data, ended, given_up);
+                let mut answer = Answer::from(&DataAnswer { operation: data.operation, outcome, took });
+                if inconclusive {
+                    // Nobody refused it: there was nobody to answer, which another try may change.
+                    answer.outcome = Outcome::Unknown;
+                }
+                answer
+            });
         answers.collect()
     }
 }
@@ -116,10 +117,9 @@ fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
 
 fn read_mode(mode: ReadMode) -> packet::ReadMode {
     match mode {
-        ReadMode::Linearizable => packet::ReadMode::Linearizable,
         ReadMode::Stale => packet::ReadMode::Stale,
-        // Refused before it comes here; a stronger answer would be no wrong one.
-        ReadMode::Lease => packet::ReadMode::Linearizable,
+        // A lease is refused before it comes here; a stronger answer would be no wrong one.
+        ReadMode::Linearizable | ReadMode::Lease => packet::ReadMode::Linearizable,
     }
 }
 

@@ -17,7 +17,8 @@ use crate::types::{LogIndex, NodeId, Time};
 const NONE: &str = "-";
 
 const STATUS_HEAD: [&str; 12] = [
-    "NODE", "ROLE", "TERM", "LEADER", "LAST", "COMMIT", "APPLIED", "TRAILS", "VOTED", "SNAPSHOT", "KEYS", "LINKS",
+    "NODE", "ROLE", "TERM", "LEADER", "LAST", "COMMIT", "APPLIED", "TRAILS", "VOTED", "SNAPSHOT", "KEYS",
+    "LINKS",
 ];
 
 const STATUS_ALIGNS: [Align; 12] = [
@@ -44,8 +45,9 @@ impl<L: Lab> Console<L> {
         }
         let shown = || picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
         let head: Vec<String> = STATUS_HEAD.iter().map(ToString::to_string).collect();
-        let rows: Vec<Vec<String>> =
-            std::iter::once(head).chain(shown().map(|(node, view)| status_row(*node, view, &picture))).collect();
+        let rows: Vec<Vec<String>> = std::iter::once(head)
+            .chain(shown().map(|(node, view)| status_row(*node, view, &picture)))
+            .collect();
         let mut lines = table(&rows, &STATUS_ALIGNS);
         for (node, view) in shown() {
             if let Life::Down(reason) = &view.life
@@ -95,7 +97,9 @@ impl<L: Lab> Console<L> {
                 let plural = if items.len() == 1 { "key" } else { "keys" };
                 let role = if picture.leader() == Some(node) { "which leads" } else { "there is no leader" };
                 lines.push(format!("{} {plural} at {node}, {role}", items.len()));
-                Answer::ok("keys", lines.join("\n")).with("node", node.to_string()).with("items", object(&items))
+                Answer::ok("keys", lines.join("\n"))
+                    .with("node", node.to_string())
+                    .with("items", object(&items))
             }
             Err(error) => Answer::failed("keys", error),
         }
@@ -117,18 +121,15 @@ impl<L: Lab> Console<L> {
         let mut lines = Vec::new();
         let mut details = Vec::new();
         for (node, view) in picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node)) {
-            match self.lab.items(*node) {
-                Ok(items) => {
-                    let plural = if items.len() == 1 { "key" } else { "keys" };
-                    lines.push(format!("{node}  {} {plural}, applied {}", items.len(), view.status.applied));
-                    lines.extend(items.iter().map(|item| format!("    {}", item_shown(item))));
-                    details.push(json!({"node": node, "applied": view.status.applied, "items": object(&items)}));
-                }
-                Err(_) => {
-                    lines.push(format!("{node}  {}", life_word(view)));
-                    details.push(json!({"node": node, "down": true}));
-                }
-            }
+            let Ok(items) = self.lab.items(*node) else {
+                lines.push(format!("{node}  {}", life_word(view)));
+                details.push(json!({"node": node, "down": true}));
+                continue;
+            };
+            let plural = if items.len() == 1 { "key" } else { "keys" };
+            lines.push(format!("{node}  {} {plural}, applied {}", items.len(), view.status.applied));
+            lines.extend(items.iter().map(|item| format!("    {}", item_shown(item))));
+            details.push(json!({"node": node, "applied": view.status.applied, "items": object(&items)}));
         }
         Answer::ok("dump", lines.join("\n")).with("nodes", details)
     }
@@ -145,7 +146,10 @@ impl<L: Lab> Console<L> {
         if states.is_empty() {
             return Answer::failed("diff", "no node runs: 'restart all' starts them");
         }
-        let base = picture.leader().and_then(|leader| states.iter().position(|(node, _)| *node == leader)).unwrap_or(0);
+        let base = picture
+            .leader()
+            .and_then(|leader| states.iter().position(|(node, _)| *node == leader))
+            .unwrap_or(0);
         let mut keys: Vec<&String> = states.iter().flat_map(|(_, state)| state.keys()).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -160,7 +164,9 @@ impl<L: Lab> Console<L> {
             let text = format!("the same {} keys at {}", keys.len(), names.join(", "));
             return Answer { text, ..details };
         }
-        let mut rows = vec![std::iter::once("KEY".to_string()).chain(names.iter().map(|name| format!(" {name}"))).collect()];
+        let mut rows = vec![
+            std::iter::once("KEY".to_string()).chain(names.iter().map(|name| format!(" {name}"))).collect(),
+        ];
         for key in &differing {
             let cells = states.iter().map(|(_, state)| {
                 let mark = if state.get(*key) == states[base].1.get(*key) { ' ' } else { '!' };
@@ -210,17 +216,14 @@ fn leader_text(node: NodeId, picture: &Picture, now: Time) -> String {
 /// Who leads, how many are up, and what that means.
 fn summary(picture: &Picture) -> (Option<NodeId>, String) {
     let (up, total, quorum) = (picture.up_count(), picture.count(), picture.quorum());
-    match picture.leader() {
-        Some(leader) => {
-            let term = picture.view(leader).map_or(0, |view| view.status.term.0);
-            (Some(leader), format!("{leader} leads term {term}; {up} of {total} up, quorum {quorum}: can commit"))
-        }
-        None => {
-            let why = picture.why_no_leader();
-            let why = why.strip_prefix("none").unwrap_or(&why);
-            (None, format!("no leader{why}; {up} of {total} up, quorum {quorum}: cannot commit"))
-        }
-    }
+    let up = format!("{up} of {total} up, quorum {quorum}");
+    let Some(leader) = picture.leader() else {
+        let why = picture.why_no_leader();
+        let why = why.strip_prefix("none").unwrap_or(&why);
+        return (None, format!("no leader{why}; {up}: cannot commit"));
+    };
+    let term = picture.view(leader).map_or(0, |view| view.status.term.0);
+    (Some(leader), format!("{leader} leads term {term}; {up}: can commit"))
 }
 
 fn life_word(view: &NodeView) -> &str {
@@ -298,7 +301,11 @@ fn item_shown((key, value): &(String, String)) -> String {
 }
 
 fn object(items: &[(String, String)]) -> Value {
-    items.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>().into()
+    items
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// Long values would break the table; the whole one is what `read` shows.

@@ -56,8 +56,7 @@ fn draw(rows: &[Row], base: Option<&LogView>, last: Option<usize>, columns: Opti
     let logs = || rows.iter().filter_map(|row| row.log.as_ref());
     let end = logs().map(last_index).max().unwrap_or_default();
     if end == LogIndex(0) {
-        let mut lines: Vec<String> = rows.iter().map(|row| row_text(row, "no entries")).collect();
-        lines.truncate(rows.len());
+        let lines: Vec<String> = rows.iter().map(|row| row_text(row, "no entries")).collect();
         return lines.join("\n");
     }
     let terms = logs().flat_map(|log| &log.terms).map(|term| digits(term.0));
@@ -66,26 +65,27 @@ fn draw(rows: &[Row], base: Option<&LogView>, last: Option<usize>, columns: Opti
     let window = u64::try_from(last.unwrap_or(fitting)).unwrap_or(u64::MAX);
     let begin = end.0.saturating_sub(window) + 1;
     let indexes = || (begin..=end.0).map(LogIndex);
-    let head: String = indexes().map(|index| format!(" {index:>width$} ")).collect();
-    let mut lines = vec![format!("{:MARGIN$}{head}", "")];
+    let head: Vec<String> = indexes().map(|index| format!(" {index:>width$} ")).collect();
+    let mut lines = vec![format!("{:MARGIN$}{}", "", head.concat())];
     let (mut conflicts, mut covered, mut missing) = (false, false, false);
     for row in rows {
         let Some(log) = &row.log else {
             lines.push(row_text(row, "not to be seen: it is down or paused"));
             continue;
         };
-        let mut cells = String::new();
+        let mut cells = Vec::new();
         for index in indexes() {
             let cell = cell(log, index);
-            let wrong = matches!(cell, Cell::Term(term) if base.is_some_and(|base| differs(base, index, term)));
+            let wrong =
+                matches!(cell, Cell::Term(term) if base.is_some_and(|base| differs(base, index, term)));
             conflicts |= wrong;
             covered |= cell == Cell::Covered;
             missing |= cell == Cell::Missing;
             let mark = if wrong { '!' } else { ' ' };
             let end = if index == log.commit { '|' } else { ' ' };
-            cells.push_str(&format!("{mark}{:>width$}{end}", cell.text()));
+            cells.push(format!("{mark}{:>width$}{end}", cell.text()));
         }
-        lines.push(row_text(row, &cells));
+        lines.push(row_text(row, &cells.concat()));
     }
     let mut legend = vec!["| committed up to here"];
     legend.extend(conflicts.then_some("! not the leader's term"));
@@ -170,8 +170,11 @@ mod tests {
     #[test]
     fn figure_7_is_drawn_with_its_conflicts_and_holes() {
         let leader = log(&[1, 1, 2, 10], 3);
-        let rows =
-            [row(1, 'L', Some(leader.clone())), row(2, 'F', Some(log(&[1, 1, 1, 1, 1], 2))), row(3, 'x', None)];
+        let rows = [
+            row(1, 'L', Some(leader.clone())),
+            row(2, 'F', Some(log(&[1, 1, 1, 1, 1], 2))),
+            row(3, 'x', None),
+        ];
         assert_eq!(
             draw(&rows, Some(&leader), None, Some(80)),
             "        1   2   3   4   5\n\

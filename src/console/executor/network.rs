@@ -117,7 +117,9 @@ impl<L: Lab> Console<L> {
     /// No fault of network or disks; nodes that are down or paused stay so.
     fn reset(&mut self) -> Answer {
         for node in self.lab.nodes() {
-            for mended in [DiskChange::Slow(Duration::ZERO), DiskChange::Stall(Duration::ZERO), DiskChange::Full(false)] {
+            for mended in
+                [DiskChange::Slow(Duration::ZERO), DiskChange::Stall(Duration::ZERO), DiskChange::Full(false)]
+            {
                 // A disk without a fault, or of a node that is gone, needs no mending.
                 let _ = self.lab.change_disk(node, mended);
             }
@@ -139,7 +141,7 @@ impl<L: Lab> Console<L> {
         };
         let head = ["LINK", "SENT", "DELIVERED", "DROPPED", "DELAYED", "DUPLICATED", "IN FLIGHT"];
         let mut rows: Vec<Vec<String>> = vec![head.iter().map(ToString::to_string).collect()];
-        let mut links: Vec<Value> = Vec::new();
+        let mut details: Vec<Value> = Vec::new();
         for (from, to, count) in &counts {
             let numbers = [
                 count.sent,
@@ -151,7 +153,7 @@ impl<L: Lab> Console<L> {
             ];
             let link = link_shown(*from, *to);
             rows.push(std::iter::once(link).chain(numbers.iter().map(u64::to_string)).collect());
-            links.push(json!({
+            details.push(json!({
                 "from": from.to_string(), "to": to.to_string(), "sent": count.sent, "delivered": count.delivered,
                 "dropped": count.dropped, "delayed": count.delayed, "duplicated": count.duplicated,
                 "in_flight": count.in_flight,
@@ -164,7 +166,7 @@ impl<L: Lab> Console<L> {
             let aligns: Vec<Align> = std::iter::once(Align::Left).chain(right).collect();
             lines.extend(table(&rows, &aligns));
         }
-        Answer::ok("net", lines.join("\n")).with("rules", rules).with("links", links)
+        Answer::ok("net", lines.join("\n")).with("rules", rules).with("links", details)
     }
 }
 

@@ -36,8 +36,9 @@ impl<L: Lab> Console<L> {
                 self.each(verb, target, Fit::Down, restart).0
             }
             Directive::Stop { target } => {
-                let stop =
-                    |console: &mut Self, node| console.lab.stop(node).map(|said| told(&format!("{node} stopped"), &said));
+                let stop = |console: &mut Self, node| {
+                    console.lab.stop(node).map(|said| told(&format!("{node} stopped"), &said))
+                };
                 self.each(verb, target, Fit::Running, stop).0
             }
             Directive::Pause { target } => {
@@ -49,8 +50,9 @@ impl<L: Lab> Console<L> {
                 answer
             }
             Directive::Resume { target } => {
-                let resume =
-                    |console: &mut Self, node| console.lab.resume(node).map(|said| told(&format!("{node} goes on"), &said));
+                let resume = |console: &mut Self, node| {
+                    console.lab.resume(node).map(|said| told(&format!("{node} goes on"), &said))
+                };
                 self.each(verb, target, Fit::Paused, resume).0
             }
             Directive::Timeout { target } => self.each(verb, target, Fit::Awake, Self::campaign).0,
@@ -148,7 +150,7 @@ impl<L: Lab> Console<L> {
         let mut said = Vec::new();
         for (at, node) in (0_u32..).zip(&waiting) {
             // Spread by whole timeouts, so that a candidate has won before the next one tries.
-            let after = if verb == "align-timers" { max } else { min + (max - min) * at };
+            let after = if verb == "align-timers" { max } else { min + max.saturating_sub(min) * at };
             if let Err(error) = self.lab.set_election_timer(*node, after) {
                 return Answer::failed(verb, error);
             }
@@ -167,9 +169,7 @@ impl<L: Lab> Console<L> {
     pub(super) fn speed(&mut self, speed: Speed) -> Answer {
         let factor = match speed {
             Speed::Max => f64::INFINITY,
-            Speed::Factor { per_thousand } => {
-                Duration::from_millis(per_thousand).as_secs_f64()
-            }
+            Speed::Factor { per_thousand } => Duration::from_millis(per_thousand).as_secs_f64(),
         };
         match self.lab.set_speed(factor) {
             Ok(()) => Answer::ok("speed", format!("speed {speed}")).with("speed", speed.to_string()),

@@ -51,16 +51,18 @@ impl Picture {
 
     /// The newest term that a running node knows, or any node when none runs.
     pub(super) fn term(&self) -> Term {
-        let running = self.nodes.iter().filter(|(_, view)| is_running(view)).map(|(_, view)| view.status.term);
+        let running =
+            self.nodes.iter().filter(|(_, view)| is_running(view)).map(|(_, view)| view.status.term);
         let any = self.nodes.iter().map(|(_, view)| view.status.term);
         running.max().or(any.max()).unwrap_or_default()
     }
 
     /// The node that leads the newest term, by its own word. It may be deposed without knowing it.
     pub(super) fn leading(&self) -> Option<NodeId> {
-        let leaders = self.nodes.iter().filter(|(_, view)| {
-            view.life == Life::Up && view.status.role == RoleName::Leader
-        });
+        let leaders = self
+            .nodes
+            .iter()
+            .filter(|(_, view)| view.life == Life::Up && view.status.role == RoleName::Leader);
         leaders.max_by_key(|(_, view)| view.status.term).map(|(node, _)| *node)
     }
 
@@ -85,10 +87,13 @@ impl Picture {
         let paused = self.nodes.iter().filter(|(_, view)| view.life == Life::Paused).count();
         if total - down - paused < self.quorum() {
             let parts = [(down, "down"), (paused, "paused")];
-            let said = parts.iter().filter(|(count, _)| *count > 0).enumerate().map(|(at, (count, word))| match at {
-                0 => format!("{count} of {total} {word}"),
-                _ => format!("{count} {word}"),
-            });
+            let said =
+                parts.iter().filter(|(count, _)| *count > 0).enumerate().map(
+                    |(at, (count, word))| match at {
+                        0 => format!("{count} of {total} {word}"),
+                        _ => format!("{count} {word}"),
+                    },
+                );
             return format!("none: {}, no quorum", said.collect::<Vec<_>>().join(", "));
         }
         let reached_by = |node: NodeId| {
@@ -155,7 +160,6 @@ impl Picture {
         }
         if said.is_empty() { "ok".to_string() } else { said.join(", ") }
     }
-
 }
 
 /// Whether it is not down.

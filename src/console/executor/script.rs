@@ -34,7 +34,7 @@ pub enum Flow {
 /// How far a script has come.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Script {
-    /// The file's name; none of what is piped in.
+    /// The file's name, where several may run.
     name: Option<String>,
     /// Whether failures are named by their lines: not at a prompt.
     numbered: bool,
@@ -45,12 +45,12 @@ pub struct Script {
 }
 
 impl Script {
-    /// A file's lines.
+    /// The lines of a file that another script runs.
     pub fn file(name: impl Into<String>) -> Script {
         Script { name: Some(name.into()), ..Script::piped() }
     }
 
-    /// Lines that come from a pipe.
+    /// Lines that come from a pipe, or of the one file that the program was given.
     pub fn piped() -> Script {
         Script { name: None, numbered: true, line: 0, failed: None, worst: Outcome::Ok }
     }
@@ -94,19 +94,19 @@ impl<L: Lab> Console<L> {
         let shown = text.unwrap_or("").trim();
         self.remember(shown);
         self.output.directive(shown);
-        let mut answer = match parsed {
-            Ok(Some(line)) => self.execute(&line),
+        let mut answer = match &parsed {
+            Ok(Some(line)) => self.execute(line),
             Ok(None) => return Flow::Go,
             Err(reason) => Answer::failed(verb_of(shown), reason),
         };
         if script.numbered {
-            place(&mut answer, script);
+            place(&mut answer, script, parsed.is_err());
         }
         self.output.answer(&answer);
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
             script.failed = Some((script.line, shortened(shown), answer.outcome));
         }
-        if !matches!(parse(shown), Ok(Some(Line { directive: Directive::Expect { .. }, .. }))) {
+        if !matches!(parsed, Ok(Some(Line { directive: Directive::Expect { .. }, .. }))) {
             self.last = Some(answer);
         }
         match (self.quitting, script.numbered && self.lab.interrupted()) {
@@ -196,12 +196,15 @@ fn is_about_answer(line: &Line) -> bool {
     matches!(line.directive, Directive::Expect { expectation: Expectation::Answer { .. } })
 }
 
-/// `ERR line 7: reason`, for an answer that ends a script.
-fn place(answer: &mut Answer, script: &Script) {
+/// `ERR line 7: reason`, where the script itself is at fault: it is not understood, or what it waits for or expects is
+/// not the case. What the cluster answers reads the same everywhere.
+fn place(answer: &mut Answer, script: &Script, misread: bool) {
     if !matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
         return;
     }
-    if let Some(reason) = answer.text.strip_prefix("ERR ") {
+    if let Some(reason) = answer.text.strip_prefix("ERR ")
+        && (misread || matches!(answer.directive, "wait" | "expect"))
+    {
         answer.text = format!("ERR {}: {reason}", script.place(script.line));
     }
     answer.details.push(("line", script.line.into()));

@@ -53,7 +53,7 @@ pub(super) fn resolve(
 ) -> Result<Vec<NodeId>, String> {
     let fitting: Vec<NodeId> =
         picture.nodes().iter().filter(|(_, view)| fit.holds(view)).map(|(node, _)| *node).collect();
-    let nobody = || format!("no node {}: 'status' shows them", fit.word());
+    let nobody = || format!("nothing to do: no node {}", fit.word());
     let chosen = match target {
         Target::Nodes(nodes) => {
             let unknown = nodes.iter().find(|node| picture.view(**node).is_none());

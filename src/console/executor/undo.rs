@@ -74,9 +74,8 @@ impl<L: Lab> Console<L> {
     /// Ends the faults whose time has come, in order.
     pub fn undo_due(&mut self) {
         let now = self.lab.now();
-        while let Some(at) = (0..self.undos.len())
-            .filter(|at| self.undos[*at].due <= now)
-            .min_by_key(|at| self.undos[*at].due)
+        while let Some(at) =
+            (0..self.undos.len()).filter(|at| self.undos[*at].due <= now).min_by_key(|at| self.undos[*at].due)
         {
             let undo = self.undos.remove(at);
             for said in self.undo(undo.work) {

@@ -69,7 +69,10 @@ impl<L: Lab> Console<L> {
 
     fn logs_of_memory(&mut self, nodes: &[NodeId], follow: bool) -> Answer {
         if follow {
-            return Answer::failed("logs", "there are no log files to follow: 'events all' tells what happens");
+            return Answer::failed(
+                "logs",
+                "there are no log files to follow: 'events all' tells what happens",
+            );
         }
         let Some(events) = self.narrator.kept() else {
             return Answer::failed("logs", "no logs are kept: start without --memory");

@@ -52,15 +52,14 @@ impl<L: Lab> Console<L> {
         let begun = self.lab.now();
         let deadline = begun + within;
         let mut got = String::new();
-        let waited = self.wait_until(deadline, |console| {
-            match console.judge(condition, Way::Reached { deadline }) {
+        let waited =
+            self.wait_until(deadline, |console| match console.judge(condition, Way::Reached { deadline }) {
                 Ok(()) => true,
                 Err(instead) => {
                     got = instead;
                     false
                 }
-            }
-        });
+            });
         match waited {
             Waited::Held => Answer::ok("wait", ""),
             Waited::Interrupted => Self::interrupted("wait", self.lab.now().since(begun)),
