@@ -6,6 +6,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod console;
+pub mod interrupt;
 pub mod lab;
 pub mod net;
 pub mod node;
