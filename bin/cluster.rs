@@ -99,6 +99,7 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let usage = |text: String| (text, options::USAGE);
     let settings = settings(options).map_err(usage)?;
     let source = Source::choose(options.script.clone());
+    source.check().map_err(usage)?;
     let attended = source == Source::Terminal;
     let style = Style { json: options.json, color: attended && options.color.resolve(), transcript: false };
     let style = Style { color: style.color || options.color == ColorChoice::Always, ..style };
