@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use raftlab::cluster::Cluster;
+use raftlab::cluster::{self, Cluster};
 use raftlab::config::{Settings, commented_defaults};
 use raftlab::console::executor::{Console, Surroundings};
 use raftlab::console::narrator::Narrator;
@@ -34,7 +34,7 @@ struct Options {
     /// The folder with the nodes' log files [default: logs]
     #[arg(long, value_name = "DIR", value_parser = options::path)]
     logs: Option<PathBuf>,
-    /// Keeps nothing on disk
+    /// Keeps no state on disk
     #[arg(long)]
     memory: bool,
     /// Deletes the state of earlier runs first, and says what
@@ -99,30 +99,36 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let usage = |text: String| (text, options::USAGE);
     let settings = settings(options).map_err(usage)?;
     let source = Source::choose(options.script.clone());
+    source.check().map_err(usage)?;
     let attended = source == Source::Terminal;
     let style = Style { json: options.json, color: attended && options.color.resolve(), transcript: false };
     let style = Style { color: style.color || options.color == ColorChoice::Always, ..style };
     let output = Output::standard(style);
-    let narrator = Narrator::queued(output.clone(), settings.memory);
+    let narrator = Narrator::queued(output.clone(), false);
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
     if options.fresh {
-        let wiped = Cluster::wipe(&settings).map_err(|error| usage(error.to_string()))?;
-        output.warn(&wiped);
+        let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
+        wiped.iter().for_each(|line| output.warn(line));
     }
-    let cluster = Cluster::start(&settings, narrator.observer(), Arc::clone(&interrupt))
-        .map_err(|error| usage(error.to_string()))?;
+    let mut cluster =
+        Cluster::start(&settings, Some(narrator.observer())).map_err(|error| usage(error.to_string()))?;
+    let raised = Arc::clone(&interrupt);
+    cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
     let surroundings = Surroundings {
         client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
         keep_going: options.keep_going,
         columns: attended.then(options::columns),
         attended,
-        logs: (!settings.memory).then(|| settings.logs.clone()),
+        logs: Some(settings.logs.clone()),
     };
     let mut console = Console::new(cluster, surroundings, output, narrator);
     session::greet(&mut console, &banner(options, &settings));
     let ending = session::run(&mut console, &source, options.serve, &interrupt);
-    console.into_lab().shut_down();
+    let output = console.output().clone();
+    let cluster = console.into_lab();
+    cluster.take_log_notices().iter().for_each(|notice| output.warn(notice));
+    cluster.shutdown();
     Ok(ending.code())
 }
 
@@ -140,9 +146,10 @@ fn settings(options: &Options) -> Result<Settings, String> {
 }
 
 fn banner(options: &Options, settings: &Settings) -> Vec<String> {
+    let logs = settings.logs.display();
     let place = match settings.memory {
-        true => "nothing on disk: state and logs are in memory".to_string(),
-        false => format!("state in {}, logs in {}", settings.states.display(), settings.logs.display()),
+        true => format!("state in memory only, logs in {logs}"),
+        false => format!("state in {}, logs in {logs}", settings.states.display()),
     };
     let seed = settings.seed.unwrap_or_default();
     let again = options::command_line("cluster", settings.nodes, seed);

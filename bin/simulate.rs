@@ -71,6 +71,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<u8, String> {
+    Source::choose(options.script.clone()).check()?;
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt)?;
     match (options.seeds, options.settings.seed) {

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -100,7 +100,8 @@ impl std::fmt::Debug for Prompt {
 /// Gives the terminal back as it was, when the program ends while somebody edits a line.
 pub fn restore_terminal() {
     let Some(settings) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    // When this fails, there is no terminal any more.
+    // When these fail, there is no terminal any more. The sequence ends bracketed pasting, which the editor began.
+    let _ = io::stdout().write_all(b"\x1b[?2004l\n").and_then(|()| io::stdout().flush());
     let _ = Command::new("stty").arg(settings).stdin(Stdio::inherit()).stderr(Stdio::null()).status();
 }
 

@@ -46,6 +46,17 @@ pub enum Ending {
 }
 
 impl Source {
+    /// Whether there is something to read: a script that is missing is known before anything starts.
+    ///
+    /// # Errors
+    /// One line that names the file and says why it cannot be read.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Source::File(path) => super::executor::open(path).map(drop),
+            Source::Terminal | Source::Pipe => Ok(()),
+        }
+    }
+
     /// A script when there is one, the terminal when a person is there, else standard input.
     pub fn choose(script: Option<PathBuf>) -> Source {
         match script {

@@ -124,7 +124,8 @@ impl<L: Lab> Console<L> {
         if !script.numbered || self.surroundings.keep_going {
             return Flow::Go;
         }
-        self.output.warn(&format!("stopped at {}: {text}", script.place(line)));
+        let text = if text.is_empty() { text } else { format!(": {text}") };
+        self.output.warn(&format!("stopped at {}{text}", script.place(line)));
         Flow::Stop
     }
 
