@@ -373,3 +373,8 @@ impl ClientCore {
         self.calls.get_mut(&ticket).expect("timers and attempts name calls under way alone")
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
