@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::check::safety::Verdict;
 use crate::client::{Ask, Outcome};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
@@ -168,15 +169,6 @@ pub enum DiskChange {
     Stall(Duration),
     /// Nothing more fits, or it does again.
     Full(bool),
-}
-
-/// Whether a property held.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verdict {
-    /// The property, by its name in the paper where it has one.
-    pub property: &'static str,
-    /// What broke it and where; none when it held.
-    pub violation: Option<String>,
 }
 
 /// Why something could not be done, in one line that says what to do.

@@ -210,6 +210,11 @@ impl Server {
         LogView { base: log.base(), terms, commit: self.raft.commit_index() }
     }
 
+    /// For the museum of broken rules: an exhibit reaches into the core of a simulated node.
+    pub(crate) fn raft_mut(&mut self) -> &mut Raft {
+        &mut self.raft
+    }
+
     fn led_term(&self) -> Option<Term> {
         matches!(self.raft.role(), Role::Leader(_)).then(|| self.raft.current_term())
     }
@@ -267,15 +272,15 @@ impl Server {
         let entries: Vec<_> = self.raft.log().range(first, last).cloned().collect();
         for entry in entries {
             let applied = self.machine.apply(&entry);
-            let carried_out = match (&applied, &entry.content) {
-                (Applied::Answered { entry: by, .. }, Content::Command { origin, .. })
-                    if *by == entry.id() =>
-                {
-                    Some(*origin)
+            let (carried_out, repetition) = match (&applied, &entry.content) {
+                (Applied::Answered { entry: by, .. }, Content::Command { origin, .. }) => {
+                    let first = *by == entry.id();
+                    (first.then_some(*origin), !first)
                 }
-                _ => None,
+                (Applied::Forgotten, _) => (None, true),
+                _ => (None, false),
             };
-            outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out });
+            outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition });
             if let Some((term, request)) = self.waiting.remove(&entry.index) {
                 let response = match applied {
                     // The place went to another leader's entry: this client's command is not here.

@@ -37,11 +37,13 @@ pub enum Property {
     CommittedIsDurable,
     /// A client's command is carried out at most once (section 8).
     ExactlyOnce,
+    /// No node found its own state to be impossible.
+    NodeInvariants,
 }
 
 impl Property {
     /// All of them, in the order of the paper.
-    pub const ALL: [Property; 10] = [
+    pub const ALL: [Property; 11] = [
         Property::ElectionSafety,
         Property::LeaderAppendOnly,
         Property::LogMatching,
@@ -52,6 +54,7 @@ impl Property {
         Property::NothingPromisedEarly,
         Property::CommittedIsDurable,
         Property::ExactlyOnce,
+        Property::NodeInvariants,
     ];
 
     /// Its name in words.
@@ -67,6 +70,7 @@ impl Property {
             Property::NothingPromisedEarly => "nothing promised early",
             Property::CommittedIsDurable => "committed is durable",
             Property::ExactlyOnce => "exactly once",
+            Property::NodeInvariants => "node invariants",
         }
     }
 }
@@ -90,6 +94,15 @@ pub struct Violation {
     pub property: Property,
     /// What and where, in one line.
     pub detail: String,
+}
+
+/// Whether a property held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The property, by its name in the paper where it has one.
+    pub property: &'static str,
+    /// What broke it and where; none when it held.
+    pub violation: Option<String>,
 }
 
 /// What has been seen of a run so far.
@@ -126,6 +139,18 @@ impl Safety {
     /// What was broken, in the order in which it was noticed.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
+    }
+
+    /// Each property by name, with the first thing that broke it.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let first = |property| self.violations.iter().find(|violation| violation.property == property);
+        Property::ALL
+            .into_iter()
+            .map(|property| Verdict {
+                property: property.name(),
+                violation: first(property).map(|violation| violation.detail.clone()),
+            })
+            .collect()
     }
 
     /// How many entries are known to be committed.
@@ -170,11 +195,14 @@ impl Safety {
         {
             self.report(Property::OneVote, format!("{node} forgot its vote in term {}", old.current_term));
         }
-        let kept = before.durable_index.min(self.committed());
-        if let Some(position) = as_length(kept).checked_sub(1)
+        // Its log may have gone another way at the end; what it shared with the committed entries must be there.
+        let shared = |position: &usize| before.chain.get(*position) == Some(&self.committed[*position].1);
+        let held = as_length(before.durable_index.min(self.committed()));
+        if let Some(position) = (0..held).rev().find(shared)
             && after.chain.get(position) != Some(&self.committed[position].1)
         {
-            let detail = format!("{node} held entry {kept} durably, it is committed, and it is gone");
+            let detail =
+                format!("{node} held entry {} durably, it is committed, and it is gone", position + 1);
             self.report(Property::CommittedIsDurable, detail);
         }
     }
@@ -342,7 +370,7 @@ impl Safety {
     }
 
     fn check_applied(&mut self, node: NodeId, applied: &[AppliedEntry]) {
-        for AppliedEntry { entry, carried_out } in applied {
+        for AppliedEntry { entry, carried_out, .. } in applied {
             let record = self.nodes.get_mut(&node).expect("observed just now");
             let expected = record.applied.next();
             record.applied = entry.index;

@@ -121,6 +121,8 @@ pub struct AppliedEntry {
     pub entry: EntryId,
     /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
     pub carried_out: Option<Origin>,
+    /// It holds a command that was carried out before, and was not again.
+    pub repetition: bool,
 }
 
 /// The state machine of one node and its clients' sessions, which belong to the replicated state (section 8).

@@ -54,6 +54,22 @@ pub fn read_identity(disk: &impl Disk) -> Result<Option<Identity>, StorageError>
     Ok(recovery::read_state(disk)?.map(|state| state.identity))
 }
 
+/// Removes a node's files, and no others, so that it starts as a new one. Refused while the folder is in use.
+pub fn wipe(disk: &mut impl Disk) -> Result<(), StorageError> {
+    if disk.list().map_err(|error| StorageError::io("read", disk.describe(""), error))?.is_empty() {
+        return Ok(());
+    }
+    let _lock = lock(disk)?;
+    recovery::remove_all(disk)
+}
+
+fn lock(disk: &mut impl Disk) -> Result<Lock, StorageError> {
+    disk.lock().map_err(|error| match error {
+        LockError::InUse(holder) => StorageError::InUse { folder: disk.describe(""), holder },
+        LockError::Io(error) => StorageError::io("lock", disk.describe(""), error),
+    })
+}
+
 impl<D: Disk> JsonStore<D> {
     /// Opens a node's files, or makes them when the folder holds none, and says what they hold. A new segment begins
     /// whenever the last one has `segment_bytes` or more.
@@ -62,12 +78,8 @@ impl<D: Disk> JsonStore<D> {
         identity: &Identity,
         segment_bytes: u64,
     ) -> Result<(JsonStore<D>, Recovered), StorageError> {
-        let folder = disk.describe("");
-        disk.create_folder().map_err(|error| StorageError::io("create", folder.clone(), error))?;
-        let lock = disk.lock().map_err(|error| match error {
-            LockError::InUse(holder) => StorageError::InUse { folder: folder.clone(), holder },
-            LockError::Io(error) => StorageError::io("lock", folder.clone(), error),
-        })?;
+        disk.create_folder().map_err(|error| StorageError::io("create", disk.describe(""), error))?;
+        let lock = lock(&mut disk)?;
         let found = recovery::recover(&mut disk, identity)?;
         let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
         let store = JsonStore {

@@ -17,6 +17,7 @@ pub mod real;
 mod record;
 mod recovery;
 pub mod simulated;
+mod simulated_file;
 mod state_file;
 
 use std::fmt;

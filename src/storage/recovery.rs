@@ -93,6 +93,21 @@ pub fn read_state(disk: &impl Disk) -> Result<Option<StateFile>, StorageError> {
     }
 }
 
+/// Removes every file of the store, finished or not. `state.json` goes first and for good: no start accepts a log
+/// without it, so a wipe that is cut short cannot pass for a node with a shorter log.
+pub fn remove_all(disk: &mut impl Disk) -> Result<(), StorageError> {
+    let names = disk.list().map_err(|error| StorageError::io("read", disk.describe(""), error))?;
+    let (state, others): (Vec<&String>, Vec<&String>) =
+        names.iter().filter(|name| is_ours(name)).partition(|name| *name == STATE);
+    for group in [state, others] {
+        for name in group {
+            disk.remove(name).map_err(|error| StorageError::io("remove", disk.describe(name), error))?;
+        }
+        disk.sync_folder().map_err(|error| StorageError::io("write", disk.describe(""), error))?;
+    }
+    remove_leftovers(disk, &names)
+}
+
 /// Reads everything, repairs what may be repaired, and makes durable what it returns. Refuses before it changes
 /// anything.
 pub fn recover(disk: &mut impl Disk, identity: &Identity) -> Result<Found, StorageError> {
@@ -163,13 +178,14 @@ fn refuse_orphans(disk: &impl Disk, segments: &[Segment]) -> Result<(), StorageE
 }
 
 fn remove_leftovers(disk: &mut impl Disk, names: &[String]) -> Result<(), StorageError> {
-    for name in names {
-        let replaced = name.strip_suffix(NEW).filter(|name| *name == STATE || Segment::named(name).is_some());
-        if replaced.is_some() {
-            disk.remove(name).map_err(|error| StorageError::io("remove", disk.describe(name), error))?;
-        }
+    for name in names.iter().filter(|name| name.strip_suffix(NEW).is_some_and(is_ours)) {
+        disk.remove(name).map_err(|error| StorageError::io("remove", disk.describe(name), error))?;
     }
     Ok(())
+}
+
+fn is_ours(name: &str) -> bool {
+    name == STATE || Segment::named(name).is_some()
 }
 
 /// The log as far as it has been read.
@@ -200,6 +216,8 @@ fn read_log(disk: &impl Disk, state: &StateFile, segments: &mut [Segment]) -> Re
             if whole < bytes.len() {
                 return Err(damaged(&file, lines + 1, "it is unfinished, and a segment follows".to_string()));
             }
+            // A later truncation may make any segment the last one again.
+            segment.length = bytes.len() as u64;
             continue;
         }
         let notice = log.repair(&mut bytes, whole, state.hard_state.current_term);

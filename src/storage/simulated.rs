@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::disk::{Disk, Lock, LockError, described, missing};
+use super::simulated_file::File;
 use crate::types::Random;
 
 /// How an operation fails.
@@ -52,18 +53,6 @@ struct Inner {
     lasting: Option<Failure>,
     off: bool,
     holder: Weak<()>,
-}
-
-/// A file's content, and how much of it is durable.
-#[derive(Clone, Default)]
-struct File {
-    content: Vec<u8>,
-    /// The first so many bytes of the content are durable.
-    kept: usize,
-    /// The durable bytes behind them that a truncation cut off without being synced.
-    cut_off: Vec<u8>,
-    /// Ranges of the content that only seem durable, since a sync that was to save them failed.
-    lost: Vec<(usize, usize)>,
 }
 
 #[derive(Clone)]
@@ -182,65 +171,6 @@ impl FolderChange {
                 names.remove(&name);
             }
         }
-    }
-}
-
-impl File {
-    fn truncate(&mut self, length: usize) {
-        if length < self.kept {
-            let mut cut_off = self.content[length..self.kept].to_vec();
-            cut_off.append(&mut self.cut_off);
-            self.cut_off = cut_off;
-            self.kept = length;
-        }
-        self.content.truncate(length);
-    }
-
-    fn sync(&mut self) {
-        self.kept = self.content.len();
-        self.cut_off.clear();
-        self.lost.retain(|(start, _)| *start < self.kept);
-    }
-
-    /// A sync that fails: the system takes the bytes for saved from now on.
-    fn lose_pages(&mut self) {
-        if self.kept < self.content.len() {
-            self.lost.push((self.kept, self.content.len()));
-        }
-    }
-
-    fn power_cut(&mut self, random: &mut Random) {
-        let unsynced = (self.content.len() - self.kept) as u64;
-        let survive = usize::try_from(random.within(0, unsynced)).expect("at most a length in memory");
-        let survivors = self.content[self.kept..self.kept + survive].to_vec();
-        for (start, end) in std::mem::take(&mut self.lost) {
-            let end = end.min(self.content.len());
-            self.content[start.min(end)..end].fill(0);
-        }
-        self.content.truncate(self.kept);
-        let fate = random.below(3);
-        if self.cut_off.is_empty() {
-            self.content.extend_from_slice(&survivors);
-            // The length was saved, the block was not.
-            if fate == 0 {
-                let zeros = random.within(0, unsynced - survive as u64);
-                self.content
-                    .resize(self.content.len() + usize::try_from(zeros).expect("a length in memory"), 0);
-            }
-        } else {
-            let cut_off = std::mem::take(&mut self.cut_off);
-            match fate {
-                // The truncation was not saved, and nothing after it.
-                0 => self.content.extend_from_slice(&cut_off),
-                // The truncation was not saved, but bytes written after it were.
-                1 => {
-                    self.content.extend_from_slice(&survivors);
-                    self.content.extend_from_slice(cut_off.get(survivors.len()..).unwrap_or_default());
-                }
-                _ => self.content.extend_from_slice(&survivors),
-            }
-        }
-        self.kept = self.content.len();
     }
 }
 

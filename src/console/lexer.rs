@@ -1,0 +1,240 @@
+//! A line's words: quotes, escapes and comments.
+//!
+//! A quote opens a quoted word only where a word begins, so `it's` is a plain word. A `#` begins a comment only
+//! there too, so `a#b` is a word. [`word`] is the inverse: it quotes a text where that is needed.
+
+use std::borrow::Cow;
+
+use super::parse::ParseError;
+use super::suggest::shorten;
+
+/// A word of a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// The text, without quotes and with escapes resolved.
+    pub text: String,
+    /// Whether it stood in quotes: then it is never an option or a comment.
+    pub quoted: bool,
+    /// The byte of the line at which it begins, its quote included.
+    pub start: usize,
+    /// The byte after its end.
+    pub end: usize,
+}
+
+/// What a line consists of, as far as it could be read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Words {
+    /// The words; the last may be unfinished when there is an error.
+    pub tokens: Vec<Token>,
+    /// Whether a comment follows them.
+    pub comment: bool,
+    /// Why reading ended before the line did.
+    pub error: Option<ParseError>,
+}
+
+/// Splits a line into words. Never panics, whatever the text.
+pub fn split(line: &str) -> Words {
+    let mut words = Words::default();
+    // Some editors begin a file with a byte order mark; it is no part of the first verb.
+    let first = line.len() - line.trim_start_matches('\u{feff}').len();
+    let mut reader = Reader { line, position: first };
+    loop {
+        reader.skip(char::is_whitespace);
+        match reader.peek() {
+            None => return words,
+            Some('#') => {
+                words.comment = true;
+                return words;
+            }
+            Some('"' | '\'') => words.error = reader.quoted(&mut words.tokens).err(),
+            Some(_) => words.tokens.push(reader.plain()),
+        }
+        if words.error.is_some() {
+            return words;
+        }
+    }
+}
+
+/// The text as one word of a line: as it is, or in double quotes when it would be read as something else.
+pub fn word(text: &str) -> Cow<'_, str> {
+    let reserved = text.is_empty() || text.starts_with(['#', '@']) || text.starts_with("--");
+    if reserved || text.contains(|letter| !is_plain(letter)) || text.starts_with(['"', '\'']) {
+        Cow::Owned(quote(text))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The text in double quotes, with everything escaped that would not be visible on one line.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            '\n' | '\t' | '\r' => quoted.extend(letter.escape_default()),
+            ' ' => quoted.push(' '),
+            _ if is_plain(letter) => quoted.push(letter),
+            _ => quoted.extend(letter.escape_unicode()),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether a letter can be seen for what it is: no space, nothing that steers a terminal or the direction of
+/// writing.
+pub(super) fn is_plain(letter: char) -> bool {
+    let steers = matches!(
+        letter,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    !steers && !letter.is_control() && !letter.is_whitespace()
+}
+
+struct Reader<'a> {
+    line: &'a str,
+    position: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.line[self.position..].chars().next()
+    }
+
+    fn take(&mut self) -> Option<char> {
+        let letter = self.peek()?;
+        self.position += letter.len_utf8();
+        Some(letter)
+    }
+
+    fn skip(&mut self, unwanted: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&unwanted) {
+            self.take();
+        }
+    }
+
+    fn plain(&mut self) -> Token {
+        let start = self.position;
+        self.skip(|letter| !letter.is_whitespace());
+        let text = self.line[start..self.position].to_string();
+        Token { text, quoted: false, start, end: self.position }
+    }
+
+    /// Reads a quoted word; an unfinished one is kept too, for completion.
+    fn quoted(&mut self, tokens: &mut Vec<Token>) -> Result<(), ParseError> {
+        let start = self.position;
+        let mark = self.take().expect("called at a quote");
+        let mut text = String::new();
+        let read = self.quoted_text(mark, &mut text);
+        tokens.push(Token { text, quoted: true, start, end: self.position });
+        read?;
+        match self.peek() {
+            Some(letter) if !letter.is_whitespace() => Err(ParseError::new(format!(
+                "put a space after the closing quote, before '{}'",
+                shorten(&letter.to_string())
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn quoted_text(&mut self, mark: char, text: &mut String) -> Result<(), ParseError> {
+        loop {
+            match self.take() {
+                Some(letter) if letter == mark => return Ok(()),
+                Some('\\') if mark == '"' => text.push(self.escaped()?),
+                Some(letter) => text.push(letter),
+                None => return Err(ParseError::new(format!("a quote is not closed: add {mark} at its end"))),
+            }
+        }
+    }
+
+    fn escaped(&mut self) -> Result<char, ParseError> {
+        match self.take() {
+            Some(letter @ ('"' | '\\' | '\'')) => Ok(letter),
+            Some('n') => Ok('\n'),
+            Some('t') => Ok('\t'),
+            Some('r') => Ok('\r'),
+            Some('u') => self.escaped_code(),
+            _ => Err(ParseError::new(
+                r#"unknown escape in double quotes: write \\ \" \n \t \r or \u{7f}, or use single quotes"#,
+            )),
+        }
+    }
+
+    fn escaped_code(&mut self) -> Result<char, ParseError> {
+        let rest = &self.line[self.position..];
+        let code = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
+        let letter = code
+            .filter(|digits| digits.len() <= 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .and_then(char::from_u32);
+        match (letter, code) {
+            (Some(letter), Some(digits)) => {
+                self.position += digits.len() + 2;
+                Ok(letter)
+            }
+            _ => Err(ParseError::new(r"\u needs a character's number in braces, such as \u{e9}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(line: &str) -> Vec<String> {
+        let words = split(line);
+        assert_eq!(words.error, None, "{line}");
+        words.tokens.into_iter().map(|token| token.text).collect()
+    }
+
+    #[test]
+    fn words_are_split_at_spaces_outside_quotes() {
+        assert_eq!(texts("  create x  5\t"), ["create", "x", "5"]);
+        assert_eq!(texts(r#"put "a b" 'c "d" \n' "" "#), ["put", "a b", r#"c "d" \n"#, ""]);
+        assert_eq!(texts(r#""say \"hi\"\n\t\u{e9}\\""#), ["say \"hi\"\n\té\\"]);
+        assert_eq!(texts("it's n1>n3 a=\"b\""), ["it's", "n1>n3", "a=\"b\""]);
+        assert_eq!(texts("\u{feff}status\r\n"), ["status"]);
+    }
+
+    #[test]
+    fn a_comment_begins_where_a_word_could() {
+        assert_eq!(texts("status # who leads?"), ["status"]);
+        assert_eq!(texts("create a#b '#c' #d"), ["create", "a#b", "#c"]);
+        assert_eq!(texts("# nothing"), Vec::<String>::new());
+        assert!(split("x #").comment);
+    }
+
+    #[test]
+    fn a_wrong_quote_says_what_to_do() {
+        let error = |line: &str| split(line).error.map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error("put x \"a b"), "a quote is not closed: add \" at its end");
+        assert_eq!(error("put x 'a"), "a quote is not closed: add ' at its end");
+        assert_eq!(error("put x 'a'b"), "put a space after the closing quote, before 'b'");
+        assert!(error(r#"put x "\q""#).starts_with("unknown escape"));
+        assert!(error(r#"put x "\u{110000}""#).contains("a character's number"));
+        assert!(error(r#"put x "\u41""#).contains("a character's number"));
+    }
+
+    #[test]
+    fn a_word_is_quoted_only_where_needed() {
+        for plain in ["x", "5", "-5", "a#b", "it's", "é", "a=b", r"a\b"] {
+            assert_eq!(word(plain), plain);
+        }
+        for (text, quoted) in [
+            ("", r#""""#),
+            ("a b", r#""a b""#),
+            ("#1", r##""#1""##),
+            ("@n2", r#""@n2""#),
+            ("--x", r#""--x""#),
+            ("\"", r#""\"""#),
+            ("a\n\u{1b}\\", r#""a\n\u{1b}\\""#),
+            ("\u{202e}abc", r#""\u{202e}abc""#),
+        ] {
+            assert_eq!(word(text), quoted);
+            assert_eq!(texts(&word(text)), [text]);
+        }
+    }
+}

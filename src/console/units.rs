@@ -1,0 +1,227 @@
+//! Quantities as they are written in directives: durations, percentages, speeds.
+//!
+//! All are kept as whole numbers, so that what is shown parses back to the same value. Errors are whole
+//! sentences for the person who typed the quantity.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::suggest::shorten;
+
+/// The longest duration that a directive may name.
+pub const DURATION_MAX: Duration = Duration::from_secs(1_000 * 3_600);
+
+/// The fastest speed other than `max`, in thousandths.
+const SPEED_MAX: u64 = 1_000_000_000;
+
+/// More digits than any quantity within the limits has; keeps the arithmetic far from overflow.
+const DIGITS_MAX: usize = 15;
+
+/// How likely something is, written as a percentage and kept in parts of a million.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Chance(u32);
+
+impl Chance {
+    /// This many parts of a million, which is at most 1,000,000.
+    pub fn new(per_million: u32) -> Chance {
+        assert!(per_million <= 1_000_000, "nothing is likelier than certain");
+        Chance(per_million)
+    }
+
+    /// Parts of a million.
+    pub fn per_million(self) -> u32 {
+        self.0
+    }
+
+    /// From `20%` or `0.5%`.
+    ///
+    /// # Errors
+    /// The forms, when the text has none of them.
+    pub fn parse(text: &str) -> Result<Chance, String> {
+        text.strip_suffix('%')
+            .and_then(|number| scaled(number, 4))
+            .and_then(|parts| u32::try_from(parts).ok())
+            .filter(|parts| *parts <= 1_000_000)
+            .map(Chance)
+            .ok_or_else(|| {
+                let text = shorten(text);
+                format!("'{text}' is not a percentage: write 0% to 100%, such as 20% or 0.5%")
+            })
+    }
+}
+
+impl fmt::Display for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", decimal(u64::from(self.0), 4))
+    }
+}
+
+/// How fast virtual time passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speed {
+    /// This many thousandths of the wall clock's pace: 1,000 is real time.
+    Factor {
+        /// Thousandths; at least 1.
+        per_thousand: u64,
+    },
+    /// As fast as the machine can.
+    Max,
+}
+
+impl Speed {
+    /// From `10`, `0.5`, `10x` or `max`.
+    ///
+    /// # Errors
+    /// The forms, when the text has none of them.
+    pub fn parse(text: &str) -> Result<Speed, String> {
+        if text.eq_ignore_ascii_case("max") {
+            return Ok(Speed::Max);
+        }
+        scaled(text.strip_suffix(['x', 'X']).unwrap_or(text), 3)
+            .filter(|per_thousand| (1..=SPEED_MAX).contains(per_thousand))
+            .map(|per_thousand| Speed::Factor { per_thousand })
+            .ok_or_else(|| {
+                let text = shorten(text);
+                format!(
+                    "'{text}' is not a speed: write a factor of 0.001 to 1000000, such as 0.5 or 10, or max"
+                )
+            })
+    }
+}
+
+impl fmt::Display for Speed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Speed::Factor { per_thousand } => f.write_str(&decimal(*per_thousand, 3)),
+            Speed::Max => f.write_str("max"),
+        }
+    }
+}
+
+/// A duration as a directive writes it: `100us`, `150ms`, `2s`, `1.5s`, `1m`, `1h`, or `0`.
+///
+/// # Errors
+/// The forms, when the text has none of them, or the limit, when it is above.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let wrong = || {
+        let text = shorten(text);
+        format!("'{text}' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h")
+    };
+    let unit_start = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit_start);
+    let unit_nanos: u64 = match unit.to_lowercase().as_str() {
+        "ns" => 1,
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return Err(wrong()),
+    };
+    let billionths = scaled(number, 9).ok_or_else(wrong)?;
+    let nanos = u128::from(billionths) * u128::from(unit_nanos) / 1_000_000_000;
+    match u64::try_from(nanos).map(Duration::from_nanos) {
+        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
+        _ => Err(format!("'{}' is too long: at most {}", shorten(text), duration_text(DURATION_MAX))),
+    }
+}
+
+/// The canonical text of a duration, exact to the nanosecond: `150ms`, `1.5s`, `1m`.
+pub fn duration_text(duration: Duration) -> String {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let wholes = [(3_600_000_000_000, "h"), (60_000_000_000, "m")];
+    match wholes.iter().find(|(unit, _)| nanos != 0 && nanos.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", nanos / unit),
+        None if nanos == 0 => "0s".to_string(),
+        None if nanos >= 1_000_000_000 => format!("{}s", decimal(nanos, 9)),
+        None if nanos >= 1_000_000 => format!("{}ms", decimal(nanos, 6)),
+        None => format!("{}us", decimal(nanos, 3)),
+    }
+}
+
+/// `12.5` as a whole number of 10^-`places`; none when it is no such number or has more places.
+fn scaled(text: &str, places: usize) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| {
+        !part.is_empty() && part.len() <= DIGITS_MAX && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !digits(whole) || !digits(fraction) || fraction.len() > places {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    format!("{fraction:0<places$}").parse::<u64>().ok()?.checked_add(whole.checked_mul(power_of_ten(places))?)
+}
+
+/// A whole number of 10^-`places` as a decimal, without zeros at the end: `12.5`.
+pub(super) fn decimal(value: u64, places: usize) -> String {
+    let unit = power_of_ten(places);
+    let text = format!("{}.{:0places$}", value / unit, value % unit);
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+fn power_of_ten(places: usize) -> u64 {
+    (0..places).fold(1, |unit, _| unit * 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_exactly_and_shown_canonically() {
+        for (written, nanos, shown) in [
+            ("150ms", 150_000_000, "150ms"),
+            ("2s", 2_000_000_000, "2s"),
+            ("1.5s", 1_500_000_000, "1.5s"),
+            ("1500ms", 1_500_000_000, "1.5s"),
+            ("100us", 100_000, "100us"),
+            ("0.1ms", 100_000, "100us"),
+            ("1m", 60_000_000_000, "1m"),
+            ("90s", 90_000_000_000, "90s"),
+            ("60S", 60_000_000_000, "1m"),
+            ("1h", 3_600_000_000_000, "1h"),
+            ("1ns", 1, "0.001us"),
+            ("0", 0, "0s"),
+            ("0s", 0, "0s"),
+        ] {
+            let duration = parse_duration(written).unwrap();
+            assert_eq!(duration, Duration::from_nanos(nanos), "{written}");
+            assert_eq!(duration_text(duration), shown);
+        }
+    }
+
+    #[test]
+    fn a_malformed_duration_is_refused_with_the_forms() {
+        for wrong in ["", "5", "s", "-1s", "1..5s", ".5s", "1.s", "2 s", "1e3s", "2sec", "1.5.5s", "٣s"] {
+            let error = parse_duration(wrong).unwrap_err();
+            assert!(error.contains("write 100us, 150ms, 2s"), "{wrong}: {error}");
+        }
+        assert_eq!(parse_duration("1001h").unwrap_err(), "'1001h' is too long: at most 1000h");
+        assert!(parse_duration("999999999999999h").is_err());
+    }
+
+    #[test]
+    fn percentages_are_kept_in_parts_of_a_million() {
+        for (written, per_million) in [("0%", 0), ("20%", 200_000), ("0.5%", 5_000), ("100%", 1_000_000)] {
+            let chance = Chance::parse(written).unwrap();
+            assert_eq!(chance.per_million(), per_million);
+            assert_eq!(chance.to_string(), written);
+        }
+        for wrong in ["20", "101%", "-1%", "%", "0.00001%", "100.0001%", "a%", "20%%"] {
+            assert!(Chance::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn speeds_are_factors_or_max() {
+        for (written, shown) in [("10", "10"), ("0.5", "0.5"), ("10x", "10"), ("MAX", "max")] {
+            assert_eq!(Speed::parse(written).unwrap().to_string(), shown);
+        }
+        for wrong in ["0", "fast", "-1", "1000001", "0.0001"] {
+            assert!(Speed::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

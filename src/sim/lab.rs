@@ -1,0 +1,237 @@
+//! The console's view of virtual time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::node::{self, Node};
+use super::{Pace, Simulation};
+use crate::check::safety::Verdict;
+use crate::client::{Ask, Outcome};
+use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
+use crate::net::change::NetChange;
+use crate::net::counts::LinkCounts;
+use crate::net::link::End;
+use crate::server::{Arrival, Server};
+use crate::storage::simulated::Failure;
+use crate::trace::What;
+use crate::types::{ClientId, NodeId, Time};
+
+/// The client behind a person's data directives.
+const CONSOLE: ClientId = ClientId(1);
+
+impl Simulation {
+    /// Calls this before time jumps, with how long a person should wait meanwhile. Without it time runs as fast as it
+    /// can, whatever the speed.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = Some(pace);
+    }
+
+    /// Asks this, between events, whether to stop what is running.
+    pub fn set_interrupt(&mut self, interrupted: Box<dyn Fn() -> bool>) {
+        self.interrupt = Some(interrupted);
+    }
+
+    fn paced(&mut self, until: Time) -> bool {
+        let jump = self.next_event().min(until).since(self.now);
+        if let (Some(speed), Some(pace)) = (self.speed, &mut self.pace)
+            && !jump.is_zero()
+        {
+            pace(jump.div_f64(speed));
+        }
+        self.advance(until)
+    }
+
+    fn running(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
+        let node = self.existing(name)?;
+        if node.is_running() { Ok(node) } else { Err(down(name)) }
+    }
+
+    fn existing(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
+        let last = self.nodes.len();
+        self.nodes
+            .get_mut(&name)
+            .ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))
+    }
+
+    fn server(&mut self, name: NodeId) -> Result<&Server, LabError> {
+        Ok(self.running(name)?.server.as_ref().expect("it runs"))
+    }
+}
+
+impl Lab for Simulation {
+    fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn seed(&self) -> u64 {
+        self.settings.seed
+    }
+
+    fn wait(&mut self, until: Time) {
+        self.paced(until);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(|interrupted| interrupted())
+    }
+
+    fn ask(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
+        if !self.clients.contains_key(&CONSOLE) {
+            self.add_client(CONSOLE);
+        }
+        let begun = self.now;
+        let client = self.clients.get_mut(&CONSOLE).expect("added above");
+        let tickets: Vec<_> = asks.into_iter().map(|ask| client.ask(begun, ask)).collect();
+        self.carry_from_client(CONSOLE);
+        let mut ended = BTreeMap::new();
+        while ended.len() < tickets.len() {
+            if self.interrupted() {
+                let now = self.now;
+                self.clients.get_mut(&CONSOLE).expect("added above").give_up(now);
+            } else {
+                self.paced(Time::NEVER);
+            }
+            let outcomes = self.take_ended(CONSOLE);
+            ended.extend(outcomes.into_iter().map(|ended| (ended.ticket, (ended.outcome, ended.took))));
+        }
+        tickets.iter().map(|ticket| ended.remove(ticket).expect("each call ends once")).collect()
+    }
+
+    fn view(&mut self, name: NodeId) -> NodeView {
+        let node = &self.nodes[&name];
+        let life = match (node.is_running(), node.paused) {
+            (true, false) => Life::Up,
+            (true, true) => Life::Paused,
+            (false, _) => Life::Down(node.down.clone()),
+        };
+        NodeView { life, status: node.status }
+    }
+
+    fn items(&mut self, name: NodeId) -> Result<Vec<(String, String)>, LabError> {
+        Ok(self.server(name)?.machine().items())
+    }
+
+    fn log(&mut self, name: NodeId) -> Result<LogView, LabError> {
+        Ok(self.server(name)?.log_view())
+    }
+
+    fn crash(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
+        let unwritten = self.running(name)?.unwritten();
+        self.end(name, node::End::Crashed { power });
+        Ok(match unwritten {
+            0 => "nothing was lost".to_string(),
+            1 => "1 write was not on its disk yet".to_string(),
+            many => format!("{many} writes were not on its disk yet"),
+        })
+    }
+
+    fn restart(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
+        if self.existing(name)?.is_running() {
+            return Err(LabError(format!("{name} is already running")));
+        }
+        self.start(name, wipe).map_err(|error| LabError(error.to_string()))
+    }
+
+    fn stop(&mut self, name: NodeId) -> Result<String, LabError> {
+        // A polite end waits for the disk, and for nothing else.
+        while self.running(name)?.unwritten() > 0 && !self.node(name).paused {
+            self.advance(Time::NEVER);
+        }
+        self.end(name, node::End::Stopped);
+        Ok("all it had is on its disk".to_string())
+    }
+
+    fn pause(&mut self, name: NodeId) -> Result<(), LabError> {
+        let node = self.running(name)?;
+        if node.paused {
+            return Err(LabError(format!("{name} is paused already")));
+        }
+        node.paused = true;
+        self.tell(name, What::Paused);
+        Ok(())
+    }
+
+    fn resume(&mut self, name: NodeId) -> Result<String, LabError> {
+        let node = self.running(name)?;
+        if !node.paused {
+            return Err(LabError(format!("{name} is not paused")));
+        }
+        node.paused = false;
+        let arrivals = std::mem::take(&mut node.inbox);
+        let waiting = arrivals.iter().filter(|arrival| matches!(arrival, Arrival::Envelope(_))).count();
+        self.tell(name, What::Resumed);
+        self.step_node(name, arrivals);
+        let plural = if waiting == 1 { "message" } else { "messages" };
+        Ok(format!("{waiting} {plural} waited in its inbox"))
+    }
+
+    fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
+        self.change(change).map_err(|error| LabError(error.to_string()))
+    }
+
+    fn network_rules(&mut self) -> Vec<NetChange> {
+        self.faults.rules()
+    }
+
+    fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
+        self.counts.snapshot()
+    }
+
+    fn change_disk(&mut self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
+        let now = self.now;
+        let node = self.existing(name)?;
+        match change {
+            DiskChange::Slow(by) => node.slow = by,
+            DiskChange::Stall(duration) => node.stalled_until = now + duration,
+            DiskChange::Full(true) => node.disk.fail_always(Failure::NoSpace),
+            DiskChange::Full(false) => node.disk.heal(),
+        }
+        Ok(())
+    }
+
+    fn campaign(&mut self, name: NodeId) -> Result<(), LabError> {
+        self.running(name)?;
+        self.step_node(name, vec![Arrival::Campaign]);
+        Ok(())
+    }
+
+    fn set_election_timer(&mut self, name: NodeId, after: Duration) -> Result<(), LabError> {
+        self.running(name)?;
+        self.step_node(name, vec![Arrival::SetElectionTimer(after)]);
+        Ok(())
+    }
+
+    fn election_timeouts(&self) -> (Duration, Duration) {
+        (self.settings.raft.election_min, self.settings.raft.election_max)
+    }
+
+    fn check(&mut self) -> Vec<Verdict> {
+        self.safety.verdicts()
+    }
+
+    fn set_speed(&mut self, factor: f64) -> Result<(), LabError> {
+        self.speed = Some(factor);
+        Ok(())
+    }
+
+    fn step(&mut self, span: Option<Duration>) -> Result<(), LabError> {
+        match span {
+            Some(span) => {
+                let until = self.now + span;
+                while !self.interrupted() && self.paced(until) {}
+            }
+            None => {
+                self.paced(Time::NEVER);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn down(name: NodeId) -> LabError {
+    LabError(format!("{name} is down: 'restart {name}' starts it"))
+}

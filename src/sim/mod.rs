@@ -1,0 +1,465 @@
+//! Virtual time: a whole cluster on one thread, driven by a seed.
+//!
+//! The same servers, stores and fault rules as on threads, but time jumps from event to event: a run takes no longer
+//! than its work, and the same seed gives the same run, byte for byte. Nothing here may read a clock or draw from
+//! anything but the seed.
+
+pub mod exhibit;
+mod lab;
+mod node;
+pub mod seeds;
+pub mod tally;
+pub mod workload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::check::safety::{Property, Safety, Step};
+use crate::client::Ask;
+use crate::client::core::{ClientCore, ClientSettings, Ended, Ticket};
+use crate::config::RaftSettings;
+use crate::net::change::{NetChange, NetError};
+use crate::net::counts::Counts;
+use crate::net::faults::{DropReason, Fate, Faults};
+use crate::net::packet::{Address, Envelope, Packet, Reply, Response};
+use crate::raft::message::Message;
+use crate::server::{Arrival, Outbox};
+use crate::storage::simulated::SimulatedDisk;
+use crate::trace::{TraceEvent, What};
+use crate::types::{ClientId, NodeId, Random, Term, Time};
+
+use exhibit::Exhibit;
+use node::{End, Node};
+use tally::Tally;
+
+/// Who is told of everything that happens, as it happens.
+pub type Observer = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
+
+/// Lets this much of the clock's time pass.
+pub type Pace = Box<dyn FnMut(Duration)>;
+
+/// What a simulated cluster is made of.
+#[derive(Clone, Debug)]
+pub struct SimulationSettings {
+    /// How many nodes.
+    pub nodes: u8,
+    /// What decides everything.
+    pub seed: u64,
+    /// The core's settings.
+    pub raft: RaftSettings,
+    /// What each message takes at least on its way.
+    pub link_delay: Duration,
+    /// What it may take beyond that; above zero, messages overtake one another.
+    pub link_jitter: Duration,
+    /// What a write takes until it is durable.
+    pub disk_delay: Duration,
+    /// The shortest and longest pause of a client before it tries again.
+    pub client: ClientSettings,
+}
+
+impl SimulationSettings {
+    /// A cluster of this size with constant delays: messages take 1 ms, writes 1 ms.
+    pub fn new(nodes: u8, seed: u64) -> SimulationSettings {
+        SimulationSettings {
+            nodes,
+            seed,
+            raft: RaftSettings::default(),
+            link_delay: Duration::from_millis(1),
+            link_jitter: Duration::ZERO,
+            disk_delay: Duration::from_millis(1),
+            client: ClientSettings::default(),
+        }
+    }
+}
+
+/// A cluster in virtual time.
+pub struct Simulation {
+    settings: SimulationSettings,
+    now: Time,
+    random: Random,
+    queue: BTreeMap<(Time, u64), Happening>,
+    scheduled: u64,
+    nodes: BTreeMap<NodeId, Node>,
+    clients: BTreeMap<ClientId, ClientCore>,
+    faults: Faults,
+    counts: Counts,
+    safety: Safety,
+    tally: Tally,
+    observer: Option<Observer>,
+    exhibit: Option<Box<dyn Exhibit>>,
+    digest: u64,
+    speed: Option<f64>,
+    pace: Option<Pace>,
+    interrupt: Option<Box<dyn Fn() -> bool>>,
+}
+
+/// Something that will happen at a known time.
+#[derive(Debug)]
+enum Happening {
+    /// An envelope reaches its destination.
+    Arrives {
+        envelope: Envelope,
+        /// A rule held it back on its way.
+        held_back: bool,
+    },
+    /// The disk of a node's this life has finished what it was given.
+    Written { node: NodeId, life: u64 },
+}
+
+impl Simulation {
+    /// A cluster whose nodes have just started for the first time.
+    pub fn new(settings: SimulationSettings, observer: Option<Observer>) -> Simulation {
+        let mut random = Random::new(settings.seed);
+        let names = NodeId::first(settings.nodes);
+        let mut simulation = Simulation {
+            now: Time::ZERO,
+            queue: BTreeMap::new(),
+            scheduled: 0,
+            nodes: names.iter().map(|&name| (name, Node::new(name))).collect(),
+            clients: BTreeMap::new(),
+            faults: Faults::new(&names, random.fork()),
+            counts: Counts::new(&names),
+            safety: Safety::default(),
+            tally: Tally::default(),
+            observer,
+            exhibit: None,
+            digest: settings.seed,
+            speed: None,
+            pace: None,
+            interrupt: None,
+            random: random.fork(),
+            settings,
+        };
+        for name in names {
+            simulation.start(name, false).expect("an empty disk is no obstacle");
+        }
+        simulation
+    }
+
+    /// Puts a broken rule into every node, to see who notices.
+    pub fn break_rule(&mut self, exhibit: Box<dyn Exhibit>) {
+        self.exhibit = Some(exhibit);
+    }
+
+    /// A node's disk, to look at or to damage.
+    pub fn disk_of(&mut self, name: NodeId) -> SimulatedDisk {
+        self.node(name).disk.clone()
+    }
+
+    /// Tells this one of everything that happens from now on.
+    pub fn set_observer(&mut self, observer: Option<Observer>) {
+        self.observer = observer;
+    }
+
+    /// The time of the run.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// What the checks have seen.
+    pub fn safety(&self) -> &Safety {
+        &self.safety
+    }
+
+    /// What kinds of things have happened.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// A number that two runs share only if they were the same at every step.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// When the next thing happens.
+    pub fn next_event(&self) -> Time {
+        let queued = self.queue.keys().next().map_or(Time::NEVER, |(time, _)| *time);
+        let nodes = self.nodes.values().map(Node::deadline).min().unwrap_or(Time::NEVER);
+        let clients = self.clients.values().map(ClientCore::deadline).min().unwrap_or(Time::NEVER);
+        queued.min(nodes).min(clients).max(self.now)
+    }
+
+    /// Lets the next thing happen, if it does not lie beyond `until`; otherwise time moves there. False then.
+    pub fn advance(&mut self, until: Time) -> bool {
+        let next = self.next_event();
+        if next > until {
+            self.now = self.now.max(until);
+            return false;
+        }
+        self.now = next;
+        if let Some(entry) = self.queue.first_entry()
+            && entry.key().0 <= next
+        {
+            let happening = entry.remove();
+            self.happen(happening);
+        } else if let Some(name) =
+            self.nodes.values().find(|node| node.deadline() <= next).map(|node| node.name)
+        {
+            self.step_node(name, Vec::new());
+        } else if let Some((&id, client)) =
+            self.clients.iter_mut().find(|(_, client)| client.deadline() <= next)
+        {
+            client.tick(next);
+            self.carry_from_client(id);
+        }
+        true
+    }
+
+    /// Lets everything happen up to this time.
+    pub fn run_until(&mut self, until: Time) {
+        while self.advance(until) {}
+    }
+
+    /// Changes the network's rules.
+    pub fn change(&mut self, change: &NetChange) -> Result<String, NetError> {
+        self.faults.apply(change)
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrives { envelope, held_back } => {
+                if held_back {
+                    self.counts.released(envelope.from, envelope.to);
+                }
+                self.arrive(envelope);
+            }
+            Happening::Written { node: name, life } => {
+                let node = self.node(name);
+                if node.life == life && node.is_running() {
+                    match node.written() {
+                        Ok(Some(id)) => self.step_node(name, vec![Arrival::Persisted(id)]),
+                        Ok(None) => {}
+                        Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+                    }
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, envelope: Envelope) {
+        match envelope.to {
+            Address::Client(id) => {
+                let now = self.now;
+                let Some(client) = self.clients.get_mut(&id) else {
+                    return self.counts.dropped(std::slice::from_ref(&envelope));
+                };
+                self.counts.delivered(std::slice::from_ref(&envelope));
+                client.receive(now, envelope);
+                self.carry_from_client(id);
+            }
+            Address::Node(name) if self.nodes[&name].is_running() => {
+                self.counts.delivered(std::slice::from_ref(&envelope));
+                self.step_node(name, vec![Arrival::Envelope(envelope)]);
+            }
+            Address::Node(_) => {
+                self.counts.dropped(std::slice::from_ref(&envelope));
+                self.refuse(&envelope);
+                self.note_drop(envelope, DropReason::Down);
+            }
+        }
+    }
+
+    /// Nobody listens there: a client is told at once, as a connection would be refused.
+    fn refuse(&mut self, envelope: &Envelope) {
+        if let Packet::Request(request) = &envelope.packet {
+            let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
+            let back = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
+            self.schedule(self.settings.link_delay, Happening::Arrives { envelope: back, held_back: false });
+        }
+    }
+
+    /// One step of a node, with everything that follows from it.
+    fn step_node(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) {
+        let now = self.now;
+        let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        if node.paused {
+            return node.inbox.append(&mut arrivals);
+        }
+        for arrival in &arrivals {
+            if let Arrival::Envelope(Envelope { from: Address::Client(client), packet, .. }) = arrival
+                && let Some(observer) = &self.observer
+                && let Packet::Request(request) = packet
+            {
+                observer(&TraceEvent {
+                    time: now,
+                    node: name,
+                    what: node::request_received(*client, request),
+                });
+            }
+        }
+        let exhibit = self.exhibit.as_deref_mut();
+        match node.step(now, arrivals, exhibit) {
+            Ok(Some(outbox)) => self.carry_out(name, outbox),
+            Ok(None) => {}
+            Err(reason) => {
+                self.safety.report(Property::NodeInvariants, format!("{name} stopped itself: {reason}"));
+                self.end(name, End::Panicked(reason));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, name: NodeId, outbox: Outbox) {
+        let node = &self.nodes[&name];
+        let server = node.server.as_ref().expect("it has just made a step");
+        let step = Step {
+            raft: server.raft(),
+            persisted: outbox.persisted,
+            write: outbox.write.as_ref(),
+            applied: &outbox.applied,
+        };
+        self.safety.observe(&step, outbox.envelopes.iter().filter_map(raft_message));
+        self.tally.note(server.raft(), &outbox);
+        let raft = server.raft();
+        for part in [
+            self.now.as_nanos(),
+            u64::from(name.number()),
+            raft.current_term().0,
+            raft.commit_index().0,
+            raft.log().last().index.0,
+            outbox.envelopes.len() as u64,
+            outbox.events.len() as u64,
+        ] {
+            self.digest = (self.digest ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        }
+        if self.observer.is_some() {
+            let first_last = outbox.applied.first().zip(outbox.applied.last());
+            let events = outbox.events.into_iter().map(What::Raft);
+            let applied = first_last
+                .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
+            for what in events.chain(applied) {
+                self.tell(name, what);
+            }
+        }
+        for envelope in outbox.envelopes {
+            self.send(envelope);
+        }
+        if let Some(write) = outbox.write {
+            let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+            node.writes.push_back(write);
+        }
+        self.use_disk(name);
+    }
+
+    /// Gives the disk what waits for it, if it is free.
+    fn use_disk(&mut self, name: NodeId) {
+        let (now, delay) = (self.now, self.settings.disk_delay);
+        match self.node(name).begin_writing(now, delay) {
+            Ok(Some((at, life))) => self.schedule(at.since(now), Happening::Written { node: name, life }),
+            Ok(None) => {}
+            Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+        }
+    }
+
+    /// Puts an envelope on its way, as the network's rules decide.
+    fn send(&mut self, envelope: Envelope) {
+        let (from, to) = (envelope.from, envelope.to);
+        self.counts.sent(std::slice::from_ref(&envelope));
+        let fate = self.faults.decide(from, to);
+        self.tell_message(&envelope, &fate);
+        match fate {
+            Fate::Dropped(_) => self.counts.dropped(std::slice::from_ref(&envelope)),
+            Fate::Delivered { delay, duplicate } => {
+                if let Some(later) = duplicate {
+                    self.counts.duplicated(from, to);
+                    self.put_on_its_way(envelope.clone(), later);
+                }
+                self.put_on_its_way(envelope, delay);
+            }
+        }
+    }
+
+    fn put_on_its_way(&mut self, envelope: Envelope, delay: Duration) {
+        let held_back = delay > Duration::ZERO;
+        if held_back {
+            self.counts.held_back(envelope.from, envelope.to);
+        }
+        let jitter = self.random.duration(Duration::ZERO, self.settings.link_jitter);
+        let after = self.settings.link_delay + jitter + delay;
+        self.schedule(after, Happening::Arrives { envelope, held_back });
+    }
+
+    fn schedule(&mut self, after: Duration, happening: Happening) {
+        self.scheduled += 1;
+        self.queue.insert((self.now + after, self.scheduled), happening);
+    }
+
+    /// Adds a client.
+    pub fn add_client(&mut self, id: ClientId) {
+        let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let core = ClientCore::new(id, nodes, self.settings.client, self.random.fork());
+        self.clients.insert(id, core);
+    }
+
+    /// Makes a client call.
+    pub fn call(&mut self, id: ClientId, ask: Ask) -> Ticket {
+        let now = self.now;
+        let client = self.clients.get_mut(&id).expect("a client that was added");
+        let ticket = client.ask(now, ask);
+        self.carry_from_client(id);
+        ticket
+    }
+
+    /// The calls of a client that have ended since the last question.
+    pub fn take_ended(&mut self, id: ClientId) -> Vec<Ended> {
+        self.clients.get_mut(&id).expect("a client that was added").take_ended()
+    }
+
+    /// Lets a node's clock run at this rate, in parts of a million of the true one.
+    pub fn set_clock_rate(&mut self, name: NodeId, rate: u64) {
+        self.node(name).clock_rate = rate;
+    }
+
+    fn carry_from_client(&mut self, id: ClientId) {
+        let outgoing = self.clients.get_mut(&id).map(ClientCore::take_outgoing).unwrap_or_default();
+        for envelope in outgoing {
+            self.send(envelope);
+        }
+    }
+
+    fn node(&mut self, name: NodeId) -> &mut Node {
+        self.nodes.get_mut(&name).expect("a node of this cluster")
+    }
+
+    /// Tells the observer of something that happened at a node.
+    fn tell(&self, node: NodeId, what: What) {
+        if let Some(observer) = &self.observer {
+            observer(&TraceEvent { time: self.now, node, what });
+        }
+    }
+
+    fn tell_message(&self, envelope: &Envelope, fate: &Fate) {
+        let Some(message) = raft_message(envelope) else { return };
+        if self.observer.is_none() {
+            return;
+        }
+        let copy = || message.clone();
+        match *fate {
+            Fate::Dropped(reason) => {
+                self.tell(message.from, What::MessageDropped { message: copy(), reason })
+            }
+            Fate::Delivered { delay, duplicate } => {
+                self.tell(message.from, What::MessageSent(copy()));
+                if delay > Duration::ZERO {
+                    self.tell(message.from, What::MessageDelayed { message: copy(), delay });
+                }
+                if duplicate.is_some() {
+                    self.tell(message.from, What::MessageDuplicated(copy()));
+                }
+            }
+        }
+    }
+
+    fn note_drop(&self, envelope: Envelope, reason: DropReason) {
+        if let Packet::Raft(message) = envelope.packet {
+            self.tell(message.from, What::MessageDropped { message, reason });
+        }
+    }
+}
+
+fn raft_message(envelope: &Envelope) -> Option<&Message> {
+    match &envelope.packet {
+        Packet::Raft(message) => Some(message),
+        Packet::Request(_) | Packet::Reply(_) => None,
+    }
+}

@@ -1,0 +1,257 @@
+//! One simulated node: a server, its store on a simulated disk, and when the disk is done.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::Simulation;
+use super::exhibit::Exhibit;
+use crate::lab::Status;
+use crate::net::packet::{Call, Request};
+use crate::raft;
+use crate::raft::effects::{Write, WriteId};
+use crate::server::{Arrival, Outbox, Server};
+use crate::state_machine::Replica;
+use crate::state_machine::kv::KeyValue;
+use crate::storage::json_store::JsonStore;
+use crate::storage::simulated::SimulatedDisk;
+use crate::storage::{ClusterId, Identity, Storage, StorageError};
+use crate::trace::What;
+use crate::types::{ClientId, NodeId, Time};
+
+/// A segment is small, so that short runs have several.
+const SEGMENT_BYTES: u64 = 4096;
+
+/// A node, running or not. Its disk outlives it.
+pub(super) struct Node {
+    pub name: NodeId,
+    pub server: Option<Server>,
+    store: Option<JsonStore<SimulatedDisk>>,
+    pub disk: SimulatedDisk,
+    /// Counts its starts, so that what was begun in an earlier life is recognised.
+    pub life: u64,
+    pub paused: bool,
+    /// What arrived while it was frozen.
+    pub inbox: Vec<Arrival>,
+    /// What the disk has not been given yet.
+    pub writes: VecDeque<Write>,
+    /// What the disk is working on.
+    writing: Option<WriteId>,
+    pub slow: Duration,
+    pub stalled_until: Time,
+    /// What it knew when it last made a step.
+    pub status: Status,
+    /// Why it does not run.
+    pub down: String,
+    /// Its clock's rate, in parts of a million of the true one.
+    pub clock_rate: u64,
+}
+
+/// How a node's life ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    Crashed { power: bool },
+    Stopped,
+    Panicked(String),
+    StorageFailed(String),
+}
+
+/// How the reason of a node that is down begins if its disk was the reason.
+pub(super) const DISK_FAILED: &str = "its disk failed";
+
+const TRUE_RATE: u64 = 1_000_000;
+
+impl Node {
+    pub fn new(name: NodeId) -> Node {
+        Node {
+            name,
+            server: None,
+            store: None,
+            disk: SimulatedDisk::new(&name.to_string()),
+            life: 0,
+            paused: false,
+            inbox: Vec::new(),
+            writes: VecDeque::new(),
+            writing: None,
+            slow: Duration::ZERO,
+            stalled_until: Time::ZERO,
+            status: Status::default(),
+            down: String::new(),
+            clock_rate: TRUE_RATE,
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// When it has to be called though nothing arrives, in the run's time.
+    pub fn deadline(&self) -> Time {
+        match &self.server {
+            Some(server) if !self.paused => self.true_time(server.deadline()),
+            _ => Time::NEVER,
+        }
+    }
+
+    /// What its own clock shows.
+    fn local_time(&self, now: Time) -> Time {
+        let local = u128::from(now.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
+        Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX))
+    }
+
+    /// The first moment at which its own clock shows this.
+    fn true_time(&self, local: Time) -> Time {
+        if local == Time::NEVER {
+            return Time::NEVER;
+        }
+        let now =
+            (u128::from(local.as_nanos()) * u128::from(TRUE_RATE)).div_ceil(u128::from(self.clock_rate));
+        Time::from_nanos(u64::try_from(now).unwrap_or(u64::MAX))
+    }
+
+    /// Makes one step. An error is the reason why it stopped itself.
+    pub fn step(
+        &mut self,
+        now: Time,
+        mut arrivals: Vec<Arrival>,
+        mut exhibit: Option<&mut (dyn Exhibit + 'static)>,
+    ) -> Result<Option<Outbox>, String> {
+        let local = self.local_time(now);
+        let Some(server) = &mut self.server else { return Ok(None) };
+        let step = AssertUnwindSafe(|| {
+            if let Some(exhibit) = exhibit.as_deref_mut() {
+                exhibit.before(server, &mut arrivals);
+            }
+            let mut outbox = server.handle(local, &mut arrivals);
+            if let Some(exhibit) = exhibit {
+                exhibit.after(server, &mut outbox);
+            }
+            outbox
+        });
+        match catch_unwind(step) {
+            Ok(outbox) => {
+                self.status = server.status();
+                Ok(Some(outbox))
+            }
+            Err(panic) => Err(reason(panic.as_ref())),
+        }
+    }
+
+    /// Gives the disk all that waits, unless it is busy: when it will be done, and in which life.
+    pub fn begin_writing(&mut self, now: Time, delay: Duration) -> Result<Option<(Time, u64)>, StorageError> {
+        let (Some(store), None) = (&mut self.store, self.writing) else { return Ok(None) };
+        for write in self.writes.drain(..) {
+            store.write(&write)?;
+            self.writing = Some(write.id);
+        }
+        let done = (now + delay + self.slow).max(self.stalled_until);
+        Ok(self.writing.map(|_| (done, self.life)))
+    }
+
+    /// The disk is done: what it was given is durable.
+    pub fn written(&mut self) -> Result<Option<WriteId>, StorageError> {
+        let (Some(store), Some(id)) = (&mut self.store, self.writing.take()) else { return Ok(None) };
+        store.sync()?;
+        Ok(Some(id))
+    }
+
+    /// How many writes are not durable.
+    pub fn unwritten(&self) -> usize {
+        self.writes.len() + usize::from(self.writing.is_some())
+    }
+
+    /// The most that is gone at an end: the thread, what it held in memory, its files' lock.
+    fn forget(&mut self) {
+        self.server = None;
+        self.store = None;
+        self.life += 1;
+        self.paused = false;
+        self.inbox.clear();
+        self.writes.clear();
+        self.writing = None;
+    }
+}
+
+/// The lives of nodes.
+impl Simulation {
+    /// Starts a node from its disk, or from an empty one. Says what was reloaded.
+    pub(super) fn start(&mut self, name: NodeId, wipe: bool) -> Result<String, StorageError> {
+        let now = self.now;
+        let random = self.random.fork();
+        let members: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let identity =
+            Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
+        let settings = self.settings.raft.clone();
+        let node = self.node(name);
+        if wipe {
+            node.disk = SimulatedDisk::new(&name.to_string());
+        }
+        let (store, recovered) = JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES)?;
+        let start = raft::Recovered {
+            hard_state: recovered.hard_state,
+            base: recovered.base,
+            entries: recovered.entries,
+        };
+        let (entries, hard_state) = (start.entries.len(), start.hard_state);
+        let machine = Box::new(Replica::new(KeyValue::default()));
+        let local = node.local_time(now);
+        let server = Server::new(name, &members, settings, start, machine, random, local);
+        node.status = server.status();
+        let started = What::Started {
+            term: hard_state.current_term,
+            vote: hard_state.voted_for,
+            last: server.raft().log().last(),
+            fresh: recovered.fresh,
+            repaired: (!recovered.repaired.is_empty()).then(|| recovered.repaired.join("; ")),
+        };
+        node.server = Some(server);
+        node.store = Some(store);
+        let node = &self.nodes[&name];
+        let raft = node.server.as_ref().expect("started just now").raft();
+        self.safety.started(raft, wipe);
+        self.tally.repaired += recovered.repaired.len() as u64;
+        self.tell(name, started);
+        let plural = if entries == 1 { "entry" } else { "entries" };
+        let repaired: String = recovered.repaired.iter().map(|line| format!("; {line}")).collect();
+        Ok(format!("term {}, {entries} {plural} reloaded{repaired}", hard_state.current_term))
+    }
+
+    /// Ends a node's life.
+    pub(super) fn end(&mut self, name: NodeId, ended: End) {
+        let mut random = self.random.fork();
+        if let Some(server) = &self.nodes[&name].server {
+            self.tally.note_end(server.raft());
+        }
+        let node = self.node(name);
+        node.forget();
+        let (down, what) = match ended {
+            End::Crashed { power } => {
+                if power {
+                    node.disk.power_cut(&mut random);
+                }
+                ("crashed".to_string(), What::Crashed { power })
+            }
+            End::Stopped => ("stopped".to_string(), What::Stopped),
+            End::Panicked(reason) => (format!("stopped itself: {reason}"), What::Panicked { reason }),
+            End::StorageFailed(reason) => {
+                (format!("{DISK_FAILED}: {reason}"), What::StorageFailed { reason })
+            }
+        };
+        node.down = down;
+        self.tell(name, what);
+    }
+}
+
+pub(super) fn request_received(client: ClientId, request: &Request) -> What {
+    match &request.call {
+        Call::Command { serial, command, .. } => {
+            What::CommandReceived { client, serial: *serial, bytes: command.len() }
+        }
+        Call::Read { .. } => What::ReadReceived { client },
+    }
+}
+
+fn reason(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_string()
+}

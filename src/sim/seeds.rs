@@ -1,0 +1,365 @@
+//! Random runs: one seed decides the cluster, its settings, the clients' work and every fault.
+//!
+//! A run has two phases. First faults of the classes that the seed chose come at any time, and only safety is asked
+//! for. Then the faults end, for all nodes or for a majority alone, and the cluster must elect, commit and agree.
+
+use std::time::Duration;
+
+use super::node::{self, DISK_FAILED};
+use super::tally::Tally;
+use super::workload::Workload;
+use super::{Simulation, SimulationSettings};
+use crate::lab::Lab;
+use crate::net::change::NetChange;
+use crate::net::link::{End, LinkScope};
+use crate::net::shapes;
+use crate::storage::StorageError;
+use crate::storage::simulated::Failure;
+use crate::types::{NodeId, Random, Time};
+
+/// How long the faulty phase lasts, in virtual time.
+const FAULTY: Duration = Duration::from_secs(20);
+/// How long a healed cluster may take until it serves and agrees: many election timeouts of the slowest clock.
+const HEALING_MAX: Duration = Duration::from_secs(20);
+
+/// What came of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// How many nodes it had.
+    pub nodes: u8,
+    /// What was broken; empty if all is well.
+    pub violations: Vec<String>,
+    /// What kinds of things happened.
+    pub tally: Tally,
+    /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
+    pub calls: [u64; 3],
+    /// How long it was in virtual time.
+    pub length: Duration,
+    /// Equal only for equal runs.
+    pub digest: u64,
+}
+
+/// Which faults may happen in a run.
+#[derive(Clone, Copy, Debug)]
+struct Classes {
+    crashes: bool,
+    power_cuts: bool,
+    pauses: bool,
+    partitions: bool,
+    one_way_cuts: bool,
+    bad_links: bool,
+    slow_disks: bool,
+    failing_disks: bool,
+    ordered_elections: bool,
+}
+
+struct Run {
+    simulation: Simulation,
+    workload: Workload,
+    random: Random,
+    classes: Classes,
+    names: Vec<NodeId>,
+}
+
+/// Runs this seed. The same seed gives the same report.
+pub fn run(seed: u64) -> Report {
+    run_with(seed, |_| {})
+}
+
+/// Runs this seed on a simulation that was prepared: with a broken rule, say.
+pub fn run_with(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
+    let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
+    let settings = draw_settings(seed, &mut random);
+    let nodes = settings.nodes;
+    let mut simulation = Simulation::new(settings, None);
+    prepare(&mut simulation);
+    let clients = random.within(1, 4);
+    let workload = Workload::new(&mut simulation, clients, &mut random);
+    let classes = Classes::draw(&mut random);
+    let names = NodeId::first(nodes);
+    let mut run = Run { simulation, workload, random, classes, names };
+    run.draw_clocks();
+    run.break_things();
+    let unhealed = run.heal();
+    run.report(seed, nodes, unhealed)
+}
+
+fn draw_settings(seed: u64, random: &mut Random) -> SimulationSettings {
+    let sizes = [1, 2, 3, 3, 3, 3, 4, 5, 5, 7];
+    let nodes = *random.pick(&sizes).expect("there are sizes");
+    let mut settings = SimulationSettings::new(nodes, seed);
+    settings.link_delay = random.duration(Duration::from_micros(50), Duration::from_millis(5));
+    settings.link_jitter = random.duration(Duration::ZERO, Duration::from_millis(10));
+    settings.disk_delay = random.duration(Duration::from_micros(100), Duration::from_millis(10));
+    let raft = &mut settings.raft;
+    if random.chance(300_000) {
+        raft.in_flight_messages_max = 2;
+        raft.message_bytes_max = 300;
+    }
+    if random.chance(200_000) {
+        raft.uncommitted_bytes_max = 2_000;
+    }
+    if random.chance(300_000) {
+        raft.batch_window = Duration::from_millis(random.within(1, 25));
+    }
+    raft.pre_vote = random.chance(800_000);
+    raft.check_quorum = random.chance(800_000);
+    settings
+}
+
+impl Classes {
+    fn draw(random: &mut Random) -> Classes {
+        let mut on = |per_million| random.chance(per_million);
+        Classes {
+            crashes: on(700_000),
+            power_cuts: on(600_000),
+            pauses: on(400_000),
+            partitions: on(600_000),
+            one_way_cuts: on(400_000),
+            bad_links: on(600_000),
+            slow_disks: on(400_000),
+            failing_disks: on(300_000),
+            ordered_elections: on(300_000),
+        }
+    }
+}
+
+impl Run {
+    fn draw_clocks(&mut self) {
+        if self.random.chance(300_000) {
+            for name in self.names.clone() {
+                let rate = self.random.within(500_000, 2_000_000);
+                self.simulation.set_clock_rate(name, rate);
+            }
+        }
+    }
+
+    /// The faulty phase.
+    fn break_things(&mut self) {
+        let end = self.simulation.now() + FAULTY;
+        let pause = self.random.duration(Duration::from_millis(30), Duration::from_millis(1500));
+        let mut next_fault = self.simulation.now() + pause;
+        while self.simulation.now() < end {
+            let until = next_fault.min(self.workload.next_call()).min(end);
+            self.simulation.advance(until);
+            self.workload.work(&mut self.simulation, true);
+            if self.simulation.now() >= next_fault {
+                self.fault();
+                next_fault =
+                    self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
+            }
+        }
+    }
+
+    /// One fault of a class that is on, or the end of one.
+    fn fault(&mut self) {
+        let name = *self.random.pick(&self.names).expect("a cluster has nodes");
+        match self.random.below(12) {
+            0 | 1 if self.classes.crashes => self.crash(name),
+            2 | 3 => self.restart(name),
+            4 if self.classes.pauses => self.pause_or_resume(name),
+            5 | 6 if self.classes.partitions => self.partition(name),
+            7 if self.classes.one_way_cuts => self.cut(name),
+            8 if self.classes.bad_links => self.spoil_links(),
+            9 if self.classes.slow_disks => self.slow_disk(name),
+            10 if self.classes.failing_disks => self.failing_disk(name),
+            11 if self.classes.ordered_elections => self.order_election(name),
+            _ => self.change(&NetChange::Heal(LinkScope::All)),
+        }
+    }
+
+    fn crash(&mut self, name: NodeId) {
+        let power = self.classes.power_cuts && self.random.chance(500_000);
+        let all = self.random.chance(100_000);
+        let victims = if all { self.names.clone() } else { vec![name] };
+        for victim in victims {
+            if self.simulation.node(victim).is_running() {
+                self.simulation.end(victim, node::End::Crashed { power });
+            }
+        }
+    }
+
+    fn restart(&mut self, name: NodeId) {
+        if !self.simulation.node(name).is_running() {
+            self.revive(name);
+        }
+    }
+
+    /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.
+    fn revive(&mut self, name: NodeId) {
+        let disk = self.simulation.node(name).disk.clone();
+        let failed = self.simulation.node(name).down.starts_with(DISK_FAILED);
+        if failed {
+            disk.heal();
+            let mut random = self.random.fork();
+            disk.power_cut(&mut random);
+        }
+        match self.simulation.start(name, false) {
+            Ok(_) => {}
+            // The disk failed while it was read: the next start finds it well.
+            Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => {
+                self.simulation.node(name).down = DISK_FAILED.to_string();
+            }
+            Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
+        }
+    }
+
+    fn pause_or_resume(&mut self, name: NodeId) {
+        // An error says that the node is down or as wanted already; both are fine here.
+        if self.simulation.node(name).paused {
+            let _ = self.simulation.resume(name);
+        } else {
+            let _ = Lab::pause(&mut self.simulation, name);
+        }
+    }
+
+    fn partition(&mut self, name: NodeId) {
+        let groups = match self.random.below(4) {
+            0 => shapes::halves(&self.names),
+            1 => shapes::minority(&self.names, name),
+            2 => shapes::bridge(&self.names, name),
+            _ => return self.change(&NetChange::Isolate(name)),
+        };
+        self.change(&NetChange::Partition(groups));
+    }
+
+    fn cut(&mut self, from: NodeId) {
+        let to = *self.random.pick(&self.names).expect("a cluster has nodes");
+        if from != to {
+            self.change(&NetChange::Cut(LinkScope::OneWay(End::Node(from), End::Node(to))));
+        }
+    }
+
+    fn spoil_links(&mut self) {
+        let scope = match self.random.below(3) {
+            0 => LinkScope::Clients,
+            1 => LinkScope::Nodes,
+            _ => LinkScope::All,
+        };
+        let per_million = u32::try_from(self.random.below(300_000)).expect("below a million");
+        let delay = self.random.duration(Duration::ZERO, Duration::from_millis(40));
+        // Now and then a link holds messages for so long that they arrive in another world.
+        let jitter = if self.random.chance(100_000) { Duration::from_secs(3) } else { delay * 2 };
+        match self.random.below(5) {
+            0 => self.change(&NetChange::Drop { per_million, scope }),
+            1 => self.change(&NetChange::Duplicate { per_million, scope }),
+            2 => self.change(&NetChange::Reorder { per_million, scope }),
+            3 => self.change(&NetChange::Delay { delay, jitter, scope }),
+            _ => self.change(&NetChange::Reset),
+        }
+    }
+
+    fn slow_disk(&mut self, name: NodeId) {
+        let now = self.simulation.now();
+        let by = self.random.duration(Duration::ZERO, Duration::from_millis(600));
+        let node = self.simulation.node(name);
+        if self.random.chance(500_000) {
+            node.slow = by / 10;
+        } else {
+            node.stalled_until = now + by;
+        }
+    }
+
+    fn failing_disk(&mut self, name: NodeId) {
+        let failures = [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost, Failure::PowerCut];
+        let failure = *self.random.pick(&failures).expect("there are failures");
+        let after = self.random.within(1, 30);
+        let node = self.simulation.node(name);
+        if node.is_running() {
+            node.disk.fail_at(node.disk.operations() + after, failure);
+        }
+    }
+
+    fn order_election(&mut self, name: NodeId) {
+        if self.random.chance(500_000) {
+            let _ = self.simulation.campaign(name);
+        } else {
+            for name in self.names.clone() {
+                let _ = self.simulation.set_election_timer(name, Duration::from_millis(50));
+            }
+        }
+    }
+
+    /// A change that these nodes cannot have, such as halves of one, is no fault.
+    fn change(&mut self, change: &NetChange) {
+        let _ = self.simulation.change(change);
+    }
+
+    /// The healing phase: ends the faults and says what is still wrong when time is up.
+    fn heal(&mut self) -> Option<String> {
+        self.change(&NetChange::Reset);
+        let mut healed = self.names.clone();
+        if self.random.chance(300_000) {
+            // The others stay as they are, for good: a majority must be enough.
+            let majority = healed.len() / 2 + 1;
+            while healed.len() > majority {
+                let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
+                let name = healed.remove(at);
+                if self.simulation.node(name).is_running() {
+                    self.simulation.end(name, node::End::Crashed { power: false });
+                }
+            }
+        }
+        for &name in &healed {
+            let node = self.simulation.node(name);
+            node.slow = Duration::ZERO;
+            node.stalled_until = Time::ZERO;
+            node.disk.heal();
+            if !node.is_running() {
+                self.revive(name);
+            }
+            let _ = self.simulation.resume(name);
+        }
+        let begun = self.simulation.now();
+        let answered_before = self.workload.answered;
+        let deadline = begun + HEALING_MAX;
+        let mut calling = true;
+        while self.simulation.now() < deadline {
+            let until = if calling { self.workload.next_call().min(deadline) } else { deadline };
+            self.simulation.advance(until);
+            self.workload.work(&mut self.simulation, calling);
+            // Serve afresh for a while, then stop and let all catch up.
+            let served = self.workload.answered >= answered_before + 20;
+            calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
+            if !calling && self.workload.is_idle() && self.agrees(&healed) {
+                return self.lost(&healed);
+            }
+        }
+        let answered = self.workload.answered - answered_before;
+        Some(format!("not healed after {} s: {answered} calls answered", HEALING_MAX.as_secs()))
+    }
+
+    /// Whether one of these leads, and all of them have applied all of its log.
+    fn agrees(&mut self, healed: &[NodeId]) -> bool {
+        let statuses: Vec<_> = healed.iter().map(|&name| self.simulation.node(name).status).collect();
+        let leader = statuses.iter().find(|status| status.role == crate::lab::RoleName::Leader);
+        leader.is_some_and(|leader| statuses.iter().all(|status| status.applied == leader.last.index))
+    }
+
+    fn lost(&mut self, healed: &[NodeId]) -> Option<String> {
+        let states: Vec<_> =
+            healed.iter().map(|&name| self.simulation.items(name).unwrap_or_default()).collect();
+        if states.iter().any(|state| *state != states[0]) {
+            return Some("nodes that applied the same log hold different states".to_string());
+        }
+        self.workload.lost(&states[0]).into_iter().next()
+    }
+
+    fn report(self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
+        let safety = self.simulation.safety();
+        let broken =
+            safety.violations().iter().map(|broken| format!("{}: {}", broken.property.name(), broken.detail));
+        let violations = broken.chain(self.workload.contradictions).chain(unhealed).collect();
+        Report {
+            seed,
+            nodes,
+            violations,
+            tally: *self.simulation.tally(),
+            calls: [self.workload.answered, self.workload.rejected, self.workload.unknown],
+            length: self.simulation.now().since(Time::ZERO),
+            digest: self.simulation.digest(),
+        }
+    }
+}

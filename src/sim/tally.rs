@@ -1,0 +1,103 @@
+//! What kinds of things have happened in a run: a run that saw none of the hard cases shows nothing.
+
+use crate::raft::Raft;
+use crate::raft::event::{Event, StepDownReason};
+use crate::raft::role::Role;
+use crate::server::Outbox;
+
+/// How often each kind of thing happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Elections that were started.
+    pub elections: u64,
+    /// Elections that were won.
+    pub leaders: u64,
+    /// Elections that ended without a winner, or with another one.
+    pub elections_lost: u64,
+    /// Leaders that stepped down since no quorum answered.
+    pub quorums_lost: u64,
+    /// Times that conflicting entries were removed from a log.
+    pub truncations: u64,
+    /// Leaders that ended with entries that were not committed.
+    pub uncommitted_tails: u64,
+    /// Repeated commands that were not carried out again.
+    pub duplicates: u64,
+    /// Torn tails that were cut off.
+    pub repaired: u64,
+    /// Entries applied, over all nodes.
+    pub applied: u64,
+    /// Votes and pre-votes refused because a leader is heard.
+    pub sticky_refusals: u64,
+}
+
+impl Tally {
+    /// Notes one step of a node.
+    pub fn note(&mut self, raft: &Raft, outbox: &Outbox) {
+        for event in &outbox.events {
+            match event {
+                Event::ElectionStarted { .. } => self.elections += 1,
+                Event::BecameLeader { .. } => self.leaders += 1,
+                Event::Truncated { .. } => self.truncations += 1,
+                Event::SteppedDown { led: false, .. } => self.elections_lost += 1,
+                Event::SteppedDown { led: true, reason, .. } => {
+                    self.quorums_lost += u64::from(*reason == StepDownReason::NoQuorum);
+                    self.uncommitted_tails += u64::from(raft.log().last().index > raft.commit_index());
+                }
+                Event::VoteDecided { reason: crate::raft::event::VoteReason::LeaderAlive(_), .. } => {
+                    self.sticky_refusals += 1;
+                }
+                _ => {}
+            }
+        }
+        self.applied += outbox.applied.len() as u64;
+        self.duplicates += outbox.applied.iter().filter(|applied| applied.repetition).count() as u64;
+    }
+
+    /// A leader is about to end.
+    pub fn note_end(&mut self, raft: &Raft) {
+        let leads = matches!(raft.role(), Role::Leader(_));
+        self.uncommitted_tails += u64::from(leads && raft.log().last().index > raft.commit_index());
+    }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Tally) {
+        let Tally {
+            elections,
+            leaders,
+            elections_lost,
+            quorums_lost,
+            truncations,
+            uncommitted_tails,
+            duplicates,
+            repaired,
+            applied,
+            sticky_refusals,
+        } = other;
+        self.elections += elections;
+        self.leaders += leaders;
+        self.elections_lost += elections_lost;
+        self.quorums_lost += quorums_lost;
+        self.truncations += truncations;
+        self.uncommitted_tails += uncommitted_tails;
+        self.duplicates += duplicates;
+        self.repaired += repaired;
+        self.applied += applied;
+        self.sticky_refusals += sticky_refusals;
+    }
+
+    /// Name and number of each, for people and for tests that refuse a vacuous run.
+    pub fn rows(&self) -> [(&'static str, u64); 10] {
+        [
+            ("elections started", self.elections),
+            ("leaders elected", self.leaders),
+            ("elections lost", self.elections_lost),
+            ("leaders without quorum", self.quorums_lost),
+            ("logs truncated", self.truncations),
+            ("uncommitted tails left", self.uncommitted_tails),
+            ("duplicates suppressed", self.duplicates),
+            ("torn tails repaired", self.repaired),
+            ("votes refused, leader alive", self.sticky_refusals),
+            ("entries applied", self.applied),
+        ]
+    }
+}

@@ -1,0 +1,174 @@
+//! Every byte of a small folder is cut at and changed: repaired and said, or refused, never a wrong start.
+
+use raftlab::raft::log::Entry;
+use raftlab::storage::memory::{Files, MemoryDisk};
+use raftlab::storage::{Recovered, Storage, StorageError};
+
+use crate::{appending, entry, open, opens_term, refusal, voting};
+
+const STATE: &str = "state.json";
+const FIRST: &str = "log-00000000000000000001.jsonl";
+const SECOND: &str = "log-00000000000000000004.jsonl";
+
+fn entries() -> Vec<Entry> {
+    vec![opens_term(1, 1), entry(2, 1), entry(3, 1), entry(4, 1), entry(5, 1)]
+}
+
+/// A folder with `state.json` and two segments. The log was durable up to index 3 when the state was last saved.
+fn files() -> Files {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let (mut store, _) = open(disk.clone()).expect("a new folder");
+    store.write(&voting(1, 1)).expect("memory takes it");
+    store.write(&appending(&entries()[..3])).expect("memory takes it");
+    store.sync().expect("memory keeps it");
+    store.write(&voting(2, 1)).expect("memory takes it");
+    store.write(&appending(&entries()[3..])).expect("memory takes it");
+    store.sync().expect("memory keeps it");
+    let files = disk.files();
+    assert_eq!(files.keys().collect::<Vec<_>>(), [FIRST, SECOND, STATE]);
+    files
+}
+
+fn start(files: Files) -> Result<Recovered, StorageError> {
+    let disk = MemoryDisk::new("n1", files);
+    let before = disk.files();
+    let result = open(disk.clone()).map(|(_, recovered)| recovered);
+    if result.is_err() {
+        assert_eq!(disk.files(), before, "a refusal changes nothing");
+    }
+    result
+}
+
+fn start_with(file: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<Recovered, StorageError> {
+    let mut files = files();
+    change(files.get_mut(file).expect("one of the three files"));
+    start(files)
+}
+
+#[test]
+fn undamaged_files_start_without_a_word() {
+    let recovered = start(files()).expect("nothing is wrong");
+    assert_eq!(recovered.entries, entries());
+    assert_eq!(recovered.repaired, Vec::<String>::new());
+    assert!(!recovered.fresh);
+}
+
+#[test]
+fn a_changed_byte_never_loses_or_changes_an_entry() {
+    for (file, content) in files() {
+        for (place, byte) in content.iter().enumerate() {
+            // Single bits, all bits, into a newline, into a zero.
+            for mask in [0x01, 0x08, 0x20, 0x80, 0xff, byte ^ b'\n', *byte] {
+                if mask == 0 {
+                    continue;
+                }
+                match start_with(&file, |content| content[place] ^= mask) {
+                    Ok(recovered) => {
+                        assert_eq!(recovered.entries, entries(), "{file} byte {place} changed by {mask:#x}");
+                        assert_eq!(recovered.repaired.len(), 1, "{file} byte {place} changed by {mask:#x}");
+                        assert!(
+                            place == content.len() - 1 && mask == *byte,
+                            "only a zero for the last newline"
+                        );
+                    }
+                    Err(error) => {
+                        let message = refusal::<()>(Err(error));
+                        let line = content[..=place].split_inclusive(|byte| *byte == b'\n').count();
+                        let named = if file == STATE {
+                            file.clone()
+                        } else {
+                            format!("{file} line {line} is damaged")
+                        };
+                        assert!(message.contains(&named), "{file} byte {place}: {message}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_file_gives_a_prefix_and_says_so_or_is_refused() {
+    for (file, content) in files() {
+        for length in 0..content.len() {
+            let context = format!("{file} cut to {length}");
+            match start_with(&file, |content| content.truncate(length)) {
+                Ok(recovered) => {
+                    assert_eq!(file, SECOND, "{context}: only the last segment can be unfinished");
+                    assert!(entries().starts_with(&recovered.entries), "{context}");
+                    assert!(recovered.entries.len() >= 3, "{context}: durable when the state was saved");
+                    let between_lines = length == 0 || content[length - 1] == b'\n';
+                    assert_eq!(recovered.repaired.is_empty(), between_lines, "{context}");
+                }
+                Err(error) => {
+                    assert_ne!(file, SECOND, "{context}: a torn tail is repaired");
+                    assert!(refusal::<()>(Err(error)).contains(" is damaged: "), "{context}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn zero_bytes_behind_the_last_line_are_a_block_that_was_never_written() {
+    let recovered = start_with(SECOND, |content| content.extend([0; 600])).expect("a torn tail");
+    assert_eq!(recovered.entries, entries());
+    assert_eq!(recovered.repaired, [format!("n1/{SECOND}: cut off 600 bytes of the unfinished line 3")]);
+}
+
+#[test]
+fn a_whole_record_without_its_newline_is_kept() {
+    let recovered = start_with(SECOND, |content| content.truncate(content.len() - 1))
+        .expect("only the newline is missing");
+    assert_eq!(recovered.entries, entries());
+    assert_eq!(recovered.repaired, [format!("n1/{SECOND}: added the missing newline to line 2")]);
+}
+
+#[test]
+fn a_log_shorter_than_it_was_durable_is_refused() {
+    let mut files = files();
+    files.remove(SECOND);
+    let content = files.get_mut(FIRST).expect("the first segment");
+    let two_lines = content.split_inclusive(|byte| *byte == b'\n').take(2).map(<[u8]>::len).sum();
+    content.truncate(two_lines);
+    let message = refusal(start(files));
+    assert!(message.contains("it ends with index 2 but was durable up to 3"), "{message}");
+}
+
+#[test]
+fn a_missing_file_is_refused_and_an_empty_last_segment_is_not() {
+    let without = |file: &str| {
+        let mut files = files();
+        files.remove(file);
+        start(files)
+    };
+    assert!(refusal(without(STATE)).contains("it is missing although there is a log-"));
+    assert!(refusal(without(FIRST)).contains("index 1 should come first; a segment before it is missing"));
+    let neither = Files::from([(STATE.to_string(), files()[STATE].clone())]);
+    assert!(refusal(start(neither)).contains("the log is missing"));
+    let recovered = start_with(SECOND, Vec::clear).expect("a segment may have been begun and never written");
+    assert_eq!(recovered.entries, entries()[..3]);
+}
+
+#[test]
+fn an_entry_of_a_term_that_the_state_does_not_know_is_refused() {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let (mut store, _) = open(disk.clone()).expect("a new folder");
+    let old_state = disk.files()[STATE].clone();
+    store.write(&voting(1, 1)).expect("memory takes it");
+    store.write(&appending(&entries()[..1])).expect("memory takes it");
+    let mut files = disk.files();
+    files.insert(STATE.to_string(), old_state);
+    let message = refusal(start(files));
+    assert!(message.contains("line 1 is damaged: its term 1 is above the term 0 of state.json"), "{message}");
+}
+
+#[test]
+fn lines_out_of_order_are_refused_although_each_is_whole() {
+    let swapped = start_with(FIRST, |content| {
+        let mut lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
+        lines.swap(1, 2);
+        *content = lines.concat();
+    });
+    assert!(refusal(swapped).contains("line 2 is damaged: it holds index 3 where 2 belongs"));
+}

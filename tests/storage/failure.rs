@@ -1,0 +1,82 @@
+//! The disk refuses: EIO, ENOSPC, and an fsync that fails once and then claims success.
+
+use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::{Storage, StorageError};
+use raftlab::types::Random;
+
+use crate::{Model, appending, carry_out, entry, open, refusal, run_of_everything, voting};
+
+#[test]
+fn nothing_is_acknowledged_that_a_failing_disk_loses() {
+    for failure in [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost] {
+        for operation in 1.. {
+            let context = format!("{failure:?} at operation {operation}");
+            let disk = SimulatedDisk::new("n1");
+            let mut model = Model::new();
+            disk.fail_at(operation, failure);
+            let done = match open(disk.clone()) {
+                Ok((mut store, _)) => carry_out(&mut store, &run_of_everything(), &mut model),
+                Err(error) => Err(error),
+            };
+            disk.heal();
+            let (_, recovered) = open(disk.clone()).expect(&context);
+            model.check(&recovered, &context);
+            disk.power_cut(&mut Random::new(operation));
+            let (_, again) = open(disk).expect(&context);
+            let found = (again.hard_state, again.entries);
+            assert_eq!(
+                found,
+                (recovered.hard_state, recovered.entries),
+                "{context}: a start makes durable what it finds"
+            );
+            match done {
+                Ok(()) => break,
+                Err(StorageError::NoSpace { .. }) => assert_eq!(failure, Failure::NoSpace, "{context}"),
+                Err(error) => assert!(matches!(error, StorageError::Io { .. }), "{context}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_node_starts_again_when_there_is_room() {
+    let disk = SimulatedDisk::new("n1");
+    let (mut store, _) = open(disk.clone()).expect("there is room");
+    store.write(&voting(1, 1)).expect("there is room");
+    disk.fail_always(Failure::NoSpace);
+    let message = refusal(store.write(&appending(&[entry(1, 1)])));
+    let expected =
+        "cannot write n1/log-00000000000000000001.jsonl: the disk is full; make room, then restart the node";
+    assert_eq!(message, expected);
+    drop(store);
+    assert!(matches!(open(disk.clone()), Err(StorageError::NoSpace { .. })));
+    disk.heal();
+    let (_, recovered) = open(disk).expect("there is room again");
+    assert_eq!(Some(recovered.hard_state), voting(1, 1).hard_state);
+}
+
+/// The original's L13: the state file was rewritten at every heartbeat.
+#[test]
+fn l13_a_write_that_changes_nothing_touches_no_file() {
+    let disk = SimulatedDisk::new("n1");
+    let (mut store, _) = open(disk.clone()).expect("no failure is planned");
+    store.write(&voting(1, 1)).expect("no failure is planned");
+    let before = disk.operations();
+    store.write(&voting(1, 1)).expect("no failure is planned");
+    store.write(&appending(&[])).expect("no failure is planned");
+    store.sync().expect("no failure is planned");
+    assert_eq!(disk.operations(), before);
+}
+
+#[test]
+fn several_writes_share_one_sync() {
+    let disk = SimulatedDisk::new("n1");
+    let (mut store, _) = open(disk.clone()).expect("no failure is planned");
+    store.write(&voting(1, 1)).expect("no failure is planned");
+    let before = disk.operations();
+    store.write(&appending(&[entry(1, 1)])).expect("no failure is planned");
+    store.write(&appending(&[entry(2, 1)])).expect("no failure is planned");
+    store.sync().expect("no failure is planned");
+    store.sync().expect("no failure is planned");
+    assert_eq!(disk.operations() - before, 3, "two appends and one sync");
+}
