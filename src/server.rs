@@ -53,12 +53,12 @@ pub struct Server {
     raft: Raft,
     machine: Box<dyn Machine>,
     /// Messages that leave when their write is durable.
-    held: VecDeque<(WriteId, Vec<Message>)>,
+    pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
     /// Requests that were taken in and not answered yet.
-    calls: BTreeMap<RequestId, Caller>,
+    pub(crate) calls: BTreeMap<RequestId, Caller>,
     /// The requests behind the entries that this leader appended. Keyed by place, with the term: another leader's
     /// entry at the same place is another entry.
-    waiting: BTreeMap<LogIndex, (Term, RequestId)>,
+    pub(crate) waiting: BTreeMap<LogIndex, (Term, RequestId)>,
     last_request: RequestId,
     /// Since when the leader that it knows has been the one it knows.
     leader_since: Time,
@@ -66,9 +66,9 @@ pub struct Server {
 
 /// Who waits for an answer.
 #[derive(Clone, Debug)]
-struct Caller {
+pub(crate) struct Caller {
     address: Address,
-    attempt: Attempt,
+    pub(crate) attempt: Attempt,
     /// The question, if it was one.
     query: Option<Payload>,
 }

@@ -1,9 +1,12 @@
 //! Broken rules for the museum: a way to put a defect into simulated nodes, and nowhere else.
 //!
-//! An exhibit changes what goes into a step, what comes out of it, or the state between steps. The core's own code
-//! holds no switch for it, so no shipped path can be broken by one.
+//! An exhibit changes what goes into a step, what comes out of it, the state between steps, or what the disk does
+//! beside them. The core's own code holds no switch for it, so no shipped path can be broken by one.
 
+use crate::raft::Recovered;
 use crate::server::{Arrival, Outbox, Server};
+use crate::storage::simulated::SimulatedDisk;
+use crate::types::NodeId;
 
 /// A rule, broken.
 pub trait Exhibit: Send {
@@ -12,4 +15,31 @@ pub trait Exhibit: Send {
 
     /// After a node's step, before the checks see it and before anything leaves.
     fn after(&mut self, _server: &mut Server, _outbox: &mut Outbox) {}
+
+    /// A node starts from what its disk held.
+    fn recovered(&mut self, _node: NodeId, _recovered: &mut Recovered) {}
+
+    /// After a node's step, beside what the step itself has written.
+    fn use_disk(&mut self, _disk: &mut SimulatedDisk) {}
+
+    /// Whether entries are reported as durable without an fsync.
+    fn skips_sync(&self) -> bool {
+        false
+    }
+
+    /// What a node makes of an error of its disk.
+    fn disk_failure(&self) -> DiskFailure {
+        DiskFailure::EndsNode
+    }
+}
+
+/// What a node makes of an error of its disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskFailure {
+    /// The node stops and says why: the rule.
+    EndsNode,
+    /// Nobody is told, and nothing more is reported as durable.
+    Hidden,
+    /// It is taken for a success, as by one who tries a failed fsync again.
+    TakenForSuccess,
 }

@@ -6,6 +6,7 @@
 
 pub mod exhibit;
 mod lab;
+pub mod museum;
 mod node;
 pub mod seeds;
 pub mod tally;
@@ -86,6 +87,8 @@ pub struct Simulation {
     counts: Counts,
     safety: Safety,
     tally: Tally,
+    /// When a property was first broken.
+    broken_at: Option<Time>,
     observer: Option<Observer>,
     exhibit: Option<Box<dyn Exhibit>>,
     digest: u64,
@@ -122,6 +125,7 @@ impl Simulation {
             counts: Counts::new(&names),
             safety: Safety::default(),
             tally: Tally::default(),
+            broken_at: None,
             observer,
             exhibit: None,
             digest: settings.seed,
@@ -167,6 +171,11 @@ impl Simulation {
         &self.tally
     }
 
+    /// When a property was first broken; none if all held so far.
+    pub fn broken_at(&self) -> Option<Time> {
+        self.broken_at
+    }
+
     /// A number that two runs share only if they were the same at every step.
     pub fn digest(&self) -> u64 {
         self.digest
@@ -188,6 +197,14 @@ impl Simulation {
             return false;
         }
         self.now = next;
+        self.one_happens(next);
+        if self.broken_at.is_none() && !self.safety.violations().is_empty() {
+            self.broken_at = Some(self.now);
+        }
+        true
+    }
+
+    fn one_happens(&mut self, next: Time) {
         if let Some(entry) = self.queue.first_entry()
             && entry.key().0 <= next
         {
@@ -203,7 +220,6 @@ impl Simulation {
             client.tick(next);
             self.carry_from_client(id);
         }
-        true
     }
 
     /// Lets everything happen up to this time.
@@ -225,9 +241,10 @@ impl Simulation {
                 self.arrive(envelope);
             }
             Happening::Written { node: name, life } => {
-                let node = self.node(name);
+                let exhibit = self.exhibit.as_deref();
+                let node = self.nodes.get_mut(&name).expect("a node of this cluster");
                 if node.life == life && node.is_running() {
-                    match node.written() {
+                    match node.written(exhibit) {
                         Ok(Some(id)) => self.step_node(name, vec![Arrival::Persisted(id)]),
                         Ok(None) => {}
                         Err(error) => self.end(name, End::StorageFailed(error.to_string())),
@@ -344,7 +361,9 @@ impl Simulation {
     /// Gives the disk what waits for it, if it is free.
     fn use_disk(&mut self, name: NodeId) {
         let (now, delay) = (self.now, self.settings.disk_delay);
-        match self.node(name).begin_writing(now, delay) {
+        let exhibit = self.exhibit.as_deref();
+        let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        match node.begin_writing(now, delay, exhibit) {
             Ok(Some((at, life))) => self.schedule(at.since(now), Happening::Written { node: name, life }),
             Ok(None) => {}
             Err(error) => self.end(name, End::StorageFailed(error.to_string())),

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::Simulation;
-use super::exhibit::Exhibit;
+use super::exhibit::{DiskFailure, Exhibit};
 use crate::lab::Status;
 use crate::net::packet::{Call, Request};
 use crate::raft;
@@ -125,6 +125,7 @@ impl Node {
             let mut outbox = server.handle(local, &mut arrivals);
             if let Some(exhibit) = exhibit {
                 exhibit.after(server, &mut outbox);
+                exhibit.use_disk(&mut self.disk);
             }
             outbox
         });
@@ -138,10 +139,20 @@ impl Node {
     }
 
     /// Gives the disk all that waits, unless it is busy: when it will be done, and in which life.
-    pub fn begin_writing(&mut self, now: Time, delay: Duration) -> Result<Option<(Time, u64)>, StorageError> {
+    pub fn begin_writing(
+        &mut self,
+        now: Time,
+        delay: Duration,
+        exhibit: Option<&dyn Exhibit>,
+    ) -> Result<Option<(Time, u64)>, StorageError> {
         let (Some(store), None) = (&mut self.store, self.writing) else { return Ok(None) };
+        let failure = exhibit.map_or(DiskFailure::EndsNode, Exhibit::disk_failure);
         for write in self.writes.drain(..) {
-            store.write(&write)?;
+            if let Err(error) = store.write(&write)
+                && failure == DiskFailure::EndsNode
+            {
+                return Err(error);
+            }
             self.writing = Some(write.id);
         }
         let done = (now + delay + self.slow).max(self.stalled_until);
@@ -149,10 +160,16 @@ impl Node {
     }
 
     /// The disk is done: what it was given is durable.
-    pub fn written(&mut self) -> Result<Option<WriteId>, StorageError> {
+    pub fn written(&mut self, exhibit: Option<&dyn Exhibit>) -> Result<Option<WriteId>, StorageError> {
         let (Some(store), Some(id)) = (&mut self.store, self.writing.take()) else { return Ok(None) };
-        store.sync()?;
-        Ok(Some(id))
+        if exhibit.is_some_and(Exhibit::skips_sync) {
+            return Ok(Some(id));
+        }
+        match (store.sync(), exhibit.map_or(DiskFailure::EndsNode, Exhibit::disk_failure)) {
+            (Ok(()), _) | (Err(_), DiskFailure::TakenForSuccess) => Ok(Some(id)),
+            (Err(_), DiskFailure::Hidden) => Ok(None),
+            (Err(error), DiskFailure::EndsNode) => Err(error),
+        }
     }
 
     /// How many writes are not durable.
@@ -187,15 +204,19 @@ impl Simulation {
             node.disk = SimulatedDisk::new(&name.to_string());
         }
         let (store, recovered) = JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES)?;
-        let start = raft::Recovered {
+        let mut start = raft::Recovered {
             hard_state: recovered.hard_state,
             base: recovered.base,
             entries: recovered.entries,
         };
+        if let Some(exhibit) = &mut self.exhibit {
+            exhibit.recovered(name, &mut start);
+        }
         let (entries, hard_state) = (start.entries.len(), start.hard_state);
         let machine = Box::new(Replica::new(KeyValue::default()));
-        let local = node.local_time(now);
+        let local = self.node(name).local_time(now);
         let server = Server::new(name, &members, settings, start, machine, random, local);
+        let node = self.node(name);
         node.status = server.status();
         let started = What::Started {
             term: hard_state.current_term,

@@ -35,6 +35,8 @@ pub struct Report {
     pub tally: Tally,
     /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
     pub calls: [u64; 3],
+    /// When, in virtual time, a property was first broken; what only shows at the end is not in it.
+    pub broken_at: Option<Duration>,
     /// How long it was in virtual time.
     pub length: Duration,
     /// Equal only for equal runs.
@@ -82,7 +84,8 @@ pub fn run_with(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
     let mut run = Run { simulation, workload, random, classes, names };
     run.draw_clocks();
     run.break_things();
-    let unhealed = run.heal();
+    // Once a property is broken, nothing that follows says more.
+    let unhealed = if run.simulation.broken_at().is_some() { None } else { run.heal() };
     run.report(seed, nodes, unhealed)
 }
 
@@ -141,7 +144,7 @@ impl Run {
         let end = self.simulation.now() + FAULTY;
         let pause = self.random.duration(Duration::from_millis(30), Duration::from_millis(1500));
         let mut next_fault = self.simulation.now() + pause;
-        while self.simulation.now() < end {
+        while self.simulation.now() < end && self.simulation.broken_at().is_none() {
             let until = next_fault.min(self.workload.next_call()).min(end);
             self.simulation.advance(until);
             self.workload.work(&mut self.simulation, true);
@@ -316,7 +319,7 @@ impl Run {
         let answered_before = self.workload.answered;
         let deadline = begun + HEALING_MAX;
         let mut calling = true;
-        while self.simulation.now() < deadline {
+        while self.simulation.now() < deadline && self.simulation.broken_at().is_none() {
             let until = if calling { self.workload.next_call().min(deadline) } else { deadline };
             self.simulation.advance(until);
             self.workload.work(&mut self.simulation, calling);
@@ -326,6 +329,9 @@ impl Run {
             if !calling && self.workload.is_idle() && self.agrees(&healed) {
                 return self.lost(&healed);
             }
+        }
+        if self.simulation.broken_at().is_some() {
+            return None;
         }
         let answered = self.workload.answered - answered_before;
         Some(format!("not healed after {} s: {answered} calls answered", HEALING_MAX.as_secs()))
@@ -344,7 +350,7 @@ impl Run {
         if states.iter().any(|state| *state != states[0]) {
             return Some("nodes that applied the same log hold different states".to_string());
         }
-        self.workload.lost(&states[0]).into_iter().next()
+        self.workload.lies(&states[0]).into_iter().next()
     }
 
     fn report(self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
@@ -358,6 +364,7 @@ impl Run {
             violations,
             tally: *self.simulation.tally(),
             calls: [self.workload.answered, self.workload.rejected, self.workload.unknown],
+            broken_at: self.simulation.broken_at().map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),
         }

@@ -1,0 +1,87 @@
+//! Defects at the seam to the clients (section 8).
+
+use std::collections::BTreeMap;
+
+use super::{Caught, Specimen};
+use crate::net::packet::{Packet, Response};
+use crate::raft::effects::{Refusal, RequestId};
+use crate::raft::log::Content;
+use crate::server::{Arrival, Caller, Outbox, Server};
+use crate::sim::exhibit::Exhibit;
+use crate::types::{LogIndex, NodeId, Term};
+
+pub const SPECIMENS: &[Specimen] = &[
+    Specimen {
+        name: "waiting-by-index-alone",
+        defect: "a deposed leader's clients wait on, and are told of whatever is applied at their place in the log",
+        section: "8",
+        caught: Caught::BySeeds(&["only one client creates", "own."]),
+        exhibit: || Box::<WaitsByIndex>::default(),
+    },
+    Specimen {
+        name: "dead-leader-named",
+        defect: "a node that doubts its leader still sends clients to it",
+        section: "8",
+        caught: Caught::ByScenario("a client asks the one survivor who leads"),
+        exhibit: || Box::<NamesTheDead>::default(),
+    },
+];
+
+type Waiting = BTreeMap<LogIndex, (Term, RequestId, Caller)>;
+
+/// Keeps clients waiting across the end of a leadership, and pretends that whatever stands at their place is theirs.
+#[derive(Default)]
+struct WaitsByIndex {
+    waiting: BTreeMap<NodeId, Waiting>,
+}
+
+impl Exhibit for WaitsByIndex {
+    fn before(&mut self, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
+        let log = server.raft().log();
+        let command = |index: &LogIndex| log.get(*index).filter(|entry| entry.content != Content::NoOp);
+        let found: Vec<_> =
+            server.waiting.keys().map(|index| command(index).map(|entry| entry.term)).collect();
+        for ((term, _), found) in server.waiting.values_mut().zip(found) {
+            *term = found.unwrap_or(*term);
+        }
+        let caller = |id: &RequestId| server.calls[id].clone();
+        let waiting = server.waiting.iter().map(|(index, (term, id))| (*index, (*term, *id, caller(id))));
+        self.waiting.insert(server.raft().id(), waiting.collect());
+    }
+
+    fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
+        let waiting = self.waiting.remove(&server.raft().id()).unwrap_or_default();
+        let applied = server.machine().applied().index;
+        for (index, (term, id, caller)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
+            let attempt = caller.attempt;
+            outbox.envelopes.retain(|envelope| match &envelope.packet {
+                Packet::Reply(reply) => {
+                    reply.attempt != attempt || !matches!(reply.response, Response::LeadershipLost { .. })
+                }
+                Packet::Raft(_) | Packet::Request(_) => true,
+            });
+            server.waiting.entry(index).or_insert((term, id));
+            server.calls.entry(id).or_insert(caller);
+        }
+    }
+}
+
+/// Remembers each node's last leader for good.
+#[derive(Default)]
+struct NamesTheDead(BTreeMap<NodeId, NodeId>);
+
+impl Exhibit for NamesTheDead {
+    fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
+        if let Some(leader) = server.raft().leader() {
+            self.0.insert(server.raft().id(), leader);
+        }
+        let known = self.0.get(&server.raft().id()).copied();
+        for envelope in &mut outbox.envelopes {
+            if let Packet::Reply(reply) = &mut envelope.packet
+                && let Response::Refused(Refusal::NotLeader { leader }) = &mut reply.response
+            {
+                *leader = leader.or(known);
+            }
+        }
+    }
+}

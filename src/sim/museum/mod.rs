@@ -1,0 +1,125 @@
+//! The museum of broken rules: defects that real implementations had, put back into simulated nodes to see who notices.
+//!
+//! Each specimen breaks one rule and nothing else, through an [`Exhibit`]; the core knows nothing of it. Most are
+//! caught by the random runs of [`seeds`], some only by a scenario of their own. A specimen that nothing catches has no
+//! place here: it would show that the checks are blind.
+
+mod clients;
+mod disks;
+mod logs;
+mod votes;
+
+use std::time::Duration;
+
+use super::exhibit::Exhibit;
+use super::seeds;
+use crate::net::packet::Packet;
+use crate::raft::message::Message;
+use crate::server::{Arrival, Outbox, Server};
+
+/// A defect on show.
+#[derive(Clone, Copy, Debug)]
+pub struct Specimen {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does wrong, in one sentence.
+    pub defect: &'static str,
+    /// The section of the paper whose rule it breaks.
+    pub section: &'static str,
+    /// How it is caught.
+    pub caught: Caught,
+    /// Makes the exhibit that puts it into nodes.
+    pub exhibit: fn() -> Box<dyn Exhibit>,
+}
+
+/// How a specimen is caught.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caught {
+    /// By random runs: the complaint begins with one of these.
+    BySeeds(&'static [&'static str]),
+    /// By a scenario that provokes it; the text says which.
+    ByScenario(&'static str),
+}
+
+/// How a random run caught a specimen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Catch {
+    /// The seed of the run.
+    pub seed: u64,
+    /// The virtual time until it was noticed.
+    pub after: Duration,
+    /// What was noticed first.
+    pub complaint: String,
+}
+
+/// Every specimen, by theme.
+pub fn specimens() -> impl Iterator<Item = &'static Specimen> {
+    [votes::SPECIMENS, logs::SPECIMENS, disks::SPECIMENS, clients::SPECIMENS].into_iter().flatten()
+}
+
+/// The specimen of this name.
+pub fn specimen(name: &str) -> Option<&'static Specimen> {
+    specimens().find(|specimen| specimen.name == name)
+}
+
+/// Runs these seeds with the defect until one notices it as is expected.
+pub fn hunt(specimen: &Specimen, seeds: impl IntoIterator<Item = u64>) -> Option<Catch> {
+    seeds.into_iter().find_map(|seed| {
+        let report = seeds::run_with(seed, |simulation| simulation.break_rule((specimen.exhibit)()));
+        let complaint = report.violations.into_iter().next()?;
+        let expected = match specimen.caught {
+            Caught::BySeeds(starts) => starts.iter().any(|start| complaint.starts_with(start)),
+            Caught::ByScenario(_) => true,
+        };
+        expected.then_some(Catch { seed, after: report.broken_at.unwrap_or(report.length), complaint })
+    })
+}
+
+/// An exhibit without memory that acts before each step.
+struct Before(fn(&mut Server, &mut Vec<Arrival>));
+
+impl Exhibit for Before {
+    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+        (self.0)(server, arrivals);
+    }
+}
+
+/// An exhibit without memory that acts after each step.
+struct After(fn(&mut Server, &mut Outbox));
+
+impl Exhibit for After {
+    fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
+        (self.0)(server, outbox);
+    }
+}
+
+/// The nodes' messages that arrive.
+fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
+    arrivals.iter_mut().filter_map(|arrival| match arrival {
+        Arrival::Envelope(envelope) => match &mut envelope.packet {
+            Packet::Raft(message) => Some(message),
+            Packet::Request(_) | Packet::Reply(_) => None,
+        },
+        Arrival::Persisted(_) | Arrival::Campaign | Arrival::SetElectionTimer(_) => None,
+    })
+}
+
+/// Lets only those of the nodes' messages arrive that pass.
+fn keep_messages(arrivals: &mut Vec<Arrival>, passes: impl Fn(&Message) -> bool) {
+    arrivals.retain(|arrival| match arrival {
+        Arrival::Envelope(envelope) => match &envelope.packet {
+            Packet::Raft(message) => passes(message),
+            Packet::Request(_) | Packet::Reply(_) => true,
+        },
+        Arrival::Persisted(_) | Arrival::Campaign | Arrival::SetElectionTimer(_) => true,
+    });
+}
+
+/// The messages that leave now, and those that wait for the disk.
+fn leaving<'a>(server: &'a mut Server, outbox: &'a mut Outbox) -> impl Iterator<Item = &'a mut Message> {
+    let now = outbox.envelopes.iter_mut().filter_map(|envelope| match &mut envelope.packet {
+        Packet::Raft(message) => Some(message),
+        Packet::Request(_) | Packet::Reply(_) => None,
+    });
+    now.chain(server.held.iter_mut().flat_map(|(_, messages)| messages))
+}
