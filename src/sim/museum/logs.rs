@@ -76,13 +76,6 @@ pub const SPECIMENS: &[Specimen] = &[
         exhibit: || Box::new(Before(believe_stale_refusals)),
     },
     Specimen {
-        name: "acknowledgement-of-earlier-term",
-        defect: "a leader counts what a follower acknowledged to it in an earlier term",
-        section: "5.3",
-        caught: Caught::ByScenario("an entry that its holder has exchanged since"),
-        exhibit: || Box::new(Before(count_old_acknowledgements)),
-    },
-    Specimen {
         name: "short-back-off",
         defect: "a leader stops looking for the place where the logs agree after a few entries",
         section: "5.3",
@@ -229,15 +222,6 @@ fn believe_stale_refusals(server: &mut Server, arrivals: &mut Vec<Arrival>) {
         {
             progress.next_index = progress.next_index.min(first);
             progress.flow = Flow::Probe { waiting: false };
-        }
-    }
-}
-
-fn count_old_acknowledgements(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let term = server.raft().current_term();
-    for message in arriving(arrivals) {
-        if matches!(message.body, Body::AppendReply { result: AppendResult::Matched(_), .. }) {
-            message.term = message.term.max(term);
         }
     }
 }

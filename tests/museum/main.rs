@@ -2,7 +2,9 @@
 //! run without it is clean.
 //!
 //! `cargo test --release --test museum -- --nocapture` prints which seed caught which defect, when and how. Specimens
-//! that need a scenario of their own have it in `tests/original_defects`, or below.
+//! that need a scenario of their own have it in `tests/original_defects`, or in `scenarios`.
+
+mod scenarios;
 
 use std::thread;
 
