@@ -13,6 +13,7 @@ use raftlab::raft::message::{Body, Message};
 use raftlab::server::{Arrival, Server};
 use raftlab::sim::SimulationSettings;
 use raftlab::sim::exhibit::Exhibit;
+use raftlab::storage::simulated::SimulatedDisk;
 use raftlab::trace::{TraceEvent, What};
 use raftlab::types::{NodeId, Random, Term};
 
@@ -80,7 +81,7 @@ fn l13_an_idle_minute_costs_the_disk_nothing() {
     let operations = |defect| {
         let mut simulation = of_three(defect);
         let disks: Vec<_> = NodeId::first(3).into_iter().map(|name| simulation.disk_of(name)).collect();
-        let count = || disks.iter().map(|disk| disk.operations()).sum::<u64>();
+        let count = || disks.iter().map(SimulatedDisk::operations).sum::<u64>();
         let before = count();
         run_for(&mut simulation, Duration::from_secs(60));
         count() - before

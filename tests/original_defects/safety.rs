@@ -13,41 +13,44 @@ use crate::{START, is_caught};
 
 #[test]
 fn s1_a_waiting_client_is_never_told_another_commands_result() {
-    is_caught("waiting-by-index-alone", 73);
+    is_caught("waiting-by-index-alone");
 }
 
 #[test]
 fn s2_only_what_was_sent_and_is_durable_is_acknowledged() {
-    is_caught("last-index-acknowledged", 100);
+    is_caught("last-index-acknowledged");
 }
 
 #[test]
 fn s3_a_suffix_of_another_term_is_not_kept() {
-    is_caught("suffix-kept-without-term", 10);
+    is_caught("suffix-kept-without-term");
 }
 
 #[test]
 fn s5_a_power_cut_takes_no_vote_and_no_acknowledged_entry() {
-    is_caught("no-fsync", 1);
-    is_caught("vote-forgotten-at-restart", 1);
+    is_caught("no-fsync");
+    is_caught("vote-forgotten-at-restart");
 }
 
 #[test]
 fn s13_a_late_message_moves_nothing_back() {
-    is_caught("commit-goes-back", 1);
+    is_caught("commit-goes-back");
 }
 
 #[test]
 fn s14_a_majority_of_an_even_cluster_is_more_than_half() {
-    is_caught("half-is-a-majority", 6);
+    is_caught("half-is-a-majority");
 }
+
+/// Sends AppendEntries to a follower.
+type Scenario = fn(Take<'_>);
 
 /// Something that takes AppendEntries: who leads which term, the previous entry, what follows, the commit index.
 type Take<'a> = &'a mut dyn FnMut(NodeId, Term, EntryId, &[EntryId], LogIndex);
 
 #[test]
 fn s15_a_second_leader_or_the_removal_of_a_committed_entry_stops_the_node() {
-    let scenarios: [(fn(Take<'_>), &str); 2] = [
+    let scenarios: [(Scenario, &str); 2] = [
         (second_leader, "at most one leader a term"),
         (removal_of_a_committed_entry, "a committed entry is never removed"),
     ];
@@ -71,7 +74,7 @@ fn s15_a_second_leader_or_the_removal_of_a_committed_entry_stops_the_node() {
 }
 
 /// Why the scenario was stopped; none if it was not.
-fn refusal(scenario: fn(Take<'_>), take: Take<'_>) -> Option<String> {
+fn refusal(scenario: Scenario, take: Take<'_>) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(|| scenario(take))).err()?;
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).map(str::to_string)
