@@ -3,10 +3,13 @@
 pub mod check;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod console;
+pub mod interrupt;
 pub mod lab;
 pub mod net;
+pub mod node;
 pub mod payload;
 pub mod raft;
 pub mod server;

@@ -15,8 +15,11 @@
 //! [`mod@vocabulary`] lists every verb once, and parser, help, completion and suggestions all read that list.
 //! [`answer`] holds the forms in which answers are given, as text and as JSON.
 //!
-//! Architecture invariant: nothing in the modules below reads a clock, a file, a terminal or the cluster. What a
-//! directive means for running nodes is the executor's business.
+//! [`executor`] carries directives out on any lab, [`narrator`] tells what happens meanwhile, [`printer`] writes, and
+//! [`session`] decides where lines come from, how it ends and with which exit code.
+//!
+//! Architecture invariant: only these four and their parts ([`prompt`], [`lines`], [`options`]) read a clock, a file,
+//! a terminal or the cluster; the language itself is pure.
 
 pub mod answer;
 mod arguments;
@@ -24,12 +27,19 @@ pub mod complete;
 pub mod condition;
 pub mod directive;
 mod display;
+pub mod executor;
 pub mod help;
 pub mod layout;
 pub mod lexer;
+pub mod lines;
+pub mod narrator;
+pub mod options;
 pub mod parse;
+pub mod printer;
+pub mod prompt;
 #[cfg(test)]
 mod roundtrip;
+pub mod session;
 mod suggest;
 pub mod units;
 pub mod verbs;

@@ -39,7 +39,7 @@ pub enum NetChange {
         /// Where.
         scope: LinkScope,
     },
-    /// Each message arrives twice with this probability, in parts of a million.
+    /// Each message arrives twice with this probability, in parts of a million; a client's request never does.
     Duplicate {
         /// Parts of a million.
         per_million: u32,

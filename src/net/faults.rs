@@ -110,7 +110,9 @@ impl Faults {
         } else if self.random.chance(rules.drop) {
             Fate::Dropped(DropReason::Loss)
         } else {
-            let duplicated = self.random.chance(rules.duplicate);
+            // A client's request comes over a connection, which delivers it once or not at all: only so is a refusal
+            // final. Its retries are requests of their own.
+            let duplicated = from != End::Clients && self.random.chance(rules.duplicate);
             let delay = self.delay(rules);
             Fate::Delivered { delay, duplicate: duplicated.then(|| self.delay(rules)) }
         }

@@ -52,8 +52,9 @@ impl Raft {
         self.send(from, Body::AppendReply { round, result });
     }
 
-    /// Figure 2, AppendEntries 1: refuse if the term is over.
+    /// The answer to a leader whose term is over.
     pub(super) fn refuse_append_entries(&mut self, from: NodeId, prev: EntryId, count: usize, round: Round) {
+        // Figure 2, AppendEntries 1: refuse if the term is over.
         let outcome = AppendOutcome::StaleTerm;
         self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });
         self.send(from, Body::AppendReply { round, result: AppendResult::StaleTerm });
@@ -239,8 +240,9 @@ impl Raft {
         }
     }
 
-    /// Figure 2, Leaders 4: commit the highest index that a majority holds durably, if its entry is of this term.
+    /// Commits what a majority holds durably.
     pub(super) fn advance_commit_index(&mut self) {
+        // Figure 2, Leaders 4: the highest index that a majority holds, if its entry is of this term: commit it.
         let Role::Leader(leader) = &self.role else { return };
         let mut held: Vec<LogIndex> =
             leader.followers.values().map(|progress| progress.match_index).collect();

@@ -350,7 +350,7 @@ impl Run {
         if states.iter().any(|state| *state != states[0]) {
             return Some("nodes that applied the same log hold different states".to_string());
         }
-        self.workload.lost(&states[0]).into_iter().next()
+        self.workload.lies(&states[0]).into_iter().next()
     }
 
     fn report(self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {

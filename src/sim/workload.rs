@@ -27,6 +27,8 @@ pub struct Workload {
     clients: BTreeMap<ClientId, Worker>,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
+    /// Keys whose creation was rejected: certainly never made.
+    refused: Vec<String>,
     /// Calls that were answered.
     pub answered: u64,
     /// Calls that certainly had no effect.
@@ -97,7 +99,10 @@ impl Workload {
 
     fn note(&mut self, created: Option<(String, String)>, outcome: Outcome) {
         match outcome {
-            Outcome::Rejected(_) => self.rejected += 1,
+            Outcome::Rejected(_) => {
+                self.rejected += 1;
+                self.refused.extend(created.map(|(key, _)| key));
+            }
             Outcome::Unknown => self.unknown += 1,
             Outcome::Answered(answered) => {
                 self.answered += 1;
@@ -115,15 +120,15 @@ impl Workload {
         }
     }
 
-    /// Compares what was answered with a node's state at the end.
-    pub fn lost(&self, items: &[(String, String)]) -> Vec<String> {
+    /// Compares what the clients were told with a node's state at the end.
+    pub fn lies(&self, items: &[(String, String)]) -> Vec<String> {
         let state: BTreeMap<&str, &str> =
             items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let gone = |(key, value): &(&String, &String)| state.get(key.as_str()) != Some(&value.as_str());
-        self.created
-            .iter()
-            .filter(gone)
-            .map(|(key, value)| format!("{key}={value} was answered OK and is not there"))
+        let lost = self.created.iter().filter(gone);
+        let made = self.refused.iter().filter(|key| state.contains_key(key.as_str()));
+        lost.map(|(key, value)| format!("{key}={value} was answered OK and is not there"))
+            .chain(made.map(|key| format!("{key} was rejected and is there")))
             .collect()
     }
 }

@@ -1,0 +1,161 @@
+//! `cluster [NODES]`: a cluster of threads in one process, and a console to run it, break it and watch it heal.
+//!
+//! A thin front door: options, settings, start, session, end.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use raftlab::cluster::{self, Cluster};
+use raftlab::config::{Settings, commented_defaults};
+use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::narrator::Narrator;
+use raftlab::console::options::{self, SettingOptions};
+use raftlab::console::printer::{ColorChoice, Output, Style};
+use raftlab::console::session::{self, Source};
+use raftlab::interrupt::Interrupt;
+
+/// A Raft cluster in one process, with a console to break it and watch it heal.
+#[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "At the prompt, 'help' explains the language; piped lines are carried out one by one."
+)]
+struct Options {
+    #[command(flatten)]
+    settings: SettingOptions,
+    /// The folder with the nodes' state [default: states]
+    #[arg(long, value_name = "DIR", value_parser = options::path)]
+    states: Option<PathBuf>,
+    /// The folder with the nodes' log files [default: logs]
+    #[arg(long, value_name = "DIR", value_parser = options::path)]
+    logs: Option<PathBuf>,
+    /// Keeps no state on disk
+    #[arg(long)]
+    memory: bool,
+    /// Deletes the state of earlier runs first, and says what
+    #[arg(long, conflicts_with = "memory")]
+    fresh: bool,
+    /// Carries out the lines of a file
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    script: Option<PathBuf>,
+    /// Answers with one JSON object a directive
+    #[arg(long)]
+    json: bool,
+    /// Stays up after the last line, until Ctrl-C or SIGTERM
+    #[arg(long)]
+    serve: bool,
+    /// Goes on after a directive that failed
+    #[arg(long)]
+    keep_going: bool,
+    /// Reads settings from a TOML file; options go over it
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    config: Option<PathBuf>,
+    /// Prints the settings with their defaults and what they mean
+    #[arg(long)]
+    print_config: bool,
+    /// Multiplies all times: above 1 to watch slowly
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    time_scale: Option<f64>,
+    /// Lets messages on links without a rule bypass the router's thread
+    #[arg(long)]
+    express: bool,
+    /// Colors: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    color: ColorChoice,
+}
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let (text, code) = options::refusal(&error);
+            let output = Output::standard(Style::default());
+            match code {
+                0 => output.progress(&text),
+                _ => output.warn(&text),
+            }
+            return ExitCode::from(code);
+        }
+    };
+    if options.print_config {
+        Output::standard(Style::default()).progress(commented_defaults().trim_end());
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(code) => ExitCode::from(code),
+        Err((text, code)) => {
+            Output::standard(Style::default()).warn(&format!("error: {text}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<u8, (String, u8)> {
+    let usage = |text: String| (text, options::USAGE);
+    let settings = settings(options).map_err(usage)?;
+    let source = Source::choose(options.script.clone());
+    source.check().map_err(usage)?;
+    let attended = source == Source::Terminal;
+    let style = Style { json: options.json, color: attended && options.color.resolve(), transcript: false };
+    let style = Style { color: style.color || options.color == ColorChoice::Always, ..style };
+    let output = Output::standard(style);
+    let narrator = Narrator::queued(output.clone(), false);
+    let interrupt = Arc::new(Interrupt::new());
+    session::heed_signals(&interrupt).map_err(usage)?;
+    if options.fresh {
+        let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
+        wiped.iter().for_each(|line| output.warn(line));
+    }
+    let mut cluster =
+        Cluster::start(&settings, Some(narrator.observer())).map_err(|error| usage(error.to_string()))?;
+    let raised = Arc::clone(&interrupt);
+    cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
+    let surroundings = Surroundings {
+        client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
+        keep_going: options.keep_going,
+        columns: attended.then(options::columns),
+        attended,
+        logs: Some(settings.logs.clone()),
+    };
+    let mut console = Console::new(cluster, surroundings, output, narrator);
+    session::greet(&mut console, &banner(options, &settings));
+    let ending = session::run(&mut console, &source, options.serve, &interrupt);
+    let output = console.output().clone();
+    let cluster = console.into_lab();
+    cluster.take_log_notices().iter().for_each(|notice| output.warn(notice));
+    cluster.shutdown();
+    Ok(ending.code())
+}
+
+/// Defaults, then the file, then the options; then the rules.
+fn settings(options: &Options) -> Result<Settings, String> {
+    let mut settings = options.settings.over(options::settings_of(options.config.as_deref())?);
+    settings.states = options.states.clone().unwrap_or(settings.states);
+    settings.logs = options.logs.clone().unwrap_or(settings.logs);
+    settings.memory |= options.memory;
+    settings.express |= options.express;
+    settings.time_scale = options.time_scale.unwrap_or(settings.time_scale);
+    settings.seed = settings.seed.or_else(|| Some(options::fresh_seed()));
+    settings.validate().map_err(|error| error.to_string())?;
+    Ok(settings)
+}
+
+fn banner(options: &Options, settings: &Settings) -> Vec<String> {
+    let logs = settings.logs.display();
+    let place = match settings.memory {
+        true => format!("state in memory only, logs in {logs}"),
+        false => format!("state in {}, logs in {logs}", settings.states.display()),
+    };
+    let seed = settings.seed.unwrap_or_default();
+    let again = options::command_line("cluster", settings.nodes, seed);
+    let mut lines = vec![place, format!("seed {seed}; the same draws again: {again}")];
+    if std::io::stdin().is_terminal() && options.script.is_none() {
+        lines.push("try: status, create x 1, crash leader, help".to_string());
+    }
+    lines
+}

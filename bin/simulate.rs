@@ -1,0 +1,197 @@
+//! `simulate [NODES]`: the same cluster and the same console in virtual time. A seed decides everything, so a run can
+//! be repeated byte for byte.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use raftlab::config::Settings;
+use raftlab::console::answer::Answer;
+use raftlab::console::directive::EventFilter;
+use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::narrator::Narrator;
+use raftlab::console::options::{self, SettingOptions};
+use raftlab::console::printer::{ColorChoice, Output, Style};
+use raftlab::console::session::{self, Source};
+use raftlab::interrupt::Interrupt;
+use raftlab::sim::{Simulation, SimulationSettings, seeds};
+
+/// A Raft cluster in virtual time: the same seed and the same lines give the same transcript. Without a script,
+/// --seed and --seeds replay random runs with faults, as the tests make them.
+#[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(version, max_term_width = 100)]
+struct Options {
+    #[command(flatten)]
+    settings: SettingOptions,
+    /// Carries out the lines of a file; - reads standard input
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    script: Option<PathBuf>,
+    /// Carries out the script once for each of these seeds, and shows the seeds that fail
+    #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
+    seeds: Option<(u64, u64)>,
+    /// Answers with one JSON object a directive
+    #[arg(long)]
+    json: bool,
+    /// Opens the prompt, also with --seed
+    #[arg(long, conflicts_with = "script")]
+    prompt: bool,
+    /// Goes on after a directive that failed
+    #[arg(long)]
+    keep_going: bool,
+    /// Narrates everything but heartbeats
+    #[arg(long)]
+    events: bool,
+    /// Colors: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    color: ColorChoice,
+}
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let (text, code) = options::refusal(&error);
+            let output = Output::standard(Style::default());
+            match code {
+                0 => output.progress(&text),
+                _ => output.warn(&text),
+            }
+            return ExitCode::from(code);
+        }
+    };
+    match run(&options) {
+        Ok(code) => ExitCode::from(code),
+        Err(text) => {
+            Output::standard(Style::default()).warn(&format!("error: {text}"));
+            ExitCode::from(options::USAGE)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<u8, String> {
+    Source::choose(options.script.clone()).check()?;
+    let interrupt = Arc::new(Interrupt::new());
+    session::heed_signals(&interrupt)?;
+    match (options.seeds, options.settings.seed) {
+        (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
+        (None, Some(seed)) if options.script.is_none() && !options.prompt => Ok(replay(options, seed)),
+        (None, _) => one(options, &interrupt),
+    }
+}
+
+/// A script, lines that are piped in, or a prompt.
+fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
+    let source = Source::choose(options.script.clone());
+    let attended = source == Source::Terminal;
+    let color = options.color == ColorChoice::Always || (attended && options.color.resolve());
+    let output = Output::standard(Style { json: options.json, color, transcript: !attended });
+    let narrator = Narrator::direct(output.clone(), true);
+    let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
+    let mut console = console(options, seed, output, narrator, interrupt)?;
+    if attended || options.settings.seed.is_none() {
+        let nodes = console.nodes();
+        let again = options::command_line("simulate --prompt", nodes, seed);
+        let lines = [
+            "virtual time passes while directives run: wait, sleep, step, speed".to_string(),
+            format!("seed {seed}; the same again: {again}"),
+        ];
+        session::greet(&mut console, &lines);
+    }
+    Ok(session::run(&mut console, &source, false, interrupt).code())
+}
+
+/// The script, or a random run with faults, once for each seed. Only what fails is shown.
+fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) -> u8 {
+    let output = Output::standard(Style { json: options.json, ..Style::default() });
+    let mut failed = Vec::new();
+    for seed in first..=last {
+        if interrupt.is_raised() {
+            return session::Ending::Interrupted.code();
+        }
+        let complaint = match &options.script {
+            None => seeds::run(seed).violations.join("; "),
+            Some(path) => {
+                let quiet = Output::memory(Style { transcript: true, ..Style::default() });
+                let narrator = Narrator::direct(quiet.clone(), true);
+                match console(options, seed, quiet.clone(), narrator, interrupt) {
+                    Err(reason) => reason,
+                    Ok(mut console) => {
+                        let source = Source::File(path.clone());
+                        let ending = session::run(&mut console, &source, false, interrupt);
+                        let transcript = quiet.take_transcript();
+                        let why = transcript.lines().last().unwrap_or("no line was carried out");
+                        if ending == session::Ending::Fine { String::new() } else { why.to_string() }
+                    }
+                }
+            }
+        };
+        if !complaint.is_empty() {
+            output
+                .answer(&Answer::failed("simulate", format!("seed {seed}: {complaint}")).with("seed", seed));
+            failed.push(seed);
+        }
+    }
+    let count = last - first + 1;
+    let text = format!("{} of {count} seeds passed", count - failed.len() as u64);
+    output.answer(&Answer::ok("simulate", text).with("seeds", count).with("failed", failed.clone()));
+    u8::from(!failed.is_empty())
+}
+
+/// A random run with faults, told as it happens.
+fn replay(options: &Options, seed: u64) -> u8 {
+    let color = options.color.resolve();
+    let output = Output::standard(Style { json: options.json, color, transcript: true });
+    let narrator = Narrator::direct(output.clone(), false);
+    narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
+    let report = seeds::run_with(seed, |simulation| simulation.set_observer(Some(narrator.observer())));
+    let [answered, refused, unknown] = report.calls;
+    let calls = format!("{answered} calls answered, {refused} refused, {unknown} unknown");
+    let text = format!(
+        "seed {seed}: {} nodes, {:.1} s of virtual time, {calls}",
+        report.nodes,
+        report.length.as_secs_f64()
+    );
+    output.answer(&Answer::ok("simulate", text).with("seed", seed).with("nodes", report.nodes));
+    for violation in &report.violations {
+        output.answer(&Answer::failed("simulate", violation));
+    }
+    if report.violations.is_empty() {
+        output.answer(&Answer::ok("simulate", "PASS every property held"));
+    }
+    u8::from(!report.violations.is_empty())
+}
+
+fn console(
+    options: &Options,
+    seed: u64,
+    output: Output,
+    narrator: Narrator,
+    interrupt: &Arc<Interrupt>,
+) -> Result<Console<Simulation>, String> {
+    let settings = options.settings.over(Settings::default());
+    settings.validate().map_err(|error| error.to_string())?;
+    let mut simulated = SimulationSettings::new(settings.nodes, seed);
+    simulated.raft = settings.raft;
+    if options.events {
+        narrator.set_filter(EventFilter::All);
+    }
+    let mut simulation = Simulation::new(simulated, Some(narrator.observer()));
+    let raised = Arc::clone(interrupt);
+    simulation.set_interrupt(Box::new(move || raised.is_raised()));
+    let waker = Arc::clone(interrupt);
+    simulation.set_pace(Box::new(move |pause| {
+        // A pause that is cut short is what an interrupt wants.
+        let _ = waker.receiver().recv_timeout(pause);
+    }));
+    let attended = options.script.is_none() && Source::choose(None) == Source::Terminal;
+    let surroundings = Surroundings {
+        client_timeout: settings.client_timeout,
+        keep_going: options.keep_going,
+        columns: attended.then(options::columns),
+        attended,
+        logs: None,
+    };
+    Ok(Console::new(simulation, surroundings, output, narrator))
+}

@@ -1,0 +1,268 @@
+//! A cluster on real threads: its nodes, the router between them, and everything that may be done to them.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use raftlab::cluster::Cluster;
+//! use raftlab::config::Settings;
+//! use raftlab::state_machine::kv::{Answer, Command, Query};
+//!
+//! let logs = tempfile::tempdir().expect("a folder");
+//! let settings = Settings { memory: true, logs: logs.path().to_path_buf(), ..Settings::default() };
+//! let cluster = Cluster::start(&settings, None).expect("three nodes in memory");
+//! let mut client = cluster.client();
+//! client.submit(Command::create("x", "1")).expect("committed");
+//! let seen = client.read(Query::Read { key: "x".to_string() }).expect("a leader answers");
+//! assert_eq!(seen.answer, Answer::Value("1".to_string()));
+//! cluster.shutdown();
+//! ```
+//!
+//! A person's experiments go through [`Lab`](crate::lab::Lab), which `Cluster` is. Dropping a cluster shuts it down.
+
+mod lab;
+mod lives;
+mod messages;
+mod states;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, at, bounded, never, select};
+use parking_lot::Mutex;
+
+pub use self::states::{StartError, states_found, wipe};
+pub use crate::node::Observer;
+
+use self::lives::Slot;
+use self::states::Opened;
+use crate::check::safety::Safety;
+use crate::client::{Client, ClientCore, ClientSettings};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::lab::RoleName;
+use crate::net::packet::Address;
+use crate::net::router::{Router, RouterHandle, RouterSettings};
+use crate::node::{Changes, Reporter, Surroundings};
+use crate::state_machine::StateMachine;
+use crate::state_machine::kv::KeyValue;
+use crate::trace::NodeLogs;
+use crate::types::{ClientId, NodeId, Random};
+
+/// How long a node that is stopped may wait for its disk.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a node may take to end once its disk was told not to wait.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A cluster on threads that replicates `M`.
+pub struct Cluster<M = KeyValue> {
+    /// Scaled already.
+    settings: Settings,
+    seed: u64,
+    members: Vec<NodeId>,
+    slots: BTreeMap<NodeId, Slot>,
+    router: Option<Router>,
+    network: RouterHandle,
+    surroundings: Surroundings,
+    logs: Arc<NodeLogs>,
+    machine: Box<dyn Fn() -> M + Send + Sync>,
+    random: Random,
+    changes: Receiver<()>,
+    interrupt: Option<Interrupt>,
+    /// The client behind the calls of [`Lab::ask`](crate::lab::Lab::ask).
+    asker: Option<Client<M>>,
+}
+
+/// How a person's wish to stop what is running is seen.
+struct Interrupt {
+    is_raised: Box<dyn Fn() -> bool + Send + Sync>,
+    wake: Receiver<()>,
+}
+
+impl Cluster {
+    /// Starts a cluster of key-value stores, from what the states folder holds. The observer is called for each event.
+    ///
+    /// The environment's `RUST_LOG` filters the log files.
+    pub fn start(settings: &Settings, observer: Option<Observer>) -> Result<Cluster, StartError> {
+        Cluster::start_with(settings, observer, KeyValue::default)
+    }
+}
+
+impl<M: StateMachine> Cluster<M> {
+    /// Starts a cluster of state machines of one's own: each life of each node begins with what `machine` returns and
+    /// replays its log into it.
+    pub fn start_with(
+        settings: &Settings,
+        observer: Option<Observer>,
+        machine: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Result<Cluster<M>, StartError> {
+        settings.validate().map_err(StartError::Settings)?;
+        let settings = settings.scaled();
+        let members = NodeId::first(settings.nodes);
+        let filter = std::env::var("RUST_LOG").ok();
+        let logs = NodeLogs::open(&settings.logs, &members, filter.as_deref()).map_err(StartError::Logs)?;
+        let logs = Arc::new(logs);
+        let opened = states::open_all(&settings, &members)?;
+
+        let clock = Clock::start();
+        let seed = settings.seed.unwrap_or_else(entropy);
+        let mut random = Random::new(seed);
+        let router_settings = RouterSettings {
+            inbox_max: settings.inbox_router,
+            express: settings.express,
+            ..RouterSettings::default()
+        };
+        let router = Router::start(&members, &router_settings, clock, random.fork());
+        let router = router.map_err(StartError::Thread)?;
+        let changes = Arc::new(Changes::default());
+        let mut cluster = Cluster {
+            settings,
+            seed,
+            members,
+            slots: BTreeMap::new(),
+            network: router.handle(),
+            router: Some(router),
+            surroundings: Surroundings {
+                clock,
+                safety: Arc::new(Mutex::new(Safety::default())),
+                reporter: Reporter::new(observer, Some(Arc::clone(&logs))),
+                changes: Arc::clone(&changes),
+            },
+            logs,
+            machine: Box::new(machine),
+            random,
+            changes: changes.listen(),
+            interrupt: None,
+            asker: None,
+        };
+        cluster.watch_messages(false);
+        cluster.start_nodes(opened).map_err(StartError::Thread)?;
+        Ok(cluster)
+    }
+
+    fn start_nodes(&mut self, opened: BTreeMap<NodeId, (states::Keep, Option<Opened>)>) -> io::Result<()> {
+        for (name, (keep, opened)) in opened {
+            self.slots.insert(name, Slot::new(keep));
+            match opened {
+                Some(opened) => drop(self.launch(name, opened, false)?),
+                None => self.slot(name).missing(name),
+            }
+        }
+        Ok(())
+    }
+
+    /// A client of its own, for any thread.
+    pub fn client(&self) -> Client<M> {
+        // Never from the seed: another run on the same states must not use the same name again (section 8).
+        let id = ClientId(entropy() >> 16);
+        let (sender, inbox) = bounded(self.settings.inbox_client);
+        self.network.register(Address::Client(id), sender);
+        let patience = ClientSettings::suited_to(&self.settings.raft);
+        let core = ClientCore::new(id, self.members.clone(), patience, Random::new(entropy()));
+        Client::new(core, self.network.clone(), inbox, self.surroundings.clock)
+            .with_timeout(self.settings.client_timeout)
+    }
+
+    /// The node that leads: of several that think so, the one of the newest term.
+    pub fn leader(&self) -> Option<NodeId> {
+        let awake = self.slots.values().filter_map(Slot::awake);
+        let leaders = awake.map(|node| (node.status(), node.name()));
+        let leaders = leaders.filter(|(status, _)| status.role == RoleName::Leader);
+        leaders.max_by_key(|(status, _)| status.term).map(|(_, name)| name)
+    }
+
+    /// Waits until a node leads; none when none does in time.
+    pub fn wait_until_leader(&self, timeout: Duration) -> Option<NodeId> {
+        self.wait_for(timeout, Cluster::leader)
+    }
+
+    /// Waits until this finds something, looking whenever anything changed; none when it has not in time.
+    pub fn wait_for<T>(&self, timeout: Duration, find: impl Fn(&Cluster<M>) -> Option<T>) -> Option<T> {
+        let changed = self.surroundings.changes.listen();
+        let until = Instant::now() + timeout;
+        loop {
+            let found = find(self);
+            if found.is_some() || changed.recv_deadline(until).is_err() {
+                return found;
+            }
+        }
+    }
+
+    /// Ends what is running when a person wishes so: `is_raised` says whether one does, and `wake` becomes ready when
+    /// one begins to.
+    pub fn set_interrupt(
+        &mut self,
+        is_raised: impl Fn() -> bool + Send + Sync + 'static,
+        wake: Receiver<()>,
+    ) {
+        self.interrupt = Some(Interrupt { is_raised: Box::new(is_raised), wake });
+        self.asker = None;
+    }
+
+    /// What went wrong with the log files since this was last asked.
+    pub fn take_log_notices(&self) -> Vec<String> {
+        self.logs.take_notices()
+    }
+
+    /// Ends all nodes politely, and their threads. Everything acknowledged is on disk.
+    pub fn shutdown(mut self) {
+        self.end();
+    }
+}
+
+impl<M> Cluster<M> {
+    /// Takes about a second at most, whatever the disks do: then their threads are left behind.
+    fn end(&mut self) {
+        for node in self.slots.values().filter_map(|slot| slot.node.as_ref()) {
+            node.stop();
+        }
+        let until = Instant::now() + STOP_PATIENCE;
+        self.slots.values_mut().for_each(|slot| slot.settle(until));
+        self.slots.values().for_each(Slot::interrupt);
+        let until = Instant::now() + STOP_PATIENCE / 2;
+        self.slots.values_mut().for_each(|slot| slot.settle(until));
+        if let Some(router) = self.router.take() {
+            router.stop();
+        }
+    }
+
+    fn wait_until(&self, until: Instant) {
+        let never = never();
+        let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
+        select! {
+            recv(self.changes) -> _ => {}
+            recv(wake) -> _ => {}
+            recv(at(until)) -> _ => {}
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(|interrupt| (interrupt.is_raised)())
+    }
+
+    fn slot(&mut self, name: NodeId) -> &mut Slot {
+        self.slots.get_mut(&name).expect("each member has its slot")
+    }
+}
+
+impl<M> Drop for Cluster<M> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<M> fmt::Debug for Cluster<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("members", &self.members).finish_non_exhaustive()
+    }
+}
+
+/// A number that no other run draws.
+fn entropy() -> u64 {
+    // The keys of each `RandomState` come from the system; the time guards against a system that repeats itself.
+    RandomState::new().hash_one((SystemTime::now(), std::process::id()))
+}

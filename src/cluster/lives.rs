@@ -1,0 +1,275 @@
+//! The lives of a cluster's nodes: how they begin and end, and what is said of it.
+
+use std::io;
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{bounded, never, select};
+
+use super::states::{Files, Keep, Opened};
+use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
+use crate::lab::{LabError, Life, Status};
+use crate::net::packet::Address;
+use crate::node::{EndReason, Lost, Node};
+use crate::raft;
+use crate::server::Server;
+use crate::state_machine::{Replica, StateMachine};
+use crate::storage::Recovered;
+use crate::storage::real::RealDisk;
+use crate::trace::What;
+use crate::types::NodeId;
+
+/// A member of the cluster, running or not.
+pub(super) struct Slot {
+    pub keep: Keep,
+    /// The node's thread; none when it is known to have ended.
+    pub node: Option<Node>,
+    /// Why it does not run.
+    down: String,
+    /// What it knew when it last ran.
+    status: Status,
+    /// What its disk had not taken when it ended.
+    lost: Lost,
+}
+
+impl Slot {
+    pub fn new(keep: Keep) -> Slot {
+        Slot { keep, node: None, down: String::new(), status: Status::default(), lost: Lost::default() }
+    }
+
+    /// Its files are gone, though its cluster has run.
+    pub fn missing(&mut self, name: NodeId) {
+        self.down =
+            format!("its files are missing: put them back, or 'restart {name} --wipe' starts it empty");
+    }
+
+    /// The node, if it runs and is not frozen.
+    pub fn awake(&self) -> Option<&Node> {
+        self.node.as_ref().filter(|node| node.ended().is_none() && !node.is_paused())
+    }
+
+    pub fn life(&self) -> Life {
+        match &self.node {
+            Some(node) => match node.ended() {
+                Some(ended) => Life::Down(reason(&ended.why)),
+                None if node.is_paused() => Life::Paused,
+                None => Life::Up,
+            },
+            None => Life::Down(self.down.clone()),
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        self.node.as_ref().map_or(self.status, Node::status)
+    }
+
+    /// Waits for the node's end, and keeps what is said of it.
+    pub fn settle(&mut self, until: Instant) {
+        let Some(node) = &mut self.node else { return };
+        if let Some(ended) = node.wait_for_end(until) {
+            self.status = node.status();
+            self.down = reason(&ended.why);
+            self.lost = ended.lost;
+            self.node = None;
+        }
+    }
+
+    /// Lets its disk fail instead of waiting.
+    pub fn interrupt(&self) {
+        if let (Keep::Files(files), Some(_)) = (&self.keep, &self.node) {
+            files.faults.interrupt();
+        }
+    }
+}
+
+impl<M: StateMachine> Cluster<M> {
+    /// Starts a node with what its disk held. Says what that was.
+    pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> io::Result<String> {
+        let Opened { store, recovered } = opened;
+        let Recovered { hard_state, base, entries, repaired, fresh } = recovered;
+        let start = raft::Recovered { hard_state, base, entries };
+        let machine = Box::new(Replica::new((self.machine)()));
+        let (random, clock) = (self.random.fork(), self.surroundings.clock);
+        let settings = self.settings.raft.clone();
+        let server = Server::new(name, &self.members, settings, start, machine, random, clock.now());
+
+        let log = server.raft().log();
+        let (term, count) = (hard_state.current_term, log.len());
+        let plural = if count == 1 { "entry" } else { "entries" };
+        let repairs: String = repaired.iter().map(|line| format!("; {line}")).collect();
+        let said = if fresh {
+            "with a new, empty state".to_string()
+        } else {
+            format!("term {term}, {count} {plural} reloaded{repairs}")
+        };
+        let started = What::Started {
+            term,
+            vote: hard_state.voted_for,
+            last: log.last(),
+            fresh,
+            repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
+        };
+        self.surroundings.safety.lock().started(server.raft(), wiped);
+        self.surroundings.reporter.tell(clock.now(), name, [started]);
+
+        let (sender, inbox) = bounded(self.settings.inbox_node);
+        self.network.register(Address::Node(name), sender);
+        let transport = Box::new(self.network.clone());
+        let node = Node::start(server, store, transport, inbox, self.surroundings.clone())?;
+        self.slot(name).node = Some(node);
+        self.surroundings.changes.announce();
+        Ok(said)
+    }
+
+    /// Starts a node that is down.
+    pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
+        let slot = self.existing(name)?;
+        if slot.node.is_some() {
+            return Err(LabError(format!("{name} is already running")));
+        }
+        let opened = match slot.keep.clone() {
+            Keep::Files(files) => self.open_patiently(name, files, wipe)?,
+            Keep::Memory(_) if wipe => {
+                let keep = Keep::Memory(crate::storage::memory_store::MemoryContent::default());
+                slot.keep = keep.clone();
+                keep.open().map_err(told)?
+            }
+            keep @ Keep::Memory(_) => keep.open().map_err(told)?,
+        };
+        self.surroundings.reporter.tell(self.surroundings.clock.now(), name, [What::Restarted]);
+        self.launch(name, opened, wipe).map_err(told)
+    }
+
+    /// Opens a node's files, on a thread of its own: while a disk stalls, a person can give up.
+    fn open_patiently(&self, name: NodeId, files: Files, wipe: bool) -> Result<Opened, LabError> {
+        let faults = files.faults.clone();
+        let (sender, opened) = bounded(1);
+        let open = move || {
+            let result = match files.exist() {
+                Ok(false) if !wipe => {
+                    Err(format!("{name} has no files: 'restart {name} --wipe' starts it empty"))
+                }
+                Ok(_) if wipe => files.wipe().and_then(|()| files.open()).map_err(|error| error.to_string()),
+                Ok(_) => files.open().map_err(|error| error.to_string()),
+                // Damaged files can still be wiped.
+                Err(_) if wipe => files.wipe().and_then(|()| files.open()).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let _ = sender.send(result);
+        };
+        thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(told)?;
+        let never = never();
+        let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
+        let result = select! {
+            recv(opened) -> result => result,
+            recv(wake) -> _ => {
+                faults.interrupt();
+                opened.recv()
+            }
+        };
+        result.unwrap_or_else(|_| Err(format!("{name}'s files cannot be opened"))).map_err(LabError)
+    }
+}
+
+impl<M> Cluster<M> {
+    /// Ends a node's life at once.
+    pub(super) fn crash_node(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
+        self.running(name)?.crash(power);
+        let slot = self.ended(name, Instant::now() + END_PATIENCE)?;
+        if let (Keep::Files(files), true) = (&slot.keep, power) {
+            let lost = files.faults.lose_unsynced(&mut RealDisk::new(&files.folder));
+            lost.map_err(|error| LabError(format!("{name} crashed, but its files cannot be cut: {error}")))?;
+        }
+        Ok(lost_shown(slot.lost).unwrap_or_else(|| "nothing was lost".to_string()))
+    }
+
+    /// Ends a node's life once its disk has all that it was given, or does not answer.
+    pub(super) fn stop_node(&mut self, name: NodeId) -> Result<String, LabError> {
+        self.running(name)?.stop();
+        let slot = self.slot(name);
+        slot.settle(Instant::now() + STOP_PATIENCE);
+        slot.interrupt();
+        let slot = self.ended(name, Instant::now() + END_PATIENCE)?;
+        Ok(match (lost_shown(slot.lost), &slot.keep) {
+            (Some(lost), _) => format!("its disk did not answer: {lost}"),
+            (None, Keep::Files(_)) => "all it had is on its disk".to_string(),
+            (None, Keep::Memory(_)) => "all it had is kept in memory".to_string(),
+        })
+    }
+
+    fn ended(&mut self, name: NodeId, until: Instant) -> Result<&mut Slot, LabError> {
+        let slot = self.slots.get_mut(&name).expect("it ran just now");
+        slot.settle(until);
+        if slot.node.is_some() {
+            return Err(LabError(format!("{name} does not end: its disk does not answer; try again later")));
+        }
+        self.network.unregister(Address::Node(name));
+        Ok(slot)
+    }
+
+    /// A node that runs, frozen or not.
+    pub(super) fn running(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
+        let down = LabError(format!("{name} is down: 'restart {name}' starts it"));
+        self.existing(name)?.node.as_mut().ok_or(down)
+    }
+
+    /// A node that runs and is not frozen.
+    pub(super) fn awake(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
+        match self.running(name)? {
+            node if node.is_paused() => {
+                Err(LabError(format!("{name} is paused: 'resume {name}' lets it go on")))
+            }
+            node => Ok(node),
+        }
+    }
+
+    /// A member. If its thread has ended, this is known from now on.
+    pub(super) fn existing(&mut self, name: NodeId) -> Result<&mut Slot, LabError> {
+        let last = self.members.len();
+        let slot = self.slots.get_mut(&name);
+        let slot = slot.ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))?;
+        if slot.node.as_ref().is_some_and(|node| node.ended().is_some()) {
+            slot.settle(Instant::now() + END_PATIENCE);
+        }
+        Ok(slot)
+    }
+}
+
+fn reason(why: &EndReason) -> String {
+    match why {
+        EndReason::Crashed { .. } => "crashed".to_string(),
+        EndReason::Stopped => "stopped".to_string(),
+        EndReason::Panicked(reason) => format!("stopped itself: {reason}"),
+        EndReason::StorageFailed(reason) => format!("its disk failed: {reason}"),
+    }
+}
+
+/// `3 entries and its newest term and vote were not on its disk yet`; none when nothing was lost.
+fn lost_shown(lost: Lost) -> Option<String> {
+    let entries = match lost.entries {
+        0 => None,
+        1 => Some("1 entry".to_string()),
+        many => Some(format!("{many} entries")),
+    };
+    let state = (lost.hard_states > 0).then(|| "its newest term and vote".to_string());
+    let verb = if lost.entries == 1 && lost.hard_states == 0 { "was" } else { "were" };
+    let parts: Vec<String> = entries.into_iter().chain(state).collect();
+    (!parts.is_empty()).then(|| format!("{} {verb} not on its disk yet", parts.join(" and ")))
+}
+
+fn told(error: impl ToString) -> LabError {
+    LabError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_is_said_in_a_sentence() {
+        let said = |entries, hard_states| lost_shown(Lost { entries, hard_states }).unwrap_or_default();
+        assert_eq!(said(0, 0), "");
+        assert_eq!(said(1, 0), "1 entry was not on its disk yet");
+        assert_eq!(said(3, 1), "3 entries and its newest term and vote were not on its disk yet");
+    }
+}

@@ -1,0 +1,259 @@
+//! The folders that nodes keep their state in: which cluster they hold, opening them, wiping them.
+//!
+//! What is there decides: a start joins the cluster that its folders hold or is refused. No node of a cluster that has
+//! run ever starts empty under its old name, unless it is wiped on purpose.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::entropy;
+use crate::config::{ConfigError, Settings};
+use crate::node::Store;
+use crate::storage::disk::{Disk, LockError};
+use crate::storage::faults::{DiskFaults, FaultyDisk};
+use crate::storage::json_store::{self, JsonStore};
+use crate::storage::memory_store::MemoryContent;
+use crate::storage::real::RealDisk;
+use crate::storage::{ClusterId, Identity, Recovered, StorageError};
+use crate::trace::LogsError;
+use crate::types::NodeId;
+
+/// Why a cluster does not start. Shown as one line that says what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// The settings break a rule.
+    Settings(ConfigError),
+    /// The states folder cannot be read.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// The states folder holds a cluster of other nodes.
+    OtherNodes {
+        /// The folder.
+        path: PathBuf,
+        /// How many nodes that cluster has.
+        found: usize,
+        /// How many were asked for.
+        asked: u8,
+    },
+    /// A node's files cannot be used.
+    Storage(StorageError),
+    /// The log files cannot be written.
+    Logs(LogsError),
+    /// The system gives no more threads.
+    Thread(io::Error),
+}
+
+/// Where a node's state is kept from one life to the next.
+#[derive(Clone, Debug)]
+pub(super) enum Keep {
+    Memory(MemoryContent),
+    Files(Files),
+}
+
+/// A node's folder and the faults of its disk.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    pub folder: PathBuf,
+    pub identity: Identity,
+    pub segment_bytes: u64,
+    pub faults: Arc<DiskFaults>,
+}
+
+/// A node's state, open.
+pub(super) struct Opened {
+    pub store: Store,
+    pub recovered: Recovered,
+}
+
+/// Where each node's state is kept, and what it holds; none for a node whose files are missing though the cluster has
+/// run.
+pub(super) fn open_all(
+    settings: &Settings,
+    members: &[NodeId],
+) -> Result<BTreeMap<NodeId, (Keep, Option<Opened>)>, StartError> {
+    if settings.memory {
+        let in_memory = |&name: &NodeId| {
+            let keep = Keep::Memory(MemoryContent::default());
+            let opened = keep.open()?;
+            Ok((name, (keep, Some(opened))))
+        };
+        return members.iter().map(in_memory).collect();
+    }
+    let cluster = survey(settings, members)?;
+    let mut all = BTreeMap::new();
+    for &node in members {
+        let identity = Identity { cluster, node, members: members.to_vec() };
+        let folder = settings.states.join(node.to_string());
+        let (segment_bytes, faults) = (settings.segment_bytes, Arc::default());
+        let files = Files { folder, identity, segment_bytes, faults };
+        let opened = if files.exist()? { Some(files.open()?) } else { None };
+        all.insert(node, (Keep::Files(files), opened));
+    }
+    let has_run = all
+        .values()
+        .filter_map(|(_, opened)| opened.as_ref())
+        .any(|opened| opened.recovered.hard_state.current_term.0 > 0 || !opened.recovered.entries.is_empty());
+    if !has_run {
+        for (keep, opened) in all.values_mut().filter(|(_, opened)| opened.is_none()) {
+            *opened = Some(keep.open()?);
+        }
+    }
+    Ok(all)
+}
+
+/// The folders of nodes that hold files of ours, one line each: what [`wipe`] would remove.
+pub fn states_found(states: &Path) -> Result<Vec<String>, StartError> {
+    let mut lines = Vec::new();
+    for folder in folders(states)?.into_values() {
+        let disk = RealDisk::new(&folder);
+        let shown = folder.display();
+        match json_store::read_identity(&disk) {
+            Ok(None) => {}
+            Ok(Some(Identity { cluster, node, members })) => {
+                lines.push(format!("{shown}: {node} of the {} nodes of cluster {cluster}", members.len()));
+            }
+            Err(error) => lines.push(format!("{shown}: {error}")),
+        }
+    }
+    Ok(lines)
+}
+
+/// Removes the nodes' files, and no others, and says which folders are empty now. Refused while one is in use.
+pub fn wipe(states: &Path) -> Result<Vec<String>, StartError> {
+    let folders = folders(states)?;
+    for folder in folders.values() {
+        // All are free, or nothing is removed.
+        match RealDisk::new(folder).lock() {
+            Ok(lock) => drop(lock),
+            Err(LockError::InUse(holder)) => {
+                let folder = folder.display().to_string();
+                return Err(StartError::Storage(StorageError::InUse { folder, holder }));
+            }
+            Err(LockError::Io(reason)) => return Err(StartError::Folder { path: folder.clone(), reason }),
+        }
+    }
+    let mut lines = Vec::new();
+    for folder in folders.values() {
+        json_store::wipe(&mut RealDisk::new(folder))?;
+        lines.push(format!("{} wiped", folder.display()));
+    }
+    Ok(lines)
+}
+
+/// The number of the cluster that the folders hold, or a new one.
+fn survey(settings: &Settings, members: &[NodeId]) -> Result<ClusterId, StartError> {
+    let mut cluster = None;
+    for folder in folders(&settings.states)?.into_values() {
+        let Some(identity) = json_store::read_identity(&RealDisk::new(folder))? else { continue };
+        if identity.members != members {
+            let (path, found) = (settings.states.clone(), identity.members.len());
+            return Err(StartError::OtherNodes { path, found, asked: settings.nodes });
+        }
+        // Should another folder hold another cluster, opening it says so.
+        cluster = cluster.or(Some(identity.cluster));
+    }
+    Ok(cluster.unwrap_or_else(|| ClusterId(entropy())))
+}
+
+/// The folders whose names are nodes'.
+fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
+    let failed = |reason| StartError::Folder { path: states.to_path_buf(), reason };
+    let found = match fs::read_dir(states) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut folders = BTreeMap::new();
+    for item in found {
+        let path = item.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        if let Some(name) = name.filter(|_| path.is_dir()) {
+            folders.insert(name, path);
+        }
+    }
+    Ok(folders)
+}
+
+impl Keep {
+    /// Opens it for a life of the node.
+    pub fn open(&self) -> Result<Opened, StorageError> {
+        match self {
+            Keep::Memory(content) => {
+                let (store, recovered) = content.open();
+                Ok(Opened { store: Store::Inline(Box::new(store)), recovered })
+            }
+            Keep::Files(files) => files.open(),
+        }
+    }
+}
+
+impl Files {
+    /// Whether the folder holds anything of a node's.
+    pub fn exist(&self) -> Result<bool, StorageError> {
+        let disk = RealDisk::new(&self.folder);
+        let has_log = disk.list().is_ok_and(|names| names.iter().any(|name| name.starts_with("log-")));
+        // A log without its state is damage, and opening it says so.
+        Ok(json_store::read_identity(&disk)?.is_some() || has_log)
+    }
+
+    pub fn open(&self) -> Result<Opened, StorageError> {
+        let disk = FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults));
+        let (store, recovered) = JsonStore::open(disk, &self.identity, self.segment_bytes)?;
+        Ok(Opened { store: Store::Threaded(Box::new(store), Arc::clone(&self.faults)), recovered })
+    }
+
+    pub fn wipe(&self) -> Result<(), StorageError> {
+        json_store::wipe(&mut FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults)))
+    }
+}
+
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> StartError {
+        StartError::Storage(error)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Settings(error) => error.fmt(f),
+            StartError::Folder { path, reason } => {
+                let path = path.display();
+                write!(f, "cannot use the states directory {path}: {reason}; choose another one")
+            }
+            StartError::OtherNodes { path, found, asked } => write!(
+                f,
+                "{} holds a cluster of {found}, not of {asked}: start it with {found}, choose another states \
+                 directory, or start afresh with --fresh",
+                path.display()
+            ),
+            StartError::Storage(error) => error.fmt(f),
+            StartError::Logs(error) => write!(f, "{error}; choose another logs directory"),
+            StartError::Thread(error) => {
+                write!(f, "the system gives no more threads: {error}; start fewer nodes")
+            }
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            StartError::Settings(error) => Some(error),
+            StartError::Folder { reason, .. } => Some(reason),
+            StartError::OtherNodes { .. } => None,
+            StartError::Storage(error) => Some(error),
+            StartError::Logs(error) => Some(error),
+            StartError::Thread(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Looking at the cluster: status, leader, keys, dump, diff, check. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Console;
+use super::picture::{Picture, is_running};
+use super::target::no_such_node;
+use crate::console::answer::{Answer, Outcome};
+use crate::console::layout::{Align, duration_shown, table};
+use crate::console::lexer::word;
+use crate::lab::{Lab, Life, NodeView, RoleName};
+use crate::types::{LogIndex, NodeId, Time};
+
+/// What stands in a cell that has nothing to say.
+const NONE: &str = "-";
+
+const STATUS_HEAD: [&str; 12] = [
+    "NODE", "ROLE", "TERM", "LEADER", "LAST", "COMMIT", "APPLIED", "TRAILS", "VOTED", "SNAPSHOT", "KEYS",
+    "LINKS",
+];
+
+const STATUS_ALIGNS: [Align; 12] = [
+    Align::Left,
+    Align::Left,
+    Align::Right,
+    Align::Left,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Left,
+    Align::Right,
+    Align::Right,
+    Align::Left,
+];
+
+impl<L: Lab> Console<L> {
+    /// A row for each node, then what it all means.
+    pub(super) fn status(&mut self, only: Option<NodeId>) -> Answer {
+        let picture = self.picture();
+        if let Some(node) = only.filter(|node| picture.view(*node).is_none()) {
+            return Answer::failed("status", no_such_node(node, &picture));
+        }
+        let shown = || picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
+        let head: Vec<String> = STATUS_HEAD.iter().map(ToString::to_string).collect();
+        let rows: Vec<Vec<String>> = std::iter::once(head)
+            .chain(shown().map(|(node, view)| status_row(*node, view, &picture)))
+            .collect();
+        let mut lines = table(&rows, &STATUS_ALIGNS);
+        for (node, view) in shown() {
+            if let Life::Down(reason) = &view.life
+                && !matches!(reason.as_str(), "crashed" | "stopped")
+            {
+                lines.push(format!("{node} is down: {reason}"));
+            }
+        }
+        let (leader, summary) = summary(&picture);
+        lines.push(summary);
+        let details: Vec<Value> = shown().map(|(node, view)| status_json(*node, view, &picture)).collect();
+        Answer::ok("status", lines.join("\n"))
+            .with("nodes", details)
+            .with("leader", leader.map(|node| node.to_string()))
+            .with("up", picture.up_count())
+            .with("quorum", picture.quorum())
+            .with("can_commit", leader.is_some())
+    }
+
+    /// `n2 (term 4, for 12.4 s)` or why nobody leads.
+    pub(super) fn leader(&mut self) -> Answer {
+        let picture = self.picture();
+        let now = self.lab.now();
+        match picture.leader() {
+            Some(node) => {
+                let text = leader_text(node, &picture, now);
+                let term = picture.view(node).map_or(0, |view| view.status.term.0);
+                Answer::ok("leader", text).with("leader", node.to_string()).with("term", term)
+            }
+            None => Answer::ok("leader", picture.why_no_leader())
+                .with("leader", Value::Null)
+                .with("reason", picture.why_no_leader()),
+        }
+    }
+
+    /// What the leader has applied; without a leader, the node that has applied most.
+    pub(super) fn keys(&mut self) -> Answer {
+        let picture = self.picture();
+        let up = picture.nodes().iter().filter(|(_, view)| view.life == Life::Up);
+        let furthest = up.max_by_key(|(_, view)| view.status.applied).map(|(node, _)| *node);
+        let Some(node) = picture.leader().or(furthest) else {
+            return Answer::failed("keys", "no node runs: 'restart all' starts them");
+        };
+        match self.lab.items(node) {
+            Ok(items) => {
+                let mut lines: Vec<String> = items.iter().map(item_shown).collect();
+                let plural = if items.len() == 1 { "key" } else { "keys" };
+                let role = if picture.leader() == Some(node) { "which leads" } else { "there is no leader" };
+                lines.push(format!("{} {plural} at {node}, {role}", items.len()));
+                Answer::ok("keys", lines.join("\n"))
+                    .with("node", node.to_string())
+                    .with("items", object(&items))
+            }
+            Err(error) => Answer::failed("keys", error),
+        }
+    }
+
+    /// Everything that a node has applied, or each node.
+    pub(super) fn dump(&mut self, only: Option<NodeId>) -> Answer {
+        let picture = self.picture();
+        if let Some(node) = only {
+            match picture.view(node) {
+                None => return Answer::failed("dump", no_such_node(node, &picture)),
+                Some(view) if view.life != Life::Up => {
+                    let reason = format!("{node} is {}: its state is not to be seen", life_word(view));
+                    return Answer::failed("dump", reason);
+                }
+                Some(_) => {}
+            }
+        }
+        let mut lines = Vec::new();
+        let mut details = Vec::new();
+        for (node, view) in picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node)) {
+            let Ok(items) = self.lab.items(*node) else {
+                lines.push(format!("{node}  {}", life_word(view)));
+                details.push(json!({"node": node, "down": true}));
+                continue;
+            };
+            let plural = if items.len() == 1 { "key" } else { "keys" };
+            lines.push(format!("{node}  {} {plural}, applied {}", items.len(), view.status.applied));
+            lines.extend(items.iter().map(|item| format!("    {}", item_shown(item))));
+            details.push(json!({"node": node, "applied": view.status.applied, "items": object(&items)}));
+        }
+        Answer::ok("dump", lines.join("\n")).with("nodes", details)
+    }
+
+    /// The nodes' states side by side. A value unlike the leader's (or the first node's) is marked with `!`.
+    pub(super) fn diff(&mut self) -> Answer {
+        let picture = self.picture();
+        let mut states: Vec<(NodeId, BTreeMap<String, String>)> = Vec::new();
+        for node in picture.names() {
+            if let Ok(items) = self.lab.items(node) {
+                states.push((node, items.into_iter().collect()));
+            }
+        }
+        if states.is_empty() {
+            return Answer::failed("diff", "no node runs: 'restart all' starts them");
+        }
+        let base = picture
+            .leader()
+            .and_then(|leader| states.iter().position(|(node, _)| *node == leader))
+            .unwrap_or(0);
+        let mut keys: Vec<&String> = states.iter().flat_map(|(_, state)| state.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let differing: Vec<&String> = keys
+            .iter()
+            .copied()
+            .filter(|key| states.iter().any(|(_, state)| state.get(*key) != states[base].1.get(*key)))
+            .collect();
+        let names: Vec<String> = states.iter().map(|(node, _)| node.to_string()).collect();
+        let details = Answer::ok("diff", "").with("keys", keys.len()).with("differing", differing.len());
+        if differing.is_empty() {
+            let text = format!("the same {} keys at {}", keys.len(), names.join(", "));
+            return Answer { text, ..details };
+        }
+        let mut rows = vec![
+            std::iter::once("KEY".to_string()).chain(names.iter().map(|name| format!(" {name}"))).collect(),
+        ];
+        for key in &differing {
+            let cells = states.iter().map(|(_, state)| {
+                let mark = if state.get(*key) == states[base].1.get(*key) { ' ' } else { '!' };
+                let value = state.get(*key).map_or(NONE.into(), |value| shortened(&word(value)));
+                format!("{mark}{value}")
+            });
+            rows.push(std::iter::once(shortened(&word(key))).chain(cells).collect::<Vec<String>>());
+        }
+        let mut lines = table(&rows, &[]);
+        lines.push(format!(
+            "{} of {} keys differ; ! is unlike {}, {NONE} is absent",
+            differing.len(),
+            keys.len(),
+            states[base].0
+        ));
+        Answer { text: lines.join("\n"), ..details }
+    }
+
+    /// PASS or FAIL for each property.
+    pub(super) fn check(&mut self) -> Answer {
+        let verdicts = self.lab.check();
+        let lines = verdicts.iter().map(|verdict| match &verdict.violation {
+            None => format!("PASS {}", verdict.property),
+            Some(violation) => format!("FAIL {}: {violation}", verdict.property),
+        });
+        let lines: Vec<String> = lines.collect();
+        let properties: Vec<Value> = verdicts
+            .iter()
+            .map(|verdict| {
+                json!({"property": verdict.property, "pass": verdict.violation.is_none(), "violation": verdict.violation})
+            })
+            .collect();
+        let mut answer = Answer::ok("check", lines.join("\n")).with("properties", properties);
+        if verdicts.iter().any(|verdict| verdict.violation.is_some()) {
+            answer.outcome = Outcome::Failed;
+        }
+        answer
+    }
+}
+
+/// `n2 (term 4, for 12.4 s)`.
+fn leader_text(node: NodeId, picture: &Picture, now: Time) -> String {
+    let Some(view) = picture.view(node) else { return node.to_string() };
+    format!("{node} (term {}, for {})", view.status.term, duration_shown(now.since(view.status.since)))
+}
+
+/// Who leads, how many are up, and what that means.
+fn summary(picture: &Picture) -> (Option<NodeId>, String) {
+    let (up, total, quorum) = (picture.up_count(), picture.count(), picture.quorum());
+    let up = format!("{up} of {total} up, quorum {quorum}");
+    let Some(leader) = picture.leader() else {
+        let why = picture.why_no_leader();
+        let why = why.strip_prefix("none").unwrap_or(&why);
+        return (None, format!("no leader{why}; {up}: cannot commit"));
+    };
+    let term = picture.view(leader).map_or(0, |view| view.status.term.0);
+    (Some(leader), format!("{leader} leads term {term}; {up}: can commit"))
+}
+
+fn life_word(view: &NodeView) -> &str {
+    match &view.life {
+        Life::Up => "up",
+        Life::Paused => "paused",
+        Life::Down(reason) if matches!(reason.as_str(), "crashed" | "stopped") => reason,
+        Life::Down(_) => "down",
+    }
+}
+
+fn role_shown(view: &NodeView) -> String {
+    match view.life {
+        Life::Up => view.status.role.to_string(),
+        Life::Paused => format!("{}, paused", view.status.role),
+        Life::Down(_) => life_word(view).to_string(),
+    }
+}
+
+fn status_row(node: NodeId, view: &NodeView, picture: &Picture) -> Vec<String> {
+    let status = &view.status;
+    let running = is_running(view);
+    // Of a node that is down, only what Figure 2 calls persistent is there.
+    let volatile = |text: String| if running { text } else { NONE.to_string() };
+    let node_or_none = |node: Option<NodeId>| node.map_or(NONE.to_string(), |node| node.to_string());
+    let trails = trails(view, picture).map_or(NONE.to_string(), |trails| trails.to_string());
+    let snapshot = match status.base.index {
+        LogIndex(0) => NONE.to_string(),
+        index => index.to_string(),
+    };
+    vec![
+        node.to_string(),
+        role_shown(view),
+        status.term.to_string(),
+        volatile(node_or_none(status.leader)),
+        status.last.index.to_string(),
+        volatile(status.commit.to_string()),
+        volatile(status.applied.to_string()),
+        trails,
+        node_or_none(status.voted_for),
+        snapshot,
+        volatile(status.size.to_string()),
+        picture.links(node),
+    ]
+}
+
+/// How many entries of the leader's log a node has not applied.
+fn trails(view: &NodeView, picture: &Picture) -> Option<u64> {
+    let leader = picture.leader().filter(|_| is_running(view))?;
+    let last = picture.view(leader)?.status.last.index;
+    Some(last.0.saturating_sub(view.status.applied.0))
+}
+
+fn status_json(node: NodeId, view: &NodeView, picture: &Picture) -> Value {
+    let status = &view.status;
+    json!({
+        "node": node,
+        "life": life_word(view),
+        "role": status.role.to_string(),
+        "term": status.term,
+        "leader": status.leader,
+        "last": status.last.index,
+        "commit": status.commit,
+        "applied": status.applied,
+        "trails": trails(view, picture),
+        "voted": status.voted_for,
+        "snapshot": status.base.index,
+        "keys": status.size,
+        "links": picture.links(node),
+    })
+}
+
+fn item_shown((key, value): &(String, String)) -> String {
+    format!("{}={}", word(key), shortened(&word(value)))
+}
+
+fn object(items: &[(String, String)]) -> Value {
+    items
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Long values would break the table; the whole one is what `read` shows.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_string(),
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+/// A role's letter, for places too narrow for its name.
+pub(super) fn role_letter(view: &NodeView) -> char {
+    match (&view.life, view.status.role) {
+        (Life::Down(_), _) => 'x',
+        (Life::Paused, _) => 'p',
+        (Life::Up, RoleName::Leader) => 'L',
+        (Life::Up, RoleName::Candidate) => 'C',
+        (Life::Up, RoleName::PreCandidate) => 'P',
+        (Life::Up, RoleName::Follower) => 'F',
+    }
+}

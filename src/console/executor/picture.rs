@@ -1,0 +1,178 @@
+//! What a person means by "the leader", "up" and "can commit", worked out from what each node knows of itself and from
+//! the network's rules at one moment.
+
+use super::Console;
+use crate::lab::{Lab, Life, NodeView, RoleName};
+use crate::net::change::NetChange;
+use crate::net::link::End;
+use crate::types::{NodeId, Term};
+
+/// The cluster at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    nodes: Vec<(NodeId, NodeView)>,
+    rules: Vec<NetChange>,
+}
+
+impl<L: Lab> Console<L> {
+    /// The cluster now.
+    pub(super) fn picture(&mut self) -> Picture {
+        let names = self.lab.nodes();
+        let nodes = names.into_iter().map(|node| (node, self.lab.view(node))).collect();
+        Picture { nodes, rules: self.lab.network_rules() }
+    }
+}
+
+impl Picture {
+    pub(super) fn nodes(&self) -> &[(NodeId, NodeView)] {
+        &self.nodes
+    }
+
+    pub(super) fn names(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|(node, _)| *node).collect()
+    }
+
+    pub(super) fn view(&self, node: NodeId) -> Option<&NodeView> {
+        self.nodes.iter().find(|(name, _)| *name == node).map(|(_, view)| view)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn quorum(&self) -> usize {
+        self.nodes.len() / 2 + 1
+    }
+
+    /// How many are not down.
+    pub(super) fn up_count(&self) -> usize {
+        self.nodes.iter().filter(|(_, view)| is_running(view)).count()
+    }
+
+    /// The newest term that a running node knows, or any node when none runs.
+    pub(super) fn term(&self) -> Term {
+        let running =
+            self.nodes.iter().filter(|(_, view)| is_running(view)).map(|(_, view)| view.status.term);
+        let any = self.nodes.iter().map(|(_, view)| view.status.term);
+        running.max().or(any.max()).unwrap_or_default()
+    }
+
+    /// The node that leads the newest term, by its own word. It may be deposed without knowing it.
+    pub(super) fn leading(&self) -> Option<NodeId> {
+        let leaders = self
+            .nodes
+            .iter()
+            .filter(|(_, view)| view.life == Life::Up && view.status.role == RoleName::Leader);
+        leaders.max_by_key(|(_, view)| view.status.term).map(|(node, _)| *node)
+    }
+
+    /// The node that leads the newest term and that a majority, reached over links that are not cut, follows.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let leader = self.leading()?;
+        let term = self.view(leader)?.status.term;
+        let follows = |(node, view): &&(NodeId, NodeView)| {
+            *node == leader
+                || (view.life == Life::Up
+                    && view.status.term == term
+                    && view.status.leader == Some(leader)
+                    && self.connected(leader, *node))
+        };
+        (self.nodes.iter().filter(follows).count() >= self.quorum()).then_some(leader)
+    }
+
+    /// Why nobody leads, as far as one can see: `none: 2 of 3 down, no quorum`.
+    pub(super) fn why_no_leader(&self) -> String {
+        let total = self.count();
+        let down = total - self.up_count();
+        let paused = self.nodes.iter().filter(|(_, view)| view.life == Life::Paused).count();
+        if total - down - paused < self.quorum() {
+            let parts = [(down, "down"), (paused, "paused")];
+            let said =
+                parts.iter().filter(|(count, _)| *count > 0).enumerate().map(
+                    |(at, (count, word))| match at {
+                        0 => format!("{count} of {total} {word}"),
+                        _ => format!("{count} {word}"),
+                    },
+                );
+            return format!("none: {}, no quorum", said.collect::<Vec<_>>().join(", "));
+        }
+        let reached_by = |node: NodeId| {
+            let reached = self.nodes.iter().filter(|(other, view)| {
+                view.life == Life::Up && (*other == node || self.connected(node, *other))
+            });
+            reached.count()
+        };
+        let up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
+        if up.map(|(node, _)| reached_by(*node)).max().unwrap_or(0) < self.quorum() {
+            return format!("none: no node reaches a quorum of {}; 'net' shows the rules", self.quorum());
+        }
+        "none yet: a quorum is up, an election decides".to_string()
+    }
+
+    /// Whether messages pass both ways, as far as partitions and cuts go.
+    pub(super) fn connected(&self, one: NodeId, other: NodeId) -> bool {
+        self.passes(one, other) && self.passes(other, one)
+    }
+
+    fn passes(&self, from: NodeId, to: NodeId) -> bool {
+        let (start, end) = (End::Node(from), End::Node(to));
+        !self.rules.iter().any(|rule| match rule {
+            NetChange::Partition(groups) => {
+                let named = |node: &NodeId| groups.iter().any(|group| group.contains(node));
+                let together = groups.iter().any(|group| group.contains(&from) && group.contains(&to));
+                // Nodes that no group names form one more group.
+                !(together || (!named(&from) && !named(&to)))
+            }
+            NetChange::Cut(scope) => scope.covers(start, end),
+            NetChange::Isolate(node) => *node == from || *node == to,
+            _ => false,
+        })
+    }
+
+    /// What the network does to a node: `ok`, `isolated`, `no n3`, `no n3, drop`.
+    pub(super) fn links(&self, node: NodeId) -> String {
+        let mut said = Vec::new();
+        if self.rules.contains(&NetChange::Isolate(node)) {
+            said.push("isolated".to_string());
+        } else {
+            let mut lost = Vec::new();
+            for other in self.names().into_iter().filter(|other| *other != node) {
+                match (self.passes(node, other), self.passes(other, node)) {
+                    (true, true) => {}
+                    (false, false) => lost.push(other.to_string()),
+                    (false, true) => lost.push(format!(">{other}")),
+                    (true, false) => lost.push(format!("<{other}")),
+                }
+            }
+            if !lost.is_empty() {
+                said.push(format!("no {}", lost.join(" ")));
+            }
+        }
+        for (name, scope) in self.rules.iter().filter_map(soft) {
+            let others = self.names().into_iter().map(End::Node).chain([End::Clients]);
+            let mut touched = others.filter(|other| *other != End::Node(node));
+            let own = End::Node(node);
+            if touched.any(|other| scope.covers(own, other) || scope.covers(other, own))
+                && !said.iter().any(|word| word == name)
+            {
+                said.push(name.to_string());
+            }
+        }
+        if said.is_empty() { "ok".to_string() } else { said.join(", ") }
+    }
+}
+
+/// Whether it is not down.
+pub(super) fn is_running(view: &NodeView) -> bool {
+    matches!(view.life, Life::Up | Life::Paused)
+}
+
+fn soft(rule: &NetChange) -> Option<(&'static str, crate::net::link::LinkScope)> {
+    match rule {
+        NetChange::Drop { scope, .. } => Some(("drop", *scope)),
+        NetChange::Delay { scope, .. } => Some(("delay", *scope)),
+        NetChange::Duplicate { scope, .. } => Some(("duplicate", *scope)),
+        NetChange::Reorder { scope, .. } => Some(("reorder", *scope)),
+        _ => None,
+    }
+}

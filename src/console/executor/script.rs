@@ -1,0 +1,226 @@
+//! Scripts: lines one after the other, which end at the first that fails.
+//!
+//! A line that failed is forgiven when the next one is an `expect` about its answer: that is how a script says that a
+//! failure is what it wants to see.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use super::{Console, worse};
+use crate::console::answer::{Answer, Outcome};
+use crate::console::condition::Expectation;
+use crate::console::directive::{Directive, Line};
+use crate::console::lexer::split;
+use crate::console::lines::next_line;
+use crate::console::parse::parse;
+use crate::console::verbs;
+use crate::lab::Lab;
+
+/// How deep scripts may run scripts.
+const DEPTH_MAX: usize = 8;
+
+/// What to do after a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// Read the next one.
+    Go,
+    /// The script ends here: a line failed, or a person interrupted it.
+    Stop,
+    /// Everything ends here: `quit`.
+    Quit,
+}
+
+/// How far a script has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Script {
+    /// The file's name, where several may run.
+    name: Option<String>,
+    /// Whether failures are named by their lines: not at a prompt.
+    numbered: bool,
+    line: usize,
+    /// The line that failed last, unless it is forgiven.
+    failed: Option<(usize, String, Outcome)>,
+    worst: Outcome,
+}
+
+impl Script {
+    /// The lines of a file that another script runs.
+    pub fn file(name: impl Into<String>) -> Script {
+        Script { name: Some(name.into()), ..Script::piped() }
+    }
+
+    /// Lines that come from a pipe, or of the one file that the program was given.
+    pub fn piped() -> Script {
+        Script { name: None, numbered: true, line: 0, failed: None, worst: Outcome::Ok }
+    }
+
+    /// Lines that a person types: nothing ends at a failure.
+    pub fn typed() -> Script {
+        Script { numbered: false, ..Script::piped() }
+    }
+
+    /// The worst outcome of any line that was not forgiven.
+    pub fn worst(&self) -> Outcome {
+        self.worst
+    }
+
+    /// `line 7` or `demo.raft line 7`.
+    fn place(&self, line: usize) -> String {
+        match &self.name {
+            Some(name) => format!("{name} line {line}"),
+            None => format!("line {line}"),
+        }
+    }
+}
+
+impl<L: Lab> Console<L> {
+    /// Carries out a line of a script, or reports what is wrong with it, and prints the answer.
+    pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
+        script.line += 1;
+        let parsed = match text {
+            Ok(text) => parse(text).map_err(|error| error.to_string()),
+            Err(wrong) => Err(wrong.to_string()),
+        };
+        if parsed.as_ref().is_ok_and(Option::is_none) {
+            return Flow::Go;
+        }
+        if parsed.as_ref().is_ok_and(|line| line.as_ref().is_some_and(is_about_answer)) {
+            // Whether it was right to fail is for this line to say.
+            script.failed = None;
+        } else if self.settle(script) == Flow::Stop {
+            return Flow::Stop;
+        }
+        let shown = text.unwrap_or("").trim();
+        self.remember(shown);
+        self.output.directive(shown);
+        let mut answer = match &parsed {
+            Ok(Some(line)) => self.execute(line),
+            Ok(None) => return Flow::Go,
+            Err(reason) => Answer::failed(verb_of(shown), reason),
+        };
+        if script.numbered {
+            place(&mut answer, script, parsed.is_err());
+        }
+        self.output.answer(&answer);
+        if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
+            script.failed = Some((script.line, shortened(shown), answer.outcome));
+        }
+        if !matches!(parsed, Ok(Some(Line { directive: Directive::Expect { .. }, .. }))) {
+            self.last = Some(answer);
+        }
+        match (self.quitting, script.numbered && self.lab.interrupted()) {
+            (true, _) => Flow::Quit,
+            (false, true) => Flow::Stop,
+            (false, false) if self.output.is_gone() => Flow::Stop,
+            (false, false) => Flow::Go,
+        }
+    }
+
+    /// A failed line that nobody forgave ends its script. To be called at the script's end, too.
+    pub fn settle(&mut self, script: &mut Script) -> Flow {
+        let Some((line, text, outcome)) = script.failed.take() else { return Flow::Go };
+        script.worst = worse(script.worst, outcome);
+        if !script.numbered || self.surroundings.keep_going {
+            return Flow::Go;
+        }
+        let text = if text.is_empty() { text } else { format!(": {text}") };
+        self.output.warn(&format!("stopped at {}{text}", script.place(line)));
+        Flow::Stop
+    }
+
+    /// `run FILE`: silent itself.
+    pub(super) fn run_file(&mut self, file: &str) -> Answer {
+        if self.running.len() >= DEPTH_MAX {
+            let reason = format!("scripts run scripts at most {DEPTH_MAX} deep: does {file} run itself?");
+            return Answer::failed("run", reason);
+        }
+        let mut input = match open(Path::new(file)) {
+            Ok(input) => input,
+            Err(reason) => return Answer::failed("run", reason),
+        };
+        let mut script = Script::file(file);
+        self.running.push(file.to_string());
+        let outcome = loop {
+            let line = match next_line(&mut input) {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    self.settle(&mut script);
+                    break script.worst;
+                }
+                Err(error) => {
+                    self.output.warn(&format!("{file} cannot be read any further: {error}"));
+                    break Outcome::Failed;
+                }
+            };
+            let flow = self.run_line(&mut script, line.as_deref().map_err(String::as_str));
+            if flow != Flow::Go {
+                self.settle(&mut script);
+                break script.worst;
+            }
+        };
+        self.running.pop();
+        let mut answer = Answer::ok("run", "").with("file", file);
+        answer.outcome = outcome;
+        answer
+    }
+}
+
+/// Opens a script.
+///
+/// # Errors
+/// One line that names the file and says why it cannot be read.
+pub fn open(path: &Path) -> Result<BufReader<File>, String> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(format!("{shown} is a folder: name a file in it")),
+        _ => Ok(BufReader::new(file)),
+    }
+}
+
+/// The scripts that are near enough to be offered.
+pub(super) fn script_files() -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in [".", "scripts"] {
+        // A folder that cannot be read has nothing to offer.
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let scripts = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "raft"));
+        found.extend(scripts.map(|name| if folder == "." { name } else { format!("{folder}/{name}") }));
+    }
+    found.sort_unstable();
+    found
+}
+
+fn is_about_answer(line: &Line) -> bool {
+    matches!(line.directive, Directive::Expect { expectation: Expectation::Answer { .. } })
+}
+
+/// `ERR line 7: reason`, where the script itself is at fault: it is not understood, or what it waits for or expects is
+/// not the case. What the cluster answers reads the same everywhere.
+fn place(answer: &mut Answer, script: &Script, misread: bool) {
+    if !matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
+        return;
+    }
+    if let Some(reason) = answer.text.strip_prefix("ERR ")
+        && (misread || matches!(answer.directive, "wait" | "expect"))
+    {
+        answer.text = format!("ERR {}: {reason}", script.place(script.line));
+    }
+    answer.details.push(("line", script.line.into()));
+}
+
+fn verb_of(text: &str) -> &'static str {
+    let first = split(text).tokens.into_iter().next();
+    first.and_then(|token| verbs::find(&token.text)).map_or("unknown", |entry| entry.name)
+}
+
+/// A line as it stands in a report: the beginning of a long one.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_string(),
+        Some((end, _)) => format!("{}...", &text[..end]),
+    }
+}

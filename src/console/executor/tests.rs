@@ -1,0 +1,230 @@
+//! Directives on a cluster in virtual time: what a person reads, to the letter.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Console, Flow, Script, Surroundings};
+use crate::console::answer::Outcome;
+use crate::console::narrator::Narrator;
+use crate::console::printer::{Output, Style};
+use crate::sim::{Simulation, SimulationSettings};
+
+struct Desk {
+    console: Console<Simulation>,
+    script: Script,
+}
+
+impl Desk {
+    fn with(style: Style, surroundings: Surroundings) -> Desk {
+        let output = Output::memory(style);
+        let narrator = Narrator::direct(output.clone(), true);
+        let simulation = Simulation::new(SimulationSettings::new(3, 7), Some(narrator.observer()));
+        narrator.set_filter(crate::console::EventFilter::Off);
+        Desk { console: Console::new(simulation, surroundings, output, narrator), script: Script::piped() }
+    }
+
+    fn new() -> Desk {
+        Desk::with(Style::default(), Surroundings::default())
+    }
+
+    /// Carries these lines out; what was printed.
+    fn lines(&mut self, lines: &str) -> String {
+        for line in lines.lines() {
+            if self.console.run_line(&mut self.script, Ok(line)) != Flow::Go {
+                break;
+            }
+        }
+        self.console.output().take_transcript()
+    }
+
+    fn led() -> Desk {
+        let mut desk = Desk::new();
+        assert_eq!(desk.lines("wait leader\nwait converged"), "");
+        desk
+    }
+}
+
+#[test]
+fn data_is_answered_in_the_documented_forms() {
+    let mut desk = Desk::led();
+    let answers = desk.lines(
+        "create x 1\ncreate x 2\nread x\nupdate x 2\ncas x 1 3\ncas x 2 3\ndelete x\nread x\nput 'a b' ''\nread x @n9",
+    );
+    let told: Vec<&str> = answers.lines().map(|line| line.split(" [").next().unwrap()).collect();
+    assert_eq!(
+        told,
+        [
+            "OK created x=1",
+            "ERR x exists",
+            "OK x=1",
+            "OK updated x=2",
+            "ERR x is 2, expected 1",
+            "OK updated x=3",
+            "OK deleted x",
+            "ERR x not found",
+            "OK put \"a b\"=\"\"",
+            "ERR there is no n9: the nodes are n1 to n3",
+        ]
+    );
+}
+
+#[test]
+fn status_is_a_table_with_what_it_means() {
+    let mut desk = Desk::led();
+    assert_eq!(
+        desk.lines("put x 1\nwait converged\ncrash n2\nisolate n3\nstatus")
+            .lines()
+            .skip(3)
+            .collect::<Vec<_>>(),
+        [
+            "NODE  ROLE      TERM  LEADER  LAST  COMMIT  APPLIED  TRAILS  VOTED  SNAPSHOT  KEYS  LINKS",
+            "n1    leader       1  n1         2       2        2       -  n1            -     1  no n3",
+            "n2    crashed      1  -          2       -        -       -  n1            -     -  no n3",
+            "n3    follower     1  n1         2       2        2       -  n1            -     1  isolated",
+            "no leader: no node reaches a quorum of 2; 'net' shows the rules; 2 of 3 up, quorum 2: cannot commit",
+        ]
+    );
+}
+
+#[test]
+fn leader_says_who_or_why_nobody() {
+    let mut desk = Desk::led();
+    assert!(desk.lines("leader").starts_with("n1 (term 1, for "));
+    assert_eq!(desk.lines("crash n2,n3\nleader").lines().last(), Some("none: 2 of 3 down, no quorum"));
+    assert_eq!(desk.lines("pause n1\nleader").lines().last(), Some("none: 2 of 3 down, 1 paused, no quorum"));
+}
+
+#[test]
+fn words_for_nodes_mean_those_for_which_it_makes_sense() {
+    let mut desk = Desk::led();
+    assert_eq!(desk.lines("restart all"), "nothing to do: no node is down\n");
+    assert_eq!(desk.lines("crash followers").lines().count(), 2);
+    assert_eq!(desk.lines("restart all").lines().count(), 2);
+    assert_eq!(desk.lines("restart n2\nexpect err already running"), "ERR n2 is already running\n");
+    assert_eq!(desk.lines("crash n7").trim(), "ERR there is no n7: the nodes are n1 to n3");
+}
+
+#[test]
+fn a_script_stops_at_the_first_failure_that_nobody_expects() {
+    let mut desk = Desk::led();
+    let told = desk.lines("resume n1\nexpect err not paused\nexpect ok\necho not reached");
+    assert_eq!(
+        told,
+        "ERR n1 is not paused\nERR line 5: expected ok, got 'ERR n1 is not paused'\nstopped at line 5: expect ok\n"
+    );
+    assert_eq!(desk.script.worst(), Outcome::Failed);
+}
+
+#[test]
+fn with_keep_going_the_worst_is_remembered() {
+    let surroundings = Surroundings { keep_going: true, ..Surroundings::default() };
+    let mut desk = Desk::with(Style::default(), surroundings);
+    let told = desk.lines("wait no-leader 1ms\nwait leader 1ms\ncrsh n1\necho reached");
+    assert_eq!(
+        told,
+        "ERR line 2: expected leader within 1 ms, got none yet: a quorum is up, an election decides\n\
+         ERR line 3: unknown directive 'crsh': did you mean 'crash'?\nreached\n"
+    );
+    assert_eq!(desk.console.settle(&mut desk.script), Flow::Go);
+    assert_eq!(desk.script.worst(), Outcome::Failed, "failed is worse than inconclusive");
+}
+
+#[test]
+fn faults_end_when_their_time_has_come_and_others_stay() {
+    let mut desk = Desk::led();
+    let told = desk.lines(
+        "drop 10% n1>n2\ncut n1>n3\npartition n1 n2 / n3 for 100ms\ndrop 50% for 100ms\ncrash n2 for 100ms\nsleep 1s\nnet",
+    );
+    let rules: Vec<&str> = told.lines().filter(|line| line.starts_with("rule")).collect();
+    assert_eq!(rules, ["rule  cut n1>n3", "rule  drop 10% n1>n2"]);
+    assert_eq!(told.matches(", as ordered").count(), 3, "{told}");
+    assert_eq!(desk.lines("expect up n2"), "");
+}
+
+#[test]
+fn what_was_undone_by_hand_is_not_undone_again() {
+    let mut desk = Desk::led();
+    let told = desk.lines("crash n2 for 100ms\nrestart n2\npartition n1 / n2 n3 for 100ms\nheal\nsleep 1s");
+    assert!(!told.contains("as ordered"), "{told}");
+}
+
+#[test]
+fn diff_marks_what_differs() {
+    let mut desk = Desk::led();
+    desk.lines("put x 1\nwait converged\nisolate n3\nput x 2\nput y 1\nwait key y 1 @n2");
+    assert_eq!(
+        desk.lines("diff"),
+        "KEY   n1   n2   n3\nx     2    2   !1\ny     1    1   !-\n2 of 2 keys differ; ! is unlike n1, - is absent\n"
+    );
+}
+
+#[test]
+fn pipe_answers_in_order_with_a_summary_and_repeats_with_the_seed() {
+    let piped = || Desk::led().lines("pipe 8");
+    let told = piped();
+    assert_eq!(told.lines().count(), 9);
+    assert!(told.lines().last().is_some_and(|line| line.starts_with("8 commands in ")), "{told}");
+    assert_eq!(told, piped());
+}
+
+#[test]
+fn later_directives_fail_and_say_so() {
+    let mut desk = Desk::led();
+    assert_eq!(
+        desk.lines("snapshot n1\nexpect err\nread x --lease"),
+        "ERR 'snapshot' is not built yet\nERR 'read --lease' is not built yet\n"
+    );
+}
+
+#[test]
+fn json_has_one_object_a_directive() {
+    let mut desk = Desk::with(Style { json: true, ..Style::default() }, Surroundings::default());
+    let told = desk
+        .lines("wait leader\nstatus\npipe 3\nlog\nnet\ncheck\ndump\ncrash all\ncreate x 1 --timeout 10ms");
+    let objects: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verbs: Vec<&str> = objects.iter().map(|object| object["directive"].as_str().unwrap()).collect();
+    assert_eq!(verbs, ["wait", "status", "pipe", "log", "net", "check", "dump", "crash", "create"]);
+    assert!(objects[..8].iter().all(|object| object["v"] == 1 && object["ok"] == true));
+    assert_eq!(objects[1]["can_commit"], true);
+    assert_eq!(objects[8]["ok"], false);
+}
+
+#[test]
+fn scripts_run_scripts_but_not_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner.raft");
+    writeln!(std::fs::File::create(&inner).unwrap(), "echo inner\n\ncrash n9\necho not reached").unwrap();
+    let mut desk = Desk::led();
+    let name = inner.display();
+    assert_eq!(
+        desk.lines(&format!("run '{name}'\nexpect err\necho after")),
+        format!(
+            "inner\nERR there is no n9: the nodes are n1 to n3\nstopped at {name} line 3: crash n9\nafter\n"
+        )
+    );
+    std::fs::write(&inner, format!("run '{name}'")).unwrap();
+    let told = desk.lines(&format!("run '{name}'"));
+    assert!(told.contains("run itself?"), "{told}");
+}
+
+#[test]
+fn an_interrupt_ends_what_waits() {
+    let mut desk = Desk::led();
+    let raised = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&raised);
+    desk.console.lab.set_interrupt(Box::new(move || seen.load(Ordering::SeqCst)));
+    assert_eq!(desk.lines("sleep 1h"), "ERR interrupted after 0 us\n");
+}
+
+#[test]
+fn logs_come_from_memory_where_there_are_no_files() {
+    let mut desk = Desk::led();
+    let told = desk.lines("logs leader");
+    assert!(told.contains(" n1 INFO  leads term 1\n"), "{told}");
+    assert_eq!(
+        desk.lines("logs -f").lines().next(),
+        Some("ERR --follow has no end here: it is for the prompt")
+    );
+}

@@ -1,0 +1,160 @@
+//! `for 2s`: faults that end by themselves, and are said to.
+//!
+//! An undo is done between directives, while a directive waits, and while a person thinks at the prompt. What was
+//! undone by hand in the meantime is left as it is.
+
+use std::time::Duration;
+
+use super::Console;
+use crate::lab::{DiskChange, Lab, Life};
+use crate::net::change::NetChange;
+use crate::net::link::LinkScope;
+use crate::types::{NodeId, Time};
+
+/// A fault that will end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Undo {
+    due: Time,
+    work: Work,
+}
+
+/// What ends it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Work {
+    /// Start the nodes that are still down.
+    Restart(Vec<NodeId>),
+    /// Let those that are still paused go on.
+    Resume(Vec<NodeId>),
+    /// Undo a change, with the rules that were in force before it.
+    Network {
+        /// The change, as the rules show it.
+        change: NetChange,
+        /// The rules before.
+        before: Vec<NetChange>,
+    },
+    /// Mend the disks.
+    Disk(Vec<NodeId>, DiskChange),
+}
+
+/// What a person has ended by hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Undone {
+    /// Partitions, cuts and isolations.
+    Separations,
+    /// Every fault of network and disks.
+    Everything,
+}
+
+impl Undo {
+    pub(super) fn due(&self) -> Time {
+        self.due
+    }
+}
+
+impl<L: Lab> Console<L> {
+    /// Does this work after this time, if there is any of either.
+    pub(super) fn undo_after(&mut self, lasting: Option<Duration>, work: Work) {
+        let Some(lasting) = lasting else { return };
+        self.undos.push(Undo { due: self.lab.now() + lasting, work });
+    }
+
+    /// Forgets the undos of faults that a person has ended.
+    pub(super) fn forget_undos(&mut self, undone: Undone) {
+        self.undos.retain(|undo| match &undo.work {
+            Work::Restart(_) | Work::Resume(_) => true,
+            Work::Network { change, .. } => {
+                let separates =
+                    matches!(change, NetChange::Partition(_) | NetChange::Cut(_) | NetChange::Isolate(_));
+                undone == Undone::Separations && !separates
+            }
+            Work::Disk(..) => undone == Undone::Separations,
+        });
+    }
+
+    /// Ends the faults whose time has come, in order.
+    pub fn undo_due(&mut self) {
+        let now = self.lab.now();
+        while let Some(at) =
+            (0..self.undos.len()).filter(|at| self.undos[*at].due <= now).min_by_key(|at| self.undos[*at].due)
+        {
+            let undo = self.undos.remove(at);
+            for said in self.undo(undo.work) {
+                let millis = now.as_nanos() / 1_000_000;
+                self.narrator.say(format!("[{}.{:03}] {said}, as ordered", millis / 1_000, millis % 1_000));
+            }
+        }
+    }
+
+    fn undo(&mut self, work: Work) -> Vec<String> {
+        match work {
+            Work::Restart(nodes) => {
+                let mut said = Vec::new();
+                for node in nodes {
+                    if matches!(self.lab.view(node).life, Life::Down(_)) {
+                        said.push(match self.lab.restart(node, false) {
+                            Ok(reloaded) => format!("{node} restarts ({reloaded})"),
+                            Err(error) => format!("{node} does not restart: {error}"),
+                        });
+                    }
+                }
+                said
+            }
+            Work::Resume(nodes) => {
+                let mut said = Vec::new();
+                for node in nodes {
+                    if self.lab.view(node).life == Life::Paused {
+                        said.push(match self.lab.resume(node) {
+                            Ok(waited) => format!("{node} goes on ({waited})"),
+                            Err(error) => format!("{node} does not go on: {error}"),
+                        });
+                    }
+                }
+                said
+            }
+            Work::Network { change, before } => self.undo_network(&change, &before),
+            Work::Disk(nodes, mended) => {
+                for node in &nodes {
+                    // A disk that is gone needs no mending.
+                    let _ = self.lab.change_disk(*node, mended);
+                }
+                let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
+                vec![format!("the disk of {} is well again", names.join(", "))]
+            }
+        }
+    }
+
+    fn undo_network(&mut self, change: &NetChange, before: &[NetChange]) -> Vec<String> {
+        let rules = self.lab.network_rules();
+        let mut changes = vec![match change {
+            NetChange::Partition(_) if !rules.contains(change) => return Vec::new(),
+            NetChange::Partition(_) => NetChange::Heal(LinkScope::All),
+            NetChange::Isolate(node) => NetChange::Connect(*node),
+            NetChange::Cut(scope) => NetChange::Heal(*scope),
+            NetChange::Drop { scope, .. } => NetChange::Drop { per_million: 0, scope: *scope },
+            NetChange::Duplicate { scope, .. } => NetChange::Duplicate { per_million: 0, scope: *scope },
+            NetChange::Reorder { scope, .. } => NetChange::Reorder { per_million: 0, scope: *scope },
+            NetChange::Delay { scope, .. } => {
+                NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope: *scope }
+            }
+            NetChange::Heal(_) | NetChange::Connect(_) | NetChange::Reset => return Vec::new(),
+        }];
+        // Healing takes more than the partition away, and a rule on all links more than its own: what was there
+        // otherwise comes back.
+        changes.extend(match change {
+            NetChange::Partition(_) => {
+                let others = |rule: &&NetChange| matches!(rule, NetChange::Cut(_) | NetChange::Isolate(_));
+                rules.iter().filter(others).cloned().collect::<Vec<_>>()
+            }
+            _ => before.iter().filter(|rule| same_kind(rule, change)).cloned().collect(),
+        });
+        let failed = changes.iter().find_map(|change| self.lab.change_network(change).err());
+        match failed {
+            None => vec![format!("'{change}' is over")],
+            Some(error) => vec![format!("'{change}' cannot be undone: {error}")],
+        }
+    }
+}
+
+fn same_kind(one: &NetChange, other: &NetChange) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other) && !matches!(one, NetChange::Isolate(_))
+}

@@ -1,0 +1,291 @@
+//! What is told unasked: events become lines above the prompt, as the `events` filter lets them.
+//!
+//! A cluster's threads call this for each event, so it costs one load of a shared number when an event is of no
+//! interest, and it never waits for a terminal: on threads, lines go through a bounded queue, and what does not fit is
+//! counted and said. In virtual time lines are written at once, so that they stand in order among the answers.
+//!
+//! What a person orders (crash, pause ...) is told by the directive's answer and not again here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use log::Level;
+use parking_lot::Mutex;
+
+use super::directive::EventFilter;
+use super::printer::Output;
+use crate::raft::event::{AppendOutcome, Event};
+use crate::raft::message::{AppendResult, Body, Message};
+use crate::trace::{Topic, TraceEvent, What};
+
+/// Lines that may wait for the terminal.
+const WAITING_MAX: usize = 4_096;
+
+/// Events that are kept for `logs` when there are no files.
+const KEPT_MAX: usize = 10_000;
+
+/// Turns events into lines. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Narrator(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    filter: AtomicU8,
+    route: Route,
+    /// Lines that did not fit into the queue and were not said yet.
+    lost: AtomicU64,
+    kept: Option<Mutex<VecDeque<TraceEvent>>>,
+}
+
+#[derive(Debug)]
+enum Route {
+    AtOnce(Output),
+    Queued(Sender<Order>),
+}
+
+#[derive(Debug)]
+enum Order {
+    Line(String),
+    /// Answer when all lines before are written.
+    Flush(Sender<()>),
+}
+
+impl Narrator {
+    /// Writes lines at once, in the thread in which things happen: for virtual time.
+    pub fn direct(output: Output, keep: bool) -> Narrator {
+        Narrator::new(Route::AtOnce(output), keep)
+    }
+
+    /// Writes lines from a thread of its own, which ends with the last clone.
+    ///
+    /// Panics when the system refuses a thread.
+    pub fn queued(output: Output, keep: bool) -> Narrator {
+        let (sender, receiver) = bounded(WAITING_MAX);
+        let writer = move || write_lines(&output, &receiver);
+        thread::Builder::new().name("narrator".to_string()).spawn(writer).expect("a thread for narration");
+        Narrator::new(Route::Queued(sender), keep)
+    }
+
+    fn new(route: Route, keep: bool) -> Narrator {
+        Narrator(Arc::new(Shared {
+            filter: AtomicU8::new(number(EventFilter::On)),
+            route,
+            lost: AtomicU64::new(0),
+            kept: keep.then(Mutex::default),
+        }))
+    }
+
+    /// What a cluster or a simulation calls for each event.
+    pub fn observer(&self) -> Arc<dyn Fn(&TraceEvent) + Send + Sync> {
+        let narrator = self.clone();
+        Arc::new(move |event| narrator.observe(event))
+    }
+
+    /// Something happened.
+    pub fn observe(&self, event: &TraceEvent) {
+        if let Some(kept) = self.0.kept.as_ref().filter(|_| event.level() <= Level::Info) {
+            let mut kept = kept.lock();
+            if kept.len() == KEPT_MAX {
+                kept.pop_front();
+            }
+            kept.push_back(event.clone());
+        }
+        if takes(self.filter(), event) {
+            self.say(line(event));
+        }
+    }
+
+    /// Says a line of the console's own, such as a fault that has ended by itself.
+    pub fn say(&self, line: String) {
+        match &self.0.route {
+            Route::AtOnce(output) => output.narrate(&line),
+            Route::Queued(sender) => match sender.try_send(Order::Line(line)) {
+                Ok(()) => self.confess(sender),
+                Err(TrySendError::Full(_)) => drop(self.0.lost.fetch_add(1, Ordering::Relaxed)),
+                Err(TrySendError::Disconnected(_)) => {}
+            },
+        }
+    }
+
+    /// Waits until all that was said is written, but not longer than this.
+    pub fn flush(&self, patience: Duration) {
+        if let Route::Queued(sender) = &self.0.route {
+            let (done, wait) = bounded(1);
+            if sender.send_timeout(Order::Flush(done), patience).is_ok() {
+                let _ = wait.recv_timeout(patience);
+            }
+        }
+    }
+
+    /// What is narrated.
+    pub fn filter(&self) -> EventFilter {
+        filter(self.0.filter.load(Ordering::Relaxed))
+    }
+
+    /// Narrates this from now on.
+    pub fn set_filter(&self, filter: EventFilter) {
+        self.0.filter.store(number(filter), Ordering::Relaxed);
+    }
+
+    /// The events that were kept, in order; none when none are.
+    pub fn kept(&self) -> Option<Vec<TraceEvent>> {
+        self.0.kept.as_ref().map(|kept| kept.lock().iter().cloned().collect())
+    }
+
+    /// Says how many lines were lost, once there is room again.
+    fn confess(&self, sender: &Sender<Order>) {
+        if self.0.lost.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let lost = self.0.lost.swap(0, Ordering::Relaxed);
+        let text = format!("... {lost} events were too many to show: 'events on' shows fewer");
+        if lost > 0 && sender.try_send(Order::Line(text)).is_err() {
+            self.0.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+    }
+}
+
+fn write_lines(output: &Output, orders: &Receiver<Order>) {
+    for order in orders {
+        match order {
+            Order::Line(line) => output.narrate(&line),
+            Order::Flush(done) => drop(done.send(())),
+        }
+    }
+}
+
+/// `[0.153] n2 leads term 1`.
+fn line(event: &TraceEvent) -> String {
+    let millis = event.time.as_nanos() / 1_000_000;
+    format!("[{}.{:03}] {} {}", millis / 1_000, millis % 1_000, event.node, event.what)
+}
+
+fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
+    match filter {
+        EventFilter::Off => false,
+        EventFilter::On => event.is_narrated() && !is_answered(&event.what),
+        EventFilter::Election => matches!(event.topic(), Topic::Election | Topic::Process),
+        EventFilter::Net => event.topic() == Topic::Net && !is_heartbeat(&event.what),
+        EventFilter::All => !is_heartbeat(&event.what),
+    }
+}
+
+/// What happens on a person's order only, so that an answer tells it.
+fn is_answered(what: &What) -> bool {
+    matches!(
+        what,
+        What::Started { repaired: None, .. }
+            | What::Stopped
+            | What::Crashed { .. }
+            | What::Restarted
+            | What::Paused
+            | What::Resumed
+    )
+}
+
+/// Heartbeats and their answers are never told: nothing else would be seen.
+fn is_heartbeat(what: &What) -> bool {
+    match what {
+        What::MessageSent(message)
+        | What::MessageDuplicated(message)
+        | What::MessageDelayed { message, .. }
+        | What::MessageDropped { message, .. } => is_quiet(message),
+        What::Raft(event) => matches!(
+            event,
+            Event::AppendSent { count: 0, .. }
+                | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
+                | Event::AppendSucceeded { .. }
+        ),
+        What::LeaseRefreshed { .. } => true,
+        _ => false,
+    }
+}
+
+fn is_quiet(message: &Message) -> bool {
+    match &message.body {
+        Body::AppendEntries { entries, .. } => entries.is_empty(),
+        Body::AppendReply { result, .. } => matches!(result, AppendResult::Matched(_)),
+        Body::PreVote { .. }
+        | Body::PreVoteReply { .. }
+        | Body::RequestVote { .. }
+        | Body::VoteReply { .. } => false,
+    }
+}
+
+fn number(filter: EventFilter) -> u8 {
+    match filter {
+        EventFilter::Off => 0,
+        EventFilter::On => 1,
+        EventFilter::Election => 2,
+        EventFilter::Net => 3,
+        EventFilter::All => 4,
+    }
+}
+
+fn filter(number: u8) -> EventFilter {
+    match number {
+        0 => EventFilter::Off,
+        2 => EventFilter::Election,
+        3 => EventFilter::Net,
+        4 => EventFilter::All,
+        _ => EventFilter::On,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::printer::Style;
+    use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+
+    fn event(what: What) -> TraceEvent {
+        TraceEvent { time: Time::from_nanos(1_250_000_000), node: NodeId::new(2), what }
+    }
+
+    fn leads() -> TraceEvent {
+        event(What::Raft(Event::BecameLeader { term: Term(4) }))
+    }
+
+    fn heartbeat() -> TraceEvent {
+        let body =
+            Body::AppendEntries { prev: EntryId::ZERO, entries: Vec::new(), commit: LogIndex(0), round: 1 };
+        let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
+        event(What::MessageSent(message))
+    }
+
+    #[test]
+    fn the_filter_decides_and_heartbeats_are_never_told() {
+        let output = Output::memory(Style::default());
+        let narrator = Narrator::direct(output.clone(), false);
+        narrator.observe(&leads());
+        narrator.observe(&event(What::Paused));
+        assert_eq!(output.take_transcript(), "[1.250] n2 leads term 4\n");
+        for filter in [EventFilter::Off, EventFilter::Net] {
+            narrator.set_filter(filter);
+            assert_eq!(narrator.filter(), filter);
+            narrator.observe(&leads());
+            assert_eq!(output.take_transcript(), "");
+        }
+        narrator.set_filter(EventFilter::All);
+        narrator.observe(&heartbeat());
+        narrator.observe(&event(What::Paused));
+        assert_eq!(output.take_transcript(), "[1.250] n2 paused\n");
+    }
+
+    #[test]
+    fn queued_lines_are_all_written_after_a_flush() {
+        let output = Output::memory(Style::default());
+        let narrator = Narrator::queued(output.clone(), true);
+        let observe = narrator.observer();
+        for _ in 0..3 {
+            observe(&leads());
+        }
+        narrator.flush(Duration::from_secs(10));
+        assert_eq!(output.take_transcript().lines().count(), 3);
+        assert_eq!(narrator.kept().map(|kept| kept.len()), Some(3));
+    }
+}

@@ -1,0 +1,195 @@
+//! What the front doors share: options on the command line, settings from a file, and errors of one line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+
+use super::printer::ColorChoice;
+use super::units::parse_duration;
+use crate::config::{ElectionRange, Settings};
+use crate::types::NODES_MAX;
+
+/// The exit code of a command line or a setting that is wrong.
+pub const USAGE: u8 = 2;
+
+/// Options that settings can be changed with; what is absent changes nothing.
+#[derive(Clone, PartialEq, Debug, Default, clap::Args)]
+pub struct SettingOptions {
+    /// How many nodes: 1 to 99 [default: 3]
+    #[arg(value_parser = nodes)]
+    pub nodes: Option<u8>,
+    /// Decides all chance of the run; drawn and shown when absent
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How often a leader speaks [default: 50ms]
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub heartbeat: Option<Duration>,
+    /// The shortest and the longest election timeout [default: 150ms..300ms]
+    #[arg(long, value_name = "MIN..MAX")]
+    pub election: Option<ElectionRange>,
+    /// How long a leader gathers commands before it sends them [default: 0]
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub batch_window: Option<Duration>,
+}
+
+impl SettingOptions {
+    /// These settings with the options over them.
+    #[must_use]
+    pub fn over(&self, base: Settings) -> Settings {
+        let mut settings = base;
+        settings.nodes = self.nodes.unwrap_or(settings.nodes);
+        settings.seed = self.seed.or(settings.seed);
+        settings.raft.heartbeat = self.heartbeat.unwrap_or(settings.raft.heartbeat);
+        if let Some(ElectionRange { min, max }) = self.election {
+            settings.raft.election_min = min;
+            settings.raft.election_max = max;
+        }
+        settings.raft.batch_window = self.batch_window.unwrap_or(settings.raft.batch_window);
+        settings
+    }
+}
+
+/// The settings of a file, or the defaults without one.
+///
+/// # Errors
+/// One line that names the file and what is wrong with it.
+pub fn settings_of(file: Option<&Path>) -> Result<Settings, String> {
+    let Some(path) = file else { return Ok(Settings::default()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Settings::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// A seed that no earlier run had: from the clock and this process.
+pub fn fresh_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mixed = now.as_nanos() ^ (u128::from(std::process::id()) << 20);
+    // Six digits: a person may have to type it.
+    u64::try_from(mixed % 1_000_000).unwrap_or_default()
+}
+
+/// What to print for a command line that is not understood, and the exit code: help as it is, an error on one line.
+pub fn refusal(error: &clap::Error) -> (String, u8) {
+    let rendered = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return (rendered.trim_end().to_string(), 0);
+    }
+    let said = rendered
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    (format!("{} (--help shows the options)", said.collect::<Vec<_>>().join("; ")), USAGE)
+}
+
+/// The words of `--color`.
+///
+/// # Errors
+/// The words, when the text is none of them.
+pub fn color_choice(text: &str) -> Result<ColorChoice, String> {
+    match text {
+        "auto" => Ok(ColorChoice::Auto),
+        "always" => Ok(ColorChoice::Always),
+        "never" => Ok(ColorChoice::Never),
+        _ => Err("choose auto, always or never".to_string()),
+    }
+}
+
+/// `A..B` as a range of seeds, the last one included.
+///
+/// # Errors
+/// The form, when the text has another.
+pub fn seed_range(text: &str) -> Result<(u64, u64), String> {
+    let ends =
+        text.split_once("..").and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    match ends {
+        Some((first, last)) if first <= last => Ok((first, last)),
+        _ => Err("write the first and the last seed, as in 1..300".to_string()),
+    }
+}
+
+/// The command that repeats a run.
+pub fn command_line(program: &str, nodes: u8, seed: u64) -> String {
+    let (binary, options) = program
+        .split_once(' ')
+        .map_or((program, String::new()), |(binary, rest)| (binary, format!(" {rest}")));
+    format!("cargo run --release --bin {binary} -- {nodes}{options} --seed {seed}")
+}
+
+/// How wide the terminal is, as far as it says.
+pub fn columns() -> usize {
+    const USUAL: usize = 80;
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = || {
+        let mut stty = Command::new("stty");
+        let shown = stty.arg("size").stdin(Stdio::inherit()).stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(shown.stdout).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok()
+    };
+    set.or_else(asked).filter(|columns| *columns > 0).unwrap_or(USUAL)
+}
+
+/// A path that must not be empty.
+///
+/// # Errors
+/// That it is.
+pub fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the name is empty".to_string()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn nodes(text: &str) -> Result<u8, String> {
+    match text.parse::<u8>() {
+        Ok(count) if (1..=NODES_MAX).contains(&count) => Ok(count),
+        _ => Err(format!("a cluster has 1 to {NODES_MAX} nodes: try 3 or 5")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Front {
+        #[command(flatten)]
+        settings: SettingOptions,
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        let error = Front::try_parse_from(std::iter::once(&"cluster").chain(arguments)).expect_err("refused");
+        let (text, code) = refusal(&error);
+        assert_eq!(code, USAGE);
+        assert!(!text.contains('\n'), "one line: {text}");
+        text
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line_that_says_what_to_do() {
+        for count in ["0", "abc", "100", "-1"] {
+            let text = refused(&[count]);
+            assert!(text.starts_with("error: ") && text.contains(count), "{text}");
+        }
+        assert!(refused(&["0"]).contains("1 to 99 nodes: try 3 or 5"));
+        assert!(refused(&["--election", "1s"]).contains("150ms..300ms"));
+        assert!(refused(&["--seeed", "1"]).contains("--seed"));
+    }
+
+    #[test]
+    fn options_go_over_the_file_and_the_file_over_the_defaults() {
+        let front = Front::try_parse_from(["cluster", "5", "--election", "200ms..400ms"]).expect("accepted");
+        let file = Settings { seed: Some(7), nodes: 4, ..Settings::default() };
+        let settings = front.settings.over(file);
+        assert_eq!((settings.nodes, settings.seed), (5, Some(7)));
+        assert_eq!(settings.raft.election_max, Duration::from_millis(400));
+        assert_eq!(settings.raft.heartbeat, Settings::default().raft.heartbeat);
+    }
+
+    #[test]
+    fn ranges_of_seeds_have_both_ends() {
+        assert_eq!(seed_range("1..300"), Ok((1, 300)));
+        assert!(seed_range("3..1").is_err() && seed_range("1").is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Where the console's words go: answers to standard output, narration and warnings to standard error, or all of it,
+//! in order, into one transcript.
+//!
+//! This is the only place of the library that writes to the terminal. A reader who goes away ends the output, never
+//! the program: whoever prints may ask [`Output::is_gone`].
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::answer::Answer;
+
+/// When to use colors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set or the terminal is a dumb one.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How answers look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Style {
+    /// One JSON object a directive, instead of text.
+    pub json: bool,
+    /// Colors, besides the words that say the same.
+    pub color: bool,
+    /// Directives and narration stand among the answers, so that the output is a transcript.
+    pub transcript: bool,
+}
+
+/// Where words go. Clones share it.
+#[derive(Clone)]
+pub struct Output(Arc<Shared>);
+
+/// Writes a text above the prompt's line without tearing it.
+pub type AbovePrompt = Box<dyn FnMut(String) -> io::Result<()> + Send>;
+
+struct Shared {
+    style: Style,
+    sink: Mutex<Sink>,
+}
+
+enum Sink {
+    /// Standard output and standard error.
+    Standard {
+        above_prompt: Option<AbovePrompt>,
+        /// Whoever read standard output has gone.
+        gone: bool,
+    },
+    /// Memory, for tests.
+    Memory(String),
+}
+
+impl ColorChoice {
+    /// Whether to color what goes to standard output.
+    pub fn resolve(self) -> bool {
+        match self {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                io::stdout().is_terminal() && !refused && !dumb
+            }
+        }
+    }
+}
+
+impl Output {
+    /// To standard output and standard error.
+    pub fn standard(style: Style) -> Output {
+        Output::new(style, Sink::Standard { above_prompt: None, gone: false })
+    }
+
+    /// Into memory, as one text.
+    pub fn memory(style: Style) -> Output {
+        Output::new(style, Sink::Memory(String::new()))
+    }
+
+    fn new(style: Style, sink: Sink) -> Output {
+        Output(Arc::new(Shared { style, sink: Mutex::new(sink) }))
+    }
+
+    /// How answers look.
+    pub fn style(&self) -> Style {
+        self.0.style
+    }
+
+    /// From now on, narration goes above the prompt's line.
+    pub fn attach_prompt(&self, printer: AbovePrompt) {
+        if let Sink::Standard { above_prompt, .. } = &mut *self.0.sink.lock() {
+            *above_prompt = Some(printer);
+        }
+    }
+
+    /// There is no prompt any more.
+    pub fn detach_prompt(&self) {
+        if let Sink::Standard { above_prompt, .. } = &mut *self.0.sink.lock() {
+            *above_prompt = None;
+        }
+    }
+
+    /// A directive's answer. Silent in text when there is nothing to say.
+    pub fn answer(&self, answer: &Answer) {
+        if self.0.style.json {
+            self.write_out(&answer.json());
+        } else if !answer.text.is_empty() {
+            self.write_out(&self.painted(&answer.text));
+        }
+    }
+
+    /// A directive, before its answer; only a transcript shows it.
+    pub fn directive(&self, text: &str) {
+        if self.0.style.transcript && !self.0.style.json {
+            self.write_out(&format!("> {text}"));
+        }
+    }
+
+    /// A line of what a running directive has to tell, such as a log that is followed.
+    pub fn progress(&self, text: &str) {
+        if self.0.style.json { self.write_beside(text) } else { self.write_out(text) }
+    }
+
+    /// Something that happened, unasked.
+    pub fn narrate(&self, text: &str) {
+        let style = self.0.style;
+        let line = if style.color { format!("\x1b[2m{text}\x1b[0m") } else { text.to_string() };
+        if style.transcript && !style.json { self.write_out(&line) } else { self.write_beside(&line) }
+    }
+
+    /// A warning, or why the program ends. Never part of the answers.
+    pub fn warn(&self, text: &str) {
+        self.write_beside(text);
+    }
+
+    /// Whether whoever read the answers has gone.
+    pub fn is_gone(&self) -> bool {
+        matches!(&*self.0.sink.lock(), Sink::Standard { gone: true, .. })
+    }
+
+    /// What was written to memory since this was last asked.
+    pub fn take_transcript(&self) -> String {
+        match &mut *self.0.sink.lock() {
+            Sink::Memory(text) => std::mem::take(text),
+            Sink::Standard { .. } => String::new(),
+        }
+    }
+
+    fn write_out(&self, text: &str) {
+        match &mut *self.0.sink.lock() {
+            Sink::Standard { gone, .. } => {
+                let mut out = io::stdout().lock();
+                let written = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+                *gone |= written.is_err();
+            }
+            Sink::Memory(transcript) => {
+                transcript.push_str(text);
+                transcript.push('\n');
+            }
+        }
+    }
+
+    fn write_beside(&self, text: &str) {
+        match &mut *self.0.sink.lock() {
+            Sink::Standard { above_prompt, .. } => {
+                let printed = above_prompt.as_mut().is_some_and(|print| print(format!("{text}\n")).is_ok());
+                if !printed {
+                    // There is nowhere left to say that standard error is gone.
+                    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+                }
+            }
+            Sink::Memory(transcript) => {
+                transcript.push_str(text);
+                transcript.push('\n');
+            }
+        }
+    }
+
+    /// The words that say how it went, in the color that says it too.
+    fn painted(&self, text: &str) -> String {
+        if !self.0.style.color {
+            return text.to_string();
+        }
+        let painted = text.lines().map(|line| {
+            let Some((word, color)) = MARKS.iter().find(|(word, _)| begins_with_word(line, word)) else {
+                return line.to_string();
+            };
+            format!("\x1b[{color}m{word}\x1b[0m{}", &line[word.len()..])
+        });
+        let lines: Vec<String> = painted.collect();
+        lines.join("\n")
+    }
+}
+
+/// What begins a line, and its color.
+const MARKS: &[(&str, &str)] =
+    &[("OK", "32"), ("PASS", "32"), ("ERR", "31"), ("FAIL", "31;1"), ("UNKNOWN", "33"), ("NODE", "1")];
+
+fn begins_with_word(line: &str, word: &str) -> bool {
+    line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("style", &self.0.style).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transcript_holds_directives_narration_and_answers_in_order() {
+        let output = Output::memory(Style { transcript: true, ..Style::default() });
+        output.directive("crash n2");
+        output.narrate("[0.100] n3 leads term 2");
+        output.answer(&Answer::ok("crash", "n2 crashed"));
+        output.answer(&Answer::ok("heal", ""));
+        assert_eq!(output.take_transcript(), "> crash n2\n[0.100] n3 leads term 2\nn2 crashed\n");
+    }
+
+    #[test]
+    fn json_is_one_object_a_directive_whatever_the_text() {
+        let output = Output::memory(Style { json: true, ..Style::default() });
+        output.directive("heal");
+        output.answer(&Answer::ok("heal", ""));
+        assert_eq!(output.take_transcript(), "{\"v\":1,\"directive\":\"heal\",\"ok\":true}\n");
+    }
+
+    #[test]
+    fn color_adds_nothing_that_words_do_not_say() {
+        let output = Output::memory(Style { color: true, ..Style::default() });
+        output.answer(&Answer::failed("crash", "there is no n9"));
+        assert_eq!(output.take_transcript(), "\x1b[31mERR\x1b[0m there is no n9\n");
+        output.answer(&Answer::ok("echo", "OKAY"));
+        assert_eq!(output.take_transcript(), "OKAY\n", "a word that only begins alike is none");
+    }
+}

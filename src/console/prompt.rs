@@ -1,0 +1,199 @@
+//! The prompt: a line editor with completion, hints and history, in a thread of its own.
+//!
+//! The editor asks for one line at a time, when it is told to, so that the prompt's words are those of the moment.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+
+use super::complete::{Names, complete, hint};
+use super::printer::AbovePrompt;
+
+/// Lines that the history file keeps.
+const HISTORY_MAX: usize = 1_000;
+
+/// The terminal's settings before the editor changed them, while it may have.
+static TERMINAL: Mutex<Option<String>> = Mutex::new(None);
+
+/// What a person did at the prompt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typed {
+    /// Entered a line.
+    Line(String),
+    /// Cleared the line (Ctrl-C).
+    Nothing,
+    /// Closed the session (Ctrl-D).
+    End,
+}
+
+/// The prompt.
+pub struct Prompt {
+    asks: Sender<(String, Names)>,
+    typed: Receiver<Typed>,
+    printer: Mutex<Option<AbovePrompt>>,
+}
+
+impl Prompt {
+    /// A prompt at this terminal.
+    ///
+    /// # Errors
+    /// Why the terminal cannot be used.
+    pub fn open(color: bool) -> Result<Prompt, String> {
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .max_history_size(HISTORY_MAX)
+            .and_then(|config| config.history_ignore_dups(true))
+            .map_err(|error| error.to_string())?
+            .history_ignore_space(true)
+            .build();
+        let mut editor: Editor<Assistant, FileHistory> =
+            Editor::with_config(config).map_err(|error| error.to_string())?;
+        editor.set_helper(Some(Assistant { names: Names::default(), color }));
+        let printer = editor.create_external_printer().ok().map(|mut printer| {
+            let print = move |text: String| printer.print(text).map_err(io::Error::other);
+            Box::new(print) as AbovePrompt
+        });
+        remember_terminal();
+        let (asks, asked) = bounded::<(String, Names)>(1);
+        let (sender, typed) = unbounded();
+        let edit = move || edit_lines(editor, &asked, &sender);
+        thread::Builder::new().name("prompt".to_string()).spawn(edit).map_err(|error| error.to_string())?;
+        Ok(Prompt { asks, typed, printer: Mutex::new(printer) })
+    }
+
+    /// Asks for a line with this prompt; what came of it arrives at [`Prompt::typed`].
+    pub fn ask(&self, prompt: String, names: Names) {
+        // An editor that is gone has closed the other channel, and that is what is looked at.
+        let _ = self.asks.send((prompt, names));
+    }
+
+    /// What a person did.
+    pub fn typed(&self) -> &Receiver<Typed> {
+        &self.typed
+    }
+
+    /// Prints above the prompt's line; once.
+    pub fn printer(&self) -> Option<AbovePrompt> {
+        self.printer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl std::fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prompt").finish_non_exhaustive()
+    }
+}
+
+/// Gives the terminal back as it was, when the program ends while somebody edits a line.
+pub fn restore_terminal() {
+    let Some(settings) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    // When these fail, there is no terminal any more. The sequence ends bracketed pasting, which the editor began.
+    let _ = io::stdout().write_all(b"\x1b[?2004l\n").and_then(|()| io::stdout().flush());
+    let _ = Command::new("stty").arg(settings).stdin(Stdio::inherit()).stderr(Stdio::null()).status();
+}
+
+fn remember_terminal() {
+    let shown = Command::new("stty").arg("-g").stdin(Stdio::inherit()).stderr(Stdio::null()).output();
+    let settings = shown.ok().filter(|output| output.status.success());
+    let text = settings.and_then(|output| String::from_utf8(output.stdout).ok());
+    *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = text.map(|text| text.trim().to_string());
+}
+
+fn edit_lines(
+    mut editor: Editor<Assistant, FileHistory>,
+    asked: &Receiver<(String, Names)>,
+    typed: &Sender<Typed>,
+) {
+    let file = history_file();
+    if let Some(file) = &file {
+        // The first session has no history yet.
+        let _ = editor.load_history(file);
+    }
+    for (prompt, names) in asked {
+        if let Some(assistant) = editor.helper_mut() {
+            assistant.names = names;
+        }
+        let came = match editor.readline(&prompt) {
+            Ok(line) => {
+                keep(&mut editor, file.as_deref(), &line);
+                Typed::Line(line)
+            }
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => Typed::Nothing,
+            Err(_) => Typed::End,
+        };
+        if typed.send(came).is_err() {
+            return;
+        }
+    }
+}
+
+fn keep(editor: &mut Editor<Assistant, FileHistory>, file: Option<&Path>, line: &str) {
+    if line.trim().is_empty() {
+        return;
+    }
+    let added = editor.add_history_entry(line).unwrap_or(false);
+    if let Some(file) = file.filter(|_| added) {
+        if let Some(folder) = file.parent() {
+            let _ = fs::create_dir_all(folder);
+        }
+        // A history that cannot be kept is no reason to disturb anybody.
+        let _ = editor.append_history(file);
+    }
+}
+
+/// `$XDG_STATE_HOME/raftlab/history`, or where that is by default.
+fn history_file() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("raftlab").join("history"))
+}
+
+/// Completion and hints from the language's own lists.
+struct Assistant {
+    names: Names,
+    color: bool,
+}
+
+impl Completer for Assistant {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(complete(line, position, &self.names))
+    }
+}
+
+impl Hinter for Assistant {
+    type Hint = String;
+
+    fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
+        if position == line.len() && self.color { hint(line) } else { None }
+    }
+}
+
+impl Highlighter for Assistant {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(format!("\x1b[2m{hint}\x1b[0m"))
+    }
+}
+
+impl Validator for Assistant {}
+
+impl Helper for Assistant {}

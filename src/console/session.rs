@@ -1,0 +1,271 @@
+//! A session: where lines come from, how it ends, and with which exit code.
+//!
+//! Lines are read by a thread of their own, so that faults end by themselves and signals are heeded while nobody types.
+
+use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded, never, select};
+
+use super::answer::Outcome;
+use super::executor::{Console, Flow, Script};
+use super::lines::next_line;
+use super::prompt::{self, Prompt, Typed};
+use crate::interrupt::Interrupt;
+use crate::lab::Lab;
+use crate::types::Time;
+
+/// How long the last lines of narration may take.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Where lines come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// A person at a terminal.
+    Terminal,
+    /// Standard input.
+    Pipe,
+    /// A script.
+    File(PathBuf),
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// All well.
+    Fine,
+    /// A directive, an expectation or a check failed.
+    Failed,
+    /// Nobody knows: no leader in time, no answer.
+    Inconclusive,
+    /// A signal ended it.
+    Interrupted,
+}
+
+impl Source {
+    /// Whether there is something to read: a script that is missing is known before anything starts.
+    ///
+    /// # Errors
+    /// One line that names the file and says why it cannot be read.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Source::File(path) => super::executor::open(path).map(drop),
+            Source::Terminal | Source::Pipe => Ok(()),
+        }
+    }
+
+    /// A script when there is one, the terminal when a person is there, else standard input.
+    pub fn choose(script: Option<PathBuf>) -> Source {
+        match script {
+            Some(path) if path.as_os_str() == "-" => Source::Pipe,
+            Some(path) => Source::File(path),
+            None if io::stdin().is_terminal() && io::stdout().is_terminal() => Source::Terminal,
+            None => Source::Pipe,
+        }
+    }
+}
+
+impl Ending {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Ending::Fine => 0,
+            Ending::Failed => 1,
+            Ending::Inconclusive => 3,
+            Ending::Interrupted => 130,
+        }
+    }
+
+    fn of(outcome: Outcome) -> Ending {
+        match outcome {
+            Outcome::Ok | Outcome::Refused => Ending::Fine,
+            Outcome::Failed => Ending::Failed,
+            Outcome::Unknown => Ending::Inconclusive,
+        }
+    }
+}
+
+/// Says what was started: the nodes with what they continue from, then these lines. Never among the answers.
+pub fn greet<L: Lab>(console: &mut Console<L>, lines: &[String]) {
+    let text = console.greeting();
+    for line in std::iter::once(&text).chain(lines) {
+        console.output().warn(line);
+    }
+}
+
+/// Raises the interrupt on Ctrl-C, SIGTERM and SIGHUP from now on. A second signal before the first was heeded ends
+/// the program at once: something hangs.
+///
+/// # Errors
+/// The system refuses to install a handler.
+pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
+    let raised = Arc::clone(interrupt);
+    let handler = move || {
+        if raised.raise() {
+            prompt::restore_terminal();
+            std::process::exit(i32::from(Ending::Interrupted.code()));
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|error| format!("signals cannot be handled: {error}"))
+}
+
+/// Runs a session to its end. With `serve`, the cluster stays up after the last line until a signal comes.
+pub fn run<L: Lab>(console: &mut Console<L>, source: &Source, serve: bool, interrupt: &Interrupt) -> Ending {
+    let (ending, quit) = match source {
+        Source::Terminal => converse(console, interrupt),
+        Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), interrupt),
+        Source::File(path) => match super::executor::open(path) {
+            Ok(input) => obey(console, Script::piped(), input, interrupt),
+            Err(reason) => {
+                console.output().warn(&format!("error: {reason}"));
+                (Ending::Failed, true)
+            }
+        },
+    };
+    let ending = if serve && !quit && ending == Ending::Fine { stay(console, interrupt) } else { ending };
+    console.narrator().flush(PATIENCE);
+    ending
+}
+
+/// Carries out lines without a person. Also says whether the session is over for good.
+fn obey<L: Lab>(
+    console: &mut Console<L>,
+    mut script: Script,
+    input: impl BufRead + Send + 'static,
+    interrupt: &Interrupt,
+) -> (Ending, bool) {
+    let lines = read_in_background(input);
+    loop {
+        let line = loop {
+            match next(console, &lines, interrupt) {
+                Next::Came(line) => break line,
+                Next::Due => console.undo_due(),
+                Next::Interrupted => return (Ending::Interrupted, true),
+                Next::Ended => {
+                    let stopped = console.settle(&mut script) == Flow::Stop;
+                    return (Ending::of(script.worst()), stopped);
+                }
+            }
+        };
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => {
+                console.output().warn(&format!("error: the input cannot be read any further: {error}"));
+                return (Ending::Failed, true);
+            }
+        };
+        let flow = console.run_line(&mut script, line.as_deref().map_err(String::as_str));
+        if interrupt.is_raised() {
+            return (Ending::Interrupted, true);
+        }
+        if flow != Flow::Go {
+            console.settle(&mut script);
+            return (Ending::of(script.worst()), true);
+        }
+    }
+}
+
+/// Talks with a person. Ctrl-C ends what is running, not the session; nothing that fails decides the exit code.
+fn converse<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> (Ending, bool) {
+    let prompt = match Prompt::open(console.output().style().color) {
+        Ok(prompt) => prompt,
+        Err(reason) => {
+            console.output().warn(&format!("no line editing here ({reason}): reading plain lines"));
+            return obey(console, Script::typed(), BufReader::new(io::stdin()), interrupt);
+        }
+    };
+    if let Some(printer) = prompt.printer() {
+        console.output().attach_prompt(printer);
+    }
+    let mut script = Script::typed();
+    let ending = loop {
+        let (text, names) = (console.prompt(), console.names());
+        prompt.ask(text, names);
+        let typed = loop {
+            match next(console, prompt.typed(), interrupt) {
+                Next::Came(typed) => break typed,
+                Next::Due => console.undo_due(),
+                // At the prompt Ctrl-C is a key, so this is somebody else's signal to end.
+                Next::Interrupted => {
+                    prompt::restore_terminal();
+                    console.output().detach_prompt();
+                    return (Ending::Interrupted, true);
+                }
+                Next::Ended => break Typed::End,
+            }
+        };
+        match typed {
+            Typed::Line(line) => {
+                let flow = console.run_line(&mut script, Ok(&line));
+                interrupt.lower();
+                if flow != Flow::Go {
+                    break Ending::Fine;
+                }
+            }
+            Typed::Nothing => {}
+            Typed::End => break Ending::Fine,
+        }
+    };
+    console.output().detach_prompt();
+    (ending, true)
+}
+
+/// Keeps the cluster up until a signal comes.
+fn stay<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> Ending {
+    console.output().warn("serving until Ctrl-C or SIGTERM");
+    let nothing: Receiver<()> = never();
+    loop {
+        match next(console, &nothing, interrupt) {
+            Next::Interrupted => return Ending::Interrupted,
+            Next::Due | Next::Came(()) => console.undo_due(),
+            Next::Ended => return Ending::Fine,
+        }
+    }
+}
+
+/// What came first.
+enum Next<T> {
+    Came(T),
+    /// A fault's time is over.
+    Due,
+    Interrupted,
+    Ended,
+}
+
+fn next<T, L: Lab>(console: &Console<L>, lines: &Receiver<T>, interrupt: &Interrupt) -> Next<T> {
+    if interrupt.is_raised() {
+        return Next::Interrupted;
+    }
+    let due: Option<Time> = console.next_undo();
+    let due = due.map_or_else(never, |due| crossbeam_channel::after(due.since(console.lab().now())));
+    select! {
+        recv(interrupt.receiver()) -> _ => Next::Interrupted,
+        recv(lines) -> line => line.map_or(Next::Ended, Next::Came),
+        recv(due) -> _ => Next::Due,
+    }
+}
+
+type ReadLine = io::Result<Result<String, String>>;
+
+/// The lines of this input, one ahead.
+fn read_in_background(mut input: impl BufRead + Send + 'static) -> Receiver<ReadLine> {
+    let (sender, receiver) = bounded(1);
+    let read = move || {
+        loop {
+            let line = match next_line(&mut input) {
+                Ok(None) => return,
+                Ok(Some(line)) => Ok(line),
+                Err(error) => Err(error),
+            };
+            let last = line.is_err();
+            if sender.send(line).is_err() || last {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("input".to_string()).spawn(read).expect("a thread for the input");
+    receiver
+}

@@ -1,0 +1,70 @@
+//! A person's wish to stop what is running: raised by a signal, seen by the console and by every loop that waits.
+//!
+//! It wakes one waiter, as a signal does; whoever waits for something else at the same time selects over both. Seeing
+//! it does not lower it: only the console, which knows what was stopped, does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// The wish, shared by all who raise it or heed it.
+#[derive(Debug)]
+pub struct Interrupt {
+    raised: AtomicBool,
+    sender: Sender<()>,
+    receiver: Receiver<()>,
+}
+
+impl Interrupt {
+    /// Not raised.
+    pub fn new() -> Interrupt {
+        let (sender, receiver) = bounded(1);
+        Interrupt { raised: AtomicBool::new(false), sender, receiver }
+    }
+
+    /// Asks to stop. Returns whether this was asked already and nobody has heeded it yet.
+    pub fn raise(&self) -> bool {
+        let before = self.raised.swap(true, Ordering::SeqCst);
+        // A full channel holds a wake-up already: one is enough.
+        let _ = self.sender.try_send(());
+        before
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::SeqCst)
+    }
+
+    /// What was running has stopped; a new wish may come.
+    pub fn lower(&self) {
+        let _ = self.receiver.try_recv();
+        self.raised.store(false, Ordering::SeqCst);
+    }
+
+    /// Becomes ready, once, when somebody asks to stop. Whoever takes its message must look at
+    /// [`Interrupt::is_raised`] from then on.
+    pub fn receiver(&self) -> &Receiver<()> {
+        &self.receiver
+    }
+}
+
+impl Default for Interrupt {
+    fn default() -> Interrupt {
+        Interrupt::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_raised_until_it_is_lowered() {
+        let interrupt = Interrupt::new();
+        assert!(!interrupt.raise(), "nobody had asked before");
+        assert!(interrupt.raise(), "asked again");
+        assert!(interrupt.is_raised() && interrupt.receiver().try_recv().is_ok());
+        interrupt.lower();
+        assert!(!interrupt.is_raised() && interrupt.receiver().try_recv().is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! A node on a thread of its own: a [`Server`] that waits for messages, orders, its disk and its timer.
+//!
+//! The thread sleeps in one `select!` over all four: it never polls, and never sleeps for a time that it guessed. When
+//! it wakes, it takes in everything that waits, up to a bound, and makes one step of it: one group of envelopes
+//! leaves and one write goes to the disk, however many requests came together.
+//!
+//! A panic or a failing disk ends the node and says why; it never ends the process. The node must never block: not on
+//! its disk (see [`disk`]), not on the network, which drops what does not fit.
+
+mod board;
+mod disk;
+mod event_loop;
+mod panics;
+mod reporter;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use parking_lot::Mutex;
+
+pub use self::board::{Board, Changes, EndReason, Ended, Lost};
+use self::disk::NodeDisk;
+use self::event_loop::{EventLoop, Order};
+pub use self::reporter::{Observer, Reporter};
+use crate::check::safety::Safety;
+use crate::clock::Clock;
+use crate::lab::Status;
+use crate::net::Transport;
+use crate::net::packet::Envelope;
+use crate::server::{Arrival, Server};
+use crate::storage::Storage;
+use crate::storage::faults::DiskFaults;
+use crate::types::NodeId;
+
+/// What the nodes of a process share.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The clock.
+    pub clock: Clock,
+    /// The properties that are checked after every step.
+    pub safety: Arc<Mutex<Safety>>,
+    /// Where events go.
+    pub reporter: Reporter,
+    /// Who is woken by changes.
+    pub changes: Arc<Changes>,
+}
+
+/// Where a node's writes go.
+pub enum Store {
+    /// To memory: each is complete at once.
+    Inline(Box<dyn Storage>),
+    /// To a disk, by a thread of its own.
+    Threaded(Box<dyn Storage>, Arc<DiskFaults>),
+}
+
+/// A node's thread, seen from outside. Dropping this stops the node politely and does not wait for it.
+pub struct Node {
+    name: NodeId,
+    orders: Sender<Order>,
+    board: Arc<Board>,
+    /// Closed when the thread has ended.
+    alive: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+    paused: bool,
+}
+
+impl Node {
+    /// Starts the thread of this server, which takes its messages from `inbox` and sends by `transport`.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread left.
+    pub fn start(
+        server: Server,
+        store: Store,
+        transport: Box<dyn Transport>,
+        inbox: Receiver<Vec<Envelope>>,
+        surroundings: Surroundings,
+    ) -> io::Result<Node> {
+        let name = server.raft().id();
+        let disk = match store {
+            Store::Inline(storage) => NodeDisk::inline(storage),
+            Store::Threaded(storage, faults) => NodeDisk::threaded(name, storage, faults)?,
+        };
+        let (orders, ordered) = unbounded();
+        let (alive_sender, alive) = bounded::<()>(0);
+        let board = Arc::new(Board::new(server.status(), Arc::clone(&surroundings.changes)));
+        let node = EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings);
+        let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
+            node.live();
+            drop(alive_sender);
+        })?;
+        Ok(Node { name, orders, board, alive, thread: Some(thread), paused: false })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> NodeId {
+        self.name
+    }
+
+    /// What it knew when it last looked.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
+    /// How it ended; none while it runs.
+    pub fn ended(&self) -> Option<Ended> {
+        self.board.ended()
+    }
+
+    /// Whether it is frozen.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Orders it to end at once, without another step. What its disk had not taken is lost.
+    pub fn crash(&self, power: bool) {
+        self.order(Order::Crash { power });
+    }
+
+    /// Orders it to end once all that it gave to its disk is durable.
+    pub fn stop(&self) {
+        self.order(Order::Stop);
+    }
+
+    /// Freezes it: when this returns, it makes no step, and its inbox fills up.
+    pub fn pause(&mut self) {
+        self.paused = true;
+        self.ask(Order::Pause);
+    }
+
+    /// Lets it go on, with everything that waits. How many messages do; none when it has ended.
+    pub fn resume(&mut self) -> Option<usize> {
+        self.paused = false;
+        self.ask(Order::Resume)
+    }
+
+    /// Lets this look at the server, between two steps. None when the node has ended.
+    pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Server) -> T + Send + 'static) -> Option<T> {
+        self.ask(|answer| {
+            Order::Inspect(Box::new(move |server| {
+                let _ = answer.send(look(server));
+            }))
+        })
+    }
+
+    /// Hands something to its server that does not come over the network, and returns when the server has acted on
+    /// it; a frozen node acts when it goes on.
+    pub fn arrive(&self, arrival: Arrival) {
+        self.ask(|done| Order::Arrive(arrival, done));
+    }
+
+    /// Waits until it has ended, and how; none when it has not by then.
+    pub fn wait_for_end(&mut self, until: Instant) -> Option<Ended> {
+        let patience = until.saturating_duration_since(Instant::now());
+        if self.alive.recv_timeout(patience.max(Duration::from_millis(1))) == Err(RecvTimeoutError::Timeout) {
+            return None;
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.ended()
+    }
+
+    fn order(&self, order: Order) {
+        // A node that has ended obeys no more; its board says why.
+        let _ = self.orders.send(order);
+    }
+
+    /// None when the node has ended.
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
+        let (sender, answer) = bounded(1);
+        self.order(order(sender));
+        answer.recv().ok()
+    }
+}

@@ -1,0 +1,136 @@
+//! What a node shows of itself while it runs and after it has ended, and who is woken when that changes.
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+
+use crate::lab::Status;
+
+/// Wakes those who wait for a change in any node of a cluster.
+#[derive(Debug, Default)]
+pub struct Changes(RwLock<Vec<Sender<()>>>);
+
+/// One node's board. It outlives the node's thread.
+#[derive(Debug)]
+pub struct Board {
+    shown: Mutex<Shown>,
+    changes: Arc<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    status: Status,
+    ended: Option<Ended>,
+}
+
+/// How a node's life ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Why.
+    pub why: EndReason,
+    /// What its disk had not taken, though it was handed over.
+    pub lost: Lost,
+}
+
+/// Why a node's life ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// It was crashed.
+    Crashed {
+        /// As by a power cut.
+        power: bool,
+    },
+    /// It was stopped politely.
+    Stopped,
+    /// An assertion failed, or another defect showed.
+    Panicked(String),
+    /// Its disk failed.
+    StorageFailed(String),
+}
+
+/// What had been handed to a disk that did not take it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// Log entries.
+    pub entries: usize,
+    /// Terms and votes.
+    pub hard_states: usize,
+}
+
+impl Changes {
+    /// Something changed. Whoever has not looked since the change before is not told twice.
+    pub fn announce(&self) {
+        let mut gone = false;
+        for listener in &*self.0.read() {
+            gone |= matches!(listener.try_send(()), Err(TrySendError::Disconnected(())));
+        }
+        if gone {
+            // A sender that is full has a receiver; this only finds out which have none.
+            self.0
+                .write()
+                .retain(|listener| !matches!(listener.try_send(()), Err(TrySendError::Disconnected(()))));
+        }
+    }
+
+    /// Becomes ready when something has changed since it was last received from.
+    pub fn listen(&self) -> Receiver<()> {
+        let (sender, receiver) = bounded(1);
+        self.0.write().push(sender);
+        receiver
+    }
+}
+
+impl Board {
+    /// The board of a node that starts with this status.
+    pub fn new(status: Status, changes: Arc<Changes>) -> Board {
+        Board { shown: Mutex::new(Shown { status, ended: None }), changes }
+    }
+
+    /// What the node knew when it last looked.
+    pub fn status(&self) -> Status {
+        self.shown.lock().status
+    }
+
+    /// How it ended; none while it runs.
+    pub fn ended(&self) -> Option<Ended> {
+        self.shown.lock().ended.clone()
+    }
+
+    /// Shows this status from now on.
+    pub(super) fn show(&self, status: Status) {
+        let before = std::mem::replace(&mut self.shown.lock().status, status);
+        if before != status {
+            self.changes.announce();
+        }
+    }
+
+    /// The node has ended, and nothing of it is left but its files.
+    pub(super) fn end(&self, ended: Ended) {
+        self.shown.lock().ended = Some(ended);
+        self.changes.announce();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::LogIndex;
+
+    #[test]
+    fn each_listener_hears_of_a_change_once() {
+        let changes = Arc::new(Changes::default());
+        let (one, other) = (changes.listen(), changes.listen());
+        let board = Board::new(Status::default(), Arc::clone(&changes));
+        board.show(Status::default());
+        assert!(one.try_recv().is_err(), "nothing changed");
+        board.show(Status { commit: LogIndex(1), ..Status::default() });
+        board.show(Status { commit: LogIndex(2), ..Status::default() });
+        for listener in [&one, &other] {
+            assert!(listener.try_recv().is_ok() && listener.try_recv().is_err());
+        }
+        drop(one);
+        board.show(Status { commit: LogIndex(3), ..Status::default() });
+        assert_eq!(changes.0.read().len(), 1, "who is gone is forgotten");
+        assert!(other.try_recv().is_ok());
+    }
+}

@@ -1,0 +1,279 @@
+//! A node's disk, beside the node's thread: `n1-disk` writes, syncs once for all that waits, and reports.
+//!
+//! The node never waits for its disk: a write is handed over and its completion arrives later, so that heartbeats go
+//! on while an fsync hangs. What waits is bounded by what the node takes in: see [`Backlog::verdict`]. A store in
+//! memory needs no thread: its writes are complete at once.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, never, unbounded};
+
+use super::board::Lost;
+use super::panics::caught;
+use crate::net::packet::{Call, Envelope, Packet, Request};
+use crate::raft::effects::{Write, WriteId};
+use crate::raft::message::{Body, Message};
+use crate::storage::faults::DiskFaults;
+use crate::storage::{Storage, StorageError};
+use crate::types::NodeId;
+
+/// Bytes of entries that may wait for the disk before the node takes in no more of them.
+const ENTRY_BYTES_MAX: usize = 64 << 20;
+
+/// Writes that may wait for the disk before the node takes in no more entries.
+const WRITES_MAX: usize = 4_096;
+
+/// Writes that may wait before the node takes in nothing that needs the disk: as many again for heartbeats' answers
+/// and votes, which weigh next to nothing.
+const WRITES_LIMIT: usize = 2 * WRITES_MAX;
+
+/// Writes that share one fsync at most.
+const BATCH_MAX: usize = 1_024;
+
+/// How many bytes of a log wait for the disk, and how many writes.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    waiting: VecDeque<Waiting>,
+    entry_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: WriteId,
+    entries: usize,
+    entry_bytes: usize,
+    hard_state: bool,
+}
+
+/// Whether a node whose disk is behind may take this in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    Take,
+    /// Tell the client to try again later.
+    Refuse,
+    /// As if the network had lost it: the leader sends it again.
+    Drop,
+}
+
+/// The node's side of its disk.
+pub(super) enum NodeDisk {
+    /// Complete as soon as it is written.
+    Inline { storage: Box<dyn Storage>, completions: Receiver<Completion> },
+    /// Written by a thread of its own.
+    Threaded(DiskThread),
+}
+
+/// This write and all before it are durable; or why none is any more.
+pub(super) type Completion = Result<WriteId, String>;
+
+pub(super) struct DiskThread {
+    writes: Option<Sender<Write>>,
+    completions: Receiver<Completion>,
+    shared: Arc<Shared>,
+    faults: Arc<DiskFaults>,
+    backlog: Backlog,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The node is gone: nothing more is written.
+    abandoned: AtomicBool,
+    written: AtomicU64,
+    synced: AtomicU64,
+}
+
+/// How a node leaves its disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Farewell {
+    /// What was handed over is written and synced first.
+    Finish,
+    /// What was not written yet is not written.
+    Abandon,
+    /// And what was not synced yet is lost as well.
+    PowerCut,
+}
+
+impl Backlog {
+    /// Whether to take in what would add to this backlog.
+    ///
+    /// A leader's own disk bounds what clients may add, and a follower's what its leader may: entries beyond the bound
+    /// are refused or dropped. Heartbeats pass, so that a slow disk alone starts no election; only a disk that is
+    /// further behind than that cuts its node off from whatever needs a write.
+    pub fn verdict(&self, envelope: &Envelope) -> Verdict {
+        let behind = self.entry_bytes > ENTRY_BYTES_MAX || self.waiting.len() > WRITES_MAX;
+        if !behind {
+            return Verdict::Take;
+        }
+        let far_behind = self.waiting.len() > WRITES_LIMIT;
+        match &envelope.packet {
+            Packet::Request(Request { call: Call::Command { .. }, .. }) => Verdict::Refuse,
+            Packet::Raft(Message { body: Body::AppendEntries { entries, .. }, .. })
+                if far_behind || !entries.is_empty() =>
+            {
+                Verdict::Drop
+            }
+            Packet::Raft(Message { body: Body::RequestVote { .. } | Body::PreVote { .. }, .. })
+                if far_behind =>
+            {
+                Verdict::Drop
+            }
+            _ => Verdict::Take,
+        }
+    }
+
+    fn add(&mut self, write: &Write) {
+        let entry_bytes = write.entries.iter().map(crate::raft::log::Entry::weight).sum();
+        self.entry_bytes += entry_bytes;
+        let (entries, hard_state) = (write.entries.len(), write.hard_state.is_some());
+        self.waiting.push_back(Waiting { id: write.id, entries, entry_bytes, hard_state });
+    }
+
+    fn complete(&mut self, id: WriteId) {
+        while let Some(done) = self.waiting.pop_front_if(|waiting| waiting.id <= id) {
+            self.entry_bytes -= done.entry_bytes;
+        }
+    }
+
+    fn behind(&self, kept: WriteId) -> Lost {
+        let mut lost = Lost::default();
+        for waiting in self.waiting.iter().filter(|waiting| waiting.id > kept) {
+            lost.entries += waiting.entries;
+            lost.hard_states += usize::from(waiting.hard_state);
+        }
+        lost
+    }
+}
+
+impl NodeDisk {
+    /// A disk without a thread.
+    pub fn inline(storage: Box<dyn Storage>) -> NodeDisk {
+        NodeDisk::Inline { storage, completions: never() }
+    }
+
+    /// A disk with its thread, which ends with the node.
+    pub fn threaded(
+        node: NodeId,
+        storage: Box<dyn Storage>,
+        faults: Arc<DiskFaults>,
+    ) -> io::Result<NodeDisk> {
+        // Both are bounded by the backlog: the node hands over nothing that it did not take in.
+        let (writes, receiver) = unbounded();
+        let (sender, completions) = unbounded();
+        let shared = Arc::new(Shared::default());
+        let worker = Worker { storage, writes: receiver, completions: sender, shared: Arc::clone(&shared) };
+        let thread = thread::Builder::new().name(format!("{node}-disk")).spawn(move || worker.run())?;
+        let (writes, thread) = (Some(writes), Some(thread));
+        let backlog = Backlog::default();
+        Ok(NodeDisk::Threaded(DiskThread { writes, completions, shared, faults, backlog, thread }))
+    }
+
+    /// Hands a write over. Its number when it is durable already.
+    pub fn write(&mut self, write: Write) -> Result<Option<WriteId>, String> {
+        match self {
+            NodeDisk::Inline { storage, .. } => {
+                let durable = storage.write(&write).and_then(|()| storage.sync());
+                durable.map(|()| Some(write.id)).map_err(|error| error.to_string())
+            }
+            NodeDisk::Threaded(disk) => {
+                disk.backlog.add(&write);
+                // A thread that is gone has left its reason among the completions.
+                let _ = disk.writes.as_ref().expect("a running node has its disk").send(write);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Where completions arrive.
+    pub fn completions(&self) -> &Receiver<Completion> {
+        match self {
+            NodeDisk::Inline { completions, .. } => completions,
+            NodeDisk::Threaded(disk) => &disk.completions,
+        }
+    }
+
+    /// Takes in a completion: the newest write that is durable.
+    pub fn completed(&mut self, completion: Completion) -> Result<WriteId, String> {
+        let id = completion?;
+        if let NodeDisk::Threaded(disk) = self {
+            disk.backlog.complete(id);
+        }
+        Ok(id)
+    }
+
+    /// Whether this envelope may be taken in.
+    pub fn verdict(&self, envelope: &Envelope) -> Verdict {
+        match self {
+            NodeDisk::Inline { .. } => Verdict::Take,
+            NodeDisk::Threaded(disk) => disk.backlog.verdict(envelope),
+        }
+    }
+
+    /// Ends the thread and closes the files. Says what the disk did not take.
+    pub fn leave(&mut self, farewell: Farewell) -> Lost {
+        let NodeDisk::Threaded(disk) = self else { return Lost::default() };
+        if farewell != Farewell::Finish {
+            disk.shared.abandoned.store(true, Ordering::SeqCst);
+            disk.faults.interrupt();
+        }
+        disk.writes = None;
+        if let Some(thread) = disk.thread.take() {
+            let _ = thread.join();
+        }
+        let kept = if farewell == Farewell::Abandon { &disk.shared.written } else { &disk.shared.synced };
+        disk.backlog.behind(kept.load(Ordering::SeqCst))
+    }
+}
+
+/// The disk's thread.
+struct Worker {
+    storage: Box<dyn Storage>,
+    writes: Receiver<Write>,
+    completions: Sender<Completion>,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Ok(first) = self.writes.recv() {
+            let done = caught(|| self.persist(first));
+            let completion = match done {
+                Ok(Ok(Some(id))) => Ok(id),
+                Ok(Ok(None)) => return,
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(panic) => Err(format!("by a defect of this program: {panic}")),
+            };
+            let failed = completion.is_err();
+            // After an error nobody knows what the disk holds: this thread never touches it again.
+            if self.completions.send(completion).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    /// Makes this write durable, and with one sync those that wait behind it; none when the node is gone.
+    fn persist(&mut self, first: Write) -> Result<Option<WriteId>, StorageError> {
+        let mut next = Some(first);
+        let mut last = None;
+        let mut count = 0;
+        while let Some(write) = next {
+            if self.shared.abandoned.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            self.storage.write(&write)?;
+            self.shared.written.store(write.id, Ordering::SeqCst);
+            last = Some(write.id);
+            count += 1;
+            next = if count < BATCH_MAX { self.writes.try_recv().ok() } else { None };
+        }
+        self.storage.sync()?;
+        if let Some(id) = last {
+            self.shared.synced.store(id, Ordering::SeqCst);
+        }
+        Ok(last)
+    }
+}

@@ -1,0 +1,281 @@
+//! What a node's thread does: wait, take in, step, hand out.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, at, select};
+use log::Level;
+
+use super::Surroundings;
+use super::board::{Board, EndReason, Ended};
+use super::disk::{Completion, Farewell, NodeDisk, Verdict};
+use super::panics::caught;
+use crate::check::safety::{Property, Step};
+use crate::net::Transport;
+use crate::net::faults::DropReason;
+use crate::net::packet::{Address, Call, Envelope, Packet, Reply, Request, Response};
+use crate::raft::effects::Refusal;
+use crate::raft::message::Message;
+use crate::server::{Arrival, Outbox, Server};
+use crate::trace::What;
+use crate::types::NodeId;
+
+/// Arrivals that a step takes in before the node looks at its timer again.
+const ARRIVALS_MAX: usize = 4_096;
+
+/// What a node's thread is told.
+pub(super) enum Order {
+    Crash { power: bool },
+    Stop,
+    Pause(Sender<()>),
+    Resume(Sender<usize>),
+    Inspect(Box<dyn FnOnce(&Server) + Send>),
+    Arrive(Arrival, Sender<()>),
+}
+
+/// What the thread owns.
+pub(super) struct EventLoop {
+    name: NodeId,
+    server: Server,
+    disk: NodeDisk,
+    transport: Box<dyn Transport>,
+    inbox: Receiver<Vec<Envelope>>,
+    orders: Receiver<Order>,
+    board: Arc<Board>,
+    surroundings: Surroundings,
+    arrivals: Vec<Arrival>,
+}
+
+impl EventLoop {
+    pub fn new(
+        server: Server,
+        disk: NodeDisk,
+        transport: Box<dyn Transport>,
+        inbox: Receiver<Vec<Envelope>>,
+        orders: Receiver<Order>,
+        board: Arc<Board>,
+        surroundings: Surroundings,
+    ) -> EventLoop {
+        let name = server.raft().id();
+        EventLoop { name, server, disk, transport, inbox, orders, board, surroundings, arrivals: Vec::new() }
+    }
+
+    /// The node's whole life.
+    pub fn live(mut self) {
+        let why = caught(|| self.run()).unwrap_or_else(EndReason::Panicked);
+        let farewell = match why {
+            EndReason::Stopped => Farewell::Finish,
+            EndReason::Crashed { power: true } => Farewell::PowerCut,
+            EndReason::Crashed { power: false } | EndReason::Panicked(_) | EndReason::StorageFailed(_) => {
+                Farewell::Abandon
+            }
+        };
+        let lost = self.disk.leave(farewell);
+        let (name, board, surroundings) = (self.name, Arc::clone(&self.board), self.surroundings.clone());
+        // Whoever sees that it has ended finds its inbox closed and its files free.
+        drop(self);
+        let what = match why.clone() {
+            EndReason::Crashed { power } => What::Crashed { power },
+            EndReason::Stopped => What::Stopped,
+            EndReason::Panicked(reason) => {
+                let detail = format!("{name} stopped itself: {reason}");
+                surroundings.safety.lock().report(Property::NodeInvariants, detail);
+                What::Panicked { reason }
+            }
+            EndReason::StorageFailed(reason) => What::StorageFailed { reason },
+        };
+        surroundings.reporter.tell(surroundings.clock.now(), name, [what]);
+        board.end(Ended { why, lost });
+    }
+
+    /// Steps until something ends the node.
+    fn run(&mut self) -> EndReason {
+        loop {
+            if self.arrivals.is_empty()
+                && let Err(end) = self.wait()
+            {
+                return end;
+            }
+            if let Err(end) = self.take_waiting().and_then(|()| self.step()) {
+                return end;
+            }
+        }
+    }
+
+    /// Sleeps until something arrives or the server's time has come.
+    fn wait(&mut self) -> Result<(), EndReason> {
+        let timer = at(self.surroundings.clock.instant(self.server.deadline()));
+        select! {
+            recv(self.inbox) -> group => match group {
+                Ok(group) => self.take_in(group),
+                Err(_) => return Err(EndReason::Stopped),
+            },
+            recv(self.orders) -> order => match order {
+                Ok(order) => self.obey(order)?,
+                Err(_) => return Err(EndReason::Stopped),
+            },
+            recv(self.disk.completions()) -> completion => match completion {
+                Ok(completion) => self.complete(completion)?,
+                Err(_) => return Err(EndReason::StorageFailed("its thread has ended".to_string())),
+            },
+            recv(timer) -> _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in what waits behind that which woke the node, up to a bound.
+    fn take_waiting(&mut self) -> Result<(), EndReason> {
+        while let Ok(order) = self.orders.try_recv() {
+            self.obey(order)?;
+        }
+        while let Ok(completion) = self.disk.completions().try_recv() {
+            self.complete(completion)?;
+        }
+        while self.arrivals.len() < ARRIVALS_MAX
+            && let Ok(group) = self.inbox.try_recv()
+        {
+            self.take_in(group);
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, completion: Completion) -> Result<(), EndReason> {
+        let id = self.disk.completed(completion).map_err(EndReason::StorageFailed)?;
+        self.arrivals.push(Arrival::Persisted(id));
+        Ok(())
+    }
+
+    fn take_in(&mut self, group: Vec<Envelope>) {
+        for envelope in group {
+            self.tell_request(&envelope);
+            match self.disk.verdict(&envelope) {
+                Verdict::Take => self.arrivals.push(Arrival::Envelope(envelope)),
+                Verdict::Refuse => self.refuse(envelope),
+                Verdict::Drop => self.drop_message(envelope),
+            }
+        }
+    }
+
+    /// The disk is behind: the client may try again.
+    fn refuse(&mut self, envelope: Envelope) {
+        let Packet::Request(Request { attempt, .. }) = envelope.packet else { return };
+        let term = self.server.raft().current_term();
+        let reply = Reply { attempt, term, response: Response::Refused(Refusal::Busy) };
+        let refusal = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
+        self.transport.send(&mut vec![refusal]);
+    }
+
+    fn drop_message(&self, envelope: Envelope) {
+        if let Packet::Raft(message) = envelope.packet {
+            let sender = message.from;
+            self.tell(sender, [What::MessageDropped { message, reason: DropReason::Overflow }]);
+        }
+    }
+
+    /// Does as it is told. An error ends the node.
+    fn obey(&mut self, order: Order) -> Result<(), EndReason> {
+        match order {
+            Order::Crash { power } => return Err(EndReason::Crashed { power }),
+            Order::Stop => return Err(EndReason::Stopped),
+            Order::Pause(done) => {
+                let _ = done.send(());
+                return self.freeze();
+            }
+            // It was not frozen, so nothing waited.
+            Order::Resume(answer) => drop(answer.send(0)),
+            Order::Inspect(look) => look(&self.server),
+            Order::Arrive(arrival, done) => {
+                self.arrivals.push(arrival);
+                self.step()?;
+                let _ = done.send(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes no step until it is told to go on. Looking at it changes nothing, so it may be looked at.
+    fn freeze(&mut self) -> Result<(), EndReason> {
+        self.tell(self.name, [What::Paused]);
+        while let Ok(order) = self.orders.recv() {
+            match order {
+                Order::Pause(done) => drop(done.send(())),
+                Order::Resume(answer) => {
+                    self.tell(self.name, [What::Resumed]);
+                    let groups: Vec<Vec<Envelope>> = self.inbox.try_iter().collect();
+                    let _ = answer.send(groups.iter().map(Vec::len).sum());
+                    groups.into_iter().for_each(|group| self.take_in(group));
+                    return Ok(());
+                }
+                Order::Arrive(arrival, done) => {
+                    self.arrivals.push(arrival);
+                    let _ = done.send(());
+                }
+                other => self.obey(other)?,
+            }
+        }
+        Err(EndReason::Stopped)
+    }
+
+    /// One step, and all that it wants done.
+    fn step(&mut self) -> Result<(), EndReason> {
+        let now = self.surroundings.clock.now();
+        let Outbox { mut envelopes, write, events, applied, persisted } =
+            self.server.handle(now, &mut self.arrivals);
+        let step = Step { raft: self.server.raft(), persisted, write: write.as_ref(), applied: &applied };
+        // Before anything of it can reach another node.
+        self.surroundings.safety.lock().observe(&step, envelopes.iter().filter_map(raft_message));
+
+        let first_last = applied.first().zip(applied.last());
+        let applied = first_last
+            .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
+        let invalid = envelopes.iter().filter_map(invalid_request);
+        let happened = events.into_iter().map(What::Raft).chain(applied).chain(invalid);
+        self.surroundings.reporter.tell(now, self.name, happened);
+        // Before the answers leave: whoever has one finds its effect in the status.
+        self.board.show(self.server.status());
+
+        if !envelopes.is_empty() {
+            self.transport.send(&mut envelopes);
+        }
+        if let Some(write) = write {
+            let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
+            self.arrivals.extend(durable.map(Arrival::Persisted));
+        }
+        Ok(())
+    }
+
+    fn tell_request(&self, envelope: &Envelope) {
+        let (Packet::Request(request), Address::Client(client)) = (&envelope.packet, envelope.from) else {
+            return;
+        };
+        if !self.surroundings.reporter.takes(Level::Debug) {
+            return;
+        }
+        let what = match &request.call {
+            Call::Command { serial, command, .. } => {
+                What::CommandReceived { client, serial: *serial, bytes: command.len() }
+            }
+            Call::Read { .. } => What::ReadReceived { client },
+        };
+        self.tell(self.name, [what]);
+    }
+
+    fn tell<const N: usize>(&self, node: NodeId, happened: [What; N]) {
+        self.surroundings.reporter.tell(self.surroundings.clock.now(), node, happened);
+    }
+}
+
+fn raft_message(envelope: &Envelope) -> Option<&Message> {
+    match &envelope.packet {
+        Packet::Raft(message) => Some(message),
+        Packet::Request(_) | Packet::Reply(_) => None,
+    }
+}
+
+fn invalid_request(envelope: &Envelope) -> Option<What> {
+    match (&envelope.packet, envelope.to) {
+        (Packet::Reply(Reply { response: Response::Invalid(reason), .. }), Address::Client(client)) => {
+            Some(What::RequestInvalid { client, reason: reason.clone() })
+        }
+        _ => None,
+    }
+}
