@@ -233,8 +233,8 @@ impl Simulation {
         self.tally.repaired += recovered.repaired.len() as u64;
         self.tell(name, started);
         let plural = if entries == 1 { "entry" } else { "entries" };
-        let repaired: String = recovered.repaired.iter().map(|line| format!("; {line}")).collect();
-        Ok(format!("term {}, {entries} {plural} reloaded{repaired}", hard_state.current_term))
+        let reloaded = format!("term {}, {entries} {plural} reloaded", hard_state.current_term);
+        Ok([vec![reloaded], recovered.repaired].concat().join("; "))
     }
 
     /// Ends a node's life.
