@@ -401,6 +401,8 @@ fn a_node_campaigns_when_it_is_told_to() {
     let folder = folder();
     let mut cluster = start(&settings(&folder, 3));
     put(&cluster, "a");
+    // Whoever lacks an entry that the others hold gets no votes (5.4.1).
+    converge(&mut cluster);
     let next = others(&cluster, leader(&cluster))[0];
     cluster.campaign(next).unwrap();
     wait_until(&mut cluster, "it wins", |cluster| cluster.leader() == Some(next));

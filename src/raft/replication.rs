@@ -8,7 +8,7 @@ use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::{Content, Entry};
 use super::message::{AppendResult, Body, Round};
-use super::role::{Flow, Follower, Leader, Role};
+use super::role::{Flow, Follower, Leader, Progress, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 /// The follower's side.
@@ -215,6 +215,7 @@ impl Raft {
     ) {
         let last = self.log.last().index;
         let Role::Leader(leader) = &mut self.role else { return };
+        let newest = leader.round;
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         progress.heard = progress.heard.max(now);
         progress.round = progress.round.max(round);
@@ -223,8 +224,15 @@ impl Raft {
             AppendResult::Matched(index) if index > last => {}
             AppendResult::Matched(index) => {
                 if progress.matched(index) {
+                    progress.matched_in = newest;
                     self.effects.events.push(Event::AppendSucceeded { from, matched: index });
                 }
+            }
+            AppendResult::Conflict { rejected, first, .. } if progress.shows_loss(rejected, round) => {
+                let (heard, round) = (progress.heard, progress.round);
+                *progress = Progress { round, ..Progress::new(first.min(rejected), heard) };
+                let next = progress.next_index;
+                self.effects.events.push(Event::AppendFailed { from, rejected, next });
             }
             AppendResult::Conflict { rejected, term, first } => {
                 // The end of 5.3: skip the whole conflicting term, unless this leader has entries of it too.

@@ -82,6 +82,8 @@ pub struct Progress {
     pub heard: Time,
     /// The newest round it answered.
     pub round: Round,
+    /// The leader's newest round when `match_index` last moved.
+    pub matched_in: Round,
 }
 
 /// How entries are sent to a follower.
@@ -108,7 +110,15 @@ impl Progress {
             flow: Flow::Probe { waiting: false },
             heard: now,
             round: 0,
+            matched_in: 0,
         }
+    }
+
+    /// Whether a refusal of `rejected`, in answer to this round, shows that the follower no longer has what it once
+    /// acknowledged: its disk was wiped. Only what was sent after the acknowledgement came shows that; any other
+    /// refusal may be an old one.
+    pub fn shows_loss(&self, rejected: LogIndex, round: Round) -> bool {
+        rejected <= self.match_index && round > self.matched_in
     }
 
     /// Whether another AppendEntries with entries may be sent now.
@@ -190,6 +200,14 @@ mod tests {
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
         assert!(!progress.refused(LogIndex(4), LogIndex(2)), "what matched once cannot be refused now");
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
+    }
+
+    #[test]
+    fn only_a_refusal_of_what_was_sent_later_shows_that_matched_entries_are_lost() {
+        let progress = Progress { matched_in: 7, ..replicating(5, 9) };
+        assert!(!progress.shows_loss(LogIndex(5), 7), "it may be older than the acknowledgement");
+        assert!(progress.shows_loss(LogIndex(5), 8));
+        assert!(!progress.shows_loss(LogIndex(6), 8), "that never matched");
     }
 
     #[test]
