@@ -98,7 +98,9 @@ fn replay(path: &Path, update: bool) -> Result<(), String> {
         fs::write(path, &came).map_err(|error| error.to_string())?;
     } else if came != expected {
         let shown = difference(&expected, &came);
-        return Err(format!("it came out otherwise (- expected, + came):\n{shown}\nif that is right: {UPDATE}"));
+        return Err(format!(
+            "it came out otherwise (- expected, + came):\n{shown}\nif that is right: {UPDATE}"
+        ));
     }
     outcome
 }
@@ -268,6 +270,7 @@ fn a_script_without_settings_or_check_is_refused() {
 fn an_expectation_that_fails_is_never_taken_for_golden() {
     let golden = Golden::read("# nodes 3, seed 1\n> expect leader n1\n> check\n").expect("well formed");
     assert!(golden.run().1.is_err_and(|error| error.contains("line 2 failed")));
-    let forgiven = Golden::read("# nodes 3, seed 1\n> crash n9\n> expect err\n> check\n").expect("well formed");
+    let forgiven =
+        Golden::read("# nodes 3, seed 1\n> crash n9\n> expect err\n> check\n").expect("well formed");
     assert_eq!(forgiven.run().1, Ok(()));
 }
