@@ -86,6 +86,7 @@ impl<M: StateMachine> Cluster<M> {
     /// Starts a node with what its disk held. Says what that was.
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> io::Result<String> {
         let Opened { store, recovered } = opened;
+        let said = recovered.summary();
         let Recovered { hard_state, base, entries, repaired, fresh } = recovered;
         let start = raft::Recovered { hard_state, base, entries };
         let machine = Box::new(Replica::new((self.machine)()));
@@ -93,19 +94,10 @@ impl<M: StateMachine> Cluster<M> {
         let settings = self.settings.raft.clone();
         let server = Server::new(name, &self.members, settings, start, machine, random, clock.now());
 
-        let log = server.raft().log();
-        let (term, count) = (hard_state.current_term, log.len());
-        let plural = if count == 1 { "entry" } else { "entries" };
-        let repairs: String = repaired.iter().map(|line| format!("; {line}")).collect();
-        let said = if fresh {
-            "with a new, empty state".to_string()
-        } else {
-            format!("term {term}, {count} {plural} reloaded{repairs}")
-        };
         let started = What::Started {
-            term,
+            term: hard_state.current_term,
             vote: hard_state.voted_for,
-            last: log.last(),
+            last: server.raft().log().last(),
             fresh,
             repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
         };
@@ -257,6 +249,7 @@ fn lost_shown(lost: Lost) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{} {verb} not on its disk yet", parts.join(" and ")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
 fn told(error: impl ToString) -> LabError {
     LabError(error.to_string())
 }
