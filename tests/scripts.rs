@@ -138,8 +138,11 @@ impl Golden {
         for (at, (number, given)) in self.lines.iter().enumerate() {
             match given {
                 Given::Comment(comment) => {
-                    let space = if was_comment { "" } else { "\n" };
-                    text.push_str(&format!("{space}{comment}\n"));
+                    if !was_comment {
+                        text.push('\n');
+                    }
+                    text.push_str(comment);
+                    text.push('\n');
                     was_comment = true;
                 }
                 Given::Directive(directive) => {
@@ -248,15 +251,16 @@ fn difference(old: &str, new: &str) -> String {
         let span = at.saturating_sub(AROUND)..(at + AROUND + 1).min(lines.len());
         lines[span].iter().any(|(mark, _)| *mark != ' ')
     };
-    let shown = (0..lines.len()).filter(|at| near(*at));
-    shown.map(|at| format!("{} {}\n", lines[at].0, lines[at].1)).collect()
+    let shown = lines.iter().enumerate().filter(|(at, _)| near(*at));
+    let shown: Vec<String> = shown.map(|(_, (mark, line))| format!("{mark} {line}")).collect();
+    shown.join("\n")
 }
 
 #[test]
 fn a_difference_shows_what_changed_and_little_around_it() {
     let old = "a\nb\nc\nd\ne\nf\n";
     assert_eq!(difference(old, old), "");
-    assert_eq!(difference(old, "a\nb\nc\nd\nx\nf\n"), "  c\n  d\n- e\n+ x\n  f\n");
+    assert_eq!(difference(old, "a\nb\nc\nd\nx\nf\n"), "  c\n  d\n- e\n+ x\n  f");
 }
 
 #[test]
