@@ -230,7 +230,7 @@ impl Raft {
             }
             AppendResult::Conflict { rejected, first, .. } if progress.shows_loss(rejected, round) => {
                 let (heard, round) = (progress.heard, progress.round);
-                *progress = Progress { round, ..Progress::new(first.min(rejected), heard) };
+                *progress = Progress { round, ..Progress::new(first.clamp(LogIndex(1), rejected), heard) };
                 let next = progress.next_index;
                 self.effects.events.push(Event::AppendFailed { from, rejected, next });
             }

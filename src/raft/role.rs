@@ -118,7 +118,8 @@ impl Progress {
     /// acknowledged: its disk was wiped. Only what was sent after the acknowledgement came shows that; any other
     /// refusal may be an old one.
     pub fn shows_loss(&self, rejected: LogIndex, round: Round) -> bool {
-        rejected <= self.match_index && round > self.matched_in
+        // Every log agrees before its first entry: a refusal of index zero is no follower's.
+        rejected > LogIndex(0) && rejected <= self.match_index && round > self.matched_in
     }
 
     /// Whether another AppendEntries with entries may be sent now.
@@ -208,6 +209,7 @@ mod tests {
         assert!(!progress.shows_loss(LogIndex(5), 7), "it may be older than the acknowledgement");
         assert!(progress.shows_loss(LogIndex(5), 8));
         assert!(!progress.shows_loss(LogIndex(6), 8), "that never matched");
+        assert!(!progress.shows_loss(LogIndex(0), 8), "nothing can be missing there");
     }
 
     #[test]

@@ -282,6 +282,7 @@ impl Simulation {
         if let Packet::Request(request) = &envelope.packet {
             let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
             let back = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
+            self.counts.sent(std::slice::from_ref(&back));
             self.schedule(self.settings.link_delay, Happening::Arrives { envelope: back, held_back: false });
         }
     }
