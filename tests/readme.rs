@@ -7,7 +7,8 @@ use assert_cmd::Command;
 
 /// The fenced `console` blocks: the command line behind `$ `, and what it is said to print.
 fn transcripts() -> Vec<(String, String)> {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a README");
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a README");
     let blocks = readme.split("```console\n").skip(1);
     let blocks = blocks.map(|rest| rest.split("\n```").next().expect("a fence ends"));
     blocks

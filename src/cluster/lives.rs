@@ -1,5 +1,6 @@
 //! The lives of a cluster's nodes: how they begin and end, and what is said of it.
 
+use std::error::Error;
 use std::io;
 use std::thread;
 use std::time::Instant;
@@ -96,11 +97,11 @@ impl<M: StateMachine> Cluster<M> {
         let log = server.raft().log();
         let (term, count) = (hard_state.current_term, log.len());
         let plural = if count == 1 { "entry" } else { "entries" };
-        let repairs: String = repaired.iter().map(|line| format!("; {line}")).collect();
         let said = if fresh {
             "with a new, empty state".to_string()
         } else {
-            format!("term {term}, {count} {plural} reloaded{repairs}")
+            let loaded = format!("term {term}, {count} {plural} reloaded");
+            std::iter::once(&loaded).chain(&repaired).map(String::as_str).collect::<Vec<_>>().join("; ")
         };
         let started = What::Started {
             term,
@@ -132,12 +133,12 @@ impl<M: StateMachine> Cluster<M> {
             Keep::Memory(_) if wipe => {
                 let keep = Keep::Memory(crate::storage::memory_store::MemoryContent::default());
                 slot.keep = keep.clone();
-                keep.open().map_err(told)?
+                keep.open().map_err(|error| told(&error))?
             }
-            keep @ Keep::Memory(_) => keep.open().map_err(told)?,
+            keep @ Keep::Memory(_) => keep.open().map_err(|error| told(&error))?,
         };
         self.surroundings.reporter.tell(self.surroundings.clock.now(), name, [What::Restarted]);
-        self.launch(name, opened, wipe).map_err(told)
+        self.launch(name, opened, wipe).map_err(|error| told(&error))
     }
 
     /// Opens a node's files, on a thread of its own: while a disk stalls, a person can give up.
@@ -157,7 +158,7 @@ impl<M: StateMachine> Cluster<M> {
             };
             let _ = sender.send(result);
         };
-        thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(told)?;
+        thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(|error| told(&error))?;
         let never = never();
         let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
         let result = select! {
@@ -257,7 +258,7 @@ fn lost_shown(lost: Lost) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{} {verb} not on its disk yet", parts.join(" and ")))
 }
 
-fn told(error: impl ToString) -> LabError {
+fn told(error: &dyn Error) -> LabError {
     LabError(error.to_string())
 }
 

@@ -149,14 +149,14 @@ impl EventLoop {
             self.tell_request(&envelope);
             match self.disk.verdict(&envelope) {
                 Verdict::Take => self.arrivals.push(Arrival::Envelope(envelope)),
-                Verdict::Refuse => self.refuse(envelope),
+                Verdict::Refuse => self.refuse(&envelope),
                 Verdict::Drop => self.drop_message(envelope),
             }
         }
     }
 
     /// The disk is behind: the client may try again.
-    fn refuse(&mut self, envelope: Envelope) {
+    fn refuse(&mut self, envelope: &Envelope) {
         let Packet::Request(Request { attempt, .. }) = envelope.packet else { return };
         let term = self.server.raft().current_term();
         let reply = Reply { attempt, term, response: Response::Refused(Refusal::Busy) };
@@ -202,7 +202,9 @@ impl EventLoop {
                     self.tell(self.name, [What::Resumed]);
                     let groups: Vec<Vec<Envelope>> = self.inbox.try_iter().collect();
                     let _ = answer.send(groups.iter().map(Vec::len).sum());
-                    groups.into_iter().for_each(|group| self.take_in(group));
+                    for group in groups {
+                        self.take_in(group);
+                    }
                     return Ok(());
                 }
                 Order::Arrive(arrival, done) => {
