@@ -109,7 +109,9 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     session::heed_signals(&interrupt).map_err(usage)?;
     if options.fresh {
         let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
-        wiped.iter().for_each(|line| output.warn(line));
+        for line in &wiped {
+            output.warn(line);
+        }
     }
     let mut cluster =
         Cluster::start(&settings, Some(narrator.observer())).map_err(|error| usage(error.to_string()))?;
@@ -147,9 +149,10 @@ fn settings(options: &Options) -> Result<Settings, String> {
 
 fn banner(options: &Options, settings: &Settings) -> Vec<String> {
     let logs = settings.logs.display();
-    let place = match settings.memory {
-        true => format!("state in memory only, logs in {logs}"),
-        false => format!("state in {}, logs in {logs}", settings.states.display()),
+    let place = if settings.memory {
+        format!("state in memory only, logs in {logs}")
+    } else {
+        format!("state in {}, logs in {logs}", settings.states.display())
     };
     let seed = settings.seed.unwrap_or_default();
     let again = options::command_line("cluster", settings.nodes, seed);

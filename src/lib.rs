@@ -1,20 +1,56 @@
 //! A Raft that anyone can run, break, watch, measure and trust.
+//!
+//! The box of the paper's Figure 1, and who holds what here:
+//!
+//! ```text
+//!   client                      one node
+//!  +--------+   request   +-----------------------------------------+
+//!  | client | ----------> |  server: fixes the order of effects     |
+//!  |        | <---------- |   +-----------+        +-------------+  |
+//!  +--------+   answer    |   |   raft    | apply  |state_machine|  |
+//!                         |   | consensus | -----> |  key-value, |  |
+//!      other nodes        |   |   core    |        |  sessions   |  |
+//!         <-------------- |   +-----+-----+        +-------------+  |
+//!  AppendEntries, votes   |         | write                         |
+//!         --------------> |   +-----v-----+                         |
+//!                         |   |  storage  |  states/n1/             |
+//!                         |   +-----------+                         |
+//!                         +-----------------------------------------+
+//! ```
+//!
+//! Two drivers run such servers: [`node`] with [`cluster`] on real threads, with a router thread that carries, drops
+//! and delays messages ([`net`]); and [`sim`] in virtual time, from a seed. The [`console`] drives either through
+//! [`lab`]. [`check`] watches over all nodes.
+//!
+//! Modules stand in reading order, which is also the order of their layers: each imports only from those above it
+//! in the same or an earlier group.
 
-pub mod check;
-pub mod client;
-pub mod clock;
-pub mod cluster;
-pub mod config;
-pub mod console;
-pub mod interrupt;
-pub mod lab;
-pub mod net;
-pub mod node;
-pub mod payload;
-pub mod raft;
-pub mod server;
-pub mod sim;
-pub mod state_machine;
-pub mod storage;
-pub mod trace;
+// L0: words and settings.
 pub mod types;
+pub mod payload;
+pub mod config;
+
+// L1: pure rules.
+pub mod raft;
+pub mod state_machine;
+pub mod check;
+
+// L2: clocks, disks, networks, traces, signals.
+pub mod clock;
+pub mod storage;
+pub mod net;
+pub mod trace;
+pub mod interrupt;
+
+// L3: one server, one client, and what a console asks of a cluster.
+pub mod client;
+pub mod lab;
+pub mod server;
+
+// L4: what drives servers.
+pub mod node;
+pub mod sim;
+
+// L5: whole clusters and who talks to them.
+pub mod cluster;
+pub mod console;

@@ -351,3 +351,6 @@ fn decode<T: DeserializeOwned + Clone + Send + Sync + 'static>(payload: &Payload
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@
 //!   rotation. When a turn is over the call backs off, twice as long each time and with jitter. So neither dead nodes
 //!   nor nodes that point at each other make a hot loop.
 //! - A call ends by its deadline. A command that may have been taken in by any node ends as [`Outcome::Unknown`], never
-//!   as a rejection. This relies on a refusal being final for its attempt: a network that delivers one request twice,
-//!   as no connection does, may have the second copy taken in after the first was refused.
+//!   as a rejection. This relies on an attempt reaching its node once at most, as over a connection: of two copies one
+//!   may be taken in and the other refused, and the client hears of the refusal alone.
 //!
 //! Calls that are under way at the same time may take effect in any order.
 
@@ -373,3 +373,8 @@ impl ClientCore {
         self.calls.get_mut(&ticket).expect("timers and attempts name calls under way alone")
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

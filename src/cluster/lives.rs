@@ -1,6 +1,5 @@
 //! The lives of a cluster's nodes: how they begin and end, and what is said of it.
 
-use std::error::Error;
 use std::io;
 use std::thread;
 use std::time::Instant;
@@ -87,6 +86,7 @@ impl<M: StateMachine> Cluster<M> {
     /// Starts a node with what its disk held. Says what that was.
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> io::Result<String> {
         let Opened { store, recovered } = opened;
+        let said = recovered.summary();
         let Recovered { hard_state, base, entries, repaired, fresh } = recovered;
         let start = raft::Recovered { hard_state, base, entries };
         let machine = Box::new(Replica::new((self.machine)()));
@@ -94,19 +94,10 @@ impl<M: StateMachine> Cluster<M> {
         let settings = self.settings.raft.clone();
         let server = Server::new(name, &self.members, settings, start, machine, random, clock.now());
 
-        let log = server.raft().log();
-        let (term, count) = (hard_state.current_term, log.len());
-        let plural = if count == 1 { "entry" } else { "entries" };
-        let said = if fresh {
-            "with a new, empty state".to_string()
-        } else {
-            let loaded = format!("term {term}, {count} {plural} reloaded");
-            std::iter::once(&loaded).chain(&repaired).map(String::as_str).collect::<Vec<_>>().join("; ")
-        };
         let started = What::Started {
-            term,
+            term: hard_state.current_term,
             vote: hard_state.voted_for,
-            last: log.last(),
+            last: server.raft().log().last(),
             fresh,
             repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
         };
@@ -133,12 +124,12 @@ impl<M: StateMachine> Cluster<M> {
             Keep::Memory(_) if wipe => {
                 let keep = Keep::Memory(crate::storage::memory_store::MemoryContent::default());
                 slot.keep = keep.clone();
-                keep.open().map_err(|error| told(&error))?
+                keep.open().map_err(told)?
             }
-            keep @ Keep::Memory(_) => keep.open().map_err(|error| told(&error))?,
+            keep @ Keep::Memory(_) => keep.open().map_err(told)?,
         };
         self.surroundings.reporter.tell(self.surroundings.clock.now(), name, [What::Restarted]);
-        self.launch(name, opened, wipe).map_err(|error| told(&error))
+        self.launch(name, opened, wipe).map_err(told)
     }
 
     /// Opens a node's files, on a thread of its own: while a disk stalls, a person can give up.
@@ -158,7 +149,7 @@ impl<M: StateMachine> Cluster<M> {
             };
             let _ = sender.send(result);
         };
-        thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(|error| told(&error))?;
+        thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(told)?;
         let never = never();
         let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
         let result = select! {
@@ -258,7 +249,8 @@ fn lost_shown(lost: Lost) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{} {verb} not on its disk yet", parts.join(" and ")))
 }
 
-fn told(error: &dyn Error) -> LabError {
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
+fn told(error: impl ToString) -> LabError {
     LabError(error.to_string())
 }
 

@@ -323,7 +323,7 @@ mod tests {
 
     fn answer(line: &str, outcome: DataOutcome) -> DataAnswer {
         match crate::console::parse(line).unwrap().unwrap().directive {
-            crate::console::Directive::Data(data) => {
+            crate::console::directive::Directive::Data(data) => {
                 DataAnswer { operation: data.operation, outcome, took: Duration::from_micros(3_100) }
             }
             other => panic!("no data command: {other}"),

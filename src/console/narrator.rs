@@ -6,7 +6,7 @@
 //!
 //! What a person orders (crash, pause ...) is told by the directive's answer and not again here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
@@ -21,6 +21,7 @@ use super::printer::Output;
 use crate::raft::event::{AppendOutcome, Event};
 use crate::raft::message::{AppendResult, Body, Message};
 use crate::trace::{Topic, TraceEvent, What};
+use crate::types::{LogIndex, NodeId, Term};
 
 /// Lines that may wait for the terminal.
 const WAITING_MAX: usize = 4_096;
@@ -39,7 +40,12 @@ struct Shared {
     /// Lines that did not fit into the queue and were not said yet.
     lost: AtomicU64,
     kept: Option<Mutex<VecDeque<TraceEvent>>>,
+    /// What each follower was last told to acknowledge to each leader: the same again answers a heartbeat.
+    acknowledged: Mutex<Acknowledged>,
 }
+
+/// From a follower to a leader: the term and the index.
+type Acknowledged = BTreeMap<(NodeId, NodeId), (Term, LogIndex)>;
 
 #[derive(Debug)]
 enum Route {
@@ -76,6 +82,7 @@ impl Narrator {
             route,
             lost: AtomicU64::new(0),
             kept: keep.then(Mutex::default),
+            acknowledged: Mutex::default(),
         }))
     }
 
@@ -94,9 +101,24 @@ impl Narrator {
             }
             kept.push_back(event.clone());
         }
-        if takes(self.filter(), event) {
+        if takes(self.filter(), event) && !self.repeats_acknowledgement(&event.what) {
             self.say(line(event));
         }
+    }
+
+    /// Whether a message acknowledges nothing new: the answer to a heartbeat.
+    fn repeats_acknowledgement(&self, what: &What) -> bool {
+        let Some(Message { from, to, term, body }) = message_of(what) else { return false };
+        let Body::AppendReply { result: AppendResult::Matched(index), .. } = body else { return false };
+        let mut acknowledged = self.0.acknowledged.lock();
+        let known = acknowledged.entry((*from, *to)).or_default();
+        let news = (*term, *index);
+        let repeated = news <= *known;
+        // What is lost on its way is told again.
+        if matches!(what, What::MessageSent(_)) {
+            *known = news.max(*known);
+        }
+        repeated
     }
 
     /// Says a line of the console's own, such as a fault that has ended by itself.
@@ -158,17 +180,33 @@ fn write_lines(output: &Output, orders: &Receiver<Order>) {
     }
 }
 
-/// `[0.153] n2 leads term 1`.
+/// `[0.153] n2 leads term 1`; a message begins with its sender: `[0.154] n2@1 -> n3 RequestVote last=3@1`.
 fn line(event: &TraceEvent) -> String {
     let millis = event.time.as_nanos() / 1_000_000;
-    format!("[{}.{:03}] {} {}", millis / 1_000, millis % 1_000, event.node, event.what)
+    let time = format!("[{}.{:03}]", millis / 1_000, millis % 1_000);
+    match message_of(&event.what) {
+        Some(_) => format!("{time} {}", event.what),
+        None => format!("{time} {} {}", event.node, event.what),
+    }
+}
+
+fn message_of(what: &What) -> Option<&Message> {
+    match what {
+        What::MessageSent(message)
+        | What::MessageDuplicated(message)
+        | What::MessageDelayed { message, .. }
+        | What::MessageDropped { message, .. } => Some(message),
+        _ => None,
+    }
 }
 
 fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
     match filter {
         EventFilter::Off => false,
         EventFilter::On => event.is_narrated() && !is_answered(&event.what),
-        EventFilter::Election => matches!(event.topic(), Topic::Election | Topic::Process),
+        EventFilter::Election => {
+            matches!(event.topic(), Topic::Election | Topic::Process) && !is_answered(&event.what)
+        }
         EventFilter::Net => event.topic() == Topic::Net && !is_heartbeat(&event.what),
         EventFilter::All => !is_heartbeat(&event.what),
     }
@@ -184,35 +222,21 @@ fn is_answered(what: &What) -> bool {
             | What::Restarted
             | What::Paused
             | What::Resumed
+            | What::Raft(Event::ElectionStarted { forced: true, .. })
     )
 }
 
-/// Heartbeats and their answers are never told: nothing else would be seen.
+/// Heartbeats are never told: nothing else would be seen. Nor is what a message's own line tells.
 fn is_heartbeat(what: &What) -> bool {
     match what {
-        What::MessageSent(message)
-        | What::MessageDuplicated(message)
-        | What::MessageDelayed { message, .. }
-        | What::MessageDropped { message, .. } => is_quiet(message),
         What::Raft(event) => matches!(
             event,
-            Event::AppendSent { count: 0, .. }
+            Event::AppendSent { .. }
                 | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
                 | Event::AppendSucceeded { .. }
         ),
         What::LeaseRefreshed { .. } => true,
-        _ => false,
-    }
-}
-
-fn is_quiet(message: &Message) -> bool {
-    match &message.body {
-        Body::AppendEntries { entries, .. } => entries.is_empty(),
-        Body::AppendReply { result, .. } => matches!(result, AppendResult::Matched(_)),
-        Body::PreVote { .. }
-        | Body::PreVoteReply { .. }
-        | Body::RequestVote { .. }
-        | Body::VoteReply { .. } => false,
+        _ => message_of(what).is_some_and(|message| message.body.is_heartbeat()),
     }
 }
 
@@ -240,7 +264,8 @@ fn filter(number: u8) -> EventFilter {
 mod tests {
     use super::*;
     use crate::console::printer::Style;
-    use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+    use crate::net::faults::DropReason;
+    use crate::types::{EntryId, Time};
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(1_250_000_000), node: NodeId::new(2), what }
@@ -274,6 +299,22 @@ mod tests {
         narrator.observe(&heartbeat());
         narrator.observe(&event(What::Paused));
         assert_eq!(output.take_transcript(), "[1.250] n2 paused\n");
+    }
+
+    #[test]
+    fn an_acknowledgement_is_told_until_it_arrives_and_not_at_every_heartbeat() {
+        let output = Output::memory(Style::default());
+        let narrator = Narrator::direct(output.clone(), false);
+        narrator.set_filter(EventFilter::Net);
+        let body = Body::AppendReply { round: 2, result: AppendResult::Matched(LogIndex(5)) };
+        let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
+        let lost = What::MessageDropped { message: message.clone(), reason: DropReason::Cut };
+        narrator.observe(&event(lost));
+        assert_eq!(output.take_transcript(), "[1.250] n2@1 x n1 AppendReply matched=5 round=2 (link cut)\n");
+        narrator.observe(&event(What::MessageSent(message.clone())));
+        assert_eq!(output.take_transcript(), "[1.250] n2@1 -> n1 AppendReply matched=5 round=2\n");
+        narrator.observe(&event(What::MessageSent(message)));
+        assert_eq!(output.take_transcript(), "");
     }
 
     #[test]

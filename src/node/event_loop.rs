@@ -157,9 +157,9 @@ impl EventLoop {
 
     /// The disk is behind: the client may try again.
     fn refuse(&mut self, envelope: &Envelope) {
-        let Packet::Request(Request { attempt, .. }) = envelope.packet else { return };
+        let Packet::Request(Request { attempt, .. }) = &envelope.packet else { return };
         let term = self.server.raft().current_term();
-        let reply = Reply { attempt, term, response: Response::Refused(Refusal::Busy) };
+        let reply = Reply { attempt: *attempt, term, response: Response::Refused(Refusal::Busy) };
         let refusal = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
         self.transport.send(&mut vec![refusal]);
     }

@@ -455,7 +455,7 @@ impl Simulation {
         let copy = || message.clone();
         match *fate {
             Fate::Dropped(reason) => {
-                self.tell(message.from, What::MessageDropped { message: copy(), reason })
+                self.tell(message.from, What::MessageDropped { message: copy(), reason });
             }
             Fate::Delivered { delay, duplicate } => {
                 self.tell(message.from, What::MessageSent(copy()));

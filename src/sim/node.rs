@@ -204,6 +204,7 @@ impl Simulation {
             node.disk = SimulatedDisk::new(&name.to_string());
         }
         let (store, recovered) = JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES)?;
+        let said = recovered.summary();
         let mut start = raft::Recovered {
             hard_state: recovered.hard_state,
             base: recovered.base,
@@ -212,7 +213,7 @@ impl Simulation {
         if let Some(exhibit) = &mut self.exhibit {
             exhibit.recovered(name, &mut start);
         }
-        let (entries, hard_state) = (start.entries.len(), start.hard_state);
+        let hard_state = start.hard_state;
         let machine = Box::new(Replica::new(KeyValue::default()));
         let local = self.node(name).local_time(now);
         let server = Server::new(name, &members, settings, start, machine, random, local);
@@ -232,9 +233,7 @@ impl Simulation {
         self.safety.started(raft, wipe);
         self.tally.repaired += recovered.repaired.len() as u64;
         self.tell(name, started);
-        let plural = if entries == 1 { "entry" } else { "entries" };
-        let repaired: String = recovered.repaired.iter().map(|line| format!("; {line}")).collect();
-        Ok(format!("term {}, {entries} {plural} reloaded{repaired}", hard_state.current_term))
+        Ok(said)
     }
 
     /// Ends a node's life.

@@ -45,6 +45,7 @@ pub struct Report {
 
 /// Which faults may happen in a run.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each class of faults is on or off by itself")]
 struct Classes {
     crashes: bool,
     power_cuts: bool,

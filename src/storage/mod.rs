@@ -69,6 +69,19 @@ pub struct Recovered {
     pub fresh: bool,
 }
 
+impl Recovered {
+    /// What was found, and what was repaired, in words.
+    pub fn summary(&self) -> String {
+        if self.fresh {
+            return "with a new, empty state".to_string();
+        }
+        let count = self.entries.len();
+        let plural = if count == 1 { "entry" } else { "entries" };
+        let reloaded = format!("term {}, {count} {plural} reloaded", self.hard_state.current_term);
+        [&[reloaded], self.repaired.as_slice()].concat().join("; ")
+    }
+}
+
 /// A cluster's own number, drawn at random when the cluster is made, so that directories of different clusters are
 /// not mixed. Shown as 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{After, Before, Caught, Specimen, arriving, keep_messages, leaving};
+use super::{After, Before, Caught, Specimen, arriving, leaving};
 use crate::raft::log::Entry;
 use crate::raft::message::{AppendResult, Body};
 use crate::raft::role::{Flow, Leader, Role};
@@ -16,77 +16,79 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "last-index-acknowledged",
         defect: "a follower acknowledges its last entry instead of the last one that it was sent",
         section: "Figure 2, AppendEntries",
-        caught: Caught::BySeeds(&["commit rule", "node invariants", "leader completeness"]),
+        caught: Caught::BySeeds {
+            first: 100,
+            complaints: &["commit rule", "node invariants", "leader completeness"],
+        },
         exhibit: || Box::new(After(acknowledge_last)),
     },
     Specimen {
         name: "suffix-kept-without-term",
         defect: "a follower keeps the entries that it has, whatever their terms",
         section: "5.3",
-        caught: Caught::BySeeds(&["log matching", "commit rule", "node invariants"]),
+        caught: Caught::BySeeds {
+            first: 10,
+            complaints: &["log matching", "commit rule", "node invariants"],
+        },
         exhibit: || Box::new(Before(keep_suffix)),
     },
     Specimen {
         name: "cut-behind-previous",
         defect: "a follower removes all that is behind the previous entry, even what it acknowledged",
         section: "5.3",
-        caught: Caught::BySeeds(&["nothing promised early", "commit rule", "leader completeness"]),
+        caught: Caught::BySeeds {
+            first: 1,
+            complaints: &["nothing promised early", "commit rule", "leader completeness"],
+        },
         exhibit: || Box::new(Before(cut_behind_previous)),
     },
     Specimen {
         name: "commit-goes-back",
         defect: "a late message with an older commit index sets the commit index back",
         section: "5.3",
-        caught: Caught::BySeeds(&["state machine safety"]),
+        caught: Caught::BySeeds { first: 1, complaints: &["state machine safety"] },
         exhibit: || Box::new(Before(set_commit_back)),
     },
     Specimen {
         name: "half-is-a-majority",
         defect: "half of an even number of nodes is taken for a majority",
         section: "5.4.2",
-        caught: Caught::BySeeds(&["commit rule"]),
+        caught: Caught::BySeeds { first: 6, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_with_half)),
     },
     Specimen {
         name: "old-term-committed-by-counting",
         defect: "a leader commits an entry of an earlier term as soon as a majority holds it",
         section: "5.4.2, Figure 8",
-        caught: Caught::BySeeds(&["commit rule"]),
+        caught: Caught::BySeeds { first: 11, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_old_terms)),
     },
     Specimen {
         name: "unsorted-match-indexes",
         defect: "the commit index is read from match indexes that are not in order",
         section: "Figure 2, Leaders",
-        caught: Caught::BySeeds(&["commit rule"]),
+        caught: Caught::BySeeds { first: 1, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_unsorted)),
     },
     Specimen {
         name: "own-copy-before-fsync",
         defect: "a leader counts its own copy of an entry before its disk holds it",
         section: "10.2.1 of the dissertation",
-        caught: Caught::BySeeds(&["commit rule"]),
+        caught: Caught::BySeeds { first: 5, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_own_at_once)),
     },
     Specimen {
         name: "stale-refusal-lowers-next",
         defect: "a late refusal sets a follower's next index back below what it is known to hold",
         section: "5.3",
-        caught: Caught::BySeeds(&["node invariants"]),
+        caught: Caught::BySeeds { first: 1, complaints: &["node invariants"] },
         exhibit: || Box::new(Before(believe_stale_refusals)),
     },
     Specimen {
-        name: "acknowledgement-of-earlier-term",
-        defect: "a leader counts what a follower acknowledged to it in an earlier term",
-        section: "5.3",
-        caught: Caught::ByScenario("an entry that its holder has exchanged since"),
-        exhibit: || Box::new(Before(count_old_acknowledgements)),
-    },
-    Specimen {
         name: "short-back-off",
-        defect: "a leader stops looking for the place where the logs agree after a few entries",
+        defect: "a leader stops looking for the place where the logs agree after 50 entries",
         section: "5.3",
-        caught: Caught::BySeeds(&["not healed"]),
+        caught: Caught::BySeeds { first: 1, complaints: &["not healed"] },
         exhibit: || Box::new(Before(stop_looking)),
     },
     Specimen {
@@ -100,13 +102,13 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "truncated-entries-come-back",
         defect: "a restart reads entries that had been truncated, instead of those that took their places",
         section: "5.3",
-        caught: Caught::BySeeds(&["committed is durable", "log matching"]),
+        caught: Caught::BySeeds { first: 19, complaints: &["committed is durable", "log matching"] },
         exhibit: || Box::<ReadsTruncated>::default(),
     },
 ];
 
 /// How far a leader that stops looking goes back.
-const BACK_OFF_MAX: u64 = 3;
+const BACK_OFF_MAX: u64 = 50;
 
 /// Reads a truncated log's first version.
 #[derive(Default)]
@@ -233,22 +235,18 @@ fn believe_stale_refusals(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     }
 }
 
-fn count_old_acknowledgements(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let term = server.raft().current_term();
-    for message in arriving(arrivals) {
-        if matches!(message.body, Body::AppendReply { result: AppendResult::Matched(_), .. }) {
-            message.term = message.term.max(term);
-        }
-    }
-}
-
 fn stop_looking(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let Role::Leader(leader) = server.raft().role() else { return };
     let lowest = leader.no_op.0.saturating_sub(BACK_OFF_MAX);
-    keep_messages(arrivals, |message| match message.body {
-        Body::AppendReply { result: AppendResult::Conflict { first, .. }, .. } => first.0 >= lowest,
-        _ => true,
-    });
+    for message in arriving(arrivals) {
+        if let Body::AppendReply { result: AppendResult::Conflict { rejected, first, .. }, .. } =
+            &mut message.body
+            && first.0 < lowest
+        {
+            // An answer to something that was never asked: heard, and of no further use.
+            *rejected = LogIndex(0);
+        }
+    }
 }
 
 fn forget_in_flight(server: &mut Server, _outbox: &mut Outbox) {

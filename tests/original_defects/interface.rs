@@ -1,0 +1,169 @@
+//! U1, U2, U4, U8: what a person types and sets means what it says, or is refused.
+
+use std::path::Path;
+
+use raftlab::config::{RaftSettings, Settings};
+use raftlab::console::directive::{DataDirective, DataOperation, Directive};
+use raftlab::console::parse::parse;
+use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
+use raftlab::payload::Payload;
+use raftlab::raft::Recovered;
+use raftlab::raft::log::Entry;
+use raftlab::server::{Arrival, Server};
+use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
+use raftlab::state_machine::{Applied, Machine, Replica, StateMachine};
+use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
+use raftlab::storage::real::RealDisk;
+use raftlab::storage::{ClusterId, Identity};
+use raftlab::trace::NodeLogs;
+use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random};
+
+use crate::START;
+
+#[test]
+fn u1_an_upper_case_verb_is_understood_and_an_unknown_one_never_enters_the_log() {
+    assert_eq!(parse("CREATE x 1"), parse("create x 1"));
+    assert!(parse("create x 1").is_ok_and(|line| line.is_some()), "it is a directive");
+
+    let upper = || Payload::from_text(r#"[{"op":"CREATE","key":"x","value":"1"}]"#);
+    let (answers, last) = send_to_server_of_one(Box::new(Replica::new(KeyValue::default())), upper());
+    assert!(matches!(answers[..], [Response::Invalid(_)]), "it is refused: {answers:?}");
+    assert_eq!(last, LogIndex(1), "the log holds the no-op alone");
+
+    let unchecked = Box::new(Unchecked(Replica::new(KeyValue::default())));
+    let (answers, last) = send_to_server_of_one(unchecked, upper());
+    assert!(matches!(answers[..], [Response::Invalid(_)]), "{answers:?}");
+    assert_eq!(last, LogIndex(2), "the defect shows: it is committed, then answered as invalid");
+}
+
+/// A machine that the original's server would have: nothing is looked at before it is committed.
+struct Unchecked(Replica<KeyValue>);
+
+impl Machine for Unchecked {
+    fn check(&self, _command: &Payload) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Applied {
+        self.0.apply(entry)
+    }
+
+    fn query(&self, query: &Payload) -> Result<Payload, String> {
+        Machine::query(&self.0, query)
+    }
+
+    fn applied(&self) -> EntryId {
+        self.0.applied()
+    }
+
+    fn items(&self) -> Vec<(String, String)> {
+        Machine::items(&self.0)
+    }
+
+    fn size(&self) -> usize {
+        Machine::size(&self.0)
+    }
+}
+
+/// What a cluster of one answers to a command, and its last index then. Its disk is done at once.
+fn send_to_server_of_one(machine: Box<dyn Machine>, command: Payload) -> (Vec<Response>, LogIndex) {
+    let node = NodeId::new(1);
+    let (settings, recovered) = (RaftSettings::default(), Recovered::default());
+    let mut server = Server::new(node, &[node], settings, recovered, machine, Random::new(1), START);
+    let call = Call::Command { serial: 1, acknowledged: 0, command };
+    let packet = Packet::Request(Request { attempt: 1, call });
+    let from = Address::Client(ClientId(1));
+    let request = Arrival::Envelope(Envelope { from, to: node.into(), packet });
+    let mut answers = Vec::new();
+    for first in [Arrival::Campaign, request] {
+        let mut arrivals = vec![first];
+        while !arrivals.is_empty() {
+            let outbox = server.handle(START, &mut arrivals);
+            arrivals.extend(outbox.write.map(|write| Arrival::Persisted(write.id)));
+            answers.extend(outbox.envelopes.into_iter().filter_map(|envelope| match envelope.packet {
+                Packet::Reply(reply) => Some(reply.response),
+                Packet::Raft(_) | Packet::Request(_) => None,
+            }));
+        }
+    }
+    (answers, server.raft().log().last().index)
+}
+
+#[test]
+fn u2_a_key_with_an_empty_value_is_present_and_a_value_left_out_is_an_error() {
+    let is_present = |read: &dyn Fn(&KeyValue) -> bool| {
+        let mut store = KeyValue::default();
+        store.apply(&Command::create("x", ""));
+        read(&store)
+    };
+    let query = Query::Read { key: "x".to_string() };
+    assert!(is_present(&|store| store.query(&query) == Answer::Value(String::new())), "it was created");
+    // The original's read: an empty value counts as none.
+    let truthy = |store: &KeyValue| matches!(store.query(&query), Answer::Value(value) if !value.is_empty());
+    assert!(!is_present(&truthy), "the defect shows");
+
+    let error = parse("create x").expect_err("a create has a value").to_string();
+    assert!(error.starts_with("create needs VALUE: create KEY VALUE"), "it says what is missing: {error}");
+    let empty = parse("create x \"\"").expect("an empty value is a value").expect("a directive").directive;
+    let Directive::Data(DataDirective { operation: DataOperation::Create { value, .. }, .. }) = empty else {
+        panic!("a create: {empty:?}");
+    };
+    assert_eq!(value, "");
+}
+
+#[test]
+fn u4_a_node_that_cannot_have_its_place_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let occupied = folder.path().join("occupied");
+    std::fs::write(&occupied, "not a folder").expect("a file");
+    assert!(fails_by_name(open_store, &occupied), "a file stands where its folder should be");
+    assert!(fails_by_name(open_logs, &occupied), "and where its log files should be");
+
+    let held = folder.path().join("n1");
+    let holder =
+        JsonStore::open(RealDisk::new(&held), &identity(), SEGMENT_BYTES).expect("the place is free");
+    assert!(fails_by_name(open_store, &held), "another holds it");
+    drop(holder);
+    assert_eq!(open_store(&held), Ok(()), "it is free again");
+
+    // The original: whatever happens to its listener, the node goes on.
+    let silent = |path: &Path| open_store(path).or(Ok(()));
+    assert!(!fails_by_name(silent, &occupied), "the defect shows");
+}
+
+fn fails_by_name(open: impl Fn(&Path) -> Result<(), String>, path: &Path) -> bool {
+    open(path).is_err_and(|message| message.contains(&*path.to_string_lossy()))
+}
+
+fn open_store(path: &Path) -> Result<(), String> {
+    let opened = JsonStore::open(RealDisk::new(path), &identity(), SEGMENT_BYTES);
+    opened.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn open_logs(path: &Path) -> Result<(), String> {
+    NodeLogs::open(path, &[NodeId::new(1)], None).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn identity() -> Identity {
+    Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+}
+
+#[test]
+fn u8_settings_that_cannot_work_are_refused_with_the_setting_and_the_rule() {
+    let wrong = [
+        ("nodes = 0", "nodes"),
+        ("heartbeat = '200ms'", "heartbeat"),
+        ("election_min = '400ms'", "election_min"),
+        ("client_timeout = '0s'", "client_timeout"),
+        ("heartbaet = '50ms'", "heartbaet"),
+    ];
+    let refuses_all = |read: &dyn Fn(&str) -> Result<(), String>| {
+        wrong.iter().all(|(text, setting)| read(text).is_err_and(|message| message.contains(setting)))
+    };
+    let ours = |text: &str| Settings::from_toml(text).map(|_| ()).map_err(|error| error.to_string());
+    assert!(refuses_all(&ours), "each is refused by name");
+    assert_eq!(ours("nodes = 5\nheartbeat = '20ms'"), Ok(()), "and what can work is not");
+    // The original: whatever the text says is taken.
+    let believing = |text: &str| text.parse::<toml::Table>().map(|_| ()).map_err(|error| error.to_string());
+    assert!(!refuses_all(&believing), "the defect shows");
+}

@@ -1,0 +1,108 @@
+//! L1, L2, L7, L9: nobody waits for ever, nobody is misled, and failures are seen.
+
+use std::time::Duration;
+
+use raftlab::client::core::{ClientCore, ClientSettings};
+use raftlab::client::{Ask, Outcome, Rejection, What};
+use raftlab::lab::{Lab, Life};
+use raftlab::net::packet::{Address, Envelope, Packet, ReadMode, Reply, Response};
+use raftlab::payload::Payload;
+use raftlab::raft::role::Progress;
+use raftlab::state_machine::kv::Query;
+use raftlab::storage::simulated::Failure;
+use raftlab::types::{ClientId, LogIndex, NodeId, Random, Term};
+
+use crate::{START, create, followers, is_caught, leader, of_three, run_for};
+
+#[test]
+fn l1_a_late_refusal_never_leads_below_what_is_known_to_match() {
+    let mut progress = Progress::new(LogIndex(6), START);
+    progress.matched(LogIndex(5));
+    progress.sent(LogIndex(9), 100);
+    assert!(progress.refused(LogIndex(8), LogIndex(2)), "this refusal is news");
+    assert!(!progress.refused(LogIndex(8), LogIndex(2)), "the second one in flight is not");
+    assert_eq!(progress.next_index, LogIndex(6), "just behind what matched, whatever the hints said");
+    is_caught("stale-refusal-lowers-next");
+}
+
+#[test]
+fn l2_a_node_whose_disk_failed_is_down_and_says_so() {
+    let says_so = |defect| {
+        let mut simulation = of_three(defect);
+        let follower = followers(&mut simulation)[0];
+        simulation.disk_of(follower).fail_always(Failure::InputOutput);
+        let outcomes = create(&mut simulation, None, 5, 1);
+        let served = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Answered(_)));
+        assert!(served, "two of three are enough");
+        matches!(simulation.view(follower).life, Life::Down(reason) if reason.contains("disk failed"))
+    };
+    assert!(says_so(None), "the failure is seen");
+    assert!(!says_so(Some("disk-failure-hidden")), "the defect shows");
+}
+
+#[test]
+fn l7_nobody_is_sent_to_a_leader_that_is_gone() {
+    let named = |defect| {
+        let mut simulation = of_three(defect);
+        let survivor = followers(&mut simulation)[0];
+        for victim in [leader(&mut simulation), followers(&mut simulation)[1]] {
+            simulation.crash(victim, false).expect("it runs");
+        }
+        run_for(&mut simulation, Duration::from_secs(2));
+        match create(&mut simulation, Some(survivor), 1, 1).remove(0) {
+            Outcome::Rejected(Rejection::NotLeader { leader }) => leader,
+            other => panic!("one of three cannot lead: {other:?}"),
+        }
+    };
+    assert_eq!(named(None), None, "a leader that is doubted is not named");
+    assert!(named(Some("dead-leader-named")).is_some(), "the defect shows");
+}
+
+#[test]
+fn l9_a_client_that_finds_nobody_tries_at_a_bounded_rate() {
+    const BOUND: usize = 100;
+    let patient = ClientSettings {
+        attempt_timeout: Duration::from_millis(400),
+        backoff_min: Duration::from_millis(5),
+        backoff_max: Duration::from_millis(100),
+    };
+    let hasty = ClientSettings {
+        backoff_min: Duration::from_micros(6),
+        backoff_max: Duration::from_micros(6),
+        ..patient
+    };
+    let tries = attempts_in_a_second(patient);
+    assert!((4..BOUND).contains(&tries), "it keeps trying, with pauses: {tries}");
+    assert!(attempts_in_a_second(hasty) > BOUND, "the defect shows");
+}
+
+/// How often a client asks within a second while every node is down.
+fn attempts_in_a_second(settings: ClientSettings) -> usize {
+    let mut client = ClientCore::new(ClientId(1), NodeId::first(3), settings, Random::new(1));
+    let query = Payload::new(Query::Keys {});
+    let what = What::Read { query, mode: ReadMode::Linearizable };
+    let end = START + Duration::from_secs(1);
+    client.ask(START, Ask { what, at: None, timeout: Duration::from_secs(5) });
+    let mut attempts = 0;
+    let mut now = START;
+    while now < end {
+        let outgoing = client.take_outgoing();
+        if outgoing.is_empty() {
+            now = client.deadline();
+            client.tick(now);
+        }
+        for envelope in outgoing {
+            attempts += 1;
+            client.receive(now, refused(envelope));
+        }
+    }
+    attempts
+}
+
+fn refused(envelope: Envelope) -> Envelope {
+    let Packet::Request(request) = envelope.packet else { panic!("a client sends requests") };
+    let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
+    let Envelope { from, to, .. } = envelope;
+    assert!(matches!((from, to), (Address::Client(_), Address::Node(_))), "from a client to a node");
+    Envelope { from: to, to: from, packet: Packet::Reply(reply) }
+}
