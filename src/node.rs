@@ -5,7 +5,7 @@
 //! leaves and one write goes to the disk, however many requests came together.
 //!
 //! A panic or a failing disk ends the node and says why; it never ends the process. The node must never block: not on
-//! its disk (see [`disk`]), not on the network, which drops what does not fit.
+//! its disk (see `src/node/disk.rs`), not on the network, which drops what does not fit.
 
 mod board;
 mod disk;

@@ -1,6 +1,8 @@
 //! Clusters on real threads, through the public API: elections, faults, disks and restarts. Each test ends with a
 //! check of the safety properties. Nothing here sleeps: each wait is for a condition, with a deadline.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something it needs fails")]
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -549,7 +551,9 @@ fn seeded_faults_break_no_promise() {
             )),
             5 => drop(cluster.change_network(&NetChange::Isolate(node))),
             6 => {
-                drop(cluster.change_network(&NetChange::Drop { per_million: 200_000, scope: LinkScope::All }))
+                drop(
+                    cluster.change_network(&NetChange::Drop { per_million: 200_000, scope: LinkScope::All }),
+                );
             }
             7 => {
                 let (delay, jitter) = (Duration::from_millis(2), Duration::from_millis(20));
