@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use clap::Parser;
 use raftlab::config::Settings;
-use raftlab::console::answer::Answer;
-use raftlab::console::directive::EventFilter;
 use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::language::answer::Answer;
+use raftlab::console::language::directive::EventFilter;
 use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};

@@ -65,6 +65,9 @@ pub trait Lab {
     /// The network's rules that are active.
     fn network_rules(&mut self) -> Vec<NetChange>;
 
+    /// Whether messages on their way are told to the observer. On threads that costs, so it is asked for.
+    fn watch_messages(&mut self, watch: bool);
+
     /// The network's counters, for each link that was used.
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)>;
 

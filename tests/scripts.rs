@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use raftlab::config::{ElectionRange, RaftSettings};
-use raftlab::console::answer::Outcome;
-use raftlab::console::directive::{Directive, Line};
 use raftlab::console::executor::{Console, Script, Surroundings};
+use raftlab::console::language::answer::Outcome;
+use raftlab::console::language::directive::{Directive, Line};
+use raftlab::console::language::parse::parse;
 use raftlab::console::narrator::Narrator;
-use raftlab::console::parse::parse;
 use raftlab::console::printer::{Output, Style};
 use raftlab::sim::{Simulation, SimulationSettings};
 

@@ -24,20 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("state_machine", 1),
     ("check", 1),
     // The language of the console is pure, so that scripts can be read and tested without a cluster.
-    ("console::directive", 1),
-    ("console::lexer", 1),
-    ("console::parse", 1),
-    ("console::complete", 1),
-    ("console::help", 1),
-    ("console::answer", 1),
-    ("console::arguments", 1),
-    ("console::condition", 1),
-    ("console::display", 1),
-    ("console::layout", 1),
-    ("console::suggest", 1),
-    ("console::units", 1),
-    ("console::verbs", 1),
-    ("console::vocabulary", 1),
+    ("console::language", 1),
     ("storage", 2),
     ("net", 2),
     ("trace", 2),
@@ -432,10 +419,10 @@ mod power {
 
     #[test]
     fn the_console_has_two_layers() {
-        let text = "use super::lexer;\nuse super::prompt;\nmod tests { use super::*; }";
-        let expected = ["src/console/parse.rs:2: crate::console::prompt"];
-        assert_lines(&upward_imports(&file("src/console/parse.rs", text)), &expected);
-        assert_lines(&upward_imports(&file("src/console/prompt.rs", text)), &[]);
+        let text = "use super::lexer;\nuse crate::console::prompt;\nmod tests { use super::*; }";
+        let expected = ["src/console/language/parse.rs:2: crate::console::prompt"];
+        assert_lines(&upward_imports(&file("src/console/language/parse.rs", text)), &expected);
+        assert_lines(&upward_imports(&file("src/console/session.rs", text)), &[]);
     }
 
     #[test]

@@ -101,6 +101,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.network.rules()
     }
 
+    fn watch_messages(&mut self, watch: bool) {
+        Cluster::watch_messages(self, watch);
+    }
+
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
         self.network.counts()
     }

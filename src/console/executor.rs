@@ -25,10 +25,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::undo::Undo;
-use super::answer::{Answer, Outcome, not_built_text};
-use super::complete::Names;
-use super::directive::{Directive, EventFilter, Line};
-use super::help::help;
+use super::language::answer::{Answer, Outcome, not_built_text};
+use super::language::complete::Names;
+use super::language::directive::{Directive, EventFilter, Line};
+use super::language::help::help;
 use super::narrator::Narrator;
 use super::printer::Output;
 use crate::lab::Lab;
@@ -210,6 +210,7 @@ impl<L: Lab> Console<L> {
                     .with("filter", self.narrator.filter().to_string())
             }
             Directive::Events { filter: Some(filter) } => {
+                self.lab.watch_messages(matches!(filter, EventFilter::Net | EventFilter::All));
                 self.narrator.set_filter(*filter);
                 Answer::ok(verb, narrated(*filter)).with("filter", filter.to_string())
             }
@@ -265,7 +266,7 @@ impl<L: Lab> Console<L> {
 
     /// A directive was interrupted by a person.
     fn interrupted(verb: &'static str, after: Duration) -> Answer {
-        let after = super::layout::duration_shown(after);
+        let after = super::language::layout::duration_shown(after);
         Answer::failed(verb, format!("interrupted after {after}"))
     }
 }

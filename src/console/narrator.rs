@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use log::Level;
 use parking_lot::Mutex;
 
-use super::directive::EventFilter;
+use super::language::directive::EventFilter;
 use super::printer::Output;
 use crate::raft::event::{AppendOutcome, Event};
 use crate::raft::message::{AppendResult, Body, Message};

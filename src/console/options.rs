@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 
+use super::language::units::parse_duration;
 use super::printer::ColorChoice;
-use super::units::parse_duration;
 use crate::config::{ElectionRange, Settings};
 use crate::types::NODES_MAX;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::answer::Answer;
+use super::language::answer::Answer;
 
 /// When to use colors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -19,7 +19,7 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
-use super::complete::{Names, complete, hint};
+use super::language::complete::{Names, complete, hint};
 use super::printer::AbovePrompt;
 
 /// Lines that the history file keeps.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, never, select};
 
-use super::answer::Outcome;
 use super::executor::{Console, Flow, Script};
+use super::language::answer::Outcome;
 use super::lines::next_line;
 use super::prompt::{self, Prompt, Typed};
 use crate::interrupt::Interrupt;

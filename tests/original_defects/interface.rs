@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use raftlab::config::{RaftSettings, Settings};
-use raftlab::console::directive::{DataDirective, DataOperation, Directive};
-use raftlab::console::parse::parse;
+use raftlab::console::language::directive::{DataDirective, DataOperation, Directive};
+use raftlab::console::language::parse::parse;
 use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::payload::Payload;
 use raftlab::raft::Recovered;

@@ -3,9 +3,9 @@
 use super::Console;
 use super::picture::{Picture, is_running};
 use super::target::{Fit, no_such_node, resolve};
-use crate::console::condition::Condition;
-use crate::console::directive::Target;
-use crate::console::lexer::word;
+use crate::console::language::condition::Condition;
+use crate::console::language::directive::Target;
+use crate::console::language::lexer::word;
 use crate::lab::{Lab, Life, NodeView};
 use crate::types::{LogIndex, NodeId, Term, Time};
 

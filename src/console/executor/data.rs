@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{Console, worse};
 use crate::client::{Answered, Ask, Outcome as Ended, Rejection, What};
-use crate::console::answer::{Answer, DataAnswer, DataOutcome, Outcome, Place};
-use crate::console::directive::{DataDirective, DataOperation, ReadMode};
-use crate::console::layout::duration_shown;
+use crate::console::language::answer::{Answer, DataAnswer, DataOutcome, Outcome, Place};
+use crate::console::language::directive::{DataDirective, DataOperation, ReadMode};
+use crate::console::language::layout::duration_shown;
 use crate::lab::Lab;
 use crate::net::packet;
 use crate::payload::Payload;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::Console;
 use super::picture::{Picture, is_running};
 use super::target::no_such_node;
-use crate::console::answer::{Answer, Outcome};
-use crate::console::layout::{Align, duration_shown, table};
-use crate::console::lexer::word;
+use crate::console::language::answer::{Answer, Outcome};
+use crate::console::language::layout::{Align, duration_shown, table};
+use crate::console::language::lexer::word;
 use crate::lab::{Lab, Life, NodeView, RoleName};
 use crate::types::{LogIndex, NodeId, Time};
 

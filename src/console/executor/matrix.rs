@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::Console;
 use super::inspect::role_letter;
 use super::target::{Fit, resolve};
-use crate::console::answer::Answer;
-use crate::console::directive::Target;
+use crate::console::language::answer::Answer;
+use crate::console::language::directive::Target;
 use crate::lab::{Lab, LogView};
 use crate::types::{LogIndex, NodeId, Term};
 

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::Console;
 use super::target::{Fit, resolve};
 use super::undo::Work;
-use crate::console::answer::{Answer, Outcome};
-use crate::console::directive::{Directive, Target};
-use crate::console::layout::duration_shown;
-use crate::console::units::Speed;
+use crate::console::language::answer::{Answer, Outcome};
+use crate::console::language::directive::{Directive, Target};
+use crate::console::language::layout::duration_shown;
+use crate::console::language::units::Speed;
 use crate::lab::{DiskChange, Lab, LabError, Life, RoleName};
 use crate::types::NodeId;
 

@@ -8,13 +8,13 @@ use std::io::BufReader;
 use std::path::Path;
 
 use super::{Console, worse};
-use crate::console::answer::{Answer, Outcome};
-use crate::console::condition::Expectation;
-use crate::console::directive::{Directive, Line};
-use crate::console::lexer::split;
+use crate::console::language::answer::{Answer, Outcome};
+use crate::console::language::condition::Expectation;
+use crate::console::language::directive::{Directive, Line};
+use crate::console::language::lexer::split;
+use crate::console::language::parse::parse;
+use crate::console::language::verbs;
 use crate::console::lines::next_line;
-use crate::console::parse::parse;
-use crate::console::verbs;
 use crate::lab::Lab;
 
 /// How deep scripts may run scripts.

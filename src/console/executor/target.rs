@@ -4,7 +4,7 @@
 //! nodes means those for which the directive makes sense: `restart all` starts the nodes that are down.
 
 use super::picture::{Picture, is_running};
-use crate::console::directive::Target;
+use crate::console::language::directive::Target;
 use crate::lab::{Life, NodeView};
 use crate::types::{NodeId, Random};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Console, Flow, Script, Surroundings};
-use crate::console::answer::Outcome;
+use crate::console::language::answer::Outcome;
 use crate::console::narrator::Narrator;
 use crate::console::printer::{Output, Style};
 use crate::sim::{Simulation, SimulationSettings};
@@ -20,7 +20,7 @@ impl Desk {
         let output = Output::memory(style);
         let narrator = Narrator::direct(output.clone(), true);
         let simulation = Simulation::new(SimulationSettings::new(3, 7), Some(narrator.observer()));
-        narrator.set_filter(crate::console::EventFilter::Off);
+        narrator.set_filter(crate::console::language::EventFilter::Off);
         Desk { console: Console::new(simulation, surroundings, output, narrator), script: Script::piped() }
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Console;
 use super::condition::Way;
-use crate::console::answer::{Answer, Outcome};
-use crate::console::condition::{AnswerKind, Condition, Expectation};
-use crate::console::layout::duration_shown;
+use crate::console::language::answer::{Answer, Outcome};
+use crate::console::language::condition::{AnswerKind, Condition, Expectation};
+use crate::console::language::layout::duration_shown;
 use crate::lab::Lab;
 use crate::types::Time;
 

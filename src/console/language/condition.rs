@@ -354,7 +354,7 @@ impl fmt::Display for RoleName {
 
 #[cfg(test)]
 mod tests {
-    use crate::console::parse;
+    use crate::console::language::parse;
 
     #[test]
     fn every_condition_is_read_and_shown_alike() {

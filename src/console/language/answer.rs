@@ -322,8 +322,8 @@ mod tests {
     }
 
     fn answer(line: &str, outcome: DataOutcome) -> DataAnswer {
-        match crate::console::parse(line).unwrap().unwrap().directive {
-            crate::console::directive::Directive::Data(data) => {
+        match crate::console::language::parse(line).unwrap().unwrap().directive {
+            crate::console::language::directive::Directive::Data(data) => {
                 DataAnswer { operation: data.operation, outcome, took: Duration::from_micros(3_100) }
             }
             other => panic!("no data command: {other}"),

@@ -203,7 +203,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::console::parse;
+    use crate::console::language::parse;
 
     #[test]
     fn each_entry_parses_from_its_own_example() {

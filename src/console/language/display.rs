@@ -188,7 +188,7 @@ fn with_option(target: &Target, chosen: bool, option: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::text;
-    use crate::console::parse;
+    use crate::console::language::parse;
 
     #[test]
     fn lines_are_shown_in_one_canonical_form() {
