@@ -37,11 +37,11 @@ fn settings(folder: &TempDir, nodes: u8) -> Settings {
 }
 
 fn start(settings: &Settings) -> Cluster {
-    Cluster::start(settings, None).unwrap()
+    Cluster::start(settings, None).expect("a cluster starts")
 }
 
 fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
+    tempfile::tempdir().expect("a folder for the test")
 }
 
 fn leader(cluster: &Cluster) -> NodeId {
@@ -49,12 +49,13 @@ fn leader(cluster: &Cluster) -> NodeId {
 }
 
 fn put(cluster: &Cluster, key: &str) {
-    let committed = cluster.client().submit(Command::put(key, format!("value of {key}"))).unwrap();
+    let committed =
+        cluster.client().submit(Command::put(key, format!("value of {key}"))).expect("a leader answers");
     assert_eq!(committed.answer, Answer::Put);
 }
 
 fn assert_read(cluster: &Cluster, key: &str) {
-    let read = cluster.client().read(Query::Read { key: key.to_string() }).unwrap();
+    let read = cluster.client().read(Query::Read { key: key.to_string() }).expect("a leader answers");
     assert_eq!(read.answer, Answer::Value(format!("value of {key}")));
 }
 
@@ -78,9 +79,9 @@ fn converge(cluster: &mut Cluster) {
         }) && first.applied == first.last.index
     });
     let nodes = cluster.nodes();
-    let first = cluster.items(nodes[0]).unwrap();
+    let first = cluster.items(nodes[0]).expect("it runs");
     for node in nodes {
-        assert_eq!(cluster.items(node).unwrap(), first, "{node} holds what the others hold");
+        assert_eq!(cluster.items(node).expect("it runs"), first, "{node} holds what the others hold");
     }
 }
 
