@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use raftlab::cluster::{self, Cluster};
@@ -126,6 +127,10 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     };
     let mut console = Console::new(cluster, surroundings, output, narrator);
     session::greet(&mut console, &banner(options, &settings));
+    if attended {
+        // So that the first prompt names the leader. Without one it is shown all the same.
+        let _ = console.lab().wait_until_leader(FIRST_ELECTION);
+    }
     let ending = session::run(&mut console, &source, options.serve, &interrupt);
     let output = console.output().clone();
     let cluster = console.into_lab();
@@ -133,6 +138,9 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     cluster.shutdown();
     Ok(ending.code())
 }
+
+/// How long the first prompt waits for a leader.
+const FIRST_ELECTION: Duration = Duration::from_secs(1);
 
 /// Defaults, then the file, then the options; then the rules.
 fn settings(options: &Options) -> Result<Settings, String> {
