@@ -1,6 +1,8 @@
 //! A replicated bank in a few lines: any serde state machine can be replicated. Money moves between accounts while
 //! leaders crash; none is made or lost.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
