@@ -1,8 +1,6 @@
 //! Clusters on real threads, through the public API: elections, faults, disks and restarts. Each test ends with a
 //! check of the safety properties. Nothing here sleeps: each wait is for a condition, with a deadline.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something it needs fails")]
-
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
