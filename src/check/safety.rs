@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::raft::Raft;
 use crate::raft::effects::{HardState, Write, WriteId};
-use crate::raft::log::{Content, Entry};
+use crate::raft::log::{Content, Entry, Origin};
 use crate::raft::message::{AppendResult, Body, Message};
 use crate::raft::role::Role;
 use crate::state_machine::AppliedEntry;
@@ -116,9 +116,18 @@ pub struct Safety {
     /// Hashes of the entries that were seen and are not in `committed`.
     branches: BTreeMap<EntryId, u64>,
     /// Who was carried out where, of those that a client may still repeat.
-    carried_out: BTreeMap<ClientId, BTreeMap<Serial, EntryId>>,
+    carried_out: BTreeMap<ClientId, CarriedOut>,
     applied: LogIndex,
     violations: Vec<Violation>,
+}
+
+/// What has been carried out for one client.
+#[derive(Clone, Debug, Default)]
+struct CarriedOut {
+    /// The client has every answer below this serial: nothing below may be carried out any more.
+    acknowledged: Serial,
+    /// Where its commands from there on were carried out.
+    places: BTreeMap<Serial, EntryId>,
 }
 
 /// What has been seen of one node.
@@ -384,17 +393,24 @@ impl Safety {
             }
             self.applied = entry.index;
             if let Some(origin) = carried_out {
-                let serials = self.carried_out.entry(origin.client).or_default();
-                let before = serials.insert(origin.serial, *entry);
-                *serials = serials.split_off(&origin.acknowledged.min(origin.serial));
-                if let Some(before) = before {
-                    let detail = format!(
-                        "{}'s command {} was carried out at {before} and at {entry}",
-                        origin.client, origin.serial
-                    );
-                    self.report(Property::ExactlyOnce, detail);
-                }
+                self.check_once(*origin, *entry);
             }
+        }
+    }
+
+    fn check_once(&mut self, origin: Origin, entry: EntryId) {
+        let Origin { client, serial, acknowledged } = origin;
+        let known = self.carried_out.entry(client).or_default();
+        let before = if serial < known.acknowledged {
+            Some("before its answer was acknowledged".to_string())
+        } else {
+            known.places.insert(serial, entry).map(|before| format!("at {before}"))
+        };
+        known.acknowledged = known.acknowledged.max(acknowledged.min(serial));
+        known.places = known.places.split_off(&known.acknowledged);
+        if let Some(before) = before {
+            let detail = format!("{client}'s command {serial} was carried out {before} and at {entry}");
+            self.report(Property::ExactlyOnce, detail);
         }
     }
 }

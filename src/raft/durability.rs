@@ -17,6 +17,8 @@ use crate::types::LogIndex;
 pub struct Durability {
     /// The log is durable up to here, and equal to the log in memory.
     log_index: LogIndex,
+    /// The newest term and vote that were handed to the disk.
+    handed: HardState,
     outstanding: VecDeque<Outstanding>,
     last_id: WriteId,
 }
@@ -31,8 +33,8 @@ struct Outstanding {
 
 impl Durability {
     /// At the start all that was read is durable.
-    pub fn new(log_index: LogIndex) -> Durability {
-        Durability { log_index, outstanding: VecDeque::new(), last_id: 0 }
+    pub fn new(log_index: LogIndex, hard_state: HardState) -> Durability {
+        Durability { log_index, handed: hard_state, outstanding: VecDeque::new(), last_id: 0 }
     }
 
     /// The log is durable up to here.
@@ -40,9 +42,14 @@ impl Durability {
         self.log_index
     }
 
-    /// Whether a term or a vote is not durable yet.
+    /// Whether a term or a vote that was handed to the disk is not durable yet.
     pub fn hard_state_pending(&self) -> bool {
         self.outstanding.iter().any(|write| write.hard_state)
+    }
+
+    /// Whether this term and vote are durable. Those of the step in progress are not: no write holds them yet.
+    pub fn holds(&self, hard_state: HardState) -> bool {
+        self.handed == hard_state && !self.hard_state_pending()
     }
 
     /// Entries from `index` on are gone: neither they nor a write of them under way count any more, not even when
@@ -55,8 +62,10 @@ impl Durability {
         }
     }
 
-    fn begin(&mut self, log_index: LogIndex, hard_state: bool) -> WriteId {
+    fn begin(&mut self, log_index: LogIndex, hard_state: Option<HardState>) -> WriteId {
         self.last_id += 1;
+        self.handed = hard_state.unwrap_or(self.handed);
+        let hard_state = hard_state.is_some();
         self.outstanding.push_back(Outstanding { id: self.last_id, log_index, hard_state });
         self.last_id
     }
@@ -72,15 +81,19 @@ impl Raft {
     /// This write and every earlier one are durable.
     pub(super) fn persisted(&mut self, now: Time, id: WriteId) {
         self.durability.complete(id);
-        if matches!(self.role, Role::Candidate(_)) && !self.durability.hard_state_pending() {
+        if matches!(self.role, Role::Candidate(_)) && self.durability.holds(self.hard_state()) {
             self.count_own_vote(now);
         }
+    }
+
+    fn hard_state(&self) -> HardState {
+        HardState { current_term: self.current_term, voted_for: self.voted_for }
     }
 
     /// Ends a step: finds what has to be written and sorts the messages into those that may leave at once and those
     /// that wait for the disk.
     pub(super) fn write(&mut self, before: HardState) {
-        let after = HardState { current_term: self.current_term, voted_for: self.voted_for };
+        let after = self.hard_state();
         let hard_state = (after != before).then_some(after);
         let (truncate_from, entries) = self.log.take_changes();
         let promises_pending = hard_state.is_some() || self.durability.hard_state_pending();
@@ -94,7 +107,7 @@ impl Raft {
         let nothing =
             hard_state.is_none() && truncate_from.is_none() && entries.is_empty() && then.is_empty();
         if !nothing {
-            let id = self.durability.begin(self.log.last().index, hard_state.is_some());
+            let id = self.durability.begin(self.log.last().index, hard_state);
             self.effects.write = Some(Write { id, hard_state, truncate_from, entries, then });
         }
     }
@@ -120,13 +133,17 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RaftSettings;
+    use crate::raft::Recovered;
+    use crate::raft::effects::Input;
+    use crate::types::{NodeId, Random};
 
     #[test]
     fn a_write_of_entries_that_are_gone_makes_nothing_durable() {
-        let mut durability = Durability::new(LogIndex(3));
-        let first = durability.begin(LogIndex(8), false);
+        let mut durability = Durability::new(LogIndex(3), HardState::default());
+        let first = durability.begin(LogIndex(8), None);
         durability.truncated_from(LogIndex(5));
-        let second = durability.begin(LogIndex(6), false);
+        let second = durability.begin(LogIndex(6), None);
         durability.complete(first);
         assert_eq!(
             durability.log_index(),
@@ -139,13 +156,25 @@ mod tests {
 
     #[test]
     fn a_completion_covers_all_earlier_writes_and_comes_once() {
-        let mut durability = Durability::new(LogIndex(0));
-        let first = durability.begin(LogIndex(1), true);
-        let second = durability.begin(LogIndex(2), false);
+        let mut durability = Durability::new(LogIndex(0), HardState::default());
+        let first = durability.begin(LogIndex(1), Some(HardState::default()));
+        let second = durability.begin(LogIndex(2), None);
         assert!(durability.hard_state_pending());
         durability.complete(second);
         assert!(!durability.hard_state_pending());
         durability.complete(first);
         assert_eq!(durability.log_index(), LogIndex(2));
+    }
+    #[test]
+    fn a_candidates_own_vote_counts_only_when_the_write_of_this_vote_is_durable() {
+        let node = NodeId::new(1);
+        let settings = RaftSettings::default();
+        let mut raft = Raft::new(node, [node], settings, Recovered::default(), Random::new(1), Time::ZERO);
+        let first = raft.step(Time::ZERO, &mut vec![Input::Campaign]).write.expect("a vote is written");
+        let mut both = vec![Input::Campaign, Input::Persisted(first.id)];
+        let second = raft.step(Time::ZERO, &mut both).write.expect("another vote is written");
+        assert!(matches!(raft.role(), Role::Candidate(_)), "durable is the vote of the term before");
+        raft.step(Time::ZERO, &mut vec![Input::Persisted(second.id)]);
+        assert!(matches!(raft.role(), Role::Leader(_)));
     }
 }

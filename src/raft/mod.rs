@@ -97,7 +97,7 @@ impl Raft {
             commit_index: log.base().index,
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
-            durability: Durability::new(log.last().index),
+            durability: Durability::new(log.last().index, recovered.hard_state),
             log,
             random,
             outbox: Vec::new(),

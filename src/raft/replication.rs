@@ -8,7 +8,7 @@ use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::{Content, Entry};
 use super::message::{AppendResult, Body, Round};
-use super::role::{Flow, Follower, Leader, Progress, Role};
+use super::role::{Follower, Leader, Progress, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 /// The follower's side.
@@ -273,17 +273,6 @@ impl Raft {
         if let Role::Leader(leader) = &mut self.role {
             let committed: usize = self.log.range(from.next(), index).map(Entry::weight).sum();
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(committed);
-        }
-    }
-
-    /// Whether a follower is being searched for the place where the logs agree.
-    pub fn is_probing(&self, follower: NodeId) -> bool {
-        match &self.role {
-            Role::Leader(leader) => leader
-                .followers
-                .get(&follower)
-                .is_some_and(|progress| matches!(progress.flow, Flow::Probe { .. })),
-            _ => false,
         }
     }
 }
