@@ -137,11 +137,21 @@ struct Record {
     chain: Vec<u64>,
     durable_index: LogIndex,
     durable_hard_state: HardState,
-    /// Terms and votes on their way to the disk.
-    pending: VecDeque<(WriteId, HardState)>,
+    /// What is on its way to the disk. Followed here from the writes and their completions alone, so that the core's
+    /// own account of its durability is checked and not believed.
+    pending: VecDeque<Pending>,
     commit: LogIndex,
     applied: LogIndex,
     led: Option<Term>,
+}
+
+/// A write that is not known to be durable.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    id: WriteId,
+    hard_state: Option<HardState>,
+    /// The log's length once it is durable; lowered when entries are removed meanwhile.
+    length: LogIndex,
 }
 
 impl Safety {
@@ -224,11 +234,11 @@ impl Safety {
             self.follow_log(step.raft, &mut record, write);
         }
         if let Some(durable) = step.persisted {
-            while let Some((_, hard_state)) = record.pending.pop_front_if(|(id, _)| *id <= durable) {
-                record.durable_hard_state = hard_state;
+            while let Some(write) = record.pending.pop_front_if(|write| write.id <= durable) {
+                record.durable_hard_state = write.hard_state.unwrap_or(record.durable_hard_state);
+                record.durable_index = record.durable_index.max(write.length);
             }
         }
-        record.durable_index = step.raft.durable_index();
         self.check_leader(step.raft, &mut record);
         for message in sent {
             self.check_message(step.raft, &record, message);
@@ -239,9 +249,6 @@ impl Safety {
     }
 
     fn follow_log(&mut self, raft: &Raft, record: &mut Record, write: &Write) {
-        if let Some(hard_state) = write.hard_state {
-            record.pending.push_back((write.id, hard_state));
-        }
         if let Some(index) = write.truncate_from {
             let leads = matches!(raft.role(), Role::Leader(_)) && record.led == Some(raft.current_term());
             if leads {
@@ -250,10 +257,16 @@ impl Safety {
                 self.report(Property::LeaderAppendOnly, detail);
             }
             record.chain.truncate(as_length(index) - 1);
+            record.durable_index = record.durable_index.min(index.previous());
+            for pending in &mut record.pending {
+                pending.length = pending.length.min(index.previous());
+            }
         }
         for entry in &write.entries {
             self.append(raft.id(), record, entry);
         }
+        let length = LogIndex(record.chain.len() as u64);
+        record.pending.push_back(Pending { id: write.id, hard_state: write.hard_state, length });
     }
 
     /// Follows one entry at the end of a node's log.

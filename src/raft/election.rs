@@ -9,7 +9,7 @@ use super::Raft;
 use super::event::{Event, StepDownReason, VoteReason};
 use super::log::{Content, Entry};
 use super::message::Body;
-use super::role::{Ballot, Leader, Progress, Role};
+use super::role::{Ballot, Follower, Leader, Progress, Role};
 use crate::types::{EntryId, NodeId, Term, Time};
 
 impl Raft {
@@ -115,6 +115,10 @@ impl Raft {
         let granted = reason.granted();
         if granted {
             self.voted_for = Some(from);
+            if matches!(self.role, Role::PreCandidate(_)) {
+                // It asked for itself before; a late answer must not set it against the candidate it votes for.
+                self.role = Role::Follower(Follower::default());
+            }
             // Only a vote that was given holds this node's own election back; a refusal does not (5.2).
             self.reset_election_timer(now);
         }

@@ -137,9 +137,16 @@ impl Lab for Simulation {
     }
 
     fn stop(&mut self, name: NodeId) -> Result<String, LabError> {
-        // A polite end waits for the disk, and for nothing else.
-        while self.running(name)?.unwritten() > 0 && !self.node(name).paused {
-            self.advance(Time::NEVER);
+        let (now, node) = (self.now, self.running(name)?);
+        // A polite end waits for the disk, and for nothing else; a frozen node's disk is not frozen.
+        let mut saved = Ok(());
+        while saved.is_ok() && node.unwritten() > 0 {
+            saved =
+                node.begin_writing(now, Duration::ZERO, None).and_then(|_| node.written(None)).map(|_| ());
+        }
+        if let Err(error) = saved {
+            self.end(name, node::End::StorageFailed(error.to_string()));
+            return Err(LabError(error.to_string()));
         }
         self.end(name, node::End::Stopped);
         Ok("all it had is on its disk".to_string())
@@ -161,10 +168,9 @@ impl Lab for Simulation {
             return Err(LabError(format!("{name} is not paused")));
         }
         node.paused = false;
-        let arrivals = std::mem::take(&mut node.inbox);
-        let waiting = arrivals.iter().filter(|arrival| matches!(arrival, Arrival::Envelope(_))).count();
+        let waiting = node.inbox.iter().filter(|arrival| matches!(arrival, Arrival::Envelope(_))).count();
         self.tell(name, What::Resumed);
-        self.step_node(name, arrivals);
+        self.step_node(name, Vec::new());
         let plural = if waiting == 1 { "message" } else { "messages" };
         Ok(format!("{waiting} {plural} waited in its inbox"))
     }

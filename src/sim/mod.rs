@@ -53,6 +53,8 @@ pub struct SimulationSettings {
     pub link_delay: Duration,
     /// What it may take beyond that; above zero, messages overtake one another.
     pub link_jitter: Duration,
+    /// How late a node's thread may be: what arrives meanwhile makes one step. Zero wakes it for each arrival.
+    pub lateness: Duration,
     /// What a write takes until it is durable.
     pub disk_delay: Duration,
     /// The shortest and longest pause of a client before it tries again.
@@ -69,6 +71,7 @@ impl SimulationSettings {
             link_delay: Duration::from_millis(1),
             link_jitter: Duration::ZERO,
             disk_delay: Duration::from_millis(1),
+            lateness: Duration::ZERO,
             client: ClientSettings::default(),
         }
     }
@@ -108,6 +111,8 @@ enum Happening {
     },
     /// The disk of a node's this life has finished what it was given.
     Written { node: NodeId, life: u64 },
+    /// A node's thread gets its turn, in this life.
+    Wakes { node: NodeId, life: u64 },
 }
 
 impl Simulation {
@@ -245,10 +250,18 @@ impl Simulation {
                 let node = self.nodes.get_mut(&name).expect("a node of this cluster");
                 if node.life == life && node.is_running() {
                     match node.written(exhibit) {
-                        Ok(Some(id)) => self.step_node(name, vec![Arrival::Persisted(id)]),
+                        Ok(Some(id)) => {
+                            self.deliver(name, Arrival::Persisted(id));
+                            self.use_disk(name);
+                        }
                         Ok(None) => {}
                         Err(error) => self.end(name, End::StorageFailed(error.to_string())),
                     }
+                }
+            }
+            Happening::Wakes { node: name, life } => {
+                if self.nodes[&name].life == life {
+                    self.step_node(name, Vec::new());
                 }
             }
         }
@@ -267,7 +280,7 @@ impl Simulation {
             }
             Address::Node(name) if self.nodes[&name].is_running() => {
                 self.counts.delivered(std::slice::from_ref(&envelope));
-                self.step_node(name, vec![Arrival::Envelope(envelope)]);
+                self.deliver(name, Arrival::Envelope(envelope));
             }
             Address::Node(_) => {
                 self.counts.dropped(std::slice::from_ref(&envelope));
@@ -287,13 +300,29 @@ impl Simulation {
         }
     }
 
+    /// Puts something into a running node's inbox. Its thread comes to it at once, or late, as the settings say.
+    fn deliver(&mut self, name: NodeId, arrival: Arrival) {
+        if self.settings.lateness.is_zero() {
+            return self.step_node(name, vec![arrival]);
+        }
+        let node = self.node(name);
+        let (first, life) = (node.inbox.is_empty(), node.life);
+        node.inbox.push(arrival);
+        if first {
+            let after = self.random.duration(Duration::ZERO, self.settings.lateness);
+            self.schedule(after, Happening::Wakes { node: name, life });
+        }
+    }
+
     /// One step of a node, with everything that follows from it.
     fn step_node(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) {
         let now = self.now;
         let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        node.inbox.append(&mut arrivals);
         if node.paused {
-            return node.inbox.append(&mut arrivals);
+            return;
         }
+        let arrivals = std::mem::take(&mut node.inbox);
         for arrival in &arrivals {
             if let Arrival::Envelope(Envelope { from: Address::Client(client), packet, .. }) = arrival
                 && let Some(observer) = &self.observer

@@ -31,7 +31,7 @@ pub(super) struct Node {
     /// Counts its starts, so that what was begun in an earlier life is recognised.
     pub life: u64,
     pub paused: bool,
-    /// What arrived while it was frozen.
+    /// What its thread has not come to yet.
     pub inbox: Vec<Arrival>,
     /// What the disk has not been given yet.
     pub writes: VecDeque<Write>,

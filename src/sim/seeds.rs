@@ -97,6 +97,9 @@ fn draw_settings(seed: u64, random: &mut Random) -> SimulationSettings {
     settings.link_delay = random.duration(Duration::from_micros(50), Duration::from_millis(5));
     settings.link_jitter = random.duration(Duration::ZERO, Duration::from_millis(10));
     settings.disk_delay = random.duration(Duration::from_micros(100), Duration::from_millis(10));
+    if random.chance(500_000) {
+        settings.lateness = random.duration(Duration::ZERO, Duration::from_millis(5));
+    }
     let raft = &mut settings.raft;
     if random.chance(300_000) {
         raft.in_flight_messages_max = 2;
