@@ -48,7 +48,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "completions-out-of-order",
         defect: "the end of one write is taken for the end of a later one",
         section: "Figure 2, persistent state",
-        caught: Caught::BySeeds { first: 19, complaints: &["committed is durable", "one vote a term"] },
+        caught: Caught::BySeeds { first: 75, complaints: &["committed is durable", "one vote a term"] },
         exhibit: || Box::<OutOfOrder>::default(),
     },
     Specimen {
