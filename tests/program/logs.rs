@@ -45,7 +45,7 @@ fn the_filter_of_the_environment_shows_more() {
     running.say("wait leader\ncreate x 1\nwait converged\nquit\n");
     assert!(running.end().0.success());
     let logs = logs_of(&folder);
-    for words in ["DEBUG", "command appended at 2@1", "commit index 1 -> 2", "applied"] {
+    for words in ["DEBUG", "command appended at 2", "commit index 1 -> 2", "applied"] {
         assert!(logs.contains(words), "{words}:\n{logs}");
     }
 }
