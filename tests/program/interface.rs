@@ -78,7 +78,7 @@ fn what_nobody_knows_is_exit_code_three() {
     let lines = "wait leader\ncrash leader\ncrash random\nwait leader 400ms\n";
     let ran = Folder::new().cluster(&["3", "--memory"], lines).exits(3);
     let last = ran.out.lines().last().expect("an answer");
-    assert!(last.starts_with("ERR line 4: ") && last.contains("2 of 3 are down"), "{last}");
+    assert!(last.starts_with("ERR line 4: ") && last.contains("2 of 3 down, no quorum"), "{last}");
     let lines = "wait leader\nisolate all\ncreate x 1 --timeout 300ms\n";
     Folder::new().cluster(&["3", "--memory"], lines).exits(3);
 }
@@ -120,4 +120,17 @@ fn a_reader_that_leaves_ends_the_run() {
     let ran = folder.run("sh", &["-c", &order], "").exits(0);
     assert_eq!(ran.out, "again\n");
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
+}
+
+/// Right after a start a leader has applied nothing yet: what it shows must not look like a loss.
+#[test]
+fn a_leader_that_has_not_applied_its_log_yet_says_so() {
+    let folder = Folder::new();
+    folder.cluster(&["3"], "wait leader\ncreate x 1\nwait converged\n").exits(0);
+    // No entry of the new term can be committed, and so none before it either (5.4.2).
+    let lines = "delay 400ms\nwait leader 10s\nstall-disk all 1m\nkeys\n";
+    let options = ["3", "--heartbeat", "1s", "--election", "2s..3s"];
+    let ran = folder.cluster(&options, lines).exits(0);
+    let last = ran.out.lines().last().expect("an answer");
+    assert!(last.starts_with("0 keys at n") && last.ends_with("(0 of 3 entries applied so far)"), "{last}");
 }
