@@ -19,7 +19,7 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ("crsh n1", "ERR line 1: unknown directive 'crsh': did you mean 'crash'?"),
         ("crash n9", "ERR there is no n9: the nodes are n1 to n3"),
         ("read x @n9", "ERR there is no n9: the nodes are n1 to n3"),
-        ("cut n1>n9", "ERR there is no n9: the nodes are n1 to n3"),
+        ("cut n1>n9", "ERR there is no n9: 'status' lists the nodes"),
         ("restart n1", "ERR n1 is already running"),
         ("sleep 5x", "ERR line 1: '5x' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h"),
         ("drop 120%", "ERR line 1: '120%' is not a percentage: write 0% to 100%, such as 20% or 0.5%"),

@@ -29,8 +29,8 @@ fn a_signal_ends_it_politely_with_everything_answered_on_disk() {
         let logs = folder.read("logs/n1.log");
         assert!(logs.trim_end().ends_with("stopped"), "each node ends politely: {logs}");
     }
-    let ran = folder.cluster(&["3"], "wait leader\nkeys\n").exits(0);
-    assert_eq!(ran.out, "k0=1\nk1=1\nk2=1\n");
+    let ran = folder.cluster(&["3"], "wait leader\nwait converged\nkeys\n").exits(0);
+    assert!(ran.out.starts_with("k0=1\nk1=1\nk2=1\n3 keys at n"), "{}", ran.out);
 }
 
 #[test]
@@ -41,10 +41,13 @@ fn a_stalled_disk_or_a_paused_node_does_not_hold_up_the_end() {
             let mut running = folder.start(&["3"]);
             running.say(&format!("wait leader\ncreate a 1\n{trouble}\necho ready\n"));
             running.answer("ready");
-            let status = ends_soon(&mut running, |running| match quit {
-                true => running.say("quit\n"),
-                false => running.signal("TERM"),
-            });
+            let status =
+                ends_soon(
+                    &mut running,
+                    |running| {
+                        if quit { running.say("quit\n") } else { running.signal("TERM") }
+                    },
+                );
             assert_eq!(status.code(), Some(if quit { 0 } else { 130 }), "{trouble}");
             let ran = folder.cluster(&["3"], "wait leader\nread a\n").exits(0);
             assert!(ran.out.starts_with("OK a=1 "), "{trouble}: {}", ran.out);

@@ -176,7 +176,10 @@ fn a_node_whose_files_were_removed_is_told_of_and_comes_back_wiped() {
     let folder = with_state();
     folder.write("states/n2/state.json", "");
     let reason = folder.refused(&["3"]);
-    assert!(reason.contains("remove them and start it with 'restart n2 --wipe'"), "{reason}");
+    assert!(
+        reason.contains("or wipe the node: remove its files, and once the others run, 'restart NODE --wipe'"),
+        "{reason}"
+    );
     fs::remove_dir_all(folder.path("states/n2")).expect("a folder can be removed");
     let ran = folder.cluster(&["3"], "wait leader\nrestart n2 --wipe\nwait converged\nread a @n2\n").exits(0);
     assert!(ran.err.contains("n2 is down: its files are missing"), "{}", ran.err);
