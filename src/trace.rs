@@ -290,6 +290,8 @@ fn event_level(event: &Event) -> Level {
         Event::TermAdvanced { .. }
         | Event::PreVoteStarted { .. }
         | Event::ElectionStarted { .. }
+        | Event::VoteDecided { .. }
+        | Event::VoteReceived { .. }
         | Event::BecameLeader { .. }
         | Event::Following { .. }
         | Event::SteppedDown { led: false, .. }
@@ -297,9 +299,7 @@ fn event_level(event: &Event) -> Level {
         Event::AppendSent { count: 0, .. }
         | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
         | Event::AppendSucceeded { .. } => Level::Trace,
-        Event::VoteDecided { .. }
-        | Event::VoteReceived { .. }
-        | Event::CommandsAppended { .. }
+        Event::CommandsAppended { .. }
         | Event::ClientRefused { busy: false, .. }
         | Event::AppendSent { .. }
         | Event::AppendReceived { .. }

@@ -236,6 +236,13 @@ impl fmt::Display for StartError {
                  directory, or start afresh with --fresh",
                 path.display()
             ),
+            // These end in what to do, and here it is known how.
+            StartError::Storage(
+                error @ (StorageError::OtherCluster { .. } | StorageError::OtherMembers { .. }),
+            ) => write!(f, "{error} with --fresh"),
+            StartError::Storage(error @ StorageError::Damaged { .. }) => {
+                write!(f, "{error}: remove its files, and once the others run, 'restart NODE --wipe'")
+            }
             StartError::Storage(error) => error.fmt(f),
             StartError::Logs(error) => write!(f, "{error}; choose another logs directory"),
             StartError::Thread(error) => {

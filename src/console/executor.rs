@@ -136,6 +136,11 @@ impl<L: Lab> Console<L> {
         }
     }
 
+    /// `n2 is down: why`, for each node that something keeps from running.
+    pub fn nodes_missing(&mut self) -> Vec<String> {
+        inspect::nodes_missing(&self.picture(), None)
+    }
+
     /// Where answers go.
     pub fn output(&self) -> &Output {
         &self.output

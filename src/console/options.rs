@@ -21,7 +21,7 @@ pub struct SettingOptions {
     #[arg(value_parser = nodes)]
     pub nodes: Option<u8>,
     /// Decides all chance of the run; drawn and shown when absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
     /// How often a leader speaks [default: 50ms]
     #[arg(long, value_name = "D", value_parser = parse_duration)]
@@ -137,6 +137,10 @@ pub fn columns() -> usize {
 /// That it is.
 pub fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("the name is empty".to_string()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number, 0 to {}", u64::MAX))
 }
 
 fn nodes(text: &str) -> Result<u8, String> {

@@ -161,6 +161,16 @@ fn history_file() -> Option<PathBuf> {
     Some(state.join("raftlab").join("history"))
 }
 
+/// A word that is the only one and whole has a space behind it, so that the next can be typed at once.
+fn with_space(mut offered: Vec<String>) -> Vec<String> {
+    if let [only] = offered.as_mut_slice()
+        && !only.ends_with(['>', ','])
+    {
+        only.push(' ');
+    }
+    offered
+}
+
 /// Completion and hints from the language's own lists.
 struct Assistant {
     names: Names,
@@ -176,7 +186,8 @@ impl Completer for Assistant {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(complete(line, position, &self.names))
+        let (start, offered) = complete(line, position, &self.names);
+        Ok((start, if position == line.len() { with_space(offered) } else { offered }))
     }
 }
 
@@ -197,3 +208,16 @@ impl Highlighter for Assistant {
 impl Validator for Assistant {}
 
 impl Helper for Assistant {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_word_is_followed_by_a_space_when_it_is_whole() {
+        let spaced = |words: &[&str]| with_space(words.iter().map(ToString::to_string).collect());
+        assert_eq!(spaced(&["create"]), ["create "]);
+        assert_eq!(spaced(&["n1>"]), ["n1>"], "a link wants its other end");
+        assert_eq!(spaced(&["crash", "create"]), ["crash", "create"], "a choice is left");
+    }
+}

@@ -91,7 +91,8 @@ impl Ending {
 /// Says what was started: the nodes with what they continue from, then these lines. Never among the answers.
 pub fn greet<L: Lab>(console: &mut Console<L>, lines: &[String]) {
     let text = console.greeting();
-    for line in std::iter::once(&text).chain(lines) {
+    let missing = console.nodes_missing();
+    for line in std::iter::once(&text).chain(&missing).chain(lines) {
         console.output().warn(line);
     }
 }

@@ -108,7 +108,7 @@ impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NetError::UnknownNode(node) => {
-                write!(f, "the cluster has no node {node}: `status` lists its nodes")
+                write!(f, "there is no {node}: 'status' lists the nodes")
             }
             NetError::LinkToItself(scope) => write!(f, "{scope} is no link: name two different ends"),
             NetError::CutsNothing => f.write_str(

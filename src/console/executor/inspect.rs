@@ -49,13 +49,7 @@ impl<L: Lab> Console<L> {
             .chain(shown().map(|(node, view)| status_row(*node, view, &picture)))
             .collect();
         let mut lines = table(&rows, &STATUS_ALIGNS);
-        for (node, view) in shown() {
-            if let Life::Down(reason) = &view.life
-                && !matches!(reason.as_str(), "crashed" | "stopped")
-            {
-                lines.push(format!("{node} is down: {reason}"));
-            }
-        }
+        lines.extend(nodes_missing(&picture, only));
         let (leader, summary) = summary(&picture);
         lines.push(summary);
         let details: Vec<Value> = shown().map(|(node, view)| status_json(*node, view, &picture)).collect();
@@ -96,7 +90,8 @@ impl<L: Lab> Console<L> {
                 let mut lines: Vec<String> = items.iter().map(item_shown).collect();
                 let plural = if items.len() == 1 { "key" } else { "keys" };
                 let role = if picture.leader() == Some(node) { "which leads" } else { "there is no leader" };
-                lines.push(format!("{} {plural} at {node}, {role}", items.len()));
+                let behind = picture.view(node).map_or_else(String::new, not_applied);
+                lines.push(format!("{} {plural} at {node}, {role}{behind}", items.len()));
                 Answer::ok("keys", lines.join("\n"))
                     .with("node", node.to_string())
                     .with("items", object(&items))
@@ -224,6 +219,24 @@ fn summary(picture: &Picture) -> (Option<NodeId>, String) {
     };
     let term = picture.view(leader).map_or(0, |view| view.status.term.0);
     (Some(leader), format!("{leader} leads term {term}; {up}: can commit"))
+}
+
+/// `n2 is down: why`, for each of these nodes that neither a crash nor a stop has ended.
+pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<String> {
+    let shown = picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
+    let reasons = shown.filter_map(|(node, view)| match &view.life {
+        Life::Down(reason) if !matches!(reason.as_str(), "crashed" | "stopped") => {
+            Some(format!("{node} is down: {reason}"))
+        }
+        _ => None,
+    });
+    reasons.collect()
+}
+
+/// ` (2 of 7 entries applied so far)`: a leader that has just begun seems to hold less than it does.
+fn not_applied(view: &NodeView) -> String {
+    let (applied, last) = (view.status.applied, view.status.last.index);
+    if applied < last { format!(" ({applied} of {last} entries applied so far)") } else { String::new() }
 }
 
 fn life_word(view: &NodeView) -> &str {

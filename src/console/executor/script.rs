@@ -102,6 +102,10 @@ impl<L: Lab> Console<L> {
         if script.numbered {
             place(&mut answer, script, parsed.is_err());
         }
+        if self.surroundings.attended && self.lab.interrupted() {
+            // The terminal has shown ^C: the answer begins on a line of its own.
+            self.output.progress("");
+        }
         self.output.answer(&answer);
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
             script.failed = Some((script.line, shortened(shown), answer.outcome));

@@ -292,7 +292,9 @@ fn link(text: &str) -> Result<Link, ParseError> {
         return Ok(Link::Clients);
     }
     let ends = text.split_once("<>").map(|ends| (ends, true));
-    let Some(((left, right), both)) = ends.or_else(|| text.split_once('>').map(|ends| (ends, false))) else {
+    let ends = ends.or_else(|| text.split_once('>').map(|ends| (ends, false)));
+    let Some(((left, right), both)) = ends.filter(|((left, right), _)| !left.is_empty() && !right.is_empty())
+    else {
         let forms = "write n1>n3 (one way), n1<>n3 (both ways) or clients";
         let advice = advice(text, &["clients"].into_iter(), forms);
         return Err(ParseError::new(format!("'{}' is not a link{advice}", shorten(text))));

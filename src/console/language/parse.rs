@@ -349,6 +349,7 @@ mod tests {
             ("drop 20", "'20' is not a percentage: write 0% to 100%"),
             ("drop 120%", "'120%' is not a percentage"),
             ("drop 5% n1-n2", "'n1-n2' is not a link: write n1>n3 (one way)"),
+            ("heal n1>", "'n1>' is not a link: write n1>n3 (one way)"),
             ("cut n1>n1", "n1 has no link to itself"),
             ("cut n1>n200", "'n200' is not a node's name: n1 to n99"),
             ("crash n0", "'n0' is not a target"),

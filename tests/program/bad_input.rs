@@ -1,0 +1,85 @@
+//! Lines that are wrong: one sentence that says what to do, the exit code of a failed directive, and nothing lost.
+
+use crate::Folder;
+
+/// The one answer to a line that fails, on a cluster that keeps nothing.
+#[track_caller]
+fn answer(line: &str) -> String {
+    let ran = Folder::new().cluster(&["3", "--memory"], &format!("{line}\necho not reached\n")).exits(1);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    let [one] = lines[..] else { panic!("{line}: one line, not {lines:?}") };
+    let stopped = ran.err.lines().last().expect("it says where it stopped");
+    assert!(stopped.starts_with("stopped at line 1"), "{line}: {stopped}");
+    one.to_string()
+}
+
+#[test]
+fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
+    for (line, said) in [
+        ("crsh n1", "ERR line 1: unknown directive 'crsh': did you mean 'crash'?"),
+        ("crash n9", "ERR there is no n9: the nodes are n1 to n3"),
+        ("read x @n9", "ERR there is no n9: the nodes are n1 to n3"),
+        ("cut n1>n9", "ERR there is no n9: 'status' lists the nodes"),
+        ("restart n1", "ERR n1 is already running"),
+        ("sleep 5x", "ERR line 1: '5x' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h"),
+        ("drop 120%", "ERR line 1: '120%' is not a percentage: write 0% to 100%, such as 20% or 0.5%"),
+        (
+            "cut n1-n2",
+            "ERR line 1: 'n1-n2' is not a link: write n1>n3 (one way), n1<>n3 (both ways) or clients",
+        ),
+        ("heal n1>", "ERR line 1: 'n1>' is not a link: write n1>n3 (one way), n1<>n3 (both ways) or clients"),
+        ("create x", "ERR line 1: create needs VALUE: create KEY VALUE [@NODE] [--timeout DURATION]"),
+        ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
+        ("run missing.raft", "ERR missing.raft cannot be read: No such file or directory (os error 2)"),
+    ] {
+        assert_eq!(answer(line), said, "{line}");
+    }
+}
+
+#[test]
+fn directives_of_later_versions_are_refused_as_such() {
+    for line in ["snapshot n1", "load", "transfer n2", "add n4", "members", "chaos start", "skew-clock n1 1s"]
+    {
+        let verb = line.split(' ').next().expect("a word");
+        assert_eq!(answer(line), format!("ERR '{verb}' is not built yet"));
+    }
+}
+
+#[test]
+fn a_node_that_is_down_cannot_crash_again() {
+    let ran = Folder::new().cluster(&["3", "--memory"], "crash n1\nstop n1\n").exits(1);
+    assert_eq!(ran.out.lines().last(), Some("ERR n1 is down: 'restart n1' starts it"));
+    let ran = Folder::new().cluster(&["3", "--memory", "--keep-going"], "resume n1\npause n1\npause n1\n");
+    let said = ["ERR n1 is not paused", "n1 paused: its inbox fills", "ERR n1 is paused already"];
+    assert_eq!(ran.exits(1).out.lines().collect::<Vec<_>>(), said);
+}
+
+#[test]
+fn values_and_lines_that_are_too_long_or_no_text_spoil_nothing() {
+    let folder = Folder::new();
+    let mut lines = b"wait leader\ncreate a 1\ncreate big ".to_vec();
+    lines.extend(vec![b'x'; 10 << 20]);
+    lines.extend(b"\ncreate large ");
+    lines.extend(vec![b'x'; 2 << 20]);
+    lines.extend(b"\ncreate b\xff\xfe 1\nread a\nread big\n");
+    let ran = folder.run(env!("CARGO_BIN_EXE_cluster"), &["3", "--keep-going"], lines).exits(1);
+    let answers: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(answers.len(), 6, "{answers:#?}");
+    assert!(answers[0].starts_with("OK created a=1 "), "{}", answers[0]);
+    assert!(answers[1].starts_with("ERR line 3: ") && answers[1].contains("1048576"), "{}", answers[1]);
+    assert!(answers[2].starts_with("ERR line 4: ") && answers[2].contains("1048576"), "{}", answers[2]);
+    assert_eq!(answers[3], "ERR line 5: the line is not UTF-8 text at byte 9: save it as UTF-8");
+    assert!(answers[4].starts_with("OK a=1 "), "{}", answers[4]);
+    assert_eq!(answers[5], "ERR big not found");
+    let again = folder.cluster(&["3"], "wait leader\nread a\n").exits(0);
+    assert!(again.out.starts_with("OK a=1 "), "{}", again.out);
+}
+
+#[test]
+fn a_key_that_exists_fails_only_where_an_expectation_says_so() {
+    let lines = "wait leader\ncreate x 1\ncreate x 2\n";
+    Folder::new().cluster(&["3", "--memory"], lines).exits(0);
+    let expecting = format!("{lines}expect ok\n");
+    let ran = Folder::new().cluster(&["3", "--memory"], &expecting).exits(1);
+    assert!(ran.out.lines().last().is_some_and(|line| line.starts_with("ERR line 4: ")), "{}", ran.out);
+}

@@ -1,0 +1,136 @@
+//! What a person or a program gets to see: the run that the project promises, JSON, scripts, exit codes, repeatable
+//! runs in virtual time.
+
+use serde_json::Value;
+
+use crate::Folder;
+
+#[test]
+fn a_leader_crashes_and_every_acknowledged_write_is_still_there() {
+    let lines = "wait leader\ncreate x 1\ncrash leader\nwait leader\nread x\nrestart all\nwait converged\ncheck\nquit\n";
+    let ran = Folder::new().cluster(&["3", "--fresh"], lines).exits(0);
+    let answers: Vec<&str> = ran.out.lines().collect();
+    assert!(answers[0].starts_with("OK created x=1 [n"), "{}", ran.out);
+    assert!(answers[1].ends_with(" crashed: nothing was lost"), "{}", ran.out);
+    assert!(answers[2].starts_with("OK x=1 [n"), "{}", ran.out);
+    let leader = |answer: &str| answer.split_once('[').map(|(_, place)| place[..2].to_string());
+    assert_ne!(leader(answers[0]), leader(answers[2]), "another node leads now");
+    assert!(answers[3].contains(" restarts: term "), "{}", ran.out);
+    let verdicts = &answers[4..];
+    assert!(verdicts.contains(&"PASS election safety") && verdicts.contains(&"PASS log matching"));
+    assert!(verdicts.iter().all(|verdict| verdict.starts_with("PASS ")), "{}", ran.out);
+}
+
+#[test]
+fn a_second_start_goes_on_from_the_first() {
+    let folder = Folder::new();
+    folder.cluster(&["3"], "wait leader\ncreate x 1\nupdate x 2\n").exits(0);
+    let ran = folder.cluster(&["3"], "wait leader\nread x\n").exits(0);
+    assert!(ran.out.starts_with("OK x=2 ") && ran.err.contains("goes on from term 1 with 3 log entries"));
+}
+
+#[test]
+fn with_json_every_directive_is_one_object() {
+    let lines = "wait leader\ncreate j 1\ncreate j 2\nread j\ndelete j\nstatus\nleader\nkeys\ndump\ndiff\nnet\nlog\n\
+                 crash n1\nrestart n1\npartition n1 / n2 n3\nheal\ndrop 5%\nreset\nwait converged\npipe 3\ncheck\nseed\n\
+                 help\nhistory\necho hi\nsleep 1ms\nevents off\ncrsh\nsnapshot n1\nexpect keys 99\n";
+    let ran = Folder::new().cluster(&["3", "--json", "--keep-going"], lines).exits(1);
+    let objects: Vec<Value> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    assert_eq!(objects.len(), lines.lines().count(), "{}", ran.out);
+    for (object, line) in objects.iter().zip(lines.lines()) {
+        assert_eq!(object["v"], 1, "{object}");
+        assert!(object["directive"].is_string() && object["ok"].is_boolean(), "{object}");
+        let verb = line.split(' ').next().expect("a word");
+        assert!(object["directive"] == verb || verb == "crsh", "{line}: {object}");
+        let fails = ["create j 2", "crsh", "snapshot n1", "expect keys 99"].contains(&line);
+        assert_eq!(object["ok"], !fails, "{line}: {object}");
+        assert!(!fails || object["error"].is_string(), "{object}");
+    }
+    let created = &objects[1];
+    assert_eq!(
+        (&created["outcome"], &created["key"], &created["value"]),
+        (&"committed".into(), &"j".into(), &"1".into())
+    );
+    assert!(created["node"].is_string() && created["term"].is_u64() && created["index"].is_u64());
+    assert!(created["millis"].is_number(), "{created}");
+}
+
+#[test]
+fn a_script_stops_at_its_first_failure_unless_told_to_go_on() {
+    let folder = Folder::new();
+    folder.write("a.raft", "# a comment\n\necho one\ncrash n9\necho two\n");
+    let ran = folder.cluster(&["3", "--memory", "--script", "a.raft"], "").exits(1);
+    assert_eq!(ran.out, "one\nERR there is no n9: the nodes are n1 to n3\n");
+    assert!(ran.err.ends_with("stopped at line 4: crash n9\n"), "{}", ran.err);
+    let ran = folder.cluster(&["3", "--memory", "--script", "a.raft", "--keep-going"], "").exits(1);
+    assert!(ran.out.ends_with("two\n"), "{}", ran.out);
+    folder.write("b.raft", "run a.raft\n");
+    let ran = folder.cluster(&["3", "--memory", "--script", "b.raft"], "").exits(1);
+    assert!(ran.err.contains("stopped at a.raft line 4: crash n9"), "{}", ran.err);
+}
+
+#[test]
+fn what_nobody_knows_is_exit_code_three() {
+    let lines = "wait leader\ncrash leader\ncrash random\nwait leader 400ms\n";
+    let ran = Folder::new().cluster(&["3", "--memory"], lines).exits(3);
+    let last = ran.out.lines().last().expect("an answer");
+    assert!(last.starts_with("ERR line 4: ") && last.contains("2 of 3 down, no quorum"), "{last}");
+    let lines = "wait leader\nisolate all\ncreate x 1 --timeout 300ms\n";
+    Folder::new().cluster(&["3", "--memory"], lines).exits(3);
+}
+
+#[test]
+fn color_is_for_terminals_and_for_those_who_ask() {
+    let lines = "echo hi\ncrsh\n";
+    let ran = Folder::new().cluster(&["3", "--memory"], lines).exits(1);
+    assert!(!format!("{}{}", ran.out, ran.err).contains('\x1b'), "piped: no color");
+    let ran = Folder::new().cluster(&["3", "--memory", "--color", "always"], lines).exits(1);
+    assert!(ran.out.contains("\x1b[31mERR\x1b[0m"), "{:?}", ran.out);
+}
+
+#[test]
+fn virtual_time_repeats_byte_for_byte() {
+    let folder = Folder::new();
+    folder.write(
+        "a.raft",
+        "wait leader\ncreate x 1\ncrash leader\nwait leader\nread x\nrestart all\ndrop 20%\npipe 10\nreset\nwait converged\nlog\ncheck\n",
+    );
+    for options in [&["--script", "a.raft", "--seed", "7"][..], &["--seed", "42"]] {
+        let first = folder.simulate(options, "").exits(0).out;
+        assert_eq!(first, folder.simulate(options, "").exits(0).out, "{options:?}");
+        assert!(first.contains("leads term") && first.contains("PASS"), "{first}");
+    }
+    let other = folder.simulate(&["--script", "a.raft", "--seed", "8"], "").exits(0).out;
+    assert_ne!(other, folder.simulate(&["--script", "a.raft", "--seed", "7"], "").out, "seeds matter");
+    assert!(!folder.path("states").exists() && !folder.path("logs").exists(), "it leaves no files");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_run() {
+    let folder = Folder::new();
+    let mut running = folder.start(&["3", "--memory"]);
+    running.say("echo one\n");
+    running.answer("one");
+    let order = format!("{} 3 --memory < lines.raft | head -n 1", env!("CARGO_BIN_EXE_cluster"));
+    folder.write("lines.raft", &"echo again\n".repeat(100_000));
+    let ran = folder.run("sh", &["-c", &order], "").exits(0);
+    assert_eq!(ran.out, "again\n");
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
+}
+
+/// Right after a start a leader has applied nothing yet: what it shows must not look like a loss.
+#[test]
+fn a_leader_that_has_not_applied_its_log_yet_says_so() {
+    let folder = Folder::new();
+    folder.cluster(&["3"], "wait leader\ncreate x 1\nwait converged\n").exits(0);
+    // No entry of the new term can be committed, and so none before it either (5.4.2).
+    let lines = "delay 400ms\nwait leader 10s\nstall-disk all 1m\nkeys\n";
+    let options = ["3", "--heartbeat", "1s", "--election", "2s..3s"];
+    let ran = folder.cluster(&options, lines).exits(0);
+    let last = ran.out.lines().last().expect("an answer");
+    assert!(last.starts_with("0 keys at n") && last.ends_with("(0 of 3 entries applied so far)"), "{last}");
+}

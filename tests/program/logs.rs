@@ -1,0 +1,51 @@
+//! The nodes' log files: readable lines that say what happened and why.
+
+use crate::Folder;
+
+fn logs_of(folder: &Folder) -> String {
+    ["logs/n1.log", "logs/n2.log", "logs/n3.log"].map(|file| folder.read(file)).concat()
+}
+
+#[test]
+fn logs_tell_elections_with_their_reasons() {
+    let folder = Folder::new();
+    let lines = "wait leader\ncreate x 1\ncrash leader\nwait leader\nrestart all\nwait converged\n";
+    folder.cluster(&["3"], lines).exits(0);
+    let logs = logs_of(&folder);
+    for words in [
+        "INFO  started with a new, empty state",
+        "INFO  election timer ran out: asks for pre-votes for term 1",
+        "INFO  starts an election for term 1",
+        "INFO  grants n",
+        "its vote for term 1: its log is up-to-date",
+        "INFO  leads term 1",
+        "INFO  no-op appended at 1@1",
+        "WARN  crashed",
+        "INFO  restarts",
+        "INFO  started: term 1, vote for n",
+        "INFO  stopped",
+    ] {
+        assert!(logs.contains(words), "{words}:\n{logs}");
+    }
+    assert!(!logs.contains("DEBUG") && !logs.contains("heartbeat"), "only what matters:\n{logs}");
+    for line in logs.lines() {
+        let mut words = line.split_whitespace();
+        let time = words.next().expect("a time");
+        assert!(time.len() == 27 && time.ends_with('Z'), "{line}");
+        assert!(matches!(words.next(), Some("INFO" | "WARN")), "{line}");
+    }
+}
+
+#[test]
+fn the_filter_of_the_environment_shows_more() {
+    let folder = Folder::new();
+    let mut command = folder.command(env!("CARGO_BIN_EXE_cluster"), &["3", "--memory"]);
+    command.env("RUST_LOG", "debug");
+    let mut running = crate::Running::of(command);
+    running.say("wait leader\ncreate x 1\nwait converged\nquit\n");
+    assert!(running.end().0.success());
+    let logs = logs_of(&folder);
+    for words in ["DEBUG", "command appended at 2", "commit index 1 -> 2", "applied"] {
+        assert!(logs.contains(words), "{words}:\n{logs}");
+    }
+}

@@ -1,0 +1,207 @@
+//! Starts that are refused: the reason on one line, exit code 2, and the files as they were.
+
+use std::fs;
+
+use crate::{Folder, contents};
+
+const SEGMENT: &str = "log-00000000000000000001.jsonl";
+
+/// A folder whose `states` hold `a=1` at all of three nodes.
+fn with_state() -> Folder {
+    let folder = Folder::new();
+    folder.cluster(&["3"], "wait leader\ncreate a 1\nwait converged\n").exits(0);
+    folder
+}
+
+impl Folder {
+    /// The reason for which a start on `states` is refused; it has changed no file.
+    #[track_caller]
+    fn refused(&self, options: &[&str]) -> String {
+        let before = contents(&self.path("states"));
+        let reason = self.cluster(options, "wait leader\nread a\n").refusal();
+        assert!(before == contents(&self.path("states")), "a start that is refused changes nothing");
+        reason
+    }
+
+    /// The states are still good.
+    #[track_caller]
+    fn still_has_it(&self) {
+        let ran = self.cluster(&["3"], "wait leader\nread a\n").exits(0);
+        assert!(ran.out.starts_with("OK a=1 "), "{}", ran.out);
+    }
+}
+
+#[test]
+fn a_wrong_number_of_nodes_is_a_usage_error() {
+    for nodes in ["0", "abc", "100"] {
+        let reason = Folder::new().cluster(&[nodes], "").refusal();
+        assert!(reason.starts_with(&format!("invalid value '{nodes}'")), "{reason}");
+        assert!(reason.contains("a cluster has 1 to 99 nodes: try 3 or 5"), "{reason}");
+        assert_eq!(Folder::new().simulate(&[nodes], "").refusal(), reason);
+    }
+}
+
+#[test]
+fn every_setting_is_checked_and_the_broken_rule_named() {
+    for (options, said) in [
+        (
+            &["--heartbeat", "1s", "--election", "150ms..300ms"][..],
+            "heartbeat: 1s is above half of election_min",
+        ),
+        (&["--heartbeat", "0ms"], "heartbeat: 0s is no time"),
+        (&["--heartbeat", "soon"], "'soon' is not a duration: write "),
+        (&["--election", "300ms..150ms"], "election_min: 300ms is above election_max (150ms)"),
+        (&["--election", "1s"], "write it as 150ms..300ms"),
+        (&["--batch-window", "10s"], "batch_window: 10s is not below heartbeat (50ms)"),
+        (&["--time-scale", "0"], "time_scale: 0 is not within 0.01 to 1000"),
+        (&["--time-scale", "-1"], "time_scale: -1 is not within 0.01 to 1000"),
+        (&["--time-scale", "NaN"], "time_scale: NaN is not within 0.01 to 1000"),
+        (&["--seed", "x"], "a seed is a whole number"),
+        (&["--color", "pink"], "choose auto, always or never"),
+        (&["--script", "missing.raft"], "missing.raft cannot be read: "),
+        (&["--config", "missing.toml"], "missing.toml cannot be read: "),
+        (&["--memory", "--fresh"], "cannot be used with '--fresh'"),
+        (&["--states", ""], "the name is empty"),
+        (&["--sede", "1"], "a similar argument exists: '--seed'"),
+    ] {
+        let folder = Folder::new();
+        let reason = folder.cluster(options, "").refusal();
+        assert!(reason.contains(said), "{options:?}: {reason}");
+        assert!(!folder.path("states").exists(), "{options:?}: nothing has started");
+    }
+}
+
+#[test]
+fn a_wrong_file_of_settings_is_named_with_its_key() {
+    let folder = Folder::new();
+    for (text, said) in [
+        ("nodes = 0\n", "settings.toml: nodes: 0 is not within 1 to 99"),
+        ("\nnodez = 3\n", "settings.toml: line 2: nodez: unknown field"),
+        ("nodes = \"x\n", "settings.toml: line 1: nodes: "),
+        ("heartbeat = \"1s\"\n", "settings.toml: heartbeat: 1s is above half of election_min"),
+    ] {
+        folder.write("settings.toml", text);
+        let reason = folder.cluster(&["--config", "settings.toml"], "").refusal();
+        assert!(reason.starts_with(said), "{text:?}: {reason}");
+    }
+}
+
+#[test]
+fn the_printed_settings_are_accepted() {
+    let folder = Folder::new();
+    let printed = folder.cluster(&["--print-config"], "").exits(0).out;
+    folder.write("settings.toml", &printed.replace("nodes = 3", "nodes = 1"));
+    let options = ["--config", "settings.toml", "--memory"];
+    let ran = folder.cluster(&options, "wait leader\nleader\n").exits(0);
+    assert!(ran.out.starts_with("n1 (term "), "{}", ran.out);
+    assert!(!folder.path("states").exists(), "state in memory leaves no files");
+}
+
+#[test]
+fn states_in_use_are_refused_with_who_holds_them() {
+    let folder = with_state();
+    let mut first = folder.start(&["3"]);
+    first.say("wait leader\nread a\n");
+    first.answer("OK a=1");
+    let holder = first.child.id();
+    let said = format!(
+        "states/n1 is in use by process {holder}: stop that one first, or choose another states directory"
+    );
+    for options in [&["3"][..], &["3", "--fresh"]] {
+        assert_eq!(folder.cluster(options, "").refusal(), said);
+    }
+    first.say("create b 2\n");
+    first.answer("OK created b=2");
+    first.close_input();
+    assert!(first.end().0.success());
+    folder.still_has_it();
+}
+
+#[test]
+fn a_file_in_the_way_of_states_or_logs_is_named() {
+    let folder = with_state();
+    folder.write("file", "");
+    let reason = folder.refused(&["3", "--states", "file"]);
+    assert!(reason.starts_with("cannot use the states directory file: "), "{reason}");
+    for logs in ["file", "file/logs"] {
+        let reason = folder.refused(&["3", "--logs", logs]);
+        assert!(reason.starts_with(&format!("logs cannot be written to {logs}: ")), "{reason}");
+        assert!(reason.ends_with("; choose another logs directory"), "{reason}");
+    }
+    fs::create_dir(folder.path("crowded")).expect("a folder");
+    folder.write("crowded/n2", "");
+    let reason = folder.refused(&["3", "--states", "crowded"]);
+    assert!(reason.contains("crowded/n2") && reason.contains("a file is in the way"), "{reason}");
+    folder.still_has_it();
+}
+
+#[test]
+fn another_clusters_states_are_refused() {
+    let (folder, other) = (with_state(), with_state());
+    let reason = folder.refused(&["5"]);
+    assert!(reason.starts_with("states holds a cluster of 3, not of 5: start it with 3"), "{reason}");
+    let mine = folder.path("mine");
+    fs::rename(folder.path("states/n2"), &mine).expect("a folder can be moved");
+    fs::rename(other.path("states/n2"), folder.path("states/n2")).expect("a folder can be moved");
+    let reason = folder.refused(&["3"]);
+    assert!(reason.starts_with("states/n2/state.json belongs to cluster "), "{reason}");
+    assert!(reason.ends_with("choose another states directory, or start afresh with --fresh"), "{reason}");
+    fs::remove_dir_all(folder.path("states/n2")).expect("a folder can be removed");
+    fs::rename(&mine, folder.path("states/n2")).expect("a folder can be moved");
+    folder.still_has_it();
+}
+
+#[test]
+fn a_newer_format_and_damage_are_refused_by_file_and_line() {
+    let folder = with_state();
+    let (state, log) = ("states/n1/state.json", format!("states/n3/{SEGMENT}"));
+    for (file, from, to, said) in [
+        (state, "\"format\":1", "\"format\":2", "states/n1/state.json has format 2, ".to_string()),
+        (state, "vote", "vore", "states/n1/state.json is damaged: ".to_string()),
+        (log.as_str(), "\"1\"", "\"2\"", format!("{log} line 2 is damaged: its checksum is ")),
+    ] {
+        let good = folder.read(file);
+        assert!(good.contains(from), "{file} holds {from}: {good}");
+        folder.write(file, &good.replace(from, to));
+        let reason = folder.refused(&["3"]);
+        assert!(reason.starts_with(&said), "{reason}");
+        folder.write(file, &good);
+        folder.still_has_it();
+    }
+}
+
+/// What the refusal of damaged files advises, carried out.
+#[test]
+fn a_node_whose_files_were_removed_is_told_of_and_comes_back_wiped() {
+    let folder = with_state();
+    folder.write("states/n2/state.json", "");
+    let reason = folder.refused(&["3"]);
+    assert!(
+        reason.contains("or wipe the node: remove its files, and once the others run, 'restart NODE --wipe'"),
+        "{reason}"
+    );
+    fs::remove_dir_all(folder.path("states/n2")).expect("a folder can be removed");
+    let ran = folder.cluster(&["3"], "wait leader\nrestart n2 --wipe\nwait converged\nread a @n2\n").exits(0);
+    assert!(ran.err.contains("n2 is down: its files are missing"), "{}", ran.err);
+}
+
+#[test]
+fn a_torn_last_line_is_cut_off_and_told() {
+    let folder = with_state();
+    let log = format!("states/n1/{SEGMENT}");
+    let whole = folder.read(&log);
+    folder.write(&log, &format!("{whole}{{\"index\":99"));
+    let ran = folder.cluster(&["3"], "wait leader\nread a\n").exits(0);
+    assert!(ran.out.starts_with("OK a=1 "), "{}", ran.out);
+    assert!(ran.err.contains("repaired: states/n1/log-"), "{}", ran.err);
+}
+
+#[test]
+fn a_fresh_start_says_what_it_wiped_and_keeps_what_is_not_ours() {
+    let folder = with_state();
+    folder.write("states/n1/notes.txt", "mine");
+    let ran = folder.cluster(&["3", "--fresh"], "wait leader\nread a\n").exits(0);
+    assert_eq!(ran.out, "ERR a not found\n");
+    assert!(ran.err.starts_with("states/n1 wiped\nstates/n2 wiped\nstates/n3 wiped\n"), "{}", ran.err);
+    assert_eq!(folder.read("states/n1/notes.txt"), "mine");
+}
