@@ -26,10 +26,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "suffix-kept-without-term",
         defect: "a follower keeps the entries that it has, whatever their terms",
         section: "5.3",
-        caught: Caught::BySeeds {
-            first: 1,
-            complaints: &["log matching", "commit rule", "node invariants"],
-        },
+        caught: Caught::BySeeds { first: 1, complaints: &["log matching", "commit rule", "node invariants"] },
         exhibit: || Box::new(Before(keep_suffix)),
     },
     Specimen {
