@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::node::{self, DISK_FAILED};
 use super::tally::Tally;
-use super::workload::Workload;
+use super::workload::{self, Workload};
 use super::{Simulation, SimulationSettings};
+use crate::check::history::Operation;
 use crate::lab::Lab;
 use crate::net::change::NetChange;
 use crate::net::link::{End, LinkScope};
@@ -73,6 +74,11 @@ pub fn run(seed: u64) -> Report {
 
 /// Runs this seed on a simulation that was prepared: with a broken rule, say.
 pub fn run_with(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
+    run_recorded(seed, prepare).0
+}
+
+/// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told.
+pub fn run_recorded(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> (Report, Vec<Operation>) {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
     let settings = draw_settings(seed, &mut random);
     let nodes = settings.nodes;
@@ -354,23 +360,31 @@ impl Run {
         if states.iter().any(|state| *state != states[0]) {
             return Some("nodes that applied the same log hold different states".to_string());
         }
+        self.workload.audit(&states[0], self.simulation.now());
         self.workload.lies(&states[0]).into_iter().next()
     }
 
-    fn report(self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
+    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> (Report, Vec<Operation>) {
+        let broken_at = self.simulation.broken_at();
+        let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
+        let contradictions = std::mem::take(&mut self.workload.contradictions);
+        let history = self.workload.into_history();
+        // A broken property explains whatever the clients saw.
+        let disorder = if broken_at.is_some() { None } else { workload::contradiction(&history) };
         let safety = self.simulation.safety();
         let broken =
             safety.violations().iter().map(|broken| format!("{}: {}", broken.property.name(), broken.detail));
-        let violations = broken.chain(self.workload.contradictions).chain(unhealed).collect();
-        Report {
+        let violations = broken.chain(contradictions).chain(disorder).chain(unhealed).collect();
+        let report = Report {
             seed,
             nodes,
             violations,
             tally: *self.simulation.tally(),
-            calls: [self.workload.answered, self.workload.rejected, self.workload.unknown],
-            broken_at: self.simulation.broken_at().map(|time| time.since(Time::ZERO)),
+            calls,
+            broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),
-        }
+        };
+        (report, history)
     }
 }

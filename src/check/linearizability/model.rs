@@ -1,0 +1,175 @@
+//! One key as a register: its operations in a compact form, and what each does to the value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::history::{Action, Operation, Outcome};
+use crate::types::{LogIndex, Time};
+
+/// What the key holds: nothing, a value of an unknown change that no answer depends on, or one of the others.
+pub(super) type Value = u32;
+
+pub(super) const ABSENT: Value = 0;
+
+/// The values of unknown changes that no answer depends on are one, which makes many situations one situation.
+const UNSEEN: Value = 1;
+
+/// The operations on one key that can have taken effect.
+pub(super) struct KeyHistory<'a> {
+    pub key: &'a str,
+    /// In the order of their returns.
+    pub answered: Vec<Item>,
+    /// Those whose outcome is unknown, in the order of their calls.
+    pub unknown: Vec<Item>,
+    /// The values that somebody saw, expected or certainly wrote.
+    values: Vec<&'a str>,
+}
+
+/// One operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Item {
+    /// Its place in the whole history.
+    pub position: usize,
+    pub change: Change,
+    pub told: Told,
+    pub called: Time,
+    pub returned: Time,
+    pub index: Option<LogIndex>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Change {
+    Create(Value),
+    Read,
+    Update(Value),
+    Delete,
+    Put(Value),
+    Cas { expected: Value, value: Value },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    Changed,
+    Found(Value),
+    Exists,
+    NotFound,
+    Mismatch(Option<Value>),
+    Unknown,
+}
+
+impl<'a> KeyHistory<'a> {
+    /// The operations at these positions, all of this key.
+    pub fn new(key: &'a str, operations: &'a [Operation], positions: &[usize]) -> KeyHistory<'a> {
+        let seen: BTreeSet<&str> = positions.iter().flat_map(|at| seen_by(&operations[*at])).collect();
+        let values: Vec<&str> = seen.into_iter().collect();
+        let numbers: BTreeMap<&str, Value> = values.iter().copied().zip(UNSEEN + 1..).collect();
+        let mut history = KeyHistory { key, answered: Vec::new(), unknown: Vec::new(), values };
+        for &position in positions {
+            let operation = &operations[position];
+            let Some(told) = Told::new(&operation.outcome, &numbers) else { continue };
+            let change = Change::new(&operation.action, &numbers);
+            let unknown = told == Told::Unknown;
+            let returned = operation.returned.filter(|_| !unknown).unwrap_or(Time::NEVER);
+            let (called, index) = (operation.called, operation.index);
+            let item = Item { position, change, told, called, returned, index };
+            match told {
+                // A read changes nothing: without an answer it says nothing.
+                Told::Unknown if change == Change::Read => {}
+                Told::Unknown => history.unknown.push(item),
+                _ => history.answered.push(item),
+            }
+        }
+        history.answered.sort_by_key(|item| (item.returned, item.called));
+        history.unknown.sort_by_key(|item| item.called);
+        history
+    }
+
+    /// A value in words.
+    pub fn describe(&self, value: Value) -> &str {
+        match value {
+            ABSENT => "absent",
+            UNSEEN => "what an unknown change wrote",
+            _ => self.values[(value - UNSEEN - 1) as usize],
+        }
+    }
+}
+
+impl Item {
+    /// What the key holds afterwards if this takes effect now; none if the client would have been told otherwise.
+    pub fn apply(&self, state: Value) -> Option<Value> {
+        let (told, next) = self.change.apply(state);
+        let fits = match self.told {
+            Told::Unknown => true,
+            Told::Mismatch(None) => matches!(told, Told::Mismatch(_)),
+            other => other == told,
+        };
+        fits.then_some(next)
+    }
+
+    /// Whether it leaves every state as it is.
+    pub fn is_pure(&self) -> bool {
+        !matches!(self.told, Told::Changed | Told::Unknown)
+    }
+}
+
+impl Change {
+    fn new(action: &Action, numbers: &BTreeMap<&str, Value>) -> Change {
+        let number = |value: &String| numbers.get(value.as_str()).copied().unwrap_or(UNSEEN);
+        match action {
+            Action::Create(value) => Change::Create(number(value)),
+            Action::Read => Change::Read,
+            Action::Update(value) => Change::Update(number(value)),
+            Action::Delete => Change::Delete,
+            Action::Put(value) => Change::Put(number(value)),
+            Action::Cas { expected, value } => {
+                Change::Cas { expected: number(expected), value: number(value) }
+            }
+        }
+    }
+
+    fn apply(self, state: Value) -> (Told, Value) {
+        match self {
+            Change::Create(value) if state == ABSENT => (Told::Changed, value),
+            Change::Create(_) => (Told::Exists, state),
+            Change::Read => (Told::Found(state), state),
+            Change::Put(value) => (Told::Changed, value),
+            Change::Update(_) | Change::Delete | Change::Cas { .. } if state == ABSENT => {
+                (Told::NotFound, state)
+            }
+            Change::Update(value) => (Told::Changed, value),
+            Change::Delete => (Told::Changed, ABSENT),
+            Change::Cas { expected, value } if expected == state => (Told::Changed, value),
+            Change::Cas { .. } => (Told::Mismatch(Some(state)), state),
+        }
+    }
+}
+
+impl Told {
+    /// None for what never took effect.
+    fn new(outcome: &Outcome, numbers: &BTreeMap<&str, Value>) -> Option<Told> {
+        let number = |value: &String| numbers[value.as_str()];
+        match outcome {
+            Outcome::Changed => Some(Told::Changed),
+            Outcome::Found(value) => Some(Told::Found(value.as_ref().map_or(ABSENT, number))),
+            Outcome::Exists => Some(Told::Exists),
+            Outcome::NotFound => Some(Told::NotFound),
+            Outcome::Mismatch(actual) => Some(Told::Mismatch(actual.as_ref().map(number))),
+            Outcome::Refused => None,
+            Outcome::Unknown => Some(Told::Unknown),
+        }
+    }
+}
+
+/// The values that an operation saw, expected or certainly wrote.
+fn seen_by(operation: &Operation) -> impl Iterator<Item = &str> {
+    let certain = operation.outcome != Outcome::Unknown;
+    let (expected, written) = match &operation.action {
+        Action::Cas { expected, value } => (Some(expected), Some(value)),
+        Action::Create(value) | Action::Update(value) | Action::Put(value) => (None, Some(value)),
+        Action::Read | Action::Delete => (None, None),
+    };
+    let told = match &operation.outcome {
+        Outcome::Found(value) | Outcome::Mismatch(value) => value.as_ref(),
+        _ => None,
+    };
+    expected.into_iter().chain(written.filter(|_| certain)).chain(told).map(String::as_str)
+}
