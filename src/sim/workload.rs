@@ -120,12 +120,10 @@ impl Workload {
             Outcome::Answered(answered) => {
                 self.answered += 1;
                 operation.index = Some(answered.index);
-                match told(&operation.action, &answered.answer) {
-                    Some(told) => operation.outcome = told,
-                    None => {
-                        let seen = format!("{operation}: it was told {:?}", answered.answer);
-                        self.contradictions.push(seen);
-                    }
+                if let Some(told) = told(&operation.action, &answered.answer) {
+                    operation.outcome = told;
+                } else {
+                    self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
                 }
                 self.note_created(&operation);
             }

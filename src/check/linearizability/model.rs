@@ -131,11 +131,10 @@ impl Change {
             Change::Create(value) if state == ABSENT => (Told::Changed, value),
             Change::Create(_) => (Told::Exists, state),
             Change::Read => (Told::Found(state), state),
-            Change::Put(value) => (Told::Changed, value),
             Change::Update(_) | Change::Delete | Change::Cas { .. } if state == ABSENT => {
                 (Told::NotFound, state)
             }
-            Change::Update(value) => (Told::Changed, value),
+            Change::Put(value) | Change::Update(value) => (Told::Changed, value),
             Change::Delete => (Told::Changed, ABSENT),
             Change::Cas { expected, value } if expected == state => (Told::Changed, value),
             Change::Cas { .. } => (Told::Mismatch(Some(state)), state),
