@@ -1,0 +1,109 @@
+//! Two other checkers for histories of one key: all permutations, and that of the crate todc-utils.
+
+#![expect(clippy::ref_option, reason = "the state is an option, and is looked at as it is")]
+
+use raftlab::check::history::{Action, Operation, Outcome};
+use raftlab::types::Time;
+use todc_utils::{Action as Moment, History, Specification, WGLChecker};
+
+/// The places of the answered operations, in the order of their returns.
+pub fn return_order(history: &[Operation]) -> Vec<usize> {
+    let answered = |at: &usize| !matches!(history[*at].outcome, Outcome::Unknown | Outcome::Refused);
+    let mut order: Vec<usize> = (0..history.len()).filter(answered).collect();
+    order.sort_by_key(|at| (history[*at].returned, history[*at].called));
+    order
+}
+
+/// Tries every order until the first `count` of the answered operations have taken effect. The others may.
+pub fn by_all_permutations(history: &[Operation], count: usize) -> bool {
+    let required = return_order(history);
+    let count = count.min(required.len());
+    let mut left: Vec<usize> = (0..history.len()).collect();
+    left.retain(|at| history[*at].outcome != Outcome::Refused);
+    permute(history, &required[..count], &left, &None)
+}
+
+fn permute(history: &[Operation], required: &[usize], left: &[usize], state: &Option<String>) -> bool {
+    if required.iter().all(|at| !left.contains(at)) {
+        return true;
+    }
+    left.iter().any(|at| {
+        let operation = &history[*at];
+        // Whatever returned before this was called must have taken effect.
+        let returned = |other: &usize| end(&history[*other]).is_some_and(|end| end < operation.called);
+        if left.iter().any(returned) {
+            return false;
+        }
+        let (told, next) = effect(&operation.action, state);
+        let rest: Vec<usize> = left.iter().copied().filter(|other| other != at).collect();
+        agrees(&operation.outcome, &told) && permute(history, required, &rest, &next)
+    })
+}
+
+fn end(operation: &Operation) -> Option<Time> {
+    operation.returned.filter(|_| operation.outcome != Outcome::Unknown)
+}
+
+/// What the client is told and what is there afterwards.
+fn effect(action: &Action, state: &Option<String>) -> (Outcome, Option<String>) {
+    let same = state.clone();
+    match (action, state) {
+        (Action::Read, _) => (Outcome::Found(state.clone()), same),
+        (Action::Put(value), _) | (Action::Create(value), None) | (Action::Update(value), Some(_)) => {
+            (Outcome::Changed, Some(value.clone()))
+        }
+        (Action::Create(_), Some(_)) => (Outcome::Exists, same),
+        (Action::Update(_) | Action::Delete | Action::Cas { .. }, None) => (Outcome::NotFound, None),
+        (Action::Delete, Some(_)) => (Outcome::Changed, None),
+        (Action::Cas { expected, value }, Some(actual)) if expected == actual => {
+            (Outcome::Changed, Some(value.clone()))
+        }
+        (Action::Cas { .. }, Some(actual)) => (Outcome::Mismatch(Some(actual.clone())), same),
+    }
+}
+
+fn agrees(recorded: &Outcome, told: &Outcome) -> bool {
+    match recorded {
+        Outcome::Unknown => true,
+        Outcome::Mismatch(None) => matches!(told, Outcome::Mismatch(_)),
+        _ => recorded == told,
+    }
+}
+
+struct Register;
+
+impl Specification for Register {
+    type State = Option<String>;
+    type Operation = (Action, Outcome);
+
+    fn init() -> Option<String> {
+        None
+    }
+
+    fn apply((action, outcome): &(Action, Outcome), state: &Option<String>) -> (bool, Option<String>) {
+        let (told, next) = effect(action, state);
+        (agrees(outcome, &told), next)
+    }
+}
+
+/// What todc-utils says. An operation of unknown outcome returns after all others: when it takes effect last, that is
+/// as if it never did.
+pub fn by_todc(history: &[Operation]) -> bool {
+    let mut moments = Vec::new();
+    for (process, operation) in history.iter().enumerate() {
+        if operation.outcome == Outcome::Refused {
+            continue;
+        }
+        let what = || (operation.action.clone(), operation.outcome.clone());
+        let end = end(operation).unwrap_or(Time::NEVER);
+        // At one moment the calls come first: those operations are concurrent.
+        moments.push((operation.called, 0, process, Moment::Call(what())));
+        moments.push((end, 1, process, Moment::Response(what())));
+    }
+    if moments.is_empty() {
+        return true;
+    }
+    moments.sort_by_key(|(time, kind, process, _)| (*time, *kind, *process));
+    let actions = moments.into_iter().map(|(_, _, process, moment)| (process, moment)).collect();
+    WGLChecker::<Register>::is_linearizable(History::from_actions(actions))
+}
