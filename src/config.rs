@@ -77,6 +77,8 @@ pub struct RaftSettings {
     pub pre_vote: bool,
     /// A leader that a quorum no longer answers steps down (6.2).
     pub check_quorum: bool,
+    /// Clients' sessions that may be open at once; for one more, the one that was used least recently expires.
+    pub sessions_max: u64,
 }
 
 /// The shortest and the longest election timeout, written `150ms..300ms`.
@@ -234,7 +236,8 @@ impl RaftSettings {
         positive_limit("message_bytes_max", self.message_bytes_max)?;
         positive_limit("in_flight_messages_max", self.in_flight_messages_max)?;
         positive_limit("in_flight_bytes_max", self.in_flight_bytes_max)?;
-        positive_limit("uncommitted_bytes_max", self.uncommitted_bytes_max)
+        positive_limit("uncommitted_bytes_max", self.uncommitted_bytes_max)?;
+        positive_limit("sessions_max", usize::try_from(self.sessions_max).unwrap_or(usize::MAX))
     }
 }
 
@@ -251,6 +254,7 @@ impl Default for RaftSettings {
             uncommitted_bytes_max: 64 << 20,
             pre_vote: true,
             check_quorum: true,
+            sessions_max: 10_000,
         }
     }
 }
@@ -362,6 +366,7 @@ mod tests {
             ("in_flight_messages_max = 0", "in_flight_messages_max", "above"),
             ("in_flight_bytes_max = 0", "in_flight_bytes_max", "above"),
             ("uncommitted_bytes_max = 0", "uncommitted_bytes_max", "above"),
+            ("sessions_max = 0", "sessions_max", "above"),
             ("inbox_node = 0", "inbox_node", "above"),
             ("inbox_router = 0", "inbox_router", "above"),
             ("inbox_client = 0", "inbox_client", "above"),

@@ -13,7 +13,7 @@ use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Rep
 use crate::payload::Payload;
 use crate::raft::effects::{Input, Proposal, RequestId, Write, WriteId};
 use crate::raft::event::Event;
-use crate::raft::log::{Content, Origin};
+use crate::raft::log::Content;
 use crate::raft::message::Message;
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
@@ -60,6 +60,8 @@ pub struct Server {
     /// entry at the same place is another entry.
     pub(crate) waiting: BTreeMap<LogIndex, (Term, RequestId)>,
     last_request: RequestId,
+    /// Sessions that may be open: what an entry that opens one says while this node leads.
+    sessions_max: u64,
     /// Since when the leader that it knows has been the one it knows.
     leader_since: Time,
 }
@@ -84,6 +86,7 @@ impl Server {
         random: Random,
         now: Time,
     ) -> Server {
+        let sessions_max = settings.sessions_max;
         let raft = Raft::new(id, members.iter().copied(), settings, recovered, random, now);
         assert_eq!(machine.applied(), raft.log().base(), "the state machine starts where the log does");
         Server {
@@ -93,6 +96,7 @@ impl Server {
             calls: BTreeMap::new(),
             waiting: BTreeMap::new(),
             last_request: 0,
+            sessions_max,
             leader_since: now,
         }
     }
@@ -231,28 +235,30 @@ impl Server {
         self.last_request += 1;
         let id = self.last_request;
         let mut caller = Caller { address: from, attempt: request.attempt, query: None };
-        match request.call {
-            Call::Command { serial, acknowledged, command } => {
+        let content = match request.call {
+            Call::Open => Content::Open { client, sessions_max: self.sessions_max },
+            Call::Command { origin, command } => {
                 if let Err(reason) = self.machine.check(&command) {
                     self.reply(&caller, Response::Invalid(reason), outbox);
                     return None;
                 }
-                self.calls.insert(id, caller);
-                let origin = Origin { client, serial, acknowledged };
-                Some(Input::Propose(Proposal { id, origin, command }))
+                Content::Command { origin, command }
             }
+            Call::Settle { origin } => Content::Settle { origin },
             Call::Read { query, mode } => {
                 caller.query = Some(query);
                 self.calls.insert(id, caller);
-                match mode {
+                return match mode {
                     ReadMode::Linearizable => Some(Input::Read(id)),
                     ReadMode::Stale => {
                         stale_reads.push(id);
                         None
                     }
-                }
+                };
             }
-        }
+        };
+        self.calls.insert(id, caller);
+        Some(Input::Propose(Proposal { id, content }))
     }
 
     /// What waited for this write, or an earlier one, may leave.
@@ -277,7 +283,7 @@ impl Server {
                     let first = *by == entry.id();
                     (first.then_some(*origin), !first)
                 }
-                (Applied::Forgotten, _) => (None, true),
+                (Applied::Forgotten, Content::Command { .. }) => (None, true),
                 _ => (None, false),
             };
             outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition });
@@ -286,7 +292,10 @@ impl Server {
                     // The place went to another leader's entry: this client's command is not here.
                     _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
                     Applied::Answered { entry, answer } => Response::Applied { entry, answer },
+                    Applied::Opened { session } => Response::Opened { session },
+                    Applied::GivenUp => Response::GivenUp,
                     Applied::Forgotten => Response::Forgotten,
+                    Applied::Expired => Response::Expired,
                     Applied::Invalid { reason } => Response::Invalid(reason),
                     Applied::NoOp => unreachable!("a client's request is no no-op"),
                 };

@@ -15,9 +15,11 @@ pub use logs::{LogsError, NodeLogs, TARGET};
 pub use merge::{LogLine, Merge, merge};
 
 use crate::net::faults::DropReason;
+use crate::net::packet::Call;
 use crate::raft::event::{AppendOutcome, Event};
+use crate::raft::log::Origin;
 use crate::raft::message::Message;
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, Term, Time};
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -136,19 +138,12 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// A client's command arrived.
-    CommandReceived {
+    /// A client's request arrived.
+    RequestReceived {
         /// Whose.
         client: ClientId,
-        /// The client's number for it.
-        serial: Serial,
-        /// Its size.
-        bytes: usize,
-    },
-    /// A client's question arrived.
-    ReadReceived {
-        /// Whose.
-        client: ClientId,
+        /// What it asks.
+        call: Call,
     },
     /// A client's request was not understood, or is over a limit.
     RequestInvalid {
@@ -219,10 +214,7 @@ impl What {
             | What::SnapshotCreated { .. }
             | What::SnapshotSent { .. }
             | What::SnapshotInstalled { .. } => Level::Info,
-            What::Applied { .. }
-            | What::CommandReceived { .. }
-            | What::ReadReceived { .. }
-            | What::MessageDropped { .. } => Level::Debug,
+            What::Applied { .. } | What::RequestReceived { .. } | What::MessageDropped { .. } => Level::Debug,
             What::LeaseRefreshed { .. }
             | What::MessageSent(_)
             | What::MessageDelayed { .. }
@@ -251,8 +243,7 @@ impl What {
             | What::MessageDelayed { .. }
             | What::MessageDuplicated(_)
             | What::SendFailed { .. } => Topic::Net,
-            What::CommandReceived { .. }
-            | What::ReadReceived { .. }
+            What::RequestReceived { .. }
             | What::RequestInvalid { .. }
             | What::ClientConnectionFailed { .. } => Topic::Client,
         }
@@ -380,10 +371,16 @@ impl fmt::Display for What {
             What::MessageDelayed { message, delay } => write!(f, "{message} (delayed {delay:?})"),
             What::MessageDuplicated(message) => write!(f, "{message} (twice)"),
             What::SendFailed { to, reason } => write!(f, "cannot send to {to}: {reason}"),
-            What::CommandReceived { client, serial, bytes } => {
-                write!(f, "command {serial} of {client} received, {bytes} bytes")
-            }
-            What::ReadReceived { client } => write!(f, "read of {client} received"),
+            What::RequestReceived { client, call } => match call {
+                Call::Open => write!(f, "{client} asks for a session"),
+                Call::Command { origin: Origin { serial, .. }, command } => {
+                    write!(f, "command {serial} of {client} received, {} bytes", command.len())
+                }
+                Call::Settle { origin: Origin { serial, .. } } => {
+                    write!(f, "{client} asks what became of its command {serial}")
+                }
+                Call::Read { .. } => write!(f, "read of {client} received"),
+            },
             What::RequestInvalid { client, reason } => write!(f, "request of {client} refused: {reason}"),
             What::ClientConnectionFailed { client: Some(client), reason } => {
                 write!(f, "connection of {client} failed: {reason}")

@@ -83,7 +83,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// A client's own count of its commands, from 1. With the [`ClientId`] it names one command for ever.
+/// A client's own count of its commands in a session, from 1. With the [`SessionId`] it names one command for ever.
 pub type Serial = u64;
 
 macro_rules! counter {
@@ -125,6 +125,12 @@ counter! {
 counter! {
     /// A position in the log, from 1. Zero stands before the first entry.
     LogIndex
+}
+
+counter! {
+    /// A client's session, named by the place of the entry that opened it (dissertation 6.3). No two sessions of a
+    /// cluster ever share a name.
+    SessionId
 }
 
 /// Which entry: two entries of the same index and term are the same (Log Matching, 5.3). The term comes

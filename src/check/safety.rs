@@ -12,7 +12,7 @@ use crate::raft::log::{Content, Entry, Origin};
 use crate::raft::message::{AppendResult, Body, Message};
 use crate::raft::role::Role;
 use crate::state_machine::AppliedEntry;
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, Term};
+use crate::types::{EntryId, LogIndex, NodeId, Serial, SessionId, Term};
 
 /// A property, named as in the paper's Figure 3 where it stands there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -116,12 +116,12 @@ pub struct Safety {
     /// Hashes of the entries that were seen and are not in `committed`.
     branches: BTreeMap<EntryId, u64>,
     /// Who was carried out where, of those that a client may still repeat.
-    carried_out: BTreeMap<ClientId, CarriedOut>,
+    carried_out: BTreeMap<SessionId, CarriedOut>,
     applied: LogIndex,
     violations: Vec<Violation>,
 }
 
-/// What has been carried out for one client.
+/// What has been carried out in one session.
 #[derive(Clone, Debug, Default)]
 struct CarriedOut {
     /// The client has every answer below this serial: nothing below may be carried out any more.
@@ -412,8 +412,8 @@ impl Safety {
     }
 
     fn check_once(&mut self, origin: Origin, entry: EntryId) {
-        let Origin { client, serial, acknowledged } = origin;
-        let known = self.carried_out.entry(client).or_default();
+        let Origin { session, serial, acknowledged } = origin;
+        let known = self.carried_out.entry(session).or_default();
         let before = if serial < known.acknowledged {
             Some("before its answer was acknowledged".to_string())
         } else {
@@ -422,7 +422,8 @@ impl Safety {
         known.acknowledged = known.acknowledged.max(acknowledged.min(serial));
         known.places = known.places.split_off(&known.acknowledged);
         if let Some(before) = before {
-            let detail = format!("{client}'s command {serial} was carried out {before} and at {entry}");
+            let detail =
+                format!("command {serial} of session {session} was carried out {before} and at {entry}");
             self.report(Property::ExactlyOnce, detail);
         }
     }
@@ -434,11 +435,13 @@ fn as_length(index: LogIndex) -> usize {
 
 /// The hash of a chain that goes on with this entry. An entry is told by its place, term and command's name.
 fn chained(before: u64, entry: &Entry) -> u64 {
-    let (client, serial) = match &entry.content {
-        Content::NoOp => (0, 0),
-        Content::Command { origin, .. } => (origin.client.0, origin.serial),
+    let (kind, owner, serial) = match &entry.content {
+        Content::NoOp => (0, 0, 0),
+        Content::Open { client, .. } => (1, client.0, 0),
+        Content::Command { origin, .. } => (2, origin.session.0, origin.serial),
+        Content::Settle { origin } => (3, origin.session.0, origin.serial),
     };
-    [entry.index.0, entry.term.0, client, serial].into_iter().fold(before, |hash, part| {
+    [entry.index.0, entry.term.0, kind, owner, serial].into_iter().fold(before, |hash, part| {
         // The finalizer of SplitMix64 spreads each part over all bits.
         let mut mixed = (hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
 use serde::de::DeserializeOwned;
 
 use super::core::{ClientCore, Ended};
-use super::{Answered, Ask, Outcome, Rejection, What};
+use super::{Answered, Ask, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::packet::{Envelope, ReadMode};
@@ -96,7 +96,7 @@ pub enum Failure {
     /// Certainly not applied, now or later.
     Rejected(Rejection),
     /// No answer in time: a command that may have been applied, or may yet be.
-    Unknown,
+    Unknown(Token),
     /// Carried out, but the answer is none of this state machine: the cluster replicates another one.
     Unreadable(String),
 }
@@ -312,7 +312,8 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
         match outcome {
             Outcome::Answered(answered) => Ok(answered),
             Outcome::Rejected(rejection) => Err(Failure::Rejected(rejection)),
-            Outcome::Unknown => Err(Failure::Unknown),
+            Outcome::Unknown(token) => Err(Failure::Unknown(token)),
+            Outcome::Settled(_) => unreachable!("nothing was asked about a command"),
         }
     }
 }
@@ -334,7 +335,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Rejected(rejection) => rejection.fmt(f),
-            Failure::Unknown => f.write_str("no answer in time; the command may have been applied"),
+            Failure::Unknown(_) => f.write_str("no answer in time; the command may have been applied"),
             Failure::Unreadable(reason) => write!(f, "carried out, but the answer cannot be read: {reason}"),
         }
     }

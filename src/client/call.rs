@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Rejection, What};
+use super::{Outcome, Rejection, Token, What};
 use crate::net::packet::{Attempt, Call, ReadMode};
 use crate::payload::Payload;
 use crate::types::{NodeId, Serial, Time};
@@ -38,8 +38,11 @@ pub(super) struct Running {
 /// What is asked, with the number that makes a command's retries one command.
 #[derive(Clone, Debug)]
 pub(super) enum Question {
-    /// Apply this batch, once.
-    Command { serial: Serial, command: Payload },
+    /// Apply this batch, once, under the name that it has from the moment when it is first sent. Until then its client
+    /// asks for a session.
+    Command { token: Option<Token>, command: Payload },
+    /// Say what became of this command.
+    Settle(Token),
     /// Answer this, from a state that is as true as this.
     Read { query: Payload, mode: ReadMode },
 }
@@ -65,10 +68,11 @@ enum Trace {
 }
 
 impl Question {
-    /// The question of an ask; only a command takes a serial.
-    pub fn new(what: What, serial: impl FnOnce() -> Serial) -> Question {
+    /// The question of an ask.
+    pub fn new(what: What) -> Question {
         match what {
-            What::Command(command) => Question::Command { serial: serial(), command },
+            What::Command(command) => Question::Command { token: None, command },
+            What::Settle(token) => Question::Settle(token),
             What::Read { query, mode } => Question::Read { query, mode },
         }
     }
@@ -76,17 +80,20 @@ impl Question {
     /// What goes to a node.
     pub fn call(&self, acknowledged: Serial) -> Call {
         match self {
-            Question::Command { serial, command } => {
-                Call::Command { serial: *serial, acknowledged, command: command.clone() }
+            Question::Command { token: None, .. } => Call::Open,
+            Question::Command { token: Some(token), command } => {
+                Call::Command { origin: token.origin(acknowledged), command: command.clone() }
             }
+            Question::Settle(token) => Call::Settle { origin: token.origin(acknowledged) },
             Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode },
         }
     }
 
-    /// Its serial, if it is a command.
-    pub fn serial(&self) -> Option<Serial> {
+    /// The command that it is about, if it has a name.
+    pub fn token(&self) -> Option<Token> {
         match self {
-            Question::Command { serial, .. } => Some(*serial),
+            Question::Command { token, .. } => *token,
+            Question::Settle(token) => Some(*token),
             Question::Read { .. } => None,
         }
     }
@@ -151,6 +158,23 @@ impl Running {
         self.answers(attempt, |_| Trace::Entry)
     }
 
+    /// Begins again, under this name or with none: as a call that has asked nobody yet. For a command only when no
+    /// attempt can have left anything behind.
+    pub fn restart(&mut self, token: Option<Token>) {
+        if let Question::Command { token: name, .. } = &mut self.question {
+            *name = token;
+        }
+        self.sent.clear();
+        self.turn = 0;
+        self.awaited = false;
+        self.busy = false;
+    }
+
+    /// Whether no attempt can have left anything behind.
+    pub fn is_harmless(&self) -> bool {
+        self.sent.iter().all(|sent| sent.trace == Trace::Nothing)
+    }
+
     /// The attempts made.
     pub fn attempts(&self) -> impl Iterator<Item = Attempt> + '_ {
         self.sent.iter().map(|sent| sent.attempt)
@@ -164,12 +188,13 @@ impl Running {
 
     /// How it ends when this is why no answer will come: as a rejection only if that is certain.
     pub fn rejected(&self, rejection: Rejection) -> Outcome {
-        let harmless = self.sent.iter().all(|sent| sent.trace == Trace::Nothing);
         match self.question {
-            _ if harmless => Outcome::Rejected(rejection),
-            Question::Command { .. } => Outcome::Unknown,
-            // A read changes nothing, whatever became of it.
-            Question::Read { .. } => Outcome::Rejected(Rejection::NoAnswer),
+            _ if self.is_harmless() => Outcome::Rejected(rejection),
+            Question::Command { token: Some(token), .. } => Outcome::Unknown(token),
+            // A command that waits for its session was not sent, and the others change nothing.
+            Question::Command { token: None, .. } | Question::Settle(_) | Question::Read { .. } => {
+                Outcome::Rejected(Rejection::NoAnswer)
+            }
         }
     }
 

@@ -4,8 +4,11 @@
 //! The blocking client and the simulator drive this same core, so what the checks see is what users run. It must
 //! never read a clock, draw chance from elsewhere, or block: time, chance and envelopes are handed in.
 //!
-//! - A command keeps its serial through all its attempts, so that the servers' sessions apply it once. It also carries
-//!   the lowest serial that has not ended: answers below that need not be kept.
+//! - Commands are sent within a session, which the first of them asks for (dissertation 6.3). A command keeps its name
+//!   there, its [`Token`], through all its attempts, so that the servers apply it once. It also carries the lowest serial
+//!   whose answer is still needed: answers below that need not be kept.
+//! - A session that was not used for long may expire. A command that certainly was not applied in it is sent again in a
+//!   new one; any other ends as unknown.
 //! - Asking goes by *turns*: in one turn each node is asked once at most, the believed leader first, then by hint or in
 //!   rotation. When a turn is over the call backs off, twice as long each time and with jitter. So neither dead nodes
 //!   nor nodes that point at each other make a hot loop.
@@ -19,11 +22,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::call::{Question, Running};
-use super::{Answered, Ask, Outcome, Rejection};
+use super::session::Session;
+use super::{Answered, Ask, Fate, Outcome, Rejection, Token};
 use crate::config::RaftSettings;
 use crate::net::packet::{Address, Attempt, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::Refusal;
-use crate::types::{ClientId, NodeId, Random, Serial, Time};
+use crate::types::{ClientId, NodeId, Random, SessionId, Time};
 
 /// How patient a client is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,10 +73,13 @@ pub struct ClientCore {
     timers: BTreeSet<(Time, Ticket)>,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
     attempts: BTreeMap<Attempt, Ticket>,
-    /// The serials of the commands that have not ended.
-    unended: BTreeSet<Serial>,
+    /// The session in which commands are sent; none before the first, and after it has expired.
+    session: Option<Session>,
+    /// The call that asks for a session on behalf of all.
+    opener: Option<Ticket>,
+    /// Commands that wait for a session, or for room in it.
+    waiting: BTreeSet<Ticket>,
     last_ticket: u64,
-    last_serial: Serial,
     last_attempt: Attempt,
     outgoing: Vec<Envelope>,
     ended: Vec<Ended>,
@@ -106,8 +113,7 @@ impl Default for ClientSettings {
 }
 
 impl ClientCore {
-    /// A client of these nodes that has asked nothing yet. Its id must never have been used by another client of the
-    /// cluster: serials count from 1, and a session remembers those that it has seen.
+    /// A client of these nodes that has asked nothing yet.
     pub fn new(id: ClientId, nodes: Vec<NodeId>, settings: ClientSettings, mut random: Random) -> ClientCore {
         assert!(!nodes.is_empty(), "a client needs a node to ask");
         assert!(!settings.attempt_timeout.is_zero(), "a node needs time to answer");
@@ -125,9 +131,10 @@ impl ClientCore {
             calls: BTreeMap::new(),
             timers: BTreeSet::new(),
             attempts: BTreeMap::new(),
-            unended: BTreeSet::new(),
+            session: None,
+            opener: None,
+            waiting: BTreeSet::new(),
             last_ticket: 0,
-            last_serial: 0,
             last_attempt: 0,
             outgoing: Vec::new(),
             ended: Vec::new(),
@@ -148,15 +155,16 @@ impl ClientCore {
     pub fn ask(&mut self, now: Time, ask: Ask) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        let question = Question::new(ask.what, || {
-            self.last_serial += 1;
-            self.unended.insert(self.last_serial);
-            self.last_serial
-        });
-        let call = Running::new(question, ask.at, now, ask.timeout);
+        let call = Running::new(Question::new(ask.what), ask.at, now, ask.timeout);
         self.timers.insert((call.wake, ticket));
+        let waits = matches!(call.question, Question::Command { .. });
         self.calls.insert(ticket, call);
-        self.ask_next(now, ticket);
+        if waits {
+            self.waiting.insert(ticket);
+            self.begin_waiting(now);
+        } else {
+            self.ask_next(now, ticket);
+        }
         ticket
     }
 
@@ -168,11 +176,18 @@ impl ClientCore {
         if to != Address::Client(self.id) {
             return;
         }
-        let Some(&ticket) = self.attempts.get(&reply.attempt) else { return };
+        if let Some(&ticket) = self.attempts.get(&reply.attempt) {
+            self.take_in(now, ticket, node, reply);
+            self.begin_waiting(now);
+        }
+    }
+
+    /// Takes in an answer to this call.
+    fn take_in(&mut self, now: Time, ticket: Ticket, node: NodeId, reply: Reply) {
         let Reply { attempt, term, response } = reply;
         let question = &self.call(ticket).question;
         match (response, question) {
-            (Response::Applied { entry, answer }, Question::Command { .. }) => {
+            (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
                 self.leader = Some(node);
                 self.answered(now, ticket, Answered { answer, node, term, index: entry.index });
             }
@@ -182,12 +197,28 @@ impl ClientCore {
                 }
                 self.answered(now, ticket, Answered { answer, node, term, index: applied });
             }
+            (Response::Opened { session }, Question::Command { token: None, .. }) => {
+                self.leader = Some(node);
+                self.opened(ticket, session);
+            }
             (Response::Invalid(reason), _) => {
                 self.end(now, ticket, Outcome::Rejected(Rejection::Invalid(reason)));
             }
-            // A session forgets what its client has ended, and this call has not: another client uses this one's id,
-            // and whose command the session saw cannot be told.
-            (Response::Forgotten, Question::Command { .. }) => self.end(now, ticket, Outcome::Unknown),
+            (Response::GivenUp, Question::Settle(_)) => self.settled(now, ticket, Fate::NeverApplied),
+            (Response::Forgotten, Question::Settle(_)) => self.settled(now, ticket, Fate::Forgotten),
+            (Response::Expired, Question::Settle(_)) => self.settled(now, ticket, Fate::Expired),
+            (Response::GivenUp, Question::Command { .. }) => {
+                self.end(now, ticket, Outcome::Rejected(Rejection::GivenUp));
+            }
+            // A session forgets what its client has ended, and this call has not: nobody can tell any more.
+            (Response::Forgotten, Question::Command { token: Some(token), .. }) => {
+                let token = *token;
+                self.end(now, ticket, Outcome::Unknown(token));
+            }
+            (Response::Expired, Question::Command { token: Some(token), .. }) => {
+                let token = *token;
+                self.expired(now, ticket, attempt, token);
+            }
             (Response::Refused(Refusal::Busy), _) => self.busy(now, ticket, attempt),
             (Response::Unreachable, _) => self.unreachable(now, ticket, attempt, node),
             (Response::Refused(Refusal::NotLeader { leader }), _)
@@ -196,14 +227,23 @@ impl ClientCore {
                     self.redirected(now, ticket, node, leader);
                 }
             }
-            (Response::LeadershipLost { leader }, Question::Command { .. }) => {
+            (Response::LeadershipLost { leader }, Question::Command { .. } | Question::Settle(_)) => {
                 if self.call_mut(ticket).note_lost(attempt) {
                     self.redirected(now, ticket, node, leader);
                 }
             }
             // An answer to what was not asked is as good as none.
-            (Response::Applied { .. } | Response::Forgotten, Question::Read { .. })
-            | (Response::Read { .. }, Question::Command { .. }) => {}
+            (
+                Response::Applied { .. }
+                | Response::Opened { .. }
+                | Response::GivenUp
+                | Response::Forgotten
+                | Response::Expired,
+                Question::Read { .. },
+            )
+            | (Response::Read { .. }, Question::Command { .. } | Question::Settle(_))
+            | (Response::Opened { .. }, Question::Command { token: Some(_), .. } | Question::Settle(_))
+            | (Response::Forgotten | Response::Expired, Question::Command { token: None, .. }) => {}
         }
     }
 
@@ -220,6 +260,7 @@ impl ClientCore {
             }
             self.ask_next(now, ticket);
         }
+        self.begin_waiting(now);
     }
 
     /// When to call [`ClientCore::tick`] though nothing arrives.
@@ -236,6 +277,7 @@ impl ClientCore {
     /// sent.
     pub fn give_up(&mut self, now: Time) {
         self.outgoing.clear();
+        self.waiting.clear();
         while let Some((&ticket, call)) = self.calls.first_key_value() {
             let outcome = call.unanswered();
             self.end(now, ticket, outcome);
@@ -250,6 +292,61 @@ impl ClientCore {
     /// The calls that have ended since this was last asked, in the order in which they ended.
     pub fn take_ended(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.ended)
+    }
+
+    /// Lets commands begin that wait, as far as they may: in the session, or by asking for one.
+    fn begin_waiting(&mut self, now: Time) {
+        while self.session.as_ref().map_or(self.opener.is_none(), Session::has_room) {
+            let Some(ticket) = self.waiting.pop_first() else { return };
+            match &mut self.session {
+                Some(session) => {
+                    let token = session.begin();
+                    self.call_mut(ticket).restart(Some(token));
+                }
+                None => self.opener = Some(ticket),
+            }
+            self.ask_next(now, ticket);
+        }
+    }
+
+    /// The session is open. Whoever asked for it waits like the others to send its command in it.
+    fn opened(&mut self, ticket: Ticket, session: SessionId) {
+        self.forget_attempts(ticket);
+        self.session = Some(Session::new(session));
+        self.opener = None;
+        self.waiting.insert(ticket);
+    }
+
+    /// The session has expired. What can have left nothing behind is asked again in a new one.
+    fn expired(&mut self, now: Time, ticket: Ticket, attempt: Attempt, token: Token) {
+        if self.session.as_ref().is_some_and(|session| session.holds(token)) {
+            self.session = None;
+        }
+        let call = self.call_mut(ticket);
+        call.note_refused(attempt, false);
+        if call.is_harmless() {
+            call.restart(None);
+            self.forget_attempts(ticket);
+            self.waiting.insert(ticket);
+            // Until it is its turn, only its deadline counts.
+            self.wake_at(ticket, Time::NEVER);
+        } else {
+            self.end(now, ticket, Outcome::Unknown(token));
+        }
+    }
+
+    /// It is known what became of the command that this call asks about.
+    fn settled(&mut self, now: Time, ticket: Ticket, fate: Fate) {
+        let token = self.call(ticket).question.token().expect("it asks about a command");
+        if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
+            session.settled(token.serial);
+        }
+        self.end(now, ticket, Outcome::Settled(fate));
+    }
+
+    /// Answers to what was asked so far no longer concern this call.
+    fn forget_attempts(&mut self, ticket: Ticket) {
+        self.attempts.retain(|_, owner| *owner != ticket);
     }
 
     /// Asks the next node of the call's turn, or backs off when all have been asked.
@@ -271,7 +368,9 @@ impl ClientCore {
     fn send(&mut self, now: Time, ticket: Ticket, node: NodeId) {
         self.last_attempt += 1;
         let attempt = self.last_attempt;
-        let acknowledged = self.unended.first().copied().unwrap_or(self.last_serial + 1);
+        let token = self.call(ticket).question.token();
+        let session = self.session.as_ref().filter(|session| token.is_some_and(|token| session.holds(token)));
+        let acknowledged = session.map_or(0, Session::acknowledged);
         let call = self.call_mut(ticket);
         call.note_sent(attempt, node);
         let request = Request { attempt, call: call.question.call(acknowledged) };
@@ -349,7 +448,12 @@ impl ClientCore {
     }
 
     fn answered(&mut self, now: Time, ticket: Ticket, answered: Answered) {
-        self.end(now, ticket, Outcome::Answered(answered));
+        match self.call(ticket).question {
+            Question::Settle(_) => self.settled(now, ticket, Fate::Applied(answered)),
+            Question::Command { .. } | Question::Read { .. } => {
+                self.end(now, ticket, Outcome::Answered(answered));
+            }
+        }
     }
 
     /// The one way for a call to end.
@@ -359,8 +463,15 @@ impl ClientCore {
         for attempt in call.attempts() {
             self.attempts.remove(&attempt);
         }
-        if let Some(serial) = call.question.serial() {
-            self.unended.remove(&serial);
+        self.waiting.remove(&ticket);
+        if self.opener == Some(ticket) {
+            self.opener = None;
+        }
+        if let (Question::Command { token: Some(token), .. }, Some(session)) =
+            (&call.question, &mut self.session)
+            && session.holds(*token)
+        {
+            session.end(token.serial, matches!(outcome, Outcome::Unknown(_)));
         }
         self.ended.push(Ended { ticket, outcome, took: now.since(call.began) });
     }

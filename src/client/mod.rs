@@ -9,9 +9,11 @@
 pub mod blocking;
 mod call;
 pub mod core;
+mod session;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{ClientCore, ClientSettings, Ended, Ticket};
+pub use self::session::{Token, UNDER_WAY_MAX};
 
 use std::fmt;
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub struct Ask {
 pub enum What {
     /// Apply this batch of commands, once. One batch is one log entry: all of it is committed or none.
     Command(Payload),
+    /// Say what became of this command. If nothing did, nothing will: it is given up.
+    Settle(Token),
     /// Answer this question.
     Read {
         /// The question.
@@ -52,8 +56,24 @@ pub enum Outcome {
     Answered(Answered),
     /// Certainly not applied, now or later.
     Rejected(Rejection),
-    /// No answer in time: a command that may have been applied, or may yet be.
-    Unknown,
+    /// No answer in time: a command that may have been applied, or may yet be. The token asks about it later.
+    Unknown(Token),
+    /// What became of the command that was asked about.
+    Settled(Fate),
+}
+
+/// What became of a command whose outcome was unknown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It was applied, once, with this answer.
+    Applied(Answered),
+    /// It was not applied, and never will be.
+    NeverApplied,
+    /// It was settled, but nobody can say how any more: the client has begun too many commands since.
+    Forgotten,
+    /// Its session has expired, and with it what was known: it may have been applied before that, and will not be any
+    /// more.
+    Expired,
 }
 
 /// An answer and where it came from.
@@ -74,6 +94,8 @@ pub struct Answered {
 pub enum Rejection {
     /// The command or question is not valid.
     Invalid(String),
+    /// Somebody asked what had become of the command before anything had, and so gave it up.
+    GivenUp,
     /// No leader was found in time.
     NoLeader,
     /// The node that was asked, and no other was to be, does not lead.
@@ -85,7 +107,7 @@ pub enum Rejection {
     Busy,
     /// The node that was asked, and no other was to be, is down.
     Unreachable(NodeId),
-    /// A read that nobody answered in time. It changes nothing, so nothing is unknown.
+    /// Nobody answered in time, and nothing was changed: it was a read, or a command that never got its session.
     NoAnswer,
 }
 
@@ -93,6 +115,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rejection::Invalid(reason) => f.write_str(reason),
+            Rejection::GivenUp => f.write_str("it was given up before it was applied"),
             Rejection::NoLeader => f.write_str("no leader was found in time; try again, or see 'status'"),
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),

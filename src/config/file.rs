@@ -63,6 +63,9 @@ in_flight_bytes_max = {in_flight_bytes_max}
 # Bytes of uncommitted entries in a leader's log at most. Beyond, it refuses commands as busy.
 uncommitted_bytes_max = {uncommitted_bytes_max}
 
+# Clients' sessions that may be open at once. For one more, the one that was used least recently expires.
+sessions_max = {sessions_max}
+
 # Messages on links without a rule skip the router's thread: faster, with more threads sending at once.
 express = {express}
 
@@ -90,6 +93,7 @@ segment_bytes = {segment_bytes}
         in_flight_messages_max = raft.in_flight_messages_max,
         in_flight_bytes_max = raft.in_flight_bytes_max,
         uncommitted_bytes_max = raft.uncommitted_bytes_max,
+        sessions_max = raft.sessions_max,
         express = settings.express,
         inbox_node = settings.inbox_node,
         inbox_router = settings.inbox_router,
@@ -125,6 +129,7 @@ struct File {
     in_flight_messages_max: Option<usize>,
     in_flight_bytes_max: Option<usize>,
     uncommitted_bytes_max: Option<usize>,
+    sessions_max: Option<u64>,
     express: Option<bool>,
     inbox_node: Option<usize>,
     inbox_router: Option<usize>,
@@ -164,6 +169,7 @@ impl File {
                 uncommitted_bytes_max: self.uncommitted_bytes_max.unwrap_or(raft.uncommitted_bytes_max),
                 pre_vote: self.pre_vote.unwrap_or(raft.pre_vote),
                 check_quorum: self.check_quorum.unwrap_or(raft.check_quorum),
+                sessions_max: self.sessions_max.unwrap_or(raft.sessions_max),
             },
             time_scale: self.time_scale.unwrap_or(base.time_scale),
             express: self.express.unwrap_or(base.express),
@@ -247,6 +253,7 @@ mod tests {
             in_flight_messages_max = 2
             in_flight_bytes_max = 3
             uncommitted_bytes_max = 4
+            sessions_max = 9
             express = true
             inbox_node = 5
             inbox_router = 6
@@ -270,6 +277,7 @@ mod tests {
                 uncommitted_bytes_max: 4,
                 pre_vote: false,
                 check_quorum: false,
+                sessions_max: 9,
             },
             time_scale: 2.0,
             express: true,

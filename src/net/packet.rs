@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::payload::Payload;
 use crate::raft::effects::Refusal;
+use crate::raft::log::Origin;
 use crate::raft::message::Message;
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, Term};
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, SessionId, Term};
 
 /// Someone who sends and receives: a node or a client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,14 +55,19 @@ pub struct Request {
 /// What can be asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Call {
+    /// Open a session for the client, in which its commands are numbered (dissertation 6.3).
+    Open,
     /// Replicate and apply this command, once, however often it is asked.
     Command {
-        /// The client's number for the command.
-        serial: Serial,
-        /// The client has the answers to all its serials below this one.
-        acknowledged: Serial,
+        /// Session, number, and what the client needs no answer to any more.
+        origin: Origin,
         /// The command.
         command: Payload,
+    },
+    /// Say what became of this command; if nothing did, see to it that nothing will.
+    Settle {
+        /// The command's.
+        origin: Origin,
     },
     /// Answer from the state as it is now.
     Read {
@@ -119,10 +125,26 @@ pub enum Response {
         /// The new leader, if it is known.
         leader: Option<NodeId>,
     },
-    /// The command was applied before and its answer acknowledged; the answer is no longer kept.
+    /// A session was opened.
+    Opened {
+        /// Its name.
+        session: SessionId,
+    },
+    /// The command was not carried out, and never will be: its client gave it up.
+    GivenUp,
+    /// The command was applied before or given up, and its client needs no answer any more: none is kept.
     Forgotten,
+    /// The command's session has expired, or never was: this request had no effect.
+    Expired,
     /// The command cannot be decoded, or is over the size limit: never applied.
     Invalid(String),
+}
+
+impl Call {
+    /// Whether it takes an entry in the log.
+    pub fn is_logged(&self) -> bool {
+        !matches!(self, Call::Read { .. })
+    }
 }
 
 impl Envelope {

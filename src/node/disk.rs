@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, never, unbounded};
 
 use super::board::Lost;
 use super::panics::caught;
-use crate::net::packet::{Call, Envelope, Packet, Request};
+use crate::net::packet::{Envelope, Packet, Request};
 use crate::raft::effects::{Write, WriteId};
 use crate::raft::message::{Body, Message};
 use crate::storage::faults::DiskFaults;
@@ -111,7 +111,7 @@ impl Backlog {
         }
         let far_behind = self.waiting.len() > WRITES_LIMIT;
         match &envelope.packet {
-            Packet::Request(Request { call: Call::Command { .. }, .. }) => Verdict::Refuse,
+            Packet::Request(Request { call, .. }) if call.is_logged() => Verdict::Refuse,
             Packet::Raft(Message { body: Body::AppendEntries { entries, .. }, .. })
                 if far_behind || !entries.is_empty() =>
             {

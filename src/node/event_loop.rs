@@ -12,7 +12,7 @@ use super::panics::caught;
 use crate::check::safety::{Property, Step};
 use crate::net::Transport;
 use crate::net::faults::DropReason;
-use crate::net::packet::{Address, Call, Envelope, Packet, Reply, Request, Response};
+use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox, Server};
@@ -252,13 +252,7 @@ impl EventLoop {
         if !self.surroundings.reporter.takes(Level::Debug) {
             return;
         }
-        let what = match &request.call {
-            Call::Command { serial, command, .. } => {
-                What::CommandReceived { client, serial: *serial, bytes: command.len() }
-            }
-            Call::Read { .. } => What::ReadReceived { client },
-        };
-        self.tell(self.name, [what]);
+        self.tell(self.name, [What::RequestReceived { client, call: request.call.clone() }]);
     }
 
     fn tell<const N: usize>(&self, node: NodeId, happened: [What; N]) {

@@ -6,9 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
-use super::log::{Entry, Origin};
+use super::log::{Content, Entry};
 use super::message::Message;
-use crate::payload::Payload;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 use std::time::Duration;
@@ -18,7 +17,7 @@ use std::time::Duration;
 pub enum Input {
     /// A message from another node arrived.
     Message(Message),
-    /// A client's command, to be appended if this node leads.
+    /// A client's request, to be appended if this node leads.
     Propose(Proposal),
     /// A client wants to read: answered when this node knows that it led after the read began (section 8, 6.4).
     Read(RequestId),
@@ -30,15 +29,13 @@ pub enum Input {
     SetElectionTimer(Duration),
 }
 
-/// A client's command on its way into the log.
+/// A client's request on its way into the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proposal {
     /// The server's number for it.
     pub id: RequestId,
-    /// Whose it is.
-    pub origin: Origin,
-    /// The command; opaque here.
-    pub command: Payload,
+    /// What the entry is to hold.
+    pub content: Content,
 }
 
 /// The server's own number for a client's request that it handed in.

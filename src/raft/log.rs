@@ -7,16 +7,16 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
-use crate::types::{ClientId, EntryId, LogIndex, Serial, Term};
+use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId, Term};
 
 /// Whose command an entry holds, so that a repeated command can be recognised (section 8).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Origin {
-    /// The client.
-    pub client: ClientId,
-    /// The client's number for the command.
+    /// The session.
+    pub session: SessionId,
+    /// The client's number for the command in it.
     pub serial: Serial,
-    /// The client has the answers to all its serials below this one: they need not be kept any longer.
+    /// The client needs no answer to its serials below this one: they need not be kept any longer.
     pub acknowledged: Serial,
 }
 
@@ -36,6 +36,14 @@ pub struct Entry {
 pub enum Content {
     /// Nothing: it opens a leader's term, so that older entries commit (section 8).
     NoOp,
+    /// A client's session begins, named by this entry's place (dissertation 6.3).
+    Open {
+        /// Whose.
+        client: ClientId,
+        /// Sessions that may be open from here on; the one that was used least recently is closed for a new one. It
+        /// stands in the log, so that all nodes close the same, whatever their settings are or become.
+        sessions_max: u64,
+    },
     /// A client's command.
     Command {
         /// Whose.
@@ -43,6 +51,23 @@ pub enum Content {
         /// The command; opaque here.
         command: Payload,
     },
+    /// A client wants to know what became of one of its commands. If it was not carried out before this entry, it
+    /// never will be.
+    Settle {
+        /// The command's.
+        origin: Origin,
+    },
+}
+
+impl Content {
+    /// Bytes that it weighs in limits and queues: its command's text, and a little for all else.
+    pub fn weight(&self) -> usize {
+        const ITSELF: usize = 64;
+        match self {
+            Content::NoOp | Content::Open { .. } | Content::Settle { .. } => ITSELF,
+            Content::Command { command, .. } => ITSELF + command.len(),
+        }
+    }
 }
 
 impl Entry {
@@ -51,13 +76,9 @@ impl Entry {
         EntryId::new(self.term, self.index)
     }
 
-    /// Bytes that the entry weighs in limits and queues: its command's text and a little for itself.
+    /// Bytes that the entry weighs in limits and queues.
     pub fn weight(&self) -> usize {
-        const ITSELF: usize = 64;
-        match &self.content {
-            Content::NoOp => ITSELF,
-            Content::Command { command, .. } => ITSELF + command.len(),
-        }
+        self.content.weight()
     }
 }
 

@@ -280,7 +280,7 @@ impl Raft {
                     leader.gather_until = now + window;
                 }
                 // Counted from here, so that what is gathered within one step is bounded too.
-                leader.uncommitted_bytes += proposal.command.len();
+                leader.uncommitted_bytes += proposal.content.weight();
                 leader.gathered.push(proposal);
                 return;
             }

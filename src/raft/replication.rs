@@ -6,7 +6,7 @@
 use super::Raft;
 use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
-use super::log::{Content, Entry};
+use super::log::Entry;
 use super::message::{AppendResult, Body, Round};
 use super::role::{Follower, Leader, Progress, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
@@ -142,12 +142,9 @@ impl Raft {
             return;
         }
         let first = self.log.last().index.next();
-        for Proposal { id, origin, command } in leader.gathered.drain(..) {
+        for Proposal { id, content } in leader.gathered.drain(..) {
             // Figure 2, Leaders 2: a client's command is appended; it is answered when it is applied.
-            let counted = command.len();
-            let index = self.log.last().index.next();
-            let entry = Entry { index, term, content: Content::Command { origin, command } };
-            leader.uncommitted_bytes += entry.weight() - counted;
+            let entry = Entry { index: self.log.last().index.next(), term, content };
             self.effects.proposals.push((id, Ok(entry.id())));
             self.log.append(entry);
         }

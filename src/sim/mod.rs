@@ -331,7 +331,7 @@ impl Simulation {
                 observer(&TraceEvent {
                     time: now,
                     node: name,
-                    what: node::request_received(*client, request),
+                    what: What::RequestReceived { client: *client, call: request.call.clone() },
                 });
             }
         }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::Simulation;
 use super::exhibit::{DiskFailure, Exhibit};
 use crate::lab::Status;
-use crate::net::packet::{Call, Request};
 use crate::raft;
 use crate::raft::effects::{Write, WriteId};
 use crate::server::{Arrival, Outbox, Server};
@@ -17,7 +16,7 @@ use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::{ClusterId, Identity, Storage, StorageError};
 use crate::trace::What;
-use crate::types::{ClientId, NodeId, Time};
+use crate::types::{NodeId, Time};
 
 /// A segment is small, so that short runs have several.
 const SEGMENT_BYTES: u64 = 4096;
@@ -259,15 +258,6 @@ impl Simulation {
         };
         node.down = down;
         self.tell(name, what);
-    }
-}
-
-pub(super) fn request_received(client: ClientId, request: &Request) -> What {
-    match &request.call {
-        Call::Command { serial, command, .. } => {
-            What::CommandReceived { client, serial: *serial, bytes: command.len() }
-        }
-        Call::Read { .. } => What::ReadReceived { client },
     }
 }
 

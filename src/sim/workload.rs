@@ -116,7 +116,8 @@ impl Workload {
                     self.refused.push(operation.key.clone());
                 }
             }
-            Outcome::Unknown => self.unknown += 1,
+            Outcome::Unknown(_) => self.unknown += 1,
+            Outcome::Settled(_) => unreachable!("no client asks about a command"),
             Outcome::Answered(answered) => {
                 self.answered += 1;
                 operation.index = Some(answered.index);

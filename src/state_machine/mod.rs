@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use self::sessions::{Sessions, Standing};
 use crate::payload::Payload;
 use crate::raft::log::{Content, Entry, Origin};
-use crate::types::EntryId;
+use crate::types::{EntryId, SessionId};
 
 /// What is replicated: a deterministic machine, changed by commands and read by queries.
 ///
@@ -104,9 +104,18 @@ pub enum Applied {
         /// The answers to the batch, in order.
         answer: Payload,
     },
-    /// The client repeated a command whose answer it had acknowledged. It was not carried out again, and the answer is
+    /// A session was opened.
+    Opened {
+        /// Its name.
+        session: SessionId,
+    },
+    /// It was not carried out, and never will be: the client has asked what became of it when nothing had.
+    GivenUp,
+    /// The client repeated a command whose answer it needs no more. It was not carried out again, and the answer is
     /// no longer kept.
     Forgotten,
+    /// Its session has expired, or never was: nothing was done.
+    Expired,
     /// The payload is no batch of this machine, or one of its commands is over a limit: the state is untouched.
     Invalid {
         /// What is wrong with it, in one line.
@@ -129,7 +138,7 @@ pub struct AppliedEntry {
 #[derive(Clone, Debug, Default)]
 pub struct Replica<M> {
     machine: M,
-    sessions: Sessions,
+    pub(crate) sessions: Sessions,
     applied: EntryId,
 }
 
@@ -150,24 +159,36 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn apply_command(&mut self, origin: Origin, entry: EntryId, command: &Payload) -> Applied {
-        match self.sessions.look_up(origin) {
-            Standing::Answered { entry, answer } => Applied::Answered { entry, answer },
-            Standing::Forgotten => Applied::Forgotten,
-            Standing::Fresh => {
-                let machine = &mut self.machine;
-                let answer = read_batch::<M, Payload>(command, |commands| {
-                    let answers: Vec<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
-                    Payload::new(answers)
-                });
-                match answer {
-                    Ok(answer) => {
-                        self.sessions.record(origin, entry, answer.clone());
-                        Applied::Answered { entry, answer }
-                    }
-                    // It stays unrecorded: what was never carried out leaves no answer to repeat.
-                    Err(reason) => Applied::Invalid { reason },
+        self.unless_settled(origin, entry, |replica| {
+            let machine = &mut replica.machine;
+            let answer = read_batch::<M, Payload>(command, |commands| {
+                let answers: Vec<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
+                Payload::new(answers)
+            });
+            match answer {
+                Ok(answer) => {
+                    replica.sessions.record(origin, entry, answer.clone());
+                    Applied::Answered { entry, answer }
                 }
+                // It stays unrecorded: what was never carried out leaves no answer to repeat.
+                Err(reason) => Applied::Invalid { reason },
             }
+        })
+    }
+
+    /// What became of the command that this entry names; if nothing has yet, what comes of it now.
+    fn unless_settled(
+        &mut self,
+        origin: Origin,
+        entry: EntryId,
+        now: impl FnOnce(&mut Replica<M>) -> Applied,
+    ) -> Applied {
+        match self.sessions.look_up(entry.index, origin) {
+            Standing::Fresh => now(self),
+            Standing::Answered { entry, answer } => Applied::Answered { entry, answer },
+            Standing::GivenUp => Applied::GivenUp,
+            Standing::Forgotten => Applied::Forgotten,
+            Standing::Expired => Applied::Expired,
         }
     }
 }
@@ -187,7 +208,14 @@ impl<M: StateMachine> Machine for Replica<M> {
         self.applied = entry.id();
         match &entry.content {
             Content::NoOp => Applied::NoOp,
+            Content::Open { client, sessions_max } => {
+                Applied::Opened { session: self.sessions.open(entry.index, *client, *sessions_max) }
+            }
             Content::Command { origin, command } => self.apply_command(*origin, entry.id(), command),
+            Content::Settle { origin } => self.unless_settled(*origin, entry.id(), |replica| {
+                replica.sessions.give_up(*origin);
+                Applied::GivenUp
+            }),
         }
     }
 
@@ -244,14 +272,26 @@ mod tests {
 
     use super::kv::{Answer, Command, KEY_BYTES_MAX, KeyValue, Query};
     use super::*;
-    use crate::types::{ClientId, LogIndex, Serial, Term};
+    use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 
     fn entry(index: u64, origin: Origin, command: Payload) -> Entry {
         Entry { index: LogIndex(index), term: Term(1), content: Content::Command { origin, command } }
     }
 
-    fn origin(client: u64, serial: Serial, acknowledged: Serial) -> Origin {
-        Origin { client: ClientId(client), serial, acknowledged }
+    /// Of the sessions that [`opened`] opens.
+    fn origin(session: u64, serial: Serial, acknowledged: Serial) -> Origin {
+        Origin { session: SessionId(session), serial, acknowledged }
+    }
+
+    /// A replica with this many sessions, opened by its first entries.
+    fn opened(sessions: u64) -> Replica<KeyValue> {
+        let mut replica = Replica::new(KeyValue::default());
+        for index in 1..=sessions {
+            let content = Content::Open { client: ClientId(index), sessions_max: 10 };
+            let applied = replica.apply(&Entry { index: LogIndex(index), term: Term(1), content });
+            assert_eq!(applied, Applied::Opened { session: SessionId(index) });
+        }
+        replica
     }
 
     fn answers(applied: &Applied) -> (EntryId, Vec<Answer>) {
@@ -269,45 +309,45 @@ mod tests {
 
     #[test]
     fn a_batch_is_applied_in_order_and_answered_in_order() {
-        let mut replica = Replica::new(KeyValue::default());
+        let mut replica = opened(2);
         let batch = vec![
             Command::create("x", "1"),
             Command::create("x", "2"),
             Command::update("x", "3"),
             Command::delete("y"),
         ];
-        let applied = replica.apply(&entry(1, origin(7, 1, 1), Payload::new(batch)));
+        let applied = replica.apply(&entry(3, origin(1, 1, 1), Payload::new(batch)));
         let expected = vec![Answer::Created, Answer::Exists, Answer::Updated, Answer::NotFound];
-        assert_eq!(answers(&applied), (id(1), expected));
+        assert_eq!(answers(&applied), (id(3), expected));
         assert_eq!(replica.items(), [("x".to_string(), "3".to_string())], "a refusal undoes no neighbor");
-        assert_eq!(replica.applied(), id(1));
+        assert_eq!(replica.applied(), id(3));
     }
 
     #[test]
     fn a_repeated_command_gets_the_first_answer_and_the_first_entry() {
-        let mut replica = Replica::new(KeyValue::default());
+        let mut replica = opened(2);
         let create = || Payload::new(vec![Command::create("x", "1")]);
-        replica.apply(&entry(1, origin(7, 1, 1), create()));
-        let repeated = replica.apply(&entry(2, origin(7, 1, 1), create()));
+        replica.apply(&entry(3, origin(1, 1, 1), create()));
+        let repeated = replica.apply(&entry(4, origin(1, 1, 1), create()));
         assert_eq!(
             answers(&repeated),
-            (id(1), vec![Answer::Created]),
+            (id(3), vec![Answer::Created]),
             "not Exists: the create is not applied again"
         );
-        let other = replica.apply(&entry(3, origin(8, 1, 1), create()));
+        let other = replica.apply(&entry(5, origin(2, 1, 1), create()));
         assert_eq!(
             answers(&other),
-            (id(3), vec![Answer::Exists]),
+            (id(5), vec![Answer::Exists]),
             "another client's command is another command"
         );
     }
 
     #[test]
     fn an_acknowledged_command_is_never_applied_again() {
-        let mut replica = Replica::new(KeyValue::default());
-        replica.apply(&entry(1, origin(7, 1, 1), Payload::new(vec![Command::put("x", "1")])));
-        replica.apply(&entry(2, origin(7, 2, 2), Payload::new(vec![Command::put("x", "2")])));
-        let late = replica.apply(&entry(3, origin(7, 1, 1), Payload::new(vec![Command::put("x", "1")])));
+        let mut replica = opened(2);
+        replica.apply(&entry(3, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
+        replica.apply(&entry(4, origin(1, 2, 2), Payload::new(vec![Command::put("x", "2")])));
+        let late = replica.apply(&entry(5, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
         assert_eq!(late, Applied::Forgotten);
         assert_eq!(replica.items(), [("x".to_string(), "2".to_string())]);
     }
@@ -323,11 +363,11 @@ mod tests {
             Payload::new(vec![Command::put("x", "1"), Command::put(long, "1")]),
             Payload::new(5_u32),
         ];
-        let mut replica = Replica::new(KeyValue::default());
-        for (index, payload) in (1..).zip(wrong) {
+        let mut replica = opened(2);
+        for (index, payload) in (3..).zip(wrong) {
             let refused = replica.check(&payload).expect_err("refused before it is proposed");
             assert!(!refused.is_empty() && !refused.contains('\n'), "one line: {refused}");
-            let applied = replica.apply(&entry(index, origin(7, index, 1), payload.clone()));
+            let applied = replica.apply(&entry(index, origin(1, index, 1), payload.clone()));
             assert_eq!(applied, Applied::Invalid { reason: refused.clone() });
             let from_disk = Payload::from_text(payload.text());
             assert_eq!(replica.check(&from_disk), Err(refused), "a node that restarts decides alike");
@@ -339,16 +379,16 @@ mod tests {
     fn validity_depends_on_the_text_alone() {
         // Made from another type with the same JSON, as a client written without `kv` would make it.
         let foreign = Payload::new(serde_json::json!([{"op": "put", "key": "x", "value": "1"}]));
-        let mut replica = Replica::new(KeyValue::default());
+        let mut replica = opened(2);
         assert_eq!(replica.check(&foreign), Ok(()));
-        let applied = replica.apply(&entry(1, origin(7, 1, 1), foreign));
-        assert_eq!(answers(&applied), (id(1), vec![Answer::Put]));
+        let applied = replica.apply(&entry(3, origin(1, 1, 1), foreign));
+        assert_eq!(answers(&applied), (id(3), vec![Answer::Put]));
     }
 
     #[test]
     fn a_query_is_answered_or_refused() {
-        let mut replica = Replica::new(KeyValue::default());
-        replica.apply(&entry(1, origin(7, 1, 1), Payload::new(vec![Command::put("x", "1")])));
+        let mut replica = opened(2);
+        replica.apply(&entry(3, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
         let read = replica.query(&Payload::new(Query::Read { key: "x".into() })).expect("a query");
         assert_eq!(read.value::<Answer>(), Ok(&Answer::Value("1".into())));
         assert!(replica.query(&Payload::from_text(r#"{"op":"reed"}"#)).is_err());
@@ -378,47 +418,124 @@ mod tests {
         replica.apply(&no_op);
     }
 
-    /// Few clients, serials and marks, so that repetitions, gaps and late arrivals are common.
-    fn origins() -> impl Strategy<Value = Vec<Origin>> {
-        let one = (1..3_u64, 1..8_u64, 0..6_u64);
-        prop::collection::vec(one.prop_map(|(client, serial, mark)| origin(client, serial, mark)), 0..60)
+    #[test]
+    fn a_command_that_was_asked_about_before_it_came_is_never_applied() {
+        let mut replica = opened(1);
+        let put = || Payload::new(vec![Command::put("x", "1")]);
+        let settle = |index, serial| Entry {
+            index: LogIndex(index),
+            term: Term(1),
+            content: Content::Settle { origin: origin(1, serial, 1) },
+        };
+        assert_eq!(replica.apply(&settle(2, 1)), Applied::GivenUp);
+        assert_eq!(replica.apply(&entry(3, origin(1, 1, 1), put())), Applied::GivenUp);
+        assert_eq!(replica.apply(&settle(4, 1)), Applied::GivenUp, "whoever asks again is told the same");
+        assert_eq!(replica.size(), 0);
+        replica.apply(&entry(5, origin(1, 2, 1), put()));
+        assert_eq!(answers(&replica.apply(&settle(6, 2))), (id(5), vec![Answer::Put]));
     }
 
+    /// What an entry asks for, among few sessions and serials: repetitions, gaps and late arrivals are common.
+    #[derive(Clone, Copy, Debug)]
+    enum Asked {
+        Open,
+        Command(Origin),
+        Settle(Origin),
+    }
+
+    fn asked() -> impl Strategy<Value = Vec<Asked>> {
+        let origin = || {
+            (1..12_u64, 1..8_u64, 0..6_u64).prop_map(|(session, serial, mark)| origin(session, serial, mark))
+        };
+        let one = prop_oneof![
+            1 => Just(Asked::Open),
+            6 => origin().prop_map(Asked::Command),
+            1 => origin().prop_map(Asked::Settle),
+        ];
+        prop::collection::vec(one, 0..80)
+    }
+
+    /// Keeps everything for ever: what a table of sessions must not forget as far as anyone can see.
+    #[derive(Default)]
+    struct Model {
+        /// The sessions that are open, the one that was used least recently first.
+        open: Vec<SessionId>,
+        acknowledged: BTreeSet<(SessionId, Serial)>,
+        first: BTreeMap<(SessionId, Serial), Applied>,
+    }
+
+    impl Model {
+        fn open(&mut self, index: LogIndex) -> Applied {
+            let session = SessionId(index.0);
+            self.open.push(session);
+            if self.open.len() > SESSIONS_MAX {
+                self.open.remove(0);
+            }
+            Applied::Opened { session }
+        }
+
+        fn settle(&mut self, origin: Origin, now: Applied) -> Applied {
+            let Origin { session, serial, acknowledged } = origin;
+            let Some(place) = self.open.iter().position(|open| *open == session) else {
+                return Applied::Expired;
+            };
+            self.open.remove(place);
+            self.open.push(session);
+            self.acknowledged.extend((0..acknowledged).map(|serial| (session, serial)));
+            if self.acknowledged.contains(&(session, serial)) {
+                return Applied::Forgotten;
+            }
+            self.first.entry((session, serial)).or_insert(now).clone()
+        }
+    }
+
+    const SESSIONS_MAX: usize = 3;
+
     proptest! {
-        /// The model keeps every answer for ever and knows nothing of sessions: a set of what was applied, and the
-        /// list of what each client has acknowledged.
         #[test]
-        fn each_command_is_applied_at_most_once(origins in origins()) {
-            let mut replica = Replica::new(KeyValue::default());
-            let mut first: BTreeMap<(ClientId, Serial), (EntryId, Vec<Answer>)> = BTreeMap::new();
-            let mut acknowledged: BTreeSet<(ClientId, Serial)> = BTreeSet::new();
-            for (index, origin) in (1..).zip(origins) {
-                let name = (origin.client, origin.serial);
-                acknowledged.extend((0..origin.acknowledged).map(|serial| (origin.client, serial)));
-                // The value names the entry, so that a second application would show in the state.
-                let command = Payload::new(vec![Command::put(format!("{name:?}"), index.to_string())]);
-                let applied = replica.apply(&entry(index, origin, command));
-                if acknowledged.contains(&name) {
-                    prop_assert_eq!(applied, Applied::Forgotten);
-                } else {
-                    let expected = first.entry(name).or_insert((id(index), vec![Answer::Put]));
-                    prop_assert_eq!(&answers(&applied), expected);
-                }
+        fn each_command_is_applied_at_most_once(asked in asked()) {
+            let mut replica = opened(2);
+            let mut model = Model { open: vec![SessionId(1), SessionId(2)], ..Model::default() };
+            for (index, asked) in (3..).zip(asked) {
+                let (content, expected) = match asked {
+                    Asked::Open => {
+                        let content =
+                            Content::Open { client: ClientId(index), sessions_max: SESSIONS_MAX as u64 };
+                        (content, model.open(LogIndex(index)))
+                    }
+                    Asked::Command(origin) => {
+                        // The value names the entry, so that a second application would show in the state.
+                        let key = format!("{}.{}", origin.session, origin.serial);
+                        let command = Payload::new(vec![Command::put(key, index.to_string())]);
+                        let answer = Payload::new(vec![Answer::Put]);
+                        let now = Applied::Answered { entry: id(index), answer };
+                        (Content::Command { origin, command }, model.settle(origin, now))
+                    }
+                    Asked::Settle(origin) => {
+                        (Content::Settle { origin }, model.settle(origin, Applied::GivenUp))
+                    }
+                };
+                prop_assert_eq!(
+                    replica.apply(&Entry { index: LogIndex(index), term: Term(1), content }),
+                    expected
+                );
             }
             let state: BTreeMap<String, String> = replica.items().into_iter().collect();
-            let expected: BTreeMap<String, String> = first
-                .iter()
-                .map(|(name, (entry, _))| (format!("{name:?}"), entry.index.to_string()))
-                .collect();
-            prop_assert_eq!(state, expected);
+            let carried_out = model.first.iter().filter_map(|((session, serial), applied)| match applied {
+                Applied::Answered { entry, .. } => {
+                    Some((format!("{session}.{serial}"), entry.index.to_string()))
+                }
+                _ => None,
+            });
+            prop_assert_eq!(state, carried_out.collect());
         }
 
         /// One replica is handed values, the other the text that its disk would hold.
         #[test]
         fn a_value_and_its_text_lead_to_the_same_state(batches in prop::collection::vec(kv::any_batch(), 0..20)) {
-            let mut by_value = Replica::new(KeyValue::default());
-            let mut by_text = Replica::new(KeyValue::default());
-            for (index, batch) in (1..).zip(batches) {
+            let mut by_value = opened(1);
+            let mut by_text = opened(1);
+            for (index, batch) in (2..).zip(batches) {
                 let value = Payload::new(batch);
                 let text = Payload::from_text(value.text());
                 let applied = by_value.apply(&entry(index, origin(1, index, index), value));

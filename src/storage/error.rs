@@ -43,13 +43,13 @@ pub enum StorageError {
         /// The nodes that were asked for.
         expected: Vec<NodeId>,
     },
-    /// A newer version of the program wrote the files.
-    NewerFormat {
+    /// Another version of the program wrote the files.
+    OtherFormat {
         /// The file that says so.
         file: String,
         /// Its format.
         found: u64,
-        /// The newest format that this program reads.
+        /// The format that this program reads.
         known: u64,
     },
     /// A file is not as it was written.
@@ -117,11 +117,9 @@ impl fmt::Display for StorageError {
                 Nodes(found),
                 Nodes(expected)
             ),
-            StorageError::NewerFormat { file, found, known } => {
-                write!(
-                    f,
-                    "{file} has format {found}, and this program reads formats up to {known}: use a newer program"
-                )
+            StorageError::OtherFormat { file, found, known } => {
+                let remedy = if found > known { "a newer program" } else { "the program that wrote it" };
+                write!(f, "{file} has format {found}, and this program reads format {known}: use {remedy}")
             }
             StorageError::Damaged { file, line, what } => {
                 write!(f, "{file}")?;

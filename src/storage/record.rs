@@ -1,8 +1,10 @@
 //! One entry as one line of JSON.
 //!
 //! ```text
-//! {"index":7,"term":3,"client":9,"serial":4,"acknowledged":2,"command":{"create":["x","1"]},"crc":"6c3a9f01"}
+//! {"index":6,"term":3,"open":9,"sessions_max":10000,"crc":"9b1e0c52"}
+//! {"index":7,"term":3,"session":6,"serial":4,"acknowledged":2,"command":{"create":["x","1"]},"crc":"6c3a9f01"}
 //! {"index":8,"term":4,"no_op":true,"crc":"0d4417be"}
+//! {"index":9,"term":4,"session":6,"serial":5,"acknowledged":5,"settle":true,"crc":"51d0aa37"}
 //! ```
 //!
 //! The checksum (CRC-32) covers every byte before its own member. The command's text is embedded as it is. A reader
@@ -11,11 +13,13 @@
 
 use crate::payload::Payload;
 use crate::raft::log::{Content, Entry, Origin};
-use crate::types::{ClientId, LogIndex, Term};
+use crate::types::{ClientId, LogIndex, SessionId, Term};
 
 const CRC_MEMBER: &[u8] = b",\"crc\":\"";
 const CRC_DIGITS: usize = 8;
 const END: &[u8] = b"\"}";
+const OPEN: &[u8] = b",\"open\":";
+const SETTLE: &[u8] = b",\"settle\":true";
 
 /// Adds the entry's line, newline included.
 pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
@@ -24,12 +28,18 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
     push_number(line, b",\"term\":", entry.term.0);
     match &entry.content {
         Content::NoOp => line.extend_from_slice(b",\"no_op\":true"),
+        Content::Open { client, sessions_max } => {
+            push_number(line, OPEN, client.0);
+            push_number(line, b",\"sessions_max\":", *sessions_max);
+        }
         Content::Command { origin, command } => {
-            push_number(line, b",\"client\":", origin.client.0);
-            push_number(line, b",\"serial\":", origin.serial);
-            push_number(line, b",\"acknowledged\":", origin.acknowledged);
+            push_origin(line, origin);
             line.extend_from_slice(b",\"command\":");
             push_text(line, command.text().as_bytes());
+        }
+        Content::Settle { origin } => {
+            push_origin(line, origin);
+            line.extend_from_slice(SETTLE);
         }
     }
     seal(line, start);
@@ -78,14 +88,28 @@ pub fn decode(line: &[u8]) -> Result<Entry, String> {
     if rest.0 == b",\"no_op\":true" {
         return Ok(Entry { index, term, content: Content::NoOp });
     }
+    if rest.0.starts_with(OPEN) {
+        let client = ClientId(rest.number(OPEN)?);
+        let content = Content::Open { client, sessions_max: rest.number(b",\"sessions_max\":")? };
+        return rest.end(Entry { index, term, content });
+    }
     let origin = Origin {
-        client: ClientId(rest.number(b",\"client\":")?),
+        session: SessionId(rest.number(b",\"session\":")?),
         serial: rest.number(b",\"serial\":")?,
         acknowledged: rest.number(b",\"acknowledged\":")?,
     };
+    if rest.0 == SETTLE {
+        return Ok(Entry { index, term, content: Content::Settle { origin } });
+    }
     rest.expect(b",\"command\":")?;
     let text = std::str::from_utf8(rest.0).map_err(|_| "its command is not UTF-8 text")?;
     Ok(Entry { index, term, content: Content::Command { origin, command: Payload::from_text(text) } })
+}
+
+fn push_origin(line: &mut Vec<u8>, origin: &Origin) {
+    push_number(line, b",\"session\":", origin.session.0);
+    push_number(line, b",\"serial\":", origin.serial);
+    push_number(line, b",\"acknowledged\":", origin.acknowledged);
 }
 
 fn push_number(line: &mut Vec<u8>, name: &[u8], number: u64) {
@@ -121,6 +145,11 @@ fn push_text(line: &mut Vec<u8>, text: &[u8]) {
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
+    /// The entry, if nothing is left.
+    fn end(&self, entry: Entry) -> Result<Entry, String> {
+        if self.0.is_empty() { Ok(entry) } else { Err("it holds more than its entry".to_string()) }
+    }
+
     fn expect(&mut self, name: &'static [u8]) -> Result<(), String> {
         match self.0.strip_prefix(name) {
             Some(rest) => {
@@ -153,8 +182,14 @@ mod tests {
     use super::*;
 
     fn command(text: &str) -> Entry {
-        let origin = Origin { client: ClientId(9), serial: u64::MAX, acknowledged: 2 };
-        let content = Content::Command { origin, command: Payload::from_text(text) };
+        entry(Content::Command { origin: origin(), command: Payload::from_text(text) })
+    }
+
+    fn origin() -> Origin {
+        Origin { session: SessionId(9), serial: u64::MAX, acknowledged: 2 }
+    }
+
+    fn entry(content: Content) -> Entry {
         Entry { index: LogIndex(7), term: Term(3), content }
     }
 
@@ -168,7 +203,11 @@ mod tests {
     #[test]
     fn an_entry_is_one_line_of_valid_json_and_reads_back() {
         let no_op = Entry { index: LogIndex(1), term: Term(10), content: Content::NoOp };
-        for entry in [no_op, command("{\"put\":[\"schl\u{fc}ssel\",\"a\\nb\"]}"), command("null")] {
+        let open = entry(Content::Open { client: ClientId(u64::MAX), sessions_max: 3 });
+        let settle = entry(Content::Settle { origin: origin() });
+        for entry in
+            [no_op, open, settle, command("{\"put\":[\"schl\u{fc}ssel\",\"a\\nb\"]}"), command("null")]
+        {
             let line = line_of(&entry);
             let json: serde_json::Value = serde_json::from_slice(&line).expect("jq can read it");
             assert_eq!(json["index"], entry.index.0);
@@ -178,15 +217,18 @@ mod tests {
 
     #[test]
     fn no_changed_byte_and_no_shorter_line_passes() {
-        let line = line_of(&command("{\"crc\":\"00000000\"}"));
-        for length in 0..line.len() {
-            assert!(decode(&line[..length]).is_err(), "cut to {length}");
-        }
-        for place in 0..line.len() {
-            for mask in 1..=u8::MAX {
-                let mut changed = line.clone();
-                changed[place] ^= mask;
-                assert!(decode(&changed).is_err(), "byte {place} changed by {mask:#x}");
+        let open = entry(Content::Open { client: ClientId(9), sessions_max: 3 });
+        let settle = entry(Content::Settle { origin: origin() });
+        for line in [open, settle, command("{\"crc\":\"00000000\"}")].map(|entry| line_of(&entry)) {
+            for length in 0..line.len() {
+                assert!(decode(&line[..length]).is_err(), "cut to {length}");
+            }
+            for place in 0..line.len() {
+                for mask in 1..=u8::MAX {
+                    let mut changed = line.clone();
+                    changed[place] ^= mask;
+                    assert!(decode(&changed).is_err(), "byte {place} changed by {mask:#x}");
+                }
             }
         }
     }

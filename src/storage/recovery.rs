@@ -88,7 +88,7 @@ pub fn read_state(disk: &impl Disk) -> Result<Option<StateFile>, StorageError> {
     };
     match StateFile::decode(&bytes) {
         Ok(state) => Ok(Some(state)),
-        Err(Unreadable::Newer(found)) => Err(StorageError::NewerFormat { file, found, known: FORMAT }),
+        Err(Unreadable::Other(found)) => Err(StorageError::OtherFormat { file, found, known: FORMAT }),
         Err(Unreadable::Damaged(what)) => Err(StorageError::Damaged { file, line: None, what }),
     }
 }

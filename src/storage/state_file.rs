@@ -12,8 +12,8 @@ use crate::types::{LogIndex, NodeId, Term};
 /// The file's name.
 pub const NAME: &str = "state.json";
 
-/// The format that this program writes, and the newest that it reads.
-pub const FORMAT: u64 = 1;
+/// The format that this program writes and reads.
+pub const FORMAT: u64 = 2;
 
 /// What the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,7 +28,8 @@ pub struct StateFile {
 /// Why the file cannot be used.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Unreadable {
-    Newer(u64),
+    /// The format of another version.
+    Other(u64),
     Damaged(String),
 }
 
@@ -73,9 +74,10 @@ impl StateFile {
     pub fn decode(bytes: &[u8]) -> Result<StateFile, Unreadable> {
         // The format comes before the checksum: a newer program may compute that in another way.
         if let Ok(AnyFormat { format }) = serde_json::from_slice(bytes)
-            && format > FORMAT
+            && format != FORMAT
+            && format > 0
         {
-            return Err(Unreadable::Newer(format));
+            return Err(Unreadable::Other(format));
         }
         let line = bytes.strip_suffix(b"\n").ok_or_else(|| {
             let what = if bytes.is_empty() { "it is empty" } else { "its end is missing" };
@@ -114,7 +116,7 @@ mod tests {
     fn it_is_legible_and_reads_back() {
         let bytes = state().encode();
         let text = String::from_utf8(bytes.clone()).expect("JSON is text");
-        let expected = r#"{"format":1,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"term":7,"vote":"n1","log_floor":12,"crc":""#;
+        let expected = r#"{"format":2,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"term":7,"vote":"n1","log_floor":12,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
     }
@@ -135,8 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_apart_from_damage() {
-        let text = r#"{"format":2,"whatever":[1,2],"crc":"other"}"#;
-        assert_eq!(StateFile::decode(text.as_bytes()), Err(Unreadable::Newer(2)));
+    fn another_format_is_told_apart_from_damage() {
+        for format in [FORMAT - 1, FORMAT + 1] {
+            let text = format!(r#"{{"format":{format},"whatever":[1,2],"crc":"other"}}"#);
+            assert_eq!(StateFile::decode(text.as_bytes()), Err(Unreadable::Other(format)));
+        }
     }
 }

@@ -164,7 +164,8 @@ fn lead(raft: &mut Raft, voter: NodeId, term: u64, commands: u64) {
     for serial in 1..=commands {
         let origin = Origin { serial, ..Origin::default() };
         let command = Payload::from_text("[]");
-        step(raft, Input::Propose(Proposal { id: serial, origin, command }));
+        let content = Content::Command { origin, command };
+        step(raft, Input::Propose(Proposal { id: serial, content }));
     }
     assert_eq!(raft.log().last(), EntryId::new(Term(term), raft.log().last().index), "it leads and appends");
 }

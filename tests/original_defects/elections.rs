@@ -54,6 +54,8 @@ fn l4_an_isolated_leader_steps_down_and_its_log_stays_small() {
         settings.raft.check_quorum = check_quorum;
         settings.raft.uncommitted_bytes_max = limit;
         let mut simulation = cluster(settings, None);
+        // Its client has its session before.
+        create(&mut simulation, None, 1, 1);
         let old = leader(&mut simulation);
         let begun = simulation.view(old).status.last.index;
         for other in followers(&mut simulation) {

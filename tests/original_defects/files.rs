@@ -7,7 +7,7 @@ use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::simulated::{Failure, SimulatedDisk};
 use raftlab::storage::{ClusterId, Identity, Recovered, Storage, StorageError};
-use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, Term};
+use raftlab::types::{EntryId, LogIndex, NodeId, Random, SessionId, Term};
 
 const LOG: &str = "log-00000000000000000001.jsonl";
 const STATE: &str = "state.json";
@@ -106,7 +106,7 @@ fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), S
 }
 
 fn entry(index: u64) -> Entry {
-    let origin = Origin { client: ClientId(7), serial: index, acknowledged: 0 };
+    let origin = Origin { session: SessionId(7), serial: index, acknowledged: 0 };
     let command = Payload::from_text(format!("[{index}]"));
     Entry { index: LogIndex(index), term: Term(1), content: Content::Command { origin, command } }
 }

@@ -8,7 +8,7 @@ use raftlab::console::language::parse::parse;
 use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::payload::Payload;
 use raftlab::raft::Recovered;
-use raftlab::raft::log::Entry;
+use raftlab::raft::log::{Entry, Origin};
 use raftlab::server::{Arrival, Server};
 use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
 use raftlab::state_machine::{Applied, Machine, Replica, StateMachine};
@@ -16,7 +16,7 @@ use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::real::RealDisk;
 use raftlab::storage::{ClusterId, Identity};
 use raftlab::trace::NodeLogs;
-use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random};
+use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId};
 
 use crate::START;
 
@@ -28,12 +28,12 @@ fn u1_an_upper_case_verb_is_understood_and_an_unknown_one_never_enters_the_log()
     let upper = || Payload::from_text(r#"[{"op":"CREATE","key":"x","value":"1"}]"#);
     let (answers, last) = send_to_server_of_one(Box::new(Replica::new(KeyValue::default())), upper());
     assert!(matches!(answers[..], [Response::Invalid(_)]), "it is refused: {answers:?}");
-    assert_eq!(last, LogIndex(1), "the log holds the no-op alone");
+    assert_eq!(last, LogIndex(2), "the log holds the no-op and the session");
 
     let unchecked = Box::new(Unchecked(Replica::new(KeyValue::default())));
     let (answers, last) = send_to_server_of_one(unchecked, upper());
     assert!(matches!(answers[..], [Response::Invalid(_)]), "{answers:?}");
-    assert_eq!(last, LogIndex(2), "the defect shows: it is committed, then answered as invalid");
+    assert_eq!(last, LogIndex(3), "the defect shows: it is committed, then answered as invalid");
 }
 
 /// A machine that the original's server would have: nothing is looked at before it is committed.
@@ -70,19 +70,23 @@ fn send_to_server_of_one(machine: Box<dyn Machine>, command: Payload) -> (Vec<Re
     let node = NodeId::new(1);
     let (settings, recovered) = (RaftSettings::default(), Recovered::default());
     let mut server = Server::new(node, &[node], settings, recovered, machine, Random::new(1), START);
-    let call = Call::Command { serial: 1, acknowledged: 0, command };
-    let packet = Packet::Request(Request { attempt: 1, call });
+    let origin = Origin { session: SessionId(2), serial: 1, acknowledged: 0 };
     let from = Address::Client(ClientId(1));
-    let request = Arrival::Envelope(Envelope { from, to: node.into(), packet });
+    let [open, request] = [Call::Open, Call::Command { origin, command }].map(|call| {
+        let packet = Packet::Request(Request { attempt: 1, call });
+        Arrival::Envelope(Envelope { from, to: node.into(), packet })
+    });
     let mut answers = Vec::new();
-    for first in [Arrival::Campaign, request] {
+    for first in [Arrival::Campaign, open, request] {
         let mut arrivals = vec![first];
         while !arrivals.is_empty() {
             let outbox = server.handle(START, &mut arrivals);
             arrivals.extend(outbox.write.map(|write| Arrival::Persisted(write.id)));
             answers.extend(outbox.envelopes.into_iter().filter_map(|envelope| match envelope.packet {
-                Packet::Reply(reply) => Some(reply.response),
-                Packet::Raft(_) | Packet::Request(_) => None,
+                Packet::Reply(reply) if !matches!(reply.response, Response::Opened { .. }) => {
+                    Some(reply.response)
+                }
+                Packet::Reply(_) | Packet::Raft(_) | Packet::Request(_) => None,
             }));
         }
     }

@@ -59,7 +59,7 @@ fn a_stalled_disk_or_a_paused_node_does_not_hold_up_the_end() {
 fn a_signal_interrupts_a_command_that_waits_and_says_so() {
     let folder = Folder::new();
     let mut running = folder.start(&["3"]);
-    running.say("wait leader\nstall-disk all 1m\nevents all\ncreate a 1 --timeout 1m\n");
+    running.say("wait leader\ncreate a 1\nstall-disk all 1m\nevents all\nupdate a 2 --timeout 1m\n");
     running.warning("command appended at ");
     running.signal("INT");
     let (status, rest) = running.end();

@@ -152,13 +152,14 @@ fn another_clusters_states_are_refused() {
 }
 
 #[test]
-fn a_newer_format_and_damage_are_refused_by_file_and_line() {
+fn another_format_and_damage_are_refused_by_file_and_line() {
     let folder = with_state();
     let (state, log) = ("states/n1/state.json", format!("states/n3/{SEGMENT}"));
     for (file, from, to, said) in [
-        (state, "\"format\":1", "\"format\":2", "states/n1/state.json has format 2, ".to_string()),
+        (state, "\"format\":2", "\"format\":3", "states/n1/state.json has format 3, ".to_string()),
+        (state, "\"format\":2", "\"format\":1", "states/n1/state.json has format 1, ".to_string()),
         (state, "vote", "vore", "states/n1/state.json is damaged: ".to_string()),
-        (log.as_str(), "\"1\"", "\"2\"", format!("{log} line 2 is damaged: its checksum is ")),
+        (log.as_str(), "\"1\"", "\"2\"", format!("{log} line 3 is damaged: its checksum is ")),
     ] {
         let good = folder.read(file);
         assert!(good.contains(from), "{file} holds {from}: {good}");

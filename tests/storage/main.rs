@@ -11,7 +11,7 @@ use raftlab::raft::log::{Content, Entry, Origin};
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::{ClusterId, Identity, Recovered, Storage, StorageError};
-use raftlab::types::{ClientId, LogIndex, NodeId, Term};
+use raftlab::types::{LogIndex, NodeId, SessionId, Term};
 
 /// So small that a segment holds three entries.
 const SEGMENT_BYTES: u64 = 250;
@@ -32,7 +32,7 @@ fn refusal<T>(result: Result<T, StorageError>) -> String {
 }
 
 fn entry(index: u64, term: u64) -> Entry {
-    let origin = Origin { client: ClientId(7), serial: index, acknowledged: index - 1 };
+    let origin = Origin { session: SessionId(7), serial: index, acknowledged: index - 1 };
     let command = Payload::from_text(format!("{{\"put\":[\"k{index}\",\"{term}\"]}}"));
     Entry { index: LogIndex(index), term: Term(term), content: Content::Command { origin, command } }
 }

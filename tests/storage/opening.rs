@@ -74,18 +74,16 @@ fn the_files_of_another_cluster_node_or_membership_are_refused() {
 }
 
 #[test]
-fn a_newer_format_is_refused_as_such() {
+fn another_format_is_refused_as_such() {
     let disk = MemoryDisk::new("n1", Files::new());
     drop(open(disk.clone()).expect("a new folder"));
     let mut files = disk.files();
     let state = String::from_utf8(files["state.json"].clone()).expect("JSON is text");
-    let newer = state.replace("\"format\":1", "\"format\":99");
+    let newer = state.replace("\"format\":2", "\"format\":99");
     files.insert("state.json".to_string(), newer.into_bytes());
     let result = open(MemoryDisk::new("n1", files));
-    assert!(matches!(result, Err(StorageError::NewerFormat { found: 99, known: 1, .. })));
-    assert!(
-        refusal(result).contains("format 99, and this program reads formats up to 1: use a newer program")
-    );
+    assert!(matches!(result, Err(StorageError::OtherFormat { found: 99, known: 2, .. })));
+    assert!(refusal(result).contains("format 99, and this program reads format 2: use a newer program"));
 }
 
 #[test]

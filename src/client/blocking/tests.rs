@@ -9,12 +9,14 @@ use super::*;
 use crate::client::ClientSettings;
 use crate::net::packet::{Address, Attempt, Call, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::log::{Content, Entry};
 use crate::state_machine::kv::{Answer, Command, KeyValue, Query};
 use crate::state_machine::{Applied, Machine, Replica};
-use crate::types::{EntryId, Random};
+use crate::types::{EntryId, Random, SessionId};
 
 const ID: ClientId = ClientId(7);
+/// Every client here is given this session.
+const SESSION: SessionId = SessionId(1);
 /// No test takes so long: a call that would only end at this deadline hangs.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -27,7 +29,7 @@ impl Transport for Wire {
     }
 }
 
-/// A client whose requests this function answers, on a thread of its own. When it returns none, the network ends.
+/// A client whose requests this function answers once it has its session, on a thread of its own. When it returns none, the network ends.
 fn client_of<F>(mut answer: F) -> Client<KeyValue>
 where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
@@ -39,7 +41,11 @@ where
             let (Address::Node(node), Packet::Request(request)) = (to, packet) else {
                 panic!("a client sends requests to nodes")
             };
-            let Some(replies) = answer(node, &request) else { return };
+            let replies = match request.call {
+                Call::Open => Some(vec![reply(&request, Response::Opened { session: SESSION })]),
+                _ => answer(node, &request),
+            };
+            let Some(replies) = replies else { return };
             let envelope =
                 |reply| Envelope { from: to, to: Address::Client(ID), packet: Packet::Reply(reply) };
             let _ = answers.send(replies.into_iter().map(envelope).collect());
@@ -58,6 +64,10 @@ fn reply(request: &Request, response: Response) -> Reply {
     Reply { attempt: request.attempt, term: Term(4), response }
 }
 
+fn token(serial: u64) -> Token {
+    Token { session: SESSION, serial }
+}
+
 fn leader() -> NodeId {
     NodeId::new(2)
 }
@@ -65,6 +75,8 @@ fn leader() -> NodeId {
 /// A cluster of which n2 leads and applies what it is asked. `loses` says which of its answers get lost.
 fn cluster(mut loses: impl FnMut(Attempt) -> bool + Send + 'static) -> Client<KeyValue> {
     let mut replica = Replica::new(KeyValue::default());
+    let content = Content::Open { client: ID, sessions_max: 1 };
+    replica.apply(&Entry { index: LogIndex(SESSION.0), term: Term(4), content });
     client_of(move |node, request| {
         if node != leader() {
             let refusal = Refusal::NotLeader { leader: Some(leader()) };
@@ -76,16 +88,20 @@ fn cluster(mut loses: impl FnMut(Attempt) -> bool + Send + 'static) -> Client<Ke
 }
 
 fn carry_out(replica: &mut Replica<KeyValue>, call: &Call) -> Response {
-    match call {
-        Call::Command { serial, acknowledged, command } => {
-            let origin = Origin { client: ID, serial: *serial, acknowledged: *acknowledged };
-            let content = Content::Command { origin, command: command.clone() };
-            let index = replica.applied().index.next();
-            match replica.apply(&Entry { index, term: Term(4), content }) {
-                Applied::Answered { entry, answer } => Response::Applied { entry, answer },
-                other => panic!("a live command is carried out: {other:?}"),
-            }
+    let mut apply = |content| {
+        let index = replica.applied().index.next();
+        match replica.apply(&Entry { index, term: Term(4), content }) {
+            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
+            Applied::GivenUp => Response::GivenUp,
+            other => panic!("a live command is carried out: {other:?}"),
         }
+    };
+    match call {
+        Call::Open => panic!("its session is open"),
+        Call::Command { origin, command } => {
+            apply(Content::Command { origin: *origin, command: command.clone() })
+        }
+        Call::Settle { origin } => apply(Content::Settle { origin: *origin }),
         Call::Read { query, .. } => {
             let answer = replica.query(query).expect("a query of this machine");
             Response::Read { applied: replica.applied().index, answer }
@@ -105,14 +121,14 @@ fn ask(timeout: Duration) -> Ask {
 fn commands_batches_and_reads_are_answered_with_their_types() {
     let mut client = cluster(|_| false);
     let created = client.submit(Command::create("x", "1"));
-    let expected = Committed { answer: Answer::Created, node: leader(), term: Term(4), index: LogIndex(1) };
+    let expected = Committed { answer: Answer::Created, node: leader(), term: Term(4), index: LogIndex(2) };
     assert_eq!(created, Ok(expected));
     let batch = client.submit_batch(vec![Command::create("x", "2"), Command::update("x", "3")]);
     let batch = batch.expect("answered");
-    assert_eq!((batch.answer, batch.index), (vec![Answer::Exists, Answer::Updated], LogIndex(2)));
+    assert_eq!((batch.answer, batch.index), (vec![Answer::Exists, Answer::Updated], LogIndex(3)));
     for mode in [ReadMode::Linearizable, ReadMode::Stale] {
         let seen = client.read_with(Query::Read { key: "x".to_string() }, mode).expect("answered");
-        assert_eq!((seen.answer, seen.index), (Answer::Value("3".to_string()), LogIndex(2)));
+        assert_eq!((seen.answer, seen.index), (Answer::Value("3".to_string()), LogIndex(3)));
     }
     assert_eq!(client.leader(), Some(leader()));
 }
@@ -125,7 +141,7 @@ fn a_lost_answer_is_asked_for_again_and_the_command_applied_once() {
         lost <= 3
     });
     let created = client.submit(Command::create("x", "1")).expect("answered in the end");
-    assert_eq!((created.answer, created.index), (Answer::Created, LogIndex(1)), "not Exists");
+    assert_eq!((created.answer, created.index), (Answer::Created, LogIndex(2)), "not Exists");
 }
 
 #[test]
@@ -133,12 +149,12 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
     let mut client = silent();
     let timeout = Duration::from_millis(30);
     let start = Instant::now();
-    assert_eq!(client.within(timeout).submit(Command::put("x", "1")), Err(Failure::Unknown));
+    assert_eq!(client.within(timeout).submit(Command::put("x", "1")), Err(Failure::Unknown(token(1))));
     assert!(start.elapsed() >= timeout);
     let read = client.within(timeout).read(Query::Keys {});
     assert_eq!(read, Err(Failure::Rejected(Rejection::NoAnswer)));
     let (outcome, took) = client.ask(ask(timeout));
-    assert_eq!(outcome, Outcome::Unknown);
+    assert_eq!(outcome, Outcome::Unknown(token(2)));
     assert!(took >= timeout && took < HOUR / 60, "it took {took:?}");
 }
 
@@ -158,14 +174,15 @@ fn calls_under_way_together_are_answered_in_the_order_of_asking() {
     let mut waiting: Vec<Attempt> = Vec::new();
     let mut client = client_of(move |_, request| {
         waiting.push(request.attempt);
-        let entry = |attempt| EntryId::new(Term(4), LogIndex(attempt));
+        // The first attempt has opened the session.
+        let entry = |attempt: Attempt| EntryId::new(Term(4), LogIndex(attempt - 1));
         let applied = |attempt| Reply {
             attempt,
             term: Term(4),
             response: Response::Applied { entry: entry(attempt), answer: Payload::new(attempt) },
         };
         // Nothing is answered before all is asked, and then the last first.
-        let all = request.attempt >= COUNT;
+        let all = waiting.len() as u64 == COUNT;
         Some(if all { waiting.drain(..).rev().map(applied).collect() } else { vec![] })
     });
     let outcomes = client.ask_all((0..COUNT).map(|_| ask(HOUR)).collect());
@@ -193,9 +210,9 @@ fn an_interruption_ends_the_calls_that_run() {
     let read = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable };
     let outcomes = client.ask_all(vec![ask(HOUR), Ask { what: read, at: None, timeout: HOUR }]);
     let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(outcome, _)| outcome).collect();
-    assert_eq!(outcomes, [Outcome::Unknown, Outcome::Rejected(Rejection::NoAnswer)]);
+    assert_eq!(outcomes, [Outcome::Unknown(token(1)), Outcome::Rejected(Rejection::NoAnswer)]);
     // It can be interrupted again.
-    assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown));
+    assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown(token(2))));
 }
 
 #[test]
@@ -218,7 +235,7 @@ fn when_nobody_can_interrupt_any_more_nothing_is_asked() {
 #[test]
 fn the_end_of_the_network_ends_the_calls() {
     let mut client = client_of(|_, _| None);
-    assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown));
+    assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown(token(1))));
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
     assert_eq!(client.submit(Command::put("x", "1")), rejected, "it is not even sent");
 }

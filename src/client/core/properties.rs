@@ -8,6 +8,7 @@ use super::*;
 use crate::client::What;
 use crate::net::packet::Call;
 use crate::payload::Payload;
+use crate::raft::log::Origin;
 use crate::types::{EntryId, LogIndex, Term};
 
 const NODES: u8 = 3;
@@ -40,11 +41,17 @@ struct World {
     core: ClientCore,
     now: Time,
     asks: BTreeMap<Ticket, (bool, Time, Duration)>,
-    /// The ticket of each command's serial, in the order of asking.
+    /// The tickets of commands and reads, in the order of asking: each carries its place here.
     commands: Vec<Ticket>,
     reads: Vec<Ticket>,
+    /// The command that each name was first given to.
+    named: BTreeMap<Token, Ticket>,
+    /// The sessions opened so far; each has a name of its own.
+    sessions: u64,
     /// Each attempt, in the order of sending, with its ticket.
     sent: Vec<(Attempt, Ticket, Address)>,
+    /// The attempts that only ask for a session.
+    openings: BTreeSet<Attempt>,
     /// What came back to calls that had not ended then.
     replies: BTreeMap<Attempt, Vec<Response>>,
     ended: BTreeMap<Ticket, Outcome>,
@@ -66,6 +73,9 @@ fn response() -> impl Strategy<Value = Response> {
         8 => Just(Response::Unreachable),
         2 => hint().prop_map(|leader| Response::LeadershipLost { leader }),
         1 => Just(Response::Forgotten),
+        1 => Just(Response::GivenUp),
+        4 => Just(Response::Opened { session: SessionId(0) }),
+        2 => Just(Response::Expired),
         1 => Just(Response::Invalid("wrong".to_string())),
     ]
 }
@@ -91,13 +101,20 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 impl World {
     fn new(seed: u64) -> World {
+        let mut core = ClientCore::new(ClientId(7), NodeId::first(NODES), SETTINGS, Random::new(seed));
+        if seed.is_multiple_of(2) {
+            core.session = Some(Session::new(SessionId(99)));
+        }
         World {
-            core: ClientCore::new(ClientId(7), NodeId::first(NODES), SETTINGS, Random::new(seed)),
+            core,
             now: Time::ZERO,
             asks: BTreeMap::new(),
             commands: Vec::new(),
             reads: Vec::new(),
+            named: BTreeMap::new(),
+            sessions: 0,
             sent: Vec::new(),
+            openings: BTreeSet::new(),
             replies: BTreeMap::new(),
             ended: BTreeMap::new(),
         }
@@ -117,9 +134,9 @@ impl World {
     }
 
     fn ask(&mut self, command: bool, at: Option<NodeId>, timeout: Duration) {
-        // A read is known by its query, a command by its serial.
+        // A call is known by what it carries.
         let what = if command {
-            What::Command(Payload::new(["x"]))
+            What::Command(Payload::new(self.commands.len()))
         } else {
             What::Read { query: Payload::new(self.reads.len()), mode: ReadMode::Linearizable }
         };
@@ -130,6 +147,17 @@ impl World {
 
     fn reply(&mut self, back: usize, response: Response) {
         let Some(&(attempt, ticket, from)) = self.sent.iter().rev().nth(back) else { return };
+        // An entry was applied when a node says so: nothing else is said of that attempt.
+        if self.replies.get(&attempt).is_some_and(|said| said.contains(&Response::Expired)) {
+            return;
+        }
+        let response = match response {
+            Response::Opened { .. } => {
+                self.sessions += 1;
+                Response::Opened { session: SessionId(self.sessions) }
+            }
+            other => other,
+        };
         if !self.ended.contains_key(&ticket) {
             self.replies.entry(attempt).or_default().push(response.clone());
         }
@@ -159,20 +187,32 @@ impl World {
         for Envelope { to, packet, .. } in self.core.take_outgoing() {
             let Packet::Request(request) = packet else { panic!("a client only asks") };
             let ticket = match request.call {
-                Call::Command { serial, acknowledged, .. } => {
-                    let position = |serial: Serial| usize::try_from(serial - 1).expect("few serials");
-                    let below = &self.commands[..position(acknowledged)];
-                    assert!(
-                        below.iter().all(|ticket| self.ended.contains_key(ticket)),
-                        "all below have ended"
-                    );
-                    assert!(acknowledged <= serial, "a live command is never acknowledged");
-                    self.commands[position(serial)]
+                Call::Open => {
+                    self.openings.insert(request.attempt);
+                    self.core.opener.expect("one call asks for a session on behalf of all")
                 }
+                Call::Command { origin, command } => {
+                    let ticket = self.commands[*command.value::<usize>().expect("a number")];
+                    self.note_named(origin, ticket);
+                    ticket
+                }
+                Call::Settle { .. } => panic!("nothing is asked about"),
                 Call::Read { query, .. } => self.reads[*query.value::<usize>().expect("a number")],
             };
             assert!(!before.contains(&ticket), "a call that has ended asks nobody");
             self.sent.push((request.attempt, ticket, to));
+        }
+    }
+
+    /// A name is one command's for ever, and no answer that may still be needed is acknowledged.
+    fn note_named(&mut self, origin: Origin, ticket: Ticket) {
+        let Origin { session, serial, acknowledged } = origin;
+        assert_eq!(*self.named.entry(Token { session, serial }).or_insert(ticket), ticket);
+        assert!(acknowledged <= serial, "a live command is never acknowledged");
+        let below = self.named.range(Token { session, serial: 0 }..Token { session, serial: acknowledged });
+        for (token, ticket) in below {
+            let outcome = self.ended.get(ticket).expect("all below have ended");
+            assert_ne!(*outcome, Outcome::Unknown(*token), "it may be asked about");
         }
     }
 
@@ -195,11 +235,21 @@ impl World {
                 Outcome::Rejected(Rejection::Invalid(_)) => {
                     assert!(said(|response| matches!(response, Response::Invalid(_))));
                 }
+                Outcome::Rejected(Rejection::GivenUp) => {
+                    assert!(said(|response| *response == Response::GivenUp));
+                }
                 Outcome::Rejected(rejection) if command => {
-                    assert!(self.answers(ticket).all(is_harmless), "{ticket:?} ended as {rejection:?}");
+                    let sent = self
+                        .sent
+                        .iter()
+                        .filter(|(attempt, of, _)| *of == ticket && !self.openings.contains(attempt));
+                    let mut answers =
+                        sent.map(|(attempt, _, _)| self.replies.get(attempt).map_or(&[][..], Vec::as_slice));
+                    assert!(answers.all(is_harmless), "{ticket:?} ended as {rejection:?}");
                 }
                 Outcome::Rejected(_) => {}
-                Outcome::Unknown => assert!(command, "a read changes nothing"),
+                Outcome::Unknown(token) => assert_eq!(self.named.get(token), Some(&ticket), "its own name"),
+                Outcome::Settled(_) => panic!("nothing was asked about"),
             }
             // Each turn asks each node once, and costs a back-off; silence costs more.
             let turns = timeout.as_nanos() / (SETTINGS.backoff_min / 2).as_nanos() + 1;
@@ -211,7 +261,9 @@ impl World {
 
 /// Whether an attempt with these answers certainly left nothing in any log.
 fn is_harmless(answers: &[Response]) -> bool {
-    let refusal = |response: &Response| matches!(response, Response::Refused(_) | Response::Unreachable);
+    let refusal = |response: &Response| {
+        matches!(response, Response::Refused(_) | Response::Unreachable | Response::Expired)
+    };
     let taken_in = |response: &Response| matches!(response, Response::LeadershipLost { .. });
     answers.iter().any(refusal) && !answers.iter().any(taken_in)
 }

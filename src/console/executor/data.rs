@@ -40,7 +40,7 @@ impl<L: Lab> Console<L> {
                 Err(reason) => Err(format!("an answer that is not understood: {reason}")),
             },
             Ended::Rejected(rejection) => Err(rejection.to_string()),
-            Ended::Unknown => Err("no answer in time".to_string()),
+            Ended::Unknown(_) | Ended::Settled(_) => Err("no answer in time".to_string()),
         }
     }
 
@@ -127,7 +127,7 @@ fn to_outcome(data: &DataDirective, ended: Ended, given_up: DataOutcome) -> Data
     match ended {
         Ended::Answered(answered) => answered_outcome(data, &answered),
         Ended::Rejected(rejection) => DataOutcome::Refused(refusal(&rejection, data.at)),
-        Ended::Unknown => given_up,
+        Ended::Unknown(_) | Ended::Settled(_) => given_up,
     }
 }
 

@@ -79,9 +79,9 @@ fn status_is_a_table_with_what_it_means() {
             .collect::<Vec<_>>(),
         [
             "NODE  ROLE      TERM  LEADER  LAST  COMMIT  APPLIED  TRAILS  VOTED  SNAPSHOT  KEYS  LINKS",
-            "n1    leader       1  n1         2       2        2       -  n1            -     1  no n3",
-            "n2    crashed      1  -          2       -        -       -  n1            -     -  no n3",
-            "n3    follower     1  n1         2       2        2       -  n1            -     1  isolated",
+            "n1    leader       1  n1         3       3        3       -  n1            -     1  no n3",
+            "n2    crashed      1  -          3       -        -       -  n1            -     -  no n3",
+            "n3    follower     1  n1         3       3        3       -  n1            -     1  isolated",
             "no leader: no node reaches a quorum of 2; 'net' shows the rules; 2 of 3 up, quorum 2: cannot commit",
         ]
     );
