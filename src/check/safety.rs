@@ -117,7 +117,8 @@ pub struct Safety {
     branches: BTreeMap<EntryId, u64>,
     /// Who was carried out where, of those that a client may still repeat.
     carried_out: BTreeMap<SessionId, CarriedOut>,
-    applied: LogIndex,
+    /// Whether each entry, by index from 1, carried out a command where it was applied first.
+    effective: Vec<bool>,
     violations: Vec<Violation>,
 }
 
@@ -401,12 +402,22 @@ impl Safety {
                 let detail = format!("{node} applied {entry} where {expected} of term {canonical:?} was due");
                 self.report(Property::StateMachineSafety, detail);
             }
-            if entry.index <= self.applied {
-                continue;
-            }
-            self.applied = entry.index;
-            if let Some(origin) = carried_out {
-                self.check_once(*origin, *entry);
+            let effective = carried_out.is_some();
+            match self.effective.get(as_length(entry.index) - 1) {
+                Some(first) if *first == effective => {}
+                Some(_) => {
+                    let what = if effective { "carried out" } else { "did not carry out" };
+                    let detail = format!(
+                        "{node} {what} the command of {entry}, unlike the node that applied it first"
+                    );
+                    self.report(Property::StateMachineSafety, detail);
+                }
+                None => {
+                    self.effective.push(effective);
+                    if let Some(origin) = carried_out {
+                        self.check_once(*origin, *entry);
+                    }
+                }
             }
         }
     }

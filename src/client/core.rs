@@ -38,6 +38,9 @@ pub struct ClientSettings {
     pub backoff_min: Duration,
     /// No back-off lasts longer than this.
     pub backoff_max: Duration,
+    /// How many nodes are asked at a time; above zero. More than one find a new leader sooner and send each command more
+    /// than once, which does no harm.
+    pub copies: usize,
 }
 
 /// The name of one call: tickets count up from 1 in the order of asking.
@@ -95,6 +98,7 @@ impl ClientSettings {
             attempt_timeout: raft.election_max.max(least),
             backoff_min,
             backoff_max: (raft.election_min / 4).max(backoff_min),
+            copies: 1,
         }
     }
 
@@ -119,6 +123,7 @@ impl ClientCore {
         assert!(!settings.attempt_timeout.is_zero(), "a node needs time to answer");
         assert!(!settings.backoff_min.is_zero(), "backing off for no time at all is a hot loop");
         assert!(settings.backoff_min <= settings.backoff_max, "back-offs grow");
+        assert!(settings.copies > 0, "somebody has to be asked");
         // Clients that start at the same moment do not all start at the same node.
         let next = random.below(nodes.len() as u64);
         ClientCore {
@@ -356,12 +361,22 @@ impl ClientCore {
             let outcome = call.unanswered();
             return self.end(now, ticket, outcome);
         }
-        let in_rotation = || self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
-        let in_turn = |node: &NodeId| !call.has_asked(*node);
-        let target = call.at.or_else(|| self.leader.into_iter().chain(in_rotation()).find(in_turn));
-        match target {
-            Some(node) => self.send(now, ticket, node),
-            None => self.back_off(now, ticket),
+        if let Some(node) = call.at {
+            return self.send(now, ticket, node);
+        }
+        let in_rotation = self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
+        let in_turn = self.leader.into_iter().chain(in_rotation).filter(|node| !call.has_asked(*node));
+        let mut targets: Vec<NodeId> = Vec::with_capacity(self.settings.copies);
+        for node in in_turn {
+            if targets.len() < self.settings.copies && !targets.contains(&node) {
+                targets.push(node);
+            }
+        }
+        if targets.is_empty() {
+            self.back_off(now, ticket);
+        }
+        for node in targets {
+            self.send(now, ticket, node);
         }
     }
 

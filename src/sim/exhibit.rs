@@ -5,6 +5,8 @@
 
 use crate::raft::Recovered;
 use crate::server::{Arrival, Outbox, Server};
+use crate::state_machine::kv::KeyValue;
+use crate::state_machine::{Machine, Replica};
 use crate::storage::simulated::SimulatedDisk;
 use crate::types::NodeId;
 
@@ -18,6 +20,11 @@ pub trait Exhibit: Send {
 
     /// A node starts from what its disk held.
     fn recovered(&mut self, _node: NodeId, _recovered: &mut Recovered) {}
+
+    /// The state machine into which a node that starts will replay the log that its disk held.
+    fn machine(&mut self, _recovered: &Recovered, machine: Replica<KeyValue>) -> Box<dyn Machine> {
+        Box::new(machine)
+    }
 
     /// After a node's step, beside what the step itself has written.
     fn use_disk(&mut self, _disk: &mut SimulatedDisk) {}

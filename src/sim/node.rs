@@ -209,11 +209,15 @@ impl Simulation {
             base: recovered.base,
             entries: recovered.entries,
         };
-        if let Some(exhibit) = &mut self.exhibit {
-            exhibit.recovered(name, &mut start);
-        }
+        let machine = Replica::new(KeyValue::default());
+        let machine = match &mut self.exhibit {
+            Some(exhibit) => {
+                exhibit.recovered(name, &mut start);
+                exhibit.machine(&start, machine)
+            }
+            None => Box::new(machine),
+        };
         let hard_state = start.hard_state;
-        let machine = Box::new(Replica::new(KeyValue::default()));
         let local = self.node(name).local_time(now);
         let server = Server::new(name, &members, settings, start, machine, random, local);
         let node = self.node(name);

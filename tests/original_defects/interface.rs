@@ -1,15 +1,21 @@
-//! U1, U2, U4, U8: what a person types and sets means what it says, or is refused.
+//! U1 to U4, U8: what a person types and sets means what it says, or is refused.
 
 use std::path::Path;
+use std::time::Duration;
 
 use raftlab::config::{RaftSettings, Settings};
+use raftlab::console::executor::{Console, Script, Surroundings};
+use raftlab::console::language::answer::{self as language, DataAnswer, DataOutcome, Outcome};
 use raftlab::console::language::directive::{DataDirective, DataOperation, Directive};
 use raftlab::console::language::parse::parse;
+use raftlab::console::narrator::Narrator;
+use raftlab::console::printer::{Output, Style};
 use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::payload::Payload;
 use raftlab::raft::Recovered;
 use raftlab::raft::log::{Entry, Origin};
 use raftlab::server::{Arrival, Server};
+use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
 use raftlab::state_machine::{Applied, Machine, Replica, StateMachine};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
@@ -113,6 +119,37 @@ fn u2_a_key_with_an_empty_value_is_present_and_a_value_left_out_is_an_error() {
         panic!("a create: {empty:?}");
     };
     assert_eq!(value, "");
+}
+
+#[test]
+fn u3_a_time_out_never_reads_as_success() {
+    let asked = DataOperation::Create { key: "x".to_string(), value: "1".to_string() };
+    let outcome = DataOutcome::unanswered(Duration::from_secs(2));
+    let ours = DataAnswer { operation: asked, outcome, took: Duration::from_secs(2) };
+    assert_eq!(ours.to_string(), "UNKNOWN no answer in 2 s, may have been applied");
+    assert!(!counts_as_success(&ours.to_string()));
+    let answer = language::Answer::from(&ours);
+    assert_eq!(answer.outcome, Outcome::Unknown);
+    assert!(answer.json().contains(r#""ok":false,"outcome":"unknown""#), "{}", answer.json());
+    // And so it is at the end of a script: it is told apart from success and from failure.
+    let simulation = Simulation::new(SimulationSettings::new(3, 1), None);
+    let output = Output::memory(Style::default());
+    let narrator = Narrator::direct(output.clone(), true);
+    let mut console = Console::new(simulation, Surroundings::default(), output, narrator);
+    let mut script = Script::typed();
+    for line in ["wait leader", "create x 1", "isolate followers", "update x 2 --timeout 100ms"] {
+        console.run_line(&mut script, Ok(line));
+    }
+    console.settle(&mut script);
+    assert_eq!(script.worst(), Outcome::Unknown);
+
+    // The original answers a time-out with "OK" and its reason, and its load test counts that.
+    assert!(counts_as_success("OK timed out"), "the defect shows");
+}
+
+/// As the original's load test tells success.
+fn counts_as_success(answer: &str) -> bool {
+    answer.starts_with("OK")
 }
 
 #[test]

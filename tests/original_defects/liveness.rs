@@ -1,4 +1,4 @@
-//! L1, L2, L7, L9: nobody waits for ever, nobody is misled, and failures are seen.
+//! L1, L2, L7 to L10: nobody waits for ever, nobody is misled, and failures are seen.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::lab::{Lab, Life};
 use raftlab::net::packet::{Address, Envelope, Packet, ReadMode, Reply, Response};
 use raftlab::payload::Payload;
+use raftlab::raft::effects::Refusal;
 use raftlab::raft::role::Progress;
 use raftlab::state_machine::kv::Query;
 use raftlab::storage::simulated::Failure;
@@ -59,12 +60,81 @@ fn l7_nobody_is_sent_to_a_leader_that_is_gone() {
 }
 
 #[test]
+fn l8_a_client_that_is_sent_to_a_dead_node_looks_elsewhere() {
+    // n1 names n2, which is down; n3 leads.
+    let (dead, leading) = (NodeId::new(2), NodeId::new(3));
+    let answer = |node: NodeId| match node {
+        _ if node == dead => Response::Unreachable,
+        _ if node == leading => Response::Read { applied: LogIndex(1), answer: Payload::new("x") },
+        _ => Response::Refused(Refusal::NotLeader { leader: Some(dead) }),
+    };
+    for seed in 0..20 {
+        let settings = ClientSettings::default();
+        let mut client = ClientCore::new(ClientId(1), NodeId::first(3), settings, Random::new(seed));
+        client.ask(START, read(Duration::from_secs(5)));
+        let mut now = START;
+        while !client.is_idle() {
+            for envelope in client.take_outgoing() {
+                let Address::Node(node) = envelope.to else { panic!("nodes are asked") };
+                client.receive(now, answered(envelope, answer(node)));
+            }
+            now = client.deadline().min(now + Duration::from_secs(1));
+            client.tick(now);
+        }
+        let outcome = client.take_ended().remove(0).outcome;
+        assert!(matches!(outcome, Outcome::Answered(_)), "n3 answers in the end: {outcome:?}");
+    }
+    // The original's client connects to whomever it is sent to, and ends with the error of that connection.
+    let follow = |node: NodeId| match answer(node) {
+        Response::Refused(Refusal::NotLeader { leader: Some(leader) }) => match answer(leader) {
+            Response::Unreachable => Err("connection refused"),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    };
+    assert!(follow(NodeId::new(1)).is_err(), "the defect shows");
+}
+
+#[test]
+fn l10_each_of_many_failures_is_told_to_the_call_that_failed() {
+    const CALLS: usize = 5;
+    let mut client =
+        ClientCore::new(ClientId(1), NodeId::first(3), ClientSettings::default(), Random::new(1));
+    let asked: Vec<_> = (0..CALLS).map(|_| client.ask(START, read(Duration::from_secs(5)))).collect();
+    // Each attempt is refused in the words of its own number; the last one first.
+    let requests = client.take_outgoing();
+    let reason = |number: usize| format!("command {number} is wrong");
+    let failures = (0..CALLS).zip(requests).rev().collect::<Vec<_>>();
+    for (number, envelope) in failures.clone() {
+        client.receive(START, answered(envelope, Response::Invalid(reason(number))));
+    }
+    let mut told: Vec<_> =
+        client.take_ended().into_iter().map(|ended| (ended.ticket, ended.outcome)).collect();
+    told.sort_by_key(|(ticket, _)| *ticket);
+    let rejected = |number| Outcome::Rejected(Rejection::Invalid(reason(number)));
+    let expected: Vec<_> = asked.iter().copied().zip((0..CALLS).map(rejected)).collect();
+    assert_eq!(told, expected);
+
+    // The original keeps the command that runs in one place for all: whatever fails is told as the newest.
+    let newest = asked.last().copied().expect("there are calls");
+    let told: Vec<_> = failures.iter().map(|(number, _)| (newest, rejected(*number))).collect();
+    assert_ne!(told, expected, "the defect shows");
+}
+
+/// A linearizable read that may take so long.
+fn read(timeout: Duration) -> Ask {
+    let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable };
+    Ask { what, at: None, timeout }
+}
+
+#[test]
 fn l9_a_client_that_finds_nobody_tries_at_a_bounded_rate() {
     const BOUND: usize = 100;
     let patient = ClientSettings {
         attempt_timeout: Duration::from_millis(400),
         backoff_min: Duration::from_millis(5),
         backoff_max: Duration::from_millis(100),
+        copies: 1,
     };
     let hasty = ClientSettings {
         backoff_min: Duration::from_micros(6),
@@ -79,10 +149,8 @@ fn l9_a_client_that_finds_nobody_tries_at_a_bounded_rate() {
 /// How often a client asks within a second while every node is down.
 fn attempts_in_a_second(settings: ClientSettings) -> usize {
     let mut client = ClientCore::new(ClientId(1), NodeId::first(3), settings, Random::new(1));
-    let query = Payload::new(Query::Keys {});
-    let what = What::Read { query, mode: ReadMode::Linearizable };
     let end = START + Duration::from_secs(1);
-    client.ask(START, Ask { what, at: None, timeout: Duration::from_secs(5) });
+    client.ask(START, read(Duration::from_secs(5)));
     let mut attempts = 0;
     let mut now = START;
     while now < end {
@@ -93,16 +161,17 @@ fn attempts_in_a_second(settings: ClientSettings) -> usize {
         }
         for envelope in outgoing {
             attempts += 1;
-            client.receive(now, refused(envelope));
+            client.receive(now, answered(envelope, Response::Unreachable));
         }
     }
     attempts
 }
 
-fn refused(envelope: Envelope) -> Envelope {
+/// The answer to a request, from the node that was asked.
+fn answered(envelope: Envelope, response: Response) -> Envelope {
     let Packet::Request(request) = envelope.packet else { panic!("a client sends requests") };
-    let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
     let Envelope { from, to, .. } = envelope;
     assert!(matches!((from, to), (Address::Client(_), Address::Node(_))), "from a client to a node");
+    let reply = Reply { attempt: request.attempt, term: Term(0), response };
     Envelope { from: to, to: from, packet: Packet::Reply(reply) }
 }

@@ -1,4 +1,4 @@
-//! S1, S2, S3, S5, S13, S14, S15: what was answered is true and stays.
+//! S1, S2, S3, S5, S12, S13, S14, S15: what was answered is true and stays.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,6 +30,11 @@ fn s3_a_suffix_of_another_term_is_not_kept() {
 fn s5_a_power_cut_takes_no_vote_and_no_acknowledged_entry() {
     is_caught("no-fsync");
     is_caught("vote-forgotten-at-restart");
+}
+
+#[test]
+fn s12_a_repeated_command_is_applied_once_and_gets_its_first_answer() {
+    is_caught("repetitions-carried-out");
 }
 
 #[test]

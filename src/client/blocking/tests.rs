@@ -55,6 +55,7 @@ where
         attempt_timeout: Duration::from_millis(5),
         backoff_min: Duration::from_millis(1),
         backoff_max: Duration::from_millis(5),
+        copies: 1,
     };
     let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1));
     Client::new(core, Wire(wire), inbox, Clock::start()).with_timeout(HOUR)

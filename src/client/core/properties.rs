@@ -16,6 +16,7 @@ const SETTINGS: ClientSettings = ClientSettings {
     attempt_timeout: Duration::from_millis(50),
     backoff_min: Duration::from_millis(4),
     backoff_max: Duration::from_millis(20),
+    copies: 1,
 };
 
 /// One thing that happens to a client.

@@ -10,6 +10,7 @@ const SETTINGS: ClientSettings = ClientSettings {
     attempt_timeout: Duration::from_millis(100),
     backoff_min: Duration::from_millis(10),
     backoff_max: Duration::from_millis(40),
+    copies: 1,
 };
 const SESSION: SessionId = SessionId(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -576,6 +577,24 @@ fn a_call_without_any_time_is_not_sent() {
     bench.core.ask(bench.now, Ask { what, at: None, timeout: Duration::ZERO });
     assert_eq!(bench.outcome(), Outcome::Rejected(Rejection::NoLeader));
     assert!(bench.all_sent().is_empty());
+}
+
+#[test]
+fn a_hasty_client_asks_several_nodes_at_once_and_any_of_them_may_answer() {
+    let settings = ClientSettings { copies: 2, ..SETTINGS };
+    for answers in 0..2 {
+        let mut bench = Bench::led_by(n(2));
+        bench.core.settings = settings;
+        let ask = Ask { what: What::Command(Payload::new(["x"])), at: None, timeout: TIMEOUT };
+        bench.core.ask(bench.now, ask);
+        let sent = bench.all_sent();
+        assert_eq!((sent.len(), sent[0].to), (2, n(2)));
+        assert_ne!(sent[1].to, n(2));
+        assert_eq!(sent[0].call, sent[1].call, "the same command, under the same name");
+        bench.reply(&sent[1 - answers], NO_HINT);
+        bench.reply(&sent[answers], applied());
+        assert_eq!(bench.outcome(), answered_by(sent[answers].to));
+    }
 }
 
 #[test]

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{Caught, Specimen};
-use crate::net::packet::{Packet, Response};
+use crate::net::packet::{Call, Packet, Request, Response};
+use crate::payload::Payload;
+use crate::raft::Recovered;
 use crate::raft::effects::{Refusal, RequestId};
-use crate::raft::log::Content;
+use crate::raft::log::{Content, Entry, Origin};
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::state_machine::kv::KeyValue;
+use crate::state_machine::sessions::Sessions;
+use crate::state_machine::{Applied, Machine, Replica};
+use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 pub const SPECIMENS: &[Specimen] = &[
     Specimen {
@@ -24,6 +29,20 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "8",
         caught: Caught::ByScenario("a client asks the one survivor who leads"),
         exhibit: || Box::<NamesTheDead>::default(),
+    },
+    Specimen {
+        name: "repetitions-carried-out",
+        defect: "a command that a client repeats is taken for another command",
+        section: "8",
+        caught: Caught::BySeeds { first: 1, complaints: &["only one client creates", "linearizable"] },
+        exhibit: || Box::<CarriesOutRepetitions>::default(),
+    },
+    Specimen {
+        name: "snapshot-without-sessions",
+        defect: "a node that starts from a snapshot of the state has lost the table of sessions",
+        section: "8; 6.3 of the dissertation",
+        caught: Caught::BySeeds { first: 1, complaints: &["state machine safety"] },
+        exhibit: || Box::new(ForgetsSessions),
     },
 ];
 
@@ -83,5 +102,69 @@ impl Exhibit for NamesTheDead {
                 *leader = leader.or(known);
             }
         }
+    }
+}
+
+/// Gives each attempt of a command a number of its own.
+#[derive(Default)]
+struct CarriesOutRepetitions(u64);
+
+impl Exhibit for CarriesOutRepetitions {
+    fn before(&mut self, _server: &mut Server, arrivals: &mut Vec<Arrival>) {
+        for arrival in arrivals {
+            if let Arrival::Envelope(envelope) = arrival
+                && let Packet::Request(Request { call: Call::Command { origin, .. }, .. }) =
+                    &mut envelope.packet
+            {
+                self.0 += 1;
+                *origin = Origin { serial: self.0, acknowledged: 0, ..*origin };
+            }
+        }
+    }
+}
+
+/// Takes the first half of the log that a disk held for covered by a snapshot, which holds the state alone.
+struct ForgetsSessions;
+
+impl Exhibit for ForgetsSessions {
+    fn machine(&mut self, recovered: &Recovered, replica: Replica<KeyValue>) -> Box<dyn Machine> {
+        let half = recovered.entries.get(recovered.entries.len() / 2);
+        Box::new(Forgetful { replica, after: half.map(|entry| entry.index) })
+    }
+}
+
+struct Forgetful {
+    replica: Replica<KeyValue>,
+    /// When this entry has been applied, the sessions are gone.
+    after: Option<LogIndex>,
+}
+
+impl Machine for Forgetful {
+    fn check(&self, command: &Payload) -> Result<(), String> {
+        Machine::check(&self.replica, command)
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Applied {
+        let applied = self.replica.apply(entry);
+        if self.after == Some(entry.index) {
+            self.replica.sessions = Sessions::default();
+        }
+        applied
+    }
+
+    fn query(&self, query: &Payload) -> Result<Payload, String> {
+        self.replica.query(query)
+    }
+
+    fn applied(&self) -> EntryId {
+        self.replica.applied()
+    }
+
+    fn items(&self) -> Vec<(String, String)> {
+        Machine::items(&self.replica)
+    }
+
+    fn size(&self) -> usize {
+        Machine::size(&self.replica)
     }
 }
