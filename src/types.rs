@@ -133,6 +133,37 @@ counter! {
     SessionId
 }
 
+/// Names a command whose outcome is unknown, so that a client can ask later what became of it. Shown as `2.5`: the
+/// fifth command of the session that entry 2 opened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Token {
+    /// The session.
+    pub session: SessionId,
+    /// The command's number in it.
+    pub serial: Serial,
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.session, self.serial)
+    }
+}
+
+impl FromStr for Token {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Token, String> {
+        let number =
+            |digits: &str| digits.parse().ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()));
+        text.split_once('.')
+            .and_then(|(session, serial)| Some((number(session)?, number(serial)?)))
+            .map(|(session, serial)| Token { session: SessionId(session), serial })
+            .ok_or_else(|| {
+                format!("'{text}' is not a token: it was shown as 2.5 when the outcome was unknown")
+            })
+    }
+}
+
 /// Which entry: two entries of the same index and term are the same (Log Matching, 5.3). The term comes
 /// first, so that comparing two last entries is the up-to-date rule of 5.4.1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -284,6 +315,16 @@ mod tests {
         assert_eq!("n7".parse::<NodeId>().map(|node| node.to_string()), Ok("n7".to_string()));
         for wrong in ["", "n", "n0", "n100", "n07", "7", "n-1", "n+1", "x1", "n1 "] {
             assert!(wrong.parse::<NodeId>().is_err(), "{wrong} is no node");
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_as_it_is_shown() {
+        let token = Token { session: SessionId(2), serial: 5 };
+        assert_eq!(token.to_string(), "2.5");
+        assert_eq!("2.5".parse(), Ok(token));
+        for wrong in ["", "2", "2.", ".5", "2.5.1", "+2.5", "x.5", "2,5"] {
+            assert!(wrong.parse::<Token>().is_err(), "{wrong:?} is no token");
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::session::origin;
 use super::{Outcome, Rejection, Token, What};
 use crate::net::packet::{Attempt, Call, ReadMode};
 use crate::payload::Payload;
@@ -82,9 +83,9 @@ impl Question {
         match self {
             Question::Command { token: None, .. } => Call::Open,
             Question::Command { token: Some(token), command } => {
-                Call::Command { origin: token.origin(acknowledged), command: command.clone() }
+                Call::Command { origin: origin(*token, acknowledged), command: command.clone() }
             }
-            Question::Settle(token) => Call::Settle { origin: token.origin(acknowledged) },
+            Question::Settle(token) => Call::Settle { origin: origin(*token, acknowledged) },
             Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode },
         }
     }

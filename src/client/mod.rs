@@ -13,7 +13,8 @@ mod session;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{ClientCore, ClientSettings, Ended, Ticket};
-pub use self::session::{Token, UNDER_WAY_MAX};
+pub use self::session::UNDER_WAY_MAX;
+pub use crate::types::Token;
 
 use std::fmt;
 use std::time::Duration;

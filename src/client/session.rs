@@ -5,27 +5,13 @@
 //! up for the sake of newer ones.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use crate::raft::log::Origin;
 use crate::state_machine::sessions::WINDOW;
-use crate::types::{Serial, SessionId};
+use crate::types::{Serial, SessionId, Token};
 
 /// Commands that a client has under way at most; more wait until others have ended.
 pub const UNDER_WAY_MAX: u64 = WINDOW / 2;
-
-/// Names a command whose outcome is unknown, so that a client can ask later what became of it. Shown as `2.5`: the
-/// fifth command of the session that entry 2 opened.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Token {
-    /// The session.
-    pub session: SessionId,
-    /// The command's number in it.
-    pub serial: Serial,
-}
 
 /// An open session.
 #[derive(Clone, Debug)]
@@ -85,32 +71,9 @@ impl Session {
     }
 }
 
-impl Token {
-    /// What a request about this command says of its origin.
-    pub(super) fn origin(self, acknowledged: Serial) -> Origin {
-        Origin { session: self.session, serial: self.serial, acknowledged }
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.session, self.serial)
-    }
-}
-
-impl FromStr for Token {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Token, String> {
-        let number =
-            |digits: &str| digits.parse().ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()));
-        text.split_once('.')
-            .and_then(|(session, serial)| Some((number(session)?, number(serial)?)))
-            .map(|(session, serial)| Token { session: SessionId(session), serial })
-            .ok_or_else(|| {
-                format!("'{text}' is not a token: it was shown as 2.5 when the outcome was unknown")
-            })
-    }
+/// What a request about a command says of it.
+pub(super) fn origin(token: Token, acknowledged: Serial) -> Origin {
+    Origin { session: token.session, serial: token.serial, acknowledged }
 }
 
 #[cfg(test)]
@@ -131,7 +94,7 @@ mod tests {
         session.end(3, false);
         session.end(4, false);
         assert_eq!(session.acknowledged(), 5);
-        assert_eq!(tokens[3].origin(5), Origin { session: SessionId(2), serial: 4, acknowledged: 5 });
+        assert_eq!(origin(tokens[3], 5), Origin { session: SessionId(2), serial: 4, acknowledged: 5 });
     }
 
     #[test]
@@ -148,15 +111,5 @@ mod tests {
         session.end(2, false);
         session.begin();
         assert_eq!(session.acknowledged(), 3, "1 was unknown for too long");
-    }
-
-    #[test]
-    fn a_token_is_read_as_it_is_shown() {
-        let token = Token { session: SessionId(2), serial: 5 };
-        assert_eq!(token.to_string(), "2.5");
-        assert_eq!("2.5".parse(), Ok(token));
-        for wrong in ["", "2", "2.", ".5", "2.5.1", "+2.5", "x.5", "2,5"] {
-            assert!(wrong.parse::<Token>().is_err(), "{wrong:?} is no token");
-        }
     }
 }

@@ -12,6 +12,7 @@ mod inspect;
 mod matrix;
 mod network;
 mod nodes;
+mod outcome;
 mod picture;
 mod script;
 mod target;
@@ -21,18 +22,19 @@ mod undo;
 mod viewer;
 mod wait;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use self::undo::Undo;
 use super::language::answer::{Answer, Outcome, not_built_text};
 use super::language::complete::Names;
-use super::language::directive::{Directive, EventFilter, Line};
+use super::language::directive::{DataDirective, Directive, EventFilter, Line};
 use super::language::help::help;
 use super::narrator::Narrator;
 use super::printer::Output;
 use crate::lab::Lab;
-use crate::types::{NodeId, Random, Time};
+use crate::types::{NodeId, Random, Time, Token};
 
 pub use self::script::{Flow, Script, open};
 
@@ -70,6 +72,8 @@ pub struct Console<L> {
     history: Vec<String>,
     /// The answer before, for `expect ok` and its like.
     last: Option<Answer>,
+    /// The commands whose outcome is unknown, the newest last.
+    unknown: BTreeMap<Token, DataDirective>,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     quitting: bool,
@@ -101,6 +105,7 @@ impl<L: Lab> Console<L> {
             undos: Vec::new(),
             history: Vec::new(),
             last: None,
+            unknown: BTreeMap::new(),
             running: Vec::new(),
             quitting: false,
         }
@@ -168,6 +173,7 @@ impl<L: Lab> Console<L> {
             Directive::Leader => self.leader(),
             Directive::Data(data) => self.data(data),
             Directive::Pipe { count } => self.pipe(*count),
+            Directive::Outcome { token } => self.outcome(*token),
             Directive::Keys => self.keys(),
             Directive::Dump { node } => self.dump(*node),
             Directive::Diff => self.diff(),

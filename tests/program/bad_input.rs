@@ -25,9 +25,12 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ("drop 120%", "ERR line 1: '120%' is not a percentage: write 0% to 100%, such as 20% or 0.5%"),
         (
             "cut n1-n2",
-            "ERR line 1: 'n1-n2' is not a link: write n1>n3 (one way), n1<>n3 (both ways) or clients",
+            "ERR line 1: 'n1-n2' is not a link: write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients",
         ),
-        ("heal n1>", "ERR line 1: 'n1>' is not a link: write n1>n3 (one way), n1<>n3 (both ways) or clients"),
+        (
+            "heal n1>",
+            "ERR line 1: 'n1>' is not a link: write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients",
+        ),
         ("create x", "ERR line 1: create needs VALUE: create KEY VALUE [@NODE] [--timeout DURATION]"),
         ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
         ("run missing.raft", "ERR missing.raft cannot be read: No such file or directory (os error 2)"),

@@ -78,24 +78,29 @@ impl<L: Lab> Console<L> {
         let asks = commands.iter().zip(&timeouts).map(|(data, timeout)| to_ask(data, *timeout)).collect();
         let ended = self.lab.ask(asks);
         let interrupted = self.lab.interrupted();
-        let answers =
-            commands.into_iter().zip(timeouts).zip(ended).map(|((data, timeout), (ended, took))| {
-                let given_up = if interrupted && took < timeout {
-                    DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
-                } else {
-                    DataOutcome::unanswered(timeout)
-                };
-                let inconclusive =
-                    matches!(ended, Ended::Rejected(Rejection::NoLeader | Rejection::NoAnswer));
-                let outcome = to_outcome(&data, ended, given_up);
-                let mut answer = Answer::from(&DataAnswer { operation: data.operation, outcome, took });
-                if inconclusive {
-                    // Nobody refused it: there was nobody to answer, which another try may change.
-                    answer.outcome = Outcome::Unknown;
-                }
-                answer
-            });
-        answers.collect()
+        let mut answers = Vec::with_capacity(commands.len());
+        for ((data, timeout), (ended, took)) in commands.into_iter().zip(timeouts).zip(ended) {
+            let given_up = if interrupted && took < timeout {
+                DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
+            } else {
+                DataOutcome::unanswered(timeout)
+            };
+            let inconclusive = matches!(ended, Ended::Rejected(Rejection::NoLeader | Rejection::NoAnswer));
+            let token = if let Ended::Unknown(token) = ended { Some(token) } else { None };
+            let outcome = to_outcome(&data, ended, given_up);
+            let operation = data.operation.clone();
+            let mut answer = Answer::from(&DataAnswer { operation, outcome, took });
+            if inconclusive {
+                // Nobody refused it: there was nobody to answer, which another try may change.
+                answer.outcome = Outcome::Unknown;
+            }
+            if let Some(token) = token {
+                self.note_unknown(token, data);
+                answer = answer.with("token", token.to_string());
+            }
+            answers.push(answer);
+        }
+        answers
     }
 }
 
@@ -131,7 +136,7 @@ fn to_outcome(data: &DataDirective, ended: Ended, given_up: DataOutcome) -> Data
     }
 }
 
-fn answered_outcome(data: &DataDirective, answered: &Answered) -> DataOutcome {
+pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> DataOutcome {
     let reads = matches!(data.operation, DataOperation::Read { .. });
     let stale = matches!(data.operation, DataOperation::Read { mode: ReadMode::Stale, .. });
     let index = (!reads || stale).then_some(answered.index);

@@ -8,7 +8,7 @@ use super::Console;
 use super::target::{Fit, resolve};
 use super::undo::{Undone, Work};
 use crate::console::language::answer::Answer;
-use crate::console::language::directive::{Directive, Link, PartitionShape, Target};
+use crate::console::language::directive::{Directive, Link, LinkEnd, PartitionShape, Target};
 use crate::console::language::layout::{Align, table};
 use crate::lab::{DiskChange, Lab};
 use crate::net::change::NetChange;
@@ -177,8 +177,15 @@ fn link_shown(from: End, to: End) -> String {
 fn scope(link: Option<Link>) -> LinkScope {
     match link {
         None => LinkScope::All,
-        Some(Link::OneWay { from, to }) => LinkScope::OneWay(from.into(), to.into()),
-        Some(Link::BothWays { one, other }) => LinkScope::Both(one.into(), other.into()),
+        Some(Link::OneWay { from, to }) => LinkScope::OneWay(end(from), end(to)),
+        Some(Link::BothWays { one, other }) => LinkScope::Both(end(one), end(other)),
         Some(Link::Clients) => LinkScope::Clients,
+    }
+}
+
+fn end(end: LinkEnd) -> End {
+    match end {
+        LinkEnd::Node(node) => End::Node(node),
+        LinkEnd::Clients => End::Clients,
     }
 }

@@ -228,3 +228,16 @@ fn logs_come_from_memory_where_there_are_no_files() {
         Some("ERR --follow has no end here: it is for the prompt")
     );
 }
+
+#[test]
+fn an_unknown_outcome_can_be_asked_about_once() {
+    let mut desk = Desk::led();
+    desk.script = Script::typed();
+    assert_eq!(desk.lines("outcome").trim_end(), "ERR no command of this console has an unknown outcome");
+    desk.lines("create x 1\ncut n1>clients\nupdate x 2 --timeout 40ms");
+    desk.lines("heal");
+    let said = ["outcome 2.9", "outcome 2.2", "outcome 2.2"].map(|line| desk.lines(line));
+    assert_eq!(said[0].trim_end(), "ERR no command is unknown by the token 2.9; the newest are 2.2");
+    assert!(said[1].starts_with("OK updated x=2 [n1 term 1 index 4]"), "{}", said[1]);
+    assert_eq!(said[2].trim_end(), "ERR no command is unknown by the token 2.2, nor by any other");
+}

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use super::directive::{Link, Target};
+use super::directive::{Link, LinkEnd, Target};
 use super::lexer::Token;
 use super::parse::{KEY_BYTES_MAX, ParseError, VALUE_BYTES_MAX};
 use super::suggest::{advice, nearest, shorten};
@@ -295,16 +295,20 @@ fn link(text: &str) -> Result<Link, ParseError> {
     let ends = ends.or_else(|| text.split_once('>').map(|ends| (ends, false)));
     let Some(((left, right), both)) = ends.filter(|((left, right), _)| !left.is_empty() && !right.is_empty())
     else {
-        let forms = "write n1>n3 (one way), n1<>n3 (both ways) or clients";
+        let forms = "write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients";
         let advice = advice(text, &["clients"].into_iter(), forms);
         return Err(ParseError::new(format!("'{}' is not a link{advice}", shorten(text))));
     };
-    let (left, right) = (node(left)?, node(right)?);
+    let (left, right) = (link_end(left)?, link_end(right)?);
     match both {
-        _ if left == right => Err(ParseError::new(format!("{left} has no link to itself: name two nodes"))),
+        _ if left == right => Err(ParseError::new(format!("{left} has no link to itself: name two ends"))),
         true => Ok(Link::BothWays { one: left, other: right }),
         false => Ok(Link::OneWay { from: left, to: right }),
     }
+}
+
+fn link_end(text: &str) -> Result<LinkEnd, ParseError> {
+    if text.eq_ignore_ascii_case("clients") { Ok(LinkEnd::Clients) } else { node(text).map(LinkEnd::Node) }
 }
 
 fn number(text: &str) -> Result<u64, ParseError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::condition::{Condition, Expectation};
 use super::units::{Chance, Speed};
-use crate::types::NodeId;
+use crate::types::{NodeId, Token};
 
 /// How many commands `pipe` sends when it is not told.
 pub const PIPE_COUNT: usize = 40;
@@ -37,6 +37,11 @@ pub enum Directive {
     Pipe {
         /// How many.
         count: usize,
+    },
+    /// What became of a command whose outcome was unknown; if nothing did, nothing will.
+    Outcome {
+        /// Its name; without one, the newest.
+        token: Option<Token>,
     },
     /// The keys and values that the leader has applied.
     Keys,
@@ -357,18 +362,27 @@ pub enum Link {
     /// `n1>n3`: from the first to the second.
     OneWay {
         /// The sender.
-        from: NodeId,
+        from: LinkEnd,
         /// The receiver.
-        to: NodeId,
+        to: LinkEnd,
     },
     /// `n1<>n3`: both ways.
     BothWays {
         /// One end.
-        one: NodeId,
+        one: LinkEnd,
         /// The other end.
-        other: NodeId,
+        other: LinkEnd,
     },
     /// `clients`: between all clients and all nodes, both ways.
+    Clients,
+}
+
+/// One end of a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkEnd {
+    /// A node.
+    Node(NodeId),
+    /// `clients`: all clients together.
     Clients,
 }
 
@@ -428,6 +442,7 @@ impl Directive {
             Directive::Leader => "leader",
             Directive::Data(data) => data.operation.name(),
             Directive::Pipe { .. } => "pipe",
+            Directive::Outcome { .. } => "outcome",
             Directive::Keys => "keys",
             Directive::Dump { .. } => "dump",
             Directive::Diff => "diff",

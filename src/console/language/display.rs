@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::directive::{
-    DataDirective, DataOperation, Directive, EventFilter, Line, Link, PIPE_COUNT, PartitionShape, ReadMode,
-    Target,
+    DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, PIPE_COUNT, PartitionShape,
+    ReadMode, Target,
 };
 use super::lexer::{quote, word};
 use super::units::duration_text;
@@ -40,6 +40,7 @@ impl Directive {
     fn words(&self) -> Vec<String> {
         match self {
             Directive::Status { node } | Directive::Dump { node } => shown(node.as_ref()),
+            Directive::Outcome { token } => shown(token.as_ref()),
             Directive::Pipe { count } if *count != PIPE_COUNT => vec![count.to_string()],
             Directive::Crash { target, power } => with_option(target, *power, "--power"),
             Directive::Restart { target, wipe } => with_option(target, *wipe, "--wipe"),
@@ -121,6 +122,15 @@ impl fmt::Display for Target {
             Target::Minority => f.write_str("minority"),
             Target::Majority => f.write_str("majority"),
             Target::All => f.write_str("all"),
+        }
+    }
+}
+
+impl fmt::Display for LinkEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkEnd::Node(node) => node.fmt(f),
+            LinkEnd::Clients => f.write_str("clients"),
         }
     }
 }

@@ -116,6 +116,10 @@ fn directive(verb: Verb, arguments: &mut Arguments) -> Result<Directive, ParseEr
             Directive::Data(data(verb, arguments)?)
         }
         Verb::Pipe => Directive::Pipe { count: arguments.optional_count()?.unwrap_or(PIPE_COUNT) },
+        Verb::Outcome => {
+            let token = arguments.optional().map(|text| text.parse().map_err(ParseError::new));
+            Directive::Outcome { token: token.transpose()? }
+        }
         Verb::Keys => Directive::Keys,
         Verb::Dump => Directive::Dump { node: arguments.optional_node()? },
         Verb::Diff => Directive::Diff,

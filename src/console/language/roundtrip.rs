@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::complete::{Names, complete, hint};
 use super::*;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
 
 fn node() -> impl Strategy<Value = NodeId> {
     (1_u8..=99).prop_map(NodeId::new)
@@ -60,7 +60,8 @@ fn target() -> impl Strategy<Value = Target> {
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    let ends = (node(), node()).prop_filter("two nodes", |(one, other)| one != other);
+    let end = || prop_oneof![4 => node().prop_map(LinkEnd::Node), 1 => Just(LinkEnd::Clients)];
+    let ends = (end(), end()).prop_filter("two ends", |(one, other)| one != other);
     (ends, 0..3).prop_map(|((one, other), kind)| match kind {
         0 => Link::OneWay { from: one, to: other },
         1 => Link::BothWays { one, other },
@@ -165,6 +166,9 @@ fn other() -> impl Strategy<Value = Directive> {
     let some = prop_oneof![
         option::of(node()).prop_map(|node| Directive::Status { node }),
         (1_usize..=100_000).prop_map(|count| Directive::Pipe { count }),
+        option::of((any::<u64>(), any::<u64>())).prop_map(|token| Directive::Outcome {
+            token: token.map(|(session, serial)| Token { session: SessionId(session), serial }),
+        }),
         option::of(node()).prop_map(|node| Directive::Dump { node }),
         (target(), any::<bool>()).prop_map(|(target, wipe)| Directive::Restart { target, wipe }),
         target().prop_map(|target| Directive::Stop { target }),

@@ -72,6 +72,9 @@ pub const VOCABULARY: &[Entry] = &[
         .does("sets a key if it holds the expected value", "cas x 5 6")
         .shows("5.3: the log orders all commands, so comparing and setting needs no lock")
         .with(&[AT, TIMEOUT]),
+    entry(Verb::Outcome, Theme::Data, "outcome", "[TOKEN]")
+        .does("what became of a command whose outcome was unknown", "outcome")
+        .shows("6.3 of the dissertation: a session keeps each answer until its client needs it no more"),
     entry(Verb::Pipe, Theme::Data, "pipe", "[N]")
         .does("N (40) random commands at once, answers in order", "pipe 100")
         .shows("10.2.2: entries follow one another without waiting for answers"),

@@ -27,7 +27,7 @@ fn a_command_of_unknown_outcome_is_not_acknowledged_until_it_is_settled() {
     bench.reply(&next, applied());
     bench.outcome();
     let sent = bench.ask(What::Settle(token(1)), None);
-    assert_eq!(sent.call, Call::Settle { origin: token(1).origin(1) });
+    assert_eq!(sent.call, Call::Settle { origin: crate::client::session::origin(token(1), 1) });
     bench.reply(&sent, Response::GivenUp);
     assert_eq!(bench.outcome(), Outcome::Settled(Fate::NeverApplied));
     assert_eq!(numbers(&bench.command()), (3, 3));

@@ -1,0 +1,81 @@
+//! What became of a command whose outcome was unknown: its session knows, or sees to it that nothing ever will.
+
+use super::Console;
+use super::data::answered_outcome;
+use crate::client::{Ask, Fate, Outcome as Ended, What};
+use crate::console::language::answer::{Answer, DataAnswer, Outcome};
+use crate::console::language::directive::DataDirective;
+use crate::lab::Lab;
+use crate::types::Token;
+
+/// Commands of unknown outcome that a console remembers.
+const UNKNOWN_MAX: usize = 1_000;
+
+impl<L: Lab> Console<L> {
+    /// A data command has ended, and nobody knows how.
+    pub(super) fn note_unknown(&mut self, token: Token, data: DataDirective) {
+        self.unknown.insert(token, data);
+        if self.unknown.len() > UNKNOWN_MAX {
+            self.unknown.pop_first();
+        }
+    }
+
+    /// Asks what became of this command, or of the newest.
+    pub(super) fn outcome(&mut self, token: Option<Token>) -> Answer {
+        let found = match token {
+            Some(token) => self.unknown.get_key_value(&token),
+            None => self.unknown.last_key_value(),
+        };
+        let Some((&token, data)) = found else { return self.nothing_unknown(token) };
+        let data = DataDirective { operation: data.operation.clone(), at: None, timeout: None };
+        let timeout = self.surroundings.client_timeout;
+        let ask = Ask { what: What::Settle(token), at: None, timeout };
+        let (ended, took) = self.lab.ask(vec![ask]).pop().expect("one answer to one question");
+        let Ended::Settled(fate) = ended else {
+            let reason =
+                if let Ended::Rejected(rejection) = ended { rejection.to_string() } else { String::new() };
+            let text = format!("{reason}: '{data}' may have been applied; ask again with 'outcome {token}'");
+            return Answer::unknown("outcome", text).with("token", token.to_string());
+        };
+        self.unknown.remove(&token);
+        let said = |answer: Answer, fate: &str| {
+            answer.with("fate", fate).with("command", data.to_string()).with("token", token.to_string())
+        };
+        match fate {
+            Fate::Applied(answered) => {
+                let outcome = answered_outcome(&data, &answered);
+                let answer = Answer::from(&DataAnswer { operation: data.operation.clone(), outcome, took });
+                said(Answer { directive: "outcome", ..answer }, "applied")
+            }
+            Fate::NeverApplied => {
+                let answer =
+                    Answer::failed("outcome", format!("'{data}' was not applied, and never will be"));
+                said(Answer { outcome: Outcome::Refused, ..answer }, "never_applied")
+            }
+            Fate::Forgotten => {
+                let text = format!(
+                    "'{data}': too many commands have been given since, its answer is not kept any more"
+                );
+                said(Answer::unknown("outcome", text), "forgotten")
+            }
+            Fate::Expired => {
+                let text = format!(
+                    "'{data}': its session has expired; it may have been applied before, and will not be any more"
+                );
+                said(Answer::unknown("outcome", text), "expired")
+            }
+        }
+    }
+
+    fn nothing_unknown(&self, token: Option<Token>) -> Answer {
+        let known: Vec<String> = self.unknown.keys().rev().take(3).map(Token::to_string).collect();
+        let reason = match (token, known.is_empty()) {
+            (None, _) => "no command of this console has an unknown outcome".to_string(),
+            (Some(token), true) => format!("no command is unknown by the token {token}, nor by any other"),
+            (Some(token), false) => {
+                format!("no command is unknown by the token {token}; the newest are {}", known.join(", "))
+            }
+        };
+        Answer::failed("outcome", reason)
+    }
+}
