@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use raftlab::config::Settings;
 use raftlab::console::executor::{Console, Surroundings};
 use raftlab::console::language::answer::Answer;
@@ -31,6 +31,9 @@ struct Options {
     /// Carries out the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
+    /// Which random runs --seed and --seeds replay: general, or clients that behave badly
+    #[arg(long, value_name = "FAMILY", value_enum, default_value_t = Family::General, conflicts_with = "script")]
+    family: Family,
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
@@ -46,6 +49,22 @@ struct Options {
     /// Colors: auto, always or never
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
     color: ColorChoice,
+}
+
+/// The families of random runs, as they are named on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum Family {
+    General,
+    Clients,
+}
+
+impl From<Family> for seeds::Family {
+    fn from(family: Family) -> seeds::Family {
+        match family {
+            Family::General => seeds::Family::General,
+            Family::Clients => seeds::Family::Clients,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -111,7 +130,7 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
             return session::Ending::Interrupted.code();
         }
         let complaint = match &options.script {
-            None => seeds::run(seed).violations.join("; "),
+            None => seeds::run(options.family.into(), seed).violations.join("; "),
             Some(path) => {
                 let quiet = Output::memory(Style { transcript: true, ..Style::default() });
                 let narrator = Narrator::direct(quiet.clone(), true);
@@ -145,7 +164,9 @@ fn replay(options: &Options, seed: u64) -> u8 {
     let output = Output::standard(Style { json: options.json, color, transcript: true });
     let narrator = Narrator::direct(output.clone(), false);
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
-    let report = seeds::run_with(seed, |simulation| simulation.set_observer(Some(narrator.observer())));
+    let report = seeds::run_with(options.family.into(), seed, |simulation| {
+        simulation.set_observer(Some(narrator.observer()))
+    });
     let [answered, refused, unknown] = report.calls;
     let calls = format!("{answered} calls answered, {refused} refused, {unknown} unknown");
     let text = format!(

@@ -4,6 +4,8 @@
 //! hand out what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
 //! The driver owns the disk and the network; it must perform the writes in their order and report each completion.
 
+mod waiting;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -18,7 +20,9 @@ use crate::raft::message::Message;
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
 use crate::state_machine::{Applied, AppliedEntry, Machine};
-use crate::types::{LogIndex, NodeId, Random, Term, Time};
+use crate::types::{NodeId, Random, Term, Time};
+
+use self::waiting::Waiting;
 
 /// What a driver hands to a server.
 #[derive(Clone, Debug)]
@@ -56,9 +60,8 @@ pub struct Server {
     pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
     /// Requests that were taken in and not answered yet.
     pub(crate) calls: BTreeMap<RequestId, Caller>,
-    /// The requests behind the entries that this leader appended. Keyed by place, with the term: another leader's
-    /// entry at the same place is another entry.
-    pub(crate) waiting: BTreeMap<LogIndex, (Term, RequestId)>,
+    /// The requests behind the entries that this leader appended.
+    pub(crate) waiting: Waiting,
     last_request: RequestId,
     /// Sessions that may be open: what an entry that opens one says while this node leads.
     sessions_max: u64,
@@ -94,7 +97,7 @@ impl Server {
             machine,
             held: VecDeque::new(),
             calls: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
             last_request: 0,
             sessions_max,
             leader_since: now,
@@ -141,7 +144,8 @@ impl Server {
         for (request, result) in effects.proposals {
             match result {
                 Ok(entry) => {
-                    self.waiting.insert(entry.index, (entry.term, request));
+                    let entry = self.raft.log().get(entry.index).expect("it has just been appended");
+                    self.waiting.begin(entry, request);
                 }
                 Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
             }
@@ -258,7 +262,8 @@ impl Server {
             }
         };
         self.calls.insert(id, caller);
-        Some(Input::Propose(Proposal { id, content }))
+        let joined = self.waiting.join(&content, id);
+        (!joined).then_some(Input::Propose(Proposal { id, content }))
     }
 
     /// What waited for this write, or an earlier one, may leave.
@@ -286,8 +291,9 @@ impl Server {
                 (Applied::Forgotten, Content::Command { .. }) => (None, true),
                 _ => (None, false),
             };
-            outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition });
-            if let Some((term, request)) = self.waiting.remove(&entry.index) {
+            let expired = applied == Applied::Expired;
+            outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition, expired });
+            if let Some((term, requests)) = self.waiting.end(&entry) {
                 let response = match applied {
                     // The place went to another leader's entry: this client's command is not here.
                     _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
@@ -299,7 +305,9 @@ impl Server {
                     Applied::Invalid { reason } => Response::Invalid(reason),
                     Applied::NoOp => unreachable!("a client's request is no no-op"),
                 };
-                self.answer(request, response, outbox);
+                for request in requests {
+                    self.answer(request, response.clone(), outbox);
+                }
             }
         }
     }
@@ -317,7 +325,7 @@ impl Server {
     /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.
     fn release_waiting(&mut self, outbox: &mut Outbox) {
         let leader = self.raft.leader();
-        for (_, request) in std::mem::take(&mut self.waiting).into_values() {
+        for request in self.waiting.end_all() {
             self.answer(request, Response::LeadershipLost { leader }, outbox);
         }
     }

@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use raftlab::sim::seeds::{self, Report};
+use raftlab::sim::seeds::{self, Family, Report};
 use raftlab::sim::tally::Tally;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::types::{NodeId, Time};
@@ -13,26 +13,32 @@ use raftlab::types::{NodeId, Time};
 /// How many seeds `cargo test` runs.
 const SEEDS: u64 = 400;
 
-/// Runs these seeds on two threads.
-fn run_seeds(first: u64, count: u64) -> Vec<Report> {
-    let halves = [first..first + count / 2, first + count / 2..first + count];
-    let workers = halves.map(|seeds| thread::spawn(move || seeds.map(seeds::run).collect::<Vec<_>>()));
-    workers.into_iter().flat_map(|worker| worker.join().expect("a run reports, it does not panic")).collect()
+/// How many seeds of clients that behave badly.
+const CLIENT_SEEDS: u64 = 500;
+
+/// Runs these seeds on two threads; each must be safe and heal.
+fn run_seeds(family: Family, name: &str, count: u64) -> Vec<Report> {
+    let halves = [1..=count / 2, count / 2 + 1..=count];
+    let run = move |seed| seeds::run(family, seed);
+    let workers = halves.map(|seeds| thread::spawn(move || seeds.map(run).collect::<Vec<_>>()));
+    let reports =
+        workers.into_iter().flat_map(|worker| worker.join().expect("a run reports, it does not panic"));
+    let reports: Vec<Report> = reports.collect();
+    for Report { seed, violations, .. } in &reports {
+        assert!(
+            violations.is_empty(),
+            "seed {seed}: {}\nreplay: cargo run --release --bin simulate -- --family {name} --seed {seed}",
+            violations.join("\n")
+        );
+    }
+    reports
 }
 
 #[test]
 fn every_seed_is_safe_and_heals() {
-    let reports = run_seeds(1, SEEDS);
+    let reports = run_seeds(Family::General, "general", SEEDS);
     let mut seen = Tally::default();
-    for report in &reports {
-        let Report { seed, violations, tally, .. } = report;
-        assert!(
-            violations.is_empty(),
-            "seed {seed}: {}\nreplay: cargo run --release --bin simulate -- --seed {seed}",
-            violations.join("\n")
-        );
-        seen.add(tally);
-    }
+    reports.iter().for_each(|report| seen.add(&report.tally));
     for (what, times) in seen.rows() {
         assert!(times > 0, "no seed of {SEEDS} saw: {what}; the runs show nothing about it");
     }
@@ -41,11 +47,35 @@ fn every_seed_is_safe_and_heals() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
-    for seed in [3, 17, 42] {
-        assert_eq!(seeds::run(seed), seeds::run(seed), "seed {seed}");
+fn clients_that_behave_badly_are_served_exactly_once() {
+    let reports = run_seeds(Family::Clients, "clients", CLIENT_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("commands repeated and not carried out again", sum(|report| report.tally.duplicates)),
+        ("calls without an answer", sum(|report| report.calls[2])),
+        ("unknown commands that had been applied", sum(|report| report.fates[0])),
+        ("unknown commands that were given up", sum(|report| report.fates[1])),
+        ("unknown commands whose session had expired", sum(|report| report.fates[2])),
+        ("sessions that expired", sum(|report| report.tally.expired)),
+    ] {
+        assert!(
+            times > 10,
+            "the {CLIENT_SEEDS} seeds saw {times} times: {what}; they show too little about it"
+        );
     }
-    assert_ne!(seeds::run(3).digest, seeds::run(4).digest);
+    let answered = sum(|report| report.calls[0]);
+    assert!(answered > 50 * CLIENT_SEEDS, "too few calls were answered to show anything: {answered}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for family in [Family::General, Family::Clients] {
+        let run = |seed| seeds::run(family, seed);
+        for seed in [3, 17, 42] {
+            assert_eq!(run(seed), run(seed), "seed {seed}");
+        }
+        assert_ne!(run(3).digest, run(4).digest);
+    }
 }
 
 #[test]

@@ -30,7 +30,9 @@ pub(super) struct Running {
     sent: Vec<Sent>,
     /// How many attempts were made before the present turn. In one turn each node is asked once.
     turn: usize,
-    /// The newest attempt is still awaited; otherwise the call pauses.
+    /// How many attempts were made before those that left last, together.
+    group: usize,
+    /// An attempt of the newest group is still awaited; otherwise the call pauses.
     awaited: bool,
     /// The last refusal was the leader's, who is busy.
     busy: bool,
@@ -113,9 +115,15 @@ impl Running {
             pauses: 0,
             sent: Vec::new(),
             turn: 0,
+            group: 0,
             awaited: false,
             busy: false,
         }
+    }
+
+    /// The attempts that are noted from now on leave together.
+    pub fn begin_group(&mut self) {
+        self.group = self.sent.len();
     }
 
     /// Notes an attempt that leaves now.
@@ -124,11 +132,12 @@ impl Running {
         self.awaited = true;
     }
 
-    /// Stops waiting for the newest attempt; its answer is still welcome when it comes late. Returns the node that
-    /// stayed silent, or none when the call was not waiting but backing off.
-    pub fn stop_waiting(&mut self) -> Option<NodeId> {
+    /// Stops waiting for the newest attempts; their answers are still welcome when they come late. Returns the nodes
+    /// that stayed silent, none when the call was not waiting but backing off.
+    pub fn stop_waiting(&mut self) -> Vec<NodeId> {
         let awaited = std::mem::take(&mut self.awaited);
-        self.sent.last().filter(|_| awaited).map(|sent| sent.node)
+        let newest = self.sent[self.group..].iter().filter(|sent| awaited && sent.trace == Trace::Open);
+        newest.map(|sent| sent.node).collect()
     }
 
     /// Begins a new turn, in which every node may be asked again.
@@ -141,7 +150,7 @@ impl Running {
         self.sent[self.turn..].iter().any(|sent| sent.node == node)
     }
 
-    /// Notes that a node did not take this attempt in. Says whether the call was waiting for just this answer.
+    /// Notes that a node did not take this attempt in. Says whether the call was waiting for this answer alone.
     pub fn note_refused(&mut self, attempt: Attempt, busy: bool) -> bool {
         let answers = self.answers(attempt, |trace| match trace {
             Trace::Entry => Trace::Entry,
@@ -154,7 +163,7 @@ impl Running {
     }
 
     /// Notes that a node took this attempt in and lost its leadership over it. Says whether the call was waiting for
-    /// just this answer.
+    /// this answer alone.
     pub fn note_lost(&mut self, attempt: Attempt) -> bool {
         self.answers(attempt, |_| Trace::Entry)
     }
@@ -167,6 +176,7 @@ impl Running {
         }
         self.sent.clear();
         self.turn = 0;
+        self.group = 0;
         self.awaited = false;
         self.busy = false;
     }
@@ -199,13 +209,14 @@ impl Running {
         }
     }
 
-    /// Notes an answer to this attempt. True the first time that the awaited one is answered.
+    /// Notes an answer to this attempt. True once for the newest group: when none of it is awaited any more.
     fn answers(&mut self, attempt: Attempt, next: impl FnOnce(Trace) -> Trace) -> bool {
-        // Most answers are to the newest attempt.
-        let found = self.sent.iter_mut().rev().find(|sent| sent.attempt == attempt);
-        let sent = found.expect("a call is found by its own attempts alone");
-        sent.trace = next(sent.trace);
-        let newest = self.sent.last().is_some_and(|newest| newest.attempt == attempt);
-        newest && std::mem::take(&mut self.awaited)
+        // Most answers are to the newest attempts.
+        let found = self.sent.iter().rposition(|sent| sent.attempt == attempt);
+        let found = found.expect("a call is found by its own attempts alone");
+        self.sent[found].trace = next(self.sent[found].trace);
+        let newest = found >= self.group;
+        let last = newest && self.sent[self.group..].iter().all(|sent| sent.trace != Trace::Open);
+        last && std::mem::take(&mut self.awaited)
     }
 }

@@ -260,7 +260,7 @@ impl ClientCore {
             let call = self.call_mut(ticket);
             // Also at the deadline of a call that was less patient than an attempt: else a client of such calls would
             // ask the same silent node for ever.
-            if let Some(silent) = call.stop_waiting() {
+            for silent in call.stop_waiting() {
                 self.doubt(silent);
             }
             self.ask_next(now, ticket);
@@ -362,7 +362,7 @@ impl ClientCore {
             return self.end(now, ticket, outcome);
         }
         if let Some(node) = call.at {
-            return self.send(now, ticket, node);
+            return self.send_to(now, ticket, &[node]);
         }
         let in_rotation = self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
         let in_turn = self.leader.into_iter().chain(in_rotation).filter(|node| !call.has_asked(*node));
@@ -372,11 +372,14 @@ impl ClientCore {
                 targets.push(node);
             }
         }
-        if targets.is_empty() {
-            self.back_off(now, ticket);
-        }
-        for node in targets {
-            self.send(now, ticket, node);
+        if targets.is_empty() { self.back_off(now, ticket) } else { self.send_to(now, ticket, &targets) }
+    }
+
+    /// Asks these nodes together.
+    fn send_to(&mut self, now: Time, ticket: Ticket, nodes: &[NodeId]) {
+        self.call_mut(ticket).begin_group();
+        for node in nodes {
+            self.send(now, ticket, *node);
         }
     }
 

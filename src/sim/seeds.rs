@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::node::{self, DISK_FAILED};
 use super::tally::Tally;
-use super::workload::{self, Workload};
+use super::workload::{self, Habits, Workload};
 use super::{Simulation, SimulationSettings};
 use crate::check::history::Operation;
 use crate::lab::Lab;
@@ -23,6 +23,17 @@ const FAULTY: Duration = Duration::from_secs(20);
 /// How long a healed cluster may take until it serves and agrees: many election timeouts of the slowest clock.
 const HEALING_MAX: Duration = Duration::from_secs(20);
 
+/// What the runs of many seeds have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Family {
+    /// A bit of everything, with clients that are patient.
+    #[default]
+    General,
+    /// Clients that ask several nodes at once, lose answers alone, give up early, ask later what became of it, and
+    /// share a table of sessions that is too small for them.
+    Clients,
+}
+
 /// What came of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
@@ -36,6 +47,9 @@ pub struct Report {
     pub tally: Tally,
     /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
     pub calls: [u64; 3],
+    /// Commands of unknown outcome that turned out as applied, as never applied, and of which nothing was known any
+    /// more.
+    pub fates: [u64; 3],
     /// When, in virtual time, a property was first broken; what only shows at the end is not in it.
     pub broken_at: Option<Duration>,
     /// How long it was in virtual time.
@@ -57,6 +71,7 @@ struct Classes {
     slow_disks: bool,
     failing_disks: bool,
     ordered_elections: bool,
+    lost_replies: bool,
 }
 
 struct Run {
@@ -68,25 +83,35 @@ struct Run {
 }
 
 /// Runs this seed. The same seed gives the same report.
-pub fn run(seed: u64) -> Report {
-    run_with(seed, |_| {})
+pub fn run(family: Family, seed: u64) -> Report {
+    run_with(family, seed, |_| {})
 }
 
 /// Runs this seed on a simulation that was prepared: with a broken rule, say.
-pub fn run_with(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
-    run_recorded(seed, prepare).0
+pub fn run_with(family: Family, seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
+    run_recorded(family, seed, prepare).0
 }
 
 /// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told.
-pub fn run_recorded(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> (Report, Vec<Operation>) {
+pub fn run_recorded(
+    family: Family,
+    seed: u64,
+    prepare: impl FnOnce(&mut Simulation),
+) -> (Report, Vec<Operation>) {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
-    let settings = draw_settings(seed, &mut random);
+    let mut settings = draw_settings(seed, &mut random);
+    let mut clients = random.within(1, 4);
+    let mut habits = Habits::default();
+    let mut classes = Classes::draw(&mut random);
+    if family == Family::Clients {
+        clients = 4;
+        habits = draw_habits(&mut settings, &mut random);
+        classes.lost_replies = true;
+    }
     let nodes = settings.nodes;
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
-    let clients = random.within(1, 4);
-    let workload = Workload::new(&mut simulation, clients, &mut random);
-    let classes = Classes::draw(&mut random);
+    let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
     let mut run = Run { simulation, workload, random, classes, names };
     run.draw_clocks();
@@ -122,6 +147,19 @@ fn draw_settings(seed: u64, random: &mut Random) -> SimulationSettings {
     settings
 }
 
+/// Settings and habits of clients that trust nobody's patience.
+fn draw_habits(settings: &mut SimulationSettings, random: &mut Random) -> Habits {
+    let client = &mut settings.client;
+    client.copies = usize::try_from(random.within(1, 3)).expect("a small number");
+    client.attempt_timeout = random.duration(Duration::from_millis(10), Duration::from_millis(300));
+    settings.raft.sessions_max = random.within(3, 8);
+    Habits {
+        timeout_min: Duration::from_millis(20),
+        timeout_max: random.duration(Duration::from_millis(50), Duration::from_secs(2)),
+        settles: true,
+    }
+}
+
 impl Classes {
     fn draw(random: &mut Random) -> Classes {
         let mut on = |per_million| random.chance(per_million);
@@ -135,6 +173,7 @@ impl Classes {
             slow_disks: on(400_000),
             failing_disks: on(300_000),
             ordered_elections: on(300_000),
+            lost_replies: false,
         }
     }
 }
@@ -168,6 +207,9 @@ impl Run {
 
     /// One fault of a class that is on, or the end of one.
     fn fault(&mut self) {
+        if self.classes.lost_replies && self.random.chance(300_000) {
+            return self.lose_replies();
+        }
         let name = *self.random.pick(&self.names).expect("a cluster has nodes");
         match self.random.below(12) {
             0 | 1 if self.classes.crashes => self.crash(name),
@@ -180,6 +222,23 @@ impl Run {
             10 if self.classes.failing_disks => self.failing_disk(name),
             11 if self.classes.ordered_elections => self.order_election(name),
             _ => self.change(&NetChange::Heal(LinkScope::All)),
+        }
+    }
+
+    /// Requests arrive and answers do not, from some nodes or all, or clients are cut off from one node alone.
+    fn lose_replies(&mut self) {
+        let node = End::Node(*self.random.pick(&self.names).expect("a cluster has nodes"));
+        match self.random.below(4) {
+            0 => self.change(&NetChange::Cut(LinkScope::OneWay(node, End::Clients))),
+            1 => self.change(&NetChange::Cut(LinkScope::OneWay(End::Clients, node))),
+            2 => self.change(&NetChange::Heal(LinkScope::Clients)),
+            _ => {
+                let per_million = u32::try_from(self.random.below(800_000)).expect("below a million");
+                for name in self.names.clone() {
+                    let scope = LinkScope::OneWay(End::Node(name), End::Clients);
+                    self.change(&NetChange::Drop { per_million, scope });
+                }
+            }
         }
     }
 
@@ -325,6 +384,7 @@ impl Run {
             }
             let _ = self.simulation.resume(name);
         }
+        self.workload.become_patient();
         let begun = self.simulation.now();
         let answered_before = self.workload.answered;
         let deadline = begun + HEALING_MAX;
@@ -367,6 +427,7 @@ impl Run {
     fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> (Report, Vec<Operation>) {
         let broken_at = self.simulation.broken_at();
         let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
+        let fates = self.workload.fates;
         let contradictions = std::mem::take(&mut self.workload.contradictions);
         let history = self.workload.into_history();
         // A broken property explains whatever the clients saw.
@@ -381,6 +442,7 @@ impl Run {
             violations,
             tally: *self.simulation.tally(),
             calls,
+            fates,
             broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),

@@ -22,6 +22,8 @@ pub struct Tally {
     pub uncommitted_tails: u64,
     /// Repeated commands that were not carried out again.
     pub duplicates: u64,
+    /// Commands that were refused because their session had expired, over all nodes.
+    pub expired: u64,
     /// Torn tails that were cut off.
     pub repaired: u64,
     /// Entries applied, over all nodes.
@@ -51,6 +53,7 @@ impl Tally {
         }
         self.applied += outbox.applied.len() as u64;
         self.duplicates += outbox.applied.iter().filter(|applied| applied.repetition).count() as u64;
+        self.expired += outbox.applied.iter().filter(|applied| applied.expired).count() as u64;
     }
 
     /// A leader is about to end.
@@ -69,6 +72,7 @@ impl Tally {
             truncations,
             uncommitted_tails,
             duplicates,
+            expired,
             repaired,
             applied,
             sticky_refusals,
@@ -80,6 +84,7 @@ impl Tally {
         self.truncations += truncations;
         self.uncommitted_tails += uncommitted_tails;
         self.duplicates += duplicates;
+        self.expired += expired;
         self.repaired += repaired;
         self.applied += applied;
         self.sticky_refusals += sticky_refusals;

@@ -10,11 +10,11 @@ use super::Simulation;
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Verdict};
 use crate::client::core::{Ended, Ticket};
-use crate::client::{Ask, Outcome, What};
+use crate::client::{Answered, Ask, Fate, Outcome, What};
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
 use crate::state_machine::kv::{Answer, Command, Query};
-use crate::types::{ClientId, LogIndex, Random, Time};
+use crate::types::{ClientId, LogIndex, Random, Time, Token};
 
 /// How long a client waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,9 +29,27 @@ const OWN: &str = "own.";
 /// Who is said to have read the state at the end.
 const AUDITOR: ClientId = ClientId(0);
 
+/// How clients behave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Habits {
+    /// The shortest time that a client waits for an answer.
+    pub timeout_min: Duration,
+    /// The longest.
+    pub timeout_max: Duration,
+    /// Whether clients ask later what became of the commands that had no answer.
+    pub settles: bool,
+}
+
+impl Default for Habits {
+    fn default() -> Habits {
+        Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, settles: false }
+    }
+}
+
 /// What the clients have done.
 #[derive(Debug, Default)]
 pub struct Workload {
+    habits: Habits,
     clients: BTreeMap<ClientId, Worker>,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
@@ -43,8 +61,10 @@ pub struct Workload {
     pub answered: u64,
     /// Calls that certainly had no effect.
     pub rejected: u64,
-    /// Calls whose outcome is unknown.
+    /// Calls whose outcome was unknown when they ended.
     pub unknown: u64,
+    /// What became of those that were asked about: applied, never applied, not known any more.
+    pub fates: [u64; 3],
     /// What no client should ever see.
     pub contradictions: Vec<String>,
 }
@@ -53,26 +73,42 @@ pub struct Workload {
 struct Worker {
     random: Random,
     calls: u64,
-    /// What the running calls ask, as if nothing will be known of them.
-    running: BTreeMap<Ticket, Operation>,
+    running: BTreeMap<Ticket, Task>,
+    /// Commands of unknown outcome, and their places in the history.
+    unsettled: Vec<(Token, usize)>,
     /// How many calls it has running at once.
     window: usize,
     next: Time,
 }
 
+/// What a running call is about.
+#[derive(Debug)]
+enum Task {
+    /// This, as if nothing will be known of it.
+    Operation(Operation),
+    /// What became of a command, and its place in the history.
+    Settle(Token, usize),
+}
+
 impl Workload {
     /// These many clients, added to the cluster.
-    pub fn new(simulation: &mut Simulation, count: u64, random: &mut Random) -> Workload {
-        let mut workload = Workload::default();
+    pub fn new(simulation: &mut Simulation, count: u64, habits: Habits, random: &mut Random) -> Workload {
+        let mut workload = Workload { habits, ..Workload::default() };
         for number in 1..=count {
             let id = ClientId(100 + number);
             simulation.add_client(id);
             let mut random = random.fork();
             let window = usize::try_from(random.within(1, 4)).expect("a small number");
-            let worker = Worker { random, calls: 0, running: BTreeMap::new(), window, next: Time::ZERO };
+            let (running, unsettled, next) = (BTreeMap::new(), Vec::new(), Time::ZERO);
+            let worker = Worker { random, calls: 0, running, unsettled, window, next };
             workload.clients.insert(id, worker);
         }
         workload
+    }
+
+    /// From now on clients wait long enough for an answer: what nobody waits for cannot be counted.
+    pub fn become_patient(&mut self) {
+        self.habits = Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, ..self.habits };
     }
 
     /// When a client wants to call next.
@@ -84,21 +120,29 @@ impl Workload {
     /// Takes in what has ended and, with `calling`, makes the calls that are due.
     pub fn work(&mut self, simulation: &mut Simulation, calling: bool) {
         let now = simulation.now();
+        let habits = self.habits;
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
             for Ended { ticket, outcome, .. } in simulation.take_ended(id) {
-                let operation = worker.running.remove(&ticket).expect("a call ends once");
-                ended.push((Operation { returned: Some(now), ..operation }, outcome));
+                ended.push((id, worker.running.remove(&ticket).expect("a call ends once"), outcome));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
-                let operation = worker.choose(id, now);
-                let ticket = simulation.call(id, Ask { what: what(&operation), at: None, timeout: TIMEOUT });
-                worker.running.insert(ticket, operation);
+                let (what, task) = worker.next_task(id, habits, now);
+                let timeout = worker.timeout(habits);
+                let ticket = simulation.call(id, Ask { what, at: None, timeout });
+                worker.running.insert(ticket, task);
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }
-        for (operation, outcome) in ended {
-            self.note(operation, outcome);
+        for (client, task, outcome) in ended {
+            let token = match task {
+                Task::Operation(operation) => {
+                    self.note(operation, outcome, now).map(|token| (token, self.history.len() - 1))
+                }
+                Task::Settle(token, place) => self.settle(place, outcome, now).then_some((token, place)),
+            };
+            let worker = self.clients.get_mut(&client).expect("it has just worked");
+            worker.unsettled.extend(token.filter(|_| habits.settles));
         }
     }
 
@@ -107,29 +151,68 @@ impl Workload {
         self.clients.values().all(|worker| worker.running.is_empty())
     }
 
-    fn note(&mut self, mut operation: Operation, outcome: Outcome) {
-        match outcome {
+    /// Notes how an operation ended; if that is unknown, the token that asks about it.
+    fn note(&mut self, mut operation: Operation, outcome: Outcome, now: Time) -> Option<Token> {
+        operation.returned = Some(now);
+        let token = match outcome {
             Outcome::Rejected(_) => {
                 self.rejected += 1;
-                operation.outcome = history::Outcome::Refused;
-                if is_own(&operation) {
-                    self.refused.push(operation.key.clone());
-                }
+                self.note_refused(&mut operation);
+                None
             }
-            Outcome::Unknown(_) => self.unknown += 1,
-            Outcome::Settled(_) => unreachable!("no client asks about a command"),
+            Outcome::Unknown(token) => {
+                self.unknown += 1;
+                Some(token)
+            }
             Outcome::Answered(answered) => {
                 self.answered += 1;
-                operation.index = Some(answered.index);
-                if let Some(told) = told(&operation.action, &answered.answer) {
-                    operation.outcome = told;
-                } else {
-                    self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
-                }
-                self.note_created(&operation);
+                self.note_answered(&mut operation, &answered);
+                None
             }
-        }
+            Outcome::Settled(_) => unreachable!("this call asked about no other"),
+        };
         self.history.push(operation);
+        token
+    }
+
+    /// Notes what became of an operation whose outcome was unknown. True if it is to be asked again.
+    fn settle(&mut self, place: usize, outcome: Outcome, now: Time) -> bool {
+        let Outcome::Settled(fate) = outcome else { return true };
+        let mut operation = self.history[place].clone();
+        operation.returned = Some(now);
+        let known = match fate {
+            Fate::Applied(answered) => {
+                self.note_answered(&mut operation, &answered);
+                0
+            }
+            Fate::NeverApplied => {
+                self.note_refused(&mut operation);
+                1
+            }
+            Fate::Forgotten | Fate::Expired => 2,
+        };
+        self.fates[known] += 1;
+        if known < 2 {
+            self.history[place] = operation;
+        }
+        false
+    }
+
+    fn note_refused(&mut self, operation: &mut Operation) {
+        operation.outcome = history::Outcome::Refused;
+        if is_own(operation) {
+            self.refused.push(operation.key.clone());
+        }
+    }
+
+    fn note_answered(&mut self, operation: &mut Operation, answered: &Answered) {
+        operation.index = Some(answered.index);
+        if let Some(told) = told(&operation.action, &answered.answer) {
+            operation.outcome = told;
+        } else {
+            self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
+        }
+        self.note_created(operation);
     }
 
     fn note_created(&mut self, operation: &Operation) {
@@ -165,7 +248,11 @@ impl Workload {
     /// All calls, in the order in which they ended; those that still run are of unknown outcome.
     pub fn into_history(self) -> Vec<Operation> {
         let running = self.clients.into_values().flat_map(|worker| worker.running.into_values());
-        self.history.into_iter().chain(running).collect()
+        let operations = running.filter_map(|task| match task {
+            Task::Operation(operation) => Some(operation),
+            Task::Settle(..) => None,
+        });
+        self.history.into_iter().chain(operations).collect()
     }
 
     /// Compares what the clients were told with a node's state at the end.
@@ -182,7 +269,23 @@ impl Workload {
 }
 
 impl Worker {
-    /// The next call.
+    /// The next call and what it is about.
+    fn next_task(&mut self, client: ClientId, habits: Habits, now: Time) -> (What, Task) {
+        if habits.settles && !self.unsettled.is_empty() && self.random.chance(400_000) {
+            let (token, place) = self.unsettled.remove(0);
+            return (What::Settle(token), Task::Settle(token, place));
+        }
+        let operation = self.choose(client, now);
+        (what(&operation), Task::Operation(operation))
+    }
+
+    fn timeout(&mut self, habits: Habits) -> Duration {
+        let Habits { timeout_min, timeout_max, .. } = habits;
+        // No draw where there is nothing to choose.
+        if timeout_min < timeout_max { self.random.duration(timeout_min, timeout_max) } else { timeout_min }
+    }
+
+    /// The next operation.
     fn choose(&mut self, client: ClientId, called: Time) -> Operation {
         self.calls += 1;
         let value = format!("{client}.{}", self.calls);

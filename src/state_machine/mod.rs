@@ -132,6 +132,8 @@ pub struct AppliedEntry {
     pub carried_out: Option<Origin>,
     /// It holds a command that was carried out before, and was not again.
     pub repetition: bool,
+    /// It names a command of a session that has expired, and changed nothing.
+    pub expired: bool,
 }
 
 /// The state machine of one node and its clients' sessions, which belong to the replicated state (section 8).

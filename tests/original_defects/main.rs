@@ -18,7 +18,8 @@ use raftlab::client::{Ask, Outcome, What};
 use raftlab::lab::{Lab, Life, NodeView, RoleName};
 use raftlab::payload::Payload;
 use raftlab::sim::museum;
-use raftlab::sim::{Simulation, SimulationSettings, seeds};
+use raftlab::sim::seeds::{self, Family};
+use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::types::{NodeId, Time};
 
@@ -28,7 +29,11 @@ fn is_caught(name: &str) {
     let specimen = museum::specimen(name).expect("a specimen of this name");
     let catch = museum::hunt(specimen, SEEDS);
     let catch = catch.unwrap_or_else(|| panic!("no seed notices that {}", specimen.defect));
-    assert!(seeds::run(catch.seed).violations.is_empty(), "seed {} is clean without the defect", catch.seed);
+    assert!(
+        seeds::run(Family::General, catch.seed).violations.is_empty(),
+        "seed {} is clean without the defect",
+        catch.seed
+    );
 }
 
 /// A healthy cluster that has elected a leader, with or without a defect.

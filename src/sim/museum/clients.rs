@@ -46,7 +46,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
 ];
 
-type Waiting = BTreeMap<LogIndex, (Term, RequestId, Caller)>;
+type Waiting = BTreeMap<LogIndex, (Term, Vec<(RequestId, Caller)>)>;
 
 /// Keeps clients waiting across the end of a leadership, and pretends that whatever stands at their place is theirs.
 #[derive(Default)]
@@ -59,28 +59,35 @@ impl Exhibit for WaitsByIndex {
         let log = server.raft().log();
         let command = |index: &LogIndex| log.get(*index).filter(|entry| entry.content != Content::NoOp);
         let found: Vec<_> =
-            server.waiting.keys().map(|index| command(index).map(|entry| entry.term)).collect();
-        for ((term, _), found) in server.waiting.values_mut().zip(found) {
+            server.waiting.by_index.keys().map(|index| command(index).map(|entry| entry.term)).collect();
+        for ((term, _), found) in server.waiting.by_index.values_mut().zip(found) {
             *term = found.unwrap_or(*term);
         }
-        let caller = |id: &RequestId| server.calls[id].clone();
-        let waiting = server.waiting.iter().map(|(index, (term, id))| (*index, (*term, *id, caller(id))));
+        let with_caller = |id: &RequestId| (*id, server.calls[id].clone());
+        let waiting =
+            server.waiting.by_index.iter().map(|(index, (term, requests))| {
+                (*index, (*term, requests.iter().map(with_caller).collect()))
+            });
         self.waiting.insert(server.raft().id(), waiting.collect());
     }
 
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let waiting = self.waiting.remove(&server.raft().id()).unwrap_or_default();
         let applied = server.machine().applied().index;
-        for (index, (term, id, caller)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
-            let attempt = caller.attempt;
-            outbox.envelopes.retain(|envelope| match &envelope.packet {
-                Packet::Reply(reply) => {
-                    reply.attempt != attempt || !matches!(reply.response, Response::LeadershipLost { .. })
-                }
-                Packet::Raft(_) | Packet::Request(_) => true,
-            });
-            server.waiting.entry(index).or_insert((term, id));
-            server.calls.entry(id).or_insert(caller);
+        for (index, (term, requests)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
+            let ids = requests.iter().map(|(id, _)| *id).collect();
+            server.waiting.by_index.entry(index).or_insert((term, ids));
+            for (id, caller) in requests {
+                let attempt = caller.attempt;
+                outbox.envelopes.retain(|envelope| match &envelope.packet {
+                    Packet::Reply(reply) => {
+                        let lost = matches!(reply.response, Response::LeadershipLost { .. });
+                        reply.attempt != attempt || !lost
+                    }
+                    Packet::Raft(_) | Packet::Request(_) => true,
+                });
+                server.calls.entry(id).or_insert(caller);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ mod votes;
 use std::time::Duration;
 
 use super::exhibit::Exhibit;
-use super::seeds;
+use super::seeds::{self, Family};
 use crate::net::packet::Packet;
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox, Server};
@@ -73,7 +73,8 @@ pub fn specimen(name: &str) -> Option<&'static Specimen> {
 pub fn hunt(specimen: &Specimen, seeds_max: u64) -> Option<Catch> {
     let Caught::BySeeds { first, complaints } = specimen.caught else { return None };
     [first].into_iter().chain(1..=seeds_max).find_map(|seed| {
-        let report = seeds::run_with(seed, |simulation| simulation.break_rule((specimen.exhibit)()));
+        let report =
+            seeds::run_with(Family::General, seed, |simulation| simulation.break_rule((specimen.exhibit)()));
         let complaint = report.violations.into_iter().next()?;
         let expected = complaints.iter().any(|start| complaint.starts_with(start));
         expected.then_some(Catch { seed, after: report.broken_at.unwrap_or(report.length), complaint })

@@ -1,0 +1,112 @@
+//! The requests behind the entries that a leader appended, until each entry is applied or the leadership ends.
+//!
+//! A request that is repeated while its entry is on its way waits for that entry: it is not appended again. Otherwise
+//! clients that lose patience with a slow cluster would fill its log with copies, and slow it down for good.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::raft::effects::RequestId;
+use crate::raft::log::{Content, Entry};
+use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// Keyed by place, with the term: another leader's entry at the same place is another entry.
+    pub(crate) by_index: BTreeMap<LogIndex, (Term, Vec<RequestId>)>,
+    /// The places of the requests that may be repeated. Looked up alone, so no order depends on hashing.
+    by_name: HashMap<Name, LogIndex>,
+}
+
+/// What makes a repeated request the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Name {
+    Open(ClientId),
+    Command(SessionId, Serial),
+    Settle(SessionId, Serial),
+}
+
+impl Waiting {
+    /// Lets a request wait for the entry that the same request, asked before, has on its way; false if there is none.
+    pub fn join(&mut self, content: &Content, request: RequestId) -> bool {
+        let index = name(content).and_then(|name| self.by_name.get(&name));
+        match index.and_then(|index| self.by_index.get_mut(index)) {
+            Some((_, requests)) => {
+                requests.push(request);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A request waits for this entry, which the leader has just appended for it.
+    pub fn begin(&mut self, entry: &Entry, request: RequestId) {
+        self.by_index.insert(entry.index, (entry.term, vec![request]));
+        if let Some(name) = name(&entry.content) {
+            self.by_name.insert(name, entry.index);
+        }
+    }
+
+    /// The requests that waited at this entry's place, and the term of the entry that they waited for.
+    pub fn end(&mut self, entry: &Entry) -> Option<(Term, Vec<RequestId>)> {
+        let ended = self.by_index.remove(&entry.index)?;
+        if let Some(name) = name(&entry.content)
+            && self.by_name.get(&name) == Some(&entry.index)
+        {
+            self.by_name.remove(&name);
+        }
+        Some(ended)
+    }
+
+    /// All requests that wait, in the order of their places; none does any more.
+    pub fn end_all(&mut self) -> impl Iterator<Item = RequestId> + use<> {
+        self.by_name.clear();
+        std::mem::take(&mut self.by_index).into_values().flat_map(|(_, requests)| requests)
+    }
+}
+
+fn name(content: &Content) -> Option<Name> {
+    match content {
+        Content::NoOp => None,
+        Content::Open { client, .. } => Some(Name::Open(*client)),
+        Content::Command { origin, .. } => Some(Name::Command(origin.session, origin.serial)),
+        Content::Settle { origin } => Some(Name::Settle(origin.session, origin.serial)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Payload;
+    use crate::raft::log::Origin;
+
+    fn command(index: u64, serial: Serial) -> Entry {
+        let origin = Origin { session: SessionId(1), serial, acknowledged: 0 };
+        let content = Content::Command { origin, command: Payload::from_text("[]") };
+        Entry { index: LogIndex(index), term: Term(1), content }
+    }
+
+    #[test]
+    fn a_repeated_request_waits_for_the_entry_that_is_on_its_way() {
+        let mut waiting = Waiting::default();
+        let entry = command(5, 1);
+        assert!(!waiting.join(&entry.content, 1), "nothing is on its way");
+        waiting.begin(&entry, 1);
+        assert!(waiting.join(&entry.content, 2));
+        assert!(!waiting.join(&command(0, 2).content, 3), "another command");
+        let Content::Command { origin, .. } = entry.content else { panic!("a command") };
+        assert!(!waiting.join(&Content::Settle { origin }, 4), "a question about it is another request");
+        assert_eq!(waiting.end(&entry), Some((Term(1), vec![1, 2])));
+        assert!(!waiting.join(&entry.content, 5), "it has been applied: asked again, it is looked up");
+    }
+
+    #[test]
+    fn when_a_leadership_ends_nothing_is_on_its_way() {
+        let mut waiting = Waiting::default();
+        waiting.begin(&command(5, 1), 1);
+        waiting.begin(&command(6, 2), 2);
+        assert!(waiting.join(&command(0, 1).content, 3));
+        assert_eq!(waiting.end_all().collect::<Vec<_>>(), [1, 3, 2]);
+        assert!(!waiting.join(&command(0, 1).content, 4));
+    }
+}
