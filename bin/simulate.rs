@@ -165,7 +165,7 @@ fn replay(options: &Options, seed: u64) -> u8 {
     let narrator = Narrator::direct(output.clone(), false);
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
     let report = seeds::run_with(options.family.into(), seed, |simulation| {
-        simulation.set_observer(Some(narrator.observer()))
+        simulation.set_observer(Some(narrator.observer()));
     });
     let [answered, refused, unknown] = report.calls;
     let calls = format!("{answered} calls answered, {refused} refused, {unknown} unknown");
