@@ -172,7 +172,7 @@ impl<M> Client<M> {
         }
         let mut ended = self.run();
         assert_eq!(ended.len(), count, "each call ends in exactly one outcome");
-        ended.sort_unstable_by_key(|ended| ended.ticket);
+        ended.sort_unstable_by_key(|ended| ended.call_id);
         ended.into_iter().map(|ended| (ended.outcome, ended.took)).collect()
     }
 

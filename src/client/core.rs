@@ -36,15 +36,15 @@ pub struct ClientSettings {
     pub backoff_max: Duration,
 }
 
-/// The name of one call: tickets count up from 1 in the order of asking.
+/// The name of one call: they count up from 1 in the order of asking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Ticket(pub u64);
+pub struct CallId(pub u64);
 
 /// A call that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Which call.
-    pub ticket: Ticket,
+    pub call_id: CallId,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took.
@@ -64,14 +64,14 @@ pub struct ClientCore {
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
-    calls: BTreeMap<Ticket, Running>,
+    calls: BTreeMap<CallId, Running>,
     /// The calls, by when each has to be looked at.
-    timers: BTreeSet<(Time, Ticket)>,
+    timers: BTreeSet<(Time, CallId)>,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
-    attempts: BTreeMap<Attempt, Ticket>,
+    attempts: BTreeMap<Attempt, CallId>,
     /// The serials of the commands that have not ended.
     unended: BTreeSet<Serial>,
-    last_ticket: u64,
+    last_call: u64,
     last_serial: Serial,
     last_attempt: Attempt,
     outgoing: Vec<Envelope>,
@@ -126,7 +126,7 @@ impl ClientCore {
             timers: BTreeSet::new(),
             attempts: BTreeMap::new(),
             unended: BTreeSet::new(),
-            last_ticket: 0,
+            last_call: 0,
             last_serial: 0,
             last_attempt: 0,
             outgoing: Vec::new(),
@@ -145,19 +145,19 @@ impl ClientCore {
     }
 
     /// Begins a call.
-    pub fn ask(&mut self, now: Time, ask: Ask) -> Ticket {
-        self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
+    pub fn ask(&mut self, now: Time, ask: Ask) -> CallId {
+        self.last_call += 1;
+        let call_id = CallId(self.last_call);
         let question = Question::new(ask.what, || {
             self.last_serial += 1;
             self.unended.insert(self.last_serial);
             self.last_serial
         });
         let call = Running::new(question, ask.at, now, ask.timeout);
-        self.timers.insert((call.wake, ticket));
-        self.calls.insert(ticket, call);
-        self.ask_next(now, ticket);
-        ticket
+        self.timers.insert((call.wake, call_id));
+        self.calls.insert(call_id, call);
+        self.ask_next(now, call_id);
+        call_id
     }
 
     /// Takes in what the network delivered. What is no answer to a call under way is ignored.
@@ -168,37 +168,37 @@ impl ClientCore {
         if to != Address::Client(self.id) {
             return;
         }
-        let Some(&ticket) = self.attempts.get(&reply.attempt) else { return };
+        let Some(&call_id) = self.attempts.get(&reply.attempt) else { return };
         let Reply { attempt, term, response } = reply;
-        let question = &self.call(ticket).question;
+        let question = &self.call(call_id).question;
         match (response, question) {
             (Response::Applied { entry, answer }, Question::Command { .. }) => {
                 self.leader = Some(node);
-                self.answered(now, ticket, Answered { answer, node, term, index: entry.index });
+                self.answered(now, call_id, Answered { answer, node, term, index: entry.index });
             }
             (Response::Read { applied, answer }, Question::Read { mode, .. }) => {
                 if *mode == ReadMode::Linearizable {
                     self.leader = Some(node);
                 }
-                self.answered(now, ticket, Answered { answer, node, term, index: applied });
+                self.answered(now, call_id, Answered { answer, node, term, index: applied });
             }
             (Response::Invalid(reason), _) => {
-                self.end(now, ticket, Outcome::Rejected(Rejection::Invalid(reason)));
+                self.end(now, call_id, Outcome::Rejected(Rejection::Invalid(reason)));
             }
             // A session forgets what its client has ended, and this call has not: another client uses this one's id,
             // and whose command the session saw cannot be told.
-            (Response::Forgotten, Question::Command { .. }) => self.end(now, ticket, Outcome::Unknown),
-            (Response::Refused(Refusal::Busy), _) => self.busy(now, ticket, attempt),
-            (Response::Unreachable, _) => self.unreachable(now, ticket, attempt, node),
+            (Response::Forgotten, Question::Command { .. }) => self.end(now, call_id, Outcome::Unknown),
+            (Response::Refused(Refusal::Busy), _) => self.busy(now, call_id, attempt),
+            (Response::Unreachable, _) => self.unreachable(now, call_id, attempt, node),
             (Response::Refused(Refusal::NotLeader { leader }), _)
             | (Response::LeadershipLost { leader }, Question::Read { .. }) => {
-                if self.call_mut(ticket).note_refused(attempt, false) {
-                    self.redirected(now, ticket, node, leader);
+                if self.call_mut(call_id).note_refused(attempt, false) {
+                    self.redirected(now, call_id, node, leader);
                 }
             }
             (Response::LeadershipLost { leader }, Question::Command { .. }) => {
-                if self.call_mut(ticket).note_lost(attempt) {
-                    self.redirected(now, ticket, node, leader);
+                if self.call_mut(call_id).note_lost(attempt) {
+                    self.redirected(now, call_id, node, leader);
                 }
             }
             // An answer to what was not asked is as good as none.
@@ -209,16 +209,16 @@ impl ClientCore {
 
     /// Does what is due: gives up on nodes that stay silent, ends back-offs, ends calls at their deadline.
     pub fn tick(&mut self, now: Time) {
-        while let Some(&(time, ticket)) = self.timers.first()
+        while let Some(&(time, call_id)) = self.timers.first()
             && time <= now
         {
-            let call = self.call_mut(ticket);
+            let call = self.call_mut(call_id);
             // Also at the deadline of a call that was less patient than an attempt: else a client of such calls would
             // ask the same silent node for ever.
             if let Some(silent) = call.stop_waiting() {
                 self.doubt(silent);
             }
-            self.ask_next(now, ticket);
+            self.ask_next(now, call_id);
         }
     }
 
@@ -236,9 +236,9 @@ impl ClientCore {
     /// sent.
     pub fn give_up(&mut self, now: Time) {
         self.outgoing.clear();
-        while let Some((&ticket, call)) = self.calls.first_key_value() {
+        while let Some((&call_id, call)) = self.calls.first_key_value() {
             let outcome = call.unanswered();
-            self.end(now, ticket, outcome);
+            self.end(now, call_id, outcome);
         }
     }
 
@@ -253,88 +253,88 @@ impl ClientCore {
     }
 
     /// Asks the next node of the call's turn, or backs off when all have been asked.
-    fn ask_next(&mut self, now: Time, ticket: Ticket) {
-        let call = self.call(ticket);
+    fn ask_next(&mut self, now: Time, call_id: CallId) {
+        let call = self.call(call_id);
         if now >= call.deadline {
             let outcome = call.unanswered();
-            return self.end(now, ticket, outcome);
+            return self.end(now, call_id, outcome);
         }
         let in_rotation = || self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
         let in_turn = |node: &NodeId| !call.has_asked(*node);
         let target = call.at.or_else(|| self.leader.into_iter().chain(in_rotation()).find(in_turn));
         match target {
-            Some(node) => self.send(now, ticket, node),
-            None => self.back_off(now, ticket),
+            Some(node) => self.send(now, call_id, node),
+            None => self.back_off(now, call_id),
         }
     }
 
-    fn send(&mut self, now: Time, ticket: Ticket, node: NodeId) {
+    fn send(&mut self, now: Time, call_id: CallId, node: NodeId) {
         self.last_attempt += 1;
         let attempt = self.last_attempt;
         let acknowledged = self.unended.first().copied().unwrap_or(self.last_serial + 1);
-        let call = self.call_mut(ticket);
+        let call = self.call_mut(call_id);
         call.note_sent(attempt, node);
         let request = Request { attempt, call: call.question.call(acknowledged) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
         self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
-        self.attempts.insert(attempt, ticket);
-        self.wake_at(ticket, now + self.settings.attempt_timeout);
+        self.attempts.insert(attempt, call_id);
+        self.wake_at(call_id, now + self.settings.attempt_timeout);
     }
 
-    fn back_off(&mut self, now: Time, ticket: Ticket) {
-        let call = self.call_mut(ticket);
+    fn back_off(&mut self, now: Time, call_id: CallId) {
+        let call = self.call_mut(call_id);
         let pauses = call.pauses;
         call.pauses += 1;
         call.begin_turn();
         let longest = self.settings.backoff(pauses);
         let pause = self.random.duration(longest / 2, longest);
-        self.wake_at(ticket, now + pause);
+        self.wake_at(call_id, now + pause);
     }
 
-    fn wake_at(&mut self, ticket: Ticket, time: Time) {
-        let call = self.calls.get_mut(&ticket).expect("a call has a timer until it ends");
-        self.timers.remove(&(call.wake, ticket));
+    fn wake_at(&mut self, call_id: CallId, time: Time) {
+        let call = self.calls.get_mut(&call_id).expect("a call has a timer until it ends");
+        self.timers.remove(&(call.wake, call_id));
         call.wake = time.min(call.deadline);
-        self.timers.insert((call.wake, ticket));
+        self.timers.insert((call.wake, call_id));
     }
 
     /// The leader holds too much; it is still the one to ask.
-    fn busy(&mut self, now: Time, ticket: Ticket, attempt: Attempt) {
-        if self.call_mut(ticket).note_refused(attempt, true) {
-            self.back_off(now, ticket);
+    fn busy(&mut self, now: Time, call_id: CallId, attempt: Attempt) {
+        if self.call_mut(call_id).note_refused(attempt, true) {
+            self.back_off(now, call_id);
         }
     }
 
-    fn unreachable(&mut self, now: Time, ticket: Ticket, attempt: Attempt, node: NodeId) {
-        if !self.call_mut(ticket).note_refused(attempt, false) {
+    fn unreachable(&mut self, now: Time, call_id: CallId, attempt: Attempt, node: NodeId) {
+        if !self.call_mut(call_id).note_refused(attempt, false) {
             return;
         }
         self.doubt(node);
-        let call = self.call(ticket);
+        let call = self.call(call_id);
         if call.at.is_some() {
             let outcome = call.rejected(Rejection::Unreachable(node));
-            self.end(now, ticket, outcome);
+            self.end(now, call_id, outcome);
         } else {
-            self.ask_next(now, ticket);
+            self.ask_next(now, call_id);
         }
     }
 
     /// This node does not lead, or no longer; perhaps that one does.
-    fn redirected(&mut self, now: Time, ticket: Ticket, node: NodeId, leader: Option<NodeId>) {
+    fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>) {
         self.doubt(node);
-        let call = self.call(ticket);
+        let call = self.call(call_id);
         if call.at.is_some() {
             let outcome = call.rejected(Rejection::NotLeader { leader });
-            return self.end(now, ticket, outcome);
+            return self.end(now, call_id, outcome);
         }
         // Whom this turn has asked already does not answer as a leader: a hint at it is old, or early.
         let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));
         match news {
             Some(_) => {
                 self.leader = news;
-                self.ask_next(now, ticket);
+                self.ask_next(now, call_id);
             }
-            None => self.back_off(now, ticket),
+            None => self.back_off(now, call_id),
         }
     }
 
@@ -348,29 +348,29 @@ impl ClientCore {
         }
     }
 
-    fn answered(&mut self, now: Time, ticket: Ticket, answered: Answered) {
-        self.end(now, ticket, Outcome::Answered(answered));
+    fn answered(&mut self, now: Time, call_id: CallId, answered: Answered) {
+        self.end(now, call_id, Outcome::Answered(answered));
     }
 
     /// The one way for a call to end.
-    fn end(&mut self, now: Time, ticket: Ticket, outcome: Outcome) {
-        let call = self.calls.remove(&ticket).expect("a call ends once");
-        self.timers.remove(&(call.wake, ticket));
+    fn end(&mut self, now: Time, call_id: CallId, outcome: Outcome) {
+        let call = self.calls.remove(&call_id).expect("a call ends once");
+        self.timers.remove(&(call.wake, call_id));
         for attempt in call.attempts() {
             self.attempts.remove(&attempt);
         }
         if let Some(serial) = call.question.serial() {
             self.unended.remove(&serial);
         }
-        self.ended.push(Ended { ticket, outcome, took: now.since(call.began) });
+        self.ended.push(Ended { call_id, outcome, took: now.since(call.began) });
     }
 
-    fn call(&self, ticket: Ticket) -> &Running {
-        self.calls.get(&ticket).expect("timers and attempts name calls under way alone")
+    fn call(&self, call_id: CallId) -> &Running {
+        self.calls.get(&call_id).expect("timers and attempts name calls under way alone")
     }
 
-    fn call_mut(&mut self, ticket: Ticket) -> &mut Running {
-        self.calls.get_mut(&ticket).expect("timers and attempts name calls under way alone")
+    fn call_mut(&mut self, call_id: CallId) -> &mut Running {
+        self.calls.get_mut(&call_id).expect("timers and attempts name calls under way alone")
     }
 }
 

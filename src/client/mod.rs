@@ -11,7 +11,7 @@ mod call;
 pub mod core;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
-pub use self::core::{ClientCore, ClientSettings, Ended, Ticket};
+pub use self::core::{CallId, ClientCore, ClientSettings, Ended};
 
 use std::fmt;
 use std::time::Duration;

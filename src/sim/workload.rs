@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Simulation;
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Verdict};
-use crate::client::core::{Ended, Ticket};
+use crate::client::core::{CallId, Ended};
 use crate::client::{Ask, Outcome, What};
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
@@ -54,7 +54,7 @@ struct Worker {
     random: Random,
     calls: u64,
     /// What the running calls ask, as if nothing will be known of them.
-    running: BTreeMap<Ticket, Operation>,
+    running: BTreeMap<CallId, Operation>,
     /// How many calls it has running at once.
     window: usize,
     next: Time,
@@ -86,14 +86,14 @@ impl Workload {
         let now = simulation.now();
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
-            for Ended { ticket, outcome, .. } in simulation.take_ended(id) {
-                let operation = worker.running.remove(&ticket).expect("a call ends once");
+            for Ended { call_id, outcome, .. } in simulation.take_ended(id) {
+                let operation = worker.running.remove(&call_id).expect("a call ends once");
                 ended.push((Operation { returned: Some(now), ..operation }, outcome));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let operation = worker.choose(id, now);
-                let ticket = simulation.call(id, Ask { what: what(&operation), at: None, timeout: TIMEOUT });
-                worker.running.insert(ticket, operation);
+                let call_id = simulation.call(id, Ask { what: what(&operation), at: None, timeout: TIMEOUT });
+                worker.running.insert(call_id, operation);
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }

@@ -39,15 +39,15 @@ enum Happening {
 struct World {
     core: ClientCore,
     now: Time,
-    asks: BTreeMap<Ticket, (bool, Time, Duration)>,
-    /// The ticket of each command's serial, in the order of asking.
-    commands: Vec<Ticket>,
-    reads: Vec<Ticket>,
-    /// Each attempt, in the order of sending, with its ticket.
-    sent: Vec<(Attempt, Ticket, Address)>,
+    asks: BTreeMap<CallId, (bool, Time, Duration)>,
+    /// The call of each command's serial, in the order of asking.
+    commands: Vec<CallId>,
+    reads: Vec<CallId>,
+    /// Each attempt, in the order of sending, with its call.
+    sent: Vec<(Attempt, CallId, Address)>,
     /// What came back to calls that had not ended then.
     replies: BTreeMap<Attempt, Vec<Response>>,
-    ended: BTreeMap<Ticket, Outcome>,
+    ended: BTreeMap<CallId, Outcome>,
 }
 
 fn node() -> impl Strategy<Value = NodeId> {
@@ -123,14 +123,14 @@ impl World {
         } else {
             What::Read { query: Payload::new(self.reads.len()), mode: ReadMode::Linearizable }
         };
-        let ticket = self.core.ask(self.now, Ask { what, at, timeout });
-        self.asks.insert(ticket, (command, self.now, timeout));
-        if command { self.commands.push(ticket) } else { self.reads.push(ticket) }
+        let call_id = self.core.ask(self.now, Ask { what, at, timeout });
+        self.asks.insert(call_id, (command, self.now, timeout));
+        if command { self.commands.push(call_id) } else { self.reads.push(call_id) }
     }
 
     fn reply(&mut self, back: usize, response: Response) {
-        let Some(&(attempt, ticket, from)) = self.sent.iter().rev().nth(back) else { return };
-        if !self.ended.contains_key(&ticket) {
+        let Some(&(attempt, call_id, from)) = self.sent.iter().rev().nth(back) else { return };
+        if !self.ended.contains_key(&call_id) {
             self.replies.entry(attempt).or_default().push(response.clone());
         }
         let packet = Packet::Reply(Reply { attempt, term: Term(1), response });
@@ -149,21 +149,21 @@ impl World {
 
     /// Takes what the core has to say, and checks it.
     fn look(&mut self) {
-        let before: BTreeSet<Ticket> = self.ended.keys().copied().collect();
-        for Ended { ticket, outcome, took } in self.core.take_ended() {
-            let (_, began, timeout) = self.asks[&ticket];
-            assert!(took <= timeout, "{ticket:?} took {took:?} of {timeout:?}");
+        let before: BTreeSet<CallId> = self.ended.keys().copied().collect();
+        for Ended { call_id, outcome, took } in self.core.take_ended() {
+            let (_, began, timeout) = self.asks[&call_id];
+            assert!(took <= timeout, "{call_id:?} took {took:?} of {timeout:?}");
             assert_eq!(took, self.now.since(began));
-            assert_eq!(self.ended.insert(ticket, outcome), None, "{ticket:?} ended twice");
+            assert_eq!(self.ended.insert(call_id, outcome), None, "{call_id:?} ended twice");
         }
         for Envelope { to, packet, .. } in self.core.take_outgoing() {
             let Packet::Request(request) = packet else { panic!("a client only asks") };
-            let ticket = match request.call {
+            let call_id = match request.call {
                 Call::Command { serial, acknowledged, .. } => {
                     let position = |serial: Serial| usize::try_from(serial - 1).expect("few serials");
                     let below = &self.commands[..position(acknowledged)];
                     assert!(
-                        below.iter().all(|ticket| self.ended.contains_key(ticket)),
+                        below.iter().all(|call_id| self.ended.contains_key(call_id)),
                         "all below have ended"
                     );
                     assert!(acknowledged <= serial, "a live command is never acknowledged");
@@ -171,22 +171,22 @@ impl World {
                 }
                 Call::Read { query, .. } => self.reads[*query.value::<usize>().expect("a number")],
             };
-            assert!(!before.contains(&ticket), "a call that has ended asks nobody");
-            self.sent.push((request.attempt, ticket, to));
+            assert!(!before.contains(&call_id), "a call that has ended asks nobody");
+            self.sent.push((request.attempt, call_id, to));
         }
     }
 
     /// What was answered to each attempt of this call.
-    fn answers(&self, ticket: Ticket) -> impl Iterator<Item = &[Response]> {
-        let attempts = self.sent.iter().filter(move |(_, of, _)| *of == ticket);
+    fn answers(&self, call_id: CallId) -> impl Iterator<Item = &[Response]> {
+        let attempts = self.sent.iter().filter(move |(_, of, _)| *of == call_id);
         attempts.map(|(attempt, _, _)| self.replies.get(attempt).map_or(&[][..], Vec::as_slice))
     }
 
     fn check(&self) {
         assert!(self.core.is_idle() && self.core.deadline() == Time::NEVER);
-        for (&ticket, &(command, began, timeout)) in &self.asks {
-            let outcome = self.ended.get(&ticket).expect("every call ends");
-            let said = |wanted: fn(&Response) -> bool| self.answers(ticket).flatten().any(wanted);
+        for (&call_id, &(command, began, timeout)) in &self.asks {
+            let outcome = self.ended.get(&call_id).expect("every call ends");
+            let said = |wanted: fn(&Response) -> bool| self.answers(call_id).flatten().any(wanted);
             match outcome {
                 Outcome::Answered(_) if command => {
                     assert!(said(|response| matches!(response, Response::Applied { .. })));
@@ -196,15 +196,15 @@ impl World {
                     assert!(said(|response| matches!(response, Response::Invalid(_))));
                 }
                 Outcome::Rejected(rejection) if command => {
-                    assert!(self.answers(ticket).all(is_harmless), "{ticket:?} ended as {rejection:?}");
+                    assert!(self.answers(call_id).all(is_harmless), "{call_id:?} ended as {rejection:?}");
                 }
                 Outcome::Rejected(_) => {}
                 Outcome::Unknown => assert!(command, "a read changes nothing"),
             }
             // Each turn asks each node once, and costs a back-off; silence costs more.
             let turns = timeout.as_nanos() / (SETTINGS.backoff_min / 2).as_nanos() + 1;
-            let attempts = self.answers(ticket).count() as u128;
-            assert!(attempts <= turns * u128::from(NODES), "{ticket:?} from {began}: {attempts} attempts");
+            let attempts = self.answers(call_id).count() as u128;
+            assert!(attempts <= turns * u128::from(NODES), "{call_id:?} from {began}: {attempts} attempts");
         }
     }
 }
