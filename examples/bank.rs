@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let logs = std::env::temp_dir().join("raftlab-bank-logs");
     let settings = Settings { memory: true, logs, ..Settings::default() };
     let mut cluster = Cluster::start_with(&settings, None, Bank::default)?;
-    let mut client = cluster.client();
+    let client = cluster.client();
     for account in ["ann", "bob", "eve"] {
         client.submit(Command::Open { account: account.to_string(), balance: 100 })?;
     }

@@ -5,7 +5,7 @@
 //! use raftlab::state_machine::kv::{Answer, Command, Query};
 //!
 //! let cluster = Cluster::builder().nodes(3).memory().start().expect("three nodes in memory");
-//! let mut client = cluster.client();
+//! let client = cluster.client();
 //! client.submit(Command::create("x", "1")).expect("committed");
 //! let seen = client.read(Query::Read { key: "x".to_string() }).expect("a leader answers");
 //! assert_eq!(seen.answer, Answer::Value("1".to_string()));

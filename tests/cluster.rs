@@ -100,7 +100,7 @@ fn a_leader_appears_within_a_second_and_serves() {
     let mut cluster = start(&settings(&folder, 3));
     leader(&cluster);
     assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
-    let mut client = cluster.client();
+    let client = cluster.client();
     let batch = vec![Command::create("x", "1"), Command::create("x", "2"), Command::update("x", "3")];
     let answers = client.submit_batch(batch).unwrap().answer;
     assert_eq!(answers, [Answer::Created, Answer::Exists, Answer::Updated]);
@@ -193,7 +193,7 @@ fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
         cluster.crash(node, false).unwrap();
     }
     let begun = Instant::now();
-    let mut client = cluster.client();
+    let client = cluster.client();
     let ended = client.within(Duration::from_millis(400)).submit(Command::put("a", "1"));
     assert!(matches!(ended, Err(Failure::Unknown | Failure::Rejected(_))), "{ended:?}");
     assert!(begun.elapsed() < PATIENCE);
@@ -321,7 +321,7 @@ fn a_node_that_panics_is_down_and_no_other() {
     };
     let mut cluster = Cluster::start_with(&settings(&folder, 3), Some(Arc::new(observer)), machine).unwrap();
     let n1 = NodeId::new(1);
-    let mut client = cluster.client();
+    let client = cluster.client();
     client.submit(Command::delete("bomb")).unwrap();
     cluster.wait_for(PATIENCE, |_| (!told.lock().unwrap().is_empty()).then_some(())).expect("n1 panics");
     client.submit(Command::put("x", "1")).unwrap();
@@ -535,7 +535,7 @@ fn seeded_faults_break_no_promise() {
     let mut cluster = start(&settings);
     let nodes = cluster.nodes();
     let mut random = Random::new(2026);
-    let mut client = cluster.client();
+    let client = cluster.client();
     let mut acknowledged = Vec::new();
     for number in 0..60 {
         let node = *random.pick(&nodes).unwrap();

@@ -34,6 +34,19 @@ pub struct ClientSettings {
     pub backoff_min: Duration,
     /// No back-off lasts longer than this.
     pub backoff_max: Duration,
+    /// What a call does when the leader is busy.
+    pub when_full: WhenFull,
+}
+
+/// What a call does when there is no room for it: the leader is busy, or too many calls of its client are in flight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WhenFull {
+    /// Waits for room, and tries again, until its deadline.
+    #[default]
+    Wait,
+    /// Ends at once, as [`Rejection::Busy`] or [`Rejection::Full`]. Only if it is certain that it had no effect: a
+    /// command that an earlier attempt may have put into a log goes on until its deadline.
+    Reject,
 }
 
 /// The name of one call: they count up from 1 in the order of asking.
@@ -88,6 +101,7 @@ impl ClientSettings {
             attempt_timeout: raft.election_max.max(least),
             backoff_min,
             backoff_max: (raft.election_min / 4).max(backoff_min),
+            when_full: WhenFull::default(),
         }
     }
 
@@ -142,6 +156,16 @@ impl ClientCore {
     /// The node that it believes to lead.
     pub fn leader(&self) -> Option<NodeId> {
         self.leader
+    }
+
+    /// What its calls do from now on when there is no room for them.
+    pub fn set_when_full(&mut self, when_full: WhenFull) {
+        self.settings.when_full = when_full;
+    }
+
+    /// What its calls do when there is no room for them.
+    pub fn when_full(&self) -> WhenFull {
+        self.settings.when_full
     }
 
     /// Begins a call.
@@ -232,6 +256,11 @@ impl ClientCore {
         self.calls.is_empty()
     }
 
+    /// How many calls are under way.
+    pub fn in_flight(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Ends every call now, as its deadline would. What was not taken from [`ClientCore::take_outgoing`] yet is not
     /// sent.
     pub fn give_up(&mut self, now: Time) {
@@ -300,8 +329,13 @@ impl ClientCore {
 
     /// The leader holds too much; it is still the one to ask.
     fn busy(&mut self, now: Time, call_id: CallId, attempt: Attempt) {
-        if self.call_mut(call_id).note_refused(attempt, true) {
-            self.back_off(now, call_id);
+        if !self.call_mut(call_id).note_refused(attempt, true) {
+            return;
+        }
+        let rejected = self.call(call_id).rejected(Rejection::Busy);
+        match self.settings.when_full {
+            WhenFull::Reject if rejected != Outcome::Unknown => self.end(now, call_id, rejected),
+            WhenFull::Reject | WhenFull::Wait => self.back_off(now, call_id),
         }
     }
 

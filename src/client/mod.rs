@@ -4,14 +4,18 @@
 //! never hides a command that may have been applied.
 //!
 //! [`ClientCore`] holds the rules, without clock or threads; the simulator drives it in virtual time. [`Client`] drives
-//! it on a real clock and blocks its caller.
+//! it on a real clock, in the threads of those who wait: it has none of its own.
 
 pub mod blocking;
 mod call;
 pub mod core;
+mod shared;
+mod ticket;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
-pub use self::core::{CallId, ClientCore, ClientSettings, Ended};
+pub use self::core::{CallId, ClientCore, ClientSettings, Ended, WhenFull};
+pub use self::shared::CALLS_MAX;
+pub use self::ticket::Ticket;
 
 use std::fmt;
 use std::time::Duration;
@@ -83,6 +87,8 @@ pub enum Rejection {
     },
     /// The leader has more uncommitted bytes than it may take.
     Busy,
+    /// As many calls of this client are in flight as may be.
+    Full,
     /// The node that was asked, and no other was to be, is down.
     Unreachable(NodeId),
     /// A read that nobody answered in time. It changes nothing, so nothing is unknown.
@@ -97,6 +103,9 @@ impl fmt::Display for Rejection {
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),
             Rejection::Busy => f.write_str("the leader has too much uncommitted; try again"),
+            Rejection::Full => {
+                f.write_str("too many calls of this client are in flight; wait for some of them")
+            }
             Rejection::Unreachable(node) => write!(f, "{node} is down"),
             Rejection::NoAnswer => f.write_str("no answer in time"),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raftlab::client::core::{ClientCore, ClientSettings};
+use raftlab::client::core::{ClientCore, ClientSettings, WhenFull};
 use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::lab::{Lab, Life};
 use raftlab::net::packet::{Address, Envelope, Packet, ReadMode, Reply, Response};
@@ -65,6 +65,7 @@ fn l9_a_client_that_finds_nobody_tries_at_a_bounded_rate() {
         attempt_timeout: Duration::from_millis(400),
         backoff_min: Duration::from_millis(5),
         backoff_max: Duration::from_millis(100),
+        when_full: WhenFull::Wait,
     };
     let hasty = ClientSettings {
         backoff_min: Duration::from_micros(6),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crossbeam_channel::{Sender, bounded, unbounded};
 
 use super::*;
-use crate::client::ClientSettings;
+use crate::client::{ClientSettings, WhenFull};
 use crate::net::packet::{Address, Attempt, Call, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::{Content, Entry, Origin};
@@ -49,6 +49,7 @@ where
         attempt_timeout: Duration::from_millis(5),
         backoff_min: Duration::from_millis(1),
         backoff_max: Duration::from_millis(5),
+        when_full: WhenFull::Wait,
     };
     let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1));
     Client::new(core, Wire(wire), inbox, Clock::start()).with_timeout(HOUR)
@@ -103,7 +104,7 @@ fn ask(timeout: Duration) -> Ask {
 
 #[test]
 fn commands_batches_and_reads_are_answered_with_their_types() {
-    let mut client = cluster(|_| false);
+    let client = cluster(|_| false);
     let created = client.submit(Command::create("x", "1"));
     let expected = Committed { answer: Answer::Created, node: leader(), term: Term(4), index: LogIndex(1) };
     assert_eq!(created, Ok(expected));
@@ -120,7 +121,7 @@ fn commands_batches_and_reads_are_answered_with_their_types() {
 #[test]
 fn a_lost_answer_is_asked_for_again_and_the_command_applied_once() {
     let mut lost = 0;
-    let mut client = cluster(move |_| {
+    let client = cluster(move |_| {
         lost += 1;
         lost <= 3
     });
@@ -130,7 +131,7 @@ fn a_lost_answer_is_asked_for_again_and_the_command_applied_once() {
 
 #[test]
 fn a_call_that_nobody_answers_ends_at_its_deadline() {
-    let mut client = silent();
+    let client = silent();
     let timeout = Duration::from_millis(30);
     let start = Instant::now();
     assert_eq!(client.within(timeout).submit(Command::put("x", "1")), Err(Failure::Unknown));
@@ -145,7 +146,7 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
 #[test]
 fn a_command_that_every_node_refuses_is_rejected() {
     let refusal = Response::Refused(Refusal::NotLeader { leader: None });
-    let mut client = client_of(move |_, request| Some(vec![reply(request, refusal.clone())]));
+    let client = client_of(move |_, request| Some(vec![reply(request, refusal.clone())]));
     // Long enough that an attempt that is still open at the deadline is improbable, and tried until one is not.
     let ended = (0..100).map(|_| client.within(Duration::from_millis(20)).submit(Command::put("x", "1")));
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
@@ -156,7 +157,7 @@ fn a_command_that_every_node_refuses_is_rejected() {
 fn calls_under_way_together_are_answered_in_the_order_of_asking() {
     const COUNT: u64 = 40;
     let mut waiting: Vec<Attempt> = Vec::new();
-    let mut client = client_of(move |_, request| {
+    let client = client_of(move |_, request| {
         waiting.push(request.attempt);
         let entry = |attempt| EntryId::new(Term(4), LogIndex(attempt));
         let applied = |attempt| Reply {
@@ -185,11 +186,11 @@ fn nothing_asked_is_nothing_answered() {
 #[test]
 fn an_interruption_ends_the_calls_that_run() {
     let (interrupt, interrupted) = bounded(1);
-    let mut client = client_of(move |_, _| {
+    let client = client_of(move |_, _| {
         let _ = interrupt.try_send(());
         Some(vec![])
     });
-    client = client.with_interrupt(interrupted);
+    let client = client.with_interrupt(interrupted);
     let read = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable };
     let outcomes = client.ask_all(vec![ask(HOUR), Ask { what: read, at: None, timeout: HOUR }]);
     let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(outcome, _)| outcome).collect();
@@ -202,7 +203,7 @@ fn an_interruption_ends_the_calls_that_run() {
 fn an_interruption_that_came_before_a_call_does_not_end_it() {
     let (interrupt, interrupted) = bounded(1);
     interrupt.send(()).expect("there is room");
-    let mut client = cluster(|_| false).with_interrupt(interrupted);
+    let client = cluster(|_| false).with_interrupt(interrupted);
     assert!(client.submit(Command::put("x", "1")).is_ok());
 }
 
@@ -210,14 +211,14 @@ fn an_interruption_that_came_before_a_call_does_not_end_it() {
 fn when_nobody_can_interrupt_any_more_nothing_is_asked() {
     let (interrupt, interrupted) = bounded(1);
     drop(interrupt);
-    let mut client = cluster(|_| false).with_interrupt(interrupted);
+    let client = cluster(|_| false).with_interrupt(interrupted);
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
     assert_eq!(client.submit(Command::put("x", "1")), rejected);
 }
 
 #[test]
 fn the_end_of_the_network_ends_the_calls() {
-    let mut client = client_of(|_, _| None);
+    let client = client_of(|_, _| None);
     assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown));
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
     assert_eq!(client.submit(Command::put("x", "1")), rejected, "it is not even sent");
@@ -226,7 +227,7 @@ fn the_end_of_the_network_ends_the_calls() {
 #[test]
 fn an_answer_of_another_state_machine_is_said_to_be_unreadable() {
     let answer_with = |answer: Payload| {
-        let mut client = client_of(move |_, request| {
+        let client = client_of(move |_, request| {
             let entry = EntryId::new(Term(4), LogIndex(1));
             Some(vec![reply(request, Response::Applied { entry, answer: answer.clone() })])
         });

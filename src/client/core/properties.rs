@@ -15,6 +15,7 @@ const SETTINGS: ClientSettings = ClientSettings {
     attempt_timeout: Duration::from_millis(50),
     backoff_min: Duration::from_millis(4),
     backoff_max: Duration::from_millis(20),
+    when_full: WhenFull::Wait,
 };
 
 /// One thing that happens to a client.

@@ -10,6 +10,7 @@ const SETTINGS: ClientSettings = ClientSettings {
     attempt_timeout: Duration::from_millis(100),
     backoff_min: Duration::from_millis(10),
     backoff_max: Duration::from_millis(40),
+    when_full: WhenFull::Wait,
 };
 const TIMEOUT: Duration = Duration::from_secs(2);
 const NO_HINT: Response = Response::Refused(Refusal::NotLeader { leader: None });
