@@ -33,7 +33,7 @@ use parking_lot::Mutex;
 
 pub use self::builder::Builder;
 pub use self::states::{StartError, states_found, wipe};
-pub use crate::node::Observer;
+pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
 use self::builder::Machine;
 use self::lives::Slot;
@@ -45,7 +45,7 @@ use crate::config::Settings;
 use crate::lab::RoleName;
 use crate::net::packet::Address;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
-use crate::node::{Changes, Reporter, Surroundings};
+use crate::node::{Changes, Leaders, Reporter, Surroundings};
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
 use crate::trace::NodeLogs;
@@ -158,6 +158,7 @@ impl<M: StateMachine> Cluster<M> {
                 safety: Arc::new(Mutex::new(Safety::default())),
                 reporter: Reporter::new(observer, logs.clone()),
                 changes: Arc::clone(&changes),
+                leaders: Arc::new(Leaders::new(clock)),
             },
             logs,
             machine,
@@ -205,6 +206,42 @@ impl<M: StateMachine> Cluster<M> {
     /// Waits until a node leads; none when none does in time.
     pub fn wait_until_leader(&self, timeout: Duration) -> Option<NodeId> {
         self.wait_for(timeout, Cluster::leader)
+    }
+
+    /// Each change of the leader, beginning with the one that there is. It never blocks the cluster: a listener who
+    /// falls behind by more than 256 changes loses the oldest. It ends with the cluster.
+    ///
+    /// A frozen node counts as the leader until another one leads.
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// use raftlab::cluster::{Cluster, LeadershipKind, StartError};
+    /// use raftlab::types::NodeId;
+    ///
+    /// let on_leader = |node: NodeId| println!("{node} leads: its duties begin");
+    /// let on_follower = |node: NodeId| println!("{node} no longer leads: its duties end");
+    ///
+    /// let cluster = Cluster::builder().memory().start()?;
+    /// let changes = cluster.leadership();
+    /// let watcher = thread::spawn(move || {
+    ///     for change in changes {
+    ///         match change.kind {
+    ///             LeadershipKind::Gained => on_leader(change.node),
+    ///             LeadershipKind::Changed { before } => {
+    ///                 on_follower(before);
+    ///                 on_leader(change.node);
+    ///             }
+    ///             LeadershipKind::Lost => on_follower(change.node),
+    ///         }
+    ///     }
+    /// });
+    /// cluster.shutdown();
+    /// watcher.join().expect("it ends with the cluster");
+    /// # Ok::<(), StartError>(())
+    /// ```
+    pub fn leadership(&self) -> Leadership {
+        self.surroundings.leaders.listen()
     }
 
     /// Waits until this finds something, looking whenever anything changed; none when it has not in time.
@@ -255,6 +292,7 @@ impl<M> Cluster<M> {
         if let Some(router) = self.router.take() {
             router.stop();
         }
+        self.surroundings.leaders.close();
     }
 
     fn wait_until(&self, until: Instant) {
