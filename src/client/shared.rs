@@ -157,6 +157,12 @@ impl Shared {
         self.state.lock().held.remove(&call);
     }
 
+    /// How many calls somebody holds.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.state.lock().held.len()
+    }
+
     /// Until when a wait of this length lasts.
     pub fn until(&self, timeout: Duration) -> Time {
         self.clock.now() + timeout

@@ -27,8 +27,26 @@ impl Transport for Wire {
     }
 }
 
+/// Settings that try again soon.
+fn hasty() -> ClientSettings {
+    ClientSettings {
+        attempt_timeout: Duration::from_millis(5),
+        backoff_min: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(5),
+        when_full: WhenFull::Wait,
+    }
+}
+
 /// A client whose requests this function answers, on a thread of its own. When it returns none, the network ends.
-fn client_of<F>(mut answer: F) -> Client<KeyValue>
+fn client_of<F>(answer: F) -> Client<KeyValue>
+where
+    F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
+{
+    client_with(hasty(), answer)
+}
+
+/// The same with these settings.
+fn client_with<F>(settings: ClientSettings, mut answer: F) -> Client<KeyValue>
 where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
 {
@@ -45,12 +63,6 @@ where
             let _ = answers.send(replies.into_iter().map(envelope).collect());
         }
     });
-    let settings = ClientSettings {
-        attempt_timeout: Duration::from_millis(5),
-        backoff_min: Duration::from_millis(1),
-        backoff_max: Duration::from_millis(5),
-        when_full: WhenFull::Wait,
-    };
     let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1));
     Client::new(core, Wire(wire), inbox, Clock::start()).with_timeout(HOUR)
 }
@@ -239,3 +251,5 @@ fn an_answer_of_another_state_machine_is_said_to_be_unreadable() {
     // The same text from another type is the same answer.
     assert!(answer_with(Payload::new(vec!["put"])).is_ok());
 }
+
+mod sharing;

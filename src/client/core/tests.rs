@@ -297,6 +297,22 @@ fn a_late_refusal_of_an_earlier_attempt_starts_no_second_chain() {
 }
 
 #[test]
+fn a_busy_leader_ends_a_call_at_once_if_that_is_wished_and_certain() {
+    let mut bench = Bench::led_by(n(1));
+    bench.core.set_when_full(WhenFull::Reject);
+    let sent = bench.command();
+    bench.reply(&sent, BUSY);
+    assert_eq!(bench.outcome(), Outcome::Rejected(Rejection::Busy));
+    let first = bench.command();
+    bench.wait();
+    let second = bench.sent();
+    bench.reply(&second, BUSY);
+    assert!(bench.core.take_ended().is_empty(), "{first:?} is open: nothing is certain yet");
+    bench.reply(&first, applied());
+    assert_eq!(bench.outcome(), answered_by(n(1)));
+}
+
+#[test]
 fn a_busy_leader_is_asked_again_after_a_back_off() {
     let mut bench = Bench::led_by(n(1));
     let first = bench.command();
