@@ -1,16 +1,11 @@
 //! A cluster on real threads: its nodes, the router between them, and everything that may be done to them.
 //!
 //! ```
-//! use std::time::Duration;
-//!
 //! use raftlab::cluster::Cluster;
-//! use raftlab::config::Settings;
 //! use raftlab::state_machine::kv::{Answer, Command, Query};
 //!
-//! let logs = tempfile::tempdir().expect("a folder");
-//! let settings = Settings { memory: true, logs: logs.path().to_path_buf(), ..Settings::default() };
-//! let cluster = Cluster::start(&settings, None).expect("three nodes in memory");
-//! let mut client = cluster.client();
+//! let cluster = Cluster::builder().nodes(3).memory().start().expect("three nodes in memory");
+//! let client = cluster.client();
 //! client.submit(Command::create("x", "1")).expect("committed");
 //! let seen = client.read(Query::Read { key: "x".to_string() }).expect("a leader answers");
 //! assert_eq!(seen.answer, Answer::Value("1".to_string()));
@@ -19,6 +14,7 @@
 //!
 //! A person's experiments go through [`Lab`](crate::lab::Lab), which `Cluster` is. Dropping a cluster shuts it down.
 
+mod builder;
 mod lab;
 mod lives;
 mod messages;
@@ -28,15 +24,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, at, bounded, never, select};
 use parking_lot::Mutex;
 
+pub use self::builder::Builder;
 pub use self::states::{StartError, states_found, wipe};
-pub use crate::node::Observer;
+pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
+use self::builder::Machine;
 use self::lives::Slot;
 use self::states::Opened;
 use crate::check::safety::Safety;
@@ -46,7 +45,7 @@ use crate::config::Settings;
 use crate::lab::RoleName;
 use crate::net::packet::Address;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
-use crate::node::{Changes, Reporter, Surroundings};
+use crate::node::{Changes, Leaders, Reporter, Surroundings};
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
 use crate::trace::NodeLogs;
@@ -68,8 +67,8 @@ pub struct Cluster<M = KeyValue> {
     router: Option<Router>,
     network: RouterHandle,
     surroundings: Surroundings,
-    logs: Arc<NodeLogs>,
-    machine: Box<dyn Fn() -> M + Send + Sync>,
+    logs: Option<Arc<NodeLogs>>,
+    machine: Machine<M>,
     random: Random,
     changes: Receiver<()>,
     interrupt: Option<Interrupt>,
@@ -84,11 +83,29 @@ struct Interrupt {
 }
 
 impl Cluster {
+    /// A cluster to be described, setting by setting, and started.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use raftlab::cluster::{Cluster, StartError};
+    ///
+    /// // In memory and without logs, no file is written.
+    /// let (min, max) = (Duration::from_millis(100), Duration::from_millis(200));
+    /// let cluster = Cluster::builder().nodes(5).memory().seed(7).election(min..=max).start()?;
+    /// assert!(cluster.wait_until_leader(Duration::from_secs(10)).is_some());
+    /// cluster.shutdown();
+    /// # Ok::<(), StartError>(())
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
     /// Starts a cluster of key-value stores, from what the states folder holds. The observer is called for each event.
     ///
     /// The environment's `RUST_LOG` filters the log files.
     pub fn start(settings: &Settings, observer: Option<Observer>) -> Result<Cluster, StartError> {
-        Cluster::start_with(settings, observer, KeyValue::default)
+        Cluster::builder().settings(settings.clone()).observed_by(observer).start()
     }
 }
 
@@ -100,12 +117,22 @@ impl<M: StateMachine> Cluster<M> {
         observer: Option<Observer>,
         machine: impl Fn() -> M + Send + Sync + 'static,
     ) -> Result<Cluster<M>, StartError> {
+        Cluster::builder().settings(settings.clone()).observed_by(observer).start_with(machine)
+    }
+
+    /// Starts what a builder describes. Without a folder for them there are no log files.
+    fn open(
+        settings: &Settings,
+        logs: Option<&Path>,
+        observer: Option<Observer>,
+        machine: Machine<M>,
+    ) -> Result<Cluster<M>, StartError> {
         settings.validate().map_err(StartError::Settings)?;
         let settings = settings.scaled();
         let members = NodeId::first(settings.nodes);
         let filter = std::env::var("RUST_LOG").ok();
-        let logs = NodeLogs::open(&settings.logs, &members, filter.as_deref()).map_err(StartError::Logs)?;
-        let logs = Arc::new(logs);
+        let logs = logs.map(|folder| NodeLogs::open(folder, &members, filter.as_deref())).transpose();
+        let logs = logs.map_err(StartError::Logs)?.map(Arc::new);
         let opened = states::open_all(&settings, &members)?;
 
         let clock = Clock::start();
@@ -129,11 +156,12 @@ impl<M: StateMachine> Cluster<M> {
             surroundings: Surroundings {
                 clock,
                 safety: Arc::new(Mutex::new(Safety::default())),
-                reporter: Reporter::new(observer, Some(Arc::clone(&logs))),
+                reporter: Reporter::new(observer, logs.clone()),
                 changes: Arc::clone(&changes),
+                leaders: Arc::new(Leaders::new(clock)),
             },
             logs,
-            machine: Box::new(machine),
+            machine,
             random,
             changes: changes.listen(),
             interrupt: None,
@@ -180,6 +208,42 @@ impl<M: StateMachine> Cluster<M> {
         self.wait_for(timeout, Cluster::leader)
     }
 
+    /// Each change of the leader, beginning with the one that there is. It never blocks the cluster: a listener who
+    /// falls behind by more than 256 changes loses the oldest. It ends with the cluster.
+    ///
+    /// A frozen node counts as the leader until another one leads.
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// use raftlab::cluster::{Cluster, LeadershipKind, StartError};
+    /// use raftlab::types::NodeId;
+    ///
+    /// let on_leader = |node: NodeId| println!("{node} leads: its duties begin");
+    /// let on_follower = |node: NodeId| println!("{node} no longer leads: its duties end");
+    ///
+    /// let cluster = Cluster::builder().memory().start()?;
+    /// let changes = cluster.leadership();
+    /// let watcher = thread::spawn(move || {
+    ///     for change in changes {
+    ///         match change.kind {
+    ///             LeadershipKind::Gained => on_leader(change.node),
+    ///             LeadershipKind::Changed { before } => {
+    ///                 on_follower(before);
+    ///                 on_leader(change.node);
+    ///             }
+    ///             LeadershipKind::Lost => on_follower(change.node),
+    ///         }
+    ///     }
+    /// });
+    /// cluster.shutdown();
+    /// watcher.join().expect("it ends with the cluster");
+    /// # Ok::<(), StartError>(())
+    /// ```
+    pub fn leadership(&self) -> Leadership {
+        self.surroundings.leaders.listen()
+    }
+
     /// Waits until this finds something, looking whenever anything changed; none when it has not in time.
     pub fn wait_for<T>(&self, timeout: Duration, find: impl Fn(&Cluster<M>) -> Option<T>) -> Option<T> {
         let changed = self.surroundings.changes.listen();
@@ -205,7 +269,7 @@ impl<M: StateMachine> Cluster<M> {
 
     /// What went wrong with the log files since this was last asked.
     pub fn take_log_notices(&self) -> Vec<String> {
-        self.logs.take_notices()
+        self.logs.as_ref().map_or_else(Vec::new, |logs| logs.take_notices())
     }
 
     /// Ends all nodes politely, and their threads. Everything acknowledged is on disk.
@@ -228,6 +292,7 @@ impl<M> Cluster<M> {
         if let Some(router) = self.router.take() {
             router.stop();
         }
+        self.surroundings.leaders.close();
     }
 
     fn wait_until(&self, until: Instant) {

@@ -19,6 +19,12 @@ pub const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The smallest and the largest factor that times may be multiplied by.
 pub const TIME_SCALE_RANGE: (f64, f64) = (0.01, 1000.0);
 
+/// Bytes in a value at most, unless the settings say otherwise.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// The largest value that may be allowed: a larger one would stand in the way of all other messages for too long.
+pub const VALUE_BYTES_LIMIT: usize = 64 << 20;
+
 /// The shortest heartbeat after scaling: timers of an ordinary system overshoot by as much.
 const HEARTBEAT_MIN: Duration = Duration::from_micros(100);
 
@@ -51,6 +57,8 @@ pub struct Settings {
     pub client_timeout: Duration,
     /// Bytes after which the log on disk begins a new file.
     pub segment_bytes: u64,
+    /// Bytes in a value of the key-value store at most: 1 to 64 MiB. It decides what is taken in, never what is applied.
+    pub value_bytes_max: usize,
 }
 
 /// The consensus core's settings: times of section 5.6, limits, and the two extensions that can be turned off to
@@ -155,6 +163,12 @@ impl Settings {
         positive_limit("inbox_router", self.inbox_router)?;
         positive_limit("inbox_client", self.inbox_client)?;
         positive_limit("segment_bytes", usize::try_from(self.segment_bytes).unwrap_or(usize::MAX))?;
+        if !(1..=VALUE_BYTES_LIMIT).contains(&self.value_bytes_max) {
+            let bytes = self.value_bytes_max;
+            let problem =
+                format!("{bytes} is not within 1 to {VALUE_BYTES_LIMIT} bytes: {VALUE_BYTES_MAX} is usual");
+            return rule("value_bytes_max", problem);
+        }
         for (key, folder) in [("states", &self.states), ("logs", &self.logs)] {
             if folder.as_os_str().is_empty() {
                 return rule(key, format!("the folder has no name: choose one, such as \"{key}\""));
@@ -194,6 +208,7 @@ impl Default for Settings {
             inbox_client: 1 << 14,
             client_timeout: Duration::from_secs(2),
             segment_bytes: 8 << 20,
+            value_bytes_max: VALUE_BYTES_MAX,
         }
     }
 }
@@ -371,6 +386,8 @@ mod tests {
             ("inbox_router = 0", "inbox_router", "above"),
             ("inbox_client = 0", "inbox_client", "above"),
             ("segment_bytes = 0", "segment_bytes", "above"),
+            ("value_bytes_max = 0", "value_bytes_max", "1 to 67108864 bytes"),
+            ("value_bytes_max = 67108865", "value_bytes_max", "1 to 67108864 bytes"),
             ("states = ''", "states", "folder"),
             ("logs = ''", "logs", "folder"),
         ] {
@@ -390,6 +407,8 @@ mod tests {
             "batch_window = '49ms'",
             "time_scale = 0.01",
             "time_scale = 1000",
+            "value_bytes_max = 1",
+            "value_bytes_max = 67108864",
             "client_timeout = '24h'\ntime_scale = 1000",
         ] {
             let settings = Settings::from_toml(text);

@@ -10,6 +10,7 @@
 mod board;
 mod disk;
 mod event_loop;
+mod leadership;
 mod panics;
 mod reporter;
 
@@ -24,6 +25,7 @@ use parking_lot::Mutex;
 pub use self::board::{Board, Changes, EndReason, Ended, Lost};
 use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
+pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};
 pub use self::reporter::{Observer, Reporter};
 use crate::check::safety::Safety;
 use crate::clock::Clock;
@@ -46,6 +48,8 @@ pub struct Surroundings {
     pub reporter: Reporter,
     /// Who is woken by changes.
     pub changes: Arc<Changes>,
+    /// Who leads, and who hears of it.
+    pub leaders: Arc<Leaders>,
 }
 
 /// Where a node's writes go.
@@ -87,7 +91,8 @@ impl Node {
         };
         let (orders, ordered) = unbounded();
         let (alive_sender, alive) = bounded::<()>(0);
-        let board = Arc::new(Board::new(server.status(), Arc::clone(&surroundings.changes)));
+        let (changes, leaders) = (Arc::clone(&surroundings.changes), Arc::clone(&surroundings.leaders));
+        let board = Arc::new(Board::new(name, server.status(), changes, leaders));
         let node = EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings);
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             node.live();

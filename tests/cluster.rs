@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use raftlab::client::Failure;
-use raftlab::cluster::{Cluster, StartError, states_found, wipe};
+use raftlab::cluster::{Cluster, LeadershipKind, StartError, states_found, wipe};
 use raftlab::config::Settings;
 use raftlab::lab::{DiskChange, Lab, Life, RoleName};
 use raftlab::net::change::NetChange;
@@ -100,7 +100,7 @@ fn a_leader_appears_within_a_second_and_serves() {
     let mut cluster = start(&settings(&folder, 3));
     leader(&cluster);
     assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
-    let mut client = cluster.client();
+    let client = cluster.client();
     let batch = vec![Command::create("x", "1"), Command::create("x", "2"), Command::update("x", "3")];
     let answers = client.submit_batch(batch).unwrap().answer;
     assert_eq!(answers, [Answer::Created, Answer::Exists, Answer::Updated]);
@@ -193,7 +193,7 @@ fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
         cluster.crash(node, false).unwrap();
     }
     let begun = Instant::now();
-    let mut client = cluster.client();
+    let client = cluster.client();
     let ended = client.within(Duration::from_millis(400)).submit(Command::put("a", "1"));
     assert!(matches!(ended, Err(Failure::Unknown(_) | Failure::Rejected(_))), "{ended:?}");
     assert!(begun.elapsed() < PATIENCE);
@@ -322,7 +322,7 @@ fn a_node_that_panics_is_down_and_no_other() {
     };
     let mut cluster = Cluster::start_with(&settings(&folder, 3), Some(Arc::new(observer)), machine).unwrap();
     let n1 = NodeId::new(1);
-    let mut client = cluster.client();
+    let client = cluster.client();
     client.submit(Command::delete("bomb")).unwrap();
     cluster.wait_for(PATIENCE, |_| (!told.lock().unwrap().is_empty()).then_some(())).expect("n1 panics");
     client.submit(Command::put("x", "1")).unwrap();
@@ -536,7 +536,7 @@ fn seeded_faults_break_no_promise() {
     let mut cluster = start(&settings);
     let nodes = cluster.nodes();
     let mut random = Random::new(2026);
-    let mut client = cluster.client();
+    let client = cluster.client();
     let mut acknowledged = Vec::new();
     for number in 0..60 {
         let node = *random.pick(&nodes).unwrap();
@@ -602,5 +602,83 @@ fn a_stale_read_answers_at_a_follower() {
     let query = Query::Read { key: "a".to_string() };
     let read = cluster.client().read_with(query, ReadMode::Stale).unwrap();
     assert_eq!(read.answer, Answer::Value("value of a".to_string()));
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_cluster_in_memory_without_logs_writes_no_file() {
+    let folder = folder();
+    let (states, logs) = (folder.path().join("states"), folder.path().join("logs"));
+    // What comes later goes over what was said before.
+    let builder = Cluster::builder().states(&states).memory().nodes(1).seed(7).express();
+    let cluster = builder.heartbeat(Duration::from_millis(20)).client_timeout(PATIENCE).start().unwrap();
+    put(&cluster, "a");
+    assert_read(&cluster, "a");
+    assert_eq!(cluster.seed(), 7);
+    cluster.shutdown();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file, no folder");
+
+    let election = Duration::from_millis(100)..=Duration::from_millis(160);
+    let builder = Cluster::builder().nodes(1).states(&states).logs(&logs).election(election.clone());
+    let cluster = builder.observer(|_| {}).start().unwrap();
+    assert_eq!(cluster.election_timeouts(), election.into_inner());
+    leader(&cluster);
+    cluster.shutdown();
+    assert!(states.join("n1").join("state.json").exists() && log_file(&logs, NodeId::new(1)).exists());
+    let refused = Cluster::builder().nodes(0).start().unwrap_err().to_string();
+    assert!(refused.contains("1 to 99"), "{refused}");
+}
+
+#[test]
+fn each_change_of_the_leader_is_told() {
+    let mut cluster = Cluster::builder().memory().client_timeout(PATIENCE).start().unwrap();
+    let mut changes = cluster.leadership();
+    let gained = changes.next().expect("a leader");
+    assert_eq!(gained.kind, LeadershipKind::Gained);
+    cluster.crash(gained.node, false).unwrap();
+    let lost = changes.next().expect("it crashed");
+    assert_eq!((lost.kind, lost.node, lost.term), (LeadershipKind::Lost, gained.node, gained.term));
+    let next = changes.next().expect("another leads");
+    assert!(next.node != gained.node && next.term > gained.term && next.time >= lost.time, "{next:?}");
+    cluster.change_network(&NetChange::Isolate(next.node)).unwrap();
+    cluster.restart(gained.node, false).unwrap();
+    let third = changes.find(|change| change.term > next.term).expect("a leader that others hear");
+    assert_ne!(third.node, next.node);
+    drop(cluster);
+    assert_eq!(changes.find(|change| change.term < third.term), None, "it ends with the cluster");
+}
+
+#[test]
+fn a_value_over_the_limit_is_refused_and_one_in_the_log_outlives_a_lower_limit() {
+    let folder = folder();
+    let wide = Settings { value_bytes_max: 2 << 20, ..settings(&folder, 1) };
+    let long = "v".repeat(2 << 20);
+    let cluster = start(&wide);
+    assert!(cluster.client().submit(Command::put("long", long.clone())).is_ok());
+    cluster.shutdown();
+    let cluster = start(&Settings { value_bytes_max: 3, ..wide });
+    let client = cluster.client();
+    let refused = client.submit(Command::put("x", "1234")).unwrap_err().to_string();
+    assert_eq!(refused, "the value has 4 bytes: at most 3 are allowed (value_bytes_max)");
+    client.submit(Command::put("x", "123")).unwrap();
+    let read = client.read(Query::Read { key: "long".to_string() }).unwrap();
+    assert_eq!(read.answer, Answer::Value(long), "what was taken in stays");
+}
+
+#[test]
+fn many_calls_at_once_are_applied_once_each_though_leaders_crash() {
+    let mut cluster = Cluster::builder().memory().client_timeout(PATIENCE).start().unwrap();
+    let client = cluster.client();
+    let create = |number| client.submit_async(Command::create(format!("k{number}"), "1"));
+    let mut tickets: Vec<_> = (0..300).map(create).collect();
+    let first = leader(&cluster);
+    cluster.crash(first, false).unwrap();
+    tickets.extend((300..600).map(create));
+    for ticket in tickets.into_iter().rev() {
+        assert_eq!(ticket.wait().expect("in time").answer, Answer::Created, "never Exists");
+    }
+    assert_eq!(client.in_flight(), 0);
+    cluster.restart(first, false).unwrap();
+    converge(&mut cluster);
     assert_safe(&mut cluster);
 }

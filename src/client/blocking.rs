@@ -1,29 +1,34 @@
-//! The client on a real clock: each call blocks its caller until it has ended.
+//! The client on a real clock: what an embedding program calls.
 //!
-//! All rules are the core's. This file only waits: for envelopes, for the core's deadline, or for an interruption. It
-//! must never poll, and never wait for longer than a call may take.
+//! All rules are the core's, and all waiting is in `src/client/shared.rs`. This file only joins types to them.
 
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
+use crossbeam_channel::Receiver;
 use serde::de::DeserializeOwned;
 
-use super::core::{ClientCore, Ended};
-use super::{Answered, Ask, Outcome, Rejection, Token, What};
+use super::core::{ClientCore, WhenFull};
+use super::shared::Shared;
+use super::ticket::{Reading, Ticket};
+use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::packet::{Envelope, ReadMode};
 use crate::payload::Payload;
 use crate::state_machine::StateMachine;
-use crate::types::{ClientId, LogIndex, NodeId, Term};
+use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
 
 /// How long a call may take unless it says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A blocking client of a cluster that replicates `M`.
+/// A client of a cluster that replicates `M`.
+///
+/// Clones are the same client: one session, one limit of calls in flight. They are cheap, and may be used by any
+/// number of threads at the same time, as may one client by reference.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +36,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// use raftlab::client::{Client, Failure};
 /// use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
 ///
-/// fn move_in(client: &mut Client<KeyValue>) -> Result<(), Failure> {
+/// fn move_in(client: &Client<KeyValue>) -> Result<(), Failure> {
 ///     let created = client.submit(Command::create("x", "1"))?;
 ///     match created.answer {
 ///         Answer::Created => println!("entry {} of term {}", created.index, created.term),
@@ -47,20 +52,40 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 ///     assert_eq!(seen.answer, Answer::Value("2".to_string()));
 ///     Ok(())
 /// }
+/// # let cluster = raftlab::cluster::Cluster::builder().memory().start().expect("three nodes in memory");
+/// # move_in(&cluster.client()).expect("a leader answers");
 /// ```
+///
+/// A call that is not waited for at once has a [`Ticket`]:
+///
+/// ```
+/// use raftlab::client::{Client, Failure, Ticket};
+/// use raftlab::state_machine::kv::{Command, KeyValue};
+///
+/// fn fill(client: &Client<KeyValue>) -> Result<(), Failure> {
+///     let put = |number| client.submit_async(Command::put(format!("k{number}"), "v"));
+///     let tickets: Vec<Ticket<_>> = (0..100).map(put).collect();
+///     // All are under way. They may take effect in any order.
+///     for ticket in tickets {
+///         ticket.wait()?;
+///     }
+///     Ok(())
+/// }
+/// # let cluster = raftlab::cluster::Cluster::builder().memory().start().expect("three nodes in memory");
+/// # fill(&cluster.client()).expect("a leader answers");
+/// ```
+///
+/// At most [`CALLS_MAX`](super::CALLS_MAX) calls are in flight, those of dropped tickets included. What a call does
+/// when there is no room for it, [`Client::with_when_full`] says.
 pub struct Client<M> {
-    core: ClientCore,
-    transport: Box<dyn Transport>,
-    inbox: Receiver<Vec<Envelope>>,
-    clock: Clock,
+    shared: Arc<Shared>,
     timeout: Duration,
-    interrupt: Option<Receiver<()>>,
     machine: PhantomData<fn() -> M>,
 }
 
 /// The same calls with another timeout. See [`Client::within`].
 pub struct Within<'a, M> {
-    client: &'a mut Client<M>,
+    client: &'a Client<M>,
     timeout: Duration,
 }
 
@@ -95,18 +120,10 @@ pub struct Observed<A> {
 pub enum Failure {
     /// Certainly not applied, now or later.
     Rejected(Rejection),
-    /// No answer in time: a command that may have been applied, or may yet be.
+    /// No answer in time: a command that may have been applied, or may yet be. [`Client::outcome`] asks later which.
     Unknown(Token),
     /// Carried out, but the answer is none of this state machine: the cluster replicates another one.
     Unreadable(String),
-}
-
-/// What ended the wait.
-enum Woken {
-    Arrived(Vec<Envelope>),
-    Due,
-    /// An interruption, or the end of the network: nothing will come.
-    Stop,
 }
 
 impl<M> Client<M> {
@@ -118,203 +135,227 @@ impl<M> Client<M> {
         inbox: Receiver<Vec<Envelope>>,
         clock: Clock,
     ) -> Client<M> {
-        Client {
-            core,
-            transport: Box::new(transport),
-            inbox,
-            clock,
-            timeout: TIMEOUT,
-            interrupt: None,
-            machine: PhantomData,
-        }
+        let shared = Shared::new(core, Box::new(transport), inbox, clock);
+        Client { shared: Arc::new(shared), timeout: TIMEOUT, machine: PhantomData }
     }
 
-    /// This client with another timeout for its calls.
+    /// This client with another timeout for its calls. Its other clones keep theirs.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Client<M> {
         Client { timeout, ..self }
     }
 
-    /// This client, to be interrupted: a message ends the calls that run when it comes, as their deadline would, and
-    /// is lost when none runs. When the sender is gone, every call ends at once.
+    /// This client and all its clones, to be interrupted: a message ends the calls that run when it comes, as their
+    /// deadline would, and is lost when none runs. When the sender is gone, every call ends at once.
     #[must_use]
     pub fn with_interrupt(self, interrupt: Receiver<()>) -> Client<M> {
-        Client { interrupt: Some(interrupt), ..self }
+        self.shared.set_interrupt(interrupt);
+        self
+    }
+
+    /// What this client and all its clones do from now on when the leader is busy, or as many of their calls are in
+    /// flight as may be. Unless this is called, they wait for room and try again until the call's deadline.
+    #[must_use]
+    pub fn with_when_full(self, when_full: WhenFull) -> Client<M> {
+        self.shared.set_when_full(when_full);
+        self
     }
 
     /// Who this client is.
     pub fn id(&self) -> ClientId {
-        self.core.id()
+        self.shared.id()
     }
 
     /// The node that it believes to lead.
     pub fn leader(&self) -> Option<NodeId> {
-        self.core.leader()
+        self.shared.leader()
+    }
+
+    /// How many calls are in flight, its clones' included: sent, and not known to have ended.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight()
     }
 
     /// The same calls, with this timeout instead of the client's.
-    pub fn within(&mut self, timeout: Duration) -> Within<'_, M> {
+    pub fn within(&self, timeout: Duration) -> Within<'_, M> {
         Within { client: self, timeout }
     }
 
     /// Carries out these calls, all under way at once, and returns when each has ended: how, and after how long, in
-    /// the order of asking. They may take effect in any order.
-    pub fn ask_all(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
-        if !self.is_connected() {
-            // Nothing is sent, so nothing is unknown.
-            let rejected = || (Outcome::Rejected(Rejection::NoLeader), Duration::ZERO);
-            return asks.iter().map(|_| rejected()).collect();
-        }
-        let now = self.clock.now();
-        let count = asks.len();
-        for ask in asks {
-            self.core.ask(now, ask);
-        }
-        let mut ended = self.run();
-        assert_eq!(ended.len(), count, "each call ends in exactly one outcome");
-        ended.sort_unstable_by_key(|ended| ended.ticket);
-        ended.into_iter().map(|ended| (ended.outcome, ended.took)).collect()
+    /// the order of asking. They may take effect in any order. They leave however many are in flight already: whoever
+    /// names them at once has room for them.
+    pub fn ask_all(&self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
+        let end = |begun| match begun {
+            Ok(call) => self.shared.wait(call, Time::NEVER).expect("each call ends by its deadline"),
+            Err(rejection) => (Outcome::Rejected(rejection), Duration::ZERO),
+        };
+        self.shared.begin_all(asks).into_iter().map(end).collect()
     }
 
     /// Carries out one call.
-    pub fn ask(&mut self, ask: Ask) -> (Outcome, Duration) {
+    pub fn ask(&self, ask: Ask) -> (Outcome, Duration) {
         self.ask_all(vec![ask]).pop().expect("one outcome for one call")
-    }
-
-    /// Drives the core until no call is under way.
-    fn run(&mut self) -> Vec<Ended> {
-        let mut ended = Vec::new();
-        loop {
-            let mut outgoing = self.core.take_outgoing();
-            if !outgoing.is_empty() {
-                self.transport.send(&mut outgoing);
-            }
-            ended.append(&mut self.core.take_ended());
-            if self.core.is_idle() {
-                return ended;
-            }
-            match self.wait() {
-                Woken::Arrived(group) => {
-                    self.receive(group);
-                    self.receive_waiting();
-                }
-                Woken::Due => {}
-                Woken::Stop => {
-                    // What is here already may still answer.
-                    self.receive_waiting();
-                    self.core.give_up(self.clock.now());
-                }
-            }
-            self.core.tick(self.clock.now());
-        }
-    }
-
-    /// Waits for whatever comes first.
-    fn wait(&self) -> Woken {
-        let until = self.clock.instant(self.core.deadline());
-        match &self.interrupt {
-            None => match self.inbox.recv_deadline(until) {
-                Ok(group) => Woken::Arrived(group),
-                Err(RecvTimeoutError::Timeout) => Woken::Due,
-                Err(RecvTimeoutError::Disconnected) => Woken::Stop,
-            },
-            Some(interrupt) => select! {
-                recv(self.inbox) -> group => group.map_or(Woken::Stop, Woken::Arrived),
-                recv(interrupt) -> _ => Woken::Stop,
-                recv(at(until)) -> _ => Woken::Due,
-            },
-        }
-    }
-
-    fn receive(&mut self, group: Vec<Envelope>) {
-        let now = self.clock.now();
-        for envelope in group {
-            self.core.receive(now, envelope);
-        }
-    }
-
-    /// Takes in what is already here, and says whether more can come.
-    fn receive_waiting(&mut self) -> bool {
-        loop {
-            match self.inbox.try_recv() {
-                Ok(group) => self.receive(group),
-                Err(reason) => return reason == TryRecvError::Empty,
-            }
-        }
-    }
-
-    /// Clears away what came too late for the calls before, and says whether new ones can be carried out.
-    fn is_connected(&mut self) -> bool {
-        let open = self.interrupt.as_ref().is_none_or(|interrupt| {
-            let last = std::iter::repeat_with(|| interrupt.try_recv()).find_map(Result::err);
-            last == Some(TryRecvError::Empty)
-        });
-        self.receive_waiting() && open
     }
 }
 
 impl<M: StateMachine<Answer: Clone>> Client<M> {
     /// Has this command applied, exactly once.
-    pub fn submit(&mut self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
+    pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
         self.within(self.timeout).submit(command)
     }
 
     /// Has these commands applied, exactly once, as one entry: all in this order with nothing between them, or none.
     /// A command that the state machine answers with a refusal, such as "exists", does not undo the others.
-    pub fn submit_batch(&mut self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
+    pub fn submit_batch(&self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
         self.within(self.timeout).submit_batch(commands)
     }
 
     /// Asks for the state, at least as new as every write that was answered before.
-    pub fn read(&mut self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
+    pub fn read(&self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
         self.within(self.timeout).read(query)
     }
 
     /// Asks for the state, as true as this mode says.
-    pub fn read_with(&mut self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
+    pub fn read_with(&self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
         self.within(self.timeout).read_with(query, mode)
+    }
+
+    /// Says what became of a command that ended as [`Failure::Unknown`] with this token, once and for all: if it was
+    /// not applied before this question is in the log, it never will be.
+    ///
+    /// A failure leaves it as unknown as before: ask again. The answers come as a list, also to a single command.
+    pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
+        self.within(self.timeout).outcome(token)
+    }
+
+    /// Sends this command, and waits for nothing but room. See [`Ticket`] for how the call goes on.
+    pub fn submit_async(&self, command: M::Command) -> Ticket<Committed<M::Answer>> {
+        self.within(self.timeout).submit_async(command)
+    }
+
+    /// Sends these commands, and waits for nothing but room. See [`Client::submit_batch`].
+    pub fn submit_batch_async(&self, commands: Vec<M::Command>) -> Ticket<Committed<Vec<M::Answer>>> {
+        self.within(self.timeout).submit_batch_async(commands)
+    }
+
+    /// Sends this query, and waits for nothing but room. See [`Client::read`].
+    pub fn read_async(&self, query: M::Query) -> Ticket<Observed<M::Answer>> {
+        self.within(self.timeout).read_async(query)
+    }
+
+    /// Sends this query, and waits for nothing but room. See [`Client::read_with`].
+    pub fn read_with_async(&self, query: M::Query, mode: ReadMode) -> Ticket<Observed<M::Answer>> {
+        self.within(self.timeout).read_with_async(query, mode)
     }
 }
 
 impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     /// See [`Client::submit`].
-    pub fn submit(&mut self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
-        let Committed { answer, node, term, index } = self.submit_batch(vec![command])?;
-        let answer = answer.into_iter().next().expect("as many answers as commands");
-        Ok(Committed { answer, node, term, index })
+    pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
+        self.submit_async(command).wait()
     }
 
     /// See [`Client::submit_batch`].
-    pub fn submit_batch(&mut self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
-        let count = commands.len();
-        let Answered { answer, node, term, index } = self.ask(What::Command(Payload::new(commands)))?;
-        let answer: Vec<M::Answer> = decode(&answer)?;
-        if answer.len() != count {
-            return Err(Failure::Unreadable(format!("{} answers to {count} commands", answer.len())));
-        }
-        Ok(Committed { answer, node, term, index })
+    pub fn submit_batch(&self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
+        self.submit_batch_async(commands).wait()
     }
 
     /// See [`Client::read`].
-    pub fn read(&mut self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
-        self.read_with(query, ReadMode::default())
+    pub fn read(&self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
+        self.read_async(query).wait()
     }
 
     /// See [`Client::read_with`].
-    pub fn read_with(&mut self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
-        let what = What::Read { query: Payload::new(query), mode };
-        let Answered { answer, node, term, index } = self.ask(what)?;
-        Ok(Observed { answer: decode(&answer)?, node, term, index })
+    pub fn read_with(&self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
+        self.read_with_async(query, mode).wait()
     }
 
-    fn ask(&mut self, what: What) -> Result<Answered, Failure> {
-        let (outcome, _) = self.client.ask(Ask { what, at: None, timeout: self.timeout });
-        match outcome {
-            Outcome::Answered(answered) => Ok(answered),
-            Outcome::Rejected(rejection) => Err(Failure::Rejected(rejection)),
-            Outcome::Unknown(token) => Err(Failure::Unknown(token)),
-            Outcome::Settled(_) => unreachable!("nothing was asked about a command"),
+    /// See [`Client::outcome`].
+    pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
+        let ask = Ask { what: What::Settle(token), at: None, timeout: self.timeout };
+        let fate = match self.client.ask(ask).0 {
+            Outcome::Settled(fate) => fate,
+            Outcome::Rejected(rejection) => return Err(Failure::Rejected(rejection)),
+            Outcome::Answered(_) | Outcome::Unknown(_) => {
+                unreachable!("a question about a command is settled or not")
+            }
+        };
+        Ok(match fate {
+            Fate::Applied(answered) => {
+                let Answered { answer, node, term, index } = answered;
+                Fate::Applied(Committed { answer: decode(&answer)?, node, term, index })
+            }
+            Fate::NeverApplied => Fate::NeverApplied,
+            Fate::Forgotten => Fate::Forgotten,
+            Fate::Expired => Fate::Expired,
+        })
+    }
+
+    /// See [`Client::submit_async`].
+    pub fn submit_async(&self, command: M::Command) -> Ticket<Committed<M::Answer>> {
+        self.begin(What::Command(Payload::new(vec![command])), 1, committed_one::<M::Answer>)
+    }
+
+    /// See [`Client::submit_batch_async`].
+    pub fn submit_batch_async(&self, commands: Vec<M::Command>) -> Ticket<Committed<Vec<M::Answer>>> {
+        let count = commands.len();
+        self.begin(What::Command(Payload::new(commands)), count, committed::<M::Answer>)
+    }
+
+    /// See [`Client::read_async`].
+    pub fn read_async(&self, query: M::Query) -> Ticket<Observed<M::Answer>> {
+        self.read_with_async(query, ReadMode::default())
+    }
+
+    /// See [`Client::read_with_async`].
+    pub fn read_with_async(&self, query: M::Query, mode: ReadMode) -> Ticket<Observed<M::Answer>> {
+        self.begin(What::Read { query: Payload::new(query), mode }, 0, observed::<M::Answer>)
+    }
+
+    fn begin<T>(&self, what: What, count: usize, read: Reading<T>) -> Ticket<T> {
+        let ask = Ask { what, at: None, timeout: self.timeout };
+        Ticket::begin(&self.client.shared, ask, count, read)
+    }
+}
+
+/// An answer as a state machine makes it.
+trait Readable: DeserializeOwned + Clone + Send + Sync + 'static {}
+
+impl<A: DeserializeOwned + Clone + Send + Sync + 'static> Readable for A {}
+
+fn committed_one<A: Readable>(answered: Answered, count: usize) -> Result<Committed<A>, Failure> {
+    let Committed { answer, node, term, index } = committed(answered, count)?;
+    let answer = answer.into_iter().next().expect("as many answers as commands");
+    Ok(Committed { answer, node, term, index })
+}
+
+fn committed<A: Readable>(answered: Answered, count: usize) -> Result<Committed<Vec<A>>, Failure> {
+    let Answered { answer, node, term, index } = answered;
+    let answer: Vec<A> = decode(&answer)?;
+    if answer.len() != count {
+        return Err(Failure::Unreadable(format!("{} answers to {count} commands", answer.len())));
+    }
+    Ok(Committed { answer, node, term, index })
+}
+
+fn observed<A: Readable>(answered: Answered, _count: usize) -> Result<Observed<A>, Failure> {
+    let Answered { answer, node, term, index } = answered;
+    Ok(Observed { answer: decode(&answer)?, node, term, index })
+}
+
+/// The payload's value. The text has the last word: an answer that another type made is read from its text.
+fn decode<T: Readable>(payload: &Payload) -> Result<T, Failure> {
+    match payload.value::<T>() {
+        Ok(value) => Ok(value.clone()),
+        Err(_) => {
+            serde_json::from_str(payload.text()).map_err(|error| Failure::Unreadable(error.to_string()))
         }
+    }
+}
+
+impl<M> Clone for Client<M> {
+    fn clone(&self) -> Client<M> {
+        Client { shared: Arc::clone(&self.shared), timeout: self.timeout, machine: PhantomData }
     }
 }
 
@@ -342,16 +383,6 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
-
-/// The payload's value. The text has the last word: an answer that another type made is read from its text.
-fn decode<T: DeserializeOwned + Clone + Send + Sync + 'static>(payload: &Payload) -> Result<T, Failure> {
-    match payload.value::<T>() {
-        Ok(value) => Ok(value.clone()),
-        Err(_) => {
-            serde_json::from_str(payload.text()).map_err(|error| Failure::Unreadable(error.to_string()))
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

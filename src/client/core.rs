@@ -41,17 +41,30 @@ pub struct ClientSettings {
     /// How many nodes are asked at a time; above zero. More than one find a new leader sooner and send each command more
     /// than once, which does no harm.
     pub copies: usize,
+    /// What a call does when the leader is busy.
+    pub when_full: WhenFull,
 }
 
-/// The name of one call: tickets count up from 1 in the order of asking.
+/// What a call does when there is no room for it: the leader is busy, or too many calls of its client are in flight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WhenFull {
+    /// Waits for room, and tries again, until its deadline.
+    #[default]
+    Wait,
+    /// Ends at once, as [`Rejection::Busy`] or [`Rejection::Full`]. Only if it is certain that it had no effect: a
+    /// command that an earlier attempt may have put into a log goes on until its deadline.
+    Reject,
+}
+
+/// The name of one call: they count up from 1 in the order of asking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Ticket(pub u64);
+pub struct CallId(pub u64);
 
 /// A call that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Which call.
-    pub ticket: Ticket,
+    pub call_id: CallId,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took.
@@ -71,18 +84,18 @@ pub struct ClientCore {
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
-    calls: BTreeMap<Ticket, Running>,
+    calls: BTreeMap<CallId, Running>,
     /// The calls, by when each has to be looked at.
-    timers: BTreeSet<(Time, Ticket)>,
+    timers: BTreeSet<(Time, CallId)>,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
-    attempts: BTreeMap<Attempt, Ticket>,
+    attempts: BTreeMap<Attempt, CallId>,
     /// The session in which commands are sent; none before the first, and after it has expired.
     session: Option<Session>,
     /// The call that asks for a session on behalf of all.
-    opener: Option<Ticket>,
+    opener: Option<CallId>,
     /// Commands that wait for a session, or for room in it.
-    waiting: BTreeSet<Ticket>,
-    last_ticket: u64,
+    waiting: BTreeSet<CallId>,
+    last_call: u64,
     last_attempt: Attempt,
     outgoing: Vec<Envelope>,
     ended: Vec<Ended>,
@@ -99,6 +112,7 @@ impl ClientSettings {
             backoff_min,
             backoff_max: (raft.election_min / 4).max(backoff_min),
             copies: 1,
+            when_full: WhenFull::default(),
         }
     }
 
@@ -139,11 +153,17 @@ impl ClientCore {
             session: None,
             opener: None,
             waiting: BTreeSet::new(),
-            last_ticket: 0,
+            last_call: 0,
             last_attempt: 0,
             outgoing: Vec::new(),
             ended: Vec::new(),
         }
+    }
+
+    /// The same client, whose session is open.
+    #[cfg(test)]
+    pub(super) fn in_session(self, id: SessionId) -> ClientCore {
+        ClientCore { session: Some(Session::new(id)), ..self }
     }
 
     /// Who this client is.
@@ -156,21 +176,31 @@ impl ClientCore {
         self.leader
     }
 
+    /// What its calls do from now on when there is no room for them.
+    pub fn set_when_full(&mut self, when_full: WhenFull) {
+        self.settings.when_full = when_full;
+    }
+
+    /// What its calls do when there is no room for them.
+    pub fn when_full(&self) -> WhenFull {
+        self.settings.when_full
+    }
+
     /// Begins a call.
-    pub fn ask(&mut self, now: Time, ask: Ask) -> Ticket {
-        self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
+    pub fn ask(&mut self, now: Time, ask: Ask) -> CallId {
+        self.last_call += 1;
+        let call_id = CallId(self.last_call);
         let call = Running::new(Question::new(ask.what), ask.at, now, ask.timeout);
-        self.timers.insert((call.wake, ticket));
+        self.timers.insert((call.wake, call_id));
         let waits = matches!(call.question, Question::Command { .. });
-        self.calls.insert(ticket, call);
+        self.calls.insert(call_id, call);
         if waits {
-            self.waiting.insert(ticket);
+            self.waiting.insert(call_id);
             self.begin_waiting(now);
         } else {
-            self.ask_next(now, ticket);
+            self.ask_next(now, call_id);
         }
-        ticket
+        call_id
     }
 
     /// Takes in what the network delivered. What is no answer to a call under way is ignored.
@@ -181,60 +211,60 @@ impl ClientCore {
         if to != Address::Client(self.id) {
             return;
         }
-        if let Some(&ticket) = self.attempts.get(&reply.attempt) {
-            self.take_in(now, ticket, node, reply);
+        if let Some(&call_id) = self.attempts.get(&reply.attempt) {
+            self.take_in(now, call_id, node, reply);
             self.begin_waiting(now);
         }
     }
 
     /// Takes in an answer to this call.
-    fn take_in(&mut self, now: Time, ticket: Ticket, node: NodeId, reply: Reply) {
+    fn take_in(&mut self, now: Time, call_id: CallId, node: NodeId, reply: Reply) {
         let Reply { attempt, term, response } = reply;
-        let question = &self.call(ticket).question;
+        let question = &self.call(call_id).question;
         match (response, question) {
             (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
                 self.leader = Some(node);
-                self.answered(now, ticket, Answered { answer, node, term, index: entry.index });
+                self.answered(now, call_id, Answered { answer, node, term, index: entry.index });
             }
             (Response::Read { applied, answer }, Question::Read { mode, .. }) => {
                 if *mode == ReadMode::Linearizable {
                     self.leader = Some(node);
                 }
-                self.answered(now, ticket, Answered { answer, node, term, index: applied });
+                self.answered(now, call_id, Answered { answer, node, term, index: applied });
             }
             (Response::Opened { session }, Question::Command { token: None, .. }) => {
                 self.leader = Some(node);
-                self.opened(ticket, session);
+                self.opened(call_id, session);
             }
             (Response::Invalid(reason), _) => {
-                self.end(now, ticket, Outcome::Rejected(Rejection::Invalid(reason)));
+                self.end(now, call_id, Outcome::Rejected(Rejection::Invalid(reason)));
             }
-            (Response::GivenUp, Question::Settle(_)) => self.settled(now, ticket, Fate::NeverApplied),
-            (Response::Forgotten, Question::Settle(_)) => self.settled(now, ticket, Fate::Forgotten),
-            (Response::Expired, Question::Settle(_)) => self.settled(now, ticket, Fate::Expired),
+            (Response::GivenUp, Question::Settle(_)) => self.settled(now, call_id, Fate::NeverApplied),
+            (Response::Forgotten, Question::Settle(_)) => self.settled(now, call_id, Fate::Forgotten),
+            (Response::Expired, Question::Settle(_)) => self.settled(now, call_id, Fate::Expired),
             (Response::GivenUp, Question::Command { .. }) => {
-                self.end(now, ticket, Outcome::Rejected(Rejection::GivenUp));
+                self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
             }
             // A session forgets what its client has ended, and this call has not: nobody can tell any more.
             (Response::Forgotten, Question::Command { token: Some(token), .. }) => {
                 let token = *token;
-                self.end(now, ticket, Outcome::Unknown(token));
+                self.end(now, call_id, Outcome::Unknown(token));
             }
             (Response::Expired, Question::Command { token: Some(token), .. }) => {
                 let token = *token;
-                self.expired(now, ticket, attempt, token);
+                self.expired(now, call_id, attempt, token);
             }
-            (Response::Refused(Refusal::Busy), _) => self.busy(now, ticket, attempt),
-            (Response::Unreachable, _) => self.unreachable(now, ticket, attempt, node),
+            (Response::Refused(Refusal::Busy), _) => self.busy(now, call_id, attempt),
+            (Response::Unreachable, _) => self.unreachable(now, call_id, attempt, node),
             (Response::Refused(Refusal::NotLeader { leader }), _)
             | (Response::LeadershipLost { leader }, Question::Read { .. }) => {
-                if self.call_mut(ticket).note_refused(attempt, false) {
-                    self.redirected(now, ticket, node, leader);
+                if self.call_mut(call_id).note_refused(attempt, false) {
+                    self.redirected(now, call_id, node, leader);
                 }
             }
             (Response::LeadershipLost { leader }, Question::Command { .. } | Question::Settle(_)) => {
-                if self.call_mut(ticket).note_lost(attempt) {
-                    self.redirected(now, ticket, node, leader);
+                if self.call_mut(call_id).note_lost(attempt) {
+                    self.redirected(now, call_id, node, leader);
                 }
             }
             // An answer to what was not asked is as good as none.
@@ -254,16 +284,16 @@ impl ClientCore {
 
     /// Does what is due: gives up on nodes that stay silent, ends back-offs, ends calls at their deadline.
     pub fn tick(&mut self, now: Time) {
-        while let Some(&(time, ticket)) = self.timers.first()
+        while let Some(&(time, call_id)) = self.timers.first()
             && time <= now
         {
-            let call = self.call_mut(ticket);
+            let call = self.call_mut(call_id);
             // Also at the deadline of a call that was less patient than an attempt: else a client of such calls would
             // ask the same silent node for ever.
             for silent in call.stop_waiting() {
                 self.doubt(silent);
             }
-            self.ask_next(now, ticket);
+            self.ask_next(now, call_id);
         }
         self.begin_waiting(now);
     }
@@ -278,14 +308,19 @@ impl ClientCore {
         self.calls.is_empty()
     }
 
+    /// How many calls are under way.
+    pub fn in_flight(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Ends every call now, as its deadline would. What was not taken from [`ClientCore::take_outgoing`] yet is not
     /// sent.
     pub fn give_up(&mut self, now: Time) {
         self.outgoing.clear();
         self.waiting.clear();
-        while let Some((&ticket, call)) = self.calls.first_key_value() {
+        while let Some((&call_id, call)) = self.calls.first_key_value() {
             let outcome = call.unanswered();
-            self.end(now, ticket, outcome);
+            self.end(now, call_id, outcome);
         }
     }
 
@@ -302,67 +337,67 @@ impl ClientCore {
     /// Lets commands begin that wait, as far as they may: in the session, or by asking for one.
     fn begin_waiting(&mut self, now: Time) {
         while self.session.as_ref().map_or(self.opener.is_none(), Session::has_room) {
-            let Some(ticket) = self.waiting.pop_first() else { return };
+            let Some(call_id) = self.waiting.pop_first() else { return };
             match &mut self.session {
                 Some(session) => {
                     let token = session.begin();
-                    self.call_mut(ticket).restart(Some(token));
+                    self.call_mut(call_id).restart(Some(token));
                 }
-                None => self.opener = Some(ticket),
+                None => self.opener = Some(call_id),
             }
-            self.ask_next(now, ticket);
+            self.ask_next(now, call_id);
         }
     }
 
     /// The session is open. Whoever asked for it waits like the others to send its command in it.
-    fn opened(&mut self, ticket: Ticket, session: SessionId) {
-        self.forget_attempts(ticket);
+    fn opened(&mut self, call_id: CallId, session: SessionId) {
+        self.forget_attempts(call_id);
         self.session = Some(Session::new(session));
         self.opener = None;
-        self.waiting.insert(ticket);
+        self.waiting.insert(call_id);
     }
 
     /// The session has expired. What can have left nothing behind is asked again in a new one.
-    fn expired(&mut self, now: Time, ticket: Ticket, attempt: Attempt, token: Token) {
+    fn expired(&mut self, now: Time, call_id: CallId, attempt: Attempt, token: Token) {
         if self.session.as_ref().is_some_and(|session| session.holds(token)) {
             self.session = None;
         }
-        let call = self.call_mut(ticket);
+        let call = self.call_mut(call_id);
         call.note_refused(attempt, false);
         if call.is_harmless() {
             call.restart(None);
-            self.forget_attempts(ticket);
-            self.waiting.insert(ticket);
+            self.forget_attempts(call_id);
+            self.waiting.insert(call_id);
             // Until it is its turn, only its deadline counts.
-            self.wake_at(ticket, Time::NEVER);
+            self.wake_at(call_id, Time::NEVER);
         } else {
-            self.end(now, ticket, Outcome::Unknown(token));
+            self.end(now, call_id, Outcome::Unknown(token));
         }
     }
 
     /// It is known what became of the command that this call asks about.
-    fn settled(&mut self, now: Time, ticket: Ticket, fate: Fate) {
-        let token = self.call(ticket).question.token().expect("it asks about a command");
+    fn settled(&mut self, now: Time, call_id: CallId, fate: Fate<Answered>) {
+        let token = self.call(call_id).question.token().expect("it asks about a command");
         if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
             session.settled(token.serial);
         }
-        self.end(now, ticket, Outcome::Settled(fate));
+        self.end(now, call_id, Outcome::Settled(fate));
     }
 
     /// Answers to what was asked so far no longer concern this call.
-    fn forget_attempts(&mut self, ticket: Ticket) {
-        self.attempts.retain(|_, owner| *owner != ticket);
+    fn forget_attempts(&mut self, call_id: CallId) {
+        self.attempts.retain(|_, owner| *owner != call_id);
     }
 
     /// Asks the next node of the call's turn, or backs off when all have been asked.
-    fn ask_next(&mut self, now: Time, ticket: Ticket) {
-        let call = self.call(ticket);
+    fn ask_next(&mut self, now: Time, call_id: CallId) {
+        let call = self.call(call_id);
         if now >= call.deadline {
             let outcome = call.unanswered();
-            return self.end(now, ticket, outcome);
+            return self.end(now, call_id, outcome);
         }
         if let Some(node) = call.at {
-            return self.send_to(now, ticket, &[node]);
+            return self.send_to(now, call_id, &[node]);
         }
         let in_rotation = self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
         let in_turn = self.leader.into_iter().chain(in_rotation).filter(|node| !call.has_asked(*node));
@@ -372,86 +407,92 @@ impl ClientCore {
                 targets.push(node);
             }
         }
-        if targets.is_empty() { self.back_off(now, ticket) } else { self.send_to(now, ticket, &targets) }
+        if targets.is_empty() { self.back_off(now, call_id) } else { self.send_to(now, call_id, &targets) }
     }
 
     /// Asks these nodes together.
-    fn send_to(&mut self, now: Time, ticket: Ticket, nodes: &[NodeId]) {
-        self.call_mut(ticket).begin_group();
+    fn send_to(&mut self, now: Time, call_id: CallId, nodes: &[NodeId]) {
+        self.call_mut(call_id).begin_group();
         for node in nodes {
-            self.send(now, ticket, *node);
+            self.send(now, call_id, *node);
         }
     }
 
-    fn send(&mut self, now: Time, ticket: Ticket, node: NodeId) {
+    fn send(&mut self, now: Time, call_id: CallId, node: NodeId) {
         self.last_attempt += 1;
         let attempt = self.last_attempt;
-        let token = self.call(ticket).question.token();
+        let token = self.call(call_id).question.token();
         let session = self.session.as_ref().filter(|session| token.is_some_and(|token| session.holds(token)));
         let acknowledged = session.map_or(0, Session::acknowledged);
-        let call = self.call_mut(ticket);
+        let call = self.call_mut(call_id);
         call.note_sent(attempt, node);
         let request = Request { attempt, call: call.question.call(acknowledged) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
         self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
-        self.attempts.insert(attempt, ticket);
-        self.wake_at(ticket, now + self.settings.attempt_timeout);
+        self.attempts.insert(attempt, call_id);
+        self.wake_at(call_id, now + self.settings.attempt_timeout);
     }
 
-    fn back_off(&mut self, now: Time, ticket: Ticket) {
-        let call = self.call_mut(ticket);
+    fn back_off(&mut self, now: Time, call_id: CallId) {
+        let call = self.call_mut(call_id);
         let pauses = call.pauses;
         call.pauses += 1;
         call.begin_turn();
         let longest = self.settings.backoff(pauses);
         let pause = self.random.duration(longest / 2, longest);
-        self.wake_at(ticket, now + pause);
+        self.wake_at(call_id, now + pause);
     }
 
-    fn wake_at(&mut self, ticket: Ticket, time: Time) {
-        let call = self.calls.get_mut(&ticket).expect("a call has a timer until it ends");
-        self.timers.remove(&(call.wake, ticket));
+    fn wake_at(&mut self, call_id: CallId, time: Time) {
+        let call = self.calls.get_mut(&call_id).expect("a call has a timer until it ends");
+        self.timers.remove(&(call.wake, call_id));
         call.wake = time.min(call.deadline);
-        self.timers.insert((call.wake, ticket));
+        self.timers.insert((call.wake, call_id));
     }
 
     /// The leader holds too much; it is still the one to ask.
-    fn busy(&mut self, now: Time, ticket: Ticket, attempt: Attempt) {
-        if self.call_mut(ticket).note_refused(attempt, true) {
-            self.back_off(now, ticket);
+    fn busy(&mut self, now: Time, call_id: CallId, attempt: Attempt) {
+        if !self.call_mut(call_id).note_refused(attempt, true) {
+            return;
+        }
+        let rejected = self.call(call_id).rejected(Rejection::Busy);
+        let certain = matches!(rejected, Outcome::Rejected(_));
+        match self.settings.when_full {
+            WhenFull::Reject if certain => self.end(now, call_id, rejected),
+            WhenFull::Reject | WhenFull::Wait => self.back_off(now, call_id),
         }
     }
 
-    fn unreachable(&mut self, now: Time, ticket: Ticket, attempt: Attempt, node: NodeId) {
-        if !self.call_mut(ticket).note_refused(attempt, false) {
+    fn unreachable(&mut self, now: Time, call_id: CallId, attempt: Attempt, node: NodeId) {
+        if !self.call_mut(call_id).note_refused(attempt, false) {
             return;
         }
         self.doubt(node);
-        let call = self.call(ticket);
+        let call = self.call(call_id);
         if call.at.is_some() {
             let outcome = call.rejected(Rejection::Unreachable(node));
-            self.end(now, ticket, outcome);
+            self.end(now, call_id, outcome);
         } else {
-            self.ask_next(now, ticket);
+            self.ask_next(now, call_id);
         }
     }
 
     /// This node does not lead, or no longer; perhaps that one does.
-    fn redirected(&mut self, now: Time, ticket: Ticket, node: NodeId, leader: Option<NodeId>) {
+    fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>) {
         self.doubt(node);
-        let call = self.call(ticket);
+        let call = self.call(call_id);
         if call.at.is_some() {
             let outcome = call.rejected(Rejection::NotLeader { leader });
-            return self.end(now, ticket, outcome);
+            return self.end(now, call_id, outcome);
         }
         // Whom this turn has asked already does not answer as a leader: a hint at it is old, or early.
         let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));
         match news {
             Some(_) => {
                 self.leader = news;
-                self.ask_next(now, ticket);
+                self.ask_next(now, call_id);
             }
-            None => self.back_off(now, ticket),
+            None => self.back_off(now, call_id),
         }
     }
 
@@ -465,24 +506,24 @@ impl ClientCore {
         }
     }
 
-    fn answered(&mut self, now: Time, ticket: Ticket, answered: Answered) {
-        match self.call(ticket).question {
-            Question::Settle(_) => self.settled(now, ticket, Fate::Applied(answered)),
+    fn answered(&mut self, now: Time, call_id: CallId, answered: Answered) {
+        match self.call(call_id).question {
+            Question::Settle(_) => self.settled(now, call_id, Fate::Applied(answered)),
             Question::Command { .. } | Question::Read { .. } => {
-                self.end(now, ticket, Outcome::Answered(answered));
+                self.end(now, call_id, Outcome::Answered(answered));
             }
         }
     }
 
     /// The one way for a call to end.
-    fn end(&mut self, now: Time, ticket: Ticket, outcome: Outcome) {
-        let call = self.calls.remove(&ticket).expect("a call ends once");
-        self.timers.remove(&(call.wake, ticket));
+    fn end(&mut self, now: Time, call_id: CallId, outcome: Outcome) {
+        let call = self.calls.remove(&call_id).expect("a call ends once");
+        self.timers.remove(&(call.wake, call_id));
         for attempt in call.attempts() {
             self.attempts.remove(&attempt);
         }
-        self.waiting.remove(&ticket);
-        if self.opener == Some(ticket) {
+        self.waiting.remove(&call_id);
+        if self.opener == Some(call_id) {
             self.opener = None;
         }
         if let (Question::Command { token: Some(token), .. }, Some(session)) =
@@ -491,15 +532,15 @@ impl ClientCore {
         {
             session.end(token.serial, matches!(outcome, Outcome::Unknown(_)));
         }
-        self.ended.push(Ended { ticket, outcome, took: now.since(call.began) });
+        self.ended.push(Ended { call_id, outcome, took: now.since(call.began) });
     }
 
-    fn call(&self, ticket: Ticket) -> &Running {
-        self.calls.get(&ticket).expect("timers and attempts name calls under way alone")
+    fn call(&self, call_id: CallId) -> &Running {
+        self.calls.get(&call_id).expect("timers and attempts name calls under way alone")
     }
 
-    fn call_mut(&mut self, ticket: Ticket) -> &mut Running {
-        self.calls.get_mut(&ticket).expect("timers and attempts name calls under way alone")
+    fn call_mut(&mut self, call_id: CallId) -> &mut Running {
+        self.calls.get_mut(&call_id).expect("timers and attempts name calls under way alone")
     }
 }
 

@@ -4,16 +4,19 @@
 //! never hides a command that may have been applied.
 //!
 //! [`ClientCore`] holds the rules, without clock or threads; the simulator drives it in virtual time. [`Client`] drives
-//! it on a real clock and blocks its caller.
+//! it on a real clock, in the threads of those who wait: it has none of its own.
 
 pub mod blocking;
 mod call;
 pub mod core;
 mod session;
+mod shared;
+mod ticket;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
-pub use self::core::{ClientCore, ClientSettings, Ended, Ticket};
-pub use self::session::UNDER_WAY_MAX;
+pub use self::core::{CallId, ClientCore, ClientSettings, Ended, WhenFull};
+pub use self::shared::CALLS_MAX;
+pub use self::ticket::Ticket;
 pub use crate::types::Token;
 
 use std::fmt;
@@ -60,17 +63,17 @@ pub enum Outcome {
     /// No answer in time: a command that may have been applied, or may yet be. The token asks about it later.
     Unknown(Token),
     /// What became of the command that was asked about.
-    Settled(Fate),
+    Settled(Fate<Answered>),
 }
 
 /// What became of a command whose outcome was unknown.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum Fate<A> {
     /// It was applied, once, with this answer.
-    Applied(Answered),
+    Applied(A),
     /// It was not applied, and never will be.
     NeverApplied,
-    /// It was settled, but nobody can say how any more: the client has begun too many commands since.
+    /// Nobody can say any more: it was asked and told before, or the client has begun too many commands since.
     Forgotten,
     /// Its session has expired, and with it what was known: it may have been applied before that, and will not be any
     /// more.
@@ -106,6 +109,8 @@ pub enum Rejection {
     },
     /// The leader has more uncommitted bytes than it may take.
     Busy,
+    /// As many calls of this client are in flight as may be.
+    Full,
     /// The node that was asked, and no other was to be, is down.
     Unreachable(NodeId),
     /// Nobody answered in time, and nothing was changed: it was a read, or a command that never got its session.
@@ -121,6 +126,9 @@ impl fmt::Display for Rejection {
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),
             Rejection::Busy => f.write_str("the leader has too much uncommitted; try again"),
+            Rejection::Full => {
+                f.write_str("too many calls of this client are in flight; wait for some of them")
+            }
             Rejection::Unreachable(node) => write!(f, "{node} is down"),
             Rejection::NoAnswer => f.write_str("no answer in time"),
         }

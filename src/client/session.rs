@@ -10,7 +10,7 @@ use crate::raft::log::Origin;
 use crate::state_machine::sessions::WINDOW;
 use crate::types::{Serial, SessionId, Token};
 
-/// Commands that a client has under way at most; more wait until others have ended.
+/// Commands that a client has under way in its session at most; more wait until others have ended.
 pub const UNDER_WAY_MAX: u64 = WINDOW / 2;
 
 /// An open session.

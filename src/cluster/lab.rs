@@ -38,7 +38,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
-        let mut asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
+        let asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
             Some(interrupt) => self.client().with_interrupt(interrupt.wake.clone()),
             None => self.client(),
         });

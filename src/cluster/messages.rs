@@ -1,7 +1,5 @@
 //! The network's events: each message and its fate, for those who want to see them.
 
-use std::sync::Arc;
-
 use log::Level;
 
 use super::Cluster;
@@ -16,9 +14,8 @@ impl<M> Cluster<M> {
     /// lanes. Log files get what their filter lets through, watched or not.
     pub fn watch_messages(&self, watch: bool) {
         let reporter = self.surroundings.reporter.clone();
-        let logs = Arc::clone(&self.logs);
         // What the log files want: with their usual filter, nothing, and then the router need not look.
-        let (dropped, all) = (logs.takes(Level::Debug), logs.takes(Level::Trace));
+        let (dropped, all) = (reporter.logs_take(Level::Debug), reporter.logs_take(Level::Trace));
         if !watch && !dropped {
             return self.network.observe(None);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{ConfigError, RaftSettings, Settings, parse_duration, shown, wrong_nodes};
+use super::{ConfigError, RaftSettings, Settings, VALUE_BYTES_LIMIT, parse_duration, shown, wrong_nodes};
 use crate::types::NODES_MAX;
 
 /// A configuration file with every setting at its default and a word on each. Reading it gives the defaults.
@@ -76,6 +76,9 @@ inbox_client = {inbox_client}
 
 # Bytes after which a node's log begins a new file.
 segment_bytes = {segment_bytes}
+
+# Bytes in a value at most, 1 to {VALUE_BYTES_LIMIT}. Larger ones are refused; what is in the logs is applied all the same.
+value_bytes_max = {value_bytes_max}
 ",
         nodes = settings.nodes,
         states = folder(&settings.states),
@@ -99,6 +102,7 @@ segment_bytes = {segment_bytes}
         inbox_router = settings.inbox_router,
         inbox_client = settings.inbox_client,
         segment_bytes = settings.segment_bytes,
+        value_bytes_max = settings.value_bytes_max,
     )
 }
 
@@ -135,6 +139,7 @@ struct File {
     inbox_router: Option<usize>,
     inbox_client: Option<usize>,
     segment_bytes: Option<u64>,
+    value_bytes_max: Option<usize>,
 }
 
 /// A time as people write it.
@@ -178,6 +183,7 @@ impl File {
             inbox_client: self.inbox_client.unwrap_or(base.inbox_client),
             client_timeout: time(self.client_timeout, base.client_timeout),
             segment_bytes: self.segment_bytes.unwrap_or(base.segment_bytes),
+            value_bytes_max: self.value_bytes_max.unwrap_or(base.value_bytes_max),
         })
     }
 }
@@ -259,6 +265,7 @@ mod tests {
             inbox_router = 6
             inbox_client = 7
             segment_bytes = 8
+            value_bytes_max = 9
         ";
         let expected = Settings {
             nodes: 5,
@@ -286,6 +293,7 @@ mod tests {
             inbox_client: 7,
             client_timeout: Duration::from_secs(60),
             segment_bytes: 8,
+            value_bytes_max: 9,
         };
         assert_eq!(Settings::from_toml(text), Ok(expected));
     }

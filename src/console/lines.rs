@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead};
 
-use super::language::parse::{LINE_BYTES_MAX, VALUE_BYTES_MAX};
+use super::language::parse::LINE_BYTES_MAX;
 
 /// The next line without its end, or what is wrong with it; none at the end of the input.
 ///
@@ -19,9 +19,7 @@ pub fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, S
     let ended = bytes.last() == Some(&b'\n');
     if !ended && bytes.len() > LINE_BYTES_MAX {
         skip_line(input)?;
-        return Ok(Some(Err(format!(
-            "the line is longer than {LINE_BYTES_MAX} bytes: a value has at most {VALUE_BYTES_MAX}"
-        ))));
+        return Ok(Some(Err(format!("the line is longer than {LINE_BYTES_MAX} bytes: write a shorter one"))));
     }
     while matches!(bytes.last(), Some(b'\n' | b'\r')) {
         bytes.pop();

@@ -4,7 +4,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
-use crate::lab::Status;
+use super::leadership::Leaders;
+use crate::lab::{RoleName, Status};
+use crate::types::{NodeId, Term};
 
 /// Wakes those who wait for a change in any node of a cluster.
 #[derive(Debug, Default)]
@@ -13,8 +15,10 @@ pub struct Changes(RwLock<Vec<Sender<()>>>);
 /// One node's board. It outlives the node's thread.
 #[derive(Debug)]
 pub struct Board {
+    node: NodeId,
     shown: Mutex<Shown>,
     changes: Arc<Changes>,
+    leaders: Arc<Leaders>,
 }
 
 #[derive(Debug, Default)]
@@ -82,8 +86,8 @@ impl Changes {
 
 impl Board {
     /// The board of a node that starts with this status.
-    pub fn new(status: Status, changes: Arc<Changes>) -> Board {
-        Board { shown: Mutex::new(Shown { status, ended: None }), changes }
+    pub fn new(node: NodeId, status: Status, changes: Arc<Changes>, leaders: Arc<Leaders>) -> Board {
+        Board { node, shown: Mutex::new(Shown { status, ended: None }), changes, leaders }
     }
 
     /// What the node knew when it last looked.
@@ -99,6 +103,9 @@ impl Board {
     /// Shows this status from now on.
     pub(super) fn show(&self, status: Status) {
         let before = std::mem::replace(&mut self.shown.lock().status, status);
+        if led(&before) != led(&status) {
+            self.leaders.leads(self.node, led(&status));
+        }
         if before != status {
             self.changes.announce();
         }
@@ -107,20 +114,30 @@ impl Board {
     /// The node has ended, and nothing of it is left but its files.
     pub(super) fn end(&self, ended: Ended) {
         self.shown.lock().ended = Some(ended);
+        self.leaders.leads(self.node, None);
         self.changes.announce();
     }
+}
+
+/// The term that a node of this status leads.
+fn led(status: &Status) -> Option<Term> {
+    (status.role == RoleName::Leader).then_some(status.term)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::types::LogIndex;
 
     #[test]
     fn each_listener_hears_of_a_change_once() {
         let changes = Arc::new(Changes::default());
         let (one, other) = (changes.listen(), changes.listen());
-        let board = Board::new(Status::default(), Arc::clone(&changes));
+        let board = {
+            let leaders = Arc::new(Leaders::new(Clock::start()));
+            Board::new(NodeId::new(1), Status::default(), Arc::clone(&changes), leaders)
+        };
         board.show(Status::default());
         assert!(one.try_recv().is_err(), "nothing changed");
         board.show(Status { commit: LogIndex(1), ..Status::default() });

@@ -85,10 +85,10 @@ impl Lab for Simulation {
         }
         let begun = self.now;
         let client = self.clients.get_mut(&CONSOLE).expect("added above");
-        let tickets: Vec<_> = asks.into_iter().map(|ask| client.ask(begun, ask)).collect();
+        let calls: Vec<_> = asks.into_iter().map(|ask| client.ask(begun, ask)).collect();
         self.carry_from_client(CONSOLE);
         let mut ended = BTreeMap::new();
-        while ended.len() < tickets.len() {
+        while ended.len() < calls.len() {
             if self.interrupted() {
                 let now = self.now;
                 self.clients.get_mut(&CONSOLE).expect("added above").give_up(now);
@@ -96,9 +96,9 @@ impl Lab for Simulation {
                 self.paced(Time::NEVER);
             }
             let outcomes = self.take_ended(CONSOLE);
-            ended.extend(outcomes.into_iter().map(|ended| (ended.ticket, (ended.outcome, ended.took))));
+            ended.extend(outcomes.into_iter().map(|ended| (ended.call_id, (ended.outcome, ended.took))));
         }
-        tickets.iter().map(|ticket| ended.remove(ticket).expect("each call ends once")).collect()
+        calls.iter().map(|call| ended.remove(call).expect("each call ends once")).collect()
     }
 
     fn view(&mut self, name: NodeId) -> NodeView {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::check::safety::{Property, Safety, Step};
 use crate::client::Ask;
-use crate::client::core::{ClientCore, ClientSettings, Ended, Ticket};
+use crate::client::core::{CallId, ClientCore, ClientSettings, Ended};
 use crate::config::RaftSettings;
 use crate::net::change::{NetChange, NetError};
 use crate::net::counts::Counts;
@@ -441,12 +441,12 @@ impl Simulation {
     }
 
     /// Makes a client call.
-    pub fn call(&mut self, id: ClientId, ask: Ask) -> Ticket {
+    pub fn call(&mut self, id: ClientId, ask: Ask) -> CallId {
         let now = self.now;
         let client = self.clients.get_mut(&id).expect("a client that was added");
-        let ticket = client.ask(now, ask);
+        let call_id = client.ask(now, ask);
         self.carry_from_client(id);
-        ticket
+        call_id
     }
 
     /// The calls of a client that have ended since the last question.

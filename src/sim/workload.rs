@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Simulation;
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Verdict};
-use crate::client::core::{Ended, Ticket};
+use crate::client::core::{CallId, Ended};
 use crate::client::{Answered, Ask, Fate, Outcome, What};
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
@@ -73,7 +73,7 @@ pub struct Workload {
 struct Worker {
     random: Random,
     calls: u64,
-    running: BTreeMap<Ticket, Task>,
+    running: BTreeMap<CallId, Task>,
     /// Commands of unknown outcome, and their places in the history.
     unsettled: Vec<(Token, usize)>,
     /// How many calls it has running at once.
@@ -123,14 +123,14 @@ impl Workload {
         let habits = self.habits;
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
-            for Ended { ticket, outcome, .. } in simulation.take_ended(id) {
-                ended.push((id, worker.running.remove(&ticket).expect("a call ends once"), outcome));
+            for Ended { call_id, outcome, .. } in simulation.take_ended(id) {
+                ended.push((id, worker.running.remove(&call_id).expect("a call ends once"), outcome));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let (what, task) = worker.next_task(id, habits, now);
                 let timeout = worker.timeout(habits);
-                let ticket = simulation.call(id, Ask { what, at: None, timeout });
-                worker.running.insert(ticket, task);
+                let call_id = simulation.call(id, Ask { what, at: None, timeout });
+                worker.running.insert(call_id, task);
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }

@@ -9,17 +9,17 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::StateMachine;
+use crate::config::VALUE_BYTES_MAX;
 
 /// A key's length at most, in bytes; at least one.
 pub const KEY_BYTES_MAX: usize = 1 << 10;
 
-/// A value's length at most, in bytes.
-pub const VALUE_BYTES_MAX: usize = 1 << 20;
-
 /// The store.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyValue {
     values: BTreeMap<String, String>,
+    /// A value's length at most, in bytes, to be taken in. What is in the log already is applied whatever its length.
+    value_bytes_max: usize,
 }
 
 /// A change to one key. As JSON: `{"op":"create","key":"x","value":"1"}`.
@@ -101,6 +101,19 @@ pub enum Answer {
         /// The value it has.
         actual: String,
     },
+}
+
+impl KeyValue {
+    /// An empty store that takes in values of at most so many bytes.
+    pub fn with_value_bytes_max(value_bytes_max: usize) -> KeyValue {
+        KeyValue { values: BTreeMap::new(), value_bytes_max }
+    }
+}
+
+impl Default for KeyValue {
+    fn default() -> KeyValue {
+        KeyValue::with_value_bytes_max(VALUE_BYTES_MAX)
+    }
 }
 
 impl Command {
@@ -219,7 +232,7 @@ impl StateMachine for KeyValue {
         }
     }
 
-    fn check(command: &Command) -> Result<(), String> {
+    fn check(&self, command: &Command) -> Result<(), String> {
         let key = command.key().len();
         // What a compare and swap expects is bounded too: it lies in the log like any other text.
         let expected = match command {
@@ -233,8 +246,9 @@ impl StateMachine for KeyValue {
         if key > KEY_BYTES_MAX {
             return Err(format!("the key has {key} bytes: at most {KEY_BYTES_MAX} are allowed"));
         }
-        if value > VALUE_BYTES_MAX {
-            return Err(format!("the value has {value} bytes: at most {VALUE_BYTES_MAX} are allowed"));
+        let most = self.value_bytes_max;
+        if value > most {
+            return Err(format!("the value has {value} bytes: at most {most} are allowed (value_bytes_max)"));
         }
         Ok(())
     }
@@ -302,12 +316,17 @@ mod tests {
     fn limits_are_told_by_name() {
         let name = "k".repeat(KEY_BYTES_MAX);
         let text = "v".repeat(VALUE_BYTES_MAX);
-        assert_eq!(KeyValue::check(&Command::put(name.clone(), text.clone())), Ok(()));
-        let refused = |command| KeyValue::check(&command).expect_err("over a limit");
+        let check = |command| KeyValue::default().check(&command);
+        assert_eq!(check(Command::put(name.clone(), text.clone())), Ok(()));
+        let refused = |command| check(command).expect_err("over a limit");
         assert!(refused(Command::delete(name + "k")).contains("1025 bytes: at most 1024"));
         assert!(refused(Command::put("x", text.clone() + "v")).contains("at most 1048576"));
         assert!(refused(Command::cas("x", text + "v", "")).contains("at most 1048576"));
         assert!(refused(Command::delete("")).contains("empty"));
+        let narrow = KeyValue::with_value_bytes_max(3);
+        assert_eq!(narrow.check(&Command::put("long key", "123")), Ok(()));
+        let refused = narrow.check(&Command::put("x", "1234")).expect_err("over the limit");
+        assert_eq!(refused, "the value has 4 bytes: at most 3 are allowed (value_bytes_max)");
     }
 
     #[test]

@@ -41,12 +41,15 @@ pub trait StateMachine: Send + 'static {
     /// Answers from the state as it is.
     fn query(&self, query: &Self::Query) -> Self::Answer;
 
-    /// Whether the command is within the machine's limits. It depends on the command alone, never on the state, so
-    /// that every node decides alike. A batch with one command over a limit is invalid whole.
+    /// Whether the command is within the machine's limits. The leader asks before it takes a command in, and a batch
+    /// with one command over a limit is refused whole.
+    ///
+    /// Limits may be configured, and may be others after a restart: so nobody asks before applying. What the log holds
+    /// is applied, and [`StateMachine::apply`] must be able to.
     ///
     /// # Errors
     /// One line: the limit that is broken, and what it is.
-    fn check(_command: &Self::Command) -> Result<(), String> {
+    fn check(&self, _command: &Self::Command) -> Result<(), String> {
         Ok(())
     }
 
@@ -63,14 +66,15 @@ pub trait StateMachine: Send + 'static {
 
 /// A [`StateMachine`] with its clients' sessions, seen without its types.
 pub trait Machine: Send {
-    /// Whether the payload is a batch that [`Machine::apply`] would carry out. Asked before a command is proposed, so
-    /// that an invalid one is refused and never enters the log.
+    /// Whether the payload is a batch that [`Machine::apply`] would carry out, and within the machine's limits. Asked
+    /// before a command is proposed, so that an invalid one is refused and never enters the log.
     ///
     /// # Errors
     /// One line: what does not decode, or which limit is broken.
     fn check(&self, command: &Payload) -> Result<(), String>;
 
-    /// Applies the next committed entry.
+    /// Applies the next committed entry. Limits are not asked for: another node, or this one before it was configured
+    /// anew, may have had others when it took the command in, and all replicas must apply the same.
     ///
     /// Entries come in the order of the log, each once; anything else is a defect of the caller and panics, because
     /// going on would make this replica differ from the others for good.
@@ -116,7 +120,7 @@ pub enum Applied {
     Forgotten,
     /// Its session has expired, or never was: nothing was done.
     Expired,
-    /// The payload is no batch of this machine, or one of its commands is over a limit: the state is untouched.
+    /// The payload is no batch of this machine: the state is untouched.
     Invalid {
         /// What is wrong with it, in one line.
         reason: String,
@@ -163,7 +167,7 @@ impl<M: StateMachine> Replica<M> {
     fn apply_command(&mut self, origin: Origin, entry: EntryId, command: &Payload) -> Applied {
         self.unless_settled(origin, entry, |replica| {
             let machine = &mut replica.machine;
-            let answer = read_batch::<M, Payload>(command, |commands| {
+            let answer = read::<Vec<M::Command>, Payload>(command, |commands| {
                 let answers: Vec<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
                 Payload::new(answers)
             });
@@ -197,7 +201,9 @@ impl<M: StateMachine> Replica<M> {
 
 impl<M: StateMachine> Machine for Replica<M> {
     fn check(&self, command: &Payload) -> Result<(), String> {
-        read_batch::<M, ()>(command, |_| ())
+        read::<Vec<M::Command>, _>(command, |commands| {
+            commands.iter().try_for_each(|each| self.machine.check(each))
+        })?
     }
 
     fn apply(&mut self, entry: &Entry) -> Applied {
@@ -238,18 +244,6 @@ impl<M: StateMachine> Machine for Replica<M> {
     }
 }
 
-/// Hands the batch to `then` if all of it is valid.
-fn read_batch<M: StateMachine, R>(
-    command: &Payload,
-    then: impl FnOnce(&[M::Command]) -> R,
-) -> Result<R, String> {
-    read::<Vec<M::Command>, _>(command, |commands| {
-        commands.iter().try_for_each(M::check)?;
-        Ok(then(commands))
-    })
-    .and_then(|checked| checked)
-}
-
 /// Hands the payload's value to `then`.
 ///
 /// The text has the last word: a payload that a process made from another type is read again from its text, as a
@@ -272,7 +266,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::kv::{Answer, Command, KEY_BYTES_MAX, KeyValue, Query};
+    use super::kv::{Answer, Command, KeyValue, Query};
     use super::*;
     use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 
@@ -287,7 +281,11 @@ mod tests {
 
     /// A replica with this many sessions, opened by its first entries.
     fn opened(sessions: u64) -> Replica<KeyValue> {
-        let mut replica = Replica::new(KeyValue::default());
+        opened_with(KeyValue::default(), sessions)
+    }
+
+    fn opened_with(machine: KeyValue, sessions: u64) -> Replica<KeyValue> {
+        let mut replica = Replica::new(machine);
         for index in 1..=sessions {
             let content = Content::Open { client: ClientId(index), sessions_max: 10 };
             let applied = replica.apply(&Entry { index: LogIndex(index), term: Term(1), content });
@@ -356,13 +354,11 @@ mod tests {
 
     #[test]
     fn an_invalid_payload_is_refused_before_and_answered_after_the_log_alike() {
-        let long = "k".repeat(KEY_BYTES_MAX + 1);
         let wrong = [
             Payload::from_text("{"),
             Payload::from_text(r#"{"op":"put","key":"x","value":"1"}"#),
             Payload::from_text(r#"[{"op":"PUT","key":"x","value":"1"}]"#),
             Payload::from_text(r#"[{"op":"put","key":"x","value":"1"},{"op":"put","key":"y"}]"#),
-            Payload::new(vec![Command::put("x", "1"), Command::put(long, "1")]),
             Payload::new(5_u32),
         ];
         let mut replica = opened(2);
@@ -375,6 +371,22 @@ mod tests {
             assert_eq!(replica.check(&from_disk), Err(refused), "a node that restarts decides alike");
             assert_eq!(replica.size(), 0, "no part of it is applied");
         }
+    }
+
+    #[test]
+    fn a_limit_decides_what_is_taken_in_and_not_what_is_applied() {
+        let batch = Payload::new(vec![Command::put("x", "1"), Command::put("y", "12")]);
+        // The same log, replayed by nodes with another limit than the leader had who took the command in.
+        let replay = |limit| {
+            let mut replica = opened_with(KeyValue::with_value_bytes_max(limit), 1);
+            let applied = replica.apply(&entry(2, origin(1, 1, 1), batch.clone()));
+            (replica.check(&batch), applied, replica.items())
+        };
+        let (wide, narrow) = (replay(2), replay(1));
+        assert_eq!(wide.0, Ok(()));
+        assert!(narrow.0.is_err_and(|refused| refused.contains("at most 1 are allowed")), "refused whole");
+        assert_eq!((&wide.1, &wide.2), (&narrow.1, &narrow.2), "both come to the same state");
+        assert_eq!(wide.2.len(), 2);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raftlab::client::core::{ClientCore, ClientSettings};
+use raftlab::client::core::{ClientCore, ClientSettings, WhenFull};
 use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::lab::{Lab, Life};
 use raftlab::net::packet::{Address, Envelope, Packet, ReadMode, Reply, Response};
@@ -109,8 +109,8 @@ fn l10_each_of_many_failures_is_told_to_the_call_that_failed() {
         client.receive(START, answered(envelope, Response::Invalid(reason(number))));
     }
     let mut told: Vec<_> =
-        client.take_ended().into_iter().map(|ended| (ended.ticket, ended.outcome)).collect();
-    told.sort_by_key(|(ticket, _)| *ticket);
+        client.take_ended().into_iter().map(|ended| (ended.call_id, ended.outcome)).collect();
+    told.sort_by_key(|(call_id, _)| *call_id);
     let rejected = |number| Outcome::Rejected(Rejection::Invalid(reason(number)));
     let expected: Vec<_> = asked.iter().copied().zip((0..CALLS).map(rejected)).collect();
     assert_eq!(told, expected);
@@ -135,6 +135,7 @@ fn l9_a_client_that_finds_nobody_tries_at_a_bounded_rate() {
         backoff_min: Duration::from_millis(5),
         backoff_max: Duration::from_millis(100),
         copies: 1,
+        when_full: WhenFull::Wait,
     };
     let hasty = ClientSettings {
         backoff_min: Duration::from_micros(6),

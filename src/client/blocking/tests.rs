@@ -6,7 +6,7 @@ use std::time::Instant;
 use crossbeam_channel::{Sender, bounded, unbounded};
 
 use super::*;
-use crate::client::ClientSettings;
+use crate::client::{ClientSettings, WhenFull};
 use crate::net::packet::{Address, Attempt, Call, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::{Content, Entry};
@@ -15,7 +15,7 @@ use crate::state_machine::{Applied, Machine, Replica};
 use crate::types::{EntryId, Random, SessionId};
 
 const ID: ClientId = ClientId(7);
-/// Every client here is given this session.
+/// Every client here is in this session.
 const SESSION: SessionId = SessionId(1);
 /// No test takes so long: a call that would only end at this deadline hangs.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -29,8 +29,27 @@ impl Transport for Wire {
     }
 }
 
-/// A client whose requests this function answers once it has its session, on a thread of its own. When it returns none, the network ends.
-fn client_of<F>(mut answer: F) -> Client<KeyValue>
+/// Settings that try again soon.
+fn hasty() -> ClientSettings {
+    ClientSettings {
+        attempt_timeout: Duration::from_millis(5),
+        backoff_min: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(5),
+        copies: 1,
+        when_full: WhenFull::Wait,
+    }
+}
+
+/// A client in its session whose requests this function answers, on a thread of its own. When it returns none, the network ends.
+fn client_of<F>(answer: F) -> Client<KeyValue>
+where
+    F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
+{
+    client_with(hasty(), answer)
+}
+
+/// The same with these settings.
+fn client_with<F>(settings: ClientSettings, mut answer: F) -> Client<KeyValue>
 where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
 {
@@ -41,23 +60,13 @@ where
             let (Address::Node(node), Packet::Request(request)) = (to, packet) else {
                 panic!("a client sends requests to nodes")
             };
-            let replies = match request.call {
-                Call::Open => Some(vec![reply(&request, Response::Opened { session: SESSION })]),
-                _ => answer(node, &request),
-            };
-            let Some(replies) = replies else { return };
+            let Some(replies) = answer(node, &request) else { return };
             let envelope =
                 |reply| Envelope { from: to, to: Address::Client(ID), packet: Packet::Reply(reply) };
             let _ = answers.send(replies.into_iter().map(envelope).collect());
         }
     });
-    let settings = ClientSettings {
-        attempt_timeout: Duration::from_millis(5),
-        backoff_min: Duration::from_millis(1),
-        backoff_max: Duration::from_millis(5),
-        copies: 1,
-    };
-    let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1));
+    let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1)).in_session(SESSION);
     Client::new(core, Wire(wire), inbox, Clock::start()).with_timeout(HOUR)
 }
 
@@ -94,6 +103,7 @@ fn carry_out(replica: &mut Replica<KeyValue>, call: &Call) -> Response {
         match replica.apply(&Entry { index, term: Term(4), content }) {
             Applied::Answered { entry, answer } => Response::Applied { entry, answer },
             Applied::GivenUp => Response::GivenUp,
+            Applied::Forgotten => Response::Forgotten,
             other => panic!("a live command is carried out: {other:?}"),
         }
     };
@@ -120,7 +130,7 @@ fn ask(timeout: Duration) -> Ask {
 
 #[test]
 fn commands_batches_and_reads_are_answered_with_their_types() {
-    let mut client = cluster(|_| false);
+    let client = cluster(|_| false);
     let created = client.submit(Command::create("x", "1"));
     let expected = Committed { answer: Answer::Created, node: leader(), term: Term(4), index: LogIndex(2) };
     assert_eq!(created, Ok(expected));
@@ -137,7 +147,7 @@ fn commands_batches_and_reads_are_answered_with_their_types() {
 #[test]
 fn a_lost_answer_is_asked_for_again_and_the_command_applied_once() {
     let mut lost = 0;
-    let mut client = cluster(move |_| {
+    let client = cluster(move |_| {
         lost += 1;
         lost <= 3
     });
@@ -146,8 +156,35 @@ fn a_lost_answer_is_asked_for_again_and_the_command_applied_once() {
 }
 
 #[test]
+fn what_became_of_an_unknown_command_can_be_asked_later() {
+    // Answers get lost until the second question; and one command does not even arrive.
+    let mut replica = Replica::new(KeyValue::default());
+    let content = Content::Open { client: ID, sessions_max: 1 };
+    replica.apply(&Entry { index: LogIndex(SESSION.0), term: Term(4), content });
+    let client = client_of(move |_, request| {
+        let lost = matches!(&request.call, Call::Command { origin, .. } if origin.serial == 2);
+        if lost {
+            return Some(vec![]);
+        }
+        let response = carry_out(&mut replica, &request.call);
+        let told = matches!(request.call, Call::Settle { .. });
+        Some(if told { vec![reply(request, response)] } else { vec![] })
+    });
+    let timeout = Duration::from_millis(30);
+    let unknown = |command| match client.within(timeout).submit(command) {
+        Err(Failure::Unknown(token)) => token,
+        other => panic!("nobody answers: {other:?}"),
+    };
+    let (first, second) = (unknown(Command::create("x", "1")), unknown(Command::create("y", "1")));
+    let Ok(Fate::Applied(committed)) = client.outcome(first) else { panic!("it was applied") };
+    assert_eq!((committed.answer, committed.index), (vec![Answer::Created], LogIndex(2)));
+    assert_eq!(client.outcome(second), Ok(Fate::NeverApplied));
+    assert_eq!(client.outcome(second), Ok(Fate::Forgotten), "what was told need not be kept");
+}
+
+#[test]
 fn a_call_that_nobody_answers_ends_at_its_deadline() {
-    let mut client = silent();
+    let client = silent();
     let timeout = Duration::from_millis(30);
     let start = Instant::now();
     assert_eq!(client.within(timeout).submit(Command::put("x", "1")), Err(Failure::Unknown(token(1))));
@@ -162,7 +199,7 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
 #[test]
 fn a_command_that_every_node_refuses_is_rejected() {
     let refusal = Response::Refused(Refusal::NotLeader { leader: None });
-    let mut client = client_of(move |_, request| Some(vec![reply(request, refusal.clone())]));
+    let client = client_of(move |_, request| Some(vec![reply(request, refusal.clone())]));
     // Long enough that an attempt that is still open at the deadline is improbable, and tried until one is not.
     let ended = (0..100).map(|_| client.within(Duration::from_millis(20)).submit(Command::put("x", "1")));
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
@@ -173,10 +210,9 @@ fn a_command_that_every_node_refuses_is_rejected() {
 fn calls_under_way_together_are_answered_in_the_order_of_asking() {
     const COUNT: u64 = 40;
     let mut waiting: Vec<Attempt> = Vec::new();
-    let mut client = client_of(move |_, request| {
+    let client = client_of(move |_, request| {
         waiting.push(request.attempt);
-        // The first attempt has opened the session.
-        let entry = |attempt: Attempt| EntryId::new(Term(4), LogIndex(attempt - 1));
+        let entry = |attempt| EntryId::new(Term(4), LogIndex(attempt));
         let applied = |attempt| Reply {
             attempt,
             term: Term(4),
@@ -203,11 +239,11 @@ fn nothing_asked_is_nothing_answered() {
 #[test]
 fn an_interruption_ends_the_calls_that_run() {
     let (interrupt, interrupted) = bounded(1);
-    let mut client = client_of(move |_, _| {
+    let client = client_of(move |_, _| {
         let _ = interrupt.try_send(());
         Some(vec![])
     });
-    client = client.with_interrupt(interrupted);
+    let client = client.with_interrupt(interrupted);
     let read = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable };
     let outcomes = client.ask_all(vec![ask(HOUR), Ask { what: read, at: None, timeout: HOUR }]);
     let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(outcome, _)| outcome).collect();
@@ -220,7 +256,7 @@ fn an_interruption_ends_the_calls_that_run() {
 fn an_interruption_that_came_before_a_call_does_not_end_it() {
     let (interrupt, interrupted) = bounded(1);
     interrupt.send(()).expect("there is room");
-    let mut client = cluster(|_| false).with_interrupt(interrupted);
+    let client = cluster(|_| false).with_interrupt(interrupted);
     assert!(client.submit(Command::put("x", "1")).is_ok());
 }
 
@@ -228,14 +264,14 @@ fn an_interruption_that_came_before_a_call_does_not_end_it() {
 fn when_nobody_can_interrupt_any_more_nothing_is_asked() {
     let (interrupt, interrupted) = bounded(1);
     drop(interrupt);
-    let mut client = cluster(|_| false).with_interrupt(interrupted);
+    let client = cluster(|_| false).with_interrupt(interrupted);
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
     assert_eq!(client.submit(Command::put("x", "1")), rejected);
 }
 
 #[test]
 fn the_end_of_the_network_ends_the_calls() {
-    let mut client = client_of(|_, _| None);
+    let client = client_of(|_, _| None);
     assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown(token(1))));
     let rejected = Err(Failure::Rejected(Rejection::NoLeader));
     assert_eq!(client.submit(Command::put("x", "1")), rejected, "it is not even sent");
@@ -244,7 +280,7 @@ fn the_end_of_the_network_ends_the_calls() {
 #[test]
 fn an_answer_of_another_state_machine_is_said_to_be_unreadable() {
     let answer_with = |answer: Payload| {
-        let mut client = client_of(move |_, request| {
+        let client = client_of(move |_, request| {
             let entry = EntryId::new(Term(4), LogIndex(1));
             Some(vec![reply(request, Response::Applied { entry, answer: answer.clone() })])
         });
@@ -256,3 +292,5 @@ fn an_answer_of_another_state_machine_is_said_to_be_unreadable() {
     // The same text from another type is the same answer.
     assert!(answer_with(Payload::new(vec!["put"])).is_ok());
 }
+
+mod sharing;

@@ -17,6 +17,7 @@ const SETTINGS: ClientSettings = ClientSettings {
     backoff_min: Duration::from_millis(4),
     backoff_max: Duration::from_millis(20),
     copies: 1,
+    when_full: WhenFull::Wait,
 };
 
 /// One thing that happens to a client.
@@ -41,21 +42,21 @@ enum Happening {
 struct World {
     core: ClientCore,
     now: Time,
-    asks: BTreeMap<Ticket, (bool, Time, Duration)>,
+    asks: BTreeMap<CallId, (bool, Time, Duration)>,
     /// The tickets of commands and reads, in the order of asking: each carries its place here.
-    commands: Vec<Ticket>,
-    reads: Vec<Ticket>,
+    commands: Vec<CallId>,
+    reads: Vec<CallId>,
     /// The command that each name was first given to.
-    named: BTreeMap<Token, Ticket>,
+    named: BTreeMap<Token, CallId>,
     /// The sessions opened so far; each has a name of its own.
     sessions: u64,
-    /// Each attempt, in the order of sending, with its ticket.
-    sent: Vec<(Attempt, Ticket, Address)>,
+    /// Each attempt, in the order of sending, with its call_id.
+    sent: Vec<(Attempt, CallId, Address)>,
     /// The attempts that only ask for a session.
     openings: BTreeSet<Attempt>,
     /// What came back to calls that had not ended then.
     replies: BTreeMap<Attempt, Vec<Response>>,
-    ended: BTreeMap<Ticket, Outcome>,
+    ended: BTreeMap<CallId, Outcome>,
 }
 
 fn node() -> impl Strategy<Value = NodeId> {
@@ -104,7 +105,7 @@ impl World {
     fn new(seed: u64) -> World {
         let mut core = ClientCore::new(ClientId(7), NodeId::first(NODES), SETTINGS, Random::new(seed));
         if seed.is_multiple_of(2) {
-            core.session = Some(Session::new(SessionId(99)));
+            core = core.in_session(SessionId(99));
         }
         World {
             core,
@@ -141,13 +142,13 @@ impl World {
         } else {
             What::Read { query: Payload::new(self.reads.len()), mode: ReadMode::Linearizable }
         };
-        let ticket = self.core.ask(self.now, Ask { what, at, timeout });
-        self.asks.insert(ticket, (command, self.now, timeout));
-        if command { self.commands.push(ticket) } else { self.reads.push(ticket) }
+        let call_id = self.core.ask(self.now, Ask { what, at, timeout });
+        self.asks.insert(call_id, (command, self.now, timeout));
+        if command { self.commands.push(call_id) } else { self.reads.push(call_id) }
     }
 
     fn reply(&mut self, back: usize, response: Response) {
-        let Some(&(attempt, ticket, from)) = self.sent.iter().rev().nth(back) else { return };
+        let Some(&(attempt, call_id, from)) = self.sent.iter().rev().nth(back) else { return };
         // An entry was applied when a node says so: nothing else is said of that attempt.
         if self.replies.get(&attempt).is_some_and(|said| said.contains(&Response::Expired)) {
             return;
@@ -159,7 +160,7 @@ impl World {
             }
             other => other,
         };
-        if !self.ended.contains_key(&ticket) {
+        if !self.ended.contains_key(&call_id) {
             self.replies.entry(attempt).or_default().push(response.clone());
         }
         let packet = Packet::Reply(Reply { attempt, term: Term(1), response });
@@ -178,56 +179,56 @@ impl World {
 
     /// Takes what the core has to say, and checks it.
     fn look(&mut self) {
-        let before: BTreeSet<Ticket> = self.ended.keys().copied().collect();
-        for Ended { ticket, outcome, took } in self.core.take_ended() {
-            let (_, began, timeout) = self.asks[&ticket];
-            assert!(took <= timeout, "{ticket:?} took {took:?} of {timeout:?}");
+        let before: BTreeSet<CallId> = self.ended.keys().copied().collect();
+        for Ended { call_id, outcome, took } in self.core.take_ended() {
+            let (_, began, timeout) = self.asks[&call_id];
+            assert!(took <= timeout, "{call_id:?} took {took:?} of {timeout:?}");
             assert_eq!(took, self.now.since(began));
-            assert_eq!(self.ended.insert(ticket, outcome), None, "{ticket:?} ended twice");
+            assert_eq!(self.ended.insert(call_id, outcome), None, "{call_id:?} ended twice");
         }
         for Envelope { to, packet, .. } in self.core.take_outgoing() {
             let Packet::Request(request) = packet else { panic!("a client only asks") };
-            let ticket = match request.call {
+            let call_id = match request.call {
                 Call::Open => {
                     self.openings.insert(request.attempt);
                     self.core.opener.expect("one call asks for a session on behalf of all")
                 }
                 Call::Command { origin, command } => {
-                    let ticket = self.commands[*command.value::<usize>().expect("a number")];
-                    self.note_named(origin, ticket);
-                    ticket
+                    let call_id = self.commands[*command.value::<usize>().expect("a number")];
+                    self.note_named(origin, call_id);
+                    call_id
                 }
                 Call::Settle { .. } => panic!("nothing is asked about"),
                 Call::Read { query, .. } => self.reads[*query.value::<usize>().expect("a number")],
             };
-            assert!(!before.contains(&ticket), "a call that has ended asks nobody");
-            self.sent.push((request.attempt, ticket, to));
+            assert!(!before.contains(&call_id), "a call that has ended asks nobody");
+            self.sent.push((request.attempt, call_id, to));
         }
     }
 
     /// A name is one command's for ever, and no answer that may still be needed is acknowledged.
-    fn note_named(&mut self, origin: Origin, ticket: Ticket) {
+    fn note_named(&mut self, origin: Origin, call_id: CallId) {
         let Origin { session, serial, acknowledged } = origin;
-        assert_eq!(*self.named.entry(Token { session, serial }).or_insert(ticket), ticket);
+        assert_eq!(*self.named.entry(Token { session, serial }).or_insert(call_id), call_id);
         assert!(acknowledged <= serial, "a live command is never acknowledged");
         let below = self.named.range(Token { session, serial: 0 }..Token { session, serial: acknowledged });
-        for (token, ticket) in below {
-            let outcome = self.ended.get(ticket).expect("all below have ended");
+        for (token, call_id) in below {
+            let outcome = self.ended.get(call_id).expect("all below have ended");
             assert_ne!(*outcome, Outcome::Unknown(*token), "it may be asked about");
         }
     }
 
     /// What was answered to each attempt of this call.
-    fn answers(&self, ticket: Ticket) -> impl Iterator<Item = &[Response]> {
-        let attempts = self.sent.iter().filter(move |(_, of, _)| *of == ticket);
+    fn answers(&self, call_id: CallId) -> impl Iterator<Item = &[Response]> {
+        let attempts = self.sent.iter().filter(move |(_, of, _)| *of == call_id);
         attempts.map(|(attempt, _, _)| self.replies.get(attempt).map_or(&[][..], Vec::as_slice))
     }
 
     fn check(&self) {
         assert!(self.core.is_idle() && self.core.deadline() == Time::NEVER);
-        for (&ticket, &(command, began, timeout)) in &self.asks {
-            let outcome = self.ended.get(&ticket).expect("every call ends");
-            let said = |wanted: fn(&Response) -> bool| self.answers(ticket).flatten().any(wanted);
+        for (&call_id, &(command, began, timeout)) in &self.asks {
+            let outcome = self.ended.get(&call_id).expect("every call ends");
+            let said = |wanted: fn(&Response) -> bool| self.answers(call_id).flatten().any(wanted);
             match outcome {
                 Outcome::Answered(_) if command => {
                     assert!(said(|response| matches!(response, Response::Applied { .. })));
@@ -243,19 +244,19 @@ impl World {
                     let sent = self
                         .sent
                         .iter()
-                        .filter(|(attempt, of, _)| *of == ticket && !self.openings.contains(attempt));
+                        .filter(|(attempt, of, _)| *of == call_id && !self.openings.contains(attempt));
                     let mut answers =
                         sent.map(|(attempt, _, _)| self.replies.get(attempt).map_or(&[][..], Vec::as_slice));
-                    assert!(answers.all(is_harmless), "{ticket:?} ended as {rejection:?}");
+                    assert!(answers.all(is_harmless), "{call_id:?} ended as {rejection:?}");
                 }
                 Outcome::Rejected(_) => {}
-                Outcome::Unknown(token) => assert_eq!(self.named.get(token), Some(&ticket), "its own name"),
+                Outcome::Unknown(token) => assert_eq!(self.named.get(token), Some(&call_id), "its own name"),
                 Outcome::Settled(_) => panic!("nothing was asked about"),
             }
             // Each turn asks each node once, and costs a back-off; silence costs more.
             let turns = timeout.as_nanos() / (SETTINGS.backoff_min / 2).as_nanos() + 1;
-            let attempts = self.answers(ticket).count() as u128;
-            assert!(attempts <= turns * u128::from(NODES), "{ticket:?} from {began}: {attempts} attempts");
+            let attempts = self.answers(call_id).count() as u128;
+            assert!(attempts <= turns * u128::from(NODES), "{call_id:?} from {began}: {attempts} attempts");
         }
     }
 }

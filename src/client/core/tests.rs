@@ -13,6 +13,7 @@ const SETTINGS: ClientSettings = ClientSettings {
     backoff_min: Duration::from_millis(10),
     backoff_max: Duration::from_millis(40),
     copies: 1,
+    when_full: WhenFull::Wait,
 };
 const SESSION: SessionId = SessionId(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,9 +37,8 @@ struct Sent {
 impl Bench {
     /// A client whose session is open.
     fn new() -> Bench {
-        let mut bench = Bench::without_session();
-        bench.core.session = Some(Session::new(SESSION));
-        bench
+        let Bench { core, now } = Bench::without_session();
+        Bench { core: core.in_session(SESSION), now }
     }
 
     fn without_session() -> Bench {
@@ -165,7 +165,8 @@ fn an_answer_ends_the_call_and_makes_its_sender_the_leader_to_ask() {
     let sent = bench.command();
     bench.now = Time::from_nanos(5_000);
     bench.reply(&sent, applied());
-    let expected = Ended { ticket: Ticket(1), outcome: answered_by(sent.to), took: Duration::from_micros(5) };
+    let expected =
+        Ended { call_id: CallId(1), outcome: answered_by(sent.to), took: Duration::from_micros(5) };
     assert_eq!(bench.core.take_ended(), [expected]);
     assert_eq!(bench.core.leader(), Some(sent.to));
     assert_eq!(bench.core.deadline(), Time::NEVER, "nothing is left to do");
@@ -316,6 +317,22 @@ fn a_busy_leader_is_asked_again_after_a_back_off() {
     bench.reply(&first, BUSY);
     assert!(bench.wait() >= SETTINGS.backoff_min / 2);
     assert_eq!(bench.sent().to, n(1));
+}
+
+#[test]
+fn a_busy_leader_ends_a_call_at_once_if_that_is_wished_and_certain() {
+    let mut bench = Bench::led_by(n(1));
+    bench.core.set_when_full(WhenFull::Reject);
+    let sent = bench.command();
+    bench.reply(&sent, BUSY);
+    assert_eq!(bench.outcome(), Outcome::Rejected(Rejection::Busy));
+    let first = bench.command();
+    bench.wait();
+    let second = bench.sent();
+    bench.reply(&second, BUSY);
+    assert!(bench.core.take_ended().is_empty(), "{first:?} is open: nothing is certain yet");
+    bench.reply(&first, applied());
+    assert_eq!(bench.outcome(), answered_by(n(1)));
 }
 
 #[test]

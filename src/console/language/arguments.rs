@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::directive::{Link, LinkEnd, Target};
 use super::lexer::Token;
-use super::parse::{KEY_BYTES_MAX, ParseError, VALUE_BYTES_MAX};
+use super::parse::{KEY_BYTES_MAX, ParseError};
 use super::suggest::{advice, nearest, shorten};
 use super::units::{Chance, parse_duration};
 use super::verbs::{Entry, OptionForm};
@@ -155,15 +155,6 @@ impl Arguments {
             0 => Err(ParseError::new("a key is not empty: name it")),
             bytes if bytes > KEY_BYTES_MAX => Err(too_large("key", bytes, KEY_BYTES_MAX)),
             _ => Ok(key),
-        }
-    }
-
-    /// A value within its limit.
-    pub(super) fn value(&mut self, name: &str) -> Result<String, ParseError> {
-        let value = self.word(name)?;
-        match value.len() {
-            bytes if bytes > VALUE_BYTES_MAX => Err(too_large("value", bytes, VALUE_BYTES_MAX)),
-            _ => Ok(value),
         }
     }
 

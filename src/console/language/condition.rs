@@ -225,7 +225,7 @@ impl Condition {
             "paused" => Ok(Condition::Paused { target: arguments.certain_target()? }),
             "key" => {
                 let key = arguments.key()?;
-                Ok(Condition::Key { key, value: arguments.value("VALUE")?, at })
+                Ok(Condition::Key { key, value: arguments.word("VALUE")?, at })
             }
             "no-key" => Ok(Condition::NoKey { key: arguments.key()?, at }),
             _ => Err(unknown(&name, arguments.verb() == "expect")),

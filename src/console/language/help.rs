@@ -109,9 +109,11 @@ fn topic_text(name: &str) -> String {
             "A word ends at a space. Quotes keep spaces: \"two words\" or 'two words'.\n\
              In double quotes: \\\\ \\\" \\n \\t \\r \\u{{7f}}. In single quotes nothing is special.\n\
              Quotes also keep a value that begins with #, @ or -- as it is.\n\
-             A key has at most {} bytes, a value at most {}.",
+             A key has at most {} bytes, a line at most {}.\n\
+             A value has at most value_bytes_max, a setting: {} by default.",
             super::parse::KEY_BYTES_MAX,
-            super::parse::VALUE_BYTES_MAX
+            super::parse::LINE_BYTES_MAX,
+            crate::config::VALUE_BYTES_MAX
         ),
         "scripts" => "One directive a line; # begins a comment. A script stops at the first line that\n\
              fails and says which. A refused command (ERR x exists) does not fail a script;\n\

@@ -1,7 +1,7 @@
 //! Sessions as the client sees them: opened once, numbered, acknowledged, settled, expired.
 
 use super::*;
-use crate::client::UNDER_WAY_MAX;
+use crate::client::session::UNDER_WAY_MAX;
 
 #[test]
 fn a_command_carries_the_lowest_serial_that_has_not_ended() {

@@ -1,0 +1,164 @@
+//! One client in many hands: threads that share it, tickets, and the limit of calls in flight.
+
+use super::*;
+use crate::client::CALLS_MAX;
+
+fn put(number: usize) -> Command {
+    Command::put(format!("k{number}"), "v")
+}
+
+/// A cluster that keeps each request until so many have come, and then answers all of them, the last first.
+fn gathering(count: usize) -> Client<KeyValue> {
+    let mut kept = Vec::new();
+    client_with(patient(), move |_, request| {
+        kept.push(request.clone());
+        if kept.len() < count {
+            return Some(vec![]);
+        }
+        let applied = |request: &Request| {
+            let entry = EntryId::new(Term(4), LogIndex(request.attempt));
+            reply(request, Response::Applied { entry, answer: Payload::new(vec![Answer::Put]) })
+        };
+        Some(std::mem::take(&mut kept).iter().rev().map(applied).collect())
+    })
+}
+
+/// Settings that never ask twice.
+fn patient() -> ClientSettings {
+    ClientSettings { attempt_timeout: 2 * HOUR, ..hasty() }
+}
+
+fn is_shareable(_: &(impl Send + Sync + Clone)) {}
+
+#[test]
+fn threads_share_one_client_and_each_gets_its_own_answer() {
+    const THREADS: usize = 8;
+    const CALLS: usize = 100;
+    let client = cluster(|_| false);
+    is_shareable(&client);
+    let work = |thread: usize| {
+        let client = client.clone();
+        move || {
+            let mine = |call| Command::put(format!("{thread}"), format!("{call}"));
+            let submit = |call| client.submit(mine(call)).expect("answered").index.0;
+            let indexes: Vec<u64> = (0..CALLS).map(submit).collect();
+            let read = client.read(Query::Read { key: format!("{thread}") }).expect("answered");
+            assert_eq!(read.answer, Answer::Value(format!("{}", CALLS - 1)));
+            indexes
+        }
+    };
+    let threads: Vec<_> = (0..THREADS).map(|thread| thread::spawn(work(thread))).collect();
+    let ended = threads.into_iter().flat_map(|thread| thread.join().expect("no call fails"));
+    let mut indexes: Vec<u64> = ended.collect();
+    indexes.sort_unstable();
+    assert_eq!(indexes, (2..=(THREADS * CALLS) as u64 + 1).collect::<Vec<_>>(), "each applied once");
+    assert_eq!((client.in_flight(), client.shared.held()), (0, 0));
+}
+
+#[test]
+fn tickets_end_in_any_order_and_in_any_thread() {
+    let client = gathering(3);
+    let mut first = client.submit_async(put(1));
+    let batch = client.submit_batch_async(vec![put(2)]);
+    assert_eq!((first.try_wait(), first.wait_timeout(Duration::from_millis(5))), (None, None));
+    assert_eq!(client.in_flight(), 2);
+    let third = client.submit_async(put(3));
+    let elsewhere = thread::spawn(move || third.wait().expect("answered").index);
+    assert_eq!(batch.wait().expect("answered").answer, [Answer::Put]);
+    assert_eq!(elsewhere.join().expect("answered"), LogIndex(3));
+    let ended = first.wait_timeout(HOUR);
+    assert_eq!(ended.clone().expect("ended").expect("answered").index, LogIndex(1));
+    assert_eq!((first.try_wait(), first.wait_timeout(Duration::ZERO)), (ended.clone(), ended));
+    assert_eq!(client.shared.held(), 0);
+}
+
+#[test]
+fn a_dropped_ticket_takes_nothing_back_and_leaves_nothing() {
+    let client = gathering(2);
+    drop(client.submit_async(put(1)));
+    assert_eq!((client.in_flight(), client.shared.held()), (1, 0), "it goes on");
+    let second = client.submit(put(2)).expect("answered with the first");
+    assert_eq!(second.index, LogIndex(2));
+    assert_eq!((client.in_flight(), client.shared.held()), (0, 0));
+}
+
+#[test]
+fn a_ticket_that_nobody_waits_for_ends_by_its_deadline() {
+    let client = silent();
+    let mut ticket = client.within(Duration::from_millis(20)).submit_async(put(1));
+    // Any use of the client sees to all calls, and that of a second is over later.
+    assert_eq!(client.within(Duration::from_millis(25)).submit(put(2)), Err(Failure::Unknown(token(2))));
+    assert_eq!(ticket.try_wait(), Some(Err(Failure::Unknown(token(1)))));
+}
+
+#[test]
+fn a_short_call_ends_in_time_though_another_thread_drives() {
+    let (asked, requests) = bounded(8);
+    let client = client_with(patient(), move |_, _| {
+        asked.send(()).expect("the test listens");
+        Some(vec![])
+    });
+    let (interrupt, interrupted) = bounded(1);
+    let client = client.with_interrupt(interrupted);
+    let long = client.clone();
+    let driver = thread::spawn(move || long.submit(put(1)));
+    requests.recv().expect("the driver has asked");
+    let start = Instant::now();
+    let timeout = Duration::from_millis(30);
+    assert_eq!(client.within(timeout).submit(put(2)), Err(Failure::Unknown(token(2))));
+    assert!(start.elapsed() >= timeout && start.elapsed() < HOUR / 60, "it took {:?}", start.elapsed());
+    interrupt.send(()).expect("there is room");
+    assert_eq!(driver.join().expect("it ends"), Err(Failure::Unknown(token(1))));
+}
+
+#[test]
+fn a_driver_who_leaves_hands_its_place_on() {
+    let (asked, requests) = bounded(8);
+    let mut waiting = Vec::new();
+    let client = client_with(patient(), move |_, request| {
+        asked.send(()).expect("the test listens");
+        waiting.push(request.clone());
+        // Each request is answered when the next one comes.
+        let done = (waiting.len() > 1).then(|| waiting.remove(0));
+        let answer = |request: &Request| {
+            let entry = EntryId::new(Term(4), LogIndex(request.attempt));
+            reply(request, Response::Applied { entry, answer: Payload::new(vec![Answer::Put]) })
+        };
+        Some(done.iter().map(answer).collect())
+    });
+    let submit = |number| {
+        let client = client.clone();
+        let thread = thread::spawn(move || client.submit(put(number)).expect("answered").index);
+        requests.recv().expect("it has asked");
+        thread
+    };
+    let (first, second) = (submit(1), submit(2));
+    assert_eq!(first.join().expect("it ends"), LogIndex(1));
+    drop(client.submit_async(put(3)));
+    assert_eq!(second.join().expect("it drives now"), LogIndex(2));
+}
+
+#[test]
+fn a_full_client_waits_for_room_or_rejects_as_it_was_told() {
+    let client = gathering(CALLS_MAX);
+    let fill = |count| (0..count).map(|number| client.submit_async(put(number))).collect::<Vec<_>>();
+    let tickets = fill(CALLS_MAX - 1);
+    assert_eq!(client.in_flight(), CALLS_MAX - 1);
+    let last = client.submit_async(put(CALLS_MAX));
+    // It waits until the answers make room.
+    let beyond = client.submit_async(put(CALLS_MAX + 1));
+    assert_eq!(client.in_flight(), 1);
+    assert!(last.wait().is_ok() && tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
+    drop(beyond);
+
+    let client = silent();
+    let calls: Vec<_> = (0..CALLS_MAX).map(|number| client.submit_async(put(number))).collect();
+    let full = Err(Failure::Rejected(Rejection::Full));
+    let start = Instant::now();
+    assert_eq!(client.within(Duration::from_millis(20)).submit(put(0)), full, "no room in time");
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    let client = client.with_when_full(WhenFull::Reject);
+    assert_eq!(client.submit_async(put(0)).try_wait(), Some(full));
+    assert_eq!(client.in_flight(), CALLS_MAX, "what was refused was not begun");
+    drop(calls);
+}

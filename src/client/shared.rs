@@ -1,0 +1,388 @@
+//! What the clones of a client and its tickets share: one core behind one lock, driven by whoever waits.
+//!
+//! There is no thread behind a client. A thread that waits for a call while nobody else does becomes the *driver*: it
+//! waits at the inbox, without the lock, and hands the core all that arrives. Others who wait meanwhile are *parked*,
+//! each on a condition variable of its own, until their call ends, the driver leaves and hands its place on, or the
+//! core's next deadline comes: then they tick the core themselves, since the driver went to sleep before it could know
+//! of their calls.
+//!
+//! Nothing here polls, and nobody is woken for another's answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::core::{CallId, ClientCore, Ended, WhenFull};
+use super::session::UNDER_WAY_MAX;
+use super::{Ask, Outcome, Rejection};
+use crate::clock::Clock;
+use crate::net::Transport;
+use crate::net::packet::Envelope;
+use crate::types::{ClientId, NodeId, Time};
+
+/// Calls of one client that may be in flight: sent, and not ended.
+///
+/// There is room for a full pipeline to a fast cluster, a cluster that answers nothing is not held more than this, and
+/// commands stay within the window of answers that the servers keep.
+pub const CALLS_MAX: usize = 2_048;
+
+const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within the servers' window");
+
+/// One client, whoever holds it.
+pub(super) struct Shared {
+    id: ClientId,
+    clock: Clock,
+    inbox: Receiver<Vec<Envelope>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    core: ClientCore,
+    transport: Box<dyn Transport>,
+    interrupt: Option<Receiver<()>>,
+    /// How many interruptions ended what ran.
+    interruptions: u64,
+    /// A thread waits at the inbox, for all.
+    driven: bool,
+    /// Nothing will be answered any more: the network has ended, or nobody is left who could interrupt.
+    closed: bool,
+    /// The calls that somebody holds, with their end once they have ended.
+    held: BTreeMap<CallId, Option<Closing>>,
+    /// The threads that wait while another one drives.
+    parked: BTreeMap<Place, Arc<Condvar>>,
+    /// How many threads have waited for room.
+    queued: u64,
+}
+
+/// How a call ended, and after how long.
+type Closing = (Outcome, Duration);
+
+/// What a parked thread waits for. Those who wait for room come first, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Room(u64),
+    Call(CallId),
+}
+
+/// What ended the driver's wait.
+enum Woken {
+    Arrived(Vec<Envelope>),
+    Due,
+    Interrupted,
+    Closed,
+}
+
+impl Shared {
+    pub fn new(
+        core: ClientCore,
+        transport: Box<dyn Transport>,
+        inbox: Receiver<Vec<Envelope>>,
+        clock: Clock,
+    ) -> Shared {
+        let id = core.id();
+        let state = State {
+            core,
+            transport,
+            interrupt: None,
+            interruptions: 0,
+            driven: false,
+            closed: false,
+            held: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            queued: 0,
+        };
+        Shared { id, clock, inbox, state: Mutex::new(state) }
+    }
+
+    pub fn id(&self) -> ClientId {
+        self.id
+    }
+
+    pub fn leader(&self) -> Option<NodeId> {
+        self.state.lock().core.leader()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.state.lock().core.in_flight()
+    }
+
+    pub fn set_interrupt(&self, interrupt: Receiver<()>) {
+        self.state.lock().interrupt = Some(interrupt);
+    }
+
+    pub fn set_when_full(&self, when_full: WhenFull) {
+        self.state.lock().core.set_when_full(when_full);
+    }
+
+    /// Sends a call. It only waits when [`CALLS_MAX`] are in flight and the client is to wait then: for room, as long
+    /// as the call may take. A rejection means that nothing was sent.
+    pub fn begin(&self, mut ask: Ask) -> Result<CallId, Rejection> {
+        let mut state = self.state.lock();
+        let mut now = self.clock.now();
+        self.take_in(&mut state, now);
+        if !state.closed && !state.has_room() {
+            let until = now + ask.timeout;
+            self.wait_for_room(&mut state, until)?;
+            now = self.clock.now();
+            ask.timeout = until.since(now);
+        }
+        state.begin(now, ask)
+    }
+
+    /// Sends all these calls at once, however many are in flight.
+    pub fn begin_all(&self, asks: Vec<Ask>) -> Vec<Result<CallId, Rejection>> {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        self.take_in(&mut state, now);
+        let begun = asks.into_iter().map(|ask| state.enter(now, ask)).collect();
+        state.settle();
+        begun
+    }
+
+    /// Waits until this call has ended, or until then. An end is handed out once.
+    pub fn wait(&self, call: CallId, until: Time) -> Option<Closing> {
+        let mut state = self.state.lock();
+        self.wait_for(&mut state, until, Place::Call(call), |state| state.take_end(call))
+    }
+
+    /// The call's end, if it has ended by now.
+    pub fn look(&self, call: CallId) -> Option<Closing> {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        self.take_in(&mut state, now);
+        state.take_end(call)
+    }
+
+    /// Nobody will ask for this call's end.
+    pub fn forget(&self, call: CallId) {
+        self.state.lock().held.remove(&call);
+    }
+
+    /// How many calls somebody holds.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.state.lock().held.len()
+    }
+
+    /// Until when a wait of this length lasts.
+    pub fn until(&self, timeout: Duration) -> Time {
+        self.clock.now() + timeout
+    }
+
+    fn wait_for_room(&self, state: &mut MutexGuard<'_, State>, until: Time) -> Result<(), Rejection> {
+        if state.core.when_full() == WhenFull::Reject {
+            return Err(Rejection::Full);
+        }
+        state.queued += 1;
+        let place = Place::Room(state.queued);
+        let before = state.interruptions;
+        let look = |state: &mut State| {
+            let interrupted = state.interruptions > before;
+            (interrupted || state.has_room()).then_some(interrupted)
+        };
+        match self.wait_for(state, until, place, look) {
+            _ if state.closed => Err(Rejection::NoLeader),
+            Some(false) => Ok(()),
+            Some(true) | None => Err(Rejection::Full),
+        }
+    }
+
+    /// Waits until this finds something, or until then: at the inbox for all, or parked while another thread is there.
+    fn wait_for<T>(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        until: Time,
+        place: Place,
+        find: impl Fn(&mut State) -> Option<T>,
+    ) -> Option<T> {
+        loop {
+            let found = find(state);
+            if found.is_some() || (until != Time::NEVER && self.clock.now() >= until) {
+                state.hand_over();
+                return found;
+            }
+            if state.driven {
+                self.park(state, until, place);
+            } else {
+                self.drive(state, until);
+            }
+        }
+    }
+
+    fn drive(&self, state: &mut MutexGuard<'_, State>, until: Time) {
+        let until = state.core.deadline().min(until);
+        let interrupt = state.interrupt.clone();
+        state.driven = true;
+        let woken = MutexGuard::unlocked(state, || self.wait_at_inbox(until, interrupt.as_ref()));
+        state.driven = false;
+        let now = self.clock.now();
+        match woken {
+            Woken::Arrived(group) => {
+                state.receive(now, group);
+                state.receive_waiting(now, &self.inbox);
+            }
+            Woken::Due => {}
+            Woken::Interrupted | Woken::Closed => {
+                // What is here already may still answer.
+                state.receive_waiting(now, &self.inbox);
+                state.closed |= matches!(woken, Woken::Closed);
+                state.give_up(now);
+            }
+        }
+        state.core.tick(now);
+        state.settle();
+    }
+
+    fn park(&self, state: &mut MutexGuard<'_, State>, until: Time, place: Place) {
+        let until = state.core.deadline().min(until);
+        let signal = Arc::new(Condvar::new());
+        state.parked.insert(place, Arc::clone(&signal));
+        let ended = signal.wait_until(state, self.clock.instant(until));
+        state.parked.remove(&place);
+        if ended.timed_out() {
+            state.core.tick(self.clock.now());
+            state.settle();
+        }
+    }
+
+    fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> Woken {
+        let until = self.clock.instant(until);
+        match interrupt {
+            None => match self.inbox.recv_deadline(until) {
+                Ok(group) => Woken::Arrived(group),
+                Err(RecvTimeoutError::Timeout) => Woken::Due,
+                Err(RecvTimeoutError::Disconnected) => Woken::Closed,
+            },
+            Some(interrupt) => select! {
+                recv(self.inbox) -> group => group.map_or(Woken::Closed, Woken::Arrived),
+                recv(interrupt) -> wish => wish.map_or(Woken::Closed, |()| Woken::Interrupted),
+                recv(at(until)) -> _ => Woken::Due,
+            },
+        }
+    }
+
+    /// Takes in what came while nobody waited; a driver does so itself.
+    fn take_in(&self, state: &mut State, now: Time) {
+        if state.driven {
+            return;
+        }
+        state.receive_waiting(now, &self.inbox);
+        if state.take_interruptions() || state.closed {
+            state.give_up(now);
+        }
+        state.core.tick(now);
+        state.settle();
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.core.in_flight() < CALLS_MAX
+    }
+
+    fn begin(&mut self, now: Time, ask: Ask) -> Result<CallId, Rejection> {
+        let begun = self.enter(now, ask);
+        self.settle();
+        begun
+    }
+
+    /// Makes a call known to the core; it leaves with the next [`State::settle`].
+    fn enter(&mut self, now: Time, ask: Ask) -> Result<CallId, Rejection> {
+        if self.closed {
+            // Nothing is sent, so nothing is unknown.
+            return Err(Rejection::NoLeader);
+        }
+        let call = self.core.ask(now, ask);
+        self.held.insert(call, None);
+        Ok(call)
+    }
+
+    fn take_end(&mut self, call: CallId) -> Option<Closing> {
+        let end = self.held.get_mut(&call).expect("an end is handed out once");
+        let closing = end.take()?;
+        self.held.remove(&call);
+        Some(closing)
+    }
+
+    fn receive(&mut self, now: Time, group: Vec<Envelope>) {
+        for envelope in group {
+            self.core.receive(now, envelope);
+        }
+    }
+
+    /// Takes in what is already here.
+    fn receive_waiting(&mut self, now: Time, inbox: &Receiver<Vec<Envelope>>) {
+        loop {
+            match inbox.try_recv() {
+                Ok(group) => self.receive(now, group),
+                Err(reason) => {
+                    self.closed |= reason == TryRecvError::Disconnected;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether an interruption came since somebody last looked.
+    fn take_interruptions(&mut self) -> bool {
+        let Some(interrupt) = &self.interrupt else { return false };
+        let mut interrupted = false;
+        loop {
+            match interrupt.try_recv() {
+                Ok(()) => interrupted = true,
+                Err(reason) => {
+                    self.closed |= reason == TryRecvError::Disconnected;
+                    return interrupted;
+                }
+            }
+        }
+    }
+
+    /// Ends what runs.
+    fn give_up(&mut self, now: Time) {
+        self.interruptions += 1;
+        self.core.give_up(now);
+    }
+
+    /// Sends what the core has to say, and tells those who wait what it has ended.
+    fn settle(&mut self) {
+        let mut outgoing = self.core.take_outgoing();
+        if !outgoing.is_empty() {
+            self.transport.send(&mut outgoing);
+        }
+        for Ended { call_id, outcome, took } in self.core.take_ended() {
+            // What nobody holds any more is of no interest.
+            if let Some(end) = self.held.get_mut(&call_id) {
+                *end = Some((outcome, took));
+            }
+            if let Some(signal) = self.parked.remove(&Place::Call(call_id)) {
+                signal.notify_one();
+            }
+            self.call_next_in_queue();
+        }
+    }
+
+    /// Somebody stops waiting: what it would have seen to is seen to by others.
+    fn hand_over(&mut self) {
+        self.call_next_in_queue();
+        // The newest call will presumably be waited for longest.
+        if !self.driven
+            && let Some((_, signal)) = self.parked.pop_last()
+        {
+            signal.notify_one();
+        }
+    }
+
+    /// If there is room, whoever has waited for it longest may look.
+    fn call_next_in_queue(&mut self) {
+        if self.has_room()
+            && let Some(first) = self.parked.first_entry()
+            && matches!(first.key(), Place::Room(_))
+        {
+            first.remove().notify_one();
+        }
+    }
+}

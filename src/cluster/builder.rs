@@ -1,0 +1,148 @@
+//! How a program describes the cluster that it wants, setting by setting.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Cluster, Observer, StartError};
+use crate::config::Settings;
+use crate::state_machine::StateMachine;
+use crate::state_machine::kv::KeyValue;
+use crate::trace::TraceEvent;
+
+/// Makes the state machine that each life of a node begins with.
+pub(super) type Machine<M> = Box<dyn Fn() -> M + Send + Sync>;
+
+/// Makes the same, once the settings are known.
+type MachineOf<M> = Box<dyn FnOnce(&Settings) -> Machine<M>>;
+
+/// A cluster that is not started yet. See [`Cluster::builder`].
+///
+/// Without a word it is three nodes that keep their state in `states`, as [`Settings::default`] has it, and write no
+/// log files.
+#[must_use = "nothing runs before `start`"]
+pub struct Builder<M = KeyValue> {
+    settings: Settings,
+    logs: Option<PathBuf>,
+    observer: Option<Observer>,
+    machine: MachineOf<M>,
+}
+
+impl Builder {
+    /// A cluster of key-value stores, until [`Builder::machine`] says otherwise.
+    pub(super) fn new() -> Builder {
+        let machine = |settings: &Settings| -> Machine<KeyValue> {
+            let value_bytes_max = settings.value_bytes_max;
+            Box::new(move || KeyValue::with_value_bytes_max(value_bytes_max))
+        };
+        Builder { settings: Settings::default(), logs: None, observer: None, machine: Box::new(machine) }
+    }
+}
+
+impl<M: StateMachine> Builder<M> {
+    /// All settings at once, the folder for log files included. What is said afterwards goes over them.
+    pub fn settings(self, settings: Settings) -> Builder<M> {
+        Builder { logs: Some(settings.logs.clone()), settings, ..self }
+    }
+
+    /// How many nodes: 1 to 99.
+    pub fn nodes(self, nodes: u8) -> Builder<M> {
+        self.with(|settings| settings.nodes = nodes)
+    }
+
+    /// Keeps nothing on disk.
+    pub fn memory(self) -> Builder<M> {
+        self.with(|settings| settings.memory = true)
+    }
+
+    /// Decides all chance that threads leave to be decided: election timeouts and faults of the network.
+    pub fn seed(self, seed: u64) -> Builder<M> {
+        self.with(|settings| settings.seed = Some(seed))
+    }
+
+    /// Keeps the nodes' state in this folder.
+    pub fn states(self, folder: impl Into<PathBuf>) -> Builder<M> {
+        self.with(|settings| (settings.memory, settings.states) = (false, folder.into()))
+    }
+
+    /// Writes log files to this folder, one a node. The environment's `RUST_LOG` filters them.
+    pub fn logs(self, folder: impl Into<PathBuf>) -> Builder<M> {
+        Builder { logs: Some(folder.into()), ..self }
+    }
+
+    /// How often a leader speaks to each follower.
+    pub fn heartbeat(self, heartbeat: Duration) -> Builder<M> {
+        self.with(|settings| settings.raft.heartbeat = heartbeat)
+    }
+
+    /// The shortest and the longest election timeout (5.2).
+    pub fn election(self, timeouts: RangeInclusive<Duration>) -> Builder<M> {
+        let (min, max) = timeouts.into_inner();
+        self.with(|settings| (settings.raft.election_min, settings.raft.election_max) = (min, max))
+    }
+
+    /// Lets messages on links without a rule bypass the router's thread: faster, with more threads sending at once.
+    pub fn express(self) -> Builder<M> {
+        self.with(|settings| settings.express = true)
+    }
+
+    /// How long a client tries before it gives up.
+    pub fn client_timeout(self, timeout: Duration) -> Builder<M> {
+        self.with(|settings| settings.client_timeout = timeout)
+    }
+
+    /// Bytes in a value of the key-value store at most. Another state machine has limits of its own.
+    pub fn value_bytes_max(self, most: usize) -> Builder<M> {
+        self.with(|settings| settings.value_bytes_max = most)
+    }
+
+    /// Is called for each event, on the thread in which it happens: it must be quick.
+    pub fn observer(self, observer: impl Fn(&TraceEvent) + Send + Sync + 'static) -> Builder<M> {
+        Builder { observer: Some(Arc::new(observer)), ..self }
+    }
+
+    /// Replicates this state machine: each life of each node begins with what `machine` returns and replays its log
+    /// into it.
+    pub fn machine<N: StateMachine>(self, machine: impl Fn() -> N + Send + Sync + 'static) -> Builder<N> {
+        let Builder { settings, logs, observer, machine: _ } = self;
+        Builder { settings, logs, observer, machine: Box::new(|_| Box::new(machine)) }
+    }
+
+    /// Starts it, from what the states folder holds.
+    ///
+    /// # Errors
+    /// One line: which setting breaks a rule, or what the system refuses.
+    pub fn start(self) -> Result<Cluster<M>, StartError> {
+        let machine = (self.machine)(&self.settings);
+        Cluster::open(&self.settings, self.logs.as_deref(), self.observer, machine)
+    }
+
+    /// Starts it with this state machine. See [`Builder::machine`].
+    ///
+    /// # Errors
+    /// One line: which setting breaks a rule, or what the system refuses.
+    pub fn start_with<N: StateMachine>(
+        self,
+        machine: impl Fn() -> N + Send + Sync + 'static,
+    ) -> Result<Cluster<N>, StartError> {
+        self.machine(machine).start()
+    }
+
+    pub(super) fn observed_by(self, observer: Option<Observer>) -> Builder<M> {
+        Builder { observer, ..self }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Builder<M> {
+        change(&mut self.settings);
+        self
+    }
+}
+
+impl<M> fmt::Debug for Builder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = &mut f.debug_struct("Builder");
+        fields.field("settings", &self.settings).field("logs", &self.logs).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,30 @@
+//! The examples run, and print what they promise.
+
+use assert_cmd::Command;
+
+/// What an example prints, line by line. `cargo test` has built it already; by itself this test builds it.
+fn printed(example: &str) -> Vec<String> {
+    let run = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["run", "--quiet", "--offline", "--example", example])
+        .assert()
+        .success();
+    String::from_utf8_lossy(&run.get_output().stdout).lines().map(str::to_string).collect()
+}
+
+#[test]
+fn the_bank_makes_and_loses_no_money() {
+    let lines = printed("bank");
+    for (line, payment) in lines.iter().zip(["ann pays bob", "bob pays eve", "eve pays ann"]) {
+        assert!(line.starts_with(payment) && line.ends_with(" crashed"), "{line}");
+    }
+    assert_eq!(lines.last().map(String::as_str), Some("together: Some(300)"), "{lines:?}");
+    assert_eq!(lines.len(), 4, "{lines:?}");
+}
+
+#[test]
+fn each_text_is_counted_once_although_the_leader_crashes() {
+    let lines = printed("words");
+    assert!(lines[0].starts_with("4000 words in 1000 texts"), "{lines:?}");
+    assert_eq!(lines[1..], ["text: 1000", "7: 1", "raft: 0"]);
+}
