@@ -69,13 +69,28 @@ fn values_and_lines_that_are_too_long_or_no_text_spoil_nothing() {
     let answers: Vec<&str> = ran.out.lines().collect();
     assert_eq!(answers.len(), 6, "{answers:#?}");
     assert!(answers[0].starts_with("OK created a=1 "), "{}", answers[0]);
-    assert!(answers[1].starts_with("ERR line 3: ") && answers[1].contains("1048576"), "{}", answers[1]);
-    assert!(answers[2].starts_with("ERR line 4: ") && answers[2].contains("1048576"), "{}", answers[2]);
+    assert!(answers[1].starts_with("ERR line 3: ") && answers[1].contains("8388608"), "{}", answers[1]);
+    let refused = "ERR the value has 2097152 bytes: at most 1048576 are allowed (value_bytes_max)";
+    assert_eq!(answers[2], refused, "the cluster says so, by its settings");
     assert_eq!(answers[3], "ERR line 5: the line is not UTF-8 text at byte 9: save it as UTF-8");
     assert!(answers[4].starts_with("OK a=1 "), "{}", answers[4]);
     assert_eq!(answers[5], "ERR big not found");
     let again = folder.cluster(&["3"], "wait leader\nread a\n").exits(0);
     assert!(again.out.starts_with("OK a=1 "), "{}", again.out);
+}
+
+#[test]
+fn a_value_under_a_raised_limit_passes_and_the_limit_is_printed() {
+    let folder = Folder::new();
+    folder.write("wide.toml", "value_bytes_max = 3000000\n");
+    let mut lines = b"wait leader\ncreate large ".to_vec();
+    lines.extend(vec![b'x'; 2 << 20]);
+    lines.extend(b"\nkeys\n");
+    let options = ["3", "--memory", "--config", "wide.toml"];
+    let ran = folder.run(env!("CARGO_BIN_EXE_cluster"), &options, lines).exits(0);
+    assert!(ran.out.starts_with("OK created large="), "{:.99}", ran.out);
+    let printed = folder.run(env!("CARGO_BIN_EXE_cluster"), &["--print-config"], "").exits(0);
+    assert!(printed.out.contains("\nvalue_bytes_max = 1048576\n"), "{}", printed.out);
 }
 
 #[test]

@@ -153,12 +153,12 @@ fn a_full_client_waits_for_room_or_rejects_as_it_was_told() {
 
     let client = silent();
     let calls: Vec<_> = (0..CALLS_MAX).map(|number| client.submit_async(put(number))).collect();
-    let full = Err(Failure::Rejected(Rejection::Full));
+    let too_many = Err(Failure::Rejected(Rejection::Full));
     let start = Instant::now();
-    assert_eq!(client.within(Duration::from_millis(20)).submit(put(0)), full, "no room in time");
+    assert_eq!(client.within(Duration::from_millis(20)).submit(put(0)), too_many, "no room in time");
     assert!(start.elapsed() >= Duration::from_millis(20));
     let client = client.with_when_full(WhenFull::Reject);
-    assert_eq!(client.submit_async(put(0)).try_wait(), Some(full));
+    assert_eq!(client.submit_async(put(0)).try_wait(), Some(too_many));
     assert_eq!(client.in_flight(), CALLS_MAX, "what was refused was not begun");
     drop(calls);
 }
