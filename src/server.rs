@@ -11,7 +11,7 @@ use crate::config::RaftSettings;
 use crate::lab::{LogView, RoleName, Status};
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::payload::Payload;
-use crate::raft::effects::{Input, Proposal, RequestId, Write, WriteId};
+use crate::raft::effects::{Input, Proposal, ReadRequest, RequestId, Write, WriteId};
 use crate::raft::event::Event;
 use crate::raft::log::{Content, Origin};
 use crate::raft::message::Message;
@@ -241,11 +241,11 @@ impl Server {
                 let origin = Origin { client, serial, acknowledged };
                 Some(Input::Propose(Proposal { id, origin, command }))
             }
-            Call::Read { query, mode } => {
+            Call::Read { query, mode, here } => {
                 caller.query = Some(query);
                 self.calls.insert(id, caller);
                 match mode {
-                    ReadMode::Linearizable => Some(Input::Read(id)),
+                    ReadMode::Linearizable => Some(Input::Read(ReadRequest { id, here })),
                     ReadMode::Stale => {
                         stale_reads.push(id);
                         None

@@ -301,6 +301,7 @@ fn event_level(event: &Event) -> Level {
         | Event::AppendSucceeded { .. } => Level::Trace,
         Event::CommandsAppended { .. }
         | Event::ClientRefused { busy: false, .. }
+        | Event::FollowerRead { .. }
         | Event::AppendSent { .. }
         | Event::AppendReceived { .. }
         | Event::AppendFailed { .. }
@@ -327,7 +328,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::AppendFailed { .. }
         | Event::Truncated { .. }
         | Event::CommitAdvanced { .. } => Topic::Replication,
-        Event::ClientRefused { .. } => Topic::Client,
+        Event::ClientRefused { .. } | Event::FollowerRead { .. } => Topic::Client,
     }
 }
 

@@ -73,13 +73,13 @@ impl Question {
         }
     }
 
-    /// What goes to a node.
-    pub fn call(&self, acknowledged: Serial) -> Call {
+    /// What goes to a node; `here` says that no other will be asked.
+    pub fn call(&self, acknowledged: Serial, here: bool) -> Call {
         match self {
             Question::Command { serial, command } => {
                 Call::Command { serial: *serial, acknowledged, command: command.clone() }
             }
-            Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode },
+            Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode, here },
         }
     }
 

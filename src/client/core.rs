@@ -177,7 +177,8 @@ impl ClientCore {
                 self.answered(now, ticket, Answered { answer, node, term, index: entry.index });
             }
             (Response::Read { applied, answer }, Question::Read { mode, .. }) => {
-                if *mode == ReadMode::Linearizable {
+                // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
+                if *mode != ReadMode::Stale && self.call(ticket).at.is_none() {
                     self.leader = Some(node);
                 }
                 self.answered(now, ticket, Answered { answer, node, term, index: applied });
@@ -274,7 +275,7 @@ impl ClientCore {
         let acknowledged = self.unended.first().copied().unwrap_or(self.last_serial + 1);
         let call = self.call_mut(ticket);
         call.note_sent(attempt, node);
-        let request = Request { attempt, call: call.question.call(acknowledged) };
+        let request = Request { attempt, call: call.question.call(acknowledged, call.at.is_some()) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
         self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
         self.attempts.insert(attempt, ticket);

@@ -69,6 +69,8 @@ pub enum Call {
         query: Payload,
         /// How true the answer has to be.
         mode: ReadMode,
+        /// The client wants this node's answer, whoever leads. Otherwise a follower names the leader.
+        here: bool,
     },
 }
 

@@ -126,7 +126,9 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
         Body::AppendReply { .. }
         | Body::PreVoteReply { .. }
         | Body::RequestVote { .. }
-        | Body::VoteReply { .. } => promises_pending,
+        | Body::VoteReply { .. }
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => promises_pending,
     }
 }
 

@@ -20,8 +20,8 @@ pub enum Input {
     Message(Message),
     /// A client's command, to be appended if this node leads.
     Propose(Proposal),
-    /// A client wants to read: answered when this node knows that it led after the read began (section 8, 6.4).
-    Read(RequestId),
+    /// A client wants to read: answered when the state is known to be as new as the read (section 8, 6.4).
+    Read(ReadRequest),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
     /// Start an election now, leader or none (the console's `timeout`).
@@ -39,6 +39,15 @@ pub struct Proposal {
     pub origin: Origin,
     /// The command; opaque here.
     pub command: Payload,
+}
+
+/// A client's question on its way to the state machine; what is asked is the server's business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRequest {
+    /// The server's number for it.
+    pub id: RequestId,
+    /// The client wants the answer of this node, whoever leads: a follower asks its leader for the read index (6.4).
+    pub here: bool,
 }
 
 /// The server's own number for a client's request that it handed in.
@@ -82,7 +91,7 @@ pub enum Refusal {
         /// The leader that this node follows, if it follows one and has no doubt of it.
         leader: Option<NodeId>,
     },
-    /// The leader holds as many uncommitted bytes as it may: try again later.
+    /// The node holds as many uncommitted bytes, or as many reads, as it may: try again later.
     Busy,
 }
 

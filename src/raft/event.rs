@@ -94,6 +94,13 @@ pub enum Event {
         /// Whether the reason is back-pressure.
         busy: bool,
     },
+    /// A follower answers reads: it has applied as far as its leader's read index (6.4).
+    FollowerRead {
+        /// How many.
+        count: usize,
+        /// The read index.
+        index: LogIndex,
+    },
     /// The leader sent AppendEntries.
     AppendSent {
         /// To whom.
@@ -233,6 +240,7 @@ impl Event {
                 | Event::CommitAdvanced { .. }
                 | Event::CommandsAppended { .. }
                 | Event::ClientRefused { .. }
+                | Event::FollowerRead { .. }
         )
     }
 }
@@ -276,6 +284,10 @@ impl fmt::Display for Event {
             }
             Event::ClientRefused { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
             Event::ClientRefused { leader: None, .. } => f.write_str("client refused: no leader is known"),
+            Event::FollowerRead { count, index } => {
+                let reads = if *count == 1 { "read" } else { "reads" };
+                write!(f, "answers {count} {reads}: its leader's read index {index} is applied")
+            }
             Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
                 write!(f, "heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}")
             }

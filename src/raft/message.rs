@@ -1,5 +1,5 @@
 //! What nodes say to one another: the remote procedure calls of Figure 2, each split into a request and a reply,
-//! and the pre-vote of the dissertation's 9.6.
+//! and, of the dissertation, the pre-vote (9.6) and the read index (6.4).
 //!
 //! Messages may be lost, delayed, duplicated and reordered: nothing here relies on order or on an answer.
 
@@ -11,6 +11,10 @@ use crate::types::{EntryId, LogIndex, NodeId, Term};
 /// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
 /// each reply returns it, so an answer proves that its sender still followed when that round began (6.4).
 pub type Round = u64;
+
+/// A follower's number for a question about the read index. Each life of a node begins at a place of its own, so that
+/// an answer to an earlier life is not taken for one to this.
+pub type ReadNumber = u64;
 
 /// One message from a node to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,6 +77,19 @@ pub enum Body {
         /// What became of it.
         result: AppendResult,
     },
+    /// A follower asks its leader up to where a read must see (6.4).
+    ReadIndex {
+        /// The follower's number for the question.
+        number: ReadNumber,
+    },
+    /// The answer to a question about the read index.
+    ReadIndexReply {
+        /// The question that is answered.
+        number: ReadNumber,
+        /// All that was answered to clients before the question arrived lies up to here; none when the sender cannot
+        /// say, since it does not lead or has too much to do.
+        index: Option<LogIndex>,
+    },
 }
 
 /// What a follower answers to AppendEntries: one of these, never a mixture.
@@ -105,6 +122,8 @@ impl Body {
             Body::VoteReply { .. } => "VoteReply",
             Body::AppendEntries { .. } => "AppendEntries",
             Body::AppendReply { .. } => "AppendReply",
+            Body::ReadIndex { .. } => "ReadIndex",
+            Body::ReadIndexReply { .. } => "ReadIndexReply",
         }
     }
 
@@ -168,6 +187,11 @@ impl fmt::Display for Body {
                 }
                 AppendResult::StaleTerm => write!(f, " stale term round={round}"),
             },
+            Body::ReadIndex { number } => write!(f, " number={number}"),
+            Body::ReadIndexReply { number, index: Some(index) } => {
+                write!(f, " number={number} index={index}")
+            }
+            Body::ReadIndexReply { number, index: None } => write!(f, " number={number} refused"),
         }
     }
 }

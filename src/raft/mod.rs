@@ -32,7 +32,8 @@ use event::{Event, StepDownReason};
 use invariants::Marks;
 use log::Log;
 use message::{Body, Message};
-use role::{Follower, Leader, Role};
+use reads::Asked;
+use role::{Asker, Follower, Leader, Role};
 
 /// One node's consensus state. Fields stand under Figure 2's own headings.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub struct Raft {
     election_due: Time,
     /// What of the persistent state the disk is known to hold.
     pub(crate) durability: Durability,
+    /// Reads that wait for the leader that this node follows.
+    asked: Asked,
     random: Random,
 
     // What the step in progress has produced.
@@ -98,6 +101,7 @@ impl Raft {
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
             durability: Durability::new(log.last().index, recovered.hard_state),
+            asked: Asked::default(),
             log,
             random,
             outbox: Vec::new(),
@@ -115,7 +119,7 @@ impl Raft {
             match input {
                 Input::Message(message) => self.receive(now, message),
                 Input::Propose(proposal) => self.propose(now, proposal),
-                Input::Read(id) => self.read(id),
+                Input::Read(request) => self.read(request),
                 Input::Persisted(id) => self.persisted(now, id),
                 Input::Campaign => self.campaign(now),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
@@ -235,9 +239,11 @@ impl Raft {
                 self.refuse_append_entries(from, prev, entries.len(), round);
             }
             // A reply to a question of an earlier term says nothing about this one.
-            Body::VoteReply { .. } | Body::AppendReply { .. } if stale => {}
+            Body::VoteReply { .. } | Body::AppendReply { .. } | Body::ReadIndexReply { .. } if stale => {}
             Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
             Body::AppendReply { round, result } => self.handle_append_reply(now, from, round, result),
+            Body::ReadIndex { number } => self.handle_read_index(from, number, stale),
+            Body::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }
     }
 
@@ -259,8 +265,9 @@ impl Raft {
         }
     }
 
-    /// What a leader does on its own: append, replicate, commit, confirm reads.
+    /// What a leader does on its own: append, replicate, commit, confirm reads. Others ask it for what their reads need.
     fn act(&mut self, now: Time) {
+        self.look_after_asked(now);
         if !matches!(self.role, Role::Leader(_)) {
             return;
         }
@@ -326,7 +333,12 @@ impl Raft {
         for proposal in leader.gathered {
             self.refuse(proposal.id, refusal);
         }
-        self.effects.reads.extend(leader.reads.into_iter().map(|read| (read.id, Err(refusal))));
+        for read in leader.reads {
+            match read.asker {
+                Asker::Client(id) => self.effects.reads.push((id, Err(refusal))),
+                Asker::Node(node, number) => self.send(node, Body::ReadIndexReply { number, index: None }),
+            }
+        }
     }
 
     fn reset_election_timer(&mut self, now: Time) {

@@ -24,6 +24,7 @@ impl Raft {
         round: Round,
     ) {
         self.follow(now, from);
+        self.ask_again(now);
         let count = entries.len();
         let outcome = self.take_entries(prev, entries);
         self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });

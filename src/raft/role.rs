@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::effects::{Proposal, RequestId};
-use super::message::Round;
+use super::message::{ReadNumber, Round};
 use crate::types::{LogIndex, NodeId, Time};
 
 /// What a node is at the moment.
@@ -61,12 +61,21 @@ pub struct Leader {
 /// A read that waits until its node is known to have led after it began (6.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WaitingRead {
-    /// The server's number for it.
-    pub id: RequestId,
+    /// Who waits for it.
+    pub asker: Asker,
     /// A quorum must answer this round or a later one.
     pub round: Round,
     /// The state machine must have applied up to here.
     pub index: LogIndex,
+}
+
+/// Who waits for a read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A client of this node; the server's number for its request.
+    Client(RequestId),
+    /// A follower with reads of its own, and its number for the question.
+    Node(NodeId, ReadNumber),
 }
 
 /// What a leader knows of one follower.

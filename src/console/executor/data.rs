@@ -126,7 +126,10 @@ fn read_mode(mode: ReadMode) -> packet::ReadMode {
 fn to_outcome(data: &DataDirective, ended: Ended, given_up: DataOutcome) -> DataOutcome {
     match ended {
         Ended::Answered(answered) => answered_outcome(data, &answered),
-        Ended::Rejected(rejection) => DataOutcome::Refused(refusal(&rejection, data.at)),
+        Ended::Rejected(rejection) => {
+            let reads = matches!(data.operation, DataOperation::Read { .. });
+            DataOutcome::Refused(refusal(&rejection, data.at, reads))
+        }
         Ended::Unknown => given_up,
     }
 }
@@ -158,10 +161,13 @@ fn answered_outcome(data: &DataDirective, answered: &Answered) -> DataOutcome {
     }
 }
 
-fn refusal(rejection: &Rejection, at: Option<NodeId>) -> String {
+fn refusal(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
     match (rejection, at) {
         (Rejection::NotLeader { leader: Some(leader) }, Some(node)) => {
             format!("{node} does not lead, {leader} does: leave @{node} away")
+        }
+        (Rejection::NotLeader { leader: None }, Some(node)) if reads => {
+            format!("{node} knows no leader to ask: leave @{node} away, or read --stale")
         }
         (Rejection::NotLeader { leader: None }, Some(node)) => {
             format!("{node} does not lead and knows no leader: leave @{node} away")
