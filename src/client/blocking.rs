@@ -287,7 +287,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     /// See [`Client::submit_batch`].
     pub fn submit_batch(&mut self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
         let count = commands.len();
-        let Answered { answer, node, term, index } = self.ask(What::Command(Payload::new(commands)))?;
+        let Answered { answer, node, term, index, .. } = self.ask(What::Command(Payload::new(commands)))?;
         let answer: Vec<M::Answer> = decode(&answer)?;
         if answer.len() != count {
             return Err(Failure::Unreadable(format!("{} answers to {count} commands", answer.len())));
@@ -303,7 +303,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     /// See [`Client::read_with`].
     pub fn read_with(&mut self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
         let what = What::Read { query: Payload::new(query), mode };
-        let Answered { answer, node, term, index } = self.ask(what)?;
+        let Answered { answer, node, term, index, .. } = self.ask(what)?;
         Ok(Observed { answer: decode(&answer)?, node, term, index })
     }
 

@@ -174,14 +174,14 @@ impl ClientCore {
         match (response, question) {
             (Response::Applied { entry, answer }, Question::Command { .. }) => {
                 self.leader = Some(node);
-                self.answered(now, ticket, Answered { answer, node, term, index: entry.index });
+                self.answered(now, ticket, Answered { answer, node, term, index: entry.index, age: None });
             }
-            (Response::Read { applied, answer }, Question::Read { mode, .. }) => {
+            (Response::Read { applied, age, answer }, Question::Read { mode, .. }) => {
                 // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
                 if *mode != ReadMode::Stale && self.call(ticket).at.is_none() {
                     self.leader = Some(node);
                 }
-                self.answered(now, ticket, Answered { answer, node, term, index: applied });
+                self.answered(now, ticket, Answered { answer, node, term, index: applied, age });
             }
             (Response::Invalid(reason), _) => {
                 self.end(now, ticket, Outcome::Rejected(Rejection::Invalid(reason)));

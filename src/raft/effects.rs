@@ -48,6 +48,8 @@ pub struct ReadRequest {
     pub id: RequestId,
     /// The client wants the answer of this node, whoever leads: a follower asks its leader for the read index (6.4).
     pub here: bool,
+    /// A leader that holds a lease may answer at once (6.4.1).
+    pub by_lease: bool,
 }
 
 /// The server's own number for a client's request that it handed in.
@@ -64,6 +66,8 @@ pub struct HardState {
     pub current_term: Term,
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
+    /// It has answered a round that claims a lease, in whatever term: after a restart it may still be bound (6.4.1).
+    pub promised: bool,
 }
 
 /// What must become durable after a step, as one unit and after every earlier write.

@@ -3,6 +3,7 @@
 //! Events report; no rule ever reads one.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -101,6 +102,16 @@ pub enum Event {
         /// The read index.
         index: LogIndex,
     },
+    /// The leader answers a read at once, since nobody else can be elected yet (6.4.1).
+    LeaseRead {
+        /// For how much longer that is certain; none when it is for ever, in a cluster of one.
+        left: Option<Duration>,
+    },
+    /// An election that was ordered waits, since this node promised its vote to nobody (6.4.1).
+    ElectionHeldBack {
+        /// For this long.
+        left: Duration,
+    },
     /// The leader sent AppendEntries.
     AppendSent {
         /// To whom.
@@ -186,6 +197,8 @@ pub enum VoteReason {
     },
     /// This node hears from a leader (4.2.3).
     LeaderAlive(NodeId),
+    /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
+    Promised,
 }
 
 impl VoteReason {
@@ -241,6 +254,7 @@ impl Event {
                 | Event::CommandsAppended { .. }
                 | Event::ClientRefused { .. }
                 | Event::FollowerRead { .. }
+                | Event::LeaseRead { .. }
         )
     }
 }
@@ -288,6 +302,17 @@ impl fmt::Display for Event {
                 let reads = if *count == 1 { "read" } else { "reads" };
                 write!(f, "answers {count} {reads}: its leader's read index {index} is applied")
             }
+            Event::LeaseRead { left: None } => {
+                f.write_str("answers a read by its lease: it is a quorum alone")
+            }
+            Event::LeaseRead { left: Some(left) } => {
+                write!(f, "answers a read by its lease, which holds for {} ms more", left.as_millis())
+            }
+            Event::ElectionHeldBack { left } => write!(
+                f,
+                "holds its election back for {} ms: it promised its vote to nobody",
+                left.as_millis()
+            ),
             Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
                 write!(f, "heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}")
             }
@@ -326,6 +351,7 @@ impl fmt::Display for VoteReason {
             VoteReason::StaleTerm => f.write_str("its term is over"),
             VoteReason::VotedFor(node) => write!(f, "{node} has the vote"),
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
+            VoteReason::Promised => f.write_str("it promised its vote to nobody, for a leader's lease"),
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }
     }

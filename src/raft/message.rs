@@ -16,6 +16,18 @@ pub type Round = u64;
 /// an answer to an earlier life is not taken for one to this.
 pub type ReadNumber = u64;
 
+/// What a leader says of its rounds, beside their number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// The round claims a lease: who answers it promises its vote to nobody for a while (6.4.1).
+    pub lease: bool,
+    /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
+    pub answered: Round,
+    /// The newest round that a quorum has answered, from when the leader's commit index holds all that earlier leaders
+    /// answered; zero before.
+    pub confirmed: Round,
+}
+
 /// One message from a node to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
@@ -69,6 +81,8 @@ pub enum Body {
         commit: LogIndex,
         /// The leader's newest heartbeat round.
         round: Round,
+        /// What it says of that round and of earlier ones.
+        standing: Standing,
     },
     /// The answer to AppendEntries.
     AppendReply {
@@ -166,7 +180,7 @@ impl fmt::Display for Body {
                 write!(f, " last={last}{}", if *forced { " forced" } else { "" })
             }
             Body::VoteReply { granted } => write!(f, " vote={}", vote(*granted)),
-            Body::AppendEntries { prev, entries, commit, round } => {
+            Body::AppendEntries { prev, entries, commit, round, standing } => {
                 write!(f, " prev={prev}")?;
                 match (entries.first(), entries.last()) {
                     (Some(first), Some(last)) if first.index == last.index => {
@@ -175,7 +189,7 @@ impl fmt::Display for Body {
                     (Some(first), Some(last)) => write!(f, " entries={}..{}", first.id(), last.id())?,
                     _ => f.write_str(" heartbeat")?,
                 }
-                write!(f, " commit={commit} round={round}")
+                write!(f, " commit={commit} round={round}{}", if standing.lease { " lease" } else { "" })
             }
             Body::AppendReply { round, result } => match result {
                 AppendResult::Matched(index) => write!(f, " matched={index} round={round}"),

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Raft;
 use super::effects::{ReadRequest, Refusal, RequestId};
 use super::event::Event;
-use super::message::{Body, ReadNumber, Round};
+use super::message::{Body, ReadNumber};
 use super::role::{Asker, Leader, Role, WaitingRead};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
@@ -53,7 +53,11 @@ struct AskedRead {
 
 impl Raft {
     /// Takes in a read. All reads of one step share one round, or one question.
-    pub(super) fn read(&mut self, request: ReadRequest) {
+    pub(super) fn read(&mut self, now: Time, request: ReadRequest) {
+        if request.by_lease && self.read_by_lease(now) {
+            self.effects.reads.push((request.id, Ok(self.commit_index)));
+            return;
+        }
         let (leader_known, term) = (self.leader(), self.current_term);
         let commit_index = self.commit_index;
         let refusal = match (&mut self.role, leader_known) {
@@ -97,15 +101,6 @@ impl Raft {
         for (node, (number, index)) in followers {
             self.send(node, Body::ReadIndexReply { number, index: Some(index) });
         }
-    }
-
-    /// The newest round that a quorum has answered, the leader itself included.
-    fn confirmed_round(&self) -> Round {
-        let Role::Leader(leader) = &self.role else { return 0 };
-        let mut rounds: Vec<Round> = leader.followers.values().map(|progress| progress.round).collect();
-        rounds.push(leader.round);
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
-        rounds[self.quorum() - 1]
     }
 
     /// A follower asks for the read index. Its question waits for a round as a client's read does.

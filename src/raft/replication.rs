@@ -7,7 +7,7 @@ use super::Raft;
 use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::{Content, Entry};
-use super::message::{AppendResult, Body, Round};
+use super::message::{AppendResult, Body, Round, Standing};
 use super::role::{Follower, Leader, Progress, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
@@ -160,13 +160,13 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let heartbeat = now >= leader.heartbeat_due;
         let everyone = heartbeat || std::mem::take(&mut leader.round_wanted);
-        if everyone {
-            leader.round += 1;
-        }
         if heartbeat {
             leader.heartbeat_due = now + self.settings.heartbeat;
         }
         let followers: Vec<NodeId> = leader.followers.keys().copied().collect();
+        if everyone {
+            self.begin_round(now);
+        }
         for follower in followers {
             let sent = self.send_entries(follower);
             if everyone && !sent {
@@ -194,8 +194,10 @@ impl Raft {
 
     fn send_append_entries(&mut self, follower: NodeId, entries: Vec<Entry>) {
         let commit = self.commit_index;
-        let Role::Leader(Leader { followers, round, .. }) = &mut self.role else { return };
-        let round = *round;
+        let Role::Leader(Leader { followers, round, confirmed, lease_from, .. }) = &mut self.role else {
+            return;
+        };
+        let (round, confirmed, lease) = (*round, *confirmed, lease_from.is_some());
         let progress = followers.get_mut(&follower).expect("every other member has its progress");
         let prev = self.log.id_at(progress.next_index.previous());
         let count = entries.len();
@@ -203,8 +205,9 @@ impl Raft {
             progress.sent(last.index, entries.iter().map(Entry::weight).sum());
         }
         let (next, matched) = (progress.next_index, progress.match_index);
+        let standing = Standing { lease, answered: progress.answered, confirmed };
         self.effects.events.push(Event::AppendSent { to: follower, prev, count, next, matched, commit });
-        self.send(follower, Body::AppendEntries { prev, entries, commit, round });
+        self.send(follower, Body::AppendEntries { prev, entries, commit, round, standing });
     }
 
     pub(super) fn handle_append_reply(

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::effects::{Proposal, RequestId};
 use super::message::{ReadNumber, Round};
+use super::rounds::RoundTimes;
 use crate::types::{LogIndex, NodeId, Time};
 
 /// What a node is at the moment.
@@ -56,6 +57,14 @@ pub struct Leader {
     pub reads: VecDeque<WaitingRead>,
     /// Reads came in that no round has been begun for.
     pub round_wanted: bool,
+    /// When rounds began.
+    pub sent: RoundTimes,
+    /// The newest round that a quorum has answered; zero until the no-op is committed too.
+    pub confirmed: Round,
+    /// Rounds that begin before this moment claim a lease.
+    pub lease_wanted_until: Time,
+    /// The first of the newest rounds that all claim a lease; none when the newest one does not.
+    pub lease_from: Option<Round>,
 }
 
 /// A read that waits until its node is known to have led after it began (6.4).
@@ -91,6 +100,8 @@ pub struct Progress {
     pub heard: Time,
     /// The newest round it answered.
     pub round: Round,
+    /// The same when the leader's newest round began.
+    pub answered: Round,
     /// The leader's newest round when `match_index` last moved.
     pub matched_in: Round,
 }
@@ -119,6 +130,7 @@ impl Progress {
             flow: Flow::Probe { waiting: false },
             heard: now,
             round: 0,
+            answered: 0,
             matched_in: 0,
         }
     }

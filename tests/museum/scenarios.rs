@@ -9,7 +9,7 @@ use raftlab::net::link::{End, LinkScope};
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
 use raftlab::raft::log::{Content, Entry, Origin};
-use raftlab::raft::message::{AppendResult, Body, Message};
+use raftlab::raft::message::{AppendResult, Body, Message, Standing};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::sim::{Simulation, SimulationSettings, museum};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
@@ -57,8 +57,9 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
         lead(&mut raft, n2, 1, 3);
         // n3 leads term 2 and replaces them, at n1 and later at n2.
         let entry = Entry { index: LogIndex(1), term: Term(2), content: Content::NoOp };
+        let standing = Standing::default();
         let body =
-            Body::AppendEntries { prev: EntryId::ZERO, entries: vec![entry], commit: LogIndex(0), round: 1 };
+            Body::AppendEntries { prev: EntryId::ZERO, entries: vec![entry], commit: LogIndex(0), round: 1, standing };
         step(&mut raft, Input::Message(Message { from: n3, to: n1, term: Term(2), body }));
         // n1 leads term 3 and has four entries again. Now n2's old answer arrives.
         lead(&mut raft, n3, 3, 2);

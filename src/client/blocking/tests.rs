@@ -88,7 +88,7 @@ fn carry_out(replica: &mut Replica<KeyValue>, call: &Call) -> Response {
         }
         Call::Read { query, .. } => {
             let answer = replica.query(query).expect("a query of this machine");
-            Response::Read { applied: replica.applied().index, answer }
+            Response::Read { applied: replica.applied().index, age: None, answer }
         }
     }
 }

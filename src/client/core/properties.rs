@@ -57,7 +57,7 @@ fn node() -> impl Strategy<Value = NodeId> {
 fn response() -> impl Strategy<Value = Response> {
     let hint = || proptest::option::of(node());
     let applied = Response::Applied { entry: EntryId::new(Term(1), LogIndex(1)), answer: Payload::new("a") };
-    let read = Response::Read { applied: LogIndex(1), answer: Payload::new("a") };
+    let read = Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("a") };
     prop_oneof![
         1 => Just(applied),
         1 => Just(read),

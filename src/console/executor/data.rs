@@ -117,9 +117,9 @@ fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
 
 fn read_mode(mode: ReadMode) -> packet::ReadMode {
     match mode {
+        ReadMode::Linearizable => packet::ReadMode::Linearizable,
+        ReadMode::Lease => packet::ReadMode::Lease,
         ReadMode::Stale => packet::ReadMode::Stale,
-        // A lease is refused before it comes here; a stronger answer would be no wrong one.
-        ReadMode::Linearizable | ReadMode::Lease => packet::ReadMode::Linearizable,
     }
 }
 
@@ -138,7 +138,7 @@ fn answered_outcome(data: &DataDirective, answered: &Answered) -> DataOutcome {
     let reads = matches!(data.operation, DataOperation::Read { .. });
     let stale = matches!(data.operation, DataOperation::Read { mode: ReadMode::Stale, .. });
     let index = (!reads || stale).then_some(answered.index);
-    let place = Place { node: answered.node, term: answered.term, index };
+    let place = Place { node: answered.node, term: answered.term, index, age: answered.age };
     let answer = if reads {
         answered.answer.value::<kv::Answer>()
     } else {

@@ -42,6 +42,7 @@ pub enum Verb {
     SlowDisk,
     StallDisk,
     FillDisk,
+    SkewClock,
     Timeout,
     AlignTimers,
     SpreadTimers,
