@@ -10,11 +10,12 @@ use super::Simulation;
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Verdict};
 use crate::client::core::{Ended, Ticket};
-use crate::client::{Ask, Outcome, What};
+use crate::client::{Answered, Ask, Outcome, What};
+use crate::lab::Lab;
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
 use crate::state_machine::kv::{Answer, Command, Query};
-use crate::types::{ClientId, LogIndex, Random, Time};
+use crate::types::{ClientId, LogIndex, NodeId, Random, Time};
 
 /// How long a client waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,12 +40,18 @@ pub struct Workload {
     refused: Vec<String>,
     /// The calls that have ended.
     history: Vec<Operation>,
+    /// Whether some reads may rely on clocks.
+    leases: bool,
+    /// Reads of one node's state, each with the time that it was asked at.
+    local: BTreeMap<(ClientId, Ticket), Time>,
     /// Calls that were answered.
     pub answered: u64,
     /// Calls that certainly had no effect.
     pub rejected: u64,
     /// Calls whose outcome is unknown.
     pub unknown: u64,
+    /// Local reads that said how old they may be.
+    pub local_reads: u64,
     /// What no client should ever see.
     pub contradictions: Vec<String>,
 }
@@ -62,8 +69,9 @@ struct Worker {
 
 impl Workload {
     /// These many clients, added to the cluster.
-    pub fn new(simulation: &mut Simulation, count: u64, random: &mut Random) -> Workload {
-        let mut workload = Workload::default();
+    /// With `leases`, some of their reads are by lease, and local reads must be as young as they say.
+    pub fn new(simulation: &mut Simulation, count: u64, leases: bool, random: &mut Random) -> Workload {
+        let mut workload = Workload { leases, ..Workload::default() };
         for number in 1..=count {
             let id = ClientId(100 + number);
             simulation.add_client(id);
@@ -84,27 +92,60 @@ impl Workload {
     /// Takes in what has ended and, with `calling`, makes the calls that are due.
     pub fn work(&mut self, simulation: &mut Simulation, calling: bool) {
         let now = simulation.now();
-        let mut ended = Vec::new();
+        let nodes = Lab::nodes(simulation);
+        let (mut ended, mut aged) = (Vec::new(), Vec::new());
         for (&id, worker) in &mut self.clients {
             for Ended { ticket, outcome, .. } in simulation.take_ended(id) {
+                if let Some(asked) = self.local.remove(&(id, ticket)) {
+                    aged.push((asked, outcome));
+                    continue;
+                }
                 let operation = worker.running.remove(&ticket).expect("a call ends once");
                 ended.push((Operation { returned: Some(now), ..operation }, outcome));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let operation = worker.choose(id, now);
-                let ticket = simulation.call(id, Ask { what: what(&operation), at: None, timeout: TIMEOUT });
+                let (at, mode) = worker.choose_way(&operation, &nodes, self.leases);
+                let ask = Ask { what: what(&operation, mode), at, timeout: TIMEOUT };
+                let ticket = simulation.call(id, ask);
                 worker.running.insert(ticket, operation);
+                if self.leases && worker.random.chance(50_000) {
+                    let query = Payload::new(Query::Keys {});
+                    let what = What::Read { query, mode: ReadMode::Stale };
+                    let at = worker.random.pick(&nodes).copied();
+                    let ticket = simulation.call(id, Ask { what, at, timeout: TIMEOUT });
+                    self.local.insert((id, ticket), now);
+                }
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }
         for (operation, outcome) in ended {
             self.note(operation, outcome);
         }
+        for (asked, outcome) in aged {
+            self.note_local(asked, outcome);
+        }
+    }
+
+    /// A local read holds all that was answered before it was asked, less the age that it admits to. Its age is counted
+    /// by the node's clock, which is right within the bound; the answers it is held against are those that are known.
+    fn note_local(&mut self, asked: Time, outcome: Outcome) {
+        let Outcome::Answered(Answered { index, age: Some(age), node, .. }) = outcome else { return };
+        let as_of = asked - age * 12 / 10;
+        let missed = self.history.iter().rev().find(|operation| {
+            let changes = operation.action != Action::Read && operation.index > Some(index);
+            changes && operation.returned.is_some_and(|returned| returned < as_of)
+        });
+        if let Some(missed) = missed {
+            let seen = format!("{node} said its state at {index} was at most {age:?} old at {asked}");
+            self.contradictions.push(format!("{seen}, but {missed}"));
+        }
+        self.local_reads += 1;
     }
 
     /// Whether every call has ended.
     pub fn is_idle(&self) -> bool {
-        self.clients.values().all(|worker| worker.running.is_empty())
+        self.local.is_empty() && self.clients.values().all(|worker| worker.running.is_empty())
     }
 
     fn note(&mut self, mut operation: Operation, outcome: Outcome) {
@@ -203,6 +244,24 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Where a call goes, and how true its answer has to be. Some reads go to a node of the client's choice, whether it
+    /// leads or not.
+    fn choose_way(
+        &mut self,
+        operation: &Operation,
+        nodes: &[NodeId],
+        leases: bool,
+    ) -> (Option<NodeId>, ReadMode) {
+        if operation.action != Action::Read {
+            return (None, ReadMode::Linearizable);
+        }
+        let at = if self.random.chance(400_000) { self.random.pick(nodes).copied() } else { None };
+        let by_lease = leases && self.random.chance(600_000);
+        (at, if by_lease { ReadMode::Lease } else { ReadMode::Linearizable })
+    }
+}
+
 /// Whether an order of the calls explains all that the clients were told; otherwise what is wrong.
 pub fn contradiction(history: &[Operation]) -> Option<String> {
     match linearizability::check(history, linearizability::steps(SEARCH_STEPS)) {
@@ -222,7 +281,7 @@ fn is_own(operation: &Operation) -> bool {
 }
 
 /// What a client asks to have this done.
-fn what(operation: &Operation) -> What {
+fn what(operation: &Operation, mode: ReadMode) -> What {
     let key = operation.key.clone();
     let command = match operation.action.clone() {
         Action::Create(value) => Command::create(key, value),
@@ -232,7 +291,7 @@ fn what(operation: &Operation) -> What {
         Action::Cas { expected, value } => Command::cas(key, expected, value),
         Action::Read => {
             let query = Payload::new(Query::Read { key });
-            return What::Read { query, mode: ReadMode::Linearizable };
+            return What::Read { query, mode };
         }
     };
     What::Command(Payload::new(vec![command]))
