@@ -90,8 +90,8 @@ impl Node {
         let (orders, ordered) = unbounded();
         let (alive_sender, alive) = bounded::<()>(0);
         let board = Arc::new(Board::new(server.status(), Arc::clone(&surroundings.changes)));
-        let node =
-            EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings, clock);
+        let node = EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings)
+            .with_clock(clock);
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             node.live();
             drop(alive_sender);

@@ -61,10 +61,9 @@ impl EventLoop {
         orders: Receiver<Order>,
         board: Arc<Board>,
         surroundings: Surroundings,
-        clock: Clock,
     ) -> EventLoop {
         let name = server.raft().id();
-        let (clock_shown, arrivals) = (Time::ZERO, Vec::new());
+        let (clock, clock_shown, arrivals) = (surroundings.clock, Time::ZERO, Vec::new());
         EventLoop {
             name,
             server,
@@ -78,6 +77,11 @@ impl EventLoop {
             clock_shown,
             arrivals,
         }
+    }
+
+    /// Lets it live by this clock instead of the run's.
+    pub fn with_clock(self, clock: Clock) -> EventLoop {
+        EventLoop { clock, ..self }
     }
 
     /// The node's whole life.

@@ -61,10 +61,12 @@ impl Raft {
         let (leader_known, term) = (self.leader(), self.current_term);
         let commit_index = self.commit_index;
         let refusal = match (&mut self.role, leader_known) {
-            (Role::Leader(leader), _) => match leader.await_round(Asker::Client(request.id), commit_index) {
-                true => return,
-                false => Refusal::Busy,
-            },
+            (Role::Leader(leader), _) => {
+                if leader.await_round(Asker::Client(request.id), commit_index) {
+                    return;
+                }
+                Refusal::Busy
+            }
             (_, Some(leader)) if request.here => {
                 self.drop_asked_of_another();
                 if self.asked.reads.len() < READS_MAX {
@@ -167,15 +169,14 @@ impl Raft {
         if !known || asked.leader != Some((self.current_term, from)) {
             return;
         }
-        let unanswered = |read: &&mut AskedRead| read.number <= number && read.index.is_none();
-        match index {
-            Some(_) => asked.reads.iter_mut().filter(unanswered).for_each(|read| read.index = index),
-            None => {
-                let refused = |read: &AskedRead| read.number <= number && read.index.is_none();
-                let (gone, kept): (Vec<_>, Vec<_>) = asked.reads.drain(..).partition(refused);
-                asked.reads = kept.into();
-                self.refuse_asked(gone);
-            }
+        let answered = |read: &AskedRead| read.number <= number && read.index.is_none();
+        if index.is_some() {
+            let reads = asked.reads.iter_mut().filter(|read| answered(read));
+            reads.for_each(|read| read.index = index);
+        } else {
+            let (gone, kept): (Vec<_>, Vec<_>) = asked.reads.drain(..).partition(answered);
+            asked.reads = kept.into();
+            self.refuse_asked(gone);
         }
     }
 
@@ -223,5 +224,159 @@ impl Raft {
             self.effects.events.push(Event::ClientRefused { leader: None, busy: false });
             self.effects.reads.push((read.id, Err(refusal)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RaftSettings;
+    use crate::raft::Recovered;
+    use crate::raft::effects::{Effects, Input};
+    use crate::raft::message::{Message, Standing};
+    use crate::types::{EntryId, Random};
+
+    const HEARTBEAT: std::time::Duration = std::time::Duration::from_millis(50);
+
+    /// A follower of n1 in term 1, which has heard it at the start.
+    struct Bench {
+        raft: Raft,
+        now: Time,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let settings = RaftSettings { heartbeat: HEARTBEAT, ..RaftSettings::default() };
+            let (id, members) = (NodeId::new(3), NodeId::first(3));
+            let raft = Raft::new(id, members, settings, Recovered::default(), Random::new(1), Time::ZERO);
+            let mut bench = Bench { raft, now: Time::ZERO };
+            bench.step(vec![heartbeat(0)]);
+            bench
+        }
+
+        fn step(&mut self, mut inputs: Vec<Input>) -> Effects {
+            self.raft.step(self.now, &mut inputs)
+        }
+
+        /// The number of the question that the step asked.
+        fn asked(&mut self, inputs: Vec<Input>) -> Option<ReadNumber> {
+            let effects = self.step(inputs);
+            let waiting = effects.write.into_iter().flat_map(|write| write.then);
+            effects.messages.into_iter().chain(waiting).find_map(|message| match message.body {
+                Body::ReadIndex { number } => Some(number),
+                _ => None,
+            })
+        }
+
+        /// The reads that the step answered or refused.
+        fn ended(&mut self, inputs: Vec<Input>) -> Vec<(RequestId, bool)> {
+            self.step(inputs).reads.into_iter().map(|(id, result)| (id, result.is_ok())).collect()
+        }
+    }
+
+    fn of_leader(body: Body) -> Input {
+        Input::Message(Message { from: NodeId::new(1), to: NodeId::new(3), term: Term(1), body })
+    }
+
+    fn heartbeat(commit: u64) -> Input {
+        let (prev, entries, standing) = (EntryId::ZERO, Vec::new(), Standing::default());
+        of_leader(Body::AppendEntries { prev, entries, commit: LogIndex(commit), round: 1, standing })
+    }
+
+    fn reply(number: ReadNumber, index: Option<u64>) -> Input {
+        of_leader(Body::ReadIndexReply { number, index: index.map(LogIndex) })
+    }
+
+    fn read(id: RequestId) -> Input {
+        Input::Read(ReadRequest { id, here: true, by_lease: false })
+    }
+
+    #[test]
+    fn an_answer_serves_the_reads_that_began_before_its_question_and_no_later_one() {
+        let mut bench = Bench::new();
+        let first = bench.asked(vec![read(1), read(2)]).expect("a question for both");
+        let second = bench.asked(vec![read(3)]).expect("another question");
+        assert!(second > first);
+        assert_eq!(bench.ended(vec![reply(first, Some(0))]), [(1, true), (2, true)]);
+        assert_eq!(bench.ended(vec![reply(first, Some(0))]), [], "the same answer again is old");
+        assert_eq!(bench.ended(vec![reply(second, Some(0))]), [(3, true)]);
+    }
+
+    #[test]
+    fn a_read_never_joins_a_question_that_was_asked_before_it_began() {
+        let mut bench = Bench::new();
+        let first = bench.asked(vec![read(1)]).expect("a question");
+        bench.now = bench.now + HEARTBEAT;
+        // The question is due again in the step in which another read begins.
+        let second = bench.asked(vec![heartbeat(0), read(2)]).expect("a question for both");
+        assert!(second > first);
+        assert_eq!(bench.ended(vec![reply(first, Some(0))]), [(1, true)]);
+        assert_eq!(bench.ended(vec![reply(second, Some(0))]), [(2, true)]);
+    }
+
+    #[test]
+    fn what_goes_unanswered_is_asked_again_once_a_heartbeat() {
+        let mut bench = Bench::new();
+        let number = bench.asked(vec![read(1)]);
+        assert!(number.is_some());
+        assert_eq!(bench.asked(vec![heartbeat(0)]), None, "it has only just been asked");
+        bench.now = bench.now + HEARTBEAT;
+        assert_eq!(bench.asked(vec![heartbeat(0)]), number);
+        assert_eq!(bench.asked(vec![heartbeat(0)]), None);
+    }
+
+    #[test]
+    fn a_number_of_another_life_is_nobodys() {
+        let mut bench = Bench::new();
+        let number = bench.asked(vec![read(1)]).expect("a question");
+        for other in [0, number - 1, number + 1, ReadNumber::MAX] {
+            assert_eq!(bench.ended(vec![reply(other, Some(0))]), []);
+        }
+        let again = Raft::new(
+            NodeId::new(3),
+            NodeId::first(3),
+            RaftSettings::default(),
+            Recovered::default(),
+            Random::new(2),
+            Time::ZERO,
+        );
+        let mut again = Bench { raft: again, now: Time::ZERO };
+        again.step(vec![heartbeat(0)]);
+        assert_ne!(again.asked(vec![read(1)]), Some(number), "another life begins elsewhere");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_leader_that_is_doubted_or_deposed() {
+        let mut bench = Bench::new();
+        bench.step(vec![read(1)]);
+        bench.now = bench.now + std::time::Duration::from_secs(1);
+        assert_eq!(bench.ended(Vec::new()), [(1, false)], "its election timer ran out");
+        let mut bench = Bench::new();
+        let number = bench.asked(vec![read(1)]).expect("a question");
+        let body = Body::PreVoteReply { next_term: Term(3), granted: false };
+        let newer = Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body };
+        assert_eq!(bench.ended(vec![Input::Message(newer)]), [(1, false)], "its leader's term is over");
+        assert_eq!(bench.ended(vec![reply(number, Some(0))]), []);
+    }
+
+    #[test]
+    fn a_follower_that_is_behind_answers_when_it_has_caught_up() {
+        let mut bench = Bench::new();
+        let number = bench.asked(vec![read(1)]).expect("a question");
+        assert_eq!(bench.ended(vec![reply(number, Some(1))]), [], "it has applied nothing");
+        let entry = crate::raft::log::Entry {
+            index: LogIndex(1),
+            term: Term(1),
+            content: crate::raft::log::Content::NoOp,
+        };
+        let standing = Standing::default();
+        let body = Body::AppendEntries {
+            prev: EntryId::ZERO,
+            entries: vec![entry],
+            commit: LogIndex(1),
+            round: 2,
+            standing,
+        };
+        assert_eq!(bench.ended(vec![of_leader(body)]), [(1, true)]);
     }
 }

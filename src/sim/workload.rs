@@ -123,17 +123,17 @@ impl Workload {
             self.note(operation, outcome);
         }
         for (asked, outcome) in aged {
-            self.note_local(asked, outcome);
+            self.note_local(asked, &outcome);
         }
     }
 
     /// A local read holds all that was answered before it was asked, less the age that it admits to. Its age is counted
     /// by the node's clock, which is right within the bound; the answers it is held against are those that are known.
-    fn note_local(&mut self, asked: Time, outcome: Outcome) {
+    fn note_local(&mut self, asked: Time, outcome: &Outcome) {
         let Outcome::Answered(Answered { index, age: Some(age), node, .. }) = outcome else { return };
-        let as_of = asked - age * 12 / 10;
+        let as_of = asked - *age * 12 / 10;
         let missed = self.history.iter().rev().find(|operation| {
-            let changes = operation.action != Action::Read && operation.index > Some(index);
+            let changes = operation.action != Action::Read && operation.index > Some(*index);
             changes && operation.returned.is_some_and(|returned| returned < as_of)
         });
         if let Some(missed) = missed {

@@ -77,7 +77,7 @@ fn hold_unconfirmed(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let claims = matches!(&raft.role, Role::Leader(leader) if leader.lease_from.is_some());
     if let (Role::Leader(leader), false) = (&mut raft.role, claims) {
         leader.lease_from = Some(0);
-        leader.sent = Default::default();
+        std::mem::take(&mut leader.sent);
         leader.sent.note(0, Time::NEVER);
     }
 }
