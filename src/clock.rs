@@ -11,24 +11,32 @@ use crate::types::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
+    /// How far it was set ahead.
+    ahead: Duration,
 }
 
 impl Clock {
     /// A clock that shows [`Time::ZERO`] now.
     pub fn start() -> Clock {
-        Clock { origin: Instant::now() }
+        Clock { origin: Instant::now(), ahead: Duration::ZERO }
     }
 
-    /// The time since the origin.
+    /// The time since the origin, and how far the clock was set ahead.
     pub fn now(&self) -> Time {
-        Time::ZERO + self.origin.elapsed()
+        Time::ZERO + self.origin.elapsed() + self.ahead
+    }
+
+    /// The same clock, set ahead of the run's time by so much.
+    #[must_use]
+    pub fn set_ahead(self, by: Duration) -> Clock {
+        Clock { ahead: by, ..self }
     }
 
     /// The machine's name for a time of the run. What lies too far ahead for the machine, [`Time::NEVER`] included,
     /// becomes a century.
     pub fn instant(&self, time: Time) -> Instant {
         const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-        self.origin + time.since(Time::ZERO).min(CENTURY)
+        self.origin + (time - self.ahead).since(Time::ZERO).min(CENTURY)
     }
 }
 
@@ -43,5 +51,14 @@ mod tests {
         assert_eq!(later - clock.instant(Time::ZERO), Duration::from_micros(5));
         assert!(clock.instant(Time::NEVER) > Instant::now(), "never is not in the past");
         assert!(clock.now() >= Time::ZERO);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_ahead_names_its_own_times() {
+        let clock = Clock::start();
+        let ahead = clock.set_ahead(Duration::from_secs(5));
+        assert!(ahead.now() >= clock.now() + Duration::from_secs(4));
+        let seven = Time::ZERO + Duration::from_secs(7);
+        assert_eq!(clock.instant(seven) - ahead.instant(seven), Duration::from_secs(5));
     }
 }

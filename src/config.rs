@@ -87,6 +87,9 @@ pub struct RaftSettings {
     pub check_quorum: bool,
     /// Clients' sessions that may be open at once; for one more, the one that was used least recently expires.
     pub sessions_max: u64,
+    /// How much faster one node's clock may run than another's, in percent. Reads by lease rely on it (6.4.1): a clock
+    /// that breaks it can make them stale. Nothing else depends on clocks.
+    pub clock_drift_percent: u32,
 }
 
 /// The shortest and the longest election timeout, written `150ms..300ms`.
@@ -252,7 +255,18 @@ impl RaftSettings {
         positive_limit("in_flight_messages_max", self.in_flight_messages_max)?;
         positive_limit("in_flight_bytes_max", self.in_flight_bytes_max)?;
         positive_limit("uncommitted_bytes_max", self.uncommitted_bytes_max)?;
-        positive_limit("sessions_max", usize::try_from(self.sessions_max).unwrap_or(usize::MAX))
+        positive_limit("sessions_max", usize::try_from(self.sessions_max).unwrap_or(usize::MAX))?;
+        if self.clock_drift_percent > 100 {
+            let problem = format!("{} is not within 0 to 100: choose 10", self.clock_drift_percent);
+            return rule("clock_drift_percent", problem);
+        }
+        Ok(())
+    }
+
+    /// How long a lease lasts on the leader's clock from when its round began (6.4.1): the shortest election timeout,
+    /// as the fastest clock counts it.
+    pub fn lease(&self) -> Duration {
+        self.election_min * 100 / (100 + self.clock_drift_percent)
     }
 }
 
@@ -270,6 +284,7 @@ impl Default for RaftSettings {
             pre_vote: true,
             check_quorum: true,
             sessions_max: 10_000,
+            clock_drift_percent: 10,
         }
     }
 }

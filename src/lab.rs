@@ -74,7 +74,10 @@ pub trait Lab {
     /// Breaks or mends a node's disk.
     fn change_disk(&mut self, node: NodeId, change: DiskChange) -> Result<(), LabError>;
 
-    /// The node starts an election now.
+    /// Sets a node's clock ahead by this. A clock that is set back stands still until it is true: time never goes back.
+    fn skew_clock(&mut self, node: NodeId, ahead: Duration) -> Result<(), LabError>;
+
+    /// The node starts an election now, or as soon as it may.
     fn campaign(&mut self, node: NodeId) -> Result<(), LabError>;
 
     /// The node's election timer runs out after this time.

@@ -72,7 +72,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the thread of this server, which takes its messages from `inbox` and sends by `transport`.
+    /// Starts the thread of this server, which takes its messages from `inbox`, sends by `transport` and lives by
+    /// `clock`.
     ///
     /// # Errors
     ///
@@ -83,6 +84,7 @@ impl Node {
         transport: Box<dyn Transport>,
         inbox: Receiver<Vec<Envelope>>,
         surroundings: Surroundings,
+        clock: Clock,
     ) -> io::Result<Node> {
         let name = server.raft().id();
         let disk = match store {
@@ -93,7 +95,8 @@ impl Node {
         let (alive_sender, alive) = bounded::<()>(0);
         let (changes, leaders) = (Arc::clone(&surroundings.changes), Arc::clone(&surroundings.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
-        let node = EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings);
+        let node = EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings)
+            .with_clock(clock);
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             node.live();
             drop(alive_sender);
@@ -156,6 +159,11 @@ impl Node {
     /// it; a frozen node acts when it goes on.
     pub fn arrive(&self, arrival: Arrival) {
         self.ask(|done| Order::Arrive(arrival, done));
+    }
+
+    /// Sets its clock ahead of the run's time.
+    pub fn set_clock(&self, ahead: Duration) {
+        self.ask(|done| Order::SetClock(ahead, done));
     }
 
     /// Waits until it has ended, and how; none when it has not by then.

@@ -13,7 +13,7 @@ use crate::config::RaftSettings;
 use crate::lab::{LogView, RoleName, Status};
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::payload::Payload;
-use crate::raft::effects::{Input, Proposal, RequestId, Write, WriteId};
+use crate::raft::effects::{Input, Proposal, ReadRequest, RequestId, Write, WriteId};
 use crate::raft::event::Event;
 use crate::raft::log::Content;
 use crate::raft::message::Message;
@@ -155,13 +155,14 @@ impl Server {
             match result {
                 Ok(index) => {
                     assert!(self.machine.applied().index >= index, "a read sees every write before it (8)");
-                    self.answer_read(request, &mut outbox);
+                    self.answer_read(request, None, &mut outbox);
                 }
                 Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
             }
         }
+        let age = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));
         for request in stale_reads {
-            self.answer_read(request, &mut outbox);
+            self.answer_read(request, age, &mut outbox);
         }
         if led.is_some() && led != self.led_term() {
             self.release_waiting(&mut outbox);
@@ -249,11 +250,13 @@ impl Server {
                 Content::Command { origin, command }
             }
             Call::Settle { origin } => Content::Settle { origin },
-            Call::Read { query, mode } => {
+            Call::Read { query, mode, here } => {
                 caller.query = Some(query);
                 self.calls.insert(id, caller);
                 return match mode {
-                    ReadMode::Linearizable => Some(Input::Read(id)),
+                    ReadMode::Linearizable | ReadMode::Lease => {
+                        Some(Input::Read(ReadRequest { id, here, by_lease: mode == ReadMode::Lease }))
+                    }
                     ReadMode::Stale => {
                         stale_reads.push(id);
                         None
@@ -312,11 +315,11 @@ impl Server {
         }
     }
 
-    fn answer_read(&mut self, request: RequestId, outbox: &mut Outbox) {
+    fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {
         let query = self.calls.get(&request).and_then(|caller| caller.query.clone());
         let query = query.expect("a read keeps its question until it is answered");
         let response = match self.machine.query(&query) {
-            Ok(answer) => Response::Read { applied: self.machine.applied().index, answer },
+            Ok(answer) => Response::Read { applied: self.machine.applied().index, age, answer },
             Err(reason) => Response::Invalid(reason),
         };
         self.answer(request, response, outbox);

@@ -286,12 +286,15 @@ fn event_level(event: &Event) -> Level {
         | Event::BecameLeader { .. }
         | Event::Following { .. }
         | Event::SteppedDown { led: false, .. }
+        | Event::ElectionHeldBack { .. }
         | Event::NoOpAppended { .. } => Level::Info,
         Event::AppendSent { count: 0, .. }
         | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
         | Event::AppendSucceeded { .. } => Level::Trace,
         Event::CommandsAppended { .. }
         | Event::ClientRefused { busy: false, .. }
+        | Event::FollowerRead { .. }
+        | Event::LeaseRead { .. }
         | Event::AppendSent { .. }
         | Event::AppendReceived { .. }
         | Event::AppendFailed { .. }
@@ -309,6 +312,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::BecameLeader { .. }
         | Event::Following { .. }
         | Event::SteppedDown { .. }
+        | Event::ElectionHeldBack { .. }
         | Event::QuorumLost { .. } => Topic::Election,
         Event::NoOpAppended { .. }
         | Event::CommandsAppended { .. }
@@ -318,7 +322,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::AppendFailed { .. }
         | Event::Truncated { .. }
         | Event::CommitAdvanced { .. } => Topic::Replication,
-        Event::ClientRefused { .. } => Topic::Client,
+        Event::ClientRefused { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
     }
 }
 
@@ -395,7 +399,7 @@ impl fmt::Display for What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::Body;
+    use crate::raft::message::{Body, Standing};
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(12_000_450_000), node: NodeId::new(2), what }
@@ -407,6 +411,7 @@ mod tests {
             entries: Vec::new(),
             commit: LogIndex(4),
             round: 9,
+            standing: Standing::default(),
         };
         Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body }
     }

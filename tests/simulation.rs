@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use raftlab::sim::seeds::{self, Family, Report};
+use raftlab::sim::seeds::{self, Clocks, Family, Report};
 use raftlab::sim::tally::Tally;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::types::{NodeId, Time};
@@ -67,6 +67,32 @@ fn clients_that_behave_badly_are_served_exactly_once() {
     }
     let answered = sum(|report| report.calls[0]);
     assert!(answered > 50 * CLIENT_SEEDS, "too few calls were answered to show anything: {answered}");
+}
+
+#[test]
+fn reads_by_lease_are_linearizable_while_clocks_keep_their_bound() {
+    const SEEDS: u64 = 150;
+    let mut seen = Tally::default();
+    for seed in 1..=SEEDS {
+        let report = seeds::run_with_leases(seed, Clocks::WithinBound);
+        assert!(report.violations.is_empty(), "seed {seed}: {}", report.violations.join("\n"));
+        seen.add(&report.tally);
+    }
+    assert!(seen.lease_reads > 10 * SEEDS, "too few reads were answered by a lease: {}", seen.lease_reads);
+    assert!(seen.promises_kept > 0, "no promise was ever put to the test");
+}
+
+#[test]
+fn clocks_beyond_the_bound_harm_nothing_but_reads_by_lease() {
+    const SEEDS: u64 = 150;
+    for seed in 1..=SEEDS {
+        let report = seeds::run_with_leases(seed, Clocks::Wild);
+        for violation in &report.violations {
+            let about_reads =
+                violation.starts_with("linearizable: ") || violation.contains(" said its state at ");
+            assert!(about_reads, "seed {seed}: clocks matter to reads by lease alone, but {violation}");
+        }
+    }
 }
 
 #[test]

@@ -195,8 +195,11 @@ impl Safety {
             self.append(node, &mut record, entry);
         }
         record.durable_index = raft.durable_index();
-        record.durable_hard_state =
-            HardState { current_term: raft.current_term(), voted_for: raft.voted_for() };
+        record.durable_hard_state = HardState {
+            current_term: raft.current_term(),
+            voted_for: raft.voted_for(),
+            promised: raft.promised(),
+        };
         if !wiped {
             self.check_recovered(node, &before, &record);
         }
@@ -332,7 +335,7 @@ impl Safety {
             let detail = format!("{node} voted for {known} and for {candidate} in term {term}");
             self.report(Property::OneVote, detail);
         }
-        let HardState { current_term, voted_for } = record.durable_hard_state;
+        let HardState { current_term, voted_for, .. } = record.durable_hard_state;
         if current_term < term || (current_term == term && voted_for != Some(candidate)) {
             let detail = format!("{node}'s vote for {candidate} in term {term} left before it was durable");
             self.report(Property::NothingPromisedEarly, detail);

@@ -113,6 +113,8 @@ pub struct Observed<A> {
     pub term: Term,
     /// The read saw the state after this entry.
     pub index: LogIndex,
+    /// A stale read: the state is no older than this, whatever the clocks of others show; none when nobody can tell.
+    pub age: Option<Duration>,
 }
 
 /// Why a call has no answer.
@@ -282,7 +284,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
         };
         Ok(match fate {
             Fate::Applied(answered) => {
-                let Answered { answer, node, term, index } = answered;
+                let Answered { answer, node, term, index, .. } = answered;
                 Fate::Applied(Committed { answer: decode(&answer)?, node, term, index })
             }
             Fate::NeverApplied => Fate::NeverApplied,
@@ -330,7 +332,7 @@ fn committed_one<A: Readable>(answered: Answered, count: usize) -> Result<Commit
 }
 
 fn committed<A: Readable>(answered: Answered, count: usize) -> Result<Committed<Vec<A>>, Failure> {
-    let Answered { answer, node, term, index } = answered;
+    let Answered { answer, node, term, index, .. } = answered;
     let answer: Vec<A> = decode(&answer)?;
     if answer.len() != count {
         return Err(Failure::Unreadable(format!("{} answers to {count} commands", answer.len())));
@@ -339,8 +341,8 @@ fn committed<A: Readable>(answered: Answered, count: usize) -> Result<Committed<
 }
 
 fn observed<A: Readable>(answered: Answered, _count: usize) -> Result<Observed<A>, Failure> {
-    let Answered { answer, node, term, index } = answered;
-    Ok(Observed { answer: decode(&answer)?, node, term, index })
+    let Answered { answer, node, term, index, age } = answered;
+    Ok(Observed { answer: decode(&answer)?, node, term, index, age })
 }
 
 /// The payload's value. The text has the last word: an answer that another type made is read from its text.

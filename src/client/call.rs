@@ -80,15 +80,15 @@ impl Question {
         }
     }
 
-    /// What goes to a node.
-    pub fn call(&self, acknowledged: Serial) -> Call {
+    /// What goes to a node; `here` says that no other will be asked.
+    pub fn call(&self, acknowledged: Serial, here: bool) -> Call {
         match self {
             Question::Command { token: None, .. } => Call::Open,
             Question::Command { token: Some(token), command } => {
                 Call::Command { origin: origin(*token, acknowledged), command: command.clone() }
             }
             Question::Settle(token) => Call::Settle { origin: origin(*token, acknowledged) },
-            Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode },
+            Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode, here },
         }
     }
 

@@ -224,13 +224,14 @@ impl ClientCore {
         match (response, question) {
             (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
                 self.leader = Some(node);
-                self.answered(now, call_id, Answered { answer, node, term, index: entry.index });
+                self.answered(now, call_id, Answered { answer, node, term, index: entry.index, age: None });
             }
-            (Response::Read { applied, answer }, Question::Read { mode, .. }) => {
-                if *mode == ReadMode::Linearizable {
+            (Response::Read { applied, age, answer }, Question::Read { mode, .. }) => {
+                // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
+                if *mode != ReadMode::Stale && self.call(call_id).at.is_none() {
                     self.leader = Some(node);
                 }
-                self.answered(now, call_id, Answered { answer, node, term, index: applied });
+                self.answered(now, call_id, Answered { answer, node, term, index: applied, age });
             }
             (Response::Opened { session }, Question::Command { token: None, .. }) => {
                 self.leader = Some(node);
@@ -426,7 +427,7 @@ impl ClientCore {
         let acknowledged = session.map_or(0, Session::acknowledged);
         let call = self.call_mut(call_id);
         call.note_sent(attempt, node);
-        let request = Request { attempt, call: call.question.call(acknowledged) };
+        let request = Request { attempt, call: call.question.call(acknowledged, call.at.is_some()) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
         self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
         self.attempts.insert(attempt, call_id);

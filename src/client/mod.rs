@@ -91,6 +91,9 @@ pub struct Answered {
     pub term: Term,
     /// A command's place in the log; for a read, the index up to which the state was applied.
     pub index: LogIndex,
+    /// For a stale read: the state held all that was answered to any client longer ago than this; none when the node
+    /// could not tell.
+    pub age: Option<Duration>,
 }
 
 /// Why a call had no effect.

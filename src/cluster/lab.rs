@@ -123,6 +123,15 @@ impl<M: StateMachine> Lab for Cluster<M> {
         Ok(())
     }
 
+    fn skew_clock(&mut self, name: NodeId, ahead: Duration) -> Result<(), LabError> {
+        let slot = self.existing(name)?;
+        slot.clock_ahead = ahead;
+        if let Some(node) = &slot.node {
+            node.set_clock(ahead);
+        }
+        Ok(())
+    }
+
     fn campaign(&mut self, name: NodeId) -> Result<(), LabError> {
         self.awake(name)?.arrive(Arrival::Campaign);
         Ok(())

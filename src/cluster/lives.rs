@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
@@ -30,11 +30,20 @@ pub(super) struct Slot {
     status: Status,
     /// What its disk had not taken when it ended.
     lost: Lost,
+    /// How far its clock was set ahead.
+    pub clock_ahead: Duration,
 }
 
 impl Slot {
     pub fn new(keep: Keep) -> Slot {
-        Slot { keep, node: None, down: String::new(), status: Status::default(), lost: Lost::default() }
+        Slot {
+            keep,
+            node: None,
+            down: String::new(),
+            status: Status::default(),
+            lost: Lost::default(),
+            clock_ahead: Duration::ZERO,
+        }
     }
 
     /// Its files are gone, though its cluster has run.
@@ -92,7 +101,8 @@ impl<M: StateMachine> Cluster<M> {
         let machine = Box::new(Replica::new((self.machine)()));
         let (random, clock) = (self.random.fork(), self.surroundings.clock);
         let settings = self.settings.raft.clone();
-        let server = Server::new(name, &self.members, settings, start, machine, random, clock.now());
+        let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
+        let server = Server::new(name, &self.members, settings, start, machine, random, own_clock.now());
 
         let started = What::Started {
             term: hard_state.current_term,
@@ -107,7 +117,7 @@ impl<M: StateMachine> Cluster<M> {
         let (sender, inbox) = bounded(self.settings.inbox_node);
         self.network.register(Address::Node(name), sender);
         let transport = Box::new(self.network.clone());
-        let node = Node::start(server, store, transport, inbox, self.surroundings.clone())?;
+        let node = Node::start(server, store, transport, inbox, self.surroundings.clone(), own_clock)?;
         self.slot(name).node = Some(node);
         self.surroundings.changes.announce();
         Ok(said)

@@ -55,6 +55,10 @@ pre_vote = {pre_vote}
 # A leader that a quorum no longer answers steps down (6.2).
 check_quorum = {check_quorum}
 
+# How much faster one node's clock may run than another's, in percent, 0 to 100. Reads by lease rely on it (6.4.1): a
+# clock that breaks it can make them stale. Nothing else depends on clocks.
+clock_drift_percent = {clock_drift_percent}
+
 # Bytes of entries in one message, messages and bytes under way to one follower, at most.
 message_bytes_max = {message_bytes_max}
 in_flight_messages_max = {in_flight_messages_max}
@@ -92,6 +96,7 @@ value_bytes_max = {value_bytes_max}
         client_timeout = shown(settings.client_timeout),
         pre_vote = raft.pre_vote,
         check_quorum = raft.check_quorum,
+        clock_drift_percent = raft.clock_drift_percent,
         message_bytes_max = raft.message_bytes_max,
         in_flight_messages_max = raft.in_flight_messages_max,
         in_flight_bytes_max = raft.in_flight_bytes_max,
@@ -129,6 +134,7 @@ struct File {
     client_timeout: Option<Written>,
     pre_vote: Option<bool>,
     check_quorum: Option<bool>,
+    clock_drift_percent: Option<u32>,
     message_bytes_max: Option<usize>,
     in_flight_messages_max: Option<usize>,
     in_flight_bytes_max: Option<usize>,
@@ -175,6 +181,7 @@ impl File {
                 pre_vote: self.pre_vote.unwrap_or(raft.pre_vote),
                 check_quorum: self.check_quorum.unwrap_or(raft.check_quorum),
                 sessions_max: self.sessions_max.unwrap_or(raft.sessions_max),
+                clock_drift_percent: self.clock_drift_percent.unwrap_or(raft.clock_drift_percent),
             },
             time_scale: self.time_scale.unwrap_or(base.time_scale),
             express: self.express.unwrap_or(base.express),
@@ -200,7 +207,12 @@ fn in_text(text: &str, error: &toml::de::Error) -> ConfigError {
         .filter(|key| !key.is_empty());
     let mut problem = error.message().lines().collect::<Vec<_>>().join("; ");
     // The reader names Rust's types, which say nothing to a person who writes a file.
-    for (kind, words) in [("u64", "a whole number"), ("usize", "a whole number"), ("f64", "a number")] {
+    for (kind, words) in [
+        ("u64", "a whole number"),
+        ("u32", "a whole number"),
+        ("usize", "a whole number"),
+        ("f64", "a number"),
+    ] {
         if let Some(start) = problem.strip_suffix(&format!("expected {kind}")) {
             problem = format!("{start}expected {words}, 0 or above");
         }
@@ -260,6 +272,7 @@ mod tests {
             in_flight_bytes_max = 3
             uncommitted_bytes_max = 4
             sessions_max = 9
+            clock_drift_percent = 50
             express = true
             inbox_node = 5
             inbox_router = 6
@@ -285,6 +298,7 @@ mod tests {
                 pre_vote: false,
                 check_quorum: false,
                 sessions_max: 9,
+                clock_drift_percent: 50,
             },
             time_scale: 2.0,
             express: true,

@@ -189,6 +189,7 @@ impl<L: Lab> Console<L> {
             | Directive::SlowDisk { .. }
             | Directive::StallDisk { .. }
             | Directive::FillDisk { .. }
+            | Directive::SkewClock { .. }
             | Directive::Timeout { .. }
             | Directive::AlignTimers
             | Directive::SpreadTimers) => self.order_nodes(directive, lasting),

@@ -265,6 +265,7 @@ mod tests {
     use super::*;
     use crate::console::printer::Style;
     use crate::net::faults::DropReason;
+    use crate::raft::message::Standing;
     use crate::types::{EntryId, Time};
 
     fn event(what: What) -> TraceEvent {
@@ -276,8 +277,13 @@ mod tests {
     }
 
     fn heartbeat() -> TraceEvent {
-        let body =
-            Body::AppendEntries { prev: EntryId::ZERO, entries: Vec::new(), commit: LogIndex(0), round: 1 };
+        let body = Body::AppendEntries {
+            prev: EntryId::ZERO,
+            entries: Vec::new(),
+            commit: LogIndex(0),
+            round: 1,
+            standing: Standing::default(),
+        };
         let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
         event(What::MessageSent(message))
     }

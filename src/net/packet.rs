@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::payload::Payload;
 use crate::raft::effects::Refusal;
@@ -75,6 +76,8 @@ pub enum Call {
         query: Payload,
         /// How true the answer has to be.
         mode: ReadMode,
+        /// The client wants this node's answer, whoever leads. Otherwise a follower names the leader.
+        here: bool,
     },
 }
 
@@ -84,6 +87,9 @@ pub enum ReadMode {
     /// At least as new as every write answered before the read began (section 8).
     #[default]
     Linearizable,
+    /// The same, as long as no clock runs faster than another by more than `clock_drift_percent`: a leader that holds a
+    /// lease answers at once (6.4.1). Without one, and at a follower, as a linearizable read.
+    Lease,
     /// Whatever the node that is asked has applied.
     Stale,
 }
@@ -113,6 +119,9 @@ pub enum Response {
     Read {
         /// The index that had been applied.
         applied: LogIndex,
+        /// For a stale read: the state holds all that was answered to any client longer ago than this; none when the
+        /// node cannot tell.
+        age: Option<Duration>,
         /// The state machine's answer.
         answer: Payload,
     },

@@ -423,7 +423,7 @@ mod tests {
     }
 
     fn request(to: u8) -> Envelope {
-        let call = Call::Read { query: Payload::from_text("{}"), mode: ReadMode::Stale };
+        let call = Call::Read { query: Payload::from_text("{}"), mode: ReadMode::Stale, here: true };
         Envelope { from: CLIENT, to: at(to), packet: Packet::Request(Request { attempt: 9, call }) }
     }
 

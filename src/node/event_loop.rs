@@ -1,6 +1,7 @@
 //! What a node's thread does: wait, take in, step, hand out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
 use log::Level;
@@ -10,6 +11,7 @@ use super::board::{Board, EndReason, Ended};
 use super::disk::{Completion, Farewell, NodeDisk, Verdict};
 use super::panics::caught;
 use crate::check::safety::{Property, Step};
+use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::faults::DropReason;
 use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
@@ -17,7 +19,7 @@ use crate::raft::effects::Refusal;
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox, Server};
 use crate::trace::What;
-use crate::types::NodeId;
+use crate::types::{NodeId, Time};
 
 /// Arrivals that a step takes in before the node looks at its timer again.
 const ARRIVALS_MAX: usize = 4_096;
@@ -30,6 +32,7 @@ pub(super) enum Order {
     Resume(Sender<usize>),
     Inspect(Box<dyn FnOnce(&Server) + Send>),
     Arrive(Arrival, Sender<()>),
+    SetClock(Duration, Sender<()>),
 }
 
 /// What the thread owns.
@@ -42,6 +45,10 @@ pub(super) struct EventLoop {
     orders: Receiver<Order>,
     board: Arc<Board>,
     surroundings: Surroundings,
+    /// The node's own clock: what it shows may differ from the run's time.
+    clock: Clock,
+    /// What it last showed: it never goes back.
+    clock_shown: Time,
     arrivals: Vec<Arrival>,
 }
 
@@ -56,7 +63,25 @@ impl EventLoop {
         surroundings: Surroundings,
     ) -> EventLoop {
         let name = server.raft().id();
-        EventLoop { name, server, disk, transport, inbox, orders, board, surroundings, arrivals: Vec::new() }
+        let (clock, clock_shown, arrivals) = (surroundings.clock, Time::ZERO, Vec::new());
+        EventLoop {
+            name,
+            server,
+            disk,
+            transport,
+            inbox,
+            orders,
+            board,
+            surroundings,
+            clock,
+            clock_shown,
+            arrivals,
+        }
+    }
+
+    /// Lets it live by this clock instead of the run's.
+    pub fn with_clock(self, clock: Clock) -> EventLoop {
+        EventLoop { clock, ..self }
     }
 
     /// The node's whole life.
@@ -103,7 +128,7 @@ impl EventLoop {
 
     /// Sleeps until something arrives or the server's time has come.
     fn wait(&mut self) -> Result<(), EndReason> {
-        let timer = at(self.surroundings.clock.instant(self.server.deadline()));
+        let timer = at(self.clock.instant(self.server.deadline()));
         select! {
             recv(self.inbox) -> group => match group {
                 Ok(group) => self.take_in(group),
@@ -183,6 +208,10 @@ impl EventLoop {
             // It was not frozen, so nothing waited.
             Order::Resume(answer) => drop(answer.send(0)),
             Order::Inspect(look) => look(&self.server),
+            Order::SetClock(ahead, done) => {
+                self.clock = self.clock.set_ahead(ahead);
+                let _ = done.send(());
+            }
             Order::Arrive(arrival, done) => {
                 self.arrivals.push(arrival);
                 self.step()?;
@@ -220,8 +249,9 @@ impl EventLoop {
     /// One step, and all that it wants done.
     fn step(&mut self) -> Result<(), EndReason> {
         let now = self.surroundings.clock.now();
+        self.clock_shown = self.clock_shown.max(self.clock.now());
         let Outbox { mut envelopes, write, events, applied, persisted } =
-            self.server.handle(now, &mut self.arrivals);
+            self.server.handle(self.clock_shown, &mut self.arrivals);
         let step = Step { raft: self.server.raft(), persisted, write: write.as_ref(), applied: &applied };
         // Before anything of it can reach another node.
         self.surroundings.safety.lock().observe(&step, envelopes.iter().filter_map(raft_message));

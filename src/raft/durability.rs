@@ -87,7 +87,7 @@ impl Raft {
     }
 
     fn hard_state(&self) -> HardState {
-        HardState { current_term: self.current_term, voted_for: self.voted_for }
+        HardState { current_term: self.current_term, voted_for: self.voted_for, promised: self.promised() }
     }
 
     /// Ends a step: finds what has to be written and sorts the messages into those that may leave at once and those
@@ -126,7 +126,9 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
         Body::AppendReply { .. }
         | Body::PreVoteReply { .. }
         | Body::RequestVote { .. }
-        | Body::VoteReply { .. } => promises_pending,
+        | Body::VoteReply { .. }
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => promises_pending,
     }
 }
 

@@ -19,8 +19,8 @@ pub enum Input {
     Message(Message),
     /// A client's request, to be appended if this node leads.
     Propose(Proposal),
-    /// A client wants to read: answered when this node knows that it led after the read began (section 8, 6.4).
-    Read(RequestId),
+    /// A client wants to read: answered when the state is known to be as new as the read (section 8, 6.4).
+    Read(ReadRequest),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
     /// Start an election now, leader or none (the console's `timeout`).
@@ -38,6 +38,17 @@ pub struct Proposal {
     pub content: Content,
 }
 
+/// A client's question on its way to the state machine; what is asked is the server's business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRequest {
+    /// The server's number for it.
+    pub id: RequestId,
+    /// The client wants the answer of this node, whoever leads: a follower asks its leader for the read index (6.4).
+    pub here: bool,
+    /// A leader that holds a lease may answer at once (6.4.1).
+    pub by_lease: bool,
+}
+
 /// The server's own number for a client's request that it handed in.
 pub type RequestId = u64;
 
@@ -52,6 +63,8 @@ pub struct HardState {
     pub current_term: Term,
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
+    /// It has answered a round that claims a lease, in whatever term: after a restart it may still be bound (6.4.1).
+    pub promised: bool,
 }
 
 /// What must become durable after a step, as one unit and after every earlier write.
@@ -79,7 +92,7 @@ pub enum Refusal {
         /// The leader that this node follows, if it follows one and has no doubt of it.
         leader: Option<NodeId>,
     },
-    /// The leader holds as many uncommitted bytes as it may: try again later.
+    /// The node holds as many uncommitted bytes, or as many reads, as it may: try again later.
     Busy,
 }
 

@@ -10,6 +10,7 @@ use super::event::{Event, StepDownReason, VoteReason};
 use super::log::{Content, Entry};
 use super::message::Body;
 use super::role::{Ballot, Follower, Leader, Progress, Role};
+use super::rounds::RoundTimes;
 use crate::types::{EntryId, NodeId, Term, Time};
 
 impl Raft {
@@ -24,8 +25,10 @@ impl Raft {
 
     /// An election that was ordered: no pre-vote, and others vote although they hear from a leader.
     pub(super) fn campaign(&mut self, now: Time) {
-        if !matches!(self.role, Role::Leader(_)) {
-            self.become_candidate(now, true);
+        match self.role {
+            Role::Leader(_) => {}
+            _ if self.is_bound(now) => self.hold_campaign_back(now),
+            _ => self.become_candidate(now, true),
         }
     }
 
@@ -39,7 +42,8 @@ impl Raft {
         self.count_vote(now, self.id, true);
     }
 
-    fn become_candidate(&mut self, now: Time, forced: bool) {
+    pub(super) fn become_candidate(&mut self, now: Time, forced: bool) {
+        assert!(!self.is_bound(now), "who promised its vote to nobody does not vote for itself (6.4.1)");
         // Figure 2, Candidates 1: increment currentTerm, vote for self, reset the timer, send RequestVote to all.
         self.current_term = self.current_term.next();
         self.voted_for = Some(self.id);
@@ -78,6 +82,7 @@ impl Raft {
         let ours = self.log.last();
         let reason = match self.leader() {
             Some(leader) if self.hears_leader(now) => VoteReason::LeaderAlive(leader),
+            _ if self.is_bound(now) => VoteReason::Promised,
             _ if next_term <= self.current_term => VoteReason::StaleTerm,
             _ if last < ours => VoteReason::LogBehind { theirs: last, ours },
             _ => VoteReason::Granted,
@@ -94,10 +99,12 @@ impl Raft {
     }
 
     /// A vote that was not ordered is not given, and its term not taken over, while a leader is heard (4.2.3): a
-    /// node that was cut off, or removed, cannot depose it.
-    pub(super) fn ignore_request_vote(&mut self, from: NodeId, term: Term) {
-        let leader = self.leader().expect("a leader that is heard has a name");
-        let reason = VoteReason::LeaderAlive(leader);
+    /// node that was cut off, or removed, cannot depose it. While a promise binds this node, no vote is given at all.
+    pub(super) fn ignore_request_vote(&mut self, now: Time, from: NodeId, term: Term) {
+        let reason = match self.leader() {
+            Some(leader) if self.hears_leader(now) => VoteReason::LeaderAlive(leader),
+            _ => VoteReason::Promised,
+        };
         self.effects.events.push(Event::VoteDecided { candidate: from, term, pre: false, reason });
     }
 
@@ -169,6 +176,10 @@ impl Raft {
             uncommitted_bytes,
             reads: std::collections::VecDeque::new(),
             round_wanted: false,
+            sent: RoundTimes::default(),
+            confirmed: 0,
+            lease_wanted_until: Time::ZERO,
+            lease_from: None,
         });
         self.effects.events.push(Event::BecameLeader { term: self.current_term });
         // Section 8: an entry of its own term is what lets a leader commit what is there from earlier terms.
@@ -179,13 +190,21 @@ impl Raft {
 
     /// When a leader that hears nothing more has gone without a quorum for the longest election timeout.
     pub(super) fn quorum_doubted_at(&self, leader: &Leader) -> Time {
+        if !self.settings.check_quorum {
+            return Time::NEVER;
+        }
+        self.quorum_heard(leader) + self.settings.election_max
+    }
+
+    /// When this leader last had heard a quorum, itself included; never ending when it is one alone.
+    pub(super) fn quorum_heard(&self, leader: &Leader) -> Time {
         let needed = self.quorum() - 1;
-        if needed == 0 || !self.settings.check_quorum {
+        if needed == 0 {
             return Time::NEVER;
         }
         let mut heard: Vec<Time> = leader.followers.values().map(|progress| progress.heard).collect();
         heard.sort_unstable_by(|a, b| b.cmp(a));
-        heard[needed - 1] + self.settings.election_max
+        heard[needed - 1]
     }
 
     /// A leader that a quorum no longer answers steps down (6.2): its clients look elsewhere, and its followers may

@@ -3,6 +3,7 @@
 //! Events report; no rule ever reads one.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -94,6 +95,23 @@ pub enum Event {
         /// Whether the reason is back-pressure.
         busy: bool,
     },
+    /// A follower answers reads: it has applied as far as its leader's read index (6.4).
+    FollowerRead {
+        /// How many.
+        count: usize,
+        /// The read index.
+        index: LogIndex,
+    },
+    /// The leader answers a read at once, since nobody else can be elected yet (6.4.1).
+    LeaseRead {
+        /// For how much longer that is certain; none when it is for ever, in a cluster of one.
+        left: Option<Duration>,
+    },
+    /// An election that was ordered waits, since this node promised its vote to nobody (6.4.1).
+    ElectionHeldBack {
+        /// For this long.
+        left: Duration,
+    },
     /// The leader sent AppendEntries.
     AppendSent {
         /// To whom.
@@ -179,6 +197,8 @@ pub enum VoteReason {
     },
     /// This node hears from a leader (4.2.3).
     LeaderAlive(NodeId),
+    /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
+    Promised,
 }
 
 impl VoteReason {
@@ -233,6 +253,8 @@ impl Event {
                 | Event::CommitAdvanced { .. }
                 | Event::CommandsAppended { .. }
                 | Event::ClientRefused { .. }
+                | Event::FollowerRead { .. }
+                | Event::LeaseRead { .. }
         )
     }
 }
@@ -276,6 +298,21 @@ impl fmt::Display for Event {
             }
             Event::ClientRefused { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
             Event::ClientRefused { leader: None, .. } => f.write_str("client refused: no leader is known"),
+            Event::FollowerRead { count, index } => {
+                let reads = if *count == 1 { "read" } else { "reads" };
+                write!(f, "answers {count} {reads}: its leader's read index {index} is applied")
+            }
+            Event::LeaseRead { left: None } => {
+                f.write_str("answers a read by its lease: it is a quorum alone")
+            }
+            Event::LeaseRead { left: Some(left) } => {
+                write!(f, "answers a read by its lease, which holds for {} ms more", left.as_millis())
+            }
+            Event::ElectionHeldBack { left } => write!(
+                f,
+                "holds its election back for {} ms: it promised its vote to nobody",
+                left.as_millis()
+            ),
             Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
                 write!(f, "heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}")
             }
@@ -314,6 +351,7 @@ impl fmt::Display for VoteReason {
             VoteReason::StaleTerm => f.write_str("its term is over"),
             VoteReason::VotedFor(node) => write!(f, "{node} has the vote"),
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
+            VoteReason::Promised => f.write_str("it promised its vote to nobody, for a leader's lease"),
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }
     }

@@ -13,6 +13,7 @@ use crate::types::{EntryId, LogIndex, NodeId, Term};
 pub struct Marks {
     current_term: Term,
     voted_for: Option<NodeId>,
+    promised: bool,
     commit_index: LogIndex,
     last: EntryId,
     led: bool,
@@ -24,15 +25,16 @@ impl Marks {
         Marks {
             current_term: raft.current_term,
             voted_for: raft.voted_for,
+            promised: raft.promised(),
             commit_index: raft.commit_index,
             last: raft.log.last(),
             led: matches!(raft.role, Role::Leader(_)),
         }
     }
 
-    /// Term and vote of this moment.
+    /// What must be durable of this moment, less the log.
     pub fn hard_state(&self) -> HardState {
-        HardState { current_term: self.current_term, voted_for: self.voted_for }
+        HardState { current_term: self.current_term, voted_for: self.voted_for, promised: self.promised }
     }
 
     /// Compares with the state after the step.

@@ -1,5 +1,5 @@
 //! What nodes say to one another: the remote procedure calls of Figure 2, each split into a request and a reply,
-//! and the pre-vote of the dissertation's 9.6.
+//! and, of the dissertation, the pre-vote (9.6) and the read index (6.4).
 //!
 //! Messages may be lost, delayed, duplicated and reordered: nothing here relies on order or on an answer.
 
@@ -11,6 +11,22 @@ use crate::types::{EntryId, LogIndex, NodeId, Term};
 /// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
 /// each reply returns it, so an answer proves that its sender still followed when that round began (6.4).
 pub type Round = u64;
+
+/// A follower's number for a question about the read index. Each life of a node begins at a place of its own, so that
+/// an answer to an earlier life is not taken for one to this.
+pub type ReadNumber = u64;
+
+/// What a leader says of its rounds, beside their number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// The round claims a lease: who answers it promises its vote to nobody for a while (6.4.1).
+    pub lease: bool,
+    /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
+    pub answered: Round,
+    /// The newest round that a quorum has answered, from when the leader's commit index holds all that earlier leaders
+    /// answered; zero before.
+    pub confirmed: Round,
+}
 
 /// One message from a node to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,6 +81,8 @@ pub enum Body {
         commit: LogIndex,
         /// The leader's newest heartbeat round.
         round: Round,
+        /// What it says of that round and of earlier ones.
+        standing: Standing,
     },
     /// The answer to AppendEntries.
     AppendReply {
@@ -72,6 +90,19 @@ pub enum Body {
         round: Round,
         /// What became of it.
         result: AppendResult,
+    },
+    /// A follower asks its leader up to where a read must see (6.4).
+    ReadIndex {
+        /// The follower's number for the question.
+        number: ReadNumber,
+    },
+    /// The answer to a question about the read index.
+    ReadIndexReply {
+        /// The question that is answered.
+        number: ReadNumber,
+        /// All that was answered to clients before the question arrived lies up to here; none when the sender cannot
+        /// say, since it does not lead or has too much to do.
+        index: Option<LogIndex>,
     },
 }
 
@@ -105,6 +136,8 @@ impl Body {
             Body::VoteReply { .. } => "VoteReply",
             Body::AppendEntries { .. } => "AppendEntries",
             Body::AppendReply { .. } => "AppendReply",
+            Body::ReadIndex { .. } => "ReadIndex",
+            Body::ReadIndexReply { .. } => "ReadIndexReply",
         }
     }
 
@@ -147,7 +180,7 @@ impl fmt::Display for Body {
                 write!(f, " last={last}{}", if *forced { " forced" } else { "" })
             }
             Body::VoteReply { granted } => write!(f, " vote={}", vote(*granted)),
-            Body::AppendEntries { prev, entries, commit, round } => {
+            Body::AppendEntries { prev, entries, commit, round, standing } => {
                 write!(f, " prev={prev}")?;
                 match (entries.first(), entries.last()) {
                     (Some(first), Some(last)) if first.index == last.index => {
@@ -156,7 +189,7 @@ impl fmt::Display for Body {
                     (Some(first), Some(last)) => write!(f, " entries={}..{}", first.id(), last.id())?,
                     _ => f.write_str(" heartbeat")?,
                 }
-                write!(f, " commit={commit} round={round}")
+                write!(f, " commit={commit} round={round}{}", if standing.lease { " lease" } else { "" })
             }
             Body::AppendReply { round, result } => match result {
                 AppendResult::Matched(index) => write!(f, " matched={index} round={round}"),
@@ -168,6 +201,11 @@ impl fmt::Display for Body {
                 }
                 AppendResult::StaleTerm => write!(f, " stale term round={round}"),
             },
+            Body::ReadIndex { number } => write!(f, " number={number}"),
+            Body::ReadIndexReply { number, index: Some(index) } => {
+                write!(f, " number={number} index={index}")
+            }
+            Body::ReadIndexReply { number, index: None } => write!(f, " number={number} refused"),
         }
     }
 }

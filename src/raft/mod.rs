@@ -5,7 +5,8 @@
 //! from a source of chance that is not seeded, touches a file or a socket, starts a thread or writes a log line.
 //!
 //! Reading order: [`message`] and [`effects`] (what goes in and out), [`role`] and [`log`] (the state), then the
-//! rules, split as Figure 2 is: `election` (5.2, 5.4.1, 9.6), `replication` (5.3, 5.4.2), `reads` (8, 6.4);
+//! rules, split as Figure 2 is: `election` (5.2, 5.4.1, 9.6), `replication` (5.3, 5.4.2), `reads` (8, 6.4), `lease`
+//! (6.4.1), `rounds` (what heartbeats show of time);
 //! `durability` says what the disk holds, `invariants` what must hold after every step.
 //!
 //! Rules of Figure 2 are tagged where they are obeyed, each once: search for the figure's name.
@@ -15,11 +16,13 @@ pub mod effects;
 mod election;
 pub mod event;
 mod invariants;
+mod lease;
 pub mod log;
 pub mod message;
 mod reads;
 mod replication;
 pub mod role;
+mod rounds;
 
 use std::collections::BTreeSet;
 
@@ -30,9 +33,12 @@ use durability::Durability;
 use effects::{Effects, HardState, Input, Proposal, Refusal, RequestId};
 use event::{Event, StepDownReason};
 use invariants::Marks;
+use lease::Promise;
 use log::Log;
 use message::{Body, Message};
-use role::{Follower, Leader, Role};
+use reads::Asked;
+use role::{Asker, Follower, Leader, Role};
+use rounds::Freshness;
 
 /// One node's consensus state. Fields stand under Figure 2's own headings.
 #[derive(Clone, Debug)]
@@ -54,6 +60,12 @@ pub struct Raft {
     election_due: Time,
     /// What of the persistent state the disk is known to hold.
     pub(crate) durability: Durability,
+    /// Reads that wait for the leader that this node follows.
+    asked: Asked,
+    /// Until when it votes for nobody.
+    promise: Promise,
+    /// As of when its state holds everything.
+    freshness: Freshness,
     random: Random,
 
     // What the step in progress has produced.
@@ -85,9 +97,10 @@ impl Raft {
         let members: BTreeSet<NodeId> = members.into_iter().collect();
         assert!(members.contains(&id), "a node is a member of its own cluster");
         let log = Log::recovered(recovered.base, recovered.entries);
-        let HardState { current_term, voted_for } = recovered.hard_state;
+        let HardState { current_term, voted_for, promised } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
         let timeout = random.duration(settings.election_min, settings.election_max);
+        let promise = Promise::recovered(promised, now + settings.election_min);
         Raft {
             id,
             members,
@@ -98,6 +111,9 @@ impl Raft {
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
             durability: Durability::new(log.last().index, recovered.hard_state),
+            asked: Asked::default(),
+            promise,
+            freshness: Freshness::default(),
             log,
             random,
             outbox: Vec::new(),
@@ -115,7 +131,7 @@ impl Raft {
             match input {
                 Input::Message(message) => self.receive(now, message),
                 Input::Propose(proposal) => self.propose(now, proposal),
-                Input::Read(id) => self.read(id),
+                Input::Read(request) => self.read(now, request),
                 Input::Persisted(id) => self.persisted(now, id),
                 Input::Campaign => self.campaign(now),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
@@ -138,6 +154,7 @@ impl Raft {
                 }
                 leader.heartbeat_due.min(gathering).min(self.quorum_doubted_at(leader))
             }
+            _ if self.promise.campaign => self.election_due.min(self.promise.until),
             _ => self.election_due,
         }
     }
@@ -165,6 +182,11 @@ impl Raft {
     /// Whom it voted for in that term.
     pub fn voted_for(&self) -> Option<NodeId> {
         self.voted_for
+    }
+
+    /// Whether it has ever answered a round that claims a lease (6.4.1).
+    pub fn promised(&self) -> bool {
+        self.promise.ever
     }
 
     /// Its log.
@@ -211,7 +233,10 @@ impl Raft {
             // A question that changes nobody's term, the sender's included, and may be asked of any term (9.6).
             Body::PreVote { next_term, last } => return self.handle_pre_vote(now, from, next_term, last),
             Body::RequestVote { forced: false, .. } if self.hears_leader(now) => {
-                return self.ignore_request_vote(from, term);
+                return self.ignore_request_vote(now, from, term);
+            }
+            Body::RequestVote { .. } if self.is_bound(now) => {
+                return self.ignore_request_vote(now, from, term);
             }
             _ => {}
         }
@@ -228,16 +253,21 @@ impl Raft {
                 self.handle_pre_vote_reply(now, from, next_term, granted);
             }
             Body::RequestVote { last, .. } => self.handle_request_vote(now, from, term, last),
-            Body::AppendEntries { prev, entries, commit, round } if !stale => {
-                self.handle_append_entries(now, from, prev, entries, commit, round);
+            Body::AppendEntries { prev, entries, commit, round, standing } if !stale => {
+                // Who promises nothing confirms no round.
+                let confirmed = if standing.lease && !self.promise(now) { 0 } else { round };
+                self.handle_append_entries(now, from, prev, entries, commit, confirmed);
+                self.note_standing(now, round, commit, standing);
             }
             Body::AppendEntries { prev, entries, round, .. } => {
                 self.refuse_append_entries(from, prev, entries.len(), round);
             }
             // A reply to a question of an earlier term says nothing about this one.
-            Body::VoteReply { .. } | Body::AppendReply { .. } if stale => {}
+            Body::VoteReply { .. } | Body::AppendReply { .. } | Body::ReadIndexReply { .. } if stale => {}
             Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
             Body::AppendReply { round, result } => self.handle_append_reply(now, from, round, result),
+            Body::ReadIndex { number } => self.handle_read_index(from, number, stale),
+            Body::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }
     }
 
@@ -252,20 +282,23 @@ impl Raft {
             // Figure 2, Followers 2: no heartbeat and no vote given for an election timeout: start an election.
             // Figure 2, Candidates 4: an election that nobody won in that time: start another.
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {
-                if now >= self.election_due {
+                let due = now >= self.election_due;
+                if (due || self.promise.campaign) && !self.mind_promise(now) {
                     self.election_timer_ran_out(now);
                 }
             }
         }
     }
 
-    /// What a leader does on its own: append, replicate, commit, confirm reads.
+    /// What a leader does on its own: append, replicate, commit, confirm reads. Others ask it for what their reads need.
     fn act(&mut self, now: Time) {
+        self.look_after_asked(now);
         if !matches!(self.role, Role::Leader(_)) {
             return;
         }
         self.append_gathered(now);
         self.advance_commit_index();
+        self.note_confirmed();
         self.replicate(now);
         self.confirm_reads();
     }
@@ -326,7 +359,12 @@ impl Raft {
         for proposal in leader.gathered {
             self.refuse(proposal.id, refusal);
         }
-        self.effects.reads.extend(leader.reads.into_iter().map(|read| (read.id, Err(refusal))));
+        for read in leader.reads {
+            match read.asker {
+                Asker::Client(id) => self.effects.reads.push((id, Err(refusal))),
+                Asker::Node(node, number) => self.send(node, Body::ReadIndexReply { number, index: None }),
+            }
+        }
     }
 
     fn reset_election_timer(&mut self, now: Time) {

@@ -7,7 +7,7 @@ use super::Raft;
 use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::Entry;
-use super::message::{AppendResult, Body, Round};
+use super::message::{AppendResult, Body, Round, Standing};
 use super::role::{Follower, Leader, Progress, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
@@ -24,6 +24,7 @@ impl Raft {
         round: Round,
     ) {
         self.follow(now, from);
+        self.ask_again(now);
         let count = entries.len();
         let outcome = self.take_entries(prev, entries);
         self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });
@@ -156,13 +157,13 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let heartbeat = now >= leader.heartbeat_due;
         let everyone = heartbeat || std::mem::take(&mut leader.round_wanted);
-        if everyone {
-            leader.round += 1;
-        }
         if heartbeat {
             leader.heartbeat_due = now + self.settings.heartbeat;
         }
         let followers: Vec<NodeId> = leader.followers.keys().copied().collect();
+        if everyone {
+            self.begin_round(now);
+        }
         for follower in followers {
             let sent = self.send_entries(follower);
             if everyone && !sent {
@@ -190,8 +191,10 @@ impl Raft {
 
     fn send_append_entries(&mut self, follower: NodeId, entries: Vec<Entry>) {
         let commit = self.commit_index;
-        let Role::Leader(Leader { followers, round, .. }) = &mut self.role else { return };
-        let round = *round;
+        let Role::Leader(Leader { followers, round, confirmed, lease_from, .. }) = &mut self.role else {
+            return;
+        };
+        let (round, confirmed, lease) = (*round, *confirmed, lease_from.is_some());
         let progress = followers.get_mut(&follower).expect("every other member has its progress");
         let prev = self.log.id_at(progress.next_index.previous());
         let count = entries.len();
@@ -199,8 +202,9 @@ impl Raft {
             progress.sent(last.index, entries.iter().map(Entry::weight).sum());
         }
         let (next, matched) = (progress.next_index, progress.match_index);
+        let standing = Standing { lease, answered: progress.answered, confirmed };
         self.effects.events.push(Event::AppendSent { to: follower, prev, count, next, matched, commit });
-        self.send(follower, Body::AppendEntries { prev, entries, commit, round });
+        self.send(follower, Body::AppendEntries { prev, entries, commit, round, standing });
     }
 
     pub(super) fn handle_append_reply(

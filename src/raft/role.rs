@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::effects::{Proposal, RequestId};
-use super::message::Round;
+use super::message::{ReadNumber, Round};
+use super::rounds::RoundTimes;
 use crate::types::{LogIndex, NodeId, Time};
 
 /// What a node is at the moment.
@@ -56,17 +57,34 @@ pub struct Leader {
     pub reads: VecDeque<WaitingRead>,
     /// Reads came in that no round has been begun for.
     pub round_wanted: bool,
+    /// When rounds began.
+    pub sent: RoundTimes,
+    /// The newest round that a quorum has answered; zero until the no-op is committed too.
+    pub confirmed: Round,
+    /// Rounds that begin before this moment claim a lease.
+    pub lease_wanted_until: Time,
+    /// The first of the newest rounds that all claim a lease; none when the newest one does not.
+    pub lease_from: Option<Round>,
 }
 
 /// A read that waits until its node is known to have led after it began (6.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WaitingRead {
-    /// The server's number for it.
-    pub id: RequestId,
+    /// Who waits for it.
+    pub asker: Asker,
     /// A quorum must answer this round or a later one.
     pub round: Round,
     /// The state machine must have applied up to here.
     pub index: LogIndex,
+}
+
+/// Who waits for a read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A client of this node; the server's number for its request.
+    Client(RequestId),
+    /// A follower with reads of its own, and its number for the question.
+    Node(NodeId, ReadNumber),
 }
 
 /// What a leader knows of one follower.
@@ -82,6 +100,8 @@ pub struct Progress {
     pub heard: Time,
     /// The newest round it answered.
     pub round: Round,
+    /// The same when the leader's newest round began.
+    pub answered: Round,
     /// The leader's newest round when `match_index` last moved.
     pub matched_in: Round,
 }
@@ -110,6 +130,7 @@ impl Progress {
             flow: Flow::Probe { waiting: false },
             heard: now,
             round: 0,
+            answered: 0,
             matched_in: 0,
         }
     }

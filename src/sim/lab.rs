@@ -203,6 +203,11 @@ impl Lab for Simulation {
         Ok(())
     }
 
+    fn skew_clock(&mut self, name: NodeId, ahead: Duration) -> Result<(), LabError> {
+        self.existing(name)?.clock_ahead = ahead;
+        Ok(())
+    }
+
     fn campaign(&mut self, name: NodeId) -> Result<(), LabError> {
         self.running(name)?;
         self.step_node(name, vec![Arrival::Campaign]);

@@ -44,6 +44,10 @@ pub(super) struct Node {
     pub down: String,
     /// Its clock's rate, in parts of a million of the true one.
     pub clock_rate: u64,
+    /// How far its clock was set ahead.
+    pub clock_ahead: Duration,
+    /// What its clock last showed: it never goes back.
+    clock_shown: Time,
 }
 
 /// How a node's life ended.
@@ -77,6 +81,8 @@ impl Node {
             status: Status::default(),
             down: String::new(),
             clock_rate: TRUE_RATE,
+            clock_ahead: Duration::ZERO,
+            clock_shown: Time::ZERO,
         }
     }
 
@@ -93,9 +99,11 @@ impl Node {
     }
 
     /// What its own clock shows.
-    fn local_time(&self, now: Time) -> Time {
+    fn local_time(&mut self, now: Time) -> Time {
         let local = u128::from(now.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
-        Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX))
+        let local = Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX)) + self.clock_ahead;
+        self.clock_shown = self.clock_shown.max(local);
+        self.clock_shown
     }
 
     /// The first moment at which its own clock shows this.
@@ -103,6 +111,7 @@ impl Node {
         if local == Time::NEVER {
             return Time::NEVER;
         }
+        let local = local - self.clock_ahead;
         let now =
             (u128::from(local.as_nanos()) * u128::from(TRUE_RATE)).div_ceil(u128::from(self.clock_rate));
         Time::from_nanos(u64::try_from(now).unwrap_or(u64::MAX))

@@ -74,6 +74,27 @@ struct Classes {
     lost_replies: bool,
 }
 
+/// How the nodes' clocks run in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clocks {
+    /// All at the true rate.
+    True,
+    /// At rates that differ by no more than `clock_drift_percent`: reads by lease are to be linearizable.
+    WithinBound,
+    /// Half as fast as they should up to twice: nothing but reads by lease may suffer.
+    Wild,
+}
+
+impl Clocks {
+    fn draw(random: &mut Random) -> Clocks {
+        match random.below(10) {
+            0..=2 => Clocks::Wild,
+            3..=5 => Clocks::WithinBound,
+            _ => Clocks::True,
+        }
+    }
+}
+
 struct Run {
     simulation: Simulation,
     workload: Workload,
@@ -92,10 +113,25 @@ pub fn run_with(family: Family, seed: u64, prepare: impl FnOnce(&mut Simulation)
     run_recorded(family, seed, prepare).0
 }
 
+/// Runs this seed with clocks of this kind and with reads by lease, whatever the clocks.
+pub fn run_with_leases(seed: u64, clocks: Clocks) -> Report {
+    run_as(Family::General, seed, Some(clocks), Some(true), |_| {}).0
+}
+
 /// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told.
 pub fn run_recorded(
     family: Family,
     seed: u64,
+    prepare: impl FnOnce(&mut Simulation),
+) -> (Report, Vec<Operation>) {
+    run_as(family, seed, None, None, prepare)
+}
+
+fn run_as(
+    family: Family,
+    seed: u64,
+    clocks: Option<Clocks>,
+    leases: Option<bool>,
     prepare: impl FnOnce(&mut Simulation),
 ) -> (Report, Vec<Operation>) {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
@@ -111,10 +147,12 @@ pub fn run_recorded(
     let nodes = settings.nodes;
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
+    let clocks = clocks.unwrap_or_else(|| Clocks::draw(&mut random));
+    habits.leases = leases.unwrap_or(clocks != Clocks::Wild);
     let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
     let mut run = Run { simulation, workload, random, classes, names };
-    run.draw_clocks();
+    run.set_clocks(clocks);
     run.break_things();
     // Once a property is broken, nothing that follows says more.
     let unhealed = if run.simulation.broken_at().is_some() { None } else { run.heal() };
@@ -157,6 +195,7 @@ fn draw_habits(settings: &mut SimulationSettings, random: &mut Random) -> Habits
         timeout_min: Duration::from_millis(20),
         timeout_max: random.duration(Duration::from_millis(50), Duration::from_secs(2)),
         settles: true,
+        leases: false,
     }
 }
 
@@ -179,12 +218,15 @@ impl Classes {
 }
 
 impl Run {
-    fn draw_clocks(&mut self) {
-        if self.random.chance(300_000) {
-            for name in self.names.clone() {
-                let rate = self.random.within(500_000, 2_000_000);
-                self.simulation.set_clock_rate(name, rate);
-            }
+    fn set_clocks(&mut self, clocks: Clocks) {
+        let (slowest, fastest) = match clocks {
+            Clocks::True => return,
+            Clocks::WithinBound => (950_000, 1_045_000),
+            Clocks::Wild => (500_000, 2_000_000),
+        };
+        for name in self.names.clone() {
+            let rate = self.random.within(slowest, fastest);
+            self.simulation.set_clock_rate(name, rate);
         }
     }
 

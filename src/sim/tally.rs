@@ -1,7 +1,7 @@
 //! What kinds of things have happened in a run: a run that saw none of the hard cases shows nothing.
 
 use crate::raft::Raft;
-use crate::raft::event::{Event, StepDownReason};
+use crate::raft::event::{Event, StepDownReason, VoteReason};
 use crate::raft::role::Role;
 use crate::server::Outbox;
 
@@ -30,6 +30,12 @@ pub struct Tally {
     pub applied: u64,
     /// Votes and pre-votes refused because a leader is heard.
     pub sticky_refusals: u64,
+    /// Linearizable reads that a follower answered.
+    pub follower_reads: u64,
+    /// Reads that a leader answered by a lease that it held.
+    pub lease_reads: u64,
+    /// Votes refused, and elections held back, for a promise.
+    pub promises_kept: u64,
 }
 
 impl Tally {
@@ -45,9 +51,12 @@ impl Tally {
                     self.quorums_lost += u64::from(*reason == StepDownReason::NoQuorum);
                     self.uncommitted_tails += u64::from(raft.log().last().index > raft.commit_index());
                 }
-                Event::VoteDecided { reason: crate::raft::event::VoteReason::LeaderAlive(_), .. } => {
-                    self.sticky_refusals += 1;
+                Event::VoteDecided { reason: VoteReason::LeaderAlive(_), .. } => self.sticky_refusals += 1,
+                Event::VoteDecided { reason: VoteReason::Promised, .. } | Event::ElectionHeldBack { .. } => {
+                    self.promises_kept += 1;
                 }
+                Event::FollowerRead { count, .. } => self.follower_reads += *count as u64,
+                Event::LeaseRead { left: Some(_) } => self.lease_reads += 1,
                 _ => {}
             }
         }
@@ -76,6 +85,9 @@ impl Tally {
             repaired,
             applied,
             sticky_refusals,
+            follower_reads,
+            lease_reads,
+            promises_kept,
         } = other;
         self.elections += elections;
         self.leaders += leaders;
@@ -88,10 +100,13 @@ impl Tally {
         self.repaired += repaired;
         self.applied += applied;
         self.sticky_refusals += sticky_refusals;
+        self.follower_reads += follower_reads;
+        self.lease_reads += lease_reads;
+        self.promises_kept += promises_kept;
     }
 
     /// Name and number of each, for people and for tests that refuse a vacuous run.
-    pub fn rows(&self) -> [(&'static str, u64); 10] {
+    pub fn rows(&self) -> [(&'static str, u64); 13] {
         [
             ("elections started", self.elections),
             ("leaders elected", self.leaders),
@@ -102,6 +117,9 @@ impl Tally {
             ("duplicates suppressed", self.duplicates),
             ("torn tails repaired", self.repaired),
             ("votes refused, leader alive", self.sticky_refusals),
+            ("reads answered by followers", self.follower_reads),
+            ("reads answered by a lease", self.lease_reads),
+            ("promises of no vote kept", self.promises_kept),
             ("entries applied", self.applied),
         ]
     }

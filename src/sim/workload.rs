@@ -11,10 +11,11 @@ use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Verdict};
 use crate::client::core::{CallId, Ended};
 use crate::client::{Answered, Ask, Fate, Outcome, What};
+use crate::lab::Lab;
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
 use crate::state_machine::kv::{Answer, Command, Query};
-use crate::types::{ClientId, LogIndex, Random, Time, Token};
+use crate::types::{ClientId, LogIndex, NodeId, Random, Time, Token};
 
 /// How long a client waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,11 +39,13 @@ pub struct Habits {
     pub timeout_max: Duration,
     /// Whether clients ask later what became of the commands that had no answer.
     pub settles: bool,
+    /// Whether some of their reads rely on clocks: by lease, or local and as young as they say.
+    pub leases: bool,
 }
 
 impl Default for Habits {
     fn default() -> Habits {
-        Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, settles: false }
+        Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, settles: false, leases: false }
     }
 }
 
@@ -65,6 +68,8 @@ pub struct Workload {
     pub unknown: u64,
     /// What became of those that were asked about: applied, never applied, not known any more.
     pub fates: [u64; 3],
+    /// Local reads that said how old they may be.
+    pub local_reads: u64,
     /// What no client should ever see.
     pub contradictions: Vec<String>,
 }
@@ -88,6 +93,8 @@ enum Task {
     Operation(Operation),
     /// What became of a command, and its place in the history.
     Settle(Token, usize),
+    /// One node's state, whatever it is, as asked at this time.
+    Local(Time),
 }
 
 impl Workload {
@@ -121,29 +128,53 @@ impl Workload {
     pub fn work(&mut self, simulation: &mut Simulation, calling: bool) {
         let now = simulation.now();
         let habits = self.habits;
+        let nodes = Lab::nodes(simulation);
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
             for Ended { call_id, outcome, .. } in simulation.take_ended(id) {
                 ended.push((id, worker.running.remove(&call_id).expect("a call ends once"), outcome));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
-                let (what, task) = worker.next_task(id, habits, now);
-                let timeout = worker.timeout(habits);
-                let call_id = simulation.call(id, Ask { what, at: None, timeout });
-                worker.running.insert(call_id, task);
+                let (ask, task) = worker.next_task(id, habits, &nodes, now);
+                worker.running.insert(simulation.call(id, ask), task);
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }
+        let mut local = Vec::new();
         for (client, task, outcome) in ended {
             let token = match task {
                 Task::Operation(operation) => {
                     self.note(operation, outcome, now).map(|token| (token, self.history.len() - 1))
                 }
                 Task::Settle(token, place) => self.settle(place, outcome, now).then_some((token, place)),
+                Task::Local(asked) => {
+                    local.push((asked, outcome));
+                    None
+                }
             };
             let worker = self.clients.get_mut(&client).expect("it has just worked");
             worker.unsettled.extend(token.filter(|_| habits.settles));
         }
+        // Held against all that is known by now.
+        for (asked, outcome) in local {
+            self.note_local(asked, &outcome);
+        }
+    }
+
+    /// A local read holds all that was answered before it was asked, less the age that it admits to. Its age is counted
+    /// by the node's clock, which is right within the bound; the answers it is held against are those that are known.
+    fn note_local(&mut self, asked: Time, outcome: &Outcome) {
+        let Outcome::Answered(Answered { index, age: Some(age), node, .. }) = outcome else { return };
+        let as_of = asked - *age * 12 / 10;
+        let missed = self.history.iter().rev().find(|operation| {
+            let changes = operation.action != Action::Read && operation.index > Some(*index);
+            changes && operation.returned.is_some_and(|returned| returned < as_of)
+        });
+        if let Some(missed) = missed {
+            let seen = format!("{node} said its state at {index} was at most {age:?} old at {asked}");
+            self.contradictions.push(format!("{seen}, but {missed}"));
+        }
+        self.local_reads += 1;
     }
 
     /// Whether every call has ended.
@@ -250,7 +281,7 @@ impl Workload {
         let running = self.clients.into_values().flat_map(|worker| worker.running.into_values());
         let operations = running.filter_map(|task| match task {
             Task::Operation(operation) => Some(operation),
-            Task::Settle(..) => None,
+            Task::Settle(..) | Task::Local(_) => None,
         });
         self.history.into_iter().chain(operations).collect()
     }
@@ -270,13 +301,21 @@ impl Workload {
 
 impl Worker {
     /// The next call and what it is about.
-    fn next_task(&mut self, client: ClientId, habits: Habits, now: Time) -> (What, Task) {
+    fn next_task(&mut self, client: ClientId, habits: Habits, nodes: &[NodeId], now: Time) -> (Ask, Task) {
+        let timeout = self.timeout(habits);
         if habits.settles && !self.unsettled.is_empty() && self.random.chance(400_000) {
             let (token, place) = self.unsettled.remove(0);
-            return (What::Settle(token), Task::Settle(token, place));
+            let ask = Ask { what: What::Settle(token), at: None, timeout };
+            return (ask, Task::Settle(token, place));
+        }
+        if habits.leases && self.random.chance(50_000) {
+            let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Stale };
+            let ask = Ask { what, at: self.random.pick(nodes).copied(), timeout };
+            return (ask, Task::Local(now));
         }
         let operation = self.choose(client, now);
-        (what(&operation), Task::Operation(operation))
+        let (at, mode) = self.choose_way(&operation, nodes, habits.leases);
+        (Ask { what: what(&operation, mode), at, timeout }, Task::Operation(operation))
     }
 
     fn timeout(&mut self, habits: Habits) -> Duration {
@@ -307,6 +346,24 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Where a call goes, and how true its answer has to be. Some reads go to a node of the client's choice, whether it
+    /// leads or not.
+    fn choose_way(
+        &mut self,
+        operation: &Operation,
+        nodes: &[NodeId],
+        leases: bool,
+    ) -> (Option<NodeId>, ReadMode) {
+        if operation.action != Action::Read {
+            return (None, ReadMode::Linearizable);
+        }
+        let at = if self.random.chance(400_000) { self.random.pick(nodes).copied() } else { None };
+        let by_lease = leases && self.random.chance(600_000);
+        (at, if by_lease { ReadMode::Lease } else { ReadMode::Linearizable })
+    }
+}
+
 /// Whether an order of the calls explains all that the clients were told; otherwise what is wrong.
 pub fn contradiction(history: &[Operation]) -> Option<String> {
     match linearizability::check(history, linearizability::steps(SEARCH_STEPS)) {
@@ -326,7 +383,7 @@ fn is_own(operation: &Operation) -> bool {
 }
 
 /// What a client asks to have this done.
-fn what(operation: &Operation) -> What {
+fn what(operation: &Operation, mode: ReadMode) -> What {
     let key = operation.key.clone();
     let command = match operation.action.clone() {
         Action::Create(value) => Command::create(key, value),
@@ -336,7 +393,7 @@ fn what(operation: &Operation) -> What {
         Action::Cas { expected, value } => Command::cas(key, expected, value),
         Action::Read => {
             let query = Payload::new(Query::Read { key });
-            return What::Read { query, mode: ReadMode::Linearizable };
+            return What::Read { query, mode };
         }
     };
     What::Command(Payload::new(vec![command]))

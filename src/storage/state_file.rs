@@ -42,6 +42,9 @@ struct Line {
     members: Vec<NodeId>,
     term: Term,
     vote: Option<NodeId>,
+    /// Left out while it is false, as in a cluster that never read by lease.
+    #[serde(default, skip_serializing_if = "is_false")]
+    promised: bool,
     log_floor: LogIndex,
 }
 
@@ -49,6 +52,11 @@ struct Line {
 #[derive(Deserialize)]
 struct AnyFormat {
     format: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl StateFile {
@@ -61,6 +69,7 @@ impl StateFile {
             members: self.identity.members.clone(),
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
+            promised: self.hard_state.promised,
             log_floor: self.log_floor,
         };
         let mut bytes = serde_json::to_vec(&line).expect("numbers and names always serialize");
@@ -91,7 +100,7 @@ impl StateFile {
             return Err(Unreadable::Damaged(format!("no program ever wrote format {}", line.format)));
         }
         let identity = Identity { cluster: line.cluster, node: line.node, members: line.members };
-        let hard_state = HardState { current_term: line.term, voted_for: line.vote };
+        let hard_state = HardState { current_term: line.term, voted_for: line.vote, promised: line.promised };
         Ok(StateFile { identity, hard_state, log_floor: line.log_floor })
     }
 }
@@ -107,7 +116,7 @@ mod tests {
                 node: NodeId::new(2),
                 members: vec![NodeId::new(1), NodeId::new(2), NodeId::new(3)],
             },
-            hard_state: HardState { current_term: Term(7), voted_for: Some(NodeId::new(1)) },
+            hard_state: HardState { current_term: Term(7), voted_for: Some(NodeId::new(1)), promised: false },
             log_floor: LogIndex(12),
         }
     }
@@ -119,6 +128,9 @@ mod tests {
         let expected = r#"{"format":2,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"term":7,"vote":"n1","log_floor":12,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
+        let promised = HardState { promised: true, ..state().hard_state };
+        let bound = StateFile { hard_state: promised, ..state() };
+        assert_eq!(StateFile::decode(&bound.encode()), Ok(bound));
     }
 
     #[test]

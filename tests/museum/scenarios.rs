@@ -9,7 +9,7 @@ use raftlab::net::link::{End, LinkScope};
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
 use raftlab::raft::log::{Content, Entry, Origin};
-use raftlab::raft::message::{AppendResult, Body, Message};
+use raftlab::raft::message::{AppendResult, Body, Message, Standing};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::sim::{Simulation, SimulationSettings, museum};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
@@ -57,8 +57,13 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
         lead(&mut raft, n2, 1, 3);
         // n3 leads term 2 and replaces them, at n1 and later at n2.
         let entry = Entry { index: LogIndex(1), term: Term(2), content: Content::NoOp };
-        let body =
-            Body::AppendEntries { prev: EntryId::ZERO, entries: vec![entry], commit: LogIndex(0), round: 1 };
+        let body = Body::AppendEntries {
+            prev: EntryId::ZERO,
+            entries: vec![entry],
+            commit: LogIndex(0),
+            round: 1,
+            standing: Standing::default(),
+        };
         step(&mut raft, Input::Message(Message { from: n3, to: n1, term: Term(2), body }));
         // n1 leads term 3 and has four entries again. Now n2's old answer arrives.
         lead(&mut raft, n3, 3, 2);
@@ -113,6 +118,30 @@ fn a_leader_that_one_node_hears_does_not_freeze_the_rest() {
     assert!(!serves(false, Some("loyal-without-check-quorum")));
 }
 
+#[test]
+fn a_lease_does_not_freeze_the_rest_when_check_quorum_is_off() {
+    // As above; but the bridge is bound by leases that its leader claims, as its clients read by lease.
+    let serves = |defect| {
+        let mut settings = SimulationSettings::new(5, 1);
+        settings.raft.check_quorum = false;
+        let mut simulation = cluster(settings, defect);
+        let old = leader(&mut simulation).expect("a healthy cluster has a leader");
+        let others: Vec<NodeId> = simulation.nodes().into_iter().filter(|name| *name != old).collect();
+        let (bridge, lost) = (others[0], others[3]);
+        read_by_lease(&mut simulation, old);
+        let groups = vec![vec![old, bridge], vec![bridge, others[1], others[2]], vec![lost]];
+        change(&mut simulation, &NetChange::Partition(groups));
+        for _ in 0..20 {
+            run_for(&mut simulation, ms(300));
+            read_by_lease(&mut simulation, old);
+        }
+        let leads = |name: &NodeId| simulation.view(*name).status.role == RoleName::Leader;
+        [bridge, others[1], others[2]].iter().any(leads)
+    };
+    assert!(serves(None), "a leader that no quorum answers claims no lease (6.4.1)");
+    assert!(!serves(Some("lease-without-quorum")));
+}
+
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -144,6 +173,14 @@ fn create(simulation: &mut Simulation) {
     use raftlab::state_machine::kv::Command;
     let what = What::Command(Payload::new(vec![Command::create("x", "1")]));
     simulation.ask(vec![Ask { what, at: None, timeout: ms(1_000) }]);
+}
+
+fn read_by_lease(simulation: &mut Simulation, at: NodeId) {
+    use raftlab::client::{Ask, What};
+    use raftlab::net::packet::ReadMode;
+    use raftlab::state_machine::kv::Query;
+    let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Lease };
+    simulation.ask(vec![Ask { what, at: Some(at), timeout: ms(100) }]);
 }
 
 /// One step, and the end of its write at once.

@@ -135,3 +135,17 @@ fn a_leader_that_has_not_applied_its_log_yet_says_so() {
     let last = ran.out.lines().last().expect("an answer");
     assert!(last.starts_with("0 keys at n") && last.ends_with("(0 of 4 entries applied so far)"), "{last}");
 }
+
+#[test]
+fn every_node_answers_reads_each_in_its_way() {
+    let script = "wait leader\ncreate x 1\nwait converged\nread x @n1\nread x @n2\nread x @n3\nread x --lease\n\
+                  skew-clock n2 3s\nread x --lease\ncrash n2\nrestart n2\nwait converged\n\
+                  wait key x 1 @n2\nread x @n2\nskew-clock n2 0\nsleep 500ms\nread x @n1 --stale\ncheck\n";
+    let ran = Folder::new().cluster(&["3", "--memory"], script).exits(0);
+    let reads: Vec<&str> = ran.out.lines().filter(|line| line.starts_with("OK x=1")).collect();
+    assert_eq!(reads.len(), 7, "{}", ran.out);
+    for (read, node) in reads.iter().zip(["n1", "n2", "n3"]) {
+        assert!(read.starts_with(&format!("OK x=1 [{node} term ")), "{read}");
+    }
+    assert!(reads[6].contains(" stale, at most "), "{}", reads[6]);
+}

@@ -43,7 +43,10 @@ fn opens_term(index: u64, term: u64) -> Entry {
 
 fn voting(term: u64, node: u8) -> Write {
     let voted_for = Some(NodeId::new(node));
-    Write { hard_state: Some(HardState { current_term: Term(term), voted_for }), ..Write::default() }
+    Write {
+        hard_state: Some(HardState { current_term: Term(term), voted_for, promised: false }),
+        ..Write::default()
+    }
 }
 
 fn appending(entries: &[Entry]) -> Write {

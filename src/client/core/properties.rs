@@ -66,7 +66,7 @@ fn node() -> impl Strategy<Value = NodeId> {
 fn response() -> impl Strategy<Value = Response> {
     let hint = || proptest::option::of(node());
     let applied = Response::Applied { entry: EntryId::new(Term(1), LogIndex(1)), answer: Payload::new("a") };
-    let read = Response::Read { applied: LogIndex(1), answer: Payload::new("a") };
+    let read = Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("a") };
     prop_oneof![
         1 => Just(applied),
         1 => Just(read),
@@ -149,8 +149,11 @@ impl World {
 
     fn reply(&mut self, back: usize, response: Response) {
         let Some(&(attempt, call_id, from)) = self.sent.iter().rev().nth(back) else { return };
-        // An entry was applied when a node says so: nothing else is said of that attempt.
-        if self.replies.get(&attempt).is_some_and(|said| said.contains(&Response::Expired)) {
+        // Of an attempt whose entry was applied nothing else is said; nor, since a call begins again only when each of
+        // its attempts has been answered, of those that came before.
+        let expired = |said: &Vec<Response>| said.contains(&Response::Expired);
+        let later = self.sent.iter().filter(|(other, of, _)| *of == call_id && *other >= attempt);
+        if later.filter_map(|(other, ..)| self.replies.get(other)).any(expired) {
             return;
         }
         let response = match response {

@@ -122,16 +122,19 @@ fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
 
 fn read_mode(mode: ReadMode) -> packet::ReadMode {
     match mode {
+        ReadMode::Linearizable => packet::ReadMode::Linearizable,
+        ReadMode::Lease => packet::ReadMode::Lease,
         ReadMode::Stale => packet::ReadMode::Stale,
-        // A lease is refused before it comes here; a stronger answer would be no wrong one.
-        ReadMode::Linearizable | ReadMode::Lease => packet::ReadMode::Linearizable,
     }
 }
 
 fn to_outcome(data: &DataDirective, ended: Ended, given_up: DataOutcome) -> DataOutcome {
     match ended {
         Ended::Answered(answered) => answered_outcome(data, &answered),
-        Ended::Rejected(rejection) => DataOutcome::Refused(refusal(&rejection, data.at)),
+        Ended::Rejected(rejection) => {
+            let reads = matches!(data.operation, DataOperation::Read { .. });
+            DataOutcome::Refused(refusal(&rejection, data.at, reads))
+        }
         Ended::Unknown(_) | Ended::Settled(_) => given_up,
     }
 }
@@ -140,7 +143,7 @@ pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> Dat
     let reads = matches!(data.operation, DataOperation::Read { .. });
     let stale = matches!(data.operation, DataOperation::Read { mode: ReadMode::Stale, .. });
     let index = (!reads || stale).then_some(answered.index);
-    let place = Place { node: answered.node, term: answered.term, index };
+    let place = Place { node: answered.node, term: answered.term, index, age: answered.age };
     let answer = if reads {
         answered.answer.value::<kv::Answer>()
     } else {
@@ -163,10 +166,13 @@ pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> Dat
     }
 }
 
-fn refusal(rejection: &Rejection, at: Option<NodeId>) -> String {
+fn refusal(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
     match (rejection, at) {
         (Rejection::NotLeader { leader: Some(leader) }, Some(node)) => {
             format!("{node} does not lead, {leader} does: leave @{node} away")
+        }
+        (Rejection::NotLeader { leader: None }, Some(node)) if reads => {
+            format!("{node} knows no leader to ask: leave @{node} away, or read --stale")
         }
         (Rejection::NotLeader { leader: None }, Some(node)) => {
             format!("{node} does not lead and knows no leader: leave @{node} away")

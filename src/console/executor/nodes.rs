@@ -56,6 +56,17 @@ impl<L: Lab> Console<L> {
                 self.each(verb, target, Fit::Paused, resume).0
             }
             Directive::Timeout { target } => self.each(verb, target, Fit::Awake, Self::campaign).0,
+            Directive::SkewClock { target, ahead } => {
+                let skew = |console: &mut Self, node| {
+                    console.lab.skew_clock(node, *ahead).map(|()| match *ahead {
+                        Duration::ZERO => format!("the clock of {node} will be true again"),
+                        ahead => format!("the clock of {node} is {} ahead", duration_shown(ahead)),
+                    })
+                };
+                let (answer, done) = self.each(verb, target, Fit::Any, skew);
+                self.undo_after(lasting, Work::Clock(done));
+                answer
+            }
             Directive::AlignTimers | Directive::SpreadTimers => self.set_timers(verb),
             _ => self.order_disks(directive, lasting),
         }
@@ -131,6 +142,11 @@ impl<L: Lab> Console<L> {
             return Err(LabError(format!("{node} leads already: choose a follower")));
         }
         self.lab.campaign(node)?;
+        if self.lab.view(node).status.term == status.term {
+            return Ok(format!(
+                "{node} has promised its vote to nobody, for a leader's lease: its election waits"
+            ));
+        }
         Ok(format!("{node} starts an election for term {}", status.term.next()))
     }
 

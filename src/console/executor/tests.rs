@@ -169,11 +169,22 @@ fn pipe_answers_in_order_with_a_summary_and_repeats_with_the_seed() {
 }
 
 #[test]
+fn a_clock_is_set_ahead_for_a_while() {
+    let mut desk = Desk::led();
+    assert_eq!(desk.lines("skew-clock n2 100ms for 1s"), "the clock of n2 is 100 ms ahead\n");
+    assert_eq!(
+        desk.lines("sleep 2s\nskew-clock n2 0"),
+        "[1.227] the clock of n2 will be true again, as ordered\nthe clock of n2 will be true again\n"
+    );
+    assert_eq!(desk.lines("skew-clock n9 1s"), "ERR there is no n9: the nodes are n1 to n3\n");
+}
+
+#[test]
 fn later_directives_fail_and_say_so() {
     let mut desk = Desk::led();
     assert_eq!(
-        desk.lines("snapshot n1\nexpect err\nread x --lease"),
-        "ERR 'snapshot' is not built yet\nERR 'read --lease' is not built yet\n"
+        desk.lines("snapshot n1\nexpect err\nmembers"),
+        "ERR 'snapshot' is not built yet\nERR 'members' is not built yet\n"
     );
 }
 

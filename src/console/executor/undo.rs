@@ -32,6 +32,8 @@ pub(super) enum Work {
         /// The rules before.
         before: Vec<NetChange>,
     },
+    /// Set the clocks right.
+    Clock(Vec<NodeId>),
     /// Mend the disks.
     Disk(Vec<NodeId>, DiskChange),
 }
@@ -61,7 +63,7 @@ impl<L: Lab> Console<L> {
     /// Forgets the undos of faults that a person has ended.
     pub(super) fn forget_undos(&mut self, undone: Undone) {
         self.undos.retain(|undo| match &undo.work {
-            Work::Restart(_) | Work::Resume(_) => true,
+            Work::Restart(_) | Work::Resume(_) | Work::Clock(_) => true,
             Work::Network { change, .. } => {
                 let separates =
                     matches!(change, NetChange::Partition(_) | NetChange::Cut(_) | NetChange::Isolate(_));
@@ -112,6 +114,14 @@ impl<L: Lab> Console<L> {
                 said
             }
             Work::Network { change, before } => self.undo_network(&change, &before),
+            Work::Clock(nodes) => {
+                for node in &nodes {
+                    // It was set before, so it can be set.
+                    let _ = self.lab.skew_clock(*node, Duration::ZERO);
+                }
+                let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
+                vec![format!("the clock of {} will be true again", names.join(", "))]
+            }
             Work::Disk(nodes, mended) => {
                 for node in &nodes {
                     // A disk that is gone needs no mending.

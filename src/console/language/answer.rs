@@ -153,6 +153,9 @@ pub struct Place {
     pub term: Term,
     /// The entry's index; for a stale read, up to where the node had applied.
     pub index: Option<LogIndex>,
+    /// For a stale read: the state holds all that was answered to any client longer ago than this, if the node can
+    /// tell.
+    pub age: Option<Duration>,
 }
 
 impl DataOutcome {
@@ -175,6 +178,15 @@ impl DataOutcome {
 impl DataAnswer {
     fn is_stale(&self) -> bool {
         matches!(self.operation, DataOperation::Read { mode: ReadMode::Stale, .. })
+    }
+
+    /// What a stale read says of its age: ` stale, at most 61 ms old`.
+    fn age_shown(&self, place: &Place) -> String {
+        match place.age {
+            _ if !self.is_stale() => String::new(),
+            Some(age) => format!(" stale, at most {} old", duration_shown(age)),
+            None => " stale, of unknown age".to_string(),
+        }
     }
 
     fn done(&self) -> String {
@@ -243,6 +255,8 @@ impl DataAnswer {
         }
         if self.is_stale() {
             details.push(("stale", true.into()));
+            let age = self.outcome.place().and_then(|place| place.age);
+            details.push(("age_ms", age.map_or(Value::Null, |age| millis(age).into())));
         }
         details.push(("millis", millis(self.took).into()));
         details
@@ -253,11 +267,10 @@ impl fmt::Display for DataAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = key_shown(self.operation.key());
         let took = duration_shown(self.took);
-        let stale = if self.is_stale() { " stale" } else { "" };
         match &self.outcome {
             DataOutcome::Committed(place) => write!(f, "OK {} [{place}] {took}", self.done()),
             DataOutcome::Found { value, place } => {
-                write!(f, "OK {key}={} [{place}{stale}] {took}", word(value))
+                write!(f, "OK {key}={} [{place}{}] {took}", word(value), self.age_shown(place))
             }
             DataOutcome::Exists(_) => write!(f, "ERR {key} exists"),
             DataOutcome::NotFound(_) => write!(f, "ERR {key} not found"),
@@ -318,7 +331,7 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        Place { node: NodeId::new(2), term: Term(4), index: Some(LogIndex(17)) }
+        Place { node: NodeId::new(2), term: Term(4), index: Some(LogIndex(17)), age: None }
     }
 
     fn answer(line: &str, outcome: DataOutcome) -> DataAnswer {
@@ -353,8 +366,16 @@ mod tests {
         assert_eq!(text("read x", found(None)), "OK x=5 [n2 term 4] 3.1 ms");
         assert_eq!(
             text("read x --stale", found(Some(LogIndex(9)))),
-            "OK x=5 [n2 term 4 index 9 stale] 3.1 ms"
+            "OK x=5 [n2 term 4 index 9 stale, of unknown age] 3.1 ms"
         );
+        let aged = |age| {
+            let place = Place { index: Some(LogIndex(9)), age, ..place() };
+            answer("read x --stale", DataOutcome::Found { value: "5".to_string(), place })
+        };
+        let old = aged(Some(Duration::from_millis(61)));
+        assert_eq!(old.to_string(), "OK x=5 [n2 term 4 index 9 stale, at most 61 ms old] 3.1 ms");
+        assert!(Answer::from(&old).json().contains(r#""stale":true,"age_ms":61.0,"#));
+        assert!(Answer::from(&aged(None)).json().contains(r#""stale":true,"age_ms":null,"#));
     }
 
     #[test]

@@ -195,14 +195,14 @@ fn positional(
             | Verb::SlowDisk
             | Verb::StallDisk
             | Verb::FillDisk
+            | Verb::SkewClock
             | Verb::Timeout
             | Verb::Log
             | Verb::Logs,
             0,
         ) => targets(current, node_names),
-        (Verb::SlowDisk | Verb::StallDisk, 1) | (Verb::Delay | Verb::Sleep | Verb::Step, 0) => {
-            beginning(current, DURATIONS.iter().copied())
-        }
+        (Verb::SlowDisk | Verb::StallDisk | Verb::SkewClock, 1)
+        | (Verb::Delay | Verb::Sleep | Verb::Step, 0) => beginning(current, DURATIONS.iter().copied()),
         (Verb::Heal | Verb::Cut, 0) | (Verb::Drop | Verb::Duplicate | Verb::Reorder, 1) => {
             links(current, node_names)
         }

@@ -156,6 +156,13 @@ pub enum Directive {
         /// Which nodes.
         target: Target,
     },
+    /// Set a node's clock ahead of the others'.
+    SkewClock {
+        /// Which nodes.
+        target: Target,
+        /// How far; zero ends it.
+        ahead: Duration,
+    },
     /// Let a node's election timer run out now.
     Timeout {
         /// Which nodes.
@@ -427,10 +434,6 @@ impl Directive {
     pub fn not_built(&self) -> Option<&'static str> {
         match self {
             Directive::NotBuilt { verb } => Some(verb),
-            Directive::Data(DataDirective {
-                operation: DataOperation::Read { mode: ReadMode::Lease, .. },
-                ..
-            }) => Some("read --lease"),
             _ => None,
         }
     }
@@ -465,6 +468,7 @@ impl Directive {
             Directive::SlowDisk { .. } => "slow-disk",
             Directive::StallDisk { .. } => "stall-disk",
             Directive::FillDisk { .. } => "fill-disk",
+            Directive::SkewClock { .. } => "skew-clock",
             Directive::Timeout { .. } => "timeout",
             Directive::AlignTimers => "align-timers",
             Directive::SpreadTimers => "spread-timers",

@@ -61,7 +61,9 @@ impl Directive {
                 let jitter = jitter.map(|jitter| format!("jitter {}", duration_text(jitter)));
                 then(duration_text(*delay), jitter.into_iter().chain(shown(link.as_ref())))
             }
-            Directive::SlowDisk { target, delay: duration } | Directive::StallDisk { target, duration } => {
+            Directive::SlowDisk { target, delay: duration }
+            | Directive::StallDisk { target, duration }
+            | Directive::SkewClock { target, ahead: duration } => {
                 vec![target.to_string(), duration_text(*duration)]
             }
             Directive::Speed { speed } => vec![speed.to_string()],

@@ -144,6 +144,7 @@ fn directive(verb: Verb, arguments: &mut Arguments) -> Result<Directive, ParseEr
             Directive::StallDisk { target: arguments.target()?, duration: arguments.duration()? }
         }
         Verb::FillDisk => Directive::FillDisk { target: arguments.target()? },
+        Verb::SkewClock => Directive::SkewClock { target: arguments.target()?, ahead: arguments.duration()? },
         Verb::Timeout => Directive::Timeout { target: arguments.target()? },
         Verb::AlignTimers => Directive::AlignTimers,
         Verb::SpreadTimers => Directive::SpreadTimers,
@@ -420,8 +421,6 @@ mod tests {
         let line = parse("LOAD --rate 100 &").unwrap().unwrap();
         assert_eq!(line.directive, Directive::NotBuilt { verb: "load" });
         assert_eq!(line.directive.not_built(), Some("load"));
-        let lease = parse("read x --lease").unwrap().unwrap();
-        assert_eq!(lease.directive.not_built(), Some("read --lease"));
-        assert_eq!(parse("read x").unwrap().unwrap().directive.not_built(), None);
+        assert_eq!(parse("read x --lease").unwrap().unwrap().directive.not_built(), None);
     }
 }

@@ -156,6 +156,7 @@ fn fault() -> impl Strategy<Value = Directive> {
         (chance(), option::of(link())).prop_map(|(chance, link)| Directive::Reorder { chance, link }),
         (target(), duration()).prop_map(|(target, delay)| Directive::SlowDisk { target, delay }),
         target().prop_map(|target| Directive::FillDisk { target }),
+        (target(), duration()).prop_map(|(target, ahead)| Directive::SkewClock { target, ahead }),
     ]
 }
 

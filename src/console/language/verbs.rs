@@ -43,6 +43,7 @@ pub enum Verb {
     SlowDisk,
     StallDisk,
     FillDisk,
+    SkewClock,
     Timeout,
     AlignTimers,
     SpreadTimers,

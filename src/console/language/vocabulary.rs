@@ -10,7 +10,7 @@ const TIMEOUT: OptionForm = option("--timeout", "how long the client tries").tak
 const POWER: OptionForm = option("--power", "loses the writes that were not yet forced to disk, too");
 const WIPE: OptionForm = option("--wipe", "deletes the node's files first: it forgets its votes");
 const STALE: OptionForm = option("--stale", "from the asked node's own state, however old");
-const LEASE: OptionForm = option("--lease", "by the leader's lease (6.4; not built yet)");
+const LEASE: OptionForm = option("--lease", "by the leader's lease, at once while clocks keep time");
 const LAST: OptionForm = option("--last", "shows the last N entries").taking("N");
 const FOLLOW: OptionForm = option("--follow", "goes on with what is added; also -f").or("-f");
 
@@ -52,7 +52,7 @@ pub const VOCABULARY: &[Entry] = &[
         .with(&[AT, TIMEOUT]),
     entry(Verb::Read, Theme::Data, "read", "KEY [@NODE] [--stale | --lease] [--timeout DURATION]")
         .does("looks a key up", "read x")
-        .shows("8: a leader confirms that it still leads before it answers")
+        .shows("8, 6.4: a leader confirms that it still leads; a follower asks it how far to read")
         .with(&[AT, STALE, LEASE, TIMEOUT])
         .also(&["get"]),
     entry(Verb::Update, Theme::Data, "update", "KEY VALUE [@NODE] [--timeout DURATION]")
@@ -162,6 +162,10 @@ pub const VOCABULARY: &[Entry] = &[
     entry(Verb::SpreadTimers, Theme::Time, "spread-timers", "")
         .does("sets the election timers far apart", "spread-timers")
         .shows("5.2: timeouts drawn at random make split votes rare"),
+    entry(Verb::SkewClock, Theme::Time, "skew-clock", "TARGET DURATION")
+        .does("sets a node's clock ahead; 0 lets it stand until true", "skew-clock n2 100ms")
+        .shows("6.4.1: reads by lease need clocks that agree; nothing else does")
+        .lasting(),
     entry(Verb::Speed, Theme::Time, "speed", "FACTOR")
         .does("how fast virtual time passes: 1 is real time, or max", "speed 0.5")
         .shows("5.6: safety must not depend on timing"),
@@ -190,7 +194,6 @@ pub const VOCABULARY: &[Entry] = &[
     entry(Verb::Quit, Theme::Session, "quit", "")
         .does("stops the cluster and leaves", "quit")
         .also(&["exit"]),
-    later("skew-clock", "TARGET DURATION").does("sets a node's clock ahead", "skew-clock n2 100ms"),
     later("snapshot", "TARGET").does("replaces a log's applied part by its result", "snapshot n1"),
     later("transfer", "TARGET").does("hands leadership to a node", "transfer n2"),
     later("add", "NODE").does("adds a node to the cluster", "add n4"),

@@ -9,6 +9,8 @@ mod disks;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod logs;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod reads;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod votes;
 
 use std::time::Duration;
@@ -61,7 +63,9 @@ pub struct Catch {
 
 /// Every specimen, by theme.
 pub fn specimens() -> impl Iterator<Item = &'static Specimen> {
-    [votes::SPECIMENS, logs::SPECIMENS, disks::SPECIMENS, clients::SPECIMENS].into_iter().flatten()
+    [votes::SPECIMENS, logs::SPECIMENS, disks::SPECIMENS, clients::SPECIMENS, reads::SPECIMENS]
+        .into_iter()
+        .flatten()
 }
 
 /// The specimen of this name.
