@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use raftlab::check::history::Operation;
-use raftlab::check::linearizability::{self, Verdict};
+use raftlab::check::linearizability::{self, Start, Verdict};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 
@@ -67,7 +67,7 @@ fn read(path: &Path) -> Result<Vec<(usize, Operation)>, String> {
 fn judge(options: &Options, history: &[(usize, Operation)], output: &Output) -> u8 {
     let operations: Vec<Operation> = history.iter().map(|(_, operation)| operation.clone()).collect();
     let begun = Instant::now();
-    match linearizability::check(&operations, || begun.elapsed() < options.timeout) {
+    match linearizability::check(Start::Absent, &operations, || begun.elapsed() < options.timeout) {
         Verdict::Linearizable => {
             let keys: BTreeSet<&str> = operations.iter().map(|operation| operation.key.as_str()).collect();
             let (count, keys) = (counted(operations.len(), "operation"), counted(keys.len(), "key"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Simulation;
 use crate::check::history::{self, Action, Operation};
-use crate::check::linearizability::{self, Verdict};
+use crate::check::linearizability::{self, Start, Verdict};
 use crate::client::core::{Ended, Ticket};
 use crate::client::{Ask, Outcome, What};
 use crate::net::packet::ReadMode;
@@ -205,7 +205,7 @@ impl Worker {
 
 /// Whether an order of the calls explains all that the clients were told; otherwise what is wrong.
 pub fn contradiction(history: &[Operation]) -> Option<String> {
-    match linearizability::check(history, linearizability::steps(SEARCH_STEPS)) {
+    match linearizability::check(Start::Absent, history, linearizability::steps(SEARCH_STEPS)) {
         Verdict::Linearizable => None,
         Verdict::Violation(violation) => Some(format!("linearizable: {}", violation.explanation)),
         Verdict::Undecided { key } => Some(format!("linearizable: undecided for {key}")),
