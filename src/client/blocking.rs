@@ -157,27 +157,25 @@ impl<M> Client<M> {
         Within { client: self, timeout }
     }
 
-    /// Carries out these calls, all under way at once, and returns when each has ended: how, and after how long, in
-    /// the order of asking. They may take effect in any order.
-    pub fn ask_all(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
-        if !self.is_connected() {
-            // Nothing is sent, so nothing is unknown.
-            let rejected = || (Outcome::Rejected(Rejection::NoLeader), Duration::ZERO);
-            return asks.iter().map(|_| rejected()).collect();
-        }
+    /// Carries out these calls, all under way at once, and returns when each has ended: how, when it began and how
+    /// long it took, in the order of asking. They may take effect in any order.
+    pub fn ask_all(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
+        let connected = self.is_connected();
         let now = self.clock.now();
         let count = asks.len();
         for ask in asks {
-            self.core.ask(now, ask);
+            // Without a network a call has no time: nothing is sent, so nothing is unknown.
+            let timeout = if connected { ask.timeout } else { Duration::ZERO };
+            self.core.ask(now, Ask { timeout, ..ask });
         }
         let mut ended = self.run();
         assert_eq!(ended.len(), count, "each call ends in exactly one outcome");
         ended.sort_unstable_by_key(|ended| ended.ticket);
-        ended.into_iter().map(|ended| (ended.outcome, ended.took)).collect()
+        ended
     }
 
     /// Carries out one call.
-    pub fn ask(&mut self, ask: Ask) -> (Outcome, Duration) {
+    pub fn ask(&mut self, ask: Ask) -> Ended {
         self.ask_all(vec![ask]).pop().expect("one outcome for one call")
     }
 
@@ -308,8 +306,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     }
 
     fn ask(&mut self, what: What) -> Result<Answered, Failure> {
-        let (outcome, _) = self.client.ask(Ask { what, at: None, timeout: self.timeout });
-        match outcome {
+        match self.client.ask(Ask { what, at: None, timeout: self.timeout }).outcome {
             Outcome::Answered(answered) => Ok(answered),
             Outcome::Rejected(rejection) => Err(Failure::Rejected(rejection)),
             Outcome::Unknown => Err(Failure::Unknown),

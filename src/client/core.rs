@@ -47,7 +47,9 @@ pub struct Ended {
     pub ticket: Ticket,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long it took.
+    /// When it began: nothing of it was sent before.
+    pub began: Time,
+    /// How long it took, until its answer was in the client's hands.
     pub took: Duration,
 }
 
@@ -95,6 +97,13 @@ impl ClientSettings {
     fn backoff(&self, pauses: u32) -> Duration {
         let doubled = 2_u32.checked_pow(pauses).and_then(|factor| self.backoff_min.checked_mul(factor));
         doubled.map_or(self.backoff_max, |backoff| backoff.min(self.backoff_max))
+    }
+}
+
+impl Ended {
+    /// When it ended.
+    pub fn returned(&self) -> Time {
+        self.began + self.took
     }
 }
 
@@ -362,7 +371,8 @@ impl ClientCore {
         if let Some(serial) = call.question.serial() {
             self.unended.remove(&serial);
         }
-        self.ended.push(Ended { ticket, outcome, took: now.since(call.began) });
+        let (began, took) = (call.began, now.since(call.began));
+        self.ended.push(Ended { ticket, outcome, began, took });
     }
 
     fn call(&self, ticket: Ticket) -> &Running {

@@ -9,6 +9,7 @@
 pub mod blocking;
 mod call;
 pub mod core;
+pub mod record;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{ClientCore, ClientSettings, Ended, Ticket};

@@ -13,6 +13,7 @@ mod matrix;
 mod network;
 mod nodes;
 mod picture;
+mod record;
 mod script;
 mod target;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod wait;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::record::Record;
 use self::undo::Undo;
 use super::language::answer::{Answer, Outcome, not_built_text};
 use super::language::complete::Names;
@@ -67,6 +69,7 @@ pub struct Console<L> {
     /// Draws `random`, `minority` and the commands of `pipe`.
     random: Random,
     undos: Vec<Undo>,
+    record: Record,
     history: Vec<String>,
     /// The answer before, for `expect ok` and its like.
     last: Option<Answer>,
@@ -99,6 +102,7 @@ impl<L: Lab> Console<L> {
             narrator,
             random,
             undos: Vec::new(),
+            record: Record::default(),
             history: Vec::new(),
             last: None,
             running: Vec::new(),

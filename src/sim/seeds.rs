@@ -59,9 +59,11 @@ struct Classes {
     ordered_elections: bool,
 }
 
-struct Run {
+struct Run<'a> {
     simulation: Simulation,
     workload: Workload,
+    /// Who is told of operations as they end.
+    record: &'a mut dyn FnMut(&[Operation]),
     random: Random,
     classes: Classes,
     names: Vec<NodeId>,
@@ -74,11 +76,16 @@ pub fn run(seed: u64) -> Report {
 
 /// Runs this seed on a simulation that was prepared: with a broken rule, say.
 pub fn run_with(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
-    run_recorded(seed, prepare).0
+    run_recorded(seed, prepare, &mut |_| {})
 }
 
-/// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told.
-pub fn run_recorded(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> (Report, Vec<Operation>) {
+/// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told: operations as they end, at
+/// the end those that have not.
+pub fn run_recorded(
+    seed: u64,
+    prepare: impl FnOnce(&mut Simulation),
+    record: &mut dyn FnMut(&[Operation]),
+) -> Report {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
     let settings = draw_settings(seed, &mut random);
     let nodes = settings.nodes;
@@ -88,7 +95,7 @@ pub fn run_recorded(seed: u64, prepare: impl FnOnce(&mut Simulation)) -> (Report
     let workload = Workload::new(&mut simulation, clients, &mut random);
     let classes = Classes::draw(&mut random);
     let names = NodeId::first(nodes);
-    let mut run = Run { simulation, workload, random, classes, names };
+    let mut run = Run { simulation, workload, record, random, classes, names };
     run.draw_clocks();
     run.break_things();
     // Once a property is broken, nothing that follows says more.
@@ -139,7 +146,7 @@ impl Classes {
     }
 }
 
-impl Run {
+impl Run<'_> {
     fn draw_clocks(&mut self) {
         if self.random.chance(300_000) {
             for name in self.names.clone() {
@@ -157,13 +164,18 @@ impl Run {
         while self.simulation.now() < end && self.simulation.broken_at().is_none() {
             let until = next_fault.min(self.workload.next_call()).min(end);
             self.simulation.advance(until);
-            self.workload.work(&mut self.simulation, true);
+            self.work(true);
             if self.simulation.now() >= next_fault {
                 self.fault();
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
             }
         }
+    }
+
+    fn work(&mut self, calling: bool) {
+        self.workload.work(&mut self.simulation, calling);
+        (self.record)(self.workload.take_news());
     }
 
     /// One fault of a class that is on, or the end of one.
@@ -332,7 +344,7 @@ impl Run {
         while self.simulation.now() < deadline && self.simulation.broken_at().is_none() {
             let until = if calling { self.workload.next_call().min(deadline) } else { deadline };
             self.simulation.advance(until);
-            self.workload.work(&mut self.simulation, calling);
+            self.work(calling);
             // Serve afresh for a while, then stop and let all catch up.
             let served = self.workload.answered >= answered_before + 20;
             calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
@@ -364,18 +376,21 @@ impl Run {
         self.workload.lies(&states[0]).into_iter().next()
     }
 
-    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> (Report, Vec<Operation>) {
+    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
         let broken_at = self.simulation.broken_at();
         let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
         let contradictions = std::mem::take(&mut self.workload.contradictions);
+        (self.record)(self.workload.take_news());
+        let told = self.workload.ended();
         let history = self.workload.into_history();
+        (self.record)(&history[told..]);
         // A broken property explains whatever the clients saw.
         let disorder = if broken_at.is_some() { None } else { workload::contradiction(&history) };
         let safety = self.simulation.safety();
         let broken =
             safety.violations().iter().map(|broken| format!("{}: {}", broken.property.name(), broken.detail));
         let violations = broken.chain(contradictions).chain(disorder).chain(unhealed).collect();
-        let report = Report {
+        Report {
             seed,
             nodes,
             violations,
@@ -384,7 +399,6 @@ impl Run {
             broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),
-        };
-        (report, history)
+        }
     }
 }

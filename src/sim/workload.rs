@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Simulation;
+use super::{SEARCH_STEPS, Simulation};
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Start, Verdict};
-use crate::client::core::{Ended, Ticket};
+use crate::client::core::Ticket;
+use crate::client::record::{Callers, Pending};
 use crate::client::{Ask, Outcome, What};
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
-use crate::state_machine::kv::{Answer, Command, Query};
+use crate::state_machine::kv::{Command, Query};
 use crate::types::{ClientId, LogIndex, Random, Time};
 
 /// How long a client waits for an answer.
@@ -22,8 +23,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const THINKING_MAX: Duration = Duration::from_millis(60);
 /// Keys that all clients fight over.
 const SHARED_KEYS: u64 = 4;
-/// How many steps the search for an order of the history may take.
-const SEARCH_STEPS: u64 = 200_000;
 /// What the keys of one client alone begin with.
 const OWN: &str = "own.";
 /// Who is said to have read the state at the end.
@@ -33,12 +32,15 @@ const AUDITOR: ClientId = ClientId(0);
 #[derive(Debug, Default)]
 pub struct Workload {
     clients: BTreeMap<ClientId, Worker>,
+    callers: Callers,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
     /// Keys whose creation was rejected: certainly never made.
     refused: Vec<String>,
     /// The calls that have ended.
     history: Vec<Operation>,
+    /// How many of them were taken as news.
+    taken: usize,
     /// Calls that were answered.
     pub answered: u64,
     /// Calls that certainly had no effect.
@@ -53,8 +55,7 @@ pub struct Workload {
 struct Worker {
     random: Random,
     calls: u64,
-    /// What the running calls ask, as if nothing will be known of them.
-    running: BTreeMap<Ticket, Operation>,
+    running: BTreeMap<Ticket, Pending>,
     /// How many calls it has running at once.
     window: usize,
     next: Time,
@@ -86,19 +87,19 @@ impl Workload {
         let now = simulation.now();
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
-            for Ended { ticket, outcome, .. } in simulation.take_ended(id) {
-                let operation = worker.running.remove(&ticket).expect("a call ends once");
-                ended.push((Operation { returned: Some(now), ..operation }, outcome));
+            for call in simulation.take_ended(id) {
+                let pending = worker.running.remove(&call.ticket).expect("a call ends once");
+                ended.push((self.callers.end(pending, &call), call.outcome));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
-                let operation = worker.choose(id, now);
-                let ticket = simulation.call(id, Ask { what: what(&operation), at: None, timeout: TIMEOUT });
-                worker.running.insert(ticket, operation);
+                let ask = Ask { what: worker.choose(id), at: None, timeout: TIMEOUT };
+                let pending = self.callers.begin(&ask, now);
+                worker.running.insert(simulation.call(id, ask), pending);
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }
-        for (operation, outcome) in ended {
-            self.note(operation, outcome);
+        for (operations, outcome) in ended {
+            self.note(operations, &outcome);
         }
     }
 
@@ -107,28 +108,25 @@ impl Workload {
         self.clients.values().all(|worker| worker.running.is_empty())
     }
 
-    fn note(&mut self, mut operation: Operation, outcome: Outcome) {
+    fn note(&mut self, operations: Vec<Operation>, outcome: &Outcome) {
         match outcome {
             Outcome::Rejected(_) => {
                 self.rejected += 1;
-                operation.outcome = history::Outcome::Refused;
-                if is_own(&operation) {
-                    self.refused.push(operation.key.clone());
-                }
+                let own = operations.iter().filter(|operation| is_own(operation));
+                self.refused.extend(own.map(|operation| operation.key.clone()));
             }
             Outcome::Unknown => self.unknown += 1,
             Outcome::Answered(answered) => {
                 self.answered += 1;
-                operation.index = Some(answered.index);
-                if let Some(told) = told(&operation.action, &answered.answer) {
-                    operation.outcome = told;
-                } else {
-                    self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
+                for operation in &operations {
+                    if operation.outcome == history::Outcome::Unknown {
+                        self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
+                    }
+                    self.note_created(operation);
                 }
-                self.note_created(&operation);
             }
         }
-        self.history.push(operation);
+        self.history.extend(operations);
     }
 
     fn note_created(&mut self, operation: &Operation) {
@@ -161,10 +159,21 @@ impl Workload {
         }));
     }
 
+    /// The operations that have ended since this was last asked.
+    pub fn take_news(&mut self) -> &[Operation] {
+        let taken = std::mem::replace(&mut self.taken, self.history.len());
+        &self.history[taken..]
+    }
+
+    /// How many operations have ended.
+    pub fn ended(&self) -> usize {
+        self.history.len()
+    }
+
     /// All calls, in the order in which they ended; those that still run are of unknown outcome.
     pub fn into_history(self) -> Vec<Operation> {
         let running = self.clients.into_values().flat_map(|worker| worker.running.into_values());
-        self.history.into_iter().chain(running).collect()
+        self.history.into_iter().chain(running.flat_map(Pending::into_operations)).collect()
     }
 
     /// Compares what the clients were told with a node's state at the end.
@@ -181,25 +190,26 @@ impl Workload {
 }
 
 impl Worker {
-    /// The next call.
-    fn choose(&mut self, client: ClientId, called: Time) -> Operation {
+    /// What it asks next.
+    fn choose(&mut self, client: ClientId) -> What {
         self.calls += 1;
         let value = format!("{client}.{}", self.calls);
-        let (key, action) = if self.random.chance(500_000) {
-            (format!("{OWN}{value}"), Action::Create(value))
+        let command = if self.random.chance(500_000) {
+            Command::create(format!("{OWN}{value}"), value)
         } else {
             let key = shared_key(self.random.below(SHARED_KEYS));
-            let action = match self.random.below(5) {
-                0 => Action::Create(value),
-                1 => Action::Update(value),
-                2 => Action::Put(value),
-                3 => Action::Delete,
-                _ => Action::Read,
-            };
-            (key, action)
+            match self.random.below(5) {
+                0 => Command::create(key, value),
+                1 => Command::update(key, value),
+                2 => Command::put(key, value),
+                3 => Command::delete(key),
+                _ => {
+                    let query = Payload::new(Query::Read { key });
+                    return What::Read { query, mode: ReadMode::Linearizable };
+                }
+            }
         };
-        let outcome = history::Outcome::Unknown;
-        Operation { client, key, action, called, returned: None, outcome, index: None }
+        What::Command(Payload::new(vec![command]))
     }
 }
 
@@ -219,32 +229,4 @@ fn shared_key(number: u64) -> String {
 /// Whether the key is its caller's alone.
 fn is_own(operation: &Operation) -> bool {
     operation.key.starts_with(OWN)
-}
-
-/// What a client asks to have this done.
-fn what(operation: &Operation) -> What {
-    let key = operation.key.clone();
-    let command = match operation.action.clone() {
-        Action::Create(value) => Command::create(key, value),
-        Action::Update(value) => Command::update(key, value),
-        Action::Put(value) => Command::put(key, value),
-        Action::Delete => Command::delete(key),
-        Action::Cas { expected, value } => Command::cas(key, expected, value),
-        Action::Read => {
-            let query = Payload::new(Query::Read { key });
-            return What::Read { query, mode: ReadMode::Linearizable };
-        }
-    };
-    What::Command(Payload::new(vec![command]))
-}
-
-/// What an answer says; none if it is no answer to this.
-fn told(action: &Action, answer: &Payload) -> Option<history::Outcome> {
-    match action {
-        Action::Read => history::Outcome::of(action, answer.value::<Answer>().ok()?),
-        _ => match answer.value::<Vec<Answer>>().ok()?.as_slice() {
-            [answer] => history::Outcome::of(action, answer),
-            _ => None,
-        },
-    }
 }

@@ -150,7 +150,7 @@ impl World {
     /// Takes what the core has to say, and checks it.
     fn look(&mut self) {
         let before: BTreeSet<Ticket> = self.ended.keys().copied().collect();
-        for Ended { ticket, outcome, took } in self.core.take_ended() {
+        for Ended { ticket, outcome, took, .. } in self.core.take_ended() {
             let (_, began, timeout) = self.asks[&ticket];
             assert!(took <= timeout, "{ticket:?} took {took:?} of {timeout:?}");
             assert_eq!(took, self.now.since(began));
