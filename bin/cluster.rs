@@ -12,11 +12,13 @@ use clap::Parser;
 use raftlab::cluster::{self, Cluster};
 use raftlab::config::{Settings, commented_defaults};
 use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::history_file::HistoryFile;
 use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
 use raftlab::interrupt::Interrupt;
+use raftlab::lab::Lab;
 
 /// A Raft cluster in one process, with a console to break it and watch it heal.
 #[derive(Parser)]
@@ -44,6 +46,9 @@ struct Options {
     /// Carries out the lines of a file
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     script: Option<PathBuf>,
+    /// Writes what the data commands asked and were told to this file, one JSON line each
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    history: Option<PathBuf>,
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
@@ -108,6 +113,7 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let narrator = Narrator::queued(output.clone(), false);
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
+    let mut history = options.history.as_deref().map(HistoryFile::create).transpose().map_err(usage)?;
     if options.fresh {
         let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
         for line in &wiped {
@@ -116,6 +122,9 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     }
     let mut cluster =
         Cluster::start(&settings, Some(narrator.observer())).map_err(|error| usage(error.to_string()))?;
+    if let Some(file) = &mut history {
+        file.begin(cluster.began_with()).map_err(usage)?;
+    }
     let raised = Arc::clone(&interrupt);
     cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
     let surroundings = Surroundings {
@@ -126,6 +135,9 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
         logs: Some(settings.logs.clone()),
     };
     let mut console = Console::new(cluster, surroundings, output, narrator);
+    if let Some(file) = history {
+        console.record_to(file);
+    }
     session::greet(&mut console, &banner(options, &settings));
     if attended {
         // So that the first prompt names the leader. Without one it is shown all the same.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Parser, ValueEnum};
 use raftlab::config::Settings;
 use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::history_file::HistoryFile;
 use raftlab::console::language::answer::Answer;
 use raftlab::console::language::directive::EventFilter;
 use raftlab::console::narrator::Narrator;
@@ -37,6 +38,9 @@ struct Options {
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
+    /// Writes what clients asked and were told to this file, one JSON line each
+    #[arg(long, value_name = "FILE", value_parser = options::path, conflicts_with = "seeds")]
+    history: Option<PathBuf>,
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]
     prompt: bool,
@@ -95,7 +99,7 @@ fn run(options: &Options) -> Result<u8, String> {
     session::heed_signals(&interrupt)?;
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
-        (None, Some(seed)) if options.script.is_none() && !options.prompt => Ok(replay(options, seed)),
+        (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(options, seed),
         (None, _) => one(options, &interrupt),
     }
 }
@@ -108,7 +112,11 @@ fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
     let output = Output::standard(Style { json: options.json, color, transcript: !attended });
     let narrator = Narrator::direct(output.clone(), true);
     let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
+    let history = history(options)?;
     let mut console = console(options, seed, output, narrator, interrupt)?;
+    if let Some(file) = history {
+        console.record_to(file);
+    }
     if attended || options.settings.seed.is_none() {
         let nodes = console.nodes();
         let again = options::command_line("simulate --prompt", nodes, seed);
@@ -159,13 +167,17 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
 }
 
 /// A random run with faults, told as it happens.
-fn replay(options: &Options, seed: u64) -> u8 {
+fn replay(options: &Options, seed: u64) -> Result<u8, String> {
+    let mut history = history(options)?;
     let color = options.color.resolve();
     let output = Output::standard(Style { json: options.json, color, transcript: true });
     let narrator = Narrator::direct(output.clone(), false);
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
-    let report = seeds::run_with(options.family.into(), seed, |simulation| {
-        simulation.set_observer(Some(narrator.observer()));
+    let observe = |simulation: &mut Simulation| simulation.set_observer(Some(narrator.observer()));
+    let report = seeds::run_recorded(options.family.into(), seed, observe, &mut |operations| {
+        if let Some(Err(trouble)) = history.as_mut().map(|file| file.write(operations)) {
+            output.warn(&trouble);
+        }
     });
     let [answered, refused, unknown] = report.calls;
     let calls = format!("{answered} calls answered, {refused} refused, {unknown} unknown");
@@ -181,7 +193,12 @@ fn replay(options: &Options, seed: u64) -> u8 {
     if report.violations.is_empty() {
         output.answer(&Answer::ok("simulate", "PASS every property held"));
     }
-    u8::from(!report.violations.is_empty())
+    Ok(u8::from(!report.violations.is_empty()))
+}
+
+/// The file for the history, if one is wanted: known to be writable before anything starts.
+fn history(options: &Options) -> Result<Option<HistoryFile>, String> {
+    options.history.as_deref().map(HistoryFile::create).transpose()
 }
 
 fn console(

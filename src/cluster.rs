@@ -38,6 +38,7 @@ pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 use self::builder::Machine;
 use self::lives::Slot;
 use self::states::Opened;
+use crate::check::linearizability::Start;
 use crate::check::safety::Safety;
 use crate::client::{Client, ClientCore, ClientSettings};
 use crate::clock::Clock;
@@ -62,6 +63,8 @@ pub struct Cluster<M = KeyValue> {
     /// Scaled already.
     settings: Settings,
     seed: u64,
+    /// What the keys held when this run began.
+    start: Start,
     members: Vec<NodeId>,
     slots: BTreeMap<NodeId, Slot>,
     router: Option<Router>,
@@ -149,6 +152,7 @@ impl<M: StateMachine> Cluster<M> {
         let mut cluster = Cluster {
             settings,
             seed,
+            start: if opened.values().all(is_new) { Start::Absent } else { Start::Unknown },
             members,
             slots: BTreeMap::new(),
             network: router.handle(),
@@ -324,6 +328,11 @@ impl<M> fmt::Debug for Cluster<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("members", &self.members).finish_non_exhaustive()
     }
+}
+
+/// Whether a node has never run before.
+fn is_new((_, opened): &(states::Keep, Option<Opened>)) -> bool {
+    opened.as_ref().is_some_and(|opened| opened.recovered.fresh)
 }
 
 /// A number that no other run draws.

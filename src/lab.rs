@@ -6,8 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::check::linearizability::Start;
 use crate::check::safety::Verdict;
-use crate::client::{Ask, Outcome};
+use crate::client::{Ask, Ended};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
 use crate::net::link::End;
@@ -30,9 +31,16 @@ pub trait Lab {
     /// Whether a person asked to stop what is running (Ctrl-C). Reading it does not clear it.
     fn interrupted(&self) -> bool;
 
-    /// Carries out these calls at once, from one client, and returns when each has ended: outcome and how long it
-    /// took, in their order.
-    fn ask(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)>;
+    /// Carries out these calls at once, from one client, and returns when each has ended: how, when it began and how
+    /// long it took, in their order.
+    fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended>;
+
+    /// What the keys held when the run began.
+    fn began_with(&self) -> Start;
+
+    /// Asked before each step of a long search: whether to go on. It ends after as many steps as it may take in virtual
+    /// time, else after as much time; a person can end it at once.
+    fn patience(&self) -> Box<dyn FnMut() -> bool + '_>;
 
     /// What a node is and knows.
     fn view(&mut self, node: NodeId) -> NodeView;

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::state_machine::kv::{Answer, Command};
 use crate::types::{ClientId, LogIndex, Time};
 
+mod reading;
+
+pub use self::reading::{Reading, START_UNKNOWN, read};
+
 /// One operation on one key, from call to return. A batch is one operation for each of its commands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {

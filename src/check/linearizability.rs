@@ -3,6 +3,7 @@
 //!
 //! - A history is linearizable if and only if that of each key is, so keys are judged one by one. Batches that touch
 //!   several keys are not judged as a whole.
+//! - A key begins absent, or, if the history begins in the middle of a cluster's life, with whatever value explains it.
 //! - An operation with an unknown outcome may have taken effect at any time after its call, or never. A refused one
 //!   never did.
 //! - First a cheap witness: the order of the log. Only a key that it does not convince is searched for another order,
@@ -14,16 +15,27 @@
 
 mod model;
 mod search;
+mod values;
 mod witness;
 
 use std::collections::BTreeMap;
 
 use self::model::KeyHistory;
-use self::search::{Search, Settled};
+use self::search::{Contradiction, Search, Settled};
 use super::history::Operation;
 
 /// How many steps a key's search may take until it is the next key's turn: one hard key hides no easy one.
 const TURN: u32 = 4096;
+
+/// What each key holds before the first operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Start {
+    /// Nothing: the cluster was new.
+    #[default]
+    Absent,
+    /// Nobody knows what: the cluster had a life before. Any one value, or none, may explain the history.
+    Unknown,
+}
 
 /// What came of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,32 +63,23 @@ pub struct Violation {
     pub explanation: String,
 }
 
-/// Judges a history, in any order of its operations. Before each step of a search `keep_going` is asked whether there
-/// is time for it.
-pub fn check(operations: &[Operation], mut keep_going: impl FnMut() -> bool) -> Verdict {
-    let mut keys: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (position, operation) in operations.iter().enumerate() {
-        keys.entry(&operation.key).or_default().push(position);
-    }
-    let histories: Vec<KeyHistory> = keys
+/// Judges a history that begins like this, in any order of its operations. Before each step of a search `keep_going`
+/// is asked whether there is time for it.
+pub fn check(start: Start, operations: &[Operation], mut keep_going: impl FnMut() -> bool) -> Verdict {
+    let histories: Vec<KeyHistory> = keys(operations)
         .into_iter()
-        .map(|(key, positions)| KeyHistory::new(key, operations, &positions))
+        .map(|(key, positions)| KeyHistory::new(key, start, operations, &positions))
         .filter(|history| !witness::convinces(history))
         .collect();
     let mut searches: Vec<Search> = histories.iter().map(Search::new).collect();
-    let mut first: Option<(&KeyHistory, search::Contradiction)> = None;
+    let mut found: Vec<(&KeyHistory, Contradiction)> = Vec::new();
     while !searches.is_empty() {
         let mut open = Vec::new();
         for mut search in searches {
             match search.run(TURN, &mut keep_going) {
                 Settled::Open => open.push(search),
                 Settled::Linearizable => {}
-                Settled::Contradiction(found) => {
-                    let earlier = first.as_ref().is_none_or(|(_, known)| found.returned < known.returned);
-                    if earlier {
-                        first = Some((search.history, found));
-                    }
-                }
+                Settled::Contradiction(contradiction) => found.push((search.history, contradiction)),
             }
         }
         searches = open;
@@ -84,7 +87,9 @@ pub fn check(operations: &[Operation], mut keep_going: impl FnMut() -> bool) -> 
             break;
         }
     }
-    match (first, searches.first()) {
+    // A search that had no time to find where a contradiction begins knows that there is one.
+    found.extend(searches.iter().filter_map(|search| Some((search.history, search.contradiction()?))));
+    match (found.into_iter().min_by_key(|(_, found)| found.returned), searches.first()) {
         (Some((history, found)), _) => Verdict::Violation(Violation {
             key: history.key.to_string(),
             operation: found.position,
@@ -93,6 +98,15 @@ pub fn check(operations: &[Operation], mut keep_going: impl FnMut() -> bool) -> 
         (None, Some(search)) => Verdict::Undecided { key: search.history.key.to_string() },
         (None, None) => Verdict::Linearizable,
     }
+}
+
+/// The keys of a history, each with the places of its operations.
+pub fn keys(operations: &[Operation]) -> BTreeMap<&str, Vec<usize>> {
+    let mut keys: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (position, operation) in operations.iter().enumerate() {
+        keys.entry(&operation.key).or_default().push(position);
+    }
+    keys
 }
 
 /// Lets a check make this many steps: the same verdict on every machine.
@@ -140,7 +154,7 @@ mod tests {
     }
 
     fn judge(operations: &[Operation]) -> Verdict {
-        check(operations, steps(1_000_000))
+        check(Start::Absent, operations, steps(1_000_000))
     }
 
     fn violation(operations: &[Operation]) -> (usize, String) {
@@ -237,6 +251,46 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_start_is_one_value_whichever_explains_the_history() {
+        let from_anything = |operations: &[Operation]| check(Start::Unknown, operations, steps(1_000_000));
+        let cas = |expected: &str, times, outcome| {
+            let (expected, value) = (expected.to_string(), "9".to_string());
+            operation(Action::Cas { expected, value }, times, outcome)
+        };
+        let create = operation(Action::Create("2".to_string()), (2, 3), Outcome::Exists);
+        let explained = [
+            vec![read("1", (0, 1)), read("1", (2, 3))],
+            vec![absent((0, 1)), put("1", (2, 3)), read("1", (4, 5))],
+            // A value that is never told.
+            vec![cas("1", (0, 1), Outcome::Mismatch(None)), create.clone()],
+            vec![cas("1", (0, 1), Outcome::Changed), read("9", (2, 3))],
+        ];
+        for history in &explained {
+            assert_eq!(from_anything(history), Verdict::Linearizable, "{}", history[0]);
+        }
+        let refuted = [
+            vec![read("1", (0, 1)), read("2", (2, 3))],
+            vec![absent((0, 1)), create],
+            vec![cas("1", (0, 1), Outcome::Mismatch(None)), read("1", (2, 3))],
+            vec![put("1", (0, 1)), absent((2, 3))],
+        ];
+        for history in &refuted {
+            let Verdict::Violation(found) = from_anything(history) else { panic!("{}", history[0]) };
+            assert_eq!(found.operation, 1, "{}", found.explanation);
+        }
+    }
+
+    #[test]
+    fn from_an_unknown_start_the_log_alone_convinces_too() {
+        let mut history = vec![read("7", (0, 1)), put("1", (2, 3)), read("1", (4, 5))];
+        for (operation, index) in history.iter_mut().zip([4, 5, 5]) {
+            operation.index = Some(LogIndex(index));
+        }
+        assert_eq!(check(Start::Unknown, &history, || false), Verdict::Linearizable);
+        assert_ne!(check(Start::Absent, &history, || false), Verdict::Linearizable);
+    }
+
+    #[test]
     fn the_earliest_of_several_contradictions_is_told() {
         let of_key = |key: &str, mut operation: Operation| {
             operation.key = key.to_string();
@@ -250,11 +304,15 @@ mod tests {
     #[test]
     fn without_time_there_is_no_verdict_but_what_the_log_shows() {
         let mut history = vec![put("1", (0, 1)), read("1", (2, 3))];
-        assert_eq!(check(&history, || false), Verdict::Undecided { key: "x".to_string() });
+        assert_eq!(check(Start::Absent, &history, || false), Verdict::Undecided { key: "x".to_string() });
         for operation in &mut history {
             operation.index = Some(LogIndex(4));
         }
-        assert_eq!(check(&history, || false), Verdict::Linearizable, "the witness needs no search");
+        assert_eq!(
+            check(Start::Absent, &history, || false),
+            Verdict::Linearizable,
+            "the witness needs no search"
+        );
     }
 
     #[test]

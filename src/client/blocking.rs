@@ -11,7 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use serde::de::DeserializeOwned;
 
-use super::core::{ClientCore, WhenFull};
+use super::core::{ClientCore, Ended, WhenFull};
 use super::shared::Shared;
 use super::ticket::{Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
@@ -183,19 +183,16 @@ impl<M> Client<M> {
         Within { client: self, timeout }
     }
 
-    /// Carries out these calls, all under way at once, and returns when each has ended: how, and after how long, in
-    /// the order of asking. They may take effect in any order. They leave however many are in flight already: whoever
+    /// Carries out these calls, all under way at once, and returns when each has ended: how, when it began and how
+    /// long it took, in the order of asking. They may take effect in any order. They leave however many are in flight already: whoever
     /// names them at once has room for them.
-    pub fn ask_all(&self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
-        let end = |begun| match begun {
-            Ok(call) => self.shared.wait(call, Time::NEVER).expect("each call ends by its deadline"),
-            Err(rejection) => (Outcome::Rejected(rejection), Duration::ZERO),
-        };
+    pub fn ask_all(&self, asks: Vec<Ask>) -> Vec<Ended> {
+        let end = |call| self.shared.wait(call, Time::NEVER).expect("each call ends by its deadline");
         self.shared.begin_all(asks).into_iter().map(end).collect()
     }
 
     /// Carries out one call.
-    pub fn ask(&self, ask: Ask) -> (Outcome, Duration) {
+    pub fn ask(&self, ask: Ask) -> Ended {
         self.ask_all(vec![ask]).pop().expect("one outcome for one call")
     }
 }
@@ -275,7 +272,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     /// See [`Client::outcome`].
     pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
         let ask = Ask { what: What::Settle(token), at: None, timeout: self.timeout };
-        let fate = match self.client.ask(ask).0 {
+        let fate = match self.client.ask(ask).outcome {
             Outcome::Settled(fate) => fate,
             Outcome::Rejected(rejection) => return Err(Failure::Rejected(rejection)),
             Outcome::Answered(_) | Outcome::Unknown(_) => {

@@ -67,7 +67,9 @@ pub struct Ended {
     pub call_id: CallId,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long it took.
+    /// When it began: nothing of it was sent before.
+    pub began: Time,
+    /// How long it took, until its answer was in the client's hands.
     pub took: Duration,
 }
 
@@ -120,6 +122,13 @@ impl ClientSettings {
     fn backoff(&self, pauses: u32) -> Duration {
         let doubled = 2_u32.checked_pow(pauses).and_then(|factor| self.backoff_min.checked_mul(factor));
         doubled.map_or(self.backoff_max, |backoff| backoff.min(self.backoff_max))
+    }
+}
+
+impl Ended {
+    /// When it ended.
+    pub fn returned(&self) -> Time {
+        self.began + self.took
     }
 }
 
@@ -533,7 +542,8 @@ impl ClientCore {
         {
             session.end(token.serial, matches!(outcome, Outcome::Unknown(_)));
         }
-        self.ended.push(Ended { call_id, outcome, took: now.since(call.began) });
+        let (began, took) = (call.began, now.since(call.began));
+        self.ended.push(Ended { call_id, outcome, began, took });
     }
 
     fn call(&self, call_id: CallId) -> &Running {

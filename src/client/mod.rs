@@ -9,6 +9,7 @@
 pub mod blocking;
 mod call;
 pub mod core;
+pub mod record;
 mod session;
 mod shared;
 mod ticket;

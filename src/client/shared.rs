@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::core::{CallId, ClientCore, Ended, WhenFull};
 use super::session::UNDER_WAY_MAX;
-use super::{Ask, Outcome, Rejection};
+use super::{Ask, Rejection};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::packet::Envelope;
@@ -50,15 +50,12 @@ struct State {
     /// Nothing will be answered any more: the network has ended, or nobody is left who could interrupt.
     closed: bool,
     /// The calls that somebody holds, with their end once they have ended.
-    held: BTreeMap<CallId, Option<Closing>>,
+    held: BTreeMap<CallId, Option<Ended>>,
     /// The threads that wait while another one drives.
     parked: BTreeMap<Place, Arc<Condvar>>,
     /// How many threads have waited for room.
     queued: u64,
 }
-
-/// How a call ended, and after how long.
-type Closing = (Outcome, Duration);
 
 /// What a parked thread waits for. Those who wait for room come first, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,27 +126,31 @@ impl Shared {
             now = self.clock.now();
             ask.timeout = until.since(now);
         }
-        state.begin(now, ask)
+        let call = state.enter(now, ask);
+        state.core.tick(now);
+        state.settle();
+        Ok(call)
     }
 
     /// Sends all these calls at once, however many are in flight.
-    pub fn begin_all(&self, asks: Vec<Ask>) -> Vec<Result<CallId, Rejection>> {
+    pub fn begin_all(&self, asks: Vec<Ask>) -> Vec<CallId> {
         let mut state = self.state.lock();
         let now = self.clock.now();
         self.take_in(&mut state, now);
         let begun = asks.into_iter().map(|ask| state.enter(now, ask)).collect();
+        state.core.tick(now);
         state.settle();
         begun
     }
 
     /// Waits until this call has ended, or until then. An end is handed out once.
-    pub fn wait(&self, call: CallId, until: Time) -> Option<Closing> {
+    pub fn wait(&self, call: CallId, until: Time) -> Option<Ended> {
         let mut state = self.state.lock();
         self.wait_for(&mut state, until, Place::Call(call), |state| state.take_end(call))
     }
 
     /// The call's end, if it has ended by now.
-    pub fn look(&self, call: CallId) -> Option<Closing> {
+    pub fn look(&self, call: CallId) -> Option<Ended> {
         let mut state = self.state.lock();
         let now = self.clock.now();
         self.take_in(&mut state, now);
@@ -283,28 +284,20 @@ impl State {
         self.core.in_flight() < CALLS_MAX
     }
 
-    fn begin(&mut self, now: Time, ask: Ask) -> Result<CallId, Rejection> {
-        let begun = self.enter(now, ask);
-        self.settle();
-        begun
-    }
-
     /// Makes a call known to the core; it leaves with the next [`State::settle`].
-    fn enter(&mut self, now: Time, ask: Ask) -> Result<CallId, Rejection> {
-        if self.closed {
-            // Nothing is sent, so nothing is unknown.
-            return Err(Rejection::NoLeader);
-        }
-        let call = self.core.ask(now, ask);
+    fn enter(&mut self, now: Time, ask: Ask) -> CallId {
+        // Without a network a call has no time: nothing is sent, so nothing is unknown.
+        let timeout = if self.closed { Duration::ZERO } else { ask.timeout };
+        let call = self.core.ask(now, Ask { timeout, ..ask });
         self.held.insert(call, None);
-        Ok(call)
+        call
     }
 
-    fn take_end(&mut self, call: CallId) -> Option<Closing> {
+    fn take_end(&mut self, call: CallId) -> Option<Ended> {
         let end = self.held.get_mut(&call).expect("an end is handed out once");
-        let closing = end.take()?;
+        let ended = end.take()?;
         self.held.remove(&call);
-        Some(closing)
+        Some(ended)
     }
 
     fn receive(&mut self, now: Time, group: Vec<Envelope>) {
@@ -353,10 +346,11 @@ impl State {
         if !outgoing.is_empty() {
             self.transport.send(&mut outgoing);
         }
-        for Ended { call_id, outcome, took } in self.core.take_ended() {
+        for ended in self.core.take_ended() {
+            let call_id = ended.call_id;
             // What nobody holds any more is of no interest.
             if let Some(end) = self.held.get_mut(&call_id) {
-                *end = Some((outcome, took));
+                *end = Some(ended);
             }
             if let Some(signal) = self.parked.remove(&Place::Call(call_id)) {
                 signal.notify_one();

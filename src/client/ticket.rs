@@ -53,8 +53,7 @@ impl<T> Ticket<T> {
     /// How the call ended; none while it has not. It may be asked again, and says the same.
     pub fn try_wait(&mut self) -> Option<Result<T, Failure>> {
         if let Progress::Running(call) = self.progress {
-            let (outcome, _) = self.shared.look(call)?;
-            self.progress = Progress::Ended(outcome);
+            self.progress = Progress::Ended(self.shared.look(call)?.outcome);
         }
         self.ended()
     }
@@ -66,8 +65,7 @@ impl<T> Ticket<T> {
 
     fn wait_until(&mut self, until: Time) -> Option<Result<T, Failure>> {
         if let Progress::Running(call) = self.progress {
-            let (outcome, _) = self.shared.wait(call, until)?;
-            self.progress = Progress::Ended(outcome);
+            self.progress = Progress::Ended(self.shared.wait(call, until)?.outcome);
         }
         self.ended()
     }

@@ -1,11 +1,12 @@
 //! The console's view of a cluster on threads.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Cluster;
 use super::states::Keep;
+use crate::check::linearizability::Start;
 use crate::check::safety::Verdict;
-use crate::client::{Ask, Outcome};
+use crate::client::{Ask, Ended};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView, Status};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
@@ -13,6 +14,9 @@ use crate::net::link::End;
 use crate::server::{Arrival, Server};
 use crate::state_machine::StateMachine;
 use crate::types::{NodeId, Time};
+
+/// How long a search for an order of a history may take.
+const SEARCH_TIME: Duration = Duration::from_secs(5);
 
 impl<M: StateMachine> Lab for Cluster<M> {
     fn nodes(&self) -> Vec<NodeId> {
@@ -37,7 +41,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.is_interrupted()
     }
 
-    fn ask(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
+    fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
         let asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
             Some(interrupt) => self.client().with_interrupt(interrupt.wake.clone()),
             None => self.client(),
@@ -45,6 +49,15 @@ impl<M: StateMachine> Lab for Cluster<M> {
         let ended = asker.ask_all(asks);
         self.asker = Some(asker);
         ended
+    }
+
+    fn began_with(&self) -> Start {
+        self.start
+    }
+
+    fn patience(&self) -> Box<dyn FnMut() -> bool + '_> {
+        let begun = Instant::now();
+        Box::new(move || !self.is_interrupted() && begun.elapsed() < SEARCH_TIME)
     }
 
     fn view(&mut self, name: NodeId) -> NodeView {

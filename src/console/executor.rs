@@ -14,6 +14,7 @@ mod network;
 mod nodes;
 mod outcome;
 mod picture;
+mod record;
 mod script;
 mod target;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::record::Record;
 use self::undo::Undo;
 use super::language::answer::{Answer, Outcome, not_built_text};
 use super::language::complete::Names;
@@ -69,6 +71,7 @@ pub struct Console<L> {
     /// Draws `random`, `minority` and the commands of `pipe`.
     random: Random,
     undos: Vec<Undo>,
+    record: Record,
     history: Vec<String>,
     /// The answer before, for `expect ok` and its like.
     last: Option<Answer>,
@@ -103,6 +106,7 @@ impl<L: Lab> Console<L> {
             narrator,
             random,
             undos: Vec::new(),
+            record: Record::default(),
             history: Vec::new(),
             last: None,
             unknown: BTreeMap::new(),

@@ -200,8 +200,15 @@ impl Output {
 }
 
 /// What begins a line, and its color.
-const MARKS: &[(&str, &str)] =
-    &[("OK", "32"), ("PASS", "32"), ("ERR", "31"), ("FAIL", "31;1"), ("UNKNOWN", "33"), ("NODE", "1")];
+const MARKS: &[(&str, &str)] = &[
+    ("OK", "32"),
+    ("PASS", "32"),
+    ("ERR", "31"),
+    ("FAIL", "31;1"),
+    ("UNKNOWN", "33"),
+    ("UNDECIDED", "33"),
+    ("NODE", "1"),
+];
 
 fn begins_with_word(line: &str, word: &str) -> bool {
     line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))

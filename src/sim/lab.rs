@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::node::{self, Node};
-use super::{Pace, Simulation};
+use super::{Pace, SEARCH_STEPS, Simulation};
+use crate::check::linearizability::{self, Start};
 use crate::check::safety::Verdict;
-use crate::client::{Ask, Outcome};
+use crate::client::{Ask, Ended};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
@@ -79,7 +80,7 @@ impl Lab for Simulation {
         self.interrupt.as_ref().is_some_and(|interrupted| interrupted())
     }
 
-    fn ask(&mut self, asks: Vec<Ask>) -> Vec<(Outcome, Duration)> {
+    fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
         if !self.clients.contains_key(&CONSOLE) {
             self.add_client(CONSOLE);
         }
@@ -95,10 +96,18 @@ impl Lab for Simulation {
             } else {
                 self.paced(Time::NEVER);
             }
-            let outcomes = self.take_ended(CONSOLE);
-            ended.extend(outcomes.into_iter().map(|ended| (ended.call_id, (ended.outcome, ended.took))));
+            ended.extend(self.take_ended(CONSOLE).into_iter().map(|ended| (ended.call_id, ended)));
         }
         calls.iter().map(|call| ended.remove(call).expect("each call ends once")).collect()
+    }
+
+    fn began_with(&self) -> Start {
+        Start::Absent
+    }
+
+    fn patience(&self) -> Box<dyn FnMut() -> bool + '_> {
+        let mut within_limit = linearizability::steps(SEARCH_STEPS);
+        Box::new(move || !self.interrupted() && within_limit())
     }
 
     fn view(&mut self, name: NodeId) -> NodeView {

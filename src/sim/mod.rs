@@ -34,6 +34,9 @@ use exhibit::Exhibit;
 use node::{End, Node};
 use tally::Tally;
 
+/// How many steps the search for an order of a history may take.
+const SEARCH_STEPS: u64 = 200_000;
+
 /// Who is told of everything that happens, as it happens.
 pub type Observer = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 

@@ -95,9 +95,11 @@ impl Clocks {
     }
 }
 
-struct Run {
+struct Run<'a> {
     simulation: Simulation,
     workload: Workload,
+    /// Who is told of operations as they end.
+    record: &'a mut dyn FnMut(&[Operation]),
     random: Random,
     classes: Classes,
     names: Vec<NodeId>,
@@ -110,30 +112,33 @@ pub fn run(family: Family, seed: u64) -> Report {
 
 /// Runs this seed on a simulation that was prepared: with a broken rule, say.
 pub fn run_with(family: Family, seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
-    run_recorded(family, seed, prepare).0
+    run_recorded(family, seed, prepare, &mut |_| {})
 }
 
 /// Runs this seed with clocks of this kind and with reads by lease, whatever the clocks.
 pub fn run_with_leases(seed: u64, clocks: Clocks) -> Report {
-    run_as(Family::General, seed, Some(clocks), Some(true), |_| {}).0
+    run_as(Family::General, seed, Some((clocks, true)), |_| {}, &mut |_| {})
 }
 
-/// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told.
+/// Runs this seed as [`run_with`] does, and tells also what the clients asked and were told: operations as they end, at
+/// the end those that have not.
 pub fn run_recorded(
     family: Family,
     seed: u64,
     prepare: impl FnOnce(&mut Simulation),
-) -> (Report, Vec<Operation>) {
-    run_as(family, seed, None, None, prepare)
+    record: &mut dyn FnMut(&[Operation]),
+) -> Report {
+    run_as(family, seed, None, prepare, record)
 }
 
+/// With `clocks`, the clocks run so, and whether reads may be by lease.
 fn run_as(
     family: Family,
     seed: u64,
-    clocks: Option<Clocks>,
-    leases: Option<bool>,
+    clocks: Option<(Clocks, bool)>,
     prepare: impl FnOnce(&mut Simulation),
-) -> (Report, Vec<Operation>) {
+    record: &mut dyn FnMut(&[Operation]),
+) -> Report {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
     let mut settings = draw_settings(seed, &mut random);
     let mut clients = random.within(1, 4);
@@ -147,11 +152,14 @@ fn run_as(
     let nodes = settings.nodes;
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
-    let clocks = clocks.unwrap_or_else(|| Clocks::draw(&mut random));
-    habits.leases = leases.unwrap_or(clocks != Clocks::Wild);
+    let (clocks, leases) = clocks.unwrap_or_else(|| {
+        let clocks = Clocks::draw(&mut random);
+        (clocks, clocks != Clocks::Wild)
+    });
+    habits.leases = leases;
     let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
-    let mut run = Run { simulation, workload, random, classes, names };
+    let mut run = Run { simulation, workload, record, random, classes, names };
     run.set_clocks(clocks);
     run.break_things();
     // Once a property is broken, nothing that follows says more.
@@ -217,7 +225,7 @@ impl Classes {
     }
 }
 
-impl Run {
+impl Run<'_> {
     fn set_clocks(&mut self, clocks: Clocks) {
         let (slowest, fastest) = match clocks {
             Clocks::True => return,
@@ -238,13 +246,18 @@ impl Run {
         while self.simulation.now() < end && self.simulation.broken_at().is_none() {
             let until = next_fault.min(self.workload.next_call()).min(end);
             self.simulation.advance(until);
-            self.workload.work(&mut self.simulation, true);
+            self.work(true);
             if self.simulation.now() >= next_fault {
                 self.fault();
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
             }
         }
+    }
+
+    fn work(&mut self, calling: bool) {
+        self.workload.work(&mut self.simulation, calling);
+        (self.record)(self.workload.take_news());
     }
 
     /// One fault of a class that is on, or the end of one.
@@ -434,7 +447,7 @@ impl Run {
         while self.simulation.now() < deadline && self.simulation.broken_at().is_none() {
             let until = if calling { self.workload.next_call().min(deadline) } else { deadline };
             self.simulation.advance(until);
-            self.workload.work(&mut self.simulation, calling);
+            self.work(calling);
             // Serve afresh for a while, then stop and let all catch up.
             let served = self.workload.answered >= answered_before + 20;
             calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
@@ -466,19 +479,22 @@ impl Run {
         self.workload.lies(&states[0]).into_iter().next()
     }
 
-    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> (Report, Vec<Operation>) {
+    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
         let broken_at = self.simulation.broken_at();
         let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
         let fates = self.workload.fates;
         let contradictions = std::mem::take(&mut self.workload.contradictions);
+        (self.record)(self.workload.take_news());
+        let told = self.workload.ended();
         let history = self.workload.into_history();
+        (self.record)(&history[told..]);
         // A broken property explains whatever the clients saw.
         let disorder = if broken_at.is_some() { None } else { workload::contradiction(&history) };
         let safety = self.simulation.safety();
         let broken =
             safety.violations().iter().map(|broken| format!("{}: {}", broken.property.name(), broken.detail));
         let violations = broken.chain(contradictions).chain(disorder).chain(unhealed).collect();
-        let report = Report {
+        Report {
             seed,
             nodes,
             violations,
@@ -488,7 +504,6 @@ impl Run {
             broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),
-        };
-        (report, history)
+        }
     }
 }

@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Simulation;
+use super::{SEARCH_STEPS, Simulation};
 use crate::check::history::{self, Action, Operation};
-use crate::check::linearizability::{self, Verdict};
-use crate::client::core::{CallId, Ended};
+use crate::check::linearizability::{self, Start, Verdict};
+use crate::client::core::CallId;
+use crate::client::record::{Callers, Pending};
 use crate::client::{Answered, Ask, Fate, Outcome, What};
 use crate::lab::Lab;
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
-use crate::state_machine::kv::{Answer, Command, Query};
+use crate::state_machine::kv::{Command, Query};
 use crate::types::{ClientId, LogIndex, NodeId, Random, Time, Token};
 
 /// How long a client waits for an answer.
@@ -23,8 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const THINKING_MAX: Duration = Duration::from_millis(60);
 /// Keys that all clients fight over.
 const SHARED_KEYS: u64 = 4;
-/// How many steps the search for an order of the history may take.
-const SEARCH_STEPS: u64 = 200_000;
 /// What the keys of one client alone begin with.
 const OWN: &str = "own.";
 /// Who is said to have read the state at the end.
@@ -54,12 +53,15 @@ impl Default for Habits {
 pub struct Workload {
     habits: Habits,
     clients: BTreeMap<ClientId, Worker>,
+    callers: Callers,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
     /// Keys whose creation was rejected: certainly never made.
     refused: Vec<String>,
     /// The calls that have ended.
     history: Vec<Operation>,
+    /// How many of them were taken as news.
+    taken: usize,
     /// Calls that were answered.
     pub answered: u64,
     /// Calls that certainly had no effect.
@@ -89,8 +91,8 @@ struct Worker {
 /// What a running call is about.
 #[derive(Debug)]
 enum Task {
-    /// This, as if nothing will be known of it.
-    Operation(Operation),
+    /// These operations.
+    Call(Pending),
     /// What became of a command, and its place in the history.
     Settle(Token, usize),
     /// One node's state, whatever it is, as asked at this time.
@@ -131,24 +133,30 @@ impl Workload {
         let nodes = Lab::nodes(simulation);
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
-            for Ended { call_id, outcome, .. } in simulation.take_ended(id) {
-                ended.push((id, worker.running.remove(&call_id).expect("a call ends once"), outcome));
+            for call in simulation.take_ended(id) {
+                ended.push((id, worker.running.remove(&call.call_id).expect("a call ends once"), call));
             }
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let (ask, task) = worker.next_task(id, habits, &nodes, now);
+                let task = task.unwrap_or_else(|| Task::Call(self.callers.begin(&ask, now)));
                 worker.running.insert(simulation.call(id, ask), task);
                 worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
             }
         }
         let mut local = Vec::new();
-        for (client, task, outcome) in ended {
+        for (client, task, call) in ended {
             let token = match task {
-                Task::Operation(operation) => {
-                    self.note(operation, outcome, now).map(|token| (token, self.history.len() - 1))
+                Task::Call(pending) => {
+                    let operations = self.callers.end(pending, &call);
+                    let token = self.note(&operations, &call.outcome);
+                    self.history.extend(operations);
+                    token.map(|token| (token, self.history.len() - 1))
                 }
-                Task::Settle(token, place) => self.settle(place, outcome, now).then_some((token, place)),
+                Task::Settle(token, place) => {
+                    self.settle(place, &call.outcome, now).then_some((token, place))
+                }
                 Task::Local(asked) => {
-                    local.push((asked, outcome));
+                    local.push((asked, call.outcome));
                     None
                 }
             };
@@ -182,68 +190,59 @@ impl Workload {
         self.clients.values().all(|worker| worker.running.is_empty())
     }
 
-    /// Notes how an operation ended; if that is unknown, the token that asks about it.
-    fn note(&mut self, mut operation: Operation, outcome: Outcome, now: Time) -> Option<Token> {
-        operation.returned = Some(now);
-        let token = match outcome {
+    /// Notes how a call ended; if that is unknown, the token that asks about it.
+    fn note(&mut self, operations: &[Operation], outcome: &Outcome) -> Option<Token> {
+        match outcome {
             Outcome::Rejected(_) => {
                 self.rejected += 1;
-                self.note_refused(&mut operation);
+                self.note_refused(operations);
                 None
             }
             Outcome::Unknown(token) => {
                 self.unknown += 1;
-                Some(token)
+                Some(*token)
             }
             Outcome::Answered(answered) => {
                 self.answered += 1;
-                self.note_answered(&mut operation, &answered);
+                self.note_answered(operations, answered);
                 None
             }
             Outcome::Settled(_) => unreachable!("this call asked about no other"),
-        };
-        self.history.push(operation);
-        token
+        }
     }
 
-    /// Notes what became of an operation whose outcome was unknown. True if it is to be asked again.
-    fn settle(&mut self, place: usize, outcome: Outcome, now: Time) -> bool {
+    /// Notes what became of the operation at this place, whose outcome was unknown. True if it is to be asked again.
+    fn settle(&mut self, place: usize, outcome: &Outcome, now: Time) -> bool {
         let Outcome::Settled(fate) = outcome else { return true };
-        let mut operation = self.history[place].clone();
-        operation.returned = Some(now);
+        let operations = self.callers.settle(vec![self.history[place].clone()], fate, now);
         let known = match fate {
             Fate::Applied(answered) => {
-                self.note_answered(&mut operation, &answered);
+                self.note_answered(&operations, answered);
                 0
             }
             Fate::NeverApplied => {
-                self.note_refused(&mut operation);
+                self.note_refused(&operations);
                 1
             }
             Fate::Forgotten | Fate::Expired => 2,
         };
         self.fates[known] += 1;
-        if known < 2 {
-            self.history[place] = operation;
-        }
+        self.history.splice(place..=place, operations);
         false
     }
 
-    fn note_refused(&mut self, operation: &mut Operation) {
-        operation.outcome = history::Outcome::Refused;
-        if is_own(operation) {
-            self.refused.push(operation.key.clone());
-        }
+    fn note_refused(&mut self, operations: &[Operation]) {
+        let own = operations.iter().filter(|operation| is_own(operation));
+        self.refused.extend(own.map(|operation| operation.key.clone()));
     }
 
-    fn note_answered(&mut self, operation: &mut Operation, answered: &Answered) {
-        operation.index = Some(answered.index);
-        if let Some(told) = told(&operation.action, &answered.answer) {
-            operation.outcome = told;
-        } else {
-            self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
+    fn note_answered(&mut self, operations: &[Operation], answered: &Answered) {
+        for operation in operations {
+            if operation.outcome == history::Outcome::Unknown {
+                self.contradictions.push(format!("{operation}: it was told {:?}", answered.answer));
+            }
+            self.note_created(operation);
         }
-        self.note_created(operation);
     }
 
     fn note_created(&mut self, operation: &Operation) {
@@ -276,12 +275,23 @@ impl Workload {
         }));
     }
 
+    /// The operations that have ended since this was last asked.
+    pub fn take_news(&mut self) -> &[Operation] {
+        let taken = std::mem::replace(&mut self.taken, self.history.len());
+        &self.history[taken..]
+    }
+
+    /// How many operations have ended.
+    pub fn ended(&self) -> usize {
+        self.history.len()
+    }
+
     /// All calls, in the order in which they ended; those that still run are of unknown outcome.
     pub fn into_history(self) -> Vec<Operation> {
         let running = self.clients.into_values().flat_map(|worker| worker.running.into_values());
-        let operations = running.filter_map(|task| match task {
-            Task::Operation(operation) => Some(operation),
-            Task::Settle(..) | Task::Local(_) => None,
+        let operations = running.flat_map(|task| match task {
+            Task::Call(pending) => pending.into_operations(),
+            Task::Settle(..) | Task::Local(_) => Vec::new(),
         });
         self.history.into_iter().chain(operations).collect()
     }
@@ -300,22 +310,27 @@ impl Workload {
 }
 
 impl Worker {
-    /// The next call and what it is about.
-    fn next_task(&mut self, client: ClientId, habits: Habits, nodes: &[NodeId], now: Time) -> (Ask, Task) {
+    /// The next call, and what it is about if that is no operation.
+    fn next_task(
+        &mut self,
+        client: ClientId,
+        habits: Habits,
+        nodes: &[NodeId],
+        now: Time,
+    ) -> (Ask, Option<Task>) {
         let timeout = self.timeout(habits);
         if habits.settles && !self.unsettled.is_empty() && self.random.chance(400_000) {
             let (token, place) = self.unsettled.remove(0);
             let ask = Ask { what: What::Settle(token), at: None, timeout };
-            return (ask, Task::Settle(token, place));
+            return (ask, Some(Task::Settle(token, place)));
         }
         if habits.leases && self.random.chance(50_000) {
             let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Stale };
             let ask = Ask { what, at: self.random.pick(nodes).copied(), timeout };
-            return (ask, Task::Local(now));
+            return (ask, Some(Task::Local(now)));
         }
-        let operation = self.choose(client, now);
-        let (at, mode) = self.choose_way(&operation, nodes, habits.leases);
-        (Ask { what: what(&operation, mode), at, timeout }, Task::Operation(operation))
+        let (what, at) = self.choose(client, nodes, habits.leases);
+        (Ask { what, at, timeout }, None)
     }
 
     fn timeout(&mut self, habits: Habits) -> Duration {
@@ -324,49 +339,36 @@ impl Worker {
         if timeout_min < timeout_max { self.random.duration(timeout_min, timeout_max) } else { timeout_min }
     }
 
-    /// The next operation.
-    fn choose(&mut self, client: ClientId, called: Time) -> Operation {
+    /// What it asks next, and whom alone.
+    fn choose(&mut self, client: ClientId, nodes: &[NodeId], leases: bool) -> (What, Option<NodeId>) {
         self.calls += 1;
         let value = format!("{client}.{}", self.calls);
-        let (key, action) = if self.random.chance(500_000) {
-            (format!("{OWN}{value}"), Action::Create(value))
+        let command = if self.random.chance(500_000) {
+            Command::create(format!("{OWN}{value}"), value)
         } else {
             let key = shared_key(self.random.below(SHARED_KEYS));
-            let action = match self.random.below(5) {
-                0 => Action::Create(value),
-                1 => Action::Update(value),
-                2 => Action::Put(value),
-                3 => Action::Delete,
-                _ => Action::Read,
-            };
-            (key, action)
+            match self.random.below(5) {
+                0 => Command::create(key, value),
+                1 => Command::update(key, value),
+                2 => Command::put(key, value),
+                3 => Command::delete(key),
+                _ => return self.choose_read(key, nodes, leases),
+            }
         };
-        let outcome = history::Outcome::Unknown;
-        Operation { client, key, action, called, returned: None, outcome, index: None }
+        (What::Command(Payload::new(vec![command])), None)
     }
-}
 
-impl Worker {
-    /// Where a call goes, and how true its answer has to be. Some reads go to a node of the client's choice, whether it
-    /// leads or not.
-    fn choose_way(
-        &mut self,
-        operation: &Operation,
-        nodes: &[NodeId],
-        leases: bool,
-    ) -> (Option<NodeId>, ReadMode) {
-        if operation.action != Action::Read {
-            return (None, ReadMode::Linearizable);
-        }
+    fn choose_read(&mut self, key: String, nodes: &[NodeId], leases: bool) -> (What, Option<NodeId>) {
         let at = if self.random.chance(400_000) { self.random.pick(nodes).copied() } else { None };
         let by_lease = leases && self.random.chance(600_000);
-        (at, if by_lease { ReadMode::Lease } else { ReadMode::Linearizable })
+        let mode = if by_lease { ReadMode::Lease } else { ReadMode::Linearizable };
+        (What::Read { query: Payload::new(Query::Read { key }), mode }, at)
     }
 }
 
 /// Whether an order of the calls explains all that the clients were told; otherwise what is wrong.
 pub fn contradiction(history: &[Operation]) -> Option<String> {
-    match linearizability::check(history, linearizability::steps(SEARCH_STEPS)) {
+    match linearizability::check(Start::Absent, history, linearizability::steps(SEARCH_STEPS)) {
         Verdict::Linearizable => None,
         Verdict::Violation(violation) => Some(format!("linearizable: {}", violation.explanation)),
         Verdict::Undecided { key } => Some(format!("linearizable: undecided for {key}")),
@@ -380,32 +382,4 @@ fn shared_key(number: u64) -> String {
 /// Whether the key is its caller's alone.
 fn is_own(operation: &Operation) -> bool {
     operation.key.starts_with(OWN)
-}
-
-/// What a client asks to have this done.
-fn what(operation: &Operation, mode: ReadMode) -> What {
-    let key = operation.key.clone();
-    let command = match operation.action.clone() {
-        Action::Create(value) => Command::create(key, value),
-        Action::Update(value) => Command::update(key, value),
-        Action::Put(value) => Command::put(key, value),
-        Action::Delete => Command::delete(key),
-        Action::Cas { expected, value } => Command::cas(key, expected, value),
-        Action::Read => {
-            let query = Payload::new(Query::Read { key });
-            return What::Read { query, mode };
-        }
-    };
-    What::Command(Payload::new(vec![command]))
-}
-
-/// What an answer says; none if it is no answer to this.
-fn told(action: &Action, answer: &Payload) -> Option<history::Outcome> {
-    match action {
-        Action::Read => history::Outcome::of(action, answer.value::<Answer>().ok()?),
-        _ => match answer.value::<Vec<Answer>>().ok()?.as_slice() {
-            [answer] => history::Outcome::of(action, answer),
-            _ => None,
-        },
-    }
 }

@@ -91,7 +91,12 @@ impl Plan {
     /// What the clients are told by a store with this fault, and the place of the read that shows it; none if the plan
     /// has no place for the fault.
     pub fn execute_with(&self, fault: Fault) -> Option<(Vec<Operation>, usize)> {
-        let Place { write, change, read } = self.place(fault)?;
+        self.execute_late(fault, 0)
+    }
+
+    /// The same with the fault at this place or later.
+    pub fn execute_late(&self, fault: Fault, earliest: usize) -> Option<(Vec<Operation>, usize)> {
+        let Place { write, change, read } = self.place(fault, earliest)?;
         let again = command(&self.0[write]).expect("a write");
         let changed = command(&self.0[change]).expect("a change");
         let history = self.run(|at, before, store| match fault {
@@ -140,7 +145,7 @@ impl Plan {
         history
     }
 
-    fn place(&self, fault: Fault) -> Option<Place> {
+    fn place(&self, fault: Fault, earliest: usize) -> Option<Place> {
         let correct = self.execute();
         let mut last: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (read, planned) in self.0.iter().enumerate().filter(|(_, planned)| planned.fate != Fate::Never) {
@@ -156,7 +161,13 @@ impl Plan {
                 };
                 let writes = matches!(self.0[write].action, Action::Put(_))
                     && correct[change].outcome == Outcome::Changed;
-                if answered && in_turn && fits && writes && planned.action == Action::Read {
+                if write >= earliest
+                    && answered
+                    && in_turn
+                    && fits
+                    && writes
+                    && planned.action == Action::Read
+                {
                     return Some(Place { write, change, read });
                 }
             }

@@ -2,6 +2,9 @@
 
 #![expect(clippy::ref_option, reason = "the state is an option, and is looked at as it is")]
 
+use std::collections::BTreeSet;
+
+use crate::generate::operation;
 use raftlab::check::history::{Action, Operation, Outcome};
 use raftlab::types::Time;
 use todc_utils::{Action as Moment, History, Specification, WGLChecker};
@@ -68,6 +71,36 @@ fn agrees(recorded: &Outcome, told: &Outcome) -> bool {
         Outcome::Mismatch(None) => matches!(told, Outcome::Mismatch(_)),
         _ => recorded == told,
     }
+}
+
+/// What the key may hold at the start: nothing, a value of the history, or another.
+pub fn values(history: &[Operation]) -> BTreeSet<Option<String>> {
+    let of = |operation: &Operation| {
+        let told = match &operation.outcome {
+            Outcome::Found(value) | Outcome::Mismatch(value) => value.clone(),
+            _ => None,
+        };
+        let asked = match operation.action.clone() {
+            Action::Create(value) | Action::Update(value) | Action::Put(value) => vec![value],
+            Action::Cas { expected, value } => vec![expected, value],
+            Action::Read | Action::Delete => vec![],
+        };
+        told.into_iter().chain(asked)
+    };
+    let known = history.iter().flat_map(of).chain(["a value of its own".to_string()]);
+    known.map(Some).chain([None]).collect()
+}
+
+/// The history behind a put of this value, if it is one.
+pub fn after(value: Option<String>, history: &[Operation]) -> Vec<Operation> {
+    let later = |time: Time| Time::from_nanos(time.as_nanos() + 2);
+    let first = value.map(|value| operation("x", Action::Put(value), 0, Some(1), Outcome::Changed, 0));
+    let shifted = history.iter().cloned().map(|operation| Operation {
+        called: later(operation.called),
+        returned: operation.returned.map(later),
+        ..operation
+    });
+    first.into_iter().chain(shifted).collect()
 }
 
 struct Register;

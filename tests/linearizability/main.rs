@@ -8,14 +8,14 @@ mod program;
 use generate::{Fault, Plan};
 use proptest::prelude::*;
 use raftlab::check::history::{Action, Operation, Outcome};
-use raftlab::check::linearizability::{Verdict, check, steps};
+use raftlab::check::linearizability::{Start, Verdict, check, steps};
 use raftlab::types::Random;
 
 /// Far more than any history here needs.
 const STEPS: u64 = 100_000;
 
 fn judge(history: &[Operation]) -> Verdict {
-    check(history, steps(STEPS))
+    check(Start::Absent, history, steps(STEPS))
 }
 
 /// The same history without what the log says: only the search can judge it.
@@ -30,7 +30,7 @@ fn what_a_correct_store_answers_is_linearizable() {
         let history = Plan::new(seed, 2 + seed % 7, 1 + seed % 3, 200).execute();
         assert_eq!(judge(&history), Verdict::Linearizable, "seed {seed}");
         assert_eq!(judge(&without_indexes(&history)), Verdict::Linearizable, "seed {seed}, by search");
-        by_the_log_alone += u32::from(check(&history, || false) == Verdict::Linearizable);
+        by_the_log_alone += u32::from(check(Start::Absent, &history, || false) == Verdict::Linearizable);
     }
     // Where unknown changes took effect is guessed, and rarely wrong.
     assert!(by_the_log_alone > 250, "the witness is worth its place: {by_the_log_alone} of 300");
@@ -45,18 +45,15 @@ fn planted_faults_are_refused_and_named() {
             let Some((history, read)) = plan.execute_with(fault) else { continue };
             planted += 1;
             for history in [without_indexes(&history), history] {
-                match judge(&history) {
-                    Verdict::Violation(found) => {
-                        let (named, planted) = (&history[found.operation], &history[read]);
-                        // A fault that stays may show to another client first.
-                        let other = fault != Fault::StaleRead && named.returned < planted.returned;
-                        let explanation = found.explanation;
-                        assert!(
-                            other || named == planted,
-                            "seed {seed}, {fault:?}, {planted}: {explanation}"
-                        );
-                    }
-                    other => panic!("seed {seed}: {fault:?} is not noticed: {other:?}"),
+                for start in [Start::Absent, Start::Unknown] {
+                    let Verdict::Violation(found) = check(start, &history, steps(STEPS)) else {
+                        panic!("seed {seed}: {fault:?} is not noticed from {start:?}");
+                    };
+                    let (named, planted) = (&history[found.operation], &history[read]);
+                    // A fault that stays may show to another client first.
+                    let other = fault != Fault::StaleRead && named.returned < planted.returned;
+                    let explanation = found.explanation;
+                    assert!(other || named == planted, "seed {seed}, {fault:?}, {planted}: {explanation}");
                 }
             }
         }
@@ -76,7 +73,27 @@ fn small_histories_are_judged_as_by_the_others() {
     assert!(counts.iter().all(|count| *count > 500), "both verdicts are common: {counts:?}");
 }
 
+#[test]
+fn an_unknown_start_is_judged_as_by_the_others() {
+    let mut counts = [0, 0];
+    for seed in 0..3_000 {
+        let mut random = Random::new(seed);
+        let mut history = generate::small(&mut random);
+        // What is missing may have written anything.
+        history.remove(0);
+        counts[usize::from(agreed_from_anything(&history))] += 1;
+    }
+    assert!(counts.iter().all(|count| *count > 200), "both verdicts are common: {counts:?}");
+}
+
 proptest! {
+    #[test]
+    fn any_small_history_with_an_unknown_start_is_judged_as_by_the_others(
+        history in prop::collection::vec(any_operation(), 0..=5)
+    ) {
+        agreed_from_anything(&history);
+    }
+
     #[test]
     fn any_small_history_is_judged_as_by_the_others(
         history in prop::collection::vec(any_operation(), 0..=6)
@@ -118,6 +135,33 @@ fn agreed(history: &[Operation]) -> bool {
                     "that one does not contradict yet:\n{}",
                     text()
                 );
+            }
+        }
+    }
+    expected
+}
+
+/// Whether any start explains the history: all checkers say so, or none. The others know no starts, but may be shown a
+/// put of the value before all else.
+fn agreed_from_anything(history: &[Operation]) -> bool {
+    let text = || history.iter().map(Operation::to_line).collect::<Vec<_>>().join("\n");
+    let starts: Vec<Vec<Operation>> =
+        independent::values(history).into_iter().map(|value| independent::after(value, history)).collect();
+    let explained = |count: usize| {
+        starts.iter().any(|from| independent::by_all_permutations(from, from.len() - history.len() + count))
+    };
+    let expected = explained(history.len());
+    let other = starts.iter().any(|from| independent::by_todc(from));
+    assert_eq!(other, expected, "the two others disagree on:\n{}", text());
+    for history in [history.to_vec(), without_indexes(history)] {
+        match check(Start::Unknown, &history, steps(STEPS)) {
+            Verdict::Linearizable => assert!(expected, "no start explains these:\n{}", text()),
+            Verdict::Undecided { .. } => panic!("too hard:\n{}", text()),
+            Verdict::Violation(found) => {
+                assert!(!expected, "{}, but a start explains it:\n{}", found.explanation, text());
+                let returned = independent::return_order(&history);
+                let at = returned.iter().position(|at| *at == found.operation).expect("it was answered");
+                assert!(explained(at) && !explained(at + 1), "another one is the first:\n{}", text());
             }
         }
     }

@@ -22,10 +22,9 @@ const STALE: &str = r#"{"client":2,"key":"x","op":"read","call_ns":3,"return_ns"
 
 #[test]
 fn a_linearizable_history_passes() {
-    assert_eq!(
-        judge(&[PUT, "", READ], &[]),
-        (0, "PASS 2 operations on 1 key are linearizable\n".to_string())
-    );
+    let (code, text) = judge(&[PUT, "", READ], &[]);
+    assert_eq!(code, 0);
+    assert!(text.starts_with("PASS 2 operations on 1 key are linearizable; judged in "), "{text}");
     assert_eq!(judge(&[], &[]).0, 0, "an empty history contradicts nothing");
 }
 
@@ -34,6 +33,34 @@ fn a_violation_names_the_line_and_the_operation() {
     let (code, text) = judge(&[PUT, "", STALE], &[]);
     assert_eq!(code, 1);
     assert!(text.starts_with("FAIL history.jsonl:3: c2 read x, "), "{text}");
+}
+
+#[test]
+fn a_history_that_begins_in_the_middle_says_so() {
+    let unknown = r#"{"start":"unknown"}"#;
+    assert_eq!(judge(&[READ], &[]).0, 1, "nobody wrote that");
+    assert_eq!(judge(&[unknown, READ], &[]).0, 0);
+    assert_eq!(judge(&[unknown, PUT, STALE], &[]).0, 1);
+    let (code, text) = judge(&[READ, unknown], &[]);
+    assert_eq!(code, 2, "{text}");
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_left_out_and_said() {
+    let (code, text) = judge(&[PUT, READ, &STALE[..40]], &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("history.jsonl:3: cut off in the middle of a line"), "{text}");
+    let (code, text) = judge(&[STALE, READ, &PUT[..40]], &[]);
+    assert_eq!(code, 3, "what is missing may have written it: {text}");
+    assert!(text.contains("UNDECIDED history.jsonl:2: c2 read x, "), "{text}");
+    let (code, text) = judge(&[&PUT[..40], READ], &[]);
+    assert_eq!(code, 2, "elsewhere it is damage: {text}");
+}
+
+#[test]
+fn the_help_says_what_a_history_is() {
+    let (code, text) = judge(&[], &["--help"]);
+    assert!(code == 0 && text.contains("one JSON line for each operation"), "{text}");
 }
 
 #[test]

@@ -92,5 +92,5 @@ fn read_by_lease(simulation: &mut Simulation, at: NodeId) -> Option<u64> {
 
 fn ask(simulation: &mut Simulation, what: What, at: NodeId) -> Outcome {
     let timeout = Duration::from_millis(12);
-    simulation.ask(vec![Ask { what, at: Some(at), timeout }]).pop().expect("one outcome to one call").0
+    simulation.ask(vec![Ask { what, at: Some(at), timeout }]).pop().expect("one outcome to one call").outcome
 }

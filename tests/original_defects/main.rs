@@ -83,7 +83,7 @@ fn create(simulation: &mut Simulation, at: Option<NodeId>, count: usize, bytes: 
         Ask { what: What::Command(Payload::new(vec![command])), at, timeout: Duration::from_secs(1) }
     };
     let ended = simulation.ask((0..count).map(ask).collect());
-    ended.into_iter().map(|(outcome, _)| outcome).collect()
+    ended.into_iter().map(|ended| ended.outcome).collect()
 }
 
 /// Counts what passes by, from another place.

@@ -118,7 +118,7 @@ fn change(simulation: &mut Simulation, change: &NetChange) {
 
 fn put(simulation: &mut Simulation, value: &str, at: Option<NodeId>) {
     let what = What::Command(Payload::new(vec![Command::put("x", value)]));
-    let (outcome, _) = ask(simulation, what, at);
+    let outcome = ask(simulation, what, at);
     assert!(matches!(outcome, Outcome::Answered(_)), "a majority can commit: {outcome:?}");
 }
 
@@ -129,7 +129,7 @@ fn read_by_lease(simulation: &mut Simulation, at: NodeId) -> Option<String> {
 /// What this node answers within a short time, if it answers.
 fn read(simulation: &mut Simulation, at: NodeId, mode: ReadMode) -> Option<String> {
     let query = Payload::new(Query::Read { key: "x".to_string() });
-    let (outcome, _) = ask(simulation, What::Read { query, mode }, Some(at));
+    let outcome = ask(simulation, What::Read { query, mode }, Some(at));
     let Outcome::Answered(answered) = outcome else { return None };
     match answered.answer.value::<Answer>() {
         Ok(Answer::Value(value)) => Some(value.clone()),
@@ -137,7 +137,7 @@ fn read(simulation: &mut Simulation, at: NodeId, mode: ReadMode) -> Option<Strin
     }
 }
 
-fn ask(simulation: &mut Simulation, what: What, at: Option<NodeId>) -> (Outcome, Duration) {
+fn ask(simulation: &mut Simulation, what: What, at: Option<NodeId>) -> Outcome {
     let timeout = Duration::from_millis(100);
-    simulation.ask(vec![Ask { what, at, timeout }]).pop().expect("one outcome to one call")
+    simulation.ask(vec![Ask { what, at, timeout }]).pop().expect("one outcome to one call").outcome
 }

@@ -3,25 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::history::{Action, Operation, Outcome};
+use super::Start;
 use crate::types::{LogIndex, Time};
 
-/// What the key holds: nothing, a value of an unknown change that no answer depends on, or one of the others.
+/// What the key holds: nothing, a value that no answer depends on, or one of the others.
 pub(super) type Value = u32;
 
-pub(super) const ABSENT: Value = 0;
+const ABSENT: Value = 0;
 
-/// The values of unknown changes that no answer depends on are one, which makes many situations one situation.
+/// The values that no answer depends on, of unknown changes or of an unknown start, are one, which makes many
+/// situations one situation.
 const UNSEEN: Value = 1;
 
 /// The operations on one key that can have taken effect.
 pub(super) struct KeyHistory<'a> {
     pub key: &'a str,
+    /// What it can have held at the start, the most promising first.
+    pub starts: Vec<Value>,
     /// In the order of their returns.
     pub answered: Vec<Item>,
     /// Those whose outcome is unknown, in the order of their calls.
     pub unknown: Vec<Item>,
-    /// The values that somebody saw, expected or certainly wrote.
+    /// The values that somebody was told, expected or certainly wrote.
     values: Vec<&'a str>,
+    /// Whether an answer can depend on each value, by its number.
+    telling: Vec<bool>,
 }
 
 /// One operation.
@@ -58,11 +64,26 @@ pub(super) enum Told {
 
 impl<'a> KeyHistory<'a> {
     /// The operations at these positions, all of this key.
-    pub fn new(key: &'a str, operations: &'a [Operation], positions: &[usize]) -> KeyHistory<'a> {
-        let seen: BTreeSet<&str> = positions.iter().flat_map(|at| seen_by(&operations[*at])).collect();
-        let values: Vec<&str> = seen.into_iter().collect();
+    pub fn new(
+        key: &'a str,
+        start: Start,
+        operations: &'a [Operation],
+        positions: &[usize],
+    ) -> KeyHistory<'a> {
+        let of_key = || positions.iter().map(|at| &operations[*at]);
+        let told: BTreeSet<&str> = of_key().flat_map(told_by).collect();
+        let values: BTreeSet<&str> = of_key().filter_map(written_by).chain(told.iter().copied()).collect();
+        let values: Vec<&str> = values.into_iter().collect();
+        let telling =
+            [true, true].into_iter().chain(values.iter().map(|value| told.contains(value))).collect();
         let numbers: BTreeMap<&str, Value> = values.iter().copied().zip(UNSEEN + 1..).collect();
-        let mut history = KeyHistory { key, answered: Vec::new(), unknown: Vec::new(), values };
+        let starts = match start {
+            Start::Absent => vec![ABSENT],
+            Start::Unknown => (ABSENT..).take(values.len() + 2).collect(),
+        };
+        let (answered, unknown) = (Vec::new(), Vec::new());
+        let mut history = KeyHistory { key, starts, answered, unknown, values, telling };
+        history.starts.retain(|start| history.telling[*start as usize]);
         for &position in positions {
             let operation = &operations[position];
             let Some(told) = Told::new(&operation.outcome, &numbers) else { continue };
@@ -83,11 +104,21 @@ impl<'a> KeyHistory<'a> {
         history
     }
 
+    /// How many values there are, counted from 0.
+    pub fn value_count(&self) -> usize {
+        self.values.len() + 2
+    }
+
+    /// The value that stands for this one: what no answer depends on is all alike.
+    pub fn class(&self, value: Value) -> Value {
+        if self.telling[value as usize] { value } else { UNSEEN }
+    }
+
     /// A value in words.
     pub fn describe(&self, value: Value) -> &str {
         match value {
             ABSENT => "absent",
-            UNSEEN => "what an unknown change wrote",
+            UNSEEN => "a value that nobody was told",
             _ => self.values[(value - UNSEEN - 1) as usize],
         }
     }
@@ -103,6 +134,41 @@ impl Item {
             other => other == told,
         };
         fits.then_some(next)
+    }
+
+    /// The value that it must have found to be told this, if it is one.
+    pub fn observes(&self) -> Option<Value> {
+        match (self.told, self.change) {
+            (Told::Found(value) | Told::Mismatch(Some(value)), _) => Some(value),
+            (Told::NotFound, _) | (Told::Changed, Change::Create(_)) => Some(ABSENT),
+            (Told::Changed, Change::Cas { expected, .. }) => Some(expected),
+            _ => None,
+        }
+    }
+
+    /// The value that it may have left, if it may have changed any.
+    pub fn writes(&self) -> Option<Value> {
+        match (self.told, self.change) {
+            (Told::Changed | Told::Unknown, Change::Delete) => Some(ABSENT),
+            (
+                Told::Changed | Told::Unknown,
+                Change::Create(value)
+                | Change::Update(value)
+                | Change::Put(value)
+                | Change::Cas { value, .. },
+            ) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// In how many states it does what it does in one, by rank: whatever a change of a lower rank can do somewhere, one
+    /// of a higher rank that does the same here can do there too.
+    pub fn reach(&self) -> u8 {
+        match self.change {
+            Change::Cas { .. } => 0,
+            Change::Create(_) | Change::Update(_) => 1,
+            Change::Put(_) | Change::Delete | Change::Read => 2,
+        }
     }
 
     /// Whether it leaves every state as it is.
@@ -158,17 +224,26 @@ impl Told {
     }
 }
 
-/// The values that an operation saw, expected or certainly wrote.
-fn seen_by(operation: &Operation) -> impl Iterator<Item = &str> {
-    let certain = operation.outcome != Outcome::Unknown;
-    let (expected, written) = match &operation.action {
-        Action::Cas { expected, value } => (Some(expected), Some(value)),
-        Action::Create(value) | Action::Update(value) | Action::Put(value) => (None, Some(value)),
-        Action::Read | Action::Delete => (None, None),
+/// The values that an operation was told or expected.
+fn told_by(operation: &Operation) -> impl Iterator<Item = &str> {
+    let expected = match &operation.action {
+        Action::Cas { expected, .. } => Some(expected),
+        _ => None,
     };
     let told = match &operation.outcome {
         Outcome::Found(value) | Outcome::Mismatch(value) => value.as_ref(),
         _ => None,
     };
-    expected.into_iter().chain(written.filter(|_| certain)).chain(told).map(String::as_str)
+    expected.into_iter().chain(told).map(String::as_str)
+}
+
+/// The value that an operation wrote, if it is certain that it ended.
+fn written_by(operation: &Operation) -> Option<&str> {
+    match &operation.action {
+        _ if operation.outcome == Outcome::Unknown => None,
+        Action::Create(value) | Action::Update(value) | Action::Put(value) | Action::Cas { value, .. } => {
+            Some(value)
+        }
+        Action::Read | Action::Delete => None,
+    }
 }

@@ -3,7 +3,7 @@
 //! Reads come after the change whose state they saw. An unknown change has no known place, so it is put where an
 //! answer asks for it. If the order that results is possible, the history is linearizable; if not, nothing is known.
 
-use super::model::{Item, KeyHistory};
+use super::model::{Change, Item, KeyHistory, Value};
 use crate::types::Time;
 
 /// Whether the order of the log is a possible one.
@@ -17,8 +17,13 @@ pub(super) fn convinces(history: &KeyHistory<'_>) -> bool {
         let at = if is_read(item) { (true, item.called, 0) } else { (false, Time::ZERO, item.position) };
         (item.index, at)
     });
+    history.starts.iter().any(|start| is_possible(&order, history, *start))
+}
+
+/// Whether this order can be that of the log, if the key begins with this value.
+fn is_possible(order: &[&Item], history: &KeyHistory<'_>, start: Value) -> bool {
     let mut unknown: Vec<&Item> = history.unknown.iter().collect();
-    let mut state = super::model::ABSENT;
+    let mut state = start;
     // No operation that stands here or later can have taken effect before this.
     let mut earliest = Time::ZERO;
     for item in order {
@@ -41,5 +46,5 @@ pub(super) fn convinces(history: &KeyHistory<'_>) -> bool {
 }
 
 fn is_read(item: &Item) -> bool {
-    item.change == super::model::Change::Read
+    item.change == Change::Read
 }

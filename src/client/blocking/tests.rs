@@ -191,7 +191,7 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
     assert!(start.elapsed() >= timeout);
     let read = client.within(timeout).read(Query::Keys {});
     assert_eq!(read, Err(Failure::Rejected(Rejection::NoAnswer)));
-    let (outcome, took) = client.ask(ask(timeout));
+    let Ended { outcome, took, .. } = client.ask(ask(timeout));
     assert_eq!(outcome, Outcome::Unknown(token(2)));
     assert!(took >= timeout && took < HOUR / 60, "it took {took:?}");
 }
@@ -224,7 +224,7 @@ fn calls_under_way_together_are_answered_in_the_order_of_asking() {
     });
     let outcomes = client.ask_all((0..COUNT).map(|_| ask(HOUR)).collect());
     // The first attempts leave together, one for each call in their order, so an attempt's number names its call.
-    let indexes = outcomes.into_iter().map(|(outcome, _)| match outcome {
+    let indexes = outcomes.into_iter().map(|ended| match ended.outcome {
         Outcome::Answered(answered) => answered.index.0,
         other => panic!("answered, not {other:?}"),
     });
@@ -246,7 +246,7 @@ fn an_interruption_ends_the_calls_that_run() {
     let client = client.with_interrupt(interrupted);
     let read = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable };
     let outcomes = client.ask_all(vec![ask(HOUR), Ask { what: read, at: None, timeout: HOUR }]);
-    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(outcome, _)| outcome).collect();
+    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|ended| ended.outcome).collect();
     assert_eq!(outcomes, [Outcome::Unknown(token(1)), Outcome::Rejected(Rejection::NoAnswer)]);
     // It can be interrupted again.
     assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown(token(2))));

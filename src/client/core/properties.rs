@@ -54,6 +54,8 @@ struct World {
     sent: Vec<(Attempt, CallId, Address)>,
     /// The attempts that only ask for a session.
     openings: BTreeSet<Attempt>,
+    /// The newest attempt of each call when one of them was told that its session had expired.
+    expired: BTreeMap<CallId, Attempt>,
     /// What came back to calls that had not ended then.
     replies: BTreeMap<Attempt, Vec<Response>>,
     ended: BTreeMap<CallId, Outcome>,
@@ -117,6 +119,7 @@ impl World {
             sessions: 0,
             sent: Vec::new(),
             openings: BTreeSet::new(),
+            expired: BTreeMap::new(),
             replies: BTreeMap::new(),
             ended: BTreeMap::new(),
         }
@@ -149,12 +152,15 @@ impl World {
 
     fn reply(&mut self, back: usize, response: Response) {
         let Some(&(attempt, call_id, from)) = self.sent.iter().rev().nth(back) else { return };
-        // Of an attempt whose entry was applied nothing else is said; nor, since a call begins again only when each of
-        // its attempts has been answered, of those that came before.
-        let expired = |said: &Vec<Response>| said.contains(&Response::Expired);
-        let later = self.sent.iter().filter(|(other, of, _)| *of == call_id && *other >= attempt);
-        if later.filter_map(|(other, ..)| self.replies.get(other)).any(expired) {
+        // A call begins again only when each of its attempts has been answered, and a node answers once: no more is said
+        // of those that came before.
+        if self.expired.get(&call_id).is_some_and(|newest| attempt <= *newest) {
             return;
+        }
+        if response == Response::Expired {
+            let newest =
+                self.sent.iter().filter(|(_, of, _)| *of == call_id).map(|(attempt, ..)| *attempt).max();
+            self.expired.insert(call_id, newest.expect("it is one of them"));
         }
         let response = match response {
             Response::Opened { .. } => {
@@ -183,7 +189,7 @@ impl World {
     /// Takes what the core has to say, and checks it.
     fn look(&mut self) {
         let before: BTreeSet<CallId> = self.ended.keys().copied().collect();
-        for Ended { call_id, outcome, took } in self.core.take_ended() {
+        for Ended { call_id, outcome, took, .. } in self.core.take_ended() {
             let (_, began, timeout) = self.asks[&call_id];
             assert!(took <= timeout, "{call_id:?} took {took:?} of {timeout:?}");
             assert_eq!(took, self.now.since(began));

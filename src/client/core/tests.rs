@@ -165,8 +165,8 @@ fn an_answer_ends_the_call_and_makes_its_sender_the_leader_to_ask() {
     let sent = bench.command();
     bench.now = Time::from_nanos(5_000);
     bench.reply(&sent, applied());
-    let expected =
-        Ended { call_id: CallId(1), outcome: answered_by(sent.to), took: Duration::from_micros(5) };
+    let (outcome, took) = (answered_by(sent.to), Duration::from_micros(5));
+    let expected = Ended { call_id: CallId(1), outcome, began: bench.now - took, took };
     assert_eq!(bench.core.take_ended(), [expected]);
     assert_eq!(bench.core.leader(), Some(sent.to));
     assert_eq!(bench.core.deadline(), Time::NEVER, "nothing is left to do");

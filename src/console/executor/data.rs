@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Console, worse};
-use crate::client::{Answered, Ask, Outcome as Ended, Rejection, What};
+use crate::client::{Answered, Ask, Ended as CallEnded, Outcome as Ended, Rejection, What};
 use crate::console::language::answer::{Answer, DataAnswer, DataOutcome, Outcome, Place};
 use crate::console::language::directive::{DataDirective, DataOperation, ReadMode};
 use crate::console::language::layout::duration_shown;
@@ -31,9 +31,8 @@ impl<L: Lab> Console<L> {
     pub(super) fn read(&mut self, key: &str, timeout: Duration) -> Result<Option<String>, String> {
         let query = Payload::new(kv::Query::Read { key: key.to_string() });
         let what = What::Read { query, mode: packet::ReadMode::Linearizable };
-        let (ended, _) =
-            self.lab.ask(vec![Ask { what, at: None, timeout }]).pop().expect("one answer to one question");
-        match ended {
+        let mut ended = self.lab.ask(vec![Ask { what, at: None, timeout }]);
+        match ended.pop().expect("one answer to one question").outcome {
             Ended::Answered(answered) => match answered.answer.value::<kv::Answer>() {
                 Ok(kv::Answer::Value(value)) => Ok(Some(value.clone())),
                 Ok(_) => Ok(None),
@@ -75,11 +74,13 @@ impl<L: Lab> Console<L> {
     fn ask(&mut self, commands: Vec<DataDirective>) -> Vec<Answer> {
         let default = self.surroundings.client_timeout;
         let timeouts: Vec<Duration> = commands.iter().map(|data| data.timeout.unwrap_or(default)).collect();
-        let asks = commands.iter().zip(&timeouts).map(|(data, timeout)| to_ask(data, *timeout)).collect();
-        let ended = self.lab.ask(asks);
+        let asks: Vec<Ask> =
+            commands.iter().zip(&timeouts).map(|(data, timeout)| to_ask(data, *timeout)).collect();
+        let ended = self.ask_recorded(asks);
         let interrupted = self.lab.interrupted();
         let mut answers = Vec::with_capacity(commands.len());
-        for ((data, timeout), (ended, took)) in commands.into_iter().zip(timeouts).zip(ended) {
+        for ((data, timeout), ended) in commands.into_iter().zip(timeouts).zip(ended) {
+            let CallEnded { outcome: ended, took, .. } = ended;
             let given_up = if interrupted && took < timeout {
                 DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
             } else {

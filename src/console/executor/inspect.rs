@@ -180,21 +180,24 @@ impl<L: Lab> Console<L> {
         Answer { text: lines.join("\n"), ..details }
     }
 
-    /// PASS or FAIL for each property.
+    /// PASS or FAIL for each property, then for the history of the data commands, where the verdict may also be open.
     pub(super) fn check(&mut self) -> Answer {
         let verdicts = self.lab.check();
         let lines = verdicts.iter().map(|verdict| match &verdict.violation {
             None => format!("PASS {}", verdict.property),
             Some(violation) => format!("FAIL {}: {violation}", verdict.property),
         });
-        let lines: Vec<String> = lines.collect();
-        let properties: Vec<Value> = verdicts
+        let history = self.judge_history();
+        let lines: Vec<String> = lines.chain(std::iter::once(history.text)).collect();
+        let mut properties: Vec<Value> = verdicts
             .iter()
             .map(|verdict| {
                 json!({"property": verdict.property, "pass": verdict.violation.is_none(), "violation": verdict.violation})
             })
             .collect();
+        properties.push(history.details);
         let mut answer = Answer::ok("check", lines.join("\n")).with("properties", properties);
+        answer.outcome = history.outcome;
         if verdicts.iter().any(|verdict| verdict.violation.is_some()) {
             answer.outcome = Outcome::Failed;
         }

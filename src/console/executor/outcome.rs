@@ -30,7 +30,8 @@ impl<L: Lab> Console<L> {
         let data = DataDirective { operation: data.operation.clone(), at: None, timeout: None };
         let timeout = self.surroundings.client_timeout;
         let ask = Ask { what: What::Settle(token), at: None, timeout };
-        let (ended, took) = self.lab.ask(vec![ask]).pop().expect("one answer to one question");
+        let ended = self.lab.ask(vec![ask]).pop().expect("one answer to one question");
+        let (took, ended) = (ended.took, ended.outcome);
         let Ended::Settled(fate) = ended else {
             let reason =
                 if let Ended::Rejected(rejection) = ended { rejection.to_string() } else { String::new() };

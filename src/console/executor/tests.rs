@@ -252,3 +252,56 @@ fn an_unknown_outcome_can_be_asked_about_once() {
     assert!(said[1].starts_with("OK updated x=2 [n1 term 1 index 4]"), "{}", said[1]);
     assert_eq!(said[2].trim_end(), "ERR no command is unknown by the token 2.2, nor by any other");
 }
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap()
+}
+
+#[test]
+fn check_judges_the_history_of_the_data_commands() {
+    let mut desk = Desk::led();
+    assert_eq!(last_line(&desk.lines("check")), "PASS linearizable (0 operations on 0 keys)");
+    let judged = desk.lines("create x 1\nread x\nread x --stale\ncheck");
+    assert_eq!(
+        last_line(&judged),
+        "PASS linearizable (2 operations on 1 key)",
+        "a stale read promises nothing"
+    );
+    let judged = desk.lines("pipe 10\ncheck");
+    assert_eq!(last_line(&judged).split(" on ").next(), Some("PASS linearizable (12 operations"));
+}
+
+#[test]
+fn a_command_without_an_answer_is_in_the_history() {
+    let mut desk = Desk::led();
+    let told = desk.lines(
+        "put x 0\nisolate n1\nput x 1 @n1 --timeout 100ms\nexpect unknown\nheal\nwait converged\nread x\ncheck",
+    );
+    assert!(
+        told.contains("UNKNOWN ") && last_line(&told) == "PASS linearizable (3 operations on 1 key)",
+        "{told}"
+    );
+}
+
+/// Loses what was answered: the one node that is left holds nothing of it.
+const LOSE_A_WRITE: &str =
+    "isolate n3\ncreate x 1\ncrash n1,n2\nrestart n1,n2 --wipe\nheal\nwait leader\nread x";
+
+#[test]
+fn a_lost_write_fails_the_history() {
+    let mut desk = Desk::led();
+    let told = desk.lines(&format!("{LOSE_A_WRITE}\ncheck"));
+    assert!(told.contains("\nFAIL linearizable: c1 read x, called at "), "{told}");
+    assert!(told.contains(": absent; in whatever order, x can only have been 1\n"), "{told}");
+    assert_eq!(desk.console.judge_history().outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_check_that_is_interrupted_is_undecided() {
+    let mut desk = Desk::led();
+    desk.lines(LOSE_A_WRITE);
+    desk.console.lab.set_interrupt(Box::new(|| true));
+    let judged = desk.console.judge_history();
+    assert_eq!(judged.text, "UNDECIDED linearizable: x: interrupted (2 operations on 1 key)");
+    assert_eq!((judged.outcome, &judged.details["pass"]), (Outcome::Unknown, &serde_json::Value::Null));
+}

@@ -1,0 +1,204 @@
+//! Calls on the key-value store as operations of a [history]: the one place that knows what a
+//! call asked there, and what its outcome told.
+//!
+//! An operation's interval holds the real one. It begins before anything was sent and ends after the answer was in the
+//! client's hands, both by the clock of the run, so it may hide an order that there was; it never invents one.
+//! Reads that may be stale promise nothing and are not recorded.
+
+use std::collections::BTreeSet;
+
+use super::{Answered, Ask, Ended, Fate, Outcome, Rejection, What};
+use crate::check::history::{self, Action, Operation};
+use crate::net::packet::ReadMode;
+use crate::payload::Payload;
+use crate::state_machine::kv::{Answer, Command, Query};
+use crate::types::{ClientId, Time};
+
+/// Gives operations their clients. A client of a history has one operation under way, and none after one whose outcome
+/// is unknown, so it is not the client that sends: that one may have many.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Callers {
+    idle: BTreeSet<ClientId>,
+    last: u64,
+}
+
+/// A call that is under way, as if nothing will be known of it: an operation for each of its commands. Empty for what
+/// is not recorded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pending(Vec<Operation>);
+
+impl Callers {
+    /// The operations of a call that begins.
+    pub fn begin(&mut self, ask: &Ask, called: Time) -> Pending {
+        let asked: Vec<(String, Action)> = match &ask.what {
+            What::Command(batch) => match batch.value::<Vec<Command>>() {
+                Ok(batch) => {
+                    batch.iter().map(|command| (command.key().to_string(), command.into())).collect()
+                }
+                Err(_) => Vec::new(),
+            },
+            What::Settle(_) | What::Read { mode: ReadMode::Stale, .. } => Vec::new(),
+            What::Read { query, .. } => match query.value::<Query>() {
+                Ok(Query::Read { key }) => vec![(key.clone(), Action::Read)],
+                Ok(Query::Keys {}) | Err(_) => Vec::new(),
+            },
+        };
+        let operations = asked.into_iter().map(|(key, action)| Operation {
+            client: self.next(),
+            key,
+            action,
+            called,
+            returned: None,
+            outcome: history::Outcome::Unknown,
+            index: None,
+        });
+        Pending(operations.collect())
+    }
+
+    /// The operations of a call that has ended. An answer that is none to this call tells nothing.
+    pub fn end(&mut self, pending: Pending, ended: &Ended) -> Vec<Operation> {
+        let begun = pending.0.into_iter().map(|operation| Operation { called: ended.began, ..operation });
+        self.learn(begun.collect(), &ended.outcome, ended.returned())
+    }
+
+    /// The operations of a call whose outcome was unknown, once it was asked about: as they were, if nobody can tell.
+    pub fn settle(&mut self, operations: Vec<Operation>, fate: &Fate<Answered>, now: Time) -> Vec<Operation> {
+        match fate {
+            Fate::Applied(answered) => self.learn(operations, &Outcome::Answered(answered.clone()), now),
+            Fate::NeverApplied => self.learn(operations, &Outcome::Rejected(Rejection::GivenUp), now),
+            Fate::Forgotten | Fate::Expired => operations,
+        }
+    }
+
+    fn learn(&mut self, mut operations: Vec<Operation>, outcome: &Outcome, now: Time) -> Vec<Operation> {
+        for (place, operation) in operations.iter_mut().enumerate() {
+            match outcome {
+                Outcome::Answered(answered) => {
+                    if let Some(told) = told(&operation.action, &answered.answer, place) {
+                        operation.outcome = told;
+                        operation.index = Some(answered.index);
+                    }
+                }
+                Outcome::Rejected(_) => operation.outcome = history::Outcome::Refused,
+                Outcome::Unknown(_) | Outcome::Settled(_) => {}
+            }
+            if operation.outcome != history::Outcome::Unknown {
+                operation.returned = Some(now);
+                self.idle.insert(operation.client);
+            }
+        }
+        operations
+    }
+
+    fn next(&mut self) -> ClientId {
+        self.idle.pop_first().unwrap_or_else(|| {
+            self.last += 1;
+            ClientId(self.last)
+        })
+    }
+}
+
+impl Pending {
+    /// The operations, whose outcome nobody knows yet.
+    pub fn into_operations(self) -> Vec<Operation> {
+        self.0
+    }
+}
+
+/// What an answer says to the action at this place of its call; none if it is no answer to it.
+fn told(action: &Action, answer: &Payload, place: usize) -> Option<history::Outcome> {
+    match action {
+        Action::Read => history::Outcome::of(action, answer.value::<Answer>().ok()?),
+        _ => history::Outcome::of(action, answer.value::<Vec<Answer>>().ok()?.get(place)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client::CallId;
+    use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
+
+    const CALLED: Time = Time::from_nanos(10);
+
+    fn ask(what: What) -> Ask {
+        Ask { what, at: None, timeout: Duration::from_secs(1) }
+    }
+
+    fn commands(batch: Vec<Command>) -> Ask {
+        ask(What::Command(Payload::new(batch)))
+    }
+
+    fn read(mode: ReadMode) -> Ask {
+        ask(What::Read { query: Payload::new(Query::Read { key: "x".to_string() }), mode })
+    }
+
+    fn unknown() -> Outcome {
+        Outcome::Unknown(Token { session: SessionId(2), serial: 1 })
+    }
+
+    fn ended(outcome: Outcome) -> Ended {
+        Ended { call_id: CallId(1), outcome, began: CALLED, took: Duration::from_nanos(5) }
+    }
+
+    fn answered(answer: Payload) -> Ended {
+        let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(7));
+        ended(Outcome::Answered(Answered { answer, node, term, index, age: None }))
+    }
+
+    #[test]
+    fn each_command_of_a_batch_is_an_operation_of_its_own() {
+        let mut callers = Callers::default();
+        let batch = commands(vec![Command::create("x", "1"), Command::delete("y")]);
+        let pending = callers.begin(&batch, CALLED);
+        let answer = Payload::new(vec![Answer::Exists, Answer::Deleted]);
+        let operations = callers.end(pending, &answered(answer));
+        let lines: Vec<String> = operations.iter().map(Operation::to_line).collect();
+        assert_eq!(
+            lines,
+            [
+                r#"{"client":1,"key":"x","op":"create","value":"1","call_ns":10,"return_ns":15,"ok":false,"error":"exists","result":null,"index":7}"#,
+                r#"{"client":2,"key":"y","op":"delete","call_ns":10,"return_ns":15,"ok":true,"result":null,"index":7}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_client_has_one_operation_at_a_time_and_none_after_an_unknown_one() {
+        let mut callers = Callers::default();
+        let put = commands(vec![Command::put("x", "1")]);
+        let (one, other) = (callers.begin(&put, CALLED), callers.begin(&put, CALLED));
+        let one = callers.end(one, &ended(unknown()));
+        assert_eq!(
+            (one[0].client, one[0].returned, one[0].outcome.clone()),
+            (ClientId(1), None, history::Outcome::Unknown)
+        );
+        let other = callers.end(other, &ended(Outcome::Rejected(Rejection::Busy)));
+        assert_eq!((other[0].client, other[0].outcome.clone()), (ClientId(2), history::Outcome::Refused));
+        let clients = [0, 1].map(|_| callers.begin(&put, CALLED).into_operations()[0].client);
+        assert_eq!(clients, [ClientId(2), ClientId(3)]);
+    }
+
+    #[test]
+    fn reads_are_recorded_unless_they_may_be_stale() {
+        let mut callers = Callers::default();
+        let pending = callers.begin(&read(ReadMode::Linearizable), CALLED);
+        let operations = callers.end(pending, &answered(Payload::new(Answer::NotFound)));
+        assert_eq!(operations[0].outcome, history::Outcome::Found(None));
+        assert_eq!(callers.begin(&read(ReadMode::Stale), CALLED), Pending::default());
+        let keys = ask(What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable });
+        assert_eq!(callers.begin(&keys, CALLED), Pending::default());
+        assert_eq!(callers.begin(&ask(What::Command(Payload::new(3))), CALLED), Pending::default());
+    }
+
+    #[test]
+    fn an_answer_to_something_else_tells_nothing() {
+        let mut callers = Callers::default();
+        let pending = callers.begin(&commands(vec![Command::put("x", "1")]), CALLED);
+        let operations = callers.end(pending, &answered(Payload::new(vec![Answer::Deleted])));
+        assert_eq!((operations[0].returned, operations[0].index), (None, None));
+        assert_eq!(operations[0].outcome, history::Outcome::Unknown);
+    }
+}

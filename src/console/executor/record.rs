@@ -1,0 +1,138 @@
+//! The history of a console's own data commands: kept to be judged by `check`, and written to a file when one is wanted.
+//!
+//! Memory is bounded: after [`KEPT_MAX`] operations the calls that follow are counted and no longer kept. What was kept
+//! is judged as before, for calls are kept whole and later ones begin after these have ended: no answer that is judged
+//! can be owed to what is missing. A file gets all of them.
+
+use serde_json::{Value, json};
+
+use super::Console;
+use crate::check::history::Operation;
+use crate::check::linearizability::{self, Verdict};
+use crate::client::record::{Callers, Pending};
+use crate::client::{Ask, Ended};
+use crate::console::history_file::HistoryFile;
+use crate::console::language::answer::Outcome;
+use crate::lab::Lab;
+
+/// How many operations are kept at most.
+const KEPT_MAX: usize = 100_000;
+
+/// What was asked and told so far.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    callers: Callers,
+    kept: Vec<Operation>,
+    /// How many operations came after those that are kept.
+    beyond: usize,
+    file: Option<HistoryFile>,
+}
+
+/// What `check` says of the history.
+pub(super) struct Judged {
+    pub outcome: Outcome,
+    pub text: String,
+    pub details: Value,
+}
+
+impl<L: Lab> Console<L> {
+    /// From now on operations are written to this file too, as they end.
+    pub fn record_to(&mut self, file: HistoryFile) {
+        self.record.file = Some(file);
+    }
+
+    /// Carries out calls and records them.
+    pub(super) fn ask_recorded(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
+        let now = self.lab.now();
+        let pending: Vec<Pending> = asks.iter().map(|ask| self.record.callers.begin(ask, now)).collect();
+        let ended = self.lab.ask(asks);
+        if let Some(trouble) = self.record.note(pending, &ended) {
+            self.output.warn(&trouble);
+        }
+        ended
+    }
+
+    /// Whether an order of the operations explains what was told.
+    pub(super) fn judge_history(&self) -> Judged {
+        let Record { kept, beyond, .. } = &self.record;
+        let (operations, keys) = (kept.len(), linearizability::keys(kept).len());
+        let missing =
+            if *beyond > 0 { format!("; {beyond} later ones were not kept") } else { String::new() };
+        let size = format!("{} on {}{missing}", counted(operations, "operation"), counted(keys, "key"));
+        let (outcome, text, violation, undecided) =
+            match linearizability::check(self.lab.began_with(), kept, self.lab.patience()) {
+                Verdict::Linearizable => (Outcome::Ok, format!("PASS linearizable ({size})"), None, None),
+                Verdict::Violation(found) => {
+                    let explanation = found.explanation;
+                    (Outcome::Failed, format!("FAIL linearizable: {explanation}"), Some(explanation), None)
+                }
+                Verdict::Undecided { key } => {
+                    let why = if self.lab.interrupted() { "interrupted" } else { "no order found in time" };
+                    let text = format!("UNDECIDED linearizable: {key}: {why} ({size})");
+                    (Outcome::Unknown, text, None, Some(key))
+                }
+            };
+        let pass = match outcome {
+            Outcome::Unknown => Value::Null,
+            _ => Value::from(violation.is_none()),
+        };
+        let details = json!({
+            "property": "linearizable", "pass": pass, "violation": violation, "undecided": undecided,
+            "operations": operations, "keys": keys, "not_kept": beyond,
+        });
+        Judged { outcome, text, details }
+    }
+}
+
+impl Record {
+    /// Notes calls that began together and have all ended. Says what is wrong with the file, the first time.
+    fn note(&mut self, pending: Vec<Pending>, ended: &[Ended]) -> Option<String> {
+        let calls = pending.into_iter().zip(ended);
+        let mut operations: Vec<Operation> =
+            calls.flat_map(|(pending, ended)| self.callers.end(pending, ended)).collect();
+        operations.sort_by_key(|operation| (operation.returned.is_none(), operation.returned));
+        let trouble = self.file.as_mut().and_then(|file| file.write(&operations).err());
+        if self.beyond > 0 || self.kept.len() + operations.len() > KEPT_MAX {
+            self.beyond += operations.len();
+        } else {
+            self.kept.append(&mut operations);
+        }
+        trouble
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client::{CallId, Outcome as CallOutcome, What};
+    use crate::payload::Payload;
+    use crate::state_machine::kv::Command;
+    use crate::types::{SessionId, Time, Token};
+
+    #[test]
+    fn calls_are_kept_whole_or_not_at_all() {
+        let mut record = Record::default();
+        let batch = vec![Command::put("x", "1"), Command::put("y", "1")];
+        let what = What::Command(Payload::new(batch));
+        let ask = Ask { what, at: None, timeout: Duration::from_secs(1) };
+        let mut call = || {
+            let pending = record.callers.begin(&ask, Time::ZERO);
+            let outcome = CallOutcome::Unknown(Token { session: SessionId(2), serial: 1 });
+            let (call_id, began) = (CallId(1), Time::ZERO);
+            let trouble =
+                record.note(vec![pending], &[Ended { call_id, outcome, began, took: Duration::ZERO }]);
+            assert_eq!(trouble, None, "there is no file");
+            (record.kept.len(), record.beyond)
+        };
+        assert_eq!(call(), (2, 0));
+        let full = (0..KEPT_MAX / 2).map(|_| call()).last();
+        assert_eq!(full, Some((KEPT_MAX, 2)));
+        assert_eq!(call(), (KEPT_MAX, 4), "nor what comes later, though it may be smaller");
+    }
+}

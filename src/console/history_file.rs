@@ -1,0 +1,62 @@
+//! The file that a history is written to while it happens: whole lines, one for each operation, each on its way to the
+//! file before the next is asked for.
+//!
+//! Whoever reads it: [`check::history`](crate::check::history).
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::check::history::{Operation, START_UNKNOWN};
+use crate::check::linearizability::Start;
+
+/// An open file of operations.
+#[derive(Debug)]
+pub struct HistoryFile {
+    path: PathBuf,
+    /// None after an error: what follows a gap would be judged wrongly.
+    file: Option<File>,
+}
+
+impl HistoryFile {
+    /// A new file, in the place of whatever is there.
+    ///
+    /// # Errors
+    /// One line that names the file and says why it cannot be written.
+    pub fn create(path: &Path) -> Result<HistoryFile, String> {
+        let file = File::create(path)
+            .map_err(|error| format!("the history {} cannot be written: {error}", path.display()))?;
+        Ok(HistoryFile { path: path.to_path_buf(), file: Some(file) })
+    }
+
+    /// Notes at the file's head what the keys held when the run began, if that is not known.
+    ///
+    /// # Errors
+    /// As [`HistoryFile::write`].
+    pub fn begin(&mut self, start: Start) -> Result<(), String> {
+        match start {
+            Start::Absent => Ok(()),
+            Start::Unknown => self.append(&format!("{START_UNKNOWN}\n")),
+        }
+    }
+
+    /// Adds operations that have ended, or whose outcome nobody will know.
+    ///
+    /// # Errors
+    /// One line, the first time that something cannot be written; from then on nothing is.
+    pub fn write(&mut self, operations: &[Operation]) -> Result<(), String> {
+        self.append(&operations.iter().map(|operation| operation.to_line() + "\n").collect::<String>())
+    }
+
+    fn append(&mut self, text: &str) -> Result<(), String> {
+        // One write, so that a program that is killed leaves whole lines.
+        match self.file.as_mut().map(|file| file.write_all(text.as_bytes())) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                self.file = None;
+                let path = self.path.display();
+                Err(format!("the history {path} ends here: {error}; what follows is not written"))
+            }
+        }
+    }
+}
