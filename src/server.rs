@@ -242,13 +242,7 @@ impl Server {
         let mut caller = Caller { address: from, attempt: request.attempt, query: None };
         let content = match request.call {
             Call::Open => Content::Open { client, sessions_max: self.sessions_max },
-            Call::Command { origin, command } => {
-                if let Err(reason) = self.machine.check(&command) {
-                    self.reply(&caller, Response::Invalid(reason), outbox);
-                    return None;
-                }
-                Content::Command { origin, command }
-            }
+            Call::Command { origin, command } => Content::Command { origin, command },
             Call::Settle { origin } => Content::Settle { origin },
             Call::Read { query, mode, here } => {
                 caller.query = Some(query);
@@ -264,9 +258,19 @@ impl Server {
                 };
             }
         };
+        if let Some(displaced) = self.waiting.join(&content, id) {
+            displaced.and_then(|displaced| self.calls.remove(&displaced));
+            self.calls.insert(id, caller);
+            return None;
+        }
+        if let Content::Command { command, .. } = &content
+            && let Err(reason) = self.machine.check(command)
+        {
+            self.reply(&caller, Response::Invalid(reason), outbox);
+            return None;
+        }
         self.calls.insert(id, caller);
-        let joined = self.waiting.join(&content, id);
-        (!joined).then_some(Input::Propose(Proposal { id, content }))
+        Some(Input::Propose(Proposal { id, content }))
     }
 
     /// What waited for this write, or an earlier one, may leave.

@@ -105,6 +105,9 @@ pub struct Verdict {
     pub violation: Option<String>,
 }
 
+/// Sessions that are followed at most; of more, the one that was opened first is not followed any longer.
+const SESSIONS_MAX: usize = 100_000;
+
 /// What has been seen of a run so far.
 #[derive(Clone, Debug, Default)]
 pub struct Safety {
@@ -427,6 +430,9 @@ impl Safety {
 
     fn check_once(&mut self, origin: Origin, entry: EntryId) {
         let Origin { session, serial, acknowledged } = origin;
+        if self.carried_out.len() > SESSIONS_MAX {
+            self.carried_out.pop_first();
+        }
         let known = self.carried_out.entry(session).or_default();
         let before = if serial < known.acknowledged {
             Some("before its answer was acknowledged".to_string())
@@ -434,7 +440,11 @@ impl Safety {
             known.places.insert(serial, entry).map(|before| format!("at {before}"))
         };
         known.acknowledged = known.acknowledged.max(acknowledged.min(serial));
-        known.places = known.places.split_off(&known.acknowledged);
+        while let Some(place) = known.places.first_entry()
+            && *place.key() < known.acknowledged
+        {
+            place.remove();
+        }
         if let Some(before) = before {
             let detail =
                 format!("command {serial} of session {session} was carried out {before} and at {entry}");

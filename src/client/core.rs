@@ -246,9 +246,7 @@ impl ClientCore {
                 self.leader = Some(node);
                 self.opened(call_id, session);
             }
-            (Response::Invalid(reason), _) => {
-                self.end(now, call_id, Outcome::Rejected(Rejection::Invalid(reason)));
-            }
+            (Response::Invalid(reason), _) => self.invalid(now, call_id, attempt, reason),
             (Response::GivenUp, Question::Settle(_)) => self.settled(now, call_id, Fate::NeverApplied),
             (Response::Forgotten, Question::Settle(_)) => self.settled(now, call_id, Fate::Forgotten),
             (Response::Expired, Question::Settle(_)) => self.settled(now, call_id, Fate::Expired),
@@ -302,6 +300,12 @@ impl ClientCore {
             // ask the same silent node for ever.
             for silent in call.stop_waiting() {
                 self.doubt(silent);
+            }
+            if self.awaits_session(call_id) && now < self.call(call_id).deadline {
+                self.waiting.insert(call_id);
+                // Until it is its turn, only its deadline counts.
+                self.wake_at(call_id, Time::NEVER);
+                continue;
             }
             self.ask_next(now, call_id);
         }
@@ -377,12 +381,17 @@ impl ClientCore {
         if call.is_harmless() {
             call.restart(None);
             self.forget_attempts(call_id);
-            self.waiting.insert(call_id);
-            // Until it is its turn, only its deadline counts.
-            self.wake_at(call_id, Time::NEVER);
+            // Where more clients are at work than sessions may be open, each new one costs another its own: not at once.
+            self.back_off(now, call_id);
         } else {
             self.end(now, call_id, Outcome::Unknown(token));
         }
+    }
+
+    /// Whether this is a command without a name that does not ask for a session itself.
+    fn awaits_session(&self, call_id: CallId) -> bool {
+        let unnamed = matches!(self.call(call_id).question, Question::Command { token: None, .. });
+        unnamed && self.opener != Some(call_id)
     }
 
     /// It is known what became of the command that this call asks about.
@@ -458,6 +467,16 @@ impl ClientCore {
         self.timers.remove(&(call.wake, call_id));
         call.wake = time.min(call.deadline);
         self.timers.insert((call.wake, call_id));
+    }
+
+    /// One node finds the call not valid. Another may have found otherwise, by other limits, and taken it in.
+    fn invalid(&mut self, now: Time, call_id: CallId, attempt: Attempt, reason: String) {
+        let last = self.call_mut(call_id).note_refused(attempt, false);
+        let call = self.call(call_id);
+        if last || call.is_harmless() {
+            let outcome = call.rejected(Rejection::Invalid(reason));
+            self.end(now, call_id, outcome);
+        }
     }
 
     /// The leader holds too much; it is still the one to ask.

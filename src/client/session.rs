@@ -47,7 +47,9 @@ impl Session {
         self.last_serial += 1;
         self.running.insert(self.last_serial);
         let kept = self.last_serial.saturating_sub(UNDER_WAY_MAX);
-        self.unsettled = self.unsettled.split_off(&kept);
+        while self.unsettled.first().is_some_and(|oldest| *oldest < kept) {
+            self.unsettled.pop_first();
+        }
         Token { session: self.id, serial: self.last_serial }
     }
 

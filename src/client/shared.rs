@@ -265,14 +265,14 @@ impl Shared {
         }
     }
 
-    /// Takes in what came while nobody waited; a driver does so itself.
+    /// Takes in what came while nobody waited; a driver does so itself. What is due is done in either case: the driver
+    /// may have gone to sleep before it could know of it.
     fn take_in(&self, state: &mut State, now: Time) {
-        if state.driven {
-            return;
-        }
-        state.receive_waiting(now, &self.inbox);
-        if state.take_interruptions() || state.closed {
-            state.give_up(now);
+        if !state.driven {
+            state.receive_waiting(now, &self.inbox);
+            if state.take_interruptions() || state.closed {
+                state.give_up(now);
+            }
         }
         state.core.tick(now);
         state.settle();

@@ -312,7 +312,7 @@ mod tests {
         let output = Output::memory(Style::default());
         let narrator = Narrator::direct(output.clone(), false);
         narrator.set_filter(EventFilter::Net);
-        let body = Body::AppendReply { round: 2, result: AppendResult::Matched(LogIndex(5)) };
+        let body = Body::AppendReply { life: 1, round: 2, result: AppendResult::Matched(LogIndex(5)) };
         let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
         let lost = What::MessageDropped { message: message.clone(), reason: DropReason::Cut };
         narrator.observe(&event(lost));

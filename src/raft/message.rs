@@ -16,6 +16,9 @@ pub type Round = u64;
 /// an answer to an earlier life is not taken for one to this.
 pub type ReadNumber = u64;
 
+/// Tells a node's lives apart, so that what an earlier one answered is not taken for its own. Drawn at each start.
+pub type Life = u64;
+
 /// What a leader says of its rounds, beside their number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
@@ -23,6 +26,8 @@ pub struct Standing {
     pub lease: bool,
     /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
     pub answered: Round,
+    /// In which of the receiver's lives it gave that answer.
+    pub life: Life,
     /// The newest round that a quorum has answered, from when the leader's commit index holds all that earlier leaders
     /// answered; zero before.
     pub confirmed: Round,
@@ -86,6 +91,8 @@ pub enum Body {
     },
     /// The answer to AppendEntries.
     AppendReply {
+        /// In which of its lives the sender answers.
+        life: Life,
         /// The round of the request that is answered.
         round: Round,
         /// What became of it.
@@ -191,7 +198,7 @@ impl fmt::Display for Body {
                 }
                 write!(f, " commit={commit} round={round}{}", if standing.lease { " lease" } else { "" })
             }
-            Body::AppendReply { round, result } => match result {
+            Body::AppendReply { round, result, .. } => match result {
                 AppendResult::Matched(index) => write!(f, " matched={index} round={round}"),
                 AppendResult::Conflict { rejected, term: Some(term), first } => {
                     write!(f, " conflict at={rejected} term={term} first={first} round={round}")

@@ -35,7 +35,7 @@ use event::{Event, StepDownReason};
 use invariants::Marks;
 use lease::Promise;
 use log::Log;
-use message::{Body, Message};
+use message::{Body, Life, Message};
 use reads::Asked;
 use role::{Asker, Follower, Leader, Role};
 use rounds::Freshness;
@@ -64,6 +64,8 @@ pub struct Raft {
     asked: Asked,
     /// Until when it votes for nobody.
     promise: Promise,
+    /// Which of its lives this is.
+    life: Life,
     /// As of when its state holds everything.
     freshness: Freshness,
     random: Random,
@@ -99,6 +101,8 @@ impl Raft {
         let log = Log::recovered(recovered.base, recovered.entries);
         let HardState { current_term, voted_for, promised } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
+        // From a copy: the stream itself decides all that can be replayed.
+        let life = random.clone().bits();
         let timeout = random.duration(settings.election_min, settings.election_max);
         let promise = Promise::recovered(promised, now + settings.election_min);
         Raft {
@@ -113,6 +117,7 @@ impl Raft {
             durability: Durability::new(log.last().index, recovered.hard_state),
             asked: Asked::default(),
             promise,
+            life,
             freshness: Freshness::default(),
             log,
             random,
@@ -265,7 +270,9 @@ impl Raft {
             // A reply to a question of an earlier term says nothing about this one.
             Body::VoteReply { .. } | Body::AppendReply { .. } | Body::ReadIndexReply { .. } if stale => {}
             Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
-            Body::AppendReply { round, result } => self.handle_append_reply(now, from, round, result),
+            Body::AppendReply { life, round, result } => {
+                self.handle_append_reply(now, from, life, round, result);
+            }
             Body::ReadIndex { number } => self.handle_read_index(from, number, stale),
             Body::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }

@@ -83,6 +83,9 @@ impl Raft {
 
     /// Releases the reads whose round a quorum has answered.
     pub(super) fn confirm_reads(&mut self) {
+        if !matches!(&self.role, Role::Leader(leader) if !leader.reads.is_empty()) {
+            return;
+        }
         let confirmed = self.confirmed_round();
         let commit_index = self.commit_index;
         let Role::Leader(leader) = &mut self.role else { return };

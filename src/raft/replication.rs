@@ -7,7 +7,7 @@ use super::Raft;
 use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::Entry;
-use super::message::{AppendResult, Body, Round, Standing};
+use super::message::{AppendResult, Body, Life, Round, Standing};
 use super::role::{Follower, Leader, Progress, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
@@ -50,7 +50,7 @@ impl Raft {
             }
         };
         // Figure 2, Followers 1: answer the requests of leaders and candidates.
-        self.send(from, Body::AppendReply { round, result });
+        self.send(from, Body::AppendReply { life: self.life, round, result });
     }
 
     /// The answer to a leader whose term is over.
@@ -58,7 +58,7 @@ impl Raft {
         // Figure 2, AppendEntries 1: refuse if the term is over.
         let outcome = AppendOutcome::StaleTerm;
         self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });
-        self.send(from, Body::AppendReply { round, result: AppendResult::StaleTerm });
+        self.send(from, Body::AppendReply { life: self.life, round, result: AppendResult::StaleTerm });
     }
 
     /// The leader of this term spoke.
@@ -202,7 +202,8 @@ impl Raft {
             progress.sent(last.index, entries.iter().map(Entry::weight).sum());
         }
         let (next, matched) = (progress.next_index, progress.match_index);
-        let standing = Standing { lease, answered: progress.answered, confirmed };
+        let (life, answered) = progress.answered;
+        let standing = Standing { lease, answered, life, confirmed };
         self.effects.events.push(Event::AppendSent { to: follower, prev, count, next, matched, commit });
         self.send(follower, Body::AppendEntries { prev, entries, commit, round, standing });
     }
@@ -211,6 +212,7 @@ impl Raft {
         &mut self,
         now: Time,
         from: NodeId,
+        life: Life,
         round: Round,
         result: AppendResult,
     ) {
@@ -220,6 +222,7 @@ impl Raft {
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         progress.heard = progress.heard.max(now);
         progress.round = progress.round.max(round);
+        progress.note_answer(life, round);
         match result {
             // More than was ever sent to it: no follower of this term can say so.
             AppendResult::Matched(index) if index > last => {}

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::effects::{Proposal, RequestId};
-use super::message::{ReadNumber, Round};
+use super::message::{Life, ReadNumber, Round};
 use super::rounds::RoundTimes;
 use crate::types::{LogIndex, NodeId, Time};
 
@@ -100,8 +100,10 @@ pub struct Progress {
     pub heard: Time,
     /// The newest round it answered.
     pub round: Round,
+    /// The life of the follower that answered last, and the newest round that this life answered.
+    pub seen: (Life, Round),
     /// The same when the leader's newest round began.
-    pub answered: Round,
+    pub answered: (Life, Round),
     /// The leader's newest round when `match_index` last moved.
     pub matched_in: Round,
 }
@@ -130,9 +132,15 @@ impl Progress {
             flow: Flow::Probe { waiting: false },
             heard: now,
             round: 0,
-            answered: 0,
+            seen: (0, 0),
+            answered: (0, 0),
             matched_in: 0,
         }
+    }
+
+    /// This life of the follower answered this round.
+    pub fn note_answer(&mut self, life: Life, round: Round) {
+        self.seen = if self.seen.0 == life { (life, self.seen.1.max(round)) } else { (life, round) };
     }
 
     /// Whether a refusal of `rejected`, in answer to this round, shows that the follower no longer has what it once

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use super::Raft;
 use super::message::{Round, Standing};
 use super::role::Role;
-use crate::types::{LogIndex, Term, Time};
+use crate::types::{LogIndex, NODES_MAX, Term, Time};
 
 /// Rounds whose times are remembered at most.
 const ROUNDS_MAX: usize = 256;
@@ -83,9 +83,11 @@ impl Raft {
     /// The newest round that a quorum has answered, the leader itself included.
     pub(super) fn confirmed_round(&self) -> Round {
         let Role::Leader(leader) = &self.role else { return 0 };
-        let mut rounds: Vec<Round> = leader.followers.values().map(|progress| progress.round).collect();
-        rounds.push(leader.round);
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
+        let mut rounds = [0; NODES_MAX as usize];
+        let count = leader.followers.len() + 1;
+        let all = leader.followers.values().map(|progress| progress.round).chain([leader.round]);
+        rounds.iter_mut().zip(all).for_each(|(place, round)| *place = round);
+        rounds[..count].sort_unstable_by(|a, b| b.cmp(a));
         rounds[self.quorum() - 1]
     }
 
@@ -97,7 +99,7 @@ impl Raft {
         leader.lease_from = claims.then(|| leader.lease_from.unwrap_or(leader.round));
         leader.sent.note(leader.round, now);
         for progress in leader.followers.values_mut() {
-            progress.answered = progress.round;
+            progress.answered = progress.seen;
         }
     }
 
@@ -123,7 +125,9 @@ impl Raft {
             *freshness = Freshness { as_of, pending, term, ..Freshness::default() };
         }
         freshness.reach(self.commit_index);
-        if standing.answered > 0
+        // What an earlier life answered, this one cannot tell when.
+        if standing.life == self.life
+            && standing.answered > 0
             && let Some(before) = freshness.answered.at(standing.answered)
         {
             freshness.began_after.note(round, before);
@@ -144,6 +148,11 @@ impl Raft {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::Recovered;
+    use crate::raft::effects::{HardState, Input, Proposal};
+    use crate::raft::log::Content;
+    use crate::raft::message::Message;
+    use crate::types::{ClientId, NodeId, Random};
 
     fn at(nanos: u64) -> Time {
         Time::from_nanos(nanos)
@@ -175,5 +184,99 @@ mod tests {
         }
         assert_eq!(times.0.len(), ROUNDS_MAX);
         assert_eq!(times.at(Round::MAX), Some(at(ROUNDS_MAX as u64)));
+    }
+
+    fn step(raft: &mut Raft, now: Time, mut inputs: Vec<Input>) -> Vec<Message> {
+        let mut out = Vec::new();
+        loop {
+            let mut effects = raft.step(now, &mut inputs);
+            out.append(&mut effects.messages);
+            let Some(write) = effects.write.take() else { return out };
+            out.extend(write.then);
+            inputs = vec![Input::Persisted(write.id)];
+        }
+    }
+
+    fn deliver(nodes: &mut [Raft], now: Time, first: Vec<Message>, held: &mut Option<Vec<Message>>) {
+        let mut queue = VecDeque::from(first);
+        while let Some(message) = queue.pop_front() {
+            if let Some(held) = held.as_mut()
+                && message.to == NodeId::new(2)
+            {
+                held.push(message);
+                continue;
+            }
+            let at = usize::from(message.to.number()) - 1;
+            queue.extend(step(&mut nodes[at], now, vec![Input::Message(message)]));
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_life_answered_says_nothing_of_this_one() {
+        let ms = |ms: u64| Time::from_nanos(ms * 1_000_000);
+        let settings = crate::config::RaftSettings::default();
+        let members = NodeId::first(3);
+        let mut nodes: Vec<Raft> = members
+            .iter()
+            .map(|id| {
+                Raft::new(
+                    *id,
+                    members.clone(),
+                    settings.clone(),
+                    Recovered::default(),
+                    Random::new(u64::from(id.number())),
+                    Time::ZERO,
+                )
+            })
+            .collect();
+        let first = step(&mut nodes[0], ms(1), vec![Input::Campaign]);
+        deliver(&mut nodes, ms(1), first, &mut None);
+        let mut late = None;
+        for beat in 1..=5 {
+            let now = ms(1 + 50 * beat);
+            let out = step(&mut nodes[0], now, vec![]);
+            if beat == 2 {
+                // One heartbeat that the network is slow with; later ones overtake it.
+                late = out.iter().find(|m| m.to == NodeId::new(2)).cloned();
+                let out = out.into_iter().filter(|m| m.to != NodeId::new(2)).collect();
+                deliver(&mut nodes, now, out, &mut None);
+            } else {
+                deliver(&mut nodes, now, out, &mut None);
+            }
+        }
+        // From now on what goes to n2 is slow too.
+        let mut held = Some(Vec::new());
+        for beat in 6..=7 {
+            let now = ms(1 + 50 * beat);
+            let out = step(&mut nodes[0], now, vec![]);
+            deliver(&mut nodes, now, out, &mut held);
+        }
+        let held_then = held.take().expect("held");
+        // A write is committed by n1 and n3, and answered, at 360 ms.
+        let mut dropped = Some(Vec::new());
+        let content = Content::Open { client: ClientId(1), sessions_max: 9 };
+        let out = step(&mut nodes[0], ms(360), vec![Input::Propose(Proposal { id: 1, content })]);
+        deliver(&mut nodes, ms(360), out, &mut dropped);
+        let written = nodes[0].commit_index();
+        // n2 crashes and starts again at 370 ms.
+        let old = &nodes[1];
+        let hard_state = HardState {
+            current_term: old.current_term(),
+            voted_for: old.voted_for(),
+            promised: old.promised(),
+        };
+        let entries: Vec<_> = old.log().range(LogIndex(1), old.log().last().index).cloned().collect();
+        let recovered = Recovered { hard_state, base: old.log().base(), entries };
+        let mut again = Raft::new(NodeId::new(2), members, settings, recovered, Random::new(77), ms(370));
+        // Then the slow messages arrive, in the order in which they were sent.
+        let late = late.expect("a late heartbeat");
+        for message in [late].into_iter().chain(held_then) {
+            step(&mut again, ms(380), vec![Input::Message(message)]);
+        }
+        let as_of = again.fresh_as_of(ms(381));
+        assert!(
+            as_of.is_none_or(|as_of| as_of <= ms(360)) || again.commit_index() >= written,
+            "a stale read at n2 claims to hold a write that it lacks"
+        );
     }
 }

@@ -9,6 +9,9 @@ use crate::raft::effects::RequestId;
 use crate::raft::log::{Content, Entry};
 use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 
+/// Requests that wait for one entry at most.
+const REQUESTS_MAX: usize = 8;
+
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Waiting {
@@ -27,16 +30,14 @@ enum Name {
 }
 
 impl Waiting {
-    /// Lets a request wait for the entry that the same request, asked before, has on its way; false if there is none.
-    pub fn join(&mut self, content: &Content, request: RequestId) -> bool {
-        let index = name(content).and_then(|name| self.by_name.get(&name));
-        match index.and_then(|index| self.by_index.get_mut(index)) {
-            Some((_, requests)) => {
-                requests.push(request);
-                true
-            }
-            None => false,
-        }
+    /// Lets a request wait for the entry that the same request, asked before, has on its way; none if there is no such
+    /// entry. Of too many, the oldest is displaced: its client has asked again since, and waits for a newer answer.
+    pub fn join(&mut self, content: &Content, request: RequestId) -> Option<Option<RequestId>> {
+        let index = self.by_name.get(&name(content)?)?;
+        let (_, requests) = self.by_index.get_mut(index)?;
+        let displaced = (requests.len() >= REQUESTS_MAX).then(|| requests.remove(0));
+        requests.push(request);
+        Some(displaced)
     }
 
     /// A request waits for this entry, which the leader has just appended for it.
@@ -90,14 +91,22 @@ mod tests {
     fn a_repeated_request_waits_for_the_entry_that_is_on_its_way() {
         let mut waiting = Waiting::default();
         let entry = command(5, 1);
-        assert!(!waiting.join(&entry.content, 1), "nothing is on its way");
+        assert_eq!(waiting.join(&entry.content, 1), None, "nothing is on its way");
         waiting.begin(&entry, 1);
-        assert!(waiting.join(&entry.content, 2));
-        assert!(!waiting.join(&command(0, 2).content, 3), "another command");
+        assert_eq!(waiting.join(&entry.content, 2), Some(None));
+        assert_eq!(waiting.join(&command(0, 2).content, 3), None, "another command");
         let Content::Command { origin, .. } = entry.content else { panic!("a command") };
-        assert!(!waiting.join(&Content::Settle { origin }, 4), "a question about it is another request");
+        assert_eq!(
+            waiting.join(&Content::Settle { origin }, 4),
+            None,
+            "a question about it is another request"
+        );
         assert_eq!(waiting.end(&entry), Some((Term(1), vec![1, 2])));
-        assert!(!waiting.join(&entry.content, 5), "it has been applied: asked again, it is looked up");
+        assert_eq!(
+            waiting.join(&entry.content, 5),
+            None,
+            "it has been applied: asked again, it is looked up"
+        );
     }
 
     #[test]
@@ -105,8 +114,19 @@ mod tests {
         let mut waiting = Waiting::default();
         waiting.begin(&command(5, 1), 1);
         waiting.begin(&command(6, 2), 2);
-        assert!(waiting.join(&command(0, 1).content, 3));
+        assert_eq!(waiting.join(&command(0, 1).content, 3), Some(None));
         assert_eq!(waiting.end_all().collect::<Vec<_>>(), [1, 3, 2]);
-        assert!(!waiting.join(&command(0, 1).content, 4));
+        assert_eq!(waiting.join(&command(0, 1).content, 4), None);
+    }
+
+    #[test]
+    fn however_often_a_request_is_repeated_few_wait() {
+        let mut waiting = Waiting::default();
+        let entry = command(5, 1);
+        waiting.begin(&entry, 0);
+        let displaced: Vec<_> =
+            (1..100).filter_map(|request| waiting.join(&entry.content, request)?).collect();
+        assert_eq!(displaced, (0..92).collect::<Vec<_>>(), "the oldest first");
+        assert_eq!(waiting.end(&entry), Some((Term(1), (92..100).collect())));
     }
 }

@@ -137,7 +137,11 @@ impl Session {
     fn acknowledge(&mut self, mark: Serial) {
         if mark > self.acknowledged {
             self.acknowledged = mark;
-            self.settled = self.settled.split_off(&mark);
+            while let Some(oldest) = self.settled.first_entry()
+                && *oldest.key() < mark
+            {
+                oldest.remove();
+            }
         }
     }
 }

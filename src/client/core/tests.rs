@@ -489,3 +489,15 @@ fn settings_follow_the_times_of_the_cluster() {
     assert!(settings.backoff_max < slow.election_min, "no election is slept through");
     assert_eq!(settings.backoff(u32::MAX), settings.backoff_max);
 }
+
+#[test]
+fn what_one_node_finds_invalid_another_may_have_taken_in() {
+    let mut bench = Bench::led_by(n(1));
+    let first = bench.command();
+    // n1 took it in and its answer is lost; the call tries another node.
+    bench.wait();
+    let second = bench.sent();
+    assert_ne!(first.attempt, second.attempt);
+    bench.reply(&second, Response::Invalid("over the limit here".to_string()));
+    assert_eq!(bench.outcome(), Outcome::Unknown(token(1)));
+}

@@ -162,3 +162,22 @@ fn a_full_client_waits_for_room_or_rejects_as_it_was_told() {
     assert_eq!(client.in_flight(), CALLS_MAX, "what was refused was not begun");
     drop(calls);
 }
+
+#[test]
+fn a_ticket_looked_at_after_its_deadline_has_ended_though_another_thread_drives() {
+    let (asked, requests) = bounded(8);
+    let client = client_with(patient(), move |_, _| {
+        asked.send(()).expect("the test listens");
+        Some(vec![])
+    });
+    let (interrupt, interrupted) = bounded(1);
+    let client = client.with_interrupt(interrupted);
+    let long = client.clone();
+    let driver = thread::spawn(move || long.submit(put(1)));
+    requests.recv().expect("the driver has asked");
+    // The driver does not know of this call, whose time is over as soon as it began.
+    let mut ticket = client.within(Duration::ZERO).submit_async(put(2));
+    assert!(ticket.try_wait().is_some(), "its deadline has come");
+    interrupt.send(()).expect("there is room");
+    assert!(driver.join().expect("it ends").is_err());
+}

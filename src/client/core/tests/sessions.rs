@@ -97,6 +97,7 @@ fn a_command_of_an_expired_session_is_sent_in_a_new_one_only_if_it_cannot_have_b
     let mut bench = Bench::led_by(n(1));
     let sent = bench.command();
     bench.reply(&sent, Response::Expired);
+    bench.wait();
     let opening = bench.sent();
     assert_eq!(opening.call, Call::Open);
     bench.reply(&opening, Response::Opened { session: SessionId(9) });
