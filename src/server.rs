@@ -22,7 +22,7 @@ use crate::raft::{Raft, Recovered};
 use crate::state_machine::{Applied, AppliedEntry, Machine};
 use crate::types::{NodeId, Random, Term, Time};
 
-use self::waiting::Waiting;
+use self::waiting::{Joined, Waiting};
 
 /// What a driver hands to a server.
 #[derive(Clone, Debug)]
@@ -258,7 +258,7 @@ impl Server {
                 };
             }
         };
-        if let Some(displaced) = self.waiting.join(&content, id) {
+        if let Joined::Entry { displaced } = self.waiting.join(&content, id) {
             displaced.and_then(|displaced| self.calls.remove(&displaced));
             self.calls.insert(id, caller);
             return None;

@@ -1,6 +1,7 @@
 //! The client's contract on real threads: half a minute of load while leaders crash, the network parts and every link
 //! loses a tenth of its messages, the clients' included. Every history must be linearizable, nothing that was answered
 //! lost, nothing done twice, and no call may outlast its deadline.
+#![expect(clippy::print_stdout, reason = "it says how much was tried")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

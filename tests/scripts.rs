@@ -120,7 +120,9 @@ impl Golden {
             }
         }
         let settings = settings.ok_or("no line of settings, such as '# nodes 3, seed 1'")?;
-        if !matches!(lines.last(), Some((_, Given::Directive(last))) if last == "check") {
+        let mut given = lines.iter().rev().filter_map(|(_, given)| given.directive()).peekable();
+        given.next_if_eq(&"expect err");
+        if given.next() != Some("check") {
             return Err("its last directive is not 'check'".to_string());
         }
         Ok(Golden { settings, lines })

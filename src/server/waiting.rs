@@ -21,6 +21,16 @@ pub struct Waiting {
     by_name: HashMap<Name, LogIndex>,
 }
 
+/// How a request found the entry for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joined {
+    /// There is none: the request needs an entry of its own.
+    None,
+    /// It waits there with the requests before it. The oldest of too many is displaced: its client has asked again
+    /// since, and waits for a newer answer.
+    Entry { displaced: Option<RequestId> },
+}
+
 /// What makes a repeated request the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Name {
@@ -30,14 +40,15 @@ enum Name {
 }
 
 impl Waiting {
-    /// Lets a request wait for the entry that the same request, asked before, has on its way; none if there is no such
-    /// entry. Of too many, the oldest is displaced: its client has asked again since, and waits for a newer answer.
-    pub fn join(&mut self, content: &Content, request: RequestId) -> Option<Option<RequestId>> {
-        let index = self.by_name.get(&name(content)?)?;
-        let (_, requests) = self.by_index.get_mut(index)?;
+    /// Lets a request wait for the entry that the same request, asked before, has on its way.
+    pub fn join(&mut self, content: &Content, request: RequestId) -> Joined {
+        let index = name(content).and_then(|name| self.by_name.get(&name));
+        let Some((_, requests)) = index.and_then(|index| self.by_index.get_mut(index)) else {
+            return Joined::None;
+        };
         let displaced = (requests.len() >= REQUESTS_MAX).then(|| requests.remove(0));
         requests.push(request);
-        Some(displaced)
+        Joined::Entry { displaced }
     }
 
     /// A request waits for this entry, which the leader has just appended for it.
@@ -91,20 +102,20 @@ mod tests {
     fn a_repeated_request_waits_for_the_entry_that_is_on_its_way() {
         let mut waiting = Waiting::default();
         let entry = command(5, 1);
-        assert_eq!(waiting.join(&entry.content, 1), None, "nothing is on its way");
+        assert_eq!(waiting.join(&entry.content, 1), Joined::None, "nothing is on its way");
         waiting.begin(&entry, 1);
-        assert_eq!(waiting.join(&entry.content, 2), Some(None));
-        assert_eq!(waiting.join(&command(0, 2).content, 3), None, "another command");
+        assert_eq!(waiting.join(&entry.content, 2), Joined::Entry { displaced: None });
+        assert_eq!(waiting.join(&command(0, 2).content, 3), Joined::None, "another command");
         let Content::Command { origin, .. } = entry.content else { panic!("a command") };
         assert_eq!(
             waiting.join(&Content::Settle { origin }, 4),
-            None,
+            Joined::None,
             "a question about it is another request"
         );
         assert_eq!(waiting.end(&entry), Some((Term(1), vec![1, 2])));
         assert_eq!(
             waiting.join(&entry.content, 5),
-            None,
+            Joined::None,
             "it has been applied: asked again, it is looked up"
         );
     }
@@ -114,9 +125,9 @@ mod tests {
         let mut waiting = Waiting::default();
         waiting.begin(&command(5, 1), 1);
         waiting.begin(&command(6, 2), 2);
-        assert_eq!(waiting.join(&command(0, 1).content, 3), Some(None));
+        assert_eq!(waiting.join(&command(0, 1).content, 3), Joined::Entry { displaced: None });
         assert_eq!(waiting.end_all().collect::<Vec<_>>(), [1, 3, 2]);
-        assert_eq!(waiting.join(&command(0, 1).content, 4), None);
+        assert_eq!(waiting.join(&command(0, 1).content, 4), Joined::None);
     }
 
     #[test]
@@ -124,8 +135,11 @@ mod tests {
         let mut waiting = Waiting::default();
         let entry = command(5, 1);
         waiting.begin(&entry, 0);
-        let displaced: Vec<_> =
-            (1..100).filter_map(|request| waiting.join(&entry.content, request)?).collect();
+        let displaced = (1..100).filter_map(|request| match waiting.join(&entry.content, request) {
+            Joined::None => panic!("its entry is on its way"),
+            Joined::Entry { displaced } => displaced,
+        });
+        let displaced: Vec<_> = displaced.collect();
         assert_eq!(displaced, (0..92).collect::<Vec<_>>(), "the oldest first");
         assert_eq!(waiting.end(&entry), Some((Term(1), (92..100).collect())));
     }

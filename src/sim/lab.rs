@@ -84,6 +84,7 @@ impl Lab for Simulation {
         if !self.clients.contains_key(&CONSOLE) {
             self.add_client(CONSOLE);
         }
+        self.come_after();
         let begun = self.now;
         let client = self.clients.get_mut(&CONSOLE).expect("added above");
         let calls: Vec<_> = asks.into_iter().map(|ask| client.ask(begun, ask)).collect();

@@ -169,6 +169,12 @@ impl Simulation {
         self.now
     }
 
+    /// A moment later. What is called now comes after all that has ended: at one time the two would count as concurrent,
+    /// and a history would hold the later one to nothing.
+    fn come_after(&mut self) {
+        self.now = self.now + Duration::from_nanos(1);
+    }
+
     /// What the checks have seen.
     pub fn safety(&self) -> &Safety {
         &self.safety

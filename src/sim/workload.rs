@@ -128,7 +128,6 @@ impl Workload {
 
     /// Takes in what has ended and, with `calling`, makes the calls that are due.
     pub fn work(&mut self, simulation: &mut Simulation, calling: bool) {
-        let now = simulation.now();
         let habits = self.habits;
         let nodes = Lab::nodes(simulation);
         let mut ended = Vec::new();
@@ -136,6 +135,12 @@ impl Workload {
             for call in simulation.take_ended(id) {
                 ended.push((id, worker.running.remove(&call.call_id).expect("a call ends once"), call));
             }
+        }
+        if calling && self.next_call() <= simulation.now() {
+            simulation.come_after();
+        }
+        let now = simulation.now();
+        for (&id, worker) in &mut self.clients {
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let (ask, task) = worker.next_task(id, habits, &nodes, now);
                 let task = task.unwrap_or_else(|| Task::Call(self.callers.begin(&ask, now)));

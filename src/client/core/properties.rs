@@ -50,7 +50,7 @@ struct World {
     named: BTreeMap<Token, CallId>,
     /// The sessions opened so far; each has a name of its own.
     sessions: u64,
-    /// Each attempt, in the order of sending, with its call_id.
+    /// Each attempt, in the order of sending, with its `call_id`.
     sent: Vec<(Attempt, CallId, Address)>,
     /// The attempts that only ask for a session.
     openings: BTreeSet<Attempt>,

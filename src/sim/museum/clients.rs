@@ -20,7 +20,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "waiting-by-index-alone",
         defect: "a deposed leader's clients wait on, and are told of whatever is applied at their place in the log",
         section: "8",
-        caught: Caught::BySeeds { first: 25, complaints: &["only one client creates", "own."] },
+        caught: Caught::BySeeds { first: 213, complaints: &["only one client creates", "own."] },
         exhibit: || Box::<WaitsByIndex>::default(),
     },
     Specimen {

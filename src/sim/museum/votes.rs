@@ -17,7 +17,7 @@ pub const SPECIMENS: &[Specimen] = &[
         defect: "a node that becomes a follower within its term forgets its vote of that term",
         section: "5.2",
         caught: Caught::BySeeds {
-            first: 96,
+            first: 2,
             complaints: &["one vote a term", "nothing promised early", "election safety"],
         },
         exhibit: || Box::new(After(forget_vote)),
