@@ -113,7 +113,8 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let narrator = Narrator::queued(output.clone(), false);
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
-    let mut history = options.history.as_deref().map(HistoryFile::create).transpose().map_err(usage)?;
+    let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
+    let mut history = options.history.as_deref().map(new_history).transpose().map_err(usage)?;
     if options.fresh {
         let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
         for line in &wiped {

@@ -112,7 +112,7 @@ fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
     let output = Output::standard(Style { json: options.json, color, transcript: !attended });
     let narrator = Narrator::direct(output.clone(), true);
     let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
-    let history = history(options)?;
+    let history = history(options, &output)?;
     let mut console = console(options, seed, output, narrator, interrupt)?;
     if let Some(file) = history {
         console.record_to(file);
@@ -168,9 +168,9 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
 
 /// A random run with faults, told as it happens.
 fn replay(options: &Options, seed: u64) -> Result<u8, String> {
-    let mut history = history(options)?;
     let color = options.color.resolve();
     let output = Output::standard(Style { json: options.json, color, transcript: true });
+    let mut history = history(options, &output)?;
     let narrator = Narrator::direct(output.clone(), false);
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
     let observe = |simulation: &mut Simulation| simulation.set_observer(Some(narrator.observer()));
@@ -197,8 +197,9 @@ fn replay(options: &Options, seed: u64) -> Result<u8, String> {
 }
 
 /// The file for the history, if one is wanted: known to be writable before anything starts.
-fn history(options: &Options) -> Result<Option<HistoryFile>, String> {
-    options.history.as_deref().map(HistoryFile::create).transpose()
+fn history(options: &Options, output: &Output) -> Result<Option<HistoryFile>, String> {
+    let new = |path| HistoryFile::create(path, |warning| output.warn(warning));
+    options.history.as_deref().map(new).transpose()
 }
 
 fn console(

@@ -22,6 +22,21 @@
 //! and delays messages ([`net`]); and [`sim`] in virtual time, from a seed. The [`console`] drives either through
 //! [`lab`]. [`check`] watches over all nodes.
 //!
+//! A cluster with a key-value store of strings, in memory:
+//!
+//! ```
+//! use raftlab::state_machine::kv::{Answer, Command, Query};
+//! use raftlab::{Cluster, ReadMode};
+//!
+//! let cluster = Cluster::builder().nodes(3).memory().start()?;
+//! let client = cluster.client();
+//! let (key, value) = ("x".to_string(), "5".to_string());
+//! let done = client.submit(Command::Put { key: key.clone(), value: value.clone() })?;
+//! let seen = client.at(done.node).read_with(Query::Read { key }, ReadMode::Lease)?;
+//! assert_eq!(seen.answer, Answer::Value(value));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Modules stand in reading order, which is also the order of their layers: each imports only from those above it
 //! in the same or an earlier group.
 
@@ -54,3 +69,11 @@ pub mod sim;
 // L5: whole clusters and who talks to them.
 pub mod cluster;
 pub mod console;
+
+// What most programs that embed a cluster need.
+pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};
+pub use crate::cluster::Cluster;
+pub use crate::config::Settings;
+pub use crate::net::packet::ReadMode;
+pub use crate::state_machine::StateMachine;
+pub use crate::types::NodeId;

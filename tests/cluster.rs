@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use raftlab::client::Failure;
+use raftlab::client::{Failure, Rejection};
 use raftlab::cluster::{Cluster, LeadershipKind, StartError, states_found, wipe};
 use raftlab::config::Settings;
 use raftlab::lab::{DiskChange, Lab, Life, RoleName};
@@ -594,14 +594,31 @@ fn seeded_faults_break_no_promise() {
 }
 
 #[test]
-fn a_stale_read_answers_at_a_follower() {
+fn reads_answer_at_any_node_and_commands_at_the_leader_alone() {
     let folder = folder();
-    let mut cluster = start(&settings(&folder, 3));
+    let mut settings = settings(&folder, 3);
+    // Nobody else leads meanwhile, however slowly the test runs.
+    settings.raft.election_min = Duration::from_secs(1);
+    settings.raft.election_max = Duration::from_millis(1500);
+    let mut cluster = start(&settings);
     put(&cluster, "a");
     converge(&mut cluster);
-    let query = Query::Read { key: "a".to_string() };
-    let read = cluster.client().read_with(query, ReadMode::Stale).unwrap();
-    assert_eq!(read.answer, Answer::Value("value of a".to_string()));
+    let client = cluster.client();
+    let leader = cluster.wait_until_leader(PATIENCE).unwrap();
+    for node in cluster.nodes() {
+        for mode in [ReadMode::Linearizable, ReadMode::Lease, ReadMode::Stale] {
+            let query = Query::Read { key: "a".to_string() };
+            let read = client.at(node).read_with(query, mode).unwrap();
+            assert_eq!((read.answer, read.node), (Answer::Value("value of a".to_string()), node), "{mode:?}");
+        }
+        let done = client.within(PATIENCE).at(node).submit(Command::put("b", "1"));
+        if node == leader {
+            assert_eq!(done.unwrap().node, leader);
+        } else {
+            let refusal = Failure::Rejected(Rejection::NotLeader { leader: Some(leader) });
+            assert_eq!(done.unwrap_err(), refusal);
+        }
+    }
     assert_safe(&mut cluster);
 }
 

@@ -83,10 +83,11 @@ pub struct Client<M> {
     machine: PhantomData<fn() -> M>,
 }
 
-/// The same calls with another timeout. See [`Client::within`].
+/// The same calls with another timeout, or at one node. See [`Client::within`] and [`Client::at`].
 pub struct Within<'a, M> {
     client: &'a Client<M>,
     timeout: Duration,
+    at: Option<NodeId>,
 }
 
 /// A command, or a batch, that was committed and applied exactly once.
@@ -180,7 +181,13 @@ impl<M> Client<M> {
 
     /// The same calls, with this timeout instead of the client's.
     pub fn within(&self, timeout: Duration) -> Within<'_, M> {
-        Within { client: self, timeout }
+        Within { client: self, timeout, at: None }
+    }
+
+    /// The same calls, asked of this node and no other: a follower answers reads, and names the leader to a command
+    /// ([`Rejection::NotLeader`]).
+    pub fn at(&self, node: NodeId) -> Within<'_, M> {
+        self.within(self.timeout).at(node)
     }
 
     /// Carries out these calls, all under way at once, and returns when each has ended: how, when it began and how
@@ -248,6 +255,14 @@ impl<M: StateMachine<Answer: Clone>> Client<M> {
     }
 }
 
+impl<M> Within<'_, M> {
+    /// The same calls, asked of this node and no other. See [`Client::at`].
+    #[must_use]
+    pub fn at(self, node: NodeId) -> Self {
+        Within { at: Some(node), ..self }
+    }
+}
+
 impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     /// See [`Client::submit`].
     pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
@@ -271,7 +286,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
 
     /// See [`Client::outcome`].
     pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
-        let ask = Ask { what: What::Settle(token), at: None, timeout: self.timeout };
+        let ask = Ask { what: What::Settle(token), at: self.at, timeout: self.timeout };
         let fate = match self.client.ask(ask).outcome {
             Outcome::Settled(fate) => fate,
             Outcome::Rejected(rejection) => return Err(Failure::Rejected(rejection)),
@@ -312,7 +327,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
     }
 
     fn begin<T>(&self, what: What, count: usize, read: Reading<T>) -> Ticket<T> {
-        let ask = Ask { what, at: None, timeout: self.timeout };
+        let ask = Ask { what, at: self.at, timeout: self.timeout };
         Ticket::begin(&self.client.shared, ask, count, read)
     }
 }

@@ -134,7 +134,8 @@ impl<M: StateMachine> Builder<M> {
         Builder { observer, ..self }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Builder<M> {
+    /// Any other setting: `.with(|settings| settings.raft.sessions_max = 100)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Builder<M> {
         change(&mut self.settings);
         self
     }

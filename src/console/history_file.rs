@@ -19,13 +19,17 @@ pub struct HistoryFile {
 }
 
 impl HistoryFile {
-    /// A new file, in the place of whatever is there.
+    /// A new file, in the place of whatever is there: `warn` is told of history that is lost.
     ///
     /// # Errors
     /// One line that names the file and says why it cannot be written.
-    pub fn create(path: &Path) -> Result<HistoryFile, String> {
+    pub fn create(path: &Path, warn: impl Fn(&str)) -> Result<HistoryFile, String> {
+        let replaces = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
         let file = File::create(path)
             .map_err(|error| format!("the history {} cannot be written: {error}", path.display()))?;
+        if replaces {
+            warn(&format!("{} held an older history, which this one replaces", path.display()));
+        }
         Ok(HistoryFile { path: path.to_path_buf(), file: Some(file) })
     }
 

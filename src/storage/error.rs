@@ -118,8 +118,11 @@ impl fmt::Display for StorageError {
                 Nodes(expected)
             ),
             StorageError::OtherFormat { file, found, known } => {
-                let remedy = if found > known { "a newer program" } else { "the program that wrote it" };
-                write!(f, "{file} has format {found}, and this program reads format {known}: use {remedy}")
+                let program = if found > known { "a newer program" } else { "the program that wrote it" };
+                write!(
+                    f,
+                    "{file} has format {found}, and this program reads format {known}: use {program}, choose another states directory, or start afresh"
+                )
             }
             StorageError::Damaged { file, line, what } => {
                 write!(f, "{file}")?;

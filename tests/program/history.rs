@@ -57,8 +57,9 @@ fn a_random_run_writes_its_clients_history() {
     let first = folder.read("history.jsonl");
     assert!(first.lines().count() > 100, "{first}");
     judged(&folder).exits(0);
-    folder.simulate(&["--seed", "42", "--history", "history.jsonl"], "").exits(0);
+    let again = folder.simulate(&["--seed", "42", "--history", "history.jsonl"], "").exits(0);
     assert_eq!(folder.read("history.jsonl"), first, "written anew, and the same");
+    assert!(again.err.contains("history.jsonl held an older history"), "{}", again.err);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::verbs::{Entry, OptionForm, Theme, Verb};
 
-const AT: OptionForm = option("@NODE", "asks this node first, whoever leads");
+const AT: OptionForm = option("@NODE", "asks this node and no other, whoever leads");
 const TIMEOUT: OptionForm = option("--timeout", "how long the client tries").taking("DURATION");
 const POWER: OptionForm = option("--power", "loses the writes that were not yet forced to disk, too");
 const WIPE: OptionForm = option("--wipe", "deletes the node's files first: it forgets its votes");
