@@ -9,7 +9,7 @@ const AT: OptionForm = option("@NODE", "asks this node and no other, whoever lea
 const TIMEOUT: OptionForm = option("--timeout", "how long the client tries").taking("DURATION");
 const POWER: OptionForm = option("--power", "loses the writes that were not yet forced to disk, too");
 const WIPE: OptionForm = option("--wipe", "deletes the node's files first: it forgets its votes");
-const STALE: OptionForm = option("--stale", "from the asked node's own state, however old");
+const STALE: OptionForm = option("--stale", "from the asked node's own state; it says how old at most");
 const LEASE: OptionForm = option("--lease", "by the leader's lease, at once while clocks keep time");
 const LAST: OptionForm = option("--last", "shows the last N entries").taking("N");
 const FOLLOW: OptionForm = option("--follow", "goes on with what is added; also -f").or("-f");
@@ -73,7 +73,7 @@ pub const VOCABULARY: &[Entry] = &[
         .shows("5.3: the log orders all commands, so comparing and setting needs no lock")
         .with(&[AT, TIMEOUT]),
     entry(Verb::Outcome, Theme::Data, "outcome", "[TOKEN]")
-        .does("what became of a command whose outcome was unknown", "outcome")
+        .does("whether the last (or this) unanswered command was applied", "outcome")
         .shows("6.3 of the dissertation: a session keeps each answer until its client needs it no more"),
     entry(Verb::Pipe, Theme::Data, "pipe", "[N]")
         .does("N (40) random commands at once, answers in order", "pipe 100")
@@ -122,7 +122,7 @@ pub const VOCABULARY: &[Entry] = &[
         .does("undoes isolate", "connect n1")
         .shows("4.2.3: who returns deposes no leader that others hear"),
     entry(Verb::Cut, Theme::Network, "cut", "LINK")
-        .does("lets no message pass a link", "cut n1>n2")
+        .does("lets no message pass one way; n1>clients loses answers", "cut n1>n2")
         .shows("6.2: a leader that sends but hears nobody must not lead on")
         .lasting(),
     entry(Verb::Drop, Theme::Network, "drop", "PERCENT [LINK]")
@@ -163,7 +163,7 @@ pub const VOCABULARY: &[Entry] = &[
         .does("sets the election timers far apart", "spread-timers")
         .shows("5.2: timeouts drawn at random make split votes rare"),
     entry(Verb::SkewClock, Theme::Time, "skew-clock", "TARGET DURATION")
-        .does("sets a node's clock ahead; 0 lets it stand until true", "skew-clock n2 100ms")
+        .does("sets a node's clock ahead; 0 holds it until time catches up", "skew-clock n2 100ms")
         .shows("6.4.1: reads by lease need clocks that agree; nothing else does")
         .lasting(),
     entry(Verb::Speed, Theme::Time, "speed", "FACTOR")
@@ -182,8 +182,8 @@ pub const VOCABULARY: &[Entry] = &[
         .with(&[AT]),
     entry(Verb::Sleep, Theme::Test, "sleep", "DURATION").does("lets time pass", "sleep 200ms"),
     entry(Verb::Check, Theme::Test, "check", "")
-        .does("checks the safety properties on all that happened", "check")
-        .shows("Figure 3: the five properties, by name"),
+        .does("checks safety, and that the data commands are linearizable", "check")
+        .shows("Figure 3: the five properties, by name; 8: linearizable semantics"),
     entry(Verb::Run, Theme::Test, "run", "FILE")
         .does("carries out the lines of a file", "run scripts/demo.raft"),
     entry(Verb::Echo, Theme::Test, "echo", "[TEXT]").does("prints a text", "echo the leader is gone").text(),
