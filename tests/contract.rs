@@ -20,7 +20,7 @@ use raftlab::net::link::LinkScope;
 use raftlab::net::packet::ReadMode;
 use raftlab::payload::Payload;
 use raftlab::state_machine::kv::{Command, KeyValue, Query};
-use raftlab::types::{ClientId, LogIndex, NodeId, Random, Time};
+use raftlab::types::{NodeId, Random, Time};
 
 /// How long faults and load go on.
 const LOAD: Duration = Duration::from_secs(30);
@@ -250,14 +250,9 @@ fn judge(seen: &mut Seen, state: &[(String, String)], now: Time) {
             _ => panic!("done twice, for nobody else creates it: {operation}"),
         }
     }
-    let shared = (0..SHARED_KEYS).map(|number| format!("shared{number}")).map(|key| Operation {
-        client: ClientId(0),
-        outcome: history::Outcome::Found(state.get(key.as_str()).map(ToString::to_string)),
-        key,
-        action: Action::Read,
-        called: now,
-        returned: Some(now),
-        index: Some(LogIndex(u64::MAX)),
+    let shared = (0..SHARED_KEYS).map(|number| format!("shared{number}")).map(|key| {
+        let value = state.get(key.as_str()).map(ToString::to_string);
+        Operation::seen_at_the_end(key, value, now)
     });
     let history: Vec<Operation> = seen.history.iter().cloned().chain(shared).collect();
     let until = Instant::now() + PATIENCE;

@@ -15,6 +15,9 @@ mod reading;
 
 pub use self::reading::{Reading, START_UNKNOWN, read};
 
+/// Who is said to have read the state at the end.
+const AUDITOR: ClientId = ClientId(0);
+
 /// One operation on one key, from call to return. A batch is one operation for each of its commands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
@@ -123,6 +126,19 @@ enum Reason {
 }
 
 impl Operation {
+    /// A read of this key by somebody who sees the whole log, once all is over.
+    pub fn seen_at_the_end(key: String, value: Option<String>, now: Time) -> Operation {
+        Operation {
+            client: AUDITOR,
+            key,
+            action: Action::Read,
+            called: now,
+            returned: Some(now),
+            outcome: Outcome::Found(value),
+            index: Some(LogIndex(u64::MAX)),
+        }
+    }
+
     /// Its JSON line, without a line end.
     pub fn to_line(&self) -> String {
         let (op, value, expected) = match self.action.clone() {

@@ -16,7 +16,7 @@ use crate::lab::Lab;
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
 use crate::state_machine::kv::{Command, Query};
-use crate::types::{ClientId, LogIndex, NodeId, Random, Time, Token};
+use crate::types::{ClientId, NodeId, Random, Time, Token};
 
 /// How long a client waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,8 +26,6 @@ const THINKING_MAX: Duration = Duration::from_millis(60);
 const SHARED_KEYS: u64 = 4;
 /// What the keys of one client alone begin with.
 const OWN: &str = "own.";
-/// Who is said to have read the state at the end.
-const AUDITOR: ClientId = ClientId(0);
 
 /// How clients behave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -269,14 +267,9 @@ impl Workload {
     pub fn audit(&mut self, items: &[(String, String)], now: Time) {
         let state: BTreeMap<&str, &str> =
             items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        self.history.extend((0..SHARED_KEYS).map(shared_key).map(|key| Operation {
-            client: AUDITOR,
-            outcome: history::Outcome::Found(state.get(key.as_str()).map(ToString::to_string)),
-            key,
-            action: Action::Read,
-            called: now,
-            returned: Some(now),
-            index: Some(LogIndex(u64::MAX)),
+        self.history.extend((0..SHARED_KEYS).map(shared_key).map(|key| {
+            let value = state.get(key.as_str()).map(ToString::to_string);
+            Operation::seen_at_the_end(key, value, now)
         }));
     }
 

@@ -28,6 +28,22 @@ fn patient() -> ClientSettings {
     ClientSettings { attempt_timeout: 2 * HOUR, ..hasty() }
 }
 
+/// A client, a call of it in another thread that nobody answers and that carries the messages for all, and what ends
+/// that call.
+fn driven_by_another_thread() -> (Client<KeyValue>, Sender<()>, thread::JoinHandle<Failure>) {
+    let (asked, requests) = bounded(8);
+    let client = client_with(patient(), move |_, _| {
+        asked.send(()).expect("the test listens");
+        Some(vec![])
+    });
+    let (interrupt, interrupted) = bounded(1);
+    let client = client.with_interrupt(interrupted);
+    let long = client.clone();
+    let driver = thread::spawn(move || long.submit(put(1)).expect_err("nobody answers"));
+    requests.recv().expect("the driver has asked");
+    (client, interrupt, driver)
+}
+
 fn is_shareable(_: &(impl Send + Sync + Clone)) {}
 
 #[test]
@@ -93,22 +109,13 @@ fn a_ticket_that_nobody_waits_for_ends_by_its_deadline() {
 
 #[test]
 fn a_short_call_ends_in_time_though_another_thread_drives() {
-    let (asked, requests) = bounded(8);
-    let client = client_with(patient(), move |_, _| {
-        asked.send(()).expect("the test listens");
-        Some(vec![])
-    });
-    let (interrupt, interrupted) = bounded(1);
-    let client = client.with_interrupt(interrupted);
-    let long = client.clone();
-    let driver = thread::spawn(move || long.submit(put(1)));
-    requests.recv().expect("the driver has asked");
+    let (client, interrupt, driver) = driven_by_another_thread();
     let start = Instant::now();
     let timeout = Duration::from_millis(30);
     assert_eq!(client.within(timeout).submit(put(2)), Err(Failure::Unknown(token(2))));
     assert!(start.elapsed() >= timeout && start.elapsed() < HOUR / 60, "it took {:?}", start.elapsed());
     interrupt.send(()).expect("there is room");
-    assert_eq!(driver.join().expect("it ends"), Err(Failure::Unknown(token(1))));
+    assert_eq!(driver.join().expect("it ends"), Failure::Unknown(token(1)));
 }
 
 #[test]
@@ -165,19 +172,10 @@ fn a_full_client_waits_for_room_or_rejects_as_it_was_told() {
 
 #[test]
 fn a_ticket_looked_at_after_its_deadline_has_ended_though_another_thread_drives() {
-    let (asked, requests) = bounded(8);
-    let client = client_with(patient(), move |_, _| {
-        asked.send(()).expect("the test listens");
-        Some(vec![])
-    });
-    let (interrupt, interrupted) = bounded(1);
-    let client = client.with_interrupt(interrupted);
-    let long = client.clone();
-    let driver = thread::spawn(move || long.submit(put(1)));
-    requests.recv().expect("the driver has asked");
+    let (client, interrupt, driver) = driven_by_another_thread();
     // The driver does not know of this call, whose time is over as soon as it began.
     let mut ticket = client.within(Duration::ZERO).submit_async(put(2));
     assert!(ticket.try_wait().is_some(), "its deadline has come");
     interrupt.send(()).expect("there is room");
-    assert!(driver.join().expect("it ends").is_err());
+    assert_eq!(driver.join().expect("it ends"), Failure::Unknown(token(1)));
 }
