@@ -198,11 +198,7 @@ impl Safety {
             self.append(node, &mut record, entry);
         }
         record.durable_index = raft.durable_index();
-        record.durable_hard_state = HardState {
-            current_term: raft.current_term(),
-            voted_for: raft.voted_for(),
-            promised: raft.promised(),
-        };
+        record.durable_hard_state = raft.hard_state();
         if !wiped {
             self.check_recovered(node, &before, &record);
         }
@@ -464,6 +460,7 @@ fn chained(before: u64, entry: &Entry) -> u64 {
         Content::Open { client, .. } => (1, client.0, 0),
         Content::Command { origin, .. } => (2, origin.session.0, origin.serial),
         Content::Settle { origin } => (3, origin.session.0, origin.serial),
+        Content::Readmit { node, incarnation } => (4, node.number().into(), *incarnation),
     };
     [entry.index.0, entry.term.0, kind, owner, serial].into_iter().fold(before, |hash, part| {
         // The finalizer of SplitMix64 spreads each part over all bits.

@@ -86,10 +86,6 @@ impl Raft {
         }
     }
 
-    fn hard_state(&self) -> HardState {
-        HardState { current_term: self.current_term, voted_for: self.voted_for, promised: self.promised() }
-    }
-
     /// Ends a step: finds what has to be written and sorts the messages into those that may leave at once and those
     /// that wait for the disk.
     pub(super) fn write(&mut self, before: HardState) {
@@ -108,7 +104,7 @@ impl Raft {
             hard_state.is_none() && truncate_from.is_none() && entries.is_empty() && then.is_empty();
         if !nothing {
             let id = self.durability.begin(self.log.last().index, hard_state);
-            self.effects.write = Some(Write { id, hard_state, truncate_from, entries, then });
+            self.effects.write = Some(Write { id, hard_state, rebase: None, truncate_from, entries, then });
         }
     }
 }

@@ -65,7 +65,14 @@ pub struct HardState {
     pub voted_for: Option<NodeId>,
     /// It has answered a round that claims a lease, in whatever term: after a restart it may still be bound (6.4.1).
     pub promised: bool,
+    /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It votes
+    /// for nobody until the cluster has readmitted it.
+    pub joining: bool,
 }
+
+/// Tells a node from the one of the same name whose files it does not have. Drawn when a node's files are made, and
+/// kept with them.
+pub type Incarnation = u64;
 
 /// What must become durable after a step, as one unit and after every earlier write.
 ///
@@ -76,12 +83,23 @@ pub struct Write {
     pub id: WriteId,
     /// Term and vote, when they changed.
     pub hard_state: Option<HardState>,
+    /// What becomes of the log's beginning, before anything else in it changes.
+    pub rebase: Option<Rebase>,
     /// Remove every entry from this index on, before appending.
     pub truncate_from: Option<LogIndex>,
     /// Entries to append, in order, right behind what the log then holds.
     pub entries: Vec<Entry>,
     /// Messages that may leave only when this write is durable: votes and acknowledgements.
     pub then: Vec<Message>,
+}
+
+/// What becomes of the beginning of the log on disk, once a snapshot is durable (section 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rebase {
+    /// Entries up to this one, which the snapshot covers, are needed no more.
+    Compact(EntryId),
+    /// The whole log goes, whatever it holds, and begins anew behind this entry, the last one that the snapshot covers.
+    Reset(EntryId),
 }
 
 /// Why a command or a read was not taken in. It has certainly not been applied.

@@ -6,14 +6,12 @@
 use super::Raft;
 use super::effects::HardState;
 use super::role::Role;
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{EntryId, LogIndex};
 
 /// What a step may change only in certain ways, noted before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    current_term: Term,
-    voted_for: Option<NodeId>,
-    promised: bool,
+    hard_state: HardState,
     commit_index: LogIndex,
     last: EntryId,
     led: bool,
@@ -23,9 +21,7 @@ impl Marks {
     /// The marks of this moment.
     pub fn of(raft: &Raft) -> Marks {
         Marks {
-            current_term: raft.current_term,
-            voted_for: raft.voted_for,
-            promised: raft.promised(),
+            hard_state: raft.hard_state(),
             commit_index: raft.commit_index,
             last: raft.log.last(),
             led: matches!(raft.role, Role::Leader(_)),
@@ -34,16 +30,17 @@ impl Marks {
 
     /// What must be durable of this moment, less the log.
     pub fn hard_state(&self) -> HardState {
-        HardState { current_term: self.current_term, voted_for: self.voted_for, promised: self.promised }
+        self.hard_state
     }
 
     /// Compares with the state after the step.
     pub fn check(&self, raft: &Raft) {
-        assert!(raft.current_term >= self.current_term, "a term never goes back (5.1)");
+        let HardState { current_term, voted_for, .. } = self.hard_state;
+        assert!(raft.current_term >= current_term, "a term never goes back (5.1)");
         assert!(raft.commit_index >= self.commit_index, "the commit index never goes back (5.3)");
-        let same_term = raft.current_term == self.current_term;
-        if same_term && self.voted_for.is_some() {
-            assert_eq!(raft.voted_for, self.voted_for, "at most one vote a term (5.2)");
+        let same_term = raft.current_term == current_term;
+        if same_term && voted_for.is_some() {
+            assert_eq!(raft.voted_for, voted_for, "at most one vote a term (5.2)");
         }
         if same_term && self.led && matches!(raft.role, Role::Leader(_)) {
             let kept = raft.log.term_at(self.last.index);

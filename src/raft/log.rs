@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::effects::Incarnation;
 use crate::payload::Payload;
-use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId, Term};
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, SessionId, Term};
 
 /// Whose command an entry holds, so that a repeated command can be recognised (section 8).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -57,6 +58,13 @@ pub enum Content {
         /// The command's.
         origin: Origin,
     },
+    /// A node that had lost its files has caught up: it votes again, and its copies count again.
+    Readmit {
+        /// The node.
+        node: NodeId,
+        /// The files that it has now.
+        incarnation: Incarnation,
+    },
 }
 
 impl Content {
@@ -64,7 +72,7 @@ impl Content {
     pub fn weight(&self) -> usize {
         const ITSELF: usize = 64;
         match self {
-            Content::NoOp | Content::Open { .. } | Content::Settle { .. } => ITSELF,
+            Content::NoOp | Content::Open { .. } | Content::Settle { .. } | Content::Readmit { .. } => ITSELF,
             Content::Command { command, .. } => ITSELF + command.len(),
         }
     }

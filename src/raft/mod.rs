@@ -64,6 +64,8 @@ pub struct Raft {
     asked: Asked,
     /// Until when it votes for nobody.
     promise: Promise,
+    /// It lost its files under this name and is not readmitted yet.
+    joining: bool,
     /// Which of its lives this is.
     life: Life,
     /// As of when its state holds everything.
@@ -99,7 +101,7 @@ impl Raft {
         let members: BTreeSet<NodeId> = members.into_iter().collect();
         assert!(members.contains(&id), "a node is a member of its own cluster");
         let log = Log::recovered(recovered.base, recovered.entries);
-        let HardState { current_term, voted_for, promised } = recovered.hard_state;
+        let HardState { current_term, voted_for, promised, joining } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
         // From a copy: the stream itself decides all that can be replayed.
         let life = random.clone().bits();
@@ -117,6 +119,7 @@ impl Raft {
             durability: Durability::new(log.last().index, recovered.hard_state),
             asked: Asked::default(),
             promise,
+            joining,
             life,
             freshness: Freshness::default(),
             log,
@@ -189,9 +192,14 @@ impl Raft {
         self.voted_for
     }
 
-    /// Whether it has ever answered a round that claims a lease (6.4.1).
-    pub fn promised(&self) -> bool {
-        self.promise.ever
+    /// What of its state, less the log, has to be durable.
+    pub fn hard_state(&self) -> HardState {
+        HardState {
+            current_term: self.current_term,
+            voted_for: self.voted_for,
+            promised: self.promise.ever,
+            joining: self.joining,
+        }
     }
 
     /// Its log.

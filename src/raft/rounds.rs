@@ -149,7 +149,7 @@ impl Raft {
 mod tests {
     use super::*;
     use crate::raft::Recovered;
-    use crate::raft::effects::{HardState, Input, Proposal};
+    use crate::raft::effects::{Input, Proposal};
     use crate::raft::log::Content;
     use crate::raft::message::Message;
     use crate::types::{ClientId, NodeId, Random};
@@ -260,11 +260,7 @@ mod tests {
         let written = nodes[0].commit_index();
         // n2 crashes and starts again at 370 ms.
         let old = &nodes[1];
-        let hard_state = HardState {
-            current_term: old.current_term(),
-            voted_for: old.voted_for(),
-            promised: old.promised(),
-        };
+        let hard_state = old.hard_state();
         let entries: Vec<_> = old.log().range(LogIndex(1), old.log().last().index).cloned().collect();
         let recovered = Recovered { hard_state, base: old.log().base(), entries };
         let mut again = Raft::new(NodeId::new(2), members, settings, recovered, Random::new(77), ms(370));

@@ -79,7 +79,7 @@ impl Waiting {
 
 fn name(content: &Content) -> Option<Name> {
     match content {
-        Content::NoOp => None,
+        Content::NoOp | Content::Readmit { .. } => None,
         Content::Open { client, .. } => Some(Name::Open(*client)),
         Content::Command { origin, .. } => Some(Name::Command(origin.session, origin.serial)),
         Content::Settle { origin } => Some(Name::Settle(origin.session, origin.serial)),

@@ -11,6 +11,7 @@
 //! Every replica must come to the same state from the same entries. Nothing here may read a clock, draw a random
 //! number, or depend on whether a payload came as a value or as text.
 
+pub mod image;
 pub mod kv;
 pub mod sessions;
 
@@ -99,7 +100,7 @@ pub trait Machine: Send {
 /// What became of an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Applied {
-    /// It was a no-op.
+    /// It was a no-op, or concerns the cluster alone.
     NoOp,
     /// Its batch was carried out, now or before.
     Answered {
@@ -215,7 +216,7 @@ impl<M: StateMachine> Machine for Replica<M> {
         assert!(entry.term >= self.applied.term, "terms never go back along a log (5.3)");
         self.applied = entry.id();
         match &entry.content {
-            Content::NoOp => Applied::NoOp,
+            Content::NoOp | Content::Readmit { .. } => Applied::NoOp,
             Content::Open { client, sessions_max } => {
                 Applied::Opened { session: self.sessions.open(entry.index, *client, *sessions_max) }
             }

@@ -47,10 +47,11 @@ impl MemoryContent {
 
 impl Storage for MemoryStore {
     fn write(&mut self, write: &Write) -> Result<(), StorageError> {
-        let Write { id, hard_state, truncate_from, entries, then: _ } = write;
+        let Write { id, hard_state, rebase, truncate_from, entries, then: _ } = write;
         self.unsynced.push(Write {
             id: *id,
             hard_state: *hard_state,
+            rebase: *rebase,
             truncate_from: *truncate_from,
             entries: entries.clone(),
             then: Vec::new(),

@@ -4,6 +4,7 @@
 //! {"index":6,"term":3,"open":9,"sessions_max":10000,"crc":"9b1e0c52"}
 //! {"index":7,"term":3,"session":6,"serial":4,"acknowledged":2,"command":{"create":["x","1"]},"crc":"6c3a9f01"}
 //! {"index":8,"term":4,"no_op":true,"crc":"0d4417be"}
+//! {"index":10,"term":4,"readmit":2,"incarnation":71,"crc":"6f1c02de"}
 //! {"index":9,"term":4,"session":6,"serial":5,"acknowledged":5,"settle":true,"crc":"51d0aa37"}
 //! ```
 //!
@@ -13,12 +14,14 @@
 
 use crate::payload::Payload;
 use crate::raft::log::{Content, Entry, Origin};
-use crate::types::{ClientId, LogIndex, SessionId, Term};
+use crate::types::{ClientId, LogIndex, NODES_MAX, NodeId, SessionId, Term};
 
 const CRC_MEMBER: &[u8] = b",\"crc\":\"";
 const CRC_DIGITS: usize = 8;
 const END: &[u8] = b"\"}";
 const OPEN: &[u8] = b",\"open\":";
+const READMIT: &[u8] = b",\"readmit\":";
+const INCARNATION: &[u8] = b",\"incarnation\":";
 const SETTLE: &[u8] = b",\"settle\":true";
 
 /// Adds the entry's line, newline included.
@@ -40,6 +43,10 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
         Content::Settle { origin } => {
             push_origin(line, origin);
             line.extend_from_slice(SETTLE);
+        }
+        Content::Readmit { node, incarnation } => {
+            push_number(line, READMIT, node.number().into());
+            push_number(line, INCARNATION, *incarnation);
         }
     }
     seal(line, start);
@@ -91,6 +98,12 @@ pub fn decode(line: &[u8]) -> Result<Entry, String> {
     if rest.0.starts_with(OPEN) {
         let client = ClientId(rest.number(OPEN)?);
         let content = Content::Open { client, sessions_max: rest.number(b",\"sessions_max\":")? };
+        return rest.end(Entry { index, term, content });
+    }
+    if rest.0.starts_with(READMIT) {
+        let node = u8::try_from(rest.number(READMIT)?).ok().filter(|number| (1..=NODES_MAX).contains(number));
+        let node = NodeId::new(node.ok_or("it readmits a node that cannot be")?);
+        let content = Content::Readmit { node, incarnation: rest.number(INCARNATION)? };
         return rest.end(Entry { index, term, content });
     }
     let origin = Origin {
@@ -205,9 +218,15 @@ mod tests {
         let no_op = Entry { index: LogIndex(1), term: Term(10), content: Content::NoOp };
         let open = entry(Content::Open { client: ClientId(u64::MAX), sessions_max: 3 });
         let settle = entry(Content::Settle { origin: origin() });
-        for entry in
-            [no_op, open, settle, command("{\"put\":[\"schl\u{fc}ssel\",\"a\\nb\"]}"), command("null")]
-        {
+        let readmit = entry(Content::Readmit { node: NodeId::new(3), incarnation: u64::MAX });
+        for entry in [
+            no_op,
+            open,
+            readmit,
+            settle,
+            command("{\"put\":[\"schl\u{fc}ssel\",\"a\\nb\"]}"),
+            command("null"),
+        ] {
             let line = line_of(&entry);
             let json: serde_json::Value = serde_json::from_slice(&line).expect("jq can read it");
             assert_eq!(json["index"], entry.index.0);
@@ -219,7 +238,8 @@ mod tests {
     fn no_changed_byte_and_no_shorter_line_passes() {
         let open = entry(Content::Open { client: ClientId(9), sessions_max: 3 });
         let settle = entry(Content::Settle { origin: origin() });
-        for line in [open, settle, command("{\"crc\":\"00000000\"}")].map(|entry| line_of(&entry)) {
+        let readmit = entry(Content::Readmit { node: NodeId::new(3), incarnation: 9 });
+        for line in [open, readmit, settle, command("{\"crc\":\"00000000\"}")].map(|entry| line_of(&entry)) {
             for length in 0..line.len() {
                 assert!(decode(&line[..length]).is_err(), "cut to {length}");
             }

@@ -100,7 +100,12 @@ impl StateFile {
             return Err(Unreadable::Damaged(format!("no program ever wrote format {}", line.format)));
         }
         let identity = Identity { cluster: line.cluster, node: line.node, members: line.members };
-        let hard_state = HardState { current_term: line.term, voted_for: line.vote, promised: line.promised };
+        let hard_state = HardState {
+            current_term: line.term,
+            voted_for: line.vote,
+            promised: line.promised,
+            joining: false,
+        };
         Ok(StateFile { identity, hard_state, log_floor: line.log_floor })
     }
 }
@@ -116,7 +121,12 @@ mod tests {
                 node: NodeId::new(2),
                 members: vec![NodeId::new(1), NodeId::new(2), NodeId::new(3)],
             },
-            hard_state: HardState { current_term: Term(7), voted_for: Some(NodeId::new(1)), promised: false },
+            hard_state: HardState {
+                current_term: Term(7),
+                voted_for: Some(NodeId::new(1)),
+                promised: false,
+                joining: false,
+            },
             log_floor: LogIndex(12),
         }
     }

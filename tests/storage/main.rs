@@ -44,7 +44,7 @@ fn opens_term(index: u64, term: u64) -> Entry {
 fn voting(term: u64, node: u8) -> Write {
     let voted_for = Some(NodeId::new(node));
     Write {
-        hard_state: Some(HardState { current_term: Term(term), voted_for, promised: false }),
+        hard_state: Some(HardState { current_term: Term(term), voted_for, ..HardState::default() }),
         ..Write::default()
     }
 }
