@@ -17,6 +17,9 @@ pub trait Disk: Send {
     /// A file's whole content.
     fn read(&self, file: &str) -> io::Result<Vec<u8>>;
 
+    /// At most `length` bytes of a file from this offset on; fewer at its end, none behind it.
+    fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+
     /// A file's length in bytes.
     fn length(&self, file: &str) -> io::Result<u64>;
 
@@ -64,6 +67,13 @@ impl From<io::Error> for LockError {
     fn from(error: io::Error) -> LockError {
         LockError::Io(error)
     }
+}
+
+/// The part of a whole content that [`Disk::read_at`] gives.
+pub(super) fn part(content: &[u8], offset: u64, length: usize) -> Vec<u8> {
+    let start = usize::try_from(offset).map_or(content.len(), |offset| offset.min(content.len()));
+    let end = start.saturating_add(length).min(content.len());
+    content[start..end].to_vec()
 }
 
 pub(super) fn missing(file: &str) -> io::Error {

@@ -142,6 +142,10 @@ impl<D: Disk> Disk for FaultyDisk<D> {
         self.disk.read(file)
     }
 
+    fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.disk.read_at(file, offset, length)
+    }
+
     fn length(&self, file: &str) -> io::Result<u64> {
         self.disk.length(file)
     }
@@ -204,8 +208,10 @@ impl<D: Disk> Disk for FaultyDisk<D> {
 
     fn sync_folder(&mut self) -> io::Result<()> {
         self.faults.wait(self.interruptions)?;
+        // Another thread may make a file meanwhile: that one is not synced.
+        let names = self.faults.state.lock().unsynced_names.clone();
         self.disk.sync_folder()?;
-        self.faults.state.lock().unsynced_names.clear();
+        self.faults.state.lock().unsynced_names.retain(|name| !names.contains(name));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::disk::{Disk, Lock, LockError, described, missing};
+use super::disk::{Disk, Lock, LockError, described, missing, part};
 
 /// The files of a folder by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -47,6 +47,10 @@ impl Disk for MemoryDisk {
 
     fn read(&self, file: &str) -> io::Result<Vec<u8>> {
         self.with(file, |content| content.clone())
+    }
+
+    fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.with(file, |content| part(content, offset, length))
     }
 
     fn length(&self, file: &str) -> io::Result<u64> {

@@ -3,7 +3,7 @@
 //! It never deletes the lock file: to delete it while another process waits for it would let two hold it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Lock, LockError, described};
@@ -81,6 +81,14 @@ impl Disk for RealDisk {
 
     fn read(&self, file: &str) -> io::Result<Vec<u8>> {
         fs::read(self.path(file))
+    }
+
+    fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.path(file))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn length(&self, file: &str) -> io::Result<u64> {
@@ -183,6 +191,10 @@ mod tests {
         assert_eq!(disk.list().expect("the folder can be read"), ["b"]);
         assert_eq!(disk.read("b").expect("the file can be read"), b"one!?");
         assert_eq!(disk.length("b").expect("the file has a length"), 5);
+        for (offset, length, expected) in [(0, 3, "one"), (3, 9, "!?"), (5, 1, ""), (9, 1, ""), (1, 0, "")] {
+            let part = disk.read_at("b", offset, length).expect("the file can be read");
+            assert_eq!(part, expected.as_bytes(), "{length} bytes from {offset}");
+        }
         assert!(disk.append("a", b"?").is_err(), "appending makes no file");
     }
 

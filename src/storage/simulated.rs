@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::disk::{Disk, Lock, LockError, described, missing};
+use super::disk::{Disk, Lock, LockError, described, missing, part};
 use super::simulated_file::File;
 use crate::types::Random;
 
@@ -197,6 +197,14 @@ impl Disk for SimulatedDisk {
         if inner.off { Err(error(Failure::PowerCut)) } else { Ok(inner.file(file)?.content.clone()) }
     }
 
+    fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut inner = self.inner.lock();
+        if inner.off {
+            return Err(error(Failure::PowerCut));
+        }
+        Ok(part(&inner.file(file)?.content, offset, length))
+    }
+
     fn length(&self, file: &str) -> io::Result<u64> {
         Ok(self.inner.lock().file(file)?.content.len() as u64)
     }
@@ -364,6 +372,16 @@ mod tests {
         assert_eq!(disk.read("a").expect("the file is there"), b"syncedxyz");
         disk.power_cut(&mut Random::new(1));
         assert_eq!(disk.read("a").expect("the file is there"), b"synced\0\0\0");
+    }
+
+    #[test]
+    fn a_part_ends_where_its_file_ends() {
+        for (offset, length, expected) in
+            [(0, 3, "syn"), (3, 9, "ced"), (6, 1, ""), (9, 1, ""), (u64::MAX, 1, "")]
+        {
+            let part = disk().read_at("a", offset, length).expect("no failure is planned");
+            assert_eq!(part, expected.as_bytes(), "{length} bytes from {offset}");
+        }
     }
 
     #[test]
