@@ -96,7 +96,7 @@ impl<M: StateMachine> Cluster<M> {
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> io::Result<String> {
         let Opened { store, recovered } = opened;
         let said = recovered.summary();
-        let Recovered { hard_state, base, entries, repaired, fresh } = recovered;
+        let Recovered { hard_state, base, entries, repaired, fresh, .. } = recovered;
         let start = raft::Recovered { hard_state, base, entries };
         let machine = Box::new(Replica::new((self.machine)()));
         let (random, clock) = (self.random.fork(), self.surroundings.clock);
@@ -131,8 +131,8 @@ impl<M: StateMachine> Cluster<M> {
         }
         let opened = match slot.keep.clone() {
             Keep::Files(files) => self.open_patiently(name, files, wipe)?,
-            Keep::Memory(_) if wipe => {
-                let keep = Keep::Memory(crate::storage::memory_store::MemoryContent::default());
+            Keep::Memory(content) if wipe => {
+                let keep = Keep::Memory(content.wiped());
                 slot.keep = keep.clone();
                 keep.open().map_err(told)?
             }

@@ -19,7 +19,7 @@ use crate::storage::faults::{DiskFaults, FaultyDisk};
 use crate::storage::json_store::{self, JsonStore};
 use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
-use crate::storage::{ClusterId, Identity, Recovered, StorageError};
+use crate::storage::{ClusterId, Identity, Newcomer, Recovered, StorageError, no_image};
 use crate::trace::LogsError;
 use crate::types::NodeId;
 
@@ -81,10 +81,12 @@ pub(super) fn open_all(
     members: &[NodeId],
 ) -> Result<BTreeMap<NodeId, (Keep, Option<Opened>)>, StartError> {
     if settings.memory {
-        let in_memory = |&name: &NodeId| {
-            let keep = Keep::Memory(MemoryContent::default());
+        let cluster = ClusterId(entropy());
+        let in_memory = |&node: &NodeId| {
+            let identity = Identity { cluster, node, members: members.to_vec() };
+            let keep = Keep::Memory(MemoryContent::new(identity));
             let opened = keep.open()?;
-            Ok((name, (keep, Some(opened))))
+            Ok((node, (keep, Some(opened))))
         };
         return members.iter().map(in_memory).collect();
     }
@@ -188,7 +190,7 @@ impl Keep {
     pub fn open(&self) -> Result<Opened, StorageError> {
         match self {
             Keep::Memory(content) => {
-                let (store, recovered) = content.open();
+                let (store, recovered) = content.open(Newcomer::default(), no_image)?;
                 Ok(Opened { store: Store::Inline(Box::new(store)), recovered })
             }
             Keep::Files(files) => files.open(),
@@ -207,7 +209,8 @@ impl Files {
 
     pub fn open(&self) -> Result<Opened, StorageError> {
         let disk = FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults));
-        let (store, recovered) = JsonStore::open(disk, &self.identity, self.segment_bytes)?;
+        let (store, recovered) =
+            JsonStore::open(disk, &self.identity, self.segment_bytes, Newcomer::default(), no_image)?;
         Ok(Opened { store: Store::Threaded(Box::new(store), Arc::clone(&self.faults)), recovered })
     }
 

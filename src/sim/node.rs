@@ -14,7 +14,7 @@ use crate::state_machine::Replica;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
-use crate::storage::{ClusterId, Identity, Storage, StorageError};
+use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError, no_image};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
 
@@ -211,7 +211,8 @@ impl Simulation {
         if wipe {
             node.disk = SimulatedDisk::new(&name.to_string());
         }
-        let (store, recovered) = JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES)?;
+        let (store, recovered) =
+            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, Newcomer::default(), no_image)?;
         let said = recovered.summary();
         let mut start = raft::Recovered {
             hard_state: recovered.hard_state,

@@ -75,6 +75,11 @@ pub enum StorageError {
         /// The reason that the system gave.
         error: io::Error,
     },
+    /// The writing of a snapshot was given up, since whoever ordered it wants it no more.
+    GivenUp {
+        /// The file that is not made.
+        file: String,
+    },
     /// An earlier error left it open what the disk holds.
     Poisoned {
         /// That error's message.
@@ -136,6 +141,9 @@ impl fmt::Display for StorageError {
             }
             StorageError::Io { action, file, error } => {
                 write!(f, "cannot {action} {file}: {error}; {}", advice(error.kind()))
+            }
+            StorageError::GivenUp { file } => {
+                write!(f, "{file} was given up before it was whole: nothing is lost, the node was stopped")
             }
             StorageError::Poisoned { first } => {
                 write!(f, "nothing more is written after an earlier error ({first}): restart the node")

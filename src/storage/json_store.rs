@@ -14,6 +14,9 @@
 //!   only the last segment can end in an unfinished line.
 //! - A truncation removes later segments newest first, each removal durable before the next, then cuts and syncs the
 //!   segment that stays, and all this before anything is appended: truncated entries cannot come back.
+//! - A compaction removes whole segments oldest first, each removal durable before the next; never the last one.
+//! - A reset makes `state.json` claim no more than the snapshot covers, then removes the segments behind that, newest
+//!   first, then puts an empty one there, then removes those before it.
 //! - `state.json` never claims a longer log than is durable (`log_floor`).
 //!
 //! What a start makes of the files is in the module `recovery`.
@@ -22,11 +25,12 @@ use std::io;
 
 use super::disk::{Disk, Lock, LockError};
 use super::error::StorageError;
-use super::recovery::{self, Segment};
+use super::segments::{self, Segment};
 use super::state_file::StateFile;
-use super::{Identity, Recovered, Storage, record, state_file};
-use crate::raft::effects::{HardState, Write};
+use super::{Identity, Newcomer, Recovered, Storage, files, record, recovery, state_file};
+use crate::raft::effects::{Rebase, Write};
 use crate::raft::log::Entry;
+use crate::state_machine::image::LoadImage;
 use crate::types::LogIndex;
 
 /// Bytes after which a new segment begins, unless chosen otherwise.
@@ -60,7 +64,7 @@ pub fn wipe(disk: &mut impl Disk) -> Result<(), StorageError> {
         return Ok(());
     }
     let _lock = lock(disk)?;
-    recovery::remove_all(disk)
+    files::remove_all(disk)
 }
 
 fn lock(disk: &mut impl Disk) -> Result<Lock, StorageError> {
@@ -72,15 +76,19 @@ fn lock(disk: &mut impl Disk) -> Result<Lock, StorageError> {
 
 impl<D: Disk> JsonStore<D> {
     /// Opens a node's files, or makes them when the folder holds none, and says what they hold. A new segment begins
-    /// whenever the last one has `segment_bytes` or more.
+    /// whenever the last one has `segment_bytes` or more. A snapshot's image is read by `load`.
+    ///
+    /// Nobody may still write snapshots for an earlier life of the node: what is unfinished is removed.
     pub fn open(
         mut disk: D,
         identity: &Identity,
         segment_bytes: u64,
+        newcomer: Newcomer,
+        load: LoadImage,
     ) -> Result<(JsonStore<D>, Recovered), StorageError> {
         disk.create_folder().map_err(|error| StorageError::io("create", disk.describe(""), error))?;
         let lock = lock(&mut disk)?;
-        let found = recovery::recover(&mut disk, identity)?;
+        let found = recovery::recover(&mut disk, identity, newcomer, load)?;
         let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
         let store = JsonStore {
             disk,
@@ -111,7 +119,18 @@ impl<D: Disk> JsonStore<D> {
     }
 
     fn try_write(&mut self, write: &Write) -> Result<(), StorageError> {
-        self.save_state(write.hard_state, write.truncate_from)?;
+        self.save_state(write)?;
+        match write.rebase {
+            None => {}
+            Some(Rebase::Compact(covered)) => {
+                segments::compact(&mut self.disk, &mut self.segments, covered.index)?;
+            }
+            Some(Rebase::Reset(base)) => {
+                segments::reset(&mut self.disk, &mut self.segments, base.index)?;
+                self.last = base.index;
+                self.durable = base.index;
+            }
+        }
         if let Some(from) = write.truncate_from.filter(|from| *from <= self.last) {
             self.truncate(from)?;
         }
@@ -119,13 +138,13 @@ impl<D: Disk> JsonStore<D> {
     }
 
     /// Writes `state.json` when term or vote changed, or when the log is about to become shorter than it claims.
-    fn save_state(
-        &mut self,
-        hard_state: Option<HardState>,
-        truncate_from: Option<LogIndex>,
-    ) -> Result<(), StorageError> {
-        let kept = truncate_from.map_or(self.durable, LogIndex::previous).min(self.durable);
-        let hard_state = hard_state.unwrap_or(self.state.hard_state);
+    fn save_state(&mut self, write: &Write) -> Result<(), StorageError> {
+        let mut kept = self.durable;
+        if let Some(Rebase::Reset(base)) = write.rebase {
+            kept = kept.min(base.index);
+        }
+        kept = write.truncate_from.map_or(kept, LogIndex::previous).min(kept);
+        let hard_state = write.hard_state.unwrap_or(self.state.hard_state);
         if hard_state == self.state.hard_state && kept >= self.state.log_floor {
             return Ok(());
         }
@@ -135,7 +154,7 @@ impl<D: Disk> JsonStore<D> {
         );
         self.state.hard_state = hard_state;
         self.state.log_floor = kept;
-        recovery::replace(&mut self.disk, state_file::NAME, &self.state.encode())
+        files::replace(&mut self.disk, state_file::NAME, &self.state.encode())
     }
 
     fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError> {
@@ -150,7 +169,7 @@ impl<D: Disk> JsonStore<D> {
         let lines_kept = from.0 - self.last_segment().first.0;
         let bytes = self.disk.read(&name);
         let bytes = bytes.map_err(|error| StorageError::io("read", self.disk.describe(&name), error))?;
-        let length = recovery::length_of_lines(&bytes, lines_kept);
+        let length = segments::length_of_lines(&bytes, lines_kept);
         if length < self.last_segment().length {
             self.doing("write", &name, |disk| disk.truncate(&name, length))?;
             self.doing("write", &name, |disk| disk.sync(&name))?;
@@ -226,7 +245,7 @@ impl<D: Disk> JsonStore<D> {
         file: &str,
         operation: impl FnOnce(&mut D) -> io::Result<()>,
     ) -> Result<(), StorageError> {
-        operation(&mut self.disk).map_err(|error| StorageError::io(action, self.disk.describe(file), error))
+        files::doing(&mut self.disk, action, file, operation)
     }
 }
 

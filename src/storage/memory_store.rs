@@ -1,25 +1,39 @@
 //! A store that lives in memory: as a disk to the node that restarts, gone when the process ends.
 //!
-//! It encodes nothing, so that speed without a disk can be measured. What is not yet synced is lost in a crash.
+//! It encodes nothing but snapshots, so that speed without a disk can be measured. What is not yet synced is lost in a
+//! crash; a snapshot is there as soon as it is finished.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::error::StorageError;
-use super::{Recovered, Storage};
-use crate::raft::effects::{HardState, Write};
+use super::memory::{Files, MemoryDisk};
+use super::snapshot_file;
+use super::snapshots::Snapshots;
+use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, Storage, files, recovery};
+use crate::raft::effects::{HardState, Incarnation, Rebase, Write};
 use crate::raft::log::Entry;
-use crate::types::{EntryId, LogIndex};
+use crate::state_machine::image::LoadImage;
+use crate::types::{EntryId, LogIndex, Term};
 
 /// What a node's [`MemoryStore`]s of successive lives share. Cloning shares it.
-#[derive(Clone, Default, Debug)]
-pub struct MemoryContent(Arc<Mutex<Content>>);
+#[derive(Clone)]
+pub struct MemoryContent {
+    identity: Identity,
+    content: Arc<Mutex<Content>>,
+    snapshots: MemoryDisk,
+}
 
-#[derive(Default, Debug)]
+#[derive(Default)]
 struct Content {
     hard_state: HardState,
-    entries: Vec<Entry>,
+    incarnation: Incarnation,
+    /// The entry before the first one.
+    base: EntryId,
+    entries: VecDeque<Entry>,
     used: bool,
 }
 
@@ -29,19 +43,134 @@ pub struct MemoryStore {
     unsynced: Vec<Write>,
 }
 
+impl fmt::Debug for MemoryContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the state of {} in memory", self.identity.node)
+    }
+}
+
 impl MemoryContent {
+    /// What a node has that never ran.
+    pub fn new(identity: Identity) -> MemoryContent {
+        let snapshots = MemoryDisk::new(&format!("memory of {}", identity.node), Files::new());
+        MemoryContent { identity, content: Arc::default(), snapshots }
+    }
+
+    /// What the same node has when it is wiped.
+    #[must_use]
+    pub fn wiped(&self) -> MemoryContent {
+        MemoryContent::new(self.identity.clone())
+    }
+
     /// Opens it for a life of the node, and says what earlier lives left.
-    pub fn open(&self) -> (MemoryStore, Recovered) {
-        let mut content = self.0.lock();
+    ///
+    /// # Errors
+    /// A snapshot that `load` refuses.
+    pub fn open(
+        &self,
+        newcomer: Newcomer,
+        load: LoadImage,
+    ) -> Result<(MemoryStore, Recovered), StorageError> {
+        let mut content = self.content.lock();
+        if !content.used {
+            let Newcomer { incarnation, joining } = newcomer;
+            content.hard_state.joining = joining;
+            content.incarnation = incarnation;
+        }
+        let snapshot = self.open_snapshots(content.hard_state.current_term, load)?;
+        let repaired = snapshot.as_ref().and_then(|snapshot| content.connect(snapshot.id));
         let recovered = Recovered {
             hard_state: content.hard_state,
-            base: EntryId::ZERO,
-            entries: content.entries.clone(),
-            repaired: Vec::new(),
+            incarnation: content.incarnation,
+            snapshot,
+            base: content.base,
+            entries: content.entries.iter().cloned().collect(),
+            repaired: repaired.into_iter().collect(),
             fresh: !content.used,
         };
         content.used = true;
-        (MemoryStore { content: self.clone(), unsynced: Vec::new() }, recovered)
+        Ok((MemoryStore { content: self.clone(), unsynced: Vec::new() }, recovered))
+    }
+
+    /// The node's snapshots, for a life of it that is open.
+    pub fn snapshots(&self) -> Snapshots<MemoryDisk> {
+        Snapshots::new(self.snapshots.clone(), &self.identity)
+    }
+
+    /// Loads the newest snapshot and removes all else.
+    fn open_snapshots(
+        &self,
+        current_term: Term,
+        load: LoadImage,
+    ) -> Result<Option<RecoveredSnapshot>, StorageError> {
+        let mut disk = self.snapshots.clone();
+        let names = files::list(&disk)?;
+        let mut finished: Vec<LogIndex> =
+            names.iter().filter_map(|name| snapshot_file::named(name)).collect();
+        let newest = finished.pop();
+        let load = |index| recovery::load_snapshot(&disk, &self.identity, index, current_term, load);
+        let snapshot = newest.map(load).transpose()?;
+        files::remove_leftovers(&mut disk, &names)?;
+        for old in finished {
+            files::remove(&mut disk, &snapshot_file::name(old))?;
+        }
+        Ok(snapshot)
+    }
+}
+
+impl Content {
+    fn last(&self) -> LogIndex {
+        LogIndex(self.base.index.0 + self.entries.len() as u64)
+    }
+
+    fn term_at(&self, index: LogIndex) -> Option<Term> {
+        let behind = index.0.checked_sub(self.base.index.0)?;
+        let Some(place) = behind.checked_sub(1) else { return Some(self.base.term) };
+        self.entries.get(usize::try_from(place).ok()?).map(|entry| entry.term)
+    }
+
+    /// Begins anew behind the snapshot if the log does not belong to it, and says so. That is so when a snapshot was
+    /// finished before the write that follows from it was synced.
+    fn connect(&mut self, snapshot: EntryId) -> Option<String> {
+        if self.term_at(snapshot.index) == Some(snapshot.term) {
+            return None;
+        }
+        let (first, last) = (self.base.index.next(), self.last());
+        self.reset(snapshot);
+        (first <= last).then(|| {
+            format!("discarded the log's entries {first} to {last}, which do not belong to the snapshot")
+        })
+    }
+
+    fn reset(&mut self, base: EntryId) {
+        self.entries.clear();
+        self.base = base;
+    }
+
+    /// The cost is that of what goes.
+    fn compact(&mut self, covered: EntryId) {
+        while self.entries.front().is_some_and(|entry| entry.index <= covered.index) {
+            let gone = self.entries.pop_front().expect("seen just now");
+            self.base = gone.id();
+        }
+    }
+
+    fn take(&mut self, write: Write) {
+        self.hard_state = write.hard_state.unwrap_or(self.hard_state);
+        match write.rebase {
+            None => {}
+            Some(Rebase::Compact(covered)) => self.compact(covered),
+            Some(Rebase::Reset(base)) => self.reset(base),
+        }
+        if let Some(from) = write.truncate_from {
+            let kept = from.previous().0.checked_sub(self.base.index.0);
+            let kept = kept.expect("what is before the log's start is never truncated");
+            self.entries.truncate(usize::try_from(kept).expect("an index within a log in memory"));
+        }
+        for entry in write.entries {
+            assert_eq!(entry.index, self.last().next(), "the log has no gap (5.3)");
+            self.entries.push_back(entry);
+        }
     }
 }
 
@@ -60,14 +189,9 @@ impl Storage for MemoryStore {
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
-        let mut content = self.content.0.lock();
+        let mut content = self.content.content.lock();
         for write in self.unsynced.drain(..) {
-            content.hard_state = write.hard_state.unwrap_or(content.hard_state);
-            if let Some(LogIndex(from)) = write.truncate_from {
-                let kept = usize::try_from(from - 1).expect("an index within a log in memory");
-                content.entries.truncate(kept);
-            }
-            content.entries.extend(write.entries);
+            content.take(write);
         }
         Ok(())
     }
@@ -77,18 +201,70 @@ impl Storage for MemoryStore {
 mod tests {
     use super::*;
     use crate::raft::log::Content;
-    use crate::types::Term;
+    use crate::state_machine::image::Image;
+    use crate::storage::snapshots::SnapshotFiles;
+    use crate::storage::{ClusterId, no_image};
+    use crate::types::NodeId;
+
+    use std::any::Any;
+    use std::io;
+
+    struct Nothing;
+
+    impl Image for Nothing {
+        fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+            out.write_all(b"null")
+        }
+
+        fn size(&self) -> usize {
+            0
+        }
+
+        fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+            self
+        }
+    }
+
+    fn load_nothing(text: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
+        io::read_to_string(text).map_err(|error| error.to_string())?;
+        Ok(Box::new(Nothing))
+    }
+
+    fn identity() -> Identity {
+        Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+    }
+
+    fn at(index: u64) -> EntryId {
+        EntryId::new(Term(1), LogIndex(index))
+    }
 
     fn appending(index: u64) -> Write {
         let entry = Entry { index: LogIndex(index), term: Term(1), content: Content::NoOp };
-        Write { entries: vec![entry], ..Write::default() }
+        let hard_state = Some(HardState { current_term: Term(1), ..HardState::default() });
+        Write { hard_state, entries: vec![entry], ..Write::default() }
+    }
+
+    fn opened(content: &MemoryContent) -> (MemoryStore, Recovered) {
+        content.open(Newcomer::default(), load_nothing).expect("memory does not fail")
+    }
+
+    /// What a store of three entries holds after these writes.
+    fn after(content: &MemoryContent, writes: &[Write]) -> Recovered {
+        let (mut store, _) = opened(content);
+        for write in [1, 2, 3].map(appending).iter().chain(writes) {
+            store.write(write).expect("memory takes it");
+        }
+        store.sync().expect("memory keeps it");
+        drop(store);
+        opened(content).1
     }
 
     #[test]
     fn the_next_life_finds_what_was_synced() {
-        let content = MemoryContent::default();
-        let (mut store, recovered) = content.open();
-        assert!(recovered.fresh);
+        let content = MemoryContent::new(identity());
+        let newcomer = Newcomer { incarnation: 71, joining: true };
+        let (mut store, recovered) = content.open(newcomer, no_image).expect("there is no snapshot");
+        assert!(recovered.fresh && recovered.hard_state.joining);
         for write in [appending(1), appending(2), appending(3)] {
             store.write(&write).expect("memory takes it");
         }
@@ -98,7 +274,40 @@ mod tests {
         store.sync().expect("memory keeps it");
         store.write(&appending(2)).expect("memory takes it, but it is never synced");
         drop(store);
-        let (_, recovered) = content.open();
+        let (_, recovered) = opened(&content);
         assert_eq!((recovered.entries.len(), recovered.fresh), (1, false));
+        assert_eq!(recovered.incarnation, 71, "a node keeps the incarnation that it began with");
+    }
+
+    #[test]
+    fn a_compaction_drops_what_the_snapshot_covers() {
+        let compaction = Write { rebase: Some(Rebase::Compact(at(2))), ..Write::default() };
+        let truncation = Write { truncate_from: Some(LogIndex(3)), ..appending(3) };
+        let recovered = after(&MemoryContent::new(identity()), &[compaction, truncation, appending(4)]);
+        assert_eq!((recovered.base, recovered.entries.len()), (at(2), 2));
+        assert_eq!(recovered.entries[0].id(), at(3));
+    }
+
+    #[test]
+    fn a_reset_begins_the_log_anew() {
+        let reset = Write { rebase: Some(Rebase::Reset(at(40))), ..appending(41) };
+        let recovered = after(&MemoryContent::new(identity()), &[reset]);
+        assert_eq!((recovered.base, recovered.entries.len()), (at(40), 1));
+    }
+
+    #[test]
+    fn a_snapshot_outlives_the_life_that_made_it_and_a_log_that_ends_before_it_is_discarded() {
+        let content = MemoryContent::new(identity());
+        assert_eq!(after(&content, &[]).entries.len(), 3);
+        let mut snapshots = content.snapshots();
+        snapshots.save(at(2), &Nothing, &|| true).expect("memory takes it");
+        let (_, recovered) = opened(&content);
+        assert_eq!(recovered.snapshot.expect("it is there").id, at(2));
+        assert_eq!((recovered.base, recovered.entries.len()), (EntryId::ZERO, 3), "the log belongs to it");
+        snapshots.save(at(40), &Nothing, &|| true).expect("memory takes it");
+        let (_, recovered) = opened(&content);
+        assert_eq!((recovered.base, recovered.entries.len()), (at(40), 0));
+        assert_eq!(recovered.repaired.len(), 1);
+        assert_eq!(content.snapshots.files().len(), 1, "the older one is gone");
     }
 }

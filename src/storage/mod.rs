@@ -4,31 +4,40 @@
 //! which keeps legible files on a [`Disk`](disk::Disk), and the [`MemoryStore`](memory_store::MemoryStore), which
 //! forgets everything when the process ends.
 //!
+//! Beside the log lie its [snapshots](snapshots), which other threads write and read.
+//!
 //! Nothing here may report as durable what a power failure can still take away, start from files that are damaged,
 //! or go on after an error as if it had not happened.
 
 pub mod disk;
 pub mod error;
 pub mod faults;
+mod files;
 pub mod json_store;
+mod log_reading;
 pub mod memory;
 pub mod memory_store;
 pub mod real;
 mod record;
 mod recovery;
+mod segments;
 pub mod simulated;
 mod simulated_file;
+mod snapshot_file;
+pub mod snapshots;
 mod state_file;
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::StorageError;
 
-use crate::raft::effects::{HardState, Write};
+use crate::raft::effects::{HardState, Incarnation, Write};
 use crate::raft::log::Entry;
+use crate::state_machine::image::Image;
 use crate::types::{EntryId, NodeId};
 
 /// Where a node's persistent state goes.
@@ -55,11 +64,16 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 }
 
 /// What a node finds when it starts. All of it is durable.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Recovered {
     /// Term and vote.
     pub hard_state: HardState,
-    /// The entry just before the first one of `entries`.
+    /// The node's number since its files were made.
+    pub incarnation: Incarnation,
+    /// The newest snapshot. The log connects to it: `base` is not behind what it covers, and the entry where it ends,
+    /// if it is among `entries`, is the one that it covers last.
+    pub snapshot: Option<RecoveredSnapshot>,
+    /// The entry just before the first one of `entries`: zero while the log has all of them.
     pub base: EntryId,
     /// The log, in order and without a gap.
     pub entries: Vec<Entry>,
@@ -77,9 +91,46 @@ impl Recovered {
         }
         let count = self.entries.len();
         let plural = if count == 1 { "entry" } else { "entries" };
-        let reloaded = format!("term {}, {count} {plural} reloaded", self.hard_state.current_term);
+        let snapshot = self.snapshot.as_ref();
+        let snapshot =
+            snapshot.map_or(String::new(), |snapshot| format!("snapshot at index {}, ", snapshot.id.index));
+        let reloaded = format!("term {}, {snapshot}{count} {plural} reloaded", self.hard_state.current_term);
         [&[reloaded], self.repaired.as_slice()].concat().join("; ")
     }
+}
+
+/// A snapshot that was read, and found right.
+pub struct RecoveredSnapshot {
+    /// The last entry that it covers.
+    pub id: EntryId,
+    /// Its file's length.
+    pub bytes: u64,
+    /// The state, to be taken over by the replica.
+    pub image: Box<dyn Image>,
+}
+
+impl fmt::Debug for RecoveredSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RecoveredSnapshot { id, bytes, image } = self;
+        write!(f, "the snapshot up to {id}, {} items in {bytes} bytes", image.size())
+    }
+}
+
+/// What a node begins with whose files are made now. One that finds its files keeps what they say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Newcomer {
+    /// Tells it from earlier nodes of its name.
+    pub incarnation: Incarnation,
+    /// The cluster has run before: the node has to be readmitted before it votes.
+    pub joining: bool,
+}
+
+/// Loads no image: for nodes that make no snapshots.
+///
+/// # Errors
+/// Always.
+pub fn no_image(_: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
+    Err("this node makes no snapshots".to_string())
 }
 
 /// A cluster's own number, drawn at random when the cluster is made, so that directories of different clusters are

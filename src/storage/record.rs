@@ -55,6 +55,14 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
 /// Ends the object that begins at `start` with its checksum and a newline. Its closing brace is not yet written.
 pub fn seal(line: &mut Vec<u8>, start: usize) {
     let checksum = crc32fast::hash(&line[start..]);
+    push_seal(line, checksum);
+}
+
+/// How many bytes [`push_seal`] adds.
+pub const SEAL_LENGTH: usize = CRC_MEMBER.len() + CRC_DIGITS + END.len() + 1;
+
+/// Ends an object with the checksum of all of it so far, and a newline.
+pub fn push_seal(line: &mut Vec<u8>, checksum: u32) {
     line.extend_from_slice(CRC_MEMBER);
     for shift in (0..CRC_DIGITS).rev() {
         let digit = (checksum >> (4 * shift)) & 0xf;
@@ -66,6 +74,22 @@ pub fn seal(line: &mut Vec<u8>, start: usize) {
 
 /// The part of a line that its checksum covers, when the checksum is right. The line comes without its newline.
 pub fn unseal(line: &[u8]) -> Result<&[u8], String> {
+    let (covered, stored) = split_seal(line)?;
+    check(crc32fast::hash(covered), stored)?;
+    Ok(covered)
+}
+
+/// Holds the checksum that was computed against the one that was stored.
+pub fn check(computed: u32, stored: u32) -> Result<(), String> {
+    if stored == computed {
+        Ok(())
+    } else {
+        Err(format!("its checksum is {stored:08x}, its content gives {computed:08x}"))
+    }
+}
+
+/// What stands before the seal, and the checksum that the seal holds. The line comes without its newline.
+pub fn split_seal(line: &[u8]) -> Result<(&[u8], u32), String> {
     const SHAPE: &str = "it does not end with a checksum";
     let sealed = line.strip_suffix(END).ok_or(SHAPE)?;
     let (before, digits) = sealed.split_at_checked(sealed.len().wrapping_sub(CRC_DIGITS)).ok_or(SHAPE)?;
@@ -79,12 +103,7 @@ pub fn unseal(line: &[u8]) -> Result<&[u8], String> {
         };
         stored = stored << 4 | u32::from(value);
     }
-    let computed = crc32fast::hash(covered);
-    if stored == computed {
-        Ok(covered)
-    } else {
-        Err(format!("its checksum is {stored:08x}, its content gives {computed:08x}"))
-    }
+    Ok((covered, stored))
 }
 
 /// The entry of a line, which comes without its newline. An error says what is wrong with it.

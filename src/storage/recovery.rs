@@ -15,67 +15,34 @@
 //! anything wrong before the last segment, a missing segment, an index or a term out of order, a term above the one
 //! in `state.json`, a missing or unreadable `state.json`, and a log shorter than `state.json` knows it to have been.
 //!
+//! **What a snapshot changes.** The newest one is loaded; it is always whole, so whatever is wrong with it is damage.
+//! A log whose beginning was dropped must reach back to it. A log that ends before it, or has another entry where it
+//! ends, does not belong to it: the power failed between the installing of a leader's snapshot and the reset of the
+//! log, or the snapshot was made of entries that this disk did not yet hold. All that matters of such a log is in the
+//! snapshot, so it is discarded, and the start says so. But a log that has become shorter than it was durable, beyond
+//! the snapshot, is damage.
+//!
 //! **What a start must not trust.** What it reads may come from the system's memory and not be durable: the last
 //! process may have died before its fsync, or because of it, and after a failed fsync a later one proves nothing. So
 //! the last segment, the only one that can hold such bytes, is written anew and replaced in one step.
 
-use super::disk::Disk;
-use super::error::StorageError;
-use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
-use super::{Identity, Recovered, record};
-use crate::raft::effects::HardState;
-use crate::raft::log::Entry;
-use crate::types::{EntryId, LogIndex, Term};
-
 use std::io;
 
-const NEW: &str = ".new";
-
-/// One file of the log.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Segment {
-    /// The index of its first entry.
-    pub first: LogIndex,
-    /// Its bytes.
-    pub length: u64,
-}
-
-impl Segment {
-    pub fn name(&self) -> String {
-        format!("log-{:020}.jsonl", self.first.0)
-    }
-
-    /// The segment of this name; none when it is another file's.
-    fn named(name: &str) -> Option<Segment> {
-        let digits = name.strip_prefix("log-")?.strip_suffix(".jsonl")?;
-        let first = LogIndex(digits.parse().ok()?);
-        Some(Segment { first, length: 0 }).filter(|segment| segment.name() == name)
-    }
-}
+use super::disk::Disk;
+use super::error::StorageError;
+use super::segments::{self, Segment};
+use super::snapshot_file::{self, LoadError};
+use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
+use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, files, log_reading};
+use crate::raft::effects::HardState;
+use crate::state_machine::image::LoadImage;
+use crate::types::{LogIndex, Term};
 
 /// What a start found, repaired and made durable.
 pub struct Found {
     pub state: StateFile,
     pub segments: Vec<Segment>,
     pub recovered: Recovered,
-}
-
-/// Replaces a file in one step: a power failure leaves the old content or the new.
-pub fn replace(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-    let new = format!("{name}{NEW}");
-    let result = disk
-        .create(&new)
-        .and_then(|()| disk.append(&new, bytes))
-        .and_then(|()| disk.sync(&new))
-        .and_then(|()| disk.rename(&new, name))
-        .and_then(|()| disk.sync_folder());
-    result.map_err(|error| StorageError::io("write", disk.describe(name), error))
-}
-
-/// Bytes of the first so many lines.
-pub fn length_of_lines(bytes: &[u8], lines: u64) -> u64 {
-    let lines = usize::try_from(lines).expect("fewer lines than bytes in memory");
-    bytes.split_inclusive(|byte| *byte == b'\n').take(lines).map(|line| line.len() as u64).sum()
 }
 
 /// Reads `state.json`; none when there is none.
@@ -93,40 +60,50 @@ pub fn read_state(disk: &impl Disk) -> Result<Option<StateFile>, StorageError> {
     }
 }
 
-/// Removes every file of the store, finished or not. `state.json` goes first and for good: no start accepts a log
-/// without it, so a wipe that is cut short cannot pass for a node with a shorter log.
-pub fn remove_all(disk: &mut impl Disk) -> Result<(), StorageError> {
-    let names = disk.list().map_err(|error| StorageError::io("read", disk.describe(""), error))?;
-    let (state, others): (Vec<&String>, Vec<&String>) =
-        names.iter().filter(|name| is_ours(name)).partition(|name| *name == STATE);
-    for group in [state, others] {
-        for name in group {
-            disk.remove(name).map_err(|error| StorageError::io("remove", disk.describe(name), error))?;
-        }
-        disk.sync_folder().map_err(|error| StorageError::io("write", disk.describe(""), error))?;
-    }
-    remove_leftovers(disk, &names)
-}
-
 /// Reads everything, repairs what may be repaired, and makes durable what it returns. Refuses before it changes
 /// anything.
-pub fn recover(disk: &mut impl Disk, identity: &Identity) -> Result<Found, StorageError> {
-    let names = disk.list().map_err(|error| StorageError::io("read", disk.describe(""), error))?;
+pub fn recover(
+    disk: &mut impl Disk,
+    identity: &Identity,
+    newcomer: Newcomer,
+    load: LoadImage,
+) -> Result<Found, StorageError> {
+    let names = files::list(disk)?;
     let mut segments: Vec<Segment> = names.iter().filter_map(|name| Segment::named(name)).collect();
     segments.sort_unstable();
-    let Some(state) = read_state(disk)? else {
-        refuse_orphans(disk, &segments)?;
-        remove_leftovers(disk, &names)?;
-        return begin(disk, identity);
+    let mut snapshots: Vec<LogIndex> = names.iter().filter_map(|name| snapshot_file::named(name)).collect();
+    snapshots.sort_unstable();
+    let Some(mut state) = read_state(disk)? else {
+        refuse_orphans(disk, &segments, &snapshots)?;
+        files::remove_leftovers(disk, &names)?;
+        return begin(disk, identity, newcomer);
     };
     check_identity(disk.describe(STATE), &state.identity, identity)?;
-    let log = read_log(disk, &state, &mut segments)?;
-    remove_leftovers(disk, &names)?;
-    let last = segments.last().expect("a log that was read has a segment");
-    replace(disk, &last.name(), &log.last_segment)?;
+    let newest = snapshots.pop();
+    let current_term = state.hard_state.current_term;
+    let snapshot =
+        newest.map(|index| load_snapshot(disk, identity, index, current_term, load)).transpose()?;
+    let snapshot_id = snapshot.as_ref().map(|snapshot| snapshot.id);
+    let log = log_reading::read(disk, &state, &mut segments, snapshot_id)?;
+
+    files::remove_leftovers(disk, &names)?;
+    // The snapshot's name may not be durable yet, and the log may be about to go.
+    files::sync_folder(disk)?;
+    if log.discarded {
+        forget_log(disk, &mut state, &mut segments, log.base().index)?;
+    } else {
+        segments::remove_first(disk, &mut segments, log.reset_left)?;
+        let last = segments.last().expect("a log that was read has a segment");
+        files::replace(disk, &last.name(), &log.last_segment)?;
+    }
+    for old in snapshots {
+        files::remove_durably(disk, &snapshot_file::name(old))?;
+    }
     let recovered = Recovered {
         hard_state: state.hard_state,
-        base: EntryId::ZERO,
+        incarnation: state.incarnation,
+        snapshot,
+        base: log.base(),
         entries: log.entries,
         repaired: log.repaired,
         fresh: false,
@@ -136,16 +113,15 @@ pub fn recover(disk: &mut impl Disk, identity: &Identity) -> Result<Found, Stora
 
 /// The first start. The log's first segment is durable before `state.json` is, so that a `state.json` without a log
 /// always means that the log was lost.
-fn begin(disk: &mut impl Disk, identity: &Identity) -> Result<Found, StorageError> {
+fn begin(disk: &mut impl Disk, identity: &Identity, newcomer: Newcomer) -> Result<Found, StorageError> {
     let first = Segment { first: LogIndex(1), length: 0 };
-    let state = StateFile {
-        identity: identity.clone(),
-        hard_state: HardState::default(),
-        log_floor: LogIndex::default(),
-    };
-    replace(disk, &first.name(), &[])?;
-    replace(disk, STATE, &state.encode())?;
-    let recovered = Recovered { fresh: true, ..Recovered::default() };
+    let Newcomer { incarnation, joining } = newcomer;
+    let hard_state = HardState { joining, ..HardState::default() };
+    let (identity, log_floor) = (identity.clone(), LogIndex::default());
+    let state = StateFile { identity, incarnation, hard_state, log_floor };
+    files::replace(disk, &first.name(), &[])?;
+    files::replace(disk, STATE, &state.encode())?;
+    let recovered = Recovered { hard_state, incarnation, fresh: true, ..Recovered::default() };
     Ok(Found { state, segments: vec![first], recovered })
 }
 
@@ -164,177 +140,58 @@ fn check_identity(file: String, found: &Identity, expected: &Identity) -> Result
 }
 
 /// A first start that the power cut short leaves at most an empty first segment.
-fn refuse_orphans(disk: &impl Disk, segments: &[Segment]) -> Result<(), StorageError> {
+fn refuse_orphans(
+    disk: &impl Disk,
+    segments: &[Segment],
+    snapshots: &[LogIndex],
+) -> Result<(), StorageError> {
+    let missing_beside = |name: &str| {
+        let what = format!("it is missing although there is a {name}");
+        Err(StorageError::Damaged { file: disk.describe(STATE), line: None, what })
+    };
     for segment in segments {
         let name = segment.name();
         let length = disk.length(&name);
         let length = length.map_err(|error| StorageError::io("read", disk.describe(&name), error))?;
         if length > 0 || segment.first != LogIndex(1) {
-            let what = format!("it is missing although there is a {name}");
-            return Err(StorageError::Damaged { file: disk.describe(STATE), line: None, what });
+            return missing_beside(&name);
         }
     }
-    Ok(())
+    snapshots.first().map_or(Ok(()), |index| missing_beside(&snapshot_file::name(*index)))
 }
 
-fn remove_leftovers(disk: &mut impl Disk, names: &[String]) -> Result<(), StorageError> {
-    for name in names.iter().filter(|name| name.strip_suffix(NEW).is_some_and(is_ours)) {
-        disk.remove(name).map_err(|error| StorageError::io("remove", disk.describe(name), error))?;
-    }
-    Ok(())
-}
-
-fn is_ours(name: &str) -> bool {
-    name == STATE || Segment::named(name).is_some()
-}
-
-/// The log as far as it has been read.
-#[derive(Default)]
-struct LogRead {
-    entries: Vec<Entry>,
-    last: EntryId,
-    /// What the last segment holds after its repair.
-    last_segment: Vec<u8>,
-    repaired: Vec<String>,
-}
-
-fn read_log(disk: &impl Disk, state: &StateFile, segments: &mut [Segment]) -> Result<LogRead, StorageError> {
-    let mut log = LogRead::default();
-    let count = segments.len();
-    for (place, segment) in segments.iter_mut().enumerate() {
-        let name = segment.name();
-        let file = disk.describe(&name);
-        if segment.first != log.last.index.next() {
-            let what =
-                format!("index {} should come first; a segment before it is missing", log.last.index.next());
-            return Err(StorageError::Damaged { file, line: None, what });
+/// Loads the snapshot up to this index. One of a later term than the node knows is damage.
+pub fn load_snapshot(
+    disk: &impl Disk,
+    identity: &Identity,
+    index: LogIndex,
+    current_term: Term,
+    load: LoadImage,
+) -> Result<RecoveredSnapshot, StorageError> {
+    let name = snapshot_file::name(index);
+    let file = disk.describe(&name);
+    match snapshot_file::load(disk, &name, identity, index, None, load) {
+        Ok(loaded) if loaded.id.term > current_term => {
+            let what = format!("its term {} is above the term {current_term} of state.json", loaded.id.term);
+            Err(StorageError::Damaged { file, line: None, what })
         }
-        let mut bytes = disk.read(&name).map_err(|error| StorageError::io("read", file.clone(), error))?;
-        let read = log.read_lines(&bytes, state.hard_state.current_term);
-        let (lines, whole) = read.map_err(|(line, what)| damaged(&file, line, what))?;
-        if place + 1 < count {
-            if whole < bytes.len() {
-                return Err(damaged(&file, lines + 1, "it is unfinished, and a segment follows".to_string()));
-            }
-            // A later truncation may make any segment the last one again.
-            segment.length = bytes.len() as u64;
-            continue;
-        }
-        let notice = log.repair(&mut bytes, whole, state.hard_state.current_term);
-        let notice = notice.map_err(|what| damaged(&file, lines + 1, what))?;
-        log.repaired.extend(notice.map(|what| format!("{file}: {what} line {}", lines + 1)));
-        segment.length = bytes.len() as u64;
-        log.last_segment = bytes;
-    }
-    if count == 0 {
-        let what = "the log is missing: no file log-*.jsonl lies beside it".to_string();
-        return Err(StorageError::Damaged { file: disk.describe(STATE), line: None, what });
-    }
-    if log.last.index < state.log_floor {
-        let what = format!("it ends with index {} but was durable up to {}", log.last.index, state.log_floor);
-        let file = disk.describe(&segments[count - 1].name());
-        return Err(StorageError::Damaged { file, line: None, what });
-    }
-    Ok(log)
-}
-
-fn damaged(file: &str, line: usize, what: String) -> StorageError {
-    StorageError::Damaged { file: file.to_string(), line: Some(line), what }
-}
-
-impl LogRead {
-    /// Reads every line that has its newline. Gives their number and their bytes, or the first wrong line.
-    fn read_lines(&mut self, bytes: &[u8], current_term: Term) -> Result<(usize, usize), (usize, String)> {
-        let mut lines = 0;
-        let mut start = 0;
-        while let Some(length) = bytes[start..].iter().position(|byte| *byte == b'\n') {
-            lines += 1;
-            self.push(&bytes[start..start + length], current_term).map_err(|what| (lines, what))?;
-            start += length + 1;
-        }
-        Ok((lines, start))
-    }
-
-    fn push(&mut self, line: &[u8], current_term: Term) -> Result<(), String> {
-        let entry = record::decode(line)?;
-        if entry.index != self.last.index.next() {
-            return Err(format!("it holds index {} where {} belongs", entry.index, self.last.index.next()));
-        }
-        if entry.term < self.last.term {
-            return Err(format!("its term {} is below the term {} before it", entry.term, self.last.term));
-        }
-        if entry.term > current_term {
-            return Err(format!("its term {} is above the term {current_term} of state.json", entry.term));
-        }
-        self.last = entry.id();
-        self.entries.push(entry);
-        Ok(())
-    }
-
-    /// Repairs what follows the last newline, which ends the first `whole` bytes. Says what it did, or what is wrong.
-    fn repair(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        whole: usize,
-        current_term: Term,
-    ) -> Result<Option<String>, String> {
-        let found = bytes.len() - whole;
-        if found == 0 {
-            return Ok(None);
-        }
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(whole, |place| whole.max(place + 1));
-        let tail = &bytes[whole..written];
-        if record::decode(tail).is_ok() {
-            self.push(tail, current_term)?;
-            bytes.truncate(written);
-            bytes.push(b'\n');
-            return Ok(Some("added the missing newline to".to_string()));
-        }
-        if let Some(length) = record_at_start(tail) {
-            return Err(format!(
-                "behind its record stand {} other bytes, not a newline",
-                tail.len() - length
-            ));
-        }
-        bytes.truncate(whole);
-        Ok(Some(format!("cut off {found} bytes of the unfinished")))
+        Ok(loaded) => Ok(loaded),
+        Err(LoadError::Unusable(unusable)) => Err(unusable.in_own_folder(file, identity)),
+        Err(LoadError::Io(error)) => Err(StorageError::io("read", file, error)),
     }
 }
 
-/// The length of a whole record that the bytes begin with.
-fn record_at_start(bytes: &[u8]) -> Option<usize> {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'}').map(|(place, _)| place + 1);
-    ends.into_iter().find(|end| record::decode(&bytes[..*end]).is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_exact_name_is_a_segment() {
-        let segment = Segment { first: LogIndex(1), length: 0 };
-        assert_eq!(segment.name(), "log-00000000000000000001.jsonl");
-        assert_eq!(Segment::named(&segment.name()), Some(segment));
-        for other in [
-            "log-1.jsonl",
-            "log-00000000000000000001.jsonl~",
-            "log-.jsonl",
-            "state.json",
-            "log-+0000000000000000001.jsonl",
-        ] {
-            assert_eq!(Segment::named(other), None, "{other}");
-        }
+/// Discards a log that does not belong to the snapshot up to this index, in the order of a reset: `state.json` stops
+/// claiming it before it goes.
+fn forget_log(
+    disk: &mut impl Disk,
+    state: &mut StateFile,
+    segments: &mut Vec<Segment>,
+    index: LogIndex,
+) -> Result<(), StorageError> {
+    if state.log_floor > index {
+        state.log_floor = index;
+        files::replace(disk, STATE, &state.encode())?;
     }
-
-    #[test]
-    fn a_record_is_found_in_front_of_what_is_not_a_newline() {
-        let mut line = Vec::new();
-        let content = crate::raft::log::Content::NoOp;
-        record::encode(&Entry { index: LogIndex(1), term: Term(1), content }, &mut line);
-        let length = line.len() - 1;
-        *line.last_mut().expect("a line") = b'x';
-        assert_eq!(record_at_start(&line), Some(length));
-        assert_eq!(record_at_start(&line[..length - 1]), None);
-    }
+    segments::reset(disk, segments, index)
 }

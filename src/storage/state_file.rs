@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{seal, unseal};
 use super::{ClusterId, Identity};
-use crate::raft::effects::HardState;
+use crate::raft::effects::{HardState, Incarnation};
 use crate::types::{LogIndex, NodeId, Term};
 
 /// The file's name.
 pub const NAME: &str = "state.json";
 
 /// The format that this program writes and reads.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = 3;
 
 /// What the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateFile {
     pub identity: Identity,
+    pub incarnation: Incarnation,
     pub hard_state: HardState,
     /// When the file was written, the log was durable up to here. A shorter log was cut, emptied or replaced by
     /// someone, not by a power failure.
@@ -40,11 +41,15 @@ struct Line {
     cluster: ClusterId,
     node: NodeId,
     members: Vec<NodeId>,
+    incarnation: Incarnation,
     term: Term,
     vote: Option<NodeId>,
     /// Left out while it is false, as in a cluster that never read by lease.
     #[serde(default, skip_serializing_if = "is_false")]
     promised: bool,
+    /// Left out while it is false, as in a node that never was a newcomer to a cluster that had run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    joining: bool,
     log_floor: LogIndex,
 }
 
@@ -67,9 +72,11 @@ impl StateFile {
             cluster: self.identity.cluster,
             node: self.identity.node,
             members: self.identity.members.clone(),
+            incarnation: self.incarnation,
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
             promised: self.hard_state.promised,
+            joining: self.hard_state.joining,
             log_floor: self.log_floor,
         };
         let mut bytes = serde_json::to_vec(&line).expect("numbers and names always serialize");
@@ -104,9 +111,9 @@ impl StateFile {
             current_term: line.term,
             voted_for: line.vote,
             promised: line.promised,
-            joining: false,
+            joining: line.joining,
         };
-        Ok(StateFile { identity, hard_state, log_floor: line.log_floor })
+        Ok(StateFile { identity, incarnation: line.incarnation, hard_state, log_floor: line.log_floor })
     }
 }
 
@@ -121,6 +128,7 @@ mod tests {
                 node: NodeId::new(2),
                 members: vec![NodeId::new(1), NodeId::new(2), NodeId::new(3)],
             },
+            incarnation: 71,
             hard_state: HardState {
                 current_term: Term(7),
                 voted_for: Some(NodeId::new(1)),
@@ -135,12 +143,14 @@ mod tests {
     fn it_is_legible_and_reads_back() {
         let bytes = state().encode();
         let text = String::from_utf8(bytes.clone()).expect("JSON is text");
-        let expected = r#"{"format":2,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"term":7,"vote":"n1","log_floor":12,"crc":""#;
+        let expected = r#"{"format":3,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
-        let promised = HardState { promised: true, ..state().hard_state };
-        let bound = StateFile { hard_state: promised, ..state() };
-        assert_eq!(StateFile::decode(&bound.encode()), Ok(bound));
+        for (promised, joining) in [(true, false), (false, true), (true, true)] {
+            let hard_state = HardState { promised, joining, ..state().hard_state };
+            let said = StateFile { hard_state, ..state() };
+            assert_eq!(StateFile::decode(&said.encode()), Ok(said));
+        }
     }
 
     #[test]
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn another_format_is_told_apart_from_damage() {
-        for format in [FORMAT - 1, FORMAT + 1] {
+        for format in (1..FORMAT).chain([FORMAT + 1]) {
             let text = format!(r#"{{"format":{format},"whatever":[1,2],"crc":"other"}}"#);
             assert_eq!(StateFile::decode(text.as_bytes()), Err(Unreadable::Other(format)));
         }

@@ -1,29 +1,46 @@
 //! The power fails at every operation of a run, and again during recovery.
 
-use raftlab::storage::disk::Disk;
+use raftlab::raft::effects::{Rebase, Write};
 use raftlab::storage::json_store::wipe;
 use raftlab::storage::simulated::{Failure, SimulatedDisk};
-use raftlab::storage::{Storage, StorageError};
+use raftlab::storage::snapshots::SnapshotFiles;
+use raftlab::storage::{Recovered, Storage, StorageError};
 use raftlab::types::Random;
 
-use crate::{Model, appending, carry_out, entry, open, opens_term, run_of_everything, truncating, voting};
+use crate::image::Table;
+use crate::model::{Action, Model, carry_out, compacting, run_of_everything, run_with_snapshots};
+use crate::{appending, beside, entry, open, opens_term, truncating, voting};
 
 /// Operations of the whole run, opening included.
-fn operations_of_the_run() -> u64 {
+fn operations_of(run: &[Action]) -> u64 {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-    let mut model = Model::new();
-    carry_out(&mut store, &run_of_everything(), &mut model).expect("no failure is planned");
-    let segments =
-        disk.list().expect("the disk works").iter().filter(|name| name.starts_with("log-")).count();
-    assert!(segments > 1, "the run is to cross segments");
+    let mut snapshots = beside(disk.clone());
+    carry_out(&mut store, &mut snapshots, run, &mut Model::new()).expect("no failure is planned");
     disk.operations()
 }
 
-#[test]
-fn what_was_synced_survives_a_power_failure_at_every_operation_and_what_was_truncated_never_returns() {
-    let operations = operations_of_the_run();
-    let mut repairs = 0;
+/// What starts after crashes had to repair.
+#[derive(Default)]
+struct Repairs {
+    tails: usize,
+    discarded: usize,
+    resets: usize,
+}
+
+impl Repairs {
+    fn note(&mut self, recovered: &Recovered) {
+        let count = |what: &str| recovered.repaired.iter().filter(|notice| notice.contains(what)).count();
+        self.tails += count("cut off");
+        self.discarded += count("discarded");
+        self.resets += count("removed the log before it");
+    }
+}
+
+/// The power fails at every operation of the run, and at two more while the store is opened again.
+fn crash_at_each_operation(run: &[Action]) -> Repairs {
+    let operations = operations_of(run);
+    let mut repairs = Repairs::default();
     for operation in 1..=operations + 1 {
         for seed in 0..16 {
             let context = format!("power cut at operation {operation}, seed {seed}");
@@ -32,7 +49,7 @@ fn what_was_synced_survives_a_power_failure_at_every_operation_and_what_was_trun
             let mut model = Model::new();
             disk.fail_at(operation, Failure::PowerCut);
             if let Ok((mut store, _)) = open(disk.clone()) {
-                let result = carry_out(&mut store, &run_of_everything(), &mut model);
+                let result = carry_out(&mut store, &mut beside(disk.clone()), run, &mut model);
                 assert_eq!(result.is_ok(), operation > operations, "{context}");
             }
             disk.power_cut(&mut random);
@@ -40,32 +57,57 @@ fn what_was_synced_survives_a_power_failure_at_every_operation_and_what_was_trun
                 disk.fail_at(disk.operations() + random.within(1, 8), Failure::PowerCut);
                 if let Ok((_, recovered)) = open(disk.clone()) {
                     model.check(&recovered, &context);
+                    repairs.note(&recovered);
                 }
                 disk.power_cut(&mut random);
             }
             let (_, recovered) = open(disk.clone()).expect(&context);
             model.check(&recovered, &context);
-            repairs += recovered.repaired.len();
+            repairs.note(&recovered);
             disk.power_cut(&mut random);
             let (mut store, again) = open(disk.clone()).expect(&context);
             assert_eq!(
-                (again.hard_state, &again.entries),
-                (recovered.hard_state, &recovered.entries),
+                (again.hard_state, again.base, &again.entries),
+                (recovered.hard_state, recovered.base, &recovered.entries),
                 "{context}"
             );
-            go_on(&mut store, again.entries.len() as u64, &context);
+            assert_eq!(again.repaired, Vec::<String>::new(), "{context}: it was repaired before");
+            let next = again.base.index.0 + again.entries.len() as u64 + 1;
+            go_on(&mut store, &mut beside(disk.clone()), next, &context);
             drop(store);
+            disk.power_cut(&mut random);
             let (_, last) = open(disk).expect(&context);
-            assert_eq!(last.entries.len(), again.entries.len() + 1, "{context}");
+            assert_eq!(last.entries.last().map(|entry| entry.index.0), Some(next + 1), "{context}");
+            assert_eq!(last.snapshot.map(|snapshot| snapshot.id.index.0), Some(next), "{context}");
         }
     }
-    assert!(repairs > 10, "torn tails were seen and repaired, not only clean ends: {repairs}");
+    repairs
 }
 
-fn go_on(store: &mut impl Storage, length: u64, context: &str) {
+fn go_on(store: &mut impl Storage, snapshots: &mut impl SnapshotFiles, next: u64, context: &str) {
     store.write(&voting(9, 2)).expect(context);
-    store.write(&appending(&[opens_term(length + 1, 9)])).expect(context);
+    store.write(&appending(&[opens_term(next, 9)])).expect(context);
     store.sync().expect(context);
+    let compaction = compacting(next, 9);
+    let Some(Rebase::Compact(covered)) = compaction.rebase else { unreachable!("it compacts") };
+    snapshots.save(covered, &Table::at(next), &|| true).expect(context);
+    store.write(&Write { entries: vec![entry(next + 1, 9)], ..compaction }).expect(context);
+    store.sync().expect(context);
+}
+
+#[test]
+fn what_was_synced_survives_a_power_failure_at_every_operation_and_what_was_truncated_never_returns() {
+    let repairs = crash_at_each_operation(&run_of_everything());
+    assert!(repairs.tails > 10, "torn tails were seen and repaired, not only clean ends: {}", repairs.tails);
+}
+
+/// Whatever the log lost is in the snapshot, the log connects to it, and the store can be written on.
+#[test]
+fn what_was_synced_is_in_the_log_or_the_snapshot_after_a_power_failure_at_every_operation() {
+    let Repairs { tails, discarded, resets } = crash_at_each_operation(&run_with_snapshots());
+    assert!(tails > 10, "torn tails were seen: {tails}");
+    assert!(discarded > 10, "logs that did not belong to their snapshot were seen: {discarded}");
+    assert!(resets > 10, "resets that were cut short were seen: {resets}");
 }
 
 /// The original's S5: nothing was synced, so a vote and acknowledged entries could vanish.
@@ -155,7 +197,9 @@ fn a_wipe_that_the_power_cuts_short_leaves_all_or_nothing_or_a_refusal() {
             let mut disk = SimulatedDisk::new("n1");
             let (mut store, _) = open(disk.clone()).expect("no failure is planned");
             let mut model = Model::new();
-            carry_out(&mut store, &run_of_everything(), &mut model).expect("no failure is planned");
+            let mut snapshots = beside(disk.clone());
+            let run = if seed % 2 == 0 { run_of_everything() } else { run_with_snapshots() };
+            carry_out(&mut store, &mut snapshots, &run, &mut model).expect("no failure is planned");
             store.sync().expect("no failure is planned");
             model.synced();
             drop(store);

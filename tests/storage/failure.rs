@@ -4,10 +4,17 @@ use raftlab::storage::simulated::{Failure, SimulatedDisk};
 use raftlab::storage::{Storage, StorageError};
 use raftlab::types::Random;
 
-use crate::{Model, appending, carry_out, entry, open, refusal, run_of_everything, voting};
+use crate::model::{Action, Model, carry_out, run_of_everything, run_with_snapshots};
+use crate::{appending, beside, entry, open, refusal, voting};
 
 #[test]
 fn nothing_is_acknowledged_that_a_failing_disk_loses() {
+    for run in [run_of_everything(), run_with_snapshots()] {
+        fail_at_each_operation(&run);
+    }
+}
+
+fn fail_at_each_operation(run: &[Action]) {
     for failure in [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost] {
         for operation in 1.. {
             let context = format!("{failure:?} at operation {operation}");
@@ -15,7 +22,7 @@ fn nothing_is_acknowledged_that_a_failing_disk_loses() {
             let mut model = Model::new();
             disk.fail_at(operation, failure);
             let done = match open(disk.clone()) {
-                Ok((mut store, _)) => carry_out(&mut store, &run_of_everything(), &mut model),
+                Ok((mut store, _)) => carry_out(&mut store, &mut beside(disk.clone()), run, &mut model),
                 Err(error) => Err(error),
             };
             disk.heal();
@@ -23,12 +30,9 @@ fn nothing_is_acknowledged_that_a_failing_disk_loses() {
             model.check(&recovered, &context);
             disk.power_cut(&mut Random::new(operation));
             let (_, again) = open(disk).expect(&context);
-            let found = (again.hard_state, again.entries);
-            assert_eq!(
-                found,
-                (recovered.hard_state, recovered.entries),
-                "{context}: a start makes durable what it finds"
-            );
+            let found = (again.hard_state, again.base, again.entries);
+            let before = (recovered.hard_state, recovered.base, recovered.entries);
+            assert_eq!(found, before, "{context}: a start makes durable what it finds");
             match done {
                 Ok(()) => break,
                 Err(StorageError::NoSpace { .. }) => assert_eq!(failure, Failure::NoSpace, "{context}"),

@@ -6,10 +6,11 @@ use std::path::Path;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES, read_identity, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::real::RealDisk;
-use raftlab::storage::{ClusterId, Identity, Storage, StorageError};
+use raftlab::storage::{ClusterId, Identity, Newcomer, Storage, StorageError, no_image};
 use raftlab::types::NodeId;
 
-use crate::{Model, appending, carry_out, entry, identity, open, refusal, run_of_everything, voting};
+use crate::model::{Action, Model, carry_out, run_of_everything, run_with_snapshots};
+use crate::{appending, beside, entry, identity, open, refusal, voting};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
@@ -21,16 +22,24 @@ fn node_disk(folder: &Path) -> RealDisk {
 
 #[test]
 fn the_same_run_on_real_files_is_found_again() {
+    for run in [run_of_everything(), run_with_snapshots()] {
+        the_same_run_is_found_again(&run);
+    }
+}
+
+fn the_same_run_is_found_again(run: &[Action]) {
     let folder = folder();
     let (mut store, recovered) = open(node_disk(folder.path())).expect("a new folder");
     assert!(recovered.fresh);
     let mut model = Model::new();
-    carry_out(&mut store, &run_of_everything(), &mut model).expect("the disk works");
+    let mut snapshots = beside(node_disk(folder.path()));
+    carry_out(&mut store, &mut snapshots, run, &mut model).expect("the disk works");
     store.sync().expect("the disk works");
     model.synced();
     drop(store);
     let (_, recovered) = open(node_disk(folder.path())).expect("the same folder");
     model.check(&recovered, "after a clean end");
+    assert_eq!(recovered.repaired, Vec::<String>::new());
     assert!(!recovered.fresh);
     let names = fs::read_dir(folder.path().join("states/n1")).expect("the folder is there");
     let names: Vec<_> = names.map(|file| file.expect("a file").file_name()).collect();
@@ -60,7 +69,9 @@ fn a_file_in_the_way_of_the_folder_is_named() {
 fn the_files_of_another_cluster_node_or_membership_are_refused() {
     let disk = MemoryDisk::new("n1", Files::new());
     drop(open(disk.clone()).expect("a new folder"));
-    let opened_as = |identity: &Identity| JsonStore::open(disk.clone(), identity, SEGMENT_BYTES);
+    let opened_as = |identity: &Identity| {
+        JsonStore::open(disk.clone(), identity, SEGMENT_BYTES, Newcomer::default(), no_image)
+    };
     let other_cluster = Identity { cluster: ClusterId(0xc2), ..identity() };
     let message = refusal(opened_as(&other_cluster));
     let expected = "n1/state.json belongs to cluster 00000000000000c1, not to 00000000000000c2: ";
@@ -79,11 +90,15 @@ fn another_format_is_refused_as_such() {
     drop(open(disk.clone()).expect("a new folder"));
     let mut files = disk.files();
     let state = String::from_utf8(files["state.json"].clone()).expect("JSON is text");
-    let newer = state.replace("\"format\":2", "\"format\":99");
-    files.insert("state.json".to_string(), newer.into_bytes());
-    let result = open(MemoryDisk::new("n1", files));
-    assert!(matches!(result, Err(StorageError::OtherFormat { found: 99, known: 2, .. })));
-    assert!(refusal(result).contains("format 99, and this program reads format 2: use a newer program"));
+    let cases = [(99, "a newer program"), (2, "the program that wrote it"), (1, "the program that wrote it")];
+    for (format, program) in cases {
+        let other = state.replace("\"format\":3", &format!("\"format\":{format}"));
+        files.insert("state.json".to_string(), other.into_bytes());
+        let result = open(MemoryDisk::new("n1", files.clone()));
+        assert!(matches!(result, Err(StorageError::OtherFormat { found, known: 3, .. }) if found == format));
+        let expected = format!("format {format}, and this program reads format 3: use {program}");
+        assert!(refusal(result).contains(&expected));
+    }
 }
 
 #[test]

@@ -1,0 +1,272 @@
+//! Making, sending, receiving and removing snapshots (section 7), beside the log and on other threads than it.
+//!
+//! A snapshot may be large, and the log's fsyncs must not wait for it. So it has a handle of its own on the same
+//! folder, takes no lock, since the store holds that, and touches no file but snapshots. What it makes has a name
+//! that ends in `.new` until it is whole, checked and durable; then it is renamed in one step. So a file with a
+//! snapshot's name is always whole, and one that is not is damaged.
+//!
+//! **What the caller owes.** The store is open as long as a handle is used, and was opened before it. A snapshot's
+//! term is durable in `state.json` before the snapshot is ([`Storage`](super::Storage)): a start refuses one of a
+//! later term. After an error the node stops; nothing here is poisoned by it, but a later success may not be trusted.
+
+use std::io;
+
+use super::Identity;
+use super::disk::Disk;
+use super::error::StorageError;
+use super::files::{self, INCOMING, NEW};
+use super::snapshot_file::{self, LoadError, PIECE_BYTES};
+use crate::state_machine::image::{Image, LoadImage};
+use crate::types::{EntryId, LogIndex};
+
+/// Bytes after which a file that is being written is synced, so that its last sync does not hold up the log's.
+const SYNC_BYTES: u64 = 4 << 20;
+
+/// A part of a snapshot's file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// The file ends with them.
+    pub done: bool,
+}
+
+/// A node's snapshots. Each is named by the last entry that it covers.
+pub trait SnapshotFiles: Send {
+    /// Writes an image in pieces and makes it durable under its name. Gives its bytes.
+    ///
+    /// Between the pieces `go_on` is asked; when it says no, this ends with [`StorageError::GivenUp`]. After any
+    /// error, what was written is removed if the disk allows it.
+    fn save(&mut self, id: EntryId, image: &dyn Image, go_on: &dyn Fn() -> bool)
+    -> Result<u64, StorageError>;
+
+    /// At most so many bytes of a finished snapshot, to send them. Behind its end there are none, and `done` is said.
+    fn read(&mut self, id: EntryId, offset: u64, bytes_max: usize) -> Result<Part, StorageError>;
+
+    /// Adds a part to the snapshot that is being received. Offset 0 begins it anew, whatever was there; any other
+    /// offset is what was received of this snapshot so far.
+    fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError>;
+
+    /// The snapshot that is being received is complete: checks it, decodes it with `load`, and makes it durable under
+    /// its name. The inner error says why it is unusable: it is removed, and nothing else has changed.
+    fn finish(
+        &mut self,
+        id: EntryId,
+        load: LoadImage,
+    ) -> Result<Result<Box<dyn Image>, String>, StorageError>;
+
+    /// Removes the finished snapshots that end before this index, never the newest of all. None of them may still be
+    /// read.
+    fn remove_before(&mut self, index: LogIndex) -> Result<(), StorageError>;
+}
+
+/// The snapshots in a folder.
+pub struct Snapshots<D: Disk> {
+    disk: D,
+    identity: Identity,
+    incoming: Option<Incoming>,
+}
+
+/// What was received so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Incoming {
+    id: EntryId,
+    length: u64,
+    /// Of it, so many bytes were not yet synced.
+    unsynced: u64,
+}
+
+impl<D: Disk> Snapshots<D> {
+    /// The snapshots in the folder of an open store. The disk is a handle of their own.
+    pub fn new(disk: D, identity: &Identity) -> Snapshots<D> {
+        Snapshots { disk, identity: identity.clone(), incoming: None }
+    }
+
+    /// Writes the image under a name that does not count yet.
+    fn write(
+        &mut self,
+        new: &str,
+        id: EntryId,
+        image: &dyn Image,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<u64, StorageError> {
+        // A new file, not the old one emptied: nothing is known of what an earlier failure left in that.
+        files::remove_if_there(&mut self.disk, new)?;
+        files::doing(&mut self.disk, "create", new, |disk| disk.create(new))?;
+        let mut out = Pieces { disk: &mut self.disk, file: new, go_on, bytes: 0, unsynced: 0, stopped: None };
+        let written = snapshot_file::write(&mut out, &self.identity, id, image);
+        let Pieces { bytes, stopped, .. } = out;
+        match (written, stopped) {
+            (_, Some(Stopped::GivenUp)) => Err(StorageError::GivenUp { file: self.disk.describe(new) }),
+            // Who wrote may have told of the disk's error in words of its own.
+            (_, Some(Stopped::Failed(error))) | (Err(error), None) => {
+                Err(StorageError::io("write", self.disk.describe(new), error))
+            }
+            (Ok(()), None) => {
+                files::doing(&mut self.disk, "write", new, |disk| disk.sync(new)).map(|()| bytes)
+            }
+        }
+    }
+
+    /// Gives a whole and durable file the name that makes it count.
+    fn publish(&mut self, new: &str, name: &str) -> Result<(), StorageError> {
+        files::doing(&mut self.disk, "write", name, |disk| {
+            disk.rename(new, name)?;
+            disk.sync_folder()
+        })
+    }
+
+    fn add(&mut self, mut incoming: Incoming, data: &[u8]) -> Result<(), StorageError> {
+        if incoming.length == 0 {
+            files::remove_if_there(&mut self.disk, INCOMING)?;
+            files::doing(&mut self.disk, "create", INCOMING, |disk| disk.create(INCOMING))?;
+        }
+        files::doing(&mut self.disk, "write", INCOMING, |disk| disk.append(INCOMING, data))?;
+        incoming.length += data.len() as u64;
+        incoming.unsynced += data.len() as u64;
+        if incoming.unsynced >= SYNC_BYTES {
+            files::doing(&mut self.disk, "write", INCOMING, |disk| disk.sync(INCOMING))?;
+            incoming.unsynced = 0;
+        }
+        self.incoming = Some(incoming);
+        Ok(())
+    }
+
+    fn try_finish(
+        &mut self,
+        id: EntryId,
+        load: LoadImage,
+    ) -> Result<Result<Box<dyn Image>, String>, StorageError> {
+        files::doing(&mut self.disk, "write", INCOMING, |disk| disk.sync(INCOMING))?;
+        match snapshot_file::load(&self.disk, INCOMING, &self.identity, id.index, Some(id.term), load) {
+            Ok(loaded) => {
+                self.publish(INCOMING, &snapshot_file::name(id.index))?;
+                Ok(Ok(loaded.image))
+            }
+            Err(LoadError::Unusable(unusable)) => {
+                files::remove(&mut self.disk, INCOMING)?;
+                Ok(Err(unusable.reason()))
+            }
+            Err(LoadError::Io(error)) => Err(StorageError::io("read", self.disk.describe(INCOMING), error)),
+        }
+    }
+}
+
+impl<D: Disk> SnapshotFiles for Snapshots<D> {
+    fn save(
+        &mut self,
+        id: EntryId,
+        image: &dyn Image,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<u64, StorageError> {
+        let name = snapshot_file::name(id.index);
+        let new = format!("{name}{NEW}");
+        let result = self.write(&new, id, image, go_on);
+        let result = result.and_then(|bytes| self.publish(&new, &name).map(|()| bytes));
+        if result.is_err() {
+            // The first error is the one to tell of. A start removes what this cannot.
+            let _ = self.disk.remove(&new);
+        }
+        result
+    }
+
+    fn read(&mut self, id: EntryId, offset: u64, bytes_max: usize) -> Result<Part, StorageError> {
+        let name = snapshot_file::name(id.index);
+        let (length, data) = files::doing(&mut self.disk, "read", &name, |disk| {
+            Ok((disk.length(&name)?, disk.read_at(&name, offset, bytes_max)?))
+        })?;
+        let done = offset.saturating_add(data.len() as u64) >= length;
+        Ok(Part { data, done })
+    }
+
+    fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        let incoming = match self.incoming.take() {
+            _ if offset == 0 => Incoming { id, length: 0, unsynced: 0 },
+            Some(incoming) if (incoming.id, incoming.length) == (id, offset) => incoming,
+            other => panic!("a part at {offset} of the snapshot up to {id} does not follow {other:?}"),
+        };
+        let result = self.add(incoming, data);
+        if result.is_err() {
+            let _ = self.disk.remove(INCOMING);
+        }
+        result
+    }
+
+    fn finish(
+        &mut self,
+        id: EntryId,
+        load: LoadImage,
+    ) -> Result<Result<Box<dyn Image>, String>, StorageError> {
+        let received = self.incoming.take().map(|incoming| incoming.id);
+        assert_eq!(received, Some(id), "only what was received can be complete");
+        let result = self.try_finish(id, load);
+        if result.is_err() {
+            let _ = self.disk.remove(INCOMING);
+        }
+        result
+    }
+
+    fn remove_before(&mut self, index: LogIndex) -> Result<(), StorageError> {
+        let names = files::list(&self.disk)?;
+        let finished: Vec<LogIndex> = names.iter().filter_map(|name| snapshot_file::named(name)).collect();
+        let Some(newest) = finished.iter().max() else { return Ok(()) };
+        let old = finished.iter().filter(|found| **found < index && *found != newest);
+        let mut removed = false;
+        for found in old {
+            files::remove(&mut self.disk, &snapshot_file::name(*found))?;
+            removed = true;
+        }
+        // Should a removal come undone, the next start removes the file again.
+        if removed { files::sync_folder(&mut self.disk) } else { Ok(()) }
+    }
+}
+
+/// Writes to a file a piece at a time, and asks between the pieces whether to go on.
+struct Pieces<'a, D> {
+    disk: &'a mut D,
+    file: &'a str,
+    go_on: &'a dyn Fn() -> bool,
+    bytes: u64,
+    unsynced: u64,
+    /// Once it stopped, nothing more is written.
+    stopped: Option<Stopped>,
+}
+
+enum Stopped {
+    GivenUp,
+    Failed(io::Error),
+}
+
+impl<D: Disk> Pieces<'_, D> {
+    fn append(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.disk.append(self.file, piece)?;
+        self.bytes += piece.len() as u64;
+        self.unsynced += piece.len() as u64;
+        if self.unsynced >= SYNC_BYTES {
+            self.disk.sync(self.file)?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> io::Write for Pieces<'_, D> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
+        if self.stopped.is_none() {
+            if (self.go_on)() {
+                match self.append(piece) {
+                    Ok(()) => return Ok(piece.len()),
+                    Err(error) => self.stopped = Some(Stopped::Failed(error)),
+                }
+            } else {
+                self.stopped = Some(Stopped::GivenUp);
+            }
+        }
+        Err(io::Error::other("nothing more is written"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
