@@ -42,6 +42,35 @@ fn fail_at_each_operation(run: &[Action]) {
     }
 }
 
+/// What a start finds may not be durable yet, a snapshot's name above all: it must be so before the log goes for it.
+#[test]
+fn a_start_after_a_failing_operation_survives_a_power_failure_at_each_of_its_own() {
+    const OPERATIONS_OF_A_START: u64 = 16;
+    let run = run_with_snapshots();
+    for operation in 1.. {
+        let mut done = false;
+        for (cut, seed) in (1..=OPERATIONS_OF_A_START).flat_map(|cut| (0..4).map(move |seed| (cut, seed))) {
+            let context = format!("EIO at operation {operation}, power cut {cut} later, seed {seed}");
+            let disk = SimulatedDisk::new("n1");
+            let mut model = Model::new();
+            disk.fail_at(operation, Failure::InputOutput);
+            if let Ok((mut store, _)) = open(disk.clone()) {
+                done = carry_out(&mut store, &mut beside(disk.clone()), &run, &mut model).is_ok();
+            }
+            disk.fail_at(disk.operations() + cut, Failure::PowerCut);
+            if let Ok((_, recovered)) = open(disk.clone()) {
+                model.check(&recovered, &context);
+            }
+            disk.power_cut(&mut Random::new(operation << 8 | seed));
+            let (_, recovered) = open(disk).expect(&context);
+            model.check(&recovered, &context);
+        }
+        if done {
+            break;
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_is_named_and_the_node_starts_again_when_there_is_room() {
     let disk = SimulatedDisk::new("n1");
