@@ -4,7 +4,7 @@
 //! which keeps legible files on a [`Disk`](disk::Disk), and the [`MemoryStore`](memory_store::MemoryStore), which
 //! forgets everything when the process ends.
 //!
-//! Beside the log lie its [snapshots](snapshots), which other threads write and read.
+//! Beside the log lie its [snapshots], which other threads write and read.
 //!
 //! Nothing here may report as durable what a power failure can still take away, start from files that are damaged,
 //! or go on after an error as if it had not happened.
