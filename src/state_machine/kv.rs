@@ -186,24 +186,21 @@ impl StateMachine for KeyValue {
     type Command = Command;
     type Query = Query;
     type Answer = Answer;
+    type Snapshot = Values;
 
     fn apply(&mut self, command: &Command) -> Answer {
         let values = &mut self.values;
         match command {
-            Command::Create { key, value } => match values.get(key) {
-                Some(_) => Answer::Exists,
-                None => {
-                    values.put(key, value);
-                    Answer::Created
-                }
-            },
-            Command::Update { key, value } => match values.get(key) {
-                Some(_) => {
-                    values.put(key, value);
-                    Answer::Updated
-                }
-                None => Answer::NotFound,
-            },
+            Command::Create { key, .. } if values.get(key).is_some() => Answer::Exists,
+            Command::Create { key, value } => {
+                values.put(key, value);
+                Answer::Created
+            }
+            Command::Update { key, .. } if values.get(key).is_none() => Answer::NotFound,
+            Command::Update { key, value } => {
+                values.put(key, value);
+                Answer::Updated
+            }
             Command::Put { key, value } => {
                 values.put(key, value);
                 Answer::Put
@@ -252,6 +249,14 @@ impl StateMachine for KeyValue {
             return Err(format!("the value has {value} bytes: at most {most} are allowed (value_bytes_max)"));
         }
         Ok(())
+    }
+
+    fn snapshot(&self) -> Values {
+        self.values.clone()
+    }
+
+    fn restore(&mut self, values: Values) {
+        self.values = values;
     }
 
     fn items(&self) -> Vec<(String, String)> {

@@ -39,12 +39,11 @@ impl Values {
     pub fn put(&mut self, key: &str, value: &str) {
         let place = self.place(key);
         let shard = Arc::make_mut(self.shards[place].get_or_insert_default());
-        match shard.get_mut(key) {
-            Some(present) => *present = Arc::from(value),
-            None => {
-                shard.insert(Arc::from(key), Arc::from(value));
-                self.len += 1;
-            }
+        if let Some(present) = shard.get_mut(key) {
+            *present = Arc::from(value);
+        } else {
+            shard.insert(Arc::from(key), Arc::from(value));
+            self.len += 1;
         }
     }
 
