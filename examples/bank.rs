@@ -26,6 +26,7 @@ impl StateMachine for Bank {
     type Query = ();
     /// What the account holds afterwards, or all accounts together; none when the bank refuses.
     type Answer = Option<u64>;
+    type Snapshot = BTreeMap<String, u64>;
 
     fn apply(&mut self, command: &Command) -> Option<u64> {
         match command {
@@ -41,6 +42,14 @@ impl StateMachine for Bank {
 
     fn query(&self, (): &()) -> Option<u64> {
         Some(self.0.values().sum())
+    }
+
+    fn snapshot(&self) -> BTreeMap<String, u64> {
+        self.0.clone()
+    }
+
+    fn restore(&mut self, accounts: BTreeMap<String, u64>) {
+        self.0 = accounts;
     }
 }
 

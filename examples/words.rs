@@ -22,6 +22,7 @@ impl StateMachine for Words {
     type Query = String;
     /// How many words the text has, or how often the word was seen.
     type Answer = u64;
+    type Snapshot = BTreeMap<String, u64>;
 
     fn apply(&mut self, text: &String) -> u64 {
         let words = text.split_whitespace();
@@ -30,6 +31,14 @@ impl StateMachine for Words {
 
     fn query(&self, word: &String) -> u64 {
         self.0.get(word).copied().unwrap_or_default()
+    }
+
+    fn snapshot(&self) -> BTreeMap<String, u64> {
+        self.0.clone()
+    }
+
+    fn restore(&mut self, words: BTreeMap<String, u64>) {
+        self.0 = words;
     }
 }
 

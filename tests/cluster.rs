@@ -15,7 +15,7 @@ use raftlab::net::link::LinkScope;
 use raftlab::net::packet::ReadMode;
 use raftlab::raft::event::Event;
 use raftlab::state_machine::StateMachine;
-use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
+use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query, Values};
 use raftlab::trace::{TraceEvent, What};
 use raftlab::types::{LogIndex, NodeId, Random};
 use tempfile::TempDir;
@@ -293,6 +293,7 @@ impl StateMachine for Fragile {
     type Command = Command;
     type Query = Query;
     type Answer = Answer;
+    type Snapshot = Values;
 
     fn apply(&mut self, command: &Command) -> Answer {
         assert!(!self.broken || *command != Command::delete("bomb"), "the bomb went off");
@@ -301,6 +302,14 @@ impl StateMachine for Fragile {
 
     fn query(&self, query: &Query) -> Answer {
         self.store.query(query)
+    }
+
+    fn snapshot(&self) -> Values {
+        self.store.snapshot()
+    }
+
+    fn restore(&mut self, values: Values) {
+        self.store.restore(values);
     }
 
     fn items(&self) -> Vec<(String, String)> {

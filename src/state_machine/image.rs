@@ -2,9 +2,23 @@
 //!
 //! Making an image must be cheap, whatever the size of the state: it is made between two commands. Writing it is not,
 //! and happens elsewhere, while the machine goes on.
+//!
+//! An image is written as `{"size":2,"sessions":[...],"state":...}`, each session and each member of the state on a
+//! line of its own. It holds the sessions too, because a replica that started without them would carry out again what
+//! a client repeats (section 8). The same state gives the same bytes on every replica, however the replica came to it.
+
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
-use std::io;
+use std::io::{self, BufReader, BufWriter, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+
+use super::StateMachine;
+use super::sessions::Sessions;
 
 /// An image of a replica: the state machine's state and the clients' sessions.
 pub trait Image: Send + Sync {
@@ -25,3 +39,126 @@ pub trait Image: Send + Sync {
 ///
 /// An error says in one line what is wrong with the text.
 pub type LoadImage = fn(&mut dyn io::Read) -> Result<Box<dyn Image>, String>;
+
+/// Bytes that are written or read at a time. Only a single text that is longer than this is written by itself.
+const PIECE: usize = 1 << 16;
+
+/// The image of a replica of this machine.
+pub(super) struct ReplicaImage<M: StateMachine> {
+    /// How many items the state holds.
+    pub size: usize,
+    /// The clients' sessions.
+    pub sessions: Sessions,
+    /// The machine's state.
+    pub state: M::Snapshot,
+}
+
+/// What is written: the names of the members, and their order.
+#[derive(Serialize)]
+struct Written<'a, S> {
+    size: usize,
+    sessions: &'a Sessions,
+    state: &'a S,
+}
+
+/// What is read: these members and no others, each once, in any order.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read<S> {
+    size: usize,
+    sessions: Sessions,
+    state: S,
+}
+
+impl<M: StateMachine> ReplicaImage<M> {
+    /// A [`LoadImage`] for replicas of this machine.
+    pub fn load(source: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
+        let source = BufReader::with_capacity(PIECE, source);
+        match serde_json::from_reader::<_, Read<M::Snapshot>>(source) {
+            Ok(Read { size, sessions, state }) => Ok(Box::new(ReplicaImage::<M> { size, sessions, state })),
+            // What is wrong may be quoted in the error, line breaks and all.
+            Err(error) => Err(error.to_string().replace(char::is_control, " ")),
+        }
+    }
+}
+
+impl<M: StateMachine> Image for ReplicaImage<M> {
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(PIECE, out);
+        let written = Written { size: self.size, sessions: &self.sessions, state: &self.state };
+        written.serialize(&mut Serializer::with_formatter(&mut out, Lines::default()))?;
+        out.flush()
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+/// Breaks lines between sessions and between the members of the state, and nowhere else.
+#[derive(Default)]
+struct Lines {
+    /// How many lists and objects are open.
+    depth: usize,
+    /// Whether the innermost of them holds anything yet.
+    has_members: bool,
+}
+
+/// A session, or a member of the state, is a member of a member of the whole.
+const LINE_DEPTH: usize = 2;
+
+impl Lines {
+    fn begin<W: Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.has_members = false;
+        out.write_all(bracket)
+    }
+
+    fn begin_member<W: Write + ?Sized>(&mut self, out: &mut W, is_first: bool) -> io::Result<()> {
+        self.has_members = true;
+        if !is_first {
+            out.write_all(b",")?;
+        }
+        if self.depth == LINE_DEPTH { out.write_all(b"\n") } else { Ok(()) }
+    }
+
+    fn end<W: Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        if self.depth == LINE_DEPTH && self.has_members {
+            out.write_all(b"\n")?;
+        }
+        self.depth -= 1;
+        // It is a member itself.
+        self.has_members = true;
+        out.write_all(bracket)
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"[")
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"]")
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, is_first: bool) -> io::Result<()> {
+        self.begin_member(out, is_first)
+    }
+
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"{")
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"}")
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, is_first: bool) -> io::Result<()> {
+        self.begin_member(out, is_first)
+    }
+}

@@ -3,11 +3,11 @@
 //! Keys and values are text. A value may be empty, and a key with an empty value is present. A command that cannot be
 //! carried out, such as creating a key that exists, changes nothing and answers why.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+mod values;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::values::Values;
 use super::StateMachine;
 use crate::config::VALUE_BYTES_MAX;
 
@@ -17,7 +17,7 @@ pub const KEY_BYTES_MAX: usize = 1 << 10;
 /// The store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyValue {
-    values: BTreeMap<String, String>,
+    values: Values,
     /// A value's length at most, in bytes, to be taken in. What is in the log already is applied whatever its length.
     value_bytes_max: usize,
 }
@@ -106,7 +106,7 @@ pub enum Answer {
 impl KeyValue {
     /// An empty store that takes in values of at most so many bytes.
     pub fn with_value_bytes_max(value_bytes_max: usize) -> KeyValue {
-        KeyValue { values: BTreeMap::new(), value_bytes_max }
+        KeyValue { values: Values::default(), value_bytes_max }
     }
 }
 
@@ -186,37 +186,33 @@ impl StateMachine for KeyValue {
     type Command = Command;
     type Query = Query;
     type Answer = Answer;
+    type Snapshot = Values;
 
     fn apply(&mut self, command: &Command) -> Answer {
+        let values = &mut self.values;
         match command {
-            Command::Create { key, value } => match self.values.entry(key.clone()) {
-                Entry::Occupied(_) => Answer::Exists,
-                Entry::Vacant(place) => {
-                    place.insert(value.clone());
-                    Answer::Created
-                }
-            },
-            Command::Update { key, value } => match self.values.get_mut(key) {
-                Some(present) => {
-                    present.clone_from(value);
-                    Answer::Updated
-                }
-                None => Answer::NotFound,
-            },
+            Command::Create { key, .. } if values.get(key).is_some() => Answer::Exists,
+            Command::Create { key, value } => {
+                values.put(key, value);
+                Answer::Created
+            }
+            Command::Update { key, .. } if values.get(key).is_none() => Answer::NotFound,
+            Command::Update { key, value } => {
+                values.put(key, value);
+                Answer::Updated
+            }
             Command::Put { key, value } => {
-                self.values.insert(key.clone(), value.clone());
+                values.put(key, value);
                 Answer::Put
             }
-            Command::Delete { key } => match self.values.remove(key) {
-                Some(_) => Answer::Deleted,
-                None => Answer::NotFound,
-            },
-            Command::Cas { key, expected, value } => match self.values.get_mut(key) {
+            Command::Delete { key } if values.remove(key) => Answer::Deleted,
+            Command::Delete { .. } => Answer::NotFound,
+            Command::Cas { key, expected, value } => match values.get(key) {
                 Some(present) if present == expected => {
-                    present.clone_from(value);
+                    values.put(key, value);
                     Answer::Updated
                 }
-                Some(present) => Answer::Mismatch { actual: present.clone() },
+                Some(present) => Answer::Mismatch { actual: present.to_string() },
                 None => Answer::NotFound,
             },
         }
@@ -225,10 +221,12 @@ impl StateMachine for KeyValue {
     fn query(&self, query: &Query) -> Answer {
         match query {
             Query::Read { key } => match self.values.get(key) {
-                Some(value) => Answer::Value(value.clone()),
+                Some(value) => Answer::Value(value.to_string()),
                 None => Answer::NotFound,
             },
-            Query::Keys {} => Answer::Keys(self.values.keys().cloned().collect()),
+            Query::Keys {} => {
+                Answer::Keys(self.values.ordered().into_iter().map(|(key, _)| key.to_string()).collect())
+            }
         }
     }
 
@@ -253,8 +251,17 @@ impl StateMachine for KeyValue {
         Ok(())
     }
 
+    fn snapshot(&self) -> Values {
+        self.values.clone()
+    }
+
+    fn restore(&mut self, values: Values) {
+        self.values = values;
+    }
+
     fn items(&self) -> Vec<(String, String)> {
-        self.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        let pairs = self.values.ordered().into_iter();
+        pairs.map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
     fn size(&self) -> usize {

@@ -8,6 +8,8 @@
 //! the list of their answers. The batch is one entry, so it is committed whole or not at all and nothing comes
 //! between its commands. A command that answers with a refusal of its own, such as "exists", undoes no neighbor.
 //!
+//! An [`Image`] holds both, the state and the sessions, as they were at one moment: what a snapshot is made of.
+//!
 //! Every replica must come to the same state from the same entries. Nothing here may read a clock, draw a random
 //! number, or depend on whether a payload came as a value or as text.
 
@@ -15,9 +17,15 @@ pub mod image;
 pub mod kv;
 pub mod sessions;
 
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::image::{Image, LoadImage, ReplicaImage};
 use self::sessions::{Sessions, Standing};
 use crate::payload::Payload;
 use crate::raft::log::{Content, Entry, Origin};
@@ -27,6 +35,52 @@ use crate::types::{EntryId, SessionId};
 ///
 /// Commands, queries and answers travel and are stored as JSON. Each must read back from its own JSON as the value
 /// it was: some replicas apply the value itself, others what they read from their disk.
+///
+/// So that the log need not grow for ever, a machine also hands out its state and takes it over (section 7). The
+/// simplest way is a copy, for a state whose copy takes microseconds:
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use raftlab::StateMachine;
+///
+/// /// What each account holds, and what may be paid in at once.
+/// struct Bank {
+///     accounts: BTreeMap<String, u64>,
+///     limit: u64,
+/// }
+///
+/// impl StateMachine for Bank {
+///     /// An account, and what is paid in.
+///     type Command = (String, u64);
+///     type Query = String;
+///     type Answer = u64;
+///     /// The limit is configured, and no part of the state.
+///     type Snapshot = BTreeMap<String, u64>;
+///
+///     fn apply(&mut self, (account, amount): &(String, u64)) -> u64 {
+///         let balance = self.accounts.entry(account.clone()).or_default();
+///         *balance += amount;
+///         *balance
+///     }
+///
+///     fn query(&self, account: &String) -> u64 {
+///         self.accounts.get(account).copied().unwrap_or_default()
+///     }
+///
+///     fn check(&self, (_, amount): &(String, u64)) -> Result<(), String> {
+///         if *amount > self.limit { Err(format!("at most {} may be paid in at once", self.limit)) } else { Ok(()) }
+///     }
+///
+///     fn snapshot(&self) -> BTreeMap<String, u64> {
+///         self.accounts.clone()
+///     }
+///
+///     fn restore(&mut self, accounts: BTreeMap<String, u64>) {
+///         self.accounts = accounts;
+///     }
+/// }
+/// ```
 pub trait StateMachine: Send + 'static {
     /// A change that a client asks for.
     type Command: Serialize + DeserializeOwned + Send + Sync + 'static;
@@ -34,6 +88,12 @@ pub trait StateMachine: Send + 'static {
     type Query: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// The answer to a command or a query, refusals such as "exists" included.
     type Answer: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// The state at one moment.
+    ///
+    /// It is all that later answers depend on, and nothing else: what is configured stays out, and so does what
+    /// replicas do not have in common. Replicas in the same state must write the same JSON, so it holds nothing whose
+    /// order is left to chance, such as that of a `HashMap`. It must read back from its own JSON as the value it was.
+    type Snapshot: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Carries out a committed command. The same commands in the same order give the same answers and the same
     /// state on every replica.
@@ -53,6 +113,17 @@ pub trait StateMachine: Send + 'static {
     fn check(&self, _command: &Self::Command) -> Result<(), String> {
         Ok(())
     }
+
+    /// The state as it is now. Later commands must not change it: it is written elsewhere meanwhile.
+    ///
+    /// It is made between two commands, and all clients wait: it should take microseconds. A copy of the whole state is
+    /// the simplest way, and good enough for some thousands of items. A machine that holds more shares its parts
+    /// with the snapshot and copies one when a command changes it, as [`kv::KeyValue`] does.
+    fn snapshot(&self) -> Self::Snapshot;
+
+    /// Replaces the state by this one, which [`StateMachine::snapshot`] made here or on another replica. What is
+    /// configured, such as limits, stays as it is. From here on the machine answers as the one did that made it.
+    fn restore(&mut self, snapshot: Self::Snapshot);
 
     /// The state as names and values, in a fixed order, for consoles that show and compare replicas.
     fn items(&self) -> Vec<(String, String)> {
@@ -95,6 +166,18 @@ pub trait Machine: Send {
 
     /// How many items the state holds.
     fn size(&self) -> usize;
+
+    /// The state and the sessions as they are now, cheaply: later entries do not change the image.
+    fn image(&self) -> Box<dyn Image>;
+
+    /// Replaces the state and the sessions by an image's. It is that of a replica which had applied `applied` last, and
+    /// which [`Machine::image`] made or [`Machine::load_image`] read.
+    ///
+    /// An image of another machine, or one that would take the replica back, is a defect of the caller and panics.
+    fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>);
+
+    /// How to read an image of this machine. It needs no machine, so it can be called anywhere.
+    fn load_image(&self) -> LoadImage;
 }
 
 /// What became of an entry.
@@ -168,13 +251,14 @@ impl<M: StateMachine> Replica<M> {
     fn apply_command(&mut self, origin: Origin, entry: EntryId, command: &Payload) -> Applied {
         self.unless_settled(origin, entry, |replica| {
             let machine = &mut replica.machine;
-            let answer = read::<Vec<M::Command>, Payload>(command, |commands| {
+            let answer = read::<Vec<M::Command>, _>(command, |commands| {
                 let answers: Vec<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
-                Payload::new(answers)
+                let bytes = text_length(&answers);
+                (Payload::new(answers), bytes)
             });
             match answer {
-                Ok(answer) => {
-                    replica.sessions.record(origin, entry, answer.clone());
+                Ok((answer, bytes)) => {
+                    replica.sessions.record(origin, entry, answer.clone(), bytes);
                     Applied::Answered { entry, answer }
                 }
                 // It stays unrecorded: what was never carried out leaves no answer to repeat.
@@ -243,6 +327,47 @@ impl<M: StateMachine> Machine for Replica<M> {
     fn size(&self) -> usize {
         self.machine.size()
     }
+
+    fn image(&self) -> Box<dyn Image> {
+        let (size, sessions) = (self.machine.size(), self.sessions.clone());
+        Box::new(ReplicaImage::<M> { size, sessions, state: self.machine.snapshot() })
+    }
+
+    fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>) {
+        assert!(applied >= self.applied, "an image never takes a replica back (section 7)");
+        let image = image.into_any().downcast::<ReplicaImage<M>>();
+        let ReplicaImage { sessions, state, .. } = *image.expect("an image is adopted by its own machine");
+        assert!(sessions.last_used() <= applied.index, "only what was applied has used a session (6.3)");
+        self.machine.restore(state);
+        self.sessions = sessions;
+        self.applied = applied;
+    }
+
+    fn load_image(&self) -> LoadImage {
+        ReplicaImage::<M>::load
+    }
+}
+
+/// The length of the value's text, counted without making the text: a few nanoseconds for a usual answer.
+///
+/// Most answers are never made text, because they are told as values and acknowledged soon after.
+fn text_length<T: Serialize>(value: &T) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).expect("an answer serializes without error");
+    count.0
 }
 
 /// Hands the payload's value to `then`.
@@ -258,305 +383,5 @@ where
         Err(_) => serde_json::from_str::<T>(payload.text())
             .map(|value| then(&value))
             .map_err(|error| error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use proptest::prelude::*;
-
-    use super::kv::{Answer, Command, KeyValue, Query};
-    use super::*;
-    use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
-
-    fn entry(index: u64, origin: Origin, command: Payload) -> Entry {
-        Entry { index: LogIndex(index), term: Term(1), content: Content::Command { origin, command } }
-    }
-
-    /// Of the sessions that [`opened`] opens.
-    fn origin(session: u64, serial: Serial, acknowledged: Serial) -> Origin {
-        Origin { session: SessionId(session), serial, acknowledged }
-    }
-
-    /// A replica with this many sessions, opened by its first entries.
-    fn opened(sessions: u64) -> Replica<KeyValue> {
-        opened_with(KeyValue::default(), sessions)
-    }
-
-    fn opened_with(machine: KeyValue, sessions: u64) -> Replica<KeyValue> {
-        let mut replica = Replica::new(machine);
-        for index in 1..=sessions {
-            let content = Content::Open { client: ClientId(index), sessions_max: 10 };
-            let applied = replica.apply(&Entry { index: LogIndex(index), term: Term(1), content });
-            assert_eq!(applied, Applied::Opened { session: SessionId(index) });
-        }
-        replica
-    }
-
-    fn answers(applied: &Applied) -> (EntryId, Vec<Answer>) {
-        match applied {
-            Applied::Answered { entry, answer } => {
-                (*entry, serde_json::from_str(answer.text()).expect("a list of answers"))
-            }
-            other => panic!("expected an answer, got {other:?}"),
-        }
-    }
-
-    fn id(index: u64) -> EntryId {
-        EntryId::new(Term(1), LogIndex(index))
-    }
-
-    #[test]
-    fn a_batch_is_applied_in_order_and_answered_in_order() {
-        let mut replica = opened(2);
-        let batch = vec![
-            Command::create("x", "1"),
-            Command::create("x", "2"),
-            Command::update("x", "3"),
-            Command::delete("y"),
-        ];
-        let applied = replica.apply(&entry(3, origin(1, 1, 1), Payload::new(batch)));
-        let expected = vec![Answer::Created, Answer::Exists, Answer::Updated, Answer::NotFound];
-        assert_eq!(answers(&applied), (id(3), expected));
-        assert_eq!(replica.items(), [("x".to_string(), "3".to_string())], "a refusal undoes no neighbor");
-        assert_eq!(replica.applied(), id(3));
-    }
-
-    #[test]
-    fn a_repeated_command_gets_the_first_answer_and_the_first_entry() {
-        let mut replica = opened(2);
-        let create = || Payload::new(vec![Command::create("x", "1")]);
-        replica.apply(&entry(3, origin(1, 1, 1), create()));
-        let repeated = replica.apply(&entry(4, origin(1, 1, 1), create()));
-        assert_eq!(
-            answers(&repeated),
-            (id(3), vec![Answer::Created]),
-            "not Exists: the create is not applied again"
-        );
-        let other = replica.apply(&entry(5, origin(2, 1, 1), create()));
-        assert_eq!(
-            answers(&other),
-            (id(5), vec![Answer::Exists]),
-            "another client's command is another command"
-        );
-    }
-
-    #[test]
-    fn an_acknowledged_command_is_never_applied_again() {
-        let mut replica = opened(2);
-        replica.apply(&entry(3, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
-        replica.apply(&entry(4, origin(1, 2, 2), Payload::new(vec![Command::put("x", "2")])));
-        let late = replica.apply(&entry(5, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
-        assert_eq!(late, Applied::Forgotten);
-        assert_eq!(replica.items(), [("x".to_string(), "2".to_string())]);
-    }
-
-    #[test]
-    fn an_invalid_payload_is_refused_before_and_answered_after_the_log_alike() {
-        let wrong = [
-            Payload::from_text("{"),
-            Payload::from_text(r#"{"op":"put","key":"x","value":"1"}"#),
-            Payload::from_text(r#"[{"op":"PUT","key":"x","value":"1"}]"#),
-            Payload::from_text(r#"[{"op":"put","key":"x","value":"1"},{"op":"put","key":"y"}]"#),
-            Payload::new(5_u32),
-        ];
-        let mut replica = opened(2);
-        for (index, payload) in (3..).zip(wrong) {
-            let refused = replica.check(&payload).expect_err("refused before it is proposed");
-            assert!(!refused.is_empty() && !refused.contains('\n'), "one line: {refused}");
-            let applied = replica.apply(&entry(index, origin(1, index, 1), payload.clone()));
-            assert_eq!(applied, Applied::Invalid { reason: refused.clone() });
-            let from_disk = Payload::from_text(payload.text());
-            assert_eq!(replica.check(&from_disk), Err(refused), "a node that restarts decides alike");
-            assert_eq!(replica.size(), 0, "no part of it is applied");
-        }
-    }
-
-    #[test]
-    fn a_limit_decides_what_is_taken_in_and_not_what_is_applied() {
-        let batch = Payload::new(vec![Command::put("x", "1"), Command::put("y", "12")]);
-        // The same log, replayed by nodes with another limit than the leader had who took the command in.
-        let replay = |limit| {
-            let mut replica = opened_with(KeyValue::with_value_bytes_max(limit), 1);
-            let applied = replica.apply(&entry(2, origin(1, 1, 1), batch.clone()));
-            (replica.check(&batch), applied, replica.items())
-        };
-        let (wide, narrow) = (replay(2), replay(1));
-        assert_eq!(wide.0, Ok(()));
-        assert!(narrow.0.is_err_and(|refused| refused.contains("at most 1 are allowed")), "refused whole");
-        assert_eq!((&wide.1, &wide.2), (&narrow.1, &narrow.2), "both come to the same state");
-        assert_eq!(wide.2.len(), 2);
-    }
-
-    #[test]
-    fn validity_depends_on_the_text_alone() {
-        // Made from another type with the same JSON, as a client written without `kv` would make it.
-        let foreign = Payload::new(serde_json::json!([{"op": "put", "key": "x", "value": "1"}]));
-        let mut replica = opened(2);
-        assert_eq!(replica.check(&foreign), Ok(()));
-        let applied = replica.apply(&entry(3, origin(1, 1, 1), foreign));
-        assert_eq!(answers(&applied), (id(3), vec![Answer::Put]));
-    }
-
-    #[test]
-    fn a_query_is_answered_or_refused() {
-        let mut replica = opened(2);
-        replica.apply(&entry(3, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
-        let read = replica.query(&Payload::new(Query::Read { key: "x".into() })).expect("a query");
-        assert_eq!(read.value::<Answer>(), Ok(&Answer::Value("1".into())));
-        assert!(replica.query(&Payload::from_text(r#"{"op":"reed"}"#)).is_err());
-    }
-
-    #[test]
-    fn a_no_op_moves_only_the_mark() {
-        let mut replica = Replica::new(KeyValue::default());
-        let no_op = Entry { index: LogIndex(1), term: Term(1), content: Content::NoOp };
-        assert_eq!(replica.apply(&no_op), Applied::NoOp);
-        assert_eq!((replica.applied(), replica.size()), (id(1), 0));
-    }
-
-    #[test]
-    #[should_panic(expected = "in the order of the log")]
-    fn an_entry_is_never_skipped() {
-        let mut replica = Replica::new(KeyValue::default());
-        replica.apply(&Entry { index: LogIndex(2), term: Term(1), content: Content::NoOp });
-    }
-
-    #[test]
-    #[should_panic(expected = "in the order of the log")]
-    fn an_entry_is_never_applied_twice() {
-        let mut replica = Replica::new(KeyValue::default());
-        let no_op = Entry { index: LogIndex(1), term: Term(1), content: Content::NoOp };
-        replica.apply(&no_op);
-        replica.apply(&no_op);
-    }
-
-    #[test]
-    fn a_command_that_was_asked_about_before_it_came_is_never_applied() {
-        let mut replica = opened(1);
-        let put = || Payload::new(vec![Command::put("x", "1")]);
-        let settle = |index, serial| Entry {
-            index: LogIndex(index),
-            term: Term(1),
-            content: Content::Settle { origin: origin(1, serial, 1) },
-        };
-        assert_eq!(replica.apply(&settle(2, 1)), Applied::GivenUp);
-        assert_eq!(replica.apply(&entry(3, origin(1, 1, 1), put())), Applied::GivenUp);
-        assert_eq!(replica.apply(&settle(4, 1)), Applied::GivenUp, "whoever asks again is told the same");
-        assert_eq!(replica.size(), 0);
-        replica.apply(&entry(5, origin(1, 2, 1), put()));
-        assert_eq!(answers(&replica.apply(&settle(6, 2))), (id(5), vec![Answer::Put]));
-    }
-
-    /// What an entry asks for, among few sessions and serials: repetitions, gaps and late arrivals are common.
-    #[derive(Clone, Copy, Debug)]
-    enum Asked {
-        Open,
-        Command(Origin),
-        Settle(Origin),
-    }
-
-    fn asked() -> impl Strategy<Value = Vec<Asked>> {
-        let origin = || {
-            (1..12_u64, 1..8_u64, 0..6_u64).prop_map(|(session, serial, mark)| origin(session, serial, mark))
-        };
-        let one = prop_oneof![
-            1 => Just(Asked::Open),
-            6 => origin().prop_map(Asked::Command),
-            1 => origin().prop_map(Asked::Settle),
-        ];
-        prop::collection::vec(one, 0..80)
-    }
-
-    /// Keeps everything for ever: what a table of sessions must not forget as far as anyone can see.
-    #[derive(Default)]
-    struct Model {
-        /// The sessions that are open, the one that was used least recently first.
-        open: Vec<SessionId>,
-        acknowledged: BTreeSet<(SessionId, Serial)>,
-        first: BTreeMap<(SessionId, Serial), Applied>,
-    }
-
-    impl Model {
-        fn open(&mut self, index: LogIndex) -> Applied {
-            let session = SessionId(index.0);
-            self.open.push(session);
-            if self.open.len() > SESSIONS_MAX {
-                self.open.remove(0);
-            }
-            Applied::Opened { session }
-        }
-
-        fn settle(&mut self, origin: Origin, now: Applied) -> Applied {
-            let Origin { session, serial, acknowledged } = origin;
-            let Some(place) = self.open.iter().position(|open| *open == session) else {
-                return Applied::Expired;
-            };
-            self.open.remove(place);
-            self.open.push(session);
-            self.acknowledged.extend((0..acknowledged).map(|serial| (session, serial)));
-            if self.acknowledged.contains(&(session, serial)) {
-                return Applied::Forgotten;
-            }
-            self.first.entry((session, serial)).or_insert(now).clone()
-        }
-    }
-
-    const SESSIONS_MAX: usize = 3;
-
-    proptest! {
-        #[test]
-        fn each_command_is_applied_at_most_once(asked in asked()) {
-            let mut replica = opened(2);
-            let mut model = Model { open: vec![SessionId(1), SessionId(2)], ..Model::default() };
-            for (index, asked) in (3..).zip(asked) {
-                let (content, expected) = match asked {
-                    Asked::Open => {
-                        let content =
-                            Content::Open { client: ClientId(index), sessions_max: SESSIONS_MAX as u64 };
-                        (content, model.open(LogIndex(index)))
-                    }
-                    Asked::Command(origin) => {
-                        // The value names the entry, so that a second application would show in the state.
-                        let key = format!("{}.{}", origin.session, origin.serial);
-                        let command = Payload::new(vec![Command::put(key, index.to_string())]);
-                        let answer = Payload::new(vec![Answer::Put]);
-                        let now = Applied::Answered { entry: id(index), answer };
-                        (Content::Command { origin, command }, model.settle(origin, now))
-                    }
-                    Asked::Settle(origin) => {
-                        (Content::Settle { origin }, model.settle(origin, Applied::GivenUp))
-                    }
-                };
-                prop_assert_eq!(
-                    replica.apply(&Entry { index: LogIndex(index), term: Term(1), content }),
-                    expected
-                );
-            }
-            let state: BTreeMap<String, String> = replica.items().into_iter().collect();
-            let carried_out = model.first.iter().filter_map(|((session, serial), applied)| match applied {
-                Applied::Answered { entry, .. } => {
-                    Some((format!("{session}.{serial}"), entry.index.to_string()))
-                }
-                _ => None,
-            });
-            prop_assert_eq!(state, carried_out.collect());
-        }
-
-        /// One replica is handed values, the other the text that its disk would hold.
-        #[test]
-        fn a_value_and_its_text_lead_to_the_same_state(batches in prop::collection::vec(kv::any_batch(), 0..20)) {
-            let mut by_value = opened(1);
-            let mut by_text = opened(1);
-            for (index, batch) in (2..).zip(batches) {
-                let value = Payload::new(batch);
-                let text = Payload::from_text(value.text());
-                let applied = by_value.apply(&entry(index, origin(1, index, index), value));
-                prop_assert_eq!(&applied, &by_text.apply(&entry(index, origin(1, index, index), text)));
-            }
-            prop_assert_eq!(by_value.items(), by_text.items());
-        }
     }
 }

@@ -5,12 +5,23 @@
 //! out of order and with gaps, because a client may have many commands under way at once.
 //!
 //! The table is part of the replicated state: it changes only by applied entries and never by a clock, so every
-//! replica holds the same. It is bounded. Of a session it keeps the answers to a window of commands; and when more
-//! sessions are opened than the log allows, the one that was used least recently expires. A command of an expired
-//! session is never carried out: nobody can tell any more whether it was before.
+//! replica holds the same. It is bounded. Of a session it keeps the answers to a window of commands, and not more than
+//! a number of bytes; and when more sessions are opened than the log allows, the one that was used least recently
+//! expires. A command of an expired session is never carried out: nobody can tell any more whether it was before.
+//!
+//! A copy of the table shares the sessions, and whichever of the two is changed first copies the one session that the
+//! change concerns: so an image of the table is cheap, and stays as it is.
 
-use std::collections::BTreeMap;
+mod text;
 
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use self::text::Kept;
 use crate::payload::Payload;
 use crate::raft::log::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId};
@@ -19,10 +30,17 @@ use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId};
 /// has, the oldest answers are forgotten.
 pub const WINDOW: u64 = 4_096;
 
+/// How many bytes of text the answers of a session have together at most. Of more, the oldest are forgotten; the
+/// answer to the newest command is kept, however long it is.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+
 /// All clients' sessions.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    by_id: BTreeMap<SessionId, Session>,
+    by_id: BTreeMap<SessionId, Arc<Session>>,
+    /// Each session once, the one with the smallest index first. The index is an entry that used it, not always the
+    /// last one: it is brought up to date when somebody asks, so that a command costs nothing here.
+    by_use: BinaryHeap<Reverse<(LogIndex, SessionId)>>,
 }
 
 /// Where a command stands.
@@ -55,13 +73,16 @@ struct Session {
     acknowledged: Serial,
     /// What is known of the commands from `acknowledged` on.
     settled: BTreeMap<Serial, Settled>,
+    /// How many bytes of text these answers have together.
+    bytes: usize,
 }
 
 /// What became of a command, once and for all.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Settled {
     /// This entry carried it out, with this answer.
-    Answered(EntryId, Payload),
+    Answered { entry: EntryId, answer: Kept },
     /// It will not be carried out.
     GivenUp,
 }
@@ -71,13 +92,12 @@ impl Sessions {
     /// were used least recently expire.
     pub fn open(&mut self, index: LogIndex, client: ClientId, sessions_max: u64) -> SessionId {
         let id = SessionId(index.0);
-        let session = Session { client, used: index, acknowledged: 0, settled: BTreeMap::new() };
-        let before = self.by_id.insert(id, session);
+        let before = self.by_id.insert(id, Arc::new(Session::new(client, index)));
         assert!(before.is_none(), "an entry opens one session (6.3)");
+        self.by_use.push(Reverse((index, id)));
         // The one that was opened just now is never the least recent.
         while self.by_id.len() as u64 > sessions_max.max(1) {
-            let least = self.by_id.iter().min_by_key(|(_, session)| session.used).map(|(id, _)| *id);
-            self.by_id.remove(&least.expect("there are too many, so there is one"));
+            self.expire_least_recent();
         }
         id
     }
@@ -86,23 +106,29 @@ impl Sessions {
     /// command stands.
     pub fn look_up(&mut self, index: LogIndex, origin: Origin) -> Standing {
         let Some(session) = self.by_id.get_mut(&origin.session) else { return Standing::Expired };
+        let session = Arc::make_mut(session);
         session.used = index;
         session.acknowledge(origin.acknowledged);
         if origin.serial < session.acknowledged {
             return Standing::Forgotten;
         }
         match session.settled.get(&origin.serial) {
-            Some(Settled::Answered(entry, answer)) => {
-                Standing::Answered { entry: *entry, answer: answer.clone() }
+            Some(Settled::Answered { entry, answer }) => {
+                Standing::Answered { entry: *entry, answer: answer.payload.clone() }
             }
             Some(Settled::GivenUp) => Standing::GivenUp,
             None => Standing::Fresh,
         }
     }
 
-    /// Keeps the answer to a command that was fresh and has just been carried out by this entry.
-    pub fn record(&mut self, origin: Origin, entry: EntryId, answer: Payload) {
-        self.settle(origin, Settled::Answered(entry, answer));
+    /// Keeps the answer to a command that was fresh and has just been carried out by this entry. `bytes` is the
+    /// length of the answer's text.
+    ///
+    /// It is handed in because whoever has the answer as a value can count its text in a few nanoseconds without
+    /// making it. It has to be the exact length: a replica that starts from an image has the text to go by, and must
+    /// forget what the others forget.
+    pub fn record(&mut self, origin: Origin, entry: EntryId, answer: Payload, bytes: usize) {
+        self.settle(origin, Settled::Answered { entry, answer: Kept { payload: answer, bytes } });
     }
 
     /// Notes that a command that was fresh will not be carried out.
@@ -120,28 +146,79 @@ impl Sessions {
         self.by_id.values().map(|session| session.settled.len()).sum()
     }
 
+    /// The entry that used any of them last; zero when there is none.
+    pub fn last_used(&self) -> LogIndex {
+        self.by_id.values().map(|session| session.used).max().unwrap_or_default()
+    }
+
     fn settle(&mut self, origin: Origin, settled: Settled) {
         let session = self.by_id.get_mut(&origin.session).expect("a command that is fresh has its session");
-        assert!(origin.serial >= session.acknowledged, "an acknowledged command is never carried out again");
-        let before = session.settled.insert(origin.serial, settled);
-        assert!(before.is_none(), "a command is carried out once (section 8)");
-        if session.settled.len() as u64 > WINDOW
-            && let Some((oldest, _)) = session.settled.pop_first()
-        {
-            session.acknowledged = oldest + 1;
+        Arc::make_mut(session).settle(origin.serial, settled);
+    }
+
+    fn expire_least_recent(&mut self) {
+        loop {
+            let mut least = self.by_use.peek_mut().expect("each session stands in the order of use");
+            let Reverse((noted, id)) = &mut *least;
+            let used = self.by_id[id].used;
+            if *noted == used {
+                self.by_id.remove(id);
+                PeekMut::pop(least);
+                return;
+            }
+            // It was used since it was noted: it takes its true place. All others were used later than noted, or then.
+            *noted = used;
         }
     }
 }
 
+/// The order of use is brought up to date at other times on other replicas, and counts for nothing.
+impl PartialEq for Sessions {
+    fn eq(&self, other: &Sessions) -> bool {
+        self.by_id == other.by_id
+    }
+}
+
+impl Eq for Sessions {}
+
 impl Session {
+    fn new(client: ClientId, opened: LogIndex) -> Session {
+        Session { client, used: opened, acknowledged: 0, settled: BTreeMap::new(), bytes: 0 }
+    }
+
     fn acknowledge(&mut self, mark: Serial) {
         if mark > self.acknowledged {
             self.acknowledged = mark;
-            while let Some(oldest) = self.settled.first_entry()
-                && *oldest.key() < mark
-            {
-                oldest.remove();
+            while self.settled.first_key_value().is_some_and(|(oldest, _)| *oldest < mark) {
+                self.forget_oldest();
             }
+        }
+    }
+
+    fn settle(&mut self, serial: Serial, settled: Settled) {
+        assert!(serial >= self.acknowledged, "an acknowledged command is never carried out again");
+        self.bytes += settled.bytes();
+        let before = self.settled.insert(serial, settled);
+        assert!(before.is_none(), "a command is carried out once (section 8)");
+        while self.settled.len() as u64 > WINDOW || (self.bytes > ANSWER_BYTES_MAX && self.settled.len() > 1)
+        {
+            self.acknowledged = self.forget_oldest() + 1;
+        }
+    }
+
+    /// Forgets what became of the oldest command that is known, and tells its number.
+    fn forget_oldest(&mut self) -> Serial {
+        let (oldest, settled) = self.settled.pop_first().expect("the caller has seen that there is one");
+        self.bytes -= settled.bytes();
+        oldest
+    }
+}
+
+impl Settled {
+    fn bytes(&self) -> usize {
+        match self {
+            Settled::Answered { answer, .. } => answer.bytes,
+            Settled::GivenUp => 0,
         }
     }
 }
@@ -170,7 +247,8 @@ mod tests {
 
     fn carry_out(sessions: &mut Sessions, index: u64, origin: Origin) {
         assert_eq!(sessions.look_up(LogIndex(index), origin), Standing::Fresh);
-        sessions.record(origin, id(index), Payload::new(index));
+        let answer = Payload::new(index);
+        sessions.record(origin, id(index), answer.clone(), answer.len());
     }
 
     fn answered(index: u64) -> Standing {
@@ -256,5 +334,45 @@ mod tests {
         assert_eq!(sessions.answers() as u64, WINDOW);
         assert_eq!(sessions.look_up(LogIndex(9_000), origin(3, 1)), Standing::Forgotten);
         assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), answered(5));
+    }
+
+    /// Carries out a command whose answer's text has so many bytes.
+    fn answer_at_length(sessions: &mut Sessions, serial: Serial, bytes: usize) {
+        assert_eq!(sessions.look_up(LogIndex(serial + 1), origin(serial, 1)), Standing::Fresh);
+        let answer = Payload::from_text(format!("\"{}\"", "a".repeat(bytes - 2)));
+        sessions.record(origin(serial, 1), id(serial + 1), answer, bytes);
+    }
+
+    #[test]
+    fn the_answers_kept_are_bounded_in_bytes_too() {
+        let mut sessions = opened();
+        let half = ANSWER_BYTES_MAX / 2;
+        for serial in 1..=2 {
+            answer_at_length(&mut sessions, serial, half);
+        }
+        assert_eq!(sessions.answers(), 2, "together they are just short enough");
+        answer_at_length(&mut sessions, 3, half - 2);
+        assert_eq!(sessions.answers(), 2);
+        answer_at_length(&mut sessions, 4, 2);
+        assert_eq!(sessions.answers(), 3, "what was forgotten counts no more");
+        answer_at_length(&mut sessions, 5, 2 * ANSWER_BYTES_MAX);
+        assert_eq!(sessions.answers(), 1, "the newest answer is kept, however long it is");
+        assert_eq!(sessions.look_up(LogIndex(9), origin(4, 1)), Standing::Forgotten);
+        assert_ne!(sessions.look_up(LogIndex(10), origin(5, 1)), Standing::Forgotten);
+        answer_at_length(&mut sessions, 6, 2);
+        assert_eq!(sessions.look_up(LogIndex(11), origin(5, 1)), Standing::Forgotten);
+        carry_out(&mut sessions, 12, origin(7, 7));
+        assert_eq!(sessions.by_id[&SESSION].bytes, 2, "what was acknowledged counts no more: \"12\" is left");
+    }
+
+    #[test]
+    fn a_copy_stays_as_it_is() {
+        let mut sessions = opened();
+        carry_out(&mut sessions, 2, origin(1, 1));
+        let mut copy = sessions.clone();
+        carry_out(&mut sessions, 3, origin(2, 2));
+        assert_eq!(copy.look_up(LogIndex(3), origin(1, 1)), answered(2));
+        assert_eq!(copy.look_up(LogIndex(3), origin(2, 1)), Standing::Fresh);
+        assert_eq!(sessions.look_up(LogIndex(4), origin(1, 1)), Standing::Forgotten);
     }
 }

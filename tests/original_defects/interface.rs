@@ -16,6 +16,7 @@ use raftlab::raft::Recovered;
 use raftlab::raft::log::{Entry, Origin};
 use raftlab::server::{Arrival, Server};
 use raftlab::sim::{Simulation, SimulationSettings};
+use raftlab::state_machine::image::{Image, LoadImage};
 use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
 use raftlab::state_machine::{Applied, Machine, Replica, StateMachine};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
@@ -68,6 +69,18 @@ impl Machine for Unchecked {
 
     fn size(&self) -> usize {
         Machine::size(&self.0)
+    }
+
+    fn image(&self) -> Box<dyn Image> {
+        self.0.image()
+    }
+
+    fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>) {
+        self.0.adopt(applied, image);
+    }
+
+    fn load_image(&self) -> LoadImage {
+        self.0.load_image()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::raft::effects::{Refusal, RequestId};
 use crate::raft::log::{Content, Entry, Origin};
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
+use crate::state_machine::image::{Image, LoadImage};
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::sessions::Sessions;
 use crate::state_machine::{Applied, Machine, Replica};
@@ -173,5 +174,17 @@ impl Machine for Forgetful {
 
     fn size(&self) -> usize {
         Machine::size(&self.replica)
+    }
+
+    fn image(&self) -> Box<dyn Image> {
+        self.replica.image()
+    }
+
+    fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>) {
+        self.replica.adopt(applied, image);
+    }
+
+    fn load_image(&self) -> LoadImage {
+        self.replica.load_image()
     }
 }
