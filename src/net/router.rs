@@ -3,45 +3,59 @@
 //! It sleeps until a group arrives, a request comes or a message that was held back is due: it never polls. It never
 //! waits for a destination, and it never ends because somebody else did.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+mod held_back;
+
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, TrySendError, at, bounded, never, select, unbounded};
+use crossbeam_channel::{Receiver, at, never, select, unbounded};
 use parking_lot::RwLock;
 
+use self::held_back::HeldBack;
 use super::change::{NetChange, NetError};
 use super::counts::Counts;
 use super::faults::{DropReason, Fate, Faults};
 use super::handle::Control;
 pub use super::handle::{Observer, RouterHandle};
-pub use super::lanes::Inbox;
+use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
 use super::lanes::{Lanes, Shared};
 use super::link::LinkTable;
 use super::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::clock::Clock;
-use crate::types::{NodeId, Random, Term, Time};
+use crate::types::{NodeId, Random, Term};
 
 /// Groups that are taken in at a time, before what they hold is handed on.
 const GROUPS_AT_A_TIME: usize = 64;
+/// Bytes after which no further group is taken in, before what is in hand is handed on.
+const BYTES_AT_A_TIME: usize = 8 << 20;
 
 /// How the router works.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouterSettings {
     /// Groups that may wait for the router; more are lost.
     pub inbox_max: usize,
+    /// Bytes that may wait for the router; more are lost.
+    pub inbox_bytes_max: usize,
     /// Messages that may be held back by delays; more are lost.
     pub held_back_max: usize,
+    /// Bytes that may be held back by delays; more are lost.
+    pub held_back_bytes_max: usize,
     /// Whether messages may pass the router by, straight to the destination's inbox, on links that no rule touches.
     pub express: bool,
 }
 
 impl Default for RouterSettings {
     fn default() -> RouterSettings {
-        RouterSettings { inbox_max: 4096, held_back_max: 1 << 18, express: false }
+        RouterSettings {
+            inbox_max: 4096,
+            inbox_bytes_max: 128 << 20,
+            held_back_max: 1 << 18,
+            held_back_bytes_max: 128 << 20,
+            express: false,
+        }
     }
 }
 
@@ -64,7 +78,7 @@ impl Router {
         clock: Clock,
         random: Random,
     ) -> io::Result<Router> {
-        let (inbox_sender, inbox) = bounded(settings.inbox_max);
+        let (inbox_sender, inbox) = inbox(settings.inbox_max, settings.inbox_bytes_max);
         let (control_sender, control) = unbounded();
         let faults = Faults::new(nodes, random);
         let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
@@ -81,9 +95,7 @@ impl Router {
             observer: None,
             destinations: HashMap::new(),
             touched: Vec::new(),
-            held_back: BinaryHeap::new(),
-            held_back_max: settings.held_back_max,
-            sequence: 0,
+            held_back: HeldBack::new(settings.held_back_max, settings.held_back_bytes_max),
         };
         let thread = thread::Builder::new().name("router".to_string()).spawn(move || routing.run())?;
         Ok(Router { handle, thread: Some(thread) })
@@ -115,7 +127,7 @@ impl Drop for Router {
 /// What the thread owns.
 struct Routing {
     clock: Clock,
-    inbox: Receiver<Vec<Envelope>>,
+    inbox: InboxReceiver,
     control: Receiver<Control>,
     shared: Arc<Shared>,
     faults: Faults,
@@ -123,35 +135,24 @@ struct Routing {
     destinations: HashMap<Address, Destination>,
     /// The destinations that something waits for, in the order in which it came.
     touched: Vec<Address>,
-    held_back: BinaryHeap<Reverse<HeldBack>>,
-    held_back_max: usize,
-    /// Counts what is held back, so that messages due at the same time keep their order.
-    sequence: u64,
+    held_back: HeldBack,
 }
 
 /// Somebody who listens, and what is gathered to be handed over in one group.
 struct Destination {
     inbox: Inbox,
     gathered: Vec<Envelope>,
-}
-
-/// A message on its way.
-struct HeldBack {
-    due: Time,
-    sequence: u64,
-    envelope: Envelope,
+    /// What is gathered weighs this.
+    weight: usize,
 }
 
 impl Routing {
     fn run(mut self) {
         loop {
-            let timer = match self.held_back.peek() {
-                Some(Reverse(next)) => at(self.clock.instant(next.due)),
-                None => never(),
-            };
+            let timer = self.held_back.next_due().map_or_else(never, |due| at(self.clock.instant(due)));
             select! {
-                recv(self.inbox) -> group => match group {
-                    Ok(group) => self.take_in(group, GROUPS_AT_A_TIME),
+                recv(self.inbox.receiver()) -> parcel => match parcel {
+                    Ok(parcel) => self.take_in(parcel),
                     Err(_) => break,
                 },
                 recv(self.control) -> request => match request {
@@ -163,23 +164,29 @@ impl Routing {
             self.release_due();
             self.hand_over();
         }
-        self.take_in(Vec::new(), usize::MAX);
-        self.hand_over();
+        while let Ok(parcel) = self.inbox.receiver().try_recv() {
+            self.take_in(parcel);
+            self.hand_over();
+        }
     }
 
-    /// Takes in this group and those that wait behind it, up to a bound.
-    fn take_in(&mut self, first: Vec<Envelope>, groups_max: usize) {
+    /// Takes in this parcel and those that wait behind it, up to a bound.
+    fn take_in(&mut self, first: Parcel) {
         let mut next = Some(first);
-        let mut groups = 0;
-        while let Some(group) = next {
-            self.route_group(group);
+        let (mut groups, mut bytes) = (0, 0);
+        while let Some(parcel) = next {
+            let weight = parcel.weight();
             groups += 1;
-            next = if groups < groups_max { self.inbox.try_recv().ok() } else { None };
+            bytes += weight;
+            let group = self.inbox.open(parcel);
+            self.route_group(group, weight);
+            let goes_on = groups < GROUPS_AT_A_TIME && bytes < BYTES_AT_A_TIME;
+            next = goes_on.then(|| self.inbox.receiver().try_recv().ok()).flatten();
         }
     }
 
     /// A group that shares a link without rules is moved whole; others go one by one.
-    fn route_group(&mut self, mut group: Vec<Envelope>) {
+    fn route_group(&mut self, mut group: Vec<Envelope>, weight: usize) {
         self.shared.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
         let whole = link.filter(|&(from, to)| {
@@ -187,9 +194,15 @@ impl Routing {
                 && self.faults.is_clear(from.into(), to.into())
                 && group.iter().all(|envelope| (envelope.from, envelope.to) == (from, to))
         });
-        match whole.and_then(|(_, to)| self.gathered_for(to)) {
-            Some(gathered) if gathered.is_empty() => *gathered = group,
-            Some(gathered) => gathered.append(&mut group),
+        match whole.and_then(|(_, to)| self.touch(to)) {
+            Some(destination) => {
+                destination.weight += weight;
+                if destination.gathered.is_empty() {
+                    destination.gathered = group;
+                } else {
+                    destination.gathered.append(&mut group);
+                }
+            }
             None => group.into_iter().for_each(|envelope| self.route(envelope)),
         }
     }
@@ -212,41 +225,41 @@ impl Routing {
         if delay.is_zero() {
             return self.arrive(envelope);
         }
-        if self.held_back.len() >= self.held_back_max {
-            return self.lose(&envelope, DropReason::Overflow);
+        let (from, to) = (envelope.from, envelope.to);
+        match self.held_back.push(self.clock.now() + delay, envelope) {
+            None => self.shared.counts.held_back(from, to),
+            Some(envelope) => self.lose(&envelope, DropReason::Overflow),
         }
-        self.shared.counts.held_back(envelope.from, envelope.to);
-        self.sequence += 1;
-        let due = self.clock.now() + delay;
-        self.held_back.push(Reverse(HeldBack { due, sequence: self.sequence, envelope }));
     }
 
     fn release_due(&mut self) {
-        if self.held_back.is_empty() {
+        if self.held_back.next_due().is_none() {
             return;
         }
         let now = self.clock.now();
-        while self.held_back.peek().is_some_and(|Reverse(next)| next.due <= now) {
-            let Some(Reverse(HeldBack { envelope, .. })) = self.held_back.pop() else { return };
+        while let Some(envelope) = self.held_back.pop_due(now) {
             self.shared.counts.released(envelope.from, envelope.to);
             self.arrive(envelope);
         }
     }
 
     fn arrive(&mut self, envelope: Envelope) {
-        match self.gathered_for(envelope.to) {
-            Some(gathered) => gathered.push(envelope),
+        match self.touch(envelope.to) {
+            Some(destination) => {
+                destination.weight += envelope.weight();
+                destination.gathered.push(envelope);
+            }
             None => self.lose(&envelope, DropReason::Down),
         }
     }
 
-    /// What is gathered for this destination, if somebody listens there; more will be.
-    fn gathered_for(&mut self, to: Address) -> Option<&mut Vec<Envelope>> {
+    /// This destination, if somebody listens there; something will be gathered for it.
+    fn touch(&mut self, to: Address) -> Option<&mut Destination> {
         let destination = self.destinations.get_mut(&to)?;
         if destination.gathered.is_empty() {
             self.touched.push(to);
         }
-        Some(&mut destination.gathered)
+        Some(destination)
     }
 
     /// Hands each destination its group. Losing one may add a refusal to another's, so the list may grow meanwhile.
@@ -256,11 +269,12 @@ impl Routing {
             next += 1;
             let Some(destination) = self.destinations.get_mut(&address) else { continue };
             let group = std::mem::take(&mut destination.gathered);
+            let weight = std::mem::take(&mut destination.weight);
             self.shared.counts.delivered(&group);
-            match destination.inbox.try_send(group) {
+            match destination.inbox.try_send_weighed(group, weight) {
                 Ok(()) => {}
-                Err(TrySendError::Full(group)) => self.take_back(group, DropReason::Overflow),
-                Err(TrySendError::Disconnected(group)) => {
+                Err(NotSent::Full(rest)) => self.take_back(rest, DropReason::Overflow),
+                Err(NotSent::Closed(group)) => {
                     self.forget(address);
                     self.take_back(group, DropReason::Down);
                 }
@@ -346,7 +360,7 @@ impl Routing {
         if let Some(lanes) = &self.shared.lanes {
             lanes.write().inboxes.insert(address, inbox.clone());
         }
-        self.destinations.insert(address, Destination { inbox, gathered: Vec::new() });
+        self.destinations.insert(address, Destination { inbox, gathered: Vec::new(), weight: 0 });
     }
 
     fn forget(&mut self, address: Address) {
@@ -354,26 +368,6 @@ impl Routing {
             lanes.write().inboxes.remove(&address);
         }
         self.destinations.remove(&address);
-    }
-}
-
-impl PartialEq for HeldBack {
-    fn eq(&self, other: &HeldBack) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for HeldBack {}
-
-impl PartialOrd for HeldBack {
-    fn partial_cmp(&self, other: &HeldBack) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for HeldBack {
-    fn cmp(&self, other: &HeldBack) -> std::cmp::Ordering {
-        (self.due, self.sequence).cmp(&(other.due, other.sequence))
     }
 }
 

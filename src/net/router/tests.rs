@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crossbeam_channel::RecvTimeoutError;
+
 use super::*;
 use crate::net::Transport;
 use crate::net::counts::LinkCounts;
@@ -14,17 +16,25 @@ use crate::types::ClientId;
 const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENT: Address = Address::Client(ClientId(1));
 
+/// The bound of what is bounded in bytes here, and a message's size: nine fit.
+const BYTES_MAX: usize = 100_000;
+const LARGE: usize = 10_000;
+const LARGE_FIT: usize = 9;
+
 fn router(express: bool) -> (Router, RouterHandle) {
-    let settings = RouterSettings { express, ..RouterSettings::default() };
-    let router = Router::start(&NodeId::first(3), &settings, Clock::start(), Random::new(1))
+    router_with(&RouterSettings { express, ..RouterSettings::default() })
+}
+
+fn router_with(settings: &RouterSettings) -> (Router, RouterHandle) {
+    let router = Router::start(&NodeId::first(3), settings, Clock::start(), Random::new(1))
         .expect("a thread can be started");
     let handle = router.handle();
     (router, handle)
 }
 
-fn listen(handle: &RouterHandle, address: Address, groups: usize) -> Receiver<Vec<Envelope>> {
-    let (inbox, receiver) = bounded(groups);
-    handle.register(address, inbox);
+fn listen(handle: &RouterHandle, address: Address, groups: usize) -> InboxReceiver {
+    let (sender, receiver) = inbox(groups, usize::MAX);
+    handle.register(address, sender);
     receiver
 }
 
@@ -44,7 +54,16 @@ fn vote(from: u8, to: u8, term: u64) -> Envelope {
 }
 
 fn request(to: u8) -> Envelope {
-    let call = Call::Read { query: Payload::from_text("{}"), mode: ReadMode::Stale, here: true };
+    request_of(to, "{}")
+}
+
+/// A request with a text of [`LARGE`] bytes.
+fn large(to: u8) -> Envelope {
+    request_of(to, &"x".repeat(LARGE))
+}
+
+fn request_of(to: u8, query: &str) -> Envelope {
+    let call = Call::Read { query: Payload::from_text(query), mode: ReadMode::Stale, here: true };
     Envelope { from: CLIENT, to: at(to), packet: Packet::Request(Request { attempt: 9, call }) }
 }
 
@@ -52,7 +71,7 @@ fn refused(envelope: &Envelope) -> bool {
     matches!(&envelope.packet, Packet::Reply(Reply { attempt: 9, response: Response::Unreachable, .. }))
 }
 
-fn receive(inbox: &Receiver<Vec<Envelope>>, count: usize) -> Vec<Envelope> {
+fn receive(inbox: &InboxReceiver, count: usize) -> Vec<Envelope> {
     let deadline = Instant::now() + PATIENCE;
     let mut received = Vec::new();
     while received.len() < count {
@@ -212,5 +231,69 @@ fn after_its_end_the_router_is_a_network_that_loses_everything() {
     handle.send(&mut vec![vote(1, 2, 2)]);
     handle.unregister(at(2));
     assert_eq!(handle.apply(NetChange::Reset), Err(NetError::Stopped));
-    assert!(inbox.recv().is_err(), "the router let go of the inbox");
+    let end = inbox.recv_deadline(Instant::now() + PATIENCE);
+    assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the router let go of the inbox");
+}
+
+#[test]
+fn a_node_that_does_not_read_costs_bounded_bytes_and_goes_on_when_it_reads_again() {
+    for express in [false, true] {
+        let (_router, handle) = router(express);
+        let (sender, frozen) = inbox(4096, BYTES_MAX);
+        handle.register(at(2), sender);
+        for _ in 0..100 {
+            handle.send(&mut vec![large(2)]);
+        }
+        let fit = LARGE_FIT as u64;
+        wait(&handle, End::Clients, end(2), |counts| counts.sent == 100 && counts.delivered == fit);
+        wait(&handle, End::Clients, end(2), |counts| counts.dropped == 100 - fit);
+        assert!(frozen.weight() <= BYTES_MAX && frozen.weight() > LARGE_FIT * LARGE);
+        assert_eq!(receive(&frozen, LARGE_FIT).len(), LARGE_FIT);
+        assert_eq!(frozen.weight(), 0);
+        handle.send(&mut vec![large(2), request(2)]);
+        assert_eq!(receive(&frozen, 2), [large(2), request(2)]);
+    }
+}
+
+#[test]
+fn what_a_long_delay_holds_back_is_bounded_in_bytes() {
+    let (_router, handle) =
+        router_with(&RouterSettings { held_back_bytes_max: BYTES_MAX, ..RouterSettings::default() });
+    let node = listen(&handle, at(2), 16);
+    let scope = LinkScope::OneWay(End::Clients, end(2));
+    let delay = Duration::from_secs(60);
+    handle.apply(NetChange::Delay { delay, jitter: Duration::ZERO, scope }).expect("a change");
+    for _ in 0..10 {
+        handle.send(&mut (0..10).map(|_| large(2)).collect());
+    }
+    let fit = LARGE_FIT as u64;
+    wait(&handle, End::Clients, end(2), |counts| counts.in_flight == fit && counts.dropped == 100 - fit);
+    handle.send(&mut vec![vote(1, 2, 1)]);
+    assert_eq!(receive(&node, 1), [vote(1, 2, 1)], "other links are as before");
+    handle.apply(NetChange::Reset).expect("a change");
+    handle.send(&mut vec![large(2)]);
+    assert_eq!(receive(&node, 1), [large(2)], "and so is this one without the rule");
+}
+
+#[test]
+fn the_routers_own_inbox_is_bounded_in_bytes() {
+    let (_router, handle) =
+        router_with(&RouterSettings { inbox_bytes_max: BYTES_MAX, ..RouterSettings::default() });
+    let node = listen(&handle, at(2), 4096);
+    let (seen_sender, seen) = unbounded();
+    let (gate, opened) = unbounded::<()>();
+    handle.observe(Some(Box::new(move |_, _| {
+        let _ = seen_sender.send(());
+        let _ = opened.recv();
+    })));
+    handle.send(&mut vec![vote(1, 2, 1)]);
+    seen.recv_timeout(PATIENCE).expect("the router is busy with it, until the gate is gone");
+    for _ in 0..100 {
+        handle.send(&mut vec![large(2)]);
+    }
+    assert_eq!(handle.inbox.len(), LARGE_FIT);
+    drop(gate);
+    assert_eq!(receive(&node, 1 + LARGE_FIT).len(), 1 + LARGE_FIT);
+    let fit = LARGE_FIT as u64;
+    wait(&handle, End::Clients, end(2), |counts| counts.delivered == fit && counts.dropped == 100 - fit);
 }
