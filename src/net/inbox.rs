@@ -34,6 +34,9 @@ pub struct InboxReceiver {
 pub struct Parcel {
     group: Vec<Envelope>,
     weight: usize,
+    /// Each message's, for a receiver that parts the group; else empty. More than there are messages once the end of the
+    /// group was cut off.
+    weights: Box<[usize]>,
 }
 
 /// Why a group, or its end, came back.
@@ -70,22 +73,33 @@ impl Inbox {
     }
 
     /// The same for a group whose weight is known.
-    pub(super) fn try_send_weighed(
-        &self,
-        mut group: Vec<Envelope>,
-        mut weight: usize,
-    ) -> Result<(), NotSent> {
-        if group.is_empty() {
+    pub(super) fn try_send_weighed(&self, group: Vec<Envelope>, weight: usize) -> Result<(), NotSent> {
+        self.try_send_parcel(Parcel { group, weight, weights: Box::default() })
+    }
+
+    /// The same for a receiver that will hand the messages on: it need not weigh them again. To do so it would look at
+    /// each entry, in memory that another thread has just written.
+    pub(super) fn try_send_to_be_parted(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
+        let shared = group.windows(2).all(|pair| (pair[0].from, pair[0].to) == (pair[1].from, pair[1].to));
+        if shared {
+            return self.try_send(group);
+        }
+        let weights: Box<[usize]> = group.iter().map(Envelope::weight).collect();
+        self.try_send_parcel(Parcel { group, weight: weights.iter().sum(), weights })
+    }
+
+    fn try_send_parcel(&self, mut parcel: Parcel) -> Result<(), NotSent> {
+        if parcel.group.is_empty() {
             return Ok(());
         }
         let mut rest = Vec::new();
-        if !self.room.take(weight) {
-            (weight, rest) = self.room.take_for_some(&mut group);
+        if !self.room.take(parcel.weight) {
+            (parcel.weight, rest) = self.room.take_for_some(&mut parcel.group);
         }
-        if group.is_empty() {
+        if parcel.group.is_empty() {
             return Err(NotSent::Full(rest));
         }
-        match self.sender.try_send(Parcel { group, weight }) {
+        match self.sender.try_send(parcel) {
             Ok(()) if rest.is_empty() => Ok(()),
             Ok(()) => Err(NotSent::Full(rest)),
             Err(TrySendError::Full(parcel)) => Err(NotSent::Full(self.unsent(parcel, rest))),
@@ -122,6 +136,12 @@ impl InboxReceiver {
     pub fn open(&self, parcel: Parcel) -> Vec<Envelope> {
         self.room.give_back(parcel.weight);
         parcel.group
+    }
+
+    /// The same, with the weight of each of the first messages that were weighed by itself.
+    pub(super) fn open_weighed(&self, parcel: Parcel) -> (Vec<Envelope>, Box<[usize]>) {
+        self.room.give_back(parcel.weight);
+        (parcel.group, parcel.weights)
     }
 
     /// The next group, if one waits.

@@ -178,15 +178,15 @@ impl Routing {
             let weight = parcel.weight();
             groups += 1;
             bytes += weight;
-            let group = self.inbox.open(parcel);
-            self.route_group(group, weight);
+            let (group, weights) = self.inbox.open_weighed(parcel);
+            self.route_group(group, weight, &weights);
             let goes_on = groups < GROUPS_AT_A_TIME && bytes < BYTES_AT_A_TIME;
             next = goes_on.then(|| self.inbox.receiver().try_recv().ok()).flatten();
         }
     }
 
     /// A group that shares a link without rules is moved whole; others go one by one.
-    fn route_group(&mut self, mut group: Vec<Envelope>, weight: usize) {
+    fn route_group(&mut self, mut group: Vec<Envelope>, weight: usize, weights: &[usize]) {
         self.shared.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
         let whole = link.filter(|&(from, to)| {
@@ -194,39 +194,42 @@ impl Routing {
                 && self.faults.is_clear(from.into(), to.into())
                 && group.iter().all(|envelope| (envelope.from, envelope.to) == (from, to))
         });
-        match whole.and_then(|(_, to)| self.touch(to)) {
-            Some(destination) => {
-                destination.weight += weight;
-                if destination.gathered.is_empty() {
-                    destination.gathered = group;
-                } else {
-                    destination.gathered.append(&mut group);
-                }
+        let Some(destination) = whole.and_then(|(_, to)| self.touch(to)) else {
+            let mut known = weights.iter().copied();
+            for envelope in group {
+                let weight = known.next().unwrap_or_else(|| envelope.weight());
+                self.route(envelope, weight);
             }
-            None => group.into_iter().for_each(|envelope| self.route(envelope)),
+            return;
+        };
+        destination.weight += weight;
+        if destination.gathered.is_empty() {
+            destination.gathered = group;
+        } else {
+            destination.gathered.append(&mut group);
         }
     }
 
-    fn route(&mut self, envelope: Envelope) {
+    fn route(&mut self, envelope: Envelope, weight: usize) {
         let fate = self.faults.decide(envelope.from, envelope.to);
         self.show(&envelope, fate);
         match fate {
             Fate::Dropped(_) => self.shared.counts.dropped(&[envelope]),
-            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, delay),
+            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, weight, delay),
             Fate::Delivered { delay, duplicate: Some(later) } => {
                 self.shared.counts.duplicated(envelope.from, envelope.to);
-                self.carry(envelope.clone(), delay);
-                self.carry(envelope, later);
+                self.carry(envelope.clone(), weight, delay);
+                self.carry(envelope, weight, later);
             }
         }
     }
 
-    fn carry(&mut self, envelope: Envelope, delay: Duration) {
+    fn carry(&mut self, envelope: Envelope, weight: usize, delay: Duration) {
         if delay.is_zero() {
-            return self.arrive(envelope);
+            return self.arrive(envelope, weight);
         }
         let (from, to) = (envelope.from, envelope.to);
-        match self.held_back.push(self.clock.now() + delay, envelope) {
+        match self.held_back.push(self.clock.now() + delay, envelope, weight) {
             None => self.shared.counts.held_back(from, to),
             Some(envelope) => self.lose(&envelope, DropReason::Overflow),
         }
@@ -237,16 +240,16 @@ impl Routing {
             return;
         }
         let now = self.clock.now();
-        while let Some(envelope) = self.held_back.pop_due(now) {
+        while let Some((envelope, weight)) = self.held_back.pop_due(now) {
             self.shared.counts.released(envelope.from, envelope.to);
-            self.arrive(envelope);
+            self.arrive(envelope, weight);
         }
     }
 
-    fn arrive(&mut self, envelope: Envelope) {
+    fn arrive(&mut self, envelope: Envelope, weight: usize) {
         match self.touch(envelope.to) {
             Some(destination) => {
-                destination.weight += envelope.weight();
+                destination.weight += weight;
                 destination.gathered.push(envelope);
             }
             None => self.lose(&envelope, DropReason::Down),
@@ -303,7 +306,8 @@ impl Routing {
             let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
             let refusal = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
             self.shared.counts.sent(std::slice::from_ref(&refusal));
-            self.route(refusal);
+            let weight = refusal.weight();
+            self.route(refusal, weight);
         }
     }
 

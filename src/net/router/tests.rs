@@ -297,3 +297,19 @@ fn the_routers_own_inbox_is_bounded_in_bytes() {
     let fit = LARGE_FIT as u64;
     wait(&handle, End::Clients, end(2), |counts| counts.delivered == fit && counts.dropped == 100 - fit);
 }
+
+#[test]
+fn a_group_for_several_destinations_weighs_at_each_what_reaches_it() {
+    let (_router, handle) = router(false);
+    let [one, other] = [2, 3].map(|number| listen(&handle, at(number), 16));
+    handle.send(&mut vec![large(2), request(3), large(2), vote(1, 3, 1)]);
+    wait(&handle, end(1), end(3), |counts| counts.delivered == 1);
+    wait(&handle, End::Clients, end(2), |counts| counts.delivered == 2);
+    let until = Instant::now() + PATIENCE;
+    while one.is_empty() || other.is_empty() {
+        assert!(Instant::now() < until, "in time");
+        thread::yield_now();
+    }
+    assert_eq!(one.weight(), 2 * large(2).weight());
+    assert_eq!(other.weight(), request(3).weight() + vote(1, 3, 1).weight());
+}
