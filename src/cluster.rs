@@ -28,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, at, bounded, never, select};
+use crossbeam_channel::{Receiver, at, never, select};
 use parking_lot::Mutex;
 
 pub use self::builder::Builder;
@@ -44,6 +44,7 @@ use crate::client::{Client, ClientCore, ClientSettings};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::lab::RoleName;
+use crate::net::inbox::inbox;
 use crate::net::packet::Address;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::node::{Changes, Leaders, Reporter, Surroundings};
@@ -143,6 +144,8 @@ impl<M: StateMachine> Cluster<M> {
         let mut random = Random::new(seed);
         let router_settings = RouterSettings {
             inbox_max: settings.inbox_router,
+            inbox_bytes_max: settings.inbox_router_bytes,
+            held_back_bytes_max: settings.inbox_router_bytes,
             express: settings.express,
             ..RouterSettings::default()
         };
@@ -191,7 +194,7 @@ impl<M: StateMachine> Cluster<M> {
     pub fn client(&self) -> Client<M> {
         // Never from the seed: another run on the same states must not use the same name again (section 8).
         let id = ClientId(entropy() >> 16);
-        let (sender, inbox) = bounded(self.settings.inbox_client);
+        let (sender, inbox) = inbox(self.settings.inbox_client, self.settings.inbox_client_bytes);
         self.network.register(Address::Client(id), sender);
         let patience = ClientSettings::suited_to(&self.settings.raft);
         let core = ClientCore::new(id, self.members.clone(), patience, Random::new(entropy()));

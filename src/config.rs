@@ -47,12 +47,19 @@ pub struct Settings {
     pub time_scale: f64,
     /// Messages on links without a rule go straight to their destination, not through the router's thread.
     pub express: bool,
-    /// Messages that wait at a node at most; beyond, they are dropped and counted.
+    /// Groups of messages that wait at a node at most; beyond, they are dropped and counted.
     pub inbox_node: usize,
-    /// Messages that wait at the router at most; beyond, they are dropped and counted.
+    /// Groups of messages that wait at the router at most; beyond, they are dropped and counted.
     pub inbox_router: usize,
-    /// Answers that wait at a client at most; beyond, they are dropped and counted.
+    /// Groups of answers that wait at a client at most; beyond, they are dropped and counted.
     pub inbox_client: usize,
+    /// Bytes of messages that wait at a node at most; beyond, they are dropped and counted. A larger message passes
+    /// when nothing else waits.
+    pub inbox_node_bytes: usize,
+    /// The same at the router, and as many bytes again of what its rules hold back.
+    pub inbox_router_bytes: usize,
+    /// The same of answers at a client.
+    pub inbox_client_bytes: usize,
     /// How long a client tries before it gives up, before scaling.
     pub client_timeout: Duration,
     /// Bytes after which the log on disk begins a new file.
@@ -165,6 +172,9 @@ impl Settings {
         positive_limit("inbox_node", self.inbox_node)?;
         positive_limit("inbox_router", self.inbox_router)?;
         positive_limit("inbox_client", self.inbox_client)?;
+        positive_limit("inbox_node_bytes", self.inbox_node_bytes)?;
+        positive_limit("inbox_router_bytes", self.inbox_router_bytes)?;
+        positive_limit("inbox_client_bytes", self.inbox_client_bytes)?;
         positive_limit("segment_bytes", usize::try_from(self.segment_bytes).unwrap_or(usize::MAX))?;
         if !(1..=VALUE_BYTES_LIMIT).contains(&self.value_bytes_max) {
             let bytes = self.value_bytes_max;
@@ -209,6 +219,9 @@ impl Default for Settings {
             inbox_node: 1 << 14,
             inbox_router: 1 << 16,
             inbox_client: 1 << 14,
+            inbox_node_bytes: 64 << 20,
+            inbox_router_bytes: 128 << 20,
+            inbox_client_bytes: 64 << 20,
             client_timeout: Duration::from_secs(2),
             segment_bytes: 8 << 20,
             value_bytes_max: VALUE_BYTES_MAX,
@@ -400,6 +413,9 @@ mod tests {
             ("inbox_node = 0", "inbox_node", "above"),
             ("inbox_router = 0", "inbox_router", "above"),
             ("inbox_client = 0", "inbox_client", "above"),
+            ("inbox_node_bytes = 0", "inbox_node_bytes", "above"),
+            ("inbox_router_bytes = 0", "inbox_router_bytes", "above"),
+            ("inbox_client_bytes = 0", "inbox_client_bytes", "above"),
             ("segment_bytes = 0", "segment_bytes", "above"),
             ("value_bytes_max = 0", "value_bytes_max", "1 to 67108864 bytes"),
             ("value_bytes_max = 67108865", "value_bytes_max", "1 to 67108864 bytes"),

@@ -31,7 +31,7 @@ use crate::check::safety::Safety;
 use crate::clock::Clock;
 use crate::lab::Status;
 use crate::net::Transport;
-use crate::net::packet::Envelope;
+use crate::net::inbox::InboxReceiver;
 use crate::server::{Arrival, Server};
 use crate::storage::Storage;
 use crate::storage::faults::DiskFaults;
@@ -82,7 +82,7 @@ impl Node {
         server: Server,
         store: Store,
         transport: Box<dyn Transport>,
-        inbox: Receiver<Vec<Envelope>>,
+        inbox: InboxReceiver,
         surroundings: Surroundings,
         clock: Clock,
     ) -> io::Result<Node> {

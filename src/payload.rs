@@ -4,6 +4,8 @@
 //! (what the state machine reads). Each face is made at most once a process and shared by all holders, so three
 //! nodes in one process neither encode nor decode a command three times. No type parameter spreads from here.
 
+mod measure;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +23,7 @@ struct Faces {
     text: OnceLock<Box<str>>,
     value: OnceLock<Result<Value, String>>,
     encode: fn(&Value) -> String,
+    measure: fn(&Value) -> usize,
 }
 
 impl Payload {
@@ -30,7 +33,12 @@ impl Payload {
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Payload {
         let known: OnceLock<Result<Value, String>> = OnceLock::new();
         let _ = known.set(Ok(Box::new(value)));
-        Payload(Arc::new(Faces { text: OnceLock::new(), value: known, encode: encode::<T> }))
+        Payload(Arc::new(Faces {
+            text: OnceLock::new(),
+            value: known,
+            encode: encode::<T>,
+            measure: measure::<T>,
+        }))
     }
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
@@ -41,6 +49,7 @@ impl Payload {
             text: known,
             value: OnceLock::new(),
             encode: |_| unreachable!("text is known"),
+            measure: |_| unreachable!("text is known"),
         }))
     }
 
@@ -72,6 +81,16 @@ impl Payload {
         self.text().len()
     }
 
+    /// Bytes that it weighs in queues: its text's, or about its value's for as long as nobody has asked for the text. It
+    /// never makes the text, and is another number once somebody has.
+    pub fn weight(&self) -> usize {
+        match (self.0.text.get(), self.0.value.get()) {
+            (Some(text), _) => text.len(),
+            (None, Some(Ok(value))) => (self.0.measure)(value),
+            (None, _) => unreachable!("a payload has at least one face"),
+        }
+    }
+
     /// Whether the text is empty. JSON never is.
     pub fn is_empty(&self) -> bool {
         self.text().is_empty()
@@ -81,6 +100,10 @@ impl Payload {
 fn encode<T: Serialize + 'static>(value: &Value) -> String {
     let value = value.downcast_ref::<T>().expect("encoded by the type that made it");
     serde_json::to_string(value).expect("a payload's type serializes without error")
+}
+
+fn measure<T: Serialize + 'static>(value: &Value) -> usize {
+    measure::measure(value.downcast_ref::<T>().expect("measured by the type that made it"))
 }
 
 impl PartialEq for Payload {
@@ -108,6 +131,16 @@ mod tests {
         let read = Payload::from_text("[1,2]");
         assert_eq!(read.value::<Vec<u32>>(), Ok(&vec![1, 2]));
         assert_eq!(made, read);
+    }
+
+    #[test]
+    fn weighing_it_does_not_make_its_text() {
+        let made = Payload::new(vec!["x".repeat(100)]);
+        let estimate = made.weight();
+        assert!((100..150).contains(&estimate), "{estimate}");
+        assert!(made.0.text.get().is_none(), "nobody has asked for it");
+        assert_eq!(made.text().len(), made.weight());
+        assert_eq!(Payload::from_text("[1,2]").weight(), 5);
     }
 
     #[test]

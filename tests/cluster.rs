@@ -11,7 +11,7 @@ use raftlab::cluster::{Cluster, LeadershipKind, StartError, states_found, wipe};
 use raftlab::config::Settings;
 use raftlab::lab::{DiskChange, Lab, Life, RoleName};
 use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
+use raftlab::net::link::{End, LinkScope};
 use raftlab::net::packet::ReadMode;
 use raftlab::raft::event::Event;
 use raftlab::state_machine::StateMachine;
@@ -404,6 +404,29 @@ fn a_frozen_leader_is_replaced_and_follows_when_it_goes_on() {
     converge(&mut cluster);
     cluster.pause(frozen).unwrap();
     assert_eq!(cluster.stop(frozen).unwrap(), "all it had is on its disk");
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_frozen_node_costs_bounded_memory_under_load_and_catches_up() {
+    const VALUE: usize = 10_000;
+    const FIT: usize = 20;
+    let folder = folder();
+    let mut cluster = start(&Settings { inbox_node_bytes: FIT * VALUE, ..settings(&folder, 3) });
+    put(&cluster, "a");
+    let frozen = others(&cluster, leader(&cluster))[0];
+    cluster.pause(frozen).unwrap();
+    let client = cluster.client();
+    for number in 0..200 {
+        client.submit(Command::put(format!("k{number}"), "x".repeat(VALUE))).unwrap();
+    }
+    let counts = cluster.network_counts();
+    let lost: u64 =
+        counts.iter().filter(|(_, to, _)| *to == End::Node(frozen)).map(|(_, _, link)| link.dropped).sum();
+    assert!(lost > 0, "more was sent than fits: {counts:?}");
+    cluster.resume(frozen).unwrap();
+    converge(&mut cluster);
+    assert_eq!(cluster.items(frozen).unwrap().len(), 201);
     assert_safe(&mut cluster);
 }
 

@@ -17,7 +17,8 @@ use super::ticket::{Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
 use crate::net::Transport;
-use crate::net::packet::{Envelope, ReadMode};
+use crate::net::inbox::InboxReceiver;
+use crate::net::packet::ReadMode;
 use crate::payload::Payload;
 use crate::state_machine::StateMachine;
 use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
@@ -135,7 +136,7 @@ impl<M> Client<M> {
     pub fn new(
         core: ClientCore,
         transport: impl Transport + 'static,
-        inbox: Receiver<Vec<Envelope>>,
+        inbox: InboxReceiver,
         clock: Clock,
     ) -> Client<M> {
         let shared = Shared::new(core, Box::new(transport), inbox, clock);

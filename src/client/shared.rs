@@ -20,6 +20,7 @@ use super::session::UNDER_WAY_MAX;
 use super::{Ask, Rejection};
 use crate::clock::Clock;
 use crate::net::Transport;
+use crate::net::inbox::InboxReceiver;
 use crate::net::packet::Envelope;
 use crate::types::{ClientId, NodeId, Time};
 
@@ -35,7 +36,7 @@ const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within t
 pub(super) struct Shared {
     id: ClientId,
     clock: Clock,
-    inbox: Receiver<Vec<Envelope>>,
+    inbox: InboxReceiver,
     state: Mutex<State>,
 }
 
@@ -76,7 +77,7 @@ impl Shared {
     pub fn new(
         core: ClientCore,
         transport: Box<dyn Transport>,
-        inbox: Receiver<Vec<Envelope>>,
+        inbox: InboxReceiver,
         clock: Clock,
     ) -> Shared {
         let id = core.id();
@@ -258,7 +259,9 @@ impl Shared {
                 Err(RecvTimeoutError::Disconnected) => Woken::Closed,
             },
             Some(interrupt) => select! {
-                recv(self.inbox) -> group => group.map_or(Woken::Closed, Woken::Arrived),
+                recv(self.inbox.receiver()) -> parcel => {
+                    parcel.map_or(Woken::Closed, |parcel| Woken::Arrived(self.inbox.open(parcel)))
+                }
                 recv(interrupt) -> wish => wish.map_or(Woken::Closed, |()| Woken::Interrupted),
                 recv(at(until)) -> _ => Woken::Due,
             },
@@ -307,7 +310,7 @@ impl State {
     }
 
     /// Takes in what is already here.
-    fn receive_waiting(&mut self, now: Time, inbox: &Receiver<Vec<Envelope>>) {
+    fn receive_waiting(&mut self, now: Time, inbox: &InboxReceiver) {
         loop {
             match inbox.try_recv() {
                 Ok(group) => self.receive(now, group),

@@ -9,6 +9,7 @@ use crossbeam_channel::{bounded, never, select};
 use super::states::{Files, Keep, Opened};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
 use crate::lab::{LabError, Life, Status};
+use crate::net::inbox::inbox;
 use crate::net::packet::Address;
 use crate::node::{EndReason, Lost, Node};
 use crate::raft;
@@ -114,7 +115,7 @@ impl<M: StateMachine> Cluster<M> {
         self.surroundings.safety.lock().started(server.raft(), wiped);
         self.surroundings.reporter.tell(clock.now(), name, [started]);
 
-        let (sender, inbox) = bounded(self.settings.inbox_node);
+        let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);
         self.network.register(Address::Node(name), sender);
         let transport = Box::new(self.network.clone());
         let node = Node::start(server, store, transport, inbox, self.surroundings.clone(), own_clock)?;

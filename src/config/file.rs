@@ -73,10 +73,16 @@ sessions_max = {sessions_max}
 # Messages on links without a rule skip the router's thread: faster, with more threads sending at once.
 express = {express}
 
-# Messages that may wait at a node, at the router and at a client. Beyond, they are dropped and counted.
+# Groups of messages that may wait at a node, at the router and at a client. Beyond, they are dropped and counted.
 inbox_node = {inbox_node}
 inbox_router = {inbox_router}
 inbox_client = {inbox_client}
+
+# Bytes of messages that may wait there. Beyond, they are dropped and counted; a larger message passes when nothing else
+# waits. What delays hold back at the router is bounded by as many bytes again.
+inbox_node_bytes = {inbox_node_bytes}
+inbox_router_bytes = {inbox_router_bytes}
+inbox_client_bytes = {inbox_client_bytes}
 
 # Bytes after which a node's log begins a new file.
 segment_bytes = {segment_bytes}
@@ -106,6 +112,9 @@ value_bytes_max = {value_bytes_max}
         inbox_node = settings.inbox_node,
         inbox_router = settings.inbox_router,
         inbox_client = settings.inbox_client,
+        inbox_node_bytes = settings.inbox_node_bytes,
+        inbox_router_bytes = settings.inbox_router_bytes,
+        inbox_client_bytes = settings.inbox_client_bytes,
         segment_bytes = settings.segment_bytes,
         value_bytes_max = settings.value_bytes_max,
     )
@@ -144,6 +153,9 @@ struct File {
     inbox_node: Option<usize>,
     inbox_router: Option<usize>,
     inbox_client: Option<usize>,
+    inbox_node_bytes: Option<usize>,
+    inbox_router_bytes: Option<usize>,
+    inbox_client_bytes: Option<usize>,
     segment_bytes: Option<u64>,
     value_bytes_max: Option<usize>,
 }
@@ -188,6 +200,9 @@ impl File {
             inbox_node: self.inbox_node.unwrap_or(base.inbox_node),
             inbox_router: self.inbox_router.unwrap_or(base.inbox_router),
             inbox_client: self.inbox_client.unwrap_or(base.inbox_client),
+            inbox_node_bytes: self.inbox_node_bytes.unwrap_or(base.inbox_node_bytes),
+            inbox_router_bytes: self.inbox_router_bytes.unwrap_or(base.inbox_router_bytes),
+            inbox_client_bytes: self.inbox_client_bytes.unwrap_or(base.inbox_client_bytes),
             client_timeout: time(self.client_timeout, base.client_timeout),
             segment_bytes: self.segment_bytes.unwrap_or(base.segment_bytes),
             value_bytes_max: self.value_bytes_max.unwrap_or(base.value_bytes_max),
@@ -277,6 +292,9 @@ mod tests {
             inbox_node = 5
             inbox_router = 6
             inbox_client = 7
+            inbox_node_bytes = 10
+            inbox_router_bytes = 11
+            inbox_client_bytes = 12
             segment_bytes = 8
             value_bytes_max = 9
         ";
@@ -305,6 +323,9 @@ mod tests {
             inbox_node: 5,
             inbox_router: 6,
             inbox_client: 7,
+            inbox_node_bytes: 10,
+            inbox_router_bytes: 11,
+            inbox_client_bytes: 12,
             client_timeout: Duration::from_secs(60),
             segment_bytes: 8,
             value_bytes_max: 9,

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, bounded};
 
 use super::Transport;
 use super::change::{NetChange, NetError};
 use super::counts::LinkCounts;
 use super::faults::Fate;
-use super::lanes::{Inbox, Shared};
+use super::inbox::{Inbox, NotSent};
+use super::lanes::Shared;
 use super::link::End;
 use super::packet::{Address, Envelope};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub type Observer = Box<dyn Fn(&Envelope, &Fate) + Send>;
 /// After the router has stopped, messages are lost, changes are refused, and the rest does nothing.
 #[derive(Clone)]
 pub struct RouterHandle {
-    pub(super) inbox: Sender<Vec<Envelope>>,
+    pub(super) inbox: Inbox,
     pub(super) control: Sender<Control>,
     pub(super) shared: Arc<Shared>,
 }
@@ -91,9 +92,9 @@ impl Transport for RouterHandle {
         if envelopes.is_empty() {
             return;
         }
-        match self.inbox.try_send(std::mem::take(envelopes)) {
+        match self.inbox.try_send_to_be_parted(std::mem::take(envelopes)) {
             Ok(()) => {}
-            Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) => {
+            Err(NotSent::Full(lost) | NotSent::Closed(lost)) => {
                 self.shared.counts.sent(&lost);
                 self.shared.counts.dropped(&lost);
             }

@@ -7,15 +7,12 @@
 
 use std::collections::HashMap;
 
-use crossbeam_channel::{Sender, TrySendError};
 use parking_lot::RwLock;
 
 use super::counts::Counts;
+use super::inbox::{Inbox, NotSent};
 use super::link::LinkTable;
 use super::packet::{Address, Envelope};
-
-/// Where a destination takes in its groups. Bounded: what does not fit is lost.
-pub type Inbox = Sender<Vec<Envelope>>;
 
 /// What the router thread and all senders share.
 #[derive(Debug)]
@@ -60,11 +57,11 @@ impl Lanes {
         counts.delivered(&group);
         match inbox.try_send(group) {
             Ok(()) => Vec::new(),
-            Err(TrySendError::Full(lost)) => {
+            Err(NotSent::Full(lost)) => {
                 counts.not_delivered(&lost);
                 Vec::new()
             }
-            Err(TrySendError::Disconnected(returned)) => {
+            Err(NotSent::Closed(returned)) => {
                 counts.not_sent(&returned);
                 returned
             }

@@ -8,6 +8,7 @@ pub mod change;
 pub mod counts;
 pub mod faults;
 mod handle;
+pub mod inbox;
 mod lanes;
 pub mod link;
 pub mod packet;

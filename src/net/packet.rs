@@ -154,16 +154,44 @@ impl Call {
     pub fn is_logged(&self) -> bool {
         !matches!(self, Call::Read { .. })
     }
+
+    /// Its payload's bytes.
+    fn weight(&self) -> usize {
+        match self {
+            Call::Command { command: payload, .. } | Call::Read { query: payload, .. } => payload.weight(),
+            Call::Open | Call::Settle { .. } => 0,
+        }
+    }
+}
+
+impl Response {
+    /// Its payload's bytes.
+    fn weight(&self) -> usize {
+        match self {
+            Response::Applied { answer, .. } | Response::Read { answer, .. } => answer.weight(),
+            Response::Invalid(reason) => reason.len(),
+            Response::Refused(_)
+            | Response::Unreachable
+            | Response::LeadershipLost { .. }
+            | Response::Opened { .. }
+            | Response::GivenUp
+            | Response::Forgotten
+            | Response::Expired => 0,
+        }
+    }
 }
 
 impl Envelope {
-    /// Bytes that it weighs in queues.
+    /// Bytes that it weighs in queues: what it carries, and a little for itself.
+    ///
+    /// A request or a reply is weighed without making its payload's text: within one process nobody may ever need it.
+    /// Entries have theirs, since whoever leads weighs each command by it.
     pub fn weight(&self) -> usize {
         const ITSELF: usize = 64;
         match &self.packet {
             Packet::Raft(message) => message.body.weight(),
-            Packet::Request(Request { call: Call::Command { command, .. }, .. }) => ITSELF + command.len(),
-            Packet::Request(_) | Packet::Reply(_) => ITSELF,
+            Packet::Request(request) => ITSELF + request.call.weight(),
+            Packet::Reply(reply) => ITSELF + reply.response.weight(),
         }
     }
 }

@@ -3,45 +3,59 @@
 //! It sleeps until a group arrives, a request comes or a message that was held back is due: it never polls. It never
 //! waits for a destination, and it never ends because somebody else did.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+mod held_back;
+
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, TrySendError, at, bounded, never, select, unbounded};
+use crossbeam_channel::{Receiver, at, never, select, unbounded};
 use parking_lot::RwLock;
 
+use self::held_back::HeldBack;
 use super::change::{NetChange, NetError};
 use super::counts::Counts;
 use super::faults::{DropReason, Fate, Faults};
 use super::handle::Control;
 pub use super::handle::{Observer, RouterHandle};
-pub use super::lanes::Inbox;
+use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
 use super::lanes::{Lanes, Shared};
 use super::link::LinkTable;
 use super::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::clock::Clock;
-use crate::types::{NodeId, Random, Term, Time};
+use crate::types::{NodeId, Random, Term};
 
 /// Groups that are taken in at a time, before what they hold is handed on.
 const GROUPS_AT_A_TIME: usize = 64;
+/// Bytes after which no further group is taken in, before what is in hand is handed on.
+const BYTES_AT_A_TIME: usize = 8 << 20;
 
 /// How the router works.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouterSettings {
     /// Groups that may wait for the router; more are lost.
     pub inbox_max: usize,
+    /// Bytes that may wait for the router; more are lost.
+    pub inbox_bytes_max: usize,
     /// Messages that may be held back by delays; more are lost.
     pub held_back_max: usize,
+    /// Bytes that may be held back by delays; more are lost.
+    pub held_back_bytes_max: usize,
     /// Whether messages may pass the router by, straight to the destination's inbox, on links that no rule touches.
     pub express: bool,
 }
 
 impl Default for RouterSettings {
     fn default() -> RouterSettings {
-        RouterSettings { inbox_max: 4096, held_back_max: 1 << 18, express: false }
+        RouterSettings {
+            inbox_max: 4096,
+            inbox_bytes_max: 128 << 20,
+            held_back_max: 1 << 18,
+            held_back_bytes_max: 128 << 20,
+            express: false,
+        }
     }
 }
 
@@ -64,7 +78,7 @@ impl Router {
         clock: Clock,
         random: Random,
     ) -> io::Result<Router> {
-        let (inbox_sender, inbox) = bounded(settings.inbox_max);
+        let (inbox_sender, inbox) = inbox(settings.inbox_max, settings.inbox_bytes_max);
         let (control_sender, control) = unbounded();
         let faults = Faults::new(nodes, random);
         let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
@@ -81,9 +95,7 @@ impl Router {
             observer: None,
             destinations: HashMap::new(),
             touched: Vec::new(),
-            held_back: BinaryHeap::new(),
-            held_back_max: settings.held_back_max,
-            sequence: 0,
+            held_back: HeldBack::new(settings.held_back_max, settings.held_back_bytes_max),
         };
         let thread = thread::Builder::new().name("router".to_string()).spawn(move || routing.run())?;
         Ok(Router { handle, thread: Some(thread) })
@@ -115,7 +127,7 @@ impl Drop for Router {
 /// What the thread owns.
 struct Routing {
     clock: Clock,
-    inbox: Receiver<Vec<Envelope>>,
+    inbox: InboxReceiver,
     control: Receiver<Control>,
     shared: Arc<Shared>,
     faults: Faults,
@@ -123,35 +135,24 @@ struct Routing {
     destinations: HashMap<Address, Destination>,
     /// The destinations that something waits for, in the order in which it came.
     touched: Vec<Address>,
-    held_back: BinaryHeap<Reverse<HeldBack>>,
-    held_back_max: usize,
-    /// Counts what is held back, so that messages due at the same time keep their order.
-    sequence: u64,
+    held_back: HeldBack,
 }
 
 /// Somebody who listens, and what is gathered to be handed over in one group.
 struct Destination {
     inbox: Inbox,
     gathered: Vec<Envelope>,
-}
-
-/// A message on its way.
-struct HeldBack {
-    due: Time,
-    sequence: u64,
-    envelope: Envelope,
+    /// What is gathered weighs this.
+    weight: usize,
 }
 
 impl Routing {
     fn run(mut self) {
         loop {
-            let timer = match self.held_back.peek() {
-                Some(Reverse(next)) => at(self.clock.instant(next.due)),
-                None => never(),
-            };
+            let timer = self.held_back.next_due().map_or_else(never, |due| at(self.clock.instant(due)));
             select! {
-                recv(self.inbox) -> group => match group {
-                    Ok(group) => self.take_in(group, GROUPS_AT_A_TIME),
+                recv(self.inbox.receiver()) -> parcel => match parcel {
+                    Ok(parcel) => self.take_in(parcel),
                     Err(_) => break,
                 },
                 recv(self.control) -> request => match request {
@@ -163,23 +164,29 @@ impl Routing {
             self.release_due();
             self.hand_over();
         }
-        self.take_in(Vec::new(), usize::MAX);
-        self.hand_over();
+        while let Ok(parcel) = self.inbox.receiver().try_recv() {
+            self.take_in(parcel);
+            self.hand_over();
+        }
     }
 
-    /// Takes in this group and those that wait behind it, up to a bound.
-    fn take_in(&mut self, first: Vec<Envelope>, groups_max: usize) {
+    /// Takes in this parcel and those that wait behind it, up to a bound.
+    fn take_in(&mut self, first: Parcel) {
         let mut next = Some(first);
-        let mut groups = 0;
-        while let Some(group) = next {
-            self.route_group(group);
+        let (mut groups, mut bytes) = (0, 0);
+        while let Some(parcel) = next {
+            let weight = parcel.weight();
             groups += 1;
-            next = if groups < groups_max { self.inbox.try_recv().ok() } else { None };
+            bytes += weight;
+            let (group, weights) = self.inbox.open_weighed(parcel);
+            self.route_group(group, weight, &weights);
+            let goes_on = groups < GROUPS_AT_A_TIME && bytes < BYTES_AT_A_TIME;
+            next = goes_on.then(|| self.inbox.receiver().try_recv().ok()).flatten();
         }
     }
 
     /// A group that shares a link without rules is moved whole; others go one by one.
-    fn route_group(&mut self, mut group: Vec<Envelope>) {
+    fn route_group(&mut self, mut group: Vec<Envelope>, weight: usize, weights: &[usize]) {
         self.shared.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
         let whole = link.filter(|&(from, to)| {
@@ -187,66 +194,75 @@ impl Routing {
                 && self.faults.is_clear(from.into(), to.into())
                 && group.iter().all(|envelope| (envelope.from, envelope.to) == (from, to))
         });
-        match whole.and_then(|(_, to)| self.gathered_for(to)) {
-            Some(gathered) if gathered.is_empty() => *gathered = group,
-            Some(gathered) => gathered.append(&mut group),
-            None => group.into_iter().for_each(|envelope| self.route(envelope)),
+        let Some(destination) = whole.and_then(|(_, to)| self.touch(to)) else {
+            let mut known = weights.iter().copied();
+            for envelope in group {
+                let weight = known.next().unwrap_or_else(|| envelope.weight());
+                self.route(envelope, weight);
+            }
+            return;
+        };
+        destination.weight += weight;
+        if destination.gathered.is_empty() {
+            destination.gathered = group;
+        } else {
+            destination.gathered.append(&mut group);
         }
     }
 
-    fn route(&mut self, envelope: Envelope) {
+    fn route(&mut self, envelope: Envelope, weight: usize) {
         let fate = self.faults.decide(envelope.from, envelope.to);
         self.show(&envelope, fate);
         match fate {
             Fate::Dropped(_) => self.shared.counts.dropped(&[envelope]),
-            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, delay),
+            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, weight, delay),
             Fate::Delivered { delay, duplicate: Some(later) } => {
                 self.shared.counts.duplicated(envelope.from, envelope.to);
-                self.carry(envelope.clone(), delay);
-                self.carry(envelope, later);
+                self.carry(envelope.clone(), weight, delay);
+                self.carry(envelope, weight, later);
             }
         }
     }
 
-    fn carry(&mut self, envelope: Envelope, delay: Duration) {
+    fn carry(&mut self, envelope: Envelope, weight: usize, delay: Duration) {
         if delay.is_zero() {
-            return self.arrive(envelope);
+            return self.arrive(envelope, weight);
         }
-        if self.held_back.len() >= self.held_back_max {
-            return self.lose(&envelope, DropReason::Overflow);
+        let (from, to) = (envelope.from, envelope.to);
+        match self.held_back.push(self.clock.now() + delay, envelope, weight) {
+            None => self.shared.counts.held_back(from, to),
+            Some(envelope) => self.lose(&envelope, DropReason::Overflow),
         }
-        self.shared.counts.held_back(envelope.from, envelope.to);
-        self.sequence += 1;
-        let due = self.clock.now() + delay;
-        self.held_back.push(Reverse(HeldBack { due, sequence: self.sequence, envelope }));
     }
 
     fn release_due(&mut self) {
-        if self.held_back.is_empty() {
+        if self.held_back.next_due().is_none() {
             return;
         }
         let now = self.clock.now();
-        while self.held_back.peek().is_some_and(|Reverse(next)| next.due <= now) {
-            let Some(Reverse(HeldBack { envelope, .. })) = self.held_back.pop() else { return };
+        while let Some((envelope, weight)) = self.held_back.pop_due(now) {
             self.shared.counts.released(envelope.from, envelope.to);
-            self.arrive(envelope);
+            self.arrive(envelope, weight);
         }
     }
 
-    fn arrive(&mut self, envelope: Envelope) {
-        match self.gathered_for(envelope.to) {
-            Some(gathered) => gathered.push(envelope),
+    fn arrive(&mut self, envelope: Envelope, weight: usize) {
+        match self.touch(envelope.to) {
+            Some(destination) => {
+                destination.weight += weight;
+                destination.gathered.push(envelope);
+            }
             None => self.lose(&envelope, DropReason::Down),
         }
     }
 
-    /// What is gathered for this destination, if somebody listens there; more will be.
-    fn gathered_for(&mut self, to: Address) -> Option<&mut Vec<Envelope>> {
+    /// This destination, if somebody listens there; something will be gathered for it.
+    fn touch(&mut self, to: Address) -> Option<&mut Destination> {
         let destination = self.destinations.get_mut(&to)?;
         if destination.gathered.is_empty() {
             self.touched.push(to);
         }
-        Some(&mut destination.gathered)
+        Some(destination)
     }
 
     /// Hands each destination its group. Losing one may add a refusal to another's, so the list may grow meanwhile.
@@ -256,11 +272,12 @@ impl Routing {
             next += 1;
             let Some(destination) = self.destinations.get_mut(&address) else { continue };
             let group = std::mem::take(&mut destination.gathered);
+            let weight = std::mem::take(&mut destination.weight);
             self.shared.counts.delivered(&group);
-            match destination.inbox.try_send(group) {
+            match destination.inbox.try_send_weighed(group, weight) {
                 Ok(()) => {}
-                Err(TrySendError::Full(group)) => self.take_back(group, DropReason::Overflow),
-                Err(TrySendError::Disconnected(group)) => {
+                Err(NotSent::Full(rest)) => self.take_back(rest, DropReason::Overflow),
+                Err(NotSent::Closed(group)) => {
                     self.forget(address);
                     self.take_back(group, DropReason::Down);
                 }
@@ -289,7 +306,8 @@ impl Routing {
             let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
             let refusal = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
             self.shared.counts.sent(std::slice::from_ref(&refusal));
-            self.route(refusal);
+            let weight = refusal.weight();
+            self.route(refusal, weight);
         }
     }
 
@@ -346,7 +364,7 @@ impl Routing {
         if let Some(lanes) = &self.shared.lanes {
             lanes.write().inboxes.insert(address, inbox.clone());
         }
-        self.destinations.insert(address, Destination { inbox, gathered: Vec::new() });
+        self.destinations.insert(address, Destination { inbox, gathered: Vec::new(), weight: 0 });
     }
 
     fn forget(&mut self, address: Address) {
@@ -357,242 +375,5 @@ impl Routing {
     }
 }
 
-impl PartialEq for HeldBack {
-    fn eq(&self, other: &HeldBack) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for HeldBack {}
-
-impl PartialOrd for HeldBack {
-    fn partial_cmp(&self, other: &HeldBack) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for HeldBack {
-    fn cmp(&self, other: &HeldBack) -> std::cmp::Ordering {
-        (self.due, self.sequence).cmp(&(other.due, other.sequence))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::net::Transport;
-    use crate::net::counts::LinkCounts;
-    use crate::net::link::{End, LinkScope};
-    use crate::net::packet::{Call, ReadMode, Request};
-    use crate::payload::Payload;
-    use crate::raft::message::{Body, Message};
-    use crate::types::ClientId;
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-    const CLIENT: Address = Address::Client(ClientId(1));
-
-    fn router(express: bool) -> (Router, RouterHandle) {
-        let settings = RouterSettings { express, ..RouterSettings::default() };
-        let router = Router::start(&NodeId::first(3), &settings, Clock::start(), Random::new(1))
-            .expect("a thread can be started");
-        let handle = router.handle();
-        (router, handle)
-    }
-
-    fn listen(handle: &RouterHandle, address: Address, groups: usize) -> Receiver<Vec<Envelope>> {
-        let (inbox, receiver) = bounded(groups);
-        handle.register(address, inbox);
-        receiver
-    }
-
-    fn at(number: u8) -> Address {
-        Address::Node(NodeId::new(number))
-    }
-
-    fn end(number: u8) -> End {
-        End::Node(NodeId::new(number))
-    }
-
-    /// A vote whose term tells it from others.
-    fn vote(from: u8, to: u8, term: u64) -> Envelope {
-        let (from, to) = (NodeId::new(from), NodeId::new(to));
-        let message = Message { from, to, term: Term(term), body: Body::VoteReply { granted: true } };
-        Envelope { from: from.into(), to: to.into(), packet: Packet::Raft(message) }
-    }
-
-    fn request(to: u8) -> Envelope {
-        let call = Call::Read { query: Payload::from_text("{}"), mode: ReadMode::Stale, here: true };
-        Envelope { from: CLIENT, to: at(to), packet: Packet::Request(Request { attempt: 9, call }) }
-    }
-
-    fn refused(envelope: &Envelope) -> bool {
-        matches!(&envelope.packet, Packet::Reply(Reply { attempt: 9, response: Response::Unreachable, .. }))
-    }
-
-    fn receive(inbox: &Receiver<Vec<Envelope>>, count: usize) -> Vec<Envelope> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut received = Vec::new();
-        while received.len() < count {
-            received.extend(inbox.recv_deadline(deadline).expect("the messages arrive in time"));
-        }
-        received
-    }
-
-    /// Waits until the link's numbers are as wanted.
-    fn wait(handle: &RouterHandle, from: End, to: End, wanted: impl Fn(LinkCounts) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        let is_link = |link: &(End, End, LinkCounts)| link.0 == from && link.1 == to && wanted(link.2);
-        while !handle.counts().iter().any(is_link) {
-            assert!(Instant::now() < deadline, "in time; now {:?}", handle.counts());
-            thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_hundred_thousand_messages_pass_in_order() {
-        for express in [false, true] {
-            let (_router, handle) = router(express);
-            let inbox = listen(&handle, at(2), 4096);
-            for group in 0..1_000 {
-                handle.send(&mut (0..100).map(|number| vote(1, 2, group * 100 + number)).collect());
-            }
-            let expected: Vec<Envelope> = (0..100_000).map(|number| vote(1, 2, number)).collect();
-            assert!(receive(&inbox, 100_000) == expected, "one link keeps its order");
-            let counts = LinkCounts { sent: 100_000, delivered: 100_000, ..LinkCounts::default() };
-            assert_eq!(handle.counts(), [(end(1), end(2), counts)]);
-        }
-    }
-
-    #[test]
-    fn both_lanes_count_alike_while_rules_come_and_go() {
-        let cut = LinkScope::OneWay(end(1), end(2));
-        let counts = [false, true].map(|express| {
-            let (_router, handle) = router(express);
-            let inboxes = [2, 3].map(|number| listen(&handle, at(number), 4096));
-            let send = |term: u64| {
-                handle.send(&mut vec![vote(1, 2, term), vote(1, 3, term), vote(1, 2, term)]);
-                wait(&handle, end(1), end(2), |counts| counts.sent == 2 * term);
-            };
-            send(1);
-            handle.apply(NetChange::Cut(cut)).expect("a change");
-            send(2);
-            handle.apply(NetChange::Heal(cut)).expect("a change");
-            handle.apply(NetChange::Duplicate { per_million: 1_000_000, scope: cut }).expect("a change");
-            send(3);
-            handle.apply(NetChange::Reset).expect("a change");
-            send(4);
-            assert_eq!(receive(&inboxes[0], 8).len(), 8, "2 once, 2 twice, 2 once");
-            assert_eq!(receive(&inboxes[1], 4).len(), 4);
-            handle.counts()
-        });
-        assert_eq!(counts[0], counts[1]);
-        let cut_link =
-            LinkCounts { sent: 8, delivered: 8, dropped: 2, duplicated: 2, ..LinkCounts::default() };
-        assert_eq!(counts[0][0], (end(1), end(2), cut_link));
-    }
-
-    #[test]
-    fn a_delayed_message_comes_late_and_a_link_keeps_its_order() {
-        let (_router, handle) = router(true);
-        let inbox = listen(&handle, at(2), 16);
-        let delay = Duration::from_millis(100);
-        let scope = LinkScope::OneWay(end(1), end(2));
-        handle.apply(NetChange::Delay { delay, jitter: Duration::ZERO, scope }).expect("a change");
-        let start = Instant::now();
-        handle.send(&mut (1..=10).map(|term| vote(1, 2, term)).collect());
-        handle.send(&mut vec![vote(3, 2, 99)]);
-        let received = receive(&inbox, 11);
-        assert!(start.elapsed() >= delay, "never too early");
-        assert_eq!(received[0], vote(3, 2, 99), "the link without a rule is not slowed");
-        assert_eq!(received[1..], (1..=10).map(|term| vote(1, 2, term)).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_full_inbox_is_a_counted_loss() {
-        for express in [false, true] {
-            let (_router, handle) = router(express);
-            let inbox = listen(&handle, at(2), 1);
-            handle.send(&mut vec![vote(1, 2, 1)]);
-            wait(&handle, end(1), end(2), |counts| counts.delivered == 1);
-            handle.send(&mut vec![vote(1, 2, 2), vote(1, 2, 3)]);
-            wait(&handle, end(1), end(2), |counts| counts.dropped == 2 && counts.delivered == 1);
-            assert_eq!(receive(&inbox, 1), [vote(1, 2, 1)]);
-        }
-    }
-
-    #[test]
-    fn requests_to_a_node_that_is_down_are_refused_at_once() {
-        for express in [false, true] {
-            let (_router, handle) = router(express);
-            let client = listen(&handle, CLIENT, 16);
-            let node = listen(&handle, at(2), 16);
-            handle.send(&mut vec![request(2)]);
-            assert_eq!(receive(&node, 1), [request(2)]);
-            handle.unregister(at(2));
-            handle.send(&mut vec![request(2)]);
-            assert!(refused(&receive(&client, 1)[0]), "nobody is registered");
-            drop(listen(&handle, at(2), 16));
-            handle.send(&mut vec![request(2)]);
-            assert!(refused(&receive(&client, 1)[0]), "its thread ended without a word");
-        }
-    }
-
-    #[test]
-    fn requests_to_an_isolated_node_meet_silence() {
-        let (_router, handle) = router(true);
-        let client = listen(&handle, CLIENT, 16);
-        let node = listen(&handle, at(2), 16);
-        handle.apply(NetChange::Isolate(NodeId::new(2))).expect("a change");
-        handle.send(&mut vec![request(2)]);
-        wait(&handle, End::Clients, end(2), |counts| counts.dropped == 1);
-        assert!(client.is_empty() && node.is_empty());
-    }
-
-    #[test]
-    fn a_message_held_back_reaches_the_node_after_its_restart() {
-        let (_router, handle) = router(false);
-        let before = listen(&handle, at(2), 16);
-        let delay = Duration::from_millis(300);
-        let change = NetChange::Delay { delay, jitter: Duration::ZERO, scope: LinkScope::All };
-        handle.apply(change).expect("a change");
-        handle.send(&mut vec![vote(1, 2, 7)]);
-        wait(&handle, end(1), end(2), |counts| counts.in_flight == 1);
-        handle.unregister(at(2));
-        let after = listen(&handle, at(2), 16);
-        assert_eq!(receive(&after, 1), [vote(1, 2, 7)]);
-        assert!(before.is_empty());
-    }
-
-    #[test]
-    fn an_observer_sees_every_message_even_where_lanes_were_open() {
-        let (_router, handle) = router(true);
-        let inbox = listen(&handle, at(2), 16);
-        let (seen_sender, seen) = unbounded();
-        handle.observe(Some(Box::new(move |envelope, fate| {
-            let _ = seen_sender.send((envelope.clone(), *fate));
-        })));
-        handle.send(&mut vec![vote(1, 2, 1), vote(1, 3, 1)]);
-        assert_eq!(receive(&inbox, 1), [vote(1, 2, 1)]);
-        handle.observe(None);
-        let fates: Vec<(Envelope, Fate)> = seen.iter().collect();
-        let down = Fate::Dropped(DropReason::Down);
-        let expected =
-            [(vote(1, 2, 1), Fate::AT_ONCE), (vote(1, 3, 1), Fate::AT_ONCE), (vote(1, 3, 1), down)];
-        assert_eq!(fates, expected);
-    }
-
-    #[test]
-    fn after_its_end_the_router_is_a_network_that_loses_everything() {
-        let (router, handle) = router(false);
-        let inbox = listen(&handle, at(2), 16);
-        handle.send(&mut vec![vote(1, 2, 1)]);
-        router.stop();
-        assert_eq!(receive(&inbox, 1), [vote(1, 2, 1)], "what was sent before is handed on");
-        handle.send(&mut vec![vote(1, 2, 2)]);
-        handle.unregister(at(2));
-        assert_eq!(handle.apply(NetChange::Reset), Err(NetError::Stopped));
-        assert!(inbox.recv().is_err(), "the router let go of the inbox");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What a node's thread does: wait, take in, step, hand out.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::check::safety::{Property, Step};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::faults::DropReason;
+use crate::net::inbox::InboxReceiver;
 use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::message::Message;
@@ -23,6 +25,9 @@ use crate::types::{NodeId, Time};
 
 /// Arrivals that a step takes in before the node looks at its timer again.
 const ARRIVALS_MAX: usize = 4_096;
+
+/// Bytes after which a step takes in no further group.
+const ARRIVED_BYTES_MAX: usize = 16 << 20;
 
 /// What a node's thread is told.
 pub(super) enum Order {
@@ -41,7 +46,7 @@ pub(super) struct EventLoop {
     server: Server,
     disk: NodeDisk,
     transport: Box<dyn Transport>,
-    inbox: Receiver<Vec<Envelope>>,
+    inbox: InboxReceiver,
     orders: Receiver<Order>,
     board: Arc<Board>,
     surroundings: Surroundings,
@@ -57,7 +62,7 @@ impl EventLoop {
         server: Server,
         disk: NodeDisk,
         transport: Box<dyn Transport>,
-        inbox: Receiver<Vec<Envelope>>,
+        inbox: InboxReceiver,
         orders: Receiver<Order>,
         board: Arc<Board>,
         surroundings: Surroundings,
@@ -130,8 +135,8 @@ impl EventLoop {
     fn wait(&mut self) -> Result<(), EndReason> {
         let timer = at(self.clock.instant(self.server.deadline()));
         select! {
-            recv(self.inbox) -> group => match group {
-                Ok(group) => self.take_in(group),
+            recv(self.inbox.receiver()) -> parcel => match parcel {
+                Ok(parcel) => self.take_in(self.inbox.open(parcel)),
                 Err(_) => return Err(EndReason::Stopped),
             },
             recv(self.orders) -> order => match order {
@@ -155,10 +160,13 @@ impl EventLoop {
         while let Ok(completion) = self.disk.completions().try_recv() {
             self.complete(completion)?;
         }
+        let mut bytes = 0;
         while self.arrivals.len() < ARRIVALS_MAX
-            && let Ok(group) = self.inbox.try_recv()
+            && bytes < ARRIVED_BYTES_MAX
+            && let Ok(parcel) = self.inbox.receiver().try_recv()
         {
-            self.take_in(group);
+            bytes += parcel.weight();
+            self.take_in(self.inbox.open(parcel));
         }
         Ok(())
     }
@@ -229,7 +237,7 @@ impl EventLoop {
                 Order::Pause(done) => drop(done.send(())),
                 Order::Resume(answer) => {
                     self.tell(self.name, [What::Resumed]);
-                    let groups: Vec<Vec<Envelope>> = self.inbox.try_iter().collect();
+                    let groups: Vec<Vec<Envelope>> = iter::from_fn(|| self.inbox.try_recv().ok()).collect();
                     let _ = answer.send(groups.iter().map(Vec::len).sum());
                     for group in groups {
                         self.take_in(group);

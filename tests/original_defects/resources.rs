@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use raftlab::clock::Clock;
 use raftlab::net::Transport;
 use raftlab::net::change::NetChange;
+use raftlab::net::inbox::{Inbox, InboxReceiver, inbox};
 use raftlab::net::packet::{Address, Envelope, Packet};
 use raftlab::net::router::{Router, RouterSettings};
 use raftlab::raft::message::{Body, Message};
@@ -24,13 +24,13 @@ fn l11_a_peer_that_hangs_costs_bounded_memory_and_nobody_else_anything() {
     const MESSAGES: usize = 2_000;
     const INBOX: usize = 16;
     // How many messages wait at the node that hangs, once the other has received all of its own.
-    let waiting = |(inbox, hanging): (Sender<Vec<Envelope>>, Receiver<Vec<Envelope>>)| {
+    let waiting = |(sender, hanging): (Inbox, InboxReceiver)| {
         let router =
             Router::start(&NodeId::first(3), &RouterSettings::default(), Clock::start(), Random::new(1))
                 .expect("a thread can be started");
         let handle = router.handle();
-        let (other, reading) = unbounded();
-        handle.register(Address::Node(NodeId::new(2)), inbox);
+        let (other, reading) = inbox(MESSAGES, usize::MAX);
+        handle.register(Address::Node(NodeId::new(2)), sender);
         handle.register(Address::Node(NodeId::new(3)), other);
         let deadline = Instant::now() + Duration::from_secs(20);
         for _ in 0..MESSAGES {
@@ -41,8 +41,9 @@ fn l11_a_peer_that_hangs_costs_bounded_memory_and_nobody_else_anything() {
         router.stop();
         hanging.len()
     };
-    assert!(waiting(bounded(INBOX)) <= INBOX, "what does not fit is lost, as a network loses it");
-    assert!(waiting(unbounded()) > INBOX, "the defect shows");
+    assert!(waiting(inbox(INBOX, usize::MAX)) <= INBOX, "what does not fit is lost, as a network loses it");
+    assert!(waiting(inbox(MESSAGES, INBOX * message(2).weight())) <= INBOX, "the same, counted in bytes");
+    assert!(waiting(inbox(MESSAGES, usize::MAX)) > INBOX, "the defect shows");
 }
 
 fn message(to: u8) -> Envelope {

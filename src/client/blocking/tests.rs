@@ -7,7 +7,8 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 
 use super::*;
 use crate::client::{ClientSettings, WhenFull};
-use crate::net::packet::{Address, Attempt, Call, Packet, Reply, Request, Response};
+use crate::net::inbox::inbox;
+use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::{Content, Entry};
 use crate::state_machine::kv::{Answer, Command, KeyValue, Query};
@@ -54,7 +55,7 @@ where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
 {
     let (wire, requests) = unbounded::<Vec<Envelope>>();
-    let (answers, inbox) = unbounded();
+    let (answers, inbox) = inbox(1 << 14, usize::MAX);
     thread::spawn(move || {
         for Envelope { to, packet, .. } in requests.into_iter().flatten() {
             let (Address::Node(node), Packet::Request(request)) = (to, packet) else {
@@ -63,7 +64,7 @@ where
             let Some(replies) = answer(node, &request) else { return };
             let envelope =
                 |reply| Envelope { from: to, to: Address::Client(ID), packet: Packet::Reply(reply) };
-            let _ = answers.send(replies.into_iter().map(envelope).collect());
+            let _ = answers.try_send(replies.into_iter().map(envelope).collect());
         }
     });
     let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1)).in_session(SESSION);

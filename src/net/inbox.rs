@@ -1,0 +1,344 @@
+//! A bounded queue of groups of envelopes, between whoever sends and the one who takes in.
+//!
+//! It is bounded in groups and in bytes: a few large messages fill memory long before many small ones do. A sender
+//! never waits: what does not fit comes back to it.
+//!
+//! Each group is weighed once, by its sender, and travels with its weight in a [`Parcel`]. Only the receiver can open
+//! one, and opening gives back the room, so none is lost: what a payload weighs may change on its way, the parcel's
+//! weight does not.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
+
+use super::packet::Envelope;
+
+/// The sending end. Clones send to the same receiver.
+#[derive(Clone)]
+pub struct Inbox {
+    sender: Sender<Parcel>,
+    room: Arc<Room>,
+}
+
+/// The receiving end.
+pub struct InboxReceiver {
+    receiver: Receiver<Parcel>,
+    room: Arc<Room>,
+}
+
+/// A group on its way, and its weight. The receiver that it arrived at gives the group: [`InboxReceiver::open`]. A parcel
+/// that is let go unopened keeps its room for ever.
+pub struct Parcel {
+    group: Vec<Envelope>,
+    weight: usize,
+    /// Each message's, for a receiver that parts the group; else empty. More than there are messages once the end of the
+    /// group was cut off.
+    weights: Box<[usize]>,
+}
+
+/// Why a group, or its end, came back.
+#[derive(Debug)]
+pub enum NotSent {
+    /// There was no room for these; those before them were sent.
+    Full(Vec<Envelope>),
+    /// Nobody listens: none was sent.
+    Closed(Vec<Envelope>),
+}
+
+/// An inbox for that many groups and bytes at most, and its receiver.
+///
+/// A message that is larger than the bound passes alone, when nothing else waits: otherwise nobody could ever send it.
+pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
+    let (sender, receiver) = bounded(groups_max);
+    let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
+    (Inbox { sender, room: Arc::clone(&room) }, InboxReceiver { receiver, room })
+}
+
+/// Bytes that a group weighs in queues.
+pub fn weight_of(group: &[Envelope]) -> usize {
+    group.iter().map(Envelope::weight).sum()
+}
+
+impl Inbox {
+    /// Sends the group, or as many of its first messages as there is room for. An empty group is not sent.
+    ///
+    /// # Errors
+    /// What was not sent.
+    pub fn try_send(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
+        let weight = weight_of(&group);
+        self.try_send_weighed(group, weight)
+    }
+
+    /// The same for a group whose weight is known.
+    pub(super) fn try_send_weighed(&self, group: Vec<Envelope>, weight: usize) -> Result<(), NotSent> {
+        self.try_send_parcel(Parcel { group, weight, weights: Box::default() })
+    }
+
+    /// The same for a receiver that will hand the messages on: it need not weigh them again. To do so it would look at
+    /// each entry, in memory that another thread has just written.
+    pub(super) fn try_send_to_be_parted(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
+        let shared = group.windows(2).all(|pair| (pair[0].from, pair[0].to) == (pair[1].from, pair[1].to));
+        if shared {
+            return self.try_send(group);
+        }
+        let weights: Box<[usize]> = group.iter().map(Envelope::weight).collect();
+        self.try_send_parcel(Parcel { group, weight: weights.iter().sum(), weights })
+    }
+
+    fn try_send_parcel(&self, mut parcel: Parcel) -> Result<(), NotSent> {
+        if parcel.group.is_empty() {
+            return Ok(());
+        }
+        let mut rest = Vec::new();
+        if !self.room.take(parcel.weight) {
+            (parcel.weight, rest) = self.room.take_for_some(&mut parcel.group);
+        }
+        if parcel.group.is_empty() {
+            return Err(NotSent::Full(rest));
+        }
+        match self.sender.try_send(parcel) {
+            Ok(()) if rest.is_empty() => Ok(()),
+            Ok(()) => Err(NotSent::Full(rest)),
+            Err(TrySendError::Full(parcel)) => Err(NotSent::Full(self.unsent(parcel, rest))),
+            Err(TrySendError::Disconnected(parcel)) => Err(NotSent::Closed(self.unsent(parcel, rest))),
+        }
+    }
+
+    /// How many groups wait.
+    pub fn len(&self) -> usize {
+        self.sender.len()
+    }
+
+    /// Whether no group waits.
+    pub fn is_empty(&self) -> bool {
+        self.sender.is_empty()
+    }
+
+    /// The group as it was before its end was cut off.
+    fn unsent(&self, parcel: Parcel, mut rest: Vec<Envelope>) -> Vec<Envelope> {
+        self.room.give_back(parcel.weight);
+        let mut group = parcel.group;
+        group.append(&mut rest);
+        group
+    }
+}
+
+impl InboxReceiver {
+    /// Where parcels arrive, for a `select!`.
+    pub fn receiver(&self) -> &Receiver<Parcel> {
+        &self.receiver
+    }
+
+    /// Takes the group out, which makes room for others.
+    pub fn open(&self, parcel: Parcel) -> Vec<Envelope> {
+        self.room.give_back(parcel.weight);
+        parcel.group
+    }
+
+    /// The same, with the weight of each of the first messages that were weighed by itself.
+    pub(super) fn open_weighed(&self, parcel: Parcel) -> (Vec<Envelope>, Box<[usize]>) {
+        self.room.give_back(parcel.weight);
+        (parcel.group, parcel.weights)
+    }
+
+    /// The next group, if one waits.
+    ///
+    /// # Errors
+    /// None waits, or nobody is left to send one.
+    pub fn try_recv(&self) -> Result<Vec<Envelope>, TryRecvError> {
+        self.receiver.try_recv().map(|parcel| self.open(parcel))
+    }
+
+    /// The next group, when it comes.
+    ///
+    /// # Errors
+    /// None came in time, or nobody is left to send one.
+    pub fn recv_deadline(&self, until: Instant) -> Result<Vec<Envelope>, RecvTimeoutError> {
+        self.receiver.recv_deadline(until).map(|parcel| self.open(parcel))
+    }
+
+    /// How many groups wait.
+    pub fn len(&self) -> usize {
+        self.receiver.len()
+    }
+
+    /// Whether no group waits.
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn weight(&self) -> usize {
+        self.room.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Parcel {
+    /// Bytes that its group weighs.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+/// The bytes that are taken, of those that may be. It is a number and orders nothing.
+struct Room {
+    taken: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Room {
+    /// Takes room for this weight, if there is some. Where nothing is taken, there always is for one message: whoever
+    /// sends several asks for them together first, and then for as many as fit.
+    fn take(&self, weight: usize) -> bool {
+        self.take_if(|taken| taken.checked_add(weight).filter(|sum| *sum <= self.bytes_max))
+    }
+
+    /// Takes room for as many of the first messages as fit. Returns their weight, and cuts off the rest.
+    fn take_for_some(&self, group: &mut Vec<Envelope>) -> (usize, Vec<Envelope>) {
+        let (mut fit, mut weight) = (0, 0);
+        self.take_if(|taken| {
+            (fit, weight) = (0, 0);
+            for envelope in group.iter() {
+                let sum = weight + envelope.weight();
+                if taken + sum > self.bytes_max && taken + fit > 0 {
+                    break;
+                }
+                (fit, weight) = (fit + 1, sum);
+            }
+            Some(taken + weight)
+        });
+        (weight, group.split_off(fit))
+    }
+
+    fn take_if(&self, next: impl FnMut(usize) -> Option<usize>) -> bool {
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    fn give_back(&self, weight: usize) {
+        self.taken.fetch_sub(weight, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for InboxReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxReceiver").field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::packet::{Call, Packet, ReadMode, Request};
+    use crate::payload::Payload;
+    use crate::types::{ClientId, NodeId};
+
+    /// What a message weighs beside its payload.
+    const ITSELF: usize = 64;
+
+    fn message(attempt: u64, weight: usize) -> Envelope {
+        let query = Payload::from_text("x".repeat(weight - ITSELF));
+        let call = Call::Read { query, mode: ReadMode::Stale, here: true };
+        let (from, to) = (ClientId(1).into(), NodeId::new(1).into());
+        Envelope { from, to, packet: Packet::Request(Request { attempt, call }) }
+    }
+
+    /// Sends these, and says how many came back.
+    fn returned(sender: &Inbox, group: Vec<Envelope>) -> usize {
+        match sender.try_send(group) {
+            Ok(()) => 0,
+            Err(NotSent::Full(rest)) => rest.len(),
+            Err(NotSent::Closed(_)) => panic!("there is a receiver"),
+        }
+    }
+
+    #[test]
+    fn it_fills_in_bytes_before_it_fills_in_groups_and_what_is_received_makes_room() {
+        let (sender, receiver) = inbox(100, 1_000);
+        let accepted = (0..10).filter(|number| returned(&sender, vec![message(*number, 300)]) == 0);
+        assert_eq!(accepted.count(), 3);
+        assert_eq!((receiver.len(), receiver.weight()), (3, 900));
+        assert_eq!(receiver.try_recv(), Ok(vec![message(0, 300)]));
+        assert_eq!(receiver.weight(), 600);
+        assert_eq!(returned(&sender, vec![message(4, 400)]), 0, "up to the last byte");
+        assert_eq!(returned(&sender, vec![message(5, ITSELF)]), 1);
+    }
+
+    #[test]
+    fn it_fills_in_groups_before_it_fills_in_bytes() {
+        let (sender, receiver) = inbox(2, 1_000);
+        let accepted = (0..10).filter(|number| returned(&sender, vec![message(*number, 100)]) == 0);
+        assert_eq!(accepted.count(), 2);
+        assert_eq!(receiver.weight(), 200, "what was refused takes no room");
+    }
+
+    #[test]
+    fn of_a_group_as_much_is_sent_as_fits() {
+        let (sender, receiver) = inbox(100, 1_000);
+        let group = |numbers: std::ops::Range<u64>| numbers.map(|number| message(number, 300)).collect();
+        assert_eq!(returned(&sender, group(0..5)), 2);
+        assert_eq!((receiver.len(), receiver.weight()), (1, 900));
+        assert_eq!(returned(&sender, group(5..7)), 2, "nothing fits");
+        assert_eq!(receiver.try_recv(), Ok(group(0..3)));
+        assert_eq!(receiver.weight(), 0);
+    }
+
+    #[test]
+    fn a_huge_message_passes_when_nothing_else_waits() {
+        let (sender, receiver) = inbox(100, 1_000);
+        assert_eq!(returned(&sender, vec![message(1, 5_000), message(2, 100)]), 1, "it passes alone");
+        assert_eq!(returned(&sender, vec![message(3, 100)]), 1, "and leaves no room");
+        assert_eq!(receiver.try_recv(), Ok(vec![message(1, 5_000)]));
+        assert_eq!(returned(&sender, vec![message(4, 100)]), 0);
+        assert_eq!(returned(&sender, vec![message(5, 5_000)]), 1, "something else waits");
+    }
+
+    #[test]
+    fn room_is_kept_by_a_weight_that_does_not_change_on_the_way() {
+        let (sender, receiver) = inbox(100, 1_000);
+        let query = Payload::new(vec!["\n".repeat(100)]);
+        let call = Call::Read { query: query.clone(), mode: ReadMode::Stale, here: true };
+        let (from, to) = (ClientId(1).into(), NodeId::new(1).into());
+        let packet = Packet::Request(Request { attempt: 1, call });
+        assert_eq!(returned(&sender, vec![Envelope { from, to, packet }]), 0);
+        let before = query.weight();
+        assert!(query.text().len() > before, "each character takes two in the text");
+        assert!(receiver.try_recv().is_ok());
+        assert_eq!(receiver.weight(), 0);
+    }
+
+    #[test]
+    fn without_a_receiver_everything_comes_back() {
+        let (sender, receiver) = inbox(100, 1_000);
+        drop(receiver);
+        let returned = sender.try_send((0..5).map(|number| message(number, 300)).collect());
+        assert!(matches!(returned, Err(NotSent::Closed(group)) if group.len() == 5));
+    }
+
+    #[test]
+    fn many_senders_never_take_more_than_the_bound() {
+        let (sender, receiver) = inbox(1_000, 1_000);
+        std::thread::scope(|scope| {
+            let flood =
+                || (0..1_000).filter(|number| returned(&sender, vec![message(*number, 300)]) == 0).count();
+            let threads = [scope.spawn(flood), scope.spawn(flood)];
+            let mut taken = 0;
+            while threads.iter().any(|thread| !thread.is_finished()) || !receiver.is_empty() {
+                assert!(receiver.weight() <= 1_000);
+                taken += receiver.try_recv().map_or(0, |group| group.len());
+            }
+            let accepted: usize = threads.into_iter().map(|thread| thread.join().expect("it ends")).sum();
+            assert_eq!(taken, accepted);
+            assert!(accepted >= 3);
+        });
+        assert_eq!(receiver.weight(), 0);
+    }
+}
