@@ -60,6 +60,7 @@ struct Options {
 enum Family {
     General,
     Clients,
+    Snapshots,
 }
 
 impl From<Family> for seeds::Family {
@@ -67,6 +68,7 @@ impl From<Family> for seeds::Family {
         match family {
             Family::General => seeds::Family::General,
             Family::Clients => seeds::Family::Clients,
+            Family::Snapshots => seeds::Family::Snapshots,
         }
     }
 }

@@ -137,7 +137,7 @@ impl<M: StateMachine> Cluster<M> {
         let filter = std::env::var("RUST_LOG").ok();
         let logs = logs.map(|folder| NodeLogs::open(folder, &members, filter.as_deref())).transpose();
         let logs = logs.map_err(StartError::Logs)?.map(Arc::new);
-        let opened = states::open_all(&settings, &members)?;
+        let opened = states::open_all(&settings, &members, crate::state_machine::image::load::<M>)?;
 
         let clock = Clock::start();
         let seed = settings.seed.unwrap_or_else(entropy);

@@ -88,6 +88,19 @@ pub struct RaftSettings {
     pub in_flight_bytes_max: usize,
     /// Bytes of uncommitted entries in a leader's log at most; beyond, commands are refused as busy.
     pub uncommitted_bytes_max: usize,
+    /// A node takes a snapshot when this many entries were applied since the last one (section 7) ...
+    pub snapshot_entries: u64,
+    /// ... or this many bytes of them. A snapshot that is itself larger waits until as many bytes were logged.
+    pub snapshot_bytes: usize,
+    /// Bytes of a snapshot in one InstallSnapshot.
+    pub snapshot_part_bytes: usize,
+    /// Entries that stay in the log although a snapshot covers them, so that a follower which is a little slow needs no
+    /// snapshot.
+    pub trailing_entries: u64,
+    /// Bytes of such entries at most.
+    pub trailing_bytes: usize,
+    /// A leader whose own disk has not completed a write for this long hands over.
+    pub disk_patience: Duration,
     /// Ask before starting an election, so that a node cut off for a while disturbs nobody (9.6).
     pub pre_vote: bool,
     /// A leader that a quorum no longer answers steps down (6.2).
@@ -199,6 +212,7 @@ impl Settings {
         scaled.raft.election_min = scale(self.raft.election_min);
         scaled.raft.election_max = scale(self.raft.election_max);
         scaled.raft.batch_window = scale(self.raft.batch_window);
+        scaled.raft.disk_patience = scale(self.raft.disk_patience);
         scaled.client_timeout = scale(self.client_timeout);
         scaled.time_scale = 1.0;
         scaled
@@ -268,6 +282,11 @@ impl RaftSettings {
         positive_limit("in_flight_messages_max", self.in_flight_messages_max)?;
         positive_limit("in_flight_bytes_max", self.in_flight_bytes_max)?;
         positive_limit("uncommitted_bytes_max", self.uncommitted_bytes_max)?;
+        positive_limit("snapshot_entries", usize::try_from(self.snapshot_entries).unwrap_or(usize::MAX))?;
+        positive_limit("snapshot_bytes", self.snapshot_bytes)?;
+        positive_limit("snapshot_part_bytes", self.snapshot_part_bytes)?;
+        positive_limit("trailing_bytes", self.trailing_bytes)?;
+        positive_time("disk_patience", self.disk_patience)?;
         positive_limit("sessions_max", usize::try_from(self.sessions_max).unwrap_or(usize::MAX))?;
         if self.clock_drift_percent > 100 {
             let problem = format!("{} is not within 0 to 100: choose 10", self.clock_drift_percent);
@@ -294,6 +313,12 @@ impl Default for RaftSettings {
             in_flight_messages_max: 64,
             in_flight_bytes_max: 8 << 20,
             uncommitted_bytes_max: 64 << 20,
+            snapshot_entries: 10_000,
+            snapshot_bytes: 64 << 20,
+            snapshot_part_bytes: 256 << 10,
+            trailing_entries: 5_000,
+            trailing_bytes: 16 << 20,
+            disk_patience: Duration::from_secs(1),
             pre_vote: true,
             check_quorum: true,
             sessions_max: 10_000,

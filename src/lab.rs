@@ -85,6 +85,9 @@ pub trait Lab {
     /// Sets a node's clock ahead by this. A clock that is set back stands still until it is true: time never goes back.
     fn skew_clock(&mut self, node: NodeId, ahead: Duration) -> Result<(), LabError>;
 
+    /// The node takes a snapshot of what it has applied since its last one. It is durable some time later.
+    fn take_snapshot(&mut self, node: NodeId) -> Result<(), LabError>;
+
     /// The node starts an election now, or as soon as it may.
     fn campaign(&mut self, node: NodeId) -> Result<(), LabError>;
 
@@ -139,13 +142,28 @@ pub struct Status {
     pub voted_for: Option<NodeId>,
     /// Its last entry.
     pub last: EntryId,
-    /// The last entry that its snapshot covers; zero without one.
+    /// The last entry that its log does not keep; zero while it keeps all.
     pub base: EntryId,
+    /// Its newest durable snapshot.
+    pub snapshot: SnapshotInfo,
+    /// It lost its files and is not readmitted yet: it votes for nobody, and its copies do not count.
+    pub joining: bool,
     /// Its commit index.
     pub commit: LogIndex,
     /// The last entry that it applied.
     pub applied: LogIndex,
     /// How many items its state machine holds.
+    pub size: usize,
+}
+
+/// A node's newest durable snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotInfo {
+    /// The last entry that it covers; zero without one.
+    pub last: EntryId,
+    /// Its bytes.
+    pub bytes: u64,
+    /// How many items its state holds.
     pub size: usize,
 }
 
@@ -166,8 +184,10 @@ pub enum RoleName {
 /// A log as the matrix shows it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LogView {
-    /// The last entry that is covered by a snapshot; zero without one.
+    /// The last entry that is not kept; zero while all are.
     pub base: EntryId,
+    /// The last entry that a snapshot covers; zero without one.
+    pub snapshot: EntryId,
     /// The terms of the entries behind it, in order.
     pub terms: Vec<Term>,
     /// The commit index.

@@ -11,8 +11,10 @@ mod board;
 mod disk;
 mod event_loop;
 mod leadership;
+mod machine;
 mod panics;
 mod reporter;
+mod snapshots;
 
 use std::io;
 use std::sync::Arc;
@@ -26,16 +28,21 @@ pub use self::board::{Board, Changes, EndReason, Ended, Lost};
 use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
 pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};
+use self::machine::MachineThread;
 pub use self::reporter::{Observer, Reporter};
+pub use self::snapshots::OpenSnapshots;
+use self::snapshots::SnapshotThreads;
 use crate::check::safety::Safety;
 use crate::clock::Clock;
 use crate::lab::Status;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::server::{Arrival, Server};
+use crate::state_machine::Machine;
+use crate::state_machine::image::LoadImage;
 use crate::storage::Storage;
 use crate::storage::faults::DiskFaults;
-use crate::types::NodeId;
+use crate::types::{NodeId, Time};
 
 /// What the nodes of a process share.
 #[derive(Clone, Debug)]
@@ -60,6 +67,20 @@ pub enum Store {
     Threaded(Box<dyn Storage>, Arc<DiskFaults>),
 }
 
+/// What a node's server works with.
+pub struct Equipment {
+    /// Where its writes go.
+    pub store: Store,
+    /// Opens the files of its snapshots for a thread.
+    pub open: OpenSnapshots,
+    /// Reads a snapshot's state back.
+    pub load: LoadImage,
+    /// Bytes of a snapshot that are sent at once.
+    pub part_bytes: usize,
+    /// How long its state machine may take at once, to stay with the node's thread.
+    pub patience: Duration,
+}
+
 /// A node's thread, seen from outside. Dropping this stops the node politely and does not wait for it.
 pub struct Node {
     name: NodeId,
@@ -80,13 +101,14 @@ impl Node {
     /// When the system has no thread left.
     pub fn start(
         server: Server,
-        store: Store,
+        equipment: Equipment,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
         surroundings: Surroundings,
         clock: Clock,
     ) -> io::Result<Node> {
         let name = server.raft().id();
+        let Equipment { store, open, load, part_bytes, patience } = equipment;
         let disk = match store {
             Store::Inline(storage) => NodeDisk::inline(storage),
             Store::Threaded(storage, faults) => NodeDisk::threaded(name, storage, faults)?,
@@ -95,8 +117,21 @@ impl Node {
         let (alive_sender, alive) = bounded::<()>(0);
         let (changes, leaders) = (Arc::clone(&surroundings.changes), Arc::clone(&surroundings.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
-        let node = EventLoop::new(server, disk, transport, inbox, ordered, Arc::clone(&board), surroundings)
-            .with_clock(clock);
+        let node = EventLoop {
+            name,
+            server,
+            disk,
+            snapshots: SnapshotThreads::new(name, open, load, part_bytes),
+            machine: MachineThread::new(patience),
+            transport,
+            inbox,
+            orders: ordered,
+            board: Arc::clone(&board),
+            surroundings,
+            clock,
+            clock_shown: Time::ZERO,
+            arrivals: Vec::new(),
+        };
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             node.live();
             drop(alive_sender);
@@ -151,6 +186,18 @@ impl Node {
         self.ask(|answer| {
             Order::Inspect(Box::new(move |server| {
                 let _ = answer.send(look(server));
+            }))
+        })
+    }
+
+    /// Lets this look at the state machine, between two entries. None when the node has ended.
+    pub fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&dyn Machine) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.ask(|answer| {
+            Order::Look(Box::new(move |machine| {
+                let _ = answer.send(look(machine));
             }))
         })
     }

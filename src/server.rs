@@ -4,33 +4,62 @@
 //! hand out what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
 //! The driver owns the disk and the network; it must perform the writes in their order and report each completion.
 
+pub mod applier;
+pub mod snapshots;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::config::RaftSettings;
-use crate::lab::{LogView, RoleName, Status};
+use crate::lab::{LogView, RoleName, SnapshotInfo, Status};
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::payload::Payload;
-use crate::raft::effects::{Input, Proposal, ReadRequest, RequestId, Write, WriteId};
+use crate::raft::effects::{
+    Input, Proposal, ReadRequest, Refusal, RequestId, SnapshotReport, Write, WriteId,
+};
 use crate::raft::event::Event;
-use crate::raft::log::Content;
-use crate::raft::message::Message;
+use crate::raft::log::{Content, Entry};
+use crate::raft::message::{Body, Message};
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
+use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, AppliedEntry, Machine};
-use crate::types::{NodeId, Random, Term, Time};
+use crate::storage;
+use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
+use self::applier::{Applier, Done, Task};
+use self::snapshots::{Schedule, SnapshotWork};
 use self::waiting::{Joined, Waiting};
 
 /// What a driver hands to a server.
-#[derive(Clone, Debug)]
 pub enum Arrival {
     /// Something came over the network.
     Envelope(Envelope),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
+    /// The state machine, on its own thread, has done something.
+    Done(Done),
+    /// Take a snapshot of what has been applied.
+    TakeSnapshot,
+    /// This node's own snapshot is durable.
+    SnapshotSaved {
+        /// The last entry that it covers.
+        last: EntryId,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A leader's snapshot is durable, and was read.
+    SnapshotInstalled {
+        /// The last entry that it covers.
+        last: EntryId,
+        /// Its size.
+        bytes: u64,
+        /// The state.
+        image: Box<dyn Image>,
+    },
+    /// Something else became of a snapshot, or of a part of one.
+    Snapshot(SnapshotReport),
     /// Start an election now.
     Campaign,
     /// Let the election timer run out after this time.
@@ -44,18 +73,66 @@ pub struct Outbox {
     pub envelopes: Vec<Envelope>,
     /// To be made durable and reported as [`Arrival::Persisted`]. The messages that wait for it stay in the server.
     pub write: Option<Write>,
+    /// To be done with the files of snapshots, in this order.
+    pub snapshots: Vec<SnapshotWork>,
+    /// To be done by the state machine, in this order, when it is on a thread of its own.
+    pub tasks: Vec<Task>,
     /// What happened in the core, for logs, narration and checks.
     pub events: Vec<Event>,
+    /// The snapshot whose state was taken over, before anything was applied.
+    pub adopted: Option<EntryId>,
     /// What was applied, in order.
     pub applied: Vec<AppliedEntry>,
     /// The newest write that was reported as durable.
     pub persisted: Option<WriteId>,
+    /// This node's own snapshot that was reported as durable, and its bytes.
+    pub saved: Option<(EntryId, u64)>,
+}
+
+/// What a server starts from. By default it is new.
+#[derive(Default)]
+pub struct Start {
+    /// What the core starts from.
+    pub recovered: Recovered,
+    /// The newest snapshot.
+    pub snapshot: SnapshotInfo,
+    /// Its state, if there is one.
+    pub image: Option<Box<dyn Image>>,
+}
+
+impl Start {
+    /// From what a disk held: with what was repaired there, and whether nothing was there.
+    pub fn of(recovered: storage::Recovered) -> (Start, Vec<String>, bool) {
+        let storage::Recovered { hard_state, incarnation, snapshot, base, entries, repaired, fresh } =
+            recovered;
+        let (snapshot, image) = match snapshot {
+            Some(found) => {
+                let size = found.image.size();
+                (SnapshotInfo { last: found.id, bytes: found.bytes, size }, Some(found.image))
+            }
+            None => (SnapshotInfo::default(), None),
+        };
+        let recovered = Recovered { hard_state, incarnation, snapshot: snapshot.last, base, entries };
+        (Start { recovered, snapshot, image }, repaired, fresh)
+    }
 }
 
 /// One node's server.
 pub struct Server {
     raft: Raft,
-    machine: Box<dyn Machine>,
+    settings: RaftSettings,
+    /// The state machine; none while it is on a thread of its own.
+    applier: Option<Applier>,
+    /// A machine in its first state, to ask what is within the limits.
+    limits: Box<dyn Machine>,
+    /// The last entry that was applied, as far as this server has heard.
+    applied: EntryId,
+    /// How many items its state held then.
+    size: usize,
+    /// Up to where entries went to the state machine, and bytes of those of which it has not heard.
+    pub(crate) handed: LogIndex,
+    unapplied_bytes: usize,
+    schedule: Schedule,
     /// Messages that leave when their write is durable.
     pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
     /// Requests that were taken in and not answered yet.
@@ -63,8 +140,6 @@ pub struct Server {
     /// The requests behind the entries that this leader appended.
     pub(crate) waiting: Waiting,
     last_request: RequestId,
-    /// Sessions that may be open: what an entry that opens one says while this node leads.
-    sessions_max: u64,
     /// Since when the leader that it knows has been the one it knows.
     leader_since: Time,
 }
@@ -79,27 +154,39 @@ pub(crate) struct Caller {
 }
 
 impl Server {
-    /// A server that starts from what its disk held, with an empty state machine to replay the log into.
+    /// A server that starts from what its disk held, with state machines in their first state from `blank`: the
+    /// snapshot's state is taken over, and the log is replayed into it.
     pub fn new(
         id: NodeId,
         members: &[NodeId],
         settings: RaftSettings,
-        recovered: Recovered,
-        machine: Box<dyn Machine>,
+        found: Start,
+        blank: &dyn Fn() -> Box<dyn Machine>,
         random: Random,
         now: Time,
     ) -> Server {
-        let sessions_max = settings.sessions_max;
-        let raft = Raft::new(id, members.iter().copied(), settings, recovered, random, now);
-        assert_eq!(machine.applied(), raft.log().base(), "the state machine starts where the log does");
+        let Start { recovered, snapshot, image } = found;
+        assert_eq!(recovered.snapshot, snapshot.last, "there is one newest snapshot");
+        let mut machine = blank();
+        if let Some(image) = image {
+            machine.adopt(snapshot.last, image);
+        }
+        let raft = Raft::new(id, members.iter().copied(), settings.clone(), recovered, random, now);
+        assert_eq!(machine.applied(), raft.snapshot(), "the state machine starts where the snapshot ends");
         Server {
+            applied: machine.applied(),
+            size: machine.size(),
+            handed: machine.applied().index,
+            unapplied_bytes: 0,
+            schedule: Schedule::recovered(snapshot),
             raft,
-            machine,
+            settings,
+            applier: Some(Applier::new(machine)),
+            limits: blank(),
             held: VecDeque::new(),
             calls: BTreeMap::new(),
             waiting: Waiting::default(),
             last_request: 0,
-            sessions_max,
             leader_since: now,
         }
     }
@@ -111,11 +198,12 @@ impl Server {
         let leader = self.raft.leader();
         let mut persisted = None;
         let mut stale_reads = Vec::new();
+        let mut installed = None;
         let mut inputs = Vec::with_capacity(arrivals.len());
         for arrival in arrivals.drain(..) {
             match arrival {
                 Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
-                    Packet::Raft(message) => inputs.push(Input::Message(message)),
+                    Packet::Raft(message) => inputs.push(Input::Message(self.bearable(message))),
                     Packet::Request(request) => {
                         inputs.extend(self.admit(from, request, &mut stale_reads, &mut outbox));
                     }
@@ -126,6 +214,19 @@ impl Server {
                     persisted = persisted.max(Some(id));
                     inputs.push(Input::Persisted(id));
                 }
+                Arrival::Done(done) => self.settle(done, &mut outbox),
+                Arrival::TakeSnapshot => self.schedule.want(),
+                Arrival::SnapshotSaved { last, bytes } => {
+                    self.schedule.saved(last, bytes);
+                    outbox.saved = Some((last, bytes));
+                    inputs.push(Input::Snapshot(SnapshotReport::Saved(last)));
+                }
+                Arrival::SnapshotInstalled { last, bytes, image } => {
+                    self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
+                    inputs.push(Input::Snapshot(SnapshotReport::Installed(last)));
+                    installed = Some((last, image));
+                }
+                Arrival::Snapshot(report) => inputs.push(Input::Snapshot(report)),
                 Arrival::Campaign => inputs.push(Input::Campaign),
                 Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
             }
@@ -150,11 +251,15 @@ impl Server {
                 Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
             }
         }
+        outbox.snapshots.extend(effects.snapshots.drain(..).map(SnapshotWork::Task));
+        if let Some((last, image)) = installed {
+            self.adopt(last, image, &mut outbox);
+        }
         self.apply(&mut outbox);
         for (request, result) in effects.reads {
             match result {
                 Ok(index) => {
-                    assert!(self.machine.applied().index >= index, "a read sees every write before it (8)");
+                    assert!(self.handed >= index, "a read sees every write before it (8)");
                     self.answer_read(request, None, &mut outbox);
                 }
                 Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
@@ -163,6 +268,10 @@ impl Server {
         let age = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));
         for request in stale_reads {
             self.answer_read(request, age, &mut outbox);
+        }
+        // A snapshot's term must be durable before the snapshot is.
+        if self.raft.is_hard_state_durable() && self.schedule.due(&self.settings) {
+            self.give(Task::Image, &mut outbox);
         }
         if led.is_some() && led != self.led_term() {
             self.release_waiting(&mut outbox);
@@ -185,9 +294,31 @@ impl Server {
         &self.raft
     }
 
-    /// The state machine.
-    pub fn machine(&self) -> &dyn Machine {
-        &*self.machine
+    /// The state machine; none while it is on a thread of its own.
+    pub fn machine(&self) -> Option<&dyn Machine> {
+        self.applier.as_ref().map(Applier::machine)
+    }
+
+    /// The last entry that was applied, as far as this server has heard.
+    pub fn applied(&self) -> EntryId {
+        self.applied
+    }
+
+    /// Hands out the state machine, to be used on a thread of its own: from now on what it is to do is in each
+    /// [`Outbox`], and what came of it must be told as [`Arrival::Done`], in order. None when it is away already.
+    pub fn detach(&mut self) -> Option<Applier> {
+        self.applier.take()
+    }
+
+    /// Takes the state machine back, which must have done all that it was given, and told all that came of it.
+    pub fn attach(&mut self, applier: Applier) {
+        assert_eq!(applier.machine().applied().index, self.handed, "it has done all that it was given");
+        self.applier = Some(applier);
+    }
+
+    /// Whether the state machine is so far behind that nothing more should be taken in for it.
+    pub fn lags(&self) -> bool {
+        self.unapplied_bytes > self.settings.uncommitted_bytes_max
     }
 
     /// What this server knows of itself, less the time since when.
@@ -207,8 +338,10 @@ impl Server {
             last: raft.log().last(),
             base: raft.log().base(),
             commit: raft.commit_index(),
-            applied: self.machine.applied().index,
-            size: self.machine.size(),
+            applied: self.applied.index,
+            snapshot: self.schedule.newest,
+            joining: raft.joins(),
+            size: self.size,
         }
     }
 
@@ -216,7 +349,7 @@ impl Server {
     pub fn log_view(&self) -> LogView {
         let log = self.raft.log();
         let terms = log.range(log.base().index.next(), log.last().index).map(|entry| entry.term).collect();
-        LogView { base: log.base(), terms, commit: self.raft.commit_index() }
+        LogView { base: log.base(), snapshot: self.raft.snapshot(), terms, commit: self.raft.commit_index() }
     }
 
     /// For the museum of broken rules: an exhibit reaches into the core of a simulated node.
@@ -226,6 +359,17 @@ impl Server {
 
     fn led_term(&self) -> Option<Term> {
         matches!(self.raft.role(), Role::Leader(_)).then(|| self.raft.current_term())
+    }
+
+    /// A message as this node can bear it: while its state machine is far behind it takes in no entries, and answers as
+    /// if the message had carried none. The leader sends them again.
+    fn bearable(&self, mut message: Message) -> Message {
+        if let Body::AppendEntries { entries, .. } = &mut message.body
+            && self.lags()
+        {
+            entries.clear();
+        }
+        message
     }
 
     /// Takes in a client's request. What cannot be carried out is refused before it can enter the log.
@@ -240,8 +384,12 @@ impl Server {
         self.last_request += 1;
         let id = self.last_request;
         let mut caller = Caller { address: from, attempt: request.attempt, query: None };
+        if request.call.is_logged() && self.lags() {
+            self.reply(&caller, Response::Refused(Refusal::Busy), outbox);
+            return None;
+        }
         let content = match request.call {
-            Call::Open => Content::Open { client, sessions_max: self.sessions_max },
+            Call::Open => Content::Open { client, sessions_max: self.settings.sessions_max },
             Call::Command { origin, command } => Content::Command { origin, command },
             Call::Settle { origin } => Content::Settle { origin },
             Call::Read { query, mode, here } => {
@@ -264,7 +412,7 @@ impl Server {
             return None;
         }
         if let Content::Command { command, .. } = &content
-            && let Err(reason) = self.machine.check(command)
+            && let Err(reason) = self.limits.check(command)
         {
             self.reply(&caller, Response::Invalid(reason), outbox);
             return None;
@@ -280,53 +428,100 @@ impl Server {
         }
     }
 
+    /// The state of a leader's snapshot replaces the state machine's, unless that has come as far by itself.
+    fn adopt(&mut self, last: EntryId, image: Box<dyn Image>, outbox: &mut Outbox) {
+        if last.index <= self.handed {
+            return;
+        }
+        self.handed = last.index;
+        self.schedule.adopted();
+        // Figure 13, InstallSnapshot 8: the state machine's state is that of the snapshot, sessions and all.
+        self.give(Task::Adopt { last, image }, outbox);
+    }
+
     // Figure 2, All Servers 1: while commitIndex > lastApplied, apply the next entry.
     fn apply(&mut self, outbox: &mut Outbox) {
-        let (first, last) = (self.machine.applied().index.next(), self.raft.commit_index());
+        let (first, last) = (self.handed.next(), self.raft.commit_index());
         if first > last {
             return;
         }
         // An entry is shared, so this copies references.
-        let entries: Vec<_> = self.raft.log().range(first, last).cloned().collect();
-        for entry in entries {
-            let applied = self.machine.apply(&entry);
-            let (carried_out, repetition) = match (&applied, &entry.content) {
-                (Applied::Answered { entry: by, .. }, Content::Command { origin, .. }) => {
-                    let first = *by == entry.id();
-                    (first.then_some(*origin), !first)
-                }
-                (Applied::Forgotten, Content::Command { .. }) => (None, true),
-                _ => (None, false),
-            };
-            let expired = applied == Applied::Expired;
-            outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition, expired });
-            if let Some((term, requests)) = self.waiting.end(&entry) {
-                let response = match applied {
-                    // The place went to another leader's entry: this client's command is not here.
-                    _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
-                    Applied::Answered { entry, answer } => Response::Applied { entry, answer },
-                    Applied::Opened { session } => Response::Opened { session },
-                    Applied::GivenUp => Response::GivenUp,
-                    Applied::Forgotten => Response::Forgotten,
-                    Applied::Expired => Response::Expired,
-                    Applied::Invalid { reason } => Response::Invalid(reason),
-                    Applied::NoOp => unreachable!("a client's request is no no-op"),
-                };
-                for request in requests {
-                    self.answer(request, response.clone(), outbox);
+        let entries: Vec<Entry> = self.raft.log().range(first, last).cloned().collect();
+        for entry in &entries {
+            self.schedule.note_entry(entry.weight());
+            self.unapplied_bytes += entry.weight();
+        }
+        self.handed = last;
+        self.give(Task::Apply(entries), outbox);
+    }
+
+    /// Lets the state machine do something, here or on its own thread.
+    fn give(&mut self, task: Task, outbox: &mut Outbox) {
+        match &mut self.applier {
+            Some(applier) => {
+                let done = applier.perform(task);
+                self.settle(done, outbox);
+            }
+            None => outbox.tasks.push(task),
+        }
+    }
+
+    /// The state machine has done something.
+    fn settle(&mut self, done: Done, outbox: &mut Outbox) {
+        match done {
+            Done::Applied(entries, size) => {
+                self.size = size;
+                for (entry, applied) in entries {
+                    self.settle_entry(&entry, applied, outbox);
                 }
             }
+            Done::Answered(request, response) => self.answer(request, response, outbox),
+            Done::Imaged(last, image) => {
+                self.schedule.imaged(image.size());
+                outbox.snapshots.push(SnapshotWork::Save { last, image });
+            }
+            Done::Adopted(last, size) => {
+                (self.applied, self.size) = (last, size);
+                outbox.adopted = Some(last);
+            }
+            Done::Looked => {}
+        }
+    }
+
+    fn settle_entry(&mut self, entry: &Entry, applied: Applied, outbox: &mut Outbox) {
+        self.applied = entry.id();
+        self.unapplied_bytes = self.unapplied_bytes.saturating_sub(entry.weight());
+        let (carried_out, repetition) = match (&applied, &entry.content) {
+            (Applied::Answered { entry: by, .. }, Content::Command { origin, .. }) => {
+                let first = *by == entry.id();
+                (first.then_some(*origin), !first)
+            }
+            (Applied::Forgotten, Content::Command { .. }) => (None, true),
+            _ => (None, false),
+        };
+        let expired = applied == Applied::Expired;
+        outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition, expired });
+        let Some((term, requests)) = self.waiting.end(entry) else { return };
+        let response = match applied {
+            // The place went to another leader's entry: this client's command is not here.
+            _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
+            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
+            Applied::Opened { session } => Response::Opened { session },
+            Applied::GivenUp => Response::GivenUp,
+            Applied::Forgotten => Response::Forgotten,
+            Applied::Expired => Response::Expired,
+            Applied::Invalid { reason } => Response::Invalid(reason),
+            Applied::NoOp => unreachable!("a client's request is no no-op"),
+        };
+        for request in requests {
+            self.answer(request, response.clone(), outbox);
         }
     }
 
     fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {
         let query = self.calls.get(&request).and_then(|caller| caller.query.clone());
         let query = query.expect("a read keeps its question until it is answered");
-        let response = match self.machine.query(&query) {
-            Ok(answer) => Response::Read { applied: self.machine.applied().index, age, answer },
-            Err(reason) => Response::Invalid(reason),
-        };
-        self.answer(request, response, outbox);
+        self.give(Task::Query { request, query, age }, outbox);
     }
 
     /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.

@@ -80,33 +80,17 @@ pub enum What {
         /// The last of them.
         last: LogIndex,
     },
+    /// The state machine is slow: it works on a thread of its own from now on.
+    MachineSlow {
+        /// How long it took once.
+        took: Duration,
+    },
     /// A snapshot of the state machine was made.
     SnapshotCreated {
         /// The last entry that it covers.
         last: EntryId,
         /// Its size.
         bytes: u64,
-    },
-    /// A snapshot was sent to a follower.
-    SnapshotSent {
-        /// The follower.
-        to: NodeId,
-        /// The last entry that it covers.
-        last: EntryId,
-    },
-    /// A leader's snapshot replaced the state.
-    SnapshotInstalled {
-        /// The leader.
-        from: NodeId,
-        /// The last entry that it covers.
-        last: EntryId,
-    },
-    /// A leader's snapshot was refused.
-    SnapshotRefused {
-        /// The leader.
-        from: NodeId,
-        /// Why.
-        reason: String,
     },
     /// A leader may serve reads from its own state for this long.
     LeaseRefreshed {
@@ -201,8 +185,8 @@ impl What {
             What::Raft(event) => event_level(event),
             What::Panicked { .. } | What::StorageFailed { .. } => Level::Error,
             What::Crashed { .. }
+            | What::MachineSlow { .. }
             | What::Started { repaired: Some(_), .. }
-            | What::SnapshotRefused { .. }
             | What::SendFailed { .. }
             | What::RequestInvalid { .. }
             | What::ClientConnectionFailed { .. } => Level::Warn,
@@ -211,9 +195,7 @@ impl What {
             | What::Restarted
             | What::Paused
             | What::Resumed
-            | What::SnapshotCreated { .. }
-            | What::SnapshotSent { .. }
-            | What::SnapshotInstalled { .. } => Level::Info,
+            | What::SnapshotCreated { .. } => Level::Info,
             What::Applied { .. } | What::RequestReceived { .. } | What::MessageDropped { .. } => Level::Debug,
             What::LeaseRefreshed { .. }
             | What::MessageSent(_)
@@ -231,12 +213,10 @@ impl What {
             | What::Restarted
             | What::Paused
             | What::Resumed
+            | What::MachineSlow { .. }
             | What::Panicked { .. } => Topic::Process,
             What::StorageFailed { .. } | What::SnapshotCreated { .. } => Topic::Storage,
-            What::Applied { .. }
-            | What::SnapshotSent { .. }
-            | What::SnapshotInstalled { .. }
-            | What::SnapshotRefused { .. } => Topic::Replication,
+            What::Applied { .. } => Topic::Replication,
             What::LeaseRefreshed { .. } => Topic::Election,
             What::MessageSent(_)
             | What::MessageDropped { .. }
@@ -258,7 +238,14 @@ impl What {
                     | Event::SteppedDown { led: true, .. }
                     | Event::QuorumLost { .. }
                     | Event::Truncated { .. }
+                    | Event::SnapshotSending { .. }
+                    | Event::SnapshotInstalled { .. }
+                    | Event::SnapshotUnusable { .. }
+                    | Event::Readmitted
+                    | Event::CampaignRefused
+                    | Event::DiskStalled { .. }
             ),
+            What::SnapshotCreated { .. } => false,
             _ => matches!(self.topic(), Topic::Process | Topic::Storage),
         }
     }
@@ -269,6 +256,9 @@ fn event_level(event: &Event) -> Level {
         Event::SteppedDown { led: true, .. }
         | Event::QuorumLost { .. }
         | Event::Truncated { .. }
+        | Event::SnapshotUnusable { .. }
+        | Event::CampaignRefused
+        | Event::DiskStalled { .. }
         | Event::ClientRefused { busy: true, .. }
         | Event::AppendReceived {
             outcome:
@@ -287,6 +277,13 @@ fn event_level(event: &Event) -> Level {
         | Event::Following { .. }
         | Event::SteppedDown { led: false, .. }
         | Event::ElectionHeldBack { .. }
+        | Event::LogCompacted { .. }
+        | Event::SnapshotSending { .. }
+        | Event::SnapshotSent { .. }
+        | Event::SnapshotReceiving { .. }
+        | Event::SnapshotInstalled { .. }
+        | Event::Readmitting { .. }
+        | Event::Readmitted
         | Event::NoOpAppended { .. } => Level::Info,
         Event::AppendSent { count: 0, .. }
         | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
@@ -313,7 +310,12 @@ fn event_topic(event: &Event) -> Topic {
         | Event::Following { .. }
         | Event::SteppedDown { .. }
         | Event::ElectionHeldBack { .. }
+        | Event::Readmitting { .. }
+        | Event::Readmitted
+        | Event::CampaignRefused
+        | Event::DiskStalled { .. }
         | Event::QuorumLost { .. } => Topic::Election,
+        Event::LogCompacted { .. } => Topic::Storage,
         Event::NoOpAppended { .. }
         | Event::CommandsAppended { .. }
         | Event::AppendSent { .. }
@@ -321,6 +323,11 @@ fn event_topic(event: &Event) -> Topic {
         | Event::AppendSucceeded { .. }
         | Event::AppendFailed { .. }
         | Event::Truncated { .. }
+        | Event::SnapshotSending { .. }
+        | Event::SnapshotSent { .. }
+        | Event::SnapshotReceiving { .. }
+        | Event::SnapshotInstalled { .. }
+        | Event::SnapshotUnusable { .. }
         | Event::CommitAdvanced { .. } => Topic::Replication,
         Event::ClientRefused { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
     }
@@ -361,12 +368,14 @@ impl fmt::Display for What {
                 let count = (last.0 + 1).saturating_sub(first.0);
                 write!(f, "applied a batch of {count}: entries {first}..{last}")
             }
+            What::MachineSlow { took } => write!(
+                f,
+                "its state machine took {} ms: it works on a thread of its own now",
+                took.as_millis()
+            ),
             What::SnapshotCreated { last, bytes } => {
                 write!(f, "snapshot created up to {last}, {bytes} bytes")
             }
-            What::SnapshotSent { to, last } => write!(f, "snapshot up to {last} sent to {to}"),
-            What::SnapshotInstalled { from, last } => write!(f, "snapshot of {from} up to {last} installed"),
-            What::SnapshotRefused { from, reason } => write!(f, "snapshot of {from} refused: {reason}"),
             What::LeaseRefreshed { remaining } => write!(f, "lease refreshed for {remaining:?}"),
             What::MessageSent(message) => message.fmt(f),
             What::MessageDropped { message: Message { from, to, term, body }, reason } => {

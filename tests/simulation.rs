@@ -16,6 +16,9 @@ const SEEDS: u64 = 400;
 /// How many seeds of clients that behave badly.
 const CLIENT_SEEDS: u64 = 500;
 
+/// How many seeds with many snapshots.
+const SNAPSHOT_SEEDS: u64 = 400;
+
 /// Runs these seeds on two threads; each must be safe and heal.
 fn run_seeds(family: Family, name: &str, count: u64) -> Vec<Report> {
     let halves = [1..=count / 2, count / 2 + 1..=count];
@@ -70,6 +73,25 @@ fn clients_that_behave_badly_are_served_exactly_once() {
 }
 
 #[test]
+fn snapshots_every_few_entries_lose_nothing() {
+    let reports = run_seeds(Family::Snapshots, "snapshots", SNAPSHOT_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("snapshots taken", sum(|report| report.tally.snapshots_saved)),
+        ("snapshots sent", sum(|report| report.tally.snapshots_sent)),
+        ("snapshots installed in place of a log", sum(|report| report.tally.snapshots_installed[0])),
+        (
+            "snapshots installed, with the rest of the log kept",
+            sum(|report| report.tally.snapshots_installed[1]),
+        ),
+        ("nodes readmitted after they lost their files", sum(|report| report.tally.readmitted)),
+        ("leaders that handed over as their disk did not answer", sum(|report| report.tally.handed_over)),
+    ] {
+        assert!(times > 0, "no seed of {SNAPSHOT_SEEDS} saw: {what}; the runs show nothing about it");
+    }
+}
+
+#[test]
 fn reads_by_lease_are_linearizable_while_clocks_keep_their_bound() {
     const SEEDS: u64 = 150;
     let mut seen = Tally::default();
@@ -97,7 +119,7 @@ fn clocks_beyond_the_bound_harm_nothing_but_reads_by_lease() {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for family in [Family::General, Family::Clients] {
+    for family in [Family::General, Family::Clients, Family::Snapshots] {
         let run = |seed| seeds::run(family, seed);
         for seed in [3, 17, 42] {
             assert_eq!(run(seed), run(seed), "seed {seed}");

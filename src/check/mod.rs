@@ -5,4 +5,6 @@
 
 pub mod history;
 pub mod linearizability;
+pub mod replay;
 pub mod safety;
+mod window;

@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::raft::Raft;
-use crate::raft::effects::{HardState, Write, WriteId};
+use crate::raft::effects::{HardState, Rebase, Write, WriteId};
 use crate::raft::log::{Content, Entry, Origin};
 use crate::raft::message::{AppendResult, Body, Message};
 use crate::raft::role::Role;
 use crate::state_machine::AppliedEntry;
 use crate::types::{EntryId, LogIndex, NodeId, Serial, SessionId, Term};
+
+use super::window::Window;
 
 /// A property, named as in the paper's Figure 3 where it stands there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -37,13 +39,15 @@ pub enum Property {
     CommittedIsDurable,
     /// A client's command is carried out at most once (section 8).
     ExactlyOnce,
+    /// A snapshot equals the replay of what it covers (7).
+    Snapshot,
     /// No node found its own state to be impossible.
     NodeInvariants,
 }
 
 impl Property {
     /// All of them, in the order of the paper.
-    pub const ALL: [Property; 11] = [
+    pub const ALL: [Property; 12] = [
         Property::ElectionSafety,
         Property::LeaderAppendOnly,
         Property::LogMatching,
@@ -54,6 +58,7 @@ impl Property {
         Property::NothingPromisedEarly,
         Property::CommittedIsDurable,
         Property::ExactlyOnce,
+        Property::Snapshot,
         Property::NodeInvariants,
     ];
 
@@ -70,6 +75,7 @@ impl Property {
             Property::NothingPromisedEarly => "nothing promised early",
             Property::CommittedIsDurable => "committed is durable",
             Property::ExactlyOnce => "exactly once",
+            Property::Snapshot => "snapshot",
             Property::NodeInvariants => "node invariants",
         }
     }
@@ -83,6 +89,8 @@ pub struct Step<'a> {
     pub persisted: Option<WriteId>,
     /// The write that the step handed out.
     pub write: Option<&'a Write>,
+    /// The snapshot whose state it took over, before it applied anything.
+    pub adopted: Option<EntryId>,
     /// What was applied.
     pub applied: &'a [AppliedEntry],
 }
@@ -115,13 +123,14 @@ pub struct Safety {
     leaders: BTreeMap<Term, NodeId>,
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
-    committed: Vec<(Term, u64)>,
+    committed: Window<(Term, u64)>,
     /// Hashes of the entries that were seen and are not in `committed`.
     branches: BTreeMap<EntryId, u64>,
     /// Who was carried out where, of those that a client may still repeat.
     carried_out: BTreeMap<SessionId, CarriedOut>,
     /// Whether each entry, by index from 1, carried out a command where it was applied first.
-    effective: Vec<bool>,
+    effective: Window<bool>,
+    snapshots_compared: u64,
     violations: Vec<Violation>,
 }
 
@@ -138,7 +147,7 @@ struct CarriedOut {
 #[derive(Clone, Debug, Default)]
 struct Record {
     /// Hashes of its log's chain, by index from 1.
-    chain: Vec<u64>,
+    chain: Window<u64>,
     durable_index: LogIndex,
     durable_hard_state: HardState,
     /// What is on its way to the disk. Followed here from the writes and their completions alone, so that the core's
@@ -147,6 +156,9 @@ struct Record {
     commit: LogIndex,
     applied: LogIndex,
     led: Option<Term>,
+    /// What it held, durably, before it was wiped. A leader may have been told of it and count it rightly: until the
+    /// node is readmitted, what it held is with as many others as if it had only crashed.
+    lost: Option<(Window<u64>, LogIndex)>,
 }
 
 /// A write that is not known to be durable.
@@ -167,8 +179,11 @@ impl Safety {
     /// Each property by name, with the first thing that broke it.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let first = |property| self.violations.iter().find(|violation| violation.property == property);
+        // What was compared with nothing has not been checked.
+        let checked = |property: &Property| *property != Property::Snapshot || self.snapshots_compared > 0;
         Property::ALL
             .into_iter()
+            .filter(checked)
             .map(|property| Verdict {
                 property: property.name(),
                 violation: first(property).map(|violation| violation.detail.clone()),
@@ -178,7 +193,15 @@ impl Safety {
 
     /// How many entries are known to be committed.
     pub fn committed(&self) -> LogIndex {
-        LogIndex(self.committed.len() as u64)
+        self.committed.last()
+    }
+
+    /// The driver compared a snapshot with the replay of what it covers.
+    pub fn snapshot_compared(&mut self, node: NodeId, result: Result<(), String>) {
+        self.snapshots_compared += 1;
+        if let Err(reason) = result {
+            self.report(Property::Snapshot, format!("{node}'s snapshot: {reason}"));
+        }
     }
 
     /// A violation that the driver noticed itself: a node's own assertion, say.
@@ -193,14 +216,17 @@ impl Safety {
         let mut record =
             Record { commit: raft.commit_index(), applied: raft.commit_index(), ..Record::default() };
         let base = raft.log().base().index;
-        record.chain.extend(self.committed.iter().take(as_length(base)).map(|(_, hash)| *hash));
+        record.chain = self.committed.map_to(base, |(_, hash)| hash);
         for entry in raft.log().range(base.next(), raft.log().last().index) {
             self.append(node, &mut record, entry);
         }
         record.durable_index = raft.durable_index();
         record.durable_hard_state = raft.hard_state();
-        if !wiped {
+        if wiped {
+            record.lost = Some((before.chain, before.durable_index));
+        } else {
             self.check_recovered(node, &before, &record);
+            record.lost = before.lost.filter(|_| raft.joins());
         }
         self.nodes.insert(node, record);
     }
@@ -218,13 +244,13 @@ impl Safety {
             self.report(Property::OneVote, format!("{node} forgot its vote in term {}", old.current_term));
         }
         // Its log may have gone another way at the end; what it shared with the committed entries must be there.
-        let shared = |position: &usize| before.chain.get(*position) == Some(&self.committed[*position].1);
-        let held = as_length(before.durable_index.min(self.committed()));
-        if let Some(position) = (0..held).rev().find(shared)
-            && after.chain.get(position) != Some(&self.committed[position].1)
+        let committed = |index: LogIndex| self.committed.get(index).map(|(_, hash)| hash);
+        let held = before.durable_index.min(before.chain.last());
+        let shared = |index: &LogIndex| before.chain.get(*index) == committed(*index);
+        if let Some(index) = self.committed.indexes_down_from(held).find(shared)
+            && after.chain.get(index) != committed(index)
         {
-            let detail =
-                format!("{node} held entry {} durably, it is committed, and it is gone", position + 1);
+            let detail = format!("{node} held entry {index} durably, it is committed, and it is gone");
             self.report(Property::CommittedIsDurable, detail);
         }
     }
@@ -233,6 +259,7 @@ impl Safety {
     pub fn observe<'a>(&mut self, step: &Step<'_>, sent: impl Iterator<Item = &'a Message>) {
         let node = step.raft.id();
         let mut record = self.nodes.remove(&node).unwrap_or_default();
+        record.lost.take_if(|_| !step.raft.joins());
         if let Some(write) = step.write {
             self.follow_log(step.raft, &mut record, write);
         }
@@ -248,10 +275,17 @@ impl Safety {
         }
         self.nodes.insert(node, record);
         self.check_commit(step.raft);
+        if let Some(adopted) = step.adopted {
+            self.check_covered(node, adopted);
+            self.nodes.get_mut(&node).expect("observed just now").applied = adopted.index;
+        }
         self.check_applied(node, step.applied);
     }
 
     fn follow_log(&mut self, raft: &Raft, record: &mut Record, write: &Write) {
+        if let Some(Rebase::Reset(base)) = write.rebase {
+            self.follow_reset(raft.id(), record, base);
+        }
         if let Some(index) = write.truncate_from {
             let leads = matches!(raft.role(), Role::Leader(_)) && record.led == Some(raft.current_term());
             if leads {
@@ -259,7 +293,7 @@ impl Safety {
                     format!("{} leads term {} and cut its log at {index}", raft.id(), raft.current_term());
                 self.report(Property::LeaderAppendOnly, detail);
             }
-            record.chain.truncate(as_length(index) - 1);
+            record.chain.truncate(index.previous());
             record.durable_index = record.durable_index.min(index.previous());
             for pending in &mut record.pending {
                 pending.length = pending.length.min(index.previous());
@@ -268,20 +302,40 @@ impl Safety {
         for entry in &write.entries {
             self.append(raft.id(), record, entry);
         }
-        let length = LogIndex(record.chain.len() as u64);
+        let length = record.chain.last();
         record.pending.push_back(Pending { id: write.id, hard_state: write.hard_state, length });
+    }
+
+    /// A node's log begins anew behind a snapshot, which is durable: its chain is that of the committed entries.
+    fn follow_reset(&mut self, node: NodeId, record: &mut Record, base: EntryId) {
+        self.check_covered(node, base);
+        record.chain = self.committed.map_to(base.index, |(_, hash)| hash);
+        record.durable_index = base.index;
+        for pending in &mut record.pending {
+            pending.length = base.index;
+        }
+    }
+
+    /// A snapshot of everything up to this entry takes the place of the log: all of it must be committed.
+    fn check_covered(&mut self, node: NodeId, last: EntryId) {
+        let committed = self.committed.get(last.index).map(|(term, _)| term);
+        if committed != Some(last.term) {
+            self.report(
+                Property::StateMachineSafety,
+                format!("{node} installs {last}, which is not committed"),
+            );
+        }
     }
 
     /// Follows one entry at the end of a node's log.
     fn append(&mut self, node: NodeId, record: &mut Record, entry: &Entry) {
-        let hash = chained(record.chain.last().copied().unwrap_or_default(), entry);
+        let hash = chained(record.chain.get(record.chain.last()).unwrap_or_default(), entry);
         record.chain.push(hash);
-        let position = as_length(entry.index) - 1;
-        let known = match self.committed.get(position) {
-            Some((term, known)) if *term == entry.term => Some(*known),
+        let known = match self.committed.get(entry.index) {
+            Some((term, known)) if term == entry.term => Some(known),
             _ => self.branches.insert(entry.id(), hash),
         };
-        if known.is_some_and(|known| known != hash) || record.chain.len() != position + 1 {
+        if known.is_some_and(|known| known != hash) || record.chain.last() != entry.index {
             let detail = format!("{node} holds {} after other entries than another node does", entry.id());
             self.report(Property::LogMatching, detail);
         }
@@ -292,9 +346,9 @@ impl Safety {
         let leads = matches!(raft.role(), Role::Leader(_)).then_some(term);
         if leads.is_some() && leads != record.led {
             self.note_leader(term, raft.id());
-            let last = self.committed.len();
-            let complete = last == 0 || record.chain.get(last - 1) == Some(&self.committed[last - 1].1);
-            if !complete {
+            let last = self.committed();
+            let committed = self.committed.get(last).map(|(_, hash)| hash);
+            if committed.is_some() && record.chain.get(last) != committed {
                 let detail = format!("{} leads term {term} without the committed entry {last}", raft.id());
                 self.report(Property::LeaderCompleteness, detail);
             }
@@ -355,9 +409,7 @@ impl Safety {
         }
         let record = &self.nodes[&node];
         let known = commit.min(self.committed());
-        if let Some(position) = as_length(known).checked_sub(1)
-            && record.chain.get(position) != Some(&self.committed[position].1)
-        {
+        if record.chain.get(known) != self.committed.get(known).map(|(_, hash)| hash) {
             let detail = format!("{node} takes {} for committed, another entry is", raft.log().id_at(known));
             return self.report(Property::StateMachineSafety, detail);
         }
@@ -370,10 +422,13 @@ impl Safety {
     fn check_new_commit(&mut self, raft: &Raft, commit: LogIndex) {
         let (node, term) = (raft.id(), raft.current_term());
         let entry = raft.log().id_at(commit);
-        let position = as_length(commit) - 1;
-        let hash = self.nodes[&node].chain.get(position).copied();
+        let hash = self.nodes[&node].chain.get(commit);
+        let held_so = |chain: &Window<u64>, durable: LogIndex| {
+            durable >= commit && hash.is_some() && chain.get(commit) == hash
+        };
         let holds = |record: &&Record| {
-            record.durable_index >= commit && hash.is_some() && record.chain.get(position).copied() == hash
+            held_so(&record.chain, record.durable_index)
+                || record.lost.as_ref().is_some_and(|(chain, durable)| held_so(chain, *durable))
         };
         let held = self.nodes.values().filter(holds).count();
         if !matches!(raft.role(), Role::Leader(_)) || entry.term != term {
@@ -388,7 +443,7 @@ impl Safety {
         }
         let chain = &self.nodes[&node].chain;
         for entry in raft.log().range(self.committed().next(), commit) {
-            let hash = chain[as_length(entry.index) - 1];
+            let hash = chain.get(entry.index).expect("it is new in this log");
             self.committed.push((entry.term, hash));
             self.branches.remove(&entry.id());
         }
@@ -399,14 +454,14 @@ impl Safety {
             let record = self.nodes.get_mut(&node).expect("observed just now");
             let expected = record.applied.next();
             record.applied = entry.index;
-            let canonical = self.committed.get(as_length(entry.index) - 1).map(|(term, _)| *term);
+            let canonical = self.committed.get(entry.index).map(|(term, _)| term);
             if entry.index != expected || canonical != Some(entry.term) {
                 let detail = format!("{node} applied {entry} where {expected} of term {canonical:?} was due");
                 self.report(Property::StateMachineSafety, detail);
             }
             let effective = carried_out.is_some();
-            match self.effective.get(as_length(entry.index) - 1) {
-                Some(first) if *first == effective => {}
+            match self.effective.get(entry.index) {
+                Some(first) if first == effective => {}
                 Some(_) => {
                     let what = if effective { "carried out" } else { "did not carry out" };
                     let detail = format!(
@@ -447,10 +502,6 @@ impl Safety {
             self.report(Property::ExactlyOnce, detail);
         }
     }
-}
-
-fn as_length(index: LogIndex) -> usize {
-    usize::try_from(index.0).expect("a log fits in memory")
 }
 
 /// The hash of a chain that goes on with this entry. An entry is told by its place, term and command's name.

@@ -68,7 +68,8 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn items(&mut self, name: NodeId) -> Result<Vec<(String, String)>, LabError> {
-        self.inspect(name, |server| server.machine().items())
+        let ended = ended_just_now(name);
+        self.running(name)?.look(|machine| machine.items()).ok_or(ended)
     }
 
     fn log(&mut self, name: NodeId) -> Result<LogView, LabError> {
@@ -145,6 +146,11 @@ impl<M: StateMachine> Lab for Cluster<M> {
         Ok(())
     }
 
+    fn take_snapshot(&mut self, name: NodeId) -> Result<(), LabError> {
+        self.awake(name)?.arrive(Arrival::TakeSnapshot);
+        Ok(())
+    }
+
     fn campaign(&mut self, name: NodeId) -> Result<(), LabError> {
         self.awake(name)?.arrive(Arrival::Campaign);
         Ok(())
@@ -178,9 +184,13 @@ impl<M> Cluster<M> {
         name: NodeId,
         look: impl FnOnce(&Server) -> T + Send + 'static,
     ) -> Result<T, LabError> {
-        let ended = LabError(format!("{name} has just ended: 'status' says why"));
+        let ended = ended_just_now(name);
         self.running(name)?.inspect(look).ok_or(ended)
     }
+}
+
+fn ended_just_now(name: NodeId) -> LabError {
+    LabError(format!("{name} has just ended: 'status' says why"))
 }
 
 fn only_in_virtual_time(verb: &str) -> LabError {

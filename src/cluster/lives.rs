@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
-use super::states::{Files, Keep, Opened};
+use super::states::{Files, Keep, Opened, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
 use crate::lab::{LabError, Life, Status};
 use crate::net::inbox::inbox;
 use crate::net::packet::Address;
-use crate::node::{EndReason, Lost, Node};
-use crate::raft;
-use crate::server::Server;
-use crate::state_machine::{Replica, StateMachine};
-use crate::storage::Recovered;
+use crate::node::{EndReason, Equipment, Lost, Node};
+use crate::server::{Server, Start};
+use crate::state_machine::{Machine, Replica, StateMachine, image};
+use crate::storage::Newcomer;
 use crate::storage::real::RealDisk;
 use crate::trace::What;
 use crate::types::NodeId;
@@ -95,15 +94,16 @@ impl Slot {
 impl<M: StateMachine> Cluster<M> {
     /// Starts a node with what its disk held. Says what that was.
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> io::Result<String> {
-        let Opened { store, recovered } = opened;
+        let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
-        let Recovered { hard_state, base, entries, repaired, fresh, .. } = recovered;
-        let start = raft::Recovered { hard_state, base, entries };
-        let machine = Box::new(Replica::new((self.machine)()));
+        let (start, repaired, fresh) = Start::of(recovered);
+        let hard_state = start.recovered.hard_state;
         let (random, clock) = (self.random.fork(), self.surroundings.clock);
         let settings = self.settings.raft.clone();
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
-        let server = Server::new(name, &self.members, settings, start, machine, random, own_clock.now());
+        let make = &self.machine;
+        let blank = || -> Box<dyn Machine> { Box::new(Replica::new(make())) };
+        let server = Server::new(name, &self.members, settings, start, &blank, random, own_clock.now());
 
         let started = What::Started {
             term: hard_state.current_term,
@@ -118,7 +118,16 @@ impl<M: StateMachine> Cluster<M> {
         let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);
         self.network.register(Address::Node(name), sender);
         let transport = Box::new(self.network.clone());
-        let node = Node::start(server, store, transport, inbox, self.surroundings.clone(), own_clock)?;
+        let equipment = Equipment {
+            store,
+            open,
+            load: image::load::<M>,
+            part_bytes: self.settings.raft.snapshot_part_bytes,
+            // So that two such delays in a row do not look like a dead leader.
+            patience: self.settings.raft.heartbeat / 2,
+        };
+        let surroundings = self.surroundings.clone();
+        let node = Node::start(server, equipment, transport, inbox, surroundings, own_clock)?;
         self.slot(name).node = Some(node);
         self.surroundings.changes.announce();
         Ok(said)
@@ -126,36 +135,46 @@ impl<M: StateMachine> Cluster<M> {
 
     /// Starts a node that is down.
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
+        // One who is alone in its cluster has nobody to readmit it.
+        let newcomer = newcomer(wipe && self.members.len() > 1);
+        let load = image::load::<M>;
         let slot = self.existing(name)?;
         if slot.node.is_some() {
             return Err(LabError(format!("{name} is already running")));
         }
         let opened = match slot.keep.clone() {
-            Keep::Files(files) => self.open_patiently(name, files, wipe)?,
+            Keep::Files(files) => self.open_patiently(name, files, newcomer, wipe)?,
             Keep::Memory(content) if wipe => {
                 let keep = Keep::Memory(content.wiped());
                 slot.keep = keep.clone();
-                keep.open().map_err(told)?
+                keep.open(newcomer, load).map_err(told)?
             }
-            keep @ Keep::Memory(_) => keep.open().map_err(told)?,
+            keep @ Keep::Memory(_) => keep.open(newcomer, load).map_err(told)?,
         };
         self.surroundings.reporter.tell(self.surroundings.clock.now(), name, [What::Restarted]);
         self.launch(name, opened, wipe).map_err(told)
     }
 
     /// Opens a node's files, on a thread of its own: while a disk stalls, a person can give up.
-    fn open_patiently(&self, name: NodeId, files: Files, wipe: bool) -> Result<Opened, LabError> {
+    fn open_patiently(
+        &self,
+        name: NodeId,
+        files: Files,
+        newcomer: Newcomer,
+        wipe: bool,
+    ) -> Result<Opened, LabError> {
         let faults = files.faults.clone();
         let (sender, opened) = bounded(1);
         let open = move || {
+            let fresh = || files.wipe().and_then(|()| files.open(newcomer, image::load::<M>));
             let result = match files.exist() {
                 Ok(false) if !wipe => {
                     Err(format!("{name} has no files: 'restart {name} --wipe' starts it empty"))
                 }
-                Ok(_) if wipe => files.wipe().and_then(|()| files.open()).map_err(|error| error.to_string()),
-                Ok(_) => files.open().map_err(|error| error.to_string()),
+                Ok(_) if wipe => fresh().map_err(|error| error.to_string()),
+                Ok(_) => files.open(newcomer, image::load::<M>).map_err(|error| error.to_string()),
                 // Damaged files can still be wiped.
-                Err(_) if wipe => files.wipe().and_then(|()| files.open()).map_err(|error| error.to_string()),
+                Err(_) if wipe => fresh().map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             let _ = sender.send(result);

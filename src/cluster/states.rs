@@ -10,16 +10,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::entropy;
 use crate::config::{ConfigError, Settings};
-use crate::node::Store;
+use crate::node::{OpenSnapshots, Store};
+use crate::state_machine::image::LoadImage;
 use crate::storage::disk::{Disk, LockError};
 use crate::storage::faults::{DiskFaults, FaultyDisk};
 use crate::storage::json_store::{self, JsonStore};
 use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
-use crate::storage::{ClusterId, Identity, Newcomer, Recovered, StorageError, no_image};
+use crate::storage::snapshots::Snapshots;
+use crate::storage::{ClusterId, Identity, Newcomer, Recovered, StorageError};
 use crate::trace::LogsError;
 use crate::types::NodeId;
 
@@ -71,6 +74,7 @@ pub(super) struct Files {
 /// A node's state, open.
 pub(super) struct Opened {
     pub store: Store,
+    pub open: OpenSnapshots,
     pub recovered: Recovered,
 }
 
@@ -79,13 +83,15 @@ pub(super) struct Opened {
 pub(super) fn open_all(
     settings: &Settings,
     members: &[NodeId],
+    load: LoadImage,
 ) -> Result<BTreeMap<NodeId, (Keep, Option<Opened>)>, StartError> {
+    let founder = newcomer(false);
     if settings.memory {
         let cluster = ClusterId(entropy());
         let in_memory = |&node: &NodeId| {
             let identity = Identity { cluster, node, members: members.to_vec() };
             let keep = Keep::Memory(MemoryContent::new(identity));
-            let opened = keep.open()?;
+            let opened = keep.open(founder, load)?;
             Ok((node, (keep, Some(opened))))
         };
         return members.iter().map(in_memory).collect();
@@ -97,7 +103,7 @@ pub(super) fn open_all(
         let folder = settings.states.join(node.to_string());
         let (segment_bytes, faults) = (settings.segment_bytes, Arc::default());
         let files = Files { folder, identity, segment_bytes, faults };
-        let opened = if files.exist()? { Some(files.open()?) } else { None };
+        let opened = if files.exist()? { Some(files.open(founder, load)?) } else { None };
         all.insert(node, (Keep::Files(files), opened));
     }
     let has_run = all
@@ -106,10 +112,18 @@ pub(super) fn open_all(
         .any(|opened| opened.recovered.hard_state.current_term.0 > 0 || !opened.recovered.entries.is_empty());
     if !has_run {
         for (keep, opened) in all.values_mut().filter(|(_, opened)| opened.is_none()) {
-            *opened = Some(keep.open()?);
+            *opened = Some(keep.open(founder, load)?);
         }
     }
     Ok(all)
+}
+
+/// What a node begins with whose files are made now.
+pub(super) fn newcomer(joining: bool) -> Newcomer {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // Later files get a larger number as long as the system's clock does not go back.
+    let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
+    Newcomer { incarnation, joining }
 }
 
 /// The folders of nodes that hold files of ours, one line each: what [`wipe`] would remove.
@@ -187,13 +201,15 @@ fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
 
 impl Keep {
     /// Opens it for a life of the node.
-    pub fn open(&self) -> Result<Opened, StorageError> {
+    pub fn open(&self, newcomer: Newcomer, load: LoadImage) -> Result<Opened, StorageError> {
         match self {
             Keep::Memory(content) => {
-                let (store, recovered) = content.open(Newcomer::default(), no_image)?;
-                Ok(Opened { store: Store::Inline(Box::new(store)), recovered })
+                let (store, recovered) = content.open(newcomer, load)?;
+                let content = content.clone();
+                let open: OpenSnapshots = Arc::new(move || Box::new(content.snapshots()));
+                Ok(Opened { store: Store::Inline(Box::new(store)), open, recovered })
             }
-            Keep::Files(files) => files.open(),
+            Keep::Files(files) => files.open(newcomer, load),
         }
     }
 }
@@ -207,15 +223,20 @@ impl Files {
         Ok(json_store::read_identity(&disk)?.is_some() || has_log)
     }
 
-    pub fn open(&self) -> Result<Opened, StorageError> {
-        let disk = FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults));
+    pub fn open(&self, newcomer: Newcomer, load: LoadImage) -> Result<Opened, StorageError> {
         let (store, recovered) =
-            JsonStore::open(disk, &self.identity, self.segment_bytes, Newcomer::default(), no_image)?;
-        Ok(Opened { store: Store::Threaded(Box::new(store), Arc::clone(&self.faults)), recovered })
+            JsonStore::open(self.disk(), &self.identity, self.segment_bytes, newcomer, load)?;
+        let files = self.clone();
+        let open: OpenSnapshots = Arc::new(move || Box::new(Snapshots::new(files.disk(), &files.identity)));
+        Ok(Opened { store: Store::Threaded(Box::new(store), Arc::clone(&self.faults)), open, recovered })
+    }
+
+    fn disk(&self) -> FaultyDisk<RealDisk> {
+        FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults))
     }
 
     pub fn wipe(&self) -> Result<(), StorageError> {
-        json_store::wipe(&mut FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults)))
+        json_store::wipe(&mut self.disk())
     }
 }
 

@@ -11,6 +11,7 @@ use super::{ConfigError, RaftSettings, Settings, VALUE_BYTES_LIMIT, parse_durati
 use crate::types::NODES_MAX;
 
 /// A configuration file with every setting at its default and a word on each. Reading it gives the defaults.
+#[expect(clippy::too_many_lines, reason = "it is one text")]
 pub fn commented_defaults() -> String {
     let settings = Settings::default();
     let raft = &settings.raft;
@@ -67,6 +68,22 @@ in_flight_bytes_max = {in_flight_bytes_max}
 # Bytes of uncommitted entries in a leader's log at most. Beyond, it refuses commands as busy.
 uncommitted_bytes_max = {uncommitted_bytes_max}
 
+# A node takes a snapshot when this many entries, or bytes of them, were applied since the last one (section 7). One that
+# is itself larger waits until as many bytes were logged.
+snapshot_entries = {snapshot_entries}
+snapshot_bytes = {snapshot_bytes}
+
+# Bytes of a snapshot in one message to a follower that needs it.
+snapshot_part_bytes = {snapshot_part_bytes}
+
+# Entries, and bytes of them, that stay in the log although a snapshot covers them: a follower that is a little slow
+# needs no snapshot then.
+trailing_entries = {trailing_entries}
+trailing_bytes = {trailing_bytes}
+
+# A leader whose own disk has not completed a write for this long hands over to a follower.
+disk_patience = \"{disk_patience}\"
+
 # Clients' sessions that may be open at once. For one more, the one that was used least recently expires.
 sessions_max = {sessions_max}
 
@@ -107,6 +124,12 @@ value_bytes_max = {value_bytes_max}
         in_flight_messages_max = raft.in_flight_messages_max,
         in_flight_bytes_max = raft.in_flight_bytes_max,
         uncommitted_bytes_max = raft.uncommitted_bytes_max,
+        snapshot_entries = raft.snapshot_entries,
+        snapshot_bytes = raft.snapshot_bytes,
+        snapshot_part_bytes = raft.snapshot_part_bytes,
+        trailing_entries = raft.trailing_entries,
+        trailing_bytes = raft.trailing_bytes,
+        disk_patience = shown(raft.disk_patience),
         sessions_max = raft.sessions_max,
         express = settings.express,
         inbox_node = settings.inbox_node,
@@ -148,6 +171,12 @@ struct File {
     in_flight_messages_max: Option<usize>,
     in_flight_bytes_max: Option<usize>,
     uncommitted_bytes_max: Option<usize>,
+    snapshot_entries: Option<u64>,
+    snapshot_bytes: Option<usize>,
+    snapshot_part_bytes: Option<usize>,
+    trailing_entries: Option<u64>,
+    trailing_bytes: Option<usize>,
+    disk_patience: Option<Written>,
     sessions_max: Option<u64>,
     express: Option<bool>,
     inbox_node: Option<usize>,
@@ -190,6 +219,12 @@ impl File {
                 in_flight_messages_max: self.in_flight_messages_max.unwrap_or(raft.in_flight_messages_max),
                 in_flight_bytes_max: self.in_flight_bytes_max.unwrap_or(raft.in_flight_bytes_max),
                 uncommitted_bytes_max: self.uncommitted_bytes_max.unwrap_or(raft.uncommitted_bytes_max),
+                snapshot_entries: self.snapshot_entries.unwrap_or(raft.snapshot_entries),
+                snapshot_bytes: self.snapshot_bytes.unwrap_or(raft.snapshot_bytes),
+                snapshot_part_bytes: self.snapshot_part_bytes.unwrap_or(raft.snapshot_part_bytes),
+                trailing_entries: self.trailing_entries.unwrap_or(raft.trailing_entries),
+                trailing_bytes: self.trailing_bytes.unwrap_or(raft.trailing_bytes),
+                disk_patience: time(self.disk_patience, raft.disk_patience),
                 pre_vote: self.pre_vote.unwrap_or(raft.pre_vote),
                 check_quorum: self.check_quorum.unwrap_or(raft.check_quorum),
                 sessions_max: self.sessions_max.unwrap_or(raft.sessions_max),
@@ -287,6 +322,12 @@ mod tests {
             in_flight_bytes_max = 3
             uncommitted_bytes_max = 4
             sessions_max = 9
+            snapshot_entries = 10
+            snapshot_bytes = 11
+            snapshot_part_bytes = 12
+            trailing_entries = 13
+            trailing_bytes = 14
+            disk_patience = '3s'
             clock_drift_percent = 50
             express = true
             inbox_node = 5
@@ -313,6 +354,12 @@ mod tests {
                 in_flight_messages_max: 2,
                 in_flight_bytes_max: 3,
                 uncommitted_bytes_max: 4,
+                snapshot_entries: 10,
+                snapshot_bytes: 11,
+                snapshot_part_bytes: 12,
+                trailing_entries: 13,
+                trailing_bytes: 14,
+                disk_patience: Duration::from_secs(3),
                 pre_vote: false,
                 check_quorum: false,
                 sessions_max: 9,

@@ -193,6 +193,7 @@ impl<L: Lab> Console<L> {
             | Directive::SlowDisk { .. }
             | Directive::StallDisk { .. }
             | Directive::FillDisk { .. }
+            | Directive::Snapshot { .. }
             | Directive::SkewClock { .. }
             | Directive::Timeout { .. }
             | Directive::AlignTimers

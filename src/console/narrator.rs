@@ -265,7 +265,7 @@ mod tests {
     use super::*;
     use crate::console::printer::Style;
     use crate::net::faults::DropReason;
-    use crate::raft::message::Standing;
+    use crate::raft::message::{Answerer, Standing};
     use crate::types::{EntryId, Time};
 
     fn event(what: What) -> TraceEvent {
@@ -312,7 +312,11 @@ mod tests {
         let output = Output::memory(Style::default());
         let narrator = Narrator::direct(output.clone(), false);
         narrator.set_filter(EventFilter::Net);
-        let body = Body::AppendReply { life: 1, round: 2, result: AppendResult::Matched(LogIndex(5)) };
+        let body = Body::AppendReply {
+            answerer: Answerer::default(),
+            round: 2,
+            result: AppendResult::Matched(LogIndex(5)),
+        };
         let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
         let lost = What::MessageDropped { message: message.clone(), reason: DropReason::Cut };
         narrator.observe(&event(lost));

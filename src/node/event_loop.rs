@@ -2,7 +2,7 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, at, select};
 use log::Level;
@@ -10,7 +10,9 @@ use log::Level;
 use super::Surroundings;
 use super::board::{Board, EndReason, Ended};
 use super::disk::{Completion, Farewell, NodeDisk, Verdict};
+use super::machine::{self, MachineThread};
 use super::panics::caught;
+use super::snapshots::{self, SnapshotThreads};
 use crate::check::safety::{Property, Step};
 use crate::clock::Clock;
 use crate::net::Transport;
@@ -19,6 +21,7 @@ use crate::net::inbox::InboxReceiver;
 use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::message::Message;
+use crate::server::applier::{Look, Task};
 use crate::server::{Arrival, Outbox, Server};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
@@ -36,59 +39,31 @@ pub(super) enum Order {
     Pause(Sender<()>),
     Resume(Sender<usize>),
     Inspect(Box<dyn FnOnce(&Server) + Send>),
+    Look(Look),
     Arrive(Arrival, Sender<()>),
     SetClock(Duration, Sender<()>),
 }
 
 /// What the thread owns.
 pub(super) struct EventLoop {
-    name: NodeId,
-    server: Server,
-    disk: NodeDisk,
-    transport: Box<dyn Transport>,
-    inbox: InboxReceiver,
-    orders: Receiver<Order>,
-    board: Arc<Board>,
-    surroundings: Surroundings,
+    pub name: NodeId,
+    pub server: Server,
+    pub disk: NodeDisk,
+    pub snapshots: SnapshotThreads,
+    pub machine: MachineThread,
+    pub transport: Box<dyn Transport>,
+    pub inbox: InboxReceiver,
+    pub orders: Receiver<Order>,
+    pub board: Arc<Board>,
+    pub surroundings: Surroundings,
     /// The node's own clock: what it shows may differ from the run's time.
-    clock: Clock,
+    pub clock: Clock,
     /// What it last showed: it never goes back.
-    clock_shown: Time,
-    arrivals: Vec<Arrival>,
+    pub clock_shown: Time,
+    pub arrivals: Vec<Arrival>,
 }
 
 impl EventLoop {
-    pub fn new(
-        server: Server,
-        disk: NodeDisk,
-        transport: Box<dyn Transport>,
-        inbox: InboxReceiver,
-        orders: Receiver<Order>,
-        board: Arc<Board>,
-        surroundings: Surroundings,
-    ) -> EventLoop {
-        let name = server.raft().id();
-        let (clock, clock_shown, arrivals) = (surroundings.clock, Time::ZERO, Vec::new());
-        EventLoop {
-            name,
-            server,
-            disk,
-            transport,
-            inbox,
-            orders,
-            board,
-            surroundings,
-            clock,
-            clock_shown,
-            arrivals,
-        }
-    }
-
-    /// Lets it live by this clock instead of the run's.
-    pub fn with_clock(self, clock: Clock) -> EventLoop {
-        EventLoop { clock, ..self }
-    }
-
     /// The node's whole life.
     pub fn live(mut self) {
         let why = caught(|| self.run()).unwrap_or_else(EndReason::Panicked);
@@ -100,6 +75,8 @@ impl EventLoop {
             }
         };
         let lost = self.disk.leave(farewell);
+        self.snapshots.leave();
+        self.machine.leave();
         let (name, board, surroundings) = (self.name, Arc::clone(&self.board), self.surroundings.clone());
         // Whoever sees that it has ended finds its inbox closed and its files free.
         drop(self);
@@ -147,6 +124,13 @@ impl EventLoop {
                 Ok(completion) => self.complete(completion)?,
                 Err(_) => return Err(EndReason::StorageFailed("its thread has ended".to_string())),
             },
+            recv(self.snapshots.reports()) -> report => {
+                self.snapshot_reported(report.expect("this node has a sender of it"))?;
+            }
+            recv(self.machine.reports()) -> report => match report {
+                Ok(report) => self.machine_reported(report)?,
+                Err(_) => return Err(EndReason::Panicked("its state machine's thread has ended".to_string())),
+            },
             recv(timer) -> _ => {}
         }
         Ok(())
@@ -159,6 +143,15 @@ impl EventLoop {
         }
         while let Ok(completion) = self.disk.completions().try_recv() {
             self.complete(completion)?;
+        }
+        while let Ok(report) = self.snapshots.reports().try_recv() {
+            self.snapshot_reported(report)?;
+        }
+        while let Ok(report) = self.machine.reports().try_recv() {
+            self.machine_reported(report)?;
+        }
+        if let Some(applier) = self.machine.come_back() {
+            self.server.attach(applier);
         }
         let mut bytes = 0;
         while self.arrivals.len() < ARRIVALS_MAX
@@ -174,6 +167,17 @@ impl EventLoop {
     fn complete(&mut self, completion: Completion) -> Result<(), EndReason> {
         let id = self.disk.completed(completion).map_err(EndReason::StorageFailed)?;
         self.arrivals.push(Arrival::Persisted(id));
+        Ok(())
+    }
+
+    fn snapshot_reported(&mut self, report: snapshots::Report) -> Result<(), EndReason> {
+        self.arrivals.push(report.map_err(EndReason::StorageFailed)?);
+        Ok(())
+    }
+
+    fn machine_reported(&mut self, report: machine::Report) -> Result<(), EndReason> {
+        let done = self.machine.reported(report).map_err(EndReason::Panicked)?;
+        self.arrivals.push(Arrival::Done(done));
         Ok(())
     }
 
@@ -216,6 +220,10 @@ impl EventLoop {
             // It was not frozen, so nothing waited.
             Order::Resume(answer) => drop(answer.send(0)),
             Order::Inspect(look) => look(&self.server),
+            Order::Look(look) => match self.server.machine() {
+                Some(machine) => look(machine),
+                None => self.machine.give(vec![Task::Look(look)]),
+            },
             Order::SetClock(ahead, done) => {
                 self.clock = self.clock.set_ahead(ahead);
                 let _ = done.send(());
@@ -258,9 +266,14 @@ impl EventLoop {
     fn step(&mut self) -> Result<(), EndReason> {
         let now = self.surroundings.clock.now();
         self.clock_shown = self.clock_shown.max(self.clock.now());
-        let Outbox { mut envelopes, write, events, applied, persisted } =
-            self.server.handle(self.clock_shown, &mut self.arrivals);
-        let step = Step { raft: self.server.raft(), persisted, write: write.as_ref(), applied: &applied };
+        let began = Instant::now();
+        let outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
+        let Outbox { mut envelopes, write, snapshots, tasks, events, adopted, applied, persisted, saved } =
+            outbox;
+        // What it could have spent so much time on, beside applying, it has not.
+        let slow = Some(began.elapsed()).filter(|took| !applied.is_empty() && self.machine.is_slow(*took));
+        let step =
+            Step { raft: self.server.raft(), persisted, write: write.as_ref(), adopted, applied: &applied };
         // Before anything of it can reach another node.
         self.surroundings.safety.lock().observe(&step, envelopes.iter().filter_map(raft_message));
 
@@ -268,7 +281,8 @@ impl EventLoop {
         let applied = first_last
             .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
         let invalid = envelopes.iter().filter_map(invalid_request);
-        let happened = events.into_iter().map(What::Raft).chain(applied).chain(invalid);
+        let saved = saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
+        let happened = events.into_iter().map(What::Raft).chain(applied).chain(saved).chain(invalid);
         self.surroundings.reporter.tell(now, self.name, happened);
         // Before the answers leave: whoever has one finds its effect in the status.
         self.board.show(self.server.status());
@@ -279,6 +293,18 @@ impl EventLoop {
         if let Some(write) = write {
             let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
             self.arrivals.extend(durable.map(Arrival::Persisted));
+        }
+        for work in snapshots {
+            self.snapshots.work(work).map_err(|error| EndReason::StorageFailed(error.to_string()))?;
+        }
+        self.machine.give(tasks);
+        if let Some(took) = slow
+            && let Some(applier) = self.server.detach()
+        {
+            self.tell(self.name, [What::MachineSlow { took }]);
+            let moved = self.machine.move_away(self.name, applier);
+            moved
+                .map_err(|error| EndReason::Panicked(format!("the system gives no more threads: {error}")))?;
         }
         Ok(())
     }

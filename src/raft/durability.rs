@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 
 use super::effects::{HardState, Write, WriteId};
-use super::message::{AppendResult, Body, Message};
+use super::log::Changes;
+use super::message::{AppendResult, Body, InstallResult, Message};
 use super::role::Role;
 use super::{Raft, Time};
 use crate::types::LogIndex;
@@ -26,6 +27,8 @@ pub struct Durability {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Outstanding {
     id: WriteId,
+    /// When it was handed out.
+    since: Time,
     /// The log's last index once this write is durable; lowered when entries are removed meanwhile.
     log_index: LogIndex,
     hard_state: bool,
@@ -62,11 +65,24 @@ impl Durability {
         }
     }
 
-    fn begin(&mut self, log_index: LogIndex, hard_state: Option<HardState>) -> WriteId {
+    /// The log begins anew behind this index, up to which a durable snapshot covers it.
+    pub fn reset(&mut self, index: LogIndex) {
+        self.log_index = index;
+        for write in &mut self.outstanding {
+            write.log_index = index;
+        }
+    }
+
+    /// Since when the disk owes the oldest write; none when it owes nothing.
+    pub fn waits_since(&self) -> Option<Time> {
+        self.outstanding.front().map(|write| write.since)
+    }
+
+    fn begin(&mut self, since: Time, log_index: LogIndex, hard_state: Option<HardState>) -> WriteId {
         self.last_id += 1;
         self.handed = hard_state.unwrap_or(self.handed);
         let hard_state = hard_state.is_some();
-        self.outstanding.push_back(Outstanding { id: self.last_id, log_index, hard_state });
+        self.outstanding.push_back(Outstanding { id: self.last_id, since, log_index, hard_state });
         self.last_id
     }
 
@@ -81,17 +97,22 @@ impl Raft {
     /// This write and every earlier one are durable.
     pub(super) fn persisted(&mut self, now: Time, id: WriteId) {
         self.durability.complete(id);
-        if matches!(self.role, Role::Candidate(_)) && self.durability.holds(self.hard_state()) {
+        if matches!(self.role, Role::Candidate(_)) && self.is_hard_state_durable() {
             self.count_own_vote(now);
         }
     }
 
+    /// Whether the disk holds the term and the vote.
+    pub fn is_hard_state_durable(&self) -> bool {
+        self.durability.holds(self.hard_state())
+    }
+
     /// Ends a step: finds what has to be written and sorts the messages into those that may leave at once and those
     /// that wait for the disk.
-    pub(super) fn write(&mut self, before: HardState) {
+    pub(super) fn write(&mut self, now: Time, before: HardState) {
         let after = self.hard_state();
         let hard_state = (after != before).then_some(after);
-        let (truncate_from, entries) = self.log.take_changes();
+        let Changes { rebase, truncate_from, entries } = self.log.take_changes();
         let promises_pending = hard_state.is_some() || self.durability.hard_state_pending();
         let durable = self.durability.log_index();
 
@@ -100,11 +121,14 @@ impl Raft {
             outbox.into_iter().partition(|message| waits_for_disk(&message.body, promises_pending, durable));
         self.effects.messages = at_once;
 
-        let nothing =
-            hard_state.is_none() && truncate_from.is_none() && entries.is_empty() && then.is_empty();
+        let nothing = hard_state.is_none()
+            && rebase.is_none()
+            && truncate_from.is_none()
+            && entries.is_empty()
+            && then.is_empty();
         if !nothing {
-            let id = self.durability.begin(self.log.last().index, hard_state);
-            self.effects.write = Some(Write { id, hard_state, rebase: None, truncate_from, entries, then });
+            let id = self.durability.begin(now, self.log.last().index, hard_state);
+            self.effects.write = Some(Write { id, hard_state, rebase, truncate_from, entries, then });
         }
     }
 }
@@ -115,11 +139,18 @@ impl Raft {
 /// counts only when it is durable (10.2.1). Pre-votes promise nothing at all.
 fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> bool {
     match body {
-        Body::AppendEntries { .. } | Body::PreVote { .. } => false,
+        Body::AppendEntries { .. }
+        | Body::InstallSnapshot { .. }
+        | Body::TimeoutNow
+        | Body::PreVote { .. } => false,
         Body::AppendReply { result: AppendResult::Matched(index), .. } => {
             promises_pending || *index > durable
         }
+        Body::InstallReply { last, result: InstallResult::Installed, .. } => {
+            promises_pending || last.index > durable
+        }
         Body::AppendReply { .. }
+        | Body::InstallReply { .. }
         | Body::PreVoteReply { .. }
         | Body::RequestVote { .. }
         | Body::VoteReply { .. }
@@ -139,9 +170,9 @@ mod tests {
     #[test]
     fn a_write_of_entries_that_are_gone_makes_nothing_durable() {
         let mut durability = Durability::new(LogIndex(3), HardState::default());
-        let first = durability.begin(LogIndex(8), None);
+        let first = durability.begin(Time::ZERO, LogIndex(8), None);
         durability.truncated_from(LogIndex(5));
-        let second = durability.begin(LogIndex(6), None);
+        let second = durability.begin(Time::ZERO, LogIndex(6), None);
         durability.complete(first);
         assert_eq!(
             durability.log_index(),
@@ -155,8 +186,8 @@ mod tests {
     #[test]
     fn a_completion_covers_all_earlier_writes_and_comes_once() {
         let mut durability = Durability::new(LogIndex(0), HardState::default());
-        let first = durability.begin(LogIndex(1), Some(HardState::default()));
-        let second = durability.begin(LogIndex(2), None);
+        let first = durability.begin(Time::ZERO, LogIndex(1), Some(HardState::default()));
+        let second = durability.begin(Time::ZERO, LogIndex(2), None);
         assert!(durability.hard_state_pending());
         durability.complete(second);
         assert!(!durability.hard_state_pending());

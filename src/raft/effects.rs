@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Event;
 use super::log::{Content, Entry};
 use super::message::Message;
+pub use super::snapshot::{SnapshotReport, SnapshotTask};
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub enum Input {
     Read(ReadRequest),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
+    /// Something became of a snapshot, or of a part of one (section 7).
+    Snapshot(SnapshotReport),
     /// Start an election now, leader or none (the console's `timeout`).
     Campaign,
     /// Let the election timer run out after this time (the console's `align-timers`, `spread-timers`).
@@ -70,8 +73,7 @@ pub struct HardState {
     pub joining: bool,
 }
 
-/// Tells a node from the one of the same name whose files it does not have. Drawn when a node's files are made, and
-/// kept with them.
+/// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
 pub type Incarnation = u64;
 
 /// What must become durable after a step, as one unit and after every earlier write.
@@ -121,6 +123,8 @@ pub struct Effects {
     pub messages: Vec<Message>,
     /// What must become durable, with the messages that wait for it.
     pub write: Option<Write>,
+    /// What is to be done with the files of snapshots, beside the log's.
+    pub snapshots: Vec<SnapshotTask>,
     /// Commands that were appended, and where, or that were refused.
     pub proposals: Vec<(RequestId, Result<EntryId, Refusal>)>,
     /// Reads that may be served once the state machine has applied up to the index, or that may not.

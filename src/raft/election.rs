@@ -11,12 +11,15 @@ use super::log::{Content, Entry};
 use super::message::Body;
 use super::role::{Ballot, Follower, Leader, Progress, Role};
 use super::rounds::RoundTimes;
-use crate::types::{EntryId, NodeId, Term, Time};
+use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
 impl Raft {
     /// The election timer ran out: ask first whether an election would succeed, or start it.
     pub(super) fn election_timer_ran_out(&mut self, now: Time) {
-        if self.settings.pre_vote {
+        if self.joining || self.disk_stalls(now) {
+            self.role = Role::Follower(Follower::default());
+            self.reset_election_timer(now);
+        } else if self.settings.pre_vote {
             self.become_pre_candidate(now);
         } else {
             self.become_candidate(now, false);
@@ -27,6 +30,7 @@ impl Raft {
     pub(super) fn campaign(&mut self, now: Time) {
         match self.role {
             Role::Leader(_) => {}
+            _ if self.joining => self.effects.events.push(Event::CampaignRefused),
             _ if self.is_bound(now) => self.hold_campaign_back(now),
             _ => self.become_candidate(now, true),
         }
@@ -81,6 +85,7 @@ impl Raft {
     pub(super) fn handle_pre_vote(&mut self, now: Time, from: NodeId, next_term: Term, last: EntryId) {
         let ours = self.log.last();
         let reason = match self.leader() {
+            _ if self.joining => VoteReason::Joining,
             Some(leader) if self.hears_leader(now) => VoteReason::LeaderAlive(leader),
             _ if self.is_bound(now) => VoteReason::Promised,
             _ if next_term <= self.current_term => VoteReason::StaleTerm,
@@ -113,6 +118,7 @@ impl Raft {
         let reason = match self.voted_for {
             // Figure 2, RequestVote 1: refuse if the term is over.
             _ if term < self.current_term => VoteReason::StaleTerm,
+            _ if self.joining => VoteReason::Joining,
             Some(candidate) if candidate == from => VoteReason::AlreadyGranted,
             Some(candidate) => VoteReason::VotedFor(candidate),
             // Figure 2, RequestVote 2: grant if there is no other vote and the log is at least as up-to-date (5.4.1).
@@ -179,6 +185,7 @@ impl Raft {
             sent: RoundTimes::default(),
             confirmed: 0,
             lease_wanted_until: Time::ZERO,
+            caught_up: LogIndex(0),
             lease_from: None,
         });
         self.effects.events.push(Event::BecameLeader { term: self.current_term });
@@ -202,7 +209,8 @@ impl Raft {
         if needed == 0 {
             return Time::NEVER;
         }
-        let mut heard: Vec<Time> = leader.followers.values().map(|progress| progress.heard).collect();
+        let counted = |progress: &Progress| if progress.joining { Time::ZERO } else { progress.heard };
+        let mut heard: Vec<Time> = leader.followers.values().map(counted).collect();
         heard.sort_unstable_by(|a, b| b.cmp(a));
         heard[needed - 1]
     }
@@ -215,7 +223,7 @@ impl Raft {
             let heard: BTreeSet<NodeId> = leader
                 .followers
                 .iter()
-                .filter(|(_, progress)| progress.heard > since)
+                .filter(|(_, progress)| !progress.joining && progress.heard > since)
                 .map(|(follower, _)| *follower)
                 .collect();
             self.effects.events.push(Event::QuorumLost { heard: heard.len() + 1, quorum: self.quorum() });

@@ -168,6 +168,58 @@ pub enum Event {
         /// To here.
         to: LogIndex,
     },
+    /// The log's beginning was dropped: a snapshot covers it (7).
+    LogCompacted {
+        /// The last entry that is gone.
+        base: EntryId,
+    },
+    /// The leader begins to send a snapshot: the follower lacks what the log no longer holds (7).
+    SnapshotSending {
+        /// To whom.
+        to: NodeId,
+        /// The last entry that it covers.
+        last: EntryId,
+    },
+    /// A snapshot has arrived at a follower, which holds it durably.
+    SnapshotSent {
+        /// The follower.
+        to: NodeId,
+        /// The last entry that it covers.
+        last: EntryId,
+    },
+    /// The first part of a snapshot arrived.
+    SnapshotReceiving {
+        /// From whom.
+        from: NodeId,
+        /// The last entry that it covers.
+        last: EntryId,
+    },
+    /// This node's state is that of a snapshot from now on.
+    SnapshotInstalled {
+        /// The last entry that it covers.
+        last: EntryId,
+        /// How many entries behind that one the log keeps.
+        kept: u64,
+    },
+    /// What was received of a snapshot is damaged, and was thrown away.
+    SnapshotUnusable {
+        /// The last entry that it was to cover.
+        last: EntryId,
+    },
+    /// A node that had lost its files has caught up: the leader appended its readmission.
+    Readmitting {
+        /// The node.
+        node: NodeId,
+    },
+    /// This node had lost its files, has caught up, and votes again.
+    Readmitted,
+    /// An election was ordered, but this node lost its files and is not readmitted yet.
+    CampaignRefused,
+    /// The leader's own disk does not answer.
+    DiskStalled {
+        /// Who is told to start an election; none when nobody has caught up.
+        successor: Option<NodeId>,
+    },
     /// The leader heard too few followers for an election timeout.
     QuorumLost {
         /// How many it heard, itself included.
@@ -197,6 +249,8 @@ pub enum VoteReason {
     },
     /// This node hears from a leader (4.2.3).
     LeaderAlive(NodeId),
+    /// This node lost its files, and with them whom it voted for.
+    Joining,
     /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
     Promised,
 }
@@ -217,6 +271,8 @@ pub enum StepDownReason {
     LeaderFound(NodeId),
     /// It led, but a quorum no longer answers (6.2).
     NoQuorum,
+    /// It led, but its own disk does not answer.
+    DiskStalled,
 }
 
 /// What became of the entries of an AppendEntries.
@@ -260,6 +316,7 @@ impl Event {
 }
 
 impl fmt::Display for Event {
+    #[expect(clippy::too_many_lines, reason = "a sentence for each event, and nothing else")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize| if count == 1 { "entry" } else { "entries" };
         let kind = |pre: bool| if pre { "pre-vote" } else { "vote" };
@@ -336,6 +393,28 @@ impl fmt::Display for Event {
             Event::Truncated { from, to } if from == to => write!(f, "entry {from} removed: it conflicts"),
             Event::Truncated { from, to } => write!(f, "entries {from}..{to} removed: they conflict"),
             Event::CommitAdvanced { from, to } => write!(f, "commit index {from} -> {to}"),
+            Event::LogCompacted { base } => write!(f, "log kept from {} on", base.index.next()),
+            Event::SnapshotSending { to, last } => {
+                write!(f, "sends {to} its snapshot at {last}: {to} lacks entries that are gone")
+            }
+            Event::SnapshotSent { to, last } => write!(f, "{to} has installed the snapshot at {last}"),
+            Event::SnapshotReceiving { from, last } => write!(f, "receives the snapshot at {last} of {from}"),
+            Event::SnapshotInstalled { last, kept } => {
+                let (kept, entries) = (*kept, plural(usize::try_from(*kept).unwrap_or(usize::MAX)));
+                write!(f, "installs the snapshot at {last}, keeps {kept} {entries} behind it")
+            }
+            Event::SnapshotUnusable { last } => {
+                write!(f, "the snapshot at {last} arrived damaged and was thrown away")
+            }
+            Event::Readmitting { node } => write!(f, "readmits {node}, which has caught up"),
+            Event::Readmitted => f.write_str("has caught up and is readmitted: it votes again"),
+            Event::CampaignRefused => {
+                f.write_str("starts no election: it lost its files and is not readmitted yet")
+            }
+            Event::DiskStalled { successor: Some(node) } => {
+                write!(f, "its disk does not answer: hands over to {node}")
+            }
+            Event::DiskStalled { successor: None } => f.write_str("its disk does not answer"),
             Event::QuorumLost { heard, quorum } => {
                 write!(f, "hears only {heard} of the {quorum} nodes that a quorum needs")
             }
@@ -351,6 +430,7 @@ impl fmt::Display for VoteReason {
             VoteReason::StaleTerm => f.write_str("its term is over"),
             VoteReason::VotedFor(node) => write!(f, "{node} has the vote"),
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
+            VoteReason::Joining => f.write_str("it lost its files and is not readmitted yet"),
             VoteReason::Promised => f.write_str("it promised its vote to nobody, for a leader's lease"),
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }
@@ -362,6 +442,7 @@ impl fmt::Display for StepDownReason {
         match self {
             StepDownReason::NewerTerm(term) => write!(f, "term {term} has begun"),
             StepDownReason::LeaderFound(leader) => write!(f, "{leader} leads"),
+            StepDownReason::DiskStalled => f.write_str("its disk does not answer"),
             StepDownReason::NoQuorum => f.write_str("no quorum answers"),
         }
     }

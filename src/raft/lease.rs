@@ -110,7 +110,7 @@ impl Raft {
             return true;
         }
         let ordered = std::mem::take(&mut self.promise.campaign);
-        if ordered {
+        if ordered && !self.joining {
             self.become_candidate(now, true);
         }
         ordered

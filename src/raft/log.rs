@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::effects::Incarnation;
+use super::effects::{Incarnation, Rebase};
 use crate::payload::Payload;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, SessionId, Term};
 
@@ -100,6 +100,19 @@ pub struct Log {
     handed: LogIndex,
     /// The lowest index that was removed since the disk was last told, if the disk has it.
     cut: Option<LogIndex>,
+    /// What became of the beginning since the disk was last told.
+    rebase: Option<Rebase>,
+}
+
+/// What the disk has to be told of a log, in this order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changes {
+    /// What became of the beginning.
+    pub rebase: Option<Rebase>,
+    /// Entries from this index on go.
+    pub truncate_from: Option<LogIndex>,
+    /// Entries to append then.
+    pub entries: Vec<Entry>,
 }
 
 impl Log {
@@ -165,7 +178,7 @@ impl Log {
     }
 
     /// The entries within `first..=last`, which must be in the log.
-    pub fn range(&self, first: LogIndex, last: LogIndex) -> impl Iterator<Item = &Entry> {
+    pub fn range(&self, first: LogIndex, last: LogIndex) -> impl DoubleEndedIterator<Item = &Entry> {
         assert!(first > self.base.index, "entries up to the base are not kept");
         assert!(last <= self.last().index, "entries beyond the last do not exist");
         let offset =
@@ -207,12 +220,36 @@ impl Log {
         }
     }
 
-    /// What changed since the last call: the index from which to cut, and the entries to append then.
-    pub fn take_changes(&mut self) -> (Option<LogIndex>, Vec<Entry>) {
+    /// Lets go of the entries up to this one, which a durable snapshot covers (7).
+    pub fn compact(&mut self, to: LogIndex) {
+        assert!(to <= self.handed, "a snapshot covers what was applied, and the disk has been given that");
+        let base = self.id_at(to);
+        let gone = usize::try_from(to.0 - self.base.index.0).expect("a length in memory");
+        self.entries.drain(..gone);
+        self.base = base;
+        self.rebase = Some(match self.rebase {
+            Some(Rebase::Reset(reset)) => Rebase::Reset(reset),
+            _ => Rebase::Compact(base),
+        });
+    }
+
+    /// Lets go of everything: the log begins anew behind this entry, the last that a durable snapshot covers (7).
+    pub fn reset(&mut self, base: EntryId) {
+        *self = Log { base, handed: base.index, rebase: Some(Rebase::Reset(base)), ..Log::default() };
+    }
+
+    /// For the museum of broken rules: an exhibit takes an entry for one of another term.
+    pub(crate) fn forge_term(&mut self, id: EntryId) {
+        let offset = usize::try_from(id.index.0 - self.base.index.0 - 1).expect("a length in memory");
+        self.entries[offset].term = id.term;
+    }
+
+    /// What changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
         let last = self.last().index;
-        let appended = self.range(self.handed.next(), last).cloned().collect();
+        let entries = self.range(self.handed.next(), last).cloned().collect();
         self.handed = last;
-        (self.cut.take(), appended)
+        Changes { rebase: self.rebase.take(), truncate_from: self.cut.take(), entries }
     }
 }
 
@@ -255,15 +292,16 @@ mod tests {
     #[test]
     fn changes_tell_the_disk_what_to_cut_and_what_to_append() {
         let mut log = log(EntryId::ZERO, &[1, 1, 1]);
-        assert_eq!(log.take_changes(), (None, vec![]));
+        assert_eq!(log.take_changes(), Changes::default());
         log.truncate_from(LogIndex(3));
         log.append(Entry { index: LogIndex(3), term: Term(2), content: Content::NoOp });
         log.append(Entry { index: LogIndex(4), term: Term(2), content: Content::NoOp });
         log.truncate_from(LogIndex(4));
-        let (cut, appended) = log.take_changes();
-        assert_eq!(cut, Some(LogIndex(3)), "entry 4 never reached the disk: only 3 has to go");
-        assert_eq!(appended.iter().map(Entry::id).collect::<Vec<_>>(), [EntryId::new(Term(2), LogIndex(3))]);
-        assert_eq!(log.take_changes(), (None, vec![]));
+        let Changes { rebase, truncate_from, entries } = log.take_changes();
+        assert_eq!(rebase, None);
+        assert_eq!(truncate_from, Some(LogIndex(3)), "entry 4 never reached the disk: only 3 has to go");
+        assert_eq!(entries.iter().map(Entry::id).collect::<Vec<_>>(), [EntryId::new(Term(2), LogIndex(3))]);
+        assert_eq!(log.take_changes(), Changes::default());
     }
 
     #[test]

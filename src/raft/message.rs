@@ -1,10 +1,13 @@
-//! What nodes say to one another: the remote procedure calls of Figure 2, each split into a request and a reply,
-//! and, of the dissertation, the pre-vote (9.6) and the read index (6.4).
+//! What nodes say to one another: the remote procedure calls of Figure 2
+//! and Figure 13, each split into a request and a reply, and, of the dissertation, the pre-vote (9.6), the read index
+//! (6.4) and the order to start an election (3.10).
 //!
 //! Messages may be lost, delayed, duplicated and reordered: nothing here relies on order or on an answer.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::effects::Incarnation;
 use super::log::Entry;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -18,6 +21,17 @@ pub type ReadNumber = u64;
 
 /// Tells a node's lives apart, so that what an earlier one answered is not taken for its own. Drawn at each start.
 pub type Life = u64;
+
+/// What an answer says of its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Answerer {
+    /// In which of its lives it answers.
+    pub life: Life,
+    /// The files that it has. Later ones have larger numbers.
+    pub incarnation: Incarnation,
+    /// It lost the files that it had before these and is not readmitted yet: its copies do not count.
+    pub joining: bool,
+}
 
 /// What a leader says of its rounds, beside their number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -91,13 +105,35 @@ pub enum Body {
     },
     /// The answer to AppendEntries.
     AppendReply {
-        /// In which of its lives the sender answers.
-        life: Life,
+        /// Who answers.
+        answerer: Answerer,
         /// The round of the request that is answered.
         round: Round,
         /// What became of it.
         result: AppendResult,
     },
+    /// Figure 13, InstallSnapshot: a part of a snapshot. The message's term is the leader's.
+    InstallSnapshot {
+        /// The last entry that the snapshot covers (`lastIncludedIndex`, `lastIncludedTerm`).
+        last: EntryId,
+        /// The byte of the snapshot at which the part begins.
+        offset: u64,
+        /// The part's bytes.
+        data: Arc<[u8]>,
+        /// Whether it is the last part.
+        done: bool,
+    },
+    /// The answer to InstallSnapshot.
+    InstallReply {
+        /// Who answers.
+        answerer: Answerer,
+        /// The snapshot that the answer is about.
+        last: EntryId,
+        /// What became of it.
+        result: InstallResult,
+    },
+    /// The leader hands over: the receiver is to start an election at once (3.10 of the dissertation).
+    TimeoutNow,
     /// A follower asks its leader up to where a read must see (6.4).
     ReadIndex {
         /// The follower's number for the question.
@@ -133,6 +169,17 @@ pub enum AppendResult {
     StaleTerm,
 }
 
+/// What a follower answers to InstallSnapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InstallResult {
+    /// It needs the part that begins at this byte.
+    Next(u64),
+    /// It holds, durably, all that the snapshot covers.
+    Installed,
+    /// The request's term is over.
+    StaleTerm,
+}
+
 impl Body {
     /// The name of the message in the paper's words.
     pub fn name(&self) -> &'static str {
@@ -143,6 +190,9 @@ impl Body {
             Body::VoteReply { .. } => "VoteReply",
             Body::AppendEntries { .. } => "AppendEntries",
             Body::AppendReply { .. } => "AppendReply",
+            Body::InstallSnapshot { .. } => "InstallSnapshot",
+            Body::InstallReply { .. } => "InstallReply",
+            Body::TimeoutNow => "TimeoutNow",
             Body::ReadIndex { .. } => "ReadIndex",
             Body::ReadIndexReply { .. } => "ReadIndexReply",
         }
@@ -161,6 +211,7 @@ impl Body {
         const ITSELF: usize = 64;
         match self {
             Body::AppendEntries { entries, .. } => ITSELF + entries.iter().map(Entry::weight).sum::<usize>(),
+            Body::InstallSnapshot { data, .. } => ITSELF + data.len(),
             _ => ITSELF,
         }
     }
@@ -208,6 +259,16 @@ impl fmt::Display for Body {
                 }
                 AppendResult::StaleTerm => write!(f, " stale term round={round}"),
             },
+            Body::InstallSnapshot { last, offset, data, done } => {
+                let end = if *done { " done" } else { "" };
+                write!(f, " last={last} offset={offset} bytes={}{end}", data.len())
+            }
+            Body::InstallReply { last, result, .. } => match result {
+                InstallResult::Next(next) => write!(f, " last={last} next={next}"),
+                InstallResult::Installed => write!(f, " last={last} installed"),
+                InstallResult::StaleTerm => write!(f, " last={last} stale term"),
+            },
+            Body::TimeoutNow => Ok(()),
             Body::ReadIndex { number } => write!(f, " number={number}"),
             Body::ReadIndexReply { number, index: Some(index) } => {
                 write!(f, " number={number} index={index}")

@@ -5,8 +5,9 @@
 //! from a source of chance that is not seeded, touches a file or a socket, starts a thread or writes a log line.
 //!
 //! Reading order: [`message`] and [`effects`] (what goes in and out), [`role`] and [`log`] (the state), then the
-//! rules, split as Figure 2 is: `election` (5.2, 5.4.1, 9.6), `replication` (5.3, 5.4.2), `reads` (8, 6.4), `lease`
-//! (6.4.1), `rounds` (what heartbeats show of time);
+//! rules, split as Figure 2 is: `election` (5.2, 5.4.1, 9.6), `replication` (5.3, 5.4.2), `snapshot` (7), `reads` (8, 6.4),
+//! `lease` (6.4.1), `rounds` (what heartbeats show of time), `readmission` (who lost its files), `stall` (whose disk does
+//! not answer);
 //! `durability` says what the disk holds, `invariants` what must hold after every step.
 //!
 //! Rules of Figure 2 are tagged where they are obeyed, each once: search for the figure's name.
@@ -19,10 +20,13 @@ mod invariants;
 mod lease;
 pub mod log;
 pub mod message;
+mod readmission;
 mod reads;
 mod replication;
 pub mod role;
 mod rounds;
+mod snapshot;
+mod stall;
 
 use std::collections::BTreeSet;
 
@@ -30,7 +34,7 @@ use crate::config::RaftSettings;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 use durability::Durability;
-use effects::{Effects, HardState, Input, Proposal, Refusal, RequestId};
+use effects::{Effects, HardState, Incarnation, Input, Proposal, Refusal, RequestId};
 use event::{Event, StepDownReason};
 use invariants::Marks;
 use lease::Promise;
@@ -39,6 +43,7 @@ use message::{Body, Life, Message};
 use reads::Asked;
 use role::{Asker, Follower, Leader, Role};
 use rounds::Freshness;
+use snapshot::Receiving;
 
 /// One node's consensus state. Fields stand under Figure 2's own headings.
 #[derive(Clone, Debug)]
@@ -64,8 +69,16 @@ pub struct Raft {
     asked: Asked,
     /// Until when it votes for nobody.
     promise: Promise,
-    /// It lost its files under this name and is not readmitted yet.
+    /// Its files.
+    incarnation: Incarnation,
+    /// It lost the files before these and is not readmitted yet.
     joining: bool,
+    /// The last entry that its newest durable snapshot covers.
+    snapshot: EntryId,
+    /// The snapshot that its leader sends.
+    receiving: Option<Receiving>,
+    /// Snapshots of less than this are gone.
+    forgotten: LogIndex,
     /// Which of its lives this is.
     life: Life,
     /// As of when its state holds everything.
@@ -82,9 +95,13 @@ pub struct Raft {
 pub struct Recovered {
     /// Term and vote.
     pub hard_state: HardState,
-    /// The last entry that a snapshot covers.
+    /// Its files.
+    pub incarnation: Incarnation,
+    /// The last entry that its snapshot covers; [`EntryId::ZERO`] without one.
+    pub snapshot: EntryId,
+    /// The entry just before those kept: at the snapshot's last or before it.
     pub base: EntryId,
-    /// The entries behind it.
+    /// The entries behind the base.
     pub entries: Vec<log::Entry>,
 }
 
@@ -103,6 +120,9 @@ impl Raft {
         let log = Log::recovered(recovered.base, recovered.entries);
         let HardState { current_term, voted_for, promised, joining } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
+        let Recovered { snapshot, incarnation, .. } = recovered;
+        assert!(log.base().index <= snapshot.index, "what the log lacks, a snapshot covers (7)");
+        assert!(snapshot.index <= log.last().index, "the log goes on where its snapshot ends (7)");
         // From a copy: the stream itself decides all that can be replayed.
         let life = random.clone().bits();
         let timeout = random.duration(settings.election_min, settings.election_max);
@@ -113,13 +133,17 @@ impl Raft {
             settings,
             current_term,
             voted_for,
-            commit_index: log.base().index,
+            commit_index: snapshot.index,
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
             durability: Durability::new(log.last().index, recovered.hard_state),
             asked: Asked::default(),
             promise,
+            incarnation,
             joining,
+            snapshot,
+            receiving: None,
+            forgotten: snapshot.index,
             life,
             freshness: Freshness::default(),
             log,
@@ -141,13 +165,15 @@ impl Raft {
                 Input::Propose(proposal) => self.propose(now, proposal),
                 Input::Read(request) => self.read(now, request),
                 Input::Persisted(id) => self.persisted(now, id),
+                Input::Snapshot(report) => self.note_snapshot(report),
                 Input::Campaign => self.campaign(now),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
             }
         }
         self.elapse(now);
         self.act(now);
-        self.write(before.hard_state());
+        self.forget_snapshots();
+        self.write(now, before.hard_state());
         before.check(self);
         std::mem::take(&mut self.effects)
     }
@@ -160,7 +186,11 @@ impl Raft {
                 if leader.followers.is_empty() {
                     return gathering;
                 }
-                leader.heartbeat_due.min(gathering).min(self.quorum_doubted_at(leader))
+                leader
+                    .heartbeat_due
+                    .min(gathering)
+                    .min(self.quorum_doubted_at(leader))
+                    .min(self.disk_doubted_at())
             }
             _ if self.promise.campaign => self.election_due.min(self.promise.until),
             _ => self.election_due,
@@ -276,11 +306,24 @@ impl Raft {
                 self.refuse_append_entries(from, prev, entries.len(), round);
             }
             // A reply to a question of an earlier term says nothing about this one.
-            Body::VoteReply { .. } | Body::AppendReply { .. } | Body::ReadIndexReply { .. } if stale => {}
+            Body::VoteReply { .. }
+            | Body::AppendReply { .. }
+            | Body::InstallReply { .. }
+            | Body::TimeoutNow
+            | Body::ReadIndexReply { .. }
+                if stale => {}
             Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
-            Body::AppendReply { life, round, result } => {
-                self.handle_append_reply(now, from, life, round, result);
+            Body::AppendReply { answerer, round, result } => {
+                self.handle_append_reply(now, from, answerer, round, result);
             }
+            Body::InstallSnapshot { last, .. } if stale => self.refuse_install_snapshot(from, last),
+            Body::InstallSnapshot { last, offset, data, done } => {
+                self.handle_install_snapshot(now, from, last, offset, data, done);
+            }
+            Body::InstallReply { answerer, last, result } => {
+                self.handle_install_reply(now, from, answerer, last, result);
+            }
+            Body::TimeoutNow => self.campaign(now),
             Body::ReadIndex { number } => self.handle_read_index(from, number, stale),
             Body::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }
@@ -292,6 +335,8 @@ impl Raft {
             Role::Leader(leader) => {
                 if self.settings.check_quorum && now >= self.quorum_doubted_at(leader) {
                     self.lose_quorum(now);
+                } else if now >= self.disk_doubted_at() {
+                    self.hand_over(now);
                 }
             }
             // Figure 2, Followers 2: no heartbeat and no vote given for an election timeout: start an election.

@@ -7,8 +7,8 @@ use super::Raft;
 use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::Entry;
-use super::message::{AppendResult, Body, Life, Round, Standing};
-use super::role::{Follower, Leader, Progress, Role};
+use super::message::{Answerer, AppendResult, Body, Round, Standing};
+use super::role::{Flow, Follower, Leader, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 /// The follower's side.
@@ -50,7 +50,7 @@ impl Raft {
             }
         };
         // Figure 2, Followers 1: answer the requests of leaders and candidates.
-        self.send(from, Body::AppendReply { life: self.life, round, result });
+        self.send(from, Body::AppendReply { answerer: self.answerer(), round, result });
     }
 
     /// The answer to a leader whose term is over.
@@ -58,11 +58,12 @@ impl Raft {
         // Figure 2, AppendEntries 1: refuse if the term is over.
         let outcome = AppendOutcome::StaleTerm;
         self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });
-        self.send(from, Body::AppendReply { life: self.life, round, result: AppendResult::StaleTerm });
+        let answerer = self.answerer();
+        self.send(from, Body::AppendReply { answerer, round, result: AppendResult::StaleTerm });
     }
 
     /// The leader of this term spoke.
-    fn follow(&mut self, now: Time, leader: NodeId) {
+    pub(super) fn follow(&mut self, now: Time, leader: NodeId) {
         match &self.role {
             Role::Leader(_) => {
                 panic!("{leader} leads term {} too: at most one leader a term (5.2)", self.current_term)
@@ -164,7 +165,13 @@ impl Raft {
         if everyone {
             self.begin_round(now);
         }
+        if heartbeat {
+            self.readmit();
+        }
         for follower in followers {
+            if heartbeat {
+                self.repeat_part(follower);
+            }
             let sent = self.send_entries(follower);
             if everyone && !sent {
                 self.send_append_entries(follower, Vec::new());
@@ -177,6 +184,11 @@ impl Raft {
         let mut sent = false;
         while let Role::Leader(leader) = &self.role {
             let progress = &leader.followers[&follower];
+            let sending = matches!(progress.flow, Flow::Snapshot(_));
+            if !sending && progress.next_index <= self.log.base().index {
+                self.begin_transfer(follower);
+                break;
+            }
             let limits = &self.settings;
             let room = progress.has_room(limits.in_flight_messages_max, limits.in_flight_bytes_max);
             if !room || progress.next_index > self.log.last().index {
@@ -196,7 +208,11 @@ impl Raft {
         };
         let (round, confirmed, lease) = (*round, *confirmed, lease_from.is_some());
         let progress = followers.get_mut(&follower).expect("every other member has its progress");
-        let prev = self.log.id_at(progress.next_index.previous());
+        let prev = match progress.flow {
+            // Where the logs agree is not known, but they do before the first entry.
+            Flow::Snapshot(_) => EntryId::ZERO,
+            Flow::Probe { .. } | Flow::Replicate { .. } => self.log.id_at(progress.next_index.previous()),
+        };
         let count = entries.len();
         if let Some(last) = entries.last() {
             progress.sent(last.index, entries.iter().map(Entry::weight).sum());
@@ -212,31 +228,27 @@ impl Raft {
         &mut self,
         now: Time,
         from: NodeId,
-        life: Life,
+        answerer: Answerer,
         round: Round,
         result: AppendResult,
     ) {
         let last = self.log.last().index;
         let Role::Leader(leader) = &mut self.role else { return };
-        let newest = leader.round;
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        progress.heard = progress.heard.max(now);
+        if !progress.admit(answerer, last.next(), now) {
+            return;
+        }
         progress.round = progress.round.max(round);
-        progress.note_answer(life, round);
+        progress.note_answer(answerer.life, round);
         match result {
             // More than was ever sent to it: no follower of this term can say so.
             AppendResult::Matched(index) if index > last => {}
+            // All logs agree before the first entry.
+            AppendResult::Matched(LogIndex(0)) if progress.next_index > LogIndex(1) => {}
             AppendResult::Matched(index) => {
                 if progress.matched(index) {
-                    progress.matched_in = newest;
                     self.effects.events.push(Event::AppendSucceeded { from, matched: index });
                 }
-            }
-            AppendResult::Conflict { rejected, first, .. } if progress.shows_loss(rejected, round) => {
-                let (heard, round) = (progress.heard, progress.round);
-                *progress = Progress { round, ..Progress::new(first.clamp(LogIndex(1), rejected), heard) };
-                let next = progress.next_index;
-                self.effects.events.push(Event::AppendFailed { from, rejected, next });
             }
             AppendResult::Conflict { rejected, term, first } => {
                 // The end of 5.3: skip the whole conflicting term, unless this leader has entries of it too.
@@ -256,11 +268,11 @@ impl Raft {
     pub(super) fn advance_commit_index(&mut self) {
         // Figure 2, Leaders 4: the highest index that a majority holds, if its entry is of this term: commit it.
         let Role::Leader(leader) = &self.role else { return };
-        let mut held: Vec<LogIndex> =
-            leader.followers.values().map(|progress| progress.match_index).collect();
+        let counted = leader.followers.values().filter(|progress| !progress.joining);
+        let mut held: Vec<LogIndex> = counted.map(|progress| progress.match_index).collect();
         held.push(self.durable_index());
         held.sort_unstable_by(|a, b| b.cmp(a));
-        let majority = held[self.quorum() - 1];
+        let Some(&majority) = held.get(self.quorum() - 1) else { return };
         // 5.4.2 and Figure 8: an entry of an earlier term is committed only by one of this term behind it.
         if majority > self.commit_index && self.log.term_at(majority) == Some(self.current_term) {
             self.commit_to(majority);
@@ -268,12 +280,13 @@ impl Raft {
     }
 
     /// Moves the commit index, never back.
-    fn commit_to(&mut self, index: LogIndex) {
+    pub(super) fn commit_to(&mut self, index: LogIndex) {
         if index <= self.commit_index {
             return;
         }
         let from = std::mem::replace(&mut self.commit_index, index);
         self.effects.events.push(Event::CommitAdvanced { from, to: index });
+        self.note_readmission(from.next(), index);
         if let Role::Leader(leader) = &mut self.role {
             let committed: usize = self.log.range(from.next(), index).map(Entry::weight).sum();
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(committed);

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::effects::{Proposal, RequestId};
+use super::effects::{Incarnation, Proposal, RequestId};
 use super::message::{Life, ReadNumber, Round};
 use super::rounds::RoundTimes;
-use crate::types::{LogIndex, NodeId, Time};
+use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 /// What a node is at the moment.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub struct Leader {
     pub confirmed: Round,
     /// Rounds that begin before this moment claim a lease.
     pub lease_wanted_until: Time,
+    /// The commit index when the newest round began: who holds this much has caught up.
+    pub caught_up: LogIndex,
     /// The first of the newest rounds that all claim a lease; none when the newest one does not.
     pub lease_from: Option<Round>,
 }
@@ -104,8 +106,12 @@ pub struct Progress {
     pub seen: (Life, Round),
     /// The same when the leader's newest round began.
     pub answered: (Life, Round),
-    /// The leader's newest round when `match_index` last moved.
-    pub matched_in: Round,
+    /// Its files, by what its last answer said; zero before the first.
+    pub incarnation: Incarnation,
+    /// It lost its files and is not readmitted: it counts for no quorum.
+    pub joining: bool,
+    /// The entry of this term that readmits it.
+    pub readmitted_by: Option<LogIndex>,
 }
 
 /// How entries are sent to a follower.
@@ -121,6 +127,44 @@ pub enum Flow {
         /// The last index and the bytes of each AppendEntries that is not answered yet.
         in_flight: VecDeque<(LogIndex, usize)>,
     },
+    /// It needs entries that the log no longer holds: a snapshot is sent, part by part (7).
+    Snapshot(Transfer),
+}
+
+/// A snapshot on its way to a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// The last entry that it covers.
+    pub last: EntryId,
+    /// Where the part begins that the follower needs next.
+    pub offset: u64,
+    /// What becomes of that part.
+    pub sending: Sending,
+}
+
+/// Where the part of a snapshot is that a follower needs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// It is being read.
+    Read,
+    /// It was sent when this was the newest round.
+    Sent {
+        /// The round.
+        round: Round,
+    },
+}
+
+impl Transfer {
+    /// The follower needs the part that begins here. False when the answer is old.
+    pub fn goes_on_at(&mut self, next: u64) -> bool {
+        // Who needs the first part has nothing: it crashed, or what it had received was damaged.
+        let news = next > self.offset || next == 0 && self.offset > 0;
+        let sent = matches!(self.sending, Sending::Sent { .. });
+        if news && sent {
+            (self.offset, self.sending) = (next, Sending::Read);
+        }
+        news && sent
+    }
 }
 
 impl Progress {
@@ -134,21 +178,15 @@ impl Progress {
             round: 0,
             seen: (0, 0),
             answered: (0, 0),
-            matched_in: 0,
+            incarnation: 0,
+            joining: false,
+            readmitted_by: None,
         }
     }
 
     /// This life of the follower answered this round.
     pub fn note_answer(&mut self, life: Life, round: Round) {
         self.seen = if self.seen.0 == life { (life, self.seen.1.max(round)) } else { (life, round) };
-    }
-
-    /// Whether a refusal of `rejected`, in answer to this round, shows that the follower no longer has what it once
-    /// acknowledged: its disk was wiped. Only what was sent after the acknowledgement came shows that; any other
-    /// refusal may be an old one.
-    pub fn shows_loss(&self, rejected: LogIndex, round: Round) -> bool {
-        // Every log agrees before its first entry: a refusal of index zero is no follower's.
-        rejected > LogIndex(0) && rejected <= self.match_index && round > self.matched_in
     }
 
     /// Whether another AppendEntries with entries may be sent now.
@@ -159,6 +197,7 @@ impl Progress {
                 let bytes: usize = in_flight.iter().map(|(_, bytes)| bytes).sum();
                 in_flight.len() < messages_max && bytes < bytes_max
             }
+            Flow::Snapshot(_) => false,
         }
     }
 
@@ -170,6 +209,7 @@ impl Progress {
                 in_flight.push_back((last, bytes));
                 self.next_index = last.next();
             }
+            Flow::Snapshot(_) => panic!("entries follow a snapshot only when it has arrived (7)"),
         }
     }
 
@@ -179,7 +219,8 @@ impl Progress {
         let moved = index > self.match_index;
         self.match_index = self.match_index.max(index);
         match &mut self.flow {
-            Flow::Probe { .. } => {
+            Flow::Snapshot(transfer) if transfer.last.index > self.match_index => {}
+            Flow::Probe { .. } | Flow::Snapshot(_) => {
                 self.next_index = self.match_index.next();
                 self.flow = Flow::Replicate { in_flight: VecDeque::new() };
             }
@@ -199,6 +240,7 @@ impl Progress {
         let current = match self.flow {
             Flow::Probe { .. } => rejected.next() == self.next_index,
             Flow::Replicate { .. } => rejected < self.next_index,
+            Flow::Snapshot(_) => false,
         };
         if !current || rejected <= self.match_index {
             return false;
@@ -230,15 +272,6 @@ mod tests {
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
         assert!(!progress.refused(LogIndex(4), LogIndex(2)), "what matched once cannot be refused now");
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
-    }
-
-    #[test]
-    fn only_a_refusal_of_what_was_sent_later_shows_that_matched_entries_are_lost() {
-        let progress = Progress { matched_in: 7, ..replicating(5, 9) };
-        assert!(!progress.shows_loss(LogIndex(5), 7), "it may be older than the acknowledgement");
-        assert!(progress.shows_loss(LogIndex(5), 8));
-        assert!(!progress.shows_loss(LogIndex(6), 8), "that never matched");
-        assert!(!progress.shows_loss(LogIndex(0), 8), "nothing can be missing there");
     }
 
     #[test]

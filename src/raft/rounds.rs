@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::Raft;
 use super::message::{Round, Standing};
-use super::role::Role;
+use super::role::{Progress, Role};
 use crate::types::{LogIndex, NODES_MAX, Term, Time};
 
 /// Rounds whose times are remembered at most.
@@ -85,7 +85,8 @@ impl Raft {
         let Role::Leader(leader) = &self.role else { return 0 };
         let mut rounds = [0; NODES_MAX as usize];
         let count = leader.followers.len() + 1;
-        let all = leader.followers.values().map(|progress| progress.round).chain([leader.round]);
+        let counted = |progress: &Progress| if progress.joining { 0 } else { progress.round };
+        let all = leader.followers.values().map(counted).chain([leader.round]);
         rounds.iter_mut().zip(all).for_each(|(place, round)| *place = round);
         rounds[..count].sort_unstable_by(|a, b| b.cmp(a));
         rounds[self.quorum() - 1]
@@ -262,7 +263,7 @@ mod tests {
         let old = &nodes[1];
         let hard_state = old.hard_state();
         let entries: Vec<_> = old.log().range(LogIndex(1), old.log().last().index).cloned().collect();
-        let recovered = Recovered { hard_state, base: old.log().base(), entries };
+        let recovered = Recovered { hard_state, entries, ..Recovered::default() };
         let mut again = Raft::new(NodeId::new(2), members, settings, recovered, Random::new(77), ms(370));
         // Then the slow messages arrive, in the order in which they were sent.
         let late = late.expect("a late heartbeat");

@@ -21,8 +21,8 @@ pub trait Exhibit: Send {
     /// A node starts from what its disk held.
     fn recovered(&mut self, _node: NodeId, _recovered: &mut Recovered) {}
 
-    /// The state machine into which a node that starts will replay the log that its disk held.
-    fn machine(&mut self, _recovered: &Recovered, machine: Replica<KeyValue>) -> Box<dyn Machine> {
+    /// The state machine of a node that starts, in its first state.
+    fn machine(&self, machine: Replica<KeyValue>) -> Box<dyn Machine> {
         Box::new(machine)
     }
 

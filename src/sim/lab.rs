@@ -122,7 +122,8 @@ impl Lab for Simulation {
     }
 
     fn items(&mut self, name: NodeId) -> Result<Vec<(String, String)>, LabError> {
-        Ok(self.server(name)?.machine().items())
+        self.server(name)?;
+        Ok(self.nodes[&name].machine().expect("a running node has its machine").items())
     }
 
     fn log(&mut self, name: NodeId) -> Result<LogView, LabError> {
@@ -215,6 +216,12 @@ impl Lab for Simulation {
 
     fn skew_clock(&mut self, name: NodeId, ahead: Duration) -> Result<(), LabError> {
         self.existing(name)?.clock_ahead = ahead;
+        Ok(())
+    }
+
+    fn take_snapshot(&mut self, name: NodeId) -> Result<(), LabError> {
+        self.running(name)?;
+        self.step_node(name, vec![Arrival::TakeSnapshot]);
         Ok(())
     }
 

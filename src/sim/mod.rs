@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::check::replay::Replay;
 use crate::check::safety::{Property, Safety, Step};
 use crate::client::Ask;
 use crate::client::core::{CallId, ClientCore, ClientSettings, Ended};
@@ -25,13 +26,14 @@ use crate::net::counts::Counts;
 use crate::net::faults::{DropReason, Fate, Faults};
 use crate::net::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
+use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox};
 use crate::storage::simulated::SimulatedDisk;
 use crate::trace::{TraceEvent, What};
 use crate::types::{ClientId, NodeId, Random, Term, Time};
 
 use exhibit::Exhibit;
-use node::{End, Node};
+use node::{End, Lane, Node};
 use tally::Tally;
 
 /// How many steps the search for an order of a history may take.
@@ -60,6 +62,8 @@ pub struct SimulationSettings {
     pub lateness: Duration,
     /// What a write takes until it is durable.
     pub disk_delay: Duration,
+    /// What a state machine takes for what it is given at once. Above zero it works on a thread of its own.
+    pub machine_delay: Duration,
     /// The shortest and longest pause of a client before it tries again.
     pub client: ClientSettings,
 }
@@ -74,6 +78,7 @@ impl SimulationSettings {
             link_delay: Duration::from_millis(1),
             link_jitter: Duration::ZERO,
             disk_delay: Duration::from_millis(1),
+            machine_delay: Duration::ZERO,
             lateness: Duration::ZERO,
             client: ClientSettings::default(),
         }
@@ -92,6 +97,8 @@ pub struct Simulation {
     faults: Faults,
     counts: Counts,
     safety: Safety,
+    /// What the snapshots must hold.
+    replay: Replay,
     tally: Tally,
     /// When a property was first broken.
     broken_at: Option<Time>,
@@ -114,6 +121,8 @@ enum Happening {
     },
     /// The disk of a node's this life has finished what it was given.
     Written { node: NodeId, life: u64 },
+    /// Something that a node's this life does beside its log is done.
+    Worked { node: NodeId, life: u64, lane: Lane },
     /// A node's thread gets its turn, in this life.
     Wakes { node: NodeId, life: u64 },
 }
@@ -132,6 +141,7 @@ impl Simulation {
             faults: Faults::new(&names, random.fork()),
             counts: Counts::new(&names),
             safety: Safety::default(),
+            replay: Replay::default(),
             tally: Tally::default(),
             broken_at: None,
             observer,
@@ -268,6 +278,23 @@ impl Simulation {
                     }
                 }
             }
+            Happening::Worked { node: name, life, lane } => {
+                let part_bytes = self.settings.raft.snapshot_part_bytes;
+                let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+                if node.life == life && node.is_running() {
+                    match node.work(lane, part_bytes) {
+                        Ok((arrival, more)) => {
+                            if more {
+                                self.schedule_work(name, lane);
+                            }
+                            if let Some(arrival) = arrival {
+                                self.deliver(name, arrival);
+                            }
+                        }
+                        Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+                    }
+                }
+            }
             Happening::Wakes { node: name, life } => {
                 if self.nodes[&name].life == life {
                     self.step_node(name, Vec::new());
@@ -362,9 +389,21 @@ impl Simulation {
             raft: server.raft(),
             persisted: outbox.persisted,
             write: outbox.write.as_ref(),
+            adopted: outbox.adopted,
             applied: &outbox.applied,
         };
         self.safety.observe(&step, outbox.envelopes.iter().filter_map(raft_message));
+        for applied in &outbox.applied {
+            if applied.entry.index == self.replay.next() {
+                let entry = server.raft().log().get(applied.entry.index);
+                self.replay.note_applied(entry.expect("what was just applied is in the log"));
+            }
+        }
+        for work in &outbox.snapshots {
+            if let SnapshotWork::Save { last, image } = work {
+                self.safety.snapshot_compared(name, self.replay.compare(*last, &**image));
+            }
+        }
         self.tally.note(server.raft(), &outbox);
         let raft = server.raft();
         for part in [
@@ -383,7 +422,8 @@ impl Simulation {
             let events = outbox.events.into_iter().map(What::Raft);
             let applied = first_last
                 .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
-            for what in events.chain(applied) {
+            let saved = outbox.saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
+            for what in events.chain(applied).chain(saved) {
                 self.tell(name, what);
             }
         }
@@ -394,7 +434,19 @@ impl Simulation {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");
             node.writes.push_back(write);
         }
+        let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        for lane in node.take_in_work(outbox.snapshots, outbox.tasks) {
+            self.schedule_work(name, lane);
+        }
         self.use_disk(name);
+    }
+
+    /// Lets a node do what waits in one of its lanes.
+    fn schedule_work(&mut self, name: NodeId, lane: Lane) {
+        let (disk, machine) = (self.settings.disk_delay, self.settings.machine_delay);
+        let node = &self.nodes[&name];
+        let after = node.done_at(lane, self.now, disk, machine).since(self.now);
+        self.schedule(after, Happening::Worked { node: name, life: node.life, lane });
     }
 
     /// Gives the disk what waits for it, if it is free.

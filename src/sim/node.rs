@@ -1,20 +1,22 @@
 //! One simulated node: a server, its store on a simulated disk, and when the disk is done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::Simulation;
 use super::exhibit::{DiskFailure, Exhibit};
 use crate::lab::Status;
-use crate::raft;
 use crate::raft::effects::{Write, WriteId};
-use crate::server::{Arrival, Outbox, Server};
-use crate::state_machine::Replica;
+use crate::server::applier::{Applier, Task};
+use crate::server::snapshots::SnapshotWork;
+use crate::server::{Arrival, Outbox, Server, Start};
 use crate::state_machine::kv::KeyValue;
+use crate::state_machine::{Machine, Replica, image};
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
-use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError, no_image};
+use crate::storage::snapshots::Snapshots;
+use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
 
@@ -26,6 +28,7 @@ pub(super) struct Node {
     pub name: NodeId,
     pub server: Option<Server>,
     store: Option<JsonStore<SimulatedDisk>>,
+    files: Option<Snapshots<SimulatedDisk>>,
     pub disk: SimulatedDisk,
     /// Counts its starts, so that what was begun in an earlier life is recognised.
     pub life: u64,
@@ -36,6 +39,11 @@ pub(super) struct Node {
     pub writes: VecDeque<Write>,
     /// What the disk is working on.
     writing: Option<WriteId>,
+    /// What is to be done with the files of snapshots: the node's own, and the parts of those sent and received.
+    works: BTreeMap<Lane, VecDeque<SnapshotWork>>,
+    /// The state machine, when it is on a thread of its own, and what it is to do.
+    applier: Option<Applier>,
+    tasks: VecDeque<Task>,
     pub slow: Duration,
     pub stalled_until: Time,
     /// What it knew when it last made a step.
@@ -48,6 +56,17 @@ pub(super) struct Node {
     pub clock_ahead: Duration,
     /// What its clock last showed: it never goes back.
     clock_shown: Time,
+}
+
+/// What a node has a thread for, beside its own and its log's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Lane {
+    /// Saves the node's own snapshots.
+    Save,
+    /// Reads and writes the parts of snapshots that are sent and received.
+    Transfer,
+    /// A state machine that is slow.
+    Machine,
 }
 
 /// How a node's life ended.
@@ -70,12 +89,16 @@ impl Node {
             name,
             server: None,
             store: None,
+            files: None,
             disk: SimulatedDisk::new(&name.to_string()),
             life: 0,
             paused: false,
             inbox: Vec::new(),
             writes: VecDeque::new(),
             writing: None,
+            works: BTreeMap::new(),
+            applier: None,
+            tasks: VecDeque::new(),
             slow: Duration::ZERO,
             stalled_until: Time::ZERO,
             status: Status::default(),
@@ -180,6 +203,55 @@ impl Node {
         }
     }
 
+    /// Takes in what is to be done beside the log. The lanes that have something to do now and had nothing before.
+    pub fn take_in_work(&mut self, snapshots: Vec<SnapshotWork>, tasks: Vec<Task>) -> Vec<Lane> {
+        let mut woken = Vec::new();
+        for work in snapshots {
+            let lane = if work.is_long() { Lane::Save } else { Lane::Transfer };
+            let works = self.works.entry(lane).or_default();
+            if works.is_empty() {
+                woken.push(lane);
+            }
+            works.push_back(work);
+        }
+        if self.tasks.is_empty() && !tasks.is_empty() {
+            woken.push(Lane::Machine);
+        }
+        self.tasks.extend(tasks);
+        woken
+    }
+
+    /// Does the first thing that waits in a lane: what the server hears of it, and whether more waits.
+    pub fn work(&mut self, lane: Lane, part_bytes: usize) -> Result<(Option<Arrival>, bool), StorageError> {
+        if lane == Lane::Machine {
+            let (Some(applier), Some(task)) = (&mut self.applier, self.tasks.pop_front()) else {
+                return Ok((None, false));
+            };
+            return Ok((Some(Arrival::Done(applier.perform(task))), !self.tasks.is_empty()));
+        }
+        let (Some(files), Some(works)) = (&mut self.files, self.works.get_mut(&lane)) else {
+            return Ok((None, false));
+        };
+        let Some(work) = works.pop_front() else { return Ok((None, false)) };
+        let load = image::load::<KeyValue>;
+        let arrival = work.perform(files, load, part_bytes, &|| true)?;
+        Ok((arrival, !works.is_empty()))
+    }
+
+    /// When what waits in a lane will be done.
+    pub fn done_at(&self, lane: Lane, now: Time, disk: Duration, machine: Duration) -> Time {
+        match lane {
+            Lane::Machine => now + machine,
+            Lane::Save | Lane::Transfer => (now + disk + self.slow).max(self.stalled_until),
+        }
+    }
+
+    /// The state machine, wherever it is.
+    pub fn machine(&self) -> Option<&dyn Machine> {
+        let here = self.server.as_ref().and_then(Server::machine);
+        here.or_else(|| self.applier.as_ref().map(Applier::machine))
+    }
+
     /// How many writes are not durable.
     pub fn unwritten(&self) -> usize {
         self.writes.len() + usize::from(self.writing.is_some())
@@ -189,6 +261,10 @@ impl Node {
     fn forget(&mut self) {
         self.server = None;
         self.store = None;
+        self.files = None;
+        self.works.clear();
+        self.applier = None;
+        self.tasks.clear();
         self.life += 1;
         self.paused = false;
         self.inbox.clear();
@@ -204,6 +280,9 @@ impl Simulation {
         let now = self.now;
         let random = self.random.fork();
         let members: Vec<NodeId> = self.nodes.keys().copied().collect();
+        // Later files of a node have a larger number, and a wiped node joins a cluster that has run.
+        let newcomer = Newcomer { incarnation: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
+        let away = !self.settings.machine_delay.is_zero();
         let identity =
             Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
         let settings = self.settings.raft.clone();
@@ -211,40 +290,43 @@ impl Simulation {
         if wipe {
             node.disk = SimulatedDisk::new(&name.to_string());
         }
+        let load = image::load::<KeyValue>;
         let (store, recovered) =
-            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, Newcomer::default(), no_image)?;
+            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, newcomer, load)?;
+        let files = Snapshots::new(node.disk.clone(), &identity);
         let said = recovered.summary();
-        let mut start = raft::Recovered {
-            hard_state: recovered.hard_state,
-            base: recovered.base,
-            entries: recovered.entries,
-        };
-        let machine = Replica::new(KeyValue::default());
-        let machine = match &mut self.exhibit {
-            Some(exhibit) => {
-                exhibit.recovered(name, &mut start);
-                exhibit.machine(&start, machine)
-            }
-            None => Box::new(machine),
-        };
-        let hard_state = start.hard_state;
+        let (mut start, repaired, fresh) = Start::of(recovered);
+        if let Some(exhibit) = &mut self.exhibit {
+            exhibit.recovered(name, &mut start.recovered);
+        }
+        let hard_state = start.recovered.hard_state;
         let local = self.node(name).local_time(now);
-        let server = Server::new(name, &members, settings, start, machine, random, local);
+        let exhibit = self.exhibit.as_deref();
+        let blank = || -> Box<dyn Machine> {
+            let machine = Replica::new(KeyValue::default());
+            exhibit.map_or_else(
+                || Box::new(machine.clone()) as Box<dyn Machine>,
+                |exhibit| exhibit.machine(machine.clone()),
+            )
+        };
+        let mut server = Server::new(name, &members, settings, start, &blank, random, local);
         let node = self.node(name);
+        node.applier = if away { server.detach() } else { None };
+        node.files = Some(files);
         node.status = server.status();
         let started = What::Started {
             term: hard_state.current_term,
             vote: hard_state.voted_for,
             last: server.raft().log().last(),
-            fresh: recovered.fresh,
-            repaired: (!recovered.repaired.is_empty()).then(|| recovered.repaired.join("; ")),
+            fresh,
+            repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
         };
         node.server = Some(server);
         node.store = Some(store);
         let node = &self.nodes[&name];
         let raft = node.server.as_ref().expect("started just now").raft();
         self.safety.started(raft, wipe);
-        self.tally.repaired += recovered.repaired.len() as u64;
+        self.tally.repaired += repaired.len() as u64;
         self.tell(name, started);
         Ok(said)
     }

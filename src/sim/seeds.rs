@@ -32,6 +32,9 @@ pub enum Family {
     /// Clients that ask several nodes at once, lose answers alone, give up early, ask later what became of it, and
     /// share a table of sessions that is too small for them.
     Clients,
+    /// A snapshot every few entries, sent in small parts; nodes that are wiped, disks that stall for seconds, state
+    /// machines that are slow.
+    Snapshots,
 }
 
 /// What came of a run.
@@ -72,6 +75,8 @@ struct Classes {
     failing_disks: bool,
     ordered_elections: bool,
     lost_replies: bool,
+    wipes: bool,
+    long_stalls: bool,
 }
 
 /// How the nodes' clocks run in a run.
@@ -149,6 +154,11 @@ fn run_as(
         habits = draw_habits(&mut settings, &mut random);
         classes.lost_replies = true;
     }
+    if family == Family::Snapshots {
+        draw_snapshots(&mut settings, &mut random);
+        classes.wipes = random.chance(500_000);
+        classes.long_stalls = random.chance(300_000);
+    }
     let nodes = settings.nodes;
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
@@ -207,6 +217,20 @@ fn draw_habits(settings: &mut SimulationSettings, random: &mut Random) -> Habits
     }
 }
 
+/// Snapshots so often that everything about them happens.
+fn draw_snapshots(settings: &mut SimulationSettings, random: &mut Random) {
+    let raft = &mut settings.raft;
+    raft.snapshot_entries = random.within(5, 50);
+    raft.trailing_entries = random.below(20);
+    raft.snapshot_part_bytes = usize::try_from(random.within(400, 4_000)).expect("a small number");
+    if random.chance(200_000) {
+        raft.snapshot_bytes = 1_000;
+    }
+    if random.chance(300_000) {
+        settings.machine_delay = random.duration(Duration::from_millis(1), Duration::from_millis(100));
+    }
+}
+
 impl Classes {
     fn draw(random: &mut Random) -> Classes {
         let mut on = |per_million| random.chance(per_million);
@@ -221,6 +245,8 @@ impl Classes {
             failing_disks: on(300_000),
             ordered_elections: on(300_000),
             lost_replies: false,
+            wipes: false,
+            long_stalls: false,
         }
     }
 }
@@ -264,6 +290,9 @@ impl Run<'_> {
     fn fault(&mut self) {
         if self.classes.lost_replies && self.random.chance(300_000) {
             return self.lose_replies();
+        }
+        if self.classes.wipes && self.random.chance(60_000) {
+            return self.wipe();
         }
         let name = *self.random.pick(&self.names).expect("a cluster has nodes");
         match self.random.below(12) {
@@ -312,6 +341,25 @@ impl Run<'_> {
         if !self.simulation.node(name).is_running() {
             self.revive(name);
         }
+    }
+
+    /// A node loses its files and starts again, unless another has done so and is not readmitted yet.
+    fn wipe(&mut self) {
+        let name = *self.random.pick(&self.names).expect("a cluster has nodes");
+        if self.names.len() < 3 || self.joins() {
+            return;
+        }
+        if self.simulation.node(name).is_running() {
+            self.simulation.end(name, node::End::Crashed { power: false });
+        }
+        if let Err(error) = self.simulation.start(name, true) {
+            self.workload.contradictions.push(format!("{name} cannot start afresh: {error}"));
+        }
+    }
+
+    /// Whether a node has lost its files and is not readmitted.
+    fn joins(&mut self) -> bool {
+        self.names.clone().into_iter().any(|name| self.simulation.node(name).status.joining)
     }
 
     /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.
@@ -380,7 +428,8 @@ impl Run<'_> {
 
     fn slow_disk(&mut self, name: NodeId) {
         let now = self.simulation.now();
-        let by = self.random.duration(Duration::ZERO, Duration::from_millis(600));
+        let longest = if self.classes.long_stalls { 5_000 } else { 600 };
+        let by = self.random.duration(Duration::ZERO, Duration::from_millis(longest));
         let node = self.simulation.node(name);
         if self.random.chance(500_000) {
             node.slow = by / 10;
@@ -418,7 +467,8 @@ impl Run<'_> {
     fn heal(&mut self) -> Option<String> {
         self.change(&NetChange::Reset);
         let mut healed = self.names.clone();
-        if self.random.chance(300_000) {
+        // A node that joins has no say: it and a majority of the others make no quorum.
+        if self.random.chance(300_000) && !self.joins() {
             // The others stay as they are, for good: a majority must be enough.
             let majority = healed.len() / 2 + 1;
             while healed.len() > majority {

@@ -36,6 +36,16 @@ pub struct Tally {
     pub lease_reads: u64,
     /// Votes refused, and elections held back, for a promise.
     pub promises_kept: u64,
+    /// Snapshots that nodes took themselves.
+    pub snapshots_saved: u64,
+    /// Snapshots that leaders began to send.
+    pub snapshots_sent: u64,
+    /// Snapshots that took the place of a follower's log, and those that left a part of it.
+    pub snapshots_installed: [u64; 2],
+    /// Nodes that had lost their files and were readmitted.
+    pub readmitted: u64,
+    /// Leaders that handed over because their own disk did not answer.
+    pub handed_over: u64,
 }
 
 impl Tally {
@@ -56,10 +66,17 @@ impl Tally {
                     self.promises_kept += 1;
                 }
                 Event::FollowerRead { count, .. } => self.follower_reads += *count as u64,
+                Event::SnapshotSending { .. } => self.snapshots_sent += 1,
+                Event::SnapshotInstalled { kept, .. } => {
+                    self.snapshots_installed[usize::from(*kept > 0)] += 1;
+                }
+                Event::Readmitted => self.readmitted += 1,
+                Event::DiskStalled { .. } => self.handed_over += 1,
                 Event::LeaseRead { left: Some(_) } => self.lease_reads += 1,
                 _ => {}
             }
         }
+        self.snapshots_saved += u64::from(outbox.saved.is_some());
         self.applied += outbox.applied.len() as u64;
         self.duplicates += outbox.applied.iter().filter(|applied| applied.repetition).count() as u64;
         self.expired += outbox.applied.iter().filter(|applied| applied.expired).count() as u64;
@@ -88,6 +105,11 @@ impl Tally {
             follower_reads,
             lease_reads,
             promises_kept,
+            snapshots_saved,
+            snapshots_sent,
+            snapshots_installed,
+            readmitted,
+            handed_over,
         } = other;
         self.elections += elections;
         self.leaders += leaders;
@@ -103,6 +125,12 @@ impl Tally {
         self.follower_reads += follower_reads;
         self.lease_reads += lease_reads;
         self.promises_kept += promises_kept;
+        self.snapshots_saved += snapshots_saved;
+        self.snapshots_sent += snapshots_sent;
+        self.snapshots_installed[0] += snapshots_installed[0];
+        self.snapshots_installed[1] += snapshots_installed[1];
+        self.readmitted += readmitted;
+        self.handed_over += handed_over;
     }
 
     /// Name and number of each, for people and for tests that refuse a vacuous run.

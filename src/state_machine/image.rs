@@ -70,15 +70,16 @@ struct Read<S> {
     state: S,
 }
 
-impl<M: StateMachine> ReplicaImage<M> {
-    /// A [`LoadImage`] for replicas of this machine.
-    pub fn load(source: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
-        let source = BufReader::with_capacity(PIECE, source);
-        match serde_json::from_reader::<_, Read<M::Snapshot>>(source) {
-            Ok(Read { size, sessions, state }) => Ok(Box::new(ReplicaImage::<M> { size, sessions, state })),
-            // What is wrong may be quoted in the error, line breaks and all.
-            Err(error) => Err(error.to_string().replace(char::is_control, " ")),
-        }
+/// The [`LoadImage`] for replicas of this machine.
+///
+/// # Errors
+/// One line: what is wrong with the text.
+pub fn load<M: StateMachine>(source: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
+    let source = BufReader::with_capacity(PIECE, source);
+    match serde_json::from_reader::<_, Read<M::Snapshot>>(source) {
+        Ok(Read { size, sessions, state }) => Ok(Box::new(ReplicaImage::<M> { size, sessions, state })),
+        // What is wrong may be quoted in the error, line breaks and all.
+        Err(error) => Err(error.to_string().replace(char::is_control, " ")),
     }
 }
 

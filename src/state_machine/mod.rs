@@ -25,7 +25,7 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::image::{Image, LoadImage, ReplicaImage};
+use self::image::{Image, ReplicaImage};
 use self::sessions::{Sessions, Standing};
 use crate::payload::Payload;
 use crate::raft::log::{Content, Entry, Origin};
@@ -171,13 +171,10 @@ pub trait Machine: Send {
     fn image(&self) -> Box<dyn Image>;
 
     /// Replaces the state and the sessions by an image's. It is that of a replica which had applied `applied` last, and
-    /// which [`Machine::image`] made or [`Machine::load_image`] read.
+    /// which [`Machine::image`] made or [`image::load`] read.
     ///
     /// An image of another machine, or one that would take the replica back, is a defect of the caller and panics.
     fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>);
-
-    /// How to read an image of this machine. It needs no machine, so it can be called anywhere.
-    fn load_image(&self) -> LoadImage;
 }
 
 /// What became of an entry.
@@ -341,10 +338,6 @@ impl<M: StateMachine> Machine for Replica<M> {
         self.machine.restore(state);
         self.sessions = sessions;
         self.applied = applied;
-    }
-
-    fn load_image(&self) -> LoadImage {
-        ReplicaImage::<M>::load
     }
 }
 

@@ -52,6 +52,7 @@ struct Inner {
     planned: Option<(u64, Failure)>,
     lasting: Option<Failure>,
     off: bool,
+    folder_syncs_ignored: bool,
     holder: Weak<()>,
 }
 
@@ -82,6 +83,11 @@ impl SimulatedDisk {
     /// Lets every operation fail, until told otherwise.
     pub fn fail_always(&self, failure: Failure) {
         self.inner.lock().lasting = Some(failure);
+    }
+
+    /// From now on a sync of the folder does nothing and reports success.
+    pub fn ignore_folder_syncs(&self) {
+        self.inner.lock().folder_syncs_ignored = true;
     }
 
     /// No operation fails any longer.
@@ -275,6 +281,7 @@ impl Disk for SimulatedDisk {
     fn sync_folder(&mut self) -> io::Result<()> {
         let mut inner = self.inner.lock();
         match inner.next()? {
+            None if inner.folder_syncs_ignored => Ok(()),
             None => {
                 inner.unsynced.clear();
                 inner.durable_names = inner.names.clone();

@@ -10,7 +10,7 @@ mod scenarios;
 use std::thread;
 
 use raftlab::sim::museum::{self, Caught, Specimen};
-use raftlab::sim::seeds::{self, Family};
+use raftlab::sim::seeds;
 
 /// How many seeds a defect may need until it is caught.
 const SEEDS: u64 = 400;
@@ -39,6 +39,7 @@ fn escaped(specimen: &Specimen) -> Option<String> {
     };
     let (seed, seconds) = (catch.seed, catch.after.as_secs_f64());
     println!("{name:<34} seed {seed:>3} {seconds:>8.3} s  {}", catch.complaint);
-    let clean = seeds::run(Family::General, seed).violations;
+    let Caught::BySeeds { family, .. } = specimen.caught else { panic!("it was caught by a seed") };
+    let clean = seeds::run(family, seed).violations;
     (!clean.is_empty()).then(|| format!("{name}: seed {seed} complains without the defect too: {clean:?}"))
 }

@@ -9,7 +9,7 @@ use raftlab::net::link::{End, LinkScope};
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
 use raftlab::raft::log::{Content, Entry, Origin};
-use raftlab::raft::message::{AppendResult, Body, Message, Standing};
+use raftlab::raft::message::{Answerer, AppendResult, Body, Message, Standing};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::sim::{Simulation, SimulationSettings, museum};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
@@ -67,7 +67,11 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
         step(&mut raft, Input::Message(Message { from: n3, to: n1, term: Term(2), body }));
         // n1 leads term 3 and has four entries again. Now n2's old answer arrives.
         lead(&mut raft, n3, 3, 2);
-        let body = Body::AppendReply { life: 1, round: 1, result: AppendResult::Matched(LogIndex(4)) };
+        let body = Body::AppendReply {
+            answerer: Answerer::default(),
+            round: 1,
+            result: AppendResult::Matched(LogIndex(4)),
+        };
         step(&mut raft, Input::Message(Message { from: n2, to: n1, term: Term(late_term), body }));
         raft.commit_index()
     };

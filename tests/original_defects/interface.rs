@@ -12,11 +12,10 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
 use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::payload::Payload;
-use raftlab::raft::Recovered;
 use raftlab::raft::log::{Entry, Origin};
-use raftlab::server::{Arrival, Server};
+use raftlab::server::{Arrival, Server, Start};
 use raftlab::sim::{Simulation, SimulationSettings};
-use raftlab::state_machine::image::{Image, LoadImage};
+use raftlab::state_machine::image::Image;
 use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
 use raftlab::state_machine::{Applied, Machine, Replica, StateMachine};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
@@ -33,12 +32,13 @@ fn u1_an_upper_case_verb_is_understood_and_an_unknown_one_never_enters_the_log()
     assert!(parse("create x 1").is_ok_and(|line| line.is_some()), "it is a directive");
 
     let upper = || Payload::from_text(r#"[{"op":"CREATE","key":"x","value":"1"}]"#);
-    let (answers, last) = send_to_server_of_one(Box::new(Replica::new(KeyValue::default())), upper());
+    let replica = || -> Box<dyn Machine> { Box::new(Replica::new(KeyValue::default())) };
+    let (answers, last) = send_to_server_of_one(&replica, upper());
     assert!(matches!(answers[..], [Response::Invalid(_)]), "it is refused: {answers:?}");
     assert_eq!(last, LogIndex(2), "the log holds the no-op and the session");
 
-    let unchecked = Box::new(Unchecked(Replica::new(KeyValue::default())));
-    let (answers, last) = send_to_server_of_one(unchecked, upper());
+    let unchecked = || -> Box<dyn Machine> { Box::new(Unchecked(Replica::new(KeyValue::default()))) };
+    let (answers, last) = send_to_server_of_one(&unchecked, upper());
     assert!(matches!(answers[..], [Response::Invalid(_)]), "{answers:?}");
     assert_eq!(last, LogIndex(3), "the defect shows: it is committed, then answered as invalid");
 }
@@ -78,17 +78,16 @@ impl Machine for Unchecked {
     fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>) {
         self.0.adopt(applied, image);
     }
-
-    fn load_image(&self) -> LoadImage {
-        self.0.load_image()
-    }
 }
 
 /// What a cluster of one answers to a command, and its last index then. Its disk is done at once.
-fn send_to_server_of_one(machine: Box<dyn Machine>, command: Payload) -> (Vec<Response>, LogIndex) {
+fn send_to_server_of_one(
+    machine: &dyn Fn() -> Box<dyn Machine>,
+    command: Payload,
+) -> (Vec<Response>, LogIndex) {
     let node = NodeId::new(1);
-    let (settings, recovered) = (RaftSettings::default(), Recovered::default());
-    let mut server = Server::new(node, &[node], settings, recovered, machine, Random::new(1), START);
+    let (settings, start) = (RaftSettings::default(), Start::default());
+    let mut server = Server::new(node, &[node], settings, start, machine, Random::new(1), START);
     let origin = Origin { session: SessionId(2), serial: 1, acknowledged: 0 };
     let from = Address::Client(ClientId(1));
     let [open, request] = [Call::Open, Call::Command { origin, command }].map(|call| {

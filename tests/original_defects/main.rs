@@ -18,8 +18,8 @@ use std::time::Duration;
 use raftlab::client::{Ask, Outcome, What};
 use raftlab::lab::{Lab, Life, NodeView, RoleName};
 use raftlab::payload::Payload;
-use raftlab::sim::museum;
-use raftlab::sim::seeds::{self, Family};
+use raftlab::sim::museum::{self, Caught};
+use raftlab::sim::seeds;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::types::{NodeId, Time};
@@ -30,8 +30,9 @@ fn is_caught(name: &str) {
     let specimen = museum::specimen(name).expect("a specimen of this name");
     let catch = museum::hunt(specimen, SEEDS);
     let catch = catch.unwrap_or_else(|| panic!("no seed notices that {}", specimen.defect));
+    let Caught::BySeeds { family, .. } = specimen.caught else { panic!("it was caught by a seed") };
     assert!(
-        seeds::run(Family::General, catch.seed).violations.is_empty(),
+        seeds::run(family, catch.seed).violations.is_empty(),
         "seed {} is clean without the defect",
         catch.seed
     );

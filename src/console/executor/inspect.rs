@@ -253,6 +253,7 @@ fn life_word(view: &NodeView) -> &str {
 
 fn role_shown(view: &NodeView) -> String {
     match view.life {
+        Life::Up if view.status.joining => format!("{}, joins", view.status.role),
         Life::Up => view.status.role.to_string(),
         Life::Paused => format!("{}, paused", view.status.role),
         Life::Down(_) => life_word(view).to_string(),
@@ -266,7 +267,7 @@ fn status_row(node: NodeId, view: &NodeView, picture: &Picture) -> Vec<String> {
     let volatile = |text: String| if running { text } else { NONE.to_string() };
     let node_or_none = |node: Option<NodeId>| node.map_or(NONE.to_string(), |node| node.to_string());
     let trails = trails(view, picture).map_or(NONE.to_string(), |trails| trails.to_string());
-    let snapshot = match status.base.index {
+    let snapshot = match status.snapshot.last.index {
         LogIndex(0) => NONE.to_string(),
         index => index.to_string(),
     };
@@ -306,7 +307,8 @@ fn status_json(node: NodeId, view: &NodeView, picture: &Picture) -> Value {
         "applied": status.applied,
         "trails": trails(view, picture),
         "voted": status.voted_for,
-        "snapshot": status.base.index,
+        "snapshot": status.snapshot.last.index,
+        "joining": status.joining,
         "keys": status.size,
         "links": picture.links(node),
     })

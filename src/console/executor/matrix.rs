@@ -79,9 +79,14 @@ fn draw(rows: &[Row], base: Option<&LogView>, last: Option<usize>, columns: Opti
             let wrong =
                 matches!(cell, Cell::Term(term) if base.is_some_and(|base| differs(base, index, term)));
             conflicts |= wrong;
-            covered |= cell == Cell::Covered;
+            let kept = cell != Cell::Covered && index <= log.snapshot.index;
+            covered |= cell == Cell::Covered || kept;
             missing |= cell == Cell::Missing;
-            let mark = if wrong { '!' } else { ' ' };
+            let mark = match (wrong, kept) {
+                (true, _) => '!',
+                (false, true) => 's',
+                (false, false) => ' ',
+            };
             let end = if index == log.commit { '|' } else { ' ' };
             cells.push(format!("{mark}{:>width$}{end}", cell.text()));
         }
@@ -90,7 +95,7 @@ fn draw(rows: &[Row], base: Option<&LogView>, last: Option<usize>, columns: Opti
     let mut legend = vec!["| committed up to here"];
     legend.extend(conflicts.then_some("! not the leader's term"));
     legend.extend(missing.then_some(". no entry"));
-    legend.extend(covered.then_some("s in the snapshot"));
+    legend.extend(covered.then_some("s covered by the snapshot"));
     lines.push(format!("{:MARGIN$} {}", "", legend.join("   ")));
     lines.into_iter().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }
@@ -148,7 +153,8 @@ fn row_json(row: &Row) -> Value {
     match &row.log {
         None => json!({"node": row.node, "down": true}),
         Some(log) => {
-            json!({"node": row.node, "base": log.base.index, "terms": log.terms, "commit": log.commit})
+            let (base, snapshot) = (log.base.index, log.snapshot.index);
+            json!({"node": row.node, "base": base, "snapshot": snapshot, "terms": log.terms, "commit": log.commit})
         }
     }
 }
@@ -160,7 +166,7 @@ mod tests {
 
     fn log(terms: &[u64], commit: u64) -> LogView {
         let terms = terms.iter().copied().map(Term).collect();
-        LogView { base: EntryId::ZERO, terms, commit: LogIndex(commit) }
+        LogView { base: EntryId::ZERO, snapshot: EntryId::ZERO, terms, commit: LogIndex(commit) }
     }
 
     fn row(node: u8, letter: char, log: Option<LogView>) -> Row {
@@ -189,11 +195,12 @@ mod tests {
     fn a_window_shows_the_last_entries_and_what_a_snapshot_covers() {
         let mut compacted = log(&[3, 3], 5);
         compacted.base = EntryId::new(Term(2), LogIndex(3));
+        compacted.snapshot = EntryId::new(Term(3), LogIndex(4));
         let rows = [row(1, 'F', Some(compacted)), row(2, 'F', Some(log(&[1, 1, 2], 0)))];
         assert_eq!(
             draw(&rows, None, Some(3), None),
-            "       3  4  5\nn1 F   s  3  3|\nn2 F   2  .  .\n\
-             \x20      | committed up to here   . no entry   s in the snapshot"
+            "       3  4  5\nn1 F   s s3  3|\nn2 F   2  .  .\n\
+             \x20      | committed up to here   . no entry   s covered by the snapshot"
         );
         assert_eq!(draw(&[row(1, 'F', Some(log(&[], 0)))], None, None, None), "n1 F  no entries");
     }

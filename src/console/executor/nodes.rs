@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 use super::Console;
 use super::target::{Fit, resolve};
 use super::undo::Work;
+use super::wait::Waited;
 use crate::console::language::answer::{Answer, Outcome};
 use crate::console::language::directive::{Directive, Target};
 use crate::console::language::layout::duration_shown;
 use crate::console::language::units::Speed;
-use crate::lab::{DiskChange, Lab, LabError, Life, RoleName};
-use crate::types::NodeId;
+use crate::lab::{DiskChange, Lab, LabError, Life, RoleName, SnapshotInfo};
+use crate::types::{LogIndex, NodeId};
+
+/// How long a snapshot that was ordered is waited for.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 
 impl<L: Lab> Console<L> {
     /// Carries out an order to nodes; what lasts is undone when its time has come.
@@ -31,7 +35,10 @@ impl<L: Lab> Console<L> {
             Directive::Restart { target, wipe } => {
                 let restart = |console: &mut Self, node| {
                     let word = if *wipe { "restarts from nothing" } else { "restarts" };
-                    console.lab.restart(node, *wipe).map(|loaded| told(&format!("{node} {word}"), &loaded))
+                    let loaded = console.lab.restart(node, *wipe)?;
+                    let joins = console.lab.view(node).status.joining;
+                    let vote = if joins { "; it votes again once it has caught up" } else { "" };
+                    Ok(told(&format!("{node} {word}"), &format!("{loaded}{vote}")))
                 };
                 self.each(verb, target, Fit::Down, restart).0
             }
@@ -56,6 +63,7 @@ impl<L: Lab> Console<L> {
                 self.each(verb, target, Fit::Paused, resume).0
             }
             Directive::Timeout { target } => self.each(verb, target, Fit::Awake, Self::campaign).0,
+            Directive::Snapshot { target } => self.each(verb, target, Fit::Awake, Self::snapshot).0,
             Directive::SkewClock { target, ahead } => {
                 let skew = |console: &mut Self, node| {
                     console.lab.skew_clock(node, *ahead).map(|()| match *ahead {
@@ -136,10 +144,45 @@ impl<L: Lab> Console<L> {
         answer
     }
 
+    /// Lets a node take a snapshot and waits until it is durable.
+    fn snapshot(&mut self, node: NodeId) -> Result<String, LabError> {
+        let before = self.lab.view(node).status;
+        if before.applied == LogIndex(0) {
+            return Err(LabError(format!("{node} has applied nothing yet: 'wait leader' first")));
+        }
+        let known = before.snapshot.last.index == before.applied;
+        if !known {
+            self.lab.take_snapshot(node)?;
+        }
+        let deadline = self.lab.now() + SNAPSHOT_PATIENCE;
+        let waited = self.wait_until(deadline, |console| {
+            let view = console.lab.view(node);
+            view.life != Life::Up || view.status.snapshot.last.index >= before.applied
+        });
+        let view = self.lab.view(node);
+        let SnapshotInfo { last, bytes, size } = view.status.snapshot;
+        match (waited, view.life) {
+            (Waited::Held, Life::Up) => {
+                let keys = if size == 1 { "key" } else { "keys" };
+                let known = if known { ", which it had" } else { "" };
+                Ok(format!("{node} snapshot at index {} ({size} {keys}, {bytes} B){known}", last.index))
+            }
+            (_, Life::Down(reason)) => Err(LabError(format!("{node} is down: {reason}"))),
+            _ => {
+                Err(LabError(format!("the snapshot of {node} is not durable yet: 'status' shows when it is")))
+            }
+        }
+    }
+
     fn campaign(&mut self, node: NodeId) -> Result<String, LabError> {
         let status = self.lab.view(node).status;
         if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {
             return Err(LabError(format!("{node} leads already: choose a follower")));
+        }
+        if status.joining {
+            return Err(LabError(format!(
+                "{node} lost its files and is not readmitted yet: it starts no election"
+            )));
         }
         self.lab.campaign(node)?;
         if self.lab.view(node).status.term == status.term {

@@ -99,7 +99,7 @@ impl Serialize for Answer {
     }
 }
 
-/// What a directive of a later version answers: `snapshot is not built yet`.
+/// What a directive of a later version answers: `transfer is not built yet`.
 pub fn not_built_text(what: &str) -> String {
     format!("{what} is not built yet")
 }
@@ -430,11 +430,11 @@ mod tests {
         assert_eq!(said.json(), r#"{"v":1,"directive":"echo","ok":true,"text":"a\nb"}"#);
         let detailed = Answer::ok("leader", "n2 (term 4)").with("leader", "n2").with("term", 4);
         assert_eq!(detailed.json(), r#"{"v":1,"directive":"leader","ok":true,"leader":"n2","term":4}"#);
-        let failed = Answer::failed("snapshot", not_built_text("snapshot"));
-        assert_eq!(failed.text, "ERR snapshot is not built yet");
+        let failed = Answer::failed("transfer", not_built_text("transfer"));
+        assert_eq!(failed.text, "ERR transfer is not built yet");
         assert_eq!(
             failed.json(),
-            r#"{"v":1,"directive":"snapshot","ok":false,"error":"snapshot is not built yet"}"#
+            r#"{"v":1,"directive":"transfer","ok":false,"error":"transfer is not built yet"}"#
         );
     }
 }

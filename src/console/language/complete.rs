@@ -196,6 +196,7 @@ fn positional(
             | Verb::StallDisk
             | Verb::FillDisk
             | Verb::SkewClock
+            | Verb::Snapshot
             | Verb::Timeout
             | Verb::Log
             | Verb::Logs,
@@ -337,7 +338,8 @@ mod tests {
             at_end("  RE"),
             (2, ["read", "reorder", "reset", "restart", "resume"].map(String::from).to_vec())
         );
-        assert_eq!(offered("snap"), Vec::<String>::new());
+        assert_eq!(offered("snap"), ["snapshot"]);
+        assert_eq!(offered("mem"), Vec::<String>::new());
         assert!(offered("").len() > 40);
     }
 
@@ -369,7 +371,7 @@ mod tests {
             ("help cond", "conditions"),
             ("run d", "demo.raft"),
             ("# cra", ""),
-            ("snapshot ", ""),
+            ("members ", ""),
             ("xyzzy n", ""),
         ] {
             assert_eq!(offered(line).join(" "), expected, "{line}");

@@ -156,6 +156,11 @@ pub enum Directive {
         /// Which nodes.
         target: Target,
     },
+    /// Let a node take a snapshot of its state.
+    Snapshot {
+        /// Which nodes.
+        target: Target,
+    },
     /// Set a node's clock ahead of the others'.
     SkewClock {
         /// Which nodes.
@@ -468,6 +473,7 @@ impl Directive {
             Directive::SlowDisk { .. } => "slow-disk",
             Directive::StallDisk { .. } => "stall-disk",
             Directive::FillDisk { .. } => "fill-disk",
+            Directive::Snapshot { .. } => "snapshot",
             Directive::SkewClock { .. } => "skew-clock",
             Directive::Timeout { .. } => "timeout",
             Directive::AlignTimers => "align-timers",

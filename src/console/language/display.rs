@@ -50,6 +50,7 @@ impl Directive {
             | Directive::Isolate { target }
             | Directive::Connect { target }
             | Directive::FillDisk { target }
+            | Directive::Snapshot { target }
             | Directive::Timeout { target } => vec![target.to_string()],
             Directive::Partition(shape) => vec![shape.to_string()],
             Directive::Heal { link } => shown(link.as_ref()),

@@ -145,6 +145,7 @@ fn directive(verb: Verb, arguments: &mut Arguments) -> Result<Directive, ParseEr
         }
         Verb::FillDisk => Directive::FillDisk { target: arguments.target()? },
         Verb::SkewClock => Directive::SkewClock { target: arguments.target()?, ahead: arguments.duration()? },
+        Verb::Snapshot => Directive::Snapshot { target: arguments.target()? },
         Verb::Timeout => Directive::Timeout { target: arguments.target()? },
         Verb::AlignTimers => Directive::AlignTimers,
         Verb::SpreadTimers => Directive::SpreadTimers,

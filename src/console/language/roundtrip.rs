@@ -178,6 +178,7 @@ fn other() -> impl Strategy<Value = Directive> {
         target().prop_map(|target| Directive::Connect { target }),
         (target(), duration()).prop_map(|(target, duration)| Directive::StallDisk { target, duration }),
         target().prop_map(|target| Directive::Timeout { target }),
+        target().prop_map(|target| Directive::Snapshot { target }),
     ];
     let more = prop_oneof![
         speed.prop_map(|speed| Directive::Speed { speed }),

@@ -43,6 +43,7 @@ pub enum Verb {
     SlowDisk,
     StallDisk,
     FillDisk,
+    Snapshot,
     SkewClock,
     Timeout,
     AlignTimers,

@@ -152,6 +152,9 @@ pub const VOCABULARY: &[Entry] = &[
         .does("lets a node's disk refuse every write as full", "fill-disk n3")
         .shows("Figure 2: a node that cannot save its state must not answer")
         .lasting(),
+    entry(Verb::Snapshot, Theme::Disks, "snapshot", "TARGET")
+        .does("saves what a node has applied, and drops the log that led to it", "snapshot n1")
+        .shows("7: a snapshot replaces the entries that it covers"),
     entry(Verb::Timeout, Theme::Time, "timeout", "TARGET")
         .does("lets a node's election timer run out now", "timeout n3")
         .shows("5.2: a candidate needs the votes of a majority in its term")
@@ -194,7 +197,6 @@ pub const VOCABULARY: &[Entry] = &[
     entry(Verb::Quit, Theme::Session, "quit", "")
         .does("stops the cluster and leaves", "quit")
         .also(&["exit"]),
-    later("snapshot", "TARGET").does("replaces a log's applied part by its result", "snapshot n1"),
     later("transfer", "TARGET").does("hands leadership to a node", "transfer n2"),
     later("add", "NODE").does("adds a node to the cluster", "add n4"),
     later("remove", "TARGET").does("removes a node from the cluster", "remove n3"),

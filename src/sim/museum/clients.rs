@@ -2,26 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{Caught, Specimen};
+use super::{Caught, GENERAL, Specimen};
 use crate::net::packet::{Call, Packet, Request, Response};
-use crate::payload::Payload;
-use crate::raft::Recovered;
 use crate::raft::effects::{Refusal, RequestId};
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::log::{Content, Origin};
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
-use crate::state_machine::image::{Image, LoadImage};
-use crate::state_machine::kv::KeyValue;
-use crate::state_machine::sessions::Sessions;
-use crate::state_machine::{Applied, Machine, Replica};
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId, Term};
 
 pub const SPECIMENS: &[Specimen] = &[
     Specimen {
         name: "waiting-by-index-alone",
         defect: "a deposed leader's clients wait on, and are told of whatever is applied at their place in the log",
         section: "8",
-        caught: Caught::BySeeds { first: 213, complaints: &["only one client creates", "own."] },
+        caught: Caught::BySeeds {
+            family: GENERAL,
+            first: 213,
+            complaints: &["only one client creates", "own."],
+        },
         exhibit: || Box::<WaitsByIndex>::default(),
     },
     Specimen {
@@ -35,15 +33,12 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "repetitions-carried-out",
         defect: "a command that a client repeats is taken for another command",
         section: "8",
-        caught: Caught::BySeeds { first: 1, complaints: &["only one client creates", "linearizable"] },
+        caught: Caught::BySeeds {
+            family: GENERAL,
+            first: 1,
+            complaints: &["only one client creates", "linearizable"],
+        },
         exhibit: || Box::<CarriesOutRepetitions>::default(),
-    },
-    Specimen {
-        name: "snapshot-without-sessions",
-        defect: "a node that starts from a snapshot of the state has lost the table of sessions",
-        section: "8; 6.3 of the dissertation",
-        caught: Caught::BySeeds { first: 1, complaints: &["state machine safety"] },
-        exhibit: || Box::new(ForgetsSessions),
     },
 ];
 
@@ -74,7 +69,7 @@ impl Exhibit for WaitsByIndex {
 
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let waiting = self.waiting.remove(&server.raft().id()).unwrap_or_default();
-        let applied = server.machine().applied().index;
+        let applied = server.applied().index;
         for (index, (term, requests)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
             let ids = requests.iter().map(|(id, _)| *id).collect();
             server.waiting.by_index.entry(index).or_insert((term, ids));
@@ -128,63 +123,5 @@ impl Exhibit for CarriesOutRepetitions {
                 *origin = Origin { serial: self.0, acknowledged: 0, ..*origin };
             }
         }
-    }
-}
-
-/// Takes the first half of the log that a disk held for covered by a snapshot, which holds the state alone.
-struct ForgetsSessions;
-
-impl Exhibit for ForgetsSessions {
-    fn machine(&mut self, recovered: &Recovered, replica: Replica<KeyValue>) -> Box<dyn Machine> {
-        let half = recovered.entries.get(recovered.entries.len() / 2);
-        Box::new(Forgetful { replica, after: half.map(|entry| entry.index) })
-    }
-}
-
-struct Forgetful {
-    replica: Replica<KeyValue>,
-    /// When this entry has been applied, the sessions are gone.
-    after: Option<LogIndex>,
-}
-
-impl Machine for Forgetful {
-    fn check(&self, command: &Payload) -> Result<(), String> {
-        Machine::check(&self.replica, command)
-    }
-
-    fn apply(&mut self, entry: &Entry) -> Applied {
-        let applied = self.replica.apply(entry);
-        if self.after == Some(entry.index) {
-            self.replica.sessions = Sessions::default();
-        }
-        applied
-    }
-
-    fn query(&self, query: &Payload) -> Result<Payload, String> {
-        self.replica.query(query)
-    }
-
-    fn applied(&self) -> EntryId {
-        self.replica.applied()
-    }
-
-    fn items(&self) -> Vec<(String, String)> {
-        Machine::items(&self.replica)
-    }
-
-    fn size(&self) -> usize {
-        Machine::size(&self.replica)
-    }
-
-    fn image(&self) -> Box<dyn Image> {
-        self.replica.image()
-    }
-
-    fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>) {
-        self.replica.adopt(applied, image);
-    }
-
-    fn load_image(&self) -> LoadImage {
-        self.replica.load_image()
     }
 }

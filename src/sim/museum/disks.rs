@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{After, Caught, Specimen};
+use super::{After, Caught, GENERAL, Specimen};
 use crate::net::packet::{Address, Envelope, Packet};
 use crate::raft::Recovered;
 use crate::raft::effects::WriteId;
@@ -17,14 +17,14 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "reply-before-fsync",
         defect: "votes and acknowledgements leave before the disk holds what they promise",
         section: "Figure 2, persistent state",
-        caught: Caught::BySeeds { first: 1, complaints: &["nothing promised early"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["nothing promised early"] },
         exhibit: || Box::new(After(send_at_once)),
     },
     Specimen {
         name: "no-fsync",
         defect: "entries are reported as durable without an fsync",
         section: "Figure 2, persistent state",
-        caught: Caught::BySeeds { first: 2, complaints: &["committed is durable"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 2, complaints: &["committed is durable"] },
         exhibit: || Box::new(NoFsync),
     },
     Specimen {
@@ -32,6 +32,7 @@ pub const SPECIMENS: &[Specimen] = &[
         defect: "a failed fsync is taken for a success, as a second try would report",
         section: "Figure 2, persistent state",
         caught: Caught::BySeeds {
+            family: GENERAL,
             first: 19,
             complaints: &["committed is durable", "one vote a term", "log matching"],
         },
@@ -48,14 +49,18 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "completions-out-of-order",
         defect: "the end of one write is taken for the end of a later one",
         section: "Figure 2, persistent state",
-        caught: Caught::BySeeds { first: 39, complaints: &["committed is durable", "one vote a term"] },
+        caught: Caught::BySeeds {
+            family: GENERAL,
+            first: 39,
+            complaints: &["committed is durable", "one vote a term"],
+        },
         exhibit: || Box::<OutOfOrder>::default(),
     },
     Specimen {
         name: "damaged-line-cut-off",
         defect: "a start cuts the log off at a damaged line, and the node votes and leads without what it held",
         section: "Figure 2, persistent state",
-        caught: Caught::BySeeds { first: 1, complaints: &["committed is durable"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["committed is durable"] },
         exhibit: || Box::new(CutsOff),
     },
     Specimen {

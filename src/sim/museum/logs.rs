@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{After, Before, Caught, Specimen, arriving, leaving};
+use super::{After, Before, Caught, GENERAL, Specimen, arriving, leaving};
 use crate::raft::log::Entry;
 use crate::raft::message::{AppendResult, Body};
 use crate::raft::role::{Flow, Leader, Role};
@@ -17,7 +17,8 @@ pub const SPECIMENS: &[Specimen] = &[
         defect: "a follower acknowledges its last entry instead of the last one that it was sent",
         section: "Figure 2, AppendEntries",
         caught: Caught::BySeeds {
-            first: 49,
+            family: GENERAL,
+            first: 135,
             complaints: &["commit rule", "node invariants", "leader completeness"],
         },
         exhibit: || Box::new(After(acknowledge_last)),
@@ -26,7 +27,11 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "suffix-kept-without-term",
         defect: "a follower keeps the entries that it has, whatever their terms",
         section: "5.3",
-        caught: Caught::BySeeds { first: 3, complaints: &["log matching", "commit rule", "node invariants"] },
+        caught: Caught::BySeeds {
+            family: GENERAL,
+            first: 11,
+            complaints: &["log matching", "commit rule", "node invariants"],
+        },
         exhibit: || Box::new(Before(keep_suffix)),
     },
     Specimen {
@@ -34,6 +39,7 @@ pub const SPECIMENS: &[Specimen] = &[
         defect: "a follower removes all that is behind the previous entry, even what it acknowledged",
         section: "5.3",
         caught: Caught::BySeeds {
+            family: GENERAL,
             first: 1,
             complaints: &["nothing promised early", "commit rule", "leader completeness"],
         },
@@ -43,49 +49,49 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "commit-goes-back",
         defect: "a late message with an older commit index sets the commit index back",
         section: "5.3",
-        caught: Caught::BySeeds { first: 1, complaints: &["state machine safety"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["state machine safety"] },
         exhibit: || Box::new(Before(set_commit_back)),
     },
     Specimen {
         name: "half-is-a-majority",
         defect: "half of an even number of nodes is taken for a majority",
         section: "5.4.2",
-        caught: Caught::BySeeds { first: 6, complaints: &["commit rule"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 6, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_with_half)),
     },
     Specimen {
         name: "old-term-committed-by-counting",
         defect: "a leader commits an entry of an earlier term as soon as a majority holds it",
         section: "5.4.2, Figure 8",
-        caught: Caught::BySeeds { first: 1, complaints: &["commit rule"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_old_terms)),
     },
     Specimen {
         name: "unsorted-match-indexes",
         defect: "the commit index is read from match indexes that are not in order",
         section: "Figure 2, Leaders",
-        caught: Caught::BySeeds { first: 1, complaints: &["commit rule"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_unsorted)),
     },
     Specimen {
         name: "own-copy-before-fsync",
         defect: "a leader counts its own copy of an entry before its disk holds it",
         section: "10.2.1 of the dissertation",
-        caught: Caught::BySeeds { first: 3, complaints: &["commit rule"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 3, complaints: &["commit rule"] },
         exhibit: || Box::new(After(commit_own_at_once)),
     },
     Specimen {
         name: "stale-refusal-lowers-next",
         defect: "a late refusal sets a follower's next index back below what it is known to hold",
         section: "5.3",
-        caught: Caught::BySeeds { first: 1, complaints: &["node invariants"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["node invariants"] },
         exhibit: || Box::new(Before(believe_stale_refusals)),
     },
     Specimen {
         name: "short-back-off",
         defect: "a leader stops looking for the place where the logs agree after 50 entries",
         section: "5.3",
-        caught: Caught::BySeeds { first: 1, complaints: &["not healed"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["not healed"] },
         exhibit: || Box::new(Before(stop_looking)),
     },
     Specimen {
@@ -99,7 +105,11 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "truncated-entries-come-back",
         defect: "a restart reads entries that had been truncated, instead of those that took their places",
         section: "5.3",
-        caught: Caught::BySeeds { first: 11, complaints: &["committed is durable", "log matching"] },
+        caught: Caught::BySeeds {
+            family: GENERAL,
+            first: 11,
+            complaints: &["committed is durable", "log matching"],
+        },
         exhibit: || Box::<ReadsTruncated>::default(),
     },
 ];
@@ -255,6 +265,7 @@ fn forget_in_flight(server: &mut Server, _outbox: &mut Outbox) {
                 progress.next_index = progress.match_index.next();
                 Flow::Replicate { in_flight: VecDeque::new() }
             }
+            Flow::Snapshot(transfer) => Flow::Snapshot(transfer),
         };
     }
 }

@@ -11,6 +11,8 @@ mod logs;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod reads;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod snapshots;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod votes;
 
 use std::time::Duration;
@@ -36,11 +38,19 @@ pub struct Specimen {
     pub exhibit: fn() -> Box<dyn Exhibit>,
 }
 
+/// Random runs of any kind.
+const GENERAL: Family = Family::General;
+
+/// Random runs with many snapshots.
+const SNAPSHOTS: Family = Family::Snapshots;
+
 /// How a specimen is caught.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caught {
     /// By random runs.
     BySeeds {
+        /// What the runs are like.
+        family: Family,
         /// The seed to begin with: it caught the defect when this was written.
         first: u64,
         /// What the complaint begins with: one of these.
@@ -63,9 +73,16 @@ pub struct Catch {
 
 /// Every specimen, by theme.
 pub fn specimens() -> impl Iterator<Item = &'static Specimen> {
-    [votes::SPECIMENS, logs::SPECIMENS, disks::SPECIMENS, clients::SPECIMENS, reads::SPECIMENS]
-        .into_iter()
-        .flatten()
+    [
+        votes::SPECIMENS,
+        logs::SPECIMENS,
+        disks::SPECIMENS,
+        clients::SPECIMENS,
+        reads::SPECIMENS,
+        snapshots::SPECIMENS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The specimen of this name.
@@ -75,10 +92,9 @@ pub fn specimen(name: &str) -> Option<&'static Specimen> {
 
 /// Runs seeds with the defect until one notices it as is expected, this many at most and one to begin with.
 pub fn hunt(specimen: &Specimen, seeds_max: u64) -> Option<Catch> {
-    let Caught::BySeeds { first, complaints } = specimen.caught else { return None };
+    let Caught::BySeeds { family, first, complaints } = specimen.caught else { return None };
     [first].into_iter().chain(1..=seeds_max).find_map(|seed| {
-        let report =
-            seeds::run_with(Family::General, seed, |simulation| simulation.break_rule((specimen.exhibit)()));
+        let report = seeds::run_with(family, seed, |simulation| simulation.break_rule((specimen.exhibit)()));
         let complaint = report.violations.into_iter().next()?;
         let expected = complaints.iter().any(|start| complaint.starts_with(start));
         expected.then_some(Catch { seed, after: report.broken_at.unwrap_or(report.length), complaint })
@@ -110,7 +126,7 @@ fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
             Packet::Raft(message) => Some(message),
             Packet::Request(_) | Packet::Reply(_) => None,
         },
-        Arrival::Persisted(_) | Arrival::Campaign | Arrival::SetElectionTimer(_) => None,
+        _ => None,
     })
 }
 
@@ -121,7 +137,7 @@ fn keep_messages(arrivals: &mut Vec<Arrival>, passes: impl Fn(&Message) -> bool)
             Packet::Raft(message) => passes(message),
             Packet::Request(_) | Packet::Reply(_) => true,
         },
-        Arrival::Persisted(_) | Arrival::Campaign | Arrival::SetElectionTimer(_) => true,
+        _ => true,
     });
 }
 

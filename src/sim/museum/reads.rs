@@ -1,6 +1,6 @@
 //! Defects of reads (section 8; 6.4 of the dissertation).
 
-use super::{Before, Caught, Specimen, arriving, leaving};
+use super::{Before, Caught, GENERAL, Specimen, arriving, leaving};
 use crate::net::packet::{Address, Call, Envelope, Packet, ReadMode, Request};
 use crate::raft::message::Body;
 use crate::raft::role::Role;
@@ -13,7 +13,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "read-before-no-op",
         defect: "a new leader serves reads before the no-op of its term is committed",
         section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { first: 91, complaints: &["linearizable"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 91, complaints: &["linearizable"] },
         exhibit: || Box::new(Before(forget_no_op)),
     },
     Specimen {

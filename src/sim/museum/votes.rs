@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{After, Before, Caught, Specimen, arriving, keep_messages, leaving};
+use super::{After, Before, Caught, GENERAL, Specimen, arriving, keep_messages, leaving};
 use crate::raft::Recovered;
 use crate::raft::event::Event;
 use crate::raft::message::Body;
@@ -17,6 +17,7 @@ pub const SPECIMENS: &[Specimen] = &[
         defect: "a node that becomes a follower within its term forgets its vote of that term",
         section: "5.2",
         caught: Caught::BySeeds {
+            family: GENERAL,
             first: 2,
             complaints: &["one vote a term", "nothing promised early", "election safety"],
         },
@@ -26,14 +27,18 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "vote-forgotten-at-restart",
         defect: "the vote is not kept across a restart",
         section: "5.2",
-        caught: Caught::BySeeds { first: 1, complaints: &["one vote a term"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["one vote a term"] },
         exhibit: || Box::new(ForgetsVote),
     },
     Specimen {
         name: "vote-given-twice",
         defect: "a node that has voted votes for the next candidate of the term too",
         section: "5.2",
-        caught: Caught::BySeeds { first: 1, complaints: &["one vote a term", "election safety"] },
+        caught: Caught::BySeeds {
+            family: GENERAL,
+            first: 1,
+            complaints: &["one vote a term", "election safety"],
+        },
         exhibit: || Box::new(After(vote_twice)),
     },
     Specimen {
@@ -47,7 +52,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "own-vote-not-counted",
         defect: "a candidate does not count its own vote, so that a cluster of one elects nobody",
         section: "5.2",
-        caught: Caught::BySeeds { first: 1, complaints: &["not healed"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["not healed"] },
         exhibit: || Box::new(Before(ignore_own_vote)),
     },
     Specimen {

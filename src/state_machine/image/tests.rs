@@ -19,7 +19,7 @@ fn text_of(image: &dyn Image) -> String {
 }
 
 fn load(text: &str) -> Result<Box<dyn Image>, String> {
-    Replica::new(KeyValue::default()).load_image()(&mut text.as_bytes())
+    super::load::<KeyValue>(&mut text.as_bytes())
 }
 
 /// A replica around this machine that starts from an image's text.
@@ -182,7 +182,7 @@ fn it_is_written_and_read_piece_by_piece() {
 
     let text = text_of(&*image);
     let mut pieces = Pieces { given: text.as_bytes(), taken: 0, longest: 0 };
-    let loaded = replica.load_image()(&mut pieces).expect("an image");
+    let loaded = super::load::<KeyValue>(&mut pieces).expect("an image");
     assert!(pieces.given.is_empty() && pieces.longest <= PIECE, "{} at once", pieces.longest);
     assert_eq!(loaded.size(), 498 * 50);
 }

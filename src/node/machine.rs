@@ -1,0 +1,128 @@
+//! A node's state machine, when it is slow: on a thread of its own, `n1-machine`.
+//!
+//! As long as the machine is quick, the node's thread applies entries itself, which saves a hop to another thread. When
+//! it has taken too long once, the machine is moved away, so that heartbeats, votes and replication go on beside it;
+//! when it has been quick for a while, it comes back.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, never, unbounded};
+
+use super::panics::caught;
+use crate::server::applier::{Applier, Done, Task};
+use crate::types::NodeId;
+
+/// So many things in a row, each done quickly, bring the machine back.
+const QUICK_MIN: u32 = 256;
+
+/// The node's side of it.
+pub(super) struct MachineThread {
+    /// What takes longer than this stands in the way of heartbeats.
+    patience: Duration,
+    away: Option<Away>,
+    /// Where nothing arrives while the machine is here.
+    silence: Receiver<Report>,
+}
+
+/// What was done and how long that took; or the panic that ended it.
+pub(super) type Report = Result<(Done, Duration), String>;
+
+struct Away {
+    tasks: Sender<Task>,
+    reports: Receiver<Report>,
+    thread: JoinHandle<Option<Applier>>,
+    abandoned: Arc<AtomicBool>,
+    outstanding: usize,
+    quick: u32,
+}
+
+impl MachineThread {
+    /// The machine is with the node's thread.
+    pub fn new(patience: Duration) -> MachineThread {
+        MachineThread { patience, away: None, silence: never() }
+    }
+
+    /// Whether something that took this long was too slow for the node's thread.
+    pub fn is_slow(&self, took: Duration) -> bool {
+        took > self.patience
+    }
+
+    /// Moves the machine to its own thread.
+    pub fn move_away(&mut self, node: NodeId, applier: Applier) -> io::Result<()> {
+        // Bounded by what the node takes in: see `Server::lags`.
+        let (tasks, receiver) = unbounded();
+        let (sender, reports) = unbounded();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&abandoned);
+        let work = move || run(applier, &receiver, &sender, &stop);
+        let thread = thread::Builder::new().name(format!("{node}-machine")).spawn(work)?;
+        self.away = Some(Away { tasks, reports, thread, abandoned, outstanding: 0, quick: 0 });
+        Ok(())
+    }
+
+    /// Hands over what it is to do.
+    pub fn give(&mut self, tasks: Vec<Task>) {
+        if tasks.is_empty() {
+            return;
+        }
+        let away = self.away.as_mut().expect("only a machine that is away is given tasks");
+        away.outstanding += tasks.len();
+        for task in tasks {
+            // A thread that is gone has left its reason among the reports.
+            let _ = away.tasks.send(task);
+        }
+    }
+
+    /// Where reports arrive.
+    pub fn reports(&self) -> &Receiver<Report> {
+        self.away.as_ref().map_or(&self.silence, |away| &away.reports)
+    }
+
+    /// Takes in a report.
+    pub fn reported(&mut self, report: Report) -> Result<Done, String> {
+        let (done, took) = report?;
+        if let Some(away) = &mut self.away {
+            away.outstanding -= 1;
+            away.quick = if took * 4 > self.patience { 0 } else { away.quick + 1 };
+        }
+        Ok(done)
+    }
+
+    /// The machine, if it has become quick and has nothing to do.
+    pub fn come_back(&mut self) -> Option<Applier> {
+        let away = self.away.take_if(|away| away.outstanding == 0 && away.quick >= QUICK_MIN)?;
+        drop(away.tasks);
+        away.thread.join().ok().flatten()
+    }
+
+    /// Lets its thread end, after what it is doing.
+    pub fn leave(&mut self) {
+        if let Some(away) = self.away.take() {
+            away.abandoned.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+fn run(
+    mut applier: Applier,
+    tasks: &Receiver<Task>,
+    reports: &Sender<Report>,
+    abandoned: &AtomicBool,
+) -> Option<Applier> {
+    while let Ok(task) = tasks.recv() {
+        if abandoned.load(Ordering::SeqCst) {
+            return None;
+        }
+        let began = Instant::now();
+        let report = caught(|| applier.perform(task)).map(|done| (done, began.elapsed()));
+        let failed = report.is_err();
+        if reports.send(report).is_err() || failed {
+            return None;
+        }
+    }
+    Some(applier)
+}

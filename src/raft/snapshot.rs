@@ -1,0 +1,347 @@
+//! Snapshots (section 7): what of the log they replace, and InstallSnapshot (Figure 13), by which a leader brings a
+//! follower up that lacks what is gone.
+//!
+//! The core knows a snapshot by the last entry that it covers. What is in it, and where it is kept, is the driver's
+//! business: the core asks for parts of it and is told what became of them. Neither the state machine nor an index ever
+//! goes back: a snapshot of what is committed here already changes nothing.
+//!
+//! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. It is
+//! never begun anew because a newer snapshot exists: the old one is kept until it has arrived.
+
+use std::sync::Arc;
+
+use super::Raft;
+use super::event::Event;
+use super::message::{Answerer, Body, InstallResult};
+use super::role::{Flow, Progress, Role, Sending, Transfer};
+use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+
+/// Rounds of heartbeats after which a part that was not answered is sent again.
+const ROUNDS_PATIENT: u64 = 2;
+
+/// What a step wants done with the files of snapshots, beside the log's writes and in this order. What becomes of it is
+/// reported as a [`SnapshotReport`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SnapshotTask {
+    /// Read a part of a snapshot, to be sent.
+    Read {
+        /// To whom.
+        to: NodeId,
+        /// Which snapshot.
+        last: EntryId,
+        /// From which byte on.
+        offset: u64,
+    },
+    /// Add a part to the snapshot that is being received. A first part begins it anew.
+    Receive {
+        /// Which snapshot.
+        last: EntryId,
+        /// Its place.
+        offset: u64,
+        /// Its bytes.
+        data: Arc<[u8]>,
+        /// It is the last one: make the snapshot durable and read it.
+        done: bool,
+    },
+    /// Snapshots of less than this are needed no more.
+    Forget {
+        /// The index that the oldest one needed covers.
+        before: LogIndex,
+    },
+}
+
+/// What became of a snapshot, or of a part of one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SnapshotReport {
+    /// This node's own, taken of its applied state, is durable.
+    Saved(EntryId),
+    /// A part was read.
+    Read {
+        /// For whom.
+        to: NodeId,
+        /// Of which snapshot.
+        last: EntryId,
+        /// Its place.
+        offset: u64,
+        /// Its bytes.
+        data: Arc<[u8]>,
+        /// Whether it is the last one.
+        done: bool,
+    },
+    /// What was received so far ends at this byte.
+    Received {
+        /// The snapshot.
+        last: EntryId,
+        /// Where the next part begins.
+        next: u64,
+    },
+    /// A snapshot that was received is durable and was read.
+    Installed(EntryId),
+    /// A snapshot that was received is damaged. Nothing of it is kept.
+    Unusable(EntryId),
+}
+
+/// A snapshot that a follower is receiving.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Receiving {
+    /// The term of the leader that sends it.
+    term: Term,
+    last: EntryId,
+    /// Bytes taken in.
+    taken: u64,
+    /// All of it was taken in.
+    whole: bool,
+}
+
+/// Every node: what a durable snapshot replaces.
+impl Raft {
+    /// The last entry that the newest durable snapshot of this node covers; [`EntryId::ZERO`] without one.
+    pub fn snapshot(&self) -> EntryId {
+        self.snapshot
+    }
+
+    pub(super) fn note_snapshot(&mut self, report: SnapshotReport) {
+        match report {
+            SnapshotReport::Saved(last) => self.cover(last),
+            SnapshotReport::Read { to, last, offset, data, done } => {
+                self.send_part(to, last, offset, data, done);
+            }
+            SnapshotReport::Received { last, next } => self.acknowledge_part(last, next),
+            SnapshotReport::Installed(last) => self.install(last),
+            SnapshotReport::Unusable(last) => {
+                self.receiving.take_if(|receiving| receiving.last == last);
+                self.effects.events.push(Event::SnapshotUnusable { last });
+            }
+        }
+    }
+
+    /// A durable snapshot covers the log up to here.
+    fn cover(&mut self, last: EntryId) {
+        if last.index <= self.snapshot.index {
+            return;
+        }
+        assert!(last.index <= self.commit_index, "a snapshot covers only what is committed (7)");
+        self.snapshot = last;
+        self.compact();
+    }
+
+    /// Drops what the snapshot covers, but for a trailing part: a follower that is a little slow, or that is receiving a
+    /// snapshot, finds its next entries there.
+    fn compact(&mut self) {
+        let covered = self.snapshot.index;
+        let wanted = self.transfers().map(|transfer| transfer.last.index).min().unwrap_or(covered);
+        let settings = &self.settings;
+        let (mut count, mut bytes, mut to) = (0, 0, covered);
+        if covered <= self.log.base().index {
+            return;
+        }
+        for entry in self.log.range(self.log.base().index.next(), covered).rev() {
+            count += 1;
+            bytes += entry.weight();
+            let trailing = count <= settings.trailing_entries && bytes <= settings.trailing_bytes;
+            let transferred = entry.index > wanted && bytes <= settings.snapshot_bytes;
+            if !trailing && !transferred {
+                break;
+            }
+            to = entry.index.previous();
+        }
+        if to > self.log.base().index {
+            self.log.compact(to);
+            self.effects.events.push(Event::LogCompacted { base: self.log.base() });
+        }
+    }
+
+    /// Lets go of snapshots that neither this node nor a transfer needs.
+    pub(super) fn forget_snapshots(&mut self) {
+        let sent = self.transfers().map(|transfer| transfer.last.index).min();
+        let before = sent.map_or(self.snapshot.index, |sent| sent.min(self.snapshot.index));
+        if before > self.forgotten {
+            self.forgotten = before;
+            self.effects.snapshots.push(SnapshotTask::Forget { before });
+        }
+    }
+
+    fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+        let followers = match &self.role {
+            Role::Leader(leader) => Some(leader.followers.values()),
+            _ => None,
+        };
+        followers.into_iter().flatten().filter_map(|progress| match &progress.flow {
+            Flow::Snapshot(transfer) => Some(transfer),
+            Flow::Probe { .. } | Flow::Replicate { .. } => None,
+        })
+    }
+}
+
+/// The follower's side.
+impl Raft {
+    /// Figure 13, InstallSnapshot, from the leader of the current term.
+    pub(super) fn handle_install_snapshot(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        last: EntryId,
+        offset: u64,
+        data: Arc<[u8]>,
+        done: bool,
+    ) {
+        self.follow(now, from);
+        if last.index <= self.commit_index {
+            return self.reply_install(from, last, InstallResult::Installed);
+        }
+        let term = self.current_term;
+        let known = self.receiving.filter(|receiving| receiving.last == last && receiving.term == term);
+        let receiving = match known {
+            Some(receiving) if receiving.whole => return,
+            // A snapshot's term must be durable before the snapshot is. The part comes again.
+            _ if done && !self.is_hard_state_durable() => return,
+            Some(receiving) if receiving.taken != offset => {
+                return self.reply_install(from, last, InstallResult::Next(receiving.taken));
+            }
+            Some(receiving) => receiving,
+            // Figure 13, InstallSnapshot 2: the first part begins a new snapshot. What was received of another, which
+            // the same leader sent before or an earlier one did, is given up.
+            None if offset == 0 => {
+                self.effects.events.push(Event::SnapshotReceiving { from, last });
+                Receiving { term, last, taken: 0, whole: false }
+            }
+            None => return self.reply_install(from, last, InstallResult::Next(0)),
+        };
+        let taken = receiving.taken + data.len() as u64;
+        self.receiving = Some(Receiving { taken, whole: done, ..receiving });
+        // Figure 13, InstallSnapshot 3: a part is written at its place.
+        self.effects.snapshots.push(SnapshotTask::Receive { last, offset, data, done });
+    }
+
+    /// The answer to a leader whose term is over.
+    pub(super) fn refuse_install_snapshot(&mut self, from: NodeId, last: EntryId) {
+        // Figure 13, InstallSnapshot 1: refuse if the term is over.
+        self.reply_install(from, last, InstallResult::StaleTerm);
+    }
+
+    fn acknowledge_part(&mut self, last: EntryId, next: u64) {
+        let Some(leader) = self.leader_followed() else { return };
+        let wanted = self.receiving.is_some_and(|receiving| receiving.last == last && !receiving.whole);
+        if wanted {
+            // Figure 13, InstallSnapshot 4: reply, and wait for the parts that follow.
+            self.reply_install(leader, last, InstallResult::Next(next));
+        }
+    }
+
+    /// A snapshot that was received is durable, and the state machine's state of it at hand.
+    fn install(&mut self, last: EntryId) {
+        self.receiving.take_if(|receiving| receiving.last == last);
+        if last.index > self.commit_index {
+            let shared = self.log.term_at(last.index) == Some(last.term);
+            let kept = if shared { self.log.last().index.0 - last.index.0 } else { 0 };
+            if shared {
+                // Figure 13, InstallSnapshot 6: the log has the last entry that the snapshot covers: what follows stays.
+                self.commit_to(last.index);
+            } else {
+                // Figure 13, InstallSnapshot 7: the whole log goes.
+                assert!(
+                    !matches!(self.role, Role::Leader(_)),
+                    "a leader's log holds all that is committed (5.4)"
+                );
+                self.log.reset(last);
+                self.durability.reset(last.index);
+                self.commit_index = last.index;
+            }
+            self.effects.events.push(Event::SnapshotInstalled { last, kept });
+        }
+        // Figure 13, InstallSnapshot 5: snapshots of less are given up.
+        self.cover(last);
+        if let Some(leader) = self.leader_followed() {
+            self.reply_install(leader, last, InstallResult::Installed);
+        }
+    }
+
+    fn leader_followed(&self) -> Option<NodeId> {
+        self.leader().filter(|leader| *leader != self.id)
+    }
+
+    fn reply_install(&mut self, to: NodeId, last: EntryId, result: InstallResult) {
+        let answerer = self.answerer();
+        self.send(to, Body::InstallReply { answerer, last, result });
+    }
+}
+
+/// The leader's side.
+impl Raft {
+    /// The follower lacks what this log no longer holds.
+    pub(super) fn begin_transfer(&mut self, follower: NodeId) {
+        let last = self.snapshot;
+        let Role::Leader(leader) = &mut self.role else { return };
+        let progress = leader.followers.get_mut(&follower).expect("every other member has its progress");
+        progress.next_index = last.index.next().max(progress.match_index.next());
+        progress.flow = Flow::Snapshot(Transfer { last, offset: 0, sending: Sending::Read });
+        self.effects.events.push(Event::SnapshotSending { to: follower, last });
+        self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
+    }
+
+    /// A part was read: it is sent, if it is still the one that the follower needs.
+    fn send_part(&mut self, to: NodeId, last: EntryId, offset: u64, data: Arc<[u8]>, done: bool) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let round = leader.round;
+        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to) else {
+            return;
+        };
+        if transfer.last == last && transfer.offset == offset && transfer.sending == Sending::Read {
+            transfer.sending = Sending::Sent { round };
+            self.send(to, Body::InstallSnapshot { last, offset, data, done });
+        }
+    }
+
+    /// Sends the part again that is not answered after a while.
+    pub(super) fn repeat_part(&mut self, follower: NodeId) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let round = leader.round;
+        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
+        else {
+            return;
+        };
+        if let Sending::Sent { round: sent } = transfer.sending
+            && round >= sent + ROUNDS_PATIENT
+        {
+            transfer.sending = Sending::Read;
+            let (last, offset) = (transfer.last, transfer.offset);
+            self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset });
+        }
+    }
+
+    pub(super) fn handle_install_reply(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        answerer: Answerer,
+        last: EntryId,
+        result: InstallResult,
+    ) {
+        let next_index = self.log.last().index.next();
+        let Role::Leader(leader) = &mut self.role else { return };
+        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
+        if !progress.admit(answerer, next_index, now) {
+            return;
+        }
+        match result {
+            InstallResult::Installed => {
+                let sent = matches!(&progress.flow, Flow::Snapshot(transfer) if transfer.last == last);
+                if progress.matched(last.index) {
+                    self.effects.events.push(Event::AppendSucceeded { from, matched: last.index });
+                }
+                if sent {
+                    self.effects.events.push(Event::SnapshotSent { to: from, last });
+                }
+            }
+            InstallResult::Next(next) => {
+                if let Flow::Snapshot(transfer) = &mut progress.flow
+                    && transfer.last == last
+                    && transfer.goes_on_at(next)
+                {
+                    self.effects.snapshots.push(SnapshotTask::Read { to: from, last, offset: next });
+                }
+            }
+            InstallResult::StaleTerm => {}
+        }
+    }
+}

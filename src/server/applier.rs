@@ -1,0 +1,129 @@
+//! The state machine's side of a server: what it is to do, in order, and what came of it.
+//!
+//! Usually the node's own thread does it, at once. A machine that takes long is moved to a thread of its own: then what
+//! it is to do is handed out, and what came of it arrives later, so that heartbeats, votes and replication go on
+//! meanwhile. Either way the order is the log's, and what a read sees has been applied before it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::net::packet::Response;
+use crate::payload::Payload;
+use crate::raft::effects::RequestId;
+use crate::raft::log::Entry;
+use crate::state_machine::image::Image;
+use crate::state_machine::{Applied, Machine};
+use crate::types::EntryId;
+
+/// What the state machine is to do next.
+pub enum Task {
+    /// Apply these committed entries.
+    Apply(Vec<Entry>),
+    /// Answer a client's question.
+    Query {
+        /// The server's number for the request.
+        request: RequestId,
+        /// The question.
+        query: Payload,
+        /// How old the state may be, when the client asked for what there is.
+        age: Option<Duration>,
+    },
+    /// Make an image of the state, for a snapshot.
+    Image,
+    /// Take over a snapshot's state.
+    Adopt {
+        /// The last entry that it covers.
+        last: EntryId,
+        /// The state.
+        image: Box<dyn Image>,
+    },
+    /// Let somebody look at it.
+    Look(Look),
+}
+
+/// Somebody's look at a state machine.
+pub type Look = Box<dyn FnOnce(&dyn Machine) + Send>;
+
+/// What came of a [`Task`].
+pub enum Done {
+    /// Entries were applied, with these results, and now the state holds this many items.
+    Applied(Vec<(Entry, Applied)>, usize),
+    /// A question was answered.
+    Answered(RequestId, Response),
+    /// An image was made of the state after this entry.
+    Imaged(EntryId, Box<dyn Image>),
+    /// The state is that of a snapshot of everything up to this entry, and holds this many items.
+    Adopted(EntryId, usize),
+    /// Somebody looked at it.
+    Looked,
+}
+
+/// The state machine, with who has it.
+pub struct Applier {
+    machine: Box<dyn Machine>,
+}
+
+impl Applier {
+    pub(super) fn new(machine: Box<dyn Machine>) -> Applier {
+        Applier { machine }
+    }
+
+    /// The state machine.
+    pub fn machine(&self) -> &dyn Machine {
+        &*self.machine
+    }
+
+    /// Does this task.
+    pub fn perform(&mut self, task: Task) -> Done {
+        match task {
+            Task::Apply(entries) => {
+                let apply = |entry: Entry| {
+                    let applied = self.machine.apply(&entry);
+                    (entry, applied)
+                };
+                let applied = entries.into_iter().map(apply).collect();
+                Done::Applied(applied, self.machine.size())
+            }
+            Task::Query { request, query, age } => {
+                let response = match self.machine.query(&query) {
+                    Ok(answer) => Response::Read { applied: self.machine.applied().index, age, answer },
+                    Err(reason) => Response::Invalid(reason),
+                };
+                Done::Answered(request, response)
+            }
+            Task::Image => Done::Imaged(self.machine.applied(), self.machine.image()),
+            Task::Adopt { last, image } => {
+                self.machine.adopt(last, image);
+                Done::Adopted(last, self.machine.size())
+            }
+            Task::Look(look) => {
+                look(&*self.machine);
+                Done::Looked
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Task::Apply(entries) => write!(f, "Apply({} entries)", entries.len()),
+            Task::Query { request, .. } => write!(f, "Query({request})"),
+            Task::Image => f.write_str("Image"),
+            Task::Adopt { last, .. } => write!(f, "Adopt({last})"),
+            Task::Look(_) => f.write_str("Look"),
+        }
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Done::Applied(entries, _) => write!(f, "Applied({} entries)", entries.len()),
+            Done::Answered(request, _) => write!(f, "Answered({request})"),
+            Done::Imaged(last, _) => write!(f, "Imaged({last})"),
+            Done::Adopted(last, _) => write!(f, "Adopted({last})"),
+            Done::Looked => f.write_str("Looked"),
+        }
+    }
+}

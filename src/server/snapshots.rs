@@ -1,0 +1,163 @@
+//! Snapshots between server and disk (section 7): when one is taken, and what the disk has to do with them.
+//!
+//! The files of snapshots are worked on beside the log's: saving a large state or reading one takes its time, and
+//! neither an entry's fsync nor a heartbeat waits for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Arrival;
+use crate::config::RaftSettings;
+use crate::lab::SnapshotInfo;
+use crate::raft::effects::{SnapshotReport, SnapshotTask};
+use crate::state_machine::image::{Image, LoadImage};
+use crate::storage::StorageError;
+use crate::storage::snapshots::{Part, SnapshotFiles};
+use crate::types::EntryId;
+
+/// A snapshot of no more bytes than this costs next to nothing, and is taken as often as the settings say.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// What is to be done with the files of snapshots.
+pub enum SnapshotWork {
+    /// Write this node's own.
+    Save {
+        /// The last entry that it covers.
+        last: EntryId,
+        /// The state.
+        image: Box<dyn Image>,
+    },
+    /// What the core asks for.
+    Task(SnapshotTask),
+}
+
+/// When a snapshot is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Schedule {
+    /// The newest one.
+    pub newest: SnapshotInfo,
+    /// One is being taken, from when it was due until it is durable.
+    taking: bool,
+    /// Items of the one that is being saved.
+    size: usize,
+    /// Entries applied since the newest one was taken, and bytes of them.
+    entries: u64,
+    bytes: usize,
+    /// One was asked for.
+    wanted: bool,
+}
+
+impl Schedule {
+    /// What a start found.
+    pub fn recovered(newest: SnapshotInfo) -> Schedule {
+        Schedule { newest, ..Schedule::default() }
+    }
+
+    /// An entry of these bytes goes to the state machine.
+    pub fn note_entry(&mut self, bytes: usize) {
+        self.entries += 1;
+        self.bytes += bytes;
+    }
+
+    /// Somebody asks for one.
+    pub fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Whether one is to be taken now. At most one is being saved at a time.
+    pub fn due(&mut self, settings: &RaftSettings) -> bool {
+        if self.taking {
+            return false;
+        }
+        if self.entries == 0 {
+            self.wanted = false;
+            return false;
+        }
+        let enough = self.entries >= settings.snapshot_entries || self.bytes >= settings.snapshot_bytes;
+        // A large state is not written more often than as much is logged, so that it costs at most as much as the log.
+        let worth = self.newest.bytes <= SMALL_BYTES || self.bytes as u64 >= self.newest.bytes;
+        self.taking = std::mem::take(&mut self.wanted) || enough && worth;
+        if self.taking {
+            (self.entries, self.bytes) = (0, 0);
+        }
+        self.taking
+    }
+
+    /// The image of the one that is being taken has this many items.
+    pub fn imaged(&mut self, size: usize) {
+        self.size = size;
+    }
+
+    /// One is durable: its own, or one of the leader's.
+    pub fn note_durable(&mut self, found: SnapshotInfo) {
+        if found.last.index > self.newest.last.index {
+            self.newest = found;
+        }
+    }
+
+    /// The one that was being saved is durable.
+    pub fn saved(&mut self, last: EntryId, bytes: u64) {
+        self.taking = false;
+        self.note_durable(SnapshotInfo { last, bytes, size: self.size });
+    }
+
+    /// The state is that of a leader's snapshot.
+    pub fn adopted(&mut self) {
+        (self.entries, self.bytes) = (0, 0);
+    }
+}
+
+impl SnapshotWork {
+    /// Whether it may take long: then parts that are sent and received do not wait behind it.
+    pub fn is_long(&self) -> bool {
+        matches!(self, SnapshotWork::Save { .. })
+    }
+
+    /// Does it, and says what the server has to hear of it. `go_on` is asked now and then whether to.
+    ///
+    /// # Errors
+    /// The disk failed: the node must stop.
+    pub fn perform(
+        self,
+        files: &mut dyn SnapshotFiles,
+        load: LoadImage,
+        part_bytes: usize,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Arrival>, StorageError> {
+        let report = match self {
+            SnapshotWork::Save { last, image } => {
+                let bytes = files.save(last, &*image, go_on)?;
+                return Ok(Some(Arrival::SnapshotSaved { last, bytes }));
+            }
+            SnapshotWork::Task(SnapshotTask::Read { to, last, offset }) => {
+                let Part { data, done } = files.read(last, offset, part_bytes)?;
+                SnapshotReport::Read { to, last, offset, data: Arc::from(data), done }
+            }
+            SnapshotWork::Task(SnapshotTask::Receive { last, offset, data, done }) => {
+                files.receive(last, offset, &data)?;
+                let next = offset + data.len() as u64;
+                if done {
+                    return Ok(Some(match files.finish(last, load)? {
+                        Ok(image) => Arrival::SnapshotInstalled { last, bytes: next, image },
+                        Err(_) => Arrival::Snapshot(SnapshotReport::Unusable(last)),
+                    }));
+                }
+                SnapshotReport::Received { last, next }
+            }
+            SnapshotWork::Task(SnapshotTask::Forget { before }) => {
+                files.remove_before(before)?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Arrival::Snapshot(report)))
+    }
+}
+
+impl fmt::Debug for SnapshotWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SnapshotWork::Save { last, .. } => write!(f, "Save({last})"),
+            SnapshotWork::Task(task) => task.fmt(f),
+        }
+    }
+}
