@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::raft::Raft;
-use crate::raft::effects::{HardState, Rebase, Write, WriteId};
+use crate::raft::effects::{HardState, Incarnation, Rebase, Write, WriteId};
 use crate::raft::log::{Content, Entry, Origin};
 use crate::raft::message::{AppendResult, Body, Message};
 use crate::raft::role::Role;
@@ -121,7 +121,8 @@ const SESSIONS_MAX: usize = 100_000;
 pub struct Safety {
     nodes: BTreeMap<NodeId, Record>,
     leaders: BTreeMap<Term, NodeId>,
-    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// What a node voted before it lost its files elects nobody (`src/raft/readmission.rs`): its later files vote anew.
+    votes: BTreeMap<(NodeId, Incarnation, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,
     /// Hashes of the entries that were seen and are not in `committed`.
@@ -367,8 +368,8 @@ impl Safety {
         let (node, term) = (message.from, message.term);
         match message.body {
             Body::AppendEntries { .. } => self.note_leader(term, node),
-            Body::VoteReply { granted: true } => self.check_vote(record, node, term, message.to),
-            Body::RequestVote { .. } => self.check_vote(record, node, term, node),
+            Body::VoteReply { granted: true } => self.check_vote(raft, record, term, message.to),
+            Body::RequestVote { .. } => self.check_vote(raft, record, term, node),
             Body::AppendReply { result: AppendResult::Matched(index), .. } => {
                 // In a newer term the entry may be gone again, rightly: then it was not committed.
                 let overtaken = term < raft.current_term();
@@ -382,8 +383,9 @@ impl Safety {
         }
     }
 
-    fn check_vote(&mut self, record: &Record, node: NodeId, term: Term, candidate: NodeId) {
-        let known = *self.votes.entry((node, term)).or_insert(candidate);
+    fn check_vote(&mut self, raft: &Raft, record: &Record, term: Term, candidate: NodeId) {
+        let node = raft.id();
+        let known = *self.votes.entry((node, raft.incarnation(), term)).or_insert(candidate);
         if known != candidate {
             let detail = format!("{node} voted for {known} and for {candidate} in term {term}");
             self.report(Property::OneVote, detail);

@@ -10,8 +10,12 @@
 //! which the node gave before it lost its files counts for a candidate of a later term u, with a majority V. C and V
 //! share a member other than the node. If that member held the entry first, it refuses a candidate without it, and a
 //! candidate that holds it began its election after the entry was appended, when the node had lost its files already.
-//! If it voted first, it was in term u, and took no entry of term t any more. So no such candidate wins; and the node
-//! itself votes only in terms from t on, in which it never voted before.
+//! If it voted first, it was in term u, and took no entry of term t any more. So no such candidate wins: whatever the
+//! node voted before, for itself too, elects nobody, and it may vote anew even in a term in which it voted once.
+//!
+//! A vote that another node gave *to* it before may still arrive and count. That voter's log held nothing then that the
+//! node's did not, and it took nothing of an earlier term since; what of it is committed lies before the readmission,
+//! by the same argument, and the node holds that again.
 
 use super::Raft;
 use super::effects::Incarnation;

@@ -227,7 +227,7 @@ fn draw_snapshots(settings: &mut SimulationSettings, random: &mut Random) {
         raft.snapshot_bytes = 1_000;
     }
     if random.chance(300_000) {
-        settings.machine_delay = random.duration(Duration::from_millis(1), Duration::from_millis(100));
+        settings.machine_delay = random.duration(Duration::from_millis(1), Duration::from_millis(20));
     }
 }
 
