@@ -43,7 +43,7 @@ use crate::check::safety::Safety;
 use crate::client::{Client, ClientCore, ClientSettings};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::lab::RoleName;
+use crate::lab::{RoleName, Status};
 use crate::net::inbox::inbox;
 use crate::net::packet::Address;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
@@ -208,6 +208,11 @@ impl<M: StateMachine> Cluster<M> {
         let leaders = awake.map(|node| (node.status(), node.name()));
         let leaders = leaders.filter(|(status, _)| status.role == RoleName::Leader);
         leaders.max_by_key(|(status, _)| status.term).map(|(_, name)| name)
+    }
+
+    /// What a node knew of itself when it last made a step.
+    pub fn status(&self, node: NodeId) -> Option<Status> {
+        self.slots.get(&node).map(Slot::status)
     }
 
     /// Waits until a node leads; none when none does in time.

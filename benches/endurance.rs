@@ -1,0 +1,369 @@
+//! What months of work and bad disks cost: growth, snapshots, restarts, a node that was cut off, disks that stall.
+//!
+//! `cargo bench --bench endurance` runs all rows; `cargo bench --bench endurance -- growth` one of them: `growth`,
+//! `snapshot`, `restart`, `cut-off`, `stalled-disk`. Each compares a thing with the same run without it. Nothing here
+//! fails when a machine is slow.
+
+#![expect(clippy::print_stdout, reason = "it is a program that prints a table")]
+
+use std::collections::VecDeque;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use raftlab::client::Client;
+use raftlab::cluster::{Builder, Cluster, Leadership};
+use raftlab::lab::{DiskChange, Lab};
+use raftlab::net::change::NetChange;
+use raftlab::state_machine::kv::{Command, KeyValue};
+use raftlab::types::NodeId;
+
+/// How long a leader, or a node that catches up, is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() {
+    // Cargo passes `--bench` to every benchmark.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let rows: [(&str, fn()); 5] = [
+        ("growth", growth),
+        ("snapshot", snapshot),
+        ("restart", restart),
+        ("cut-off", cut_off),
+        ("stalled-disk", stalled_disk),
+    ];
+    for (name, row) in rows {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            println!("{name}");
+            row();
+        }
+    }
+}
+
+/// Ten million entries against a hundred thousand.
+fn growth() {
+    const ENTRIES: u64 = 10_000_000;
+    let mut cluster = started(Cluster::builder().memory());
+    let load = Load::start(&cluster, 4, 256, 1, 10_000);
+    let mut windows = Vec::new();
+    for (from, to) in [(100_000, 1_100_000), (ENTRIES - 1_000_000, ENTRIES)] {
+        load.wait_for(from);
+        let begun = Instant::now();
+        load.wait_for(to);
+        windows.push((to, 1_000_000.0 / begun.elapsed().as_secs_f64(), resident_mib()));
+    }
+    for (entries, rate, mib) in &windows {
+        println!("  up to {entries:>10} entries: {rate:>9.0} entries/s, {mib:>5} MiB resident");
+    }
+    println!("  throughput at the end / at the beginning: {:.3}", windows[1].1 / windows[0].1);
+    load.stop();
+    let leader = cluster.leader().expect("a leader");
+    let status = cluster.view(leader).status;
+    println!(
+        "  the leader's log keeps {} of {} entries",
+        status.last.index.0 - status.base.index.0,
+        status.last.index
+    );
+}
+
+/// Snapshots of a million keys, one after the other, under load on a disk.
+fn snapshot() {
+    const KEYS: u64 = 1_000_000;
+    const TURNS: usize = 5;
+    const TURN: Duration = Duration::from_secs(4);
+    let folder = tempfile::tempdir().expect("a folder");
+    let never = |settings: &mut raftlab::config::Settings| {
+        settings.raft.snapshot_entries = u64::MAX >> 1;
+        settings.raft.snapshot_bytes = usize::MAX >> 1;
+    };
+    let mut cluster = started(Cluster::builder().states(folder.path()).with(never));
+    fill(&cluster, KEYS);
+    let load = Load::start(&cluster, 4, 16, 1, KEYS);
+    let mut p999 = [Vec::new(), Vec::new()];
+    let mut taken = 0;
+    let leaders = cluster.leadership();
+    for turn in 0..2 * TURNS {
+        let with = turn % 2;
+        thread::sleep(Duration::from_millis(500));
+        load.take_latencies();
+        let until = Instant::now() + TURN;
+        while Instant::now() < until {
+            if with == 1 {
+                for node in cluster.nodes() {
+                    let before = cluster.view(node).status.snapshot.last.index;
+                    cluster.take_snapshot(node).expect("it runs");
+                    watched(|| (status_of(&cluster, node).1 > before.0).then_some(())).expect("a snapshot");
+                    taken += 1;
+                }
+            } else {
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+        p999[with].push(percentile(&mut load.take_latencies(), 0.999));
+    }
+    let [without, with] = p999.map(|mut turns| median(&mut turns));
+    println!(
+        "  {KEYS} keys, {taken} snapshots: p99.9 {:.2} ms without, {:.2} ms with",
+        ms(without),
+        ms(with)
+    );
+    println!("  changes of the leader: {}", changes_of(&leaders));
+    load.stop();
+}
+
+/// A restart with a million entries in the log, and from a snapshot of what they made.
+fn restart() {
+    const ENTRIES: u64 = 1_000_000;
+    for (what, snapshots) in [("in the log", false), ("made, most in a snapshot", true)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let configure = move |settings: &mut raftlab::config::Settings| {
+            if !snapshots {
+                settings.raft.snapshot_entries = u64::MAX >> 1;
+                settings.raft.snapshot_bytes = usize::MAX >> 1;
+            }
+        };
+        let begin = || started(Cluster::builder().states(folder.path()).with(configure));
+        let cluster = begin();
+        let load = Load::start(&cluster, 4, 512, 1, 100_000);
+        load.wait_for(ENTRIES);
+        load.stop();
+        cluster.shutdown();
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let begun = Instant::now();
+            let mut cluster = begin();
+            let opened = begun.elapsed();
+            // Whoever applied the new leader's no-op has applied all.
+            let leader = cluster.leader().expect("a leader");
+            let last = cluster.view(leader).status.last.index.0;
+            let all = || cluster.nodes().into_iter().all(|node| status_of(&cluster, node).0 >= last);
+            watched(|| all().then_some(())).expect("all apply all");
+            times.push((begun.elapsed(), opened));
+            cluster.shutdown();
+        }
+        let mut totals: Vec<Duration> = times.iter().map(|(total, _)| *total).collect();
+        let mut opened: Vec<Duration> = times.iter().map(|(_, opened)| *opened).collect();
+        println!(
+            "  three nodes, {ENTRIES} entries {what}: a leader after {:.2} s, all applied after {:.2} s (medians of 5)",
+            median(&mut opened).as_secs_f64(),
+            median(&mut totals).as_secs_f64()
+        );
+    }
+}
+
+/// A follower that is cut off for a minute under full load.
+fn cut_off() {
+    let mut cluster = started(Cluster::builder().memory());
+    let load = Load::start(&cluster, 4, 64, 8, 10_000);
+    let leader = cluster.leader().expect("a leader");
+    let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
+    thread::sleep(Duration::from_secs(5));
+    let (before, before_mib) = (load.rate_over(Duration::from_secs(15)), resident_mib());
+    cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
+    let (during, during_mib) = (load.rate_over(Duration::from_secs(60)), resident_mib());
+    let behind = status_of(&cluster, follower).0;
+    cluster.change_network(&NetChange::Connect(follower)).expect("it can be connected");
+    let healed = Instant::now();
+    let caught = watched(|| {
+        let (at, last) = (status_of(&cluster, follower).0, status_of(&cluster, leader).0);
+        (at + 1_000 > last).then_some(last)
+    });
+    let took = healed.elapsed();
+    let after = load.rate_over(Duration::from_secs(15));
+    println!("  commands/s: {before:.0} before, {during:.0} while it is cut off, {after:.0} after");
+    println!("  resident: {before_mib} MiB before, {during_mib} MiB at the end of the minute");
+    match caught {
+        Some(last) => {
+            println!("  {} entries behind, caught up in {:.2} s", last - behind, took.as_secs_f64())
+        }
+        None => println!("  not caught up after {} s", PATIENCE.as_secs()),
+    }
+    load.stop();
+}
+
+/// A disk that stalls for five seconds: a follower's, then the leader's.
+fn stalled_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cluster = started(Cluster::builder().states(folder.path()));
+    let load = Load::start(&cluster, 4, 64, 8, 10_000);
+    thread::sleep(Duration::from_secs(2));
+    for whose in ["a follower", "the leader"] {
+        let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
+        let leads = whose == "the leader";
+        let node = cluster.nodes().into_iter().find(|node| (*node == leader) == leads).expect("such a node");
+        let leaders = cluster.leadership();
+        let before = load.rate_over(Duration::from_secs(5));
+        load.take_latencies();
+        cluster.change_disk(node, DiskChange::Stall(Duration::from_secs(5))).expect("a disk");
+        let during = load.rate_over(Duration::from_secs(5));
+        let longest = percentile(&mut load.take_latencies(), 1.0);
+        println!(
+            "  {whose}: {before:.0} commands/s before, {during:.0} while it stalls; longest answer {:.0} ms, changes of the leader {}",
+            ms(longest),
+            changes_of(&leaders)
+        );
+        thread::sleep(Duration::from_secs(2));
+    }
+    load.stop();
+}
+
+/// Clients that put random keys, each with so many batches in flight, until they are stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    entries: Arc<AtomicU64>,
+    batch: u64,
+    latencies: Arc<Mutex<Vec<Duration>>>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(cluster: &Cluster, clients: u64, pipeline: usize, batch: u64, keys: u64) -> Load {
+        let (stop, entries) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let latencies = Arc::new(Mutex::new(Vec::new()));
+        let run = |number| {
+            let client = cluster.client().with_timeout(PATIENCE);
+            let (stop, entries) = (Arc::clone(&stop), Arc::clone(&entries));
+            let latencies = Arc::clone(&latencies);
+            let work =
+                move || keep_putting(&client, number, pipeline, batch, keys, &stop, &entries, &latencies);
+            thread::Builder::new().name(format!("load-{number}")).spawn(work).expect("a thread")
+        };
+        let clients = (0..clients).map(run).collect();
+        Load { stop, entries, batch, latencies, clients }
+    }
+
+    fn wait_for(&self, entries: u64) {
+        while self.entries.load(Ordering::Relaxed) < entries {
+            thread::sleep(Duration::from_millis(2));
+            // So that the benchmark itself does not grow.
+            drop(self.take_latencies());
+        }
+    }
+
+    /// Commands a second, from now on.
+    fn rate_over(&self, span: Duration) -> f64 {
+        let (begun, first) = (Instant::now(), self.entries.load(Ordering::Relaxed));
+        thread::sleep(span);
+        let done = self.entries.load(Ordering::Relaxed) - first;
+        (done * self.batch) as f64 / begun.elapsed().as_secs_f64()
+    }
+
+    fn take_latencies(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.latencies.lock())
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.join().expect("a client reports, it does not panic");
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "it is a thread's whole environment")]
+fn keep_putting(
+    client: &Client<KeyValue>,
+    number: u64,
+    pipeline: usize,
+    batch: u64,
+    keys: u64,
+    stop: &AtomicBool,
+    entries: &AtomicU64,
+    latencies: &Mutex<Vec<Duration>>,
+) {
+    const NOTED: usize = 256;
+    let mut random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next_key = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        format!("k{}", random % keys)
+    };
+    let mut in_flight = VecDeque::new();
+    let mut noted = Vec::with_capacity(NOTED);
+    loop {
+        while in_flight.len() < pipeline && !stop.load(Ordering::Relaxed) {
+            let commands = (0..batch).map(|_| Command::put(next_key(), "0123456789abcdef")).collect();
+            in_flight.push_back((Instant::now(), client.submit_batch_async(commands)));
+        }
+        let Some((begun, ticket)) = in_flight.pop_front() else { break };
+        if ticket.wait().is_ok() {
+            entries.fetch_add(1, Ordering::Relaxed);
+            noted.push(begun.elapsed());
+        }
+        if noted.len() >= NOTED {
+            latencies.lock().append(&mut noted);
+        }
+    }
+}
+
+fn started(builder: Builder) -> Cluster {
+    let cluster = builder.start().expect("a cluster");
+    cluster.wait_until_leader(PATIENCE).expect("a leader");
+    cluster
+}
+
+/// Puts each of so many keys once, in large batches.
+fn fill(cluster: &Cluster, keys: u64) {
+    const BATCH: u64 = 1_000;
+    let client = cluster.client().with_timeout(PATIENCE);
+    let batches = (0..keys / BATCH).map(|batch| {
+        let put = |at| Command::put(format!("k{}", batch * BATCH + at), "0123456789abcdef");
+        (0..BATCH).map(put).collect()
+    });
+    let mut in_flight = VecDeque::new();
+    for batch in batches {
+        in_flight.push_back(client.submit_batch_async(batch));
+        if in_flight.len() > 16 {
+            in_flight.pop_front().expect("there are some").wait().expect("it is put");
+        }
+    }
+    for ticket in in_flight {
+        ticket.wait().expect("it is put");
+    }
+}
+
+/// What a node has applied, and up to where its snapshot goes.
+fn status_of(cluster: &Cluster, node: NodeId) -> (u64, u64) {
+    let status = cluster.status(node).expect("a node of this cluster");
+    (status.applied.0, status.snapshot.last.index.0)
+}
+
+/// How often the leader changed; the first that is told is the one that there was.
+fn changes_of(leaders: &Leadership) -> usize {
+    leaders.receiver().try_iter().count().saturating_sub(1)
+}
+
+/// Looks again and again, and finds something in time or not.
+fn watched<T>(find: impl Fn() -> Option<T>) -> Option<T> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let found = find();
+        if found.is_some() || Instant::now() > until {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn percentile(latencies: &mut [Duration], share: f64) -> Duration {
+    latencies.sort_unstable();
+    let at = (latencies.len().saturating_sub(1) as f64 * share) as usize;
+    latencies.get(at).copied().unwrap_or_default()
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    percentile(times, 0.5)
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+fn resident_mib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or_default() / 1024
+}
