@@ -86,7 +86,7 @@ fn snapshot() {
     let leaders = cluster.leadership();
     for turn in 0..2 * TURNS {
         let with = turn % 2;
-        thread::sleep(Duration::from_millis(500));
+        pass(Duration::from_millis(500));
         load.take_latencies();
         let until = Instant::now() + TURN;
         while Instant::now() < until {
@@ -98,7 +98,7 @@ fn snapshot() {
                     taken += 1;
                 }
             } else {
-                thread::sleep(Duration::from_millis(50));
+                pass(Duration::from_millis(50));
             }
         }
         p999[with].push(percentile(&mut load.take_latencies(), 0.999));
@@ -159,7 +159,7 @@ fn cut_off() {
     let load = Load::start(&cluster, 4, 64, 8, 10_000);
     let leader = cluster.leader().expect("a leader");
     let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
-    thread::sleep(Duration::from_secs(5));
+    pass(Duration::from_secs(5));
     let (before, before_mib) = (load.rate_over(Duration::from_secs(15)), resident_mib());
     cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
     let (during, during_mib) = (load.rate_over(Duration::from_secs(60)), resident_mib());
@@ -188,7 +188,7 @@ fn stalled_disk() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut cluster = started(Cluster::builder().states(folder.path()));
     let load = Load::start(&cluster, 4, 64, 8, 10_000);
-    thread::sleep(Duration::from_secs(2));
+    pass(Duration::from_secs(2));
     for whose in ["a follower", "the leader"] {
         let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
         let leads = whose == "the leader";
@@ -204,7 +204,7 @@ fn stalled_disk() {
             ms(longest),
             changes_of(&leaders)
         );
-        thread::sleep(Duration::from_secs(2));
+        pass(Duration::from_secs(2));
     }
     load.stop();
 }
@@ -236,7 +236,7 @@ impl Load {
 
     fn wait_for(&self, entries: u64) {
         while self.entries.load(Ordering::Relaxed) < entries {
-            thread::sleep(Duration::from_millis(2));
+            pass(Duration::from_millis(2));
             // So that the benchmark itself does not grow.
             drop(self.take_latencies());
         }
@@ -245,7 +245,7 @@ impl Load {
     /// Commands a second, from now on.
     fn rate_over(&self, span: Duration) -> f64 {
         let (begun, first) = (Instant::now(), self.entries.load(Ordering::Relaxed));
-        thread::sleep(span);
+        pass(span);
         let done = self.entries.load(Ordering::Relaxed) - first;
         (done * self.batch) as f64 / begun.elapsed().as_secs_f64()
     }
@@ -331,6 +331,14 @@ fn status_of(cluster: &Cluster, node: NodeId) -> (u64, u64) {
     (status.applied.0, status.snapshot.last.index.0)
 }
 
+/// Lets a span of the measurement pass.
+fn pass(span: Duration) {
+    let until = Instant::now() + span;
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
 /// How often the leader changed; the first that is told is the one that there was.
 fn changes_of(leaders: &Leadership) -> usize {
     leaders.receiver().try_iter().count().saturating_sub(1)
@@ -344,7 +352,7 @@ fn watched<T>(find: impl Fn() -> Option<T>) -> Option<T> {
         if found.is_some() || Instant::now() > until {
             return found;
         }
-        thread::sleep(Duration::from_millis(1));
+        pass(Duration::from_millis(1));
     }
 }
 
