@@ -117,8 +117,12 @@ impl Golden {
             if let Some(directive) = line.strip_prefix("> ") {
                 lines.push((number, Given::Directive(directive.to_string())));
             } else if line.starts_with('#') {
-                if let Some(list) = line.strip_prefix("# nodes ") {
-                    settings = Some(read_settings(&format!("nodes {list}"))?);
+                let list = line.strip_prefix("# ").filter(|list| {
+                    list.strip_prefix("nodes ")
+                        .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()))
+                });
+                if let Some(list) = list {
+                    settings = Some(read_settings(list)?);
                 }
                 lines.push((number, Given::Comment(line.to_string())));
             }
