@@ -100,7 +100,7 @@ impl Node {
     ///
     /// When the system has no thread left.
     pub fn start(
-        server: Server,
+        mut server: Server,
         equipment: Equipment,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
@@ -117,6 +117,9 @@ impl Node {
         let (alive_sender, alive) = bounded::<()>(0);
         let (changes, leaders) = (Arc::clone(&surroundings.changes), Arc::clone(&surroundings.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
+        let step_began = Arc::new(Mutex::new(Instant::now()));
+        let begun = Arc::clone(&step_began);
+        server.leave_off_when(move || begun.lock().elapsed() > patience);
         let node = EventLoop {
             name,
             server,
@@ -131,6 +134,7 @@ impl Node {
             clock,
             clock_shown: Time::ZERO,
             arrivals: Vec::new(),
+            step_began,
         };
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             node.live();

@@ -75,7 +75,7 @@ pub struct Outbox {
     pub write: Option<Write>,
     /// To be done with the files of snapshots, in this order.
     pub snapshots: Vec<SnapshotWork>,
-    /// To be done by the state machine, in this order, when it is on a thread of its own.
+    /// To be done by the state machine, in this order, when it is on a thread of its own, or has to move to one.
     pub tasks: Vec<Task>,
     /// What happened in the core, for logs, narration and checks.
     pub events: Vec<Event>,
@@ -123,6 +123,8 @@ pub struct Server {
     settings: RaftSettings,
     /// The state machine; none while it is on a thread of its own.
     applier: Option<Applier>,
+    /// Whether the state machine has been at work for too long in this step.
+    is_late: Box<dyn Fn() -> bool + Send>,
     /// A machine in its first state, to ask what is within the limits.
     limits: Box<dyn Machine>,
     /// The last entry that was applied, as far as this server has heard.
@@ -182,6 +184,7 @@ impl Server {
             raft,
             settings,
             applier: Some(Applier::new(machine)),
+            is_late: Box::new(|| false),
             limits: blank(),
             held: VecDeque::new(),
             calls: BTreeMap::new(),
@@ -302,6 +305,12 @@ impl Server {
     /// The last entry that was applied, as far as this server has heard.
     pub fn applied(&self) -> EntryId {
         self.applied
+    }
+
+    /// Asks this after each entry that is applied: whether the rest of the step's entries are to be left to a thread of
+    /// the state machine's own. They are in the [`Outbox`] then, and the machine must be handed out and given them.
+    pub fn leave_off_when(&mut self, is_late: impl Fn() -> bool + Send + 'static) {
+        self.is_late = Box::new(is_late);
     }
 
     /// Hands out the state machine, to be used on a thread of its own: from now on what it is to do is in each
@@ -458,11 +467,13 @@ impl Server {
     /// Lets the state machine do something, here or on its own thread.
     fn give(&mut self, task: Task, outbox: &mut Outbox) {
         match &mut self.applier {
-            Some(applier) => {
-                let done = applier.perform(task);
+            // What was left over comes first.
+            Some(applier) if outbox.tasks.is_empty() => {
+                let (done, rest) = applier.perform(task, &*self.is_late);
+                outbox.tasks.extend(rest);
                 self.settle(done, outbox);
             }
-            None => outbox.tasks.push(task),
+            _ => outbox.tasks.push(task),
         }
     }
 

@@ -9,9 +9,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use raftlab::config::{ElectionRange, RaftSettings};
+use raftlab::config::{ElectionRange, Settings, parse_duration};
 use raftlab::console::executor::{Console, Script, Surroundings};
 use raftlab::console::language::answer::Outcome;
 use raftlab::console::language::directive::{Directive, Line};
@@ -55,6 +54,11 @@ fn persistence() {
 #[test]
 fn client() {
     replay_all("client");
+}
+
+#[test]
+fn snapshot() {
+    replay_all("snapshot");
 }
 
 #[test]
@@ -113,8 +117,12 @@ impl Golden {
             if let Some(directive) = line.strip_prefix("> ") {
                 lines.push((number, Given::Directive(directive.to_string())));
             } else if line.starts_with('#') {
-                if let Some(list) = line.strip_prefix("# nodes ") {
-                    settings = Some(read_settings(&format!("nodes {list}"))?);
+                let list = line.strip_prefix("# ").filter(|list| {
+                    list.strip_prefix("nodes ")
+                        .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()))
+                });
+                if let Some(list) = list {
+                    settings = Some(read_settings(list)?);
                 }
                 lines.push((number, Given::Comment(line.to_string())));
             }
@@ -181,45 +189,46 @@ fn may_fail(directive: &str, next: Option<&str>) -> bool {
     is_data || next.is_some_and(|next| next.starts_with("expect err") || next.starts_with("expect unknown"))
 }
 
-/// `nodes 3, seed 1, pre_vote off`.
+/// `nodes 3, seed 1, pre_vote off`. What is not about the simulation is a setting of Raft, by its name in a
+/// configuration file.
 fn read_settings(list: &str) -> Result<SimulationSettings, String> {
     let mut settings = SimulationSettings::new(3, 1);
+    let mut text = String::new();
     for item in list.split(',').map(str::trim) {
         let wrong = || format!("'{item}' is no setting");
         let (key, value) = item.split_once(' ').ok_or_else(wrong)?;
-        let number = || value.parse::<u64>().map_err(|_| wrong());
-        let small = || value.parse::<usize>().map_err(|_| wrong());
-        let RaftSettings { pre_vote, check_quorum, .. } = &mut settings.raft;
         match key {
             "nodes" => settings.nodes = value.parse().map_err(|_| wrong())?,
-            "seed" => settings.seed = number()?,
-            "pre_vote" => *pre_vote = read_switch(value).ok_or_else(wrong)?,
-            "check_quorum" => *check_quorum = read_switch(value).ok_or_else(wrong)?,
-            "heartbeat" => settings.raft.heartbeat = read_duration(value)?,
+            "seed" => settings.seed = value.parse().map_err(|_| wrong())?,
+            "disk_delay" => settings.disk_delay = parse_duration(value)?,
+            "machine_delay" => settings.machine_delay = parse_duration(value)?,
             "election" => {
                 let ElectionRange { min, max } = value.parse()?;
-                (settings.raft.election_min, settings.raft.election_max) = (min, max);
+                text += &format!(
+                    "election_min = '{}us'\nelection_max = '{}us'\n",
+                    min.as_micros(),
+                    max.as_micros()
+                );
             }
-            "batch_window" => settings.raft.batch_window = read_duration(value)?,
-            "message_bytes_max" => settings.raft.message_bytes_max = small()?,
-            "in_flight_messages_max" => settings.raft.in_flight_messages_max = small()?,
-            _ => return Err(wrong()),
+            _ => text += &format!("{key} = {}\n", toml_value(value)),
         }
     }
-    settings.raft.validate().map_err(|error| error.to_string())?;
+    let mut read = Settings::from_toml(&text).map_err(|error| error.to_string())?;
+    settings.raft = std::mem::take(&mut read.raft);
+    if read != Settings::default() {
+        return Err(format!("one of these is no setting of a simulation: {list}"));
+    }
     Ok(settings)
 }
 
-fn read_switch(value: &str) -> Option<bool> {
+/// A value as a configuration file has it.
+fn toml_value(value: &str) -> String {
     match value {
-        "on" => Some(true),
-        "off" => Some(false),
-        _ => None,
+        "on" => "true".to_string(),
+        "off" => "false".to_string(),
+        number if number.bytes().all(|byte| byte.is_ascii_digit()) => number.to_string(),
+        duration => format!("'{duration}'"),
     }
-}
-
-fn read_duration(value: &str) -> Result<Duration, String> {
-    humantime::parse_duration(value).map_err(|error| format!("{value}: {error}"))
 }
 
 /// The lines that only one of two texts has, with a few around them.
@@ -270,6 +279,8 @@ fn a_script_without_settings_or_check_is_refused() {
     assert!(Golden::read("# a claim\n> check\n").is_err_and(|error| error.contains("settings")));
     assert!(Golden::read("# nodes 3, seed 1\n> leader\n").is_err_and(|error| error.contains("check")));
     assert!(Golden::read("# nodes 3, sead 1\n> check\n").is_err_and(|error| error.contains("sead")));
+    let of_threads = Golden::read("# nodes 3, memory on\n> check\n");
+    assert!(of_threads.is_err_and(|error| error.contains("no setting of a simulation")));
 }
 
 #[test]

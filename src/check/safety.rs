@@ -127,6 +127,9 @@ pub struct Safety {
     committed: Window<(Term, u64)>,
     /// Hashes of the entries that were seen and are not in `committed`.
     branches: BTreeMap<EntryId, u64>,
+    /// Entries at which logs begin that were there before this run: what came before them was never seen, so each has
+    /// a hash of its own, which is that of every log that holds it.
+    anchors: BTreeMap<EntryId, u64>,
     /// Who was carried out where, of those that a client may still repeat.
     carried_out: BTreeMap<SessionId, CarriedOut>,
     /// Whether each entry, by index from 1, carried out a command where it was applied first.
@@ -213,13 +216,18 @@ impl Safety {
     /// A node starts, with what its disk held. `wiped` says that its disk was emptied on purpose.
     pub fn started(&mut self, raft: &Raft, wiped: bool) {
         let node = raft.id();
-        let before = self.nodes.remove(&node).unwrap_or_default();
+        let before = self.nodes.remove(&node);
+        let is_new = before.is_none() && !wiped;
+        let before = before.unwrap_or_default();
         let mut record =
             Record { commit: raft.commit_index(), applied: raft.commit_index(), ..Record::default() };
-        let base = raft.log().base().index;
-        record.chain = self.committed.map_to(base, |(_, hash)| hash);
-        for entry in raft.log().range(base.next(), raft.log().last().index) {
+        let base = raft.log().base();
+        record.chain = self.chain_to(base, is_new);
+        for entry in raft.log().range(base.index.next(), raft.log().last().index) {
             self.append(node, &mut record, entry);
+        }
+        if is_new && raft.snapshot().index > self.committed() {
+            self.begin_behind(raft.snapshot(), &record);
         }
         record.durable_index = raft.durable_index();
         record.durable_hard_state = raft.hard_state();
@@ -230,6 +238,28 @@ impl Safety {
             record.lost = before.lost.filter(|_| raft.joins());
         }
         self.nodes.insert(node, record);
+    }
+
+    /// The chain of a log up to the entry behind which it begins.
+    fn chain_to(&mut self, base: EntryId, is_new: bool) -> Window<u64> {
+        let unseen = is_new || self.committed.is_gone(base.index);
+        if base == EntryId::ZERO {
+            Window::default()
+        } else if unseen && self.committed.get(base.index).is_none() {
+            let seen = self.branches.get(&base).copied();
+            let own = || seen.unwrap_or_else(|| [base.index.0, base.term.0].into_iter().fold(0, mixed));
+            Window::beginning_at(base.index, *self.anchors.entry(base).or_insert_with(own))
+        } else {
+            self.committed.map_to(base.index, |(_, hash)| hash)
+        }
+    }
+
+    /// A node's snapshot is older than this run: what it covers was committed, and is not checked.
+    fn begin_behind(&mut self, snapshot: EntryId, record: &Record) {
+        let hash = record.chain.get(snapshot.index).expect("its log goes on where its snapshot ends");
+        self.anchors.insert(snapshot, hash);
+        self.committed = Window::beginning_at(snapshot.index, (snapshot.term, hash));
+        self.effective = Window::behind(snapshot.index);
     }
 
     fn check_recovered(&mut self, node: NodeId, before: &Record, after: &Record) {
@@ -310,7 +340,7 @@ impl Safety {
     /// A node's log begins anew behind a snapshot, which is durable: its chain is that of the committed entries.
     fn follow_reset(&mut self, node: NodeId, record: &mut Record, base: EntryId) {
         self.check_covered(node, base);
-        record.chain = self.committed.map_to(base.index, |(_, hash)| hash);
+        record.chain = self.chain_to(base, false);
         record.durable_index = base.index;
         for pending in &mut record.pending {
             pending.length = base.index;
@@ -319,6 +349,9 @@ impl Safety {
 
     /// A snapshot of everything up to this entry takes the place of the log: all of it must be committed.
     fn check_covered(&mut self, node: NodeId, last: EntryId) {
+        if self.committed.is_gone(last.index) {
+            return;
+        }
         let committed = self.committed.get(last.index).map(|(term, _)| term);
         if committed != Some(last.term) {
             self.report(
@@ -330,7 +363,8 @@ impl Safety {
 
     /// Follows one entry at the end of a node's log.
     fn append(&mut self, node: NodeId, record: &mut Record, entry: &Entry) {
-        let hash = chained(record.chain.get(record.chain.last()).unwrap_or_default(), entry);
+        let before = record.chain.get(record.chain.last()).unwrap_or_default();
+        let hash = self.anchors.get(&entry.id()).copied().unwrap_or_else(|| chained(before, entry));
         record.chain.push(hash);
         let known = match self.committed.get(entry.index) {
             Some((term, known)) if term == entry.term => Some(known),
@@ -411,7 +445,9 @@ impl Safety {
         }
         let record = &self.nodes[&node];
         let known = commit.min(self.committed());
-        if record.chain.get(known) != self.committed.get(known).map(|(_, hash)| hash) {
+        if !self.committed.is_gone(known)
+            && record.chain.get(known) != self.committed.get(known).map(|(_, hash)| hash)
+        {
             let detail = format!("{node} takes {} for committed, another entry is", raft.log().id_at(known));
             return self.report(Property::StateMachineSafety, detail);
         }
@@ -457,7 +493,8 @@ impl Safety {
             let expected = record.applied.next();
             record.applied = entry.index;
             let canonical = self.committed.get(entry.index).map(|(term, _)| term);
-            if entry.index != expected || canonical != Some(entry.term) {
+            let checked = !self.committed.is_gone(entry.index);
+            if entry.index != expected || checked && canonical != Some(entry.term) {
                 let detail = format!("{node} applied {entry} where {expected} of term {canonical:?} was due");
                 self.report(Property::StateMachineSafety, detail);
             }
@@ -471,6 +508,7 @@ impl Safety {
                     );
                     self.report(Property::StateMachineSafety, detail);
                 }
+                None if self.effective.is_gone(entry.index) => {}
                 None => {
                     self.effective.push(effective);
                     if let Some(origin) = carried_out {
@@ -515,11 +553,13 @@ fn chained(before: u64, entry: &Entry) -> u64 {
         Content::Settle { origin } => (3, origin.session.0, origin.serial),
         Content::Readmit { node, incarnation } => (4, node.number().into(), *incarnation),
     };
-    [entry.index.0, entry.term.0, kind, owner, serial].into_iter().fold(before, |hash, part| {
-        // The finalizer of SplitMix64 spreads each part over all bits.
-        let mut mixed = (hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    })
+    [entry.index.0, entry.term.0, kind, owner, serial].into_iter().fold(before, mixed)
+}
+
+/// The finalizer of SplitMix64 spreads each part over all bits of a hash.
+fn mixed(hash: u64, part: u64) -> u64 {
+    let mut mixed = (hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

@@ -23,6 +23,21 @@ impl<T> Default for Window<T> {
 }
 
 impl<T: Copy> Window<T> {
+    /// Nothing is known up to this index.
+    pub fn behind(last: LogIndex) -> Window<T> {
+        Window { base: last, values: VecDeque::new() }
+    }
+
+    /// This is the first value that is known.
+    pub fn beginning_at(index: LogIndex, value: T) -> Window<T> {
+        Window { base: index.previous(), values: VecDeque::from([value]) }
+    }
+
+    /// Whether the value at this index was there and is not known, or not known any more.
+    pub fn is_gone(&self, index: LogIndex) -> bool {
+        index > LogIndex(0) && index <= self.base
+    }
+
     /// The last index.
     pub fn last(&self) -> LogIndex {
         LogIndex(self.base.0 + self.values.len() as u64)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, at, select};
 use log::Level;
+use parking_lot::Mutex;
 
 use super::Surroundings;
 use super::board::{Board, EndReason, Ended};
@@ -61,6 +62,8 @@ pub(super) struct EventLoop {
     /// What it last showed: it never goes back.
     pub clock_shown: Time,
     pub arrivals: Vec<Arrival>,
+    /// When the step in progress, or the last one, began.
+    pub step_began: Arc<Mutex<Instant>>,
 }
 
 impl EventLoop {
@@ -267,11 +270,14 @@ impl EventLoop {
         let now = self.surroundings.clock.now();
         self.clock_shown = self.clock_shown.max(self.clock.now());
         let began = Instant::now();
+        *self.step_began.lock() = began;
         let outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
         let Outbox { mut envelopes, write, snapshots, tasks, events, adopted, applied, persisted, saved } =
             outbox;
         // What it could have spent so much time on, beside applying, it has not.
-        let slow = Some(began.elapsed()).filter(|took| !applied.is_empty() && self.machine.is_slow(*took));
+        let left_off = !tasks.is_empty() && self.machine.is_here();
+        let is_slow = |took: &Duration| left_off || !applied.is_empty() && self.machine.is_slow(*took);
+        let slow = Some(began.elapsed()).filter(is_slow);
         let step =
             Step { raft: self.server.raft(), persisted, write: write.as_ref(), adopted, applied: &applied };
         // Before anything of it can reach another node.
@@ -297,7 +303,6 @@ impl EventLoop {
         for work in snapshots {
             self.snapshots.work(work).map_err(|error| EndReason::StorageFailed(error.to_string()))?;
         }
-        self.machine.give(tasks);
         if let Some(took) = slow
             && let Some(applier) = self.server.detach()
         {
@@ -306,6 +311,7 @@ impl EventLoop {
             moved
                 .map_err(|error| EndReason::Panicked(format!("the system gives no more threads: {error}")))?;
         }
+        self.machine.give(tasks);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! A node's state machine, when it is slow: on a thread of its own, `n1-machine`.
 //!
 //! As long as the machine is quick, the node's thread applies entries itself, which saves a hop to another thread. When
-//! it has taken too long once, the machine is moved away, so that heartbeats, votes and replication go on beside it;
-//! when it has been quick for a while, it comes back.
+//! it has taken too long once, the machine is moved away, with all that it had not come to in that step, so that
+//! heartbeats, votes and replication go on beside it; when it has been quick for a while, it comes back.
 
 use std::io;
 use std::sync::Arc;
@@ -28,8 +28,15 @@ pub(super) struct MachineThread {
     silence: Receiver<Report>,
 }
 
-/// What was done and how long that took; or the panic that ended it.
-pub(super) type Report = Result<(Done, Duration), String>;
+/// What was done; or the panic that ended it.
+pub(super) type Report = Result<Told, String>;
+
+/// What the machine's thread has done.
+pub(super) struct Told {
+    done: Done,
+    /// How long the whole task took, if nothing is left of it.
+    took: Option<Duration>,
+}
 
 struct Away {
     tasks: Sender<Task>,
@@ -44,6 +51,11 @@ impl MachineThread {
     /// The machine is with the node's thread.
     pub fn new(patience: Duration) -> MachineThread {
         MachineThread { patience, away: None, silence: never() }
+    }
+
+    /// Whether the machine is with the node's thread.
+    pub fn is_here(&self) -> bool {
+        self.away.is_none()
     }
 
     /// Whether something that took this long was too slow for the node's thread.
@@ -84,8 +96,8 @@ impl MachineThread {
 
     /// Takes in a report.
     pub fn reported(&mut self, report: Report) -> Result<Done, String> {
-        let (done, took) = report?;
-        if let Some(away) = &mut self.away {
+        let Told { done, took } = report?;
+        if let (Some(away), Some(took)) = (&mut self.away, took) {
             away.outstanding -= 1;
             away.quick = if took * 4 > self.patience { 0 } else { away.quick + 1 };
         }
@@ -114,14 +126,21 @@ fn run(
     abandoned: &AtomicBool,
 ) -> Option<Applier> {
     while let Ok(task) = tasks.recv() {
-        if abandoned.load(Ordering::SeqCst) {
-            return None;
-        }
         let began = Instant::now();
-        let report = caught(|| applier.perform(task)).map(|done| (done, began.elapsed()));
-        let failed = report.is_err();
-        if reports.send(report).is_err() || failed {
-            return None;
+        let mut next = Some(task);
+        while let Some(task) = next.take() {
+            if abandoned.load(Ordering::SeqCst) {
+                return None;
+            }
+            // Entry by entry: whoever waits for the first one does not wait for the last one.
+            let report = caught(|| applier.perform(task, &|| true)).map(|(done, rest)| {
+                next = rest;
+                Told { done, took: next.is_none().then(|| began.elapsed()) }
+            });
+            let failed = report.is_err();
+            if reports.send(report).is_err() || failed {
+                return None;
+            }
         }
     }
     Some(applier)

@@ -12,6 +12,8 @@
 //!
 //! Rules of Figure 2 are tagged where they are obeyed, each once: search for the figure's name.
 
+#[cfg(test)]
+mod bench;
 mod durability;
 pub mod effects;
 mod election;

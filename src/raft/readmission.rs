@@ -99,3 +99,151 @@ impl Progress {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RaftSettings;
+    use crate::raft::Recovered;
+    use crate::raft::bench::{Bench, id, recovered};
+    use crate::raft::effects::{HardState, Input, ReadRequest};
+    use crate::raft::message::{AppendResult, Body};
+    use crate::types::{EntryId, Term};
+
+    /// The files that n2 lost, and those that it has now.
+    const LOST: Answerer = Answerer { life: 1, incarnation: 7, joining: false };
+    const NEW: Answerer = Answerer { life: 2, incarnation: 9, joining: true };
+    const READMITTED: Answerer = Answerer { joining: false, ..NEW };
+    const OTHER: Answerer = Answerer { life: 3, incarnation: 1, joining: false };
+
+    const fn matched(index: u64) -> AppendResult {
+        AppendResult::Matched(LogIndex(index))
+    }
+
+    /// n1 leads term 2 with entries 1 to 4, of which nothing is committed.
+    fn leader() -> Bench {
+        Bench::leader(&RaftSettings::default(), recovered(EntryId::ZERO, 3, 1))
+    }
+
+    /// n2, which lost its files.
+    fn joining() -> Bench {
+        let hard_state = HardState { current_term: Term(1), joining: true, ..HardState::default() };
+        let recovered = Recovered { hard_state, incarnation: NEW.incarnation, ..Recovered::default() };
+        Bench::follower(2, &RaftSettings::default(), recovered)
+    }
+
+    #[test]
+    fn answers_of_files_that_are_gone_say_nothing() {
+        let mut bench = leader();
+        bench.answer(2, LOST, matched(3));
+        assert_eq!(bench.progress(2).match_index, LogIndex(3));
+        let empty = AppendResult::Conflict { rejected: LogIndex(3), term: None, first: LogIndex(1) };
+        bench.answer(2, NEW, empty);
+        assert_eq!(bench.progress(2).match_index, LogIndex(0), "what matched was in the files that are gone");
+        let (round, heard) = (bench.progress(2).round, bench.progress(2).heard);
+        bench.round();
+        bench.answer(2, LOST, matched(4));
+        let progress = bench.progress(2);
+        assert_eq!((progress.match_index, progress.round, progress.heard), (LogIndex(0), round, heard));
+        assert!(progress.joining);
+        assert_eq!(bench.raft.commit_index(), LogIndex(0));
+    }
+
+    #[test]
+    fn copies_of_a_node_that_joins_commit_nothing() {
+        let mut bench = leader();
+        bench.answer(2, NEW, matched(4));
+        assert_eq!(bench.progress(2).match_index, LogIndex(4));
+        assert_eq!(bench.raft.commit_index(), LogIndex(0), "one of three that have a say holds it");
+        bench.answer(3, OTHER, matched(4));
+        assert_eq!(bench.raft.commit_index(), LogIndex(4));
+    }
+
+    #[test]
+    fn answers_of_a_node_that_joins_confirm_no_read() {
+        let mut bench = leader();
+        bench.answer(3, OTHER, matched(4));
+        let read = ReadRequest { id: 5, here: false, by_lease: false };
+        let mut served = bench.step(Input::Read(read)).reads;
+        served.extend(bench.answer(2, NEW, matched(4)).reads);
+        assert!(served.is_empty(), "it cannot know that it follows no other leader");
+        assert_eq!(bench.answer(3, OTHER, matched(4)).reads, [5]);
+    }
+
+    #[test]
+    fn answers_of_a_node_that_joins_keep_no_leader_in_office() {
+        let leads_on = |answerer: Answerer| {
+            let mut bench = leader();
+            bench.answer(3, OTHER, matched(4));
+            let until = bench.now + RaftSettings::default().election_max * 2;
+            while bench.now < until && matches!(bench.raft.role(), Role::Leader(_)) {
+                bench.now = bench.raft.deadline();
+                bench.step(Input::Read(ReadRequest { id: 0, here: false, by_lease: false }));
+                if matches!(bench.raft.role(), Role::Leader(_)) {
+                    bench.answer(2, answerer, matched(4));
+                }
+            }
+            matches!(bench.raft.role(), Role::Leader(_))
+        };
+        assert!(leads_on(LOST), "n2 and n1 are a quorum");
+        assert!(!leads_on(NEW), "n1 has heard no quorum for an election timeout (6.2)");
+    }
+
+    #[test]
+    fn who_has_caught_up_is_readmitted_once_by_its_files() {
+        let mut bench = leader();
+        bench.answer(3, OTHER, matched(4));
+        bench.round();
+        bench.answer(2, NEW, matched(2));
+        bench.round();
+        bench.answer(2, NEW, matched(3));
+        bench.round();
+        assert_eq!(bench.raft.log().last(), id(4, 2), "it has not caught up");
+        bench.answer(2, NEW, matched(4));
+        bench.round();
+        let entry = bench.raft.log().get(LogIndex(5)).expect("an entry readmits it").content.clone();
+        assert_eq!(entry, Content::Readmit { node: NodeId::new(2), incarnation: NEW.incarnation });
+        bench.answer(2, NEW, matched(5));
+        bench.round();
+        assert_eq!(bench.raft.log().last(), id(5, 2), "once is enough");
+        assert_eq!(bench.raft.commit_index(), LogIndex(4), "its own copy does not count for that");
+        bench.answer(3, OTHER, matched(5));
+        assert_eq!(bench.raft.commit_index(), LogIndex(5));
+        bench.answer(2, READMITTED, matched(5));
+        bench.answer(2, NEW, matched(5));
+        assert!(!bench.progress(2).joining, "an older answer does not undo it");
+    }
+
+    #[test]
+    fn only_an_entry_for_these_files_that_is_committed_readmits() {
+        let mut bench = joining();
+        let readmit = |index, node, incarnation| {
+            let content = Content::Readmit { node: NodeId::new(node), incarnation };
+            Entry { index: LogIndex(index), term: Term(1), content }
+        };
+        let entries = vec![readmit(1, 2, LOST.incarnation), readmit(2, 3, NEW.incarnation)];
+        bench.hear_entries(1, 1, EntryId::ZERO, entries, 2);
+        assert!(bench.raft.joins(), "one is for files that are gone, one for another node");
+        bench.hear_entries(1, 1, id(2, 1), vec![readmit(3, 2, NEW.incarnation)], 2);
+        assert!(bench.raft.joins(), "it is not known to be committed");
+        let said = bench.hear_entries(1, 1, id(3, 1), Vec::new(), 3);
+        assert!(!bench.raft.joins());
+        assert!(said.events.contains(&Event::Readmitted));
+        assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
+    }
+
+    #[test]
+    fn a_node_that_joins_votes_for_nobody_and_starts_no_election() {
+        let mut bench = joining();
+        let last = id(9, 1);
+        let refused = bench.hear(3, 2, Body::RequestVote { last, forced: true });
+        assert_eq!(refused.to(3), [&Body::VoteReply { granted: false }]);
+        let refused = bench.hear(3, 2, Body::PreVote { next_term: Term(3), last });
+        assert_eq!(refused.to(3), [&Body::PreVoteReply { next_term: Term(3), granted: false }]);
+        for input in [Input::Campaign, Input::SetElectionTimer(std::time::Duration::ZERO)] {
+            let said = bench.step(input);
+            assert_eq!((said.messages, bench.raft.current_term()), (vec![], Term(2)));
+        }
+        assert_eq!(bench.raft.voted_for(), None);
+    }
+}

@@ -345,3 +345,6 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

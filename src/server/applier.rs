@@ -73,16 +73,22 @@ impl Applier {
         &*self.machine
     }
 
-    /// Does this task.
-    pub fn perform(&mut self, task: Task) -> Done {
-        match task {
+    /// Does this task, or the beginning of it: after each entry it is asked whether it has taken too long. What is left
+    /// then comes back, and is to be done next.
+    pub fn perform(&mut self, task: Task, is_late: &dyn Fn() -> bool) -> (Done, Option<Task>) {
+        let done = match task {
             Task::Apply(entries) => {
-                let apply = |entry: Entry| {
-                    let applied = self.machine.apply(&entry);
-                    (entry, applied)
-                };
-                let applied = entries.into_iter().map(apply).collect();
-                Done::Applied(applied, self.machine.size())
+                let mut entries = entries.into_iter();
+                let mut applied = Vec::with_capacity(entries.len());
+                for entry in entries.by_ref() {
+                    let result = self.machine.apply(&entry);
+                    applied.push((entry, result));
+                    if is_late() {
+                        break;
+                    }
+                }
+                let rest = (entries.len() > 0).then(|| Task::Apply(entries.collect()));
+                return (Done::Applied(applied, self.machine.size()), rest);
             }
             Task::Query { request, query, age } => {
                 let response = match self.machine.query(&query) {
@@ -100,7 +106,8 @@ impl Applier {
                 look(&*self.machine);
                 Done::Looked
             }
-        }
+        };
+        (done, None)
     }
 }
 

@@ -227,7 +227,8 @@ impl Node {
             let (Some(applier), Some(task)) = (&mut self.applier, self.tasks.pop_front()) else {
                 return Ok((None, false));
             };
-            return Ok((Some(Arrival::Done(applier.perform(task))), !self.tasks.is_empty()));
+            let (done, _) = applier.perform(task, &|| false);
+            return Ok((Some(Arrival::Done(done)), !self.tasks.is_empty()));
         }
         let (Some(files), Some(works)) = (&mut self.files, self.works.get_mut(&lane)) else {
             return Ok((None, false));

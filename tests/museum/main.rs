@@ -4,6 +4,7 @@
 //! `cargo test --release --test museum -- --nocapture` prints which seed caught which defect, when and how. Specimens
 //! that need a scenario of their own have it in `tests/original_defects`, or in `scenarios`.
 
+mod catalogue;
 mod leases;
 mod scenarios;
 

@@ -146,6 +146,31 @@ fn a_lease_does_not_freeze_the_rest_when_check_quorum_is_off() {
     assert!(!serves(Some("lease-without-quorum")));
 }
 
+#[test]
+fn an_idle_leader_whose_log_is_all_in_its_snapshot_brings_an_empty_node_up() {
+    // No entry waits for anybody, and the leader's log is empty: there is nothing but the snapshot to send.
+    let catches_up = |defect| {
+        let mut settings = SimulationSettings::new(3, 1);
+        settings.raft.trailing_entries = 0;
+        let mut simulation = cluster(settings, defect);
+        create(&mut simulation);
+        run_for(&mut simulation, ms(1_000));
+        let leader = leader(&mut simulation).expect("a healthy cluster has a leader");
+        let empty = simulation.nodes().into_iter().find(|name| *name != leader).expect("two of three follow");
+        simulation.crash(empty, false).expect("it runs");
+        simulation.take_snapshot(leader).expect("it runs");
+        run_for(&mut simulation, ms(1_000));
+        let log = simulation.log(leader).expect("it runs");
+        assert!(log.terms.is_empty() && log.base.index > LogIndex(0), "all is in the snapshot: {log:?}");
+        simulation.restart(empty, true).expect("it starts from nothing");
+        run_for(&mut simulation, ms(10_000));
+        assert_eq!(simulation.safety().violations(), []);
+        simulation.items(empty).expect("it runs") == simulation.items(leader).expect("it runs")
+    };
+    assert!(catches_up(None), "it sends its snapshot (7)");
+    assert!(!catches_up(Some("idle-tip-not-sent")));
+}
+
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

@@ -11,6 +11,7 @@ mod liveness;
 mod reads;
 mod resources;
 mod safety;
+mod snapshots;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -72,7 +72,7 @@ impl Picture {
         let term = self.view(leader)?.status.term;
         let follows = |(node, view): &&(NodeId, NodeView)| {
             *node == leader
-                || (view.life == Life::Up
+                || (has_a_say(view)
                     && view.status.term == term
                     && view.status.leader == Some(leader)
                     && self.connected(leader, *node))
@@ -85,8 +85,10 @@ impl Picture {
         let total = self.count();
         let down = total - self.up_count();
         let paused = self.nodes.iter().filter(|(_, view)| view.life == Life::Paused).count();
-        if total - down - paused < self.quorum() {
-            let parts = [(down, "down"), (paused, "paused")];
+        let joining =
+            self.nodes.iter().filter(|(_, view)| view.life == Life::Up && view.status.joining).count();
+        if total - down - paused - joining < self.quorum() {
+            let parts = [(down, "down"), (paused, "paused"), (joining, "without a vote")];
             let said =
                 parts.iter().filter(|(count, _)| *count > 0).enumerate().map(
                     |(at, (count, word))| match at {
@@ -97,9 +99,10 @@ impl Picture {
             return format!("none: {}, no quorum", said.collect::<Vec<_>>().join(", "));
         }
         let reached_by = |node: NodeId| {
-            let reached = self.nodes.iter().filter(|(other, view)| {
-                view.life == Life::Up && (*other == node || self.connected(node, *other))
-            });
+            let reached = self
+                .nodes
+                .iter()
+                .filter(|(other, view)| has_a_say(view) && (*other == node || self.connected(node, *other)));
             reached.count()
         };
         let up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
@@ -160,6 +163,11 @@ impl Picture {
         }
         if said.is_empty() { "ok".to_string() } else { said.join(", ") }
     }
+}
+
+/// It runs and did not lose its files: it counts for a quorum.
+fn has_a_say(view: &NodeView) -> bool {
+    view.life == Life::Up && !view.status.joining
 }
 
 /// Whether it is not down.

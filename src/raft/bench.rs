@@ -1,0 +1,133 @@
+//! A core in a test's hands: one of three nodes, with a disk that completes each write at once.
+
+use std::time::Duration;
+
+use super::effects::{Effects, HardState, Input, RequestId, SnapshotTask};
+use super::event::Event;
+use super::log::{Content, Entry};
+use super::message::{Answerer, AppendResult, Body, Message, Round, Standing};
+use super::role::{Leader, Progress, Role};
+use super::{Raft, Recovered};
+use crate::config::RaftSettings;
+use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+
+/// A node in a test's hands.
+pub struct Bench {
+    pub raft: Raft,
+    pub now: Time,
+}
+
+/// What came of a step, and of the completion of its write.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub messages: Vec<Message>,
+    pub tasks: Vec<SnapshotTask>,
+    pub events: Vec<Event>,
+    /// Reads that may be served.
+    pub reads: Vec<RequestId>,
+}
+
+impl Bench {
+    /// A follower, with nothing of its past but what is given.
+    pub fn follower(name: u8, settings: &RaftSettings, recovered: Recovered) -> Bench {
+        let (name, all) = (NodeId::new(name), NodeId::first(3));
+        let raft = Raft::new(name, all, settings.clone(), recovered, Random::new(1), Time::ZERO);
+        Bench { raft, now: Time::ZERO }
+    }
+
+    /// n1, elected by n2 in the term after the one that it recovered.
+    pub fn leader(settings: &RaftSettings, recovered: Recovered) -> Bench {
+        let mut bench = Bench::follower(1, settings, recovered);
+        bench.step(Input::Campaign);
+        bench.hear(2, bench.raft.current_term().0, Body::VoteReply { granted: true });
+        assert!(matches!(bench.raft.role(), Role::Leader(_)), "two of three elected it");
+        bench
+    }
+
+    pub fn step(&mut self, input: Input) -> Said {
+        let mut said = Said::default();
+        let mut inputs = vec![input];
+        loop {
+            let Effects { messages, write, snapshots, reads, events, .. } =
+                self.raft.step(self.now, &mut inputs);
+            said.messages.extend(messages);
+            said.tasks.extend(snapshots);
+            said.events.extend(events);
+            said.reads.extend(reads.into_iter().filter_map(|(id, result)| result.ok().map(|_| id)));
+            let Some(write) = write else { return said };
+            said.messages.extend(write.then);
+            inputs.push(Input::Persisted(write.id));
+        }
+    }
+
+    /// A message arrives.
+    pub fn hear(&mut self, from: u8, term: u64, body: Body) -> Said {
+        let message = Message { from: NodeId::new(from), to: self.raft.id(), term: Term(term), body };
+        self.step(Input::Message(message))
+    }
+
+    /// The leader of a term sends entries.
+    pub fn hear_entries(
+        &mut self,
+        from: u8,
+        term: u64,
+        prev: EntryId,
+        entries: Vec<Entry>,
+        commit: u64,
+    ) -> Said {
+        let (commit, standing) = (LogIndex(commit), Standing::default());
+        self.hear(from, term, Body::AppendEntries { prev, entries, commit, round: 1, standing })
+    }
+
+    /// A follower answers the newest round of this leader.
+    pub fn answer(&mut self, from: u8, answerer: Answerer, result: AppendResult) -> Said {
+        let (term, round) = (self.raft.current_term().0, self.led().round);
+        self.hear(from, term, Body::AppendReply { answerer, round, result })
+    }
+
+    /// Time passes until this leader's next round of heartbeats.
+    pub fn round(&mut self) -> Said {
+        let before: Round = self.led().round;
+        self.now = self.led().heartbeat_due;
+        // Of no meaning to a leader.
+        let said = self.step(Input::SetElectionTimer(Duration::ZERO));
+        assert!(self.led().round > before, "a round began");
+        said
+    }
+
+    pub fn led(&self) -> &Leader {
+        let Role::Leader(leader) = self.raft.role() else { panic!("it leads") };
+        leader
+    }
+
+    /// What this leader knows of a follower.
+    pub fn progress(&self, follower: u8) -> &Progress {
+        &self.led().followers[&NodeId::new(follower)]
+    }
+}
+
+impl Said {
+    /// What was said to this node.
+    pub fn to(&self, node: u8) -> Vec<&Body> {
+        let to = |message: &&Message| message.to == NodeId::new(node);
+        self.messages.iter().filter(to).map(|message| &message.body).collect()
+    }
+}
+
+/// Index and term.
+pub fn id(index: u64, term: u64) -> EntryId {
+    EntryId::new(Term(term), LogIndex(index))
+}
+
+/// No-ops of one term, from one index to another.
+pub fn entries(first: u64, last: u64, term: u64) -> Vec<Entry> {
+    let no_op = |index| Entry { index: LogIndex(index), term: Term(term), content: Content::NoOp };
+    (first..=last).map(no_op).collect()
+}
+
+/// A disk that holds a snapshot, and entries of the same term behind it.
+pub fn recovered(snapshot: EntryId, last: u64, term: u64) -> Recovered {
+    let hard_state = HardState { current_term: Term(term), ..HardState::default() };
+    let entries = entries(snapshot.index.0 + 1, last, term);
+    Recovered { hard_state, incarnation: 1, snapshot, base: snapshot, entries }
+}

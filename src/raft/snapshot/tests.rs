@@ -1,0 +1,281 @@
+//! InstallSnapshot, message by message: what is lost, late, doubled or out of order changes nothing that counts.
+
+use std::sync::Arc;
+
+use super::{ROUNDS_PATIENT, SnapshotReport, SnapshotTask};
+use crate::config::RaftSettings;
+use crate::raft::bench::{Bench, Said, entries, id, recovered};
+use crate::raft::effects::Input;
+use crate::raft::event::Event;
+use crate::raft::message::{Answerer, AppendResult, Body, InstallResult};
+use crate::raft::role::Flow;
+use crate::types::{EntryId, LogIndex, NodeId};
+
+/// Bytes in each part.
+const PART: usize = 100;
+
+/// No entry stays in a log that a snapshot covers, unless somebody needs it.
+fn bare() -> RaftSettings {
+    RaftSettings { trailing_entries: 0, ..RaftSettings::default() }
+}
+
+fn part(last: EntryId, offset: u64, done: bool) -> Body {
+    Body::InstallSnapshot { last, offset, data: Arc::from([0; PART]), done }
+}
+
+fn receive(last: EntryId, offset: u64, done: bool) -> SnapshotTask {
+    SnapshotTask::Receive { last, offset, data: Arc::from([0; PART]), done }
+}
+
+fn report(bench: &mut Bench, report: SnapshotReport) -> Said {
+    bench.step(Input::Snapshot(report))
+}
+
+/// What a follower said of a snapshot, if it said one thing.
+fn replied(said: &Said, to: u8) -> Option<InstallResult> {
+    match said.to(to)[..] {
+        [] => None,
+        [Body::InstallReply { result, .. }] => Some(*result),
+        ref other => panic!("one answer: {other:?}"),
+    }
+}
+
+#[test]
+fn parts_that_come_twice_or_out_of_order_are_taken_once_and_in_order() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
+    let last = id(9, 1);
+    let first = bench.hear(1, 1, part(last, 0, false));
+    assert_eq!(first.tasks, [receive(last, 0, false)]);
+    assert_eq!(replied(&first, 1), None, "it is acknowledged when it is written");
+    for offset in [0, 200, 300] {
+        let other = bench.hear(1, 1, part(last, offset, false));
+        assert_eq!(other.tasks, [], "the part at {offset} is not the next one");
+        assert_eq!(replied(&other, 1), Some(InstallResult::Next(100)));
+    }
+    assert_eq!(bench.hear(1, 1, part(last, 100, false)).tasks, [receive(last, 100, false)]);
+    let written = report(&mut bench, SnapshotReport::Received { last, next: 200 });
+    assert_eq!(replied(&written, 1), Some(InstallResult::Next(200)));
+    let other = report(&mut bench, SnapshotReport::Received { last: id(8, 1), next: 100 });
+    assert_eq!(replied(&other, 1), None, "of a snapshot that was given up nothing is said");
+    assert_eq!(bench.hear(1, 1, part(last, 200, true)).tasks, [receive(last, 200, true)]);
+    for offset in [0, 200] {
+        let late = bench.hear(1, 1, part(last, offset, offset == 200));
+        assert_eq!((&late.tasks[..], replied(&late, 1)), (&[][..], None), "it is being read");
+    }
+    let installed = report(&mut bench, SnapshotReport::Installed(last));
+    assert_eq!(replied(&installed, 1), Some(InstallResult::Installed));
+    assert_eq!((bench.raft.commit_index(), bench.raft.log().base()), (LogIndex(9), last));
+    let late = bench.hear(1, 1, part(last, 0, false));
+    assert_eq!((&late.tasks[..], replied(&late, 1)), (&[][..], Some(InstallResult::Installed)));
+}
+
+#[test]
+fn a_first_part_begins_anew_and_another_leaders_transfer_does_not_go_on_where_one_ended() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
+    let last = id(9, 1);
+    bench.hear(1, 1, part(last, 0, false));
+    bench.hear(1, 1, part(last, 100, false));
+    let other = bench.hear(3, 2, part(last, 200, false));
+    assert_eq!((&other.tasks[..], replied(&other, 3)), (&[][..], Some(InstallResult::Next(0))));
+    assert_eq!(bench.hear(3, 2, part(last, 0, false)).tasks, [receive(last, 0, false)]);
+    let late = bench.hear(1, 1, part(last, 100, false));
+    assert_eq!((&late.tasks[..], replied(&late, 1)), (&[][..], Some(InstallResult::StaleTerm)));
+    assert_eq!(bench.hear(3, 2, part(last, 100, false)).tasks, [receive(last, 100, false)]);
+    let newer = id(12, 2);
+    assert_eq!(replied(&bench.hear(3, 2, part(newer, 100, false)), 3), Some(InstallResult::Next(0)));
+    assert_eq!(bench.hear(3, 2, part(newer, 0, false)).tasks, [receive(newer, 0, false)]);
+    assert_eq!(replied(&bench.hear(3, 2, part(last, 200, false)), 3), Some(InstallResult::Next(0)));
+}
+
+#[test]
+fn a_damaged_snapshot_is_received_anew() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
+    let last = id(9, 1);
+    bench.hear(1, 1, part(last, 0, true));
+    let damaged = report(&mut bench, SnapshotReport::Unusable(last));
+    assert!(damaged.events.contains(&Event::SnapshotUnusable { last }));
+    assert_eq!(bench.raft.commit_index(), LogIndex(0), "nothing of it counts");
+    assert_eq!(replied(&bench.hear(1, 1, part(last, 100, true)), 1), Some(InstallResult::Next(0)));
+    assert_eq!(bench.hear(1, 1, part(last, 0, true)).tasks, [receive(last, 0, true)]);
+}
+
+#[test]
+fn a_snapshot_waits_until_its_term_is_durable() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 0));
+    let last = id(9, 1);
+    let early = bench.hear(1, 1, part(last, 0, true));
+    assert_eq!((&early.tasks[..], replied(&early, 1)), (&[][..], None), "the step itself adopts term 1");
+    assert_eq!(bench.hear(1, 1, part(last, 0, true)).tasks, [receive(last, 0, true)]);
+}
+
+#[test]
+fn what_follows_a_shared_last_entry_stays_and_any_other_log_goes_whole() {
+    // Figure 13, InstallSnapshot 6 and 7.
+    for (last, kept) in [(id(3, 1), 2), (id(3, 2), 0), (id(5, 1), 0), (id(9, 1), 0)] {
+        let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 5, 1));
+        bench.hear(1, 2, Body::TimeoutNow);
+        bench.hear_entries(3, 3, EntryId::ZERO, Vec::new(), 0);
+        bench.hear(3, 3, part(last, 0, true));
+        let installed = report(&mut bench, SnapshotReport::Installed(last));
+        assert!(installed.events.contains(&Event::SnapshotInstalled { last, kept }), "{installed:?}");
+        assert_eq!((bench.raft.commit_index(), bench.raft.log().base()), (last.index, last));
+        assert_eq!(bench.raft.log().last().index, LogIndex(last.index.0 + kept));
+        assert_eq!(bench.raft.durable_index(), bench.raft.log().last().index, "all of it is on disk");
+    }
+}
+
+#[test]
+fn no_index_goes_back_for_a_snapshot_of_what_is_committed() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 5, 1));
+    let (old, newest) = (id(3, 1), id(5, 1));
+    bench.hear(1, 1, part(old, 0, true));
+    // While it is read, entries are committed beyond it.
+    bench.hear_entries(1, 1, newest, Vec::new(), 5);
+    report(&mut bench, SnapshotReport::Saved(id(4, 1)));
+    report(&mut bench, SnapshotReport::Installed(old));
+    report(&mut bench, SnapshotReport::Saved(old));
+    assert_eq!((bench.raft.commit_index(), bench.raft.log().last()), (LogIndex(5), newest));
+    assert_eq!((bench.raft.snapshot(), bench.raft.log().base()), (id(4, 1), id(4, 1)));
+}
+
+/// n1 leads term 2, with a snapshot up to 5 and the entries 6 to 8, of which n2 holds all; n3 has nothing, and is sent
+/// the snapshot.
+fn sending(settings: &RaftSettings) -> Bench {
+    let mut bench = Bench::leader(settings, recovered(id(5, 1), 7, 1));
+    bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+    assert_eq!(bench.raft.commit_index(), LogIndex(8));
+    let empty = AppendResult::Conflict { rejected: LogIndex(7), term: None, first: LogIndex(1) };
+    let begun = bench.answer(3, answerer(), empty);
+    assert_eq!(begun.tasks, [read(0)]);
+    bench
+}
+
+fn answerer() -> Answerer {
+    Answerer { life: 1, incarnation: 1, joining: false }
+}
+
+fn read(offset: u64) -> SnapshotTask {
+    SnapshotTask::Read { to: NodeId::new(3), last: id(5, 1), offset }
+}
+
+/// A part was read.
+fn was_read(bench: &mut Bench, offset: u64, done: bool) -> Said {
+    let (to, last, data) = (NodeId::new(3), id(5, 1), Arc::from([0; PART]));
+    report(bench, SnapshotReport::Read { to, last, offset, data, done })
+}
+
+fn install_reply(bench: &mut Bench, last: EntryId, result: InstallResult) -> Said {
+    let (answerer, term) = (answerer(), bench.raft.current_term().0);
+    bench.hear(3, term, Body::InstallReply { answerer, last, result })
+}
+
+fn parts(said: &Said) -> usize {
+    said.to(3).iter().filter(|body| matches!(body, Body::InstallSnapshot { .. })).count()
+}
+
+#[test]
+fn one_part_is_under_way_at_a_time_and_old_answers_ask_for_nothing() {
+    let mut bench = sending(&bare());
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 1);
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 0, "it has been sent");
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
+    for (last, next) in [(id(5, 1), 100), (id(5, 1), 200), (id(4, 1), 100), (id(4, 1), 0)] {
+        let said = install_reply(&mut bench, last, InstallResult::Next(next));
+        assert_eq!(said.tasks, [], "{next} of {last}: a part is being read");
+    }
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 0, "this one is not needed any more");
+    assert_eq!(parts(&was_read(&mut bench, 100, false)), 1);
+    let old = install_reply(&mut bench, id(5, 1), InstallResult::Next(100));
+    assert_eq!(old.tasks, [], "that it needs this part was known");
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::StaleTerm).tasks, []);
+}
+
+#[test]
+fn a_follower_that_lost_what_it_received_gets_it_from_the_start() {
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, false);
+    install_reply(&mut bench, id(5, 1), InstallResult::Next(100));
+    was_read(&mut bench, 100, false);
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(0)).tasks, [read(0)]);
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 1);
+}
+
+#[test]
+fn a_part_that_nobody_answers_is_sent_again_after_two_rounds() {
+    let mut bench = sending(&bare());
+    assert_eq!(bench.round().tasks, [], "it is being read: there is nothing to repeat");
+    was_read(&mut bench, 0, false);
+    for _ in 1..ROUNDS_PATIENT {
+        let said = bench.round();
+        assert_eq!((said.tasks.len(), parts(&said)), (0, 0), "an answer may be under way");
+        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+    }
+    assert_eq!(bench.round().tasks, [read(0)]);
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 1);
+    assert_eq!(bench.round().tasks, []);
+}
+
+#[test]
+fn a_newer_snapshot_does_not_begin_a_transfer_anew_and_what_it_needs_is_kept() {
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, false);
+    let saved = report(&mut bench, SnapshotReport::Saved(id(7, 1)));
+    assert_eq!(bench.raft.snapshot(), id(7, 1));
+    assert_eq!(saved.tasks, [], "the older snapshot is being sent: it is not forgotten");
+    assert_eq!(bench.raft.log().base(), id(5, 1), "what follows the older one is needed behind it");
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
+    was_read(&mut bench, 100, true);
+    let installed = install_reply(&mut bench, id(5, 1), InstallResult::Installed);
+    assert_eq!(installed.tasks, [SnapshotTask::Forget { before: LogIndex(7) }]);
+    let sent = installed.to(3);
+    let [Body::AppendEntries { prev, entries, .. }] = sent[..] else { panic!("entries follow: {sent:?}") };
+    assert_eq!((*prev, entries.len()), (id(5, 1), 3));
+    assert_eq!(bench.progress(3).match_index, LogIndex(5));
+}
+
+#[test]
+fn a_transfer_keeps_no_more_of_the_log_than_a_snapshot_may_weigh() {
+    let mut settings = bare();
+    settings.snapshot_bytes = entries(1, 1, 1)[0].weight();
+    let mut bench = sending(&settings);
+    report(&mut bench, SnapshotReport::Saved(id(7, 1)));
+    assert_eq!(bench.raft.log().base(), id(6, 1), "a slow follower costs bounded memory");
+}
+
+#[test]
+fn a_trailing_part_of_the_log_stays_within_its_limits() {
+    let weight = entries(1, 1, 1)[0].weight();
+    let base = |trailing_entries, trailing_bytes| {
+        let settings = RaftSettings { trailing_entries, trailing_bytes, ..RaftSettings::default() };
+        let mut bench = Bench::follower(2, &settings, recovered(EntryId::ZERO, 9, 1));
+        bench.hear_entries(1, 1, id(9, 1), Vec::new(), 8);
+        report(&mut bench, SnapshotReport::Saved(id(7, 1)));
+        let compacted = bench.raft.log().base();
+        assert_eq!(bench.raft.log().last(), id(9, 1), "what the snapshot does not cover stays");
+        compacted.index.0
+    };
+    assert_eq!(base(0, 1 << 20), 7);
+    assert_eq!(base(3, 1 << 20), 4);
+    assert_eq!(base(3, 2 * weight), 5);
+    assert_eq!(base(100, 1 << 20), 0);
+}
+
+#[test]
+fn entries_that_arrive_otherwise_end_a_transfer() {
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, false);
+    // An answer to what an earlier probe sent: it holds more than the snapshot covers.
+    bench.answer(3, answerer(), AppendResult::Matched(LogIndex(6)));
+    assert!(matches!(bench.progress(3).flow, Flow::Replicate { .. }));
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, []);
+    assert_eq!(bench.progress(3).match_index, LogIndex(6));
+    install_reply(&mut bench, id(5, 1), InstallResult::Installed);
+    assert_eq!(bench.progress(3).match_index, LogIndex(6), "what is known to match never goes back");
+}
+
+#[test]
+fn a_leader_that_is_deposed_sends_no_part_any_more() {
+    let mut bench = sending(&bare());
+    bench.hear_entries(2, 3, id(8, 2), Vec::new(), 8);
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 0);
+}
