@@ -125,6 +125,8 @@ pub struct Server {
     applier: Option<Applier>,
     /// Whether the state machine has been at work for too long in this step.
     is_late: Box<dyn Fn() -> bool + Send>,
+    /// What the state machine is to do first, now that it is back.
+    postponed: Vec<Task>,
     /// A machine in its first state, to ask what is within the limits.
     limits: Box<dyn Machine>,
     /// The last entry that was applied, as far as this server has heard.
@@ -185,6 +187,7 @@ impl Server {
             settings,
             applier: Some(Applier::new(machine)),
             is_late: Box::new(|| false),
+            postponed: Vec::new(),
             limits: blank(),
             held: VecDeque::new(),
             calls: BTreeMap::new(),
@@ -235,6 +238,9 @@ impl Server {
             }
         }
 
+        for task in std::mem::take(&mut self.postponed) {
+            self.give(task, &mut outbox);
+        }
         let mut effects = self.raft.step(now, &mut inputs);
 
         post(effects.messages, &mut outbox);
@@ -319,10 +325,11 @@ impl Server {
         self.applier.take()
     }
 
-    /// Takes the state machine back, which must have done all that it was given, and told all that came of it.
-    pub fn attach(&mut self, applier: Applier) {
-        assert_eq!(applier.machine().applied().index, self.handed, "it has done all that it was given");
+    /// Takes the state machine back, with what it was not given yet. It has told all that came of what it was given, or
+    /// that is about to be handed in.
+    pub fn attach(&mut self, applier: Applier, tasks: Vec<Task>) {
         self.applier = Some(applier);
+        self.postponed = tasks;
     }
 
     /// Whether the state machine is so far behind that nothing more should be taken in for it.

@@ -153,8 +153,8 @@ impl EventLoop {
         while let Ok(report) = self.machine.reports().try_recv() {
             self.machine_reported(report)?;
         }
-        if let Some(applier) = self.machine.come_back() {
-            self.server.attach(applier);
+        if let Some((applier, tasks)) = self.machine.come_back() {
+            self.server.attach(applier, tasks);
         }
         let mut bytes = 0;
         while self.arrivals.len() < ARRIVALS_MAX

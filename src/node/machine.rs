@@ -45,6 +45,15 @@ struct Away {
     abandoned: Arc<AtomicBool>,
     outstanding: usize,
     quick: u32,
+    /// What it is to do once it is back: it has been called.
+    held: Vec<Task>,
+}
+
+impl Away {
+    /// Whether it has been quick for so long that it comes back as soon as it has done what it was given.
+    fn is_called(&self) -> bool {
+        self.quick >= QUICK_MIN
+    }
 }
 
 impl MachineThread {
@@ -72,7 +81,8 @@ impl MachineThread {
         let stop = Arc::clone(&abandoned);
         let work = move || run(applier, &receiver, &sender, &stop);
         let thread = thread::Builder::new().name(format!("{node}-machine")).spawn(work)?;
-        self.away = Some(Away { tasks, reports, thread, abandoned, outstanding: 0, quick: 0 });
+        self.away =
+            Some(Away { tasks, reports, thread, abandoned, outstanding: 0, quick: 0, held: Vec::new() });
         Ok(())
     }
 
@@ -82,6 +92,10 @@ impl MachineThread {
             return;
         }
         let away = self.away.as_mut().expect("only a machine that is away is given tasks");
+        if away.is_called() {
+            // Were it given more, it would never be done as long as there is work.
+            return away.held.extend(tasks);
+        }
         away.outstanding += tasks.len();
         for task in tasks {
             // A thread that is gone has left its reason among the reports.
@@ -99,16 +113,19 @@ impl MachineThread {
         let Told { done, took } = report?;
         if let (Some(away), Some(took)) = (&mut self.away, took) {
             away.outstanding -= 1;
-            away.quick = if took * 4 > self.patience { 0 } else { away.quick + 1 };
+            let quick = if took * 4 > self.patience { 0 } else { away.quick + 1 };
+            // One that has been called comes back, however its last tasks went.
+            away.quick = if away.is_called() { away.quick } else { quick };
         }
         Ok(done)
     }
 
-    /// The machine, if it has become quick and has nothing to do.
-    pub fn come_back(&mut self) -> Option<Applier> {
-        let away = self.away.take_if(|away| away.outstanding == 0 && away.quick >= QUICK_MIN)?;
+    /// The machine, if it has become quick and has done what it was given; and what it is to do now.
+    pub fn come_back(&mut self) -> Option<(Applier, Vec<Task>)> {
+        let away = self.away.take_if(|away| away.outstanding == 0 && away.is_called())?;
         drop(away.tasks);
-        away.thread.join().ok().flatten()
+        let applier = away.thread.join().ok().flatten();
+        applier.map(|applier| (applier, away.held))
     }
 
     /// Lets its thread end, after what it is doing.
