@@ -22,6 +22,8 @@ pub struct Payload(Arc<Faces>);
 struct Faces {
     text: OnceLock<Box<str>>,
     value: OnceLock<Result<Value, String>>,
+    /// See [`Payload::weight`].
+    weight: OnceLock<usize>,
     encode: fn(&Value) -> String,
     measure: fn(&Value) -> usize,
 }
@@ -36,6 +38,7 @@ impl Payload {
         Payload(Arc::new(Faces {
             text: OnceLock::new(),
             value: known,
+            weight: OnceLock::new(),
             encode: encode::<T>,
             measure: measure::<T>,
         }))
@@ -48,6 +51,7 @@ impl Payload {
         Payload(Arc::new(Faces {
             text: known,
             value: OnceLock::new(),
+            weight: OnceLock::new(),
             encode: |_| unreachable!("text is known"),
             measure: |_| unreachable!("text is known"),
         }))
@@ -81,14 +85,14 @@ impl Payload {
         self.text().len()
     }
 
-    /// Bytes that it weighs in queues: its text's, or about its value's for as long as nobody has asked for the text. It
-    /// never makes the text, and is another number once somebody has.
+    /// Bytes that it weighs in limits and queues: its text's, or about its value's if nobody has asked for the text when it
+    /// is weighed first. It never makes the text, is weighed once, and keeps its weight.
     pub fn weight(&self) -> usize {
-        match (self.0.text.get(), self.0.value.get()) {
+        *self.0.weight.get_or_init(|| match (self.0.text.get(), self.0.value.get()) {
             (Some(text), _) => text.len(),
             (None, Some(Ok(value))) => (self.0.measure)(value),
             (None, _) => unreachable!("a payload has at least one face"),
-        }
+        })
     }
 
     /// Whether the text is empty. JSON never is.
@@ -139,7 +143,8 @@ mod tests {
         let estimate = made.weight();
         assert!((100..150).contains(&estimate), "{estimate}");
         assert!(made.0.text.get().is_none(), "nobody has asked for it");
-        assert_eq!(made.text().len(), made.weight());
+        made.text();
+        assert_eq!(made.weight(), estimate, "what is counted in is counted out as the same");
         assert_eq!(Payload::from_text("[1,2]").weight(), 5);
     }
 

@@ -184,8 +184,7 @@ impl Response {
 impl Envelope {
     /// Bytes that it weighs in queues: what it carries, and a little for itself.
     ///
-    /// A request or a reply is weighed without making its payload's text: within one process nobody may ever need it.
-    /// Entries have theirs, since whoever leads weighs each command by it.
+    /// No payload's text is made for it: within one process nobody may ever need it.
     pub fn weight(&self) -> usize {
         const ITSELF: usize = 64;
         match &self.packet {

@@ -68,12 +68,12 @@ pub enum Content {
 }
 
 impl Content {
-    /// Bytes that it weighs in limits and queues: its command's text, and a little for all else.
+    /// Bytes that it weighs in limits and queues: its command's, and a little for all else.
     pub fn weight(&self) -> usize {
         const ITSELF: usize = 64;
         match self {
             Content::NoOp | Content::Open { .. } | Content::Settle { .. } | Content::Readmit { .. } => ITSELF,
-            Content::Command { command, .. } => ITSELF + command.len(),
+            Content::Command { command, .. } => ITSELF + command.weight(),
         }
     }
 }
