@@ -554,7 +554,7 @@ fn chained(before: u64, entry: &Entry) -> u64 {
     [entry.index.0, entry.term.0, kind, owner, serial].into_iter().fold(before, mixed)
 }
 
-/// The finalizer of SplitMix64 spreads each part over all bits of a hash.
+/// The finalizer of `SplitMix64` spreads each part over all bits of a hash.
 fn mixed(hash: u64, part: u64) -> u64 {
     let mut mixed = (hash ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
