@@ -193,7 +193,7 @@ fn may_fail(directive: &str, next: Option<&str>) -> bool {
 /// configuration file.
 fn read_settings(list: &str) -> Result<SimulationSettings, String> {
     let mut settings = SimulationSettings::new(3, 1);
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for item in list.split(',').map(str::trim) {
         let wrong = || format!("'{item}' is no setting");
         let (key, value) = item.split_once(' ').ok_or_else(wrong)?;
@@ -204,16 +204,13 @@ fn read_settings(list: &str) -> Result<SimulationSettings, String> {
             "machine_delay" => settings.machine_delay = parse_duration(value)?,
             "election" => {
                 let ElectionRange { min, max } = value.parse()?;
-                text += &format!(
-                    "election_min = '{}us'\nelection_max = '{}us'\n",
-                    min.as_micros(),
-                    max.as_micros()
-                );
+                lines.push(format!("election_min = '{}us'", min.as_micros()));
+                lines.push(format!("election_max = '{}us'", max.as_micros()));
             }
-            _ => text += &format!("{key} = {}\n", toml_value(value)),
+            _ => lines.push(format!("{key} = {}", toml_value(value))),
         }
     }
-    let mut read = Settings::from_toml(&text).map_err(|error| error.to_string())?;
+    let mut read = Settings::from_toml(&lines.join("\n")).map_err(|error| error.to_string())?;
     settings.raft = std::mem::take(&mut read.raft);
     if read != Settings::default() {
         return Err(format!("one of these is no setting of a simulation: {list}"));

@@ -1,0 +1,70 @@
+//! A run that begins from what an earlier one left: some logs begin behind snapshots, at entries of their own.
+
+use super::{Property, Safety};
+use crate::config::RaftSettings;
+use crate::raft::effects::HardState;
+use crate::raft::log::{Content, Entry};
+use crate::raft::{Raft, Recovered};
+use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+
+const ORDERS: [[u8; 3]; 6] = [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]];
+
+fn no_op(index: u64) -> Entry {
+    Entry { index: LogIndex(index), term: Term(1), content: Content::NoOp }
+}
+
+/// A node that starts with a snapshot up to an index, and the entries behind a base.
+fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
+    let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
+    let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+    let recovered = Recovered { hard_state, incarnation: 1, snapshot: id(snapshot), base: id(base), entries };
+    let all = NodeId::first(3);
+    Raft::new(NodeId::new(name), all, RaftSettings::default(), recovered, Random::new(1), Time::ZERO)
+}
+
+/// Three nodes of which each compacted its log elsewhere, or not at all; n3 holds one more entry than the others.
+fn survivors(last: Entry) -> [Raft; 3] {
+    [
+        node(1, 7, 7, vec![no_op(8)]),
+        node(2, 5, 4, vec![no_op(5), no_op(6), no_op(7), no_op(8)]),
+        node(3, 0, 0, (1..=7).map(no_op).chain([last]).collect()),
+    ]
+}
+
+#[test]
+fn logs_that_begin_at_different_entries_match_in_whatever_order_they_are_seen() {
+    for order in ORDERS {
+        let mut safety = Safety::default();
+        let nodes = survivors(no_op(8));
+        for name in order {
+            safety.started(&nodes[usize::from(name) - 1], false);
+        }
+        assert_eq!(safety.violations(), [], "{order:?}");
+        assert_eq!(safety.committed(), LogIndex(7), "what a snapshot covers was committed");
+    }
+}
+
+#[test]
+fn an_entry_that_differs_behind_the_snapshots_is_noticed() {
+    let other = Content::Readmit { node: NodeId::new(2), incarnation: 9 };
+    for order in ORDERS {
+        let mut safety = Safety::default();
+        let nodes = survivors(Entry { content: other.clone(), ..no_op(8) });
+        for name in order {
+            safety.started(&nodes[usize::from(name) - 1], false);
+        }
+        let found = safety.violations().first().map(|violation| violation.property);
+        assert_eq!(found, Some(Property::LogMatching), "{order:?}");
+    }
+}
+
+#[test]
+fn a_node_that_comes_back_with_a_snapshot_of_what_was_never_committed_is_noticed() {
+    let mut safety = Safety::default();
+    let nodes = survivors(no_op(8));
+    for node in &nodes {
+        safety.started(node, false);
+    }
+    safety.started(&node(1, 9, 9, vec![no_op(10)]), false);
+    assert!(!safety.violations().is_empty(), "only who is seen first may know more than this run");
+}

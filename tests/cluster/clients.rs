@@ -1,0 +1,126 @@
+//! What clients are told, and what is told of a cluster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use raftlab::client::{Failure, Rejection};
+use raftlab::cluster::Cluster;
+use raftlab::config::Settings;
+use raftlab::lab::Lab;
+use raftlab::net::packet::ReadMode;
+use raftlab::raft::event::Event;
+use raftlab::state_machine::kv::{Answer, Command, Query};
+use raftlab::trace::{TraceEvent, What};
+
+use crate::{PATIENCE, assert_safe, converge, folder, leader, log_file, others, put, settings, start};
+
+#[test]
+fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 3));
+    let first = leader(&cluster);
+    for node in others(&cluster, first) {
+        cluster.crash(node, false).unwrap();
+    }
+    let begun = Instant::now();
+    let client = cluster.client();
+    let ended = client.within(Duration::from_millis(400)).submit(Command::put("a", "1"));
+    assert!(matches!(ended, Err(Failure::Unknown(_) | Failure::Rejected(_))), "{ended:?}");
+    assert!(begun.elapsed() < PATIENCE);
+    for node in others(&cluster, first) {
+        cluster.restart(node, false).unwrap();
+    }
+    put(&cluster, "b");
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn events_are_told_and_logged() {
+    let folder = folder();
+    let settings = settings(&folder, 3);
+    let led = Arc::new(AtomicUsize::new(0));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let (leads, messages) = (Arc::clone(&led), Arc::clone(&sent));
+    let observer = move |event: &TraceEvent| match &event.what {
+        What::Raft(Event::BecameLeader { .. }) => drop(leads.fetch_add(1, Ordering::SeqCst)),
+        What::MessageSent(_) => drop(messages.fetch_add(1, Ordering::SeqCst)),
+        _ => {}
+    };
+    let cluster = Cluster::start(&settings, Some(Arc::new(observer))).unwrap();
+    let first = leader(&cluster);
+    assert!(led.load(Ordering::SeqCst) > 0 && sent.load(Ordering::SeqCst) == 0);
+    cluster.watch_messages(true);
+    put(&cluster, "a");
+    assert!(sent.load(Ordering::SeqCst) > 0);
+    cluster.shutdown();
+    let log = std::fs::read_to_string(log_file(&settings.logs, first)).unwrap();
+    for line in ["started with a new, empty state", "leads term ", "stopped"] {
+        assert!(log.contains(line), "{line:?} is missing in:\n{log}");
+    }
+}
+
+#[test]
+fn reads_answer_at_any_node_and_commands_at_the_leader_alone() {
+    let folder = folder();
+    let mut settings = settings(&folder, 3);
+    // Nobody else leads meanwhile, however slowly the test runs.
+    settings.raft.election_min = Duration::from_secs(1);
+    settings.raft.election_max = Duration::from_millis(1500);
+    let mut cluster = start(&settings);
+    put(&cluster, "a");
+    converge(&mut cluster);
+    let client = cluster.client();
+    let leader = cluster.wait_until_leader(PATIENCE).unwrap();
+    for node in cluster.nodes() {
+        for mode in [ReadMode::Linearizable, ReadMode::Lease, ReadMode::Stale] {
+            let query = Query::Read { key: "a".to_string() };
+            let read = client.at(node).read_with(query, mode).unwrap();
+            assert_eq!((read.answer, read.node), (Answer::Value("value of a".to_string()), node), "{mode:?}");
+        }
+        let done = client.within(PATIENCE).at(node).submit(Command::put("b", "1"));
+        if node == leader {
+            assert_eq!(done.unwrap().node, leader);
+        } else {
+            let refusal = Failure::Rejected(Rejection::NotLeader { leader: Some(leader) });
+            assert_eq!(done.unwrap_err(), refusal);
+        }
+    }
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_value_over_the_limit_is_refused_and_one_in_the_log_outlives_a_lower_limit() {
+    let folder = folder();
+    let wide = Settings { value_bytes_max: 2 << 20, ..settings(&folder, 1) };
+    let long = "v".repeat(2 << 20);
+    let cluster = start(&wide);
+    assert!(cluster.client().submit(Command::put("long", long.clone())).is_ok());
+    cluster.shutdown();
+    let cluster = start(&Settings { value_bytes_max: 3, ..wide });
+    let client = cluster.client();
+    let refused = client.submit(Command::put("x", "1234")).unwrap_err().to_string();
+    assert_eq!(refused, "the value has 4 bytes: at most 3 are allowed (value_bytes_max)");
+    client.submit(Command::put("x", "123")).unwrap();
+    let read = client.read(Query::Read { key: "long".to_string() }).unwrap();
+    assert_eq!(read.answer, Answer::Value(long), "what was taken in stays");
+}
+
+#[test]
+fn many_calls_at_once_are_applied_once_each_though_leaders_crash() {
+    let mut cluster = Cluster::builder().memory().client_timeout(PATIENCE).start().unwrap();
+    let client = cluster.client();
+    let create = |number| client.submit_async(Command::create(format!("k{number}"), "1"));
+    let mut tickets: Vec<_> = (0..300).map(create).collect();
+    let first = leader(&cluster);
+    cluster.crash(first, false).unwrap();
+    tickets.extend((300..600).map(create));
+    for ticket in tickets.into_iter().rev() {
+        assert_eq!(ticket.wait().expect("in time").answer, Answer::Created, "never Exists");
+    }
+    assert_eq!(client.in_flight(), 0);
+    cluster.restart(first, false).unwrap();
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+}

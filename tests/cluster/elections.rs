@@ -1,0 +1,146 @@
+//! Who leads, and what a majority decides.
+
+use std::time::{Duration, Instant};
+
+use raftlab::cluster::{Cluster, LeadershipKind};
+use raftlab::lab::{Lab, Life, RoleName};
+use raftlab::net::change::NetChange;
+use raftlab::net::link::LinkScope;
+use raftlab::state_machine::kv::{Answer, Command, Query};
+
+use crate::{
+    PATIENCE, assert_read, assert_safe, converge, folder, leader, others, put, settings, start, wait_until,
+};
+
+#[test]
+fn a_leader_appears_within_a_second_and_serves() {
+    let folder = folder();
+    let begun = Instant::now();
+    let mut cluster = start(&settings(&folder, 3));
+    leader(&cluster);
+    assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
+    let client = cluster.client();
+    let batch = vec![Command::create("x", "1"), Command::create("x", "2"), Command::update("x", "3")];
+    let answers = client.submit_batch(batch).unwrap().answer;
+    assert_eq!(answers, [Answer::Created, Answer::Exists, Answer::Updated]);
+    let read = client.read(Query::Read { key: "x".to_string() }).unwrap();
+    assert_eq!(read.answer, Answer::Value("3".to_string()));
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_minority_commits_nothing_and_heals() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 3));
+    put(&cluster, "a");
+    let old = leader(&cluster);
+    let rest = others(&cluster, old);
+    cluster.change_network(&NetChange::Partition(vec![vec![old], rest.clone()])).unwrap();
+    wait_until(&mut cluster, "the majority elects", |cluster| {
+        rest.iter().any(|node| cluster.view(*node).status.role == RoleName::Leader)
+    });
+    wait_until(&mut cluster, "the old leader steps down", |cluster| {
+        cluster.view(old).status.role != RoleName::Leader
+    });
+    let before = cluster.view(old).status.commit;
+    put(&cluster, "b");
+    assert_eq!(cluster.view(old).status.commit, before, "a minority commits nothing");
+    assert_eq!(cluster.items(old).unwrap().len(), 1);
+    cluster.change_network(&NetChange::Heal(LinkScope::All)).unwrap();
+    converge(&mut cluster);
+    assert_eq!(cluster.items(old).unwrap().len(), 2);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn one_node_is_a_cluster() {
+    let folder = folder();
+    let settings = settings(&folder, 1);
+    let mut cluster = start(&settings);
+    let n1 = leader(&cluster);
+    put(&cluster, "a");
+    assert_eq!(cluster.stop(n1).unwrap(), "all it had is on its disk");
+    assert_eq!(cluster.view(n1).life, Life::Down("stopped".to_string()));
+    cluster.restart(n1, false).unwrap();
+    assert_read(&cluster, "a");
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn four_nodes_need_three() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 4));
+    put(&cluster, "a");
+    let first = leader(&cluster);
+    let rest = others(&cluster, first);
+    cluster.crash(rest[0], false).unwrap();
+    put(&cluster, "b");
+    cluster.crash(rest[1], false).unwrap();
+    wait_until(&mut cluster, "two of four do not lead", |cluster| cluster.leader().is_none());
+    let commit = |cluster: &mut Cluster| cluster.view(rest[2]).status.commit;
+    let before = commit(&mut cluster);
+    let ended = cluster.client().within(Duration::from_millis(500)).submit(Command::put("c", "1"));
+    assert!(ended.is_err(), "{ended:?}");
+    assert_eq!(commit(&mut cluster), before);
+    cluster.restart(rest[0], false).unwrap();
+    put(&cluster, "d");
+    cluster.restart(rest[1], false).unwrap();
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_frozen_leader_is_replaced_and_follows_when_it_goes_on() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 3));
+    put(&cluster, "a");
+    let frozen = leader(&cluster);
+    cluster.pause(frozen).unwrap();
+    assert_eq!(cluster.pause(frozen).unwrap_err().0, format!("{frozen} is paused already"));
+    assert!(cluster.campaign(frozen).unwrap_err().0.contains("is paused"));
+    let seen = cluster.view(frozen);
+    assert_eq!((seen.life, seen.status.role), (Life::Paused, RoleName::Leader));
+    put(&cluster, "b");
+    assert_ne!(cluster.leader(), Some(frozen));
+    assert_eq!(cluster.view(frozen).status, seen.status, "it makes no step");
+    let said = cluster.resume(frozen).unwrap();
+    assert!(said.ends_with("waited in its inbox") && !said.starts_with("0 "), "{said}");
+    converge(&mut cluster);
+    cluster.pause(frozen).unwrap();
+    assert_eq!(cluster.stop(frozen).unwrap(), "all it had is on its disk");
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_node_campaigns_when_it_is_told_to() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 3));
+    put(&cluster, "a");
+    // Whoever lacks an entry that the others hold gets no votes (5.4.1).
+    converge(&mut cluster);
+    let next = others(&cluster, leader(&cluster))[0];
+    cluster.campaign(next).unwrap();
+    wait_until(&mut cluster, "it wins", |cluster| cluster.leader() == Some(next));
+    assert_read(&cluster, "a");
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn each_change_of_the_leader_is_told() {
+    let mut cluster = Cluster::builder().memory().client_timeout(PATIENCE).start().unwrap();
+    let mut changes = cluster.leadership();
+    let gained = changes.next().expect("a leader");
+    assert_eq!(gained.kind, LeadershipKind::Gained);
+    cluster.crash(gained.node, false).unwrap();
+    let lost = changes.next().expect("it crashed");
+    assert_eq!((lost.kind, lost.node, lost.term), (LeadershipKind::Lost, gained.node, gained.term));
+    let next = changes.next().expect("another leads");
+    assert!(next.node != gained.node && next.term > gained.term && next.time >= lost.time, "{next:?}");
+    cluster.change_network(&NetChange::Isolate(next.node)).unwrap();
+    cluster.restart(gained.node, false).unwrap();
+    let third = changes.find(|change| change.term > next.term).expect("a leader that others hear");
+    assert_ne!(third.node, next.node);
+    drop(cluster);
+    assert_eq!(changes.find(|change| change.term < third.term), None, "it ends with the cluster");
+}
