@@ -173,7 +173,9 @@ impl Run {
             if self.flying.is_empty() && self.client.common.is_over(now, self.client.left) {
                 break;
             }
-            let ended = self.client.pipeline.wait(wake.min(self.second_ends()));
+            // In the last second, which may be long, there is nothing to hand over.
+            let second_ends = Some(self.second_ends()).filter(|end| *end > now).unwrap_or(Time::NEVER);
+            let ended = self.client.pipeline.wait(wake.min(second_ends));
             if !ended.is_empty() {
                 now = self.client.pipeline.now();
             }
@@ -271,9 +273,13 @@ impl Run {
         self.client.common.start + SECOND * u32::try_from(self.second + 1).unwrap_or(u32::MAX)
     }
 
-    /// Hands over the seconds that are over.
+    /// Hands over the seconds that are over. What ends after the run's time belongs to its last second.
     fn turn_over(&mut self, now: Time) {
-        while now >= self.second_ends() {
+        let last = match self.client.common.plan.amount {
+            Amount::For(duration) => duration.as_nanos().div_ceil(SECOND.as_nanos()).saturating_sub(1),
+            Amount::Count(_) | Amount::Unending => u128::MAX,
+        };
+        while now >= self.second_ends() && u128::from(self.second) < last {
             let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));
             let _ =
                 self.client.told.send(Told::Slice { client: self.client.number, second: self.second, slice });

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,7 +9,7 @@ use super::collector::Outcome;
 use super::numbers::{grouped, rate, whole};
 use super::plan::Plan;
 use super::tally::{Figures, Row};
-use crate::console::language::layout::{Align, duration_shown, table};
+use crate::console::language::layout::{Align, table};
 
 /// Everything that is known of a run. Times are in seconds, latencies in microseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -259,8 +258,20 @@ fn latency(figures: &Figures) -> String {
     format!("p50 {p50}  p90 {p90}  p99 {p99}  p99.9 {p999}  max {max}")
 }
 
+/// With three digits: `21.3 us`, `1.23 ms`, `312 ms`, `2 s`.
 pub(super) fn micros_shown(micros: f64) -> String {
-    duration_shown(Duration::from_nanos(whole((micros * 1_000.0).round())))
+    let (value, unit) = match micros {
+        ..999.5 => (micros, "us"),
+        ..999_500.0 => (micros / 1e3, "ms"),
+        _ => (micros / 1e6, "s"),
+    };
+    let text = match value {
+        ..9.995 => format!("{value:.2}"),
+        ..99.95 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} {unit}")
 }
 
 pub(super) fn seconds_shown(seconds: f64) -> String {
@@ -285,6 +296,12 @@ mod tests {
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         assert_eq!(report.code(), 3);
         assert!(!report.json().contains("null,\"p50"), "{}", report.json());
+    }
+
+    #[test]
+    fn latencies_have_three_digits() {
+        let shown = [0.0, 9.999, 21.34, 134.2, 999.7, 1_230.0, 312_400.0, 2e6].map(micros_shown);
+        assert_eq!(shown, ["0 us", "10 us", "21.3 us", "134 us", "1 ms", "1.23 ms", "312 ms", "2 s"]);
     }
 
     #[test]
