@@ -44,7 +44,9 @@ use crate::client::{Client, ClientCore, ClientSettings};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::lab::{RoleName, Status};
+use crate::net::counts::LinkCounts;
 use crate::net::inbox::inbox;
+use crate::net::link::End;
 use crate::net::packet::Address;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::node::{Changes, Leaders, Reporter, Surroundings};
@@ -277,6 +279,11 @@ impl<M: StateMachine> Cluster<M> {
     ) {
         self.interrupt = Some(Interrupt { is_raised: Box::new(is_raised), wake });
         self.asker = None;
+    }
+
+    /// The network's counters, for each link that was used.
+    pub fn counts(&self) -> Vec<(End, End, LinkCounts)> {
+        self.network.counts()
     }
 
     /// What went wrong with the log files since this was last asked.

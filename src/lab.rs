@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::check::linearizability::Start;
 use crate::check::safety::Verdict;
-use crate::client::{Ask, Ended};
+use crate::client::{Ask, Ended, Pipeline};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
 use crate::net::link::End;
@@ -34,6 +34,12 @@ pub trait Lab {
     /// Carries out these calls at once, from one client, and returns when each has ended: how, when it began and how
     /// long it took, in their order.
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended>;
+
+    /// A client of its own that keeps many calls under way, for a thread of its own. Only a cluster on threads has one.
+    fn pipeline(&self) -> Result<Pipeline, LabError>;
+
+    /// How often the nodes have forced something to disk; none where nobody counts.
+    fn disk_syncs(&self) -> Option<u64>;
 
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;

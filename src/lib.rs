@@ -69,6 +69,7 @@ pub mod sim;
 // L5: whole clusters and who talks to them.
 pub mod cluster;
 pub mod console;
+pub mod load;
 
 // What most programs that embed a cluster need.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};

@@ -12,6 +12,7 @@ use crossbeam_channel::Receiver;
 use serde::de::DeserializeOwned;
 
 use super::core::{ClientCore, Ended, WhenFull};
+use super::pipeline::Pipeline;
 use super::shared::Shared;
 use super::ticket::{Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
@@ -197,6 +198,11 @@ impl<M> Client<M> {
     pub fn ask_all(&self, asks: Vec<Ask>) -> Vec<Ended> {
         let end = |call| self.shared.wait(call, Time::NEVER).expect("each call ends by its deadline");
         self.shared.begin_all(asks).into_iter().map(end).collect()
+    }
+
+    /// This client as a pipeline, for whoever keeps many calls under way and takes their ends as they come.
+    pub fn into_pipeline(self) -> Pipeline {
+        Pipeline::new(self.shared)
     }
 
     /// Carries out one call.

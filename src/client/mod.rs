@@ -9,6 +9,7 @@
 pub mod blocking;
 mod call;
 pub mod core;
+mod pipeline;
 pub mod record;
 mod session;
 mod shared;
@@ -16,6 +17,7 @@ mod ticket;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{CallId, ClientCore, ClientSettings, Ended, WhenFull};
+pub use self::pipeline::Pipeline;
 pub use self::shared::CALLS_MAX;
 pub use self::ticket::Ticket;
 pub use crate::types::Token;

@@ -25,53 +25,75 @@ pub struct Callers {
 /// A call that is under way, as if nothing will be known of it: an operation for each of its commands. Empty for what
 /// is not recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Pending(Vec<Operation>);
+pub struct Pending(Vec<(usize, Operation)>);
 
 impl Callers {
+    /// Gives clients with numbers above this one: histories that are made side by side are one history then.
+    pub fn after(last: u64) -> Callers {
+        Callers { idle: BTreeSet::new(), last }
+    }
+
     /// The operations of a call that begins.
     pub fn begin(&mut self, ask: &Ask, called: Time) -> Pending {
-        let asked: Vec<(String, Action)> = match &ask.what {
+        self.begin_on(ask, called, |_| true)
+    }
+
+    /// The same for the keys that are wanted. What is known of a key is whole only if each call asks for it.
+    pub fn begin_on(&mut self, ask: &Ask, called: Time, wanted: impl Fn(&str) -> bool) -> Pending {
+        let asked: Vec<(usize, &str, Action)> = match &ask.what {
             What::Command(batch) => match batch.value::<Vec<Command>>() {
                 Ok(batch) => {
-                    batch.iter().map(|command| (command.key().to_string(), command.into())).collect()
+                    let places = batch.iter().enumerate().filter(|(_, command)| wanted(command.key()));
+                    places.map(|(place, command)| (place, command.key(), command.into())).collect()
                 }
                 Err(_) => Vec::new(),
             },
             What::Settle(_) | What::Read { mode: ReadMode::Stale, .. } => Vec::new(),
             What::Read { query, .. } => match query.value::<Query>() {
-                Ok(Query::Read { key }) => vec![(key.clone(), Action::Read)],
-                Ok(Query::Keys {}) | Err(_) => Vec::new(),
+                Ok(Query::Read { key }) if wanted(key) => vec![(0, key, Action::Read)],
+                Ok(Query::Read { .. } | Query::Keys {}) | Err(_) => Vec::new(),
             },
         };
-        let operations = asked.into_iter().map(|(key, action)| Operation {
+        let mut operation = |key: &str, action| Operation {
             client: self.next(),
-            key,
+            key: key.to_string(),
             action,
             called,
             returned: None,
             outcome: history::Outcome::Unknown,
             index: None,
-        });
-        Pending(operations.collect())
+        };
+        Pending(asked.into_iter().map(|(place, key, action)| (place, operation(key, action))).collect())
     }
 
     /// The operations of a call that has ended. An answer that is none to this call tells nothing.
     pub fn end(&mut self, pending: Pending, ended: &Ended) -> Vec<Operation> {
-        let begun = pending.0.into_iter().map(|operation| Operation { called: ended.began, ..operation });
-        self.learn(begun.collect(), &ended.outcome, ended.returned())
+        let begun = |(place, operation)| (place, Operation { called: ended.began, ..operation });
+        self.learn(pending.0.into_iter().map(begun), &ended.outcome, ended.returned())
     }
 
     /// The operations of a call whose outcome was unknown, once it was asked about: as they were, if nobody can tell.
     pub fn settle(&mut self, operations: Vec<Operation>, fate: &Fate<Answered>, now: Time) -> Vec<Operation> {
         match fate {
-            Fate::Applied(answered) => self.learn(operations, &Outcome::Answered(answered.clone()), now),
-            Fate::NeverApplied => self.learn(operations, &Outcome::Rejected(Rejection::GivenUp), now),
+            Fate::Applied(answered) => {
+                self.learn(operations.into_iter().enumerate(), &Outcome::Answered(answered.clone()), now)
+            }
+            Fate::NeverApplied => {
+                self.learn(operations.into_iter().enumerate(), &Outcome::Rejected(Rejection::GivenUp), now)
+            }
             Fate::Forgotten | Fate::Expired => operations,
         }
     }
 
-    fn learn(&mut self, mut operations: Vec<Operation>, outcome: &Outcome, now: Time) -> Vec<Operation> {
-        for (place, operation) in operations.iter_mut().enumerate() {
+    /// What this outcome tells of the operations at these places of their call.
+    fn learn(
+        &mut self,
+        operations: impl Iterator<Item = (usize, Operation)>,
+        outcome: &Outcome,
+        now: Time,
+    ) -> Vec<Operation> {
+        let mut learned = Vec::new();
+        for (place, mut operation) in operations {
             match outcome {
                 Outcome::Answered(answered) => {
                     if let Some(told) = told(&operation.action, &answered.answer, place) {
@@ -86,8 +108,9 @@ impl Callers {
                 operation.returned = Some(now);
                 self.idle.insert(operation.client);
             }
+            learned.push(operation);
         }
-        operations
+        learned
     }
 
     fn next(&mut self) -> ClientId {
@@ -101,7 +124,7 @@ impl Callers {
 impl Pending {
     /// The operations, whose outcome nobody knows yet.
     pub fn into_operations(self) -> Vec<Operation> {
-        self.0
+        self.0.into_iter().map(|(_, operation)| operation).collect()
     }
 }
 

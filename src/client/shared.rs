@@ -52,6 +52,10 @@ struct State {
     closed: bool,
     /// The calls that somebody holds, with their end once they have ended.
     held: BTreeMap<CallId, Option<Ended>>,
+    /// Somebody takes the ends of the calls that nobody holds, in the order in which they end.
+    streaming: bool,
+    /// Those that were not taken yet.
+    stream: Vec<Ended>,
     /// The threads that wait while another one drives.
     parked: BTreeMap<Place, Arc<Condvar>>,
     /// How many threads have waited for room.
@@ -63,6 +67,7 @@ struct State {
 enum Place {
     Room(u64),
     Call(CallId),
+    Stream,
 }
 
 /// What ended the driver's wait.
@@ -89,6 +94,8 @@ impl Shared {
             driven: false,
             closed: false,
             held: BTreeMap::new(),
+            streaming: false,
+            stream: Vec::new(),
             parked: BTreeMap::new(),
             queued: 0,
         };
@@ -142,6 +149,38 @@ impl Shared {
         state.core.tick(now);
         state.settle();
         begun
+    }
+
+    /// Sends all these calls at once, however many are in flight. Nobody holds them: [`Shared::wait_for_stream`] hands
+    /// out their ends.
+    pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
+        let mut state = self.state.lock();
+        state.streaming = true;
+        let now = self.clock.now();
+        self.take_in(&mut state, now);
+        let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
+        state.core.tick(now);
+        state.settle();
+        begun
+    }
+
+    /// Waits until a call that nobody holds has ended, or until then. Hands out all that have, each once.
+    pub fn wait_for_stream(&self, until: Time) -> Vec<Ended> {
+        let mut state = self.state.lock();
+        let take = |state: &mut State| (!state.stream.is_empty()).then(|| std::mem::take(&mut state.stream));
+        self.wait_for(&mut state, until, Place::Stream, take).unwrap_or_default()
+    }
+
+    /// Nobody takes the ends of calls that nobody holds any more.
+    pub fn end_stream(&self) {
+        let mut state = self.state.lock();
+        state.streaming = false;
+        state.stream.clear();
+    }
+
+    /// The time by the clock that calls are timed with.
+    pub fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// Waits until this call has ended, or until then. An end is handed out once.
@@ -289,11 +328,16 @@ impl State {
 
     /// Makes a call known to the core; it leaves with the next [`State::settle`].
     fn enter(&mut self, now: Time, ask: Ask) -> CallId {
-        // Without a network a call has no time: nothing is sent, so nothing is unknown.
-        let timeout = if self.closed { Duration::ZERO } else { ask.timeout };
-        let call = self.core.ask(now, Ask { timeout, ..ask });
+        let call = self.pass(now, ask);
         self.held.insert(call, None);
         call
+    }
+
+    /// The same for a call that nobody holds.
+    fn pass(&mut self, now: Time, ask: Ask) -> CallId {
+        // Without a network a call has no time: nothing is sent, so nothing is unknown.
+        let timeout = if self.closed { Duration::ZERO } else { ask.timeout };
+        self.core.ask(now, Ask { timeout, ..ask })
     }
 
     fn take_end(&mut self, call: CallId) -> Option<Ended> {
@@ -351,10 +395,15 @@ impl State {
         }
         for ended in self.core.take_ended() {
             let call_id = ended.call_id;
-            // What nobody holds any more is of no interest.
             if let Some(end) = self.held.get_mut(&call_id) {
                 *end = Some(ended);
+            } else if self.streaming {
+                self.stream.push(ended);
+                if let Some(signal) = self.parked.remove(&Place::Stream) {
+                    signal.notify_one();
+                }
             }
+            // Otherwise nobody holds it any more: it is of no interest.
             if let Some(signal) = self.parked.remove(&Place::Call(call_id)) {
                 signal.notify_one();
             }

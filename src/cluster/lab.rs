@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::Cluster;
+use super::lives::Slot;
 use super::states::Keep;
 use crate::check::linearizability::Start;
 use crate::check::safety::Verdict;
-use crate::client::{Ask, Ended};
+use crate::client::{Ask, Ended, Pipeline};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView, Status};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
@@ -49,6 +50,18 @@ impl<M: StateMachine> Lab for Cluster<M> {
         let ended = asker.ask_all(asks);
         self.asker = Some(asker);
         ended
+    }
+
+    fn pipeline(&self) -> Result<Pipeline, LabError> {
+        Ok(self.client().into_pipeline())
+    }
+
+    fn disk_syncs(&self) -> Option<u64> {
+        let files = |slot: &Slot| match &slot.keep {
+            Keep::Files(files) => files.faults.syncs(),
+            Keep::Memory(_) => 0,
+        };
+        Some(self.slots.values().map(files).sum())
     }
 
     fn began_with(&self) -> Start {

@@ -9,6 +9,7 @@
 mod condition;
 mod data;
 mod inspect;
+mod load;
 mod matrix;
 mod network;
 mod nodes;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::load::Loads;
 use self::record::Record;
 use self::undo::Undo;
 use super::language::answer::{Answer, Outcome, not_built_text};
@@ -79,6 +81,7 @@ pub struct Console<L> {
     unknown: BTreeMap<Token, DataDirective>,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
+    loads: Loads,
     quitting: bool,
 }
 
@@ -111,6 +114,7 @@ impl<L: Lab> Console<L> {
             last: None,
             unknown: BTreeMap::new(),
             running: Vec::new(),
+            loads: Loads::default(),
             quitting: false,
         }
     }
@@ -177,6 +181,8 @@ impl<L: Lab> Console<L> {
             Directive::Leader => self.leader(),
             Directive::Data(data) => self.data(data),
             Directive::Pipe { count } => self.pipe(*count),
+            Directive::Load(load) => self.load(*load),
+            Directive::LoadStop => self.stop_load(),
             Directive::Outcome { token } => self.outcome(*token),
             Directive::Keys => self.keys(),
             Directive::Dump { node } => self.dump(*node),

@@ -7,7 +7,7 @@ use super::node::{self, Node};
 use super::{Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
 use crate::check::safety::Verdict;
-use crate::client::{Ask, Ended};
+use crate::client::{Ask, Ended, Pipeline};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;
@@ -100,6 +100,15 @@ impl Lab for Simulation {
             ended.extend(self.take_ended(CONSOLE).into_iter().map(|ended| (ended.call_id, ended)));
         }
         calls.iter().map(|call| ended.remove(call).expect("each call ends once")).collect()
+    }
+
+    fn pipeline(&self) -> Result<Pipeline, LabError> {
+        let text = "load needs real threads: run the script with `cluster`; 'pipe' sends many commands here";
+        Err(LabError(text.to_string()))
+    }
+
+    fn disk_syncs(&self) -> Option<u64> {
+        None
     }
 
     fn began_with(&self) -> Start {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -17,6 +18,8 @@ use super::disk::{Disk, Lock, LockError};
 pub struct DiskFaults {
     state: Mutex<State>,
     changed: Condvar,
+    /// Syncs of files and folders that were carried out.
+    syncs: AtomicU64,
 }
 
 #[derive(Default, Debug)]
@@ -87,6 +90,11 @@ impl DiskFaults {
             }
         }
         Ok(lost)
+    }
+
+    /// How often a file or the folder was synced, over all lives of the node.
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
     }
 
     /// Waits as long as a sync has to.
@@ -183,6 +191,7 @@ impl<D: Disk> Disk for FaultyDisk<D> {
     fn sync(&mut self, file: &str) -> io::Result<()> {
         self.faults.wait(self.interruptions)?;
         self.disk.sync(file)?;
+        self.faults.syncs.fetch_add(1, Ordering::Relaxed);
         self.faults.state.lock().synced.remove(file);
         Ok(())
     }
@@ -211,6 +220,7 @@ impl<D: Disk> Disk for FaultyDisk<D> {
         // Another thread may make a file meanwhile: that one is not synced.
         let names = self.faults.state.lock().unsynced_names.clone();
         self.disk.sync_folder()?;
+        self.faults.syncs.fetch_add(1, Ordering::Relaxed);
         self.faults.state.lock().unsynced_names.retain(|name| !names.contains(name));
         Ok(())
     }

@@ -8,6 +8,7 @@ mod elections;
 mod files;
 mod interface;
 mod liveness;
+mod load;
 mod reads;
 mod resources;
 mod safety;

@@ -7,6 +7,7 @@ mod bad_input;
 mod history;
 mod interface;
 mod killed;
+mod load;
 mod logs;
 mod signals;
 mod starting;

@@ -44,7 +44,10 @@ impl<L: Lab> Console<L> {
     /// Carries out calls and records them.
     pub(super) fn ask_recorded(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
         let now = self.lab.now();
-        let pending: Vec<Pending> = asks.iter().map(|ask| self.record.callers.begin(ask, now)).collect();
+        // What a load has written is judged with the load's history: this one would not know where it came from.
+        let wanted = |key: &str| !self.loads.writes(key);
+        let callers = &mut self.record.callers;
+        let pending: Vec<Pending> = asks.iter().map(|ask| callers.begin_on(ask, now, wanted)).collect();
         let ended = self.lab.ask(asks);
         if let Some(trouble) = self.record.note(pending, &ended) {
             self.output.warn(&trouble);

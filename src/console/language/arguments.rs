@@ -109,6 +109,16 @@ impl Arguments {
         self.option_value(name).map(count).transpose()
     }
 
+    /// The percentage given with this option.
+    pub(super) fn option_chance(&self, name: &str) -> Result<Option<Chance>, ParseError> {
+        self.option_value(name).map(Chance::parse).transpose().map_err(ParseError::new)
+    }
+
+    /// Whether any option was given.
+    pub(super) fn has_options(&self) -> bool {
+        !self.options.is_empty()
+    }
+
     /// The node given as `@n2`.
     pub(super) fn at(&self) -> Result<Option<NodeId>, ParseError> {
         let wrong = |error: ParseError| {

@@ -181,6 +181,7 @@ fn positional(
     let nodes = || beginning(current, node_names.iter().map(String::as_str));
     match (verb, plain.len()) {
         (Verb::Status | Verb::Dump, 0) => nodes(),
+        (Verb::Load, 0) => beginning(current, ["stop", "&"].into_iter()),
         (Verb::Create | Verb::Read | Verb::Update | Verb::Delete | Verb::Put | Verb::Cas, 0) => {
             keys(current, names)
         }

@@ -38,6 +38,10 @@ pub enum Directive {
         /// How many.
         count: usize,
     },
+    /// Many clients at once, measured.
+    Load(LoadDirective),
+    /// End the load that runs beside the console.
+    LoadStop,
     /// What became of a command whose outcome was unknown; if nothing did, nothing will.
     Outcome {
         /// Its name; without one, the newest.
@@ -253,6 +257,23 @@ pub enum Directive {
     },
 }
 
+/// A load. What is not said is for the executor to choose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LoadDirective {
+    /// `--rate 100`: operations a second.
+    pub rate: Option<usize>,
+    /// `--clients 8`: how many at once.
+    pub clients: Option<usize>,
+    /// `--batch 16`: commands in one entry.
+    pub batch: Option<usize>,
+    /// `--duration 10s`: how long.
+    pub duration: Option<Duration>,
+    /// `--reads 50%`: how many of them are reads.
+    pub reads: Option<Chance>,
+    /// `&`: go on beside the console.
+    pub background: bool,
+}
+
 /// A client's command, and how to send it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataDirective {
@@ -450,6 +471,7 @@ impl Directive {
             Directive::Leader => "leader",
             Directive::Data(data) => data.operation.name(),
             Directive::Pipe { .. } => "pipe",
+            Directive::Load(_) | Directive::LoadStop => "load",
             Directive::Outcome { .. } => "outcome",
             Directive::Keys => "keys",
             Directive::Dump { .. } => "dump",

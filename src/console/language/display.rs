@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::directive::{
-    DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, PIPE_COUNT, PartitionShape,
-    ReadMode, Target,
+    DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, LoadDirective, PIPE_COUNT,
+    PartitionShape, ReadMode, Target,
 };
 use super::lexer::{quote, word};
 use super::units::duration_text;
@@ -42,6 +42,8 @@ impl Directive {
             Directive::Status { node } | Directive::Dump { node } => shown(node.as_ref()),
             Directive::Outcome { token } => shown(token.as_ref()),
             Directive::Pipe { count } if *count != PIPE_COUNT => vec![count.to_string()],
+            Directive::Load(load) => load.words(),
+            Directive::LoadStop => vec!["stop".to_string()],
             Directive::Crash { target, power } => with_option(target, *power, "--power"),
             Directive::Restart { target, wipe } => with_option(target, *wipe, "--wipe"),
             Directive::Stop { target }
@@ -87,6 +89,21 @@ impl Directive {
             Directive::Help { topic } => shown(topic.as_ref()),
             _ => Vec::new(),
         }
+    }
+}
+
+impl LoadDirective {
+    fn words(&self) -> Vec<String> {
+        let LoadDirective { rate, clients, batch, duration, reads, background } = self;
+        let options = [
+            ("--rate", rate.map(|rate| rate.to_string())),
+            ("--clients", clients.map(|clients| clients.to_string())),
+            ("--batch", batch.map(|batch| batch.to_string())),
+            ("--duration", duration.map(duration_text)),
+            ("--reads", reads.map(|reads| reads.to_string())),
+        ];
+        let given = options.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+        given.chain(background.then(|| "&".to_string())).collect()
     }
 }
 
@@ -207,6 +224,8 @@ mod tests {
     fn lines_are_shown_in_one_canonical_form() {
         for (written, shown) in [
             ("LS n2", "status n2"),
+            ("load & --reads 50% --rate=100", "load --rate 100 --reads 50% &"),
+            ("LOAD Stop", "load stop"),
             ("kill Leader --POWER for 2000ms", "crash leader --power for 2s"),
             ("start all", "restart all"),
             ("pipe 40", "pipe"),

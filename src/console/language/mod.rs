@@ -37,8 +37,8 @@ pub mod vocabulary;
 pub use answer::{Answer, DataAnswer, DataOutcome, Outcome, Place};
 pub use condition::{AnswerKind, Condition, Expectation, RoleName};
 pub use directive::{
-    DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, PartitionShape, ReadMode,
-    Target,
+    DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, LoadDirective, PartitionShape,
+    ReadMode, Target,
 };
 pub use parse::{ParseError, parse};
 pub use units::{Chance, Speed};

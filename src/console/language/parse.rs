@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::arguments::{Arguments, in_order, node};
 use super::condition::{Condition, Expectation};
 use super::directive::{
-    DataDirective, DataOperation, Directive, EventFilter, Line, PIPE_COUNT, PartitionShape, ReadMode,
+    DataDirective, DataOperation, Directive, EventFilter, Line, LoadDirective, PIPE_COUNT, PartitionShape,
+    ReadMode,
 };
 use super::help;
 use super::lexer::{Token, split};
@@ -114,6 +115,7 @@ fn directive(verb: Verb, arguments: &mut Arguments) -> Result<Directive, ParseEr
             Directive::Data(data(verb, arguments)?)
         }
         Verb::Pipe => Directive::Pipe { count: arguments.optional_count()?.unwrap_or(PIPE_COUNT) },
+        Verb::Load => load(arguments)?,
         Verb::Outcome => {
             let token = arguments.optional().map(|text| text.parse().map_err(ParseError::new));
             Directive::Outcome { token: token.transpose()? }
@@ -193,6 +195,29 @@ fn data(verb: Verb, arguments: &mut Arguments) -> Result<DataDirective, ParseErr
         _ => DataOperation::Read { key, mode: read_mode(arguments)? },
     };
     Ok(DataDirective { operation, at, timeout: arguments.option_duration("--timeout")? })
+}
+
+fn load(arguments: &mut Arguments) -> Result<Directive, ParseError> {
+    if arguments.peek().is_some_and(|word| word.eq_ignore_ascii_case("stop")) && !arguments.has_options() {
+        arguments.word("stop")?;
+        return Ok(Directive::LoadStop);
+    }
+    let background = arguments.peek() == Some("&");
+    if background {
+        arguments.word("&")?;
+    }
+    let duration = arguments.option_duration("--duration")?;
+    if duration.is_some_and(|duration| duration.is_zero()) {
+        return Err(ParseError::new("'--duration' needs a duration above zero, such as 2s"));
+    }
+    Ok(Directive::Load(LoadDirective {
+        rate: arguments.option_count("--rate")?,
+        clients: arguments.option_count("--clients")?,
+        batch: arguments.option_count("--batch")?,
+        duration,
+        reads: arguments.option_chance("--reads")?,
+        background,
+    }))
 }
 
 fn read_mode(arguments: &Arguments) -> Result<ReadMode, ParseError> {
@@ -419,9 +444,9 @@ mod tests {
 
     #[test]
     fn a_verb_of_later_is_known() {
-        let line = parse("LOAD --rate 100 &").unwrap().unwrap();
-        assert_eq!(line.directive, Directive::NotBuilt { verb: "load" });
-        assert_eq!(line.directive.not_built(), Some("load"));
+        let line = parse("CHAOS start all").unwrap().unwrap();
+        assert_eq!(line.directive, Directive::NotBuilt { verb: "chaos" });
+        assert_eq!(line.directive.not_built(), Some("chaos"));
         assert_eq!(parse("read x --lease").unwrap().unwrap().directive.not_built(), None);
     }
 }

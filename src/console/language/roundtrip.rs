@@ -160,6 +160,16 @@ fn fault() -> impl Strategy<Value = Directive> {
     ]
 }
 
+fn load() -> impl Strategy<Value = Directive> {
+    let count = || option::of(1_usize..=100_000);
+    let duration = option::of(duration().prop_filter("above zero", |duration| !duration.is_zero()));
+    (count(), count(), count(), duration, option::of(chance()), any::<bool>()).prop_map(
+        |(rate, clients, batch, duration, reads, background)| {
+            Directive::Load(LoadDirective { rate, clients, batch, duration, reads, background })
+        },
+    )
+}
+
 fn other() -> impl Strategy<Value = Directive> {
     let filter = prop_oneof![Just(EventFilter::On), Just(EventFilter::Election), Just(EventFilter::Net)];
     let speed = (1_u64..=1_000_000_000).prop_map(|per_thousand| Speed::Factor { per_thousand });
@@ -170,6 +180,7 @@ fn other() -> impl Strategy<Value = Directive> {
         option::of((any::<u64>(), any::<u64>())).prop_map(|token| Directive::Outcome {
             token: token.map(|(session, serial)| Token { session: SessionId(session), serial }),
         }),
+        load(),
         option::of(node()).prop_map(|node| Directive::Dump { node }),
         (target(), any::<bool>()).prop_map(|(target, wipe)| Directive::Restart { target, wipe }),
         target().prop_map(|target| Directive::Stop { target }),

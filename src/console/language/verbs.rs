@@ -20,6 +20,7 @@ pub enum Verb {
     Put,
     Cas,
     Pipe,
+    Load,
     Outcome,
     Keys,
     Dump,

@@ -12,6 +12,11 @@ const WIPE: OptionForm = option("--wipe", "deletes the node's files first: it fo
 const STALE: OptionForm = option("--stale", "from the asked node's own state; it says how old at most");
 const LEASE: OptionForm = option("--lease", "by the leader's lease, at once while clocks keep time");
 const LAST: OptionForm = option("--last", "shows the last N entries").taking("N");
+const RATE: OptionForm = option("--rate", "so many a second, whatever the answers").taking("R");
+const CLIENTS: OptionForm = option("--clients", "how many clients at once (4)").taking("C");
+const BATCH: OptionForm = option("--batch", "commands in one entry (1)").taking("B");
+const DURATION: OptionForm = option("--duration", "how long (10s)").taking("DURATION");
+const READS: OptionForm = option("--reads", "how many of them are reads (0%)").taking("PERCENT");
 const FOLLOW: OptionForm = option("--follow", "goes on with what is added; also -f").or("-f");
 
 /// Every verb, grouped by theme in the order of the help.
@@ -78,6 +83,15 @@ pub const VOCABULARY: &[Entry] = &[
     entry(Verb::Pipe, Theme::Data, "pipe", "[N]")
         .does("N (40) random commands at once, answers in order", "pipe 100")
         .shows("10.2.2: entries follow one another without waiting for answers"),
+    entry(
+        Verb::Load,
+        Theme::Data,
+        "load",
+        "[stop] [--rate R] [--clients C] [--batch B] [--duration DURATION] [--reads PERCENT] [&]",
+    )
+    .does("many clients at once, measured; & goes on beside the console", "load --clients 8 --duration 2s")
+    .shows("5.3, 10.2: what a leader can commit, and how long each command takes")
+    .with(&[RATE, CLIENTS, BATCH, DURATION, READS]),
     entry(Verb::Crash, Theme::Nodes, "crash", "TARGET [--power]")
         .does("ends a node without warning: its memory is lost", "crash leader for 2s")
         .shows("5.2: followers that hear no leader for a timeout elect another")
@@ -201,7 +215,6 @@ pub const VOCABULARY: &[Entry] = &[
     later("add", "NODE").does("adds a node to the cluster", "add n4"),
     later("remove", "TARGET").does("removes a node from the cluster", "remove n3"),
     later("members", "").does("who belongs to the cluster", "members"),
-    later("load", "[stop]").does("measures throughput and latency", "load"),
     later("scenario", "[NAME]").does("plays a lesson", "scenario"),
     later("chaos", "start | stop").does("injects faults at random", "chaos start"),
     later("record", "FILE").does("records a run", "record run.json"),

@@ -1,0 +1,353 @@
+//! `client_load`: a cluster under load from many blocking clients, faults at set times, and what came of it.
+//!
+//! A thin front door: options become an experiment, which runs; then its report is written wherever it is wanted.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use raftlab::config::{ElectionRange, Settings};
+use raftlab::console::language::{Chance, units};
+use raftlab::console::options;
+use raftlab::console::printer::{Output, Style};
+use raftlab::console::session;
+use raftlab::interrupt::Interrupt;
+use raftlab::load::{
+    self, Amount, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble, WorkloadSettings,
+};
+use raftlab::net::packet::ReadMode;
+
+/// How long a run lasts when nobody says.
+const DURATION: Duration = Duration::from_secs(10);
+
+/// The exponent of `--zipf` without a number.
+const ZIPF: &str = "0.99";
+
+const AFTER_HELP: &str = "\
+Each client is a thread. Without --rate it sends again as soon as it is answered (closed loop); with --rate it sends at
+set times whatever the answers, and latency counts from the intended start (open loop).
+Exit code 0: all well; 1: a check or a fault failed; 2: wrong usage; 3: inconclusive (no leader, nothing answered, no
+verdict); 130: interrupted.";
+
+/// Puts a Raft cluster under load, breaks it at set times, and judges what the clients were told.
+#[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Options {
+    /// How many nodes: 1 to 99
+    #[arg(long, default_value_t = 3)]
+    nodes: u8,
+    /// Keeps nothing on disk
+    #[arg(long)]
+    memory: bool,
+    /// Keeps the nodes' state in this folder, and goes on from what is there [default: a new folder, removed afterwards]
+    #[arg(long, value_name = "DIR", value_parser = options::path, conflicts_with = "memory")]
+    states: Option<PathBuf>,
+    /// Lets messages on links without a rule bypass the router's thread
+    #[arg(long)]
+    express: bool,
+    /// Reads the cluster's settings from a TOML file; options go over it
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    config: Option<PathBuf>,
+    /// The shortest and the longest election timeout [default: 150ms..300ms]
+    #[arg(long, value_name = "MIN..MAX")]
+    election: Option<ElectionRange>,
+    /// How many clients, each a thread
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    clients: usize,
+    /// Commands in one entry
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: u64,
+    /// Commands in flight a client [default: one batch; with --rate as many as a client may have]
+    #[arg(long, value_name = "N")]
+    pipeline: Option<u64>,
+    /// How long, warm-up excluded [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration, conflicts_with = "count")]
+    duration: Option<Duration>,
+    /// How many operations, warm-up excluded
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Operations a second of all clients together, whatever the answers; needs --duration or --count
+    #[arg(long, value_name = "R")]
+    rate: Option<u64>,
+    /// How many of the operations are reads
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = Chance::parse)]
+    reads: Chance,
+    /// How true reads have to be: linearizable, lease or stale
+    #[arg(long, value_name = "MODE", default_value = "linearizable", value_parser = read_mode)]
+    read_mode: ReadMode,
+    /// The commands that are no reads, by weight: put, create, update, delete, cas
+    #[arg(long, value_name = "MIX", default_value = "put=1")]
+    mix: Mix,
+    /// How many keys
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    keys: u64,
+    /// A few keys are much more often asked for, by Zipf's law
+    #[arg(long, value_name = "EXPONENT", num_args = 0..=1, default_missing_value = ZIPF)]
+    zipf: Option<f64>,
+    /// Bytes in a value
+    #[arg(long, value_name = "BYTES", default_value_t = 16)]
+    value_size: usize,
+    /// Decides keys, values and times; drawn and shown when absent
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// What happens in this time at the beginning is not counted [default: a tenth of the duration, 1s at most; with
+    /// --count none]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    warm_up: Option<Duration>,
+    /// How long a client tries before it gives up
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::parse_duration)]
+    timeout: Duration,
+    /// How long the first leader may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::parse_duration)]
+    leader_within: Duration,
+    /// Carries out a line of the console at this time: --at 2s "crash leader" --at 5s "restart all"
+    #[arg(long, num_args = 2, value_names = ["TIME", "LINE"], action = clap::ArgAction::Append)]
+    at: Vec<String>,
+    /// Makes a run for each value of a setting: clients, batch, pipeline, rate or nodes
+    #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history"])]
+    sweep: Option<Sweep>,
+    /// Skips the checks of safety and history
+    #[arg(long)]
+    no_check: bool,
+    /// Operations that are kept to be judged at most; of more, whole keys are left out
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    judge: usize,
+    /// Prints the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Writes a row for each second to this file
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    csv: Option<PathBuf>,
+    /// Writes everything that was asked and told to this file, one JSON line each
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    history: Option<PathBuf>,
+    /// Writes the report with its plots to this file, as a page that needs no network
+    #[arg(long, value_name = "FILE.html", value_parser = options::path)]
+    report: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let output = Output::standard(Style::default());
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let (text, code) = options::refusal(&error);
+            match code {
+                0 => output.progress(&text),
+                _ => output.warn(&text),
+            }
+            return ExitCode::from(code);
+        }
+    };
+    let output = Output::standard(Style { json: options.json, ..Style::default() });
+    match run(&options, &output) {
+        Ok(code) => ExitCode::from(code),
+        Err(Trouble { text, code }) => {
+            output.warn(&format!("error: {text}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
+    let usage = |text: String| Trouble { text, code: options::USAGE };
+    let experiment = experiment(options).map_err(usage)?;
+    experiment.validate()?;
+    if let Some(sweep) = &options.sweep {
+        sweep.experiments(&experiment)?;
+    }
+    // A run may take hours: what cannot be written is said before.
+    for path in [&options.report, &options.csv, &options.history].into_iter().flatten() {
+        writable(path).map_err(usage)?;
+    }
+    let interrupt = Arc::new(Interrupt::new());
+    session::heed_signals(&interrupt).map_err(usage)?;
+    let mut progress = ProgressLine::new(output.clone());
+    if let Some(sweep) = &options.sweep {
+        let sweep = sweep.clone().run(&experiment, &interrupt, &mut |said| progress.take(&said))?;
+        progress.clear();
+        let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
+        print(options, output, &load::table(&sweep), json);
+        write_if_wanted(options.report.as_deref(), || sweep.page(), output)?;
+        return Ok(sweep.code());
+    }
+    progress.begin();
+    let report = experiment.run(&interrupt, &mut |said| progress.take(&said))?;
+    progress.clear();
+    print(options, output, &format!("\n{report}"), || report.json());
+    if !options.json {
+        output.progress(&format!("again: {}", report.command));
+    }
+    write_if_wanted(options.report.as_deref(), || load::page(&report), output)?;
+    write_if_wanted(options.csv.as_deref(), || load::csv(&report.rows), output)?;
+    Ok(report.code())
+}
+
+/// The answer: JSON goes to standard output as it is, everything else beside it.
+fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> String) {
+    if options.json {
+        Output::standard(Style::default()).progress(&json());
+    } else {
+        output.progress(text);
+    }
+}
+
+fn experiment(options: &Options) -> Result<Experiment, String> {
+    let base = options::settings_of(options.config.as_deref())?;
+    let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
+    let mut settings =
+        Settings { nodes: options.nodes, seed: Some(seed), client_timeout: options.timeout, ..base };
+    settings.memory |= options.memory;
+    settings.express |= options.express;
+    if let Some(ElectionRange { min, max }) = options.election {
+        settings.raft.election_min = min;
+        settings.raft.election_max = max;
+    }
+    let amount = match (options.duration, options.count) {
+        (Some(duration), _) => Amount::For(duration),
+        (None, Some(count)) => Amount::Count(count),
+        (None, None) if options.rate.is_some() => {
+            return Err("--rate needs --duration or --count: how long to keep it up".to_string());
+        }
+        (None, None) => Amount::For(DURATION),
+    };
+    let warm_up = options.warm_up.unwrap_or(match amount {
+        Amount::For(duration) => (duration / 10).min(Duration::from_secs(1)),
+        Amount::Count(_) | Amount::Unending => Duration::ZERO,
+    });
+    let workload = WorkloadSettings {
+        keys: options.keys,
+        zipf: options.zipf,
+        value_bytes: options.value_size,
+        reads_per_million: options.reads.per_million(),
+        read_mode: options.read_mode,
+        mix: options.mix,
+        ..WorkloadSettings::default()
+    };
+    let plan = Plan {
+        clients: options.clients,
+        pipeline: options.pipeline,
+        batch: options.batch,
+        amount,
+        rate: options.rate,
+        workload,
+        warm_up,
+        timeout: options.timeout,
+        seed,
+        kept_max: if options.no_check { 0 } else { options.judge },
+    };
+    let faults = options.at.chunks(2).map(|pair| TimedLine::parse(&pair[0], &pair[1]));
+    Ok(Experiment {
+        settings,
+        states: options.states.clone(),
+        plan,
+        faults: faults.collect::<Result<_, _>>()?,
+        leader_within: options.leader_within,
+        check: !options.no_check,
+        history: options.history.clone(),
+        command: command(options.seed.is_none().then_some(seed)),
+    })
+}
+
+/// What was typed, with the seed that was drawn.
+fn command(seed: Option<u64>) -> String {
+    let quoted = |word: String| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=.,/:%".contains(letter);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    };
+    let words = std::env::args().skip(1).map(quoted).chain(seed.map(|seed| format!("--seed {seed}")));
+    let words: Vec<String> =
+        std::iter::once("cargo run --release --bin client_load --".to_string()).chain(words).collect();
+    words.join(" ")
+}
+
+fn read_mode(text: &str) -> Result<ReadMode, String> {
+    match text {
+        "linearizable" => Ok(ReadMode::Linearizable),
+        "lease" => Ok(ReadMode::Lease),
+        "stale" => Ok(ReadMode::Stale),
+        _ => Err("choose linearizable, lease or stale".to_string()),
+    }
+}
+
+/// Whether this file can be written. What is there stays until there is something better.
+fn writable(path: &Path) -> Result<(), String> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|error| cannot_write(path, &error))
+}
+
+fn write_if_wanted(path: Option<&Path>, text: impl Fn() -> String, output: &Output) -> Result<(), Trouble> {
+    let Some(path) = path else { return Ok(()) };
+    fs::write(path, text()).map_err(|error| Trouble { text: cannot_write(path, &error), code: 1 })?;
+    output.warn(&format!("{} written", path.display()));
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> String {
+    format!("{} cannot be written: {error}", path.display())
+}
+
+/// Rows as they come, and on a terminal a line below them that says how far the run is.
+struct ProgressLine {
+    output: Output,
+    terminal: bool,
+}
+
+impl ProgressLine {
+    fn new(output: Output) -> ProgressLine {
+        ProgressLine { output, terminal: io::stderr().is_terminal() }
+    }
+
+    fn begin(&self) {
+        self.output.progress(&Row::header());
+    }
+
+    fn take(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Row(row) => {
+                self.clear();
+                self.output.progress(&row.to_string());
+            }
+            Progress::Said(text) => {
+                self.clear();
+                self.output.warn(text);
+            }
+            Progress::Tick { elapsed, of } => self.show(*elapsed, *of),
+        }
+    }
+
+    fn show(&self, elapsed: Duration, of: Option<Duration>) {
+        const WIDTH: usize = 30;
+        if !self.terminal {
+            return;
+        }
+        let elapsed = elapsed.as_secs_f64();
+        let text = match of.map(|of| of.as_secs_f64()).filter(|of| *of > 0.0) {
+            None => format!("{elapsed:.1} s"),
+            Some(of) => {
+                let part = (elapsed / of).clamp(0.0, 1.0);
+                let done = (1..=WIDTH)
+                    .filter(|step| part * 30.0 >= f64::from(u8::try_from(*step).unwrap_or(u8::MAX)))
+                    .count();
+                format!("[{}{}] {elapsed:.1} s of {of} s", "#".repeat(done), ".".repeat(WIDTH - done))
+            }
+        };
+        // A terminal that is gone needs no progress.
+        let _ = write!(io::stderr().lock(), "\r\x1b[K{text}");
+    }
+
+    fn clear(&self) {
+        if self.terminal {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}

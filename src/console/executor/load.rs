@@ -1,0 +1,165 @@
+//! `load`: many clients at once, while the console waits or beside it.
+
+use std::time::Duration;
+
+use super::{Console, worse};
+use crate::console::language::answer::{Answer, Outcome};
+use crate::console::language::directive::LoadDirective;
+use crate::console::language::layout::duration_shown;
+use crate::console::language::units::Chance;
+use crate::lab::Lab;
+use crate::load::{Amount, Event, Load, Plan, Report, Row, WorkloadSettings, judge};
+
+/// Clients, unless the directive says otherwise.
+const CLIENTS: usize = 4;
+
+/// How long a load lasts, unless the directive says otherwise.
+const DURATION: Duration = Duration::from_secs(10);
+
+/// How long the console waits at a time for a load that has its attention.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What the keys of loads begin with: `load1-17` is a key of the first.
+const PREFIX: &str = "load";
+
+/// The loads of a session.
+#[derive(Debug, Default)]
+pub(super) struct Loads {
+    /// How many were begun.
+    count: u64,
+    /// The one beside the console: it runs, or has ended and was not looked at.
+    beside: Option<(Load, Plan)>,
+}
+
+impl Loads {
+    /// Whether this is a key of a load of this session.
+    pub(super) fn writes(&self, key: &str) -> bool {
+        let number = key.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
+        number
+            .and_then(|(number, _)| number.parse().ok())
+            .is_some_and(|number| (1..=self.count).contains(&number))
+    }
+}
+
+impl<L: Lab> Console<L> {
+    /// Runs a load to its end, or begins it.
+    pub(super) fn load(&mut self, directive: LoadDirective) -> Answer {
+        if self.loads.beside.as_ref().is_some_and(|(load, _)| !load.is_over()) {
+            return Answer::failed("load", "a load runs already: 'load stop' ends it");
+        }
+        let plan = self.plan(directive);
+        if let Err(reason) = plan.validate() {
+            return Answer::failed("load", reason);
+        }
+        let pipelines = (0..plan.clients).map(|_| self.lab.pipeline()).collect::<Result<Vec<_>, _>>();
+        let pipelines = match pipelines {
+            Ok(pipelines) => pipelines,
+            Err(error) => return Answer::failed("load", error.to_string()),
+        };
+        self.loads.count += 1;
+        let (output, beside) = (self.output.clone(), directive.background);
+        let say = move |text: &str| if beside { output.narrate(text) } else { output.progress(text) };
+        say(&Row::header());
+        let on_event = move |event: Event<'_>| match event {
+            Event::Row(row) => say(&row.to_string()),
+            Event::Ended(_) if beside => say("the load has ended: 'load stop' shows what came of it"),
+            Event::Ended(_) => {}
+        };
+        let load = match Load::start(&plan, pipelines, None, on_event) {
+            Ok(load) => load,
+            Err(error) => {
+                return Answer::failed("load", format!("a client's thread cannot be started: {error}"));
+            }
+        };
+        if beside {
+            self.loads.beside = Some((load, plan));
+            return Answer::ok("load", "the load runs: 'load stop' ends it and shows what came of it");
+        }
+        while !load.is_over() {
+            let until = self.lab.now() + PATIENCE;
+            self.wait_until(until, |_| load.is_over());
+            if self.lab.interrupted() {
+                load.stop();
+                break;
+            }
+        }
+        self.summary(load, &plan)
+    }
+
+    /// Ends the load beside the console and says what came of it.
+    pub(super) fn stop_load(&mut self) -> Answer {
+        match self.loads.beside.take() {
+            None => Answer::failed("load", "no load runs: 'load &' begins one"),
+            Some((load, plan)) => {
+                load.stop();
+                self.summary(load, &plan)
+            }
+        }
+    }
+
+    fn plan(&mut self, directive: LoadDirective) -> Plan {
+        let LoadDirective { rate, clients, batch, duration, reads, background } = directive;
+        let keys = WorkloadSettings::default();
+        Plan {
+            clients: clients.unwrap_or(CLIENTS),
+            batch: batch.map_or(1, |batch| batch as u64),
+            amount: match duration {
+                None if background => Amount::Unending,
+                duration => Amount::For(duration.unwrap_or(DURATION)),
+            },
+            rate: rate.map(|rate| rate as u64),
+            workload: WorkloadSettings {
+                prefix: format!("{PREFIX}{}-", self.loads.count + 1),
+                reads_per_million: reads.map_or(0, Chance::per_million),
+                ..keys
+            },
+            timeout: self.surroundings.client_timeout,
+            seed: self.random.bits(),
+            ..Plan::default()
+        }
+    }
+
+    fn summary(&mut self, load: Load, plan: &Plan) -> Answer {
+        let outcome = load.join();
+        let report = Report::of(plan, &outcome);
+        let judged = judge(self.lab.began_with(), &outcome.kept, outcome.sent);
+        let text = format!("{report}\n{}", judged.text);
+        let millis = |micros: f64| micros / 1_000.0;
+        let took = duration_shown(outcome.elapsed);
+        let mut answer = Answer::ok("load", text)
+            .with("elapsed", took)
+            .with("sent", report.sent)
+            .with("answered", report.answered)
+            .with("failed", report.failed.values().sum::<u64>())
+            .with("unknown", report.unknown)
+            .with("per_second", report.throughput)
+            .with("p50_millis", millis(report.response.p50))
+            .with("p99_millis", millis(report.response.p99))
+            .with("max_millis", millis(report.response.max))
+            .with("outage_millis", report.outage * 1_000.0)
+            .with("linearizable", judged.pass);
+        answer.outcome = match judged.pass {
+            Some(true) => Outcome::Ok,
+            Some(false) => Outcome::Failed,
+            None => Outcome::Unknown,
+        };
+        if report.answered == 0 {
+            answer.outcome = worse(answer.outcome, Outcome::Unknown);
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_loads_are_told_from_others() {
+        let loads = Loads { count: 2, beside: None };
+        assert!(loads.writes("load1-17") && loads.writes("load2-0"));
+        for other in ["load3-0", "load-1", "load1", "x", "load0-1", "loads1-1"] {
+            assert!(!loads.writes(other), "{other}");
+        }
+    }
+}

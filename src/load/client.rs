@@ -1,0 +1,325 @@
+//! One client's thread: it keeps its calls under way, and notes how each ended.
+//!
+//! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
+//! that finds no room leaves later, and its latency counts from when it was due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use super::numbers::{float, ratio, whole};
+use super::plan::{Amount, Plan};
+use super::sampling::Recorder;
+use super::tally::Slice;
+use super::workload::Workload;
+use crate::client::record::Pending;
+use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
+use crate::state_machine::kv::Answer;
+use crate::types::{Random, Time};
+
+/// What happens in this time is one row.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a client rests after a call that was rejected at once: what nobody can answer is not asked without a pause.
+const REST: Duration = Duration::from_millis(1);
+
+/// What all clients of a load share.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub plan: Plan,
+    /// From when on is counted.
+    pub start: Time,
+    /// Nothing more is to be sent.
+    pub stop: AtomicBool,
+    /// When somebody was last answered, in nanoseconds.
+    last_answer: AtomicU64,
+    /// The longest time without an answer, and when it began.
+    outage: AtomicU64,
+    outage_began: AtomicU64,
+}
+
+/// What a client tells the collector.
+pub(super) enum Told {
+    /// What it saw in this second, which is over.
+    Slice { client: usize, second: u64, slice: Box<Slice> },
+    /// It has ended.
+    Ended { client: usize, recorder: Box<Recorder>, last: Time },
+}
+
+/// One client.
+pub(super) struct Client {
+    pub number: usize,
+    pub common: Arc<Common>,
+    pub pipeline: Pipeline,
+    pub workload: Workload,
+    pub recorder: Recorder,
+    pub told: Sender<Told>,
+    /// Operations that it may still send, and that count.
+    pub left: u64,
+    pub pace: Option<Pace>,
+}
+
+/// When calls of an open loop are due: one in each interval, at a place that is drawn.
+pub(super) struct Pace {
+    random: Random,
+    begins: Time,
+    interval_nanos: f64,
+    passed: u64,
+    due: Time,
+}
+
+/// A call under way.
+struct Flight {
+    due: Time,
+    size: u64,
+    counted: bool,
+    pending: Pending,
+}
+
+/// What a client's thread works on.
+struct Run {
+    client: Client,
+    flying: BTreeMap<CallId, Flight>,
+    /// Operations in `flying`.
+    in_flight: u64,
+    slice: Slice,
+    second: u64,
+    rest_until: Time,
+    last: Time,
+}
+
+impl Common {
+    pub(super) fn new(plan: Plan, start: Time) -> Common {
+        let stop = AtomicBool::new(false);
+        let (last_answer, outage, outage_began) =
+            (AtomicU64::new(start.as_nanos()), AtomicU64::new(0), AtomicU64::new(start.as_nanos()));
+        Common { plan, start, stop, last_answer, outage, outage_began }
+    }
+
+    /// Somebody was answered at this time, or the run ended.
+    pub(super) fn note_answer(&self, at: Time) {
+        if at <= self.start {
+            return;
+        }
+        let before = self.last_answer.fetch_max(at.as_nanos(), Ordering::Relaxed);
+        let gap = at.as_nanos().saturating_sub(before);
+        if gap > self.outage.load(Ordering::Relaxed) && self.outage.fetch_max(gap, Ordering::Relaxed) < gap {
+            self.outage_began.store(before, Ordering::Relaxed);
+        }
+    }
+
+    /// The longest time without an answer, and when it began.
+    pub(super) fn outage(&self) -> (Time, Duration) {
+        let began = Time::from_nanos(self.outage_began.load(Ordering::Relaxed));
+        (began, Duration::from_nanos(self.outage.load(Ordering::Relaxed)))
+    }
+
+    fn is_over(&self, now: Time, left: u64) -> bool {
+        let ended = match self.plan.amount {
+            Amount::For(duration) => now >= self.start + duration,
+            Amount::Count(_) => left == 0,
+            Amount::Unending => false,
+        };
+        ended || self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Pace {
+    /// For one of so many clients that together ask so many calls a second.
+    pub(super) fn new(begins: Time, calls_a_second: f64, clients: usize, random: Random) -> Pace {
+        let interval_nanos = 1e9 * ratio(float(clients as u64), calls_a_second);
+        let mut pace = Pace { random, begins, interval_nanos, passed: 0, due: begins };
+        pace.draw();
+        pace
+    }
+
+    fn draw(&mut self) {
+        let fraction = float(self.random.bits() >> 11) / float(1 << 53);
+        let offset = whole((float(self.passed) + fraction) * self.interval_nanos);
+        self.due = self.begins + Duration::from_nanos(offset);
+    }
+
+    fn pass(&mut self) {
+        self.passed += 1;
+        self.draw();
+    }
+}
+
+impl Client {
+    /// Runs until the plan is carried out and every call has ended.
+    pub(super) fn run(self) {
+        let last = self.common.start;
+        let run = Run {
+            client: self,
+            flying: BTreeMap::new(),
+            in_flight: 0,
+            slice: Slice::new(),
+            second: 0,
+            rest_until: Time::ZERO,
+            last,
+        };
+        run.go();
+    }
+}
+
+impl Run {
+    fn go(mut self) {
+        loop {
+            let mut now = self.client.pipeline.now();
+            let wake = self.fill(now);
+            if self.flying.is_empty() && self.client.common.is_over(now, self.client.left) {
+                break;
+            }
+            // In the last second, which may be long, there is nothing to hand over.
+            let second_ends = Some(self.second_ends()).filter(|end| *end > now).unwrap_or(Time::NEVER);
+            let ended = self.client.pipeline.wait(wake.min(second_ends));
+            if !ended.is_empty() {
+                now = self.client.pipeline.now();
+            }
+            self.turn_over(now);
+            self.take(ended);
+        }
+        let Run { client, slice, second, last, .. } = self;
+        let Client { number, told, recorder, .. } = client;
+        // Who listens no more needs nothing.
+        let _ = told.send(Told::Slice { client: number, second, slice: Box::new(slice) });
+        let _ = told.send(Told::Ended { client: number, recorder: Box::new(recorder), last });
+    }
+
+    /// Sends what there is room for and what is due. Says when there may be more, though nothing ends.
+    fn fill(&mut self, now: Time) -> Time {
+        if now < self.rest_until {
+            return self.rest_until;
+        }
+        let common = Arc::clone(&self.client.common);
+        let plan = &common.plan;
+        let (mut asks, mut flights) = (Vec::new(), Vec::new());
+        let wake = loop {
+            let counts = now >= common.start;
+            let over = common.is_over(now, if counts { self.client.left } else { u64::MAX });
+            let full = self.in_flight + plan.batch > plan.in_flight_max() && self.in_flight > 0;
+            if over || full || self.flying.len() + asks.len() >= CALLS_MAX {
+                break Time::NEVER;
+            }
+            let due = self.client.pace.as_ref().map_or(now, |pace| pace.due);
+            if due > now {
+                break due;
+            }
+            let counted = due >= common.start || (self.client.pace.is_none() && counts);
+            let batch = if counted { plan.batch.min(self.client.left) } else { plan.batch };
+            if batch == 0 {
+                break Time::NEVER;
+            }
+            let question = self.client.workload.next(batch);
+            let ask = Ask { what: question.what, at: None, timeout: plan.timeout };
+            let pending = self.client.recorder.begin(&ask, now);
+            asks.push(ask);
+            flights.push(Flight { due, size: question.size, counted, pending });
+            self.in_flight += question.size;
+            if counted {
+                self.client.left -= question.size;
+                self.slice.sent += question.size;
+            }
+            if let Some(pace) = &mut self.client.pace {
+                pace.pass();
+            }
+        };
+        if !asks.is_empty() {
+            let calls = self.client.pipeline.send(asks);
+            self.flying.extend(calls.into_iter().zip(flights));
+        }
+        // At the end of the plan somebody has to notice.
+        let end = match plan.amount {
+            Amount::For(duration) => common.start + duration,
+            Amount::Count(_) | Amount::Unending => Time::NEVER,
+        };
+        if now < end { wake.min(end) } else { wake }
+    }
+
+    fn take(&mut self, ended: Vec<Ended>) {
+        let mut answered = None;
+        for ended in ended {
+            // A call of another holder of this client is none of ours.
+            let Some(flight) = self.flying.remove(&ended.call_id) else { continue };
+            let Flight { due, size, counted, pending } = flight;
+            self.in_flight -= size;
+            let returned = ended.returned();
+            match &ended.outcome {
+                Outcome::Answered(told) => {
+                    answered = answered.max(Some(returned));
+                    if counted {
+                        self.slice.refused += refused(told);
+                    }
+                }
+                Outcome::Rejected(_) if ended.took < REST => self.rest_until = returned + REST,
+                Outcome::Rejected(_) | Outcome::Unknown(_) | Outcome::Settled(_) => {}
+            }
+            if counted {
+                let response = if self.client.pace.is_some() { returned.since(due) } else { ended.took };
+                self.slice.note(&ended.outcome, size, ended.took, response);
+                self.last = self.last.max(returned);
+            }
+            self.client.recorder.end(pending, &ended);
+        }
+        if let Some(at) = answered {
+            self.client.common.note_answer(at);
+        }
+    }
+
+    fn second_ends(&self) -> Time {
+        self.client.common.start + SECOND * u32::try_from(self.second + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Hands over the seconds that are over. What ends after the run's time belongs to its last second.
+    fn turn_over(&mut self, now: Time) {
+        let last = match self.client.common.plan.amount {
+            Amount::For(duration) => duration.as_nanos().div_ceil(SECOND.as_nanos()).saturating_sub(1),
+            Amount::Count(_) | Amount::Unending => u128::MAX,
+        };
+        while now >= self.second_ends() && u128::from(self.second) < last {
+            let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));
+            let _ =
+                self.client.told.send(Told::Slice { client: self.client.number, second: self.second, slice });
+            self.second += 1;
+        }
+    }
+}
+
+/// How many commands of a batch the store refused.
+fn refused(answered: &Answered) -> u64 {
+    match answered.answer.value::<Vec<Answer>>() {
+        Ok(answers) => answers.iter().filter(|answer| answer.refusal().is_some()).count() as u64,
+        // A read: an absent key is an answer like any other.
+        Err(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_loop_keeps_its_rate_whatever_it_draws() {
+        let mut pace = Pace::new(Time::ZERO, 1_000.0, 4, Random::new(7));
+        let mut before = Time::ZERO;
+        for _ in 0..10_000 {
+            assert!(pace.due >= before, "calls are due in order");
+            before = pace.due;
+            pace.pass();
+        }
+        let seconds = before.since(Time::ZERO).as_secs_f64();
+        assert!((39.9..40.1).contains(&seconds), "10,000 calls at 250 a second, not {seconds}");
+    }
+
+    #[test]
+    fn the_longest_time_without_an_answer_is_found() {
+        let common = Common::new(Plan::default(), Time::from_nanos(1_000));
+        for at in [500, 1_100, 1_200, 5_000, 5_050] {
+            common.note_answer(Time::from_nanos(at));
+        }
+        assert_eq!(common.outage(), (Time::from_nanos(1_200), Duration::from_nanos(3_800)));
+    }
+}

@@ -1,0 +1,132 @@
+//! Lines of the console's language that are carried out at set times of a run.
+
+use std::time::Duration;
+
+use crate::console::language::directive::{Directive, Line};
+use crate::console::language::parse::parse;
+use crate::console::language::units::{duration_text, parse_duration};
+use crate::types::NodeId;
+
+/// A line and its time, from the moment at which counting begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TimedLine {
+    /// When.
+    pub at: Duration,
+    /// What to do.
+    pub line: Line,
+}
+
+impl TimedLine {
+    /// From the two words of `--at`.
+    ///
+    /// # Errors
+    /// One line: what is wrong with the time or with the directive.
+    pub fn parse(at: &str, text: &str) -> Result<TimedLine, String> {
+        let at = parse_duration(at)?;
+        let place = format!("--at {} '{text}'", duration_text(at));
+        let line = parse(text).map_err(|error| format!("{place}: {error}"))?;
+        let line = line.ok_or_else(|| format!("{place}: there is no directive"))?;
+        match &line.directive {
+            Directive::NotBuilt { verb } => Err(format!("{place}: '{verb}' is not built yet")),
+            Directive::Quit | Directive::Load { .. } | Directive::LoadStop => {
+                Err(format!("{place}: a load has its own end, and no other load in it"))
+            }
+            Directive::Speed { .. } | Directive::Step { .. } => {
+                Err(format!("{place}: '{}' needs virtual time", line.directive.name()))
+            }
+            _ => Ok(TimedLine { at, line }),
+        }
+    }
+
+    /// Whether it can be carried out on a cluster of these nodes, in a run that lasts so long.
+    ///
+    /// # Errors
+    /// One line: what is not there.
+    pub fn check(&self, nodes: &[NodeId], memory: bool, length: Option<Duration>) -> Result<(), String> {
+        let place = format!("--at {} '{}'", duration_text(self.at), self.line);
+        if let Some(length) = length.filter(|length| self.at >= *length) {
+            return Err(format!("{place}: the run ends after {}", duration_text(length)));
+        }
+        let disk = matches!(
+            self.line.directive,
+            Directive::SlowDisk { .. } | Directive::StallDisk { .. } | Directive::FillDisk { .. }
+        );
+        if disk && memory {
+            return Err(format!("{place}: there is no disk in memory: leave --memory away"));
+        }
+        if matches!(self.line.directive, Directive::Data(_) | Directive::Echo { .. } | Directive::Run { .. })
+        {
+            return Ok(());
+        }
+        let text = self.line.to_string();
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let stranger = words.filter_map(|word| word.parse().ok()).find(|node: &NodeId| !nodes.contains(node));
+        match (stranger, nodes) {
+            (None, _) => Ok(()),
+            (Some(node), [first, .., last]) => {
+                Err(format!("{place}: there is no {node}: the nodes are {first} to {last}"))
+            }
+            (Some(node), _) => Err(format!("{place}: there is no {node}: the only node is n1")),
+        }
+    }
+
+    /// Whether it ends what earlier lines have done.
+    pub(super) fn mends(&self) -> bool {
+        matches!(
+            self.line.directive,
+            Directive::Restart { .. }
+                | Directive::Resume { .. }
+                | Directive::Heal { .. }
+                | Directive::Connect { .. }
+                | Directive::Reset
+        )
+    }
+
+    /// How long what it does lasts; none if somebody has to end it, zero if it is over at once.
+    pub(super) fn lasts(&self) -> Option<Duration> {
+        match (&self.line.directive, self.line.lasting) {
+            (_, Some(lasting)) => Some(lasting),
+            (Directive::StallDisk { duration, .. }, None) => Some(*duration),
+            (directive, None) if directive.may_last() => None,
+            (Directive::Stop { .. }, None) => None,
+            (_, None) => Some(Duration::ZERO),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(at: &str, text: &str) -> String {
+        let nodes = NodeId::first(3);
+        let parsed = TimedLine::parse(at, text);
+        let reason = parsed.and_then(|line| line.check(&nodes, true, Some(Duration::from_secs(5))));
+        let reason = reason.expect_err(text);
+        assert!(!reason.contains('\n'), "{reason}");
+        reason
+    }
+
+    #[test]
+    fn an_impossible_line_is_known_before_the_run() {
+        assert!(refused("1s", "crsh leader").contains("did you mean 'crash'"));
+        assert!(refused("1x", "crash leader").contains("'1x' is not a duration"));
+        assert!(refused("1s", "crash n9").ends_with("there is no n9: the nodes are n1 to n3"));
+        assert!(refused("1s", "partition n1 n2 / n4").contains("no n4"));
+        assert!(refused("6s", "crash leader").ends_with("the run ends after 5s"));
+        assert!(refused("1s", "fill-disk n1").contains("no disk in memory"));
+        for text in ["transfer n2", "load", "quit", "step", "# nothing"] {
+            refused("1s", text);
+        }
+    }
+
+    #[test]
+    fn a_possible_line_is_taken() {
+        for text in
+            ["crash leader", "restart all", "put n9 1", "delay 5ms n1>n3", "partition n1 / n2 n3 for 1s"]
+        {
+            let line = TimedLine::parse("2s", text).expect(text);
+            assert_eq!(line.check(&NodeId::first(3), true, Some(Duration::from_secs(5))), Ok(()), "{text}");
+        }
+    }
+}

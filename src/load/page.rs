@@ -1,0 +1,246 @@
+//! A report as one page that needs nothing else: no network, no script, light and dark as the reader likes it.
+
+use std::fmt::Write as _;
+
+use super::numbers::float;
+use super::plot::{Band, Mark, Plot, Scale, Series, escape, seconds};
+use super::report::{Report, micros_shown};
+use super::sweep::Sweep;
+use super::tally::Row;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1c2330;--soft:#5c6675;--paper:#fdfdfc;--edge:#dfe3e8;--band:#f3c9b8;--mark:#7a4fb5;\
+--c0:#1769aa;--c1:#c2680c;--c2:#b3261e;--c3:#2e7d4f}\
+@media(prefers-color-scheme:dark){:root{--ink:#e4e8ee;--soft:#98a2b1;--paper:#14181f;--edge:#2b323d;--band:#5a3226;\
+--mark:#b99af0;--c0:#64b0ee;--c1:#f0a45a;--c2:#f0827a;--c3:#74c794}}\
+*{box-sizing:border-box}body{margin:0 auto;max-width:940px;padding:2.5rem 1.25rem 4rem;background:var(--paper);\
+color:var(--ink);font:16px/1.5 system-ui,sans-serif}h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.1rem;\
+margin:2.5rem 0 .5rem}p{margin:.25rem 0 .75rem}.soft{color:var(--soft)}figure{margin:1.5rem 0}figcaption{font-weight:600}\
+svg{width:100%;height:auto;display:block}.grid{stroke:var(--edge)}.tick,.mark-label{fill:var(--soft);font-size:11px;\
+font-variant-numeric:tabular-nums}.mark{stroke:var(--mark);stroke-dasharray:3 3}.mark-label{fill:var(--mark)}\
+.band{fill:var(--band);opacity:.45}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}.line.c0{stroke:var(--c0)}\
+.line.c1{stroke:var(--c1)}.line.c2{stroke:var(--c2)}.line.c3{stroke:var(--c3)}.dot.c0,.key.c0{fill:var(--c0);\
+background:var(--c0)}.dot.c1,.key.c1{fill:var(--c1);background:var(--c1)}.dot.c2,.key.c2{fill:var(--c2);\
+background:var(--c2)}.dot.c3,.key.c3{fill:var(--c3);background:var(--c3)}.legend{color:var(--soft);font-size:.85rem}\
+.key{display:inline-block;width:.8em;height:.25em;margin:0 .4em .2em .9em}.scroll{overflow-x:auto}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}td,th{padding:.25rem .9rem .25rem 0;\
+text-align:left;border-bottom:1px solid var(--edge);vertical-align:top}th{font-weight:600;color:var(--soft)}\
+.right td+td,.right th+th{text-align:right}pre{background:color-mix(in srgb,var(--edge) 45%,transparent);\
+padding:.75rem 1rem;overflow-x:auto;border-radius:6px;font-size:.88rem}.pass{color:var(--c3);font-weight:600}\
+.fail{color:var(--c2);font-weight:600}";
+
+/// The page of a report.
+pub fn page(report: &Report) -> String {
+    let mut body = String::new();
+    let _ =
+        write!(body, "<h1>Load on a Raft cluster</h1>\n<p class=\"soft\">{}</p>\n", escape(&report.setup));
+    verdict(report, &mut body);
+    body.push_str(&over_time(report));
+    body.push_str("<h2>Figures</h2>\n<div class=\"scroll\"><table>\n");
+    for (name, value) in report.figures() {
+        let _ = writeln!(body, "<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(&value));
+    }
+    body.push_str("</table></div>\n");
+    happened(report, &mut body);
+    each_second(&report.rows, &mut body);
+    repeat(&report.command, &mut body);
+    whole("Load on a Raft cluster", &body)
+}
+
+/// The page of several runs that differ in one setting.
+pub(super) fn sweep_page(sweep: &Sweep) -> String {
+    let mut body = String::new();
+    let setting = sweep.setting;
+    let _ = writeln!(body, "<h1>Load on a Raft cluster, by {setting}</h1>");
+    if let Some(first) = sweep.reports.first() {
+        let _ = writeln!(body, "<p class=\"soft\">{}</p>", escape(&first.setup));
+    }
+    let ticks: Vec<(f64, String)> =
+        (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.to_string())).collect();
+    let points = |figure: fn(&Report) -> f64| -> Vec<(f64, Option<f64>)> {
+        (0..)
+            .zip(&sweep.reports)
+            .map(|(at, report)| (float(at), (report.answered > 0).then(|| figure(report))))
+            .collect()
+    };
+    let throughput = Series { name: "throughput", color: 0, points: points(|report| report.throughput) };
+    let latency = [
+        Series { name: "p50", color: 0, points: points(|report| report.response.p50) },
+        Series { name: "p99", color: 1, points: points(|report| report.response.p99) },
+        Series { name: "max", color: 2, points: points(|report| report.response.max) },
+    ];
+    let plots = [
+        (
+            "Operations answered a second".to_string(),
+            Scale::Linear,
+            vec![throughput],
+            per_second as fn(f64) -> String,
+        ),
+        ("Latency".to_string(), Scale::Logarithmic, Vec::from(latency), micros_shown),
+    ];
+    for (title, scale, series, shown) in plots {
+        let (bands, marks, ticks) = (Vec::new(), Vec::new(), ticks.clone());
+        body.push_str(&Plot { title, scale, series, bands, marks, ticks, axis: setting, shown }.svg());
+    }
+    body.push_str("<h2>Figures</h2>\n<div class=\"scroll\"><table class=\"right\">\n");
+    for (nth, row) in sweep.rows().iter().enumerate() {
+        let cell = if nth == 0 { "th" } else { "td" };
+        body.push_str("<tr>");
+        for text in row {
+            let _ = write!(body, "<{cell}>{}</{cell}>", escape(text));
+        }
+        body.push_str("</tr>\n");
+    }
+    body.push_str("</table></div>\n");
+    repeat(&sweep.command, &mut body);
+    whole("Load on a Raft cluster", &body)
+}
+
+fn whole(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n"
+    )
+}
+
+fn verdict(report: &Report, body: &mut String) {
+    for line in report.verdict.lines.iter().chain(&report.notes) {
+        let class = match line.split(' ').next() {
+            Some("PASS") => "pass",
+            Some("FAIL") => "fail",
+            _ => "soft",
+        };
+        let _ = writeln!(body, "<p class=\"{class}\">{}</p>", escape(line));
+    }
+    if !report.verdict.checked {
+        body.push_str("<p class=\"soft\">Nothing was checked.</p>\n");
+    }
+}
+
+fn over_time(report: &Report) -> String {
+    let points = |figure: fn(&Row) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
+        report.rows.iter().map(|row| (float(row.second) + 0.5, figure(row))).collect()
+    };
+    let of = |name, color, figure| Series { name, color, points: points(figure) };
+    let latency = vec![
+        of("p50", 0, |row| (row.answered > 0).then_some(row.latency.p50)),
+        of("p99", 1, |row| (row.answered > 0).then_some(row.latency.p99)),
+        of("max", 2, |row| (row.answered > 0).then_some(row.latency.max)),
+    ];
+    let throughput = vec![of("throughput", 3, |row| Some(float(row.answered)))];
+    let plots = [
+        (
+            "Latency, by the second of the answer",
+            Scale::Logarithmic,
+            latency,
+            micros_shown as fn(f64) -> String,
+        ),
+        ("Operations answered a second", Scale::Linear, throughput, per_second),
+    ];
+    let mut text = String::new();
+    for (title, scale, series, shown) in plots {
+        let harmful = report.faults.iter().filter(|fault| fault.until > fault.at);
+        let bands = harmful.map(|fault| Band {
+            from: fault.at,
+            to: fault.until,
+            label: format!("{}: {}", fault.directive, fault.answer),
+        });
+        let changes = report.leaders.iter().map(|change| (change.at, change.text.clone()));
+        let orders = report.faults.iter().map(|fault| (fault.at, fault.directive.clone()));
+        let mut marks: Vec<Mark> = changes.chain(orders).map(|(at, label)| Mark { at, label }).collect();
+        marks.sort_by(|one, other| one.at.total_cmp(&other.at));
+        let plot = Plot {
+            title: title.to_string(),
+            scale,
+            series,
+            bands: bands.collect(),
+            marks,
+            ticks: seconds(report.elapsed),
+            axis: "time",
+            shown,
+        };
+        text.push_str(&plot.svg());
+    }
+    text
+}
+
+/// Faults and leaders, by time.
+fn happened(report: &Report, body: &mut String) {
+    let faults = report.faults.iter().map(|fault| {
+        let failed = if fault.ok { "" } else { "failed: " };
+        (fault.at, format!("{}: {failed}{}", fault.directive, fault.answer))
+    });
+    let leaders = report.leaders.iter().map(|change| (change.at, change.text.clone()));
+    let mut all: Vec<(f64, String)> = faults.chain(leaders).collect();
+    if all.is_empty() {
+        return;
+    }
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    body.push_str("<h2>What happened</h2>\n<div class=\"scroll\"><table>\n");
+    for (at, text) in all {
+        let _ = writeln!(body, "<tr><th>{at:.2} s</th><td>{}</td></tr>", escape(&text));
+    }
+    body.push_str("</table></div>\n");
+}
+
+fn each_second(rows: &[Row], body: &mut String) {
+    body.push_str("<details><summary>Each second</summary>\n<div class=\"scroll\"><table class=\"right\">\n");
+    body.push_str(
+        "<tr><th>second</th><th>answered</th><th>failed</th><th>unknown</th><th>p50</th><th>p99</th><th>max</th></tr>\n",
+    );
+    for Row { second, answered, failed, unknown, latency, .. } in rows {
+        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(micros_shown);
+        let _ = writeln!(
+            body,
+            "<tr><td>{}</td><td>{answered}</td><td>{failed}</td><td>{unknown}</td><td>{p50}</td><td>{p99}</td><td>{max}</td></tr>",
+            second + 1
+        );
+    }
+    body.push_str("</table></div></details>\n");
+}
+
+fn repeat(command: &str, body: &mut String) {
+    let _ = write!(body, "<h2>The same run again</h2>\n<pre>{}</pre>\n", escape(command));
+}
+
+fn per_second(value: f64) -> String {
+    super::numbers::grouped(super::numbers::whole(value.round()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{FaultReport, Figures, LeaderReport};
+
+    #[test]
+    fn the_page_is_whole_and_names_no_other_place() {
+        let row = |second| Row {
+            second,
+            sent: 10,
+            answered: 10 * (second % 2),
+            failed: 0,
+            unknown: 0,
+            latency: Figures { p50: 20.0, p90: 30.0, p99: 900.0, p999: 1e3, max: 250_000.0 },
+        };
+        let (directive, answer) = ("crash leader".to_string(), "n1 <crashed>".to_string());
+        let report = Report {
+            elapsed: 4.0,
+            answered: 20,
+            rows: (0..4).map(row).collect(),
+            faults: vec![FaultReport { at: 1.0, until: 3.0, directive, answer, ok: true }],
+            leaders: vec![LeaderReport { at: 1.3, text: "n2 leads term 2".to_string() }],
+            command: "client_load --at 1s \"crash leader\"".to_string(),
+            ..Report::default()
+        };
+        for page in [page(&report), page(&Report::default())] {
+            assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+            for outside in ["http", "src=", "href=", "<script", "url(", "@import", "NaN"] {
+                assert!(!page.contains(outside), "{outside}");
+            }
+        }
+        let page = page(&report);
+        assert!(page.contains("class=\"band\"") && page.contains("n2 leads term 2"));
+        assert!(page.contains("n1 &lt;crashed&gt;") && page.contains("&quot;crash leader&quot;"));
+    }
+}

@@ -1,0 +1,149 @@
+//! What a load is to do, and what it may not ask for.
+
+use std::time::Duration;
+
+use super::workload::WorkloadSettings;
+use crate::client::CALLS_MAX;
+
+/// Clients at most: each is a thread.
+const CLIENTS_MAX: usize = 10_000;
+
+/// Commands in one entry at most.
+const BATCH_MAX: u64 = 10_000;
+
+/// Keys at most.
+const KEYS_MAX: u64 = 10_000_000;
+
+/// Bytes in a value at most.
+const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// Commands a second at most.
+const RATE_MAX: u64 = 100_000_000;
+
+/// What a load is to do.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// How many clients, each on a thread of its own.
+    pub clients: usize,
+    /// Commands in flight a client at most; none: one batch, or with a rate as many calls as a client may have.
+    pub pipeline: Option<u64>,
+    /// Commands in one entry.
+    pub batch: u64,
+    /// When it ends.
+    pub amount: Amount,
+    /// Operations a second, of all clients together, whatever the answers (an open loop); none: as fast as answers come.
+    pub rate: Option<u64>,
+    /// What is asked.
+    pub workload: WorkloadSettings,
+    /// What happens in this time at the beginning is not counted.
+    pub warm_up: Duration,
+    /// How long a client tries.
+    pub timeout: Duration,
+    /// Decides keys, commands and the times of an open loop.
+    pub seed: u64,
+    /// Operations that are kept to be judged at the end; zero keeps none.
+    pub kept_max: usize,
+}
+
+/// When a load ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Amount {
+    /// After this time.
+    For(Duration),
+    /// After this many operations.
+    Count(u64),
+    /// When somebody ends it.
+    Unending,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            clients: 1,
+            pipeline: None,
+            batch: 1,
+            amount: Amount::For(Duration::from_secs(10)),
+            rate: None,
+            workload: WorkloadSettings::default(),
+            warm_up: Duration::ZERO,
+            timeout: Duration::from_secs(2),
+            seed: 1,
+            kept_max: 200_000,
+        }
+    }
+}
+
+impl Plan {
+    /// Whether it can be carried out.
+    ///
+    /// # Errors
+    /// One line: what cannot be, and what to write instead.
+    pub fn validate(&self) -> Result<(), String> {
+        let Plan { clients, batch, workload, .. } = self;
+        let within = |what: &str, number: u64, most: u64| match number {
+            0 => Err(format!("{what} must be above zero")),
+            _ if number > most => Err(format!("{what} must be {most} at most")),
+            _ => Ok(()),
+        };
+        within("the number of clients", *clients as u64, CLIENTS_MAX as u64)?;
+        within("the batch", *batch, BATCH_MAX)?;
+        within("the number of keys", workload.keys, KEYS_MAX)?;
+        within("the timeout", u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX), u64::MAX)?;
+        within("the rate", self.rate.unwrap_or(1), RATE_MAX)?;
+        if let Some(pipeline) = self.pipeline {
+            within("the pipeline", pipeline, batch * CALLS_MAX as u64)?;
+            if pipeline < *batch {
+                return Err(format!("a pipeline of {pipeline} has no room for a batch of {batch}"));
+            }
+        }
+        if workload.value_bytes > VALUE_BYTES_MAX {
+            return Err(format!("a value has at most {VALUE_BYTES_MAX} bytes"));
+        }
+        if workload.zipf.is_some_and(|exponent| !(0.0..=10.0).contains(&exponent)) {
+            return Err("the exponent of Zipf's law must be between 0 and 10".to_string());
+        }
+        match self.amount {
+            Amount::For(Duration::ZERO) => Err("the duration must be above zero".to_string()),
+            Amount::Count(0) => {
+                Err("the count must be above zero: there would be nothing to send".to_string())
+            }
+            Amount::For(_) | Amount::Count(_) | Amount::Unending => Ok(()),
+        }
+    }
+
+    /// Operations in flight a client at most.
+    pub fn in_flight_max(&self) -> u64 {
+        match (self.pipeline, self.rate) {
+            (Some(pipeline), _) => pipeline,
+            (None, Some(_)) => self.batch * CALLS_MAX as u64,
+            (None, None) => self.batch,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_carried_out_is_refused_in_one_line() {
+        assert_eq!(Plan::default().validate(), Ok(()));
+        let keys = |keys| WorkloadSettings { keys, ..WorkloadSettings::default() };
+        let wrong = [
+            Plan { clients: 0, ..Plan::default() },
+            Plan { clients: 1_000_000, ..Plan::default() },
+            Plan { batch: 0, ..Plan::default() },
+            Plan { pipeline: Some(0), ..Plan::default() },
+            Plan { pipeline: Some(3), batch: 4, ..Plan::default() },
+            Plan { pipeline: Some(1_000_000), ..Plan::default() },
+            Plan { rate: Some(0), ..Plan::default() },
+            Plan { amount: Amount::Count(0), ..Plan::default() },
+            Plan { amount: Amount::For(Duration::ZERO), ..Plan::default() },
+            Plan { timeout: Duration::ZERO, ..Plan::default() },
+            Plan { workload: keys(0), ..Plan::default() },
+        ];
+        for plan in wrong {
+            assert!(plan.validate().is_err_and(|reason| !reason.contains('\n')), "{plan:?}");
+        }
+    }
+}

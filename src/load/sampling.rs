@@ -1,0 +1,248 @@
+//! What of a load's history is kept to be judged: bounded, and still a sound history.
+//!
+//! Judging needs all operations on a key from the beginning, but not all keys. Each client keeps what it asked of the
+//! *sampled* keys: at first all keys are. When a client keeps too much, half of the keys are no longer sampled, for all
+//! clients, and what was kept of them is dropped. A few keys that are still too much are kept up to a moment, the *cut*:
+//! what was told before the cut can only be owed to what was asked before it, so later operations may be missing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::numbers::grouped;
+use crate::check::history::{Action, Operation, Outcome};
+use crate::check::linearizability::{self, Start, Verdict};
+use crate::client::record::{Callers, Pending};
+use crate::client::{Ask, Ended};
+use crate::console::history_file::HistoryFile;
+use crate::types::Time;
+
+/// So many keys are sampled at least, as long as all together have as many.
+const KEYS_MIN: u64 = 8;
+
+/// How long the search for an order may take.
+const SEARCH_TIME: Duration = Duration::from_secs(30);
+
+/// How far apart the numbers of two clients' callers begin.
+const CALLERS_APART: u64 = 1 << 32;
+
+/// What all clients of a load agree on.
+#[derive(Debug)]
+pub(super) struct Sampling {
+    /// A key is sampled when none of these bits is set in its hash. Bits are only added.
+    mask: AtomicU64,
+    /// Only what was asked before this is kept, in nanoseconds.
+    cut: AtomicU64,
+    keys: u64,
+    kept_max: usize,
+}
+
+/// One client's share of the history.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    sampling: Arc<Sampling>,
+    callers: Callers,
+    kept: Vec<Operation>,
+    /// The mask by which `kept` was last sorted out.
+    mask: u64,
+    file: Option<Arc<Mutex<HistoryFile>>>,
+    trouble: Option<String>,
+}
+
+/// What was kept.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Kept {
+    /// The operations, of all clients.
+    pub(super) operations: Vec<Operation>,
+    /// Not all keys were sampled, or not to the end.
+    pub(super) partial: bool,
+    /// What went wrong with the history's file.
+    pub(super) trouble: Option<String>,
+}
+
+/// What a check of a load's history found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged {
+    /// Whether there is an order; none when it took too long to say.
+    pub pass: Option<bool>,
+    /// In words: of how much, and what contradicts.
+    pub text: String,
+    /// Operations that were judged.
+    pub operations: u64,
+}
+
+impl Sampling {
+    /// Of so many keys; a client keeps as many operations at most.
+    pub(super) fn new(keys: u64, kept_max: usize) -> Sampling {
+        Sampling { mask: AtomicU64::new(0), cut: AtomicU64::new(u64::MAX), keys, kept_max }
+    }
+
+    fn mask(&self) -> u64 {
+        self.mask.load(Ordering::Acquire)
+    }
+
+    fn cut(&self) -> u64 {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// Half of the keys are no longer sampled; if they are few already, nothing later than now is.
+    fn narrow(&self, mask: u64, now: Time) {
+        if self.keys / (2 * (mask + 1)) >= KEYS_MIN {
+            // If another client was faster, this has happened.
+            let _ = self.mask.compare_exchange(mask, 2 * mask + 1, Ordering::AcqRel, Ordering::Acquire);
+        } else {
+            self.cut.fetch_min(now.as_nanos(), Ordering::AcqRel);
+        }
+    }
+}
+
+impl Recorder {
+    /// For the client of this number.
+    pub(super) fn new(
+        sampling: Arc<Sampling>,
+        client: usize,
+        file: Option<Arc<Mutex<HistoryFile>>>,
+    ) -> Recorder {
+        let callers = Callers::after(client as u64 * CALLERS_APART);
+        Recorder { sampling, callers, kept: Vec::new(), mask: 0, file, trouble: None }
+    }
+
+    /// What is to be kept of a call that begins now.
+    pub(super) fn begin(&mut self, ask: &Ask, now: Time) -> Pending {
+        if self.file.is_some() {
+            return self.callers.begin(ask, now);
+        }
+        if now.as_nanos() >= self.sampling.cut() || self.sampling.kept_max == 0 {
+            return Pending::default();
+        }
+        let mask = self.sampling.mask();
+        self.callers.begin_on(ask, now, |key| is_sampled(key, mask))
+    }
+
+    /// Keeps what a call has told.
+    pub(super) fn end(&mut self, pending: Pending, ended: &Ended) {
+        let operations = self.callers.end(pending, ended);
+        if operations.is_empty() {
+            return;
+        }
+        if let Some(file) = &self.file
+            && let Err(trouble) = file.lock().write(&operations)
+        {
+            self.trouble = Some(trouble);
+        }
+        if self.sampling.kept_max == 0 {
+            return;
+        }
+        let (mask, cut) = (self.sampling.mask(), self.sampling.cut());
+        let wanted =
+            |operation: &Operation| operation.called.as_nanos() < cut && is_sampled(&operation.key, mask);
+        self.kept.extend(operations.into_iter().filter(wanted));
+        if mask != self.mask {
+            self.mask = mask;
+            self.kept.retain(|operation| is_sampled(&operation.key, mask));
+        }
+        if self.kept.len() > self.sampling.kept_max && cut == u64::MAX {
+            self.sampling.narrow(mask, ended.returned());
+        }
+    }
+
+    /// What was kept, once all clients have ended.
+    pub(super) fn merge(recorders: Vec<Recorder>) -> Kept {
+        let mut all = Kept::default();
+        for recorder in recorders {
+            let (mask, cut) = (recorder.sampling.mask(), recorder.sampling.cut());
+            all.partial |= mask != 0 || cut != u64::MAX;
+            all.trouble = all.trouble.or(recorder.trouble);
+            let kept = recorder.kept.into_iter().filter(|operation| is_sampled(&operation.key, mask));
+            all.operations.extend(kept.filter_map(|operation| before(operation, Time::from_nanos(cut))));
+        }
+        all
+    }
+}
+
+fn is_sampled(key: &str, mask: u64) -> bool {
+    mask == 0 || u64::from(crc32fast::hash(key.as_bytes())) & mask == 0
+}
+
+/// An operation as it was known at the cut; none if it had not been asked then. Who was not told has seen nothing.
+fn before(operation: Operation, cut: Time) -> Option<Operation> {
+    let told = operation.returned.is_none_or(|returned| returned < cut);
+    match operation {
+        operation if operation.called >= cut => None,
+        operation if told => Some(operation),
+        Operation { action: Action::Read, .. } => None,
+        operation => {
+            // Nobody else may be this client from now on: its later operations are missing in any case.
+            Some(Operation { returned: None, outcome: Outcome::Unknown, index: None, ..operation })
+        }
+    }
+}
+
+/// Judges what was kept of a history that begins like this and had so many operations.
+pub fn judge(start: Start, kept: &Kept, asked: u64) -> Judged {
+    let Kept { operations, partial, .. } = kept;
+    let begun = Instant::now();
+    let keys = linearizability::keys(operations).len() as u64;
+    let count = operations.len() as u64;
+    let all =
+        if *partial { format!(" of {}, sampled by key", grouped(asked.max(count))) } else { String::new() };
+    let size = format!("{} operations on {} keys{all}", grouped(count), grouped(keys));
+    let verdict = linearizability::check(start, operations, || begun.elapsed() < SEARCH_TIME);
+    let (pass, text) = match verdict {
+        Verdict::Linearizable => (Some(true), format!("PASS linearizable ({size})")),
+        Verdict::Violation(found) => {
+            (Some(false), format!("FAIL linearizable: {} ({size})", found.explanation))
+        }
+        Verdict::Undecided { key } => {
+            (None, format!("UNDECIDED linearizable: {key}: no order found in time ({size})"))
+        }
+    };
+    Judged { pass, text, operations: count }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Answered, CallId, Outcome as CallOutcome, What};
+    use crate::payload::Payload;
+    use crate::state_machine::kv::{Answer, Command};
+    use crate::types::{LogIndex, NodeId, Term};
+
+    fn put(recorder: &mut Recorder, key: u64, at: u64) {
+        let what = What::Command(Payload::new(vec![Command::put(format!("k{key}"), at.to_string())]));
+        let ask = Ask { what, at: None, timeout: Duration::from_secs(1) };
+        let began = Time::from_nanos(at);
+        let pending = recorder.begin(&ask, began);
+        let answer = Payload::new(vec![Answer::Put]);
+        let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(at));
+        let outcome = CallOutcome::Answered(Answered { answer, node, term, index, age: None });
+        recorder.end(pending, &Ended { call_id: CallId(1), outcome, began, took: Duration::from_nanos(1) });
+    }
+
+    #[test]
+    fn too_much_drops_whole_keys_and_stays_linearizable() {
+        let sampling = Arc::new(Sampling::new(1_000, 100));
+        let mut recorders = [0, 1].map(|client| Recorder::new(Arc::clone(&sampling), client, None));
+        for at in 0..5_000 {
+            put(&mut recorders[usize::from(at % 2 == 0)], at % 1_000, at);
+        }
+        let kept = Recorder::merge(recorders.into());
+        assert!(kept.partial && (8..=300).contains(&kept.operations.len()), "{}", kept.operations.len());
+        let keys = linearizability::keys(&kept.operations);
+        assert!(keys.values().all(|places| places.len() == 5), "each key is kept whole");
+        assert_eq!(judge(Start::Absent, &kept, 5_000).pass, Some(true));
+    }
+
+    #[test]
+    fn a_single_key_is_kept_up_to_a_moment() {
+        let sampling = Arc::new(Sampling::new(1, 100));
+        let mut recorder = Recorder::new(sampling, 0, None);
+        (0..1_000).for_each(|at| put(&mut recorder, 0, at));
+        let kept = Recorder::merge(vec![recorder]);
+        assert!(kept.partial && kept.operations.len() <= 101, "{}", kept.operations.len());
+        let judged = judge(Start::Absent, &kept, 1_000);
+        assert_eq!(judged.pass, Some(true), "{}", judged.text);
+    }
+}

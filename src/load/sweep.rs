@@ -1,0 +1,189 @@
+//! Several runs that differ in one setting, side by side.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::experiment::{Experiment, Listener, Progress, Trouble};
+use super::numbers::{grouped, whole};
+use super::page::sweep_page;
+use super::report::{Report, micros_shown, seconds_shown};
+use crate::console::language::layout::{self, Align};
+use crate::interrupt::Interrupt;
+
+/// What may be swept.
+const SETTINGS: [&str; 5] = ["clients", "batch", "pipeline", "rate", "nodes"];
+
+/// Values at most.
+const VALUES_MAX: usize = 50;
+
+/// The runs, with the setting in which they differ. As text: `clients=1,8,64,256`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Sweep {
+    /// The setting.
+    pub setting: &'static str,
+    /// Its values, in the order of the runs.
+    pub values: Vec<u64>,
+    /// The command that repeats them.
+    pub command: String,
+    /// The runs that were made.
+    pub reports: Vec<Report>,
+}
+
+impl FromStr for Sweep {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Sweep, String> {
+        let form =
+            || format!("write a setting ({}) and its values, as in clients=1,8,64", SETTINGS.join(", "));
+        let (name, values) = text.split_once('=').ok_or_else(form)?;
+        let setting = SETTINGS.into_iter().find(|known| *known == name).ok_or_else(form)?;
+        let values: Result<Vec<u64>, _> = values.split(',').map(str::parse).collect();
+        match values {
+            Ok(values) if (1..=VALUES_MAX).contains(&values.len()) && !values.contains(&0) => {
+                Ok(Sweep { setting, values, command: String::new(), reports: Vec::new() })
+            }
+            _ => Err(format!(
+                "{setting} needs 1 to {VALUES_MAX} whole numbers above zero, as in {setting}=1,8,64"
+            )),
+        }
+    }
+}
+
+impl Sweep {
+    /// The runs to be made, each valid.
+    ///
+    /// # Errors
+    /// One line: which value makes no sense.
+    pub fn experiments(&self, base: &Experiment) -> Result<Vec<Experiment>, Trouble> {
+        let with = |value: &u64| {
+            let mut experiment = base.clone();
+            let (plan, value) = (&mut experiment.plan, *value);
+            match self.setting {
+                "clients" => plan.clients = usize::try_from(value).unwrap_or(usize::MAX),
+                "batch" => {
+                    plan.batch = value;
+                    // What is in flight has room for one batch at least.
+                    plan.pipeline = plan.pipeline.map(|pipeline| pipeline.max(value));
+                }
+                "pipeline" => plan.pipeline = Some(value),
+                "rate" => plan.rate = Some(value),
+                _ => experiment.settings.nodes = u8::try_from(value).unwrap_or(u8::MAX),
+            }
+            let setting = self.setting;
+            let checked = experiment.validate();
+            checked
+                .map_err(|error| Trouble { text: format!("{setting}={value}: {}", error.text), ..error })?;
+            Ok(experiment)
+        };
+        self.values.iter().map(with).collect()
+    }
+
+    /// Makes the runs, one after the other, until one fails or a person interrupts.
+    ///
+    /// # Errors
+    /// As [`Experiment::run`].
+    pub fn run(
+        mut self,
+        base: &Experiment,
+        interrupt: &Interrupt,
+        listener: Listener<'_>,
+    ) -> Result<Sweep, Trouble> {
+        self.command.clone_from(&base.command);
+        for (value, experiment) in self.values.clone().into_iter().zip(self.experiments(base)?) {
+            let report = experiment.run(interrupt, &mut |progress| {
+                if let Progress::Tick { .. } = progress {
+                    listener(progress);
+                }
+            })?;
+            listener(Progress::Said(&format!(
+                "{}={value}: {}/s",
+                self.setting,
+                grouped(whole(report.throughput))
+            )));
+            let over = report.interrupted;
+            self.reports.push(report);
+            if over {
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The worst exit code of all.
+    pub fn code(&self) -> u8 {
+        let rank = |code: &u8| [0, 3, 130, 1].iter().position(|known| known == code);
+        self.reports.iter().map(Report::code).max_by_key(rank).unwrap_or(3)
+    }
+
+    /// One page with plots.
+    pub fn page(&self) -> String {
+        sweep_page(self)
+    }
+
+    /// The runs as rows of a table, its head first.
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        let setting = self.setting.to_uppercase();
+        let head = [
+            "ANSWERED/S",
+            "P50",
+            "P90",
+            "P99",
+            "P99.9",
+            "MAX",
+            "FAILED",
+            "UNKNOWN",
+            "OUTAGE",
+            "CPU",
+            "CHECK",
+        ];
+        let head = std::iter::once(setting).chain(head.map(str::to_string)).collect();
+        let row = |(value, report): (&u64, &Report)| {
+            let latency = &report.response;
+            let [p50, p90, p99, p999, max] =
+                [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(micros_shown);
+            let throughput = grouped(whole(report.throughput.round()));
+            let failed: u64 = report.failed.values().sum();
+            let check = match (report.verdict.checked, report.verdict.pass) {
+                (false, _) => "-",
+                (true, Some(true)) => "PASS",
+                (true, Some(false)) => "FAIL",
+                (true, None) => "UNDECIDED",
+            };
+            let cpu = report.cpu_seconds.map_or("-".to_string(), |cpu| format!("{cpu:.1} s"));
+            let (outage, unknown) = (seconds_shown(report.outage), report.unknown.to_string());
+            let rest = [failed.to_string(), unknown, outage, cpu, check.to_string()];
+            let first = [value.to_string(), throughput, p50, p90, p99, p999, max];
+            first.into_iter().chain(rest).collect()
+        };
+        std::iter::once(head).chain(self.values.iter().zip(&self.reports).map(row)).collect()
+    }
+}
+
+/// The table for people.
+pub fn table(sweep: &Sweep) -> String {
+    layout::table(&sweep.rows(), &[Align::Right; 12]).join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_read_or_refused_in_one_line() {
+        let sweep: Sweep = "clients=1,8".parse().expect("a sweep");
+        assert_eq!((sweep.setting, sweep.values.as_slice()), ("clients", [1, 8].as_slice()));
+        for wrong in ["", "clients", "clients=", "clients=0", "clients=1,x", "keys=1"] {
+            assert!(wrong.parse::<Sweep>().is_err_and(|reason| !reason.contains('\n')), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_run_though_nothing_was_answered() {
+        let sweep: Sweep = "batch=1,2".parse().expect("a sweep");
+        let sweep = Sweep { reports: vec![Report::default(); 2], ..sweep };
+        assert_eq!(table(&sweep).lines().count(), 3);
+        assert!(sweep.page().contains("by batch") && !sweep.page().contains("NaN"));
+        assert_eq!(sweep.code(), 3);
+    }
+}

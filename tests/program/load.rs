@@ -1,0 +1,206 @@
+//! `client_load` and the console's `load`: what cannot be is refused before anything starts, each mode ends with a whole
+//! report, and nothing here depends on how fast the machine is.
+
+use crate::{Folder, Ran};
+
+impl Folder {
+    fn client_load(&self, options: &[&str]) -> Ran {
+        self.run(env!("CARGO_BIN_EXE_client_load"), options, "")
+    }
+
+    /// Two hundred operations on a cluster in memory, as these options have it.
+    fn few(&self, options: &[&str]) -> Ran {
+        self.client_load(&[&["--memory", "--count", "200", "--seed", "7"], options].concat())
+    }
+}
+
+#[test]
+fn what_cannot_be_carried_out_is_refused_before_anything_starts() {
+    let folder = Folder::new();
+    let long_fault = ["--memory", "--duration", "5s", "--at", "6s", "crash leader"];
+    for (options, said) in [
+        (&["--clients", "0"][..], "the number of clients must be above zero"),
+        (&["--batch", "0"], "the batch must be above zero"),
+        (&["--count", "0"], "the count must be above zero"),
+        (&["--duration", "0s"], "the duration must be above zero"),
+        (&["--keys", "0"], "the number of keys must be above zero"),
+        (&["--rate", "0", "--count", "5"], "the rate must be above zero"),
+        (&["--rate", "100"], "--rate needs --duration or --count"),
+        (&["--pipeline", "3", "--batch", "4"], "has no room for a batch of 4"),
+        (&["--nodes", "0"], "nodes"),
+        (&["--reads", "120%"], "is not a percentage"),
+        (&["--read-mode", "dirty"], "choose linearizable, lease or stale"),
+        (&["--mix", "push=1"], "'push' is no command"),
+        (&["--zipf", "11"], "Zipf"),
+        (&["--sweep", "clients=0"], "whole numbers above zero"),
+        (&["--sweep", "nodes=100"], "nodes=100: "),
+        (&["--at", "1s", "crsh leader"], "did you mean 'crash'?"),
+        (&["--at", "soon", "crash leader"], "'soon' is not a duration"),
+        (&["--at", "1s", "crash n9"], "there is no n9: the nodes are n1 to n3"),
+        (&["--memory", "--at", "1s", "fill-disk n1"], "there is no disk in memory"),
+        (&long_fault, "the run ends after 5s"),
+        (&["--report", "none/r.html"], "none/r.html cannot be written: "),
+        (&["--csv", "none/r.csv"], "none/r.csv cannot be written: "),
+        (&["--history", "none/h.jsonl"], "none/h.jsonl cannot be written: "),
+        (&["--config", "none.toml"], "none.toml cannot be read: "),
+    ] {
+        let reason = folder.client_load(options).refusal();
+        assert!(reason.contains(said), "{options:?}: {reason}");
+    }
+    assert_eq!(crate::contents(folder.0.path()), [], "nothing was started");
+}
+
+#[test]
+fn a_cluster_that_gets_no_leader_is_said() {
+    let options = ["--memory", "--election", "60s..90s", "--leader-within", "300ms"];
+    let ran = Folder::new().client_load(&options).exits(3);
+    assert_eq!(ran.err, "error: nobody leads after 0.3 s: is a majority of the nodes able to start?\n");
+}
+
+#[test]
+fn a_run_in_which_nothing_is_sent_says_so() {
+    let options = ["--memory", "--rate", "1", "--duration", "1ms", "--seed", "7"];
+    let ran = Folder::new().client_load(&options).exits(3);
+    assert!(ran.out.contains("\nnote: nothing was sent\n"), "{}", ran.out);
+    assert!(ran.out.contains("nobody was ever answered"), "{}", ran.out);
+    assert!(!ran.out.contains("NaN") && !ran.out.contains("inf"), "{}", ran.out);
+}
+
+#[test]
+fn each_mode_ends_with_a_whole_report() {
+    for options in [
+        &[][..],
+        &["--express", "--clients", "4"],
+        &["--clients", "2", "--pipeline", "16"],
+        &["--batch", "10", "--pipeline", "40"],
+        &["--reads", "50%", "--clients", "3"],
+        &["--reads", "50%", "--read-mode", "lease"],
+        &["--reads", "50%", "--read-mode", "stale"],
+        &["--keys", "5", "--zipf", "--mix", "put=2,create=1,update=1,delete=1,cas=1", "--reads", "20%"],
+        &["--rate", "2000", "--clients", "2"],
+        &["--nodes", "1", "--value-size", "1000", "--warm-up", "10ms"],
+        &["--judge", "20"],
+    ] {
+        let ran = Folder::new().few(options).exits(0);
+        let has = |line: &str| assert!(ran.out.contains(line), "{options:?}: no {line:?} in\n{}", ran.out);
+        has("\nsent                  200\n");
+        has("200 (100.0 %)");
+        has("\nPASS safety (");
+        has("\nPASS linearizable (");
+        has("p99.9 ");
+        has("again: cargo run --release --bin client_load -- --memory --count 200 --seed 7");
+    }
+}
+
+#[test]
+fn on_disk_syncs_are_counted_and_the_folder_is_kept_only_if_it_was_named() {
+    let folder = Folder::new();
+    let ran = folder.client_load(&["--count", "50", "--clients", "2"]).exits(0);
+    assert!(ran.out.contains("fsyncs per command"), "{}", ran.out);
+    assert_eq!(crate::contents(folder.0.path()), [], "its folder was another, and is gone");
+    let options = ["--count", "50", "--states", "states", "--mix", "create", "--keys", "10"];
+    folder.client_load(&options).exits(0);
+    let again = folder.client_load(&options).exits(0);
+    assert!(again.out.contains("refused by the store  50 (100.0 %)"), "it goes on:\n{}", again.out);
+}
+
+#[test]
+fn without_a_check_nothing_is_claimed() {
+    let ran = Folder::new().few(&["--no-check"]).exits(0);
+    assert!(!ran.out.contains("PASS"), "{}", ran.out);
+}
+
+#[test]
+fn json_rows_history_and_page_hold_the_same_run() {
+    let folder = Folder::new();
+    let files = ["--json", "--csv", "r.csv", "--history", "h.jsonl", "--report", "r.html"];
+    let ran = folder.few(&files).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    assert_eq!((&report["answered"], &report["verdict"]["pass"]), (&200.into(), &true.into()), "{report}");
+    let rows = folder.read("r.csv");
+    let answered: u64 = rows
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(2).and_then(|cell| cell.parse::<u64>().ok()).expect("a number"))
+        .sum();
+    assert_eq!(answered, 200, "{rows}");
+    assert_eq!(folder.read("h.jsonl").lines().count(), 200);
+    let judged = folder.run(env!("CARGO_BIN_EXE_check_history"), &["h.jsonl"], "").exits(0);
+    assert!(judged.out.starts_with("PASS 200 operations"), "{}", judged.out);
+    let page = folder.read("r.html");
+    assert!(page.starts_with("<!doctype html>") && page.contains("<svg"), "{page}");
+    for outside in ["http", "src=", "href=", "<script"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn faults_are_carried_out_at_their_times_and_reported() {
+    let folder = Folder::new();
+    let run = ["--memory", "--clients", "4", "--duration", "1500ms", "--json", "--report", "r.html"];
+    let faults =
+        ["--at", "200ms", "crash leader", "--at", "900ms", "restart all", "--at", "1400ms", "expect up all"];
+    let ran = folder.client_load(&[&run[..], &faults].concat()).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    let carried_out = report["faults"].as_array().expect("a list");
+    assert_eq!(carried_out.len(), 3, "{report}");
+    assert!(carried_out.iter().all(|fault| fault["ok"] == true), "{report}");
+    assert!(report["leaders"].as_array().is_some_and(|changes| !changes.is_empty()), "{report}");
+    assert_eq!(report["verdict"]["pass"], true, "{report}");
+    let page = folder.read("r.html");
+    assert!(page.contains("class=\"band\"") && page.contains("crash leader"), "{page}");
+}
+
+#[test]
+fn a_fault_that_fails_is_told_and_is_no_success() {
+    let options = [
+        "--memory",
+        "--duration",
+        "400ms",
+        "--at",
+        "100ms",
+        "expect leader n3",
+        "--at",
+        "200ms",
+        "expect no-leader",
+    ];
+    let ran = Folder::new().client_load(&options).exits(1);
+    assert!(ran.err.contains("ERR expected no-leader"), "{}", ran.err);
+}
+
+#[test]
+fn a_sweep_prints_one_table_and_one_page() {
+    let folder = Folder::new();
+    let ran = folder.few(&["--sweep", "clients=1,2,4", "--report", "s.html"]).exits(0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines.len() == 4 && lines[0].starts_with("CLIENTS  ANSWERED/S"), "{}", ran.out);
+    assert!(lines[1..].iter().all(|line| line.ends_with("PASS")), "{}", ran.out);
+    assert!(folder.read("s.html").contains("by clients"));
+    let json = folder.few(&["--sweep", "batch=1,10", "--json"]).exits(0);
+    let sweep: serde_json::Value = serde_json::from_str(&json.out).expect("one JSON object");
+    assert_eq!(sweep["reports"].as_array().map(Vec::len), Some(2), "{sweep}");
+}
+
+#[test]
+fn the_console_runs_a_load_before_it_or_beside_it() {
+    let lines = "wait leader\nload --clients 2 --duration 200ms --reads 50%\nload --batch 5 &\nload\n\
+                 read load1-0\ncheck\nload stop\nload stop\n";
+    let ran = Folder::new().cluster(&["3", "--memory", "--keep-going"], lines).exits(1);
+    let said: Vec<&str> = ran.out.lines().collect();
+    let has =
+        |line: &str| assert!(said.iter().any(|said| said.starts_with(line)), "no {line:?} in {said:#?}");
+    has("  SEC  ANSWERED/S");
+    has("throughput");
+    has("PASS linearizable (");
+    has("the load runs: 'load stop' ends it");
+    has("ERR a load runs already: 'load stop' ends it");
+    has("PASS linearizable (0 operations on 0 keys)");
+    has("ERR no load runs: 'load &' begins one");
+    assert_eq!(said.iter().filter(|line| line.starts_with("longest outage")).count(), 2, "{said:#?}");
+}
+
+#[test]
+fn virtual_time_has_no_load() {
+    let ran = Folder::new().simulate(&["--seed", "7", "--prompt"], "wait leader\nload\n").exits(1);
+    assert!(ran.out.contains("ERR load needs real threads"), "{}", ran.out);
+}
