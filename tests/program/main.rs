@@ -10,6 +10,7 @@ mod killed;
 mod logs;
 mod signals;
 mod starting;
+mod viewers;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
