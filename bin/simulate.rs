@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
-use raftlab::config::Settings;
 use raftlab::console::executor::{Console, Surroundings};
 use raftlab::console::history_file::HistoryFile;
 use raftlab::console::language::answer::Answer;
@@ -29,6 +28,9 @@ struct Options {
     /// Carries out the lines of a file; - reads standard input
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     script: Option<PathBuf>,
+    /// Reads the core's settings from a TOML file; options go over it
+    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    config: Option<PathBuf>,
     /// Carries out the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
@@ -211,7 +213,7 @@ fn console(
     narrator: Narrator,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Console<Simulation>, String> {
-    let settings = options.settings.over(Settings::default());
+    let settings = options.settings.over(options::settings_of(options.config.as_deref())?);
     settings.validate().map_err(|error| error.to_string())?;
     let mut simulated = SimulationSettings::new(settings.nodes, seed);
     simulated.raft = settings.raft;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use log::Level;
 
 pub use logs::{LogsError, NodeLogs, TARGET};
-pub use merge::{LogLine, Merge, merge};
+pub use merge::{Following, LogLine, Merge, merge};
 
 use crate::net::faults::DropReason;
 use crate::net::packet::Call;

@@ -9,8 +9,10 @@
 
 pub mod language;
 pub mod executor;
+pub mod glimpses;
 pub mod history_file;
 pub mod lines;
+pub mod matrix;
 pub mod narrator;
 pub mod options;
 pub mod printer;

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod error;
 pub mod faults;
 mod files;
+pub mod glimpse;
 pub mod json_store;
 mod log_reading;
 pub mod memory;

@@ -31,7 +31,7 @@ const FORMAT: u64 = 1;
 pub const PIECE_BYTES: usize = 256 << 10;
 
 /// More than any head has.
-const HEAD_BYTES_MAX: usize = 4 << 10;
+pub const HEAD_BYTES_MAX: usize = 4 << 10;
 const CONTENT: &[u8] = b",\"content\":";
 
 /// The name of the snapshot that covers the log up to this index.
@@ -194,6 +194,14 @@ fn format_of(start: &[u8]) -> Option<u64> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number = std::str::from_utf8(&rest[..digits]).ok()?;
     number.parse().ok().filter(|_| matches!(rest.get(digits), Some(b',' | b'}')))
+}
+
+/// The last entry that a snapshot covers, by the beginning of its file alone: nothing is held against the checksum.
+pub fn covers(start: &[u8]) -> Result<EntryId, String> {
+    if let Some(format) = format_of(start).filter(|format| *format != FORMAT && *format > 0) {
+        return Err(Unusable::OtherFormat(format).reason());
+    }
+    decode_head(start).map(|(head, _)| EntryId::new(head.term, head.index))
 }
 
 /// Where the content ends, once the checksum of all before the seal is right.

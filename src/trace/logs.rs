@@ -32,11 +32,13 @@ pub struct NodeLogs {
     notices: Mutex<Vec<String>>,
 }
 
-/// Why logs cannot be written.
+/// Why logs cannot be written or read.
 #[derive(Debug)]
 pub struct LogsError {
     /// The folder or file.
     pub path: PathBuf,
+    /// What cannot be done: `written to` or `read from`.
+    pub doing: &'static str,
     /// What the system says.
     pub reason: io::Error,
 }
@@ -62,7 +64,7 @@ impl NodeLogs {
     pub fn open(folder: &Path, nodes: &[NodeId], filter: Option<&str>) -> Result<NodeLogs, LogsError> {
         let at = |path: &Path| {
             let path = path.to_path_buf();
-            move |reason| LogsError { path, reason }
+            move |reason| LogsError { path, doing: "written to", reason }
         };
         create_dir_all(folder).map_err(at(folder))?;
         let mut files = BTreeMap::new();
@@ -180,7 +182,7 @@ impl fmt::Debug for NodeLogs {
 
 impl fmt::Display for LogsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "logs cannot be written to {}: {}", self.path.display(), self.reason)
+        write!(f, "logs cannot be {} {}: {}", self.doing, self.path.display(), self.reason)
     }
 }
 

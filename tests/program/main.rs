@@ -4,6 +4,7 @@
 //! Nothing here looks inside; a test that needs a moment waits for a line or for the end of the process.
 
 mod bad_input;
+mod demos;
 mod history;
 mod interface;
 mod killed;
@@ -11,6 +12,7 @@ mod load;
 mod logs;
 mod signals;
 mod starting;
+mod viewers;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

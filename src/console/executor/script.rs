@@ -170,13 +170,22 @@ impl<L: Lab> Console<L> {
     }
 }
 
-/// Opens a script.
+/// The folder where a script is looked for that is named without one.
+const FOLDER: &str = "scripts";
+
+/// Opens a script. One that is not there and was named without a folder is looked for among the scripts, too.
 ///
 /// # Errors
 /// One line that names the file and says why it cannot be read.
 pub fn open(path: &Path) -> Result<BufReader<File>, String> {
     let shown = path.display();
-    let file = File::open(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let bare = path.components().count() == 1;
+    let elsewhere = |error| {
+        let among = if bare { File::open(Path::new(FOLDER).join(path)).ok() } else { None };
+        among.ok_or(error)
+    };
+    let file = File::open(path).or_else(elsewhere);
+    let file = file.map_err(|error| format!("{shown} cannot be read: {error}"))?;
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Err(format!("{shown} is a folder: name a file in it")),
         _ => Ok(BufReader::new(file)),
@@ -186,7 +195,7 @@ pub fn open(path: &Path) -> Result<BufReader<File>, String> {
 /// The scripts that are near enough to be offered.
 pub(super) fn script_files() -> Vec<String> {
     let mut found = Vec::new();
-    for folder in [".", "scripts"] {
+    for folder in [".", FOLDER] {
         // A folder that cannot be read has nothing to offer.
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());

@@ -1,0 +1,231 @@
+//! `logs`: what the nodes wrote, read from their files alone, while a cluster runs or after: their log files merged by
+//! time, or with `logs matrix` their logs of entries as a picture.
+//!
+//! A viewer takes no lock, writes nothing, and shows nothing that is half-written.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use raftlab::console::glimpses::glimpses;
+use raftlab::console::matrix::{ENTRIES, Frame};
+use raftlab::console::options;
+use raftlab::console::printer::{ColorChoice, Output, Style};
+use raftlab::console::session::{self, Ending};
+use raftlab::interrupt::Interrupt;
+use raftlab::trace::{LogLine, merge};
+use raftlab::types::{NODES_MAX, NodeId};
+
+/// How often a viewer that follows looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Lines that are written at once.
+const LINES_AT_ONCE: usize = 512;
+
+/// Moves to the terminal's first line and clears all from there.
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// Shows the nodes' log files as one, by time.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<View>,
+    #[command(flatten)]
+    lines: Lines,
+}
+
+#[derive(Args)]
+struct Lines {
+    /// The nodes [default: all]
+    nodes: Vec<NodeId>,
+    /// The folder with the nodes' log files
+    #[arg(long, value_name = "DIR", default_value = "logs", value_parser = options::path)]
+    logs: PathBuf,
+    #[command(flatten)]
+    both: Both,
+}
+
+#[derive(Subcommand)]
+enum View {
+    /// Shows the nodes' logs of entries as a picture: a row a node, the term of each entry in a cell
+    #[command(
+        max_term_width = 100,
+        after_help = "Read from the state files alone. What is committed is not on disk, so the picture does not show it; what a \
+                      snapshot covers (s) was committed. Behind the cells: term, vote, snapshot, and where the log begins."
+    )]
+    Matrix {
+        /// The nodes [default: all]
+        nodes: Vec<NodeId>,
+        /// The folder with the nodes' state
+        #[arg(long, value_name = "DIR", default_value = "states", value_parser = options::path)]
+        states: PathBuf,
+        /// How many of the last entries [default: as many as fit the terminal, else 20]
+        #[arg(long, value_name = "N", value_parser = window)]
+        window: Option<usize>,
+        #[command(flatten)]
+        both: Both,
+    },
+}
+
+#[derive(Args)]
+struct Both {
+    /// Goes on with what is added, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// Colors: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    color: ColorChoice,
+}
+
+fn main() -> ExitCode {
+    let output = Output::standard(Style::default());
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let (text, code) = options::refusal(&error);
+            match code {
+                0 => output.progress(&text),
+                _ => output.warn(&text),
+            }
+            return ExitCode::from(code);
+        }
+    };
+    let interrupt = Arc::new(Interrupt::new());
+    let ending = session::heed_signals(&interrupt).and_then(|()| match &options.command {
+        None => show_lines(&options.lines, &output, &interrupt),
+        Some(View::Matrix { nodes, states, window, both }) => {
+            show_matrix(states, nodes, *window, both, &output, &interrupt)
+        }
+    });
+    match ending {
+        Ok(ending) => ExitCode::from(ending.code()),
+        Err(text) => {
+            output.warn(&format!("error: {text}"));
+            ExitCode::from(options::USAGE)
+        }
+    }
+}
+
+/// The lines of all logs by time; with `--follow`, those to come too.
+fn show_lines(options: &Lines, output: &Output, interrupt: &Interrupt) -> Result<Ending, String> {
+    let Lines { nodes, logs, both } = options;
+    let wanted = if nodes.is_empty() { NodeId::first(NODES_MAX) } else { nodes.clone() };
+    let mut merged = merge(logs, &wanted).map_err(|error| error.to_string())?;
+    let found = merged.found();
+    let missing = nodes.iter().find(|node| !found.contains(node));
+    let nothing = match missing {
+        Some(node) => Some(format!("{} holds no log of {node}", logs.display())),
+        None if found.is_empty() => Some(format!("{} holds no node's log", logs.display())),
+        None => None,
+    };
+    match nothing {
+        Some(nothing) if both.follow => output.warn(&format!("{nothing} yet")),
+        Some(nothing) => return Err(format!("{nothing}: --logs names the folder")),
+        None => {}
+    }
+    let color = both.color.resolve();
+    loop {
+        let lines: Vec<LogLine> = merged.by_ref().take(LINES_AT_ONCE).collect();
+        show(&lines, color, output);
+        if lines.is_empty() || output.is_gone() || interrupt.is_raised() {
+            break;
+        }
+    }
+    if !both.follow {
+        return Ok(if interrupt.is_raised() { Ending::Interrupted } else { Ending::Fine });
+    }
+    let mut following = merged.follow();
+    let ending = look_again_and_again(interrupt, output, || show(&following.look(), color, output));
+    show(&following.rest(), color, output);
+    Ok(ending)
+}
+
+/// The picture; with `--follow`, drawn anew whenever something changed.
+fn show_matrix(
+    states: &Path,
+    nodes: &[NodeId],
+    window: Option<usize>,
+    both: &Both,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<Ending, String> {
+    let attended = std::io::stdout().is_terminal();
+    let columns = attended.then(options::columns);
+    let frame = Frame { last: window, columns, color: both.color.resolve() };
+    let entries = window.unwrap_or_else(|| columns.unwrap_or(ENTRIES));
+    let draw = || glimpses(states, nodes, entries).map(|glimpses| glimpses.draw(frame));
+    if !both.follow {
+        output.progress(&draw()?);
+        return Ok(Ending::Fine);
+    }
+    let mut shown = String::new();
+    let ending = look_again_and_again(interrupt, output, || {
+        let picture = draw().unwrap_or_else(|reason| {
+            // There may be nothing to see yet, or for a while: a cluster that is made afresh.
+            if reason != shown {
+                output.warn(&reason);
+            }
+            shown = reason;
+            shown.clone()
+        });
+        if picture != shown {
+            let text = match (attended, shown.is_empty()) {
+                (true, _) => format!("{CLEAR}{picture}"),
+                (false, true) => picture.clone(),
+                (false, false) => format!("\n{picture}"),
+            };
+            output.progress(&text);
+            shown = picture;
+        }
+    });
+    Ok(ending)
+}
+
+/// Looks until a signal comes or nobody reads any more.
+fn look_again_and_again(interrupt: &Interrupt, output: &Output, mut look: impl FnMut()) -> Ending {
+    loop {
+        look();
+        if output.is_gone() {
+            return Ending::Fine;
+        }
+        // A pause that is cut short is what an interrupt wants.
+        let _ = interrupt.receiver().recv_timeout(LOOK_EVERY);
+        if interrupt.is_raised() {
+            return Ending::Interrupted;
+        }
+    }
+}
+
+fn show(lines: &[LogLine], color: bool, output: &Output) {
+    if !lines.is_empty() {
+        let text: Vec<String> = lines.iter().map(|line| painted(line, color)).collect();
+        output.progress(&text.join("\n"));
+    }
+}
+
+/// A line, its time dim and its level in a color if it is a warning or worse.
+fn painted(line: &LogLine, color: bool) -> String {
+    if !color {
+        return line.to_string();
+    }
+    let LogLine { node, time, text } = line;
+    let (level, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
+    let text = match level {
+        "ERROR" => format!("\x1b[31m{level}\x1b[0m{rest}"),
+        "WARN" => format!("\x1b[33m{level}\x1b[0m{rest}"),
+        _ => text.clone(),
+    };
+    format!("\x1b[2m{time}\x1b[0m \x1b[1m{node}\x1b[0m {text}")
+}
+
+fn window(text: &str) -> Result<usize, String> {
+    const MOST: usize = 10_000;
+    match text.parse() {
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("a window has 1 to {MOST} entries: try 20")),
+    }
+}

@@ -1,0 +1,314 @@
+//! The logs as Figure 7 draws them, a row a node, the term of each entry in its cell.
+//!
+//! ```text
+//!        1  2  3  4
+//! n1 L   1  1  2  2|
+//! n2 F   1  1  2| 2
+//! n3 F   1  1 !1| .
+//! ```
+//!
+//! Drawn from what running nodes say (`log`), and from their files alone (`logs matrix`). A cell never shows more than
+//! is known: an entry that cannot be read is a question mark.
+
+use crate::lab::LogView;
+use crate::storage::glimpse::Glimpse;
+use crate::types::{LogIndex, NodeId, Term};
+
+/// Entries that are shown when nobody looks at a terminal and nobody said how many.
+pub const ENTRIES: usize = 20;
+
+/// Columns before the first cell.
+const MARGIN: usize = 6;
+
+/// A row of the matrix.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// Whose log.
+    pub node: NodeId,
+    /// Its role, or a space.
+    pub letter: char,
+    /// Its log, or why there is none to be seen.
+    pub log: Result<Entries, String>,
+    /// What stands behind the last cell.
+    pub end: String,
+}
+
+/// A log, or its last entries.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Entries {
+    /// The index before the first of `terms`.
+    pub before: LogIndex,
+    /// The terms of the entries behind that, in order; none for one that cannot be read.
+    pub terms: Vec<Option<Term>>,
+    /// A snapshot covers the log up to here.
+    pub snapshot: LogIndex,
+    /// Entries up to here that are not among `terms` are not kept, because a snapshot covers them.
+    pub covered: LogIndex,
+    /// The commit index, where it is known.
+    pub commit: Option<LogIndex>,
+}
+
+/// How much is drawn, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Frame {
+    /// So many of the last entries, instead of as many as fit.
+    pub last: Option<usize>,
+    /// How wide the terminal is, if there is one.
+    pub columns: Option<usize>,
+    /// Each term in a color of its own, besides its number.
+    pub color: bool,
+}
+
+/// The matrix. What differs from the log of `leader` is marked.
+pub fn draw(rows: &[Row], leader: Option<&Entries>, frame: Frame) -> String {
+    let logs = || rows.iter().filter_map(|row| row.log.as_ref().ok());
+    let end = logs().map(|log| log.last().max(log.covered)).max().unwrap_or_default();
+    if end == LogIndex(0) {
+        let lines = rows.iter().map(|row| match &row.log {
+            Ok(_) => row.text("no entries"),
+            Err(reason) => row.text(reason),
+        });
+        return lines.collect::<Vec<_>>().join("\n");
+    }
+    let begin = LogIndex(end.0.saturating_sub(window(rows, end, frame)) + 1);
+    let width = widest(rows, begin, end);
+    let indexes = || (begin.0..=end.0).map(LogIndex);
+    let head: Vec<String> = indexes().map(|index| format!(" {index:>width$} ")).collect();
+    let mut lines = vec![format!("{:MARGIN$}{}", "", head.concat())];
+    let mut seen = Seen::default();
+    for row in rows {
+        match &row.log {
+            Err(reason) => lines.push(row.text(reason)),
+            Ok(log) => {
+                let cells = indexes().map(|index| seen.cell(log, leader, index, width, frame.color));
+                let cells = cells.collect::<String>();
+                lines.push(row.text(&cells));
+            }
+        }
+    }
+    if seen != Seen::default() {
+        lines.push(format!("{:MARGIN$} {}", "", seen.legend()));
+    }
+    lines.into_iter().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
+}
+
+/// How many entries are drawn.
+fn window(rows: &[Row], end: LogIndex, frame: Frame) -> u64 {
+    let fitting = frame.columns.map_or(ENTRIES, |columns| {
+        let behind = rows.iter().map(|row| row.end.len()).max().unwrap_or_default();
+        let cells = columns.saturating_sub(MARGIN + behind);
+        // The widest cell that may come: the terms of entries that do not fit need no room.
+        (cells / (widest(rows, LogIndex(end.0.saturating_sub(columns as u64)), end) + 2)).max(1)
+    });
+    u64::try_from(frame.last.unwrap_or(fitting)).unwrap_or(u64::MAX)
+}
+
+/// The digits that the widest number among these entries has.
+fn widest(rows: &[Row], begin: LogIndex, end: LogIndex) -> usize {
+    let logs = rows.iter().filter_map(|row| row.log.as_ref().ok());
+    let terms = logs.flat_map(|log| {
+        let skipped = begin.0.saturating_sub(log.before.0 + 1);
+        log.terms.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX))
+    });
+    terms.flatten().map(|term| term.0).chain([end.0]).map(digits).max().unwrap_or(1)
+}
+
+fn digits(number: u64) -> usize {
+    number.to_string().len()
+}
+
+impl Row {
+    fn text(&self, cells: &str) -> String {
+        let name = format!("{} {}", self.node, self.letter);
+        format!("{name:MARGIN$}{cells}{}", self.end)
+    }
+}
+
+impl From<&LogView> for Entries {
+    fn from(view: &LogView) -> Entries {
+        Entries {
+            before: view.base.index,
+            terms: view.terms.iter().copied().map(Some).collect(),
+            snapshot: view.snapshot.index,
+            covered: view.base.index,
+            commit: Some(view.commit),
+        }
+    }
+}
+
+impl From<&Glimpse> for Entries {
+    /// What is committed is not on disk.
+    fn from(glimpse: &Glimpse) -> Entries {
+        let snapshot = glimpse.snapshot.index;
+        let terms = glimpse.terms.clone();
+        Entries { before: glimpse.before, terms, snapshot, covered: snapshot, commit: None }
+    }
+}
+
+impl Entries {
+    /// The last entry's index.
+    fn last(&self) -> LogIndex {
+        LogIndex(self.before.0 + self.terms.len() as u64)
+    }
+
+    fn cell(&self, index: LogIndex) -> Cell {
+        let place = index.0.checked_sub(self.before.0 + 1).and_then(|place| usize::try_from(place).ok());
+        match place.map(|place| self.terms.get(place)) {
+            Some(Some(Some(term))) => Cell::Term(*term),
+            Some(Some(None)) => Cell::Unreadable,
+            _ if index <= self.covered => Cell::Covered,
+            Some(None) => Cell::Missing,
+            None => Cell::Unreadable,
+        }
+    }
+
+    /// An entry beyond the leader's log differs too: it will be overwritten.
+    fn refutes(&self, index: LogIndex, term: Term) -> bool {
+        match self.cell(index) {
+            Cell::Term(leaders) => leaders != term,
+            Cell::Missing => true,
+            Cell::Covered | Cell::Unreadable => false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cell {
+    Term(Term),
+    Covered,
+    Missing,
+    Unreadable,
+}
+
+/// What the legend has to explain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark that was drawn or not")]
+struct Seen {
+    commits: bool,
+    conflicts: bool,
+    missing: bool,
+    covered: bool,
+    unreadable: bool,
+}
+
+impl Seen {
+    /// A cell with its marks: what is in front of the term, the term, and the line behind the last committed entry.
+    fn cell(
+        &mut self,
+        log: &Entries,
+        leader: Option<&Entries>,
+        index: LogIndex,
+        width: usize,
+        color: bool,
+    ) -> String {
+        let cell = log.cell(index);
+        let wrong =
+            matches!(cell, Cell::Term(term) if leader.is_some_and(|leader| leader.refutes(index, term)));
+        let kept = matches!(cell, Cell::Term(_)) && index <= log.snapshot;
+        self.commits |= log.commit.is_some();
+        self.conflicts |= wrong;
+        self.covered |= cell == Cell::Covered || kept;
+        self.missing |= cell == Cell::Missing;
+        self.unreadable |= cell == Cell::Unreadable;
+        let mark = match (wrong, kept) {
+            (true, _) => '!',
+            (false, true) => 's',
+            (false, false) => ' ',
+        };
+        let end = if log.commit == Some(index) { '|' } else { ' ' };
+        let text = match cell {
+            Cell::Term(term) => {
+                let text = format!("{term:>width$}");
+                if color { painted(term, &text) } else { text }
+            }
+            Cell::Covered => format!("{:>width$}", 's'),
+            Cell::Missing => format!("{:>width$}", '.'),
+            Cell::Unreadable => format!("{:>width$}", '?'),
+        };
+        format!("{mark}{text}{end}")
+    }
+
+    fn legend(self) -> String {
+        let marks = [
+            (self.commits, "| committed up to here"),
+            (self.conflicts, "! not the leader's term"),
+            (self.missing, ". no entry"),
+            (self.covered, "s covered by the snapshot"),
+            (self.unreadable, "? cannot be read"),
+        ];
+        let explained = marks.iter().filter(|(seen, _)| *seen).map(|(_, mark)| *mark);
+        explained.collect::<Vec<_>>().join("   ")
+    }
+}
+
+/// Neighboring terms have different colors.
+fn painted(term: Term, text: &str) -> String {
+    format!("\x1b[{}m{text}\x1b[0m", 31 + term.0 % 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(terms: &[u64], commit: u64) -> Entries {
+        let terms = terms.iter().copied().map(|term| Some(Term(term))).collect();
+        Entries { terms, commit: Some(LogIndex(commit)), ..Entries::default() }
+    }
+
+    fn row(node: u8, letter: char, log: Entries) -> Row {
+        Row { node: NodeId::new(node), letter, log: Ok(log), end: String::new() }
+    }
+
+    #[test]
+    fn figure_7_is_drawn_with_its_conflicts_and_holes() {
+        let leader = log(&[1, 1, 2, 10], 3);
+        let down = Row {
+            log: Err("not to be seen: it is down or paused".to_string()),
+            ..row(3, 'x', Entries::default())
+        };
+        let rows = [row(1, 'L', leader.clone()), row(2, 'F', log(&[1, 1, 1, 1, 1], 2)), down];
+        let frame = Frame { columns: Some(80), ..Frame::default() };
+        assert_eq!(
+            draw(&rows, Some(&leader), frame),
+            "        1   2   3   4   5\n\
+             n1 L    1   1   2| 10   .\n\
+             n2 F    1   1|! 1 ! 1 ! 1\n\
+             n3 x  not to be seen: it is down or paused\n\
+             \x20      | committed up to here   ! not the leader's term   . no entry"
+        );
+    }
+
+    #[test]
+    fn a_window_shows_the_last_entries_and_what_a_snapshot_covers() {
+        let mut compacted = log(&[3, 3], 5);
+        compacted.before = LogIndex(3);
+        compacted.covered = LogIndex(3);
+        compacted.snapshot = LogIndex(4);
+        let rows = [row(1, 'F', compacted), row(2, 'F', log(&[1, 1, 2], 0))];
+        assert_eq!(
+            draw(&rows, None, Frame { last: Some(3), ..Frame::default() }),
+            "       3  4  5\nn1 F   s s3  3|\nn2 F   2  .  .\n\
+             \x20      | committed up to here   . no entry   s covered by the snapshot"
+        );
+        assert_eq!(draw(&[row(1, 'F', log(&[], 0))], None, Frame::default()), "n1 F  no entries");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_shown() {
+        let mut read = Entries { commit: None, ..log(&[2, 2, 3], 0) };
+        (read.before, read.terms[1]) = (LogIndex(2), None);
+        let mut installed = Entries { commit: None, ..log(&[1], 0) };
+        (installed.covered, installed.snapshot) = (LogIndex(4), LogIndex(4));
+        let mut rows = [row(1, ' ', read), row(2, ' ', installed)];
+        rows[0].end = "  term 3".to_string();
+        let frame = Frame { columns: Some(29), ..Frame::default() };
+        assert_eq!(
+            draw(&rows, None, frame),
+            "       1  2  3  4  5\nn1     ?  ?  2  ?  3   term 3\nn2    s1  s  s  s  .\n\
+             \x20      . no entry   s covered by the snapshot   ? cannot be read"
+        );
+        let narrow = Frame { columns: Some(20), ..frame };
+        assert!(draw(&rows, None, narrow).starts_with("       4  5\n"), "as much as fits");
+        assert!(draw(&rows, None, Frame { color: true, ..narrow }).contains("\x1b[34m3\x1b[0m"));
+    }
+}
