@@ -5,6 +5,12 @@
 //! fails when a machine is slow.
 
 #![expect(clippy::print_stdout, reason = "it is a program that prints a table")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people to read"
+)]
 
 use std::collections::VecDeque;
 use std::fs;
@@ -124,8 +130,8 @@ fn restart() {
                 settings.raft.snapshot_bytes = usize::MAX >> 1;
             }
         };
-        let begin = || started(Cluster::builder().states(folder.path()).with(configure));
-        let cluster = begin();
+        let start = || started(Cluster::builder().states(folder.path()).with(configure));
+        let cluster = start();
         let load = Load::start(&cluster, 4, 512, 1, 100_000);
         load.wait_for(ENTRIES);
         load.stop();
@@ -133,7 +139,7 @@ fn restart() {
         let mut times = Vec::new();
         for _ in 0..5 {
             let begun = Instant::now();
-            let mut cluster = begin();
+            let mut cluster = start();
             let opened = begun.elapsed();
             // Whoever applied the new leader's no-op has applied all.
             let leader = cluster.leader().expect("a leader");
@@ -176,7 +182,7 @@ fn cut_off() {
     println!("  resident: {before_mib} MiB before, {during_mib} MiB at the end of the minute");
     match caught {
         Some(last) => {
-            println!("  {} entries behind, caught up in {:.2} s", last - behind, took.as_secs_f64())
+            println!("  {} entries behind, caught up in {:.2} s", last - behind, took.as_secs_f64());
         }
         None => println!("  not caught up after {} s", PATIENCE.as_secs()),
     }
