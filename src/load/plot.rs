@@ -6,14 +6,20 @@ use std::fmt::Write as _;
 use super::numbers::{float, ratio, whole};
 
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 260.0;
+const HEIGHT: f64 = 290.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 20.0;
-const TOP: f64 = 30.0;
 const BOTTOM: f64 = 42.0;
 
-/// Labels that marks may have; more would lie upon one another.
-const MARK_LABELS_MAX: usize = 12;
+/// The room above: for itself, and for each line of labels.
+const TOP: f64 = 12.0;
+const LABEL: f64 = 13.0;
+
+/// Lines of labels at most: a mark whose label has no room there has its title alone.
+const LABEL_LINES_MAX: usize = 5;
+
+/// How wide a letter of a label is, about.
+const LETTER: f64 = 6.2;
 
 /// How the vertical axis runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +68,7 @@ pub(super) struct Plot {
 
 /// Where values lie.
 struct Frame {
+    top: f64,
     left: f64,
     right: f64,
     low: f64,
@@ -82,7 +89,7 @@ impl Frame {
                 ratio(value.log10() - self.low.log10(), self.high.log10() - self.low.log10())
             }
         };
-        HEIGHT - BOTTOM - part.clamp(0.0, 1.0) * (HEIGHT - TOP - BOTTOM)
+        HEIGHT - BOTTOM - part.clamp(0.0, 1.0) * (HEIGHT - self.top - BOTTOM)
     }
 }
 
@@ -91,6 +98,7 @@ impl Plot {
     pub(super) fn svg(&self) -> String {
         let mut svg = String::new();
         let frame = self.frame();
+        let top = frame.top;
         let _ = write!(
             svg,
             "<figure><figcaption>{}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
@@ -101,28 +109,24 @@ impl Plot {
             let (from, to) = (frame.x(band.from), frame.x(band.to));
             let _ = writeln!(
                 svg,
-                "<rect class=\"band\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"><title>{}</title></rect>",
+                "<rect class=\"band\" x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{:.1}\"><title>{}</title></rect>",
                 (to - from).max(2.0),
-                HEIGHT - TOP - BOTTOM,
+                HEIGHT - top - BOTTOM,
                 escape(&band.label)
             );
         }
         self.grid(&frame, &mut svg);
-        for (nth, mark) in self.marks.iter().enumerate() {
-            let x = frame.x(mark.at);
-            let label = escape(&mark.label);
+        for (mark, line) in self.marks.iter().zip(self.label_lines(&frame)) {
+            let (x, label) = (frame.x(mark.at), escape(&mark.label));
+            let from = line.map_or(top, |line| TOP + LABEL * float(line) - 9.0);
             let _ = writeln!(
                 svg,
-                "<line class=\"mark\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{label}</title></line>",
+                "<line class=\"mark\" x1=\"{x:.1}\" y1=\"{from:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{label}</title></line>",
                 HEIGHT - BOTTOM
             );
-            if self.marks.len() <= MARK_LABELS_MAX {
-                let y = TOP - 14.0 + if nth % 2 == 0 { 0.0 } else { 11.0 };
-                let anchor = if x > WIDTH - 160.0 { "end" } else { "start" };
-                let _ = writeln!(
-                    svg,
-                    "<text class=\"mark-label\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{label}</text>"
-                );
+            if let Some(line) = line {
+                let (x, y) = (x + 3.0, TOP + LABEL * float(line));
+                let _ = writeln!(svg, "<text class=\"mark-label\" x=\"{x:.1}\" y=\"{y:.1}\">{label}</text>");
             }
         }
         for series in &self.series {
@@ -138,6 +142,19 @@ impl Plot {
         }
         svg.push_str("</figure>\n");
         svg
+    }
+
+    /// For each mark the line in which its label stands clear of the others, if there is one.
+    fn label_lines(&self, frame: &Frame) -> Vec<Option<u64>> {
+        let mut ends = [f64::MIN; LABEL_LINES_MAX];
+        let place = |mark: &Mark| {
+            let begin = frame.x(mark.at);
+            let end = begin + LETTER * float(mark.label.chars().count() as u64) + 8.0;
+            let line = ends.iter().position(|taken| *taken <= begin).filter(|_| end <= WIDTH + LETTER)?;
+            ends[line] = end;
+            Some(line as u64)
+        };
+        self.marks.iter().map(place).collect()
     }
 
     fn frame(&self) -> Frame {
@@ -156,7 +173,8 @@ impl Plot {
                 (low, if high > low { high } else { low * 10.0 })
             }
         };
-        Frame { left, right, low, high, scale: self.scale }
+        let labels = if self.marks.is_empty() { 0 } else { LABEL_LINES_MAX as u64 };
+        Frame { top: TOP + LABEL * float(labels), left, right, low, high, scale: self.scale }
     }
 
     fn grid(&self, frame: &Frame, svg: &mut String) {
@@ -278,6 +296,17 @@ mod tests {
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             }
         }
+    }
+
+    #[test]
+    fn labels_of_marks_never_lie_upon_one_another() {
+        let marks = (0..20).map(|nth| Mark { at: 1.0 + float(nth) / 100.0, label: "n1 leads".to_string() });
+        let ticks = seconds(10.0);
+        let (title, scale, shown) = (String::new(), Scale::Linear, |value: f64| format!("{value}"));
+        let (series, bands, marks) = (Vec::new(), Vec::new(), marks.collect());
+        let plot = Plot { title, scale, series, bands, marks, ticks, axis: "time", shown };
+        let lines = plot.label_lines(&plot.frame());
+        assert_eq!(lines[..6], [Some(0), Some(1), Some(2), Some(3), Some(4), None]);
     }
 
     #[test]

@@ -33,7 +33,8 @@ fn patient() -> ClientSettings {
 fn driven_by_another_thread() -> (Client<KeyValue>, Sender<()>, thread::JoinHandle<Failure>) {
     let (asked, requests) = bounded(8);
     let client = client_with(patient(), move |_, _| {
-        asked.send(()).expect("the test listens");
+        // The test listens for the first alone: it must not end the network that nothing answers later.
+        let _ = asked.try_send(());
         Some(vec![])
     });
     let (interrupt, interrupted) = bounded(1);
