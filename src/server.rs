@@ -468,7 +468,7 @@ impl Server {
             self.unapplied_bytes += entry.weight();
         }
         self.handed = last;
-        self.give(Task::Apply(entries), outbox);
+        self.give(Task::Apply(entries.into_iter()), outbox);
     }
 
     /// Lets the state machine do something, here or on its own thread.

@@ -19,6 +19,9 @@ use crate::types::NodeId;
 /// So many things in a row, each done quickly, bring the machine back.
 const QUICK_MIN: u32 = 256;
 
+/// How long entries are applied before it is told what came of them.
+const PIECE: Duration = Duration::from_millis(1);
+
 /// The node's side of it.
 pub(super) struct MachineThread {
     /// What takes longer than this stands in the way of heartbeats.
@@ -149,8 +152,10 @@ fn run(
             if abandoned.load(Ordering::SeqCst) {
                 return None;
             }
-            // Entry by entry: whoever waits for the first one does not wait for the last one.
-            let report = caught(|| applier.perform(task, &|| true)).map(|(done, rest)| {
+            // Piece by piece: whoever waits for the first entry does not wait for the last one.
+            let piece = Instant::now();
+            let is_late = || piece.elapsed() > PIECE;
+            let report = caught(|| applier.perform(task, &is_late)).map(|(done, rest)| {
                 next = rest;
                 Told { done, took: next.is_none().then(|| began.elapsed()) }
             });

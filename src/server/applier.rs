@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use crate::net::packet::Response;
 use crate::payload::Payload;
@@ -15,10 +16,13 @@ use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, Machine};
 use crate::types::EntryId;
 
+/// Entries that are usually applied at once at most.
+const APPLIED_EXPECTED: usize = 4_096;
+
 /// What the state machine is to do next.
 pub enum Task {
-    /// Apply these committed entries.
-    Apply(Vec<Entry>),
+    /// Apply these committed entries. What is left of them is not copied, however often applying is left off.
+    Apply(IntoIter<Entry>),
     /// Answer a client's question.
     Query {
         /// The server's number for the request.
@@ -77,9 +81,8 @@ impl Applier {
     /// then comes back, and is to be done next.
     pub fn perform(&mut self, task: Task, is_late: &dyn Fn() -> bool) -> (Done, Option<Task>) {
         let done = match task {
-            Task::Apply(entries) => {
-                let mut entries = entries.into_iter();
-                let mut applied = Vec::with_capacity(entries.len());
+            Task::Apply(mut entries) => {
+                let mut applied = Vec::with_capacity(entries.len().min(APPLIED_EXPECTED));
                 for entry in entries.by_ref() {
                     let result = self.machine.apply(&entry);
                     applied.push((entry, result));
@@ -87,7 +90,7 @@ impl Applier {
                         break;
                     }
                 }
-                let rest = (entries.len() > 0).then(|| Task::Apply(entries.collect()));
+                let rest = (entries.len() > 0).then(|| Task::Apply(entries));
                 return (Done::Applied(applied, self.machine.size()), rest);
             }
             Task::Query { request, query, age } => {
@@ -132,5 +135,36 @@ impl fmt::Debug for Done {
             Done::Adopted(last, _) => write!(f, "Adopted({last})"),
             Done::Looked => f.write_str("Looked"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::log::Content;
+    use crate::state_machine::Replica;
+    use crate::state_machine::kv::KeyValue;
+    use crate::types::{LogIndex, Term};
+
+    #[test]
+    fn what_is_left_of_a_task_is_handed_on_and_never_copied() {
+        const ENTRIES: u64 = 100_000;
+        let entry = |index| Entry { index: LogIndex(index), term: Term(1), content: Content::NoOp };
+        let entries: Vec<Entry> = (1..=ENTRIES).map(entry).collect();
+        let place = entries.as_ptr();
+        let mut applier = Applier::new(Box::new(Replica::new(KeyValue::default())));
+        let mut next = Some(Task::Apply(entries.into_iter()));
+        let mut told = 0;
+        while let Some(task) = next.take() {
+            let (done, rest) = applier.perform(task, &|| true);
+            told += 1;
+            assert!(matches!(done, Done::Applied(applied, _) if applied.len() == 1), "it left off each time");
+            if let Some(Task::Apply(rest)) = &rest {
+                let skipped = usize::try_from(told).expect("a small number");
+                assert_eq!(rest.as_slice().as_ptr(), place.wrapping_add(skipped), "the rest stays in place");
+            }
+            next = rest;
+        }
+        assert_eq!((told, applier.machine().applied().index), (ENTRIES, LogIndex(ENTRIES)));
     }
 }
