@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use raftlab::console::executor::{Console, Surroundings};
 use raftlab::console::history_file::HistoryFile;
 use raftlab::console::language::answer::Answer;
@@ -14,6 +14,7 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
+use raftlab::figure16::{self, Plan, RANGES, Range};
 use raftlab::interrupt::Interrupt;
 use raftlab::sim::{Simulation, SimulationSettings, seeds};
 
@@ -21,8 +22,10 @@ use raftlab::sim::{Simulation, SimulationSettings, seeds};
 /// --seed and --seeds replay random runs with faults, as the tests make them.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Options {
+    #[command(subcommand)]
+    measurement: Option<Measurement>,
     #[command(flatten)]
     settings: SettingOptions,
     /// Carries out the lines of a file; - reads standard input
@@ -55,6 +58,13 @@ struct Options {
     /// Colors: auto, always or never
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
     color: ColorChoice,
+}
+
+/// What is measured in virtual time.
+#[derive(Subcommand)]
+enum Measurement {
+    /// Repeats the paper's Figure 16: how long it takes to replace a crashed leader, by the range of election timeouts
+    Figure16(Plan),
 }
 
 /// The families of random runs, as they are named on the command line.
@@ -101,6 +111,12 @@ fn run(options: &Options) -> Result<u8, String> {
     Source::choose(options.script.clone()).check()?;
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt)?;
+    if let Some(Measurement::Figure16(plan)) = &options.measurement {
+        let output = Output::standard(Style::default());
+        let trials = plan.trials.unwrap_or(figure16::TRIALS);
+        let ending = figure16::run(plan, &RANGES, trials, Range::simulate, &output, &interrupt)?;
+        return Ok(ending.code());
+    }
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
         (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(options, seed),

@@ -66,10 +66,11 @@ pub mod server;
 pub mod node;
 pub mod sim;
 
-// L5: whole clusters and who talks to them.
+// L5: whole clusters, who talks to them and what is measured with them.
 pub mod cluster;
 pub mod console;
 pub mod load;
+pub mod figure16;
 
 // What most programs that embed a cluster need.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};
