@@ -158,7 +158,7 @@ mod tests {
         while let Some(task) = next.take() {
             let (done, rest) = applier.perform(task, &|| true);
             told += 1;
-            assert!(matches!(done, Done::Applied(applied, _) if applied.len() == 1), "it left off each time");
+            assert!(matches!(done, Done::Applied(results, _) if results.len() == 1), "it left off each time");
             if let Some(Task::Apply(rest)) = &rest {
                 let skipped = usize::try_from(told).expect("a small number");
                 assert_eq!(rest.as_slice().as_ptr(), place.wrapping_add(skipped), "the rest stays in place");
