@@ -263,3 +263,6 @@ impl<D: Disk> Reading<'_, D> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
