@@ -47,14 +47,7 @@ fn main() -> ExitCode {
                 options::USAGE
             }
         },
-        Err(error) => {
-            let (text, code) = options::refusal(&error);
-            match code {
-                0 => output.progress(&text),
-                _ => output.warn(&text),
-            }
-            code
-        }
+        Err(error) => options::refuse(&error),
     };
     ExitCode::from(code)
 }

@@ -132,17 +132,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let output = Output::standard(Style::default());
     let options = match Options::try_parse() {
         Ok(options) => options,
-        Err(error) => {
-            let (text, code) = options::refusal(&error);
-            match code {
-                0 => output.progress(&text),
-                _ => output.warn(&text),
-            }
-            return ExitCode::from(code);
-        }
+        Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     let output = Output::standard(Style { json: options.json, ..Style::default() });
     match run(&options, &output) {

@@ -89,15 +89,7 @@ enum Measurement {
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
-        Err(error) => {
-            let (text, code) = options::refusal(&error);
-            let output = Output::standard(Style::default());
-            match code {
-                0 => output.progress(&text),
-                _ => output.warn(&text),
-            }
-            return ExitCode::from(code);
-        }
+        Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     if options.print_config {
         Output::standard(Style::default()).progress(commented_defaults().trim_end());

@@ -85,14 +85,7 @@ fn main() -> ExitCode {
     let output = Output::standard(Style::default());
     let options = match Options::try_parse() {
         Ok(options) => options,
-        Err(error) => {
-            let (text, code) = options::refusal(&error);
-            match code {
-                0 => output.progress(&text),
-                _ => output.warn(&text),
-            }
-            return ExitCode::from(code);
-        }
+        Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     let interrupt = Arc::new(Interrupt::new());
     let ending = session::heed_signals(&interrupt).and_then(|()| match &options.command {

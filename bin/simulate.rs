@@ -88,15 +88,7 @@ impl From<Family> for seeds::Family {
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
-        Err(error) => {
-            let (text, code) = options::refusal(&error);
-            let output = Output::standard(Style::default());
-            match code {
-                0 => output.progress(&text),
-                _ => output.warn(&text),
-            }
-            return ExitCode::from(code);
-        }
+        Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     match run(&options) {
         Ok(code) => ExitCode::from(code),

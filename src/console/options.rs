@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 
 use super::language::units::parse_duration;
-use super::printer::ColorChoice;
+use super::printer::{ColorChoice, Output, Style};
 use crate::config::{ElectionRange, Settings};
 use crate::types::NODES_MAX;
 
@@ -70,8 +70,19 @@ pub fn fresh_seed() -> u64 {
     u64::try_from(mixed % 1_000_000).unwrap_or_default()
 }
 
-/// What to print for a command line that is not understood, and the exit code: help as it is, an error on one line.
-pub fn refusal(error: &clap::Error) -> (String, u8) {
+/// Prints what a command line that is not understood, or asks for help, is answered with. Gives the exit code.
+pub fn refuse(error: &clap::Error) -> u8 {
+    let (text, code) = refusal(error);
+    let output = Output::standard(Style::default());
+    match code {
+        0 => output.progress(&text),
+        _ => output.warn(&text),
+    }
+    code
+}
+
+/// Help as it is, an error on one line; and the exit code.
+fn refusal(error: &clap::Error) -> (String, u8) {
     let rendered = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return (rendered.trim_end().to_string(), 0);
