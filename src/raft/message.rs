@@ -1,6 +1,5 @@
-//! What nodes say to one another: the remote procedure calls of Figure 2
-//! and Figure 13, each split into a request and a reply, and, of the dissertation, the pre-vote (9.6), the read index
-//! (6.4) and the order to start an election (3.10).
+//! What nodes say to one another: the remote procedure calls of Figures 2 and 13, each split into a request and a
+//! reply, and, of the dissertation, the pre-vote (9.6), the read index (6.4) and the order to start an election (3.10).
 //!
 //! Messages may be lost, delayed, duplicated and reordered: nothing here relies on order or on an answer.
 
