@@ -9,27 +9,30 @@ use super::complete::{Names, complete, hint};
 use super::*;
 use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
 
-fn node() -> impl Strategy<Value = NodeId> {
-    (1_u8..=99).prop_map(NodeId::new)
+// Strategies are boxed: the types of unboxed ones nest, and cost the compiler minutes.
+
+fn node() -> BoxedStrategy<NodeId> {
+    (1_u8..=99).prop_map(NodeId::new).boxed()
 }
 
-fn nodes() -> impl Strategy<Value = Vec<NodeId>> {
-    proptest::collection::btree_set(node(), 1..4).prop_map(|nodes| nodes.into_iter().collect())
+fn nodes() -> BoxedStrategy<Vec<NodeId>> {
+    proptest::collection::btree_set(node(), 1..4).prop_map(|nodes| nodes.into_iter().collect()).boxed()
 }
 
-fn duration() -> impl Strategy<Value = Duration> {
+fn duration() -> BoxedStrategy<Duration> {
     prop_oneof![
         (0_u64..3_600_000_000_000).prop_map(Duration::from_nanos),
         (0_u64..10_000).prop_map(Duration::from_millis),
         (0_u64..=3_600_000).prop_map(Duration::from_secs),
     ]
+    .boxed()
 }
 
-fn chance() -> impl Strategy<Value = Chance> {
-    (0_u32..=1_000_000).prop_map(Chance::new)
+fn chance() -> BoxedStrategy<Chance> {
+    (0_u32..=1_000_000).prop_map(Chance::new).boxed()
 }
 
-fn value() -> impl Strategy<Value = String> {
+fn value() -> BoxedStrategy<String> {
     prop_oneof![
         any::<String>(),
         "[a-z0-9]{1,4}",
@@ -40,36 +43,41 @@ fn value() -> impl Strategy<Value = String> {
         Just("-f".to_string()),
         Just("a  'b\" \\ \u{202e}".to_string()),
     ]
+    .boxed()
 }
 
-fn key() -> impl Strategy<Value = String> {
-    value().prop_filter("a key is not empty", |key| !key.is_empty())
+fn key() -> BoxedStrategy<String> {
+    value().prop_filter("a key is not empty", |key| !key.is_empty()).boxed()
 }
 
-fn certain_target() -> impl Strategy<Value = Target> {
+fn certain_target() -> BoxedStrategy<Target> {
     prop_oneof![
         nodes().prop_map(Target::Nodes),
         Just(Target::Leader),
         Just(Target::Followers),
         Just(Target::All)
     ]
+    .boxed()
 }
 
-fn target() -> impl Strategy<Value = Target> {
+fn target() -> BoxedStrategy<Target> {
     prop_oneof![certain_target(), Just(Target::Random), Just(Target::Minority), Just(Target::Majority)]
+        .boxed()
 }
 
-fn link() -> impl Strategy<Value = Link> {
+fn link() -> BoxedStrategy<Link> {
     let end = || prop_oneof![4 => node().prop_map(LinkEnd::Node), 1 => Just(LinkEnd::Clients)];
     let ends = (end(), end()).prop_filter("two ends", |(one, other)| one != other);
-    (ends, 0..3).prop_map(|((one, other), kind)| match kind {
-        0 => Link::OneWay { from: one, to: other },
-        1 => Link::BothWays { one, other },
-        _ => Link::Clients,
-    })
+    (ends, 0..3)
+        .prop_map(|((one, other), kind)| match kind {
+            0 => Link::OneWay { from: one, to: other },
+            1 => Link::BothWays { one, other },
+            _ => Link::Clients,
+        })
+        .boxed()
 }
 
-fn data() -> impl Strategy<Value = Directive> {
+fn data() -> BoxedStrategy<Directive> {
     let mode = prop_oneof![Just(ReadMode::Linearizable), Just(ReadMode::Stale), Just(ReadMode::Lease)];
     let operation = prop_oneof![
         (key(), value()).prop_map(|(key, value)| DataOperation::Create { key, value }),
@@ -85,9 +93,10 @@ fn data() -> impl Strategy<Value = Directive> {
     ];
     (operation, option::of(node()), option::of(duration()))
         .prop_map(|(operation, at, timeout)| Directive::Data(DataDirective { operation, at, timeout }))
+        .boxed()
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
+fn condition() -> BoxedStrategy<Condition> {
     let role = prop_oneof![
         Just(RoleName::Follower),
         Just(RoleName::PreCandidate),
@@ -112,17 +121,19 @@ fn condition() -> impl Strategy<Value = Condition> {
         (key(), value(), option::of(node())).prop_map(|(key, value, at)| Condition::Key { key, value, at }),
         (key(), option::of(node())).prop_map(|(key, at)| Condition::NoKey { key, at }),
     ]
+    .boxed()
 }
 
-fn expectation() -> impl Strategy<Value = Expectation> {
+fn expectation() -> BoxedStrategy<Expectation> {
     let kind = prop_oneof![Just(AnswerKind::Ok), Just(AnswerKind::Err), Just(AnswerKind::Unknown)];
     prop_oneof![
         condition().prop_map(Expectation::Cluster),
         (kind, option::of(key())).prop_map(|(kind, containing)| Expectation::Answer { kind, containing }),
     ]
+    .boxed()
 }
 
-fn partition() -> impl Strategy<Value = PartitionShape> {
+fn partition() -> BoxedStrategy<PartitionShape> {
     let groups = proptest::collection::btree_map(node(), 0..3_usize, 2..9).prop_filter_map(
         "two groups or more",
         |placed| {
@@ -140,9 +151,10 @@ fn partition() -> impl Strategy<Value = PartitionShape> {
         node().prop_map(PartitionShape::Bridge),
         Just(PartitionShape::Ring),
     ]
+    .boxed()
 }
 
-fn fault() -> impl Strategy<Value = Directive> {
+fn fault() -> BoxedStrategy<Directive> {
     prop_oneof![
         (target(), any::<bool>()).prop_map(|(target, power)| Directive::Crash { target, power }),
         target().prop_map(|target| Directive::Pause { target }),
@@ -158,19 +170,20 @@ fn fault() -> impl Strategy<Value = Directive> {
         target().prop_map(|target| Directive::FillDisk { target }),
         (target(), duration()).prop_map(|(target, ahead)| Directive::SkewClock { target, ahead }),
     ]
+    .boxed()
 }
 
-fn load() -> impl Strategy<Value = Directive> {
+fn load() -> BoxedStrategy<Directive> {
     let count = || option::of(1_usize..=100_000);
     let duration = option::of(duration().prop_filter("above zero", |duration| !duration.is_zero()));
-    (count(), count(), count(), duration, option::of(chance()), any::<bool>()).prop_map(
-        |(rate, clients, batch, duration, reads, background)| {
+    (count(), count(), count(), duration, option::of(chance()), any::<bool>())
+        .prop_map(|(rate, clients, batch, duration, reads, background)| {
             Directive::Load(LoadDirective { rate, clients, batch, duration, reads, background })
-        },
-    )
+        })
+        .boxed()
 }
 
-fn other() -> impl Strategy<Value = Directive> {
+fn other() -> BoxedStrategy<Directive> {
     let filter = prop_oneof![Just(EventFilter::On), Just(EventFilter::Election), Just(EventFilter::Net)];
     let speed = (1_u64..=1_000_000_000).prop_map(|per_thousand| Speed::Factor { per_thousand });
     let file = value().prop_filter("a file's name", |file| !file.is_empty() && !file.contains('\0'));
@@ -206,13 +219,14 @@ fn other() -> impl Strategy<Value = Directive> {
         value().prop_map(|text| Directive::Echo { text }),
         Just(Directive::Help { topic: Some("targets") }),
     ];
-    prop_oneof![some, more]
+    prop_oneof![some, more].boxed()
 }
 
-fn line() -> impl Strategy<Value = Line> {
+fn line() -> BoxedStrategy<Line> {
     let lasting = option::of(duration().prop_filter("above zero", |duration| !duration.is_zero()));
     let plain = prop_oneof![data(), other()].prop_map(|directive| Line { directive, lasting: None });
     prop_oneof![plain, (fault(), lasting).prop_map(|(directive, lasting)| Line { directive, lasting })]
+        .boxed()
 }
 
 proptest! {
