@@ -17,7 +17,7 @@ const SEEDS: u64 = 400;
 const CLIENT_SEEDS: u64 = 500;
 
 /// How many seeds with many snapshots.
-const SNAPSHOT_SEEDS: u64 = 300;
+const SNAPSHOT_SEEDS: u64 = 400;
 
 /// Runs these seeds on two threads; each must be safe and heal.
 fn run_seeds(family: Family, name: &str, count: u64) -> Vec<Report> {
