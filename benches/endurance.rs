@@ -27,6 +27,10 @@ use raftlab::net::change::NetChange;
 use raftlab::state_machine::kv::{Command, KeyValue};
 use raftlab::types::NodeId;
 
+/// As in the programs: commands are made on one thread and let go on others.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long a leader, or a node that catches up, is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 

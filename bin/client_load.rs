@@ -21,6 +21,10 @@ use raftlab::load::{
 };
 use raftlab::net::packet::ReadMode;
 
+/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long a run lasts when nobody says.
 const DURATION: Duration = Duration::from_secs(10);
 

@@ -21,6 +21,10 @@ use raftlab::figure16::{self, Plan};
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::Lab;
 
+/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A Raft cluster in one process, with a console to break it and watch it heal.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

@@ -18,6 +18,10 @@ use raftlab::figure16::{self, Plan, RANGES, Range};
 use raftlab::interrupt::Interrupt;
 use raftlab::sim::{Simulation, SimulationSettings, seeds};
 
+/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A Raft cluster in virtual time: the same seed and the same lines give the same transcript. Without a script,
 /// --seed and --seeds replay random runs with faults, as the tests make them.
 #[derive(Parser)]
