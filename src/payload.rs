@@ -17,15 +17,26 @@ type Value = Box<dyn Any + Send + Sync>;
 
 /// A shared, immutable value with a text face and a decoded face. Cloning shares it.
 #[derive(Clone)]
-pub struct Payload(Arc<Faces>);
+pub struct Payload(Arc<dyn Faces>);
 
-struct Faces {
+/// Both faces, without the value's type.
+trait Faces: Any + Send + Sync {
+    fn text(&self) -> &str;
+    fn weight(&self) -> usize;
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Made from a value.
+struct Made<T> {
+    value: T,
     text: OnceLock<Box<str>>,
-    value: OnceLock<Result<Value, String>>,
-    /// See [`Payload::weight`].
     weight: OnceLock<usize>,
-    encode: fn(&Value) -> String,
-    measure: fn(&Value) -> usize,
+}
+
+/// Read from a text.
+struct Read {
+    text: Box<str>,
+    value: OnceLock<Result<Value, String>>,
 }
 
 impl Payload {
@@ -33,36 +44,17 @@ impl Payload {
     ///
     /// The value's type must serialize without error: a failure to do so is a defect of that type and panics.
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Payload {
-        let known: OnceLock<Result<Value, String>> = OnceLock::new();
-        let _ = known.set(Ok(Box::new(value)));
-        Payload(Arc::new(Faces {
-            text: OnceLock::new(),
-            value: known,
-            weight: OnceLock::new(),
-            encode: encode::<T>,
-            measure: measure::<T>,
-        }))
+        Payload(Arc::new(Made { value, text: OnceLock::new(), weight: OnceLock::new() }))
     }
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
     pub fn from_text(text: impl Into<Box<str>>) -> Payload {
-        let known = OnceLock::new();
-        let _ = known.set(text.into());
-        Payload(Arc::new(Faces {
-            text: known,
-            value: OnceLock::new(),
-            weight: OnceLock::new(),
-            encode: |_| unreachable!("text is known"),
-            measure: |_| unreachable!("text is known"),
-        }))
+        Payload(Arc::new(Read { text: text.into(), value: OnceLock::new() }))
     }
 
     /// The JSON text.
     pub fn text(&self) -> &str {
-        self.0.text.get_or_init(|| {
-            let value = self.0.value.get().and_then(|value| value.as_ref().ok());
-            (self.0.encode)(value.expect("a payload has at least one face")).into_boxed_str()
-        })
+        self.0.text()
     }
 
     /// The decoded value.
@@ -70,12 +62,13 @@ impl Payload {
     /// # Errors
     /// What is wrong with the text, or that another type is held.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<&T, &str> {
-        let decoded = self.0.value.get_or_init(|| match serde_json::from_str::<T>(self.text()) {
-            Ok(value) => Ok(Box::new(value)),
-            Err(error) => Err(error.to_string()),
-        });
-        match decoded {
-            Ok(value) => value.downcast_ref::<T>().ok_or("the payload holds a value of another type"),
+        let faces = self.0.as_any();
+        if let Some(made) = faces.downcast_ref::<Made<T>>() {
+            return Ok(&made.value);
+        }
+        let another = "the payload holds a value of another type";
+        match faces.downcast_ref::<Read>().ok_or(another)?.value::<T>() {
+            Ok(value) => value.downcast_ref::<T>().ok_or(another),
             Err(reason) => Err(reason),
         }
     }
@@ -88,11 +81,7 @@ impl Payload {
     /// Bytes that it weighs in limits and queues: its text's, or about its value's if nobody has asked for the text when it
     /// is weighed first. It never makes the text, is weighed once, and keeps its weight.
     pub fn weight(&self) -> usize {
-        *self.0.weight.get_or_init(|| match (self.0.text.get(), self.0.value.get()) {
-            (Some(text), _) => text.len(),
-            (None, Some(Ok(value))) => (self.0.measure)(value),
-            (None, _) => unreachable!("a payload has at least one face"),
-        })
+        self.0.weight()
     }
 
     /// Whether the text is empty. JSON never is.
@@ -101,18 +90,52 @@ impl Payload {
     }
 }
 
-fn encode<T: Serialize + 'static>(value: &Value) -> String {
-    let value = value.downcast_ref::<T>().expect("encoded by the type that made it");
-    serde_json::to_string(value).expect("a payload's type serializes without error")
+impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
+    fn text(&self) -> &str {
+        self.text.get_or_init(|| {
+            let text = serde_json::to_string(&self.value);
+            text.expect("a payload's type serializes without error").into_boxed_str()
+        })
+    }
+
+    fn weight(&self) -> usize {
+        *self.weight.get_or_init(|| match self.text.get() {
+            Some(text) => text.len(),
+            None => measure::measure(&self.value),
+        })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
-fn measure<T: Serialize + 'static>(value: &Value) -> usize {
-    measure::measure(value.downcast_ref::<T>().expect("measured by the type that made it"))
+impl Read {
+    fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> &Result<Value, String> {
+        self.value.get_or_init(|| match serde_json::from_str::<T>(&self.text) {
+            Ok(value) => Ok(Box::new(value)),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+}
+
+impl Faces for Read {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn weight(&self) -> usize {
+        self.text.len()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Payload) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.text() == other.text()
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0)) || self.text() == other.text()
     }
 }
 
@@ -142,7 +165,8 @@ mod tests {
         let made = Payload::new(vec!["x".repeat(100)]);
         let estimate = made.weight();
         assert!((100..150).contains(&estimate), "{estimate}");
-        assert!(made.0.text.get().is_none(), "nobody has asked for it");
+        let faces = made.0.as_any().downcast_ref::<Made<Vec<String>>>().expect("it was made of this");
+        assert!(faces.text.get().is_none(), "nobody has asked for it");
         made.text();
         assert_eq!(made.weight(), estimate, "what is counted in is counted out as the same");
         assert_eq!(Payload::from_text("[1,2]").weight(), 5);
