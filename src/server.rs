@@ -6,10 +6,12 @@
 
 pub mod applier;
 pub mod snapshots;
-mod waiting;
+pub(crate) mod waiting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use crate::config::RaftSettings;
 use crate::lab::{LogView, RoleName, SnapshotInfo, Status};
@@ -140,7 +142,7 @@ pub struct Server {
     /// Messages that leave when their write is durable.
     pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
     /// Requests that were taken in and not answered yet.
-    pub(crate) calls: BTreeMap<RequestId, Caller>,
+    pub(crate) calls: HashMap<RequestId, Caller, RandomState>,
     /// The requests behind the entries that this leader appended.
     pub(crate) waiting: Waiting,
     last_request: RequestId,
@@ -190,7 +192,7 @@ impl Server {
             postponed: Vec::new(),
             limits: blank(),
             held: VecDeque::new(),
-            calls: BTreeMap::new(),
+            calls: HashMap::default(),
             waiting: Waiting::default(),
             last_request: 0,
             leader_since: now,
@@ -461,14 +463,25 @@ impl Server {
         if first > last {
             return;
         }
-        // An entry is shared, so this copies references.
-        let entries: Vec<Entry> = self.raft.log().range(first, last).cloned().collect();
-        for entry in &entries {
+        let log = self.raft.log();
+        for entry in log.range(first, last) {
             self.schedule.note_entry(entry.weight());
             self.unapplied_bytes += entry.weight();
         }
         self.handed = last;
-        self.give(Task::Apply(entries.into_iter()), outbox);
+        let mut left = first;
+        if let Some(applier) = &mut self.applier
+            && outbox.tasks.is_empty()
+        {
+            let done = applier.apply(log.range(first, last), &*self.is_late);
+            left = applier.machine().applied().index.next();
+            self.settle(done, outbox);
+        }
+        if left <= last {
+            // An entry is shared, so this copies references.
+            let rest: Vec<Entry> = self.raft.log().range(left, last).cloned().collect();
+            outbox.tasks.push(Task::Apply(rest.into_iter()));
+        }
     }
 
     /// Lets the state machine do something, here or on its own thread.
@@ -489,8 +502,8 @@ impl Server {
         match done {
             Done::Applied(entries, size) => {
                 self.size = size;
-                for (entry, applied) in entries {
-                    self.settle_entry(&entry, applied, outbox);
+                for entry in entries {
+                    self.settle_entry(entry, outbox);
                 }
             }
             Done::Answered(request, response) => self.answer(request, response, outbox),
@@ -506,20 +519,18 @@ impl Server {
         }
     }
 
-    fn settle_entry(&mut self, entry: &Entry, applied: Applied, outbox: &mut Outbox) {
-        self.applied = entry.id();
-        self.unapplied_bytes = self.unapplied_bytes.saturating_sub(entry.weight());
-        let (carried_out, repetition) = match (&applied, &entry.content) {
-            (Applied::Answered { entry: by, .. }, Content::Command { origin, .. }) => {
-                let first = *by == entry.id();
-                (first.then_some(*origin), !first)
-            }
-            (Applied::Forgotten, Content::Command { .. }) => (None, true),
+    fn settle_entry(&mut self, result: applier::Result, outbox: &mut Outbox) {
+        let applier::Result { entry, weight, command, applied } = result;
+        self.applied = entry;
+        self.unapplied_bytes = self.unapplied_bytes.saturating_sub(weight);
+        let (carried_out, repetition) = match &applied {
+            Applied::Answered { entry: by, .. } if *by == entry => (command, false),
+            Applied::Answered { .. } | Applied::Forgotten => (None, command.is_some()),
             _ => (None, false),
         };
         let expired = applied == Applied::Expired;
-        outbox.applied.push(AppliedEntry { entry: entry.id(), carried_out, repetition, expired });
-        let Some((term, requests)) = self.waiting.end(entry) else { return };
+        outbox.applied.push(AppliedEntry { entry, carried_out, repetition, expired });
+        let Some((term, requests)) = self.waiting.end(entry.index) else { return };
         let response = match applied {
             // The place went to another leader's entry: this client's command is not here.
             _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },

@@ -4,8 +4,11 @@
 //! is broken anywhere shows at the step that broke it. Every log is followed as a chain of hashes, so comparing two
 //! logs up to an index is one comparison.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use foldhash::fast::FixedState;
+
+use crate::ascending::Ascending;
 use crate::raft::Raft;
 use crate::raft::effects::{HardState, Incarnation, Rebase, Write, WriteId};
 use crate::raft::log::{Content, Entry, Origin};
@@ -126,7 +129,7 @@ pub struct Safety {
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,
     /// Hashes of the entries that were seen and are not in `committed`.
-    branches: BTreeMap<EntryId, u64>,
+    branches: HashMap<EntryId, u64, FixedState>,
     /// Entries at which logs begin that were there before this run: what came before them was never seen, so each has
     /// a hash of its own, which is that of every log that holds it.
     anchors: BTreeMap<EntryId, u64>,
@@ -144,7 +147,7 @@ struct CarriedOut {
     /// The client has every answer below this serial: nothing below may be carried out any more.
     acknowledged: Serial,
     /// Where its commands from there on were carried out.
-    places: BTreeMap<Serial, EntryId>,
+    places: Ascending<Serial, EntryId>,
 }
 
 /// What has been seen of one node.
@@ -531,10 +534,8 @@ impl Safety {
             known.places.insert(serial, entry).map(|before| format!("at {before}"))
         };
         known.acknowledged = known.acknowledged.max(acknowledged.min(serial));
-        while let Some(place) = known.places.first_entry()
-            && *place.key() < known.acknowledged
-        {
-            place.remove();
+        while known.places.first_key().is_some_and(|oldest| oldest < known.acknowledged) {
+            known.places.pop_first();
         }
         if let Some(before) = before {
             let detail =

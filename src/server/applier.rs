@@ -4,6 +4,7 @@
 //! it is to do is handed out, and what came of it arrives later, so that heartbeats, votes and replication go on
 //! meanwhile. Either way the order is the log's, and what a read sees has been applied before it.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::time::Duration;
 use std::vec::IntoIter;
@@ -11,7 +12,7 @@ use std::vec::IntoIter;
 use crate::net::packet::Response;
 use crate::payload::Payload;
 use crate::raft::effects::RequestId;
-use crate::raft::log::Entry;
+use crate::raft::log::{Content, Entry, Origin};
 use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, Machine};
 use crate::types::EntryId;
@@ -51,7 +52,7 @@ pub type Look = Box<dyn FnOnce(&dyn Machine) + Send>;
 /// What came of a [`Task`].
 pub enum Done {
     /// Entries were applied, with these results, and now the state holds this many items.
-    Applied(Vec<(Entry, Applied)>, usize),
+    Applied(Vec<Result>, usize),
     /// A question was answered.
     Answered(RequestId, Response),
     /// An image was made of the state after this entry.
@@ -60,6 +61,19 @@ pub enum Done {
     Adopted(EntryId, usize),
     /// Somebody looked at it.
     Looked,
+}
+
+/// What came of one entry.
+#[derive(Clone, Debug)]
+pub struct Result {
+    /// Which one.
+    pub entry: EntryId,
+    /// Bytes that it weighs.
+    pub weight: usize,
+    /// Whose command it holds, if it holds one.
+    pub command: Option<Origin>,
+    /// What became of it.
+    pub applied: Applied,
 }
 
 /// The state machine, with who has it.
@@ -77,21 +91,36 @@ impl Applier {
         &*self.machine
     }
 
+    /// Applies these entries, or the first of them: it leaves off behind the one after which it has taken too long.
+    pub(super) fn apply<E: Borrow<Entry>>(
+        &mut self,
+        entries: impl Iterator<Item = E>,
+        is_late: &dyn Fn() -> bool,
+    ) -> Done {
+        let mut results = Vec::with_capacity(entries.size_hint().0.min(APPLIED_EXPECTED));
+        for entry in entries {
+            let entry = entry.borrow();
+            let command = match &entry.content {
+                Content::Command { origin, .. } => Some(*origin),
+                _ => None,
+            };
+            let applied = self.machine.apply(entry);
+            results.push(Result { entry: entry.id(), weight: entry.weight(), command, applied });
+            if is_late() {
+                break;
+            }
+        }
+        Done::Applied(results, self.machine.size())
+    }
+
     /// Does this task, or the beginning of it: after each entry it is asked whether it has taken too long. What is left
     /// then comes back, and is to be done next.
     pub fn perform(&mut self, task: Task, is_late: &dyn Fn() -> bool) -> (Done, Option<Task>) {
         let done = match task {
             Task::Apply(mut entries) => {
-                let mut applied = Vec::with_capacity(entries.len().min(APPLIED_EXPECTED));
-                for entry in entries.by_ref() {
-                    let result = self.machine.apply(&entry);
-                    applied.push((entry, result));
-                    if is_late() {
-                        break;
-                    }
-                }
+                let done = self.apply(entries.by_ref(), is_late);
                 let rest = (entries.len() > 0).then(|| Task::Apply(entries));
-                return (Done::Applied(applied, self.machine.size()), rest);
+                return (done, rest);
             }
             Task::Query { request, query, age } => {
                 let response = match self.machine.query(&query) {
@@ -141,7 +170,6 @@ impl fmt::Debug for Done {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::log::Content;
     use crate::state_machine::Replica;
     use crate::state_machine::kv::KeyValue;
     use crate::types::{LogIndex, Term};

@@ -3,8 +3,12 @@
 //! A request that is repeated while its entry is on its way waits for that entry: it is not appended again. Otherwise
 //! clients that lose patience with a slow cluster would fill its log with copies, and slow it down for good.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+use smallvec::{SmallVec, smallvec};
+
+use crate::ascending::Ascending;
 use crate::raft::effects::RequestId;
 use crate::raft::log::{Content, Entry};
 use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
@@ -12,13 +16,26 @@ use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 /// Requests that wait for one entry at most.
 const REQUESTS_MAX: usize = 8;
 
+/// Those who wait for one entry: mostly one.
+pub(crate) type Requests = SmallVec<[RequestId; 2]>;
+
+/// An entry that is waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Its term.
+    pub term: Term,
+    name: Option<Name>,
+    /// Who waits.
+    pub requests: Requests,
+}
+
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Waiting {
     /// Keyed by place, with the term: another leader's entry at the same place is another entry.
-    pub(crate) by_index: BTreeMap<LogIndex, (Term, Vec<RequestId>)>,
+    pub(crate) by_index: Ascending<LogIndex, Place>,
     /// The places of the requests that may be repeated. Looked up alone, so no order depends on hashing.
-    by_name: HashMap<Name, LogIndex>,
+    by_name: HashMap<Name, LogIndex, RandomState>,
 }
 
 /// How a request found the entry for it.
@@ -43,7 +60,7 @@ impl Waiting {
     /// Lets a request wait for the entry that the same request, asked before, has on its way.
     pub fn join(&mut self, content: &Content, request: RequestId) -> Joined {
         let index = name(content).and_then(|name| self.by_name.get(&name));
-        let Some((_, requests)) = index.and_then(|index| self.by_index.get_mut(index)) else {
+        let Some(Place { requests, .. }) = index.and_then(|index| self.by_index.get_mut(*index)) else {
             return Joined::None;
         };
         let displaced = (requests.len() >= REQUESTS_MAX).then(|| requests.remove(0));
@@ -53,27 +70,28 @@ impl Waiting {
 
     /// A request waits for this entry, which the leader has just appended for it.
     pub fn begin(&mut self, entry: &Entry, request: RequestId) {
-        self.by_index.insert(entry.index, (entry.term, vec![request]));
-        if let Some(name) = name(&entry.content) {
+        let name = name(&entry.content);
+        self.by_index.insert(entry.index, Place { term: entry.term, name, requests: smallvec![request] });
+        if let Some(name) = name {
             self.by_name.insert(name, entry.index);
         }
     }
 
-    /// The requests that waited at this entry's place, and the term of the entry that they waited for.
-    pub fn end(&mut self, entry: &Entry) -> Option<(Term, Vec<RequestId>)> {
-        let ended = self.by_index.remove(&entry.index)?;
-        if let Some(name) = name(&entry.content)
-            && self.by_name.get(&name) == Some(&entry.index)
+    /// The requests that waited at this place, and the term of the entry that they waited for.
+    pub fn end(&mut self, index: LogIndex) -> Option<(Term, Requests)> {
+        let Place { term, name, requests } = self.by_index.remove(index)?;
+        if let Some(name) = name
+            && self.by_name.get(&name) == Some(&index)
         {
             self.by_name.remove(&name);
         }
-        Some(ended)
+        Some((term, requests))
     }
 
     /// All requests that wait, in the order of their places; none does any more.
     pub fn end_all(&mut self) -> impl Iterator<Item = RequestId> + use<> {
         self.by_name.clear();
-        std::mem::take(&mut self.by_index).into_values().flat_map(|(_, requests)| requests)
+        std::mem::take(&mut self.by_index).into_iter().flat_map(|(_, place)| place.requests)
     }
 }
 
@@ -112,7 +130,7 @@ mod tests {
             Joined::None,
             "a question about it is another request"
         );
-        assert_eq!(waiting.end(&entry), Some((Term(1), vec![1, 2])));
+        assert_eq!(waiting.end(entry.index), Some((Term(1), smallvec![1, 2])));
         assert_eq!(
             waiting.join(&entry.content, 5),
             Joined::None,
@@ -141,6 +159,6 @@ mod tests {
         });
         let displaced: Vec<_> = displaced.collect();
         assert_eq!(displaced, (0..92).collect::<Vec<_>>(), "the oldest first");
-        assert_eq!(waiting.end(&entry), Some((Term(1), (92..100).collect())));
+        assert_eq!(waiting.end(entry.index), Some((Term(1), (92..100).collect())));
     }
 }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::text::Kept;
+use crate::ascending::Ascending;
 use crate::payload::Payload;
 use crate::raft::log::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId};
@@ -72,7 +73,7 @@ struct Session {
     /// The client needs no answer below this serial. It never goes back, however late an older mark arrives.
     acknowledged: Serial,
     /// What is known of the commands from `acknowledged` on.
-    settled: BTreeMap<Serial, Settled>,
+    settled: Ascending<Serial, Settled>,
     /// How many bytes of text these answers have together.
     bytes: usize,
 }
@@ -112,7 +113,7 @@ impl Sessions {
         if origin.serial < session.acknowledged {
             return Standing::Forgotten;
         }
-        match session.settled.get(&origin.serial) {
+        match session.settled.get(origin.serial) {
             Some(Settled::Answered { entry, answer }) => {
                 Standing::Answered { entry: *entry, answer: answer.payload.clone() }
             }
@@ -183,13 +184,13 @@ impl Eq for Sessions {}
 
 impl Session {
     fn new(client: ClientId, opened: LogIndex) -> Session {
-        Session { client, used: opened, acknowledged: 0, settled: BTreeMap::new(), bytes: 0 }
+        Session { client, used: opened, acknowledged: 0, settled: Ascending::default(), bytes: 0 }
     }
 
     fn acknowledge(&mut self, mark: Serial) {
         if mark > self.acknowledged {
             self.acknowledged = mark;
-            while self.settled.first_key_value().is_some_and(|(oldest, _)| *oldest < mark) {
+            while self.settled.first_key().is_some_and(|oldest| oldest < mark) {
                 self.forget_oldest();
             }
         }

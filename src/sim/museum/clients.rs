@@ -6,9 +6,10 @@ use super::{Caught, GENERAL, Specimen};
 use crate::net::packet::{Call, Packet, Request, Response};
 use crate::raft::effects::{Refusal, RequestId};
 use crate::raft::log::{Content, Origin};
+use crate::server::waiting::Place;
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId};
 
 pub const SPECIMENS: &[Specimen] = &[
     Specimen {
@@ -42,7 +43,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
 ];
 
-type Waiting = BTreeMap<LogIndex, (Term, Vec<(RequestId, Caller)>)>;
+type Waiting = BTreeMap<LogIndex, (Place, Vec<(RequestId, Caller)>)>;
 
 /// Keeps clients waiting across the end of a leadership, and pretends that whatever stands at their place is theirs.
 #[derive(Default)]
@@ -53,16 +54,16 @@ struct WaitsByIndex {
 impl Exhibit for WaitsByIndex {
     fn before(&mut self, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
         let log = server.raft().log();
-        let command = |index: &LogIndex| log.get(*index).filter(|entry| entry.content != Content::NoOp);
+        let command = |index: LogIndex| log.get(index).filter(|entry| entry.content != Content::NoOp);
         let found: Vec<_> =
-            server.waiting.by_index.keys().map(|index| command(index).map(|entry| entry.term)).collect();
-        for ((term, _), found) in server.waiting.by_index.values_mut().zip(found) {
-            *term = found.unwrap_or(*term);
+            server.waiting.by_index.iter().map(|(index, _)| command(index).map(|entry| entry.term)).collect();
+        for ((_, place), found) in server.waiting.by_index.iter_mut().zip(found) {
+            place.term = found.unwrap_or(place.term);
         }
         let with_caller = |id: &RequestId| (*id, server.calls[id].clone());
         let waiting =
-            server.waiting.by_index.iter().map(|(index, (term, requests))| {
-                (*index, (*term, requests.iter().map(with_caller).collect()))
+            server.waiting.by_index.iter().map(|(index, place)| {
+                (index, (place.clone(), place.requests.iter().map(with_caller).collect()))
             });
         self.waiting.insert(server.raft().id(), waiting.collect());
     }
@@ -70,9 +71,10 @@ impl Exhibit for WaitsByIndex {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let waiting = self.waiting.remove(&server.raft().id()).unwrap_or_default();
         let applied = server.applied().index;
-        for (index, (term, requests)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
-            let ids = requests.iter().map(|(id, _)| *id).collect();
-            server.waiting.by_index.entry(index).or_insert((term, ids));
+        for (index, (place, requests)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
+            if server.waiting.by_index.get(index).is_none() {
+                server.waiting.by_index.insert(index, place);
+            }
             for (id, caller) in requests {
                 let attempt = caller.attempt;
                 outbox.envelopes.retain(|envelope| match &envelope.packet {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 
 use super::{Session, Sessions, Settled, WINDOW};
+use crate::ascending::Ascending;
 use crate::payload::Payload;
 use crate::types::{ClientId, LogIndex, Serial, SessionId};
 
@@ -33,7 +34,7 @@ struct Line<'a> {
     client: ClientId,
     used: LogIndex,
     acknowledged: Serial,
-    settled: &'a BTreeMap<Serial, Settled>,
+    settled: Pairs<'a>,
 }
 
 /// One session, as it was read.
@@ -47,6 +48,15 @@ struct ReadLine {
     settled: BTreeMap<Serial, Settled>,
 }
 
+/// What became of commands, as an object.
+struct Pairs<'a>(&'a Ascending<Serial, Settled>);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
+    }
+}
+
 impl Serialize for Sessions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.by_id.iter().map(|(id, session)| Line {
@@ -54,7 +64,7 @@ impl Serialize for Sessions {
             client: session.client,
             used: session.used,
             acknowledged: session.acknowledged,
-            settled: &session.settled,
+            settled: Pairs(&session.settled),
         }))
     }
 }
@@ -102,6 +112,7 @@ impl ReadLine {
             return Err(format!("session {id} keeps {} answers: at most {WINDOW} are", settled.len()));
         }
         let bytes = settled.values().map(Settled::bytes).sum();
+        let settled = settled.into_iter().collect();
         Ok(Session { client, used, acknowledged, settled, bytes })
     }
 }
