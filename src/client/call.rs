@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::session::origin;
 use super::{Outcome, Rejection, Token, What};
 use crate::net::packet::{Attempt, Call, ReadMode};
@@ -27,7 +29,7 @@ pub(super) struct Running {
     /// How often it has backed off.
     pub pauses: u32,
     /// Its attempts, in order.
-    sent: Vec<Sent>,
+    sent: SmallVec<[Sent; 2]>,
     /// How many attempts were made before the present turn. In one turn each node is asked once.
     turn: usize,
     /// How many attempts were made before those that left last, together.
@@ -113,7 +115,7 @@ impl Running {
             deadline,
             wake: deadline,
             pauses: 0,
-            sent: Vec::new(),
+            sent: SmallVec::new(),
             turn: 0,
             group: 0,
             awaited: false,

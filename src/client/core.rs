@@ -18,11 +18,15 @@
 //!
 //! Calls that are under way at the same time may take effect in any order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use super::call::{Question, Running};
 use super::session::Session;
+use super::timers::Timers;
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token};
 use crate::config::RaftSettings;
 use crate::net::packet::{Address, Attempt, Envelope, Packet, ReadMode, Reply, Request, Response};
@@ -86,11 +90,12 @@ pub struct ClientCore {
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
-    calls: BTreeMap<CallId, Running>,
-    /// The calls, by when each has to be looked at.
-    timers: BTreeSet<(Time, CallId)>,
+    /// Looked up alone, so no order depends on hashing.
+    calls: HashMap<CallId, Running, RandomState>,
+    /// When each call has to be looked at.
+    timers: Timers,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
-    attempts: BTreeMap<Attempt, CallId>,
+    attempts: HashMap<Attempt, CallId, RandomState>,
     /// The session in which commands are sent; none before the first, and after it has expired.
     session: Option<Session>,
     /// The call that asks for a session on behalf of all.
@@ -156,9 +161,9 @@ impl ClientCore {
             random,
             leader: None,
             next: usize::try_from(next).expect("below a length in memory"),
-            calls: BTreeMap::new(),
-            timers: BTreeSet::new(),
-            attempts: BTreeMap::new(),
+            calls: HashMap::default(),
+            timers: Timers::default(),
+            attempts: HashMap::default(),
             session: None,
             opener: None,
             waiting: BTreeSet::new(),
@@ -200,14 +205,16 @@ impl ClientCore {
         self.last_call += 1;
         let call_id = CallId(self.last_call);
         let call = Running::new(Question::new(ask.what), ask.at, now, ask.timeout);
-        self.timers.insert((call.wake, call_id));
-        let waits = matches!(call.question, Question::Command { .. });
+        let is_command = matches!(call.question, Question::Command { .. });
         self.calls.insert(call_id, call);
-        if waits {
-            self.waiting.insert(call_id);
-            self.begin_waiting(now);
-        } else {
+        if !is_command {
             self.ask_next(now, call_id);
+        } else if self.waiting.is_empty() && self.may_begin() {
+            self.begin(now, call_id);
+        } else {
+            self.waiting.insert(call_id);
+            self.wake_at(call_id, Time::NEVER);
+            self.begin_waiting(now);
         }
         call_id
     }
@@ -292,9 +299,7 @@ impl ClientCore {
 
     /// Does what is due: gives up on nodes that stay silent, ends back-offs, ends calls at their deadline.
     pub fn tick(&mut self, now: Time) {
-        while let Some(&(time, call_id)) = self.timers.first()
-            && time <= now
-        {
+        while let Some(call_id) = self.timers.take_due(now, &self.calls) {
             let call = self.call_mut(call_id);
             // Also at the deadline of a call that was less patient than an attempt: else a client of such calls would
             // ask the same silent node for ever.
@@ -314,7 +319,7 @@ impl ClientCore {
 
     /// When to call [`ClientCore::tick`] though nothing arrives.
     pub fn deadline(&self) -> Time {
-        self.timers.first().map_or(Time::NEVER, |(time, _)| *time)
+        self.timers.next()
     }
 
     /// Whether no call is under way.
@@ -332,8 +337,10 @@ impl ClientCore {
     pub fn give_up(&mut self, now: Time) {
         self.outgoing.clear();
         self.waiting.clear();
-        while let Some((&call_id, call)) = self.calls.first_key_value() {
-            let outcome = call.unanswered();
+        let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
+        calls.sort_unstable();
+        for call_id in calls {
+            let outcome = self.call(call_id).unanswered();
             self.end(now, call_id, outcome);
         }
     }
@@ -350,17 +357,26 @@ impl ClientCore {
 
     /// Lets commands begin that wait, as far as they may: in the session, or by asking for one.
     fn begin_waiting(&mut self, now: Time) {
-        while self.session.as_ref().map_or(self.opener.is_none(), Session::has_room) {
-            let Some(call_id) = self.waiting.pop_first() else { return };
-            match &mut self.session {
-                Some(session) => {
-                    let token = session.begin();
-                    self.call_mut(call_id).restart(Some(token));
-                }
-                None => self.opener = Some(call_id),
-            }
-            self.ask_next(now, call_id);
+        while !self.waiting.is_empty() && self.may_begin() {
+            let call_id = self.waiting.pop_first().expect("seen just now");
+            self.begin(now, call_id);
         }
+    }
+
+    /// Whether one more command may begin, or ask for the session.
+    fn may_begin(&self) -> bool {
+        self.session.as_ref().map_or(self.opener.is_none(), Session::has_room)
+    }
+
+    fn begin(&mut self, now: Time, call_id: CallId) {
+        match &mut self.session {
+            Some(session) => {
+                let token = session.begin();
+                self.call_mut(call_id).restart(Some(token));
+            }
+            None => self.opener = Some(call_id),
+        }
+        self.ask_next(now, call_id);
     }
 
     /// The session is open. Whoever asked for it waits like the others to send its command in it.
@@ -418,9 +434,14 @@ impl ClientCore {
         if let Some(node) = call.at {
             return self.send_to(now, call_id, &[node]);
         }
+        if self.settings.copies == 1
+            && let Some(leader) = self.leader.filter(|leader| !call.has_asked(*leader))
+        {
+            return self.send_to(now, call_id, &[leader]);
+        }
         let in_rotation = self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
         let in_turn = self.leader.into_iter().chain(in_rotation).filter(|node| !call.has_asked(*node));
-        let mut targets: Vec<NodeId> = Vec::with_capacity(self.settings.copies);
+        let mut targets: SmallVec<[NodeId; 4]> = SmallVec::new();
         for node in in_turn {
             if targets.len() < self.settings.copies && !targets.contains(&node) {
                 targets.push(node);
@@ -464,9 +485,9 @@ impl ClientCore {
 
     fn wake_at(&mut self, call_id: CallId, time: Time) {
         let call = self.calls.get_mut(&call_id).expect("a call has a timer until it ends");
-        self.timers.remove(&(call.wake, call_id));
         call.wake = time.min(call.deadline);
-        self.timers.insert((call.wake, call_id));
+        self.timers.add(call.wake, call_id);
+        self.timers.forget_stale(&self.calls);
     }
 
     /// One node finds the call not valid. Another may have found otherwise, by other limits, and taken it in.
@@ -547,7 +568,7 @@ impl ClientCore {
     /// The one way for a call to end.
     fn end(&mut self, now: Time, call_id: CallId, outcome: Outcome) {
         let call = self.calls.remove(&call_id).expect("a call ends once");
-        self.timers.remove(&(call.wake, call_id));
+        self.timers.forget_stale(&self.calls);
         for attempt in call.attempts() {
             self.attempts.remove(&attempt);
         }

@@ -14,6 +14,7 @@ pub mod record;
 mod session;
 mod shared;
 mod ticket;
+mod timers;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{CallId, ClientCore, ClientSettings, Ended, WhenFull};

@@ -4,7 +4,7 @@
 //! command of unknown outcome can be asked about until the client is half a window further: then its answer is given
 //! up for the sake of newer ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::raft::log::Origin;
 use crate::state_machine::sessions::WINDOW;
@@ -18,8 +18,8 @@ pub const UNDER_WAY_MAX: u64 = WINDOW / 2;
 pub(super) struct Session {
     id: SessionId,
     last_serial: Serial,
-    /// Commands that have not ended.
-    running: BTreeSet<Serial>,
+    /// Whether each command has not ended, from the oldest that has not up to the last.
+    running: VecDeque<bool>,
     /// Commands that ended with an unknown outcome, and may still be asked about.
     unsettled: BTreeSet<Serial>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Session {
 impl Session {
     /// A session that the servers have just opened.
     pub fn new(id: SessionId) -> Session {
-        Session { id, last_serial: 0, running: BTreeSet::new(), unsettled: BTreeSet::new() }
+        Session { id, last_serial: 0, running: VecDeque::new(), unsettled: BTreeSet::new() }
     }
 
     /// Whether the token names a command of this session.
@@ -37,15 +37,14 @@ impl Session {
 
     /// Whether one more command may begin.
     pub fn has_room(&self) -> bool {
-        let next = self.last_serial + 1;
-        self.running.first().is_none_or(|oldest| next - oldest < UNDER_WAY_MAX)
+        (self.running.len() as u64) < UNDER_WAY_MAX
     }
 
     /// Begins a command.
     pub fn begin(&mut self) -> Token {
         assert!(self.has_room(), "a client stays within the servers' window");
         self.last_serial += 1;
-        self.running.insert(self.last_serial);
+        self.running.push_back(true);
         let kept = self.last_serial.saturating_sub(UNDER_WAY_MAX);
         while self.unsettled.first().is_some_and(|oldest| *oldest < kept) {
             self.unsettled.pop_first();
@@ -55,7 +54,11 @@ impl Session {
 
     /// A command has ended; with `unknown`, it may be asked about later.
     pub fn end(&mut self, serial: Serial, unknown: bool) {
-        self.running.remove(&serial);
+        let ended = serial.checked_sub(self.oldest()).and_then(|place| usize::try_from(place).ok());
+        if let Some(runs) = ended.and_then(|place| self.running.get_mut(place)) {
+            *runs = false;
+        }
+        while self.running.pop_front_if(|runs| !*runs).is_some() {}
         if unknown {
             self.unsettled.insert(serial);
         }
@@ -68,8 +71,12 @@ impl Session {
 
     /// The lowest serial whose answer is still needed: those below need not be kept.
     pub fn acknowledged(&self) -> Serial {
-        let oldest = self.running.first().into_iter().chain(self.unsettled.first()).min();
-        oldest.copied().unwrap_or(self.last_serial + 1)
+        self.unsettled.first().map_or(self.oldest(), |unsettled| self.oldest().min(*unsettled))
+    }
+
+    /// The oldest command that has not ended; the next one if all have.
+    fn oldest(&self) -> Serial {
+        self.last_serial + 1 - self.running.len() as u64
     }
 }
 

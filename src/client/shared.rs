@@ -8,11 +8,12 @@
 //!
 //! Nothing here polls, and nobody is woken for another's answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
+use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::core::{CallId, ClientCore, Ended, WhenFull};
@@ -51,7 +52,7 @@ struct State {
     /// Nothing will be answered any more: the network has ended, or nobody is left who could interrupt.
     closed: bool,
     /// The calls that somebody holds, with their end once they have ended.
-    held: BTreeMap<CallId, Option<Ended>>,
+    held: HashMap<CallId, Option<Ended>, RandomState>,
     /// Somebody takes the ends of the calls that nobody holds, in the order in which they end.
     streaming: bool,
     /// Those that were not taken yet.
@@ -93,7 +94,7 @@ impl Shared {
             interruptions: 0,
             driven: false,
             closed: false,
-            held: BTreeMap::new(),
+            held: HashMap::default(),
             streaming: false,
             stream: Vec::new(),
             parked: BTreeMap::new(),

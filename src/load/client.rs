@@ -3,12 +3,13 @@
 //! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
 //! that finds no room leaves later, and its latency counts from when it was due.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use foldhash::fast::RandomState;
 
 use super::numbers::{float, ratio, whole};
 use super::plan::{Amount, Plan};
@@ -82,7 +83,7 @@ struct Flight {
 /// What a client's thread works on.
 struct Run {
     client: Client,
-    flying: BTreeMap<CallId, Flight>,
+    flying: HashMap<CallId, Flight, RandomState>,
     /// Operations in `flying`.
     in_flight: u64,
     slice: Slice,
@@ -154,7 +155,7 @@ impl Client {
         let last = self.common.start;
         let run = Run {
             client: self,
-            flying: BTreeMap::new(),
+            flying: HashMap::default(),
             in_flight: 0,
             slice: Slice::new(),
             second: 0,
