@@ -16,7 +16,11 @@ use crate::storage::snapshots::{Part, SnapshotFiles};
 use crate::types::EntryId;
 
 /// A snapshot of no more bytes than this costs next to nothing, and is taken as often as the settings say.
-const SMALL_BYTES: u64 = 1 << 20;
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// Of a larger one, so many times its size is logged before the next is taken: making one as text costs several times
+/// what logging as many bytes does. It is also what the log may be longer than the state.
+const LOGGED_PER_SIZE: u64 = 8;
 
 /// What is to be done with the files of snapshots.
 pub enum SnapshotWork {
@@ -74,8 +78,10 @@ impl Schedule {
             return false;
         }
         let enough = self.entries >= settings.snapshot_entries || self.bytes >= settings.snapshot_bytes;
-        // A large state is not written more often than as much is logged, so that it costs at most as much as the log.
-        let worth = self.newest.bytes <= SMALL_BYTES || self.bytes as u64 >= self.newest.bytes;
+        let size = self.newest.bytes;
+        // So many bytes are enough whatever the state's size, as long as as much is logged as is written.
+        let dear = (LOGGED_PER_SIZE * size).min(size.max(settings.snapshot_bytes as u64));
+        let worth = size <= SMALL_BYTES || self.bytes as u64 >= dear;
         self.taking = std::mem::take(&mut self.wanted) || enough && worth;
         if self.taking {
             (self.entries, self.bytes) = (0, 0);
