@@ -7,13 +7,16 @@
 //! one, and opening gives back the room, so none is lost: what a payload weighs may change on its way, the parcel's
 //! weight does not.
 
+mod bell;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, TryRecvError, unbounded};
 
+use self::bell::{Bell, HangUp};
 use super::packet::Envelope;
 
 /// The sending end. Clones send to the same receiver.
@@ -21,12 +24,15 @@ use super::packet::Envelope;
 pub struct Inbox {
     sender: Sender<Parcel>,
     room: Arc<Room>,
+    /// Let go after the sender, so that who is woken by it finds that the last one is gone.
+    bell: HangUp,
 }
 
 /// The receiving end.
 pub struct InboxReceiver {
     receiver: Receiver<Parcel>,
     room: Arc<Room>,
+    bell: Arc<Bell>,
 }
 
 /// A group on its way, and its weight. The receiver that it arrived at gives the group: [`InboxReceiver::open`]. A parcel
@@ -50,11 +56,16 @@ pub enum NotSent {
 
 /// An inbox for that many groups and bytes at most, and its receiver.
 ///
+/// Bytes are counted exactly; of groups, each sender may send one too many at the same moment. The channel itself has no
+/// bound: one that has is a ring, of which each message takes the next place, long gone from the processor's caches.
+///
 /// A message that is larger than the bound passes alone, when nothing else waits: otherwise nobody could ever send it.
 pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
-    let (sender, receiver) = bounded(groups_max);
-    let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
-    (Inbox { sender, room: Arc::clone(&room) }, InboxReceiver { receiver, room })
+    let (sender, receiver) = unbounded();
+    let room = Arc::new(Room { taken: AtomicUsize::new(0), groups_max, bytes_max });
+    let bell = Arc::new(Bell::default());
+    let hang_up = HangUp(Arc::clone(&bell));
+    (Inbox { sender, room: Arc::clone(&room), bell: hang_up }, InboxReceiver { receiver, room, bell })
 }
 
 /// Bytes that a group weighs in queues.
@@ -99,12 +110,14 @@ impl Inbox {
         if parcel.group.is_empty() {
             return Err(NotSent::Full(rest));
         }
-        match self.sender.try_send(parcel) {
-            Ok(()) if rest.is_empty() => Ok(()),
-            Ok(()) => Err(NotSent::Full(rest)),
-            Err(TrySendError::Full(parcel)) => Err(NotSent::Full(self.unsent(parcel, rest))),
-            Err(TrySendError::Disconnected(parcel)) => Err(NotSent::Closed(self.unsent(parcel, rest))),
+        if self.sender.len() >= self.room.groups_max {
+            return Err(NotSent::Full(self.unsent(parcel, rest)));
         }
+        if let Err(SendError(parcel)) = self.sender.send(parcel) {
+            return Err(NotSent::Closed(self.unsent(parcel, rest)));
+        }
+        self.bell.0.ring();
+        if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
     }
 
     /// How many groups wait.
@@ -152,12 +165,18 @@ impl InboxReceiver {
         self.receiver.try_recv().map(|parcel| self.open(parcel))
     }
 
-    /// The next group, when it comes.
+    /// The next group, when it comes. It sleeps at once: the channel's own way to wait looks again and again before it
+    /// does, which costs the threads that it waits for more than it gains.
     ///
     /// # Errors
     /// None came in time, or nobody is left to send one.
     pub fn recv_deadline(&self, until: Instant) -> Result<Vec<Envelope>, RecvTimeoutError> {
-        self.receiver.recv_deadline(until).map(|parcel| self.open(parcel))
+        let look = || match self.try_recv() {
+            Ok(group) => Some(Ok(group)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(TryRecvError::Empty) => None,
+        };
+        look().or_else(|| self.bell.sleep_unless(until, look)).unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
     /// How many groups wait.
@@ -183,9 +202,10 @@ impl Parcel {
     }
 }
 
-/// The bytes that are taken, of those that may be. It is a number and orders nothing.
+/// What may wait, and the bytes that do. They are a number and order nothing.
 struct Room {
     taken: AtomicUsize,
+    groups_max: usize,
     bytes_max: usize,
 }
 
