@@ -13,6 +13,7 @@ mod event_loop;
 mod leadership;
 mod machine;
 mod panics;
+mod priority;
 mod reporter;
 mod snapshots;
 

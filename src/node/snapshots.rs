@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::panics::caught;
+use super::priority;
 use crate::server::Arrival;
 use crate::server::snapshots::SnapshotWork;
 use crate::state_machine::image::LoadImage;
@@ -78,7 +79,13 @@ impl SnapshotThreads {
                 abandoned: Arc::clone(&self.abandoned),
             };
             let name = format!("{}-{name}", self.node);
-            let thread = thread::Builder::new().name(name).spawn(move || worker.run())?;
+            let thread = thread::Builder::new().name(name).spawn(move || {
+                // Nobody waits for a node's own snapshot.
+                if is_long {
+                    priority::lower();
+                }
+                worker.run();
+            })?;
             *slot = Some(SnapshotThread { works, thread });
         }
         // A thread that is gone has left its reason among the reports.

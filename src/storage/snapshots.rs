@@ -20,7 +20,7 @@ use crate::state_machine::image::{Image, LoadImage};
 use crate::types::{EntryId, LogIndex};
 
 /// Bytes after which a file that is being written is synced, so that its last sync does not hold up the log's.
-const SYNC_BYTES: u64 = 4 << 20;
+const SYNC_BYTES: u64 = 1 << 20;
 
 /// A part of a snapshot's file.
 #[derive(Clone, PartialEq, Eq, Debug)]

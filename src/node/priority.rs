@@ -1,0 +1,31 @@
+//! Work that may wait: its thread gets mostly what the others leave of a processor.
+
+/// On Linux, of this thread alone: then it gets about a tenth of a processor that somebody else wants too. Elsewhere
+/// nothing is changed.
+#[cfg(target_os = "linux")]
+pub(super) fn lower() {
+    const NICE: i32 = 10;
+    // Without it the work is done all the same.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+/// Nothing is changed here.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lower() {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+    use rustix::thread::gettid;
+
+    #[test]
+    fn it_concerns_this_thread_alone() {
+        let mine = getpriority_process(Some(gettid())).expect("a thread has one");
+        let lowered = std::thread::spawn(|| {
+            super::lower();
+            getpriority_process(Some(gettid())).expect("a thread has one")
+        });
+        assert_eq!(lowered.join().expect("it ends"), 10.max(mine));
+        assert_eq!(getpriority_process(Some(gettid())), Ok(mine));
+    }
+}
