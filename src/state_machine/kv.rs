@@ -3,10 +3,12 @@
 //! Keys and values are text. A value may be empty, and a key with an empty value is present. A command that cannot be
 //! carried out, such as creating a key that exists, changes nothing and answers why.
 
+mod reading;
 mod values;
 
 use serde::{Deserialize, Serialize};
 
+use self::reading::ReadCommand;
 pub use self::values::Values;
 use super::StateMachine;
 use crate::config::VALUE_BYTES_MAX;
@@ -24,7 +26,7 @@ pub struct KeyValue {
 
 /// A change to one key. As JSON: `{"op":"create","key":"x","value":"1"}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "op", rename_all = "snake_case", try_from = "ReadCommand")]
 pub enum Command {
     /// Add a key that must be absent.
     Create {

@@ -5,15 +5,15 @@
 //! what it costs later commands comes in small pieces.
 //!
 //! The shard of a key is told by its hash. Nothing that can be seen depends on it: what is listed or written is in the
-//! order of the keys. Keys that were chosen to meet in one shard cost only the copies of that shard; it is an ordered
-//! map too, so finding a key there stays cheap.
+//! order of the keys. Keys that were chosen to meet in one shard cost only the copies of that shard: within it they
+//! are told apart by another hash, which nobody knows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -28,7 +28,7 @@ pub struct Values {
     len: usize,
 }
 
-type Shard = BTreeMap<Arc<str>, Arc<str>>;
+type Shard = HashMap<Arc<str>, Arc<str>, RandomState>;
 
 impl Values {
     /// The value of this key.
@@ -144,6 +144,8 @@ impl<'de> Visitor<'de> for Pairs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
