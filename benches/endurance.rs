@@ -155,6 +155,24 @@ fn restart() {
         }
         let mut totals: Vec<Duration> = times.iter().map(|(total, _)| *total).collect();
         let mut opened: Vec<Duration> = times.iter().map(|(_, opened)| *opened).collect();
+        let mut cluster = start();
+        let leader = cluster.leader().expect("a leader");
+        let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
+        let mut alone = Vec::new();
+        for _ in 0..5 {
+            let last = cluster.view(leader).status.last.index.0;
+            watched(|| (status_of(&cluster, follower).0 >= last).then_some(())).expect("it applies all");
+            cluster.crash(follower, false).expect("it runs");
+            let begun = Instant::now();
+            cluster.restart(follower, false).expect("it is down");
+            watched(|| (status_of(&cluster, follower).0 >= last).then_some(())).expect("it applies all");
+            alone.push(begun.elapsed());
+        }
+        cluster.shutdown();
+        println!(
+            "  one node, {ENTRIES} entries {what}: all applied {:.2} s after its restart (median of 5)",
+            median(&mut alone).as_secs_f64()
+        );
         println!(
             "  three nodes, {ENTRIES} entries {what}: a leader after {:.2} s, all applied after {:.2} s (medians of 5)",
             median(&mut opened).as_secs_f64(),

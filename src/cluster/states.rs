@@ -8,8 +8,10 @@ use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
 use super::entropy;
@@ -97,15 +99,20 @@ pub(super) fn open_all(
         return members.iter().map(in_memory).collect();
     }
     let cluster = survey(settings, members)?;
-    let mut all = BTreeMap::new();
-    for &node in members {
+    let open = |node: NodeId| {
         let identity = Identity { cluster, node, members: members.to_vec() };
         let folder = settings.states.join(node.to_string());
         let (segment_bytes, faults) = (settings.segment_bytes, Arc::default());
         let files = Files { folder, identity, segment_bytes, faults };
         let opened = if files.exist()? { Some(files.open(founder, load)?) } else { None };
-        all.insert(node, (Keep::Files(files), opened));
-    }
+        Ok((node, (Keep::Files(files), opened)))
+    };
+    // A long log takes its time to be read and checked: all nodes' are, side by side.
+    let all: Result<BTreeMap<_, _>, StartError> = thread::scope(|scope| {
+        let threads: Vec<_> = members.iter().map(|&node| scope.spawn(move || open(node))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let mut all = all?;
     let has_run = all
         .values()
         .filter_map(|(_, opened)| opened.as_ref())
