@@ -1,0 +1,281 @@
+//! What the parts of a node cost by themselves: a step of the core, an append to the log, an entry's text, applying a
+//! command, the router.
+//!
+//! `cargo bench --bench parts` measures all; a word behind `--` chooses those whose name holds it. All go through the
+//! library's public face. A figure is that of a group of entries or messages; criterion divides it by their number.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion, Throughput};
+use raftlab::clock::Clock;
+use raftlab::config::RaftSettings;
+use raftlab::net::Transport;
+use raftlab::net::inbox::inbox;
+use raftlab::net::packet::{Address, Envelope, Packet};
+use raftlab::net::router::{Router, RouterSettings};
+use raftlab::payload::Payload;
+use raftlab::raft::effects::{Effects, HardState, Input, Proposal, Write};
+use raftlab::raft::log::{Content, Entry, Origin};
+use raftlab::raft::message::{Body, Message, Standing};
+use raftlab::raft::role::Role;
+use raftlab::raft::{Raft, Recovered};
+use raftlab::state_machine::kv::{Command, KeyValue};
+use raftlab::state_machine::{Machine, Replica};
+use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
+use raftlab::storage::memory::{Files, MemoryDisk};
+use raftlab::storage::memory_store::MemoryContent;
+use raftlab::storage::{ClusterId, Identity, Newcomer, Storage, no_image};
+use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId, Term, Time};
+
+/// Entries, commands or messages in a group.
+const GROUP: u64 = 64;
+/// Keys that the commands are about.
+const KEYS: u64 = 10_000;
+/// How long a message may take through the router before the benchmark gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    for part in [core, log, codec, apply, router] {
+        part(&mut criterion);
+    }
+    criterion.final_summary();
+}
+
+/// Three cores in memory, whose disks complete each write at once and whose messages arrive at once.
+#[derive(Clone)]
+struct Cores {
+    nodes: Vec<Raft>,
+    now: Time,
+    proposed: u64,
+}
+
+/// A leader proposes, replicates and commits; its followers learn of it.
+fn core(criterion: &mut Criterion) {
+    let elected = Cores::elected();
+    let mut group = criterion.benchmark_group("core");
+    for count in [1, GROUP] {
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("{count} proposed, replicated, committed by three"), |bencher| {
+            let begin = || (elected.clone(), (1..=count).map(content).collect());
+            let commit =
+                |(cores, contents): &mut (Cores, Vec<Content>)| cores.commit(std::mem::take(contents));
+            bencher.iter_batched_ref(begin, commit, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+impl Cores {
+    /// The first node leads, and all have its no-op.
+    fn elected() -> Cores {
+        let names = NodeId::first(3);
+        let start = |name: &NodeId| {
+            let random = Random::new(u64::from(name.number()));
+            let settings = RaftSettings::default();
+            Raft::new(*name, names.clone(), settings, Recovered::default(), random, Time::ZERO)
+        };
+        let mut cores = Cores { nodes: names.iter().map(start).collect(), now: Time::ZERO, proposed: 0 };
+        cores.run(0, vec![Input::Campaign]);
+        assert!(matches!(cores.nodes[0].role(), Role::Leader(_)), "the others vote for it");
+        cores
+    }
+
+    fn commit(&mut self, contents: Vec<Content>) {
+        self.proposed += contents.len() as u64;
+        let proposals = contents.into_iter().map(|content| Input::Propose(Proposal { id: 1, content }));
+        self.run(0, proposals.collect());
+        let committed = LogIndex(self.proposed + 1);
+        assert_eq!(self.nodes[0].commit_index(), committed, "a quorum has all that was proposed");
+    }
+
+    /// Gives a node these inputs, and all nodes what follows from them, until nobody has anything to say.
+    fn run(&mut self, node: usize, inputs: Vec<Input>) {
+        let mut waiting = VecDeque::from([(node, inputs)]);
+        while let Some((node, mut inputs)) = waiting.pop_front() {
+            let Effects { mut messages, write, .. } = self.nodes[node].step(self.now, &mut inputs);
+            if let Some(write) = write {
+                messages.extend(write.then);
+                waiting.push_front((node, vec![Input::Persisted(write.id)]));
+            }
+            for message in messages {
+                let to = usize::from(message.to.number()) - 1;
+                waiting.push_back((to, vec![Input::Message(message)]));
+            }
+        }
+    }
+}
+
+/// A group of entries taken in by a node's store, short of the sync.
+fn log(criterion: &mut Criterion) {
+    const WRITES: u64 = 16;
+    let identity = identity();
+    let mut group = criterion.benchmark_group("log");
+    group.throughput(Throughput::Elements(WRITES * GROUP));
+    group.bench_function("append to the store in memory", |bencher| {
+        let open = || {
+            let content = MemoryContent::new(identity.clone());
+            (content.open(Newcomer::default(), no_image).expect("an empty store").0, log_writes(WRITES))
+        };
+        bencher.iter_batched_ref(open, |(store, writes)| append(store, writes), BatchSize::SmallInput);
+    });
+    group.bench_function("append to a segment of lines, text and checksum included", |bencher| {
+        let open = || (new_lines(empty_disk(), &identity), log_writes(WRITES));
+        bencher.iter_batched_ref(open, |(store, writes)| append(store, writes), BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+fn append(store: &mut impl Storage, writes: &[Write]) {
+    for write in writes {
+        store.write(write).expect("the store takes it");
+    }
+}
+
+/// Entries in groups, whose text nobody has made yet.
+fn log_writes(count: u64) -> Vec<Write> {
+    let group = |number: u64| Write {
+        id: number + 1,
+        entries: (1..=GROUP).map(|place| entry(number * GROUP + place)).collect(),
+        ..Write::default()
+    };
+    (0..count).map(group).collect()
+}
+
+fn open_lines(disk: MemoryDisk, identity: &Identity) -> (JsonStore<MemoryDisk>, Vec<Entry>) {
+    let opened = JsonStore::open(disk, identity, SEGMENT_BYTES, Newcomer::default(), no_image);
+    let (store, recovered) = opened.expect("the files are right");
+    (store, recovered.entries)
+}
+
+/// A node's files on this disk, which is empty, in the term of the entries that are to come.
+fn new_lines(disk: MemoryDisk, identity: &Identity) -> JsonStore<MemoryDisk> {
+    let (mut store, _) = open_lines(disk, identity);
+    let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+    append(&mut store, &[Write { hard_state: Some(hard_state), ..Write::default() }]);
+    store
+}
+
+fn empty_disk() -> MemoryDisk {
+    MemoryDisk::new("memory", Files::new())
+}
+
+/// A command's two faces, each made from the other, and a log read back from its lines.
+fn codec(criterion: &mut Criterion) {
+    const WRITES: u64 = 64;
+    let mut group = criterion.benchmark_group("codec");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("a command to its text", |bencher| {
+        let begin = || Payload::new(vec![command(7)]);
+        bencher.iter_batched_ref(begin, |payload| payload.text().len(), BatchSize::SmallInput);
+    });
+    let text = Payload::new(vec![command(7)]).text().to_string();
+    group.bench_function("a command from its text", |bencher| {
+        let begin = || Payload::from_text(text.as_str());
+        let decode = |payload: &mut Payload| payload.value::<Vec<Command>>().expect("its own text").len();
+        bencher.iter_batched_ref(begin, decode, BatchSize::SmallInput);
+    });
+
+    let identity = identity();
+    let disk = empty_disk();
+    let mut store = new_lines(disk.clone(), &identity);
+    append(&mut store, &log_writes(WRITES));
+    store.sync().expect("memory does not fail");
+    let files = disk.files();
+    group.throughput(Throughput::Elements(WRITES * GROUP));
+    group.bench_function(
+        "entries from their lines, checksums and the opening of the store included",
+        |bencher| {
+            let copy = || MemoryDisk::new("memory", files.clone());
+            bencher.iter_batched(copy, |disk| open_lines(disk, &identity), BatchSize::SmallInput);
+        },
+    );
+    group.finish();
+}
+
+/// Committed commands applied to a key-value store with sessions.
+fn apply(criterion: &mut Criterion) {
+    let mut replica = Replica::new(KeyValue::default());
+    let open = Content::Open { client: ClientId(1), sessions_max: 10 };
+    replica.apply(&Entry { index: LogIndex(1), term: Term(1), content: open });
+    // One replica for all, so that its log goes on from sample to sample.
+    let last = Cell::new(1);
+    let mut group = criterion.benchmark_group("apply");
+    group.throughput(Throughput::Elements(GROUP));
+    group.bench_function("puts of a session, answers kept", |bencher| {
+        let begin = || {
+            let first = last.get() + 1;
+            last.set(last.get() + GROUP);
+            (first..first + GROUP).map(entry).collect::<Vec<Entry>>()
+        };
+        let apply = |entries: &mut Vec<Entry>| {
+            for entry in &*entries {
+                black_box(replica.apply(entry));
+            }
+        };
+        bencher.iter_batched_ref(begin, apply, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// A group of envelopes from one node to another, through the router's thread.
+fn router(criterion: &mut Criterion) {
+    let names = NodeId::first(2);
+    let (from, to) = (Address::Node(names[0]), Address::Node(names[1]));
+    let mut group = criterion.benchmark_group("router");
+    group.throughput(Throughput::Elements(GROUP));
+    for (what, express) in [("through its thread", false), ("on an express lane", true)] {
+        let settings = RouterSettings { express, ..RouterSettings::default() };
+        let router = Router::start(&names, &settings, Clock::start(), Random::new(1)).expect("a thread");
+        let handle = router.handle();
+        let (sender, receiver) = inbox(1 << 10, 64 << 20);
+        handle.register(to, sender);
+        group.bench_function(format!("a group of {GROUP}, until it is there, {what}"), |bencher| {
+            let begin = || (1..=GROUP).map(|number| envelope(from, to, number)).collect::<Vec<Envelope>>();
+            let send = |group: &mut Vec<Envelope>| {
+                handle.send(group);
+                let until = Instant::now() + PATIENCE;
+                let arrived = receiver.recv_deadline(until).expect("nothing is lost on a link without rules");
+                assert_eq!(arrived.len() as u64, GROUP, "a group stays together");
+                arrived
+            };
+            bencher.iter_batched_ref(begin, send, BatchSize::SmallInput);
+        });
+        router.stop();
+    }
+    group.finish();
+}
+
+fn envelope(from: Address, to: Address, number: u64) -> Envelope {
+    let body = Body::AppendEntries {
+        prev: EntryId::new(Term(1), LogIndex(number)),
+        entries: vec![entry(number + 1)],
+        commit: LogIndex(number),
+        round: 1,
+        standing: Standing::default(),
+    };
+    let message = Message { from: NodeId::new(1), to: NodeId::new(2), term: Term(1), body };
+    Envelope { from, to, packet: Packet::Raft(message) }
+}
+
+/// The command at this place of a log whose first entry opened the session.
+fn entry(index: u64) -> Entry {
+    Entry { index: LogIndex(index), term: Term(1), content: content(index) }
+}
+
+fn content(number: u64) -> Content {
+    let origin = Origin { session: SessionId(1), serial: number, acknowledged: number };
+    Content::Command { origin, command: Payload::new(vec![command(number)]) }
+}
+
+fn command(number: u64) -> Command {
+    // Neighbors in the log are strangers among the keys.
+    Command::put(format!("k{}", number.wrapping_mul(7_919) % KEYS), "0123456789abcdef")
+}
+
+fn identity() -> Identity {
+    Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+}
