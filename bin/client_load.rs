@@ -1,6 +1,7 @@
 //! `client_load`: a cluster under load from many blocking clients, faults at set times, and what came of it.
 //!
-//! A thin front door: options become an experiment, which runs; then its report is written wherever it is wanted.
+//! A thin front door: options become an experiment, which runs; then its report is written wherever it is wanted. One
+//! measurement has a name of its own: `figure16`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -9,12 +10,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use raftlab::config::{ElectionRange, Settings};
 use raftlab::console::language::{Chance, units};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 use raftlab::console::session;
+use raftlab::figure16;
 use raftlab::interrupt::Interrupt;
 use raftlab::load::{
     self, Amount, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble, WorkloadSettings,
@@ -37,11 +39,17 @@ set times whatever the answers, and latency counts from the intended start (open
 Exit code 0: all well; 1: a check or a fault failed; 2: wrong usage; 3: inconclusive (no leader, nothing answered, no
 verdict); 130: interrupted.";
 
+const AFTER_HELP_FIGURE16: &str = "\
+Each trial starts five nodes in memory. 150-150 ms is left out: with equal timeouts all votes are split, and settings
+refuse them; 'simulate figure16' has that range too, in virtual time.";
+
 /// Puts a Raft cluster under load, breaks it at set times, and judges what the clients were told.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 struct Options {
+    #[command(subcommand)]
+    measurement: Option<Measurement>,
     /// How many nodes: 1 to 99
     #[arg(long, default_value_t = 3)]
     nodes: u8,
@@ -135,13 +143,26 @@ struct Options {
     report: Option<PathBuf>,
 }
 
+/// What is measured in a way of its own.
+#[derive(Subcommand)]
+enum Measurement {
+    /// Repeats the paper's Figure 16 on threads: how long it takes to replace a crashed leader, by the range of election
+    /// timeouts
+    #[command(after_help = AFTER_HELP_FIGURE16)]
+    Figure16(figure16::Plan),
+}
+
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     let output = Output::standard(Style { json: options.json, ..Style::default() });
-    match run(&options, &output) {
+    let ran = match &options.measurement {
+        Some(Measurement::Figure16(plan)) => measure(plan, &output),
+        None => run(&options, &output),
+    };
+    match ran {
         Ok(code) => ExitCode::from(code),
         Err(Trouble { text, code }) => {
             output.warn(&format!("error: {text}"));
@@ -182,6 +203,18 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     write_if_wanted(options.report.as_deref(), || load::page(&report), output)?;
     write_if_wanted(options.csv.as_deref(), || load::csv(&report.rows), output)?;
     Ok(report.code())
+}
+
+/// The ranges of Figure 16 that threads can try.
+fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
+    let usage = |text: String| Trouble { text, code: options::USAGE };
+    let interrupt = Arc::new(Interrupt::new());
+    session::heed_signals(&interrupt).map_err(usage)?;
+    let trials = plan.trials.unwrap_or(figure16::TRIALS_ON_THREADS);
+    let one = |range: &figure16::Range, seed| range.on_threads(seed, &interrupt);
+    let ranges = figure16::ranges_of_threads();
+    let ending = figure16::run(plan, &ranges, trials, one, output, &interrupt).map_err(usage)?;
+    Ok(ending.code())
 }
 
 /// The answer: JSON goes to standard output as it is, everything else beside it.

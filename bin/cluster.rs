@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use raftlab::cluster::{self, Cluster};
 use raftlab::config::{Settings, commented_defaults};
 use raftlab::console::executor::{Console, Surroundings};
@@ -17,7 +17,6 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
-use raftlab::figure16::{self, Plan};
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::Lab;
 
@@ -31,12 +30,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     version,
     max_term_width = 100,
-    args_conflicts_with_subcommands = true,
     after_help = "At the prompt, 'help' explains the language; piped lines are carried out one by one."
 )]
 struct Options {
-    #[command(subcommand)]
-    measurement: Option<Measurement>,
     #[command(flatten)]
     settings: SettingOptions,
     /// The folder with the nodes' state [default: states]
@@ -83,13 +79,6 @@ struct Options {
     color: ColorChoice,
 }
 
-/// What is measured on threads.
-#[derive(Subcommand)]
-enum Measurement {
-    /// Repeats the paper's Figure 16: how long it takes to replace a crashed leader, by the range of election timeouts
-    Figure16(Plan),
-}
-
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
@@ -99,27 +88,13 @@ fn main() -> ExitCode {
         Output::standard(Style::default()).progress(commented_defaults().trim_end());
         return ExitCode::SUCCESS;
     }
-    let ran = match &options.measurement {
-        Some(Measurement::Figure16(plan)) => measure(plan).map_err(|text| (text, options::USAGE)),
-        None => run(&options),
-    };
-    match ran {
+    match run(&options) {
         Ok(code) => ExitCode::from(code),
         Err((text, code)) => {
             Output::standard(Style::default()).warn(&format!("error: {text}"));
             ExitCode::from(code)
         }
     }
-}
-
-fn measure(plan: &Plan) -> Result<u8, String> {
-    let output = Output::standard(Style::default());
-    let interrupt = Arc::new(Interrupt::new());
-    session::heed_signals(&interrupt)?;
-    let (ranges, trials) =
-        (figure16::ranges_of_threads(), plan.trials.unwrap_or(figure16::TRIALS_ON_THREADS));
-    let one = |range: &figure16::Range, seed| range.on_threads(seed, &interrupt);
-    Ok(figure16::run(plan, &ranges, trials, one, &output, &interrupt)?.code())
 }
 
 fn run(options: &Options) -> Result<u8, (String, u8)> {

@@ -8,26 +8,7 @@ use super::report::{Report, micros_shown};
 use super::sweep::Sweep;
 use super::tally::Row;
 
-const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1c2330;--soft:#5c6675;--paper:#fdfdfc;--edge:#dfe3e8;--band:#f3c9b8;--mark:#7a4fb5;\
---c0:#1769aa;--c1:#c2680c;--c2:#b3261e;--c3:#2e7d4f}\
-@media(prefers-color-scheme:dark){:root{--ink:#e4e8ee;--soft:#98a2b1;--paper:#14181f;--edge:#2b323d;--band:#5a3226;\
---mark:#b99af0;--c0:#64b0ee;--c1:#f0a45a;--c2:#f0827a;--c3:#74c794}}\
-*{box-sizing:border-box}body{margin:0 auto;max-width:940px;padding:2.5rem 1.25rem 4rem;background:var(--paper);\
-color:var(--ink);font:16px/1.5 system-ui,sans-serif}h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.1rem;\
-margin:2.5rem 0 .5rem}p{margin:.25rem 0 .75rem}.soft{color:var(--soft)}figure{margin:1.5rem 0}figcaption{font-weight:600}\
-svg{width:100%;height:auto;display:block}.grid{stroke:var(--edge)}.tick,.mark-label{fill:var(--soft);font-size:11px;\
-font-variant-numeric:tabular-nums}.mark{stroke:var(--mark);stroke-dasharray:3 3}.mark-label{fill:var(--mark)}\
-.band{fill:var(--band);opacity:.45}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}.line.c0{stroke:var(--c0)}\
-.line.c1{stroke:var(--c1)}.line.c2{stroke:var(--c2)}.line.c3{stroke:var(--c3)}.dot.c0,.key.c0{fill:var(--c0);\
-background:var(--c0)}.dot.c1,.key.c1{fill:var(--c1);background:var(--c1)}.dot.c2,.key.c2{fill:var(--c2);\
-background:var(--c2)}.dot.c3,.key.c3{fill:var(--c3);background:var(--c3)}.legend{color:var(--soft);font-size:.85rem}\
-.key{display:inline-block;width:.8em;height:.25em;margin:0 .4em .2em .9em}.scroll{overflow-x:auto}\
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}td,th{padding:.25rem .9rem .25rem 0;\
-text-align:left;border-bottom:1px solid var(--edge);vertical-align:top}th{font-weight:600;color:var(--soft)}\
-.right td+td,.right th+th{text-align:right}pre{background:color-mix(in srgb,var(--edge) 45%,transparent);\
-padding:.75rem 1rem;overflow-x:auto;border-radius:6px;font-size:.88rem}.pass{color:var(--c3);font-weight:600}\
-.fail{color:var(--c2);font-weight:600}";
+const STYLE: &str = include_str!("page.css");
 
 /// The page of a report.
 pub fn page(report: &Report) -> String {
@@ -53,7 +34,7 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
     let setting = sweep.setting;
     let _ = writeln!(body, "<h1>Load on a Raft cluster, by {setting}</h1>");
     if let Some(first) = sweep.reports.first() {
-        let _ = writeln!(body, "<p class=\"soft\">{}</p>", escape(&first.setup));
+        let _ = writeln!(body, "<p class=\"soft\">The first: {}</p>", escape(&first.setup));
     }
     let ticks: Vec<(f64, String)> =
         (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.to_string())).collect();
@@ -100,7 +81,7 @@ fn whole(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style></head>\n<body>\n{body}</body></html>\n"
+         <title>{title}</title>\n<style>\n{STYLE}</style></head>\n<body>\n{body}</body></html>\n"
     )
 }
 

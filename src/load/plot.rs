@@ -66,6 +66,14 @@ pub(super) struct Plot {
     pub shown: fn(f64) -> String,
 }
 
+/// Where the label of a mark stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    line: u64,
+    /// Left of its mark, as there is no room on the right.
+    leftward: bool,
+}
+
 /// Where values lie.
 struct Frame {
     top: f64,
@@ -97,11 +105,14 @@ impl Plot {
     /// The SVG element, with its title above.
     pub(super) fn svg(&self) -> String {
         let mut svg = String::new();
-        let frame = self.frame();
+        let mut frame = self.frame();
+        let places = self.places(&frame);
+        let lines = places.iter().flatten().map(|place| place.line + 1).max().unwrap_or(0);
+        frame.top += LABEL * float(lines);
         let top = frame.top;
         let _ = write!(
             svg,
-            "<figure><figcaption>{}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
+            "<figure><figcaption>{}</figcaption>\n<div class=\"scroll\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
             escape(&self.title),
             escape(&self.title)
         );
@@ -116,43 +127,69 @@ impl Plot {
             );
         }
         self.grid(&frame, &mut svg);
-        for (mark, line) in self.marks.iter().zip(self.label_lines(&frame)) {
+        for series in &self.series {
+            self.line(series, &frame, &mut svg);
+        }
+        // In front of the lines, so that nothing runs through a label.
+        self.marks(&places, &frame, &mut svg);
+        svg.push_str("</svg></div>\n");
+        self.legend(&mut svg);
+        svg.push_str("</figure>\n");
+        svg
+    }
+
+    fn marks(&self, places: &[Option<Place>], frame: &Frame, svg: &mut String) {
+        let height = |place: &Place| TOP + LABEL * float(place.line);
+        for (mark, place) in self.marks.iter().zip(places) {
             let (x, label) = (frame.x(mark.at), escape(&mark.label));
-            let from = line.map_or(top, |line| TOP + LABEL * float(line) - 9.0);
+            let from = place.as_ref().map_or(frame.top, |place| height(place) - 9.0);
             let _ = writeln!(
                 svg,
                 "<line class=\"mark\" x1=\"{x:.1}\" y1=\"{from:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{label}</title></line>",
                 HEIGHT - BOTTOM
             );
-            if let Some(line) = line {
-                let (x, y) = (x + 3.0, TOP + LABEL * float(line));
-                let _ = writeln!(svg, "<text class=\"mark-label\" x=\"{x:.1}\" y=\"{y:.1}\">{label}</text>");
-            }
         }
-        for series in &self.series {
-            self.line(series, &frame, &mut svg);
+        for (mark, place) in self.marks.iter().zip(places) {
+            let Some(place) = place else { continue };
+            let (aside, anchor) = if place.leftward { (-3.0, "end") } else { (3.0, "start") };
+            let (x, y) = (frame.x(mark.at) + aside, height(place));
+            let label = escape(&mark.label);
+            let _ = writeln!(
+                svg,
+                "<text class=\"mark-label\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{label}</text>"
+            );
         }
-        svg.push_str("</svg>\n");
-        if self.series.len() > 1 {
-            svg.push_str("<p class=\"legend\">");
-            for series in &self.series {
-                let _ = write!(svg, "<span class=\"key c{}\"></span>{} ", series.color, escape(series.name));
-            }
-            svg.push_str("</p>\n");
-        }
-        svg.push_str("</figure>\n");
-        svg
     }
 
-    /// For each mark the line in which its label stands clear of the others, if there is one.
-    fn label_lines(&self, frame: &Frame) -> Vec<Option<u64>> {
+    /// What the colors mean, where it is not plain.
+    fn legend(&self, text: &mut String) {
+        let lines = self.series.iter().filter(|_| self.series.len() > 1);
+        let mut keys: Vec<(String, &str)> =
+            lines.map(|series| (format!("c{}", series.color), series.name)).collect();
+        if !self.bands.is_empty() {
+            keys.push(("during".to_string(), "a fault lasts"));
+        }
+        if keys.is_empty() {
+            return;
+        }
+        text.push_str("<p class=\"legend\">");
+        for (class, name) in keys {
+            let _ = write!(text, "<span><span class=\"key {class}\"></span>{}</span> ", escape(name));
+        }
+        text.push_str("</p>\n");
+    }
+
+    /// For each mark where its label stands clear of the others, if there is such a place.
+    fn places(&self, frame: &Frame) -> Vec<Option<Place>> {
         let mut ends = [f64::MIN; LABEL_LINES_MAX];
         let place = |mark: &Mark| {
-            let begin = frame.x(mark.at);
-            let end = begin + LETTER * float(mark.label.chars().count() as u64) + 8.0;
-            let line = ends.iter().position(|taken| *taken <= begin).filter(|_| end <= WIDTH + LETTER)?;
+            let at = frame.x(mark.at);
+            let width = LETTER * float(mark.label.chars().count() as u64) + 8.0;
+            let leftward = at + width > WIDTH + LETTER;
+            let (begin, end) = if leftward { (at - width, at) } else { (at, at + width) };
+            let line = ends.iter().position(|taken| *taken <= begin).filter(|_| begin >= 0.0)?;
             ends[line] = end;
-            Some(line as u64)
+            Some(Place { line: line as u64, leftward })
         };
         self.marks.iter().map(place).collect()
     }
@@ -173,8 +210,7 @@ impl Plot {
                 (low, if high > low { high } else { low * 10.0 })
             }
         };
-        let labels = if self.marks.is_empty() { 0 } else { LABEL_LINES_MAX as u64 };
-        Frame { top: TOP + LABEL * float(labels), left, right, low, high, scale: self.scale }
+        Frame { top: TOP, left, right, low, high, scale: self.scale }
     }
 
     fn grid(&self, frame: &Frame, svg: &mut String) {
@@ -305,8 +341,21 @@ mod tests {
         let (title, scale, shown) = (String::new(), Scale::Linear, |value: f64| format!("{value}"));
         let (series, bands, marks) = (Vec::new(), Vec::new(), marks.collect());
         let plot = Plot { title, scale, series, bands, marks, ticks, axis: "time", shown };
-        let lines = plot.label_lines(&plot.frame());
+        let places = plot.places(&plot.frame());
+        let lines: Vec<Option<u64>> = places.iter().map(|place| place.map(|place| place.line)).collect();
         assert_eq!(lines[..6], [Some(0), Some(1), Some(2), Some(3), Some(4), None]);
+    }
+
+    #[test]
+    fn a_label_at_the_right_end_stands_left_of_its_mark() {
+        let marks = [9.0, 9.9].map(|at| Mark { at, label: "restart all".to_string() });
+        let (title, scale, shown) = (String::new(), Scale::Linear, |value: f64| format!("{value}"));
+        let (series, bands, marks, ticks) = (Vec::new(), Vec::new(), Vec::from(marks), seconds(10.0));
+        let plot = Plot { title, scale, series, bands, marks, ticks, axis: "time", shown };
+        let places = plot.places(&plot.frame());
+        let place = |line, leftward| Some(Place { line, leftward });
+        assert_eq!(places, [place(0, false), place(1, true)]);
+        assert!(plot.svg().contains("text-anchor=\"end\">restart all<"));
     }
 
     #[test]

@@ -22,10 +22,28 @@ fn virtual_time_gives_the_same_table_and_plot_for_the_same_seed() {
 #[test]
 fn threads_find_a_leader_in_every_range_that_they_can_try() {
     let folder = Folder::new();
-    let ran = folder.run(env!("CARGO_BIN_EXE_cluster"), &["figure16", "--trials", "1"], "").exits(0);
+    let ran = folder.client_load(&["figure16", "--trials", "1"]).exits(0);
     assert_eq!(ran.out.lines().count(), 10, "{}", ran.out);
     assert!(!ran.out.contains("150-150 ms"), "{}", ran.out);
     assert!(folder.read("figure16.svg").contains("150-300 ms"));
+}
+
+#[test]
+fn a_load_and_figure_16_have_no_options_in_common() {
+    let folder = Folder::new();
+    for (options, said) in [
+        (&["--memory", "figure16"][..], "'--memory'"),
+        (&["--at", "1s", "crash leader", "figure16"], "'--at <TIME> <LINE>'"),
+        (&["figure16", "--clients", "8"], "'--clients'"),
+        (&["figure16", "--trials", "many"], "'many'"),
+        (&["figure17"], "'figure17'"),
+    ] {
+        let refusal = folder.client_load(options).refusal();
+        assert!(refusal.contains(said), "{options:?}: {refusal}");
+    }
+    let help = folder.client_load(&["figure16", "--help"]).exits(0);
+    assert!(help.out.contains("--trials <N>") && !help.out.contains("--clients"), "{}", help.out);
+    assert_eq!(crate::contents(folder.0.path()), [], "nothing was started");
 }
 
 #[test]

@@ -4,10 +4,6 @@
 use crate::{Folder, Ran};
 
 impl Folder {
-    fn client_load(&self, options: &[&str]) -> Ran {
-        self.run(env!("CARGO_BIN_EXE_client_load"), options, "")
-    }
-
     /// Two hundred operations on a cluster in memory, as these options have it.
     fn few(&self, options: &[&str]) -> Ran {
         self.client_load(&[&["--memory", "--count", "200", "--seed", "7"], options].concat())

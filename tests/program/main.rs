@@ -72,6 +72,10 @@ impl Folder {
         self.run(env!("CARGO_BIN_EXE_simulate"), options, lines)
     }
 
+    fn client_load(&self, options: &[&str]) -> Ran {
+        self.run(env!("CARGO_BIN_EXE_client_load"), options, "")
+    }
+
     fn run(&self, program: &str, options: &[&str], lines: impl Into<Vec<u8>>) -> Ran {
         let output = assert_cmd::Command::from_std(self.command(program, options))
             .write_stdin(lines)
