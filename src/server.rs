@@ -502,6 +502,8 @@ impl Server {
         match done {
             Done::Applied(entries, size) => {
                 self.size = size;
+                outbox.applied.reserve(entries.len());
+                outbox.envelopes.reserve(entries.len().min(self.calls.len()));
                 for entry in entries {
                     self.settle_entry(entry, outbox);
                 }

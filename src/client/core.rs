@@ -200,6 +200,11 @@ impl ClientCore {
         self.settings.when_full
     }
 
+    /// So many calls are about to begin.
+    pub fn expect(&mut self, calls: usize) {
+        self.outgoing.reserve(calls);
+    }
+
     /// Begins a call.
     pub fn ask(&mut self, now: Time, ask: Ask) -> CallId {
         self.last_call += 1;

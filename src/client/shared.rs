@@ -159,6 +159,7 @@ impl Shared {
         state.streaming = true;
         let now = self.clock.now();
         self.take_in(&mut state, now);
+        state.core.expect(asks.len());
         let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
         state.core.tick(now);
         state.settle();
@@ -394,7 +395,11 @@ impl State {
         if !outgoing.is_empty() {
             self.transport.send(&mut outgoing);
         }
-        for ended in self.core.take_ended() {
+        let all = self.core.take_ended();
+        if self.streaming {
+            self.stream.reserve(all.len());
+        }
+        for ended in all {
             let call_id = ended.call_id;
             if let Some(end) = self.held.get_mut(&call_id) {
                 *end = Some(ended);

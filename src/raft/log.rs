@@ -190,8 +190,11 @@ impl Log {
     /// Entries from `first` on, up to this many bytes, but at least one if there is one.
     pub fn slice(&self, first: LogIndex, bytes_max: usize) -> Vec<Entry> {
         let mut bytes = 0;
-        let mut taken = Vec::new();
-        for entry in self.range(first, self.last().index.max(first.previous())) {
+        let range = self.range(first, self.last().index.max(first.previous()));
+        // An entry weighs at least so much, so there is room for all that are taken.
+        let most = bytes_max / Content::NoOp.weight() + 1;
+        let mut taken = Vec::with_capacity(range.size_hint().0.min(most));
+        for entry in range {
             bytes += entry.weight();
             if bytes > bytes_max && !taken.is_empty() {
                 break;

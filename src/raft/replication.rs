@@ -144,6 +144,7 @@ impl Raft {
             return;
         }
         let first = self.log.last().index.next();
+        self.effects.proposals.reserve(leader.gathered.len());
         for Proposal { id, content } in leader.gathered.drain(..) {
             // Figure 2, Leaders 2: a client's command is appended; it is answered when it is applied.
             let entry = Entry { index: self.log.last().index.next(), term, content };

@@ -261,6 +261,19 @@ impl StateMachine for KeyValue {
         self.values = values;
     }
 
+    fn answer_bytes(answer: &Answer) -> usize {
+        const QUOTES: usize = 2;
+        match answer {
+            Answer::Put => "put".len() + QUOTES,
+            Answer::Created => "created".len() + QUOTES,
+            Answer::Updated => "updated".len() + QUOTES,
+            Answer::Deleted => "deleted".len() + QUOTES,
+            Answer::Exists => "exists".len() + QUOTES,
+            Answer::NotFound => "not_found".len() + QUOTES,
+            Answer::Value(_) | Answer::Keys(_) | Answer::Mismatch { .. } => super::text_length(answer),
+        }
+    }
+
     fn items(&self) -> Vec<(String, String)> {
         let pairs = self.values.ordered().into_iter();
         pairs.map(|(key, value)| (key.to_string(), value.to_string())).collect()
@@ -311,6 +324,25 @@ mod tests {
         assert_eq!(store.apply(&Command::delete("x")), Answer::Deleted);
         assert_eq!(store.apply(&Command::delete("x")), Answer::NotFound);
         assert_eq!(store.apply(&Command::cas("x", "2", "3")), Answer::NotFound);
+    }
+
+    #[test]
+    fn the_bytes_of_an_answer_are_those_of_its_text() {
+        let text = || "a \"b\"\n\u{e9}".to_string();
+        for answer in [
+            Answer::Created,
+            Answer::Updated,
+            Answer::Put,
+            Answer::Deleted,
+            Answer::Value(text()),
+            Answer::Keys(vec![text(), String::new()]),
+            Answer::Exists,
+            Answer::NotFound,
+            Answer::Mismatch { actual: text() },
+        ] {
+            let written = serde_json::to_string(&answer).expect("it serializes");
+            assert_eq!(KeyValue::answer_bytes(&answer), written.len(), "{written}");
+        }
     }
 
     #[test]
