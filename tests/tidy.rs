@@ -370,6 +370,10 @@ fn sources(folders: &[&str], endings: &[&str]) -> Vec<Source> {
 fn collect(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     let Ok(inside) = fs::read_dir(folder) else { return };
     for path in inside.map(|file| file.expect("the project's folders can be read").path()) {
+        // A workspace of its own below `benches` builds beside its sources, and what it builds is nobody's.
+        if path.is_dir() && path.ends_with("target") {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, endings, found);
         } else if path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted)) {

@@ -1,0 +1,96 @@
+//! The same workload on raftlab and on two of its peers, in one process and in turns: `cargo run --release` in this
+//! folder. It prints throughput, p50, p99, and raftlab's figures by each peer's.
+//!
+//! **The workload.** Three nodes keep everything in memory. Clients put values of 16 bytes under 10,000 keys, as fast as
+//! answers come, each with a number of commands in flight. A command is answered when it is committed and the leader has
+//! applied it to its map; the others apply it to theirs. After each run every command must have been answered, by one
+//! leader all the way; all three nodes must have applied as much, and hold the same map. The peers' nodes count commands;
+//! raftlab's tell the last entry that they applied.
+//!
+//! **The systems**, each on what the machine gives to all:
+//!
+//! - `router` and `express`: raftlab with its defaults, a thread a node, all messages through the router's thread or
+//!   past it. Clients are threads; with one command in flight they call `Client::submit`, else they keep a `Pipeline`
+//!   full. Sessions, exactly-once, the safety checks and a snapshot every 10,000 entries are part of it.
+//! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
+//!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
+//!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.
+//! - `openraft`: the crate `openraft` on a Tokio runtime of two workers, calls between nodes made directly, pipelined by
+//!   its own stream. Each command in flight is a task that calls `client_write`, which costs less than a thread that
+//!   blocks. It snapshots every 50,000 entries, without writing. See `src/open_raft.rs`.
+//! - `openraft-groups`: the same, where clients have many commands in flight: each hands them over in four groups in turn
+//!   by `client_write_many`, as the clients of the others hand over groups.
+//!
+//! All have the same allocator. The peers do less than raftlab: none has sessions, so none applies a repeated command once. Their commands and maps are
+//! as cheap as may be (shared bytes, never copied on the way). Rounds are interleaved, each run has a cluster of its own,
+//! and figures are medians.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that prints a table")]
+
+mod driver;
+mod map;
+mod open_raft;
+mod options;
+mod raft_rs;
+mod raftlab_system;
+mod table;
+
+use std::process::ExitCode;
+
+use driver::{Figure, Plan};
+use open_raft::Asking;
+use options::{FORMS, Form, Options, SYSTEMS, System};
+use table::Results;
+
+/// The same for all: commands are made on one thread and let go on others.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            return ExitCode::from(2);
+        }
+    };
+    match measure(&options) {
+        Ok(results) => {
+            println!("{}", table::text(&options, &results));
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every system in every form, round by round.
+fn measure(options: &Options) -> Result<Results, String> {
+    let mut results = Results::new();
+    for number in 1..=options.rounds {
+        for form in FORMS.iter().filter(|form| options.wants_form(form)) {
+            let wanted = |system: &System| options.wants_system(*system) && system.knows(form);
+            for system in SYSTEMS.into_iter().filter(wanted) {
+                let figure = run(system, form, options);
+                let figure =
+                    figure.map_err(|reason| format!("{}, {}: {reason}", system.name(), form.name))?;
+                eprintln!("round {number}: {:<7} {:<15} {:>10.0}/s", form.name, system.name(), figure.rate);
+                results.entry((form.name, system)).or_default().push(figure);
+            }
+        }
+    }
+    Ok(results)
+}
+
+fn run(system: System, form: &Form, options: &Options) -> Result<Figure, String> {
+    let plan = Plan { clients: form.clients, window: form.window, span: options.span };
+    match system {
+        System::Router => raftlab_system::run(&plan, false),
+        System::Express => raftlab_system::run(&plan, true),
+        System::RaftRs => raft_rs::run(&plan),
+        System::OpenRaft => open_raft::run(&plan, Asking::OneByOne),
+        System::OpenRaftGroups => open_raft::run(&plan, Asking::InGroups),
+    }
+}

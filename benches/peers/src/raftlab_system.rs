@@ -1,0 +1,97 @@
+//! raftlab, as an embedding program uses it.
+
+use std::time::Duration;
+
+use raftlab::client::{Ask, Client as Caller, Outcome, Pipeline, What};
+use raftlab::lab::Lab;
+use raftlab::payload::Payload;
+use raftlab::state_machine::kv::{Command, KeyValue};
+use raftlab::types::Time;
+use raftlab::{Cluster, NodeId};
+
+use crate::driver::{self, Client, Figure, PATIENCE, Plan, Tally};
+use crate::map::Put;
+
+/// A blocking caller, one command at a time.
+struct Blocking {
+    caller: Caller<KeyValue>,
+}
+
+/// Many commands under way, their answers taken as they come.
+struct Piped {
+    pipeline: Pipeline,
+}
+
+/// Runs the plan on a cluster of its own.
+pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
+    let builder = Cluster::builder().nodes(3).memory().client_timeout(PATIENCE);
+    let builder = if express { builder.express() } else { builder };
+    let mut cluster = builder.start().map_err(|error| error.to_string())?;
+    cluster.wait_until_leader(PATIENCE).ok_or("nobody leads")?;
+    let leaders = cluster.leadership();
+    let callers = (0..plan.clients).map(|_| cluster.client());
+    let tallies = if plan.window == 1 {
+        driver::drive(plan, callers.map(|caller| Blocking { caller }).collect())?
+    } else {
+        driver::drive(plan, callers.map(|caller| Piped { pipeline: caller.into_pipeline() }).collect())?
+    };
+    let (answered, figure) = Tally::sum(plan, &tallies);
+    agree(&mut cluster, answered)?;
+    // The first change is the leader that there was.
+    if leaders.receiver().try_iter().count() > 1 {
+        return Err("the leader changed".to_string());
+    }
+    cluster.shutdown();
+    Ok(figure)
+}
+
+/// Whether all nodes have applied the same entries, at least as many as commands were answered, and hold the same.
+fn agree(cluster: &mut Cluster, answered: u64) -> Result<(), String> {
+    let applied = |cluster: &Cluster, node: NodeId| cluster.status(node).map(|status| status.applied.0);
+    let all = cluster.wait_for(PATIENCE, |cluster| {
+        let first = applied(cluster, NodeId::new(1))?;
+        let same = NodeId::first(3).into_iter().all(|node| applied(cluster, node) == Some(first));
+        (same && first > answered).then_some(first)
+    });
+    all.ok_or_else(|| format!("{answered} commands were answered, and not all nodes applied as many"))?;
+    let items = NodeId::first(3).into_iter().map(|node| cluster.items(node));
+    let items = items.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    if items.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err("the nodes' maps differ".to_string());
+    }
+    Ok(())
+}
+
+impl Client for Blocking {
+    fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
+        for Put { key, value } in puts {
+            self.caller.submit(Command::Put { key, value }).map_err(|failure| failure.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<usize, String> {
+        Ok(1)
+    }
+}
+
+impl Client for Piped {
+    fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
+        let ask = |Put { key, value }| {
+            let what = What::Command(Payload::new(vec![Command::Put { key, value }]));
+            Ask { what, at: None, timeout: PATIENCE }
+        };
+        self.pipeline.send(puts.into_iter().map(ask).collect());
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<usize, String> {
+        let until: Time = self.pipeline.now() + PATIENCE + Duration::from_secs(1);
+        let ended = self.pipeline.wait(until);
+        match ended.iter().find(|ended| !matches!(ended.outcome, Outcome::Answered(_))) {
+            None if ended.is_empty() => Err("a command did not end".to_string()),
+            None => Ok(ended.len()),
+            Some(failed) => Err(format!("a command was not carried out: {:?}", failed.outcome)),
+        }
+    }
+}
