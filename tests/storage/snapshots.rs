@@ -240,7 +240,9 @@ fn a_large_state_goes_through_in_pieces() {
     assert!(asked.get() > bytes >> 18, "asked {} times for {bytes} bytes", asked.get());
     // The others remove what was there, make the file, rename it, and make that durable.
     let syncs = disk.operations() - asked.get() - 4;
-    assert_eq!(syncs, (bytes >> 20) + 1, "one on the way for each MiB, one at the end");
+    // After a mebibyte, up to the end of the piece that completes it.
+    let (fewest, most) = ((bytes >> 21) + 1, (bytes >> 20) + 1);
+    assert!((fewest..=most).contains(&syncs), "{syncs} for {bytes} bytes, one of them at the end");
     let file = disk.read(NAME).expect("it is there");
     assert_eq!(received(&file).1, Ok(Table::at(LARGE)));
     beside(disk.clone()).save(id(4, 3), &Stepwise(table), &|| true).expect("no failure is planned");
