@@ -81,8 +81,9 @@ pub struct Outbox {
     pub tasks: Vec<Task>,
     /// What happened in the core, for logs, narration and checks.
     pub events: Vec<Event>,
-    /// The snapshot whose state was taken over, before anything was applied.
-    pub adopted: Option<EntryId>,
+    /// The snapshots whose state was taken over, each after so many entries of `applied`: a machine on its own thread may
+    /// have told of several things at once.
+    pub adopted: Vec<(usize, EntryId)>,
     /// What was applied, in order.
     pub applied: Vec<AppliedEntry>,
     /// The newest write that was reported as durable.
@@ -515,7 +516,7 @@ impl Server {
             }
             Done::Adopted(last, size) => {
                 (self.applied, self.size) = (last, size);
-                outbox.adopted = Some(last);
+                outbox.adopted.push((outbox.applied.len(), last));
             }
             Done::Looked => {}
         }

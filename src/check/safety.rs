@@ -92,8 +92,8 @@ pub struct Step<'a> {
     pub persisted: Option<WriteId>,
     /// The write that the step handed out.
     pub write: Option<&'a Write>,
-    /// The snapshot whose state it took over, before it applied anything.
-    pub adopted: Option<EntryId>,
+    /// The snapshots whose state it took over, each after it had applied so many of `applied`.
+    pub adopted: &'a [(usize, EntryId)],
     /// What was applied.
     pub applied: &'a [AppliedEntry],
 }
@@ -309,11 +309,14 @@ impl Safety {
         }
         self.nodes.insert(node, record);
         self.check_commit(step.raft);
-        if let Some(adopted) = step.adopted {
+        let mut checked = 0;
+        for &(before, adopted) in step.adopted {
+            self.check_applied(node, &step.applied[checked..before]);
+            checked = before;
             self.check_covered(node, adopted);
             self.nodes.get_mut(&node).expect("observed just now").applied = adopted.index;
         }
-        self.check_applied(node, step.applied);
+        self.check_applied(node, &step.applied[checked..]);
     }
 
     fn follow_log(&mut self, raft: &Raft, record: &mut Record, write: &Write) {

@@ -278,8 +278,13 @@ impl EventLoop {
         let left_off = !tasks.is_empty() && self.machine.is_here();
         let is_slow = |took: &Duration| left_off || !applied.is_empty() && self.machine.is_slow(*took);
         let slow = Some(began.elapsed()).filter(is_slow);
-        let step =
-            Step { raft: self.server.raft(), persisted, write: write.as_ref(), adopted, applied: &applied };
+        let step = Step {
+            raft: self.server.raft(),
+            persisted,
+            write: write.as_ref(),
+            adopted: &adopted,
+            applied: &applied,
+        };
         // Before anything of it can reach another node.
         self.surroundings.safety.lock().observe(&step, envelopes.iter().filter_map(raft_message));
 

@@ -389,7 +389,7 @@ impl Simulation {
             raft: server.raft(),
             persisted: outbox.persisted,
             write: outbox.write.as_ref(),
-            adopted: outbox.adopted,
+            adopted: &outbox.adopted,
             applied: &outbox.applied,
         };
         self.safety.observe(&step, outbox.envelopes.iter().filter_map(raft_message));

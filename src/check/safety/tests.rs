@@ -1,10 +1,11 @@
 //! A run that begins from what an earlier one left: some logs begin behind snapshots, at entries of their own.
 
-use super::{Property, Safety};
+use super::{Property, Safety, Step};
 use crate::config::RaftSettings;
 use crate::raft::effects::HardState;
 use crate::raft::log::{Content, Entry};
 use crate::raft::{Raft, Recovered};
+use crate::state_machine::AppliedEntry;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 const ORDERS: [[u8; 3]; 6] = [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]];
@@ -67,4 +68,24 @@ fn a_node_that_comes_back_with_a_snapshot_of_what_was_never_committed_is_noticed
     }
     safety.started(&node(1, 9, 9, vec![no_op(10)]), false);
     assert!(!safety.violations().is_empty(), "only who is seen first may know more than this run");
+}
+
+#[test]
+fn a_state_is_taken_over_after_what_was_applied_before_it() {
+    let mut safety = Safety::default();
+    let nodes = survivors(no_op(8));
+    for raft in &nodes {
+        safety.started(raft, false);
+    }
+    let id = |index| EntryId::new(Term(1), LogIndex(index));
+    let entry =
+        |index| AppliedEntry { entry: id(index), carried_out: None, repetition: false, expired: false };
+    let applied = [entry(1), entry(2), entry(6)];
+    let (first, second) = ([(2, id(5))], [(1, id(7))]);
+    let step = |adopted, applied| Step { raft: &nodes[2], persisted: None, write: None, adopted, applied };
+    safety.observe(&step(&first, &applied), std::iter::empty());
+    assert_eq!(safety.violations(), [], "a machine on its own thread told of all of it at once");
+    safety.observe(&step(&second, &applied[2..]), std::iter::empty());
+    let found = safety.violations().first().map(|violation| violation.property);
+    assert_eq!(found, Some(Property::StateMachineSafety), "6 was applied already");
 }
