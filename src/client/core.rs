@@ -90,7 +90,6 @@ pub struct ClientCore {
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
-    /// Looked up alone, so no order depends on hashing.
     calls: HashMap<CallId, Running, RandomState>,
     /// When each call has to be looked at.
     timers: Timers,
@@ -198,11 +197,6 @@ impl ClientCore {
     /// What its calls do when there is no room for them.
     pub fn when_full(&self) -> WhenFull {
         self.settings.when_full
-    }
-
-    /// So many calls are about to begin.
-    pub fn expect(&mut self, calls: usize) {
-        self.outgoing.reserve(calls);
     }
 
     /// Begins a call.

@@ -159,7 +159,6 @@ impl Shared {
         state.streaming = true;
         let now = self.clock.now();
         self.take_in(&mut state, now);
-        state.core.expect(asks.len());
         let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
         state.core.tick(now);
         state.settle();
