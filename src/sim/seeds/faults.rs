@@ -1,0 +1,207 @@
+//! The first phase: faults at any time, of the classes that the seed chose. Only safety is asked for.
+
+use std::time::Duration;
+
+use super::Run;
+use crate::lab::Lab;
+use crate::net::change::NetChange;
+use crate::net::link::{End, LinkScope};
+use crate::net::shapes;
+use crate::sim::node::{self, DISK_FAILED};
+use crate::storage::StorageError;
+use crate::storage::simulated::Failure;
+use crate::types::NodeId;
+
+/// How long the faulty phase lasts, in virtual time.
+const FAULTY: Duration = Duration::from_secs(20);
+
+impl Run<'_> {
+    /// The faulty phase.
+    pub(super) fn break_things(&mut self) {
+        let end = self.simulation.now() + FAULTY;
+        let pause = self.random.duration(Duration::from_millis(30), Duration::from_millis(1500));
+        let mut next_fault = self.simulation.now() + pause;
+        while self.simulation.now() < end && self.simulation.broken_at().is_none() {
+            let until = next_fault.min(self.workload.next_call()).min(end);
+            self.simulation.advance(until);
+            self.work(true);
+            if self.simulation.now() >= next_fault {
+                self.fault();
+                next_fault =
+                    self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
+            }
+        }
+    }
+
+    /// One fault of a class that is on, or the end of one.
+    fn fault(&mut self) {
+        if self.classes.lost_replies && self.random.chance(300_000) {
+            return self.lose_replies();
+        }
+        if self.classes.wipes && self.random.chance(60_000) {
+            return self.wipe();
+        }
+        let name = *self.random.pick(&self.names).expect("a cluster has nodes");
+        match self.random.below(12) {
+            0 | 1 if self.classes.crashes => self.crash(name),
+            2 | 3 => self.restart(name),
+            4 if self.classes.pauses => self.pause_or_resume(name),
+            5 | 6 if self.classes.partitions => self.partition(name),
+            7 if self.classes.one_way_cuts => self.cut(name),
+            8 if self.classes.bad_links => self.spoil_links(),
+            9 if self.classes.slow_disks => self.slow_disk(name),
+            10 if self.classes.failing_disks => self.failing_disk(name),
+            11 if self.classes.ordered_elections => self.order_election(name),
+            _ => self.change(&NetChange::Heal(LinkScope::All)),
+        }
+    }
+
+    /// Requests arrive and answers do not, from some nodes or all, or clients are cut off from one node alone.
+    fn lose_replies(&mut self) {
+        let node = End::Node(*self.random.pick(&self.names).expect("a cluster has nodes"));
+        match self.random.below(4) {
+            0 => self.change(&NetChange::Cut(LinkScope::OneWay(node, End::Clients))),
+            1 => self.change(&NetChange::Cut(LinkScope::OneWay(End::Clients, node))),
+            2 => self.change(&NetChange::Heal(LinkScope::Clients)),
+            _ => {
+                let per_million = u32::try_from(self.random.below(800_000)).expect("below a million");
+                for name in self.names.clone() {
+                    let scope = LinkScope::OneWay(End::Node(name), End::Clients);
+                    self.change(&NetChange::Drop { per_million, scope });
+                }
+            }
+        }
+    }
+
+    fn crash(&mut self, name: NodeId) {
+        let power = self.classes.power_cuts && self.random.chance(500_000);
+        let all = self.random.chance(100_000);
+        let victims = if all { self.names.clone() } else { vec![name] };
+        for victim in victims {
+            if self.simulation.node(victim).is_running() {
+                self.simulation.end(victim, node::End::Crashed { power });
+            }
+        }
+    }
+
+    fn restart(&mut self, name: NodeId) {
+        if !self.simulation.node(name).is_running() {
+            self.revive(name);
+        }
+    }
+
+    /// A node loses its files and starts again, unless another has done so and is not readmitted yet.
+    fn wipe(&mut self) {
+        let name = *self.random.pick(&self.names).expect("a cluster has nodes");
+        if self.names.len() < 3 || self.joins() {
+            return;
+        }
+        if self.simulation.node(name).is_running() {
+            self.simulation.end(name, node::End::Crashed { power: false });
+        }
+        if let Err(error) = self.simulation.start(name, true) {
+            self.workload.contradictions.push(format!("{name} cannot start afresh: {error}"));
+        }
+    }
+
+    /// Whether a node has lost its files and is not readmitted.
+    pub(super) fn joins(&mut self) -> bool {
+        self.names.clone().into_iter().any(|name| self.simulation.node(name).status.joining)
+    }
+
+    /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.
+    pub(super) fn revive(&mut self, name: NodeId) {
+        let disk = self.simulation.node(name).disk.clone();
+        let failed = self.simulation.node(name).down.starts_with(DISK_FAILED);
+        if failed {
+            disk.heal();
+            let mut random = self.random.fork();
+            disk.power_cut(&mut random);
+        }
+        match self.simulation.start(name, false) {
+            Ok(_) => {}
+            // The disk failed while it was read: the next start finds it well.
+            Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => {
+                self.simulation.node(name).down = DISK_FAILED.to_string();
+            }
+            Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
+        }
+    }
+
+    fn pause_or_resume(&mut self, name: NodeId) {
+        // An error says that the node is down or as wanted already; both are fine here.
+        if self.simulation.node(name).paused {
+            let _ = self.simulation.resume(name);
+        } else {
+            let _ = Lab::pause(&mut self.simulation, name);
+        }
+    }
+
+    fn partition(&mut self, name: NodeId) {
+        let groups = match self.random.below(4) {
+            0 => shapes::halves(&self.names),
+            1 => shapes::minority(&self.names, name),
+            2 => shapes::bridge(&self.names, name),
+            _ => return self.change(&NetChange::Isolate(name)),
+        };
+        self.change(&NetChange::Partition(groups));
+    }
+
+    fn cut(&mut self, from: NodeId) {
+        let to = *self.random.pick(&self.names).expect("a cluster has nodes");
+        if from != to {
+            self.change(&NetChange::Cut(LinkScope::OneWay(End::Node(from), End::Node(to))));
+        }
+    }
+
+    fn spoil_links(&mut self) {
+        let scope = match self.random.below(3) {
+            0 => LinkScope::Clients,
+            1 => LinkScope::Nodes,
+            _ => LinkScope::All,
+        };
+        let per_million = u32::try_from(self.random.below(300_000)).expect("below a million");
+        let delay = self.random.duration(Duration::ZERO, Duration::from_millis(40));
+        // Now and then a link holds messages for so long that they arrive in another world.
+        let jitter = if self.random.chance(100_000) { Duration::from_secs(3) } else { delay * 2 };
+        match self.random.below(5) {
+            0 => self.change(&NetChange::Drop { per_million, scope }),
+            1 => self.change(&NetChange::Duplicate { per_million, scope }),
+            2 => self.change(&NetChange::Reorder { per_million, scope }),
+            3 => self.change(&NetChange::Delay { delay, jitter, scope }),
+            _ => self.change(&NetChange::Reset),
+        }
+    }
+
+    fn slow_disk(&mut self, name: NodeId) {
+        let now = self.simulation.now();
+        let longest = if self.classes.long_stalls { 5_000 } else { 600 };
+        let by = self.random.duration(Duration::ZERO, Duration::from_millis(longest));
+        let node = self.simulation.node(name);
+        if self.random.chance(500_000) {
+            node.slow = by / 10;
+        } else {
+            node.stalled_until = now + by;
+        }
+    }
+
+    fn failing_disk(&mut self, name: NodeId) {
+        let failures = [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost, Failure::PowerCut];
+        let failure = *self.random.pick(&failures).expect("there are failures");
+        let after = self.random.within(1, 30);
+        let node = self.simulation.node(name);
+        if node.is_running() {
+            node.disk.fail_at(node.disk.operations() + after, failure);
+        }
+    }
+
+    fn order_election(&mut self, name: NodeId) {
+        if self.random.chance(500_000) {
+            let _ = self.simulation.campaign(name);
+        } else {
+            for name in self.names.clone() {
+                let _ = self.simulation.set_election_timer(name, Duration::from_millis(50));
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The second phase: the faults end, and the cluster must elect, commit and agree.
+
+use std::time::Duration;
+
+use super::Run;
+use crate::lab::{Lab, RoleName};
+use crate::net::change::NetChange;
+use crate::sim::node;
+use crate::types::{NodeId, Time};
+
+/// How long a healed cluster may take until it serves and agrees: many election timeouts of the slowest clock.
+const HEALING_MAX: Duration = Duration::from_secs(20);
+
+impl Run<'_> {
+    /// Ends the faults and says what is still wrong when time is up.
+    pub(super) fn heal(&mut self) -> Option<String> {
+        self.change(&NetChange::Reset);
+        let mut healed = self.names.clone();
+        // A node that joins has no say: it and a majority of the others make no quorum.
+        if self.random.chance(300_000) && !self.joins() {
+            // The others stay as they are, for good: a majority must be enough.
+            let majority = healed.len() / 2 + 1;
+            while healed.len() > majority {
+                let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
+                let name = healed.remove(at);
+                if self.simulation.node(name).is_running() {
+                    self.simulation.end(name, node::End::Crashed { power: false });
+                }
+            }
+        }
+        for &name in &healed {
+            let node = self.simulation.node(name);
+            node.slow = Duration::ZERO;
+            node.stalled_until = Time::ZERO;
+            node.disk.heal();
+            if !node.is_running() {
+                self.revive(name);
+            }
+            let _ = self.simulation.resume(name);
+        }
+        self.workload.become_patient();
+        let begun = self.simulation.now();
+        let answered_before = self.workload.answered;
+        let deadline = begun + HEALING_MAX;
+        let mut calling = true;
+        while self.simulation.now() < deadline && self.simulation.broken_at().is_none() {
+            let until = if calling { self.workload.next_call().min(deadline) } else { deadline };
+            self.simulation.advance(until);
+            self.work(calling);
+            // Serve afresh for a while, then stop and let all catch up.
+            let served = self.workload.answered >= answered_before + 20;
+            calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
+            if !calling && self.workload.is_idle() && self.agrees(&healed) {
+                return self.lost(&healed);
+            }
+        }
+        if self.simulation.broken_at().is_some() {
+            return None;
+        }
+        let answered = self.workload.answered - answered_before;
+        Some(format!("not healed after {} s: {answered} calls answered", HEALING_MAX.as_secs()))
+    }
+
+    /// Whether one of these leads, and all of them have applied all of its log.
+    fn agrees(&mut self, healed: &[NodeId]) -> bool {
+        let statuses: Vec<_> = healed.iter().map(|&name| self.simulation.node(name).status).collect();
+        let leader = statuses.iter().find(|status| status.role == RoleName::Leader);
+        leader.is_some_and(|leader| statuses.iter().all(|status| status.applied == leader.last.index))
+    }
+
+    fn lost(&mut self, healed: &[NodeId]) -> Option<String> {
+        let states: Vec<_> =
+            healed.iter().map(|&name| self.simulation.items(name).unwrap_or_default()).collect();
+        if states.iter().any(|state| *state != states[0]) {
+            return Some("nodes that applied the same log hold different states".to_string());
+        }
+        self.workload.audit(&states[0], self.simulation.now());
+        self.workload.lies(&states[0]).into_iter().next()
+    }
+}
