@@ -204,6 +204,11 @@ impl Log {
         taken
     }
 
+    /// The last index that was handed to the disk.
+    pub fn handed(&self) -> LogIndex {
+        self.handed
+    }
+
     /// Puts an entry behind the last.
     pub fn append(&mut self, entry: Entry) {
         let last = self.last();

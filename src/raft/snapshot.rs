@@ -128,7 +128,8 @@ impl Raft {
     /// Drops what the snapshot covers, but for a trailing part: a follower that is a little slow, or that is receiving a
     /// snapshot, finds its next entries there.
     fn compact(&mut self) {
-        let covered = self.snapshot.index;
+        // What this very step appended is not on its way to the disk yet: it stays until the next snapshot.
+        let covered = self.snapshot.index.min(self.log.handed());
         let wanted = self.transfers().map(|transfer| transfer.last.index).min().unwrap_or(covered);
         let settings = &self.settings;
         let (mut count, mut bytes, mut to) = (0, 0, covered);

@@ -7,9 +7,9 @@ use crate::config::RaftSettings;
 use crate::raft::bench::{Bench, Said, entries, id, recovered};
 use crate::raft::effects::Input;
 use crate::raft::event::Event;
-use crate::raft::message::{Answerer, AppendResult, Body, InstallResult};
+use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message, Standing};
 use crate::raft::role::Flow;
-use crate::types::{EntryId, LogIndex, NodeId};
+use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// Bytes in each part.
 const PART: usize = 100;
@@ -122,6 +122,30 @@ fn what_follows_a_shared_last_entry_stays_and_any_other_log_goes_whole() {
         assert_eq!(bench.raft.log().last().index, LogIndex(last.index.0 + kept));
         assert_eq!(bench.raft.durable_index(), bench.raft.log().last().index, "all of it is on disk");
     }
+}
+
+#[test]
+fn entries_that_come_in_the_step_in_which_a_snapshot_of_them_is_installed_reach_the_disk_first() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 2, 1));
+    bench.hear(1, 1, part(id(4, 1), 0, true));
+    let late = Body::AppendEntries {
+        prev: id(2, 1),
+        entries: entries(3, 5, 1),
+        commit: LogIndex(2),
+        round: 1,
+        standing: Standing::default(),
+    };
+    let (from, to) = (NodeId::new(1), NodeId::new(2));
+    let message = Input::Message(Message { from, to, term: Term(1), body: late });
+    let mut inputs = vec![message, Input::Snapshot(SnapshotReport::Installed(id(4, 1)))];
+    let effects = bench.raft.step(bench.now, &mut inputs);
+    assert_eq!((bench.raft.commit_index(), bench.raft.snapshot()), (LogIndex(4), id(4, 1)));
+    let written = effects.write.expect("the entries are written").entries;
+    assert_eq!(written, entries(3, 5, 1), "what the snapshot covers of them too");
+    assert_eq!(bench.raft.log().base(), id(2, 1), "the rest goes with the next snapshot");
+    bench.hear_entries(1, 1, id(5, 1), Vec::new(), 5);
+    report(&mut bench, SnapshotReport::Saved(id(5, 1)));
+    assert_eq!(bench.raft.log().base(), id(5, 1));
 }
 
 #[test]
