@@ -17,6 +17,7 @@ use super::tally::Tally;
 use super::workload::{self, Workload};
 use crate::check::history::Operation;
 use crate::net::change::NetChange;
+use crate::net::link::LinkScope;
 use crate::types::{NodeId, Random, Time};
 
 /// What the runs of many seeds have in common.
@@ -66,6 +67,8 @@ struct Run<'a> {
     random: Random,
     classes: Classes,
     names: Vec<NodeId>,
+    /// The link on which a leader's messages are late, and until when.
+    late: Option<(LinkScope, Time)>,
 }
 
 /// Runs this seed. The same seed gives the same report.
@@ -114,7 +117,7 @@ fn run_as(
     habits.leases = leases;
     let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
-    let mut run = Run { simulation, workload, record, random, classes, names };
+    let mut run = Run { simulation, workload, record, random, classes, names, late: None };
     run.set_clocks(clocks);
     run.break_things();
     // Once a property is broken, nothing that follows says more.

@@ -34,6 +34,7 @@ pub(super) struct Classes {
     pub(super) lost_replies: bool,
     pub(super) wipes: bool,
     pub(super) long_stalls: bool,
+    pub(super) late_entries: bool,
 }
 
 /// How the nodes' clocks run in a run.
@@ -112,6 +113,24 @@ impl Drawn {
         }
         self.classes.wipes = random.chance(500_000);
         self.classes.long_stalls = random.chance(300_000);
+        self.classes.late_entries = random.chance(500_000);
+        if self.classes.late_entries {
+            self.draw_late_entries(random);
+        }
+    }
+
+    /// What a leader sends takes long, parts and their answers longer than heartbeats, and its log is gone soon after: so
+    /// entries arrive while a snapshot that covers some of them is on its way.
+    fn draw_late_entries(&mut self, random: &mut Random) {
+        self.clients = 4;
+        self.settings.link_delay = random.duration(Duration::from_millis(5), Duration::from_millis(30));
+        self.settings.link_jitter = Duration::ZERO;
+        self.settings.disk_delay = random.duration(Duration::from_millis(5), Duration::from_millis(30));
+        let raft = &mut self.settings.raft;
+        raft.snapshot_part_bytes = usize::try_from(random.within(2_000, 20_000)).expect("a small number");
+        raft.snapshot_entries = random.within(3, 8);
+        raft.trailing_entries = 0;
+        raft.pre_vote = true;
     }
 }
 
@@ -131,6 +150,7 @@ impl Classes {
             lost_replies: false,
             wipes: false,
             long_stalls: false,
+            late_entries: false,
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::Run;
-use crate::lab::Lab;
+use crate::lab::{Lab, RoleName};
 use crate::net::change::NetChange;
 use crate::net::link::{End, LinkScope};
 use crate::net::shapes;
 use crate::sim::node::{self, DISK_FAILED};
 use crate::storage::StorageError;
 use crate::storage::simulated::Failure;
-use crate::types::NodeId;
+use crate::types::{NodeId, Time};
 
 /// How long the faulty phase lasts, in virtual time.
 const FAULTY: Duration = Duration::from_secs(20);
@@ -22,9 +22,13 @@ impl Run<'_> {
         let pause = self.random.duration(Duration::from_millis(30), Duration::from_millis(1500));
         let mut next_fault = self.simulation.now() + pause;
         while self.simulation.now() < end && self.simulation.broken_at().is_none() {
-            let until = next_fault.min(self.workload.next_call()).min(end);
+            let in_time = self.late.map_or(Time::NEVER, |(_, until)| until);
+            let until = next_fault.min(self.workload.next_call()).min(end).min(in_time);
             self.simulation.advance(until);
             self.work(true);
+            if let Some((scope, _)) = self.late.take_if(|(_, until)| *until <= self.simulation.now()) {
+                self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
+            }
             if self.simulation.now() >= next_fault {
                 self.fault();
                 next_fault =
@@ -40,6 +44,9 @@ impl Run<'_> {
         }
         if self.classes.wipes && self.random.chance(60_000) {
             return self.wipe();
+        }
+        if self.classes.late_entries && self.late.is_none() && self.random.chance(500_000) {
+            return self.delay_follower();
         }
         let name = *self.random.pick(&self.names).expect("a cluster has nodes");
         match self.random.below(12) {
@@ -71,6 +78,24 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// For a while, what the leader sends to one follower comes late; what it sends afterwards overtakes it.
+    fn delay_follower(&mut self) {
+        let names = self.names.clone();
+        let mut leaders = names.iter().filter(|name| {
+            let node = self.simulation.node(**name);
+            node.is_running() && node.status.role == RoleName::Leader
+        });
+        let Some(leader) = leaders.next().copied() else { return };
+        let follower = *self.random.pick(&names).expect("a cluster has nodes");
+        if follower == leader {
+            return;
+        }
+        let delay = self.random.duration(Duration::from_millis(50), Duration::from_millis(250));
+        let scope = LinkScope::OneWay(End::Node(leader), End::Node(follower));
+        self.late = Some((scope, self.simulation.now() + self.random.duration(delay, delay * 2)));
+        self.change(&NetChange::Delay { delay, jitter: Duration::ZERO, scope });
     }
 
     fn crash(&mut self, name: NodeId) {
