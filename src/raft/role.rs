@@ -159,11 +159,11 @@ impl Transfer {
     pub fn goes_on_at(&mut self, next: u64) -> bool {
         // Who needs the first part has nothing: it crashed, or what it had received was damaged.
         let news = next > self.offset || next == 0 && self.offset > 0;
-        let sent = matches!(self.sending, Sending::Sent { .. });
-        if news && sent {
+        if news {
+            // Whatever is being read or under way: what it sends again, its follower has.
             (self.offset, self.sending) = (next, Sending::Read);
         }
-        news && sent
+        news
     }
 }
 

@@ -240,6 +240,20 @@ fn a_part_that_nobody_answers_is_sent_again_after_two_rounds() {
 }
 
 #[test]
+fn an_answer_counts_while_its_part_is_read_again() {
+    // Else a part whose answer takes a little longer than two rounds would be sent again for ever.
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, false);
+    for _ in 0..ROUNDS_PATIENT {
+        bench.round();
+        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+    }
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
+    assert_eq!(parts(&was_read(&mut bench, 0, false)), 0, "it is not needed any more");
+    assert_eq!(parts(&was_read(&mut bench, 100, false)), 1);
+}
+
+#[test]
 fn a_newer_snapshot_does_not_begin_a_transfer_anew_and_what_it_needs_is_kept() {
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
