@@ -25,7 +25,7 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "7",
         caught: Caught::BySeeds {
             family: SNAPSHOTS,
-            first: 66,
+            first: 1,
             complaints: &["node invariants", "not healed"],
         },
         exhibit: || Box::new(After(forget_base_term)),
@@ -36,7 +36,7 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "Figure 13, InstallSnapshot 6",
         caught: Caught::BySeeds {
             family: SNAPSHOTS,
-            first: 116,
+            first: 5,
             complaints: &["node invariants", "committed is durable", "state machine safety", "log matching"],
         },
         exhibit: || Box::new(Before(wipe_log)),
@@ -45,14 +45,14 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "foreign-suffix-kept",
         defect: "the log behind a snapshot's last entry is kept without looking at that entry's term",
         section: "Figure 13, InstallSnapshot 6 and 7",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 230, complaints: &["state machine safety"] },
+        caught: Caught::BySeeds { family: SNAPSHOTS, first: 21, complaints: &["state machine safety"] },
         exhibit: || Box::new(Before(take_for_shared)),
     },
     Specimen {
         name: "applied-set-back",
         defect: "a late part of a snapshot sets the applied index back",
         section: "Figure 13, InstallSnapshot 8",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 46, complaints: &["node invariants"] },
+        caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["node invariants"] },
         exhibit: || Box::new(Before(set_applied_back)),
     },
     Specimen {
@@ -93,7 +93,7 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "Figure 2, persistent state",
         caught: Caught::BySeeds {
             family: SNAPSHOTS,
-            first: 2,
+            first: 4,
             complaints: &["committed is durable", "one vote a term", "n1 cannot", "n2 cannot", "n3 cannot"],
         },
         exhibit: || Box::new(NoFolderSync),
