@@ -152,6 +152,8 @@ pub enum Sending {
         /// The round.
         round: Round,
     },
+    /// It was sent, and is being read to be sent again. The answer may still come.
+    ReadAgain,
 }
 
 impl Transfer {
@@ -159,11 +161,11 @@ impl Transfer {
     pub fn goes_on_at(&mut self, next: u64) -> bool {
         // Who needs the first part has nothing: it crashed, or what it had received was damaged.
         let news = next > self.offset || next == 0 && self.offset > 0;
-        if news {
-            // Whatever is being read or under way: what it sends again, its follower has.
+        let sent = matches!(self.sending, Sending::Sent { .. } | Sending::ReadAgain);
+        if news && sent {
             (self.offset, self.sending) = (next, Sending::Read);
         }
-        news
+        news && sent
     }
 }
 

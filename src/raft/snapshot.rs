@@ -287,7 +287,8 @@ impl Raft {
         let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to) else {
             return;
         };
-        if transfer.last == last && transfer.offset == offset && transfer.sending == Sending::Read {
+        let read = matches!(transfer.sending, Sending::Read | Sending::ReadAgain);
+        if transfer.last == last && transfer.offset == offset && read {
             transfer.sending = Sending::Sent { round };
             self.send(to, Body::InstallSnapshot { last, offset, data, done });
         }
@@ -304,7 +305,7 @@ impl Raft {
         if let Sending::Sent { round: sent } = transfer.sending
             && round >= sent + ROUNDS_PATIENT
         {
-            transfer.sending = Sending::Read;
+            transfer.sending = Sending::ReadAgain;
             let (last, offset) = (transfer.last, transfer.offset);
             self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset });
         }
