@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
 
 use self::bell::{Bell, HangUp};
 use super::packet::Envelope;
@@ -56,13 +56,10 @@ pub enum NotSent {
 
 /// An inbox for that many groups and bytes at most, and its receiver.
 ///
-/// Bytes are counted exactly; of groups, each sender may send one too many at the same moment. The channel itself has no
-/// bound: one that has is a ring, of which each message takes the next place, long gone from the processor's caches.
-///
 /// A message that is larger than the bound passes alone, when nothing else waits: otherwise nobody could ever send it.
 pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
-    let (sender, receiver) = unbounded();
-    let room = Arc::new(Room { taken: AtomicUsize::new(0), groups_max, bytes_max });
+    let (sender, receiver) = bounded(groups_max);
+    let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
     let bell = Arc::new(Bell::default());
     let hang_up = HangUp(Arc::clone(&bell));
     (Inbox { sender, room: Arc::clone(&room), bell: hang_up }, InboxReceiver { receiver, room, bell })
@@ -110,13 +107,13 @@ impl Inbox {
         if parcel.group.is_empty() {
             return Err(NotSent::Full(rest));
         }
-        if self.sender.len() >= self.room.groups_max {
-            return Err(NotSent::Full(self.unsent(parcel, rest)));
+        match self.sender.try_send(parcel) {
+            Ok(()) => self.bell.0.ring(),
+            Err(TrySendError::Full(parcel)) => return Err(NotSent::Full(self.unsent(parcel, rest))),
+            Err(TrySendError::Disconnected(parcel)) => {
+                return Err(NotSent::Closed(self.unsent(parcel, rest)));
+            }
         }
-        if let Err(SendError(parcel)) = self.sender.send(parcel) {
-            return Err(NotSent::Closed(self.unsent(parcel, rest)));
-        }
-        self.bell.0.ring();
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
     }
 
@@ -202,10 +199,9 @@ impl Parcel {
     }
 }
 
-/// What may wait, and the bytes that do. They are a number and order nothing.
+/// The bytes that are taken, of those that may be. It is a number and orders nothing.
 struct Room {
     taken: AtomicUsize,
-    groups_max: usize,
     bytes_max: usize,
 }
 
