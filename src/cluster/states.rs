@@ -109,8 +109,10 @@ pub(super) fn open_all(
     };
     // A long log takes its time to be read and checked: all nodes' are, side by side.
     let all: Result<BTreeMap<_, _>, StartError> = thread::scope(|scope| {
-        let threads: Vec<_> = members.iter().map(|&node| scope.spawn(move || open(node))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        let start = |&node: &NodeId| thread::Builder::new().spawn_scoped(scope, move || open(node));
+        let threads: io::Result<Vec<_>> = members.iter().map(start).collect();
+        let opened = threads.map_err(StartError::Thread)?.into_iter().map(thread::ScopedJoinHandle::join);
+        opened.map(|opened| opened.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let mut all = all?;
     let has_run = all
