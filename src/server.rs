@@ -30,7 +30,7 @@ use crate::state_machine::{Applied, AppliedEntry, Machine};
 use crate::storage;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
-use self::applier::{Applier, Done, Task};
+use self::applier::{Applier, Done, EntryResult, Task};
 use self::snapshots::{Schedule, SnapshotWork};
 use self::waiting::{Joined, Waiting};
 
@@ -522,8 +522,8 @@ impl Server {
         }
     }
 
-    fn settle_entry(&mut self, result: applier::Result, outbox: &mut Outbox) {
-        let applier::Result { entry, weight, command, applied } = result;
+    fn settle_entry(&mut self, result: EntryResult, outbox: &mut Outbox) {
+        let EntryResult { entry, weight, command, applied } = result;
         self.applied = entry;
         self.unapplied_bytes = self.unapplied_bytes.saturating_sub(weight);
         let (carried_out, repetition) = match &applied {

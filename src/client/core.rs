@@ -433,16 +433,14 @@ impl ClientCore {
         if let Some(node) = call.at {
             return self.send_to(now, call_id, &[node]);
         }
-        if self.settings.copies == 1
-            && let Some(leader) = self.leader.filter(|leader| !call.has_asked(*leader))
-        {
-            return self.send_to(now, call_id, &[leader]);
-        }
         let in_rotation = self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
         let in_turn = self.leader.into_iter().chain(in_rotation).filter(|node| !call.has_asked(*node));
         let mut targets: SmallVec<[NodeId; 4]> = SmallVec::new();
         for node in in_turn {
-            if targets.len() < self.settings.copies && !targets.contains(&node) {
+            if targets.len() == self.settings.copies {
+                break;
+            }
+            if !targets.contains(&node) {
                 targets.push(node);
             }
         }

@@ -52,7 +52,7 @@ pub type Look = Box<dyn FnOnce(&dyn Machine) + Send>;
 /// What came of a [`Task`].
 pub enum Done {
     /// Entries were applied, with these results, and now the state holds this many items.
-    Applied(Vec<Result>, usize),
+    Applied(Vec<EntryResult>, usize),
     /// A question was answered.
     Answered(RequestId, Response),
     /// An image was made of the state after this entry.
@@ -65,7 +65,7 @@ pub enum Done {
 
 /// What came of one entry.
 #[derive(Clone, Debug)]
-pub struct Result {
+pub struct EntryResult {
     /// Which one.
     pub entry: EntryId,
     /// Bytes that it weighs.
@@ -105,7 +105,7 @@ impl Applier {
                 _ => None,
             };
             let applied = self.machine.apply(entry);
-            results.push(Result { entry: entry.id(), weight: entry.weight(), command, applied });
+            results.push(EntryResult { entry: entry.id(), weight: entry.weight(), command, applied });
             if is_late() {
                 break;
             }
