@@ -67,7 +67,10 @@ const HASHED: &[(&str, &str)] = &[
 ];
 
 /// Names that no pure file may mention, wherever they come from.
-const IMPURE_NAMES: &[&str] = &["Instant", "SystemTime", "HashMap", "HashSet", "RandomState"];
+const IMPURE_NAMES: &[&str] = &["Instant", "SystemTime"];
+
+/// Nor these, whose order is chance, except where it is argued.
+const UNORDERED_NAMES: &[&str] = &["HashMap", "HashSet", "RandomState"];
 
 /// Macros that no pure file may call.
 const IMPURE_MACROS: &[&str] = &["print", "println", "eprint", "eprintln"];
@@ -217,11 +220,6 @@ fn upward_imports(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
-/// Whether this is a hash in a file that may.
-fn hashes(source: &Source, name: &str) -> bool {
-    name != "Instant" && name != "SystemTime" && HASHED.iter().any(|(file, _)| source.path == *file)
-}
-
 fn impurities(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     let pure = |file: &&Source| layer(&module_of(&file.path)).is_some_and(|layer| layer <= PURE_UP_TO);
@@ -233,6 +231,7 @@ fn impurities(sources: &[Source]) -> Vec<String> {
             let is_macro = mention.path.get(1).is_some_and(|name| LOG_MACROS.contains(&name.as_str()));
             mention.starts_with(&["log"]) && (is_macro || !has_log_module)
         };
+        let hashes = HASHED.iter().any(|(hashing, _)| file.path == *hashing);
         let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
         for mention in mentions(&tokens, &module_of(&file.path)) {
             let impure = IMPURE_PATHS.iter().any(|path| mention.starts_with(path));
@@ -242,7 +241,8 @@ fn impurities(sources: &[Source]) -> Vec<String> {
         }
         for (at, token) in tokens.iter().enumerate() {
             let calls = tokens.get(at + 1).is_some_and(|next| next.text == "!");
-            if (IMPURE_NAMES.contains(&token.text) && !hashes(file, token.text))
+            if IMPURE_NAMES.contains(&token.text)
+                || (UNORDERED_NAMES.contains(&token.text) && !hashes)
                 || (IMPURE_MACROS.contains(&token.text) && calls)
             {
                 found.insert((token.line, token.text.to_string()));

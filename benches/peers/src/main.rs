@@ -54,34 +54,33 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match measure(&options) {
-        Ok(results) => {
-            println!("{}", table::text(&options, &results));
-            ExitCode::SUCCESS
-        }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::FAILURE
-        }
+    let (results, failures) = measure(&options);
+    println!("{}", table::text(&options, &results));
+    for failure in &failures {
+        eprintln!("error: {failure}");
     }
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Every system in every form, round by round.
-fn measure(options: &Options) -> Result<Results, String> {
-    let mut results = Results::new();
+/// Every system in every form, round by round. A run that fails stops no other; its system's median is that of fewer.
+fn measure(options: &Options) -> (Results, Vec<String>) {
+    let (mut results, mut failures) = (Results::new(), Vec::new());
     for number in 1..=options.rounds {
         for form in FORMS.iter().filter(|form| options.wants_form(form)) {
             let wanted = |system: &System| options.wants_system(*system) && system.knows(form);
             for system in SYSTEMS.into_iter().filter(wanted) {
-                let figure = run(system, form, options);
-                let figure =
-                    figure.map_err(|reason| format!("{}, {}: {reason}", system.name(), form.name))?;
-                eprintln!("round {number}: {:<7} {:<15} {:>10.0}/s", form.name, system.name(), figure.rate);
-                results.entry((form.name, system)).or_default().push(figure);
+                let told = format!("round {number}: {:<7} {:<15}", form.name, system.name());
+                match run(system, form, options) {
+                    Ok(figure) => {
+                        eprintln!("{told} {:>10.0}/s", figure.rate);
+                        results.entry((form.name, system)).or_default().push(figure);
+                    }
+                    Err(reason) => failures.push(format!("{told} {reason}")),
+                }
             }
         }
     }
-    Ok(results)
+    (results, failures)
 }
 
 fn run(system: System, form: &Form, options: &Options) -> Result<Figure, String> {
