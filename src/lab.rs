@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::check::linearizability::Start;
-use crate::check::safety::Verdict;
+use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
 use crate::net::change::NetChange;
 use crate::net::counts::LinkCounts;

@@ -11,8 +11,9 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use serde::de::DeserializeOwned;
 
-use super::core::{ClientCore, Ended, WhenFull};
+use super::core::{ClientCore, Ended};
 use super::pipeline::Pipeline;
+use super::settings::WhenFull;
 use super::shared::Shared;
 use super::ticket::{Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};

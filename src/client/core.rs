@@ -26,39 +26,12 @@ use smallvec::SmallVec;
 
 use super::call::{Question, Running};
 use super::session::Session;
+use super::settings::{ClientSettings, WhenFull};
 use super::timers::Timers;
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token};
-use crate::config::RaftSettings;
 use crate::net::packet::{Address, Attempt, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::types::{ClientId, NodeId, Random, SessionId, Time};
-
-/// How patient a client is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ClientSettings {
-    /// How long one node may take to answer before another is asked; above zero.
-    pub attempt_timeout: Duration,
-    /// The first back-off of a call lasts this long at most; above zero.
-    pub backoff_min: Duration,
-    /// No back-off lasts longer than this.
-    pub backoff_max: Duration,
-    /// How many nodes are asked at a time; above zero. More than one find a new leader sooner and send each command more
-    /// than once, which does no harm.
-    pub copies: usize,
-    /// What a call does when the leader is busy.
-    pub when_full: WhenFull,
-}
-
-/// What a call does when there is no room for it: the leader is busy, or too many calls of its client are in flight.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum WhenFull {
-    /// Waits for room, and tries again, until its deadline.
-    #[default]
-    Wait,
-    /// Ends at once, as [`Rejection::Busy`] or [`Rejection::Full`]. Only if it is certain that it had no effect: a
-    /// command that an earlier attempt may have put into a log goes on until its deadline.
-    Reject,
-}
 
 /// The name of one call: they count up from 1 in the order of asking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -107,39 +80,10 @@ pub struct ClientCore {
     ended: Vec<Ended>,
 }
 
-impl ClientSettings {
-    /// Settings that suit a cluster's times: after the longest election timeout somebody else may lead, and an
-    /// election is over soon enough not to be slept through.
-    pub fn suited_to(raft: &RaftSettings) -> ClientSettings {
-        let least = Duration::from_micros(100);
-        let backoff_min = (raft.heartbeat / 10).max(least);
-        ClientSettings {
-            attempt_timeout: raft.election_max.max(least),
-            backoff_min,
-            backoff_max: (raft.election_min / 4).max(backoff_min),
-            copies: 1,
-            when_full: WhenFull::default(),
-        }
-    }
-
-    /// The longest that a call's back-off may last after it backed off this often.
-    fn backoff(&self, pauses: u32) -> Duration {
-        let doubled = 2_u32.checked_pow(pauses).and_then(|factor| self.backoff_min.checked_mul(factor));
-        doubled.map_or(self.backoff_max, |backoff| backoff.min(self.backoff_max))
-    }
-}
-
 impl Ended {
     /// When it ended.
     pub fn returned(&self) -> Time {
         self.began + self.took
-    }
-}
-
-impl Default for ClientSettings {
-    /// What suits the default times of Raft.
-    fn default() -> ClientSettings {
-        ClientSettings::suited_to(&RaftSettings::default())
     }
 }
 

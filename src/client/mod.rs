@@ -12,13 +12,15 @@ pub mod core;
 mod pipeline;
 pub mod record;
 mod session;
+mod settings;
 mod shared;
 mod ticket;
 mod timers;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
-pub use self::core::{CallId, ClientCore, ClientSettings, Ended, WhenFull};
+pub use self::core::{CallId, ClientCore, Ended};
 pub use self::pipeline::Pipeline;
+pub use self::settings::{ClientSettings, WhenFull};
 pub use self::shared::CALLS_MAX;
 pub use self::ticket::Ticket;
 pub use crate::types::Token;

@@ -16,8 +16,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
 use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::core::{CallId, ClientCore, Ended, WhenFull};
+use super::core::{CallId, ClientCore, Ended};
 use super::session::UNDER_WAY_MAX;
+use super::settings::WhenFull;
 use super::{Ask, Rejection};
 use crate::clock::Clock;
 use crate::net::Transport;

@@ -6,7 +6,7 @@ use super::Cluster;
 use super::lives::Slot;
 use super::states::Keep;
 use crate::check::linearizability::Start;
-use crate::check::safety::Verdict;
+use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView, Status};
 use crate::net::change::NetChange;

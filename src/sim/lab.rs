@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::node::{self, Node};
 use super::{Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
-use crate::check::safety::Verdict;
+use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
 use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
 use crate::net::change::NetChange;

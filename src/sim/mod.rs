@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::check::property::Property;
 use crate::check::replay::Replay;
-use crate::check::safety::{Property, Safety, Step};
+use crate::check::safety::{Safety, Step};
 use crate::client::Ask;
-use crate::client::core::{CallId, ClientCore, ClientSettings, Ended};
+use crate::client::{CallId, ClientCore, ClientSettings, Ended};
 use crate::config::RaftSettings;
 use crate::net::change::{NetChange, NetError};
 use crate::net::counts::Counts;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use raftlab::client::core::{ClientCore, ClientSettings, WhenFull};
 use raftlab::client::{Ask, Outcome, Rejection, What};
+use raftlab::client::{ClientCore, ClientSettings, WhenFull};
 use raftlab::lab::{Lab, Life};
 use raftlab::net::packet::{Address, Envelope, Packet, ReadMode, Reply, Response};
 use raftlab::payload::Payload;

@@ -1,6 +1,7 @@
 //! A run that begins from what an earlier one left: some logs begin behind snapshots, at entries of their own.
 
-use super::{Property, Safety, Step};
+use super::{Safety, Step};
+use crate::check::property::Property;
 use crate::config::RaftSettings;
 use crate::raft::effects::HardState;
 use crate::raft::log::{Content, Entry};

@@ -4,6 +4,7 @@ mod sessions;
 
 use super::*;
 use crate::client::What;
+use crate::config::RaftSettings;
 use crate::net::packet::Call;
 use crate::payload::Payload;
 use crate::types::{EntryId, LogIndex, Serial, Term};

@@ -1,0 +1,84 @@
+//! The properties that are checked, by their names, and what is said of them.
+
+/// A property, named as in the paper's Figure 3 where it stands there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Property {
+    /// At most one leader a term (5.2).
+    ElectionSafety,
+    /// A node votes for one candidate a term, across restarts too (5.2).
+    OneVote,
+    /// A leader never changes what stands in its log (5.3).
+    LeaderAppendOnly,
+    /// Logs that share an entry are the same up to it (5.3).
+    LogMatching,
+    /// A new leader's log holds everything committed (5.4).
+    LeaderCompleteness,
+    /// No two nodes apply different entries at an index (5.4.3).
+    StateMachineSafety,
+    /// A leader commits only an entry of its own term that a true majority holds durably (5.4.2).
+    CommitRule,
+    /// No message leaves before what it promises is durable (Figure 2, persistent state).
+    NothingPromisedEarly,
+    /// What was durable and committed is there after a restart.
+    CommittedIsDurable,
+    /// A client's command is carried out at most once (section 8).
+    ExactlyOnce,
+    /// A snapshot equals the replay of what it covers (7).
+    Snapshot,
+    /// No node found its own state to be impossible.
+    NodeInvariants,
+}
+
+impl Property {
+    /// All of them, in the order of the paper.
+    pub const ALL: [Property; 12] = [
+        Property::ElectionSafety,
+        Property::LeaderAppendOnly,
+        Property::LogMatching,
+        Property::LeaderCompleteness,
+        Property::StateMachineSafety,
+        Property::OneVote,
+        Property::CommitRule,
+        Property::NothingPromisedEarly,
+        Property::CommittedIsDurable,
+        Property::ExactlyOnce,
+        Property::Snapshot,
+        Property::NodeInvariants,
+    ];
+
+    /// Its name in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Property::ElectionSafety => "election safety",
+            Property::OneVote => "one vote a term",
+            Property::LeaderAppendOnly => "leader append-only",
+            Property::LogMatching => "log matching",
+            Property::LeaderCompleteness => "leader completeness",
+            Property::StateMachineSafety => "state machine safety",
+            Property::CommitRule => "commit rule",
+            Property::NothingPromisedEarly => "nothing promised early",
+            Property::CommittedIsDurable => "committed is durable",
+            Property::ExactlyOnce => "exactly once",
+            Property::Snapshot => "snapshot",
+            Property::NodeInvariants => "node invariants",
+        }
+    }
+}
+
+/// A property that was broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Which.
+    pub property: Property,
+    /// What and where, in one line.
+    pub detail: String,
+}
+
+/// Whether a property held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The property, by its name in the paper where it has one.
+    pub property: &'static str,
+    /// What broke it and where; none when it held.
+    pub violation: Option<String>,
+}
