@@ -7,8 +7,8 @@
 //! let cluster = Cluster::builder().nodes(3).memory().start().expect("three nodes in memory");
 //! let client = cluster.client();
 //! client.submit(Command::create("x", "1")).expect("committed");
-//! let seen = client.read(Query::Read { key: "x".to_string() }).expect("a leader answers");
-//! assert_eq!(seen.answer, Answer::Value("1".to_string()));
+//! let seen = client.read(Query::Read { key: "x".into() }).expect("a leader answers");
+//! assert_eq!(seen.answer, Answer::Value("1".into()));
 //! cluster.shutdown();
 //! ```
 //!

@@ -251,11 +251,13 @@ impl Line {
 impl From<&Command> for Action {
     fn from(command: &Command) -> Action {
         match command.clone() {
-            Command::Create { value, .. } => Action::Create(value),
-            Command::Update { value, .. } => Action::Update(value),
-            Command::Put { value, .. } => Action::Put(value),
+            Command::Create { value, .. } => Action::Create(value.into()),
+            Command::Update { value, .. } => Action::Update(value.into()),
+            Command::Put { value, .. } => Action::Put(value.into()),
             Command::Delete { .. } => Action::Delete,
-            Command::Cas { expected, value, .. } => Action::Cas { expected, value },
+            Command::Cas { expected, value, .. } => {
+                Action::Cas { expected: expected.into(), value: value.into() }
+            }
         }
     }
 }
@@ -264,14 +266,14 @@ impl Outcome {
     /// What the state machine's answer to this action says; none if it is no answer to it.
     pub fn of(action: &Action, answer: &Answer) -> Option<Outcome> {
         match (action, answer) {
-            (Action::Read, Answer::Value(value)) => Some(Outcome::Found(Some(value.clone()))),
+            (Action::Read, Answer::Value(value)) => Some(Outcome::Found(Some(value.to_string()))),
             (Action::Read, Answer::NotFound) => Some(Outcome::Found(None)),
             (Action::Create(_), Answer::Exists) => Some(Outcome::Exists),
             (Action::Update(_) | Action::Delete | Action::Cas { .. }, Answer::NotFound) => {
                 Some(Outcome::NotFound)
             }
             (Action::Cas { .. }, Answer::Mismatch { actual }) => {
-                Some(Outcome::Mismatch(Some(actual.clone())))
+                Some(Outcome::Mismatch(Some(actual.to_string())))
             }
             (Action::Create(_), Answer::Created)
             | (Action::Update(_) | Action::Cas { .. }, Answer::Updated)

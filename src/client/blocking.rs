@@ -51,8 +51,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 ///     let moved = client.within(Duration::from_millis(500)).submit_batch(batch)?;
 ///     assert_eq!(moved.answer, [Answer::Put, Answer::Deleted]);
 ///
-///     let seen = client.read(Query::Read { key: "y".to_string() })?;
-///     assert_eq!(seen.answer, Answer::Value("2".to_string()));
+///     let seen = client.read(Query::Read { key: "y".into() })?;
+///     assert_eq!(seen.answer, Answer::Value("2".into()));
 ///     Ok(())
 /// }
 /// # let cluster = raftlab::cluster::Cluster::builder().memory().start().expect("three nodes in memory");

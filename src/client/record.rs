@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn read(mode: ReadMode) -> Ask {
-        ask(What::Read { query: Payload::new(Query::Read { key: "x".to_string() }), mode })
+        ask(What::Read { query: Payload::new(Query::Read { key: "x".into() }), mode })
     }
 
     fn unknown() -> Outcome {

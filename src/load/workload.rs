@@ -3,11 +3,14 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+use smol_str::format_smolstr;
+
 use super::keys::Keys;
 use crate::client::What;
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
-use crate::state_machine::kv::{Command, Query};
+use crate::state_machine::kv::{Command, Query, Text};
 use crate::types::Random;
 
 /// What is asked, in shares.
@@ -89,7 +92,7 @@ impl FromStr for Mix {
 pub(super) struct Workload {
     settings: Arc<WorkloadSettings>,
     keys: Arc<Keys>,
-    names: Arc<Vec<String>>,
+    names: Arc<Vec<Text>>,
     random: Random,
     client: u64,
     /// Commands made so far: no two values of a run are the same, if they are long enough to say so.
@@ -113,7 +116,7 @@ impl Workload {
         batch: u64,
         seed: u64,
     ) -> Vec<Workload> {
-        let names = (0..settings.keys).map(|number| format!("{}{number}", settings.prefix)).collect();
+        let names = (0..settings.keys).map(|number| format_smolstr!("{}{number}", settings.prefix)).collect();
         let (settings, names) = (Arc::new(settings.clone()), Arc::new(names));
         let keys = Arc::new(Keys::new(settings.keys, settings.zipf));
         let reads = u64::from(settings.reads_per_million);
@@ -143,7 +146,7 @@ impl Workload {
         Question { what: What::Command(Payload::new(commands)), size: batch }
     }
 
-    fn key(&mut self) -> String {
+    fn key(&mut self) -> Text {
         let number = self.keys.draw(&mut self.random);
         self.names[usize::try_from(number).expect("a number of a key")].clone()
     }
@@ -180,15 +183,15 @@ impl Workload {
         unreachable!("the weights add up")
     }
 
-    fn value(&mut self) -> String {
+    fn value(&mut self) -> Text {
         self.made += 1;
         value_text(self.client, self.made, self.settings.value_bytes)
     }
 }
 
 /// `v..v3.5f` of exactly this many bytes: the number of the client, and of its command. What is too short keeps the end.
-fn value_text(client: u64, made: u64, bytes: usize) -> String {
-    let mut text = Vec::with_capacity(bytes);
+fn value_text(client: u64, made: u64, bytes: usize) -> Text {
+    let mut text: SmallVec<[u8; 64]> = SmallVec::with_capacity(bytes);
     for mut number in [made, client] {
         while text.len() < bytes {
             let digit = u8::try_from(number % 16).expect("a digit");
@@ -204,7 +207,7 @@ fn value_text(client: u64, made: u64, bytes: usize) -> String {
     }
     text.resize(bytes, b'v');
     text.reverse();
-    String::from_utf8(text).expect("letters and digits")
+    Text::new(str::from_utf8(&text).expect("letters and digits"))
 }
 
 #[cfg(test)]

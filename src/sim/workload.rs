@@ -360,7 +360,7 @@ impl Worker {
         let at = if self.random.chance(400_000) { self.random.pick(nodes).copied() } else { None };
         let by_lease = leases && self.random.chance(600_000);
         let mode = if by_lease { ReadMode::Lease } else { ReadMode::Linearizable };
-        (What::Read { query: Payload::new(Query::Read { key }), mode }, at)
+        (What::Read { query: Payload::new(Query::Read { key: key.into() }), mode }, at)
     }
 }
 

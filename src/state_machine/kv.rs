@@ -7,6 +7,7 @@ mod reading;
 mod values;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use self::reading::ReadCommand;
 pub use self::values::Values;
@@ -24,6 +25,10 @@ pub struct KeyValue {
     value_bytes_max: usize,
 }
 
+/// A key or a value. A short one lies where it is used, and a longer one is shared, not copied: by a command, by whoever
+/// hands it on, and by the stores of all nodes of a process.
+pub type Text = SmolStr;
+
 /// A change to one key. As JSON: `{"op":"create","key":"x","value":"1"}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", try_from = "ReadCommand")]
@@ -31,37 +36,37 @@ pub enum Command {
     /// Add a key that must be absent.
     Create {
         /// The key.
-        key: String,
+        key: Text,
         /// Its value.
-        value: String,
+        value: Text,
     },
     /// Change a key that must be present.
     Update {
         /// The key.
-        key: String,
+        key: Text,
         /// Its new value.
-        value: String,
+        value: Text,
     },
     /// Add or change a key.
     Put {
         /// The key.
-        key: String,
+        key: Text,
         /// Its new value.
-        value: String,
+        value: Text,
     },
     /// Remove a key that must be present.
     Delete {
         /// The key.
-        key: String,
+        key: Text,
     },
     /// Change a key that must be present with the expected value (compare and swap).
     Cas {
         /// The key.
-        key: String,
+        key: Text,
         /// The value that it must have.
-        expected: String,
+        expected: Text,
         /// Its new value.
-        value: String,
+        value: Text,
     },
 }
 
@@ -72,7 +77,7 @@ pub enum Query {
     /// What is the value of this key?
     Read {
         /// The key.
-        key: String,
+        key: Text,
     },
     /// Which keys are there?
     Keys {},
@@ -91,9 +96,9 @@ pub enum Answer {
     /// The key was removed.
     Deleted,
     /// The key's value.
-    Value(String),
+    Value(Text),
     /// The keys, in order.
-    Keys(Vec<String>),
+    Keys(Vec<Text>),
     /// Nothing was changed: the key that was to be created is there.
     Exists,
     /// Nothing was changed or read: the key is absent.
@@ -101,7 +106,7 @@ pub enum Answer {
     /// Nothing was changed: the key has another value than expected.
     Mismatch {
         /// The value it has.
-        actual: String,
+        actual: Text,
     },
 }
 
@@ -120,27 +125,27 @@ impl Default for KeyValue {
 
 impl Command {
     /// Add this key, which must be absent.
-    pub fn create(key: impl Into<String>, value: impl Into<String>) -> Command {
+    pub fn create(key: impl Into<Text>, value: impl Into<Text>) -> Command {
         Command::Create { key: key.into(), value: value.into() }
     }
 
     /// Change this key, which must be present.
-    pub fn update(key: impl Into<String>, value: impl Into<String>) -> Command {
+    pub fn update(key: impl Into<Text>, value: impl Into<Text>) -> Command {
         Command::Update { key: key.into(), value: value.into() }
     }
 
     /// Add or change this key.
-    pub fn put(key: impl Into<String>, value: impl Into<String>) -> Command {
+    pub fn put(key: impl Into<Text>, value: impl Into<Text>) -> Command {
         Command::Put { key: key.into(), value: value.into() }
     }
 
     /// Remove this key, which must be present.
-    pub fn delete(key: impl Into<String>) -> Command {
+    pub fn delete(key: impl Into<Text>) -> Command {
         Command::Delete { key: key.into() }
     }
 
     /// Change this key, which must be present with the expected value.
-    pub fn cas(key: impl Into<String>, expected: impl Into<String>, value: impl Into<String>) -> Command {
+    pub fn cas(key: impl Into<Text>, expected: impl Into<Text>, value: impl Into<Text>) -> Command {
         Command::Cas { key: key.into(), expected: expected.into(), value: value.into() }
     }
 
@@ -214,7 +219,7 @@ impl StateMachine for KeyValue {
                     values.put(key, value);
                     Answer::Updated
                 }
-                Some(present) => Answer::Mismatch { actual: present.to_string() },
+                Some(present) => Answer::Mismatch { actual: present.clone() },
                 None => Answer::NotFound,
             },
         }
@@ -223,11 +228,11 @@ impl StateMachine for KeyValue {
     fn query(&self, query: &Query) -> Answer {
         match query {
             Query::Read { key } => match self.values.get(key) {
-                Some(value) => Answer::Value(value.to_string()),
+                Some(value) => Answer::Value(value.clone()),
                 None => Answer::NotFound,
             },
             Query::Keys {} => {
-                Answer::Keys(self.values.ordered().into_iter().map(|(key, _)| key.to_string()).collect())
+                Answer::Keys(self.values.ordered().into_iter().map(|(key, _)| key.into()).collect())
             }
         }
     }
@@ -307,7 +312,7 @@ mod tests {
     use super::*;
 
     fn read(store: &KeyValue, key: &str) -> Answer {
-        store.query(&Query::Read { key: key.to_string() })
+        store.query(&Query::Read { key: key.into() })
     }
 
     #[test]
@@ -316,11 +321,11 @@ mod tests {
         assert_eq!(store.apply(&Command::update("x", "1")), Answer::NotFound);
         assert_eq!(store.apply(&Command::create("x", "1")), Answer::Created);
         assert_eq!(store.apply(&Command::create("x", "2")), Answer::Exists);
-        assert_eq!(store.apply(&Command::cas("x", "9", "2")), Answer::Mismatch { actual: "1".to_string() });
+        assert_eq!(store.apply(&Command::cas("x", "9", "2")), Answer::Mismatch { actual: "1".into() });
         assert_eq!(store.apply(&Command::cas("x", "1", "2")), Answer::Updated);
-        assert_eq!(read(&store, "x"), Answer::Value("2".to_string()));
+        assert_eq!(read(&store, "x"), Answer::Value("2".into()));
         assert_eq!(store.apply(&Command::put("y", "3")), Answer::Put);
-        assert_eq!(store.query(&Query::Keys {}), Answer::Keys(vec!["x".to_string(), "y".to_string()]));
+        assert_eq!(store.query(&Query::Keys {}), Answer::Keys(vec!["x".into(), "y".into()]));
         assert_eq!(store.apply(&Command::delete("x")), Answer::Deleted);
         assert_eq!(store.apply(&Command::delete("x")), Answer::NotFound);
         assert_eq!(store.apply(&Command::cas("x", "2", "3")), Answer::NotFound);
@@ -328,14 +333,14 @@ mod tests {
 
     #[test]
     fn the_bytes_of_an_answer_are_those_of_its_text() {
-        let text = || "a \"b\"\n\u{e9}".to_string();
+        let text = || "a \"b\"\n\u{e9}".into();
         for answer in [
             Answer::Created,
             Answer::Updated,
             Answer::Put,
             Answer::Deleted,
             Answer::Value(text()),
-            Answer::Keys(vec![text(), String::new()]),
+            Answer::Keys(vec![text(), Text::default()]),
             Answer::Exists,
             Answer::NotFound,
             Answer::Mismatch { actual: text() },
@@ -349,7 +354,7 @@ mod tests {
     fn an_empty_value_is_a_value() {
         let mut store = KeyValue::default();
         assert_eq!(store.apply(&Command::create("x", "")), Answer::Created);
-        assert_eq!(read(&store, "x"), Answer::Value(String::new()));
+        assert_eq!(read(&store, "x"), Answer::Value(Text::default()));
         assert_eq!(store.apply(&Command::create("x", "1")), Answer::Exists);
     }
 
@@ -377,12 +382,12 @@ mod tests {
         assert_eq!(text(Command::cas("x", "1", "2")), r#"{"op":"cas","key":"x","expected":"1","value":"2"}"#);
         assert_eq!(text(Command::delete("x")), r#"{"op":"delete","key":"x"}"#);
         let text = |query| serde_json::to_string(&query).expect("serializes");
-        assert_eq!(text(Query::Read { key: "x".to_string() }), r#"{"op":"read","key":"x"}"#);
+        assert_eq!(text(Query::Read { key: "x".into() }), r#"{"op":"read","key":"x"}"#);
         assert_eq!(text(Query::Keys {}), r#"{"op":"keys"}"#);
         let text = |answer| serde_json::to_string(&answer).expect("serializes");
         assert_eq!(text(Answer::NotFound), r#""not_found""#);
-        assert_eq!(text(Answer::Value("1".to_string())), r#"{"value":"1"}"#);
-        assert_eq!(text(Answer::Mismatch { actual: "6".to_string() }), r#"{"mismatch":{"actual":"6"}}"#);
+        assert_eq!(text(Answer::Value("1".into())), r#"{"value":"1"}"#);
+        assert_eq!(text(Answer::Mismatch { actual: "6".into() }), r#"{"mismatch":{"actual":"6"}}"#);
     }
 
     #[test]
@@ -393,7 +398,7 @@ mod tests {
     }
 
     /// The model: an unordered list of pairs, searched from its start.
-    fn apply_to_model(pairs: &mut Vec<(String, String)>, command: &Command) -> Answer {
+    fn apply_to_model(pairs: &mut Vec<(Text, Text)>, command: &Command) -> Answer {
         let found = pairs.iter().position(|(key, _)| key == command.key());
         let (answer, value) = match (command, found) {
             (Command::Create { .. }, Some(_)) => (Answer::Exists, None),
@@ -410,7 +415,7 @@ mod tests {
         match (found, value) {
             (Some(at), _) if answer == Answer::Deleted => drop(pairs.swap_remove(at)),
             (Some(at), Some(value)) => pairs[at].1.clone_from(value),
-            (None, Some(value)) => pairs.push((command.key().to_string(), value.clone())),
+            (None, Some(value)) => pairs.push((command.key().into(), value.clone())),
             (_, None) => (),
         }
         answer
@@ -424,6 +429,8 @@ mod tests {
             for command in &commands {
                 prop_assert_eq!(store.apply(command), apply_to_model(&mut model, command));
             }
+            let mut model: Vec<_> =
+                model.into_iter().map(|(key, value)| (String::from(key), String::from(value))).collect();
             model.sort();
             prop_assert_eq!(store.size(), model.len());
             prop_assert_eq!(store.items(), model);

@@ -75,9 +75,9 @@ fn reads_answer_at_any_node_and_commands_at_the_leader_alone() {
     let leader = cluster.wait_until_leader(PATIENCE).unwrap();
     for node in cluster.nodes() {
         for mode in [ReadMode::Linearizable, ReadMode::Lease, ReadMode::Stale] {
-            let query = Query::Read { key: "a".to_string() };
+            let query = Query::Read { key: "a".into() };
             let read = client.at(node).read_with(query, mode).unwrap();
-            assert_eq!((read.answer, read.node), (Answer::Value("value of a".to_string()), node), "{mode:?}");
+            assert_eq!((read.answer, read.node), (Answer::Value("value of a".into()), node), "{mode:?}");
         }
         let done = client.within(PATIENCE).at(node).submit(Command::put("b", "1"));
         if node == leader {
@@ -103,8 +103,8 @@ fn a_value_over_the_limit_is_refused_and_one_in_the_log_outlives_a_lower_limit()
     let refused = client.submit(Command::put("x", "1234")).unwrap_err().to_string();
     assert_eq!(refused, "the value has 4 bytes: at most 3 are allowed (value_bytes_max)");
     client.submit(Command::put("x", "123")).unwrap();
-    let read = client.read(Query::Read { key: "long".to_string() }).unwrap();
-    assert_eq!(read.answer, Answer::Value(long), "what was taken in stays");
+    let read = client.read(Query::Read { key: "long".into() }).unwrap();
+    assert_eq!(read.answer, Answer::Value(long.into()), "what was taken in stays");
 }
 
 #[test]

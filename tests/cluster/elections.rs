@@ -23,8 +23,8 @@ fn a_leader_appears_within_a_second_and_serves() {
     let batch = vec![Command::create("x", "1"), Command::create("x", "2"), Command::update("x", "3")];
     let answers = client.submit_batch(batch).unwrap().answer;
     assert_eq!(answers, [Answer::Created, Answer::Exists, Answer::Updated]);
-    let read = client.read(Query::Read { key: "x".to_string() }).unwrap();
-    assert_eq!(read.answer, Answer::Value("3".to_string()));
+    let read = client.read(Query::Read { key: "x".into() }).unwrap();
+    assert_eq!(read.answer, Answer::Value("3".into()));
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }

@@ -50,8 +50,8 @@ fn put(cluster: &Cluster, key: &str) {
 }
 
 fn assert_read(cluster: &Cluster, key: &str) {
-    let read = cluster.client().read(Query::Read { key: key.to_string() }).expect("a leader answers");
-    assert_eq!(read.answer, Answer::Value(format!("value of {key}")));
+    let read = cluster.client().read(Query::Read { key: key.into() }).expect("a leader answers");
+    assert_eq!(read.answer, Answer::Value(format!("value of {key}").into()));
 }
 
 /// Waits, looking whenever something may have changed.

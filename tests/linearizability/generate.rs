@@ -130,7 +130,7 @@ impl Plan {
                     index += 1;
                     Some(store.apply(&command))
                 }
-                None => Some(store.query(&Query::Read { key: planned.key.clone() })),
+                None => Some(store.query(&Query::Read { key: planned.key.as_str().into() })),
             };
             then(at, &before, &mut store);
             let answered = answer.filter(|_| planned.fate == Fate::Answered);

@@ -80,7 +80,7 @@ fn write(simulation: &mut Simulation, written: &mut u64, at: NodeId) {
 }
 
 fn read_by_lease(simulation: &mut Simulation, at: NodeId) -> Option<u64> {
-    let query = Payload::new(Query::Read { key: "x".to_string() });
+    let query = Payload::new(Query::Read { key: "x".into() });
     let Outcome::Answered(answered) = ask(simulation, What::Read { query, mode: ReadMode::Lease }, at) else {
         return None;
     };

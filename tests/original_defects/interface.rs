@@ -118,7 +118,7 @@ fn u2_a_key_with_an_empty_value_is_present_and_a_value_left_out_is_an_error() {
         store.apply(&Command::create("x", ""));
         read(&store)
     };
-    let query = Query::Read { key: "x".to_string() };
+    let query = Query::Read { key: "x".into() };
     assert!(is_present(&|store| store.query(&query) == Answer::Value(String::new())), "it was created");
     // The original's read: an empty value counts as none.
     let truthy = |store: &KeyValue| matches!(store.query(&query), Answer::Value(value) if !value.is_empty());

@@ -128,7 +128,7 @@ fn read_by_lease(simulation: &mut Simulation, at: NodeId) -> Option<String> {
 
 /// What this node answers within a short time, if it answers.
 fn read(simulation: &mut Simulation, at: NodeId, mode: ReadMode) -> Option<String> {
-    let query = Payload::new(Query::Read { key: "x".to_string() });
+    let query = Payload::new(Query::Read { key: "x".into() });
     let outcome = ask(simulation, What::Read { query, mode }, Some(at));
     let Outcome::Answered(answered) = outcome else { return None };
     match answered.answer.value::<Answer>() {

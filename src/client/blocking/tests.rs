@@ -139,8 +139,8 @@ fn commands_batches_and_reads_are_answered_with_their_types() {
     let batch = batch.expect("answered");
     assert_eq!((batch.answer, batch.index), (vec![Answer::Exists, Answer::Updated], LogIndex(3)));
     for mode in [ReadMode::Linearizable, ReadMode::Stale] {
-        let seen = client.read_with(Query::Read { key: "x".to_string() }, mode).expect("answered");
-        assert_eq!((seen.answer, seen.index), (Answer::Value("3".to_string()), LogIndex(3)));
+        let seen = client.read_with(Query::Read { key: "x".into() }, mode).expect("answered");
+        assert_eq!((seen.answer, seen.index), (Answer::Value("3".into()), LogIndex(3)));
     }
     assert_eq!(client.leader(), Some(leader()));
 }

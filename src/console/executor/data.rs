@@ -29,12 +29,12 @@ impl<L: Lab> Console<L> {
 
     /// Reads as `read` does; none when the key is absent.
     pub(super) fn read(&mut self, key: &str, timeout: Duration) -> Result<Option<String>, String> {
-        let query = Payload::new(kv::Query::Read { key: key.to_string() });
+        let query = Payload::new(kv::Query::Read { key: key.into() });
         let what = What::Read { query, mode: packet::ReadMode::Linearizable };
         let mut ended = self.lab.ask(vec![Ask { what, at: None, timeout }]);
         match ended.pop().expect("one answer to one question").outcome {
             Ended::Answered(answered) => match answered.answer.value::<kv::Answer>() {
-                Ok(kv::Answer::Value(value)) => Ok(Some(value.clone())),
+                Ok(kv::Answer::Value(value)) => Ok(Some(value.to_string())),
                 Ok(_) => Ok(None),
                 Err(reason) => Err(format!("an answer that is not understood: {reason}")),
             },
@@ -114,7 +114,7 @@ fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
         DataOperation::Delete { key } => command(kv::Command::delete(key)),
         DataOperation::Cas { key, expected, value } => command(kv::Command::cas(key, expected, value)),
         DataOperation::Read { key, mode } => {
-            let query = Payload::new(kv::Query::Read { key: key.clone() });
+            let query = Payload::new(kv::Query::Read { key: key.into() });
             What::Read { query, mode: read_mode(*mode) }
         }
     };
@@ -156,11 +156,11 @@ pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> Dat
         Ok(kv::Answer::Created | kv::Answer::Updated | kv::Answer::Put | kv::Answer::Deleted) => {
             DataOutcome::Committed(place)
         }
-        Ok(kv::Answer::Value(value)) => DataOutcome::Found { value: value.clone(), place },
+        Ok(kv::Answer::Value(value)) => DataOutcome::Found { value: value.to_string(), place },
         Ok(kv::Answer::Exists) => DataOutcome::Exists(Some(place)),
         Ok(kv::Answer::NotFound) => DataOutcome::NotFound(Some(place)),
         Ok(kv::Answer::Mismatch { actual }) => {
-            DataOutcome::Mismatch { found: actual.clone(), place: Some(place) }
+            DataOutcome::Mismatch { found: actual.to_string(), place: Some(place) }
         }
         Ok(kv::Answer::Keys(_)) => DataOutcome::Unknown("an answer to another question".to_string()),
         Err(reason) => DataOutcome::Unknown(format!("an answer that is not understood ({reason})")),

@@ -79,7 +79,7 @@ fn an_answer_comes_back_byte_for_byte() {
     let repeated = after.apply(&entry(3, origin(1, 1, 1), put("x", "3")));
     let Applied::Answered { answer: repeated, .. } = repeated else { panic!("it was carried out") };
     assert_eq!(repeated.text(), answer.text());
-    let expected = vec![Answer::Put, Answer::Mismatch { actual: value.to_string() }];
+    let expected = vec![Answer::Put, Answer::Mismatch { actual: value.into() }];
     assert_eq!(repeated.value::<Vec<Answer>>(), Ok(&expected));
 }
 
@@ -105,12 +105,8 @@ fn what_is_configured_stays() {
     let after = from_text(KeyValue::with_value_bytes_max(2), id(2), &text);
     let refused = after.check(&put("x", "123")).expect_err("over the limit");
     assert!(refused.contains("at most 2 are allowed"), "{refused}");
-    let read = after.query(&Payload::new(Query::Read { key: "x".to_string() }));
-    assert_eq!(
-        read,
-        Ok(Payload::new(Answer::Value("123".to_string()))),
-        "what is there is kept all the same"
-    );
+    let read = after.query(&Payload::new(Query::Read { key: "x".into() }));
+    assert_eq!(read, Ok(Payload::new(Answer::Value("123".into()))), "what is there is kept all the same");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::Command;
+use super::{Command, Text};
 
 /// Any command's fields.
 #[derive(Deserialize)]
@@ -15,9 +15,9 @@ use super::Command;
 pub(super) struct ReadCommand<'a> {
     #[serde(borrow)]
     op: Cow<'a, str>,
-    key: String,
-    value: Option<String>,
-    expected: Option<String>,
+    key: Text,
+    value: Option<Text>,
+    expected: Option<Text>,
 }
 
 impl TryFrom<ReadCommand<'_>> for Command {

@@ -17,8 +17,10 @@ use foldhash::fast::{FixedState, RandomState};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How many shards there are: 244 keys in each of a million, which are copied in 20 microseconds.
-const SHARDS: usize = 4_096;
+use super::Text;
+
+/// How many shards there are: 977 keys in each of a million.
+const SHARDS: usize = 1_024;
 
 /// Keys with their values, text both. As JSON: an object in the order of the keys.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,23 +30,25 @@ pub struct Values {
     len: usize,
 }
 
-type Shard = HashMap<Arc<str>, Arc<str>, RandomState>;
+/// Short texts lie in the table itself: finding a key and changing its value touches no other memory. Longer ones are
+/// shared by the copies.
+type Shard = HashMap<Text, Text, RandomState>;
 
 impl Values {
     /// The value of this key.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub fn get(&self, key: &str) -> Option<&Text> {
         let shard = self.shards[self.place(key)].as_ref()?;
-        shard.get(key).map(|value| &**value)
+        shard.get(key)
     }
 
     /// Adds or changes a key.
-    pub fn put(&mut self, key: &str, value: &str) {
+    pub fn put(&mut self, key: &Text, value: &Text) {
         let place = self.place(key);
         let shard = Arc::make_mut(self.shards[place].get_or_insert_default());
-        if let Some(present) = shard.get_mut(key) {
-            *present = Arc::from(value);
+        if let Some(present) = shard.get_mut(key.as_str()) {
+            present.clone_from(value);
         } else {
-            shard.insert(Arc::from(key), Arc::from(value));
+            shard.insert(key.clone(), value.clone());
             self.len += 1;
         }
     }
@@ -79,7 +83,7 @@ impl Values {
     /// All pairs in the order of their keys: gathered and sorted, so by far the dearest thing to ask for.
     pub fn ordered(&self) -> Vec<(&str, &str)> {
         let pairs = self.shards.iter().flatten().flat_map(|shard| shard.iter());
-        let mut pairs: Vec<(&str, &str)> = pairs.map(|(key, value)| (&**key, &**value)).collect();
+        let mut pairs: Vec<(&str, &str)> = pairs.map(|(key, value)| (key.as_str(), value.as_str())).collect();
         // No two keys are equal, so the values decide nothing.
         pairs.sort_unstable();
         pairs
@@ -132,7 +136,7 @@ impl<'de> Visitor<'de> for Pairs {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
         let mut values = Values::default();
-        while let Some((key, value)) = map.next_entry::<String, String>()? {
+        while let Some((key, value)) = map.next_entry::<Text, Text>()? {
             if values.get(&key).is_some() {
                 return Err(Error::custom(format_args!("the key {key:?} stands twice")));
             }
@@ -177,7 +181,7 @@ mod tests {
                 match change {
                     Change::Put(key, value) => {
                         let (key, value) = (format!("k{key}"), value.to_string());
-                        values.put(&key, &value);
+                        values.put(&key.as_str().into(), &value.as_str().into());
                         model.insert(key, value);
                     }
                     Change::Remove(key) => {
@@ -193,7 +197,7 @@ mod tests {
                 prop_assert_eq!(values.ordered(), expected);
                 prop_assert_eq!((values.len(), values.is_empty()), (model.len(), model.is_empty()));
                 for key in (0..60).map(|key| format!("k{key}")) {
-                    prop_assert_eq!(values.get(&key), model.get(&key).map(String::as_str));
+                    prop_assert_eq!(values.get(&key).map(Text::as_str), model.get(&key).map(String::as_str));
                 }
                 let text = serde_json::to_string(&values).expect("serializes");
                 prop_assert_eq!(&text, &serde_json::to_string(&model).expect("serializes"));
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn maps_that_hold_the_same_are_equal_however_they_came_to_it() {
         let mut values = Values::default();
-        values.put("x", "1");
+        values.put(&"x".into(), &"1".into());
         values.remove("x");
         assert_eq!(values, Values::default());
     }

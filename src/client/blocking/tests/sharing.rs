@@ -59,8 +59,8 @@ fn threads_share_one_client_and_each_gets_its_own_answer() {
             let mine = |call| Command::put(format!("{thread}"), format!("{call}"));
             let submit = |call| client.submit(mine(call)).expect("answered").index.0;
             let indexes: Vec<u64> = (0..CALLS).map(submit).collect();
-            let read = client.read(Query::Read { key: format!("{thread}") }).expect("answered");
-            assert_eq!(read.answer, Answer::Value(format!("{}", CALLS - 1)));
+            let read = client.read(Query::Read { key: format!("{thread}").into() }).expect("answered");
+            assert_eq!(read.answer, Answer::Value(format!("{}", CALLS - 1).into()));
             indexes
         }
     };
