@@ -1,11 +1,25 @@
 //! A map whose keys come in ascending order, or nearly so, and whose oldest entries go first: numbers of entries, of
 //! commands, of requests.
 //!
-//! It is a queue that stays sorted. Adding behind the last and taking the first cost no search, and neither does
-//! asking for a key beyond the last; everything else is a binary search, and at worst moves the shorter part of the
-//! queue. A tree would search, and split and join its nodes, for each of them.
+//! It is a queue that stays sorted. Adding behind the last and taking the first cost no search, and neither does a key
+//! below which none is missing: it stands as far behind the first as it is greater. Everything else is a binary search,
+//! and at worst moves the shorter part of the queue. A tree would search, and split and join its nodes, for each of
+//! them; a table of hashes would touch memory here and there, where this goes along it.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+
+/// What counts up.
+pub trait Number: Ord + Copy {
+    /// As a number.
+    fn number(self) -> u64;
+}
+
+impl Number for u64 {
+    fn number(self) -> u64 {
+        self
+    }
+}
 
 /// See the head of this file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,7 +31,7 @@ impl<K, V> Default for Ascending<K, V> {
     }
 }
 
-impl<K: Ord + Copy, V> Ascending<K, V> {
+impl<K: Number, V> Ascending<K, V> {
     /// Adds a key or changes its value, and hands out the value that it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.place(key) {
@@ -62,6 +76,11 @@ impl<K: Ord + Copy, V> Ascending<K, V> {
         self.0.pop_front()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -79,11 +98,20 @@ impl<K: Ord + Copy, V> Ascending<K, V> {
 
     /// Where the key stands, or where it would.
     fn place(&self, key: K) -> Result<usize, usize> {
-        match (self.0.front(), self.0.back()) {
-            (_, None) => Err(0),
-            (_, Some((last, _))) if *last < key => Err(self.0.len()),
-            (Some((first, _)), _) if *first == key => Ok(0),
-            _ => self.0.binary_search_by_key(&key, |(known, _)| *known),
+        let (Some((first, _)), Some((last, _))) = (self.0.front(), self.0.back()) else { return Err(0) };
+        if *last < key {
+            return Err(self.0.len());
+        }
+        if key < *first {
+            return Err(0);
+        }
+        // Keys differ, so it stands no further behind the first than this.
+        let most = key.number() - first.number();
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.0.len() - 1);
+        match self.0[most].0.cmp(&key) {
+            Ordering::Equal => Ok(most),
+            Ordering::Less => Err(most + 1),
+            Ordering::Greater => self.0.binary_search_by_key(&key, |(known, _)| *known),
         }
     }
 }
@@ -97,7 +125,7 @@ impl<K, V> IntoIterator for Ascending<K, V> {
     }
 }
 
-impl<K: Ord + Copy, V> FromIterator<(K, V)> for Ascending<K, V> {
+impl<K: Number, V> FromIterator<(K, V)> for Ascending<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Ascending<K, V> {
         let mut ascending = Ascending::default();
         for (key, value) in pairs {

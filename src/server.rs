@@ -9,11 +9,10 @@ mod exchange;
 pub mod snapshots;
 pub(crate) mod waiting;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
+use crate::ascending::Ascending;
 use crate::config::RaftSettings;
 use crate::lab::{LogView, RoleName, SnapshotInfo, Status};
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
@@ -56,7 +55,7 @@ pub struct Server {
     /// Messages that leave when their write is durable.
     pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
     /// Requests that were taken in and not answered yet.
-    pub(crate) calls: HashMap<RequestId, Caller, RandomState>,
+    pub(crate) calls: Ascending<RequestId, Caller>,
     /// The requests behind the entries that this leader appended.
     pub(crate) waiting: Waiting,
     last_request: RequestId,
@@ -106,7 +105,7 @@ impl Server {
             postponed: Vec::new(),
             limits: blank(),
             held: VecDeque::new(),
-            calls: HashMap::default(),
+            calls: Ascending::default(),
             waiting: Waiting::default(),
             last_request: 0,
             leader_since: now,
@@ -339,7 +338,7 @@ impl Server {
             }
         };
         if let Joined::Entry { displaced } = self.waiting.join(&content, id) {
-            displaced.and_then(|displaced| self.calls.remove(&displaced));
+            displaced.and_then(|displaced| self.calls.remove(displaced));
             self.calls.insert(id, caller);
             return None;
         }
@@ -464,7 +463,7 @@ impl Server {
     }
 
     fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {
-        let query = self.calls.get(&request).and_then(|caller| caller.query.clone());
+        let query = self.calls.get(request).and_then(|caller| caller.query.clone());
         let query = query.expect("a read keeps its question until it is answered");
         self.give(Task::Query { request, query, age }, outbox);
     }
@@ -478,7 +477,7 @@ impl Server {
     }
 
     fn answer(&mut self, request: RequestId, response: Response, outbox: &mut Outbox) {
-        let caller = self.calls.remove(&request).expect("each request is answered once");
+        let caller = self.calls.remove(request).expect("each request is answered once");
         self.reply(&caller, response, outbox);
     }
 

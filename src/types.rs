@@ -12,6 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::ascending::Number;
+
 /// The largest number of nodes in a cluster, and so the largest number in a node's name.
 pub const NODES_MAX: u8 = 99;
 
@@ -106,6 +108,12 @@ macro_rules! counter {
             #[must_use]
             pub fn previous(self) -> $name {
                 $name(self.0.checked_sub(1).expect("nothing comes before zero"))
+            }
+        }
+
+        impl Number for $name {
+            fn number(self) -> u64 {
+                self.0
             }
         }
 

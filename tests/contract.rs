@@ -146,7 +146,7 @@ impl Worker {
             5 => Command::delete(shared),
             6 => Command::create(shared, value),
             _ => {
-                let query = Payload::new(Query::Read { key: shared });
+                let query = Payload::new(Query::Read { key: shared.into() });
                 let at = self
                     .random
                     .chance(300_000)

@@ -18,10 +18,9 @@
 //!
 //! Calls that are under way at the same time may take effect in any order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::call::{Question, Running};
@@ -29,6 +28,7 @@ use super::session::Session;
 use super::settings::{ClientSettings, WhenFull};
 use super::timers::Timers;
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token};
+use crate::ascending::{Ascending, Number};
 use crate::net::packet::{Address, Attempt, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::types::{ClientId, NodeId, Random, SessionId, Time};
@@ -36,6 +36,12 @@ use crate::types::{ClientId, NodeId, Random, SessionId, Time};
 /// The name of one call: they count up from 1 in the order of asking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
+
+impl Number for CallId {
+    fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// A call that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,11 +69,11 @@ pub struct ClientCore {
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
-    calls: HashMap<CallId, Running, RandomState>,
+    calls: Ascending<CallId, Running>,
     /// When each call has to be looked at.
     timers: Timers,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
-    attempts: HashMap<Attempt, CallId, RandomState>,
+    attempts: Ascending<Attempt, CallId>,
     /// The session in which commands are sent; none before the first, and after it has expired.
     session: Option<Session>,
     /// The call that asks for a session on behalf of all.
@@ -104,9 +110,9 @@ impl ClientCore {
             random,
             leader: None,
             next: usize::try_from(next).expect("below a length in memory"),
-            calls: HashMap::default(),
+            calls: Ascending::default(),
             timers: Timers::default(),
-            attempts: HashMap::default(),
+            attempts: Ascending::default(),
             session: None,
             opener: None,
             waiting: BTreeSet::new(),
@@ -170,7 +176,7 @@ impl ClientCore {
         if to != Address::Client(self.id) {
             return;
         }
-        if let Some(&call_id) = self.attempts.get(&reply.attempt) {
+        if let Some(&call_id) = self.attempts.get(reply.attempt) {
             self.take_in(now, call_id, node, reply);
             self.begin_waiting(now);
         }
@@ -280,8 +286,7 @@ impl ClientCore {
     pub fn give_up(&mut self, now: Time) {
         self.outgoing.clear();
         self.waiting.clear();
-        let mut calls: Vec<CallId> = self.calls.keys().copied().collect();
-        calls.sort_unstable();
+        let calls: Vec<CallId> = self.calls.iter().map(|(call_id, _)| call_id).collect();
         for call_id in calls {
             let outcome = self.call(call_id).unanswered();
             self.end(now, call_id, outcome);
@@ -364,7 +369,15 @@ impl ClientCore {
 
     /// Answers to what was asked so far no longer concern this call.
     fn forget_attempts(&mut self, call_id: CallId) {
-        self.attempts.retain(|_, owner| *owner != call_id);
+        let attempts: SmallVec<[Attempt; 4]> = self
+            .attempts
+            .iter()
+            .filter(|(_, owner)| **owner == call_id)
+            .map(|(attempt, _)| attempt)
+            .collect();
+        for attempt in attempts {
+            self.attempts.remove(attempt);
+        }
     }
 
     /// Asks the next node of the call's turn, or backs off when all have been asked.
@@ -425,7 +438,7 @@ impl ClientCore {
     }
 
     fn wake_at(&mut self, call_id: CallId, time: Time) {
-        let call = self.calls.get_mut(&call_id).expect("a call has a timer until it ends");
+        let call = self.calls.get_mut(call_id).expect("a call has a timer until it ends");
         call.wake = time.min(call.deadline);
         self.timers.add(call.wake, call_id);
         self.timers.forget_stale(&self.calls);
@@ -508,10 +521,10 @@ impl ClientCore {
 
     /// The one way for a call to end.
     fn end(&mut self, now: Time, call_id: CallId, outcome: Outcome) {
-        let call = self.calls.remove(&call_id).expect("a call ends once");
+        let call = self.calls.remove(call_id).expect("a call ends once");
         self.timers.forget_stale(&self.calls);
         for attempt in call.attempts() {
-            self.attempts.remove(&attempt);
+            self.attempts.remove(attempt);
         }
         self.waiting.remove(&call_id);
         if self.opener == Some(call_id) {
@@ -528,11 +541,11 @@ impl ClientCore {
     }
 
     fn call(&self, call_id: CallId) -> &Running {
-        self.calls.get(&call_id).expect("timers and attempts name calls under way alone")
+        self.calls.get(call_id).expect("timers and attempts name calls under way alone")
     }
 
     fn call_mut(&mut self, call_id: CallId) -> &mut Running {
-        self.calls.get_mut(&call_id).expect("timers and attempts name calls under way alone")
+        self.calls.get_mut(call_id).expect("timers and attempts name calls under way alone")
     }
 }
 

@@ -8,18 +8,18 @@
 //!
 //! Nothing here polls, and nobody is woken for another's answer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
-use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::core::{CallId, ClientCore, Ended};
 use super::session::UNDER_WAY_MAX;
 use super::settings::WhenFull;
 use super::{Ask, Rejection};
+use crate::ascending::Ascending;
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
@@ -53,7 +53,7 @@ struct State {
     /// Nothing will be answered any more: the network has ended, or nobody is left who could interrupt.
     closed: bool,
     /// The calls that somebody holds, with their end once they have ended.
-    held: HashMap<CallId, Option<Ended>, RandomState>,
+    held: Ascending<CallId, Option<Ended>>,
     /// Somebody takes the ends of the calls that nobody holds, in the order in which they end.
     streaming: bool,
     /// Those that were not taken yet.
@@ -95,7 +95,7 @@ impl Shared {
             interruptions: 0,
             driven: false,
             closed: false,
-            held: HashMap::default(),
+            held: Ascending::default(),
             streaming: false,
             stream: Vec::new(),
             parked: BTreeMap::new(),
@@ -201,7 +201,7 @@ impl Shared {
 
     /// Nobody will ask for this call's end.
     pub fn forget(&self, call: CallId) {
-        self.state.lock().held.remove(&call);
+        self.state.lock().held.remove(call);
     }
 
     /// How many calls somebody holds.
@@ -343,9 +343,9 @@ impl State {
     }
 
     fn take_end(&mut self, call: CallId) -> Option<Ended> {
-        let end = self.held.get_mut(&call).expect("an end is handed out once");
+        let end = self.held.get_mut(call).expect("an end is handed out once");
         let ended = end.take()?;
-        self.held.remove(&call);
+        self.held.remove(call);
         Some(ended)
     }
 
@@ -401,7 +401,7 @@ impl State {
         }
         for ended in all {
             let call_id = ended.call_id;
-            if let Some(end) = self.held.get_mut(&call_id) {
+            if let Some(end) = self.held.get_mut(call_id) {
                 *end = Some(ended);
             } else if self.streaming {
                 self.stream.push(ended);

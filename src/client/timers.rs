@@ -4,11 +4,11 @@
 //! set anew or needed no more stays where it is, and is let go when it would be next.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::hash::BuildHasher;
+use std::collections::BinaryHeap;
 
 use super::call::Running;
 use super::core::CallId;
+use crate::ascending::Ascending;
 use crate::types::Time;
 
 /// Timers in the order of their times, then of their calls. Those that do not say when their call wants to be woken
@@ -23,9 +23,9 @@ impl Timers {
     }
 
     /// Lets go of what is stale and would be next. To be called whenever a call has ended or wants another time.
-    pub fn forget_stale<S: BuildHasher>(&mut self, calls: &HashMap<CallId, Running, S>) {
+    pub fn forget_stale(&mut self, calls: &Ascending<CallId, Running>) {
         while let Some(Reverse((time, call))) = self.0.peek()
-            && calls.get(call).is_none_or(|call| call.wake != *time)
+            && calls.get(*call).is_none_or(|call| call.wake != *time)
         {
             self.0.pop();
         }
@@ -37,11 +37,7 @@ impl Timers {
     }
 
     /// The next one, if its time has come. Its call has no timer until one is added.
-    pub fn take_due<S: BuildHasher>(
-        &mut self,
-        now: Time,
-        calls: &HashMap<CallId, Running, S>,
-    ) -> Option<CallId> {
+    pub fn take_due(&mut self, now: Time, calls: &Ascending<CallId, Running>) -> Option<CallId> {
         let due = self.next() <= now;
         let Reverse((_, call)) = due.then(|| self.0.pop()).flatten()?;
         self.forget_stale(calls);

@@ -3,19 +3,18 @@
 //! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
 //! that finds no room leaves later, and its latency counts from when it was due.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use foldhash::fast::RandomState;
 
 use super::numbers::{float, ratio, whole};
 use super::plan::{Amount, Plan};
 use super::sampling::Recorder;
 use super::tally::Slice;
 use super::workload::Workload;
+use crate::ascending::Ascending;
 use crate::client::record::Pending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
 use crate::state_machine::kv::Answer;
@@ -83,7 +82,7 @@ struct Flight {
 /// What a client's thread works on.
 struct Run {
     client: Client,
-    flying: HashMap<CallId, Flight, RandomState>,
+    flying: Ascending<CallId, Flight>,
     /// Operations in `flying`.
     in_flight: u64,
     slice: Slice,
@@ -155,7 +154,7 @@ impl Client {
         let last = self.common.start;
         let run = Run {
             client: self,
-            flying: HashMap::default(),
+            flying: Ascending::default(),
             in_flight: 0,
             slice: Slice::new(),
             second: 0,
@@ -230,7 +229,9 @@ impl Run {
         };
         if !asks.is_empty() {
             let calls = self.client.pipeline.send(asks);
-            self.flying.extend(calls.into_iter().zip(flights));
+            for (call, flight) in calls.into_iter().zip(flights) {
+                self.flying.insert(call, flight);
+            }
         }
         // At the end of the plan somebody has to notice.
         let end = match plan.amount {
@@ -244,7 +245,7 @@ impl Run {
         let mut answered = None;
         for ended in ended {
             // A call of another holder of this client is none of ours.
-            let Some(flight) = self.flying.remove(&ended.call_id) else { continue };
+            let Some(flight) = self.flying.remove(ended.call_id) else { continue };
             let Flight { due, size, counted, pending } = flight;
             self.in_flight -= size;
             let returned = ended.returned();

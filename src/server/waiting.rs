@@ -34,8 +34,9 @@ pub(crate) struct Place {
 pub struct Waiting {
     /// Keyed by place, with the term: another leader's entry at the same place is another entry.
     pub(crate) by_index: Ascending<LogIndex, Place>,
-    /// The places of the requests that may be repeated. Looked up alone, so no order depends on hashing.
-    by_name: HashMap<Name, LogIndex, RandomState>,
+    /// The places of the requests that may be repeated, by who asked what and its number. Who asked is looked up alone,
+    /// so no order depends on hashing.
+    by_name: HashMap<Asked, Ascending<Serial, LogIndex>, RandomState>,
 }
 
 /// How a request found the entry for it.
@@ -48,19 +49,25 @@ pub enum Joined {
     Entry { displaced: Option<RequestId> },
 }
 
-/// What makes a repeated request the same.
+/// What makes a repeated request the same: who asked what, and the number of the command that it was about.
+type Name = (Asked, Serial);
+
+/// Who asked what.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Name {
+enum Asked {
+    /// For a session. It has no number.
     Open(ClientId),
-    Command(SessionId, Serial),
-    Settle(SessionId, Serial),
+    /// To carry out a command.
+    Command(SessionId),
+    /// What became of a command.
+    Settle(SessionId),
 }
 
 impl Waiting {
     /// Lets a request wait for the entry that the same request, asked before, has on its way.
     pub fn join(&mut self, content: &Content, request: RequestId) -> Joined {
-        let index = name(content).and_then(|name| self.by_name.get(&name));
-        let Some(Place { requests, .. }) = index.and_then(|index| self.by_index.get_mut(*index)) else {
+        let index = name(content).and_then(|(asked, serial)| self.by_name.get(&asked)?.get(serial).copied());
+        let Some(Place { requests, .. }) = index.and_then(|index| self.by_index.get_mut(index)) else {
             return Joined::None;
         };
         let displaced = (requests.len() >= REQUESTS_MAX).then(|| requests.remove(0));
@@ -72,18 +79,22 @@ impl Waiting {
     pub fn begin(&mut self, entry: &Entry, request: RequestId) {
         let name = name(&entry.content);
         self.by_index.insert(entry.index, Place { term: entry.term, name, requests: smallvec![request] });
-        if let Some(name) = name {
-            self.by_name.insert(name, entry.index);
+        if let Some((asked, serial)) = name {
+            self.by_name.entry(asked).or_default().insert(serial, entry.index);
         }
     }
 
     /// The requests that waited at this place, and the term of the entry that they waited for.
     pub fn end(&mut self, index: LogIndex) -> Option<(Term, Requests)> {
         let Place { term, name, requests } = self.by_index.remove(index)?;
-        if let Some(name) = name
-            && self.by_name.get(&name) == Some(&index)
+        if let Some((asked, serial)) = name
+            && let Some(places) = self.by_name.get_mut(&asked)
+            && places.get(serial) == Some(&index)
         {
-            self.by_name.remove(&name);
+            places.remove(serial);
+            if places.is_empty() {
+                self.by_name.remove(&asked);
+            }
         }
         Some((term, requests))
     }
@@ -98,9 +109,9 @@ impl Waiting {
 fn name(content: &Content) -> Option<Name> {
     match content {
         Content::NoOp | Content::Readmit { .. } => None,
-        Content::Open { client, .. } => Some(Name::Open(*client)),
-        Content::Command { origin, .. } => Some(Name::Command(origin.session, origin.serial)),
-        Content::Settle { origin } => Some(Name::Settle(origin.session, origin.serial)),
+        Content::Open { client, .. } => Some((Asked::Open(*client), 0)),
+        Content::Command { origin, .. } => Some((Asked::Command(origin.session), origin.serial)),
+        Content::Settle { origin } => Some((Asked::Settle(origin.session), origin.serial)),
     }
 }
 

@@ -60,7 +60,7 @@ impl Exhibit for WaitsByIndex {
         for ((_, place), found) in server.waiting.by_index.iter_mut().zip(found) {
             place.term = found.unwrap_or(place.term);
         }
-        let with_caller = |id: &RequestId| (*id, server.calls[id].clone());
+        let with_caller = |id: &RequestId| (*id, server.calls.get(*id).expect("it waits").clone());
         let waiting =
             server.waiting.by_index.iter().map(|(index, place)| {
                 (index, (place.clone(), place.requests.iter().map(with_caller).collect()))
@@ -84,7 +84,9 @@ impl Exhibit for WaitsByIndex {
                     }
                     Packet::Raft(_) | Packet::Request(_) => true,
                 });
-                server.calls.entry(id).or_insert(caller);
+                if server.calls.get(id).is_none() {
+                    server.calls.insert(id, caller);
+                }
             }
         }
     }
