@@ -169,18 +169,17 @@ impl Client {
 impl Run {
     fn go(mut self) {
         loop {
-            let mut now = self.client.pipeline.now();
+            let now = self.client.pipeline.now();
             let wake = self.fill(now);
             if self.flying.is_empty() && self.client.common.is_over(now, self.client.left) {
                 break;
             }
             // In the last second, which may be long, there is nothing to hand over.
             let second_ends = Some(self.second_ends()).filter(|end| *end > now).unwrap_or(Time::NEVER);
-            let ended = self.client.pipeline.wait(wake.min(second_ends));
-            if !ended.is_empty() {
-                now = self.client.pipeline.now();
-            }
-            self.turn_over(now);
+            // Whoever has nothing to do still sees within a second that it is to stop.
+            let ended = self.client.pipeline.wait(wake.min(second_ends).min(now + SECOND));
+            // A wait that found nothing took its time too.
+            self.turn_over(self.client.pipeline.now());
             self.take(ended);
         }
         let Run { client, slice, second, last, .. } = self;
@@ -300,7 +299,37 @@ fn refused(answered: &Answered) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::{RecvTimeoutError, unbounded};
+
+    use super::super::collector::{Event, Load};
     use super::*;
+    use crate::cluster::Cluster;
+    use crate::lab::Lab;
+
+    /// How long anything may take before it counts as hanging.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn clients_without_anything_to_do_tell_their_seconds_and_see_that_they_are_to_stop() {
+        let cluster = Cluster::builder().nodes(1).memory().start().expect("it starts");
+        // Each has something to do once in a hundred seconds.
+        let plan = Plan { clients: 100, rate: Some(1), amount: Amount::Unending, ..Plan::default() };
+        let pipelines = (0..plan.clients).map(|_| cluster.pipeline().expect("it runs")).collect();
+        let (sender, rows) = unbounded();
+        let on_event = move |event: Event<'_>| {
+            if let Event::Row(row) = event {
+                let _ = sender.send(row.second);
+            }
+        };
+        let load = Load::start(&plan, pipelines, None, on_event).expect("threads are there");
+        for second in 0..2 {
+            assert_eq!(rows.recv_timeout(PATIENCE), Ok(second), "idle seconds are rows as well");
+        }
+        load.stop();
+        assert_eq!(load.ended().recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "all ended");
+        load.join();
+        cluster.shutdown();
+    }
 
     #[test]
     fn an_open_loop_keeps_its_rate_whatever_it_draws() {
