@@ -38,6 +38,8 @@ pub struct Report {
     pub elapsed: f64,
     /// Operations sent.
     pub sent: u64,
+    /// Operations of an open loop that were due, and for which there was no room before the end.
+    pub unsent: u64,
     /// Operations answered.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
@@ -125,6 +127,7 @@ impl Report {
             seed: plan.seed,
             elapsed: outcome.elapsed.as_secs_f64(),
             sent: outcome.sent,
+            unsent: outcome.unsent,
             answered: outcome.answered,
             refused: outcome.refused,
             failed: outcome.failed.iter().map(|(kind, count)| ((*kind).to_string(), *count)).collect(),
@@ -164,8 +167,11 @@ impl Report {
             ("elapsed", format!("{:.2} s", self.elapsed)),
             ("clients", self.clients.to_string()),
             ("sent", grouped(self.sent)),
-            ("answered", share(self.answered, self.sent)),
         ];
+        if self.unsent > 0 {
+            rows.push(("unsent", format!("{}: due, but without room before the end", grouped(self.unsent))));
+        }
+        rows.push(("answered", share(self.answered, self.sent)));
         if self.refused > 0 {
             rows.push(("refused by the store", share(self.refused, self.sent)));
         }

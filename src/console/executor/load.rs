@@ -129,6 +129,7 @@ impl<L: Lab> Console<L> {
         let mut answer = Answer::ok("load", text)
             .with("elapsed", took)
             .with("sent", report.sent)
+            .with("unsent", report.unsent)
             .with("answered", report.answered)
             .with("failed", report.failed.values().sum::<u64>())
             .with("unknown", report.unknown)
