@@ -228,13 +228,19 @@ impl Row {
             "SEC", "ANSWERED/S", "FAILED", "UNKNOWN", "P50", "P99", "MAX"
         )
     }
+
+    /// The median, the 99th percentile and the longest latency for people: where nothing was answered there is none.
+    pub(super) fn latencies_shown(&self) -> [String; 3] {
+        let Figures { p50, p99, max, .. } = self.latency;
+        let shown = |micros| if self.answered == 0 { "-".to_string() } else { micros_shown(micros) };
+        [p50, p99, max].map(shown)
+    }
 }
 
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Row { second, answered, failed, unknown, latency, .. } = self;
-        let shown = |micros: f64| if *answered == 0 { "-".to_string() } else { micros_shown(micros) };
-        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(shown);
+        let Row { second, answered, failed, unknown, .. } = self;
+        let [p50, p99, max] = self.latencies_shown();
         let (number, answered) = (second + 1, grouped(*answered));
         write!(f, "{number:>5} {answered:>11} {failed:>8} {unknown:>8} {p50:>10} {p99:>10} {max:>10}")
     }
