@@ -76,6 +76,9 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         body.push_str("</tr>\n");
     }
     body.push_str("</table></div>\n");
+    if let Some(trouble) = &sweep.trouble {
+        let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
+    }
     repeat(&sweep.command, &mut body);
     whole("Load on a Raft cluster", &body)
 }
@@ -103,10 +106,10 @@ fn verdict(report: &Report, body: &mut String) {
 }
 
 fn over_time(report: &Report) -> String {
+    let lengths = lengths(report);
     let points = |figure: fn(&Row) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
         report.rows.iter().zip(&lengths).map(|(row, length)| (middle(row, *length), figure(row))).collect()
     };
-    let lengths = lengths(report);
     let of = |name, color, figure| Series { name, color, points: points(figure) };
     let latency = vec![
         of("p50", 0, |row| (row.answered > 0).then_some(row.latency.p50)),
@@ -152,9 +155,6 @@ fn over_time(report: &Report) -> String {
     text
 }
 
-/// Faults and leaders, by time.
-fn happened(report: &Report, body: &mut String) {
-    let faults = report.faults.iter().map(|fault| {
 /// How long each row's time was: a second, but for the last one, which ends with the run.
 fn lengths(report: &Report) -> Vec<f64> {
     let last = report.rows.len().saturating_sub(1);
@@ -169,6 +169,9 @@ fn middle(row: &Row, length: f64) -> f64 {
     float(row.second) + length / 2.0
 }
 
+/// Faults and leaders, by time.
+fn happened(report: &Report, body: &mut String) {
+    let faults = report.faults.iter().map(|fault| {
         let failed = if fault.ok { "" } else { "failed: " };
         (fault.at, format!("{}: {failed}{}", fault.directive, fault.answer))
     });
@@ -244,8 +247,6 @@ mod tests {
         let page = page(&report);
         assert!(page.contains("class=\"band\"") && page.contains("n2 leads term 2"));
         assert!(page.contains("n1 &lt;crashed&gt;") && page.contains("&quot;crash leader&quot;"));
-    }
-}
         let idle = "<td>0</td><td>0</td><td>0</td><td>-</td><td>-</td><td>-</td>";
         assert!(page.contains(idle), "a second without an answer has no latency");
     }
@@ -262,3 +263,5 @@ mod tests {
 
     fn row() -> Row {
         Row { second: 0, sent: 0, answered: 0, failed: 0, unknown: 0, latency: Figures::default() }
+    }
+}
