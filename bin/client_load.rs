@@ -3,7 +3,7 @@
 //! A thin front door: options become an experiment, which runs; then its report is written wherever it is wanted. One
 //! measurement has a name of its own: `figure16`.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use raftlab::config::{ElectionRange, Settings};
 use raftlab::console::language::{Chance, units};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
-use raftlab::console::session;
+use raftlab::console::session::{self, Ending};
 use raftlab::figure16;
 use raftlab::interrupt::Interrupt;
 use raftlab::load::{
@@ -180,7 +180,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     }
     // A run may take hours: what cannot be written is said before.
     for path in [&options.report, &options.csv, &options.history].into_iter().flatten() {
-        writable(path).map_err(usage)?;
+        options::writable(path).map_err(usage)?;
     }
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
@@ -213,8 +213,9 @@ fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
     let trials = plan.trials.unwrap_or(figure16::TRIALS_ON_THREADS);
     let one = |range: &figure16::Range, seed| range.on_threads(seed, &interrupt);
     let ranges = figure16::ranges_of_threads();
-    let ending = figure16::run(plan, &ranges, trials, one, output, &interrupt).map_err(usage)?;
-    Ok(ending.code())
+    let ran = figure16::run(plan, &ranges, trials, one, output, &interrupt);
+    let failed = |figure16::Failure { text, code }| Trouble { text, code };
+    ran.map(Ending::code).map_err(failed)
 }
 
 /// The answer: JSON goes to standard output as it is, everything else beside it.
@@ -308,21 +309,12 @@ fn read_mode(text: &str) -> Result<ReadMode, String> {
     }
 }
 
-/// Whether this file can be written. What is there stays until there is something better.
-fn writable(path: &Path) -> Result<(), String> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| cannot_write(path, &error))
-}
-
 fn write_if_wanted(path: Option<&Path>, text: impl Fn() -> String, output: &Output) -> Result<(), Trouble> {
     let Some(path) = path else { return Ok(()) };
-    fs::write(path, text()).map_err(|error| Trouble { text: cannot_write(path, &error), code: 1 })?;
+    fs::write(path, text())
+        .map_err(|error| Trouble { text: options::cannot_write(path, &error), code: 1 })?;
     output.warn(&format!("{} written", path.display()));
     Ok(())
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> String {
-    format!("{} cannot be written: {error}", path.display())
 }
 
 /// Rows as they come, and on a terminal a line below them that says how far the run is.

@@ -110,8 +110,14 @@ fn run(options: &Options) -> Result<u8, String> {
     if let Some(Measurement::Figure16(plan)) = &options.measurement {
         let output = Output::standard(Style::default());
         let trials = plan.trials.unwrap_or(figure16::TRIALS);
-        let ending = figure16::run(plan, &RANGES, trials, Range::simulate, &output, &interrupt)?;
-        return Ok(ending.code());
+        let ran = figure16::run(plan, &RANGES, trials, Range::simulate, &output, &interrupt);
+        return Ok(ran.map_or_else(
+            |failure| {
+                output.warn(&format!("error: {}", failure.text));
+                failure.code
+            },
+            session::Ending::code,
+        ));
     }
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
