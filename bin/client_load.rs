@@ -50,9 +50,9 @@ refuse them; 'simulate figure16' has that range too, in virtual time.";
 struct Options {
     #[command(subcommand)]
     measurement: Option<Measurement>,
-    /// How many nodes: 1 to 99
-    #[arg(long, default_value_t = 3)]
-    nodes: u8,
+    /// How many nodes: 1 to 99 [default: 3]
+    #[arg(long)]
+    nodes: Option<u8>,
     /// Keeps nothing on disk
     #[arg(long)]
     memory: bool,
@@ -111,9 +111,9 @@ struct Options {
     /// --count none]
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     warm_up: Option<Duration>,
-    /// How long a client tries before it gives up
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::parse_duration)]
-    timeout: Duration,
+    /// How long a client tries before it gives up [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    timeout: Option<Duration>,
     /// How long the first leader may take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::parse_duration)]
     leader_within: Duration,
@@ -121,7 +121,7 @@ struct Options {
     #[arg(long, num_args = 2, value_names = ["TIME", "LINE"], action = clap::ArgAction::Append)]
     at: Vec<String>,
     /// Makes a run for each value of a setting: clients, batch, pipeline, rate or nodes
-    #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history"])]
+    #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
     /// Skips the checks of safety and history
     #[arg(long)]
@@ -191,7 +191,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
         let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
         print(options, output, &load::table(&sweep), json);
         write_if_wanted(options.report.as_deref(), || sweep.page(), output)?;
-        return Ok(sweep.code());
+        return sweep.trouble.clone().map_or_else(|| Ok(sweep.code()), Err);
     }
     progress.begin();
     let report = experiment.run(&interrupt, &mut |said| progress.take(&said))?;
@@ -230,9 +230,13 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 fn experiment(options: &Options) -> Result<Experiment, String> {
     let base = options::settings_of(options.config.as_deref())?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
-    let mut settings =
-        Settings { nodes: options.nodes, seed: Some(seed), client_timeout: options.timeout, ..base };
+    let nodes = options.nodes.unwrap_or(base.nodes);
+    let timeout = options.timeout.unwrap_or(base.client_timeout);
+    let mut settings = Settings { nodes, seed: Some(seed), client_timeout: timeout, ..base };
     settings.memory |= options.memory;
+    if settings.memory && options.states.is_some() {
+        return Err("--states has nothing to keep: the settings' file says memory = true".to_string());
+    }
     settings.express |= options.express;
     if let Some(ElectionRange { min, max }) = options.election {
         settings.raft.election_min = min;
@@ -267,7 +271,7 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         rate: options.rate,
         workload,
         warm_up,
-        timeout: options.timeout,
+        timeout,
         seed,
         kept_max: if options.no_check { 0 } else { options.judge },
     };
