@@ -41,7 +41,7 @@ struct Options {
     /// Carries out the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
-    /// Which random runs --seed and --seeds replay: general, or clients that behave badly
+    /// Which random runs --seed and --seeds replay: general, clients that behave badly, or snapshots every few entries
     #[arg(long, value_name = "FAMILY", value_enum, default_value_t = Family::General, conflicts_with = "script")]
     family: Family,
     /// Answers with one JSON object a directive
