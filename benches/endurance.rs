@@ -52,7 +52,7 @@ fn main() {
     }
 }
 
-/// Ten million entries against a hundred thousand.
+/// The last million of ten million entries against the first, a hundred thousand later.
 fn growth() {
     const ENTRIES: u64 = 10_000_000;
     let mut cluster = started(Cluster::builder().memory());

@@ -30,6 +30,10 @@ use raftlab::storage::memory_store::MemoryContent;
 use raftlab::storage::{ClusterId, Identity, Newcomer, Storage, no_image};
 use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId, Term, Time};
 
+/// As in the programs: commands are made on one thread and let go on others.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Entries, commands or messages in a group.
 const GROUP: u64 = 64;
 /// Keys that the commands are about.

@@ -3,7 +3,7 @@
 //! A thin front door: options become an experiment, which runs; then its report is written wherever it is wanted. One
 //! measurement has a name of its own: `figure16`.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use raftlab::config::{ElectionRange, Settings};
 use raftlab::console::language::{Chance, units};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
-use raftlab::console::session;
+use raftlab::console::session::{self, Ending};
 use raftlab::figure16;
 use raftlab::interrupt::Interrupt;
 use raftlab::load::{
@@ -50,9 +50,9 @@ refuse them; 'simulate figure16' has that range too, in virtual time.";
 struct Options {
     #[command(subcommand)]
     measurement: Option<Measurement>,
-    /// How many nodes: 1 to 99
-    #[arg(long, default_value_t = 3)]
-    nodes: u8,
+    /// How many nodes: 1 to 99 [default: 3]
+    #[arg(long)]
+    nodes: Option<u8>,
     /// Keeps nothing on disk
     #[arg(long)]
     memory: bool,
@@ -111,9 +111,9 @@ struct Options {
     /// --count none]
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     warm_up: Option<Duration>,
-    /// How long a client tries before it gives up
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::parse_duration)]
-    timeout: Duration,
+    /// How long a client tries before it gives up [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    timeout: Option<Duration>,
     /// How long the first leader may take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::parse_duration)]
     leader_within: Duration,
@@ -121,7 +121,7 @@ struct Options {
     #[arg(long, num_args = 2, value_names = ["TIME", "LINE"], action = clap::ArgAction::Append)]
     at: Vec<String>,
     /// Makes a run for each value of a setting: clients, batch, pipeline, rate or nodes
-    #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history"])]
+    #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
     /// Skips the checks of safety and history
     #[arg(long)]
@@ -180,7 +180,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     }
     // A run may take hours: what cannot be written is said before.
     for path in [&options.report, &options.csv, &options.history].into_iter().flatten() {
-        writable(path).map_err(usage)?;
+        options::writable(path).map_err(usage)?;
     }
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
@@ -191,7 +191,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
         let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
         print(options, output, &load::table(&sweep), json);
         write_if_wanted(options.report.as_deref(), || sweep.page(), output)?;
-        return Ok(sweep.code());
+        return sweep.trouble.clone().map_or_else(|| Ok(sweep.code()), Err);
     }
     progress.begin();
     let report = experiment.run(&interrupt, &mut |said| progress.take(&said))?;
@@ -213,8 +213,9 @@ fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
     let trials = plan.trials.unwrap_or(figure16::TRIALS_ON_THREADS);
     let one = |range: &figure16::Range, seed| range.on_threads(seed, &interrupt);
     let ranges = figure16::ranges_of_threads();
-    let ending = figure16::run(plan, &ranges, trials, one, output, &interrupt).map_err(usage)?;
-    Ok(ending.code())
+    let ran = figure16::run(plan, &ranges, trials, one, output, &interrupt);
+    let failed = |figure16::Failure { text, code }| Trouble { text, code };
+    ran.map(Ending::code).map_err(failed)
 }
 
 /// The answer: JSON goes to standard output as it is, everything else beside it.
@@ -229,9 +230,13 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 fn experiment(options: &Options) -> Result<Experiment, String> {
     let base = options::settings_of(options.config.as_deref())?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
-    let mut settings =
-        Settings { nodes: options.nodes, seed: Some(seed), client_timeout: options.timeout, ..base };
+    let nodes = options.nodes.unwrap_or(base.nodes);
+    let timeout = options.timeout.unwrap_or(base.client_timeout);
+    let mut settings = Settings { nodes, seed: Some(seed), client_timeout: timeout, ..base };
     settings.memory |= options.memory;
+    if settings.memory && options.states.is_some() {
+        return Err("--states has nothing to keep: the settings' file says memory = true".to_string());
+    }
     settings.express |= options.express;
     if let Some(ElectionRange { min, max }) = options.election {
         settings.raft.election_min = min;
@@ -266,7 +271,7 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         rate: options.rate,
         workload,
         warm_up,
-        timeout: options.timeout,
+        timeout,
         seed,
         kept_max: if options.no_check { 0 } else { options.judge },
     };
@@ -308,21 +313,12 @@ fn read_mode(text: &str) -> Result<ReadMode, String> {
     }
 }
 
-/// Whether this file can be written. What is there stays until there is something better.
-fn writable(path: &Path) -> Result<(), String> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| cannot_write(path, &error))
-}
-
 fn write_if_wanted(path: Option<&Path>, text: impl Fn() -> String, output: &Output) -> Result<(), Trouble> {
     let Some(path) = path else { return Ok(()) };
-    fs::write(path, text()).map_err(|error| Trouble { text: cannot_write(path, &error), code: 1 })?;
+    fs::write(path, text())
+        .map_err(|error| Trouble { text: options::cannot_write(path, &error), code: 1 })?;
     output.warn(&format!("{} written", path.display()));
     Ok(())
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> String {
-    format!("{} cannot be written: {error}", path.display())
 }
 
 /// Rows as they come, and on a terminal a line below them that says how far the run is.

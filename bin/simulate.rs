@@ -41,7 +41,7 @@ struct Options {
     /// Carries out the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
-    /// Which random runs --seed and --seeds replay: general, or clients that behave badly
+    /// Which random runs --seed and --seeds replay: general, clients that behave badly, or snapshots every few entries
     #[arg(long, value_name = "FAMILY", value_enum, default_value_t = Family::General, conflicts_with = "script")]
     family: Family,
     /// Answers with one JSON object a directive
@@ -110,8 +110,14 @@ fn run(options: &Options) -> Result<u8, String> {
     if let Some(Measurement::Figure16(plan)) = &options.measurement {
         let output = Output::standard(Style::default());
         let trials = plan.trials.unwrap_or(figure16::TRIALS);
-        let ending = figure16::run(plan, &RANGES, trials, Range::simulate, &output, &interrupt)?;
-        return Ok(ending.code());
+        let ran = figure16::run(plan, &RANGES, trials, Range::simulate, &output, &interrupt);
+        return Ok(ran.map_or_else(
+            |failure| {
+                output.warn(&format!("error: {}", failure.text));
+                failure.code
+            },
+            session::Ending::code,
+        ));
     }
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),

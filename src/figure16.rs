@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use plot::plot;
-pub use run::{Plan, run};
+pub use run::{Failure, Plan, run};
 pub use table::table;
 pub use trial::{Trouble, replace_leader};
 

@@ -57,6 +57,7 @@ const IMPURE_PATHS: &[&[&str]] = &[
     &["crossbeam_channel"],
     &["env_logger"],
     &["rustyline"],
+    &["rustix"],
     &["ctrlc"],
 ];
 
@@ -142,7 +143,9 @@ fn imports_point_downward() {
 
 #[test]
 fn the_lower_layers_are_pure() {
-    complain(&impurities(&sources(&["src"], &["rs"])));
+    let sources = sources(&["src"], &["rs"]);
+    complain(&impurities(&sources, HASHED));
+    complain(&stale_hashed(&sources, HASHED));
 }
 
 #[test]
@@ -173,7 +176,7 @@ fn the_documents_name_only_what_exists() {
     };
     let named = documents::Code::new(&texts("src/"), &texts(""));
     let mut complaints = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "docs/PERFORMANCE.md", "CHANGELOG.md"] {
         match fs::read_to_string(root().join(document)) {
             Ok(text) => complaints.extend(documents::complaints(document, &text, &named, &root())),
             Err(error) => complaints.push(format!("{document}: cannot be read ({error}): write it")),
@@ -220,7 +223,7 @@ fn upward_imports(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
-fn impurities(sources: &[Source]) -> Vec<String> {
+fn impurities(sources: &[Source], argued: &[(&str, &str)]) -> Vec<String> {
     let mut complaints = Vec::new();
     let pure = |file: &&Source| layer(&module_of(&file.path)).is_some_and(|layer| layer <= PURE_UP_TO);
     for file in sources.iter().filter(pure) {
@@ -231,7 +234,7 @@ fn impurities(sources: &[Source]) -> Vec<String> {
             let is_macro = mention.path.get(1).is_some_and(|name| LOG_MACROS.contains(&name.as_str()));
             mention.starts_with(&["log"]) && (is_macro || !has_log_module)
         };
-        let hashes = HASHED.iter().any(|(hashing, _)| file.path == *hashing);
+        let hashes = argued.iter().any(|(hashing, _)| file.path == *hashing);
         let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
         for mention in mentions(&tokens, &module_of(&file.path)) {
             let impure = IMPURE_PATHS.iter().any(|path| mention.starts_with(path));
@@ -254,6 +257,24 @@ fn impurities(sources: &[Source]) -> Vec<String> {
         }));
     }
     complaints
+}
+
+/// Files that may hash and do not, or are not pure, or not there.
+fn stale_hashed(sources: &[Source], argued: &[(&str, &str)]) -> Vec<String> {
+    let hashes = |path: &str| {
+        let file = sources.iter().find(|file| file.path == path);
+        let pure = layer(&module_of(path)).is_some_and(|layer| layer <= PURE_UP_TO);
+        pure && file.is_some_and(|file| {
+            let code = code_only(&file.text);
+            tokens(without_tests(&code)).iter().any(|token| UNORDERED_NAMES.contains(&token.text))
+        })
+    };
+    let stale = argued.iter().filter(|(path, _)| !hashes(path));
+    stale
+        .map(|(path, _)| {
+            format!("{path}:1: needs no argument for hashing: remove it from HASHED in tests/tidy.rs")
+        })
+        .collect()
 }
 
 fn private_access(sources: &[Source]) -> Vec<String> {
@@ -454,16 +475,38 @@ mod power {
             "src/types.rs:5: println",
             "src/types.rs:6: log::info",
         ];
-        assert_lines(&impurities(&file("src/types.rs", text)), &expected);
-        assert_lines(&impurities(&file("src/net/router.rs", text)), &[]);
+        assert_lines(&impurities(&file("src/types.rs", text), &[]), &expected);
+        assert_lines(&impurities(&file("src/net/router.rs", text), &[]), &[]);
+    }
+
+    #[test]
+    fn hashing_in_a_pure_file_needs_a_reason_and_a_reason_a_file_that_hashes() {
+        let text =
+            "use std::collections::{BTreeMap, HashMap};\nfn f() -> HashSet<u8> { g(RandomState::new()) }";
+        let hashes = file("src/raft/a.rs", text);
+        let expected =
+            ["src/raft/a.rs:1: HashMap", "src/raft/a.rs:2: HashSet", "src/raft/a.rs:2: RandomState"];
+        let argued = [("src/raft/a.rs", "nothing is listed")];
+        assert_lines(&impurities(&hashes, &[]), &expected);
+        assert_lines(&impurities(&hashes, &argued), &[]);
+        assert_lines(&stale_hashed(&hashes, &argued), &[]);
+        let instant = file("src/raft/a.rs", "use std::time::Instant;\nuse std::collections::HashMap;");
+        assert_lines(&impurities(&instant, &argued), &["src/raft/a.rs:1: Instant"]);
+        let ordered =
+            "use std::collections::BTreeMap;\n#[cfg(test)]\nmod tests { use std::collections::HashMap; }";
+        for without in [file("src/raft/a.rs", ordered), file("src/raft/b.rs", text)] {
+            assert_lines(&stale_hashed(&without, &argued), &["src/raft/a.rs:1: needs no argument"]);
+        }
+        let impure = [("src/net/a.rs", "it need not argue")];
+        assert_lines(&stale_hashed(&file("src/net/a.rs", text), &impure), &["src/net/a.rs:1: needs no"]);
     }
 
     #[test]
     fn a_module_named_log_is_not_the_crate() {
         let text = "mod log;\nuse self::log::Log;\nfn f() { log::Log::new(); log::warn!() }";
-        assert_lines(&impurities(&file("src/raft/mod.rs", text)), &["src/raft/mod.rs:3: log::warn"]);
+        assert_lines(&impurities(&file("src/raft/mod.rs", text), &[]), &["src/raft/mod.rs:3: log::warn"]);
         let user = "use super::log::Entry;\nfn f() { log::Level::Info }";
-        assert_lines(&impurities(&file("src/raft/role.rs", user)), &["src/raft/role.rs:2: log::Level"]);
+        assert_lines(&impurities(&file("src/raft/role.rs", user), &[]), &["src/raft/role.rs:2: log::Level"]);
     }
 
     #[test]

@@ -62,6 +62,21 @@ pub fn settings_of(file: Option<&Path>) -> Result<Settings, String> {
     Settings::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Whether this file can be written, known before the work that it is for. What is there stays until there is something
+/// better.
+///
+/// # Errors
+/// One line: it cannot.
+pub fn writable(path: &Path) -> Result<(), String> {
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|error| cannot_write(path, &error))
+}
+
+/// Why this file is not there, in one line.
+pub fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    format!("{} cannot be written: {error}", path.display())
+}
+
 /// A seed that no earlier run had: from the clock and this process.
 pub fn fresh_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

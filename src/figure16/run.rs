@@ -23,7 +23,17 @@ pub struct Plan {
     pub svg: PathBuf,
 }
 
-/// Carries out so many trials for each range, prints the table and draws the curves.
+/// Why a measurement did not end, in one line, and the exit code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Why.
+    pub text: String,
+    /// The exit code: 1 trouble with the system, 2 a plot that cannot be written, 3 no leader.
+    pub code: u8,
+}
+
+/// Carries out so many trials for each range, prints the table and draws the curves. Of a measurement that ends early the
+/// ranges are shown that were finished.
 ///
 /// # Errors
 /// The plot cannot be written, or a trial could not be prepared: one line that says which.
@@ -34,30 +44,93 @@ pub fn run(
     one: impl Fn(&Range, u64) -> Result<Option<Duration>, Trouble>,
     output: &Output,
     interrupt: &Interrupt,
-) -> Result<Ending, String> {
-    let Plan { seed, svg, .. } = plan;
-    let unwritable = |error| format!("{} cannot be written: {error}", svg.display());
-    // Known to be writable before the work begins.
-    std::fs::write(svg, plot(&[])).map_err(unwritable)?;
+) -> Result<Ending, Failure> {
+    options::writable(&plan.svg).map_err(|text| Failure { text, code: options::USAGE })?;
     let mut curves = Vec::new();
+    let ended = measure(plan, ranges, trials, one, interrupt, &mut curves);
+    if !curves.is_empty() {
+        let unwritable = |error| Failure { text: options::cannot_write(&plan.svg, &error), code: 1 };
+        output.progress(&table(&curves));
+        std::fs::write(&plan.svg, plot(&curves)).map_err(unwritable)?;
+        output.warn(&format!("the curves are in {}", plan.svg.display()));
+    }
+    ended
+}
+
+/// The curves of one range after the other, as far as it comes.
+fn measure(
+    plan: &Plan,
+    ranges: &[Range],
+    trials: u64,
+    one: impl Fn(&Range, u64) -> Result<Option<Duration>, Trouble>,
+    interrupt: &Interrupt,
+    curves: &mut Vec<Curve>,
+) -> Result<Ending, Failure> {
     for range in ranges {
         let mut results = Vec::new();
         for trial in 0..trials {
             let result = if interrupt.is_raised() {
                 Err(Trouble::Interrupted)
             } else {
-                one(range, seed_of(*seed, *range, trial))
+                one(range, seed_of(plan.seed, *range, trial))
             };
             match result {
                 Ok(time) => results.push(time),
                 Err(Trouble::Interrupted) => return Ok(Ending::Interrupted),
-                Err(trouble) => return Err(format!("{range}, trial {}: {trouble}", trial + 1)),
+                Err(trouble) => {
+                    let text = format!("{range}, trial {}: {trouble}", trial + 1);
+                    return Err(Failure { text, code: trouble.code() });
+                }
             }
         }
         curves.push(Curve::new(*range, &results));
     }
-    std::fs::write(svg, plot(&curves)).map_err(unwritable)?;
-    output.progress(&table(&curves));
-    output.warn(&format!("the curves are in {}", svg.display()));
     Ok(Ending::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RANGES;
+    use super::*;
+    use crate::console::printer::Style;
+    use crate::lab::LabError;
+
+    /// A measurement whose first range is finished, and whose second one ends like this.
+    #[track_caller]
+    fn assert_ends(second: &Trouble, expected: &Result<Ending, Failure>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let svg = folder.path().join("f.svg");
+        let plan = Plan { trials: None, seed: 1, svg: svg.clone() };
+        let output = Output::memory(Style::default());
+        let first = Ok(Some(Duration::from_millis(300)));
+        let one = |range: &Range, _| if *range == RANGES[1] { first.clone() } else { Err(second.clone()) };
+        let ended = run(&plan, &RANGES[1..], 2, one, &output, &Interrupt::new());
+        assert_eq!(ended, *expected);
+        assert!(std::fs::read_to_string(svg).is_ok_and(|plot| plot.contains("150-151 ms")));
+    }
+
+    #[test]
+    fn what_was_finished_is_drawn_and_each_trouble_has_its_exit_code() {
+        assert_ends(&Trouble::Interrupted, &Ok(Ending::Interrupted));
+        let failure = |reason: &str, code| Failure { text: format!("150-155 ms, trial 1: {reason}"), code };
+        assert_ends(&Trouble::Unsteady, &Err(failure("no leader stays long enough to be crashed", 3)));
+        let refused = Trouble::Refused(LabError("no threads are left".to_string()));
+        assert_ends(&refused, &Err(failure("no threads are left", 1)));
+    }
+
+    #[test]
+    fn a_plot_that_is_there_stays_until_there_is_a_better_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let svg = folder.path().join("f.svg");
+        std::fs::write(&svg, "as it was").expect("the folder can be written");
+        let plan = Plan { trials: None, seed: 1, svg: svg.clone() };
+        let output = Output::memory(Style::default());
+        let interrupt = Interrupt::new();
+        let ended = run(&plan, &RANGES, 1, |_, _| Err(Trouble::Interrupted), &output, &interrupt);
+        assert_eq!(ended, Ok(Ending::Interrupted));
+        assert_eq!(std::fs::read_to_string(svg).ok().as_deref(), Some("as it was"));
+        let nowhere = Plan { svg: folder.path().join("none/f.svg"), ..plan };
+        let ended = run(&nowhere, &RANGES, 1, |_, _| Err(Trouble::Unsteady), &output, &interrupt);
+        assert!(ended.is_err_and(|failure| failure.code == options::USAGE));
+    }
 }

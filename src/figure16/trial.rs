@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::{Ask, Outcome, What};
+use crate::console::session::Ending;
 use crate::lab::{Lab, LabError, Life, RoleName};
 use crate::net::change::NetChange;
 use crate::net::link::{End, LinkScope};
@@ -29,6 +30,17 @@ pub enum Trouble {
     Interrupted,
     /// The cluster refused something.
     Refused(LabError),
+}
+
+impl Trouble {
+    /// The exit code of a program that ends with it.
+    pub fn code(&self) -> u8 {
+        match self {
+            Trouble::Unsteady => 3,
+            Trouble::Interrupted => Ending::Interrupted.code(),
+            Trouble::Refused(_) => 1,
+        }
+    }
 }
 
 impl From<LabError> for Trouble {

@@ -1,7 +1,8 @@
 //! One client's thread: it keeps its calls under way, and notes how each ended.
 //!
 //! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
-//! that finds no room leaves later, and its latency counts from when it was due.
+//! that finds no room leaves later, and its latency counts from when it was due. What still has no room when the time is
+//! up is counted as unsent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::numbers::{float, ratio, whole};
+use super::numbers::{float, nanos, ratio, whole};
 use super::plan::{Amount, Plan};
 use super::sampling::Recorder;
 use super::tally::Slice;
@@ -88,6 +89,8 @@ struct Run {
     slice: Slice,
     second: u64,
     rest_until: Time,
+    /// When it was first seen that nothing more is to be sent.
+    over: Option<Time>,
     last: Time,
 }
 
@@ -117,13 +120,17 @@ impl Common {
         (began, Duration::from_nanos(self.outage.load(Ordering::Relaxed)))
     }
 
-    fn is_over(&self, now: Time, left: u64) -> bool {
-        let ended = match self.plan.amount {
-            Amount::For(duration) => now >= self.start + duration,
-            Amount::Count(_) => left == 0,
-            Amount::Unending => false,
-        };
-        ended || self.stop.load(Ordering::Relaxed)
+    /// Whether nothing that is due then is to be sent.
+    fn is_over(&self, due: Time, left: u64) -> bool {
+        due >= self.end() || left == 0 || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// From when on nothing is due.
+    fn end(&self) -> Time {
+        match self.plan.amount {
+            Amount::For(duration) => self.start + duration,
+            Amount::Count(_) | Amount::Unending => Time::NEVER,
+        }
     }
 }
 
@@ -146,6 +153,16 @@ impl Pace {
         self.passed += 1;
         self.draw();
     }
+
+    /// How many calls of this time are due and have not left.
+    fn behind(&self, from: Time, until: Time) -> u64 {
+        let intervals = |time: Time| whole(ratio(float(nanos(time.since(self.begins))), self.interval_nanos));
+        if self.due < from || self.due >= until {
+            return intervals(until).saturating_sub(intervals(from).max(self.passed));
+        }
+        // Where in its interval a call is due is drawn when its turn comes.
+        intervals(until).saturating_sub(self.passed).max(1)
+    }
 }
 
 impl Client {
@@ -159,6 +176,7 @@ impl Client {
             slice: Slice::new(),
             second: 0,
             rest_until: Time::ZERO,
+            over: None,
             last,
         };
         run.go();
@@ -168,20 +186,23 @@ impl Client {
 impl Run {
     fn go(mut self) {
         loop {
-            let mut now = self.client.pipeline.now();
+            let now = self.client.pipeline.now();
             let wake = self.fill(now);
-            if self.flying.is_empty() && self.client.common.is_over(now, self.client.left) {
+            if self.over.is_none() && self.client.common.is_over(now, self.client.left) {
+                self.over = Some(now);
+            }
+            if self.flying.is_empty() && self.over.is_some() {
                 break;
             }
             // In the last second, which may be long, there is nothing to hand over.
             let second_ends = Some(self.second_ends()).filter(|end| *end > now).unwrap_or(Time::NEVER);
-            let ended = self.client.pipeline.wait(wake.min(second_ends));
-            if !ended.is_empty() {
-                now = self.client.pipeline.now();
-            }
-            self.turn_over(now);
+            // Whoever has nothing to do still sees within a second that it is to stop.
+            let ended = self.client.pipeline.wait(wake.min(second_ends).min(now + SECOND));
+            // A wait that found nothing took its time too.
+            self.turn_over(self.client.pipeline.now());
             self.take(ended);
         }
+        self.slice.unsent = self.unsent();
         let Run { client, slice, second, last, .. } = self;
         let Client { number, told, recorder, .. } = client;
         // Who listens no more needs nothing.
@@ -191,6 +212,9 @@ impl Run {
 
     /// Sends what there is room for and what is due. Says when there may be more, though nothing ends.
     fn fill(&mut self, now: Time) -> Time {
+        if self.over.is_some() {
+            return Time::NEVER;
+        }
         if now < self.rest_until {
             return self.rest_until;
         }
@@ -199,12 +223,13 @@ impl Run {
         let (mut asks, mut flights) = (Vec::new(), Vec::new());
         let wake = loop {
             let counts = now >= common.start;
-            let over = common.is_over(now, if counts { self.client.left } else { u64::MAX });
+            let due = self.client.pace.as_ref().map_or(now, |pace| pace.due);
+            // What was due in time leaves at the first look after the end, if there is room.
+            let over = common.is_over(due, if counts { self.client.left } else { u64::MAX });
             let full = self.in_flight + plan.batch > plan.in_flight_max() && self.in_flight > 0;
             if over || full || self.flying.len() + asks.len() >= CALLS_MAX {
                 break Time::NEVER;
             }
-            let due = self.client.pace.as_ref().map_or(now, |pace| pace.due);
             if due > now {
                 break due;
             }
@@ -234,11 +259,16 @@ impl Run {
             }
         }
         // At the end of the plan somebody has to notice.
-        let end = match plan.amount {
-            Amount::For(duration) => common.start + duration,
-            Amount::Count(_) | Amount::Unending => Time::NEVER,
-        };
+        let end = common.end();
         if now < end { wake.min(end) } else { wake }
+    }
+
+    /// Operations of an open loop that were due and never had room.
+    fn unsent(&self) -> u64 {
+        let Client { pace: Some(pace), common, left, .. } = &self.client else { return 0 };
+        let until = self.over.unwrap_or(Time::ZERO).min(common.end());
+        let operations = float(pace.behind(common.start, until)) * common.plan.operations_a_call();
+        whole(operations.round()).min(*left)
     }
 
     fn take(&mut self, ended: Vec<Ended>) {
@@ -301,7 +331,37 @@ fn refused(answered: &Answered) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::{RecvTimeoutError, unbounded};
+
+    use super::super::collector::{Event, Load};
     use super::*;
+    use crate::cluster::Cluster;
+    use crate::lab::Lab;
+
+    /// How long anything may take before it counts as hanging.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn clients_without_anything_to_do_tell_their_seconds_and_see_that_they_are_to_stop() {
+        let cluster = Cluster::builder().nodes(1).memory().start().expect("it starts");
+        // Each has something to do once in a hundred seconds.
+        let plan = Plan { clients: 100, rate: Some(1), amount: Amount::Unending, ..Plan::default() };
+        let pipelines = (0..plan.clients).map(|_| cluster.pipeline().expect("it runs")).collect();
+        let (sender, rows) = unbounded();
+        let on_event = move |event: Event<'_>| {
+            if let Event::Row(row) = event {
+                let _ = sender.send(row.second);
+            }
+        };
+        let load = Load::start(&plan, pipelines, None, on_event).expect("threads are there");
+        for second in 0..2 {
+            assert_eq!(rows.recv_timeout(PATIENCE), Ok(second), "idle seconds are rows as well");
+        }
+        load.stop();
+        assert_eq!(load.ended().recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "all ended");
+        load.join();
+        cluster.shutdown();
+    }
 
     #[test]
     fn an_open_loop_keeps_its_rate_whatever_it_draws() {
@@ -314,6 +374,23 @@ mod tests {
         }
         let seconds = before.since(Time::ZERO).as_secs_f64();
         assert!((39.9..40.1).contains(&seconds), "10,000 calls at 250 a second, not {seconds}");
+    }
+
+    #[test]
+    fn calls_that_were_due_and_did_not_leave_are_counted() {
+        let second = |number: u64| Time::ZERO + SECOND * u32::try_from(number).expect("few");
+        // A call in each second.
+        let mut pace = Pace::new(Time::ZERO, 1.0, 1, Random::new(7));
+        assert_eq!(pace.behind(second(0), second(10)), 10);
+        assert_eq!(pace.behind(second(3), second(10)), 7, "those of the warm-up do not count");
+        for _ in 0..8 {
+            pace.pass();
+        }
+        assert_eq!(pace.behind(second(0), second(10)), 2);
+        assert_eq!(pace.behind(second(0), second(8)), 0);
+        assert_eq!(pace.behind(second(0), pace.due), 0);
+        let just_due = pace.due + Duration::from_nanos(1);
+        assert_eq!(pace.behind(second(0), just_due), 1);
     }
 
     #[test]

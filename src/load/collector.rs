@@ -43,6 +43,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Operations sent.
     pub sent: u64,
+    /// Operations of an open loop that were due, and for which there was no room before the end.
+    pub unsent: u64,
     /// Operations answered.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
@@ -121,7 +123,7 @@ impl Load {
                 told: sender.clone(),
                 left: share(plan.amount, clients, number),
                 pace: plan.rate.map(|rate| {
-                    let calls = float(rate) / operations_a_call(plan);
+                    let calls = float(rate) / plan.operations_a_call();
                     Pace::new(begins, calls, clients, random.fork())
                 }),
             };
@@ -178,14 +180,6 @@ impl fmt::Debug for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Load").field("is_over", &self.is_over()).finish_non_exhaustive()
     }
-}
-
-/// How many operations a call has on average.
-fn operations_a_call(plan: &Plan) -> f64 {
-    let reads = f64::from(plan.workload.reads_per_million) / 1e6;
-    let batch = float(plan.batch);
-    // Of each operation that is read, a call; of each that is written, a part of one.
-    1.0 / (reads + (1.0 - reads) / batch)
 }
 
 /// The operations that are this client's to send.
@@ -261,7 +255,7 @@ impl Collector {
 
     /// A second is over for all clients.
     fn close(&mut self, second: u64, slice: &Slice) {
-        let Slice { sent, answered, refused, unknown, failed, service, response } = slice;
+        let Slice { sent, unsent, answered, refused, unknown, failed, service, response } = slice;
         let nothing = *sent == 0 && *answered == 0 && *unknown == 0 && failed.is_empty();
         if !(nothing && self.seconds.iter().all(Option::is_none)) {
             let row = slice.row(second);
@@ -269,6 +263,7 @@ impl Collector {
             self.rows.push(row);
         }
         self.sums.sent += sent;
+        self.sums.unsent += unsent;
         self.sums.answered += answered;
         self.sums.refused += refused;
         self.sums.unknown += unknown;
@@ -292,6 +287,7 @@ impl Collector {
             start: common.start,
             elapsed: last.since(common.start),
             sent: sums.sent,
+            unsent: sums.unsent,
             answered: sums.answered,
             refused: sums.refused,
             failed: sums.failed,

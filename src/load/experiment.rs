@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, select, unbounded};
+use serde::Serialize;
 
 use super::collector::{Event, Load, Outcome};
 use super::faults::TimedLine;
@@ -22,6 +23,7 @@ use crate::console::language::answer;
 use crate::console::narrator::Narrator;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
+use crate::console::session::Ending;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::net::packet::ReadMode;
@@ -70,7 +72,7 @@ pub enum Progress<'a> {
 pub type Listener<'a> = &'a mut dyn FnMut(Progress<'_>);
 
 /// Why there was no run, in one line, and the exit code.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Trouble {
     /// Why.
     pub text: String,
@@ -132,7 +134,8 @@ impl Experiment {
     /// Makes it.
     ///
     /// # Errors
-    /// One line, and the exit code: it cannot be made, the cluster does not start, or nobody leads it in time.
+    /// One line, and the exit code: it cannot be made, the cluster does not start, nobody leads it in time, or a person
+    /// interrupts before.
     pub fn run(&self, interrupt: &Interrupt, listener: Listener<'_>) -> Result<Report, Trouble> {
         self.validate()?;
         let failed = |text: String| Trouble { text, code: 1 };
@@ -151,11 +154,7 @@ impl Experiment {
         let cluster = Cluster::builder().with(|all| *all = settings).start();
         let cluster = cluster.map_err(|error| failed(error.to_string()))?;
         let leadership = cluster.leadership();
-        if cluster.wait_until_leader(self.leader_within).is_none() {
-            let within = self.leader_within.as_secs_f64();
-            let text = format!("nobody leads after {within} s: is a majority of the nodes able to start?");
-            return Err(Trouble { text, code: 3 });
-        }
+        self.await_leader(&cluster, interrupt)?;
         let pipelines = (0..self.plan.clients).map(|_| cluster.pipeline()).collect::<Result<Vec<_>, _>>();
         let pipelines = pipelines.map_err(|error| failed(error.to_string()))?;
         let said = Output::memory(Style::default());
@@ -187,14 +186,37 @@ impl Experiment {
         run.watch(&load, &rows, interrupt, self.plan.amount);
         let used = run.used();
         let outcome = load.join();
-        Ok(self.report(run, &outcome, used))
+        Ok(self.report(run, &outcome, used, interrupt))
     }
 
-    fn report(&self, run: Run<'_>, outcome: &Outcome, used: Used) -> Report {
+    /// Waits until somebody leads, and looks up now and then whether a person interrupts.
+    fn await_leader(&self, cluster: &Cluster, interrupt: &Interrupt) -> Result<(), Trouble> {
+        let until = Instant::now() + self.leader_within;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if cluster.wait_until_leader(left.min(TICK)).is_some() {
+                return Ok(());
+            }
+            if interrupt.is_raised() {
+                let text = "interrupted before anybody led".to_string();
+                return Err(Trouble { text, code: Ending::Interrupted.code() });
+            }
+            if left.is_zero() {
+                let within = self.leader_within.as_secs_f64();
+                let text =
+                    format!("nobody leads after {within} s: is a majority of the nodes able to start?");
+                return Err(Trouble { text, code: 3 });
+            }
+        }
+    }
+
+    fn report(&self, run: Run<'_>, outcome: &Outcome, used: Used, interrupt: &Interrupt) -> Report {
         let Run { console, faults, done, leaders, before, interrupted, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
-        let verdict = self.verdict(&mut cluster, outcome);
+        // Who interrupted the load wants to know what came of it; who interrupts later does not.
+        let verdict = self.verdict(&mut cluster, outcome, || interrupted || !interrupt.is_raised());
+        let interrupted = interrupted || interrupt.is_raised();
         let per_operation = |count: u64| ratio(float(count), float(outcome.answered));
         let syncs = used.syncs.filter(|_| !self.settings.memory);
         let mut notes: Vec<String> = faults
@@ -229,7 +251,7 @@ impl Experiment {
         report
     }
 
-    fn verdict(&self, cluster: &mut Cluster, outcome: &Outcome) -> VerdictReport {
+    fn verdict(&self, cluster: &mut Cluster, outcome: &Outcome, go_on: impl Fn() -> bool) -> VerdictReport {
         if !self.check {
             return VerdictReport::default();
         }
@@ -242,7 +264,7 @@ impl Experiment {
         if safe {
             lines.push(format!("PASS safety ({} properties, after every step)", verdicts.len()));
         }
-        let judged = judge(cluster.began_with(), &outcome.kept, outcome.sent);
+        let judged = judge(cluster.began_with(), &outcome.kept, outcome.sent, go_on);
         lines.push(judged.text);
         let pass = if safe { judged.pass } else { Some(false) };
         VerdictReport { pass, checked: true, lines }

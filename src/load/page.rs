@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::float;
+use super::numbers::{float, ratio};
 use super::plot::{Band, Mark, Plot, Scale, Series, escape, seconds};
 use super::report::{Report, micros_shown};
 use super::sweep::Sweep;
 use super::tally::Row;
 
 const STYLE: &str = include_str!("page.css");
+
+/// A row that is shorter, in seconds, says nothing of how many are answered in one.
+const SHORTEST: f64 = 0.05;
 
 /// The page of a report.
 pub fn page(report: &Report) -> String {
@@ -73,6 +76,9 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         body.push_str("</tr>\n");
     }
     body.push_str("</table></div>\n");
+    if let Some(trouble) = &sweep.trouble {
+        let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
+    }
     repeat(&sweep.command, &mut body);
     whole("Load on a Raft cluster", &body)
 }
@@ -100,8 +106,9 @@ fn verdict(report: &Report, body: &mut String) {
 }
 
 fn over_time(report: &Report) -> String {
+    let lengths = lengths(report);
     let points = |figure: fn(&Row) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
-        report.rows.iter().map(|row| (float(row.second) + 0.5, figure(row))).collect()
+        report.rows.iter().zip(&lengths).map(|(row, length)| (middle(row, *length), figure(row))).collect()
     };
     let of = |name, color, figure| Series { name, color, points: points(figure) };
     let latency = vec![
@@ -109,7 +116,9 @@ fn over_time(report: &Report) -> String {
         of("p99", 1, |row| (row.answered > 0).then_some(row.latency.p99)),
         of("max", 2, |row| (row.answered > 0).then_some(row.latency.max)),
     ];
-    let throughput = vec![of("throughput", 3, |row| Some(float(row.answered)))];
+    let rates = report.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
+    let rates = rates.map(|(row, length)| (middle(row, *length), Some(ratio(float(row.answered), *length))));
+    let throughput = vec![Series { name: "throughput", color: 3, points: rates.collect() }];
     let plots = [
         (
             "Latency, by the second of the answer",
@@ -146,6 +155,20 @@ fn over_time(report: &Report) -> String {
     text
 }
 
+/// How long each row's time was: a second, but for the last one, which ends with the run.
+fn lengths(report: &Report) -> Vec<f64> {
+    let last = report.rows.len().saturating_sub(1);
+    let length = |(nth, row): (usize, &Row)| {
+        let until_the_end = report.elapsed - float(row.second);
+        if nth == last && until_the_end > 0.0 { until_the_end } else { 1.0 }
+    };
+    report.rows.iter().enumerate().map(length).collect()
+}
+
+fn middle(row: &Row, length: f64) -> f64 {
+    float(row.second) + length / 2.0
+}
+
 /// Faults and leaders, by time.
 fn happened(report: &Report, body: &mut String) {
     let faults = report.faults.iter().map(|fault| {
@@ -170,8 +193,9 @@ fn each_second(rows: &[Row], body: &mut String) {
     body.push_str(
         "<tr><th>second</th><th>answered</th><th>failed</th><th>unknown</th><th>p50</th><th>p99</th><th>max</th></tr>\n",
     );
-    for Row { second, answered, failed, unknown, latency, .. } in rows {
-        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(micros_shown);
+    for row in rows {
+        let Row { second, answered, failed, unknown, .. } = row;
+        let [p50, p99, max] = row.latencies_shown();
         let _ = writeln!(
             body,
             "<tr><td>{}</td><td>{answered}</td><td>{failed}</td><td>{unknown}</td><td>{p50}</td><td>{p99}</td><td>{max}</td></tr>",
@@ -223,5 +247,21 @@ mod tests {
         let page = page(&report);
         assert!(page.contains("class=\"band\"") && page.contains("n2 leads term 2"));
         assert!(page.contains("n1 &lt;crashed&gt;") && page.contains("&quot;crash leader&quot;"));
+        let idle = "<td>0</td><td>0</td><td>0</td><td>-</td><td>-</td><td>-</td>";
+        assert!(page.contains(idle), "a second without an answer has no latency");
+    }
+
+    #[test]
+    fn the_last_second_is_as_long_as_it_was() {
+        let row = |second| Row { second, answered: 10, ..row() };
+        let report = Report { elapsed: 2.25, rows: (0..3).map(row).collect(), ..Report::default() };
+        assert_eq!(lengths(&report), [1.0, 1.0, 0.25]);
+        let waited = Report { elapsed: 4.5, ..report };
+        assert_eq!(lengths(&waited), [1.0, 1.0, 2.5], "what ends later belongs to it");
+        assert!(lengths(&Report::default()).is_empty());
+    }
+
+    fn row() -> Row {
+        Row { second: 0, sent: 0, answered: 0, failed: 0, unknown: 0, latency: Figures::default() }
     }
 }

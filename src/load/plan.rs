@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::numbers::float;
 use super::workload::WorkloadSettings;
 use crate::client::CALLS_MAX;
 
@@ -118,6 +119,14 @@ impl Plan {
             (None, Some(_)) => self.batch * CALLS_MAX as u64,
             (None, None) => self.batch,
         }
+    }
+
+    /// How many operations a call has on average.
+    pub(super) fn operations_a_call(&self) -> f64 {
+        let reads = f64::from(self.workload.reads_per_million) / 1e6;
+        let batch = float(self.batch);
+        // Of each operation that is read, a call; of each that is written, a part of one.
+        1.0 / (reads + (1.0 - reads) / batch)
     }
 }
 

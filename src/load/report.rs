@@ -38,6 +38,8 @@ pub struct Report {
     pub elapsed: f64,
     /// Operations sent.
     pub sent: u64,
+    /// Operations of an open loop that were due, and for which there was no room before the end.
+    pub unsent: u64,
     /// Operations answered.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
@@ -125,6 +127,7 @@ impl Report {
             seed: plan.seed,
             elapsed: outcome.elapsed.as_secs_f64(),
             sent: outcome.sent,
+            unsent: outcome.unsent,
             answered: outcome.answered,
             refused: outcome.refused,
             failed: outcome.failed.iter().map(|(kind, count)| ((*kind).to_string(), *count)).collect(),
@@ -164,8 +167,11 @@ impl Report {
             ("elapsed", format!("{:.2} s", self.elapsed)),
             ("clients", self.clients.to_string()),
             ("sent", grouped(self.sent)),
-            ("answered", share(self.answered, self.sent)),
         ];
+        if self.unsent > 0 {
+            rows.push(("unsent", format!("{}: due, but without room before the end", grouped(self.unsent))));
+        }
+        rows.push(("answered", share(self.answered, self.sent)));
         if self.refused > 0 {
             rows.push(("refused by the store", share(self.refused, self.sent)));
         }
@@ -222,13 +228,19 @@ impl Row {
             "SEC", "ANSWERED/S", "FAILED", "UNKNOWN", "P50", "P99", "MAX"
         )
     }
+
+    /// The median, the 99th percentile and the longest latency for people: where nothing was answered there is none.
+    pub(super) fn latencies_shown(&self) -> [String; 3] {
+        let Figures { p50, p99, max, .. } = self.latency;
+        let shown = |micros| if self.answered == 0 { "-".to_string() } else { micros_shown(micros) };
+        [p50, p99, max].map(shown)
+    }
 }
 
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Row { second, answered, failed, unknown, latency, .. } = self;
-        let shown = |micros: f64| if *answered == 0 { "-".to_string() } else { micros_shown(micros) };
-        let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(shown);
+        let Row { second, answered, failed, unknown, .. } = self;
+        let [p50, p99, max] = self.latencies_shown();
         let (number, answered) = (second + 1, grouped(*answered));
         write!(f, "{number:>5} {answered:>11} {failed:>8} {unknown:>8} {p50:>10} {p99:>10} {max:>10}")
     }

@@ -180,8 +180,8 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
     }
 }
 
-/// Judges what was kept of a history that begins like this and had so many operations.
-pub fn judge(start: Start, kept: &Kept, asked: u64) -> Judged {
+/// Judges what was kept of a history that begins like this and had so many operations, as long as that is to go on.
+pub fn judge(start: Start, kept: &Kept, asked: u64, go_on: impl Fn() -> bool) -> Judged {
     let Kept { operations, partial, .. } = kept;
     let begun = Instant::now();
     let keys = linearizability::keys(operations).len() as u64;
@@ -189,7 +189,7 @@ pub fn judge(start: Start, kept: &Kept, asked: u64) -> Judged {
     let all =
         if *partial { format!(" of {}, sampled by key", grouped(asked.max(count))) } else { String::new() };
     let size = format!("{} operations on {} keys{all}", grouped(count), grouped(keys));
-    let verdict = linearizability::check(start, operations, || begun.elapsed() < SEARCH_TIME);
+    let verdict = linearizability::check(start, operations, || begun.elapsed() < SEARCH_TIME && go_on());
     let (pass, text) = match verdict {
         Verdict::Linearizable => (Some(true), format!("PASS linearizable ({size})")),
         Verdict::Violation(found) => {
@@ -232,7 +232,7 @@ mod tests {
         assert!(kept.partial && (8..=300).contains(&kept.operations.len()), "{}", kept.operations.len());
         let keys = linearizability::keys(&kept.operations);
         assert!(keys.values().all(|places| places.len() == 5), "each key is kept whole");
-        assert_eq!(judge(Start::Absent, &kept, 5_000).pass, Some(true));
+        assert_eq!(judge(Start::Absent, &kept, 5_000, || true).pass, Some(true));
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         (0..1_000).for_each(|at| put(&mut recorder, 0, at));
         let kept = Recorder::merge(vec![recorder]);
         assert!(kept.partial && kept.operations.len() <= 101, "{}", kept.operations.len());
-        let judged = judge(Start::Absent, &kept, 1_000);
+        let judged = judge(Start::Absent, &kept, 1_000, || true);
         assert_eq!(judged.pass, Some(true), "{}", judged.text);
     }
 }

@@ -28,6 +28,8 @@ pub struct Sweep {
     pub command: String,
     /// The runs that were made.
     pub reports: Vec<Report>,
+    /// Why there are fewer of them than values, if one could not be made.
+    pub trouble: Option<Trouble>,
 }
 
 impl FromStr for Sweep {
@@ -41,7 +43,7 @@ impl FromStr for Sweep {
         let values: Result<Vec<u64>, _> = values.split(',').map(str::parse).collect();
         match values {
             Ok(values) if (1..=VALUES_MAX).contains(&values.len()) && !values.contains(&0) => {
-                Ok(Sweep { setting, values, command: String::new(), reports: Vec::new() })
+                Ok(Sweep { setting, values, command: String::new(), reports: Vec::new(), trouble: None })
             }
             _ => Err(format!(
                 "{setting} needs 1 to {VALUES_MAX} whole numbers above zero, as in {setting}=1,8,64"
@@ -79,10 +81,11 @@ impl Sweep {
         self.values.iter().map(with).collect()
     }
 
-    /// Makes the runs, one after the other, until one fails or a person interrupts.
+    /// Makes the runs, one after the other, until one cannot be made or a person interrupts. What was measured before is
+    /// kept: the sweep says what the trouble was.
     ///
     /// # Errors
-    /// As [`Experiment::run`].
+    /// One line: a value makes no sense, or the first run cannot be made.
     pub fn run(
         mut self,
         base: &Experiment,
@@ -91,11 +94,20 @@ impl Sweep {
     ) -> Result<Sweep, Trouble> {
         self.command.clone_from(&base.command);
         for (value, experiment) in self.values.clone().into_iter().zip(self.experiments(base)?) {
-            let report = experiment.run(interrupt, &mut |progress| {
+            let ran = experiment.run(interrupt, &mut |progress| {
                 if let Progress::Tick { .. } = progress {
                     listener(progress);
                 }
-            })?;
+            });
+            let report = match ran {
+                Ok(report) => report,
+                Err(trouble) if self.reports.is_empty() => return Err(trouble),
+                Err(trouble) => {
+                    let text = format!("{}={value}: {}", self.setting, trouble.text);
+                    self.trouble = Some(Trouble { text, ..trouble });
+                    break;
+                }
+            };
             listener(Progress::Said(&format!(
                 "{}={value}: {}/s",
                 self.setting,
@@ -110,8 +122,11 @@ impl Sweep {
         Ok(self)
     }
 
-    /// The worst exit code of all.
+    /// The exit code of what ended it early, or the worst of all runs.
     pub fn code(&self) -> u8 {
+        if let Some(trouble) = &self.trouble {
+            return trouble.code;
+        }
         let rank = |code: &u8| [0, 3, 130, 1].iter().position(|known| known == code);
         self.reports.iter().map(Report::code).max_by_key(rank).unwrap_or(3)
     }
@@ -167,7 +182,11 @@ pub fn table(sweep: &Sweep) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::plan::{Amount, Plan};
     use super::*;
+    use crate::config::Settings;
 
     #[test]
     fn a_sweep_is_read_or_refused_in_one_line() {
@@ -185,5 +204,36 @@ mod tests {
         assert_eq!(table(&sweep).lines().count(), 3);
         assert!(sweep.page().contains("by batch") && !sweep.page().contains("NaN"));
         assert_eq!(sweep.code(), 3);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_made_leaves_those_before_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let history = folder.path().join("h.jsonl");
+        let base = Experiment {
+            settings: Settings { nodes: 1, memory: true, ..Settings::default() },
+            states: None,
+            plan: Plan { amount: Amount::Count(10), ..Plan::default() },
+            faults: Vec::new(),
+            leader_within: Duration::from_secs(60),
+            check: false,
+            history: Some(history.clone()),
+            command: String::new(),
+        };
+        // After the first run its file is in the way of the second.
+        let mut listener = |progress: Progress<'_>| {
+            if let Progress::Said(_) = progress {
+                std::fs::remove_file(&history).expect("the first run wrote it");
+                std::fs::create_dir(&history).expect("the folder can be written");
+            }
+        };
+        let sweep: Sweep = "batch=1,2,5".parse().expect("a sweep");
+        let sweep = sweep.run(&base, &Interrupt::new(), &mut listener).expect("the first run was made");
+        assert_eq!((sweep.reports.len(), table(&sweep).lines().count()), (1, 2));
+        assert_eq!(sweep.reports[0].answered, 10);
+        let trouble = sweep.trouble.clone().expect("the second was not");
+        assert!(trouble.text.starts_with("batch=2: "), "{}", trouble.text);
+        assert_eq!(sweep.code(), trouble.code);
+        assert!(sweep.page().contains("The next run was not made: batch=2: "), "{}", sweep.page());
     }
 }

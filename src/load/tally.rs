@@ -22,6 +22,8 @@ pub(super) type Latencies = Histogram<u32>;
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     pub sent: u64,
+    /// Operations that were due and never had room; known at the end.
+    pub unsent: u64,
     /// Operations that were carried out.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
@@ -71,6 +73,7 @@ impl Slice {
     pub(super) fn new() -> Slice {
         Slice {
             sent: 0,
+            unsent: 0,
             answered: 0,
             refused: 0,
             failed: BTreeMap::new(),
@@ -95,6 +98,7 @@ impl Slice {
 
     pub(super) fn add(&mut self, other: &Slice) {
         self.sent += other.sent;
+        self.unsent += other.unsent;
         self.answered += other.answered;
         self.refused += other.refused;
         for (kind, number) in &other.failed {

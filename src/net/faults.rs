@@ -266,7 +266,11 @@ impl Faults {
         let ends = scope.ends().into_iter().flat_map(|(one, other)| [one, other]);
         let alone = ends.filter(|end| self.is_isolated(*end));
         answer.extend(alone.map(|node| format!("{node} is still isolated: `connect {node}` undoes that")));
-        Ok(if answer.is_empty() { "nothing to heal".to_string() } else { answer.join("; ") })
+        Ok(if answer.is_empty() {
+            "nothing to heal; 'reset' undoes faults of disks".to_string()
+        } else {
+            answer.join("; ")
+        })
     }
 
     fn isolate(&mut self, node: NodeId) -> Result<String, NetError> {

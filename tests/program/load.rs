@@ -1,7 +1,7 @@
 //! `client_load` and the console's `load`: what cannot be is refused before anything starts, each mode ends with a whole
 //! report, and nothing here depends on how fast the machine is.
 
-use crate::{Folder, Ran};
+use crate::{Folder, Ran, Running};
 
 impl Folder {
     /// Two hundred operations on a cluster in memory, as these options have it.
@@ -30,6 +30,7 @@ fn what_cannot_be_carried_out_is_refused_before_anything_starts() {
         (&["--zipf", "11"], "Zipf"),
         (&["--sweep", "clients=0"], "whole numbers above zero"),
         (&["--sweep", "nodes=100"], "nodes=100: "),
+        (&["--sweep", "clients=1,2", "--states", "states"], "cannot be used with"),
         (&["--at", "1s", "crsh leader"], "did you mean 'crash'?"),
         (&["--at", "soon", "crash leader"], "'soon' is not a duration"),
         (&["--at", "1s", "crash n9"], "there is no n9: the nodes are n1 to n3"),
@@ -44,6 +45,46 @@ fn what_cannot_be_carried_out_is_refused_before_anything_starts() {
         assert!(reason.contains(said), "{options:?}: {reason}");
     }
     assert_eq!(crate::contents(folder.0.path()), [], "nothing was started");
+}
+
+#[test]
+fn the_settings_of_a_file_hold_unless_an_option_says_otherwise() {
+    let folder = Folder::new();
+    folder.write("five.toml", "nodes = 5\nmemory = true\nclient_timeout = '700ms'\n");
+    let run = ["--count", "20", "--json", "--config", "five.toml"];
+    for (options, nodes) in [(&[][..], 5), (&["--nodes", "1"], 1)] {
+        let ran = folder.client_load(&[&run, options].concat()).exits(0);
+        let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+        assert_eq!((&report["nodes"], &report["memory"]), (&nodes.into(), &true.into()), "{report}");
+    }
+    let refusal = folder.client_load(&["--states", "states", "--config", "five.toml"]).refusal();
+    assert!(refusal.contains("the settings' file says memory = true"), "{refusal}");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_leader_and_leaves_no_folder() {
+    let folder = Folder::new();
+    let options = ["--election", "60s..90s", "--leader-within", "10m"];
+    let mut command = folder.command(env!("CARGO_BIN_EXE_client_load"), &options);
+    command.env("TMPDIR", folder.0.path());
+    let mut running = Running::of(command);
+    running.answer("ANSWERED/S");
+    running.signal("INT");
+    let (status, rest) = running.end();
+    assert_eq!(status.code(), Some(130), "{rest:?}");
+    assert_eq!(rest.last().map(String::as_str), Some("error: interrupted before anybody led"));
+    assert_eq!(crate::contents(folder.0.path()), [], "its folder is gone");
+}
+
+#[test]
+fn calls_that_were_due_and_never_had_room_are_reported() {
+    // The call under way when all nodes crash takes up the only room until the time is over.
+    let options = ["--memory", "--rate", "1000", "--pipeline", "1", "--duration", "1s", "--timeout", "1s"];
+    let crash = ["--at", "100ms", "crash all", "--report", "r.html"];
+    let folder = Folder::new();
+    let ran = folder.client_load(&[&options[..], &crash].concat());
+    let unsent = |text: &str| text.contains("due, but without room before the end");
+    assert!(unsent(&ran.out) && unsent(&folder.read("r.html")), "{}{}", ran.out, ran.err);
 }
 
 #[test]

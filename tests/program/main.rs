@@ -77,9 +77,19 @@ impl Folder {
     }
 
     fn run(&self, program: &str, options: &[&str], lines: impl Into<Vec<u8>>) -> Ran {
+        self.run_within(PATIENCE, program, options, lines)
+    }
+
+    fn run_within(
+        &self,
+        patience: Duration,
+        program: &str,
+        options: &[&str],
+        lines: impl Into<Vec<u8>>,
+    ) -> Ran {
         let output = assert_cmd::Command::from_std(self.command(program, options))
             .write_stdin(lines)
-            .timeout(PATIENCE)
+            .timeout(patience)
             .output()
             .expect("the program starts");
         Ran {

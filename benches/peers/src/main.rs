@@ -15,15 +15,15 @@
 //! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
 //!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
 //!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.
-//! - `openraft`: the crate `openraft` on a Tokio runtime of two workers, calls between nodes made directly, pipelined by
-//!   its own stream. Each command in flight is a task that calls `client_write`, which costs less than a thread that
+//! - `openraft`: the crate `openraft` on a Tokio runtime of a worker a core, calls between nodes made directly, pipelined
+//!   by its own stream. Each command in flight is a task that calls `client_write`, which costs less than a thread that
 //!   blocks. It snapshots every 50,000 entries, without writing. See `src/open_raft.rs`.
 //! - `openraft-groups`: the same, where clients have many commands in flight: each hands them over in four groups in turn
 //!   by `client_write_many`, as the clients of the others hand over groups.
 //!
-//! All have the same allocator. The peers do less than raftlab: none has sessions, so none applies a repeated command once. Their commands and maps are
-//! as cheap as may be (shared bytes, never copied on the way). Rounds are interleaved, each run has a cluster of its own,
-//! and figures are medians.
+//! All have the same allocator. The peers do less than raftlab: none has sessions, so none applies a repeated command
+//! once. Their commands and maps are as cheap as may be (shared bytes, never copied on the way). Rounds are interleaved,
+//! each run has a cluster of its own, and figures are medians.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that prints a table")]
 
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         }
     };
     let (results, failures) = measure(&options);
-    println!("{}", table::text(&options, &results));
+    println!("{}", table::text(&options, &results, failures.is_empty()));
     for failure in &failures {
         eprintln!("error: {failure}");
     }
@@ -73,7 +73,7 @@ fn measure(options: &Options) -> (Results, Vec<String>) {
                 match run(system, form, options) {
                     Ok(figure) => {
                         eprintln!("{told} {:>10.0}/s", figure.rate);
-                        results.entry((form.name, system)).or_default().push(figure);
+                        results.entry((form.name, system)).or_default().insert(number, figure);
                     }
                     Err(reason) => failures.push(format!("{told} {reason}")),
                 }

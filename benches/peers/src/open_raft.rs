@@ -1,4 +1,4 @@
-//! The crate `openraft` on a Tokio runtime of two workers: its log, its state machine, and calls between its nodes.
+//! The crate `openraft` on a Tokio runtime of a worker a core: its log, its state machine, and calls between its nodes.
 //!
 //! Each command in flight is a task that awaits `client_write`, or a part of a group that `client_write_many` takes.
 //! Entries share their command, so none is copied on its way to another node or to the map. AppendEntries goes through
@@ -9,7 +9,9 @@ mod store;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
@@ -22,8 +24,6 @@ use crate::driver::{Figure, PATIENCE, Plan, Puts, Tally, Times};
 use crate::map::{self, Map, Put};
 
 const NODES: u64 = 3;
-/// The machine's cores: more workers than cores only take turns.
-const WORKERS: usize = 2;
 
 openraft::declare_raft_types!(
     /// What is replicated.
@@ -65,7 +65,9 @@ const GROUPS: usize = 4;
 
 /// Runs the plan on a cluster of its own.
 pub fn run(plan: &Plan, asking: Asking) -> Result<Figure, String> {
-    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_time().build();
+    // More workers than cores only take turns.
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_time().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let nodes = start().await?;
@@ -126,8 +128,11 @@ async fn drive(plan: &Plan, asking: Asking, leader: &Node) -> Result<Vec<Tally>,
         }
         tallies.push(tally);
     }
+    // One limit for all of them: what hangs holds up the next rounds no longer than that.
+    let limit = tokio::time::Instant::now() + plan.span + plan.span / 10 + PATIENCE;
     for task in tasks {
-        task.await.map_err(|error| error.to_string())??;
+        let ended = tokio::time::timeout_at(limit, task).await;
+        ended.map_err(|_| "a command was not answered")?.map_err(|error| error.to_string())??;
     }
     let alone = |tally: Arc<Mutex<Tally>>| {
         let tally = Arc::into_inner(tally).expect("its tasks have ended");

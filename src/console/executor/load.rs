@@ -122,13 +122,14 @@ impl<L: Lab> Console<L> {
     fn summary(&mut self, load: Load, plan: &Plan) -> Answer {
         let outcome = load.join();
         let report = Report::of(plan, &outcome);
-        let judged = judge(self.lab.began_with(), &outcome.kept, outcome.sent);
+        let judged = judge(self.lab.began_with(), &outcome.kept, outcome.sent, || true);
         let text = format!("{report}\n{}", judged.text);
         let millis = |micros: f64| micros / 1_000.0;
         let took = duration_shown(outcome.elapsed);
         let mut answer = Answer::ok("load", text)
             .with("elapsed", took)
             .with("sent", report.sent)
+            .with("unsent", report.unsent)
             .with("answered", report.answered)
             .with("failed", report.failed.values().sum::<u64>())
             .with("unknown", report.unknown)

@@ -4,7 +4,7 @@ use super::arguments::TARGETS;
 use super::condition::{CONDITIONS, ConditionForm};
 use super::layout::{Align, table, wrap};
 use super::units::DURATION_MAX;
-use super::verbs::{Entry, Theme, find};
+use super::verbs::{Entry, Theme, Verb, find};
 use super::vocabulary::VOCABULARY;
 
 /// What can be explained beside the verbs.
@@ -74,6 +74,9 @@ fn detail(entry: &Entry) -> String {
     match entry.theme {
         Theme::Later => lines.push("  not built yet".to_string()),
         _ => lines.push(format!("  example  {}", entry.example)),
+    }
+    if matches!(entry.verb, Verb::SlowDisk | Verb::StallDisk | Verb::FillDisk) {
+        lines.push("  undone   by 'reset', with every other fault of network and disks".to_string());
     }
     if !entry.rule.is_empty() {
         let mut rule = wrap(entry.rule, WIDTH - 11).into_iter();
@@ -165,6 +168,14 @@ mod tests {
              \x20 example  crash leader for 2s\n\
              \x20 shows    5.2: followers that hear no leader for a timeout elect another"
         );
+    }
+
+    #[test]
+    fn a_fault_of_a_disk_says_what_undoes_it() {
+        for fault in ["slow-disk", "stall-disk", "fill-disk"] {
+            assert!(help(Some(fault)).contains("\n  undone   by 'reset'"), "{fault}");
+        }
+        assert!(!help(Some("snapshot")).contains("undone"));
     }
 
     #[test]
