@@ -132,7 +132,7 @@ fn read(simulation: &mut Simulation, at: NodeId, mode: ReadMode) -> Option<Strin
     let outcome = ask(simulation, What::Read { query, mode }, Some(at));
     let Outcome::Answered(answered) = outcome else { return None };
     match answered.answer.value::<Answer>() {
-        Ok(Answer::Value(value)) => Some(value.clone()),
+        Ok(Answer::Value(value)) => Some(value.to_string()),
         other => panic!("x was put: {other:?}"),
     }
 }
