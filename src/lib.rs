@@ -30,10 +30,9 @@
 //!
 //! let cluster = Cluster::builder().nodes(3).memory().start()?;
 //! let client = cluster.client();
-//! let (key, value) = ("x".to_string(), "5".to_string());
-//! let done = client.submit(Command::Put { key: key.clone(), value: value.clone() })?;
-//! let seen = client.at(done.node).read_with(Query::Read { key }, ReadMode::Lease)?;
-//! assert_eq!(seen.answer, Answer::Value(value));
+//! let done = client.submit(Command::put("x", "5"))?;
+//! let seen = client.at(done.node).read_with(Query::Read { key: "x".into() }, ReadMode::Lease)?;
+//! assert_eq!(seen.answer, Answer::Value("5".into()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
