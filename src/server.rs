@@ -35,6 +35,8 @@ use self::waiting::{Joined, Waiting};
 /// One node's server.
 pub struct Server {
     raft: Raft,
+    /// Empty between steps: its memory is used again.
+    inputs: Vec<Input>,
     settings: RaftSettings,
     /// The state machine; none while it is on a thread of its own.
     applier: Option<Applier>,
@@ -99,6 +101,7 @@ impl Server {
             unapplied_bytes: 0,
             schedule: Schedule::recovered(snapshot),
             raft,
+            inputs: Vec::new(),
             settings,
             applier: Some(Applier::new(machine)),
             is_late: Box::new(|| false),
@@ -120,7 +123,7 @@ impl Server {
         let mut persisted = None;
         let mut stale_reads = Vec::new();
         let mut installed = None;
-        let mut inputs = Vec::with_capacity(arrivals.len());
+        let mut inputs = std::mem::take(&mut self.inputs);
         for arrival in arrivals.drain(..) {
             match arrival {
                 Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
@@ -157,6 +160,7 @@ impl Server {
             self.give(task, &mut outbox);
         }
         let mut effects = self.raft.step(now, &mut inputs);
+        self.inputs = inputs;
 
         post(effects.messages, &mut outbox);
         if let Some(durable) = persisted {

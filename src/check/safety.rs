@@ -210,7 +210,7 @@ impl Safety {
     /// A node made a step and is about to send these messages.
     pub fn observe<'a>(&mut self, step: &Step<'_>, sent: impl Iterator<Item = &'a Message>) {
         let node = step.raft.id();
-        let mut record = self.nodes.remove(&node).unwrap_or_default();
+        let mut record = std::mem::take(self.nodes.entry(node).or_default());
         record.lost.take_if(|_| !step.raft.joins());
         if let Some(write) = step.write {
             self.follow_log(step.raft, &mut record, write);

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Raft;
 use super::event::{Event, StepDownReason, VoteReason};
 use super::log::{Content, Entry};
 use super::message::Body;
 use super::role::{Ballot, Follower, Leader, Progress, Role};
 use super::rounds::RoundTimes;
+use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
 impl Raft {
@@ -210,7 +210,7 @@ impl Raft {
             return Time::NEVER;
         }
         let counted = |progress: &Progress| if progress.joining { Time::ZERO } else { progress.heard };
-        let mut heard: Vec<Time> = leader.followers.values().map(counted).collect();
+        let mut heard: Few<Time> = leader.followers.values().map(counted).collect();
         heard.sort_unstable_by(|a, b| b.cmp(a));
         heard[needed - 1]
     }

@@ -32,6 +32,8 @@ mod stall;
 
 use std::collections::BTreeSet;
 
+use smallvec::SmallVec;
+
 use crate::config::RaftSettings;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
@@ -46,6 +48,9 @@ use reads::Asked;
 use role::{Asker, Follower, Leader, Role};
 use rounds::Freshness;
 use snapshot::Receiving;
+
+/// Something for each node: of a few nodes without asking for memory.
+type Few<T> = SmallVec<[T; 8]>;
 
 /// One node's consensus state. Fields stand under Figure 2's own headings.
 #[derive(Clone, Debug)]
@@ -439,7 +444,7 @@ impl Raft {
     }
 
     fn send_to_others(&mut self, body: &Body) {
-        let others: Vec<NodeId> = self.others().collect();
+        let others: Few<NodeId> = self.others().collect();
         for other in others {
             self.send(other, body.clone());
         }

@@ -3,12 +3,12 @@
 //! A leader never changes what stands in its log, and counts a copy only when the disk that holds it has said so. A
 //! follower acknowledges what it was sent and holds durably, never merely its own last entry.
 
-use super::Raft;
 use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::Entry;
 use super::message::{Answerer, AppendResult, Body, Round, Standing};
 use super::role::{Flow, Follower, Leader, Role};
+use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 /// The follower's side.
@@ -162,7 +162,7 @@ impl Raft {
         if heartbeat {
             leader.heartbeat_due = now + self.settings.heartbeat;
         }
-        let followers: Vec<NodeId> = leader.followers.keys().copied().collect();
+        let followers: Few<NodeId> = leader.followers.keys().copied().collect();
         if everyone {
             self.begin_round(now);
         }
@@ -270,7 +270,7 @@ impl Raft {
         // Figure 2, Leaders 4: the highest index that a majority holds, if its entry is of this term: commit it.
         let Role::Leader(leader) = &self.role else { return };
         let counted = leader.followers.values().filter(|progress| !progress.joining);
-        let mut held: Vec<LogIndex> = counted.map(|progress| progress.match_index).collect();
+        let mut held: Few<LogIndex> = counted.map(|progress| progress.match_index).collect();
         held.push(self.durable_index());
         held.sort_unstable_by(|a, b| b.cmp(a));
         let Some(&majority) = held.get(self.quorum() - 1) else { return };
