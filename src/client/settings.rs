@@ -26,8 +26,9 @@ pub enum WhenFull {
     /// Waits for room, and tries again, until its deadline.
     #[default]
     Wait,
-    /// Ends at once, as [`Rejection::Busy`](super::Rejection::Busy) or [`Rejection::Full`](super::Rejection::Full). Only if it is certain that it had no effect: a
-    /// command that an earlier attempt may have put into a log goes on until its deadline.
+    /// Ends at once, as [`Rejection::Busy`](super::Rejection::Busy) or [`Rejection::Full`](super::Rejection::Full).
+    /// Only if it is certain that it had no effect: a command that an earlier attempt may have put into a log goes on
+    /// until its deadline.
     Reject,
 }
 
