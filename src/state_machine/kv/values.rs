@@ -1,8 +1,12 @@
 //! The pairs of the key-value store: a map that is copied in microseconds, however much it holds.
 //!
-//! The pairs are spread over a fixed number of shards. A copy of the map shares all of them, and whichever of the two
-//! is changed first copies the one shard that the change concerns. So a copy can be taken between two commands, and
-//! what it costs later commands comes in small pieces.
+//! The pairs are spread over shards. A copy of the map shares all of them, and whichever of the two is changed first
+//! copies the one shard that the change concerns. So a copy can be taken between two commands, and what it costs later
+//! commands comes in small pieces.
+//!
+//! There is a shard for every [`FULL`] pairs: few pairs lie close together in few shards, which the processor's caches
+//! hold, and many make many. When another is due, one shard is split in two (linear hashing: W. Litwin, 1980), so no
+//! command waits for more than that.
 //!
 //! The shard of a key is told by its hash. Nothing that can be seen depends on it: what is listed or written is in the
 //! order of the keys. Keys that were chosen to meet in one shard cost only the copies of that shard: within it they
@@ -19,14 +23,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Text;
 
-/// How many shards there are: 244 keys in each of a million, so that no command copies much for a snapshot.
-const SHARDS: usize = 4_096;
+/// How many pairs a shard holds on average when another shard is due.
+const FULL: usize = 64;
+
+/// More shards are not made: a copy of the map counts them all, which takes a tenth of a millisecond with so many.
+const SHARDS_MAX: usize = 16_384;
 
 /// Keys with their values, text both. As JSON: an object in the order of the keys.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Values {
-    /// A shard is there when it holds something, so equal maps have equal shards.
-    shards: Box<[Option<Arc<Shard>>]>,
+    /// At least one.
+    shards: Vec<Arc<Shard>>,
     len: usize,
 }
 
@@ -37,19 +44,21 @@ type Shard = HashMap<Text, Text, RandomState>;
 impl Values {
     /// The value of this key.
     pub fn get(&self, key: &str) -> Option<&Text> {
-        let shard = self.shards[self.place(key)].as_ref()?;
-        shard.get(key)
+        self.shards[self.place(key)].get(key)
     }
 
     /// Adds or changes a key.
     pub fn put(&mut self, key: &Text, value: &Text) {
         let place = self.place(key);
-        let shard = Arc::make_mut(self.shards[place].get_or_insert_default());
+        let shard = Arc::make_mut(&mut self.shards[place]);
         if let Some(present) = shard.get_mut(key.as_str()) {
             present.clone_from(value);
         } else {
             shard.insert(key.clone(), value.clone());
             self.len += 1;
+            if self.len > FULL * self.shards.len() && self.shards.len() < SHARDS_MAX {
+                self.split();
+            }
         }
     }
 
@@ -60,12 +69,7 @@ impl Values {
             return false;
         }
         let place = self.place(key);
-        let kept = &mut self.shards[place];
-        let shard = Arc::make_mut(kept.as_mut().expect("the key was found in this shard"));
-        shard.remove(key);
-        if shard.is_empty() {
-            *kept = None;
-        }
+        Arc::make_mut(&mut self.shards[place]).remove(key);
         self.len -= 1;
         true
     }
@@ -82,29 +86,57 @@ impl Values {
 
     /// All pairs in the order of their keys: gathered and sorted, so by far the dearest thing to ask for.
     pub fn ordered(&self) -> Vec<(&str, &str)> {
-        let pairs = self.shards.iter().flatten().flat_map(|shard| shard.iter());
-        let mut pairs: Vec<(&str, &str)> = pairs.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut pairs: Vec<(&str, &str)> =
+            self.pairs().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         // No two keys are equal, so the values decide nothing.
         pairs.sort_unstable();
         pairs
     }
 
-    fn with_shards(shards: usize) -> Values {
-        Values { shards: vec![None; shards].into_boxed_slice(), len: 0 }
+    /// All pairs, in no order.
+    fn pairs(&self) -> impl Iterator<Item = (&Text, &Text)> {
+        self.shards.iter().flat_map(|shard| shard.iter())
     }
 
-    /// The number of the shard that holds this key.
+    /// Makes one shard more: the pairs whose hash now says so move there, all of them from one other shard.
+    fn split(&mut self) {
+        let added = self.shards.len();
+        self.shards.push(Arc::default());
+        let parent = added - (1 << added.ilog2());
+        let whole = std::mem::take(Arc::make_mut(&mut self.shards[parent]));
+        for (key, value) in whole {
+            let place = self.place(&key);
+            Arc::make_mut(&mut self.shards[place]).insert(key, value);
+        }
+    }
+
+    /// The number of the shard that holds this key: the last bits of its hash, as many as the number of shards needs,
+    /// and one bit less where that names a shard that is not there yet.
     fn place(&self, key: &str) -> usize {
-        let hash = FixedState::default().hash_one(key);
-        usize::try_from(hash % self.shards.len() as u64).expect("a place in memory")
+        let (shards, hash) = (self.shards.len(), FixedState::default().hash_one(key));
+        let wide = shards.next_power_of_two() as u64;
+        let place = match hash % wide {
+            place if place < shards as u64 => place,
+            _ => hash % (wide / 2),
+        };
+        usize::try_from(place).expect("a place in memory")
     }
 }
 
 impl Default for Values {
     fn default() -> Values {
-        Values::with_shards(SHARDS)
+        Values { shards: vec![Arc::default()], len: 0 }
     }
 }
+
+/// By what they hold: which shards there are depends on what there was.
+impl PartialEq for Values {
+    fn eq(&self, other: &Values) -> bool {
+        self.len == other.len && self.pairs().all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl Eq for Values {}
 
 impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,9 +186,14 @@ mod tests {
 
     use super::*;
 
+    /// Enough that shards are split a few times.
+    const KEYS: u16 = 500;
+
     #[derive(Clone, Debug)]
     enum Change {
         Put(u16, u8),
+        /// So many keys from this one on.
+        PutAll(u16, u16),
         Remove(u16),
         /// From here on the changes go to a copy, and the map stays as it is.
         Copy,
@@ -164,9 +201,10 @@ mod tests {
 
     fn changes() -> impl Strategy<Value = Vec<Change>> {
         let one = prop_oneof![
-            6 => (0..60_u16, 0..4_u8).prop_map(|(key, value)| Change::Put(key, value)),
-            3 => (0..60_u16).prop_map(Change::Remove),
-            1 => Just(Change::Copy),
+            60 => (0..KEYS, 0..4_u8).prop_map(|(key, value)| Change::Put(key, value)),
+            5 => (0..KEYS, 0..100_u16).prop_map(|(first, count)| Change::PutAll(first, count)),
+            30 => (0..KEYS).prop_map(Change::Remove),
+            5 => Just(Change::Copy),
         ];
         prop::collection::vec(one, 0..200)
     }
@@ -174,15 +212,18 @@ mod tests {
     proptest! {
         #[test]
         fn it_behaves_as_an_ordered_map_and_so_does_each_copy(changes in changes()) {
-            // Few shards, so that keys meet in them.
-            let (mut values, mut model) = (Values::with_shards(8), BTreeMap::new());
+            let (mut values, mut model) = (Values::default(), BTreeMap::new());
             let mut kept = Vec::new();
+            let put = |values: &mut Values, model: &mut BTreeMap<_, _>, key: u16, value: String| {
+                let key = format!("k{key}");
+                values.put(&key.as_str().into(), &value.as_str().into());
+                model.insert(key, value);
+            };
             for change in changes {
                 match change {
-                    Change::Put(key, value) => {
-                        let (key, value) = (format!("k{key}"), value.to_string());
-                        values.put(&key.as_str().into(), &value.as_str().into());
-                        model.insert(key, value);
+                    Change::Put(key, value) => put(&mut values, &mut model, key, value.to_string()),
+                    Change::PutAll(first, count) => {
+                        (first..first + count).for_each(|key| put(&mut values, &mut model, key, "all".to_owned()));
                     }
                     Change::Remove(key) => {
                         let key = format!("k{key}");
@@ -196,12 +237,13 @@ mod tests {
                 let expected: Vec<_> = model.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
                 prop_assert_eq!(values.ordered(), expected);
                 prop_assert_eq!((values.len(), values.is_empty()), (model.len(), model.is_empty()));
-                for key in (0..60).map(|key| format!("k{key}")) {
+                for key in (0..KEYS + 100).map(|key| format!("k{key}")) {
                     prop_assert_eq!(values.get(&key).map(Text::as_str), model.get(&key).map(String::as_str));
                 }
                 let text = serde_json::to_string(&values).expect("serializes");
                 prop_assert_eq!(&text, &serde_json::to_string(&model).expect("serializes"));
                 let read = serde_json::from_str::<Values>(&text).expect("reads back");
+                prop_assert_eq!(&read, &values);
                 prop_assert_eq!(read.ordered(), values.ordered());
             }
         }
@@ -210,17 +252,26 @@ mod tests {
     #[test]
     fn maps_that_hold_the_same_are_equal_however_they_came_to_it() {
         let mut values = Values::default();
-        values.put(&"x".into(), &"1".into());
-        values.remove("x");
-        assert_eq!(values, Values::default());
+        let keys: Vec<Text> = (0..FULL * 3).map(|key| key.to_string().as_str().into()).collect();
+        for key in &keys {
+            values.put(key, &"1".into());
+        }
+        keys.iter().skip(1).for_each(|key| assert!(values.remove(key)));
+        let mut other = Values::default();
+        other.put(&"0".into(), &"2".into());
+        assert_ne!(values, other);
+        other.put(&"0".into(), &"1".into());
+        assert_eq!(values, other);
     }
 
     #[test]
     fn many_keys_spread_evenly() {
-        let (values, mut counts) = (Values::default(), vec![0; SHARDS]);
-        (0..SHARDS * 100).for_each(|key| counts[values.place(&format!("user:{key}:name"))] += 1);
-        // As many as chance puts there: 100, and hardly ever five standard deviations (10 each) away from it.
-        assert!(counts.iter().all(|count| (50..=150).contains(count)), "about 100 in each");
+        let mut values = Values::default();
+        let keys = FULL * 1_024;
+        (0..keys).for_each(|key| values.put(&format!("user:{key}:name").as_str().into(), &"x".into()));
+        assert_eq!(values.shards.len(), 1_024);
+        // As many as chance puts there: 64, and hardly ever six standard deviations (8 each) away from it.
+        assert!(values.shards.iter().all(|shard| (16..=112).contains(&shard.len())), "about 64 in each");
     }
 
     #[test]
