@@ -1,8 +1,8 @@
 //! What months of work and bad disks cost: growth, snapshots, restarts, a node that was cut off, disks that stall.
 //!
 //! `cargo bench --bench endurance` runs all rows; `cargo bench --bench endurance -- growth` one of them: `growth`,
-//! `snapshot`, `restart`, `cut-off`, `stalled-disk`. Each compares a thing with the same run without it. Nothing here
-//! fails when a machine is slow.
+//! `snapshot`, `restart`, `cut-off`, `stalled-disk`, `fail-over`, `idle`. Each of the first five compares a thing with
+//! the same run without it. Nothing here fails when a machine is slow.
 
 #![expect(clippy::print_stdout, reason = "it is a program that prints a table")]
 #![expect(
@@ -37,12 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn main() {
     // Cargo passes `--bench` to every benchmark.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, fn()); 5] = [
+    let rows: [(&str, fn()); 7] = [
         ("growth", growth),
         ("snapshot", snapshot),
         ("restart", restart),
         ("cut-off", cut_off),
         ("stalled-disk", stalled_disk),
+        ("fail-over", fail_over),
+        ("idle", idle),
     ];
     for (name, row) in rows {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
@@ -237,6 +239,53 @@ fn stalled_disk() {
     load.stop();
 }
 
+/// The leader crashes a hundred times: how long a client's next write takes.
+fn fail_over() {
+    const TRIALS: usize = 100;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cluster = started(Cluster::builder().states(folder.path()));
+    let client = cluster.client().with_timeout(PATIENCE);
+    let mut outages: Vec<Duration> = (0..TRIALS)
+        .map(|trial| {
+            let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
+            client.submit(Command::put("trial", trial.to_string())).expect("it is put");
+            cluster.crash(leader, false).expect("it runs");
+            let begun = Instant::now();
+            client
+                .submit(Command::put("trial", format!("{trial}, again")))
+                .expect("it is put by the next leader");
+            let outage = begun.elapsed();
+            cluster.restart(leader, false).expect("it is down");
+            let written = || cluster.nodes().into_iter().map(|node| status_of(&cluster, node).0).max();
+            watched(|| (Some(status_of(&cluster, leader).0) == written()).then_some(()))
+                .expect("it catches up");
+            outage
+        })
+        .collect();
+    let [median, most, all] = [0.5, 0.99, 1.0].map(|share| ms(percentile(&mut outages, share)));
+    println!(
+        "  {TRIALS} crashes: a write again after {median:.0} ms (median), {most:.0} ms (p99), {all:.0} ms (max)"
+    );
+}
+
+/// Three nodes on a disk that are asked nothing.
+fn idle() {
+    const TURNS: usize = 5;
+    const TURN: Duration = Duration::from_secs(5);
+    let folder = tempfile::tempdir().expect("a folder");
+    let _cluster = started(Cluster::builder().states(folder.path()));
+    pass(Duration::from_secs(1));
+    let mut used: Vec<Duration> = (0..TURNS)
+        .map(|_| {
+            let before = processor_time();
+            pass(TURN);
+            processor_time().saturating_sub(before)
+        })
+        .collect();
+    let share = median(&mut used).as_secs_f64() / TURN.as_secs_f64() * 100.0;
+    println!("  three idle nodes: {share:.2} % of a core (median of {TURNS} turns of {} s)", TURN.as_secs());
+}
+
 /// Clients that put random keys, each with so many batches in flight, until they are stopped.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -396,6 +445,16 @@ fn median(times: &mut [Duration]) -> Duration {
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
+}
+
+/// What all threads of this process have used, to the nanosecond.
+fn processor_time() -> Duration {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of = |thread: fs::DirEntry| -> Option<u64> {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    Duration::from_nanos(threads.filter_map(of).sum())
 }
 
 fn resident_mib() -> u64 {
