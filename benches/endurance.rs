@@ -249,8 +249,8 @@ fn fail_over() {
         .map(|trial| {
             let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
             client.submit(Command::put("trial", trial.to_string())).expect("it is put");
-            cluster.crash(leader, false).expect("it runs");
             let begun = Instant::now();
+            cluster.crash(leader, false).expect("it runs");
             client
                 .submit(Command::put("trial", format!("{trial}, again")))
                 .expect("it is put by the next leader");
@@ -447,7 +447,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// What all threads of this process have used, to the nanosecond.
+/// What the threads that this process has have used, to the nanosecond: those that have ended are not in it.
 fn processor_time() -> Duration {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let of = |thread: fs::DirEntry| -> Option<u64> {
