@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench endurance` runs all rows; `cargo bench --bench endurance -- growth` one of them: `growth`,
 //! `snapshot`, `restart`, `cut-off`, `stalled-disk`, `fail-over`, `idle`. Each of the first five compares a thing with
-//! the same run without it. Nothing here fails when a machine is slow.
+//! the same run without it, five times over: a line for a round, then the medians. Nothing here fails when a machine is
+//! slow.
 
 #![expect(clippy::print_stdout, reason = "it is a program that prints a table")]
 #![expect(
@@ -31,6 +32,9 @@ use raftlab::types::NodeId;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How often each thing is measured.
+const ROUNDS: usize = 5;
+
 /// How long a leader, or a node that catches up, is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -57,33 +61,32 @@ fn main() {
 /// The last million of ten million entries against the first, a hundred thousand later.
 fn growth() {
     const ENTRIES: u64 = 10_000_000;
-    let mut cluster = started(Cluster::builder().memory());
-    let load = Load::start(&cluster, 4, 256, 1, 10_000);
-    let mut windows = Vec::new();
-    for (from, to) in [(100_000, 1_100_000), (ENTRIES - 1_000_000, ENTRIES)] {
-        load.wait_for(from);
-        let begun = Instant::now();
-        load.wait_for(to);
-        windows.push((to, 1_000_000.0 / begun.elapsed().as_secs_f64(), resident_mib()));
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let cluster = started(Cluster::builder().memory());
+        let load = Load::start(&cluster, 4, 256, 1, 10_000);
+        let [(first, young), (last, old)] =
+            [(100_000, 1_100_000), (ENTRIES - 1_000_000, ENTRIES)].map(|(from, to)| {
+                load.wait_for(from);
+                let begun = Instant::now();
+                load.wait_for(to);
+                (1_000_000.0 / begun.elapsed().as_secs_f64(), resident_mib())
+            });
+        load.stop();
+        let leader = cluster.leader().expect("a leader");
+        println!(
+            "  entries/s: {first:.0} over the first million, {last:.0} over the last of {ENTRIES}, {:.3} x; {young} and {old} MiB resident; the leader's log keeps {}",
+            last / first,
+            kept(&cluster, leader)
+        );
+        ratios.push(last / first);
     }
-    for (entries, rate, mib) in &windows {
-        println!("  up to {entries:>10} entries: {rate:>9.0} entries/s, {mib:>5} MiB resident");
-    }
-    println!("  throughput at the end / at the beginning: {:.3}", windows[1].1 / windows[0].1);
-    load.stop();
-    let leader = cluster.leader().expect("a leader");
-    let status = cluster.view(leader).status;
-    println!(
-        "  the leader's log keeps {} of {} entries",
-        status.last.index.0 - status.base.index.0,
-        status.last.index
-    );
+    println!("  at the end / at the beginning: {:.3} (median of {ROUNDS})", middle(&mut ratios));
 }
 
 /// Snapshots of a million keys, one after the other, under load on a disk.
 fn snapshot() {
     const KEYS: u64 = 1_000_000;
-    const TURNS: usize = 5;
     const TURN: Duration = Duration::from_secs(4);
     let folder = tempfile::tempdir().expect("a folder");
     let never = |settings: &mut raftlab::config::Settings| {
@@ -96,7 +99,7 @@ fn snapshot() {
     let mut p999 = [Vec::new(), Vec::new()];
     let mut taken = 0;
     let leaders = cluster.leadership();
-    for turn in 0..2 * TURNS {
+    for turn in 0..2 * ROUNDS {
         let with = turn % 2;
         pass(Duration::from_millis(500));
         load.take_latencies();
@@ -143,7 +146,7 @@ fn restart() {
         load.stop();
         cluster.shutdown();
         let mut times = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..ROUNDS {
             let begun = Instant::now();
             let mut cluster = start();
             let opened = begun.elapsed();
@@ -161,7 +164,7 @@ fn restart() {
         let leader = cluster.leader().expect("a leader");
         let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
         let mut alone = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..ROUNDS {
             let last = cluster.view(leader).status.last.index.0;
             watched(|| (status_of(&cluster, follower).0 >= last).then_some(())).expect("it applies all");
             cluster.crash(follower, false).expect("it runs");
@@ -172,11 +175,11 @@ fn restart() {
         }
         cluster.shutdown();
         println!(
-            "  one node, {ENTRIES} entries {what}: all applied {:.2} s after its restart (median of 5)",
+            "  one node, {ENTRIES} entries {what}: all applied {:.2} s after its restart (median of {ROUNDS})",
             median(&mut alone).as_secs_f64()
         );
         println!(
-            "  three nodes, {ENTRIES} entries {what}: a leader after {:.2} s, all applied after {:.2} s (medians of 5)",
+            "  three nodes, {ENTRIES} entries {what}: a leader after {:.2} s, all applied after {:.2} s (medians of {ROUNDS})",
             median(&mut opened).as_secs_f64(),
             median(&mut totals).as_secs_f64()
         );
@@ -185,56 +188,76 @@ fn restart() {
 
 /// A follower that is cut off for a minute under full load.
 fn cut_off() {
-    let mut cluster = started(Cluster::builder().memory());
-    let load = Load::start(&cluster, 4, 64, 8, 10_000);
-    let leader = cluster.leader().expect("a leader");
-    let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
-    pass(Duration::from_secs(5));
-    let (before, before_mib) = (load.rate_over(Duration::from_secs(15)), resident_mib());
-    cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
-    let (during, during_mib) = (load.rate_over(Duration::from_secs(60)), resident_mib());
-    let behind = status_of(&cluster, follower).0;
-    cluster.change_network(&NetChange::Connect(follower)).expect("it can be connected");
-    let healed = Instant::now();
-    let caught = watched(|| {
-        let (at, last) = (status_of(&cluster, follower).0, status_of(&cluster, leader).0);
-        (at + 1_000 > last).then_some(last)
-    });
-    let took = healed.elapsed();
-    let after = load.rate_over(Duration::from_secs(15));
-    println!("  commands/s: {before:.0} before, {during:.0} while it is cut off, {after:.0} after");
-    println!("  resident: {before_mib} MiB before, {during_mib} MiB at the end of the minute");
-    match caught {
-        Some(last) => {
-            println!("  {} entries behind, caught up in {:.2} s", last - behind, took.as_secs_f64());
-        }
-        None => println!("  not caught up after {} s", PATIENCE.as_secs()),
+    let (mut ratios, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut cluster = started(Cluster::builder().memory());
+        let load = Load::start(&cluster, 4, 64, 8, 10_000);
+        let leader = cluster.leader().expect("a leader");
+        let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
+        pass(Duration::from_secs(5));
+        let ((before, _), before_mib) = (load.watch(Duration::from_secs(15)), resident_mib());
+        cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
+        let ((during, _), during_mib) = (load.watch(Duration::from_secs(60)), resident_mib());
+        let (behind, log) = (status_of(&cluster, follower).0, kept(&cluster, leader));
+        cluster.change_network(&NetChange::Connect(follower)).expect("it can be connected");
+        let healed = Instant::now();
+        let last = watched(|| {
+            let (at, last) = (status_of(&cluster, follower).0, status_of(&cluster, leader).0);
+            (at + 1_000 > last).then_some(last)
+        })
+        .expect("it catches up");
+        let took = healed.elapsed();
+        let (after, _) = load.watch(Duration::from_secs(15));
+        let ratio = during / f64::midpoint(before, after);
+        println!(
+            "  commands/s: {before:.0} before, {during:.0} while it is cut off, {after:.0} after, {ratio:.3} x; {before_mib} MiB resident before, {during_mib} at the end of the minute; the leader's log keeps {log}; {} entries behind, caught up in {:.2} s",
+            last - behind,
+            took.as_secs_f64()
+        );
+        ratios.push(ratio);
+        times.push(took);
+        load.stop();
     }
-    load.stop();
+    println!(
+        "  while it is cut off / the mean of before and after: {:.3}; caught up in {:.2} s (medians of {ROUNDS})",
+        middle(&mut ratios),
+        median(&mut times).as_secs_f64()
+    );
 }
 
 /// A disk that stalls for five seconds: a follower's, then the leader's.
 fn stalled_disk() {
+    const STALL: Duration = Duration::from_secs(5);
     let folder = tempfile::tempdir().expect("a folder");
     let mut cluster = started(Cluster::builder().states(folder.path()));
     let load = Load::start(&cluster, 4, 64, 8, 10_000);
     pass(Duration::from_secs(2));
     for whose in ["a follower", "the leader"] {
-        let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
-        let leads = whose == "the leader";
-        let node = cluster.nodes().into_iter().find(|node| (*node == leader) == leads).expect("such a node");
-        let leaders = cluster.leadership();
-        let before = load.rate_over(Duration::from_secs(5));
-        load.take_latencies();
-        cluster.change_disk(node, DiskChange::Stall(Duration::from_secs(5))).expect("a disk");
-        let during = load.rate_over(Duration::from_secs(5));
-        let longest = percentile(&mut load.take_latencies(), 1.0);
+        let (mut ratios, mut longest) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
+            let leads = whose == "the leader";
+            let node =
+                cluster.nodes().into_iter().find(|node| (*node == leader) == leads).expect("such a node");
+            let leaders = cluster.leadership();
+            let (before, _) = load.watch(STALL);
+            cluster.change_disk(node, DiskChange::Stall(STALL)).expect("a disk");
+            let (during, slowest) = load.watch(STALL);
+            println!(
+                "  {whose}: {before:.0} commands/s before, {during:.0} while it stalls, {:.3} x; longest answer {:.0} ms, changes of the leader {}",
+                during / before,
+                ms(slowest),
+                changes_of(&leaders)
+            );
+            ratios.push(during / before);
+            longest.push(slowest);
+            pass(Duration::from_secs(2));
+        }
         println!(
-            "  {whose}: {before:.0} commands/s before, {during:.0} while it stalls; longest answer {:.0} ms, changes of the leader {}",
-            ms(longest),
-            changes_of(&leaders)
+            "  {whose}: while it stalls / before: {:.3}; longest answer {:.0} ms (medians of {ROUNDS})",
+            middle(&mut ratios),
+            ms(median(&mut longest))
         );
-        pass(Duration::from_secs(2));
     }
     load.stop();
 }
@@ -270,12 +293,11 @@ fn fail_over() {
 
 /// Three nodes on a disk that are asked nothing.
 fn idle() {
-    const TURNS: usize = 5;
     const TURN: Duration = Duration::from_secs(5);
     let folder = tempfile::tempdir().expect("a folder");
     let _cluster = started(Cluster::builder().states(folder.path()));
     pass(Duration::from_secs(1));
-    let mut used: Vec<Duration> = (0..TURNS)
+    let mut used: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
             let before = processor_time();
             pass(TURN);
@@ -283,7 +305,7 @@ fn idle() {
         })
         .collect();
     let share = median(&mut used).as_secs_f64() / TURN.as_secs_f64() * 100.0;
-    println!("  three idle nodes: {share:.2} % of a core (median of {TURNS} turns of {} s)", TURN.as_secs());
+    println!("  three idle nodes: {share:.2} % of a core (median of {ROUNDS} turns of {} s)", TURN.as_secs());
 }
 
 /// Clients that put random keys, each with so many batches in flight, until they are stopped.
@@ -319,12 +341,18 @@ impl Load {
         }
     }
 
-    /// Commands a second, from now on.
-    fn rate_over(&self, span: Duration) -> f64 {
+    /// Commands a second and the longest answer, from now on. What it notes is let go as it goes, so that the benchmark
+    /// itself does not grow.
+    fn watch(&self, span: Duration) -> (f64, Duration) {
         let (begun, first) = (Instant::now(), self.entries.load(Ordering::Relaxed));
-        pass(span);
+        drop(self.take_latencies());
+        let mut longest = Duration::ZERO;
+        while let Some(left) = span.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+            pass(left.min(Duration::from_millis(100)));
+            longest = longest.max(self.take_latencies().into_iter().max().unwrap_or_default());
+        }
         let done = self.entries.load(Ordering::Relaxed) - first;
-        (done * self.batch) as f64 / begun.elapsed().as_secs_f64()
+        ((done * self.batch) as f64 / begun.elapsed().as_secs_f64(), longest)
     }
 
     fn take_latencies(&self) -> Vec<Duration> {
@@ -408,6 +436,12 @@ fn status_of(cluster: &Cluster, node: NodeId) -> (u64, u64) {
     (status.applied.0, status.snapshot.last.index.0)
 }
 
+/// How many entries a node's log keeps.
+fn kept(cluster: &Cluster, node: NodeId) -> u64 {
+    let status = cluster.status(node).expect("a node of this cluster");
+    status.last.index.0 - status.base.index.0
+}
+
 /// Lets a span of the measurement pass.
 fn pass(span: Duration) {
     let until = Instant::now() + span;
@@ -437,6 +471,11 @@ fn percentile(latencies: &mut [Duration], share: f64) -> Duration {
     latencies.sort_unstable();
     let at = (latencies.len().saturating_sub(1) as f64 * share) as usize;
     latencies.get(at).copied().unwrap_or_default()
+}
+
+fn middle(ratios: &mut [f64]) -> f64 {
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
 }
 
 fn median(times: &mut [Duration]) -> Duration {

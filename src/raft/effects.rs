@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Event;
 use super::log::{Content, Entry};
 use super::message::Message;
-pub use super::snapshot::{SnapshotReport, SnapshotTask};
+pub use super::snapshot::{Needed, SnapshotReport, SnapshotTask};
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 use std::time::Duration;

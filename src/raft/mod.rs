@@ -47,7 +47,7 @@ use message::{Body, Life, Message};
 use reads::Asked;
 use role::{Asker, Follower, Leader, Role};
 use rounds::Freshness;
-use snapshot::Receiving;
+use snapshot::{Needed, Receiving};
 
 /// Something for each node: of a few nodes without asking for memory.
 type Few<T> = SmallVec<[T; 8]>;
@@ -84,8 +84,8 @@ pub struct Raft {
     snapshot: EntryId,
     /// The snapshot that its leader sends.
     receiving: Option<Receiving>,
-    /// Snapshots of less than this are gone.
-    forgotten: LogIndex,
+    /// The snapshots that were not let go of.
+    needed: Needed,
     /// Which of its lives this is.
     life: Life,
     /// As of when its state holds everything.
@@ -150,7 +150,7 @@ impl Raft {
             joining,
             snapshot,
             receiving: None,
-            forgotten: snapshot.index,
+            needed: Needed { newest: snapshot.index, ..Needed::default() },
             life,
             freshness: Freshness::default(),
             log,

@@ -6,9 +6,11 @@
 //! goes back: a snapshot of what is committed here already changes nothing.
 //!
 //! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. It is
-//! never begun anew because a newer snapshot exists: the old one is kept until it has arrived.
+//! never begun anew because a newer snapshot exists: the old one is kept until it has arrived, and none of those between.
 
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::Raft;
 use super::event::Event;
@@ -18,6 +20,15 @@ use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
 /// Rounds of heartbeats after which a part that was not answered is sent again.
 const ROUNDS_PATIENT: u64 = 2;
+
+/// The snapshots that a node cannot do without.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Needed {
+    /// The index that the newest one covers.
+    pub newest: LogIndex,
+    /// The indexes that older ones cover which are being sent.
+    pub sent: SmallVec<[LogIndex; 2]>,
+}
 
 /// What a step wants done with the files of snapshots, beside the log's writes and in this order. What becomes of it is
 /// reported as a [`SnapshotReport`].
@@ -43,10 +54,10 @@ pub enum SnapshotTask {
         /// It is the last one: make the snapshot durable and read it.
         done: bool,
     },
-    /// Snapshots of less than this are needed no more.
+    /// Older snapshots than the newest of these go, but for the others.
     Forget {
-        /// The index that the oldest one needed covers.
-        before: LogIndex,
+        /// Those that stay.
+        but: Needed,
     },
 }
 
@@ -152,13 +163,16 @@ impl Raft {
         }
     }
 
-    /// Lets go of snapshots that neither this node nor a transfer needs.
+    /// Lets go of snapshots that neither this node nor a transfer needs. However long a follower does not answer, it keeps
+    /// one of them, not all that were made since.
     pub(super) fn forget_snapshots(&mut self) {
-        let sent = self.transfers().map(|transfer| transfer.last.index).min();
-        let before = sent.map_or(self.snapshot.index, |sent| sent.min(self.snapshot.index));
-        if before > self.forgotten {
-            self.forgotten = before;
-            self.effects.snapshots.push(SnapshotTask::Forget { before });
+        let newest = self.snapshot.index;
+        let sent =
+            self.transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest).collect();
+        let but = Needed { newest, sent };
+        if but != self.needed {
+            self.needed = but.clone();
+            self.effects.snapshots.push(SnapshotTask::Forget { but });
         }
     }
 

@@ -150,8 +150,8 @@ impl SnapshotWork {
                 }
                 SnapshotReport::Received { last, next }
             }
-            SnapshotWork::Task(SnapshotTask::Forget { before }) => {
-                files.remove_before(before)?;
+            SnapshotWork::Task(SnapshotTask::Forget { but }) => {
+                files.remove_before(but.newest, &but.sent)?;
                 return Ok(None);
             }
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Simulation;
 use super::exhibit::{DiskFailure, Exhibit};
 use crate::lab::Status;
-use crate::raft::effects::{Write, WriteId};
+use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox, Server, Start};
@@ -15,7 +15,7 @@ use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica, image};
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
-use crate::storage::snapshots::Snapshots;
+use crate::storage::snapshots::{self, Snapshots};
 use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
@@ -256,6 +256,17 @@ impl Node {
     /// How many writes are not durable.
     pub fn unwritten(&self) -> usize {
         self.writes.len() + usize::from(self.writing.is_some())
+    }
+
+    /// How many whole snapshots are on its disk that it is not about to remove.
+    pub fn snapshots_kept(&self) -> usize {
+        let mut kept = snapshots::finished(&self.disk).unwrap_or_default();
+        for work in self.works.values().flatten() {
+            if let SnapshotWork::Task(SnapshotTask::Forget { but }) = work {
+                kept.retain(|last| *last >= but.newest || but.sent.contains(last));
+            }
+        }
+        kept.len()
     }
 
     /// The most that is gone at an end: the thread, what it held in memory, its files' lock.

@@ -55,9 +55,14 @@ pub trait SnapshotFiles: Send {
         load: LoadImage,
     ) -> Result<Result<Box<dyn Image>, String>, StorageError>;
 
-    /// Removes the finished snapshots that end before this index, never the newest of all. None of them may still be
-    /// read.
-    fn remove_before(&mut self, index: LogIndex) -> Result<(), StorageError>;
+    /// Removes the finished snapshots that end before this index, but for those that end at one of `kept`, and never the
+    /// newest of all. What is removed may not be read any more.
+    fn remove_before(&mut self, index: LogIndex, kept: &[LogIndex]) -> Result<(), StorageError>;
+}
+
+/// The last entries that a folder's finished snapshots cover.
+pub fn finished(disk: &impl Disk) -> Result<Vec<LogIndex>, StorageError> {
+    Ok(files::list(disk)?.iter().filter_map(|name| snapshot_file::named(name)).collect())
 }
 
 /// The snapshots in a folder.
@@ -206,11 +211,11 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
         result
     }
 
-    fn remove_before(&mut self, index: LogIndex) -> Result<(), StorageError> {
-        let names = files::list(&self.disk)?;
-        let finished: Vec<LogIndex> = names.iter().filter_map(|name| snapshot_file::named(name)).collect();
+    fn remove_before(&mut self, index: LogIndex, kept: &[LogIndex]) -> Result<(), StorageError> {
+        let finished = finished(&self.disk)?;
         let Some(newest) = finished.iter().max() else { return Ok(()) };
-        let old = finished.iter().filter(|found| **found < index && *found != newest);
+        let old =
+            finished.iter().filter(|found| **found < index && !kept.contains(found) && *found != newest);
         let mut removed = false;
         for found in old {
             files::remove(&mut self.disk, &snapshot_file::name(*found))?;

@@ -1,8 +1,10 @@
 //! Disks that do not answer, or have no room.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use raftlab::lab::{DiskChange, Lab, Life, RoleName};
+use raftlab::net::change::NetChange;
 use raftlab::types::LogIndex;
 
 use crate::{
@@ -64,6 +66,32 @@ fn a_follower_whose_disk_stalls_holds_up_nobody_and_catches_up_with_a_snapshot()
     cluster.restart(stalled, false).expect("its disk works");
     converge(&mut cluster);
     assert!(status(&mut cluster, stalled).snapshot.last.index > LogIndex(0), "it has the leader's snapshot");
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_follower_that_is_cut_off_costs_the_others_one_snapshot_and_not_all_that_are_made_meanwhile() {
+    const AT_LEAST: u64 = 8;
+    let folder = folder();
+    let mut cluster = of_three(&folder).start().expect("a cluster starts");
+    put(&cluster, "before", "1");
+    converge(&mut cluster);
+    let leader = leader(&cluster);
+    let cut_off = others(&cluster, leader)[0];
+    cluster.change_network(&NetChange::Isolate(cut_off)).expect("it can be isolated");
+    let mut made = BTreeSet::new();
+    let mut number = 0;
+    wait_until(&mut cluster, "snapshots are made", |cluster| {
+        number += 1;
+        put(cluster, "x", &number.to_string());
+        made.insert(status(cluster, leader).snapshot.last.index);
+        made.len() as u64 > AT_LEAST
+    });
+    // The newest one and the one that is being sent; what is removed meanwhile is soon gone.
+    wait_until(&mut cluster, "the rest is gone", |_| files_of(&folder, leader, "snapshot-") <= 2);
+    cluster.change_network(&NetChange::Connect(cut_off)).expect("it can be connected");
+    converge(&mut cluster);
+    wait_until(&mut cluster, "all has arrived", |_| files_of(&folder, leader, "snapshot-") == 1);
     assert_safe(&mut cluster);
 }
 

@@ -242,7 +242,7 @@ pub fn carry_out(
                 receive(snapshots, *id)?.expect("nothing is wrong with it");
                 model.finished = model.snapshots.len() - 1;
             }
-            Action::RemoveBefore(index) => snapshots.remove_before(*index)?,
+            Action::RemoveBefore(index) => snapshots.remove_before(*index, &[])?,
         }
     }
     Ok(())

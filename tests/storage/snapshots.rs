@@ -316,14 +316,16 @@ fn a_save_is_given_up_between_its_pieces() {
 fn old_snapshots_are_removed_and_the_newest_never() {
     let disk = memory();
     let mut snapshots = beside(disk.clone());
-    snapshots.remove_before(LogIndex(9)).expect("there is none");
-    for index in [4, 6, 8] {
+    snapshots.remove_before(LogIndex(9), &[]).expect("there is none");
+    for index in [2, 4, 6, 8] {
         snapshots.save(id(index, 3), &Table::at(index), &|| true).expect("memory takes it");
     }
-    let mut left_before = |index| {
-        snapshots.remove_before(LogIndex(index)).expect("memory does not fail");
+    let mut left_before = |index, kept: &[u64]| {
+        let kept: Vec<LogIndex> = kept.iter().copied().map(LogIndex).collect();
+        snapshots.remove_before(LogIndex(index), &kept).expect("memory does not fail");
         disk.files().len()
     };
-    assert_eq!([left_before(4), left_before(6), left_before(7), left_before(100)], [3, 2, 1, 1]);
+    assert_eq!([left_before(2, &[]), left_before(6, &[2])], [4, 3], "one of less is being sent");
+    assert_eq!([left_before(6, &[]), left_before(7, &[]), left_before(100, &[])], [2, 1, 1]);
     assert!(disk.files().contains_key("snapshot-00000000000000000008.json"));
 }

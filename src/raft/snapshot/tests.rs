@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ROUNDS_PATIENT, SnapshotReport, SnapshotTask};
+use super::{Needed, ROUNDS_PATIENT, SnapshotReport, SnapshotTask};
 use crate::config::RaftSettings;
 use crate::raft::bench::{Bench, Said, entries, id, recovered};
 use crate::raft::effects::Input;
@@ -182,6 +182,11 @@ fn read(offset: u64) -> SnapshotTask {
     SnapshotTask::Read { to: NodeId::new(3), last: id(5, 1), offset }
 }
 
+fn forget(newest: u64, sent: &[u64]) -> SnapshotTask {
+    let sent = sent.iter().copied().map(LogIndex).collect();
+    SnapshotTask::Forget { but: Needed { newest: LogIndex(newest), sent } }
+}
+
 /// A part was read.
 fn was_read(bench: &mut Bench, offset: u64, done: bool) -> Said {
     let (to, last, data) = (NodeId::new(3), id(5, 1), Arc::from([0; PART]));
@@ -257,14 +262,16 @@ fn an_answer_counts_while_its_part_is_read_again() {
 fn a_newer_snapshot_does_not_begin_a_transfer_anew_and_what_it_needs_is_kept() {
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
+    let saved = report(&mut bench, SnapshotReport::Saved(id(6, 1)));
+    assert_eq!(saved.tasks, [forget(6, &[5])], "the older snapshot is being sent: it is not forgotten");
     let saved = report(&mut bench, SnapshotReport::Saved(id(7, 1)));
     assert_eq!(bench.raft.snapshot(), id(7, 1));
-    assert_eq!(saved.tasks, [], "the older snapshot is being sent: it is not forgotten");
+    assert_eq!(saved.tasks, [forget(7, &[5])], "nobody needs the one between");
     assert_eq!(bench.raft.log().base(), id(5, 1), "what follows the older one is needed behind it");
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
     was_read(&mut bench, 100, true);
     let installed = install_reply(&mut bench, id(5, 1), InstallResult::Installed);
-    assert_eq!(installed.tasks, [SnapshotTask::Forget { before: LogIndex(7) }]);
+    assert_eq!(installed.tasks, [forget(7, &[])]);
     let sent = installed.to(3);
     let [Body::AppendEntries { prev, entries, .. }] = sent[..] else { panic!("entries follow: {sent:?}") };
     assert_eq!((*prev, entries.len()), (id(5, 1), 3));

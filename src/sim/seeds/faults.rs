@@ -30,9 +30,22 @@ impl Run<'_> {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }
             if self.simulation.now() >= next_fault {
+                self.note_hoards();
                 self.fault();
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
+            }
+        }
+    }
+
+    /// However long a follower does not answer, a node keeps few snapshots: the newest, those that it sends, and one that it
+    /// has just saved.
+    fn note_hoards(&mut self) {
+        let most = self.names.len() + 1;
+        for &name in &self.names {
+            let kept = self.simulation.node(name).snapshots_kept();
+            if kept > most && self.hoard.is_none() {
+                self.hoard = Some(format!("{name} keeps {kept} snapshots on its disk"));
             }
         }
     }
