@@ -16,7 +16,7 @@ use raftlab::net::Transport;
 use raftlab::net::inbox::inbox;
 use raftlab::net::packet::{Address, Envelope, Packet};
 use raftlab::net::router::{Router, RouterSettings};
-use raftlab::payload::Payload;
+use raftlab::payload::{Batch, Payload};
 use raftlab::raft::effects::{Effects, HardState, Input, Proposal, Write};
 use raftlab::raft::log::{Content, Entry, Origin};
 use raftlab::raft::message::{Body, Message, Standing};
@@ -135,7 +135,7 @@ fn log(criterion: &mut Criterion) {
 
 fn append(store: &mut impl Storage, writes: &[Write]) {
     for write in writes {
-        store.write(write).expect("the store takes it");
+        store.write(write.clone()).expect("the store takes it");
     }
 }
 
@@ -173,13 +173,13 @@ fn codec(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codec");
     group.throughput(Throughput::Elements(1));
     group.bench_function("a command to its text", |bencher| {
-        let begin = || Payload::new(vec![command(7)]);
+        let begin = || Payload::batch([command(7)]);
         bencher.iter_batched_ref(begin, |payload| payload.text().len(), BatchSize::SmallInput);
     });
-    let text = Payload::new(vec![command(7)]).text().to_string();
+    let text = Payload::batch([command(7)]).text().to_string();
     group.bench_function("a command from its text", |bencher| {
         let begin = || Payload::from_text(text.as_str());
-        let decode = |payload: &mut Payload| payload.value::<Vec<Command>>().expect("its own text").len();
+        let decode = |payload: &mut Payload| payload.value::<Batch<Command>>().expect("its own text").len();
         bencher.iter_batched_ref(begin, decode, BatchSize::SmallInput);
     });
 
@@ -272,7 +272,7 @@ fn entry(index: u64) -> Entry {
 
 fn content(number: u64) -> Content {
     let origin = Origin { session: SessionId(1), serial: number, acknowledged: number };
-    Content::Command { origin, command: Payload::new(vec![command(number)]) }
+    Content::Command { origin, command: Payload::batch([command(number)]) }
 }
 
 fn command(number: u64) -> Command {

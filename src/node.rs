@@ -135,6 +135,7 @@ impl Node {
             clock,
             clock_shown: Time::ZERO,
             arrivals: Vec::new(),
+            opened: Vec::new().into_iter(),
             step_began,
         };
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {

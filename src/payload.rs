@@ -12,8 +12,12 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 
 type Value = Box<dyn Any + Send + Sync>;
+
+/// The commands of an entry, or the answers to them, in order: mostly one, which needs no memory of its own.
+pub type Batch<T> = SmallVec<[T; 1]>;
 
 /// A shared, immutable value with a text face and a decoded face. Cloning shares it.
 #[derive(Clone)]
@@ -45,6 +49,11 @@ impl Payload {
     /// The value's type must serialize without error: a failure to do so is a defect of that type and panics.
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Payload {
         Payload(Arc::new(Made { value, text: OnceLock::new(), weight: OnceLock::new() }))
+    }
+
+    /// From a list's items, as a [`Batch`].
+    pub fn batch<T: Serialize + Send + Sync + 'static>(items: impl IntoIterator<Item = T>) -> Payload {
+        Payload::new(items.into_iter().collect::<Batch<T>>())
     }
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.

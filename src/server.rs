@@ -382,8 +382,9 @@ impl Server {
         }
         let log = self.raft.log();
         for entry in log.range(first, last) {
-            self.schedule.note_entry(entry.weight());
-            self.unapplied_bytes += entry.weight();
+            let weight = entry.weight();
+            self.schedule.note_entry(weight);
+            self.unapplied_bytes += weight;
         }
         self.handed = last;
         let mut left = first;
@@ -417,12 +418,15 @@ impl Server {
     /// The state machine has done something.
     fn settle(&mut self, done: Done, outbox: &mut Outbox) {
         match done {
-            Done::Applied(entries, size) => {
+            Done::Applied(mut entries, size) => {
                 self.size = size;
                 outbox.applied.reserve(entries.len());
                 outbox.envelopes.reserve(entries.len().min(self.calls.len()));
-                for entry in entries {
+                for entry in entries.drain(..) {
                     self.settle_entry(entry, outbox);
+                }
+                if let Some(applier) = &mut self.applier {
+                    applier.reuse(entries);
                 }
             }
             Done::Answered(request, response) => self.answer(request, response, outbox),

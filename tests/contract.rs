@@ -155,7 +155,7 @@ impl Worker {
                 return Ask { what, at, timeout: TIMEOUT };
             }
         };
-        Ask { what: What::Command(Payload::new(vec![command])), at: None, timeout: TIMEOUT }
+        Ask { what: What::commands([command]), at: None, timeout: TIMEOUT }
     }
 }
 

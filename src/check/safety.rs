@@ -4,9 +4,7 @@
 //! is broken anywhere shows at the step that broke it. Every log is followed as a chain of hashes, so comparing two
 //! logs up to an index is one comparison.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-
-use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::ascending::Ascending;
 use crate::raft::Raft;
@@ -46,8 +44,8 @@ pub struct Safety {
     votes: BTreeMap<(NodeId, Incarnation, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,
-    /// Hashes of the entries that were seen and are not in `committed`.
-    branches: HashMap<EntryId, u64, FixedState>,
+    /// Hashes of the entries that were seen and are not in `committed`, by term and index.
+    branches: BTreeMap<Term, Ascending<LogIndex, u64>>,
     /// Entries at which logs begin that were there before this run: what came before them was never seen, so each has
     /// a hash of its own, which is that of every log that holds it.
     anchors: BTreeMap<EntryId, u64>,
@@ -167,7 +165,7 @@ impl Safety {
         if base == EntryId::ZERO {
             Window::default()
         } else if unseen && self.committed.get(base.index).is_none() {
-            let seen = self.branches.get(&base).copied();
+            let seen = self.branches.get(&base.term).and_then(|branch| branch.get(base.index)).copied();
             let own = || seen.unwrap_or_else(|| [base.index.0, base.term.0].into_iter().fold(0, mixed));
             Window::beginning_at(base.index, *self.anchors.entry(base).or_insert_with(own))
         } else {
@@ -292,7 +290,7 @@ impl Safety {
         record.chain.push(hash);
         let known = match self.committed.get(entry.index) {
             Some((term, known)) if term == entry.term => Some(known),
-            _ => self.branches.insert(entry.id(), hash),
+            _ => self.branches.entry(entry.term).or_default().insert(entry.index, hash),
         };
         if known.is_some_and(|known| known != hash) || record.chain.last() != entry.index {
             let detail = format!("{node} holds {} after other entries than another node does", entry.id());
@@ -407,8 +405,11 @@ impl Safety {
         for entry in raft.log().range(self.committed().next(), commit) {
             let hash = chain.get(entry.index).expect("it is new in this log");
             self.committed.push((entry.term, hash));
-            self.branches.remove(&entry.id());
+            if let Some(branch) = self.branches.get_mut(&entry.term) {
+                branch.remove(entry.index);
+            }
         }
+        self.branches.retain(|_, branch| !branch.is_empty());
     }
 
     fn check_applied(&mut self, node: NodeId, applied: &[AppliedEntry]) {

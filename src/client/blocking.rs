@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::net::packet::ReadMode;
-use crate::payload::Payload;
+use crate::payload::{Batch, Payload};
 use crate::state_machine::StateMachine;
 use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
 
@@ -305,7 +305,8 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
         Ok(match fate {
             Fate::Applied(answered) => {
                 let Answered { answer, node, term, index, .. } = answered;
-                Fate::Applied(Committed { answer: decode(&answer)?, node, term, index })
+                let answer = decode::<Batch<M::Answer>>(&answer)?.into_vec();
+                Fate::Applied(Committed { answer, node, term, index })
             }
             Fate::NeverApplied => Fate::NeverApplied,
             Fate::Forgotten => Fate::Forgotten,
@@ -315,13 +316,13 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
 
     /// See [`Client::submit_async`].
     pub fn submit_async(&self, command: M::Command) -> Ticket<Committed<M::Answer>> {
-        self.begin(What::Command(Payload::new(vec![command])), 1, committed_one::<M::Answer>)
+        self.begin(What::commands([command]), 1, committed_one::<M::Answer>)
     }
 
     /// See [`Client::submit_batch_async`].
     pub fn submit_batch_async(&self, commands: Vec<M::Command>) -> Ticket<Committed<Vec<M::Answer>>> {
         let count = commands.len();
-        self.begin(What::Command(Payload::new(commands)), count, committed::<M::Answer>)
+        self.begin(What::commands(commands), count, committed::<M::Answer>)
     }
 
     /// See [`Client::read_async`].
@@ -353,7 +354,7 @@ fn committed_one<A: Readable>(answered: Answered, count: usize) -> Result<Commit
 
 fn committed<A: Readable>(answered: Answered, count: usize) -> Result<Committed<Vec<A>>, Failure> {
     let Answered { answer, node, term, index, .. } = answered;
-    let answer: Vec<A> = decode(&answer)?;
+    let answer = decode::<Batch<A>>(&answer)?.into_vec();
     if answer.len() != count {
         return Err(Failure::Unreadable(format!("{} answers to {count} commands", answer.len())));
     }

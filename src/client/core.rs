@@ -20,6 +20,7 @@
 
 use std::collections::BTreeSet;
 use std::time::Duration;
+use std::vec::Drain;
 
 use smallvec::SmallVec;
 
@@ -301,6 +302,11 @@ impl ClientCore {
     /// The calls that have ended since this was last asked, in the order in which they ended.
     pub fn take_ended(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.ended)
+    }
+
+    /// The same; the memory that they lie in stays here.
+    pub(super) fn drain_ended(&mut self) -> Drain<'_, Ended> {
+        self.ended.drain(..)
     }
 
     /// Lets commands begin that wait, as far as they may: in the session, or by asking for one.

@@ -28,6 +28,8 @@ pub use crate::types::Token;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
 use crate::types::{LogIndex, NodeId, Term};
@@ -57,6 +59,13 @@ pub enum What {
         /// How true the answer has to be.
         mode: ReadMode,
     },
+}
+
+impl What {
+    /// Apply these commands, as one batch.
+    pub fn commands<C: Serialize + Send + Sync + 'static>(commands: impl IntoIterator<Item = C>) -> What {
+        What::Command(Payload::batch(commands))
+    }
 }
 
 /// How a call ended.

@@ -33,10 +33,10 @@ impl Pipeline {
         self.shared.begin_stream(asks)
     }
 
-    /// Waits until a call has ended, or until then, and hands out all that have ended. Each call ends once, by its
-    /// deadline.
-    pub fn wait(&self, until: Time) -> Vec<Ended> {
-        self.shared.wait_for_stream(until)
+    /// Waits until a call has ended, or until then, and puts all that have ended into `ended`, in place of what was there.
+    /// Each call ends once, by its deadline.
+    pub fn wait(&self, until: Time, ended: &mut Vec<Ended>) {
+        self.shared.wait_for_stream(until, ended);
     }
 }
 

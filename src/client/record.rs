@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::{Answered, Ask, Ended, Fate, Outcome, Rejection, What};
 use crate::check::history::{self, Action, Operation};
 use crate::net::packet::ReadMode;
-use crate::payload::Payload;
+use crate::payload::{Batch, Payload};
 use crate::state_machine::kv::{Answer, Command, Query};
 use crate::types::{ClientId, Time};
 
@@ -41,7 +41,7 @@ impl Callers {
     /// The same for the keys that are wanted. What is known of a key is whole only if each call asks for it.
     pub fn begin_on(&mut self, ask: &Ask, called: Time, wanted: impl Fn(&str) -> bool) -> Pending {
         let asked: Vec<(usize, &str, Action)> = match &ask.what {
-            What::Command(batch) => match batch.value::<Vec<Command>>() {
+            What::Command(batch) => match batch.value::<Batch<Command>>() {
                 Ok(batch) => {
                     let places = batch.iter().enumerate().filter(|(_, command)| wanted(command.key()));
                     places.map(|(place, command)| (place, command.key(), command.into())).collect()
@@ -132,7 +132,7 @@ impl Pending {
 fn told(action: &Action, answer: &Payload, place: usize) -> Option<history::Outcome> {
     match action {
         Action::Read => history::Outcome::of(action, answer.value::<Answer>().ok()?),
-        _ => history::Outcome::of(action, answer.value::<Vec<Answer>>().ok()?.get(place)?),
+        _ => history::Outcome::of(action, answer.value::<Batch<Answer>>().ok()?.get(place)?),
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn commands(batch: Vec<Command>) -> Ask {
-        ask(What::Command(Payload::new(batch)))
+        ask(What::commands(batch))
     }
 
     fn read(mode: ReadMode) -> Ask {
@@ -176,7 +176,7 @@ mod tests {
         let mut callers = Callers::default();
         let batch = commands(vec![Command::create("x", "1"), Command::delete("y")]);
         let pending = callers.begin(&batch, CALLED);
-        let answer = Payload::new(vec![Answer::Exists, Answer::Deleted]);
+        let answer = Payload::batch([Answer::Exists, Answer::Deleted]);
         let operations = callers.end(pending, &answered(answer));
         let lines: Vec<String> = operations.iter().map(Operation::to_line).collect();
         assert_eq!(
@@ -220,7 +220,7 @@ mod tests {
     fn an_answer_to_something_else_tells_nothing() {
         let mut callers = Callers::default();
         let pending = callers.begin(&commands(vec![Command::put("x", "1")]), CALLED);
-        let operations = callers.end(pending, &answered(Payload::new(vec![Answer::Deleted])));
+        let operations = callers.end(pending, &answered(Payload::batch([Answer::Deleted])));
         assert_eq!((operations[0].returned, operations[0].index), (None, None));
         assert_eq!(operations[0].outcome, history::Outcome::Unknown);
     }

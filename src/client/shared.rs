@@ -58,6 +58,8 @@ struct State {
     streaming: bool,
     /// Those that were not taken yet.
     stream: Vec<Ended>,
+    /// Empty but while calls end: its memory is used again.
+    ending: Vec<Ended>,
     /// The threads that wait while another one drives.
     parked: BTreeMap<Place, Arc<Condvar>>,
     /// How many threads have waited for room.
@@ -98,6 +100,7 @@ impl Shared {
             held: Ascending::default(),
             streaming: false,
             stream: Vec::new(),
+            ending: Vec::new(),
             parked: BTreeMap::new(),
             queued: 0,
         };
@@ -166,11 +169,14 @@ impl Shared {
         begun
     }
 
-    /// Waits until a call that nobody holds has ended, or until then. Hands out all that have, each once.
-    pub fn wait_for_stream(&self, until: Time) -> Vec<Ended> {
+    /// Waits until a call that nobody holds has ended, or until then. Puts all that have into `ended`, each once; the
+    /// memory of what was there is used again.
+    pub fn wait_for_stream(&self, until: Time, ended: &mut Vec<Ended>) {
+        ended.clear();
         let mut state = self.state.lock();
-        let take = |state: &mut State| (!state.stream.is_empty()).then(|| std::mem::take(&mut state.stream));
-        self.wait_for(&mut state, until, Place::Stream, take).unwrap_or_default()
+        let take =
+            |state: &mut State| (!state.stream.is_empty()).then(|| std::mem::swap(&mut state.stream, ended));
+        self.wait_for(&mut state, until, Place::Stream, take);
     }
 
     /// Nobody takes the ends of calls that nobody holds any more.
@@ -239,7 +245,7 @@ impl Shared {
         state: &mut MutexGuard<'_, State>,
         until: Time,
         place: Place,
-        find: impl Fn(&mut State) -> Option<T>,
+        mut find: impl FnMut(&mut State) -> Option<T>,
     ) -> Option<T> {
         loop {
             let found = find(state);
@@ -395,11 +401,9 @@ impl State {
         if !outgoing.is_empty() {
             self.transport.send(&mut outgoing);
         }
-        let all = self.core.take_ended();
-        if self.streaming {
-            self.stream.reserve(all.len());
-        }
-        for ended in all {
+        let mut all = std::mem::take(&mut self.ending);
+        all.extend(self.core.drain_ended());
+        for ended in all.drain(..) {
             let call_id = ended.call_id;
             if let Some(end) = self.held.get_mut(call_id) {
                 *end = Some(ended);
@@ -415,6 +419,7 @@ impl State {
             }
             self.call_next_in_queue();
         }
+        self.ending = all;
     }
 
     /// Somebody stops waiting: what it would have seen to is seen to by others.

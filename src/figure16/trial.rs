@@ -8,7 +8,6 @@ use crate::console::session::Ending;
 use crate::lab::{Lab, LabError, Life, RoleName};
 use crate::net::change::NetChange;
 use crate::net::link::{End, LinkScope};
-use crate::payload::Payload;
 use crate::state_machine::kv::Command;
 use crate::types::{NodeId, Random, Term};
 
@@ -161,7 +160,7 @@ fn both(one: NodeId, other: NodeId) -> LinkScope {
 /// Whether it was committed.
 fn put<L: Lab>(lab: &mut L, leader: NodeId, timeout: Duration) -> Result<bool, Trouble> {
     heed(lab)?;
-    let what = What::Command(Payload::new(vec![Command::put("leader", leader.to_string())]));
+    let what = What::commands([Command::put("leader", leader.to_string())]);
     let ended = lab.ask(vec![Ask { what, at: Some(leader), timeout }]);
     Ok(ended.iter().all(|ended| matches!(ended.outcome, Outcome::Answered(_))))
 }

@@ -18,6 +18,7 @@ use super::workload::Workload;
 use crate::ascending::Ascending;
 use crate::client::record::Pending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
+use crate::payload::Batch;
 use crate::state_machine::kv::Answer;
 use crate::types::{Random, Time};
 
@@ -185,6 +186,7 @@ impl Client {
 
 impl Run {
     fn go(mut self) {
+        let mut ended = Vec::new();
         loop {
             let now = self.client.pipeline.now();
             let wake = self.fill(now);
@@ -197,10 +199,10 @@ impl Run {
             // In the last second, which may be long, there is nothing to hand over.
             let second_ends = Some(self.second_ends()).filter(|end| *end > now).unwrap_or(Time::NEVER);
             // Whoever has nothing to do still sees within a second that it is to stop.
-            let ended = self.client.pipeline.wait(wake.min(second_ends).min(now + SECOND));
+            self.client.pipeline.wait(wake.min(second_ends).min(now + SECOND), &mut ended);
             // A wait that found nothing took its time too.
             self.turn_over(self.client.pipeline.now());
-            self.take(ended);
+            self.take(&mut ended);
         }
         self.slice.unsent = self.unsent();
         let Run { client, slice, second, last, .. } = self;
@@ -271,9 +273,9 @@ impl Run {
         whole(operations.round()).min(*left)
     }
 
-    fn take(&mut self, ended: Vec<Ended>) {
+    fn take(&mut self, ended: &mut Vec<Ended>) {
         let mut answered = None;
-        for ended in ended {
+        for ended in ended.drain(..) {
             // A call of another holder of this client is none of ours.
             let Some(flight) = self.flying.remove(ended.call_id) else { continue };
             let Flight { due, size, counted, pending } = flight;
@@ -322,7 +324,7 @@ impl Run {
 
 /// How many commands of a batch the store refused.
 fn refused(answered: &Answered) -> u64 {
-    match answered.answer.value::<Vec<Answer>>() {
+    match answered.answer.value::<Batch<Answer>>() {
         Ok(answers) => answers.iter().filter(|answer| answer.refusal().is_some()).count() as u64,
         // A read: an absent key is an answer like any other.
         Err(_) => 0,

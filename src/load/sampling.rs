@@ -211,11 +211,11 @@ mod tests {
     use crate::types::{LogIndex, NodeId, Term};
 
     fn put(recorder: &mut Recorder, key: u64, at: u64) {
-        let what = What::Command(Payload::new(vec![Command::put(format!("k{key}"), at.to_string())]));
+        let what = What::commands([Command::put(format!("k{key}"), at.to_string())]);
         let ask = Ask { what, at: None, timeout: Duration::from_secs(1) };
         let began = Time::from_nanos(at);
         let pending = recorder.begin(&ask, began);
-        let answer = Payload::new(vec![Answer::Put]);
+        let answer = Payload::batch([Answer::Put]);
         let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(at));
         let outcome = CallOutcome::Answered(Answered { answer, node, term, index, age: None });
         recorder.end(pending, &Ended { call_id: CallId(1), outcome, began, took: Duration::from_nanos(1) });

@@ -142,8 +142,8 @@ impl Workload {
             let query = Payload::new(Query::Read { key: self.key() });
             return Question { what: What::Read { query, mode: self.settings.read_mode }, size: 1 };
         }
-        let commands: Vec<Command> = (0..batch).map(|_| self.command()).collect();
-        Question { what: What::Command(Payload::new(commands)), size: batch }
+        let commands = (0..batch).map(|_| self.command());
+        Question { what: What::commands(commands), size: batch }
     }
 
     fn key(&mut self) -> Text {

@@ -176,8 +176,9 @@ impl NodeDisk {
     pub fn write(&mut self, write: Write) -> Result<Option<WriteId>, String> {
         match self {
             NodeDisk::Inline { storage, .. } => {
-                let durable = storage.write(&write).and_then(|()| storage.sync());
-                durable.map(|()| Some(write.id)).map_err(|error| error.to_string())
+                let id = write.id;
+                let durable = storage.write(write).and_then(|()| storage.sync());
+                durable.map(|()| Some(id)).map_err(|error| error.to_string())
             }
             NodeDisk::Threaded(disk) => {
                 disk.backlog.add(&write);
@@ -264,9 +265,10 @@ impl Worker {
             if self.shared.abandoned.load(Ordering::SeqCst) {
                 return Ok(None);
             }
-            self.storage.write(&write)?;
-            self.shared.written.store(write.id, Ordering::SeqCst);
-            last = Some(write.id);
+            let id = write.id;
+            self.storage.write(write)?;
+            self.shared.written.store(id, Ordering::SeqCst);
+            last = Some(id);
             count += 1;
             next = if count < BATCH_MAX { self.writes.try_recv().ok() } else { None };
         }

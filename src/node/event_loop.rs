@@ -3,6 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec::IntoIter;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
 use log::Level;
@@ -28,8 +29,9 @@ use crate::server::{Arrival, Outbox, Server};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
 
-/// Arrivals that a step takes in before the node looks at its timer again.
-const ARRIVALS_MAX: usize = 4_096;
+/// Arrivals that a step takes in: so many that what a step costs by itself is shared by many, and so few that all that is
+/// made of them is still in the processor's cache when it is used.
+const ARRIVALS_MAX: usize = 256;
 
 /// Bytes after which a step takes in no further group.
 const ARRIVED_BYTES_MAX: usize = 16 << 20;
@@ -63,6 +65,8 @@ pub(super) struct EventLoop {
     /// What it last showed: it never goes back.
     pub clock_shown: Time,
     pub arrivals: Vec<Arrival>,
+    /// What is left of the group that it took in last.
+    pub opened: IntoIter<Envelope>,
     /// When the step in progress, or the last one, began.
     pub step_began: Arc<Mutex<Instant>>,
 }
@@ -102,6 +106,7 @@ impl EventLoop {
     fn run(&mut self) -> EndReason {
         loop {
             if self.arrivals.is_empty()
+                && self.opened.len() == 0
                 && let Err(end) = self.wait()
             {
                 return end;
@@ -117,7 +122,7 @@ impl EventLoop {
         let timer = at(self.clock.instant(self.server.deadline()));
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
-                Ok(parcel) => self.take_in(self.inbox.open(parcel)),
+                Ok(parcel) => self.opened = self.inbox.open(parcel).into_iter(),
                 Err(_) => return Err(EndReason::Stopped),
             },
             recv(self.orders) -> order => match order {
@@ -158,12 +163,17 @@ impl EventLoop {
             self.server.attach(applier, tasks);
         }
         let mut bytes = 0;
-        while self.arrivals.len() < ARRIVALS_MAX
-            && bytes < ARRIVED_BYTES_MAX
-            && let Ok(parcel) = self.inbox.receiver().try_recv()
-        {
-            bytes += parcel.weight();
-            self.take_in(self.inbox.open(parcel));
+        while self.arrivals.len() < ARRIVALS_MAX {
+            if let Some(envelope) = self.opened.next() {
+                self.take_in(envelope);
+            } else if bytes < ARRIVED_BYTES_MAX
+                && let Ok(parcel) = self.inbox.receiver().try_recv()
+            {
+                bytes += parcel.weight();
+                self.opened = self.inbox.open(parcel).into_iter();
+            } else {
+                break;
+            }
         }
         Ok(())
     }
@@ -185,14 +195,12 @@ impl EventLoop {
         Ok(())
     }
 
-    fn take_in(&mut self, group: Vec<Envelope>) {
-        for envelope in group {
-            self.tell_request(&envelope);
-            match self.disk.verdict(&envelope) {
-                Verdict::Take => self.arrivals.push(Arrival::Envelope(envelope)),
-                Verdict::Refuse => self.refuse(&envelope),
-                Verdict::Drop => self.drop_message(envelope),
-            }
+    fn take_in(&mut self, envelope: Envelope) {
+        self.tell_request(&envelope);
+        match self.disk.verdict(&envelope) {
+            Verdict::Take => self.arrivals.push(Arrival::Envelope(envelope)),
+            Verdict::Refuse => self.refuse(&envelope),
+            Verdict::Drop => self.drop_message(envelope),
         }
     }
 
@@ -249,10 +257,11 @@ impl EventLoop {
                 Order::Pause(done) => drop(done.send(())),
                 Order::Resume(answer) => {
                     self.tell(self.name, [What::Resumed]);
-                    let groups: Vec<Vec<Envelope>> = iter::from_fn(|| self.inbox.try_recv().ok()).collect();
-                    let _ = answer.send(groups.iter().map(Vec::len).sum());
-                    for group in groups {
-                        self.take_in(group);
+                    let groups = iter::from_fn(|| self.inbox.try_recv().ok());
+                    let waiting: Vec<Envelope> = groups.flatten().collect();
+                    let _ = answer.send(waiting.len());
+                    for envelope in waiting {
+                        self.take_in(envelope);
                     }
                     return Ok(());
                 }

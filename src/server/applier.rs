@@ -79,16 +79,23 @@ pub struct EntryResult {
 /// The state machine, with who has it.
 pub struct Applier {
     machine: Box<dyn Machine>,
+    /// Empty but while entries are applied: its memory is used again.
+    results: Vec<EntryResult>,
 }
 
 impl Applier {
     pub(super) fn new(machine: Box<dyn Machine>) -> Applier {
-        Applier { machine }
+        Applier { machine, results: Vec::new() }
     }
 
     /// The state machine.
     pub fn machine(&self) -> &dyn Machine {
         &*self.machine
+    }
+
+    /// Takes back the memory of results that were looked at.
+    pub(super) fn reuse(&mut self, results: Vec<EntryResult>) {
+        self.results = results;
     }
 
     /// Applies these entries, or the first of them: it leaves off behind the one after which it has taken too long.
@@ -97,7 +104,8 @@ impl Applier {
         entries: impl Iterator<Item = E>,
         is_late: &dyn Fn() -> bool,
     ) -> Done {
-        let mut results = Vec::with_capacity(entries.size_hint().0.min(APPLIED_EXPECTED));
+        let mut results = std::mem::take(&mut self.results);
+        results.reserve(entries.size_hint().0.min(APPLIED_EXPECTED));
         for entry in entries {
             let entry = entry.borrow();
             let command = match &entry.content {

@@ -18,9 +18,9 @@ use crate::types::EntryId;
 /// A snapshot of no more bytes than this costs next to nothing, and is taken as often as the settings say.
 const SMALL_BYTES: u64 = 64 << 10;
 
-/// Of a larger one, so many times its size is logged before the next is taken: making one as text costs several times
+/// Of a larger one, so many times its size is logged before the next is taken: making one as text costs many times
 /// what logging as many bytes does. It is also what the log may be longer than the state.
-const LOGGED_PER_SIZE: u64 = 8;
+const LOGGED_PER_SIZE: u64 = 16;
 
 /// What is to be done with the files of snapshots.
 pub enum SnapshotWork {

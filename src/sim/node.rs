@@ -179,12 +179,13 @@ impl Node {
         let (Some(store), None) = (&mut self.store, self.writing) else { return Ok(None) };
         let failure = exhibit.map_or(DiskFailure::EndsNode, Exhibit::disk_failure);
         for write in self.writes.drain(..) {
-            if let Err(error) = store.write(&write)
+            let id = write.id;
+            if let Err(error) = store.write(write)
                 && failure == DiskFailure::EndsNode
             {
                 return Err(error);
             }
-            self.writing = Some(write.id);
+            self.writing = Some(id);
         }
         let done = (now + delay + self.slow).max(self.stalled_until);
         Ok(self.writing.map(|_| (done, self.life)))

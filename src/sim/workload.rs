@@ -353,7 +353,7 @@ impl Worker {
                 _ => return self.choose_read(key, nodes, leases),
             }
         };
-        (What::Command(Payload::new(vec![command])), None)
+        (What::commands([command]), None)
     }
 
     fn choose_read(&mut self, key: String, nodes: &[NodeId], leases: bool) -> (What, Option<NodeId>) {

@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 
 use self::image::{Image, ReplicaImage};
 use self::sessions::{Sessions, Standing};
-use crate::payload::Payload;
+use crate::payload::{Batch, Payload};
 use crate::raft::log::{Content, Entry, Origin};
 use crate::types::{EntryId, SessionId};
 
@@ -254,8 +254,8 @@ impl<M: StateMachine> Replica<M> {
     fn apply_command(&mut self, origin: Origin, entry: EntryId, command: &Payload) -> Applied {
         self.unless_settled(origin, entry, |replica| {
             let machine = &mut replica.machine;
-            let answer = read::<Vec<M::Command>, _>(command, |commands| {
-                let answers: Vec<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
+            let answer = read::<Batch<M::Command>, _>(command, |commands| {
+                let answers: Batch<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
                 // Brackets, and commas between.
                 let bytes =
                     answers.iter().map(|answer| M::answer_bytes(answer) + 1).sum::<usize>().max(1) + 1;
@@ -291,7 +291,7 @@ impl<M: StateMachine> Replica<M> {
 
 impl<M: StateMachine> Machine for Replica<M> {
     fn check(&self, command: &Payload) -> Result<(), String> {
-        read::<Vec<M::Command>, _>(command, |commands| {
+        read::<Batch<M::Command>, _>(command, |commands| {
             commands.iter().try_for_each(|each| self.machine.check(each))
         })?
     }

@@ -54,7 +54,7 @@ fn a_batch_is_applied_in_order_and_answered_in_order() {
         Command::update("x", "3"),
         Command::delete("y"),
     ];
-    let applied = replica.apply(&entry(3, origin(1, 1, 1), Payload::new(batch)));
+    let applied = replica.apply(&entry(3, origin(1, 1, 1), Payload::batch(batch)));
     let expected = vec![Answer::Created, Answer::Exists, Answer::Updated, Answer::NotFound];
     assert_eq!(answers(&applied), (id(3), expected));
     assert_eq!(replica.items(), [("x".to_string(), "3".to_string())], "a refusal undoes no neighbor");
@@ -64,7 +64,7 @@ fn a_batch_is_applied_in_order_and_answered_in_order() {
 #[test]
 fn a_repeated_command_gets_the_first_answer_and_the_first_entry() {
     let mut replica = opened(2);
-    let create = || Payload::new(vec![Command::create("x", "1")]);
+    let create = || Payload::batch([Command::create("x", "1")]);
     replica.apply(&entry(3, origin(1, 1, 1), create()));
     let repeated = replica.apply(&entry(4, origin(1, 1, 1), create()));
     assert_eq!(
@@ -79,9 +79,9 @@ fn a_repeated_command_gets_the_first_answer_and_the_first_entry() {
 #[test]
 fn an_acknowledged_command_is_never_applied_again() {
     let mut replica = opened(2);
-    replica.apply(&entry(3, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
-    replica.apply(&entry(4, origin(1, 2, 2), Payload::new(vec![Command::put("x", "2")])));
-    let late = replica.apply(&entry(5, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
+    replica.apply(&entry(3, origin(1, 1, 1), Payload::batch([Command::put("x", "1")])));
+    replica.apply(&entry(4, origin(1, 2, 2), Payload::batch([Command::put("x", "2")])));
+    let late = replica.apply(&entry(5, origin(1, 1, 1), Payload::batch([Command::put("x", "1")])));
     assert_eq!(late, Applied::Forgotten);
     assert_eq!(replica.items(), [("x".to_string(), "2".to_string())]);
 }
@@ -109,7 +109,7 @@ fn an_invalid_payload_is_refused_before_and_answered_after_the_log_alike() {
 
 #[test]
 fn a_limit_decides_what_is_taken_in_and_not_what_is_applied() {
-    let batch = Payload::new(vec![Command::put("x", "1"), Command::put("y", "12")]);
+    let batch = Payload::batch([Command::put("x", "1"), Command::put("y", "12")]);
     // The same log, replayed by nodes with another limit than the leader had who took the command in.
     let replay = |limit| {
         let mut replica = opened_with(KeyValue::with_value_bytes_max(limit), 1);
@@ -136,7 +136,7 @@ fn validity_depends_on_the_text_alone() {
 #[test]
 fn a_query_is_answered_or_refused() {
     let mut replica = opened(2);
-    replica.apply(&entry(3, origin(1, 1, 1), Payload::new(vec![Command::put("x", "1")])));
+    replica.apply(&entry(3, origin(1, 1, 1), Payload::batch([Command::put("x", "1")])));
     let read = replica.query(&Payload::new(Query::Read { key: "x".into() })).expect("a query");
     assert_eq!(read.value::<Answer>(), Ok(&Answer::Value("1".into())));
     assert!(replica.query(&Payload::from_text(r#"{"op":"reed"}"#)).is_err());
@@ -169,7 +169,7 @@ fn an_entry_is_never_applied_twice() {
 #[test]
 fn a_command_that_was_asked_about_before_it_came_is_never_applied() {
     let mut replica = opened(1);
-    let put = || Payload::new(vec![Command::put("x", "1")]);
+    let put = || Payload::batch([Command::put("x", "1")]);
     let settle = |index, serial| Entry {
         index: LogIndex(index),
         term: Term(1),
@@ -253,8 +253,8 @@ proptest! {
                 Asked::Command(origin) => {
                     // The value names the entry, so that a second application would show in the state.
                     let key = format!("{}.{}", origin.session, origin.serial);
-                    let command = Payload::new(vec![Command::put(key, index.to_string())]);
-                    let answer = Payload::new(vec![Answer::Put]);
+                    let command = Payload::batch([Command::put(key, index.to_string())]);
+                    let answer = Payload::batch([Answer::Put]);
                     let now = Applied::Answered { entry: id(index), answer };
                     (Content::Command { origin, command }, model.settle(origin, now))
                 }
@@ -283,7 +283,7 @@ proptest! {
         let mut by_value = opened(1);
         let mut by_text = opened(1);
         for (index, batch) in (2..).zip(batches) {
-            let value = Payload::new(batch);
+            let value = Payload::batch(batch);
             let text = Payload::from_text(value.text());
             let applied = by_value.apply(&entry(index, origin(1, index, index), value));
             prop_assert_eq!(&applied, &by_text.apply(&entry(index, origin(1, index, index), text)));

@@ -250,8 +250,8 @@ impl<D: Disk> JsonStore<D> {
 }
 
 impl<D: Disk> Storage for JsonStore<D> {
-    fn write(&mut self, write: &Write) -> Result<(), StorageError> {
-        self.guarded(|store| store.try_write(write))
+    fn write(&mut self, write: Write) -> Result<(), StorageError> {
+        self.guarded(|store| store.try_write(&write))
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

@@ -175,16 +175,8 @@ impl Content {
 }
 
 impl Storage for MemoryStore {
-    fn write(&mut self, write: &Write) -> Result<(), StorageError> {
-        let Write { id, hard_state, rebase, truncate_from, entries, then: _ } = write;
-        self.unsynced.push(Write {
-            id: *id,
-            hard_state: *hard_state,
-            rebase: *rebase,
-            truncate_from: *truncate_from,
-            entries: entries.clone(),
-            then: Vec::new(),
-        });
+    fn write(&mut self, write: Write) -> Result<(), StorageError> {
+        self.unsynced.push(write);
         Ok(())
     }
 
@@ -251,7 +243,7 @@ mod tests {
     /// What a store of three entries holds after these writes.
     fn after(content: &MemoryContent, writes: &[Write]) -> Recovered {
         let (mut store, _) = opened(content);
-        for write in [1, 2, 3].map(appending).iter().chain(writes) {
+        for write in [1, 2, 3].map(appending).iter().chain(writes).cloned() {
             store.write(write).expect("memory takes it");
         }
         store.sync().expect("memory keeps it");
@@ -266,13 +258,13 @@ mod tests {
         let (mut store, recovered) = content.open(newcomer, no_image).expect("there is no snapshot");
         assert!(recovered.fresh && recovered.hard_state.joining);
         for write in [appending(1), appending(2), appending(3)] {
-            store.write(&write).expect("memory takes it");
+            store.write(write).expect("memory takes it");
         }
         store.sync().expect("memory keeps it");
         let truncation = Write { truncate_from: Some(LogIndex(2)), ..Write::default() };
-        store.write(&truncation).expect("memory takes it");
+        store.write(truncation).expect("memory takes it");
         store.sync().expect("memory keeps it");
-        store.write(&appending(2)).expect("memory takes it, but it is never synced");
+        store.write(appending(2)).expect("memory takes it, but it is never synced");
         drop(store);
         let (_, recovered) = opened(&content);
         assert_eq!((recovered.entries.len(), recovered.fresh), (1, false));

@@ -48,14 +48,14 @@ use crate::types::{EntryId, NodeId};
 pub trait Storage: Send {
     /// Takes a write, behind all earlier ones. It counts as durable only after the next [`sync`](Storage::sync), so
     /// that several writes can share one.
-    fn write(&mut self, write: &Write) -> Result<(), StorageError>;
+    fn write(&mut self, write: Write) -> Result<(), StorageError>;
 
     /// Makes every write so far durable.
     fn sync(&mut self) -> Result<(), StorageError>;
 }
 
 impl<S: Storage + ?Sized> Storage for Box<S> {
-    fn write(&mut self, write: &Write) -> Result<(), StorageError> {
+    fn write(&mut self, write: Write) -> Result<(), StorageError> {
         (**self).write(write)
     }
 

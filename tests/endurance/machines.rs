@@ -9,7 +9,6 @@ use crossbeam_channel::after;
 use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::cluster::{Builder, Cluster};
 use raftlab::lab::{DiskChange, Lab, Status};
-use raftlab::payload::Payload;
 use raftlab::state_machine::StateMachine;
 use raftlab::types::{LogIndex, NodeId};
 
@@ -144,7 +143,7 @@ fn a_slow_state_machine_makes_clients_wait_and_not_memory_grow() {
         client.submit(0).expect("answered");
         pause.store(10, Ordering::Relaxed);
         let timeout = Duration::from_secs(2);
-        let ask = |_| Ask { what: What::Command(Payload::new(vec![0_u64])), at: None, timeout };
+        let ask = |_| Ask { what: What::commands([0_u64]), at: None, timeout };
         let asks = (0..COMMANDS).map(ask).collect();
         let load = thread::spawn(move || client.ask_all(asks));
         let mut behind = 0;

@@ -73,7 +73,7 @@ fn leaders(simulation: &mut Simulation) -> Vec<NodeId> {
 /// Writes the next number, and counts it when it was answered.
 fn write(simulation: &mut Simulation, written: &mut u64, at: NodeId) {
     let next = *written + 1;
-    let what = What::Command(Payload::new(vec![Command::put("x", next.to_string())]));
+    let what = What::commands([Command::put("x", next.to_string())]);
     if let Outcome::Answered(_) = ask(simulation, what, at) {
         *written = next;
     }

@@ -200,7 +200,7 @@ fn leader(simulation: &mut Simulation) -> Option<NodeId> {
 fn create(simulation: &mut Simulation) {
     use raftlab::client::{Ask, What};
     use raftlab::state_machine::kv::Command;
-    let what = What::Command(Payload::new(vec![Command::create("x", "1")]));
+    let what = What::commands([Command::create("x", "1")]);
     simulation.ask(vec![Ask { what, at: None, timeout: ms(1_000) }]);
 }
 

@@ -69,7 +69,7 @@ fn s6_a_power_cut_at_any_moment_leaves_a_state_file_that_reads() {
 /// A vote as the store writes it. The power may fail meanwhile.
 fn save_vote(disk: &SimulatedDisk, vote: HardState) {
     let Ok((mut store, _)) = open(disk) else { return };
-    let _ = store.write(&Write { hard_state: Some(vote), ..Write::default() });
+    let _ = store.write(Write { hard_state: Some(vote), ..Write::default() });
 }
 
 /// A vote as the original writes it: into the same file, which is emptied first.
@@ -117,7 +117,7 @@ fn disk_with_entries(count: u64) -> SimulatedDisk {
     let hard_state =
         Some(HardState { current_term: Term(1), voted_for: Some(NodeId::new(1)), ..HardState::default() });
     let write = Write { hard_state, entries: (1..=count).map(entry).collect(), ..Write::default() };
-    store.write(&write).and_then(|()| store.sync()).expect("the disk works");
+    store.write(write).and_then(|()| store.sync()).expect("the disk works");
     disk
 }
 

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
 use raftlab::lab::{Lab, Life, NodeView, RoleName};
-use raftlab::payload::Payload;
 use raftlab::sim::museum::{self, Caught};
 use raftlab::sim::seeds;
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -83,7 +82,7 @@ fn create(simulation: &mut Simulation, at: Option<NodeId>, count: usize, bytes: 
     let started = simulation.now().as_nanos();
     let ask = |number: usize| {
         let command = Command::create(format!("{started}.{number}"), "v".repeat(bytes));
-        Ask { what: What::Command(Payload::new(vec![command])), at, timeout: Duration::from_secs(1) }
+        Ask { what: What::commands([command]), at, timeout: Duration::from_secs(1) }
     };
     let ended = simulation.ask((0..count).map(ask).collect());
     ended.into_iter().map(|ended| ended.outcome).collect()

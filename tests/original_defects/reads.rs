@@ -117,7 +117,7 @@ fn change(simulation: &mut Simulation, change: &NetChange) {
 }
 
 fn put(simulation: &mut Simulation, value: &str, at: Option<NodeId>) {
-    let what = What::Command(Payload::new(vec![Command::put("x", value)]));
+    let what = What::commands([Command::put("x", value)]);
     let outcome = ask(simulation, what, at);
     assert!(matches!(outcome, Outcome::Answered(_)), "a majority can commit: {outcome:?}");
 }

@@ -68,7 +68,7 @@ fn compact(disk: &SimulatedDisk, covered: u64) -> Result<(), StorageError> {
     let mut snapshots = Snapshots::new(disk.clone(), &identity());
     let last = EntryId::new(Term(1), LogIndex(covered));
     snapshots.save(last, &*Replica::new(KeyValue::default()).image(), &|| true)?;
-    store.write(&Write { id: 2, rebase: Some(Rebase::Compact(last)), ..Write::default() })?;
+    store.write(Write { id: 2, rebase: Some(Rebase::Compact(last)), ..Write::default() })?;
     store.sync()
 }
 
@@ -93,7 +93,7 @@ fn disk_with_entries(count: u64) -> SimulatedDisk {
     for index in 1..=count {
         let hard_state = Some(HardState { current_term: Term(1), ..HardState::default() });
         let write = Write { id: index, hard_state, entries: vec![entry(index)], ..Write::default() };
-        store.write(&write).and_then(|()| store.sync()).expect("the disk works");
+        store.write(write).and_then(|()| store.sync()).expect("the disk works");
     }
     disk
 }

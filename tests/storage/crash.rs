@@ -85,13 +85,13 @@ fn crash_at_each_operation(run: &[Action]) -> Repairs {
 }
 
 fn go_on(store: &mut impl Storage, snapshots: &mut impl SnapshotFiles, next: u64, context: &str) {
-    store.write(&voting(9, 2)).expect(context);
-    store.write(&appending(&[opens_term(next, 9)])).expect(context);
+    store.write(voting(9, 2)).expect(context);
+    store.write(appending(&[opens_term(next, 9)])).expect(context);
     store.sync().expect(context);
     let compaction = compacting(next, 9);
     let Some(Rebase::Compact(covered)) = compaction.rebase else { unreachable!("it compacts") };
     snapshots.save(covered, &Table::at(next), &|| true).expect(context);
-    store.write(&Write { entries: vec![entry(next + 1, 9)], ..compaction }).expect(context);
+    store.write(Write { entries: vec![entry(next + 1, 9)], ..compaction }).expect(context);
     store.sync().expect(context);
 }
 
@@ -116,8 +116,8 @@ fn s5_a_vote_and_an_acknowledged_entry_survive_the_loss_of_power() {
     for seed in 0..50 {
         let disk = SimulatedDisk::new("n1");
         let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-        store.write(&voting(1, 2)).expect("no failure is planned");
-        store.write(&appending(&[entry(1, 1)])).expect("no failure is planned");
+        store.write(voting(1, 2)).expect("no failure is planned");
+        store.write(appending(&[entry(1, 1)])).expect("no failure is planned");
         store.sync().expect("no failure is planned");
         disk.power_cut(&mut Random::new(seed));
         drop(store);
@@ -134,10 +134,10 @@ fn s6_a_torn_last_line_is_cut_off_and_reported() {
     for seed in 0..50 {
         let disk = SimulatedDisk::new("n1");
         let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-        store.write(&voting(1, 2)).expect("no failure is planned");
-        store.write(&appending(&[entry(1, 1)])).expect("no failure is planned");
+        store.write(voting(1, 2)).expect("no failure is planned");
+        store.write(appending(&[entry(1, 1)])).expect("no failure is planned");
         store.sync().expect("no failure is planned");
-        store.write(&appending(&[entry(2, 1)])).expect("no failure is planned");
+        store.write(appending(&[entry(2, 1)])).expect("no failure is planned");
         disk.power_cut(&mut Random::new(seed));
         drop(store);
         let (_, recovered) = open(disk).expect("a torn tail is no damage");
@@ -157,15 +157,15 @@ fn s6_a_torn_last_line_is_cut_off_and_reported() {
 fn a_truncation_after_a_restart_reaches_into_an_earlier_segment() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-    store.write(&voting(2, 2)).expect("no failure is planned");
+    store.write(voting(2, 2)).expect("no failure is planned");
     for index in 1..=6 {
-        store.write(&appending(&[entry(index, 1)])).expect("no failure is planned");
+        store.write(appending(&[entry(index, 1)])).expect("no failure is planned");
     }
     store.sync().expect("no failure is planned");
     drop(store);
     let (mut store, _) = open(disk.clone()).expect("nothing is damaged");
-    store.write(&truncating(2)).expect("no failure is planned");
-    store.write(&appending(&[entry(2, 2)])).expect("no failure is planned");
+    store.write(truncating(2)).expect("no failure is planned");
+    store.write(appending(&[entry(2, 2)])).expect("no failure is planned");
     store.sync().expect("no failure is planned");
     drop(store);
     let (_, recovered) = open(disk).expect("nothing is damaged");
@@ -177,12 +177,12 @@ fn a_truncation_is_durable_before_what_replaces_the_entries() {
     for seed in 0..50 {
         let disk = SimulatedDisk::new("n1");
         let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-        store.write(&voting(1, 2)).expect("no failure is planned");
-        store.write(&appending(&[entry(1, 1), entry(2, 1)])).expect("no failure is planned");
+        store.write(voting(1, 2)).expect("no failure is planned");
+        store.write(appending(&[entry(1, 1), entry(2, 1)])).expect("no failure is planned");
         store.sync().expect("no failure is planned");
-        store.write(&truncating(2)).expect("no failure is planned");
-        store.write(&appending(&[entry(2, 1)])).expect("no failure is planned");
-        store.write(&truncating(1)).expect("no failure is planned");
+        store.write(truncating(2)).expect("no failure is planned");
+        store.write(appending(&[entry(2, 1)])).expect("no failure is planned");
+        store.write(truncating(1)).expect("no failure is planned");
         disk.power_cut(&mut Random::new(seed));
         drop(store);
         let (_, recovered) = open(disk).expect("nothing is damaged");

@@ -18,11 +18,11 @@ fn entries() -> Vec<Entry> {
 fn files() -> Files {
     let disk = MemoryDisk::new("n1", Files::new());
     let (mut store, _) = open(disk.clone()).expect("a new folder");
-    store.write(&voting(1, 1)).expect("memory takes it");
-    store.write(&appending(&entries()[..3])).expect("memory takes it");
+    store.write(voting(1, 1)).expect("memory takes it");
+    store.write(appending(&entries()[..3])).expect("memory takes it");
     store.sync().expect("memory keeps it");
-    store.write(&voting(2, 1)).expect("memory takes it");
-    store.write(&appending(&entries()[3..])).expect("memory takes it");
+    store.write(voting(2, 1)).expect("memory takes it");
+    store.write(appending(&entries()[3..])).expect("memory takes it");
     store.sync().expect("memory keeps it");
     let files = disk.files();
     assert_eq!(files.keys().collect::<Vec<_>>(), [FIRST, SECOND, STATE]);
@@ -155,8 +155,8 @@ fn an_entry_of_a_term_that_the_state_does_not_know_is_refused() {
     let disk = MemoryDisk::new("n1", Files::new());
     let (mut store, _) = open(disk.clone()).expect("a new folder");
     let old_state = disk.files()[STATE].clone();
-    store.write(&voting(1, 1)).expect("memory takes it");
-    store.write(&appending(&entries()[..1])).expect("memory takes it");
+    store.write(voting(1, 1)).expect("memory takes it");
+    store.write(appending(&entries()[..1])).expect("memory takes it");
     let mut files = disk.files();
     files.insert(STATE.to_string(), old_state);
     let message = refusal(start(files));

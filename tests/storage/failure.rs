@@ -75,9 +75,9 @@ fn a_start_after_a_failing_operation_survives_a_power_failure_at_each_of_its_own
 fn a_full_disk_is_named_and_the_node_starts_again_when_there_is_room() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("there is room");
-    store.write(&voting(1, 1)).expect("there is room");
+    store.write(voting(1, 1)).expect("there is room");
     disk.fail_always(Failure::NoSpace);
-    let message = refusal(store.write(&appending(&[entry(1, 1)])));
+    let message = refusal(store.write(appending(&[entry(1, 1)])));
     let expected =
         "cannot write n1/log-00000000000000000001.jsonl: the disk is full; make room, then restart the node";
     assert_eq!(message, expected);
@@ -93,10 +93,10 @@ fn a_full_disk_is_named_and_the_node_starts_again_when_there_is_room() {
 fn l13_a_write_that_changes_nothing_touches_no_file() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-    store.write(&voting(1, 1)).expect("no failure is planned");
+    store.write(voting(1, 1)).expect("no failure is planned");
     let before = disk.operations();
-    store.write(&voting(1, 1)).expect("no failure is planned");
-    store.write(&appending(&[])).expect("no failure is planned");
+    store.write(voting(1, 1)).expect("no failure is planned");
+    store.write(appending(&[])).expect("no failure is planned");
     store.sync().expect("no failure is planned");
     assert_eq!(disk.operations(), before);
 }
@@ -105,10 +105,10 @@ fn l13_a_write_that_changes_nothing_touches_no_file() {
 fn several_writes_share_one_sync() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-    store.write(&voting(1, 1)).expect("no failure is planned");
+    store.write(voting(1, 1)).expect("no failure is planned");
     let before = disk.operations();
-    store.write(&appending(&[entry(1, 1)])).expect("no failure is planned");
-    store.write(&appending(&[entry(2, 1)])).expect("no failure is planned");
+    store.write(appending(&[entry(1, 1)])).expect("no failure is planned");
+    store.write(appending(&[entry(2, 1)])).expect("no failure is planned");
     store.sync().expect("no failure is planned");
     store.sync().expect("no failure is planned");
     assert_eq!(disk.operations() - before, 3, "two appends and one sync");

@@ -224,7 +224,7 @@ pub fn carry_out(
         match action {
             Action::Write(write) => {
                 model.begins(write);
-                let result = store.write(write);
+                let result = store.write(write.clone());
                 poisoned_unless_well(store, result)?;
             }
             Action::Sync => {
@@ -254,7 +254,7 @@ fn poisoned_unless_well(
 ) -> Result<(), StorageError> {
     if result.is_err() {
         assert!(matches!(store.sync(), Err(StorageError::Poisoned { .. })), "a failed fsync is not retried");
-        let later = store.write(&Write::default());
+        let later = store.write(Write::default());
         assert!(matches!(later, Err(StorageError::Poisoned { .. })), "nothing more is written");
     }
     result

@@ -107,8 +107,8 @@ fn the_identity_is_read_without_opening() {
     assert_eq!(read_identity(&disk).expect("an empty folder"), None);
     assert_eq!(disk.files(), Files::new(), "reading makes nothing");
     let (mut store, _) = open(disk.clone()).expect("a new folder");
-    store.write(&voting(1, 1)).expect("memory takes it");
-    store.write(&appending(&[entry(1, 1)])).expect("memory takes it");
+    store.write(voting(1, 1)).expect("memory takes it");
+    store.write(appending(&[entry(1, 1)])).expect("memory takes it");
     assert_eq!(read_identity(&disk).expect("also while it is in use"), Some(identity()));
 }
 
@@ -118,7 +118,7 @@ fn a_wipe_removes_the_nodes_files_alone_and_waits_for_nobody() {
     let mut disk = node_disk(folder.path());
     wipe(&mut disk).expect("nothing is there");
     let (mut store, _) = open(node_disk(folder.path())).expect("a new folder");
-    store.write(&voting(1, 1)).expect("the disk works");
+    store.write(voting(1, 1)).expect("the disk works");
     fs::write(folder.path().join("states/n1/notes.txt"), "mine").expect("a file of somebody else");
     assert!(refusal(wipe(&mut disk)).contains("is in use"));
     drop(store);

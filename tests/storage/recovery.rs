@@ -23,12 +23,12 @@ fn snapshot_name(index: u64) -> String {
 fn disk_with_log() -> MemoryDisk {
     let disk = MemoryDisk::new("n1", Files::new());
     let (mut store, _) = open(disk.clone()).expect("a new folder");
-    store.write(&voting(1, 1)).expect("memory takes it");
+    store.write(voting(1, 1)).expect("memory takes it");
     for index in 1..=8 {
-        store.write(&appending(&[entry(index, 1)])).expect("memory takes it");
+        store.write(appending(&[entry(index, 1)])).expect("memory takes it");
     }
     store.sync().expect("memory keeps it");
-    store.write(&voting(3, 1)).expect("memory takes it");
+    store.write(voting(3, 1)).expect("memory takes it");
     let files = disk.files();
     assert!(SEGMENTS.iter().all(|name| files.contains_key(*name)));
     MemoryDisk::new("n1", files)
@@ -170,8 +170,8 @@ fn a_reset_that_was_cut_short_is_completed() {
     let (name, _) = empty(41);
     let disk = MemoryDisk::new("n1", Files::new());
     let (mut store, _) = open(disk.clone()).expect("a new folder");
-    store.write(&voting(3, 1)).expect("memory takes it");
-    store.write(&Write { entries: vec![entry(41, 3)], ..resetting(40, 3) }).expect("memory takes it");
+    store.write(voting(3, 1)).expect("memory takes it");
+    store.write(Write { entries: vec![entry(41, 3)], ..resetting(40, 3) }).expect("memory takes it");
     not_empty.insert(name.clone(), disk.files()[&name].clone());
     let message = refusal(start(not_empty));
     assert!(
@@ -184,7 +184,7 @@ fn a_reset_that_was_cut_short_is_completed() {
 fn lower_floor(files: &mut Files) {
     let disk = MemoryDisk::new("n1", Files::new());
     let (mut store, _) = open(disk.clone()).expect("a new folder");
-    store.write(&voting(3, 1)).expect("memory takes it");
+    store.write(voting(3, 1)).expect("memory takes it");
     let state = disk.files()["state.json"].clone();
     files.insert("state.json".to_string(), state);
 }
@@ -232,14 +232,14 @@ fn a_snapshot_without_its_state_is_refused_until_it_is_wiped() {
 fn a_compaction_costs_what_it_removes_and_keeps_the_last_segment() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("no failure is planned");
-    store.write(&voting(1, 1)).expect("no failure is planned");
+    store.write(voting(1, 1)).expect("no failure is planned");
     for index in 1..=3_000 {
-        store.write(&appending(&[entry(index, 1)])).expect("no failure is planned");
+        store.write(appending(&[entry(index, 1)])).expect("no failure is planned");
     }
     store.sync().expect("no failure is planned");
     let mut cost = |index| {
         let before = disk.operations();
-        store.write(&compacting(index, 1)).expect("no failure is planned");
+        store.write(compacting(index, 1)).expect("no failure is planned");
         disk.operations() - before
     };
     assert_eq!(cost(2), 0, "the first segment holds entry 3 too");
@@ -260,8 +260,8 @@ fn a_log_that_was_compacted_or_reset_is_truncated_and_written_on() {
     let disk = MemoryDisk::new("n1", disk_with_log().files());
     let (mut store, _) = open(disk.clone()).expect("nothing is wrong");
     beside(disk.clone()).save(id(7, 1), &Table::at(7), &|| true).expect("memory takes it");
-    store.write(&compacting(7, 1)).expect("memory takes it");
-    store.write(&Write { entries: vec![opens_term(8, 3)], ..truncating(8) }).expect("memory takes it");
+    store.write(compacting(7, 1)).expect("memory takes it");
+    store.write(Write { entries: vec![opens_term(8, 3)], ..truncating(8) }).expect("memory takes it");
     store.sync().expect("memory keeps it");
     drop(store);
     let (mut store, recovered) = open(disk.clone()).expect("nothing is wrong");
@@ -270,8 +270,8 @@ fn a_log_that_was_compacted_or_reset_is_truncated_and_written_on() {
     snapshots.receive(id(20, 3), 0, &file_of(id(20, 3))).expect("memory takes it");
     snapshots.finish(id(20, 3), load_table).expect("memory takes it").expect("nothing is wrong with it");
     let reset = Write { entries: vec![entry(21, 3), entry(22, 3)], ..resetting(20, 3) };
-    store.write(&reset).expect("memory takes it");
-    store.write(&Write { entries: vec![entry(21, 3)], ..truncating(21) }).expect("memory takes it");
+    store.write(reset).expect("memory takes it");
+    store.write(Write { entries: vec![entry(21, 3)], ..truncating(21) }).expect("memory takes it");
     store.sync().expect("memory keeps it");
     drop(store);
     let (_, recovered) = open(disk).expect("nothing is wrong");
@@ -292,7 +292,7 @@ fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
     );
     let (mut store, recovered) = open_as(Newcomer::default()).expect("nothing is wrong");
     assert!(!recovered.fresh && recovered.hard_state.joining && recovered.incarnation == 71);
-    store.write(&voting(1, 2)).expect("memory takes it");
+    store.write(voting(1, 2)).expect("memory takes it");
     drop(store);
     let (_, recovered) = open_as(Newcomer { incarnation: 72, joining: true }).expect("nothing is wrong");
     assert!(!recovered.hard_state.joining && recovered.incarnation == 71, "what the files say counts");

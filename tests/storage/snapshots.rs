@@ -29,7 +29,7 @@ fn memory() -> MemoryDisk {
 fn folder_with(snapshot: &[u8]) -> MemoryDisk {
     let disk = memory();
     let (mut store, _) = open(disk.clone()).expect("a new folder");
-    store.write(&voting(3, 1)).expect("memory takes it");
+    store.write(voting(3, 1)).expect("memory takes it");
     let mut files = disk.files();
     files.insert(NAME.to_string(), snapshot.to_vec());
     MemoryDisk::new("n1", files)

@@ -78,7 +78,7 @@ impl Client for Blocking {
 impl Client for Piped {
     fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
         let ask = |Put { key, value }| {
-            let what = What::Command(Payload::new(vec![Command::Put { key, value }]));
+            let what = What::commands([Command::Put { key, value }]);
             Ask { what, at: None, timeout: PATIENCE }
         };
         self.pipeline.send(puts.into_iter().map(ask).collect());

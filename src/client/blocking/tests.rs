@@ -126,7 +126,7 @@ fn silent() -> Client<KeyValue> {
 }
 
 fn ask(timeout: Duration) -> Ask {
-    Ask { what: What::Command(Payload::new(vec![Command::put("x", "1")])), at: None, timeout }
+    Ask { what: What::commands([Command::put("x", "1")]), at: None, timeout }
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn an_answer_of_another_state_machine_is_said_to_be_unreadable() {
         assert!(matches!(answer_with(wrong), Err(Failure::Unreadable(_))));
     }
     // The same text from another type is the same answer.
-    assert!(answer_with(Payload::new(vec!["put"])).is_ok());
+    assert!(answer_with(Payload::batch(["put"])).is_ok());
 }
 
 mod sharing;

@@ -11,7 +11,7 @@ use crate::console::language::directive::{DataDirective, DataOperation, ReadMode
 use crate::console::language::layout::duration_shown;
 use crate::lab::Lab;
 use crate::net::packet;
-use crate::payload::Payload;
+use crate::payload::{Batch, Payload};
 use crate::state_machine::kv;
 use crate::types::{NodeId, Random};
 
@@ -106,7 +106,7 @@ impl<L: Lab> Console<L> {
 }
 
 fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
-    let command = |command: kv::Command| What::Command(Payload::new(vec![command]));
+    let command = |command: kv::Command| What::commands([command]);
     let what = match &data.operation {
         DataOperation::Create { key, value } => command(kv::Command::create(key, value)),
         DataOperation::Update { key, value } => command(kv::Command::update(key, value)),
@@ -149,7 +149,7 @@ pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> Dat
         answered.answer.value::<kv::Answer>()
     } else {
         // A command travels as a batch of one, and so does its answer.
-        let batch = answered.answer.value::<Vec<kv::Answer>>();
+        let batch = answered.answer.value::<Batch<kv::Answer>>();
         batch.and_then(|answers| answers.first().ok_or("the batch was answered with nothing"))
     };
     match answer {

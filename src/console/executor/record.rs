@@ -114,7 +114,6 @@ mod tests {
 
     use super::*;
     use crate::client::{CallId, Outcome as CallOutcome, What};
-    use crate::payload::Payload;
     use crate::state_machine::kv::Command;
     use crate::types::{SessionId, Time, Token};
 
@@ -122,7 +121,7 @@ mod tests {
     fn calls_are_kept_whole_or_not_at_all() {
         let mut record = Record::default();
         let batch = vec![Command::put("x", "1"), Command::put("y", "1")];
-        let what = What::Command(Payload::new(batch));
+        let what = What::commands(batch);
         let ask = Ask { what, at: None, timeout: Duration::from_secs(1) };
         let mut call = || {
             let pending = record.callers.begin(&ask, Time::ZERO);

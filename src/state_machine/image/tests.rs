@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::payload::Payload;
+use crate::payload::{Batch, Payload};
 use crate::raft::log::{Content, Entry};
 use crate::state_machine::kv::{self, Answer, Command, KeyValue, Query};
 use crate::state_machine::tests::{
@@ -30,7 +30,7 @@ fn from_text(machine: KeyValue, applied: EntryId, text: &str) -> Replica<KeyValu
 }
 
 fn put(key: &str, value: &str) -> Payload {
-    Payload::new(vec![Command::put(key, value)])
+    Payload::batch([Command::put(key, value)])
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_person_can_read_it() {
 #[test]
 fn a_command_from_before_gets_its_first_answer_after_it() {
     let mut before = opened(2);
-    let create = || Payload::new(vec![Command::create("x", "1")]);
+    let create = || Payload::batch([Command::create("x", "1")]);
     let first = before.apply(&entry(3, origin(1, 1, 1), create()));
     let mut after = from_text(KeyValue::default(), id(3), &text_of(&*before.image()));
     assert_eq!(after.applied(), id(3));
@@ -71,7 +71,7 @@ fn an_answer_comes_back_byte_for_byte() {
     let mut before = opened(1);
     let value = "\u{e9}\u{2028}\"\\/\u{1}\n 1.0";
     let batch = vec![Command::put("x", value), Command::cas("x", "", "2")];
-    let Applied::Answered { answer, .. } = before.apply(&entry(2, origin(1, 1, 1), Payload::new(batch)))
+    let Applied::Answered { answer, .. } = before.apply(&entry(2, origin(1, 1, 1), Payload::batch(batch)))
     else {
         panic!("it is fresh");
     };
@@ -80,7 +80,7 @@ fn an_answer_comes_back_byte_for_byte() {
     let Applied::Answered { answer: repeated, .. } = repeated else { panic!("it was carried out") };
     assert_eq!(repeated.text(), answer.text());
     let expected = vec![Answer::Put, Answer::Mismatch { actual: value.into() }];
-    assert_eq!(repeated.value::<Vec<Answer>>(), Ok(&expected));
+    assert_eq!(repeated.value::<Batch<Answer>>(), Ok(&Batch::from_vec(expected)));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn it_stays_as_it_is_while_the_machine_goes_on() {
     let image = replica.image();
     let text = text_of(&*image);
     let batch = vec![Command::delete("x"), Command::put("y", "2")];
-    replica.apply(&entry(3, origin(1, 2, 2), Payload::new(batch)));
+    replica.apply(&entry(3, origin(1, 2, 2), Payload::batch(batch)));
     let content = Content::Open { client: ClientId(9), sessions_max: 1 };
     replica.apply(&Entry { index: LogIndex(4), term: Term(1), content });
     assert_eq!(text_of(&*image), text);
@@ -169,7 +169,7 @@ fn it_is_written_and_read_piece_by_piece() {
     let mut replica = opened(1);
     for index in 2..500 {
         let batch: Vec<_> = (0..50).map(|key| Command::put(format!("{index}.{key}"), "a value")).collect();
-        replica.apply(&entry(index, origin(1, index, 1), Payload::new(batch)));
+        replica.apply(&entry(index, origin(1, index, 1), Payload::batch(batch)));
     }
     let image = replica.image();
     let mut pieces = Pieces { given: &[], taken: 0, longest: 0 };
@@ -254,7 +254,7 @@ fn an_image_never_takes_a_replica_back() {
 fn entry_of(index: u64, asked: Asked, batch: Vec<Command>) -> Entry {
     let content = match asked {
         Asked::Open => Content::Open { client: ClientId(index), sessions_max: SESSIONS_MAX as u64 },
-        Asked::Command(origin) => Content::Command { origin, command: Payload::new(batch) },
+        Asked::Command(origin) => Content::Command { origin, command: Payload::batch(batch) },
         Asked::Settle(origin) => Content::Settle { origin },
     };
     Entry { index: LogIndex(index), term: Term(1), content }
@@ -317,7 +317,7 @@ proptest! {
             .zip(&lengths)
             .map(|(index, length)| {
                 let batch = vec![Command::put("x", "a".repeat(length * quarter)), Command::cas("x", "b", "")];
-                entry(index, origin(1, index, 1), Payload::new(batch))
+                entry(index, origin(1, index, 1), Payload::batch(batch))
             })
             .collect();
         let (before, after) = entries.split_at(cut.min(entries.len()));
