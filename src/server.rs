@@ -5,32 +5,31 @@
 //! The driver owns the disk and the network; it must perform the writes in their order and report each completion.
 
 pub mod applier;
+mod applying;
 mod exchange;
+mod requests;
 pub mod snapshots;
 pub(crate) mod waiting;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::ascending::Ascending;
 use crate::config::RaftSettings;
 use crate::lab::{LogView, RoleName, SnapshotInfo, Status};
-use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
-use crate::payload::Payload;
+use crate::net::packet::{Address, Envelope, Packet, Response};
 use crate::raft::Raft;
-use crate::raft::effects::{Input, Proposal, ReadRequest, Refusal, RequestId, SnapshotReport, WriteId};
-use crate::raft::log::{Content, Entry};
+use crate::raft::effects::{Input, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
 use crate::raft::role::Role;
-use crate::state_machine::image::Image;
-use crate::state_machine::{Applied, AppliedEntry, Machine};
+use crate::state_machine::Machine;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 pub use self::exchange::{Arrival, Outbox, Start};
+pub(crate) use self::requests::Caller;
 
-use self::applier::{Applier, Done, EntryResult, Task};
+use self::applier::{Applier, Task};
 use self::snapshots::{Schedule, SnapshotWork};
-use self::waiting::{Joined, Waiting};
+use self::waiting::Waiting;
 
 /// One node's server.
 pub struct Server {
@@ -63,15 +62,6 @@ pub struct Server {
     last_request: RequestId,
     /// Since when the leader that it knows has been the one it knows.
     leader_since: Time,
-}
-
-/// Who waits for an answer.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    address: Address,
-    pub(crate) attempt: Attempt,
-    /// The question, if it was one.
-    query: Option<Payload>,
 }
 
 impl Server {
@@ -307,192 +297,11 @@ impl Server {
         message
     }
 
-    /// Takes in a client's request. What cannot be carried out is refused before it can enter the log.
-    fn admit(
-        &mut self,
-        from: Address,
-        request: Request,
-        stale_reads: &mut Vec<RequestId>,
-        outbox: &mut Outbox,
-    ) -> Option<Input> {
-        let Address::Client(client) = from else { return None };
-        self.last_request += 1;
-        let id = self.last_request;
-        let mut caller = Caller { address: from, attempt: request.attempt, query: None };
-        if request.call.is_logged() && self.lags() {
-            self.reply(&caller, Response::Refused(Refusal::Busy), outbox);
-            return None;
-        }
-        let content = match request.call {
-            Call::Open => Content::Open { client, sessions_max: self.settings.sessions_max },
-            Call::Command { origin, command } => Content::Command { origin, command },
-            Call::Settle { origin } => Content::Settle { origin },
-            Call::Read { query, mode, here } => {
-                caller.query = Some(query);
-                self.calls.insert(id, caller);
-                return match mode {
-                    ReadMode::Linearizable | ReadMode::Lease => {
-                        Some(Input::Read(ReadRequest { id, here, by_lease: mode == ReadMode::Lease }))
-                    }
-                    ReadMode::Stale => {
-                        stale_reads.push(id);
-                        None
-                    }
-                };
-            }
-        };
-        if let Joined::Entry { displaced } = self.waiting.join(&content, id) {
-            displaced.and_then(|displaced| self.calls.remove(displaced));
-            self.calls.insert(id, caller);
-            return None;
-        }
-        if let Content::Command { command, .. } = &content
-            && let Err(reason) = self.limits.check(command)
-        {
-            self.reply(&caller, Response::Invalid(reason), outbox);
-            return None;
-        }
-        self.calls.insert(id, caller);
-        Some(Input::Propose(Proposal { id, content }))
-    }
-
     /// What waited for this write, or an earlier one, may leave.
     fn release(&mut self, durable: WriteId, outbox: &mut Outbox) {
         while let Some((_, messages)) = self.held.pop_front_if(|(id, _)| *id <= durable) {
             post(messages, outbox);
         }
-    }
-
-    /// The state of a leader's snapshot replaces the state machine's, unless that has come as far by itself.
-    fn adopt(&mut self, last: EntryId, image: Box<dyn Image>, outbox: &mut Outbox) {
-        if last.index <= self.handed {
-            return;
-        }
-        self.handed = last.index;
-        self.schedule.adopted();
-        // Figure 13, InstallSnapshot 8: the state machine's state is that of the snapshot, sessions and all.
-        self.give(Task::Adopt { last, image }, outbox);
-    }
-
-    // Figure 2, All Servers 1: while commitIndex > lastApplied, apply the next entry.
-    fn apply(&mut self, outbox: &mut Outbox) {
-        let (first, last) = (self.handed.next(), self.raft.commit_index());
-        if first > last {
-            return;
-        }
-        let log = self.raft.log();
-        for entry in log.range(first, last) {
-            let weight = entry.weight();
-            self.schedule.note_entry(weight);
-            self.unapplied_bytes += weight;
-        }
-        self.handed = last;
-        let mut left = first;
-        if let Some(applier) = &mut self.applier
-            && outbox.tasks.is_empty()
-        {
-            let done = applier.apply(log.range(first, last), &*self.is_late);
-            left = applier.machine().applied().index.next();
-            self.settle(done, outbox);
-        }
-        if left <= last {
-            // An entry is shared, so this copies references.
-            let rest: Vec<Entry> = self.raft.log().range(left, last).cloned().collect();
-            outbox.tasks.push(Task::Apply(rest.into_iter()));
-        }
-    }
-
-    /// Lets the state machine do something, here or on its own thread.
-    fn give(&mut self, task: Task, outbox: &mut Outbox) {
-        match &mut self.applier {
-            // What was left over comes first.
-            Some(applier) if outbox.tasks.is_empty() => {
-                let (done, rest) = applier.perform(task, &*self.is_late);
-                outbox.tasks.extend(rest);
-                self.settle(done, outbox);
-            }
-            _ => outbox.tasks.push(task),
-        }
-    }
-
-    /// The state machine has done something.
-    fn settle(&mut self, done: Done, outbox: &mut Outbox) {
-        match done {
-            Done::Applied(mut entries, size) => {
-                self.size = size;
-                outbox.applied.reserve(entries.len());
-                outbox.envelopes.reserve(entries.len().min(self.calls.len()));
-                for entry in entries.drain(..) {
-                    self.settle_entry(entry, outbox);
-                }
-                if let Some(applier) = &mut self.applier {
-                    applier.reuse(entries);
-                }
-            }
-            Done::Answered(request, response) => self.answer(request, response, outbox),
-            Done::Imaged(last, image) => {
-                self.schedule.imaged(image.size());
-                outbox.snapshots.push(SnapshotWork::Save { last, image });
-            }
-            Done::Adopted(last, size) => {
-                (self.applied, self.size) = (last, size);
-                outbox.adopted.push((outbox.applied.len(), last));
-            }
-            Done::Looked => {}
-        }
-    }
-
-    fn settle_entry(&mut self, result: EntryResult, outbox: &mut Outbox) {
-        let EntryResult { entry, weight, command, applied } = result;
-        self.applied = entry;
-        self.unapplied_bytes = self.unapplied_bytes.saturating_sub(weight);
-        let (carried_out, repetition) = match &applied {
-            Applied::Answered { entry: by, .. } if *by == entry => (command, false),
-            Applied::Answered { .. } | Applied::Forgotten => (None, command.is_some()),
-            _ => (None, false),
-        };
-        let expired = applied == Applied::Expired;
-        outbox.applied.push(AppliedEntry { entry, carried_out, repetition, expired });
-        let Some((term, requests)) = self.waiting.end(entry.index) else { return };
-        let response = match applied {
-            // The place went to another leader's entry: this client's command is not here.
-            _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
-            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
-            Applied::Opened { session } => Response::Opened { session },
-            Applied::GivenUp => Response::GivenUp,
-            Applied::Forgotten => Response::Forgotten,
-            Applied::Expired => Response::Expired,
-            Applied::Invalid { reason } => Response::Invalid(reason),
-            Applied::NoOp => unreachable!("a client's request is no no-op"),
-        };
-        for request in requests {
-            self.answer(request, response.clone(), outbox);
-        }
-    }
-
-    fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {
-        let query = self.calls.get(request).and_then(|caller| caller.query.clone());
-        let query = query.expect("a read keeps its question until it is answered");
-        self.give(Task::Query { request, query, age }, outbox);
-    }
-
-    /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.
-    fn release_waiting(&mut self, outbox: &mut Outbox) {
-        let leader = self.raft.leader();
-        for request in self.waiting.end_all() {
-            self.answer(request, Response::LeadershipLost { leader }, outbox);
-        }
-    }
-
-    fn answer(&mut self, request: RequestId, response: Response, outbox: &mut Outbox) {
-        let caller = self.calls.remove(request).expect("each request is answered once");
-        self.reply(&caller, response, outbox);
-    }
-
-    fn reply(&self, caller: &Caller, response: Response, outbox: &mut Outbox) {
-        let reply = Reply { attempt: caller.attempt, term: self.raft.current_term(), response };
-        let from = Address::Node(self.raft.id());
-        outbox.envelopes.push(Envelope { from, to: caller.address, packet: Packet::Reply(reply) });
     }
 }
 

@@ -18,21 +18,22 @@
 //!
 //! Calls that are under way at the same time may take effect in any order.
 
+mod answers;
+mod asking;
+mod opening;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 use std::vec::Drain;
-
-use smallvec::SmallVec;
 
 use super::call::{Question, Running};
 use super::session::Session;
 use super::settings::{ClientSettings, WhenFull};
 use super::timers::Timers;
-use super::{Answered, Ask, Fate, Outcome, Rejection, Token};
+use super::{Ask, Outcome};
 use crate::ascending::{Ascending, Number};
-use crate::net::packet::{Address, Attempt, Envelope, Packet, ReadMode, Reply, Request, Response};
-use crate::raft::effects::Refusal;
-use crate::types::{ClientId, NodeId, Random, SessionId, Time};
+use crate::net::packet::{Address, Attempt, Envelope, Packet};
+use crate::types::{ClientId, NodeId, Random, Time};
 
 /// The name of one call: they count up from 1 in the order of asking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -126,7 +127,7 @@ impl ClientCore {
 
     /// The same client, whose session is open.
     #[cfg(test)]
-    pub(super) fn in_session(self, id: SessionId) -> ClientCore {
+    pub(super) fn in_session(self, id: crate::types::SessionId) -> ClientCore {
         ClientCore { session: Some(Session::new(id)), ..self }
     }
 
@@ -180,70 +181,6 @@ impl ClientCore {
         if let Some(&call_id) = self.attempts.get(reply.attempt) {
             self.take_in(now, call_id, node, reply);
             self.begin_waiting(now);
-        }
-    }
-
-    /// Takes in an answer to this call.
-    fn take_in(&mut self, now: Time, call_id: CallId, node: NodeId, reply: Reply) {
-        let Reply { attempt, term, response } = reply;
-        let question = &self.call(call_id).question;
-        match (response, question) {
-            (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
-                self.leader = Some(node);
-                self.answered(now, call_id, Answered { answer, node, term, index: entry.index, age: None });
-            }
-            (Response::Read { applied, age, answer }, Question::Read { mode, .. }) => {
-                // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
-                if *mode != ReadMode::Stale && self.call(call_id).at.is_none() {
-                    self.leader = Some(node);
-                }
-                self.answered(now, call_id, Answered { answer, node, term, index: applied, age });
-            }
-            (Response::Opened { session }, Question::Command { token: None, .. }) => {
-                self.leader = Some(node);
-                self.opened(call_id, session);
-            }
-            (Response::Invalid(reason), _) => self.invalid(now, call_id, attempt, reason),
-            (Response::GivenUp, Question::Settle(_)) => self.settled(now, call_id, Fate::NeverApplied),
-            (Response::Forgotten, Question::Settle(_)) => self.settled(now, call_id, Fate::Forgotten),
-            (Response::Expired, Question::Settle(_)) => self.settled(now, call_id, Fate::Expired),
-            (Response::GivenUp, Question::Command { .. }) => {
-                self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
-            }
-            // A session forgets what its client has ended, and this call has not: nobody can tell any more.
-            (Response::Forgotten, Question::Command { token: Some(token), .. }) => {
-                let token = *token;
-                self.end(now, call_id, Outcome::Unknown(token));
-            }
-            (Response::Expired, Question::Command { token: Some(token), .. }) => {
-                let token = *token;
-                self.expired(now, call_id, attempt, token);
-            }
-            (Response::Refused(Refusal::Busy), _) => self.busy(now, call_id, attempt),
-            (Response::Unreachable, _) => self.unreachable(now, call_id, attempt, node),
-            (Response::Refused(Refusal::NotLeader { leader }), _)
-            | (Response::LeadershipLost { leader }, Question::Read { .. }) => {
-                if self.call_mut(call_id).note_refused(attempt, false) {
-                    self.redirected(now, call_id, node, leader);
-                }
-            }
-            (Response::LeadershipLost { leader }, Question::Command { .. } | Question::Settle(_)) => {
-                if self.call_mut(call_id).note_lost(attempt) {
-                    self.redirected(now, call_id, node, leader);
-                }
-            }
-            // An answer to what was not asked is as good as none.
-            (
-                Response::Applied { .. }
-                | Response::Opened { .. }
-                | Response::GivenUp
-                | Response::Forgotten
-                | Response::Expired,
-                Question::Read { .. },
-            )
-            | (Response::Read { .. }, Question::Command { .. } | Question::Settle(_))
-            | (Response::Opened { .. }, Question::Command { token: Some(_), .. } | Question::Settle(_))
-            | (Response::Forgotten | Response::Expired, Question::Command { token: None, .. }) => {}
         }
     }
 
@@ -307,222 +244,6 @@ impl ClientCore {
     /// The same; the memory that they lie in stays here.
     pub(super) fn drain_ended(&mut self) -> Drain<'_, Ended> {
         self.ended.drain(..)
-    }
-
-    /// Lets commands begin that wait, as far as they may: in the session, or by asking for one.
-    fn begin_waiting(&mut self, now: Time) {
-        while !self.waiting.is_empty() && self.may_begin() {
-            let call_id = self.waiting.pop_first().expect("seen just now");
-            self.begin(now, call_id);
-        }
-    }
-
-    /// Whether one more command may begin, or ask for the session.
-    fn may_begin(&self) -> bool {
-        self.session.as_ref().map_or(self.opener.is_none(), Session::has_room)
-    }
-
-    fn begin(&mut self, now: Time, call_id: CallId) {
-        match &mut self.session {
-            Some(session) => {
-                let token = session.begin();
-                self.call_mut(call_id).restart(Some(token));
-            }
-            None => self.opener = Some(call_id),
-        }
-        self.ask_next(now, call_id);
-    }
-
-    /// The session is open. Whoever asked for it waits like the others to send its command in it.
-    fn opened(&mut self, call_id: CallId, session: SessionId) {
-        self.forget_attempts(call_id);
-        self.session = Some(Session::new(session));
-        self.opener = None;
-        self.waiting.insert(call_id);
-    }
-
-    /// The session has expired. What can have left nothing behind is asked again in a new one.
-    fn expired(&mut self, now: Time, call_id: CallId, attempt: Attempt, token: Token) {
-        if self.session.as_ref().is_some_and(|session| session.holds(token)) {
-            self.session = None;
-        }
-        let call = self.call_mut(call_id);
-        call.note_refused(attempt, false);
-        if call.is_harmless() {
-            call.restart(None);
-            self.forget_attempts(call_id);
-            // Where more clients are at work than sessions may be open, each new one costs another its own: not at once.
-            self.back_off(now, call_id);
-        } else {
-            self.end(now, call_id, Outcome::Unknown(token));
-        }
-    }
-
-    /// Whether this is a command without a name that does not ask for a session itself.
-    fn awaits_session(&self, call_id: CallId) -> bool {
-        let unnamed = matches!(self.call(call_id).question, Question::Command { token: None, .. });
-        unnamed && self.opener != Some(call_id)
-    }
-
-    /// It is known what became of the command that this call asks about.
-    fn settled(&mut self, now: Time, call_id: CallId, fate: Fate<Answered>) {
-        let token = self.call(call_id).question.token().expect("it asks about a command");
-        if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
-            session.settled(token.serial);
-        }
-        self.end(now, call_id, Outcome::Settled(fate));
-    }
-
-    /// Answers to what was asked so far no longer concern this call.
-    fn forget_attempts(&mut self, call_id: CallId) {
-        let attempts: SmallVec<[Attempt; 4]> = self
-            .attempts
-            .iter()
-            .filter(|(_, owner)| **owner == call_id)
-            .map(|(attempt, _)| attempt)
-            .collect();
-        for attempt in attempts {
-            self.attempts.remove(attempt);
-        }
-    }
-
-    /// Asks the next node of the call's turn, or backs off when all have been asked.
-    fn ask_next(&mut self, now: Time, call_id: CallId) {
-        let call = self.call(call_id);
-        if now >= call.deadline {
-            let outcome = call.unanswered();
-            return self.end(now, call_id, outcome);
-        }
-        if let Some(node) = call.at {
-            return self.send_to(now, call_id, &[node]);
-        }
-        let in_rotation = self.nodes[self.next..].iter().chain(&self.nodes[..self.next]).copied();
-        let in_turn = self.leader.into_iter().chain(in_rotation).filter(|node| !call.has_asked(*node));
-        let mut targets: SmallVec<[NodeId; 4]> = SmallVec::new();
-        for node in in_turn {
-            if targets.len() == self.settings.copies {
-                break;
-            }
-            if !targets.contains(&node) {
-                targets.push(node);
-            }
-        }
-        if targets.is_empty() { self.back_off(now, call_id) } else { self.send_to(now, call_id, &targets) }
-    }
-
-    /// Asks these nodes together.
-    fn send_to(&mut self, now: Time, call_id: CallId, nodes: &[NodeId]) {
-        self.call_mut(call_id).begin_group();
-        for node in nodes {
-            self.send(now, call_id, *node);
-        }
-    }
-
-    fn send(&mut self, now: Time, call_id: CallId, node: NodeId) {
-        self.last_attempt += 1;
-        let attempt = self.last_attempt;
-        let token = self.call(call_id).question.token();
-        let session = self.session.as_ref().filter(|session| token.is_some_and(|token| session.holds(token)));
-        let acknowledged = session.map_or(0, Session::acknowledged);
-        let call = self.call_mut(call_id);
-        call.note_sent(attempt, node);
-        let request = Request { attempt, call: call.question.call(acknowledged, call.at.is_some()) };
-        let (from, to) = (Address::Client(self.id), Address::Node(node));
-        self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
-        self.attempts.insert(attempt, call_id);
-        self.wake_at(call_id, now + self.settings.attempt_timeout);
-    }
-
-    fn back_off(&mut self, now: Time, call_id: CallId) {
-        let call = self.call_mut(call_id);
-        let pauses = call.pauses;
-        call.pauses += 1;
-        call.begin_turn();
-        let longest = self.settings.backoff(pauses);
-        let pause = self.random.duration(longest / 2, longest);
-        self.wake_at(call_id, now + pause);
-    }
-
-    fn wake_at(&mut self, call_id: CallId, time: Time) {
-        let call = self.calls.get_mut(call_id).expect("a call has a timer until it ends");
-        call.wake = time.min(call.deadline);
-        self.timers.add(call.wake, call_id);
-        self.timers.forget_stale(&self.calls);
-    }
-
-    /// One node finds the call not valid. Another may have found otherwise, by other limits, and taken it in.
-    fn invalid(&mut self, now: Time, call_id: CallId, attempt: Attempt, reason: String) {
-        let last = self.call_mut(call_id).note_refused(attempt, false);
-        let call = self.call(call_id);
-        if last || call.is_harmless() {
-            let outcome = call.rejected(Rejection::Invalid(reason));
-            self.end(now, call_id, outcome);
-        }
-    }
-
-    /// The leader holds too much; it is still the one to ask.
-    fn busy(&mut self, now: Time, call_id: CallId, attempt: Attempt) {
-        if !self.call_mut(call_id).note_refused(attempt, true) {
-            return;
-        }
-        let rejected = self.call(call_id).rejected(Rejection::Busy);
-        let certain = matches!(rejected, Outcome::Rejected(_));
-        match self.settings.when_full {
-            WhenFull::Reject if certain => self.end(now, call_id, rejected),
-            WhenFull::Reject | WhenFull::Wait => self.back_off(now, call_id),
-        }
-    }
-
-    fn unreachable(&mut self, now: Time, call_id: CallId, attempt: Attempt, node: NodeId) {
-        if !self.call_mut(call_id).note_refused(attempt, false) {
-            return;
-        }
-        self.doubt(node);
-        let call = self.call(call_id);
-        if call.at.is_some() {
-            let outcome = call.rejected(Rejection::Unreachable(node));
-            self.end(now, call_id, outcome);
-        } else {
-            self.ask_next(now, call_id);
-        }
-    }
-
-    /// This node does not lead, or no longer; perhaps that one does.
-    fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>) {
-        self.doubt(node);
-        let call = self.call(call_id);
-        if call.at.is_some() {
-            let outcome = call.rejected(Rejection::NotLeader { leader });
-            return self.end(now, call_id, outcome);
-        }
-        // Whom this turn has asked already does not answer as a leader: a hint at it is old, or early.
-        let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));
-        match news {
-            Some(_) => {
-                self.leader = news;
-                self.ask_next(now, call_id);
-            }
-            None => self.back_off(now, call_id),
-        }
-    }
-
-    /// No longer takes this node for the leader, and lets the search begin elsewhere.
-    fn doubt(&mut self, node: NodeId) {
-        if self.leader == Some(node) {
-            self.leader = None;
-        }
-        if self.nodes[self.next] == node {
-            self.next = (self.next + 1) % self.nodes.len();
-        }
-    }
-
-    fn answered(&mut self, now: Time, call_id: CallId, answered: Answered) {
-        match self.call(call_id).question {
-            Question::Settle(_) => self.settled(now, call_id, Fate::Applied(answered)),
-            Question::Command { .. } | Question::Read { .. } => {
-                self.end(now, call_id, Outcome::Answered(answered));
-            }
-        }
     }
 
     /// The one way for a call to end.

@@ -48,7 +48,8 @@ pub struct Ask {
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum What {
-    /// Apply this batch of commands, once. One batch is one log entry: all of it is committed or none.
+    /// Apply this batch of commands, once, as [`What::commands`] makes it. One batch is one log entry: all of it is
+    /// committed or none.
     Command(Payload),
     /// Say what became of this command. If nothing did, nothing will: it is given up.
     Settle(Token),

@@ -11,7 +11,7 @@
 //!
 //! - `router` and `express`: raftlab with its defaults, a thread a node, all messages through the router's thread or
 //!   past it. Clients are threads; with one command in flight they call `Client::submit`, else they keep a `Pipeline`
-//!   full. Sessions, exactly-once, the safety checks and a snapshot every 10,000 entries are part of it.
+//!   full. Sessions, exactly-once, the safety checks and snapshots that are written are part of it.
 //! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
 //!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
 //!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.

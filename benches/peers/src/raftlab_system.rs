@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use raftlab::client::{Ask, Client as Caller, Outcome, Pipeline, What};
+use raftlab::client::{Ask, Client as Caller, Ended, Outcome, Pipeline, What};
 use raftlab::lab::Lab;
-use raftlab::payload::Payload;
 use raftlab::state_machine::kv::{Command, KeyValue};
 use raftlab::types::Time;
 use raftlab::{Cluster, NodeId};
@@ -20,6 +19,8 @@ struct Blocking {
 /// Many commands under way, their answers taken as they come.
 struct Piped {
     pipeline: Pipeline,
+    /// Its memory is used again.
+    ended: Vec<Ended>,
 }
 
 /// Runs the plan on a cluster of its own.
@@ -33,7 +34,7 @@ pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
     let tallies = if plan.window == 1 {
         driver::drive(plan, callers.map(|caller| Blocking { caller }).collect())?
     } else {
-        driver::drive(plan, callers.map(|caller| Piped { pipeline: caller.into_pipeline() }).collect())?
+        driver::drive(plan, callers.map(|caller| Piped::new(caller)).collect())?
     };
     let (answered, figure) = Tally::sum(plan, &tallies);
     agree(&mut cluster, answered)?;
@@ -65,7 +66,7 @@ fn agree(cluster: &mut Cluster, answered: u64) -> Result<(), String> {
 impl Client for Blocking {
     fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
         for Put { key, value } in puts {
-            self.caller.submit(Command::Put { key, value }).map_err(|failure| failure.to_string())?;
+            self.caller.submit(Command::put(key, value)).map_err(|failure| failure.to_string())?;
         }
         Ok(())
     }
@@ -75,10 +76,16 @@ impl Client for Blocking {
     }
 }
 
+impl Piped {
+    fn new(caller: Caller<KeyValue>) -> Piped {
+        Piped { pipeline: caller.into_pipeline(), ended: Vec::new() }
+    }
+}
+
 impl Client for Piped {
     fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
         let ask = |Put { key, value }| {
-            let what = What::commands([Command::Put { key, value }]);
+            let what = What::commands([Command::put(key, value)]);
             Ask { what, at: None, timeout: PATIENCE }
         };
         self.pipeline.send(puts.into_iter().map(ask).collect());
@@ -87,10 +94,10 @@ impl Client for Piped {
 
     fn wait(&mut self) -> Result<usize, String> {
         let until: Time = self.pipeline.now() + PATIENCE + Duration::from_secs(1);
-        let ended = self.pipeline.wait(until);
-        match ended.iter().find(|ended| !matches!(ended.outcome, Outcome::Answered(_))) {
-            None if ended.is_empty() => Err("a command did not end".to_string()),
-            None => Ok(ended.len()),
+        self.pipeline.wait(until, &mut self.ended);
+        match self.ended.iter().find(|ended| !matches!(ended.outcome, Outcome::Answered(_))) {
+            None if self.ended.is_empty() => Err("a command did not end".to_string()),
+            None => Ok(self.ended.len()),
             Some(failed) => Err(format!("a command was not carried out: {:?}", failed.outcome)),
         }
     }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::What;
-use crate::net::packet::Call;
+use crate::client::{Rejection, Token, What};
+use crate::net::packet::{Attempt, Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
+use crate::raft::effects::Refusal;
 use crate::raft::log::Origin;
-use crate::types::{EntryId, LogIndex, Term};
+use crate::types::{EntryId, LogIndex, SessionId, Term};
 
 const NODES: u8 = 3;
 const SETTINGS: ClientSettings = ClientSettings {

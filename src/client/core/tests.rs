@@ -3,11 +3,12 @@
 mod sessions;
 
 use super::*;
-use crate::client::What;
+use crate::client::{Answered, Fate, Rejection, Token, What};
 use crate::config::RaftSettings;
-use crate::net::packet::Call;
+use crate::net::packet::{Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
-use crate::types::{EntryId, LogIndex, Serial, Term};
+use crate::raft::effects::Refusal;
+use crate::types::{EntryId, LogIndex, Serial, SessionId, Term};
 
 const SETTINGS: ClientSettings = ClientSettings {
     attempt_timeout: Duration::from_millis(100),

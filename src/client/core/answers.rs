@@ -1,0 +1,149 @@
+//! What an answer means to its call.
+
+use super::{CallId, ClientCore};
+use crate::client::call::Question;
+use crate::client::settings::WhenFull;
+use crate::client::{Answered, Fate, Outcome, Rejection};
+use crate::net::packet::{Attempt, ReadMode, Reply, Response};
+use crate::raft::effects::Refusal;
+use crate::types::{NodeId, Time};
+
+impl ClientCore {
+    /// Takes in an answer to this call.
+    pub(super) fn take_in(&mut self, now: Time, call_id: CallId, node: NodeId, reply: Reply) {
+        let Reply { attempt, term, response } = reply;
+        let question = &self.call(call_id).question;
+        match (response, question) {
+            (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
+                self.leader = Some(node);
+                self.answered(now, call_id, Answered { answer, node, term, index: entry.index, age: None });
+            }
+            (Response::Read { applied, age, answer }, Question::Read { mode, .. }) => {
+                // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
+                if *mode != ReadMode::Stale && self.call(call_id).at.is_none() {
+                    self.leader = Some(node);
+                }
+                self.answered(now, call_id, Answered { answer, node, term, index: applied, age });
+            }
+            (Response::Opened { session }, Question::Command { token: None, .. }) => {
+                self.leader = Some(node);
+                self.opened(call_id, session);
+            }
+            (Response::Invalid(reason), _) => self.invalid(now, call_id, attempt, reason),
+            (Response::GivenUp, Question::Settle(_)) => self.settled(now, call_id, Fate::NeverApplied),
+            (Response::Forgotten, Question::Settle(_)) => self.settled(now, call_id, Fate::Forgotten),
+            (Response::Expired, Question::Settle(_)) => self.settled(now, call_id, Fate::Expired),
+            (Response::GivenUp, Question::Command { .. }) => {
+                self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
+            }
+            // A session forgets what its client has ended, and this call has not: nobody can tell any more.
+            (Response::Forgotten, Question::Command { token: Some(token), .. }) => {
+                let token = *token;
+                self.end(now, call_id, Outcome::Unknown(token));
+            }
+            (Response::Expired, Question::Command { token: Some(token), .. }) => {
+                let token = *token;
+                self.expired(now, call_id, attempt, token);
+            }
+            (Response::Refused(Refusal::Busy), _) => self.busy(now, call_id, attempt),
+            (Response::Unreachable, _) => self.unreachable(now, call_id, attempt, node),
+            (Response::Refused(Refusal::NotLeader { leader }), _)
+            | (Response::LeadershipLost { leader }, Question::Read { .. }) => {
+                if self.call_mut(call_id).note_refused(attempt, false) {
+                    self.redirected(now, call_id, node, leader);
+                }
+            }
+            (Response::LeadershipLost { leader }, Question::Command { .. } | Question::Settle(_)) => {
+                if self.call_mut(call_id).note_lost(attempt) {
+                    self.redirected(now, call_id, node, leader);
+                }
+            }
+            // An answer to what was not asked is as good as none.
+            (
+                Response::Applied { .. }
+                | Response::Opened { .. }
+                | Response::GivenUp
+                | Response::Forgotten
+                | Response::Expired,
+                Question::Read { .. },
+            )
+            | (Response::Read { .. }, Question::Command { .. } | Question::Settle(_))
+            | (Response::Opened { .. }, Question::Command { token: Some(_), .. } | Question::Settle(_))
+            | (Response::Forgotten | Response::Expired, Question::Command { token: None, .. }) => {}
+        }
+    }
+
+    /// It is known what became of the command that this call asks about.
+    fn settled(&mut self, now: Time, call_id: CallId, fate: Fate<Answered>) {
+        let token = self.call(call_id).question.token().expect("it asks about a command");
+        if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
+            session.settled(token.serial);
+        }
+        self.end(now, call_id, Outcome::Settled(fate));
+    }
+
+    /// One node finds the call not valid. Another may have found otherwise, by other limits, and taken it in.
+    fn invalid(&mut self, now: Time, call_id: CallId, attempt: Attempt, reason: String) {
+        let last = self.call_mut(call_id).note_refused(attempt, false);
+        let call = self.call(call_id);
+        if last || call.is_harmless() {
+            let outcome = call.rejected(Rejection::Invalid(reason));
+            self.end(now, call_id, outcome);
+        }
+    }
+
+    /// The leader holds too much; it is still the one to ask.
+    fn busy(&mut self, now: Time, call_id: CallId, attempt: Attempt) {
+        if !self.call_mut(call_id).note_refused(attempt, true) {
+            return;
+        }
+        let rejected = self.call(call_id).rejected(Rejection::Busy);
+        let certain = matches!(rejected, Outcome::Rejected(_));
+        match self.settings.when_full {
+            WhenFull::Reject if certain => self.end(now, call_id, rejected),
+            WhenFull::Reject | WhenFull::Wait => self.back_off(now, call_id),
+        }
+    }
+
+    fn unreachable(&mut self, now: Time, call_id: CallId, attempt: Attempt, node: NodeId) {
+        if !self.call_mut(call_id).note_refused(attempt, false) {
+            return;
+        }
+        self.doubt(node);
+        let call = self.call(call_id);
+        if call.at.is_some() {
+            let outcome = call.rejected(Rejection::Unreachable(node));
+            self.end(now, call_id, outcome);
+        } else {
+            self.ask_next(now, call_id);
+        }
+    }
+
+    /// This node does not lead, or no longer; perhaps that one does.
+    fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>) {
+        self.doubt(node);
+        let call = self.call(call_id);
+        if call.at.is_some() {
+            let outcome = call.rejected(Rejection::NotLeader { leader });
+            return self.end(now, call_id, outcome);
+        }
+        // Whom this turn has asked already does not answer as a leader: a hint at it is old, or early.
+        let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));
+        match news {
+            Some(_) => {
+                self.leader = news;
+                self.ask_next(now, call_id);
+            }
+            None => self.back_off(now, call_id),
+        }
+    }
+
+    fn answered(&mut self, now: Time, call_id: CallId, answered: Answered) {
+        match self.call(call_id).question {
+            Question::Settle(_) => self.settled(now, call_id, Fate::Applied(answered)),
+            Question::Command { .. } | Question::Read { .. } => {
+                self.end(now, call_id, Outcome::Answered(answered));
+            }
+        }
+    }
+}

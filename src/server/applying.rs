@@ -1,0 +1,120 @@
+//! What is committed goes to the state machine, and what came of it to those who wait.
+
+use super::Server;
+use super::applier::{Done, EntryResult, Task};
+use super::exchange::Outbox;
+use super::snapshots::SnapshotWork;
+use crate::net::packet::Response;
+use crate::raft::log::Entry;
+use crate::state_machine::image::Image;
+use crate::state_machine::{Applied, AppliedEntry};
+use crate::types::EntryId;
+
+impl Server {
+    /// The state of a leader's snapshot replaces the state machine's, unless that has come as far by itself.
+    pub(super) fn adopt(&mut self, last: EntryId, image: Box<dyn Image>, outbox: &mut Outbox) {
+        if last.index <= self.handed {
+            return;
+        }
+        self.handed = last.index;
+        self.schedule.adopted();
+        // Figure 13, InstallSnapshot 8: the state machine's state is that of the snapshot, sessions and all.
+        self.give(Task::Adopt { last, image }, outbox);
+    }
+
+    // Figure 2, All Servers 1: while commitIndex > lastApplied, apply the next entry.
+    pub(super) fn apply(&mut self, outbox: &mut Outbox) {
+        let (first, last) = (self.handed.next(), self.raft.commit_index());
+        if first > last {
+            return;
+        }
+        let log = self.raft.log();
+        for entry in log.range(first, last) {
+            let weight = entry.weight();
+            self.schedule.note_entry(weight);
+            self.unapplied_bytes += weight;
+        }
+        self.handed = last;
+        let mut left = first;
+        if let Some(applier) = &mut self.applier
+            && outbox.tasks.is_empty()
+        {
+            let done = applier.apply(log.range(first, last), &*self.is_late);
+            left = applier.machine().applied().index.next();
+            self.settle(done, outbox);
+        }
+        if left <= last {
+            // An entry is shared, so this copies references.
+            let rest: Vec<Entry> = self.raft.log().range(left, last).cloned().collect();
+            outbox.tasks.push(Task::Apply(rest.into_iter()));
+        }
+    }
+
+    /// Lets the state machine do something, here or on its own thread.
+    pub(super) fn give(&mut self, task: Task, outbox: &mut Outbox) {
+        match &mut self.applier {
+            // What was left over comes first.
+            Some(applier) if outbox.tasks.is_empty() => {
+                let (done, rest) = applier.perform(task, &*self.is_late);
+                outbox.tasks.extend(rest);
+                self.settle(done, outbox);
+            }
+            _ => outbox.tasks.push(task),
+        }
+    }
+
+    /// The state machine has done something.
+    pub(super) fn settle(&mut self, done: Done, outbox: &mut Outbox) {
+        match done {
+            Done::Applied(mut entries, size) => {
+                self.size = size;
+                outbox.applied.reserve(entries.len());
+                outbox.envelopes.reserve(entries.len().min(self.calls.len()));
+                for entry in entries.drain(..) {
+                    self.settle_entry(entry, outbox);
+                }
+                if let Some(applier) = &mut self.applier {
+                    applier.reuse(entries);
+                }
+            }
+            Done::Answered(request, response) => self.answer(request, response, outbox),
+            Done::Imaged(last, image) => {
+                self.schedule.imaged(image.size());
+                outbox.snapshots.push(SnapshotWork::Save { last, image });
+            }
+            Done::Adopted(last, size) => {
+                (self.applied, self.size) = (last, size);
+                outbox.adopted.push((outbox.applied.len(), last));
+            }
+            Done::Looked => {}
+        }
+    }
+
+    fn settle_entry(&mut self, result: EntryResult, outbox: &mut Outbox) {
+        let EntryResult { entry, weight, command, applied } = result;
+        self.applied = entry;
+        self.unapplied_bytes = self.unapplied_bytes.saturating_sub(weight);
+        let (carried_out, repetition) = match &applied {
+            Applied::Answered { entry: by, .. } if *by == entry => (command, false),
+            Applied::Answered { .. } | Applied::Forgotten => (None, command.is_some()),
+            _ => (None, false),
+        };
+        let expired = applied == Applied::Expired;
+        outbox.applied.push(AppliedEntry { entry, carried_out, repetition, expired });
+        let Some((term, requests)) = self.waiting.end(entry.index) else { return };
+        let response = match applied {
+            // The place went to another leader's entry: this client's command is not here.
+            _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
+            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
+            Applied::Opened { session } => Response::Opened { session },
+            Applied::GivenUp => Response::GivenUp,
+            Applied::Forgotten => Response::Forgotten,
+            Applied::Expired => Response::Expired,
+            Applied::Invalid { reason } => Response::Invalid(reason),
+            Applied::NoOp => unreachable!("a client's request is no no-op"),
+        };
+        for request in requests {
+            self.answer(request, response.clone(), outbox);
+        }
+    }
+}

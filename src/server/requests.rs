@@ -1,0 +1,96 @@
+//! Clients' requests: what is taken in, what waits for an entry or for the state machine, and the answers.
+
+use std::time::Duration;
+
+use super::exchange::Outbox;
+use super::waiting::Joined;
+use super::{Server, Task};
+use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
+use crate::payload::Payload;
+use crate::raft::effects::{Input, Proposal, ReadRequest, Refusal, RequestId};
+use crate::raft::log::Content;
+
+/// Who waits for an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    address: Address,
+    pub(crate) attempt: Attempt,
+    /// The question, if it was one.
+    query: Option<Payload>,
+}
+
+impl Server {
+    /// Takes in a client's request. What cannot be carried out is refused before it can enter the log.
+    pub(super) fn admit(
+        &mut self,
+        from: Address,
+        request: Request,
+        stale_reads: &mut Vec<RequestId>,
+        outbox: &mut Outbox,
+    ) -> Option<Input> {
+        let Address::Client(client) = from else { return None };
+        self.last_request += 1;
+        let id = self.last_request;
+        let mut caller = Caller { address: from, attempt: request.attempt, query: None };
+        if request.call.is_logged() && self.lags() {
+            self.reply(&caller, Response::Refused(Refusal::Busy), outbox);
+            return None;
+        }
+        let content = match request.call {
+            Call::Open => Content::Open { client, sessions_max: self.settings.sessions_max },
+            Call::Command { origin, command } => Content::Command { origin, command },
+            Call::Settle { origin } => Content::Settle { origin },
+            Call::Read { query, mode, here } => {
+                caller.query = Some(query);
+                self.calls.insert(id, caller);
+                return match mode {
+                    ReadMode::Linearizable | ReadMode::Lease => {
+                        Some(Input::Read(ReadRequest { id, here, by_lease: mode == ReadMode::Lease }))
+                    }
+                    ReadMode::Stale => {
+                        stale_reads.push(id);
+                        None
+                    }
+                };
+            }
+        };
+        if let Joined::Entry { displaced } = self.waiting.join(&content, id) {
+            displaced.and_then(|displaced| self.calls.remove(displaced));
+            self.calls.insert(id, caller);
+            return None;
+        }
+        if let Content::Command { command, .. } = &content
+            && let Err(reason) = self.limits.check(command)
+        {
+            self.reply(&caller, Response::Invalid(reason), outbox);
+            return None;
+        }
+        self.calls.insert(id, caller);
+        Some(Input::Propose(Proposal { id, content }))
+    }
+
+    pub(super) fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {
+        let query = self.calls.get(request).and_then(|caller| caller.query.clone());
+        let query = query.expect("a read keeps its question until it is answered");
+        self.give(Task::Query { request, query, age }, outbox);
+    }
+
+    /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.
+    pub(super) fn release_waiting(&mut self, outbox: &mut Outbox) {
+        let leader = self.raft.leader();
+        for request in self.waiting.end_all() {
+            self.answer(request, Response::LeadershipLost { leader }, outbox);
+        }
+    }
+
+    pub(super) fn answer(&mut self, request: RequestId, response: Response, outbox: &mut Outbox) {
+        let caller = self.calls.remove(request).expect("each request is answered once");
+        self.reply(&caller, response, outbox);
+    }
+
+    pub(super) fn reply(&self, caller: &Caller, response: Response, outbox: &mut Outbox) {
+        let reply = Reply { attempt: caller.attempt, term: self.raft.current_term(), response };
+        let from = Address::Node(self.raft.id());
+        outbox.envelopes.push(Envelope { from, to: caller.address, packet: Packet::Reply(reply) });
+    }
+}

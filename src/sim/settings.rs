@@ -1,0 +1,46 @@
+//! What a simulated cluster is made of.
+
+use std::time::Duration;
+
+use crate::client::ClientSettings;
+use crate::config::RaftSettings;
+
+/// What a simulated cluster is made of.
+#[derive(Clone, Debug)]
+pub struct SimulationSettings {
+    /// How many nodes.
+    pub nodes: u8,
+    /// What decides everything.
+    pub seed: u64,
+    /// The core's settings.
+    pub raft: RaftSettings,
+    /// What each message takes at least on its way.
+    pub link_delay: Duration,
+    /// What it may take beyond that; above zero, messages overtake one another.
+    pub link_jitter: Duration,
+    /// How late a node's thread may be: what arrives meanwhile makes one step. Zero wakes it for each arrival.
+    pub lateness: Duration,
+    /// What a write takes until it is durable.
+    pub disk_delay: Duration,
+    /// What a state machine takes for what it is given at once. Above zero it works on a thread of its own.
+    pub machine_delay: Duration,
+    /// The shortest and longest pause of a client before it tries again.
+    pub client: ClientSettings,
+}
+
+impl SimulationSettings {
+    /// A cluster of this size with constant delays: messages take 1 ms, writes 1 ms.
+    pub fn new(nodes: u8, seed: u64) -> SimulationSettings {
+        SimulationSettings {
+            nodes,
+            seed,
+            raft: RaftSettings::default(),
+            link_delay: Duration::from_millis(1),
+            link_jitter: Duration::ZERO,
+            disk_delay: Duration::from_millis(1),
+            machine_delay: Duration::ZERO,
+            lateness: Duration::ZERO,
+            client: ClientSettings::default(),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A step of a simulated node, and what follows from it: checks, messages, writes, work beside the log.
+
+use std::time::Duration;
+
+use super::network::raft_message;
+use super::node::{End, Lane};
+use super::{Happening, Simulation};
+use crate::check::property::Property;
+use crate::check::safety::Step;
+use crate::net::packet::{Address, Envelope, Packet};
+use crate::server::snapshots::SnapshotWork;
+use crate::server::{Arrival, Outbox};
+use crate::trace::{TraceEvent, What};
+use crate::types::NodeId;
+
+impl Simulation {
+    /// Puts something into a running node's inbox. Its thread comes to it at once, or late, as the settings say.
+    pub(super) fn deliver(&mut self, name: NodeId, arrival: Arrival) {
+        if self.settings.lateness.is_zero() {
+            return self.step_node(name, vec![arrival]);
+        }
+        let node = self.node(name);
+        let (first, life) = (node.inbox.is_empty(), node.life);
+        node.inbox.push(arrival);
+        if first {
+            let after = self.random.duration(Duration::ZERO, self.settings.lateness);
+            self.schedule(after, Happening::Wakes { node: name, life });
+        }
+    }
+
+    /// One step of a node, with everything that follows from it.
+    pub(super) fn step_node(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) {
+        let now = self.now;
+        let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        node.inbox.append(&mut arrivals);
+        if node.paused {
+            return;
+        }
+        let arrivals = std::mem::take(&mut node.inbox);
+        for arrival in &arrivals {
+            if let Arrival::Envelope(Envelope { from: Address::Client(client), packet, .. }) = arrival
+                && let Some(observer) = &self.observer
+                && let Packet::Request(request) = packet
+            {
+                observer(&TraceEvent {
+                    time: now,
+                    node: name,
+                    what: What::RequestReceived { client: *client, call: request.call.clone() },
+                });
+            }
+        }
+        let exhibit = self.exhibit.as_deref_mut();
+        match node.step(now, arrivals, exhibit) {
+            Ok(Some(outbox)) => self.carry_out(name, outbox),
+            Ok(None) => {}
+            Err(reason) => {
+                self.safety.report(Property::NodeInvariants, format!("{name} stopped itself: {reason}"));
+                self.end(name, End::Panicked(reason));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, name: NodeId, outbox: Outbox) {
+        let node = &self.nodes[&name];
+        let server = node.server.as_ref().expect("it has just made a step");
+        let step = Step {
+            raft: server.raft(),
+            persisted: outbox.persisted,
+            write: outbox.write.as_ref(),
+            adopted: &outbox.adopted,
+            applied: &outbox.applied,
+        };
+        self.safety.observe(&step, outbox.envelopes.iter().filter_map(raft_message));
+        for applied in &outbox.applied {
+            if applied.entry.index == self.replay.next() {
+                let entry = server.raft().log().get(applied.entry.index);
+                self.replay.note_applied(entry.expect("what was just applied is in the log"));
+            }
+        }
+        for work in &outbox.snapshots {
+            if let SnapshotWork::Save { last, image } = work {
+                self.safety.snapshot_compared(name, self.replay.compare(*last, &**image));
+            }
+        }
+        self.tally.note(server.raft(), &outbox);
+        let raft = server.raft();
+        for part in [
+            self.now.as_nanos(),
+            u64::from(name.number()),
+            raft.current_term().0,
+            raft.commit_index().0,
+            raft.log().last().index.0,
+            outbox.envelopes.len() as u64,
+            outbox.events.len() as u64,
+        ] {
+            self.digest = (self.digest ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        }
+        if self.observer.is_some() {
+            let first_last = outbox.applied.first().zip(outbox.applied.last());
+            let events = outbox.events.into_iter().map(What::Raft);
+            let applied = first_last
+                .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
+            let saved = outbox.saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
+            for what in events.chain(applied).chain(saved) {
+                self.tell(name, what);
+            }
+        }
+        for envelope in outbox.envelopes {
+            self.send(envelope);
+        }
+        if let Some(write) = outbox.write {
+            let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+            node.writes.push_back(write);
+        }
+        let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        for lane in node.take_in_work(outbox.snapshots, outbox.tasks) {
+            self.schedule_work(name, lane);
+        }
+        self.use_disk(name);
+    }
+
+    /// Lets a node do what waits in one of its lanes.
+    pub(super) fn schedule_work(&mut self, name: NodeId, lane: Lane) {
+        let (disk, machine) = (self.settings.disk_delay, self.settings.machine_delay);
+        let node = &self.nodes[&name];
+        let after = node.done_at(lane, self.now, disk, machine).since(self.now);
+        self.schedule(after, Happening::Worked { node: name, life: node.life, lane });
+    }
+
+    /// Gives the disk what waits for it, if it is free.
+    pub(super) fn use_disk(&mut self, name: NodeId) {
+        let (now, delay) = (self.now, self.settings.disk_delay);
+        let exhibit = self.exhibit.as_deref();
+        let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+        match node.begin_writing(now, delay, exhibit) {
+            Ok(Some((at, life))) => self.schedule(at.since(now), Happening::Written { node: name, life }),
+            Ok(None) => {}
+            Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+        }
+    }
+}
