@@ -2,8 +2,7 @@
 //!
 //! `cargo bench --bench endurance` runs all rows; `cargo bench --bench endurance -- growth` one of them: `growth`,
 //! `snapshot`, `restart`, `cut-off`, `stalled-disk`, `fail-over`, `idle`. Each of the first five compares a thing with
-//! the same run without it, five times over: a line for a round, then the medians. Nothing here fails when a machine is
-//! slow.
+//! the same run without it, five times over; figures are medians. Nothing here fails when a machine is slow.
 
 #![expect(clippy::print_stdout, reason = "it is a program that prints a table")]
 #![expect(
@@ -62,7 +61,7 @@ fn main() {
 fn growth() {
     const ENTRIES: u64 = 10_000_000;
     let mut ratios = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let cluster = started(Cluster::builder().memory());
         let load = Load::start(&cluster, 4, 256, 1, 10_000);
         let [(first, young), (last, old)] =
@@ -75,9 +74,10 @@ fn growth() {
         load.stop();
         let leader = cluster.leader().expect("a leader");
         println!(
-            "  entries/s: {first:.0} over the first million, {last:.0} over the last of {ENTRIES}, {:.3} x; {young} and {old} MiB resident; the leader's log keeps {}",
+            "  entries/s: {first:.0} over the first million, {last:.0} over the last of {ENTRIES}, {:.3} x; the leader's log keeps {}{}",
             last / first,
-            kept(&cluster, leader)
+            kept(&cluster, leader),
+            memory(round, young, old)
         );
         ratios.push(last / first);
     }
@@ -186,43 +186,51 @@ fn restart() {
     }
 }
 
-/// A follower that is cut off for a minute under full load.
+/// A follower that is cut off for a minute under full load: memory, and how fast it catches up. Then, in turns that are too
+/// short for the machine to change much, what the others do without it and with it.
 fn cut_off() {
-    let (mut ratios, mut times) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let mut cluster = started(Cluster::builder().memory());
-        let load = Load::start(&cluster, 4, 64, 8, 10_000);
-        let leader = cluster.leader().expect("a leader");
-        let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
-        pass(Duration::from_secs(5));
-        let ((before, _), before_mib) = (load.watch(Duration::from_secs(15)), resident_mib());
-        cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
-        let ((during, _), during_mib) = (load.watch(Duration::from_secs(60)), resident_mib());
-        let (behind, log) = (status_of(&cluster, follower).0, kept(&cluster, leader));
-        cluster.change_network(&NetChange::Connect(follower)).expect("it can be connected");
-        let healed = Instant::now();
-        let last = watched(|| {
-            let (at, last) = (status_of(&cluster, follower).0, status_of(&cluster, leader).0);
-            (at + 1_000 > last).then_some(last)
-        })
-        .expect("it catches up");
-        let took = healed.elapsed();
-        let (after, _) = load.watch(Duration::from_secs(15));
-        let ratio = during / f64::midpoint(before, after);
-        println!(
-            "  commands/s: {before:.0} before, {during:.0} while it is cut off, {after:.0} after, {ratio:.3} x; {before_mib} MiB resident before, {during_mib} at the end of the minute; the leader's log keeps {log}; {} entries behind, caught up in {:.2} s",
-            last - behind,
-            took.as_secs_f64()
-        );
-        ratios.push(ratio);
-        times.push(took);
-        load.stop();
-    }
+    const TURN: Duration = Duration::from_secs(5);
+    let mut cluster = started(Cluster::builder().memory());
+    let load = Load::start(&cluster, 4, 64, 8, 10_000);
+    let leader = cluster.leader().expect("a leader");
+    let follower = cluster.nodes().into_iter().find(|node| *node != leader).expect("a follower");
+    load.watch(Duration::from_secs(15));
+    let before_mib = resident_mib();
+    cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
+    load.watch(Duration::from_secs(60));
+    let (behind, log, during_mib) = (status_of(&cluster, follower).0, kept(&cluster, leader), resident_mib());
+    let missed = status_of(&cluster, leader).0 - behind;
+    cluster.change_network(&NetChange::Connect(follower)).expect("it can be connected");
     println!(
-        "  while it is cut off / the mean of before and after: {:.3}; caught up in {:.2} s (medians of {ROUNDS})",
-        middle(&mut ratios),
-        median(&mut times).as_secs_f64()
+        "  after a minute: {missed} entries behind, the leader's log keeps {log}, {during_mib} MiB resident, {before_mib} before; {}",
+        caught_up(&cluster, follower, leader)
     );
+    let mut ratios: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let (with, _) = load.watch(TURN);
+            cluster.change_network(&NetChange::Isolate(follower)).expect("it can be isolated");
+            let (without, _) = load.watch(TURN);
+            cluster.change_network(&NetChange::Connect(follower)).expect("it can be connected");
+            let caught_up = caught_up(&cluster, follower, leader);
+            println!(
+                "  commands/s: {with:.0} with it, {without:.0} without, {:.3} x; {caught_up}",
+                without / with
+            );
+            without / with
+        })
+        .collect();
+    println!("  without it / with it: {:.3} (median of {ROUNDS})", middle(&mut ratios));
+    load.stop();
+}
+
+/// How long a follower takes from now on until it has nearly all that the leader has.
+fn caught_up(cluster: &Cluster, follower: NodeId, leader: NodeId) -> String {
+    let begun = Instant::now();
+    let near = || status_of(cluster, follower).0 + 1_000 > status_of(cluster, leader).0;
+    match watched(|| near().then_some(())) {
+        Some(()) => format!("caught up in {:.2} s", begun.elapsed().as_secs_f64()),
+        None => format!("not caught up after {} s", PATIENCE.as_secs()),
+    }
 }
 
 /// A disk that stalls for five seconds: a follower's, then the leader's.
@@ -243,6 +251,8 @@ fn stalled_disk() {
             let (before, _) = load.watch(STALL);
             cluster.change_disk(node, DiskChange::Stall(STALL)).expect("a disk");
             let (during, slowest) = load.watch(STALL);
+            // What the disk held up is answered after it.
+            let slowest = slowest.max(load.watch(Duration::from_secs(2)).1);
             println!(
                 "  {whose}: {before:.0} commands/s before, {during:.0} while it stalls, {:.3} x; longest answer {:.0} ms, changes of the leader {}",
                 during / before,
@@ -251,7 +261,6 @@ fn stalled_disk() {
             );
             ratios.push(during / before);
             longest.push(slowest);
-            pass(Duration::from_secs(2));
         }
         println!(
             "  {whose}: while it stalls / before: {:.3}; longest answer {:.0} ms (medians of {ROUNDS})",
@@ -388,6 +397,7 @@ fn keep_putting(
     };
     let mut in_flight = VecDeque::new();
     let mut noted = Vec::with_capacity(NOTED);
+    let mut told = Instant::now();
     loop {
         while in_flight.len() < pipeline && !stop.load(Ordering::Relaxed) {
             let commands = (0..batch).map(|_| Command::put(next_key(), "0123456789abcdef")).collect();
@@ -398,8 +408,9 @@ fn keep_putting(
             entries.fetch_add(1, Ordering::Relaxed);
             noted.push(begun.elapsed());
         }
-        if noted.len() >= NOTED {
+        if noted.len() >= NOTED || told.elapsed() > Duration::from_millis(50) {
             latencies.lock().append(&mut noted);
+            told = Instant::now();
         }
     }
 }
@@ -434,6 +445,11 @@ fn fill(cluster: &Cluster, keys: u64) {
 fn status_of(cluster: &Cluster, node: NodeId) -> (u64, u64) {
     let status = cluster.status(node).expect("a node of this cluster");
     (status.applied.0, status.snapshot.last.index.0)
+}
+
+/// What the first round says of memory, at two times. What later ones have, the allocator kept of it.
+fn memory(round: usize, first_mib: u64, second_mib: u64) -> String {
+    if round > 0 { String::new() } else { format!("; {first_mib} MiB resident, then {second_mib}") }
 }
 
 /// How many entries a node's log keeps.
@@ -475,7 +491,7 @@ fn percentile(latencies: &mut [Duration], share: f64) -> Duration {
 
 fn middle(ratios: &mut [f64]) -> f64 {
     ratios.sort_unstable_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
+    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn median(times: &mut [Duration]) -> Duration {

@@ -124,18 +124,26 @@ fn log(criterion: &mut Criterion) {
             let content = MemoryContent::new(identity.clone());
             (content.open(Newcomer::default(), no_image).expect("an empty store").0, log_writes(WRITES))
         };
-        bencher.iter_batched_ref(open, |(store, writes)| append(store, writes), BatchSize::SmallInput);
+        bencher.iter_batched_ref(
+            open,
+            |(store, writes)| append(store, writes.drain(..)),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("append to a segment of lines, text and checksum included", |bencher| {
         let open = || (new_lines(empty_disk(), &identity), log_writes(WRITES));
-        bencher.iter_batched_ref(open, |(store, writes)| append(store, writes), BatchSize::SmallInput);
+        bencher.iter_batched_ref(
+            open,
+            |(store, writes)| append(store, writes.drain(..)),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }
 
-fn append(store: &mut impl Storage, writes: &[Write]) {
+fn append(store: &mut impl Storage, writes: impl IntoIterator<Item = Write>) {
     for write in writes {
-        store.write(write.clone()).expect("the store takes it");
+        store.write(write).expect("the store takes it");
     }
 }
 
@@ -159,7 +167,7 @@ fn open_lines(disk: MemoryDisk, identity: &Identity) -> (JsonStore<MemoryDisk>, 
 fn new_lines(disk: MemoryDisk, identity: &Identity) -> JsonStore<MemoryDisk> {
     let (mut store, _) = open_lines(disk, identity);
     let hard_state = HardState { current_term: Term(1), ..HardState::default() };
-    append(&mut store, &[Write { hard_state: Some(hard_state), ..Write::default() }]);
+    append(&mut store, [Write { hard_state: Some(hard_state), ..Write::default() }]);
     store
 }
 
@@ -186,7 +194,7 @@ fn codec(criterion: &mut Criterion) {
     let identity = identity();
     let disk = empty_disk();
     let mut store = new_lines(disk.clone(), &identity);
-    append(&mut store, &log_writes(WRITES));
+    append(&mut store, log_writes(WRITES));
     store.sync().expect("memory does not fail");
     let files = disk.files();
     group.throughput(Throughput::Elements(WRITES * GROUP));

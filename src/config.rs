@@ -90,8 +90,8 @@ pub struct RaftSettings {
     pub uncommitted_bytes_max: usize,
     /// A node takes a snapshot when this many entries were applied since the last one (section 7) ...
     pub snapshot_entries: u64,
-    /// ... or this many bytes of them. A snapshot of more than 64 KiB waits until sixteen times its size was logged, or these
-    /// bytes; one that is itself larger, until as much was.
+    /// ... or this many bytes of them. A snapshot of more than 64 KiB waits until sixteen times its size was logged, or
+    /// these bytes; one that is itself larger, until as much was.
     pub snapshot_bytes: usize,
     /// Bytes of a snapshot in one InstallSnapshot.
     pub snapshot_part_bytes: usize,

@@ -82,6 +82,25 @@ impl Payload {
         }
     }
 
+    /// Hands the decoded value to `then`.
+    ///
+    /// The text has the last word: a payload that a process made from another type is read again from its text, as a
+    /// node that restarts would read it from its disk. So validity never depends on where a payload came from.
+    ///
+    /// # Errors
+    /// What is wrong with the text, in one line.
+    pub fn read<T, R>(&self, then: impl FnOnce(&T) -> R) -> Result<R, String>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        match self.value::<T>() {
+            Ok(value) => Ok(then(value)),
+            Err(_) => serde_json::from_str::<T>(self.text())
+                .map(|value| then(&value))
+                .map_err(|error| error.to_string()),
+        }
+    }
+
     /// Bytes of the text.
     pub fn len(&self) -> usize {
         self.text().len()

@@ -407,9 +407,11 @@ impl Safety {
             self.committed.push((entry.term, hash));
             if let Some(branch) = self.branches.get_mut(&entry.term) {
                 branch.remove(entry.index);
+                if branch.is_empty() {
+                    self.branches.remove(&entry.term);
+                }
             }
         }
-        self.branches.retain(|_, branch| !branch.is_empty());
     }
 
     fn check_applied(&mut self, node: NodeId, applied: &[AppliedEntry]) {

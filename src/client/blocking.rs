@@ -366,14 +366,8 @@ fn observed<A: Readable>(answered: Answered, _count: usize) -> Result<Observed<A
     Ok(Observed { answer: decode(&answer)?, node, term, index, age })
 }
 
-/// The payload's value. The text has the last word: an answer that another type made is read from its text.
 fn decode<T: Readable>(payload: &Payload) -> Result<T, Failure> {
-    match payload.value::<T>() {
-        Ok(value) => Ok(value.clone()),
-        Err(_) => {
-            serde_json::from_str(payload.text()).map_err(|error| Failure::Unreadable(error.to_string()))
-        }
-    }
+    payload.read(T::clone).map_err(Failure::Unreadable)
 }
 
 impl<M> Clone for Client<M> {

@@ -33,6 +33,8 @@ use super::timers::Timers;
 use super::{Ask, Outcome};
 use crate::ascending::{Ascending, Number};
 use crate::net::packet::{Address, Attempt, Envelope, Packet};
+#[cfg(test)]
+use crate::types::SessionId;
 use crate::types::{ClientId, NodeId, Random, Time};
 
 /// The name of one call: they count up from 1 in the order of asking.
@@ -127,7 +129,7 @@ impl ClientCore {
 
     /// The same client, whose session is open.
     #[cfg(test)]
-    pub(super) fn in_session(self, id: crate::types::SessionId) -> ClientCore {
+    pub(super) fn in_session(self, id: SessionId) -> ClientCore {
         ClientCore { session: Some(Session::new(id)), ..self }
     }
 

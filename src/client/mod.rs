@@ -99,7 +99,7 @@ pub enum Fate<A> {
 /// An answer and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answered {
-    /// The state machine's answer: to a command, a list with an answer to each of its batch.
+    /// The state machine's answer: to a command, a [`Batch`](crate::payload::Batch) with an answer to each of its batch.
     pub answer: Payload,
     /// Who answered.
     pub node: NodeId,

@@ -58,7 +58,7 @@ struct State {
     streaming: bool,
     /// Those that were not taken yet.
     stream: Vec<Ended>,
-    /// Empty but while calls end: its memory is used again.
+    /// Always empty: memory to be used again.
     ending: Vec<Ended>,
     /// The threads that wait while another one drives.
     parked: BTreeMap<Place, Arc<Condvar>>,
@@ -419,7 +419,10 @@ impl State {
             }
             self.call_next_in_queue();
         }
-        self.ending = all;
+        // A burst's memory is let go.
+        if all.capacity() <= CALLS_MAX {
+            self.ending = all;
+        }
     }
 
     /// Somebody stops waiting: what it would have seen to is seen to by others.

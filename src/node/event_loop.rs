@@ -257,12 +257,12 @@ impl EventLoop {
                 Order::Pause(done) => drop(done.send(())),
                 Order::Resume(answer) => {
                     self.tell(self.name, [What::Resumed]);
+                    // What was opened before the pause comes first.
+                    let opened = std::mem::replace(&mut self.opened, Vec::new().into_iter());
                     let groups = iter::from_fn(|| self.inbox.try_recv().ok());
-                    let waiting: Vec<Envelope> = groups.flatten().collect();
+                    let waiting: Vec<Envelope> = opened.chain(groups.flatten()).collect();
                     let _ = answer.send(waiting.len());
-                    for envelope in waiting {
-                        self.take_in(envelope);
-                    }
+                    self.opened = waiting.into_iter();
                     return Ok(());
                 }
                 Order::Arrive(arrival, done) => {

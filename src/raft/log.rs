@@ -96,6 +96,10 @@ pub struct Log {
     /// The last entry that a snapshot covers; [`EntryId::ZERO`] without one.
     base: EntryId,
     entries: VecDeque<Entry>,
+    /// For each entry, the bytes of it and of all that were ever before it here; and the same for the base. So the bytes
+    /// of any part of the log are a difference.
+    through: VecDeque<usize>,
+    through_base: usize,
     /// The last index that was handed to the disk.
     handed: LogIndex,
     /// The lowest index that was removed since the disk was last told, if the disk has it.
@@ -187,21 +191,28 @@ impl Log {
         self.entries.range(start..offset(last).max(start))
     }
 
+    /// The bytes of the entries within `first..=last`, which must be in the log.
+    pub fn weight(&self, first: LogIndex, last: LogIndex) -> usize {
+        self.weight_through(last) - self.weight_through(first.previous())
+    }
+
     /// Entries from `first` on, up to this many bytes, but at least one if there is one.
     pub fn slice(&self, first: LogIndex, bytes_max: usize) -> Vec<Entry> {
-        let mut bytes = 0;
-        let range = self.range(first, self.last().index.max(first.previous()));
-        // An entry weighs at least so much, so there is room for all that are taken.
-        let most = bytes_max / Content::NoOp.weight() + 1;
-        let mut taken = Vec::with_capacity(range.size_hint().0.min(most));
-        for entry in range {
-            bytes += entry.weight();
-            if bytes > bytes_max && !taken.is_empty() {
-                break;
-            }
-            taken.push(entry.clone());
+        let end = self.last().index;
+        if first > end {
+            return Vec::new();
         }
-        taken
+        let most = self.weight_through(first.previous()).saturating_add(bytes_max);
+        let within = self.through.partition_point(|through| *through <= most);
+        let last = LogIndex(self.base.index.0 + within as u64).max(first);
+        self.range(first, last).cloned().collect()
+    }
+
+    fn weight_through(&self, index: LogIndex) -> usize {
+        match index.0.checked_sub(self.base.index.0 + 1) {
+            None => self.through_base,
+            Some(offset) => self.through[usize::try_from(offset).expect("a length in memory")],
+        }
     }
 
     /// The last index that was handed to the disk.
@@ -214,6 +225,8 @@ impl Log {
         let last = self.last();
         assert_eq!(entry.index, last.index.next(), "a log has no gaps (5.3)");
         assert!(entry.term >= last.term, "terms never decrease along a log");
+        let before = self.through.back().copied().unwrap_or(self.through_base);
+        self.through.push_back(before + entry.weight());
         self.entries.push_back(entry);
     }
 
@@ -222,6 +235,7 @@ impl Log {
         assert!(index > self.base.index, "what a snapshot covers is committed and never removed");
         let kept = usize::try_from(index.0 - self.base.index.0 - 1).expect("a length in memory");
         self.entries.truncate(kept);
+        self.through.truncate(kept);
         if index <= self.handed {
             self.handed = index.previous();
             self.cut = Some(self.cut.map_or(index, |cut| cut.min(index)));
@@ -233,7 +247,9 @@ impl Log {
         assert!(to <= self.handed, "a snapshot covers what was applied, and the disk has been given that");
         let base = self.id_at(to);
         let gone = usize::try_from(to.0 - self.base.index.0).expect("a length in memory");
+        self.through_base = self.weight_through(to);
         self.entries.drain(..gone);
+        self.through.drain(..gone);
         self.base = base;
         self.rebase = Some(match self.rebase {
             Some(Rebase::Reset(reset)) => Rebase::Reset(reset),
@@ -318,6 +334,22 @@ mod tests {
         assert_eq!(log.slice(LogIndex(3), 1).len(), 1, "a large entry still travels, alone");
         assert_eq!(log.slice(LogIndex(3), 64 * 4).len(), 4);
         assert_eq!(log.slice(LogIndex(11), 1000).len(), 0);
+    }
+
+    #[test]
+    fn what_a_part_of_the_log_weighs_is_known_whatever_went() {
+        let each = Content::NoOp.weight();
+        let mut log = log(EntryId::ZERO, &[1; 10]);
+        log.compact(LogIndex(4));
+        log.truncate_from(LogIndex(9));
+        assert_eq!(log.weight(LogIndex(5), LogIndex(8)), 4 * each);
+        assert_eq!(log.weight(LogIndex(8), LogIndex(8)), each);
+        assert_eq!(log.weight(LogIndex(9), LogIndex(8)), 0);
+        assert_eq!(log.slice(LogIndex(5), 2 * each).len(), 2, "up to the limit");
+        log.reset(EntryId::new(Term(2), LogIndex(20)));
+        assert_eq!(log.weight(LogIndex(21), LogIndex(20)), 0);
+        log.append(Entry { index: LogIndex(21), term: Term(2), content: Content::NoOp });
+        assert_eq!(log.weight(LogIndex(21), LogIndex(21)), each);
     }
 
     #[test]

@@ -26,7 +26,7 @@ const ROUNDS_PATIENT: u64 = 2;
 pub struct Needed {
     /// The index that the newest one covers.
     pub newest: LogIndex,
-    /// The indexes that older ones cover which are being sent.
+    /// The indexes that older ones cover which are being sent, each once.
     pub sent: SmallVec<[LogIndex; 2]>,
 }
 
@@ -143,20 +143,19 @@ impl Raft {
         let covered = self.snapshot.index.min(self.log.handed());
         let wanted = self.transfers().map(|transfer| transfer.last.index).min().unwrap_or(covered);
         let settings = &self.settings;
-        let (mut count, mut bytes, mut to) = (0, 0, covered);
-        if covered <= self.log.base().index {
-            return;
-        }
-        for entry in self.log.range(self.log.base().index.next(), covered).rev() {
-            count += 1;
-            bytes += entry.weight();
+        let first = self.log.base().index.next();
+        // Whether all from here to what is covered stays. If it does, so does all from any later entry.
+        let stays = |from: LogIndex| {
+            let (count, bytes) = (covered.0 + 1 - from.0, self.log.weight(from, covered));
             let trailing = count <= settings.trailing_entries && bytes <= settings.trailing_bytes;
-            let transferred = entry.index > wanted && bytes <= settings.snapshot_bytes;
-            if !trailing && !transferred {
-                break;
-            }
-            to = entry.index.previous();
+            trailing || from > wanted && bytes <= settings.snapshot_bytes
+        };
+        let (mut low, mut high) = (first.0, (covered.0 + 1).max(first.0));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if stays(LogIndex(middle)) { high = middle } else { low = middle + 1 }
         }
+        let to = LogIndex(high).previous();
         if to > self.log.base().index {
             self.log.compact(to);
             self.effects.events.push(Event::LogCompacted { base: self.log.base() });
@@ -167,9 +166,12 @@ impl Raft {
     /// one of them, not all that were made since.
     pub(super) fn forget_snapshots(&mut self) {
         let newest = self.snapshot.index;
-        let sent =
-            self.transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest).collect();
-        let but = Needed { newest, sent };
+        let mut but = Needed { newest, ..Needed::default() };
+        for sent in self.transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest) {
+            if !but.sent.contains(&sent) {
+                but.sent.push(sent);
+            }
+        }
         if but != self.needed {
             self.needed = but.clone();
             self.effects.snapshots.push(SnapshotTask::Forget { but });

@@ -79,7 +79,7 @@ pub struct EntryResult {
 /// The state machine, with who has it.
 pub struct Applier {
     machine: Box<dyn Machine>,
-    /// Empty but while entries are applied: its memory is used again.
+    /// Always empty: memory to be used again.
     results: Vec<EntryResult>,
 }
 
@@ -95,7 +95,9 @@ impl Applier {
 
     /// Takes back the memory of results that were looked at.
     pub(super) fn reuse(&mut self, results: Vec<EntryResult>) {
-        self.results = results;
+        if results.capacity() <= APPLIED_EXPECTED {
+            self.results = results;
+        }
     }
 
     /// Applies these entries, or the first of them: it leaves off behind the one after which it has taken too long.

@@ -29,11 +29,9 @@ impl Server {
             return;
         }
         let log = self.raft.log();
-        for entry in log.range(first, last) {
-            let weight = entry.weight();
-            self.schedule.note_entry(weight);
-            self.unapplied_bytes += weight;
-        }
+        let bytes = log.weight(first, last);
+        self.schedule.note_entries(last.0 + 1 - first.0, bytes);
+        self.unapplied_bytes += bytes;
         self.handed = last;
         let mut left = first;
         if let Some(applier) = &mut self.applier

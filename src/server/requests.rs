@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::Server;
+use super::applier::Task;
 use super::exchange::Outbox;
 use super::waiting::Joined;
-use super::{Server, Task};
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::payload::Payload;
 use crate::raft::effects::{Input, Proposal, ReadRequest, Refusal, RequestId};

@@ -57,9 +57,9 @@ impl Schedule {
         Schedule { newest, ..Schedule::default() }
     }
 
-    /// An entry of these bytes goes to the state machine.
-    pub fn note_entry(&mut self, bytes: usize) {
-        self.entries += 1;
+    /// So many entries, of these bytes, go to the state machine.
+    pub fn note_entries(&mut self, count: u64, bytes: usize) {
+        self.entries += count;
         self.bytes += bytes;
     }
 

@@ -21,8 +21,7 @@ use std::time::Duration;
 
 use crate::check::replay::Replay;
 use crate::check::safety::Safety;
-use crate::client::Ask;
-use crate::client::{CallId, ClientCore, Ended};
+use crate::client::{Ask, CallId, ClientCore, Ended};
 use crate::net::change::{NetChange, NetError};
 use crate::net::counts::Counts;
 use crate::net::faults::Faults;

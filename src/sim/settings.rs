@@ -1,4 +1,4 @@
-//! What a simulated cluster is made of.
+//! How large a simulated cluster is, how it is set, and how long its messages, disks and machines take.
 
 use std::time::Duration;
 

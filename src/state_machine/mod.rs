@@ -254,7 +254,7 @@ impl<M: StateMachine> Replica<M> {
     fn apply_command(&mut self, origin: Origin, entry: EntryId, command: &Payload) -> Applied {
         self.unless_settled(origin, entry, |replica| {
             let machine = &mut replica.machine;
-            let answer = read::<Batch<M::Command>, _>(command, |commands| {
+            let answer = command.read(|commands: &Batch<M::Command>| {
                 let answers: Batch<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
                 // Brackets, and commas between.
                 let bytes =
@@ -291,7 +291,7 @@ impl<M: StateMachine> Replica<M> {
 
 impl<M: StateMachine> Machine for Replica<M> {
     fn check(&self, command: &Payload) -> Result<(), String> {
-        read::<Batch<M::Command>, _>(command, |commands| {
+        command.read(|commands: &Batch<M::Command>| {
             commands.iter().try_for_each(|each| self.machine.check(each))
         })?
     }
@@ -318,7 +318,7 @@ impl<M: StateMachine> Machine for Replica<M> {
     }
 
     fn query(&self, query: &Payload) -> Result<Payload, String> {
-        read::<M::Query, Payload>(query, |query| Payload::new(self.machine.query(query)))
+        query.read(|query: &M::Query| Payload::new(self.machine.query(query)))
     }
 
     fn applied(&self) -> EntryId {
@@ -369,20 +369,4 @@ fn text_length<T: Serialize>(value: &T) -> usize {
     let mut count = Count(0);
     serde_json::to_writer(&mut count, value).expect("an answer serializes without error");
     count.0
-}
-
-/// Hands the payload's value to `then`.
-///
-/// The text has the last word: a payload that a process made from another type is read again from its text, as a
-/// node that restarts would read it from its disk. So validity never depends on where a payload came from.
-fn read<T, R>(payload: &Payload, then: impl FnOnce(&T) -> R) -> Result<R, String>
-where
-    T: DeserializeOwned + Send + Sync + 'static,
-{
-    match payload.value::<T>() {
-        Ok(value) => Ok(then(value)),
-        Err(_) => serde_json::from_str::<T>(payload.text())
-            .map(|value| then(&value))
-            .map_err(|error| error.to_string()),
-    }
 }

@@ -34,7 +34,7 @@ pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
     let tallies = if plan.window == 1 {
         driver::drive(plan, callers.map(|caller| Blocking { caller }).collect())?
     } else {
-        driver::drive(plan, callers.map(|caller| Piped::new(caller)).collect())?
+        driver::drive(plan, callers.map(Piped::new).collect())?
     };
     let (answered, figure) = Tally::sum(plan, &tallies);
     agree(&mut cluster, answered)?;

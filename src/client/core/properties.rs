@@ -10,7 +10,7 @@ use crate::net::packet::{Attempt, Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
 use crate::raft::effects::Refusal;
 use crate::raft::log::Origin;
-use crate::types::{EntryId, LogIndex, SessionId, Term};
+use crate::types::{EntryId, LogIndex, Term};
 
 const NODES: u8 = 3;
 const SETTINGS: ClientSettings = ClientSettings {

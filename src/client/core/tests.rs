@@ -8,7 +8,7 @@ use crate::config::RaftSettings;
 use crate::net::packet::{Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
 use crate::raft::effects::Refusal;
-use crate::types::{EntryId, LogIndex, Serial, SessionId, Term};
+use crate::types::{EntryId, LogIndex, Serial, Term};
 
 const SETTINGS: ClientSettings = ClientSettings {
     attempt_timeout: Duration::from_millis(100),

@@ -43,7 +43,9 @@ impl Run<'_> {
     fn note_hoards(&mut self) {
         let most = self.names.len() + 1;
         for &name in &self.names {
-            let kept = self.simulation.node(name).snapshots_kept();
+            let node = self.simulation.node(name);
+            // One that is down removes nothing; its next start does.
+            let kept = if node.is_running() { node.snapshots_kept() } else { 0 };
             if kept > most && self.hoard.is_none() {
                 self.hoard = Some(format!("{name} keeps {kept} snapshots on its disk"));
             }
