@@ -5,8 +5,8 @@
 //! never read a clock, draw chance from elsewhere, or block: time, chance and envelopes are handed in.
 //!
 //! - Commands are sent within a session, which the first of them asks for (dissertation 6.3). A command keeps its name
-//!   there, its [`Token`], through all its attempts, so that the servers apply it once. It also carries the lowest serial
-//!   whose answer is still needed: answers below that need not be kept.
+//!   there, its [`Token`](super::Token), through all its attempts, so that the servers apply it once. It also carries the
+//!   lowest serial whose answer is still needed: answers below that need not be kept.
 //! - A session that was not used for long may expire. A command that certainly was not applied in it is sent again in a
 //!   new one; any other ends as unknown.
 //! - Asking goes by *turns*: in one turn each node is asked once at most, the believed leader first, then by hint or in
