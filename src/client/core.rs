@@ -24,11 +24,11 @@ mod opening;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
-use std::vec::Drain;
 
 use super::call::{Question, Running};
 use super::session::Session;
 use super::settings::{ClientSettings, WhenFull};
+use super::shared::CALLS_MAX;
 use super::timers::Timers;
 use super::{Ask, Outcome};
 use crate::ascending::{Ascending, Number};
@@ -243,9 +243,11 @@ impl ClientCore {
         std::mem::take(&mut self.ended)
     }
 
-    /// The same; the memory that they lie in stays here.
-    pub(super) fn drain_ended(&mut self) -> Drain<'_, Ended> {
-        self.ended.drain(..)
+    /// Takes back the memory of ends that were looked at, unless it is a burst's.
+    pub(super) fn reuse(&mut self, ended: Vec<Ended>) {
+        if self.ended.is_empty() && ended.capacity() <= CALLS_MAX {
+            self.ended = ended;
+        }
     }
 
     /// The one way for a call to end.

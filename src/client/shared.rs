@@ -58,8 +58,6 @@ struct State {
     streaming: bool,
     /// Those that were not taken yet.
     stream: Vec<Ended>,
-    /// Always empty: memory to be used again.
-    ending: Vec<Ended>,
     /// The threads that wait while another one drives.
     parked: BTreeMap<Place, Arc<Condvar>>,
     /// How many threads have waited for room.
@@ -100,7 +98,6 @@ impl Shared {
             held: Ascending::default(),
             streaming: false,
             stream: Vec::new(),
-            ending: Vec::new(),
             parked: BTreeMap::new(),
             queued: 0,
         };
@@ -401,8 +398,7 @@ impl State {
         if !outgoing.is_empty() {
             self.transport.send(&mut outgoing);
         }
-        let mut all = std::mem::take(&mut self.ending);
-        all.extend(self.core.drain_ended());
+        let mut all = self.core.take_ended();
         for ended in all.drain(..) {
             let call_id = ended.call_id;
             if let Some(end) = self.held.get_mut(call_id) {
@@ -419,10 +415,7 @@ impl State {
             }
             self.call_next_in_queue();
         }
-        // A burst's memory is let go.
-        if all.capacity() <= CALLS_MAX {
-            self.ending = all;
-        }
+        self.core.reuse(all);
     }
 
     /// Somebody stops waiting: what it would have seen to is seen to by others.
