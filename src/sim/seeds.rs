@@ -69,8 +69,6 @@ struct Run<'a> {
     names: Vec<NodeId>,
     /// The link on which a leader's messages are late, and until when.
     late: Option<(LinkScope, Time)>,
-    /// What a node kept on its disk though nobody needed it.
-    hoard: Option<String>,
 }
 
 /// Runs this seed. The same seed gives the same report.
@@ -119,7 +117,7 @@ fn run_as(
     habits.leases = leases;
     let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
-    let mut run = Run { simulation, workload, record, random, classes, names, late: None, hoard: None };
+    let mut run = Run { simulation, workload, record, random, classes, names, late: None };
     run.set_clocks(clocks);
     run.break_things();
     // Once a property is broken, nothing that follows says more.
@@ -160,8 +158,7 @@ impl Run<'_> {
         let safety = self.simulation.safety();
         let broken =
             safety.violations().iter().map(|broken| format!("{}: {}", broken.property.name(), broken.detail));
-        let violations =
-            broken.chain(contradictions).chain(disorder).chain(self.hoard).chain(unhealed).collect();
+        let violations = broken.chain(contradictions).chain(disorder).chain(unhealed).collect();
         Report {
             seed,
             nodes,

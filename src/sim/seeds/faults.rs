@@ -46,8 +46,8 @@ impl Run<'_> {
             let node = self.simulation.node(name);
             // One that is down removes nothing; its next start does.
             let kept = if node.is_running() { node.snapshots_kept() } else { 0 };
-            if kept > most && self.hoard.is_none() {
-                self.hoard = Some(format!("{name} keeps {kept} snapshots on its disk"));
+            if kept > most {
+                self.workload.contradictions.push(format!("{name} keeps {kept} snapshots on its disk"));
             }
         }
     }
