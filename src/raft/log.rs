@@ -209,9 +209,10 @@ impl Log {
     }
 
     fn weight_through(&self, index: LogIndex) -> usize {
-        match index.0.checked_sub(self.base.index.0 + 1) {
-            None => self.through_base,
-            Some(offset) => self.through[usize::try_from(offset).expect("a length in memory")],
+        let offset = index.0.checked_sub(self.base.index.0).expect("entries up to the base are not kept");
+        match usize::try_from(offset).expect("a length in memory") {
+            0 => self.through_base,
+            offset => self.through[offset - 1],
         }
     }
 
