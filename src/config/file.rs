@@ -68,8 +68,8 @@ in_flight_bytes_max = {in_flight_bytes_max}
 # Bytes of uncommitted entries in a leader's log at most. Beyond, it refuses commands as busy.
 uncommitted_bytes_max = {uncommitted_bytes_max}
 
-# A node takes a snapshot when this many entries, or bytes of them, were applied since the last one (section 7). One that
-# is itself larger waits until as many bytes were logged.
+# A node takes a snapshot when this many entries, or bytes of them, were applied since the last one (section 7). One of more
+# than 64 KiB waits until sixteen times its size was logged, or these bytes; one that is itself larger, until as much was.
 snapshot_entries = {snapshot_entries}
 snapshot_bytes = {snapshot_bytes}
 
