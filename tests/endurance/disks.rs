@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use raftlab::cluster::Cluster;
 use raftlab::lab::{DiskChange, Lab, Life, RoleName};
 use raftlab::net::change::NetChange;
-use raftlab::types::LogIndex;
+use raftlab::types::{LogIndex, NodeId};
+use tempfile::TempDir;
 
 use crate::{
     SNAPSHOT_ENTRIES, assert_safe, converge, files_of, folder, leader, of_three, others, put, status,
@@ -14,6 +16,16 @@ use crate::{
 
 const FOR_LONG: DiskChange = DiskChange::Stall(Duration::from_secs(3600));
 const WELL: DiskChange = DiskChange::Stall(Duration::ZERO);
+
+/// A cluster that has applied something, its leader and a follower.
+fn at_work(folder: &TempDir) -> (Cluster, NodeId, NodeId) {
+    let mut cluster = of_three(folder).start().expect("a cluster starts");
+    put(&cluster, "before", "1");
+    converge(&mut cluster);
+    let leader = leader(&cluster);
+    let follower = others(&cluster, leader)[0];
+    (cluster, leader, follower)
+}
 
 #[test]
 fn a_leader_whose_disk_stalls_hands_over_while_writes_are_answered() {
@@ -46,11 +58,7 @@ fn a_leader_whose_disk_stalls_hands_over_while_writes_are_answered() {
 #[test]
 fn a_follower_whose_disk_stalls_holds_up_nobody_and_catches_up_with_a_snapshot() {
     let folder = folder();
-    let mut cluster = of_three(&folder).start().expect("a cluster starts");
-    put(&cluster, "before", "1");
-    converge(&mut cluster);
-    let leader = leader(&cluster);
-    let stalled = others(&cluster, leader)[0];
+    let (mut cluster, leader, stalled) = at_work(&folder);
     cluster.change_disk(stalled, FOR_LONG).expect("a disk can stall");
     let last = status(&mut cluster, leader).last.index;
     for number in 0..4 * SNAPSHOT_ENTRIES {
@@ -73,11 +81,7 @@ fn a_follower_whose_disk_stalls_holds_up_nobody_and_catches_up_with_a_snapshot()
 fn a_follower_that_is_cut_off_costs_the_others_one_snapshot_and_not_all_that_are_made_meanwhile() {
     const AT_LEAST: u64 = 8;
     let folder = folder();
-    let mut cluster = of_three(&folder).start().expect("a cluster starts");
-    put(&cluster, "before", "1");
-    converge(&mut cluster);
-    let leader = leader(&cluster);
-    let cut_off = others(&cluster, leader)[0];
+    let (mut cluster, leader, cut_off) = at_work(&folder);
     cluster.change_network(&NetChange::Isolate(cut_off)).expect("it can be isolated");
     let mut made = BTreeSet::new();
     let mut number = 0;

@@ -18,7 +18,8 @@ pub enum Action {
     Save(EntryId),
     /// Receives a leader's snapshot.
     Receive(EntryId),
-    RemoveBefore(LogIndex),
+    /// Removes older snapshots than this, but for one that may be being sent.
+    RemoveBefore(LogIndex, Option<LogIndex>),
 }
 
 pub fn id(index: u64, term: u64) -> EntryId {
@@ -89,7 +90,7 @@ pub fn run_with_snapshots() -> Vec<Action> {
         Action::Sync,
         Action::Save(id(6, 1)),
         Action::Write(compacting(6, 1)),
-        Action::RemoveBefore(LogIndex(6)),
+        Action::RemoveBefore(LogIndex(6), None),
         Action::Write(appending(&[entry(8, 1), entry(9, 1), entry(10, 1)])),
         Action::Save(id(10, 1)),
         Action::Write(compacting(9, 1)),
@@ -101,7 +102,7 @@ pub fn run_with_snapshots() -> Vec<Action> {
         Action::Write(appending(&[entry(18, 2)])),
         Action::Receive(id(12, 3)),
         Action::Write(after_install),
-        Action::RemoveBefore(LogIndex(12)),
+        Action::RemoveBefore(LogIndex(12), Some(LogIndex(10))),
         Action::Write(appending(&[entry(16, 3), entry(17, 3), entry(18, 3)])),
         Action::Sync,
         Action::Write(truncating(17)),
@@ -120,7 +121,7 @@ pub fn run_with_snapshots() -> Vec<Action> {
         Action::Sync,
         Action::Save(id(37, 5)),
         Action::Write(compacting(37, 5)),
-        Action::RemoveBefore(LogIndex(37)),
+        Action::RemoveBefore(LogIndex(37), None),
         Action::Write(appending(&[entry(38, 5)])),
         Action::Sync,
     ]
@@ -242,7 +243,7 @@ pub fn carry_out(
                 receive(snapshots, *id)?.expect("nothing is wrong with it");
                 model.finished = model.snapshots.len() - 1;
             }
-            Action::RemoveBefore(index) => snapshots.remove_before(*index, &[])?,
+            Action::RemoveBefore(index, kept) => snapshots.remove_before(*index, kept.as_slice())?,
         }
     }
     Ok(())
