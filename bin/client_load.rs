@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use raftlab::client::GATHERED_MAX;
 use raftlab::config::{ElectionRange, Settings};
 use raftlab::console::language::{Chance, units};
 use raftlab::console::options;
@@ -71,9 +72,12 @@ struct Options {
     /// How many clients, each a thread
     #[arg(long, value_name = "N", default_value_t = 1)]
     clients: usize,
-    /// Commands in one entry
+    /// Commands in one call, applied together
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: u64,
+    /// Commands of calls that leave together and share an entry, at most; 1: an entry for each call
+    #[arg(long, value_name = "N", default_value_t = GATHERED_MAX as u64)]
+    gather: u64,
     /// Commands in flight a client [default: one batch; with --rate as many as a client may have]
     #[arg(long, value_name = "N")]
     pipeline: Option<u64>,
@@ -120,7 +124,7 @@ struct Options {
     /// Carries out a line of the console at this time: --at 2s "crash leader" --at 5s "restart all"
     #[arg(long, num_args = 2, value_names = ["TIME", "LINE"], action = clap::ArgAction::Append)]
     at: Vec<String>,
-    /// Makes a run for each value of a setting: clients, batch, pipeline, rate or nodes
+    /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate or nodes
     #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
     /// Skips the checks of safety and history
@@ -267,6 +271,7 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         clients: options.clients,
         pipeline: options.pipeline,
         batch: options.batch,
+        gather: options.gather,
         amount,
         rate: options.rate,
         workload,

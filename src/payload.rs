@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 type Value = Box<dyn Any + Send + Sync>;
@@ -28,13 +29,25 @@ trait Faces: Any + Send + Sync {
     fn text(&self) -> &str;
     fn weight(&self) -> usize;
     fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    /// How many items it has, if it was made from a list's.
+    fn items(&self) -> Option<usize>;
+    /// Moves the other's items behind its own. False, and nothing was moved, when they are not lists of the same.
+    fn take_items(&mut self, other: &mut dyn Faces) -> bool;
 }
 
 /// Made from a value.
-struct Made<T> {
+struct Made<T: 'static> {
     value: T,
     text: OnceLock<Box<str>>,
     weight: OnceLock<usize>,
+    list: Option<&'static List<T>>,
+}
+
+/// What can be done with a value that is a list.
+struct List<T> {
+    len: fn(&T) -> usize,
+    take_items: fn(&mut T, &mut T),
 }
 
 /// Read from a text.
@@ -48,12 +61,15 @@ impl Payload {
     ///
     /// The value's type must serialize without error: a failure to do so is a defect of that type and panics.
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Payload {
-        Payload(Arc::new(Made { value, text: OnceLock::new(), weight: OnceLock::new() }))
+        Payload(Arc::new(Made::new(value, None)))
     }
 
     /// From a list's items, as a [`Batch`].
     pub fn batch<T: Serialize + Send + Sync + 'static>(items: impl IntoIterator<Item = T>) -> Payload {
-        Payload::new(items.into_iter().collect::<Batch<T>>())
+        let items: Batch<T> = items.into_iter().collect();
+        let list =
+            const { &List { len: |items: &Batch<T>| items.len(), take_items: |to, from| to.append(from) } };
+        Payload(Arc::new(Made::new(items, Some(list))))
     }
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
@@ -101,6 +117,38 @@ impl Payload {
         }
     }
 
+    /// How many items it has, if it was made by [`Payload::batch`].
+    pub fn items(&self) -> Option<usize> {
+        self.0.items()
+    }
+
+    /// Moves the items of another batch behind those of this one.
+    ///
+    /// # Errors
+    /// The other one, untouched: they are no batches of the same type, or somebody else holds one of them.
+    pub fn append(&mut self, mut other: Payload) -> Result<(), Payload> {
+        let moved = match (Arc::get_mut(&mut self.0), Arc::get_mut(&mut other.0)) {
+            (Some(this), Some(more)) => this.take_items(more),
+            _ => false,
+        };
+        if moved { Ok(()) } else { Err(other) }
+    }
+
+    /// Batches of so many items each, from the text of this one, which is as it was.
+    ///
+    /// # Panics
+    /// If it is no list of at least so many items.
+    pub fn split(&self, sizes: impl IntoIterator<Item = usize>) -> Vec<Payload> {
+        let items: Vec<&RawValue> = serde_json::from_str(self.text()).expect("it is a list");
+        let mut items = items.into_iter().map(RawValue::get);
+        let mut next = |size| {
+            let taken: Vec<&str> = items.by_ref().take(size).collect();
+            assert_eq!(taken.len(), size, "it has as many items as were put into it");
+            Payload::from_text(format!("[{}]", taken.join(",")))
+        };
+        sizes.into_iter().map(&mut next).collect()
+    }
+
     /// Bytes of the text.
     pub fn len(&self) -> usize {
         self.text().len()
@@ -115,6 +163,12 @@ impl Payload {
     /// Whether the text is empty. JSON never is.
     pub fn is_empty(&self) -> bool {
         self.text().is_empty()
+    }
+}
+
+impl<T> Made<T> {
+    fn new(value: T, list: Option<&'static List<T>>) -> Made<T> {
+        Made { value, text: OnceLock::new(), weight: OnceLock::new(), list }
     }
 }
 
@@ -135,6 +189,25 @@ impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn items(&self) -> Option<usize> {
+        self.list.map(|list| (list.len)(&self.value))
+    }
+
+    fn take_items(&mut self, other: &mut dyn Faces) -> bool {
+        let (Some(list), Some(other)) = (self.list, other.as_any_mut().downcast_mut::<Made<T>>()) else {
+            return false;
+        };
+        let weight = self.weight() + other.weight();
+        (list.take_items)(&mut self.value, &mut other.value);
+        self.text = OnceLock::new();
+        self.weight = OnceLock::from(weight);
+        true
     }
 }
 
@@ -158,6 +231,18 @@ impl Faces for Read {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn items(&self) -> Option<usize> {
+        None
+    }
+
+    fn take_items(&mut self, _other: &mut dyn Faces) -> bool {
+        false
     }
 }
 
@@ -198,6 +283,28 @@ mod tests {
         made.text();
         assert_eq!(made.weight(), estimate, "what is counted in is counted out as the same");
         assert_eq!(Payload::from_text("[1,2]").weight(), 5);
+    }
+
+    #[test]
+    fn batches_that_nobody_else_holds_become_one_and_are_taken_apart_again() {
+        let mut all = Payload::batch(["a", "b"]);
+        let weights = all.weight() + Payload::batch(["c"]).weight();
+        assert_eq!(all.append(Payload::batch(["c"])), Ok(()));
+        assert_eq!((all.text(), all.items(), all.weight()), (r#"["a","b","c"]"#, Some(3), weights));
+        assert_eq!(all.append(Payload::batch(["d"])), Ok(()), "its text is made again");
+        assert_eq!(all.text(), r#"["a","b","c","d"]"#);
+
+        let held = all.clone();
+        let more = Payload::batch(["e"]);
+        assert_eq!(all.append(more.clone()), Err(more.clone()), "both are held by others");
+        drop(held);
+        assert_eq!(all.append(more.clone()), Err(more));
+        assert_eq!(all.append(Payload::batch([1])), Err(Payload::batch([1])), "another type");
+        assert_eq!(all.append(Payload::new(1)), Err(Payload::new(1)), "no list");
+        assert_eq!(all.append(Payload::from_text("[1]")), Err(Payload::batch([1])));
+        assert_eq!(all.text(), r#"["a","b","c","d"]"#);
+
+        assert_eq!(all.split([1, 3]), [Payload::batch(["a"]), Payload::batch(["b", "c", "d"])]);
     }
 
     #[test]

@@ -61,6 +61,8 @@ fn clients_that_behave_badly_are_served_exactly_once() {
         ("unknown commands that had been applied", sum(|report| report.fates[0])),
         ("unknown commands that were given up", sum(|report| report.fates[1])),
         ("unknown commands whose session had expired", sum(|report| report.fates[2])),
+        ("commands that shared an entry", sum(|report| report.gathered[0])),
+        ("unknown commands that shared an entry", sum(|report| report.gathered[1])),
         ("sessions that expired", sum(|report| report.tally.expired)),
     ] {
         assert!(

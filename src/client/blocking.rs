@@ -304,8 +304,8 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
         };
         Ok(match fate {
             Fate::Applied(answered) => {
-                let Answered { answer, node, term, index, .. } = answered;
-                let answer = decode::<Batch<M::Answer>>(&answer)?.into_vec();
+                let Answered { node, term, index, .. } = answered;
+                let answer = answers(&answered)?;
                 Fate::Applied(Committed { answer, node, term, index })
             }
             Fate::NeverApplied => Fate::NeverApplied,
@@ -346,24 +346,30 @@ trait Readable: DeserializeOwned + Clone + Send + Sync + 'static {}
 
 impl<A: DeserializeOwned + Clone + Send + Sync + 'static> Readable for A {}
 
-fn committed_one<A: Readable>(answered: Answered, count: usize) -> Result<Committed<A>, Failure> {
+fn committed_one<A: Readable>(answered: &Answered, count: usize) -> Result<Committed<A>, Failure> {
     let Committed { answer, node, term, index } = committed(answered, count)?;
     let answer = answer.into_iter().next().expect("as many answers as commands");
     Ok(Committed { answer, node, term, index })
 }
 
-fn committed<A: Readable>(answered: Answered, count: usize) -> Result<Committed<Vec<A>>, Failure> {
-    let Answered { answer, node, term, index, .. } = answered;
-    let answer = decode::<Batch<A>>(&answer)?.into_vec();
+fn committed<A: Readable>(answered: &Answered, count: usize) -> Result<Committed<Vec<A>>, Failure> {
+    let Answered { node, term, index, .. } = *answered;
+    let answer: Vec<A> = answers(answered)?;
     if answer.len() != count {
         return Err(Failure::Unreadable(format!("{} answers to {count} commands", answer.len())));
     }
     Ok(Committed { answer, node, term, index })
 }
 
-fn observed<A: Readable>(answered: Answered, _count: usize) -> Result<Observed<A>, Failure> {
-    let Answered { answer, node, term, index, age } = answered;
-    Ok(Observed { answer: decode(&answer)?, node, term, index, age })
+fn observed<A: Readable>(answered: &Answered, _count: usize) -> Result<Observed<A>, Failure> {
+    let Answered { node, term, index, age, .. } = *answered;
+    Ok(Observed { answer: decode(&answered.answer)?, node, term, index, age })
+}
+
+fn answers<A: Readable>(answered: &Answered) -> Result<Vec<A>, Failure> {
+    let own =
+        |all: &Batch<A>| answered.own(all).map(<[A]>::to_vec).ok_or_else(|| format!("{} answers", all.len()));
+    answered.answer.read(own).flatten().map_err(Failure::Unreadable)
 }
 
 fn decode<T: Readable>(payload: &Payload) -> Result<T, Failure> {

@@ -9,6 +9,7 @@
 pub mod blocking;
 mod call;
 pub mod core;
+mod gathering;
 mod pipeline;
 pub mod record;
 mod session;
@@ -19,6 +20,7 @@ mod timers;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{CallId, ClientCore, Ended};
+pub use self::gathering::{GATHERED_MAX, Gathering, Group};
 pub use self::pipeline::Pipeline;
 pub use self::settings::{ClientSettings, WhenFull};
 pub use self::shared::CALLS_MAX;
@@ -32,7 +34,7 @@ use serde::Serialize;
 
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId, Part, Term};
 
 /// One call of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -110,6 +112,8 @@ pub struct Answered {
     /// For a stale read: the state held all that was answered to any client longer ago than this; none when the node
     /// could not tell.
     pub age: Option<Duration>,
+    /// Which of the answers are to this call, when others share its entry; none: all.
+    pub part: Option<Part>,
 }
 
 /// Why a call had no effect.
@@ -134,6 +138,13 @@ pub enum Rejection {
     Unreachable(NodeId),
     /// Nobody answered in time, and nothing was changed: it was a read, or a command that never got its session.
     NoAnswer,
+}
+
+impl Answered {
+    /// Those of an entry's answers that are to this call; none if it has not as many.
+    pub fn own<'a, A>(&self, all: &'a [A]) -> Option<&'a [A]> {
+        self.part.map_or(Some(all), |part| part.of(all))
+    }
 }
 
 impl fmt::Display for Rejection {

@@ -2,12 +2,14 @@
 //!
 //! Tickets are for those who want the answer to one call. Whoever keeps hundreds under way, as a load generator does,
 //! wants to sleep until any of them has ended and then see all that have: one lock and one wake-up for a whole group.
+//! Commands that are sent together also share entries: see [`Gathering`].
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::Ask;
 use super::core::{CallId, Ended};
+use super::gathering::{GATHERED_MAX, Gathering, Group};
 use super::shared::Shared;
 use crate::types::Time;
 
@@ -16,11 +18,22 @@ use crate::types::Time;
 /// Whoever drives it bounds what is in flight: [`CALLS_MAX`](super::CALLS_MAX) is as much as the servers remember.
 pub struct Pipeline {
     shared: Arc<Shared>,
+    gathering: Gathering,
+    /// What was asked and has ended; empty between waits.
+    all: Vec<Ended>,
 }
 
 impl Pipeline {
     pub(super) fn new(shared: Arc<Shared>) -> Pipeline {
-        Pipeline { shared }
+        Pipeline { shared, gathering: Gathering::new(GATHERED_MAX), all: Vec::new() }
+    }
+
+    /// This pipeline, of whose commands so many may share an entry; with one, each call has an entry of its own. It is
+    /// [`GATHERED_MAX`] unless this is called.
+    #[must_use]
+    pub fn gathering(mut self, most: usize) -> Pipeline {
+        self.gathering = Gathering::new(most);
+        self
     }
 
     /// The time by the clock that calls are timed with.
@@ -29,14 +42,40 @@ impl Pipeline {
     }
 
     /// Sends these calls at once. Their names come in the order of asking, and count up.
-    pub fn send(&self, asks: Vec<Ask>) -> Vec<CallId> {
-        self.shared.begin_stream(asks)
+    pub fn send(&mut self, asks: Vec<Ask>) -> impl Iterator<Item = CallId> + use<> {
+        let first = self.gathering.last().0 + 1;
+        let groups = self.gathering.gather(asks);
+        self.begin(groups);
+        (first..=self.gathering.last().0).map(CallId)
     }
 
     /// Waits until a call has ended, or until then, and puts all that have ended into `ended`, in place of what was there.
     /// Each call ends once, by its deadline.
-    pub fn wait(&self, until: Time, ended: &mut Vec<Ended>) {
-        self.shared.wait_for_stream(until, ended);
+    pub fn wait(&mut self, until: Time, ended: &mut Vec<Ended>) {
+        ended.clear();
+        loop {
+            let mut all = std::mem::take(&mut self.all);
+            self.shared.wait_for_stream(until, &mut all);
+            let in_time = !all.is_empty();
+            for each in all.drain(..) {
+                let again = self.gathering.end(each, ended);
+                self.begin(again);
+            }
+            self.all = all;
+            if !ended.is_empty() || !in_time {
+                return;
+            }
+        }
+    }
+
+    fn begin(&mut self, groups: Vec<Group>) {
+        if groups.is_empty() {
+            return;
+        }
+        let asked = self.shared.begin_stream(groups.iter().map(Group::ask));
+        for (asked, group) in asked.into_iter().zip(groups) {
+            self.gathering.begun(asked, group);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::{Answered, Ask, Ended, Fate, Outcome, Rejection, What};
 use crate::check::history::{self, Action, Operation};
 use crate::net::packet::ReadMode;
-use crate::payload::{Batch, Payload};
+use crate::payload::Batch;
 use crate::state_machine::kv::{Answer, Command, Query};
 use crate::types::{ClientId, Time};
 
@@ -96,7 +96,7 @@ impl Callers {
         for (place, mut operation) in operations {
             match outcome {
                 Outcome::Answered(answered) => {
-                    if let Some(told) = told(&operation.action, &answered.answer, place) {
+                    if let Some(told) = told(&operation.action, answered, place) {
                         operation.outcome = told;
                         operation.index = Some(answered.index);
                     }
@@ -129,11 +129,13 @@ impl Pending {
 }
 
 /// What an answer says to the action at this place of its call; none if it is no answer to it.
-fn told(action: &Action, answer: &Payload, place: usize) -> Option<history::Outcome> {
-    match action {
-        Action::Read => history::Outcome::of(action, answer.value::<Answer>().ok()?),
-        _ => history::Outcome::of(action, answer.value::<Batch<Answer>>().ok()?.get(place)?),
-    }
+fn told(action: &Action, answered: &Answered, place: usize) -> Option<history::Outcome> {
+    let answer = if *action == Action::Read {
+        answered.answer.value::<Answer>().ok()?
+    } else {
+        answered.own(answered.answer.value::<Batch<Answer>>().ok()?)?.get(place)?
+    };
+    history::Outcome::of(action, answer)
 }
 
 #[cfg(test)]
@@ -142,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::client::CallId;
+    use crate::payload::Payload;
     use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
 
     const CALLED: Time = Time::from_nanos(10);
@@ -159,7 +162,7 @@ mod tests {
     }
 
     fn unknown() -> Outcome {
-        Outcome::Unknown(Token { session: SessionId(2), serial: 1 })
+        Outcome::Unknown(Token { session: SessionId(2), serial: 1, part: None })
     }
 
     fn ended(outcome: Outcome) -> Ended {
@@ -168,7 +171,7 @@ mod tests {
 
     fn answered(answer: Payload) -> Ended {
         let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(7));
-        ended(Outcome::Answered(Answered { answer, node, term, index, age: None }))
+        ended(Outcome::Answered(Answered { answer, node, term, index, age: None, part: None }))
     }
 
     #[test]

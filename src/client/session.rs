@@ -49,7 +49,7 @@ impl Session {
         while self.unsettled.first().is_some_and(|oldest| *oldest < kept) {
             self.unsettled.pop_first();
         }
-        Token { session: self.id, serial: self.last_serial }
+        Token { session: self.id, serial: self.last_serial, part: None }
     }
 
     /// A command has ended; with `unknown`, it may be asked about later.

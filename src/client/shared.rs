@@ -155,12 +155,12 @@ impl Shared {
 
     /// Sends all these calls at once, however many are in flight. Nobody holds them: [`Shared::wait_for_stream`] hands
     /// out their ends.
-    pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
+    pub fn begin_stream(&self, asks: impl Iterator<Item = Ask>) -> Vec<CallId> {
         let mut state = self.state.lock();
         state.streaming = true;
         let now = self.clock.now();
         self.take_in(&mut state, now);
-        let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
+        let begun = asks.map(|ask| state.pass(now, ask)).collect();
         state.core.tick(now);
         state.settle();
         begun

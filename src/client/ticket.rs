@@ -27,7 +27,7 @@ pub struct Ticket<T> {
 }
 
 /// Makes the typed answer of what came, to so many commands.
-pub(super) type Reading<T> = fn(Answered, usize) -> Result<T, Failure>;
+pub(super) type Reading<T> = fn(&Answered, usize) -> Result<T, Failure>;
 
 #[derive(Debug)]
 enum Progress {
@@ -74,7 +74,7 @@ impl<T> Ticket<T> {
         match &self.progress {
             Progress::Running(_) => None,
             Progress::Ended(outcome) => {
-                Some(answered(outcome.clone()).and_then(|answered| (self.read)(answered, self.count)))
+                Some(answered(outcome.clone()).and_then(|answered| (self.read)(&answered, self.count)))
             }
         }
     }

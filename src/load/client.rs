@@ -256,7 +256,7 @@ impl Run {
         };
         if !asks.is_empty() {
             let calls = self.client.pipeline.send(asks);
-            for (call, flight) in calls.into_iter().zip(flights) {
+            for (call, flight) in calls.zip(flights) {
                 self.flying.insert(call, flight);
             }
         }
@@ -324,11 +324,10 @@ impl Run {
 
 /// How many commands of a batch the store refused.
 fn refused(answered: &Answered) -> u64 {
-    match answered.answer.value::<Batch<Answer>>() {
-        Ok(answers) => answers.iter().filter(|answer| answer.refusal().is_some()).count() as u64,
-        // A read: an absent key is an answer like any other.
-        Err(_) => 0,
-    }
+    // A read is no list: an absent key is an answer like any other.
+    let all = answered.answer.value::<Batch<Answer>>().ok();
+    let own = all.and_then(|all| answered.own(all)).unwrap_or_default();
+    own.iter().filter(|answer| answer.refusal().is_some()).count() as u64
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ impl Load {
             let client = Client {
                 number,
                 common: Arc::clone(&common),
-                pipeline,
+                pipeline: pipeline.gathering(usize::try_from(plan.gather).unwrap_or(usize::MAX)),
                 workload,
                 recorder: Recorder::new(Arc::clone(&sampling), number, file.clone()),
                 told: sender.clone(),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::numbers::float;
 use super::workload::WorkloadSettings;
-use crate::client::CALLS_MAX;
+use crate::client::{CALLS_MAX, GATHERED_MAX};
 
 /// Clients at most: each is a thread.
 const CLIENTS_MAX: usize = 10_000;
 
-/// Commands in one entry at most.
+/// Commands in one call, or sharing an entry, at most.
 const BATCH_MAX: u64 = 10_000;
 
 /// Keys at most.
@@ -28,8 +28,10 @@ pub struct Plan {
     pub clients: usize,
     /// Commands in flight a client at most; none: one batch, or with a rate as many calls as a client may have.
     pub pipeline: Option<u64>,
-    /// Commands in one entry.
+    /// Commands in one call, which are applied together.
     pub batch: u64,
+    /// Commands of calls that leave together and share an entry, at most; with one, each call has its own.
+    pub gather: u64,
     /// When it ends.
     pub amount: Amount,
     /// Operations a second, of all clients together, whatever the answers (an open loop); none: as fast as answers come.
@@ -63,6 +65,7 @@ impl Default for Plan {
             clients: 1,
             pipeline: None,
             batch: 1,
+            gather: GATHERED_MAX as u64,
             amount: Amount::For(Duration::from_secs(10)),
             rate: None,
             workload: WorkloadSettings::default(),
@@ -88,6 +91,7 @@ impl Plan {
         };
         within("the number of clients", *clients as u64, CLIENTS_MAX as u64)?;
         within("the batch", *batch, BATCH_MAX)?;
+        within("the number of commands that share an entry", self.gather, BATCH_MAX)?;
         within("the number of keys", workload.keys, KEYS_MAX)?;
         within("the timeout", u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX), u64::MAX)?;
         within("the rate", self.rate.unwrap_or(1), RATE_MAX)?;
@@ -142,6 +146,7 @@ mod tests {
             Plan { clients: 0, ..Plan::default() },
             Plan { clients: 1_000_000, ..Plan::default() },
             Plan { batch: 0, ..Plan::default() },
+            Plan { gather: 0, ..Plan::default() },
             Plan { pipeline: Some(0), ..Plan::default() },
             Plan { pipeline: Some(3), batch: 4, ..Plan::default() },
             Plan { pipeline: Some(1_000_000), ..Plan::default() },

@@ -26,8 +26,10 @@ pub struct Report {
     pub memory: bool,
     /// The clients.
     pub clients: usize,
-    /// Commands in an entry.
+    /// Commands in a call.
     pub batch: u64,
+    /// Commands of several calls in an entry at most.
+    pub gather: u64,
     /// Operations in flight a client at most.
     pub pipeline: u64,
     /// Operations a second that were wanted; none in a closed loop.
@@ -122,6 +124,7 @@ impl Report {
             v: 1,
             clients: plan.clients,
             batch: plan.batch,
+            gather: plan.gather,
             pipeline: plan.in_flight_max(),
             rate: plan.rate,
             seed: plan.seed,

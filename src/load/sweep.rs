@@ -12,7 +12,7 @@ use crate::console::language::layout::{self, Align};
 use crate::interrupt::Interrupt;
 
 /// What may be swept.
-const SETTINGS: [&str; 5] = ["clients", "batch", "pipeline", "rate", "nodes"];
+const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];
 
 /// Values at most.
 const VALUES_MAX: usize = 50;
@@ -68,6 +68,7 @@ impl Sweep {
                     // What is in flight has room for one batch at least.
                     plan.pipeline = plan.pipeline.map(|pipeline| pipeline.max(value));
                 }
+                "gather" => plan.gather = value,
                 "pipeline" => plan.pipeline = Some(value),
                 "rate" => plan.rate = Some(value),
                 _ => experiment.settings.nodes = u8::try_from(value).unwrap_or(u8::MAX),

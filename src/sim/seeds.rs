@@ -50,6 +50,8 @@ pub struct Report {
     /// Commands of unknown outcome that turned out as applied, as never applied, and of which nothing was known any
     /// more.
     pub fates: [u64; 3],
+    /// Commands that left with others and were answered, and that were unknown.
+    pub gathered: [u64; 2],
     /// When, in virtual time, a property was first broken; what only shows at the end is not in it.
     pub broken_at: Option<Duration>,
     /// How long it was in virtual time.
@@ -147,7 +149,7 @@ impl Run<'_> {
     fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
         let broken_at = self.simulation.broken_at();
         let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
-        let fates = self.workload.fates;
+        let (fates, gathered) = (self.workload.fates, self.workload.gathered);
         let contradictions = std::mem::take(&mut self.workload.contradictions);
         (self.record)(self.workload.take_news());
         let told = self.workload.ended();
@@ -166,6 +168,7 @@ impl Run<'_> {
             tally: *self.simulation.tally(),
             calls,
             fates,
+            gathered,
             broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),

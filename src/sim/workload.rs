@@ -11,7 +11,7 @@ use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Start, Verdict};
 use crate::client::core::CallId;
 use crate::client::record::{Callers, Pending};
-use crate::client::{Answered, Ask, Fate, Outcome, What};
+use crate::client::{Answered, Ask, Fate, Gathering, Group, Outcome, What};
 use crate::lab::Lab;
 use crate::net::packet::ReadMode;
 use crate::payload::Payload;
@@ -38,11 +38,13 @@ pub struct Habits {
     pub settles: bool,
     /// Whether some of their reads rely on clocks: by lease, or local and as young as they say.
     pub leases: bool,
+    /// Whether some of their commands leave together, and share an entry.
+    pub gathers: bool,
 }
 
 impl Default for Habits {
     fn default() -> Habits {
-        Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, settles: false, leases: false }
+        Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, settles: false, leases: false, gathers: false }
     }
 }
 
@@ -68,6 +70,8 @@ pub struct Workload {
     pub unknown: u64,
     /// What became of those that were asked about: applied, never applied, not known any more.
     pub fates: [u64; 3],
+    /// Calls that left with others: those that were answered, and those whose outcome was unknown.
+    pub gathered: [u64; 2],
     /// Local reads that said how old they may be.
     pub local_reads: u64,
     /// What no client should ever see.
@@ -78,6 +82,7 @@ pub struct Workload {
 struct Worker {
     random: Random,
     calls: u64,
+    gathering: Gathering,
     running: BTreeMap<CallId, Task>,
     /// Commands of unknown outcome, and their places in the history.
     unsettled: Vec<(Token, usize)>,
@@ -106,8 +111,9 @@ impl Workload {
             simulation.add_client(id);
             let mut random = random.fork();
             let window = usize::try_from(random.within(1, 4)).expect("a small number");
+            let gathering = Gathering::new(if habits.gathers { window } else { 1 });
             let (running, unsettled, next) = (BTreeMap::new(), Vec::new(), Time::ZERO);
-            let worker = Worker { random, calls: 0, running, unsettled, window, next };
+            let worker = Worker { random, calls: 0, gathering, running, unsettled, window, next };
             workload.clients.insert(id, worker);
         }
         workload
@@ -130,7 +136,12 @@ impl Workload {
         let nodes = Lab::nodes(simulation);
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
-            for call in simulation.take_ended(id) {
+            let mut calls = Vec::new();
+            for all in simulation.take_ended(id) {
+                let again = worker.gathering.end(all, &mut calls);
+                worker.begin(simulation, id, again);
+            }
+            for call in calls {
                 ended.push((id, worker.running.remove(&call.call_id).expect("a call ends once"), call));
             }
         }
@@ -139,12 +150,19 @@ impl Workload {
         }
         let now = simulation.now();
         for (&id, worker) in &mut self.clients {
+            let mut asks = Vec::new();
+            // Calls that leave together are equally patient.
+            let mut timeout = None;
             while calling && worker.running.len() < worker.window && worker.next <= now {
-                let (ask, task) = worker.next_task(id, habits, &nodes, now);
+                let timeout = *timeout.get_or_insert_with(|| worker.timeout(habits));
+                let (ask, task) = worker.next_task(id, habits, timeout, &nodes, now);
                 let task = task.unwrap_or_else(|| Task::Call(self.callers.begin(&ask, now)));
-                worker.running.insert(simulation.call(id, ask), task);
-                worker.next = now + worker.random.duration(Duration::ZERO, THINKING_MAX);
+                asks.push(ask);
+                worker.running.insert(CallId(worker.gathering.last().0 + asks.len() as u64), task);
+                worker.next = now + worker.pause(habits);
             }
+            let groups = worker.gathering.gather(asks);
+            worker.begin(simulation, id, groups);
         }
         let mut local = Vec::new();
         for (client, task, call) in ended {
@@ -203,10 +221,12 @@ impl Workload {
             }
             Outcome::Unknown(token) => {
                 self.unknown += 1;
+                self.gathered[1] += u64::from(token.part.is_some());
                 Some(*token)
             }
             Outcome::Answered(answered) => {
                 self.answered += 1;
+                self.gathered[0] += u64::from(answered.part.is_some());
                 self.note_answered(operations, answered);
                 None
             }
@@ -308,15 +328,23 @@ impl Workload {
 }
 
 impl Worker {
+    /// Asks for these groups of calls.
+    fn begin(&mut self, simulation: &mut Simulation, client: ClientId, groups: Vec<Group>) {
+        for group in groups {
+            let asked = simulation.call(client, group.ask());
+            self.gathering.begun(asked, group);
+        }
+    }
+
     /// The next call, and what it is about if that is no operation.
     fn next_task(
         &mut self,
         client: ClientId,
         habits: Habits,
+        timeout: Duration,
         nodes: &[NodeId],
         now: Time,
     ) -> (Ask, Option<Task>) {
-        let timeout = self.timeout(habits);
         if habits.settles && !self.unsettled.is_empty() && self.random.chance(400_000) {
             let (token, place) = self.unsettled.remove(0);
             let ask = Ask { what: What::Settle(token), at: None, timeout };
@@ -335,6 +363,16 @@ impl Worker {
         let Habits { timeout_min, timeout_max, .. } = habits;
         // No draw where there is nothing to choose.
         if timeout_min < timeout_max { self.random.duration(timeout_min, timeout_max) } else { timeout_min }
+    }
+
+    /// How long it thinks before the next call.
+    fn pause(&mut self, habits: Habits) -> Duration {
+        // No draw where there is nothing to choose.
+        if habits.gathers && self.random.chance(300_000) {
+            Duration::ZERO
+        } else {
+            self.random.duration(Duration::ZERO, THINKING_MAX)
+        }
     }
 
     /// What it asks next, and whom alone.

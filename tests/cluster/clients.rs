@@ -1,14 +1,16 @@
 //! What clients are told, and what is told of a cluster.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use raftlab::client::{Failure, Rejection};
+use raftlab::client::{self, Ask, CallId, Failure, Outcome, Rejection};
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
 use raftlab::lab::Lab;
 use raftlab::net::packet::ReadMode;
+use raftlab::payload::Batch;
 use raftlab::raft::event::Event;
 use raftlab::state_machine::kv::{Answer, Command, Query};
 use raftlab::trace::{TraceEvent, What};
@@ -122,5 +124,48 @@ fn many_calls_at_once_are_applied_once_each_though_leaders_crash() {
     assert_eq!(client.in_flight(), 0);
     cluster.restart(first, false).unwrap();
     converge(&mut cluster);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn commands_that_leave_together_share_entries_and_each_ends_for_itself() {
+    let settings =
+        Settings { memory: true, value_bytes_max: 8, client_timeout: PATIENCE, ..Settings::default() };
+    let mut cluster = start(&settings);
+    leader(&cluster);
+    let mut pipeline = cluster.client().into_pipeline();
+    let value = |number: u64| if number == 7 { "too long a value".to_string() } else { number.to_string() };
+    let ask = |number: u64| {
+        let what = client::What::commands([Command::create(format!("k{}", number.min(19)), value(number))]);
+        Ask { what, at: None, timeout: PATIENCE }
+    };
+    let calls: Vec<CallId> = pipeline.send((0..21).map(ask).collect()).collect();
+    assert_eq!(calls, (1..=21).map(CallId).collect::<Vec<_>>());
+    let (mut seen, mut ended) = (BTreeMap::new(), Vec::new());
+    while seen.len() < calls.len() {
+        pipeline.wait(pipeline.now() + PATIENCE, &mut ended);
+        assert!(!ended.is_empty(), "each call ends");
+        seen.extend(ended.drain(..).map(|ended| (ended.call_id.0 - 1, ended.outcome)));
+    }
+    let mut entries = BTreeSet::new();
+    for (number, outcome) in seen {
+        match outcome {
+            Outcome::Answered(answered) => {
+                let all = answered.answer.value::<Batch<Answer>>().expect("answers of the store");
+                let expected = if number == 20 { Answer::Exists } else { Answer::Created };
+                assert_eq!(answered.own(all), Some(&[expected][..]), "{number}");
+                entries.insert(answered.index);
+            }
+            Outcome::Rejected(Rejection::Invalid(reason)) => {
+                assert_eq!((number, reason.contains("value_bytes_max")), (7, true), "{reason}");
+            }
+            other => panic!("{number}: {other:?}"),
+        }
+    }
+    assert!(entries.len() < 20, "20 commands took {} entries", entries.len());
+    converge(&mut cluster);
+    for node in cluster.nodes() {
+        assert_eq!(cluster.items(node).expect("it runs").len(), 19, "k0 to k19, less k7");
+    }
     assert_safe(&mut cluster);
 }

@@ -5,13 +5,13 @@
 //! answers come, each with a number of commands in flight. A command is answered when it is committed and the leader has
 //! applied it to its map; the others apply it to theirs. After each run every command must have been answered, by one
 //! leader all the way; all three nodes must have applied as much, and hold the same map. The peers' nodes count commands;
-//! raftlab's tell the last entry that they applied.
+//! raftlab's tell the last entry that they applied, which must hold the last that was answered.
 //!
 //! **The systems**, each on what the machine gives to all:
 //!
 //! - `router` and `express`: raftlab with its defaults, a thread a node, all messages through the router's thread or
 //!   past it. Clients are threads; with one command in flight they call `Client::submit`, else they keep a `Pipeline`
-//!   full. Sessions, exactly-once, the safety checks and snapshots that are written are part of it.
+//!   full, which lets commands that leave together share an entry. Sessions, exactly-once, the safety checks and snapshots that are written are part of it.
 //! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
 //!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
 //!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.

@@ -1,5 +1,7 @@
 //! raftlab, as an embedding program uses it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use raftlab::client::{Ask, Client as Caller, Ended, Outcome, Pipeline, What};
@@ -14,14 +16,19 @@ use crate::map::Put;
 /// A blocking caller, one command at a time.
 struct Blocking {
     caller: Caller<KeyValue>,
+    newest: Newest,
 }
 
 /// Many commands under way, their answers taken as they come.
 struct Piped {
     pipeline: Pipeline,
+    newest: Newest,
     /// Its memory is used again.
     ended: Vec<Ended>,
 }
+
+/// The newest entry of which a command was answered.
+type Newest = Arc<AtomicU64>;
 
 /// Runs the plan on a cluster of its own.
 pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
@@ -31,13 +38,15 @@ pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
     cluster.wait_until_leader(PATIENCE).ok_or("nobody leads")?;
     let leaders = cluster.leadership();
     let callers = (0..plan.clients).map(|_| cluster.client());
+    let newest = Newest::default();
     let tallies = if plan.window == 1 {
-        driver::drive(plan, callers.map(|caller| Blocking { caller }).collect())?
+        let blocking = callers.map(|caller| Blocking { caller, newest: Arc::clone(&newest) });
+        driver::drive(plan, blocking.collect())?
     } else {
-        driver::drive(plan, callers.map(Piped::new).collect())?
+        driver::drive(plan, callers.map(|caller| Piped::new(caller, &newest)).collect())?
     };
-    let (answered, figure) = Tally::sum(plan, &tallies);
-    agree(&mut cluster, answered)?;
+    let (_, figure) = Tally::sum(plan, &tallies);
+    agree(&mut cluster, newest.load(Ordering::Relaxed))?;
     // The first change is the leader that there was.
     if leaders.receiver().try_iter().count() > 1 {
         return Err("the leader changed".to_string());
@@ -46,15 +55,15 @@ pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
     Ok(figure)
 }
 
-/// Whether all nodes have applied the same entries, at least as many as commands were answered, and hold the same.
-fn agree(cluster: &mut Cluster, answered: u64) -> Result<(), String> {
+/// Whether all nodes have applied the same entries, all those of which a command was answered, and hold the same.
+fn agree(cluster: &mut Cluster, newest: u64) -> Result<(), String> {
     let applied = |cluster: &Cluster, node: NodeId| cluster.status(node).map(|status| status.applied.0);
     let all = cluster.wait_for(PATIENCE, |cluster| {
         let first = applied(cluster, NodeId::new(1))?;
         let same = NodeId::first(3).into_iter().all(|node| applied(cluster, node) == Some(first));
-        (same && first > answered).then_some(first)
+        (same && first >= newest).then_some(first)
     });
-    all.ok_or_else(|| format!("{answered} commands were answered, and not all nodes applied as many"))?;
+    all.ok_or_else(|| format!("entry {newest} was answered, and not all nodes applied it"))?;
     let items = NodeId::first(3).into_iter().map(|node| cluster.items(node));
     let items = items.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     if items.windows(2).any(|pair| pair[0] != pair[1]) {
@@ -66,7 +75,9 @@ fn agree(cluster: &mut Cluster, answered: u64) -> Result<(), String> {
 impl Client for Blocking {
     fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
         for Put { key, value } in puts {
-            self.caller.submit(Command::put(key, value)).map_err(|failure| failure.to_string())?;
+            let committed = self.caller.submit(Command::put(key, value));
+            let committed = committed.map_err(|failure| failure.to_string())?;
+            self.newest.fetch_max(committed.index.0, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -77,8 +88,8 @@ impl Client for Blocking {
 }
 
 impl Piped {
-    fn new(caller: Caller<KeyValue>) -> Piped {
-        Piped { pipeline: caller.into_pipeline(), ended: Vec::new() }
+    fn new(caller: Caller<KeyValue>, newest: &Newest) -> Piped {
+        Piped { pipeline: caller.into_pipeline(), newest: Arc::clone(newest), ended: Vec::new() }
     }
 }
 
@@ -88,17 +99,21 @@ impl Client for Piped {
             let what = What::commands([Command::put(key, value)]);
             Ask { what, at: None, timeout: PATIENCE }
         };
-        self.pipeline.send(puts.into_iter().map(ask).collect());
+        let _ = self.pipeline.send(puts.into_iter().map(ask).collect());
         Ok(())
     }
 
     fn wait(&mut self) -> Result<usize, String> {
         let until: Time = self.pipeline.now() + PATIENCE + Duration::from_secs(1);
         self.pipeline.wait(until, &mut self.ended);
-        match self.ended.iter().find(|ended| !matches!(ended.outcome, Outcome::Answered(_))) {
-            None if self.ended.is_empty() => Err("a command did not end".to_string()),
-            None => Ok(self.ended.len()),
-            Some(failed) => Err(format!("a command was not carried out: {:?}", failed.outcome)),
+        let mut newest = 0;
+        for ended in &self.ended {
+            match &ended.outcome {
+                Outcome::Answered(answered) => newest = newest.max(answered.index.0),
+                failed => return Err(format!("a command was not carried out: {failed:?}")),
+            }
         }
+        self.newest.fetch_max(newest, Ordering::Relaxed);
+        if self.ended.is_empty() { Err("a command did not end".to_string()) } else { Ok(self.ended.len()) }
     }
 }

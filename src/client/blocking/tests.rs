@@ -76,7 +76,7 @@ fn reply(request: &Request, response: Response) -> Reply {
 }
 
 fn token(serial: u64) -> Token {
-    Token { session: SESSION, serial }
+    Token { session: SESSION, serial, part: None }
 }
 
 fn leader() -> NodeId {

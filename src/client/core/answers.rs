@@ -15,15 +15,17 @@ impl ClientCore {
         let question = &self.call(call_id).question;
         match (response, question) {
             (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
+                let part = question.token().and_then(|token| token.part);
                 self.leader = Some(node);
-                self.answered(now, call_id, Answered { answer, node, term, index: entry.index, age: None });
+                let index = entry.index;
+                self.answered(now, call_id, Answered { answer, node, term, index, age: None, part });
             }
             (Response::Read { applied, age, answer }, Question::Read { mode, .. }) => {
                 // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
                 if *mode != ReadMode::Stale && self.call(call_id).at.is_none() {
                     self.leader = Some(node);
                 }
-                self.answered(now, call_id, Answered { answer, node, term, index: applied, age });
+                self.answered(now, call_id, Answered { answer, node, term, index: applied, age, part: None });
             }
             (Response::Opened { session }, Question::Command { token: None, .. }) => {
                 self.leader = Some(node);

@@ -219,9 +219,10 @@ impl World {
     /// A name is one command's for ever, and no answer that may still be needed is acknowledged.
     fn note_named(&mut self, origin: Origin, call_id: CallId) {
         let Origin { session, serial, acknowledged } = origin;
-        assert_eq!(*self.named.entry(Token { session, serial }).or_insert(call_id), call_id);
+        let name = |serial| Token { session, serial, part: None };
+        assert_eq!(*self.named.entry(name(serial)).or_insert(call_id), call_id);
         assert!(acknowledged <= serial, "a live command is never acknowledged");
-        let below = self.named.range(Token { session, serial: 0 }..Token { session, serial: acknowledged });
+        let below = self.named.range(name(0)..name(acknowledged));
         for (token, call_id) in below {
             let outcome = self.ended.get(call_id).expect("all below have ended");
             assert_ne!(*outcome, Outcome::Unknown(*token), "it may be asked about");

@@ -143,7 +143,7 @@ fn applied() -> Response {
 
 fn answered_by(node: NodeId) -> Outcome {
     let answer = Payload::new(["created"]);
-    Outcome::Answered(Answered { answer, node, term: Term(4), index: LogIndex(17), age: None })
+    Outcome::Answered(Answered { answer, node, term: Term(4), index: LogIndex(17), age: None, part: None })
 }
 
 fn numbers(sent: &Sent) -> (Serial, Serial) {
@@ -154,7 +154,7 @@ fn numbers(sent: &Sent) -> (Serial, Serial) {
 }
 
 fn token(serial: Serial) -> Token {
-    Token { session: SESSION, serial }
+    Token { session: SESSION, serial, part: None }
 }
 
 fn read() -> What {
@@ -390,7 +390,8 @@ fn a_read_is_answered_with_the_index_it_saw() {
     let sent = bench.ask(read(), None);
     bench.reply(&sent, Response::Read { applied: LogIndex(9), age: None, answer: Payload::new("1") });
     let answer = Payload::new("1");
-    let expected = Answered { answer, node: sent.to, term: Term(4), index: LogIndex(9), age: None };
+    let expected =
+        Answered { answer, node: sent.to, term: Term(4), index: LogIndex(9), age: None, part: None };
     assert_eq!(bench.outcome(), Outcome::Answered(expected));
     assert_eq!(bench.core.leader(), Some(sent.to), "only a leader answers such a read");
 }

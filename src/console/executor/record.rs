@@ -125,7 +125,7 @@ mod tests {
         let ask = Ask { what, at: None, timeout: Duration::from_secs(1) };
         let mut call = || {
             let pending = record.callers.begin(&ask, Time::ZERO);
-            let outcome = CallOutcome::Unknown(Token { session: SessionId(2), serial: 1 });
+            let outcome = CallOutcome::Unknown(Token { session: SessionId(2), serial: 1, part: None });
             let (call_id, began) = (CallId(1), Time::ZERO);
             let trouble =
                 record.note(vec![pending], &[Ended { call_id, outcome, began, took: Duration::ZERO }]);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::complete::{Names, complete, hint};
 use super::*;
-use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
+use crate::types::{LogIndex, NodeId, Part, SessionId, Term, Token};
 
 // Strategies are boxed: the types of unboxed ones nest, and cost the compiler minutes.
 
@@ -183,6 +183,14 @@ fn load() -> BoxedStrategy<Directive> {
         .boxed()
 }
 
+fn token() -> impl Strategy<Value = Token> {
+    let part = (0..u32::MAX / 2, 1..u32::MAX / 2).prop_map(|(before, count)| Part { before, count });
+    (any::<u64>(), any::<u64>(), option::of(part)).prop_map(|(session, serial, part)| {
+        let session = SessionId(session);
+        Token { session, serial, part }
+    })
+}
+
 fn other() -> BoxedStrategy<Directive> {
     let filter = prop_oneof![Just(EventFilter::On), Just(EventFilter::Election), Just(EventFilter::Net)];
     let speed = (1_u64..=1_000_000_000).prop_map(|per_thousand| Speed::Factor { per_thousand });
@@ -190,9 +198,7 @@ fn other() -> BoxedStrategy<Directive> {
     let some = prop_oneof![
         option::of(node()).prop_map(|node| Directive::Status { node }),
         (1_usize..=100_000).prop_map(|count| Directive::Pipe { count }),
-        option::of((any::<u64>(), any::<u64>())).prop_map(|token| Directive::Outcome {
-            token: token.map(|(session, serial)| Token { session: SessionId(session), serial }),
-        }),
+        option::of(token()).prop_map(|token| Directive::Outcome { token }),
         load(),
         option::of(node()).prop_map(|node| Directive::Dump { node }),
         (target(), any::<bool>()).prop_map(|(target, wipe)| Directive::Restart { target, wipe }),

@@ -95,6 +95,7 @@ impl Drawn {
             timeout_max: random.duration(Duration::from_millis(50), Duration::from_secs(2)),
             settles: true,
             leases: false,
+            gathers: true,
         };
     }
 

@@ -1,0 +1,345 @@
+//! Calls that leave together share an entry: what one costs by itself, on every node, is then shared by many commands.
+//!
+//! Nobody waits for others to join: only what its caller hands over at once is gathered. Each call ends for itself, with
+//! its own part of the answers. The commands of an entry are applied in the order of asking with nothing between them,
+//! which is one of the orders that calls under way at the same time may take effect in.
+//!
+//! [`Gathering`] only counts and divides; whoever drives it asks and takes in ends.
+
+use smallvec::SmallVec;
+
+use super::core::{CallId, Ended};
+use super::{Answered, Ask, Outcome, Rejection, What};
+use crate::ascending::Ascending;
+use crate::types::{Part, Time};
+
+/// Commands that share an entry at most, unless it is said otherwise.
+pub const GATHERED_MAX: usize = 64;
+
+/// Bytes that they weigh together at most: beyond this an entry's own cost is small beside theirs.
+const GATHERED_BYTES_MAX: usize = 64 << 10;
+
+/// So many groups at least are under way, if there are calls enough: one travels, one is written, one is applied, and
+/// nobody waits for the others.
+const GROUPS_MIN: usize = 16;
+
+/// Groups are no smaller than this for the sake of having more of them.
+const GROUP_MIN: usize = 8;
+
+/// Calls under way, by the group in which they left. See the head of this file.
+#[derive(Clone, Debug)]
+pub struct Gathering {
+    most: usize,
+    /// The last name that was given to a call.
+    last: CallId,
+    /// Calls under way.
+    calls: usize,
+    /// The groups under way, by the name under which each was asked.
+    groups: Ascending<CallId, Group>,
+}
+
+/// Calls that leave as one.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// What is asked for all of them.
+    ask: Ask,
+    /// The first one's name; the others' follow it.
+    first: CallId,
+    /// How many commands each has. For a single call of any kind, nothing.
+    sizes: SmallVec<[u32; 4]>,
+    /// When they began, if they left in other company first.
+    began: Option<Time>,
+}
+
+impl Gathering {
+    /// No call is under way, and so many commands may share an entry.
+    pub fn new(most: usize) -> Gathering {
+        Gathering { most: most.max(1), last: CallId(0), calls: 0, groups: Ascending::default() }
+    }
+
+    /// Makes groups of calls that leave now, and names the calls in the order of asking: these count up.
+    ///
+    /// Each group is to be asked and then handed to [`Gathering::begun`].
+    pub fn gather(&mut self, asks: Vec<Ask>) -> Vec<Group> {
+        self.calls += asks.len();
+        let most = (self.calls / GROUPS_MIN).max(GROUP_MIN).min(self.most);
+        let mut groups: Vec<Group> = Vec::with_capacity(asks.len() / most + 1);
+        for ask in asks {
+            self.last = CallId(self.last.0 + 1);
+            let alone = match groups.last_mut() {
+                Some(group) => group.join(ask, most),
+                None => Some(ask),
+            };
+            groups.extend(alone.map(|ask| Group::of(ask, self.last, None)));
+        }
+        groups
+    }
+
+    /// The name of the last call that was gathered.
+    pub fn last(&self) -> CallId {
+        self.last
+    }
+
+    /// The group was asked under this name.
+    pub fn begun(&mut self, asked: CallId, group: Group) {
+        self.groups.insert(asked, group);
+    }
+
+    /// Takes in how what was asked ended, and puts how each of its calls did into `ended`.
+    ///
+    /// If one command of many is not valid, nothing of them was carried out: then they are to be asked again one by one, by
+    /// the groups that this hands out.
+    pub fn end(&mut self, all: Ended, ended: &mut Vec<Ended>) -> Vec<Group> {
+        let group = self.groups.remove(all.call_id).expect("what was asked ends once");
+        if group.sizes.len() > 1 && matches!(all.outcome, Outcome::Rejected(Rejection::Invalid(_))) {
+            return group.apart(&all);
+        }
+        let Group { first, sizes, began, .. } = group;
+        let began_first = began.unwrap_or(all.began);
+        let took = all.returned().since(began_first);
+        let ended_with =
+            |outcome, number| Ended { call_id: CallId(first.0 + number), outcome, began: began_first, took };
+        self.calls -= sizes.len().max(1);
+        if sizes.len() <= 1 {
+            ended.push(ended_with(all.outcome, 0));
+            return Vec::new();
+        }
+        let mut before = 0;
+        for (number, count) in (0..).zip(sizes) {
+            ended.push(ended_with(all.outcome.of_part(Part { before, count }), number));
+            before += count;
+        }
+        Vec::new()
+    }
+}
+
+impl Group {
+    fn of(ask: Ask, first: CallId, began: Option<Time>) -> Group {
+        let sizes = ask.commands().into_iter().collect();
+        Group { ask, first, sizes, began }
+    }
+
+    /// What is to be asked for its calls.
+    pub fn ask(&self) -> Ask {
+        self.ask.clone()
+    }
+
+    /// Takes a call in; hands it back if it has to leave by itself.
+    fn join(&mut self, ask: Ask, most: usize) -> Option<Ask> {
+        let Some(size) = ask.commands() else { return Some(ask) };
+        let all: usize = self.sizes.iter().map(|size| *size as usize).sum();
+        let Ask { what: What::Command(commands), at, timeout } = &mut self.ask else { return Some(ask) };
+        if self.sizes.is_empty() || all + size as usize > most || (*at, *timeout) != (ask.at, ask.timeout) {
+            return Some(ask);
+        }
+        let Ask { what: What::Command(more), at, timeout } = ask else { return Some(ask) };
+        let too_large = commands.weight() + more.weight() > GATHERED_BYTES_MAX;
+        let refused = if too_large { Err(more) } else { commands.append(more) };
+        match refused {
+            Ok(()) => {
+                self.sizes.push(size);
+                None
+            }
+            Err(more) => Some(Ask { what: What::Command(more), at, timeout }),
+        }
+    }
+
+    /// Its calls, each by itself, with the time that is left to them.
+    fn apart(self, all: &Ended) -> Vec<Group> {
+        let Group { ask: Ask { what: What::Command(commands), at, timeout }, first, sizes, began } = self
+        else {
+            unreachable!("commands alone are gathered")
+        };
+        let timeout = timeout.saturating_sub(all.took);
+        let parts = commands.split(sizes.iter().map(|size| *size as usize));
+        let alone = |(number, part)| Group {
+            ask: Ask { what: What::Command(part), at, timeout },
+            first: CallId(first.0 + number),
+            sizes: SmallVec::new(),
+            began: began.or(Some(all.began)),
+        };
+        (0..).zip(parts).map(alone).collect()
+    }
+}
+
+impl Ask {
+    /// How many commands it has, if it has any and they can be gathered with others.
+    fn commands(&self) -> Option<u32> {
+        match &self.what {
+            What::Command(commands) if self.at.is_none() => commands.items()?.try_into().ok(),
+            What::Command(_) | What::Settle(_) | What::Read { .. } => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// What this outcome of an entry is to the call that has this part of it.
+    fn of_part(&self, part: Part) -> Outcome {
+        let part = Some(part);
+        match self {
+            Outcome::Answered(answered) => Outcome::Answered(Answered { part, ..answered.clone() }),
+            Outcome::Unknown(token) => Outcome::Unknown(super::Token { part, ..*token }),
+            Outcome::Rejected(_) | Outcome::Settled(_) => self.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::packet::ReadMode;
+    use crate::payload::{Batch, Payload};
+    use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+
+    fn ask(what: What) -> Ask {
+        Ask { what, at: None, timeout: TIMEOUT }
+    }
+
+    /// Commands that are the numbers of their places among all.
+    fn commands(numbers: impl IntoIterator<Item = u64>) -> Ask {
+        ask(What::commands(numbers))
+    }
+
+    fn read() -> Ask {
+        ask(What::Read { query: Payload::new(0_u64), mode: ReadMode::default() })
+    }
+
+    /// How a call ended in which each command was answered with itself.
+    fn answered(asked: CallId, ask: &Ask) -> Ended {
+        let (What::Command(answer) | What::Read { query: answer, .. }) = &ask.what else { unreachable!() };
+        let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(asked.0));
+        let outcome =
+            Outcome::Answered(Answered { answer: answer.clone(), node, term, index, age: None, part: None });
+        ended(asked, outcome)
+    }
+
+    fn ended(call_id: CallId, outcome: Outcome) -> Ended {
+        Ended { call_id, outcome, began: Time::from_nanos(100), took: Duration::from_nanos(7) }
+    }
+
+    /// Asks for these groups, under names from this one on.
+    fn begin(gathering: &mut Gathering, groups: Vec<Group>, first: u64) -> Vec<(CallId, Ask)> {
+        let begun = groups.into_iter().zip(first..).map(|(group, name)| {
+            let ask = group.ask();
+            gathering.begun(CallId(name), group);
+            (CallId(name), ask)
+        });
+        begun.collect()
+    }
+
+    fn end(gathering: &mut Gathering, all: Ended) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        assert!(gathering.end(all, &mut ended).is_empty(), "nothing is to be asked again");
+        ended
+    }
+
+    /// What the answered calls were told.
+    fn told(ended: &[Ended]) -> Vec<(u64, Vec<u64>)> {
+        let told = |ended: &Ended| {
+            let Outcome::Answered(answered) = &ended.outcome else { panic!("{ended:?}") };
+            let all = answered.answer.value::<Batch<u64>>().expect("a batch of numbers");
+            (ended.call_id.0, answered.own(all).expect("as many as were asked").to_vec())
+        };
+        ended.iter().map(told).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn each_call_gets_its_own_answers(
+            sizes in prop::collection::vec(0_u64..6, 0..60),
+            most in 1_usize..20,
+            turns in 1_usize..4,
+        ) {
+            let mut gathering = Gathering::new(most);
+            let (mut expected, mut seen, mut next, mut names) = (Vec::new(), Vec::new(), 0, 1);
+            for turn in sizes.chunks(sizes.len().div_ceil(turns).max(1)) {
+                let asks = turn.iter().map(|size| {
+                    let numbers = next..next + size;
+                    next += size;
+                    expected.push((expected.len() as u64 + 1, numbers.clone().collect::<Vec<u64>>()));
+                    commands(numbers)
+                });
+                let groups = gathering.gather(asks.collect());
+                let begun = begin(&mut gathering, groups, names);
+                names += begun.len() as u64;
+                for (asked, ask) in begun {
+                    let What::Command(all) = &ask.what else { panic!("{ask:?}") };
+                    let shared = all.items().expect("a batch");
+                    let ended = end(&mut gathering, answered(asked, &ask));
+                    prop_assert!(shared <= most || ended.len() == 1, "{shared} commands of several calls");
+                    seen.extend(told(&ended));
+                }
+            }
+            prop_assert_eq!(seen, expected);
+            prop_assert_eq!((gathering.calls, gathering.groups.len()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn only_commands_that_may_go_anywhere_in_the_same_time_share_an_entry() {
+        let here = Ask { at: Some(NodeId::new(1)), ..commands([2]) };
+        let hasty = Ask { timeout: TIMEOUT / 2, ..commands([5]) };
+        let large = ask(What::commands(["v".repeat(GATHERED_BYTES_MAX)]));
+        let asks = vec![
+            commands([0]),
+            commands([1]),
+            here.clone(),
+            commands([3]),
+            read(),
+            commands([4]),
+            hasty.clone(),
+            large.clone(),
+        ];
+        let left: Vec<Ask> = Gathering::new(64).gather(asks).iter().map(Group::ask).collect();
+        assert_eq!(left, [commands([0, 1]), here, commands([3]), read(), commands([4]), hasty, large]);
+    }
+
+    #[test]
+    fn a_gathered_command_of_unknown_outcome_is_asked_about_by_its_part() {
+        let mut gathering = Gathering::new(64);
+        let groups = gathering.gather(vec![commands([0]), commands([1, 2])]);
+        begin(&mut gathering, groups, 1);
+        let token = Token { session: SessionId(2), serial: 5, part: None };
+        let ended = end(&mut gathering, ended(CallId(1), Outcome::Unknown(token)));
+        let part = |before, count| Outcome::Unknown(Token { part: Some(Part { before, count }), ..token });
+        let outcomes: Vec<Outcome> = ended.into_iter().map(|ended| ended.outcome).collect();
+        assert_eq!(outcomes, [part(0, 1), part(1, 2)]);
+    }
+
+    #[test]
+    fn one_command_that_is_not_valid_does_not_spoil_the_others() {
+        let mut gathering = Gathering::new(64);
+        let groups = gathering.gather(vec![commands([0]), commands([1, 2])]);
+        begin(&mut gathering, groups, 1);
+        let invalid = Outcome::Rejected(Rejection::Invalid("0 is too small".to_string()));
+        let mut none = Vec::new();
+        let again = gathering.end(ended(CallId(1), invalid.clone()), &mut none);
+        assert_eq!(none, [], "nobody's call has ended");
+        let again = begin(&mut gathering, again, 2);
+        assert_eq!(again.len(), 2);
+        let left = Duration::from_nanos(999_999_993);
+        assert!(again.iter().all(|(_, ask)| ask.timeout == left), "7 ns of a second are gone");
+
+        let second =
+            end(&mut gathering, Ended { began: Time::from_nanos(110), ..ended(CallId(3), invalid.clone()) });
+        let took = Duration::from_nanos(17);
+        assert_eq!(second, [Ended { call_id: CallId(2), took, ..ended(CallId(2), invalid.clone()) }]);
+        let first = end(&mut gathering, ended(CallId(2), invalid));
+        assert_eq!((first[0].call_id, gathering.calls), (CallId(1), 0));
+    }
+
+    #[test]
+    fn with_many_under_way_groups_are_larger_so_that_several_are_on_their_way() {
+        let sizes = |calls: u64| {
+            let groups = Gathering::new(64).gather((0..calls).map(|number| commands([number])).collect());
+            groups.iter().map(|group| group.sizes.len()).max()
+        };
+        assert_eq!([1, 32, 320, 1024, 2048].map(sizes), [1, 8, 20, 64, 64].map(Some));
+    }
+}
