@@ -56,6 +56,7 @@ pub mod storage;
 pub mod net;
 pub mod trace;
 pub mod interrupt;
+mod linger;
 
 // L3: one server, one client, and what a console asks of a cluster.
 pub mod client;

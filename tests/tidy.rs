@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("trace", 2),
     ("clock", 2),
     ("interrupt", 2),
+    ("linger", 2),
     ("server", 3),
     ("client", 3),
     ("lab", 3),

@@ -295,6 +295,7 @@ impl Shared {
     }
 
     fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> Woken {
+        self.inbox.linger(|| interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
         let until = self.clock.instant(until);
         match interrupt {
             None => match self.inbox.recv_deadline(until) {

@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySen
 
 use self::bell::{Bell, HangUp};
 use super::packet::Envelope;
+use crate::linger::Linger;
 
 /// The sending end. Clones send to the same receiver.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct InboxReceiver {
     receiver: Receiver<Parcel>,
     room: Arc<Room>,
     bell: Arc<Bell>,
+    linger: Linger,
 }
 
 /// A group on its way, and its weight. The receiver that it arrived at gives the group: [`InboxReceiver::open`]. A parcel
@@ -62,7 +64,10 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
     let bell = Arc::new(Bell::default());
     let hang_up = HangUp(Arc::clone(&bell));
-    (Inbox { sender, room: Arc::clone(&room), bell: hang_up }, InboxReceiver { receiver, room, bell })
+    (
+        Inbox { sender, room: Arc::clone(&room), bell: hang_up },
+        InboxReceiver { receiver, room, bell, linger: Linger::default() },
+    )
 }
 
 /// Bytes that a group weighs in queues.
@@ -154,6 +159,11 @@ impl InboxReceiver {
         (parcel.group, parcel.weights)
     }
 
+    /// Returns when a group waits or this finds something else, or when it is time to sleep for them.
+    pub fn linger(&self, found: impl Fn() -> bool) {
+        self.linger.until(|| !self.is_empty() || found());
+    }
+
     /// The next group, if one waits.
     ///
     /// # Errors
@@ -162,8 +172,8 @@ impl InboxReceiver {
         self.receiver.try_recv().map(|parcel| self.open(parcel))
     }
 
-    /// The next group, when it comes. It sleeps at once: the channel's own way to wait looks again and again before it
-    /// does, which costs the threads that it waits for more than it gains.
+    /// The next group, when it comes. It sleeps at once: how long to look for it before, [`InboxReceiver::linger`] knows
+    /// better than the channel's own way to wait.
     ///
     /// # Errors
     /// None came in time, or nobody is left to send one.

@@ -150,6 +150,7 @@ impl Routing {
     fn run(mut self) {
         loop {
             let timer = self.held_back.next_due().map_or_else(never, |due| at(self.clock.instant(due)));
+            self.inbox.linger(|| !self.control.is_empty());
             select! {
                 recv(self.inbox.receiver()) -> parcel => match parcel {
                     Ok(parcel) => self.take_in(parcel),

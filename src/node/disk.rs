@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, never, unbounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, never, unbounded};
 
 use super::board::Lost;
 use super::panics::caught;
+use crate::linger::Linger;
 use crate::net::packet::{Envelope, Packet, Request};
 use crate::raft::effects::{Write, WriteId};
 use crate::raft::message::{Body, Message};
@@ -165,7 +166,13 @@ impl NodeDisk {
         let (writes, receiver) = unbounded();
         let (sender, completions) = unbounded();
         let shared = Arc::new(Shared::default());
-        let worker = Worker { storage, writes: receiver, completions: sender, shared: Arc::clone(&shared) };
+        let worker = Worker {
+            storage,
+            writes: receiver,
+            completions: sender,
+            shared: Arc::clone(&shared),
+            linger: Linger::default(),
+        };
         let thread = thread::Builder::new().name(format!("{node}-disk")).spawn(move || worker.run())?;
         let (writes, thread) = (Some(writes), Some(thread));
         let backlog = Backlog::default();
@@ -236,11 +243,12 @@ struct Worker {
     writes: Receiver<Write>,
     completions: Sender<Completion>,
     shared: Arc<Shared>,
+    linger: Linger,
 }
 
 impl Worker {
     fn run(mut self) {
-        while let Ok(first) = self.writes.recv() {
+        while let Ok(first) = self.next() {
             let done = caught(|| self.persist(first));
             let completion = match done {
                 Ok(Ok(Some(id))) => Ok(id),
@@ -254,6 +262,11 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    fn next(&self) -> Result<Write, RecvError> {
+        self.linger.until(|| !self.writes.is_empty());
+        self.writes.recv()
     }
 
     /// Makes this write durable, and with one sync those that wait behind it; none when the node is gone.

@@ -119,6 +119,12 @@ impl EventLoop {
 
     /// Sleeps until something arrives or the server's time has come.
     fn wait(&mut self) -> Result<(), EndReason> {
+        self.inbox.linger(|| {
+            !self.orders.is_empty()
+                || !self.disk.completions().is_empty()
+                || !self.snapshots.reports().is_empty()
+                || !self.machine.reports().is_empty()
+        });
         let timer = at(self.clock.instant(self.server.deadline()));
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {

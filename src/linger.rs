@@ -1,0 +1,86 @@
+//! Looks again for a moment before a thread goes to sleep.
+//!
+//! A thread that sleeps has to be woken, and a core with nothing to run halts: on a virtual machine it takes tens of
+//! microseconds until it runs again, much more than all else that a message's way takes. So who waits for messages first
+//! leaves its core to others for a moment, again and again, and sleeps when nothing has come. Nobody spins: a core does
+//! nothing else only while nobody else could use it.
+//!
+//! Where this was in vain the next waits begin with sleep, the more of them the longer it stays so. An idle cluster is
+//! idle, and of many clients that wait for their turn most are asleep.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+/// How often a thread looks before it sleeps. On a core that nobody else wants that is some 30 microseconds.
+const LOOKS: u32 = 64;
+
+/// Waits in a row that begin with sleep at most.
+const PAUSES_MAX: u32 = 31;
+
+/// What one thread's waits have taught. Threads that wait in turn may share it.
+#[derive(Debug, Default)]
+pub struct Linger {
+    /// Waits that are yet to begin with sleep.
+    pauses: AtomicU32,
+    /// How many there were when looking was last in vain.
+    last: AtomicU32,
+}
+
+impl Linger {
+    /// Returns as soon as this finds something, and else when it is time to sleep.
+    pub fn until(&self, found: impl Fn() -> bool) {
+        let pauses = self.pauses.load(Ordering::Relaxed);
+        if pauses > 0 {
+            self.pauses.store(pauses - 1, Ordering::Relaxed);
+            return;
+        }
+        for _ in 0..LOOKS {
+            if found() {
+                self.last.store(0, Ordering::Relaxed);
+                return;
+            }
+            thread::yield_now();
+        }
+        let pauses = (self.last.load(Ordering::Relaxed) * 2 + 1).min(PAUSES_MAX);
+        self.last.store(pauses, Ordering::Relaxed);
+        self.pauses.store(pauses, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How often each of these waits looks, if the first looks of each find this.
+    fn looks(linger: &Linger, waits: usize, finds: bool) -> Vec<u32> {
+        let wait = |_| {
+            let looks = Cell::new(0);
+            linger.until(|| {
+                looks.set(looks.get() + 1);
+                finds
+            });
+            looks.get()
+        };
+        (0..waits).map(wait).collect()
+    }
+
+    #[test]
+    fn who_looks_in_vain_sleeps_at_once_more_and_more_often() {
+        let linger = Linger::default();
+        let expected = [LOOKS, 0, LOOKS, 0, 0, 0, LOOKS, 0, 0, 0, 0, 0, 0, 0, LOOKS];
+        assert_eq!(looks(&linger, 15, false), expected);
+        let later = looks(&linger, 1_000, false);
+        let most = later.iter().filter(|looks| **looks > 0).count();
+        assert!((25..40).contains(&most), "one wait in thirty-two, not {most} in a thousand");
+    }
+
+    #[test]
+    fn who_finds_something_goes_on_looking() {
+        let linger = Linger::default();
+        assert_eq!(looks(&linger, 3, false), [LOOKS, 0, LOOKS]);
+        assert_eq!(looks(&linger, 6, true), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(looks(&linger, 3, false), [LOOKS, 0, LOOKS], "it begins anew");
+    }
+}
