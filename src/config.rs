@@ -233,7 +233,7 @@ impl Default for Settings {
             express: false,
             inbox_node: 1 << 14,
             inbox_router: 1 << 16,
-            inbox_client: 1 << 14,
+            inbox_client: 1 << 12,
             inbox_node_bytes: 64 << 20,
             inbox_router_bytes: 128 << 20,
             inbox_client_bytes: 64 << 20,
