@@ -2,17 +2,22 @@
 //!
 //! A thread that sleeps has to be woken, and a core with nothing to run halts: on a virtual machine it takes tens of
 //! microseconds until it runs again, much more than all else that a message's way takes. So who waits for messages first
-//! leaves its core to others for a moment, again and again, and sleeps when nothing has come. Nobody spins: a core does
-//! nothing else only while nobody else could use it.
+//! leaves its core to others for a moment, again and again, and sleeps when nothing has come. A core does nothing else
+//! only while nobody else could use it.
 //!
 //! Where this was in vain the next waits begin with sleep, the more of them the longer it stays so. An idle cluster is
 //! idle, and of many clients that wait for their turn most are asleep.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// How often a thread looks before it sleeps. On a core that nobody else wants that is some 30 microseconds.
 const LOOKS: u32 = 64;
+
+/// Who had to wait longer than this until it could look again shares its core with others who are busy. It sleeps: whoever is
+/// woken comes before those who were running.
+const SLOW: Duration = Duration::from_millis(1);
 
 /// Waits in a row that begin with sleep at most.
 const PAUSES_MAX: u32 = 31;
@@ -27,19 +32,28 @@ pub struct Linger {
 }
 
 impl Linger {
-    /// Returns as soon as this finds something, and else when it is time to sleep.
-    pub fn until(&self, found: impl Fn() -> bool) {
+    /// Returns as soon as this finds something, and else when it is time to sleep, or this time has come.
+    pub fn until(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
         let pauses = self.pauses.load(Ordering::Relaxed);
         if pauses > 0 {
             self.pauses.store(pauses - 1, Ordering::Relaxed);
             return;
         }
+        let mut looked = Instant::now();
         for _ in 0..LOOKS {
             if found() {
                 self.last.store(0, Ordering::Relaxed);
                 return;
             }
             thread::yield_now();
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return;
+            }
+            if now.duration_since(looked) > SLOW {
+                break;
+            }
+            looked = now;
         }
         let pauses = (self.last.load(Ordering::Relaxed) * 2 + 1).min(PAUSES_MAX);
         self.last.store(pauses, Ordering::Relaxed);
@@ -57,7 +71,7 @@ mod tests {
     fn looks(linger: &Linger, waits: usize, finds: bool) -> Vec<u32> {
         let wait = |_| {
             let looks = Cell::new(0);
-            linger.until(|| {
+            linger.until(None, || {
                 looks.set(looks.get() + 1);
                 finds
             });
@@ -74,6 +88,34 @@ mod tests {
         let later = looks(&linger, 1_000, false);
         let most = later.iter().filter(|looks| **looks > 0).count();
         assert!((25..40).contains(&most), "one wait in thirty-two, not {most} in a thousand");
+    }
+
+    #[test]
+    fn who_has_something_to_do_stops_looking() {
+        let linger = Linger::default();
+        let looks = Cell::new(0);
+        for _ in 0..3 {
+            linger.until(Some(Instant::now()), || {
+                looks.set(looks.get() + 1);
+                false
+            });
+        }
+        assert_eq!(looks.get(), 3, "once each time: it was not in vain");
+    }
+
+    #[test]
+    fn who_could_not_look_for_long_sleeps() {
+        let linger = Linger::default();
+        let looks = Cell::new(0);
+        for _ in 0..2 {
+            linger.until(None, || {
+                looks.set(looks.get() + 1);
+                let until = Instant::now() + 2 * SLOW;
+                while Instant::now() < until {}
+                false
+            });
+        }
+        assert_eq!(looks.get(), 1, "and at once, the next time");
     }
 
     #[test]

@@ -20,7 +20,7 @@ type Value = Box<dyn Any + Send + Sync>;
 /// The commands of an entry, or the answers to them, in order: mostly one, which needs no memory of its own.
 pub type Batch<T> = SmallVec<[T; 1]>;
 
-/// A shared, immutable value with a text face and a decoded face. Cloning shares it.
+/// A value with a text face and a decoded face. Cloning shares it, and what is shared does not change.
 #[derive(Clone)]
 pub struct Payload(Arc<dyn Faces>);
 
@@ -118,7 +118,7 @@ impl Payload {
     }
 
     /// How many items it has, if it was made by [`Payload::batch`].
-    pub fn items(&self) -> Option<usize> {
+    pub(crate) fn items(&self) -> Option<usize> {
         self.0.items()
     }
 
@@ -126,7 +126,7 @@ impl Payload {
     ///
     /// # Errors
     /// The other one, untouched: they are no batches of the same type, or somebody else holds one of them.
-    pub fn append(&mut self, mut other: Payload) -> Result<(), Payload> {
+    pub(crate) fn append(&mut self, mut other: Payload) -> Result<(), Payload> {
         let moved = match (Arc::get_mut(&mut self.0), Arc::get_mut(&mut other.0)) {
             (Some(this), Some(more)) => this.take_items(more),
             _ => false,
@@ -134,11 +134,11 @@ impl Payload {
         if moved { Ok(()) } else { Err(other) }
     }
 
-    /// Batches of so many items each, from the text of this one, which is as it was.
+    /// The first items in batches of so many each, made of this one's text.
     ///
     /// # Panics
     /// If it is no list of at least so many items.
-    pub fn split(&self, sizes: impl IntoIterator<Item = usize>) -> Vec<Payload> {
+    pub(crate) fn split(&self, sizes: impl IntoIterator<Item = usize>) -> Vec<Payload> {
         let items: Vec<&RawValue> = serde_json::from_str(self.text()).expect("it is a list");
         let mut items = items.into_iter().map(RawValue::get);
         let mut next = |size| {

@@ -19,12 +19,17 @@ pub const GATHERED_MAX: usize = 64;
 /// Bytes that they weigh together at most: beyond this an entry's own cost is small beside theirs.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 
-/// So many groups at least are under way, if there are calls enough: one travels, one is written, one is applied, and
-/// nobody waits for the others.
+/// With many commands under way they make so many groups: one travels, one is written, one is applied, and nobody waits
+/// for the others.
 const GROUPS_MIN: usize = 16;
 
-/// Groups are no smaller than this for the sake of having more of them.
+/// Groups need not be smaller than this for the sake of having more of them.
 const GROUP_MIN: usize = 8;
+
+/// How many commands may share an entry while so many are under way, if `most` may at all.
+pub fn gathered_max(under_way: usize, most: usize) -> usize {
+    (under_way / GROUPS_MIN).max(GROUP_MIN).min(most).max(1)
+}
 
 /// Calls under way, by the group in which they left. See the head of this file.
 #[derive(Clone, Debug)]
@@ -32,8 +37,8 @@ pub struct Gathering {
     most: usize,
     /// The last name that was given to a call.
     last: CallId,
-    /// Calls under way.
-    calls: usize,
+    /// Commands under way; a call of another kind counts as one.
+    under_way: usize,
     /// The groups under way, by the name under which each was asked.
     groups: Ascending<CallId, Group>,
 }
@@ -45,8 +50,10 @@ pub struct Group {
     ask: Ask,
     /// The first one's name; the others' follow it.
     first: CallId,
-    /// How many commands each has. For a single call of any kind, nothing.
+    /// How many commands each has; empty for a call that goes alone whatever comes.
     sizes: SmallVec<[u32; 4]>,
+    /// How many all have.
+    commands: usize,
     /// When they began, if they left in other company first.
     began: Option<Time>,
 }
@@ -54,15 +61,20 @@ pub struct Group {
 impl Gathering {
     /// No call is under way, and so many commands may share an entry.
     pub fn new(most: usize) -> Gathering {
-        Gathering { most: most.max(1), last: CallId(0), calls: 0, groups: Ascending::default() }
+        Gathering { most, last: CallId(0), under_way: 0, groups: Ascending::default() }
+    }
+
+    /// From now on so many commands may share an entry.
+    pub fn set_most(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// Makes groups of calls that leave now, and names the calls in the order of asking: these count up.
     ///
     /// Each group is to be asked and then handed to [`Gathering::begun`].
     pub fn gather(&mut self, asks: Vec<Ask>) -> Vec<Group> {
-        self.calls += asks.len();
-        let most = (self.calls / GROUPS_MIN).max(GROUP_MIN).min(self.most);
+        self.under_way += asks.iter().map(Ask::weight).sum::<usize>();
+        let most = gathered_max(self.under_way, self.most);
         let mut groups: Vec<Group> = Vec::with_capacity(asks.len() / most + 1);
         for ask in asks {
             self.last = CallId(self.last.0 + 1);
@@ -70,7 +82,7 @@ impl Gathering {
                 Some(group) => group.join(ask, most),
                 None => Some(ask),
             };
-            groups.extend(alone.map(|ask| Group::of(ask, self.last, None)));
+            groups.extend(alone.map(|ask| Group::of(ask, self.last)));
         }
         groups
     }
@@ -85,21 +97,22 @@ impl Gathering {
         self.groups.insert(asked, group);
     }
 
-    /// Takes in how what was asked ended, and puts how each of its calls did into `ended`.
+    /// Takes in how what was asked ended, and puts how each of its calls did into `ended`. What others have asked is
+    /// none of its business.
     ///
     /// If one command of many is not valid, nothing of them was carried out: then they are to be asked again one by one, by
     /// the groups that this hands out.
-    pub fn end(&mut self, all: Ended, ended: &mut Vec<Ended>) -> Vec<Group> {
-        let group = self.groups.remove(all.call_id).expect("what was asked ends once");
+    pub fn end(&mut self, now: Time, all: Ended, ended: &mut Vec<Ended>) -> Vec<Group> {
+        let Some(group) = self.groups.remove(all.call_id) else { return Vec::new() };
         if group.sizes.len() > 1 && matches!(all.outcome, Outcome::Rejected(Rejection::Invalid(_))) {
-            return group.apart(&all);
+            return group.apart(now, all.began);
         }
+        self.under_way -= group.commands;
         let Group { first, sizes, began, .. } = group;
         let began_first = began.unwrap_or(all.began);
         let took = all.returned().since(began_first);
         let ended_with =
             |outcome, number| Ended { call_id: CallId(first.0 + number), outcome, began: began_first, took };
-        self.calls -= sizes.len().max(1);
         if sizes.len() <= 1 {
             ended.push(ended_with(all.outcome, 0));
             return Vec::new();
@@ -114,9 +127,9 @@ impl Gathering {
 }
 
 impl Group {
-    fn of(ask: Ask, first: CallId, began: Option<Time>) -> Group {
-        let sizes = ask.commands().into_iter().collect();
-        Group { ask, first, sizes, began }
+    fn of(ask: Ask, first: CallId) -> Group {
+        let sizes: SmallVec<[u32; 4]> = ask.commands().into_iter().collect();
+        Group { commands: ask.weight(), ask, first, sizes, began: None }
     }
 
     /// What is to be asked for its calls.
@@ -126,39 +139,42 @@ impl Group {
 
     /// Takes a call in; hands it back if it has to leave by itself.
     fn join(&mut self, ask: Ask, most: usize) -> Option<Ask> {
-        let Some(size) = ask.commands() else { return Some(ask) };
-        let all: usize = self.sizes.iter().map(|size| *size as usize).sum();
-        let Ask { what: What::Command(commands), at, timeout } = &mut self.ask else { return Some(ask) };
-        if self.sizes.is_empty() || all + size as usize > most || (*at, *timeout) != (ask.at, ask.timeout) {
+        let (Some(size), false) = (ask.commands(), self.sizes.is_empty()) else { return Some(ask) };
+        let sum = self.commands + size as usize;
+        if sum > most || self.ask.timeout != ask.timeout {
             return Some(ask);
         }
-        let Ask { what: What::Command(more), at, timeout } = ask else { return Some(ask) };
-        let too_large = commands.weight() + more.weight() > GATHERED_BYTES_MAX;
-        let refused = if too_large { Err(more) } else { commands.append(more) };
-        match refused {
-            Ok(()) => {
+        match (&mut self.ask.what, ask) {
+            (What::Command(commands), Ask { what: What::Command(more), at, timeout }) => {
+                let too_large = commands.weight() + more.weight() > GATHERED_BYTES_MAX;
+                let refused = if too_large { Err(more) } else { commands.append(more) };
+                if let Err(more) = refused {
+                    return Some(Ask { what: What::Command(more), at, timeout });
+                }
                 self.sizes.push(size);
+                self.commands = sum;
                 None
             }
-            Err(more) => Some(Ask { what: What::Command(more), at, timeout }),
+            (_, ask) => Some(ask),
         }
     }
 
     /// Its calls, each by itself, with the time that is left to them.
-    fn apart(self, all: &Ended) -> Vec<Group> {
-        let Group { ask: Ask { what: What::Command(commands), at, timeout }, first, sizes, began } = self
-        else {
+    fn apart(self, now: Time, began: Time) -> Vec<Group> {
+        let Group { ask: Ask { what: What::Command(commands), at, timeout }, first, sizes, .. } = self else {
             unreachable!("commands alone are gathered")
         };
-        let timeout = timeout.saturating_sub(all.took);
-        let parts = commands.split(sizes.iter().map(|size| *size as usize));
-        let alone = |(number, part)| Group {
+        let timeout = (began + timeout).since(now);
+        let sizes = sizes.into_iter().map(|size| size as usize);
+        let parts = commands.split(sizes.clone());
+        let alone = |((number, part), commands)| Group {
             ask: Ask { what: What::Command(part), at, timeout },
             first: CallId(first.0 + number),
             sizes: SmallVec::new(),
-            began: began.or(Some(all.began)),
+            commands,
+            began: Some(began),
         };
-        (0..).zip(parts).map(alone).collect()
+        (0..).zip(parts).zip(sizes).map(alone).collect()
     }
 }
 
@@ -166,8 +182,19 @@ impl Ask {
     /// How many commands it has, if it has any and they can be gathered with others.
     fn commands(&self) -> Option<u32> {
         match &self.what {
-            What::Command(commands) if self.at.is_none() => commands.items()?.try_into().ok(),
+            // A batch of none has no part in the answers.
+            What::Command(commands) if self.at.is_none() => {
+                commands.items().filter(|items| *items > 0)?.try_into().ok()
+            }
             What::Command(_) | What::Settle(_) | What::Read { .. } => None,
+        }
+    }
+
+    /// How many commands it has; one, if it has none that can be counted.
+    fn weight(&self) -> usize {
+        match &self.what {
+            What::Command(commands) => commands.items().unwrap_or(1).max(1),
+            What::Settle(_) | What::Read { .. } => 1,
         }
     }
 }
@@ -196,6 +223,7 @@ mod tests {
     use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
 
     const TIMEOUT: Duration = Duration::from_secs(1);
+    const NOW: Time = Time::from_nanos(107);
 
     fn ask(what: What) -> Ask {
         Ask { what, at: None, timeout: TIMEOUT }
@@ -235,7 +263,7 @@ mod tests {
 
     fn end(gathering: &mut Gathering, all: Ended) -> Vec<Ended> {
         let mut ended = Vec::new();
-        assert!(gathering.end(all, &mut ended).is_empty(), "nothing is to be asked again");
+        assert!(gathering.end(NOW, all, &mut ended).is_empty(), "nothing is to be asked again");
         ended
     }
 
@@ -277,7 +305,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(seen, expected);
-            prop_assert_eq!((gathering.calls, gathering.groups.len()), (0, 0));
+            prop_assert_eq!((gathering.under_way, gathering.groups.len()), (0, 0));
         }
     }
 
@@ -319,19 +347,29 @@ mod tests {
         begin(&mut gathering, groups, 1);
         let invalid = Outcome::Rejected(Rejection::Invalid("0 is too small".to_string()));
         let mut none = Vec::new();
-        let again = gathering.end(ended(CallId(1), invalid.clone()), &mut none);
+        // Nobody looks at the refusal before half of the time is gone.
+        let now = Time::from_nanos(100) + TIMEOUT / 2;
+        let again = gathering.end(now, ended(CallId(1), invalid.clone()), &mut none);
         assert_eq!(none, [], "nobody's call has ended");
         let again = begin(&mut gathering, again, 2);
         assert_eq!(again.len(), 2);
-        let left = Duration::from_nanos(999_999_993);
-        assert!(again.iter().all(|(_, ask)| ask.timeout == left), "7 ns of a second are gone");
+        assert!(again.iter().all(|(_, ask)| ask.timeout == TIMEOUT / 2), "the other half is left");
 
         let second =
             end(&mut gathering, Ended { began: Time::from_nanos(110), ..ended(CallId(3), invalid.clone()) });
         let took = Duration::from_nanos(17);
         assert_eq!(second, [Ended { call_id: CallId(2), took, ..ended(CallId(2), invalid.clone()) }]);
         let first = end(&mut gathering, ended(CallId(2), invalid));
-        assert_eq!((first[0].call_id, gathering.calls), (CallId(1), 0));
+        assert_eq!((first[0].call_id, gathering.under_way), (CallId(1), 0));
+    }
+
+    #[test]
+    fn what_others_have_asked_is_left_to_them() {
+        let mut gathering = Gathering::new(64);
+        let groups = gathering.gather(vec![commands([0])]);
+        begin(&mut gathering, groups, 2);
+        assert_eq!(end(&mut gathering, answered(CallId(1), &commands([7]))), []);
+        assert_eq!(told(&end(&mut gathering, answered(CallId(2), &commands([0])))), [(1, vec![0])]);
     }
 
     #[test]

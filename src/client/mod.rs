@@ -20,7 +20,8 @@ mod timers;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::core::{CallId, ClientCore, Ended};
-pub use self::gathering::{GATHERED_MAX, Gathering, Group};
+pub use self::gathering::GATHERED_MAX;
+pub(crate) use self::gathering::{Gathering, Group, gathered_max};
 pub use self::pipeline::Pipeline;
 pub use self::settings::{ClientSettings, WhenFull};
 pub use self::shared::CALLS_MAX;
@@ -101,7 +102,8 @@ pub enum Fate<A> {
 /// An answer and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answered {
-    /// The state machine's answer: to a command, a [`Batch`](crate::payload::Batch) with an answer to each of its batch.
+    /// The state machine's answer: to a command, a [`Batch`](crate::payload::Batch) with an answer to each command of its
+    /// entry, of which [`Answered::own`] gives those that are this call's.
     pub answer: Payload,
     /// Who answered.
     pub node: NodeId,

@@ -32,7 +32,7 @@ impl Pipeline {
     /// [`GATHERED_MAX`] unless this is called.
     #[must_use]
     pub fn gathering(mut self, most: usize) -> Pipeline {
-        self.gathering = Gathering::new(most);
+        self.gathering.set_most(most);
         self
     }
 
@@ -42,6 +42,9 @@ impl Pipeline {
     }
 
     /// Sends these calls at once. Their names come in the order of asking, and count up.
+    ///
+    /// Commands share an entry if they stand side by side, have the same timeout and no node of their own, were made by
+    /// [`What::commands`](super::What::commands), and nobody else holds them.
     pub fn send(&mut self, asks: Vec<Ask>) -> impl Iterator<Item = CallId> + use<> {
         let first = self.gathering.last().0 + 1;
         let groups = self.gathering.gather(asks);
@@ -56,9 +59,9 @@ impl Pipeline {
         loop {
             let mut all = std::mem::take(&mut self.all);
             self.shared.wait_for_stream(until, &mut all);
-            let in_time = !all.is_empty();
+            let (in_time, now) = (!all.is_empty(), self.shared.now());
             for each in all.drain(..) {
-                let again = self.gathering.end(each, ended);
+                let again = self.gathering.end(now, each, ended);
                 self.begin(again);
             }
             self.all = all;

@@ -64,9 +64,12 @@ impl Session {
         }
     }
 
-    /// It is known what became of a command.
-    pub fn settled(&mut self, serial: Serial) {
-        self.unsettled.remove(&serial);
+    /// It is known what became of a command. One that shared its name with others stays known to the servers for their
+    /// sake, as long as those that nobody asks about.
+    pub fn settled(&mut self, token: Token) {
+        if token.part.is_none() {
+            self.unsettled.remove(&token.serial);
+        }
     }
 
     /// The lowest serial whose answer is still needed: those below need not be kept.
@@ -88,6 +91,7 @@ pub(super) fn origin(token: Token, acknowledged: Serial) -> Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Part;
 
     #[test]
     fn what_is_acknowledged_stays_below_all_that_may_be_asked_for() {
@@ -98,7 +102,10 @@ mod tests {
         session.end(2, false);
         session.end(1, true);
         assert_eq!(session.acknowledged(), 1, "1 may be asked about");
-        session.settled(1);
+        let shared = Token { part: Some(Part { before: 0, count: 1 }), ..tokens[0] };
+        session.settled(shared);
+        assert_eq!(session.acknowledged(), 1, "those that left with it may be asked about");
+        session.settled(tokens[0]);
         assert_eq!(session.acknowledged(), 3);
         session.end(3, false);
         session.end(4, false);

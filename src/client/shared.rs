@@ -6,7 +6,7 @@
 //! core's next deadline comes: then they tick the core themselves, since the driver went to sleep before it could know
 //! of their calls.
 //!
-//! Nothing here polls, and nobody is woken for another's answer.
+//! A driver looks for a moment before it sleeps (`src/linger.rs`), and nobody is woken for another's answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -295,8 +295,8 @@ impl Shared {
     }
 
     fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> Woken {
-        self.inbox.linger(|| interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
         let until = self.clock.instant(until);
+        self.inbox.linger(Some(until), || interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
         match interrupt {
             None => match self.inbox.recv_deadline(until) {
                 Ok(group) => Woken::Arrived(group),

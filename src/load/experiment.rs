@@ -292,7 +292,7 @@ impl Experiment {
         let reads =
             if workload.reads_per_million > 0 { format!(", {reads} % {mode} reads") } else { String::new() };
         let batches = if *batch > 1 { format!(", batches of {batch}") } else { String::new() };
-        let gather = self.plan.gather.min(self.plan.in_flight_max());
+        let gather = self.plan.gathered_max();
         let shared = if gather > *batch { format!(", up to {gather} to an entry") } else { String::new() };
         let keys = workload.zipf.map_or("uniform".to_string(), |exponent| format!("zipfian {exponent}"));
         let (nodes, plural) = (self.settings.nodes, if *clients == 1 { "client" } else { "clients" });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::numbers::float;
 use super::workload::WorkloadSettings;
-use crate::client::{CALLS_MAX, GATHERED_MAX};
+use crate::client::{CALLS_MAX, GATHERED_MAX, gathered_max};
 
 /// Clients at most: each is a thread.
 const CLIENTS_MAX: usize = 10_000;
@@ -123,6 +123,13 @@ impl Plan {
             (None, Some(_)) => self.batch * CALLS_MAX as u64,
             (None, None) => self.batch,
         }
+    }
+
+    /// Commands of several calls in an entry at most, with as many in flight as there may be.
+    pub(super) fn gathered_max(&self) -> u64 {
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let in_flight = self.in_flight_max();
+        in_flight.min(gathered_max(number(in_flight), number(self.gather)) as u64)
     }
 
     /// How many operations a call has on average.

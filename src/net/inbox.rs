@@ -159,9 +159,9 @@ impl InboxReceiver {
         (parcel.group, parcel.weights)
     }
 
-    /// Returns when a group waits or this finds something else, or when it is time to sleep for them.
-    pub fn linger(&self, found: impl Fn() -> bool) {
-        self.linger.until(|| !self.is_empty() || found());
+    /// Returns when a group waits or this finds something else, when this time has come, or when it is time to sleep.
+    pub fn linger(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
+        self.linger.until(deadline, || !self.is_empty() || found());
     }
 
     /// The next group, if one waits.

@@ -1,7 +1,7 @@
 //! The router thread: every message of a run on threads passes it, the clients' too, and meets its fate here.
 //!
-//! It sleeps until a group arrives, a request comes or a message that was held back is due: it never polls. It never
-//! waits for a destination, and it never ends because somebody else did.
+//! It sleeps until a group arrives, a request comes or a message that was held back is due, after it has looked for a
+//! moment (`src/linger.rs`). It never waits for a destination, and it never ends because somebody else did.
 
 mod held_back;
 
@@ -149,8 +149,9 @@ struct Destination {
 impl Routing {
     fn run(mut self) {
         loop {
-            let timer = self.held_back.next_due().map_or_else(never, |due| at(self.clock.instant(due)));
-            self.inbox.linger(|| !self.control.is_empty());
+            let due = self.held_back.next_due().map(|due| self.clock.instant(due));
+            let timer = due.map_or_else(never, at);
+            self.inbox.linger(due, || !self.control.is_empty());
             select! {
                 recv(self.inbox.receiver()) -> parcel => match parcel {
                     Ok(parcel) => self.take_in(parcel),

@@ -265,7 +265,7 @@ impl Worker {
     }
 
     fn next(&self) -> Result<Write, RecvError> {
-        self.linger.until(|| !self.writes.is_empty());
+        self.linger.until(None, || !self.writes.is_empty());
         self.writes.recv()
     }
 

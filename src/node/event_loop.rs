@@ -119,13 +119,14 @@ impl EventLoop {
 
     /// Sleeps until something arrives or the server's time has come.
     fn wait(&mut self) -> Result<(), EndReason> {
-        self.inbox.linger(|| {
+        let deadline = self.clock.instant(self.server.deadline());
+        self.inbox.linger(Some(deadline), || {
             !self.orders.is_empty()
                 || !self.disk.completions().is_empty()
                 || !self.snapshots.reports().is_empty()
                 || !self.machine.reports().is_empty()
         });
-        let timer = at(self.clock.instant(self.server.deadline()));
+        let timer = at(deadline);
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
                 Ok(parcel) => self.opened = self.inbox.open(parcel).into_iter(),

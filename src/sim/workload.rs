@@ -138,7 +138,7 @@ impl Workload {
         for (&id, worker) in &mut self.clients {
             let mut calls = Vec::new();
             for all in simulation.take_ended(id) {
-                let again = worker.gathering.end(all, &mut calls);
+                let again = worker.gathering.end(simulation.now(), all, &mut calls);
                 worker.begin(simulation, id, again);
             }
             for call in calls {

@@ -79,7 +79,7 @@ impl ClientCore {
     fn settled(&mut self, now: Time, call_id: CallId, fate: Fate<Answered>) {
         let token = self.call(call_id).question.token().expect("it asks about a command");
         if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
-            session.settled(token.serial);
+            session.settled(token);
         }
         self.end(now, call_id, Outcome::Settled(fate));
     }

@@ -264,7 +264,7 @@ pub struct LoadDirective {
     pub rate: Option<usize>,
     /// `--clients 8`: how many at once.
     pub clients: Option<usize>,
-    /// `--batch 16`: commands in one entry.
+    /// `--batch 16`: commands in one call.
     pub batch: Option<usize>,
     /// `--duration 10s`: how long.
     pub duration: Option<Duration>,
