@@ -48,7 +48,7 @@ pub struct Report {
     /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
     pub calls: [u64; 3],
     /// Commands of unknown outcome that turned out as applied, as never applied, and of which nothing was known any
-    /// more.
+    /// more, since their session had expired.
     pub fates: [u64; 3],
     /// Commands that left with others and were answered, and that were unknown.
     pub gathered: [u64; 2],

@@ -68,7 +68,7 @@ pub struct Workload {
     pub rejected: u64,
     /// Calls whose outcome was unknown when they ended.
     pub unknown: u64,
-    /// What became of those that were asked about: applied, never applied, not known any more.
+    /// What became of those that were asked about: applied, never applied, not known since their session has expired.
     pub fates: [u64; 3],
     /// Calls that left with others: those that were answered, and those whose outcome was unknown.
     pub gathered: [u64; 2],
@@ -247,7 +247,13 @@ impl Workload {
                 self.note_refused(&operations);
                 1
             }
-            Fate::Forgotten | Fate::Expired => 2,
+            Fate::Expired => 2,
+            // Clients ask within half a window, and so far all that they may ask about is kept for them.
+            Fate::Forgotten => {
+                let forgotten = format!("{}: nobody knows any more what became of it", self.history[place]);
+                self.contradictions.push(forgotten);
+                return false;
+            }
         };
         self.fates[known] += 1;
         self.history.splice(place..=place, operations);
