@@ -32,9 +32,10 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::net::packet::ReadMode;
-use crate::payload::Payload;
+use crate::payload::{Batch, Payload};
 use crate::types::{LogIndex, NodeId, Part, Term};
 
 /// One call of a client.
@@ -146,6 +147,11 @@ impl Answered {
     /// Those of an entry's answers that are to this call; none if it has not as many.
     pub fn own<'a, A>(&self, all: &'a [A]) -> Option<&'a [A]> {
         self.part.map_or(Some(all), |part| part.of(all))
+    }
+
+    /// The answers to this call's commands; none if they are no such answers, as to a read.
+    pub fn answers<A: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<&[A]> {
+        self.own(self.answer.value::<Batch<A>>().ok()?)
     }
 }
 

@@ -133,7 +133,7 @@ fn told(action: &Action, answered: &Answered, place: usize) -> Option<history::O
     let answer = if *action == Action::Read {
         answered.answer.value::<Answer>().ok()?
     } else {
-        answered.own(answered.answer.value::<Batch<Answer>>().ok()?)?.get(place)?
+        answered.answers::<Answer>()?.get(place)?
     };
     history::Outcome::of(action, answer)
 }

@@ -18,7 +18,6 @@ use super::workload::Workload;
 use crate::ascending::Ascending;
 use crate::client::record::Pending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
-use crate::payload::Batch;
 use crate::state_machine::kv::Answer;
 use crate::types::{Random, Time};
 
@@ -325,9 +324,8 @@ impl Run {
 /// How many commands of a batch the store refused.
 fn refused(answered: &Answered) -> u64 {
     // A read is no list: an absent key is an answer like any other.
-    let all = answered.answer.value::<Batch<Answer>>().ok();
-    let own = all.and_then(|all| answered.own(all)).unwrap_or_default();
-    own.iter().filter(|answer| answer.refusal().is_some()).count() as u64
+    let answers = answered.answers::<Answer>().unwrap_or_default();
+    answers.iter().filter(|answer| answer.refusal().is_some()).count() as u64
 }
 
 #[cfg(test)]
