@@ -103,7 +103,7 @@ pub enum Fate<A> {
 /// An answer and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answered {
-    /// The state machine's answer: to a command, a [`Batch`](crate::payload::Batch) with an answer to each command of its
+    /// The state machine's answer: to a command, a [`Batch`] with an answer to each command of its
     /// entry, of which [`Answered::own`] gives those that are this call's.
     pub answer: Payload,
     /// Who answered.
