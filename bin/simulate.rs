@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
 use raftlab::console::executor::{Console, Surroundings};
 use raftlab::console::history_file::HistoryFile;
 use raftlab::console::language::answer::Answer;
@@ -16,7 +17,8 @@ use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
 use raftlab::figure16::{self, Plan, RANGES, Range};
 use raftlab::interrupt::Interrupt;
-use raftlab::sim::{Simulation, SimulationSettings, seeds};
+use raftlab::sim::seeds::{self, Family};
+use raftlab::sim::{Simulation, SimulationSettings};
 
 /// Commands are made on one thread and let go on others, which the system's allocator finds hard.
 #[global_allocator]
@@ -41,8 +43,9 @@ struct Options {
     /// Carries out the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
-    /// Which random runs --seed and --seeds replay: general, clients that behave badly, or snapshots every few entries
-    #[arg(long, value_name = "FAMILY", value_enum, default_value_t = Family::General, conflicts_with = "script")]
+    /// Which random runs --seed and --seeds replay: of all kinds, with clients that behave badly, with a snapshot every
+    /// few entries, with reads of deposed leaders, or with votes that decide
+    #[arg(long, value_name = "FAMILY", value_parser = family(), default_value = "general", conflicts_with = "script")]
     family: Family,
     /// Answers with one JSON object a directive
     #[arg(long)]
@@ -71,22 +74,11 @@ enum Measurement {
     Figure16(Plan),
 }
 
-/// The families of random runs, as they are named on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-enum Family {
-    General,
-    Clients,
-    Snapshots,
-}
-
-impl From<Family> for seeds::Family {
-    fn from(family: Family) -> seeds::Family {
-        match family {
-            Family::General => seeds::Family::General,
-            Family::Clients => seeds::Family::Clients,
-            Family::Snapshots => seeds::Family::Snapshots,
-        }
-    }
+/// A family of random runs, by its name.
+fn family() -> impl TypedValueParser<Value = Family> {
+    let named = |name: String| Family::ALL.into_iter().find(|family| family.name() == name);
+    PossibleValuesParser::new(Family::ALL.map(Family::name))
+        .map(move |name| named(name).expect("only these names pass"))
 }
 
 fn main() -> ExitCode {
@@ -160,7 +152,7 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
             return session::Ending::Interrupted.code();
         }
         let complaint = match &options.script {
-            None => seeds::run(options.family.into(), seed).violations.join("; "),
+            None => seeds::run(options.family, seed).violations.join("; "),
             Some(path) => {
                 let quiet = Output::memory(Style { transcript: true, ..Style::default() });
                 let narrator = Narrator::direct(quiet.clone(), true);
@@ -196,7 +188,7 @@ fn replay(options: &Options, seed: u64) -> Result<u8, String> {
     let narrator = Narrator::direct(output.clone(), false);
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
     let observe = |simulation: &mut Simulation| simulation.set_observer(Some(narrator.observer()));
-    let report = seeds::run_recorded(options.family.into(), seed, observe, &mut |operations| {
+    let report = seeds::run_recorded(options.family, seed, observe, &mut |operations| {
         if let Some(Err(trouble)) = history.as_mut().map(|file| file.write(operations)) {
             output.warn(&trouble);
         }

@@ -19,8 +19,12 @@ const CLIENT_SEEDS: u64 = 500;
 /// How many seeds with many snapshots.
 const SNAPSHOT_SEEDS: u64 = 400;
 
+/// How many seeds with many reads at old leaders, and how many with many elections. They are short.
+const READ_SEEDS: u64 = 300;
+const VOTE_SEEDS: u64 = 300;
+
 /// Runs these seeds on two threads; each must be safe and heal.
-fn run_seeds(family: Family, name: &str, count: u64) -> Vec<Report> {
+fn run_seeds(family: Family, count: u64) -> Vec<Report> {
     let halves = [1..=count / 2, count / 2 + 1..=count];
     let run = move |seed| seeds::run(family, seed);
     let workers = halves.map(|seeds| thread::spawn(move || seeds.map(run).collect::<Vec<_>>()));
@@ -30,8 +34,9 @@ fn run_seeds(family: Family, name: &str, count: u64) -> Vec<Report> {
     for Report { seed, violations, .. } in &reports {
         assert!(
             violations.is_empty(),
-            "seed {seed}: {}\nreplay: cargo run --release --bin simulate -- --family {name} --seed {seed}",
-            violations.join("\n")
+            "seed {seed}: {}\nreplay: cargo run --release --bin simulate -- --family {} --seed {seed}",
+            violations.join("\n"),
+            family.name()
         );
     }
     reports
@@ -39,7 +44,7 @@ fn run_seeds(family: Family, name: &str, count: u64) -> Vec<Report> {
 
 #[test]
 fn every_seed_is_safe_and_heals() {
-    let reports = run_seeds(Family::General, "general", SEEDS);
+    let reports = run_seeds(Family::General, SEEDS);
     let mut seen = Tally::default();
     for report in &reports {
         seen.add(&report.tally);
@@ -53,7 +58,7 @@ fn every_seed_is_safe_and_heals() {
 
 #[test]
 fn clients_that_behave_badly_are_served_exactly_once() {
-    let reports = run_seeds(Family::Clients, "clients", CLIENT_SEEDS);
+    let reports = run_seeds(Family::Clients, CLIENT_SEEDS);
     let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("commands repeated and not carried out again", sum(|report| report.tally.duplicates)),
@@ -76,7 +81,7 @@ fn clients_that_behave_badly_are_served_exactly_once() {
 
 #[test]
 fn snapshots_every_few_entries_lose_nothing() {
-    let reports = run_seeds(Family::Snapshots, "snapshots", SNAPSHOT_SEEDS);
+    let reports = run_seeds(Family::Snapshots, SNAPSHOT_SEEDS);
     let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("snapshots taken", sum(|report| report.tally.snapshots_saved)),
@@ -90,6 +95,32 @@ fn snapshots_every_few_entries_lose_nothing() {
         ("leaders that handed over as their disk did not answer", sum(|report| report.tally.handed_over)),
     ] {
         assert!(times > 0, "no seed of {SNAPSHOT_SEEDS} saw: {what}; the runs show nothing about it");
+    }
+}
+
+#[test]
+fn reads_at_old_leaders_are_linearizable() {
+    let reports = run_seeds(Family::Reads, READ_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("reads answered by a lease", sum(|report| report.tally.lease_reads)),
+        ("reads answered by followers", sum(|report| report.tally.follower_reads)),
+        ("promises kept", sum(|report| report.tally.promises_kept)),
+    ] {
+        assert!(times > READ_SEEDS, "the {READ_SEEDS} seeds saw {times} times: {what}; they show too little");
+    }
+}
+
+#[test]
+fn elections_without_pre_vote_lose_nothing() {
+    let reports = run_seeds(Family::Votes, VOTE_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("elections", sum(|report| report.tally.elections)),
+        ("elections lost", sum(|report| report.tally.elections_lost)),
+        ("uncommitted tails", sum(|report| report.tally.uncommitted_tails)),
+    ] {
+        assert!(times > VOTE_SEEDS, "the {VOTE_SEEDS} seeds saw {times} times: {what}; they show too little");
     }
 }
 
@@ -121,7 +152,7 @@ fn clocks_beyond_the_bound_harm_nothing_but_reads_by_lease() {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for family in [Family::General, Family::Clients, Family::Snapshots] {
+    for family in Family::ALL {
         let run = |seed| seeds::run(family, seed);
         for seed in [3, 17, 42] {
             assert_eq!(run(seed), run(seed), "seed {seed}");

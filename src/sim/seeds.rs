@@ -3,14 +3,20 @@
 //! A run has two phases. First faults of the classes that the seed chose come at any time, and only safety is asked
 //! for. Then the faults end, for all nodes or for a majority alone, and the cluster must elect, commit and agree.
 
+mod agenda;
+mod clients;
 mod draw;
 mod faults;
 mod healing;
+mod reads;
+mod snapshots;
+mod votes;
 
 use std::time::Duration;
 
 pub use draw::Clocks;
 
+use self::agenda::Agenda;
 use self::draw::{Classes, Drawn};
 use super::Simulation;
 use super::tally::Tally;
@@ -32,6 +38,29 @@ pub enum Family {
     /// A snapshot every few entries, sent in small parts; nodes that are wiped, disks that stall for seconds, state
     /// machines that are slow.
     Snapshots,
+    /// Leaders that are cut off or paused while others take over, and are asked right then, in every way; promises
+    /// that a restart comes upon.
+    Reads,
+    /// Elections without pre-vote, ordered, several in one term, among logs of unequal length; crashes with votes under
+    /// way.
+    Votes,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Family; 5] =
+        [Family::General, Family::Clients, Family::Snapshots, Family::Reads, Family::Votes];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::General => "general",
+            Family::Clients => "clients",
+            Family::Snapshots => "snapshots",
+            Family::Reads => "reads",
+            Family::Votes => "votes",
+        }
+    }
 }
 
 /// What came of a run.
@@ -71,6 +100,12 @@ struct Run<'a> {
     names: Vec<NodeId>,
     /// The link on which a leader's messages are late, and until when.
     late: Option<(LinkScope, Time)>,
+    /// What is to happen at a time of its own.
+    agenda: Agenda,
+    /// How long the faulty phase lasts, in virtual time.
+    faulty: Duration,
+    /// The longest first pause between two faults.
+    pause_max: Duration,
 }
 
 /// Runs this seed. The same seed gives the same report.
@@ -108,23 +143,31 @@ fn run_as(
     record: &mut dyn FnMut(&[Operation]),
 ) -> Report {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
-    let Drawn { settings, clients, mut habits, classes } = Drawn::of(family, seed, &mut random);
+    let Drawn { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
+        Drawn::of(family, seed, &mut random);
     let nodes = settings.nodes;
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
     let (clocks, leases) = clocks.unwrap_or_else(|| {
-        let clocks = Clocks::draw(&mut random);
+        let clocks = drawn.unwrap_or_else(|| Clocks::draw(&mut random));
         (clocks, clocks != Clocks::Wild)
     });
     habits.leases = leases;
     let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
-    let mut run = Run { simulation, workload, record, random, classes, names, late: None };
+    let (late, agenda) = (None, Agenda::default());
+    let mut run =
+        Run { simulation, workload, record, random, classes, names, late, agenda, faulty, pause_max };
     run.set_clocks(clocks);
     run.break_things();
     // Once a property is broken, nothing that follows says more.
     let unhealed = if run.simulation.broken_at().is_some() { None } else { run.heal() };
     run.report(seed, nodes, unhealed)
+}
+
+/// So many milliseconds.
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 impl Run<'_> {

@@ -3,6 +3,8 @@
 //! Half of their commands create keys that nobody else uses, so that at the end each one's fate can be read from the
 //! state: what was answered must be there, once. All calls are recorded as a history, which must be linearizable.
 
+mod reads;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ const OWN: &str = "own.";
 
 /// How clients behave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each habit is there or not by itself")]
 pub struct Habits {
     /// The shortest time that a client waits for an answer.
     pub timeout_min: Duration,
@@ -40,11 +43,20 @@ pub struct Habits {
     pub leases: bool,
     /// Whether some of their commands leave together, and share an entry.
     pub gathers: bool,
+    /// Whether they mostly read, few keys, and half of them at nodes that they name.
+    pub reads: bool,
 }
 
 impl Default for Habits {
     fn default() -> Habits {
-        Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, settles: false, leases: false, gathers: false }
+        Habits {
+            timeout_min: TIMEOUT,
+            timeout_max: TIMEOUT,
+            settles: false,
+            leases: false,
+            gathers: false,
+            reads: false,
+        }
     }
 }
 
@@ -54,6 +66,8 @@ pub struct Workload {
     habits: Habits,
     clients: BTreeMap<ClientId, Worker>,
     callers: Callers,
+    /// Whom they ask first of all.
+    asked_at: Option<NodeId>,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
     /// Keys whose creation was rejected: certainly never made.
@@ -124,6 +138,11 @@ impl Workload {
         self.habits = Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, ..self.habits };
     }
 
+    /// From now on clients ask this node first of all.
+    pub fn ask_at(&mut self, node: Option<NodeId>) {
+        self.asked_at = node;
+    }
+
     /// When a client wants to call next.
     pub fn next_call(&self) -> Time {
         let ready = |worker: &&Worker| worker.running.len() < worker.window;
@@ -132,7 +151,7 @@ impl Workload {
 
     /// Takes in what has ended and, with `calling`, makes the calls that are due.
     pub fn work(&mut self, simulation: &mut Simulation, calling: bool) {
-        let habits = self.habits;
+        let (habits, asked_at) = (self.habits, self.asked_at);
         let nodes = Lab::nodes(simulation);
         let mut ended = Vec::new();
         for (&id, worker) in &mut self.clients {
@@ -155,11 +174,15 @@ impl Workload {
             let mut timeout = None;
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let timeout = *timeout.get_or_insert_with(|| worker.timeout(habits));
-                let (ask, task) = worker.next_task(id, habits, timeout, &nodes, now);
+                let (ask, task) = if habits.reads {
+                    worker.next_reading(id, habits, timeout, &nodes, asked_at, now)
+                } else {
+                    worker.next_task(id, habits, timeout, &nodes, asked_at, now)
+                };
                 let task = task.unwrap_or_else(|| Task::Call(self.callers.begin(&ask, now)));
                 asks.push(ask);
                 worker.running.insert(CallId(worker.gathering.last().0 + asks.len() as u64), task);
-                worker.next = now + worker.pause(habits);
+                worker.next = now + worker.pause(habits, asked_at);
             }
             let groups = worker.gathering.gather(asks);
             worker.begin(simulation, id, groups);
@@ -349,6 +372,7 @@ impl Worker {
         habits: Habits,
         timeout: Duration,
         nodes: &[NodeId],
+        asked_at: Option<NodeId>,
         now: Time,
     ) -> (Ask, Option<Task>) {
         if habits.settles && !self.unsettled.is_empty() && self.random.chance(400_000) {
@@ -362,7 +386,7 @@ impl Worker {
             return (ask, Some(Task::Local(now)));
         }
         let (what, at) = self.choose(client, nodes, habits.leases);
-        (Ask { what, at, timeout }, None)
+        (Ask { what, at: at.or(asked_at), timeout }, None)
     }
 
     fn timeout(&mut self, habits: Habits) -> Duration {
@@ -372,9 +396,11 @@ impl Worker {
     }
 
     /// How long it thinks before the next call.
-    fn pause(&mut self, habits: Habits) -> Duration {
+    fn pause(&mut self, habits: Habits, asked_at: Option<NodeId>) -> Duration {
         // No draw where there is nothing to choose.
-        if habits.gathers && self.random.chance(300_000) {
+        if habits.reads {
+            self.pause_of_reader(asked_at)
+        } else if habits.gathers && self.random.chance(300_000) {
             Duration::ZERO
         } else {
             self.random.duration(Duration::ZERO, THINKING_MAX)

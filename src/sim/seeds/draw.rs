@@ -16,7 +16,19 @@ pub(super) struct Drawn {
     pub(super) clients: u64,
     pub(super) habits: Habits,
     pub(super) classes: Classes,
+    /// How the clocks run; none to be drawn later.
+    pub(super) clocks: Option<Clocks>,
+    /// How long the faulty phase lasts.
+    pub(super) faulty: Duration,
+    /// The longest first pause between two faults; later ones are at most twice as long.
+    pub(super) pause_max: Duration,
 }
+
+/// How long the faulty phase lasts, in virtual time, unless the family says otherwise.
+const FAULTY: Duration = Duration::from_secs(20);
+
+/// The longest first pause between two faults, unless the family says otherwise.
+const PAUSE_MAX: Duration = Duration::from_millis(1500);
 
 /// Which faults may happen in a run.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +47,8 @@ pub(super) struct Classes {
     pub(super) wipes: bool,
     pub(super) long_stalls: bool,
     pub(super) late_entries: bool,
+    pub(super) old_leaders: bool,
+    pub(super) torn_elections: bool,
 }
 
 /// How the nodes' clocks run in a run.
@@ -73,65 +87,16 @@ impl Drawn {
         let settings = draw_settings(seed, random);
         let clients = random.within(1, 4);
         let (habits, classes) = (Habits::default(), Classes::draw(random));
-        let mut drawn = Drawn { settings, clients, habits, classes };
+        let (clocks, faulty, pause_max) = (None, FAULTY, PAUSE_MAX);
+        let mut drawn = Drawn { settings, clients, habits, classes, clocks, faulty, pause_max };
         match family {
             Family::General => {}
             Family::Clients => drawn.draw_clients(random),
             Family::Snapshots => drawn.draw_snapshots(random),
+            Family::Reads => drawn.draw_reads(random),
+            Family::Votes => drawn.draw_votes(random),
         }
         drawn
-    }
-
-    /// Settings and habits of clients that trust nobody's patience.
-    fn draw_clients(&mut self, random: &mut Random) {
-        self.clients = 4;
-        self.classes.lost_replies = true;
-        let client = &mut self.settings.client;
-        client.copies = usize::try_from(random.within(1, 3)).expect("a small number");
-        client.attempt_timeout = random.duration(Duration::from_millis(10), Duration::from_millis(300));
-        self.settings.raft.sessions_max = random.within(3, 8);
-        self.habits = Habits {
-            timeout_min: Duration::from_millis(20),
-            timeout_max: random.duration(Duration::from_millis(50), Duration::from_secs(2)),
-            settles: true,
-            leases: false,
-            gathers: true,
-        };
-    }
-
-    /// Snapshots so often that everything about them happens.
-    fn draw_snapshots(&mut self, random: &mut Random) {
-        let raft = &mut self.settings.raft;
-        raft.snapshot_entries = random.within(5, 50);
-        raft.trailing_entries = random.below(20);
-        raft.snapshot_part_bytes = usize::try_from(random.within(400, 4_000)).expect("a small number");
-        if random.chance(200_000) {
-            raft.snapshot_bytes = 1_000;
-        }
-        if random.chance(300_000) {
-            self.settings.machine_delay =
-                random.duration(Duration::from_millis(1), Duration::from_millis(20));
-        }
-        self.classes.wipes = random.chance(500_000);
-        self.classes.long_stalls = random.chance(300_000);
-        self.classes.late_entries = random.chance(500_000);
-        if self.classes.late_entries {
-            self.draw_late_entries(random);
-        }
-    }
-
-    /// What a leader sends takes long, parts and their answers longer than heartbeats, and its log is gone soon after: so
-    /// entries arrive while a snapshot that covers some of them is on its way.
-    fn draw_late_entries(&mut self, random: &mut Random) {
-        self.clients = 4;
-        self.settings.link_delay = random.duration(Duration::from_millis(5), Duration::from_millis(30));
-        self.settings.link_jitter = Duration::ZERO;
-        self.settings.disk_delay = random.duration(Duration::from_millis(5), Duration::from_millis(30));
-        let raft = &mut self.settings.raft;
-        raft.snapshot_part_bytes = usize::try_from(random.within(2_000, 20_000)).expect("a small number");
-        raft.snapshot_entries = random.within(3, 8);
-        raft.trailing_entries = 0;
-        raft.pre_vote = true;
     }
 }
 
@@ -152,6 +117,8 @@ impl Classes {
             wipes: false,
             long_stalls: false,
             late_entries: false,
+            old_leaders: false,
+            torn_elections: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Run;
-use crate::lab::{Lab, RoleName};
+use crate::lab::Lab;
 use crate::net::change::NetChange;
 use crate::net::link::{End, LinkScope};
 use crate::net::shapes;
@@ -12,20 +12,19 @@ use crate::storage::StorageError;
 use crate::storage::simulated::Failure;
 use crate::types::{NodeId, Time};
 
-/// How long the faulty phase lasts, in virtual time.
-const FAULTY: Duration = Duration::from_secs(20);
-
 impl Run<'_> {
     /// The faulty phase.
     pub(super) fn break_things(&mut self) {
-        let end = self.simulation.now() + FAULTY;
-        let pause = self.random.duration(Duration::from_millis(30), Duration::from_millis(1500));
+        let end = self.simulation.now() + self.faulty;
+        let pause = self.random.duration(Duration::from_millis(30), self.pause_max);
         let mut next_fault = self.simulation.now() + pause;
         while self.simulation.now() < end && self.simulation.broken_at().is_none() {
             let in_time = self.late.map_or(Time::NEVER, |(_, until)| until);
-            let until = next_fault.min(self.workload.next_call()).min(end).min(in_time);
+            let until =
+                next_fault.min(self.workload.next_call()).min(end).min(in_time).min(self.agenda.next());
             self.simulation.advance(until);
             self.work(true);
+            self.attend();
             if let Some((scope, _)) = self.late.take_if(|(_, until)| *until <= self.simulation.now()) {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }
@@ -63,6 +62,12 @@ impl Run<'_> {
         if self.classes.late_entries && self.late.is_none() && self.random.chance(500_000) {
             return self.delay_follower();
         }
+        if self.classes.old_leaders && self.agenda.is_empty() && self.random.chance(700_000) {
+            return self.depose();
+        }
+        if self.classes.torn_elections && self.agenda.is_empty() && self.random.chance(600_000) {
+            return self.tear_election();
+        }
         let name = *self.random.pick(&self.names).expect("a cluster has nodes");
         match self.random.below(12) {
             0 | 1 if self.classes.crashes => self.crash(name),
@@ -76,41 +81,6 @@ impl Run<'_> {
             11 if self.classes.ordered_elections => self.order_election(name),
             _ => self.change(&NetChange::Heal(LinkScope::All)),
         }
-    }
-
-    /// Requests arrive and answers do not, from some nodes or all, or clients are cut off from one node alone.
-    fn lose_replies(&mut self) {
-        let node = End::Node(*self.random.pick(&self.names).expect("a cluster has nodes"));
-        match self.random.below(4) {
-            0 => self.change(&NetChange::Cut(LinkScope::OneWay(node, End::Clients))),
-            1 => self.change(&NetChange::Cut(LinkScope::OneWay(End::Clients, node))),
-            2 => self.change(&NetChange::Heal(LinkScope::Clients)),
-            _ => {
-                let per_million = u32::try_from(self.random.below(800_000)).expect("below a million");
-                for name in self.names.clone() {
-                    let scope = LinkScope::OneWay(End::Node(name), End::Clients);
-                    self.change(&NetChange::Drop { per_million, scope });
-                }
-            }
-        }
-    }
-
-    /// For a while, what the leader sends to one follower comes late; what it sends afterwards overtakes it.
-    fn delay_follower(&mut self) {
-        let names = self.names.clone();
-        let mut leaders = names.iter().filter(|name| {
-            let node = self.simulation.node(**name);
-            node.is_running() && node.status.role == RoleName::Leader
-        });
-        let Some(leader) = leaders.next().copied() else { return };
-        let follower = *self.random.pick(&names).expect("a cluster has nodes");
-        if follower == leader {
-            return;
-        }
-        let delay = self.random.duration(Duration::from_millis(50), Duration::from_millis(250));
-        let scope = LinkScope::OneWay(End::Node(leader), End::Node(follower));
-        self.late = Some((scope, self.simulation.now() + self.random.duration(delay, delay * 2)));
-        self.change(&NetChange::Delay { delay, jitter: Duration::ZERO, scope });
     }
 
     fn crash(&mut self, name: NodeId) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Run;
+use super::agenda::Agenda;
 use crate::lab::{Lab, RoleName};
 use crate::net::change::NetChange;
 use crate::sim::node;
@@ -14,6 +15,8 @@ const HEALING_MAX: Duration = Duration::from_secs(20);
 impl Run<'_> {
     /// Ends the faults and says what is still wrong when time is up.
     pub(super) fn heal(&mut self) -> Option<String> {
+        self.agenda = Agenda::default();
+        self.workload.ask_at(None);
         self.change(&NetChange::Reset);
         let mut healed = self.names.clone();
         // A node that joins has no say: it and a majority of the others make no quorum.

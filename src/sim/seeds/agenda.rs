@@ -1,0 +1,79 @@
+//! What a run has decided to do later: the parts of a fault that follow its beginning, each at a time of its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Run;
+use crate::lab::Lab;
+use crate::net::change::NetChange;
+use crate::sim::node::End;
+use crate::types::{NodeId, Time};
+
+/// What is to be done, by time, and in the order of the decisions where times are equal.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    acts: BTreeMap<(Time, u64), Act>,
+    decided: u64,
+}
+
+/// One part of a fault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Act {
+    /// This node crashes, with its power or without, and starts again at once.
+    Restart { name: NodeId, power: bool },
+    /// This node is ordered to campaign.
+    Campaign(NodeId),
+    /// This node is paused.
+    Pause(NodeId),
+    /// This node is paused no longer.
+    Resume(NodeId),
+    /// The network changes.
+    Change(NetChange),
+    /// Clients ask this node first of all; none for whomever they like.
+    AskAt(Option<NodeId>),
+}
+
+impl Agenda {
+    /// When something is to be done next.
+    pub(super) fn next(&self) -> Time {
+        self.acts.keys().next().map_or(Time::NEVER, |(time, _)| *time)
+    }
+
+    /// Whether nothing is to be done any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.acts.is_empty()
+    }
+
+    fn take_due(&mut self, now: Time) -> Option<Act> {
+        let entry = self.acts.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+}
+
+impl Run<'_> {
+    /// Decides to do this after a while.
+    pub(super) fn later(&mut self, after: Duration, act: Act) {
+        self.agenda.decided += 1;
+        self.agenda.acts.insert((self.simulation.now() + after, self.agenda.decided), act);
+    }
+
+    /// Does what is due.
+    pub(super) fn attend(&mut self) {
+        while let Some(act) = self.agenda.take_due(self.simulation.now()) {
+            match act {
+                Act::Restart { name, power } => {
+                    if self.simulation.node(name).is_running() {
+                        self.simulation.end(name, End::Crashed { power });
+                        self.revive(name);
+                    }
+                }
+                // An error says that the node is down, or as wanted already; both are fine here.
+                Act::Campaign(name) => drop(self.simulation.campaign(name)),
+                Act::Pause(name) => drop(Lab::pause(&mut self.simulation, name)),
+                Act::Resume(name) => drop(self.simulation.resume(name)),
+                Act::Change(change) => self.change(&change),
+                Act::AskAt(name) => self.workload.ask_at(name),
+            }
+        }
+    }
+}

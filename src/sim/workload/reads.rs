@@ -1,0 +1,63 @@
+//! Clients that mostly read: two keys that are written all the time, at nodes that they name, in every mode.
+
+use std::time::Duration;
+
+use super::{Habits, Task, Worker, shared_key};
+use crate::client::{Ask, What};
+use crate::net::packet::ReadMode;
+use crate::payload::Payload;
+use crate::state_machine::kv::{Command, Query};
+use crate::types::{ClientId, NodeId, Time};
+
+/// Keys that they read and write.
+const KEYS: u64 = 2;
+
+/// The longest that such a client thinks before its next call, and while a node is asked first of all.
+const THINKING_MAX: [Duration; 2] = [Duration::from_millis(40), Duration::from_millis(6)];
+
+impl Worker {
+    /// The next call, and what it is about if that is no operation.
+    pub(super) fn next_reading(
+        &mut self,
+        client: ClientId,
+        habits: Habits,
+        timeout: Duration,
+        nodes: &[NodeId],
+        asked_at: Option<NodeId>,
+        now: Time,
+    ) -> (Ask, Option<Task>) {
+        self.calls += 1;
+        let key = shared_key(self.random.below(KEYS));
+        if self.random.chance(250_000) {
+            let value = format!("{client}.{}", self.calls);
+            let command = match self.random.below(8) {
+                0 => Command::update(key, value),
+                1 => Command::delete(key),
+                _ => Command::put(key, value),
+            };
+            return (Ask { what: What::commands([command]), at: None, timeout }, None);
+        }
+        let given = self.random.chance(500_000);
+        let at = asked_at.filter(|_| given || self.random.chance(500_000));
+        let at = at.or_else(|| if given { self.random.pick(nodes).copied() } else { None });
+        if habits.leases && self.random.chance(150_000) {
+            let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Stale };
+            return (Ask { what, at, timeout }, Some(Task::Local(now)));
+        }
+        let by_lease = habits.leases && self.random.chance(500_000);
+        let mode = if by_lease { ReadMode::Lease } else { ReadMode::Linearizable };
+        (
+            Ask {
+                what: What::Read { query: Payload::new(Query::Read { key: key.into() }), mode },
+                at,
+                timeout,
+            },
+            None,
+        )
+    }
+
+    /// How long it thinks before the next call.
+    pub(super) fn pause_of_reader(&mut self, asked_at: Option<NodeId>) -> Duration {
+        self.random.duration(Duration::ZERO, THINKING_MAX[usize::from(asked_at.is_some())])
+    }
+}
