@@ -241,6 +241,8 @@ impl What {
                     | Event::SnapshotSending { .. }
                     | Event::SnapshotInstalled { .. }
                     | Event::SnapshotUnusable { .. }
+                    | Event::AcknowledgedLost { .. }
+                    | Event::Rejoining
                     | Event::Readmitted
                     | Event::CampaignRefused
                     | Event::DiskStalled { .. }
@@ -257,6 +259,8 @@ fn event_level(event: &Event) -> Level {
         | Event::QuorumLost { .. }
         | Event::Truncated { .. }
         | Event::SnapshotUnusable { .. }
+        | Event::AcknowledgedLost { .. }
+        | Event::Rejoining
         | Event::CampaignRefused
         | Event::DiskStalled { .. }
         | Event::ClientRefused { busy: true, .. }
@@ -312,6 +316,8 @@ fn event_topic(event: &Event) -> Topic {
         | Event::ElectionHeldBack { .. }
         | Event::Readmitting { .. }
         | Event::Readmitted
+        | Event::AcknowledgedLost { .. }
+        | Event::Rejoining
         | Event::CampaignRefused
         | Event::DiskStalled { .. }
         | Event::QuorumLost { .. } => Topic::Election,

@@ -9,8 +9,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, Sender, never, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, unbounded};
 
 use super::board::Lost;
 use super::panics::caught;
@@ -34,6 +35,9 @@ const WRITES_LIMIT: usize = 2 * WRITES_MAX;
 
 /// Writes that share one fsync at most.
 const BATCH_MAX: usize = 1_024;
+
+/// How long a log may be durable before its store records up to where.
+const FLOOR_DELAY: Duration = Duration::from_secs(1);
 
 /// How many bytes of a log wait for the disk, and how many writes.
 #[derive(Debug, Default)]
@@ -172,6 +176,7 @@ impl NodeDisk {
             completions: sender,
             shared: Arc::clone(&shared),
             linger: Linger::default(),
+            floor_due: Some(Instant::now() + FLOOR_DELAY),
         };
         let thread = thread::Builder::new().name(format!("{node}-disk")).spawn(move || worker.run())?;
         let (writes, thread) = (Some(writes), Some(thread));
@@ -244,15 +249,23 @@ struct Worker {
     completions: Sender<Completion>,
     shared: Arc<Shared>,
     linger: Linger,
+    /// When the store is to record up to where its log is durable; none when it has.
+    floor_due: Option<Instant>,
 }
 
 impl Worker {
     fn run(mut self) {
-        while let Ok(first) = self.next() {
-            let done = caught(|| self.persist(first));
+        loop {
+            let next = self.next();
+            let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
+            let done = caught(|| match next {
+                Ok(first) => self.persist(first),
+                Err(_) => self.save_floor().map(|()| None),
+            });
             let completion = match done {
                 Ok(Ok(Some(id))) => Ok(id),
-                Ok(Ok(None)) => return,
+                Ok(Ok(None)) if ended => return,
+                Ok(Ok(None)) => continue,
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(panic) => Err(format!("by a defect of this program: {panic}")),
             };
@@ -264,9 +277,20 @@ impl Worker {
         }
     }
 
-    fn next(&self) -> Result<Write, RecvError> {
+    /// The next write; a time-out when the store is to record up to where the log is durable.
+    fn next(&self) -> Result<Write, RecvTimeoutError> {
         self.linger.until(None, || !self.writes.is_empty());
-        self.writes.recv()
+        match self.floor_due {
+            Some(due) if due <= Instant::now() => Err(RecvTimeoutError::Timeout),
+            Some(due) => self.writes.recv_deadline(due),
+            None => self.writes.recv().map_err(RecvTimeoutError::from),
+        }
+    }
+
+    /// A node that is gone as in a crash records nothing more.
+    fn save_floor(&mut self) -> Result<(), StorageError> {
+        self.floor_due = None;
+        if self.shared.abandoned.load(Ordering::SeqCst) { Ok(()) } else { self.storage.save_floor() }
     }
 
     /// Makes this write durable, and with one sync those that wait behind it; none when the node is gone.
@@ -286,6 +310,7 @@ impl Worker {
             next = if count < BATCH_MAX { self.writes.try_recv().ok() } else { None };
         }
         self.storage.sync()?;
+        self.floor_due.get_or_insert_with(|| Instant::now() + FLOOR_DELAY);
         if let Some(id) = last {
             self.shared.synced.store(id, Ordering::SeqCst);
         }

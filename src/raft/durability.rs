@@ -142,6 +142,7 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
         Body::AppendEntries { .. }
         | Body::InstallSnapshot { .. }
         | Body::TimeoutNow
+        | Body::Rejoin { .. }
         | Body::PreVote { .. } => false,
         Body::AppendReply { result: AppendResult::Matched(index), .. } => {
             promises_pending || *index > durable

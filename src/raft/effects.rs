@@ -71,6 +71,8 @@ pub struct HardState {
     /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It votes
     /// for nobody until the cluster has readmitted it.
     pub joining: bool,
+    /// Its files. The number changes only when a leader finds that the files hold less than they did.
+    pub incarnation: Incarnation,
 }
 
 /// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.

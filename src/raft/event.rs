@@ -213,6 +213,19 @@ pub enum Event {
     },
     /// This node had lost its files, has caught up, and votes again.
     Readmitted,
+    /// A follower does not hold any more what it acknowledged in this term: its disk lost it.
+    AcknowledgedLost {
+        /// The follower.
+        node: NodeId,
+        /// Up to here it had acknowledged the leader's log.
+        acknowledged: LogIndex,
+        /// Its log ends here, or differs behind this index.
+        held: LogIndex,
+        /// It is to join again. False where the others are too few to decide without it: it is sent again what it lost.
+        rejoins: bool,
+    },
+    /// This node's leader found that its files hold less than it acknowledged: they count as lost.
+    Rejoining,
     /// An election was ordered, but this node lost its files and is not readmitted yet.
     CampaignRefused,
     /// The leader's own disk does not answer.
@@ -408,6 +421,16 @@ impl fmt::Display for Event {
             }
             Event::Readmitting { node } => write!(f, "readmits {node}, which has caught up"),
             Event::Readmitted => f.write_str("has caught up and is readmitted: it votes again"),
+            Event::AcknowledgedLost { node, acknowledged, held, rejoins } => {
+                let what = if *rejoins { "its files count as lost" } else { "it is sent the rest again" };
+                write!(
+                    f,
+                    "{node} acknowledged entries up to {acknowledged} and holds them up to {held}: {what}"
+                )
+            }
+            Event::Rejoining => f.write_str(
+                "its files hold less than it acknowledged: they count as lost, and it joins again",
+            ),
             Event::CampaignRefused => {
                 f.write_str("starts no election: it lost its files and is not readmitted yet")
             }

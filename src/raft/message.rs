@@ -133,6 +133,11 @@ pub enum Body {
     },
     /// The leader hands over: the receiver is to start an election at once (3.10 of the dissertation).
     TimeoutNow,
+    /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
+    Rejoin {
+        /// What its files are known by from now on.
+        incarnation: Incarnation,
+    },
     /// A follower asks its leader up to where a read must see (6.4).
     ReadIndex {
         /// The follower's number for the question.
@@ -192,6 +197,7 @@ impl Body {
             Body::InstallSnapshot { .. } => "InstallSnapshot",
             Body::InstallReply { .. } => "InstallReply",
             Body::TimeoutNow => "TimeoutNow",
+            Body::Rejoin { .. } => "Rejoin",
             Body::ReadIndex { .. } => "ReadIndex",
             Body::ReadIndexReply { .. } => "ReadIndexReply",
         }
@@ -267,7 +273,7 @@ impl fmt::Display for Body {
                 InstallResult::Installed => write!(f, " last={last} installed"),
                 InstallResult::StaleTerm => write!(f, " last={last} stale term"),
             },
-            Body::TimeoutNow => Ok(()),
+            Body::TimeoutNow | Body::Rejoin { .. } => Ok(()),
             Body::ReadIndex { number } => write!(f, " number={number}"),
             Body::ReadIndexReply { number, index: Some(index) } => {
                 write!(f, " number={number} index={index}")

@@ -102,8 +102,6 @@ pub struct Raft {
 pub struct Recovered {
     /// Term and vote.
     pub hard_state: HardState,
-    /// Its files.
-    pub incarnation: Incarnation,
     /// The last entry that its snapshot covers; [`EntryId::ZERO`] without one.
     pub snapshot: EntryId,
     /// The entry just before those kept: at the snapshot's last or before it.
@@ -125,9 +123,9 @@ impl Raft {
         let members: BTreeSet<NodeId> = members.into_iter().collect();
         assert!(members.contains(&id), "a node is a member of its own cluster");
         let log = Log::recovered(recovered.base, recovered.entries);
-        let HardState { current_term, voted_for, promised, joining } = recovered.hard_state;
+        let HardState { current_term, voted_for, promised, joining, incarnation } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
-        let Recovered { snapshot, incarnation, .. } = recovered;
+        let snapshot = recovered.snapshot;
         assert!(log.base().index <= snapshot.index, "what the log lacks, a snapshot covers (7)");
         assert!(snapshot.index <= log.last().index, "the log goes on where its snapshot ends (7)");
         // From a copy: the stream itself decides all that can be replayed.
@@ -236,6 +234,7 @@ impl Raft {
             voted_for: self.voted_for,
             promised: self.promise.ever,
             joining: self.joining,
+            incarnation: self.incarnation,
         }
     }
 
@@ -317,6 +316,7 @@ impl Raft {
             | Body::AppendReply { .. }
             | Body::InstallReply { .. }
             | Body::TimeoutNow
+            | Body::Rejoin { .. }
             | Body::ReadIndexReply { .. }
                 if stale => {}
             Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
@@ -331,6 +331,7 @@ impl Raft {
                 self.handle_install_reply(now, from, answerer, last, result);
             }
             Body::TimeoutNow => self.campaign(now),
+            Body::Rejoin { incarnation } => self.handle_rejoin(now, from, incarnation),
             Body::ReadIndex { number } => self.handle_read_index(from, number, stale),
             Body::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }

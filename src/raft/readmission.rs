@@ -16,12 +16,18 @@
 //! A vote that another node gave *to* it before may still arrive and count. That voter's log held nothing then that the
 //! node's did not, and it took nothing of an earlier term since; what of it is committed lies before the readmission,
 //! by the same argument, and the node holds that again.
+//!
+//! A disk may also lose the end of a log that it had reported as durable. A start that can tell refuses. One that
+//! cannot is recognised by the leader to which it acknowledged more in the same term: an intact follower cannot refuse an
+//! entry that it acknowledged before the request was sent. Such a disk is not trusted with votes either, so its files
+//! count as lost: the leader knows them by a new incarnation, tells the node so, and the node joins again. What it voted
+//! between its start and that word is the limit: a candidate that lacks what the disk lost may win by that vote.
 
 use super::Raft;
 use super::effects::Incarnation;
 use super::event::Event;
 use super::log::{Content, Entry};
-use super::message::Answerer;
+use super::message::{Answerer, Body, Round};
 use super::role::{Progress, Role};
 use crate::types::{LogIndex, NodeId, Time};
 
@@ -42,6 +48,16 @@ impl Raft {
         Answerer { life: self.life, incarnation: self.incarnation, joining: self.joining }
     }
 
+    /// The leader found that this node's files hold less than it acknowledged: they count as lost.
+    pub(super) fn handle_rejoin(&mut self, now: Time, from: NodeId, incarnation: Incarnation) {
+        self.follow(now, from);
+        if incarnation > self.incarnation {
+            self.incarnation = incarnation;
+            self.joining = true;
+            self.effects.events.push(Event::Rejoining);
+        }
+    }
+
     /// Entries were committed: is one of them this node's readmission?
     pub(super) fn note_readmission(&mut self, first: LogIndex, last: LogIndex) {
         if !self.joining {
@@ -58,6 +74,40 @@ impl Raft {
 
 /// The leader's side.
 impl Raft {
+    /// Takes in what an answer says of its sender. False when it says nothing about the node that has its place now.
+    pub(super) fn admit(&mut self, now: Time, from: NodeId, answerer: Answerer) -> bool {
+        let next_index = self.log.last().index.next();
+        let Role::Leader(leader) = &mut self.role else { return false };
+        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
+        let admitted = progress.admit(answerer, next_index, now);
+        let Progress { joining, incarnation, .. } = *progress;
+        if !admitted && joining {
+            // Perhaps its files count as lost, and it has not heard it yet.
+            self.send(from, Body::Rejoin { incarnation });
+        }
+        admitted
+    }
+
+    /// A follower's log lacks what the follower acknowledged; `first` is where to send entries from.
+    pub(super) fn distrust(&mut self, now: Time, node: NodeId, first: LogIndex) {
+        let (quorum, members) = (self.quorum(), self.members.len());
+        let Role::Leader(leader) = &mut self.role else { return };
+        let voters = members - leader.followers.values().filter(|progress| progress.joining).count();
+        let progress = leader.followers.get_mut(&node).expect("every other member has its progress");
+        let Progress { match_index: acknowledged, incarnation, joining, .. } = *progress;
+        let next_index = first.clamp(LogIndex(1), acknowledged);
+        // Without a quorum of the others, no entry could ever readmit it.
+        let rejoins = !joining && voters > quorum;
+        let incarnation = incarnation + u64::from(rejoins);
+        let joining = joining || rejoins;
+        *progress = Progress { incarnation, joining, ..Progress::new(next_index, now) };
+        let held = next_index.previous();
+        self.effects.events.push(Event::AcknowledgedLost { node, acknowledged, held, rejoins });
+        if rejoins {
+            self.send(node, Body::Rejoin { incarnation });
+        }
+    }
+
     /// Readmits those that have caught up with what was committed when the last round began.
     pub(super) fn readmit(&mut self) {
         let (term, next_index, commit_index) =
@@ -80,6 +130,12 @@ impl Raft {
 }
 
 impl Progress {
+    /// Whether a follower that refuses the entry at this index, in answer to a request of this round, has lost it: it
+    /// had acknowledged the entry before the request was sent.
+    pub(super) fn has_lost(&self, rejected: LogIndex, round: Round) -> bool {
+        rejected > LogIndex(0) && rejected <= self.match_index && round > self.matched_in
+    }
+
     /// Takes in what an answer says of its sender. False when the answer comes from files that are gone: it says
     /// nothing about the node that has their place now.
     pub(super) fn admit(&mut self, answerer: Answerer, next_index: LogIndex, now: Time) -> bool {
@@ -105,7 +161,7 @@ mod tests {
     use super::*;
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
-    use crate::raft::bench::{Bench, id, recovered};
+    use crate::raft::bench::{Bench, Said, id, recovered};
     use crate::raft::effects::{HardState, Input, ReadRequest};
     use crate::raft::message::{AppendResult, Body};
     use crate::types::{EntryId, Term};
@@ -127,8 +183,10 @@ mod tests {
 
     /// n2, which lost its files.
     fn joining() -> Bench {
-        let hard_state = HardState { current_term: Term(1), joining: true, ..HardState::default() };
-        let recovered = Recovered { hard_state, incarnation: NEW.incarnation, ..Recovered::default() };
+        let incarnation = NEW.incarnation;
+        let hard_state =
+            HardState { current_term: Term(1), joining: true, incarnation, ..HardState::default() };
+        let recovered = Recovered { hard_state, ..Recovered::default() };
         Bench::follower(2, &RaftSettings::default(), recovered)
     }
 
@@ -230,6 +288,100 @@ mod tests {
         assert!(!bench.raft.joins());
         assert!(said.events.contains(&Event::Readmitted));
         assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
+    }
+
+    /// A leader to which n2 acknowledged entries 1 to 4, and n2's answer after it lost all behind the second.
+    fn leader_of_one_that_lost(lost: Answerer) -> (Bench, Said) {
+        let mut bench = leader();
+        bench.answer(2, lost, matched(4));
+        assert_eq!(bench.raft.commit_index(), LogIndex(4));
+        bench.round();
+        let said = bench.answer(2, lost, CONFLICT);
+        (bench, said)
+    }
+
+    const CONFLICT: AppendResult =
+        AppendResult::Conflict { rejected: LogIndex(4), term: None, first: LogIndex(3) };
+
+    #[test]
+    fn files_that_lost_what_they_acknowledged_count_as_lost_and_join_again() {
+        let (mut bench, said) = leader_of_one_that_lost(LOST);
+        let (acknowledged, held) = (LogIndex(4), LogIndex(2));
+        let node = NodeId::new(2);
+        assert!(said.events.contains(&Event::AcknowledgedLost { node, acknowledged, held, rejoins: true }));
+        let rejoin = Body::Rejoin { incarnation: LOST.incarnation + 1 };
+        assert_eq!(said.to(2).iter().filter(|body| ***body == rejoin).count(), 1);
+        let progress = bench.progress(2);
+        assert!(
+            progress.joining && progress.match_index == LogIndex(0) && progress.next_index == LogIndex(3)
+        );
+        let again = bench.answer(2, LOST, matched(4));
+        assert_eq!(again.to(2), [&rejoin], "it is told until it knows");
+        assert_eq!(
+            bench.progress(2).match_index,
+            LogIndex(0),
+            "what these files acknowledge counts for nothing"
+        );
+        let joined = Answerer { incarnation: LOST.incarnation + 1, joining: true, ..LOST };
+        bench.answer(2, joined, matched(4));
+        assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), true));
+    }
+
+    #[test]
+    fn a_node_that_is_told_so_joins_again_by_its_new_incarnation() {
+        let hard_state = HardState { current_term: Term(1), incarnation: 7, ..HardState::default() };
+        let recovered = Recovered { hard_state, ..Recovered::default() };
+        let mut bench = Bench::follower(2, &RaftSettings::default(), recovered);
+        let said = bench.hear(1, 1, Body::Rejoin { incarnation: 7 });
+        assert!(
+            !bench.raft.joins() && said.events.iter().all(|event| *event != Event::Rejoining),
+            "an old word"
+        );
+        let said = bench.hear(1, 1, Body::Rejoin { incarnation: 8 });
+        assert!(bench.raft.joins() && said.events.contains(&Event::Rejoining));
+        assert_eq!(bench.raft.incarnation(), 8);
+        assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
+        assert_eq!(
+            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), forced: true }).to(3),
+            [&Body::VoteReply { granted: false }]
+        );
+    }
+
+    #[test]
+    fn an_answer_from_before_the_acknowledgement_accuses_nobody() {
+        let mut bench = leader();
+        bench.round();
+        bench.answer(2, LOST, matched(4));
+        let said = bench.answer(2, LOST, CONFLICT);
+        assert!(said.to(2).is_empty(), "its request was sent before the leader heard of the acknowledgement");
+        assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), false));
+        bench.round();
+        bench.answer(
+            2,
+            LOST,
+            AppendResult::Conflict { rejected: LogIndex(9), term: None, first: LogIndex(5) },
+        );
+        assert_eq!(
+            bench.progress(2).match_index,
+            LogIndex(4),
+            "beyond what it acknowledged it may lack anything"
+        );
+    }
+
+    #[test]
+    fn where_the_others_are_too_few_to_readmit_it_it_is_sent_the_rest() {
+        let mut bench = leader();
+        bench.answer(3, Answerer { joining: true, ..OTHER }, matched(4));
+        bench.answer(2, LOST, matched(4));
+        bench.round();
+        let said = bench.answer(2, LOST, CONFLICT);
+        let lost = |event: &Event| matches!(event, Event::AcknowledgedLost { rejoins: false, .. });
+        assert!(said.events.iter().any(lost));
+        assert!(
+            matches!(said.to(2)[..], [Body::AppendEntries { prev, .. }] if *prev == id(2, 1)),
+            "{said:?}"
+        );
+        assert!(!bench.progress(2).joining);
     }
 
     #[test]

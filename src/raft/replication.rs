@@ -233,12 +233,13 @@ impl Raft {
         round: Round,
         result: AppendResult,
     ) {
-        let last = self.log.last().index;
-        let Role::Leader(leader) = &mut self.role else { return };
-        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        if !progress.admit(answerer, last.next(), now) {
+        if !self.admit(now, from, answerer) {
             return;
         }
+        let last = self.log.last().index;
+        let Role::Leader(leader) = &mut self.role else { return };
+        let newest = leader.round;
+        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         progress.round = progress.round.max(round);
         progress.note_answer(answerer.life, round);
         match result {
@@ -247,9 +248,12 @@ impl Raft {
             // All logs agree before the first entry.
             AppendResult::Matched(LogIndex(0)) if progress.next_index > LogIndex(1) => {}
             AppendResult::Matched(index) => {
-                if progress.matched(index) {
+                if progress.matched(index, newest) {
                     self.effects.events.push(Event::AppendSucceeded { from, matched: index });
                 }
+            }
+            AppendResult::Conflict { rejected, first, .. } if progress.has_lost(rejected, round) => {
+                self.distrust(now, from, first);
             }
             AppendResult::Conflict { rejected, term, first } => {
                 // The end of 5.3: skip the whole conflicting term, unless this leader has entries of it too.

@@ -96,6 +96,8 @@ pub struct Progress {
     pub next_index: LogIndex,
     /// The follower's durable log equals the leader's up to here (Figure 2, `matchIndex`).
     pub match_index: LogIndex,
+    /// The leader's newest round when it learned that.
+    pub matched_in: Round,
     /// How entries are sent to it.
     pub flow: Flow,
     /// When it last answered in this term.
@@ -175,6 +177,7 @@ impl Progress {
         Progress {
             next_index,
             match_index: LogIndex(0),
+            matched_in: 0,
             flow: Flow::Probe { waiting: false },
             heard: now,
             round: 0,
@@ -215,11 +218,13 @@ impl Progress {
         }
     }
 
-    /// The follower's log equals the leader's up to `index`. An old answer changes nothing. True when
-    /// `match_index` moved.
-    pub fn matched(&mut self, index: LogIndex) -> bool {
+    /// The follower's log equals the leader's up to `index`, as the leader learned while `newest` was its newest round.
+    /// An old answer changes nothing. True when `match_index` moved.
+    pub fn matched(&mut self, index: LogIndex, newest: Round) -> bool {
         let moved = index > self.match_index;
-        self.match_index = self.match_index.max(index);
+        if moved {
+            (self.match_index, self.matched_in) = (index, newest);
+        }
         match &mut self.flow {
             Flow::Snapshot(transfer) if transfer.last.index > self.match_index => {}
             Flow::Probe { .. } | Flow::Snapshot(_) => {
@@ -260,7 +265,7 @@ mod tests {
 
     fn replicating(match_index: u64, next_index: u64) -> Progress {
         let mut progress = Progress::new(LogIndex(match_index + 1), Time::ZERO);
-        progress.matched(LogIndex(match_index));
+        progress.matched(LogIndex(match_index), 0);
         if next_index > match_index + 1 {
             progress.sent(LogIndex(next_index - 1), 100);
         }
@@ -270,7 +275,7 @@ mod tests {
     #[test]
     fn an_old_answer_changes_nothing() {
         let mut progress = replicating(5, 9);
-        assert!(!progress.matched(LogIndex(3)));
+        assert!(!progress.matched(LogIndex(3), 0));
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
         assert!(!progress.refused(LogIndex(4), LogIndex(2)), "what matched once cannot be refused now");
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
@@ -293,7 +298,7 @@ mod tests {
         progress.sent(LogIndex(2), 100);
         assert!(!progress.has_room(2, 1000), "two messages are under way");
         assert!(!progress.has_room(9, 150), "two hundred bytes are under way");
-        progress.matched(LogIndex(1));
+        progress.matched(LogIndex(1), 0);
         assert!(progress.has_room(2, 150));
     }
 }

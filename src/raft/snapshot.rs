@@ -335,16 +335,16 @@ impl Raft {
         last: EntryId,
         result: InstallResult,
     ) {
-        let next_index = self.log.last().index.next();
-        let Role::Leader(leader) = &mut self.role else { return };
-        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        if !progress.admit(answerer, next_index, now) {
+        if !self.admit(now, from, answerer) {
             return;
         }
+        let Role::Leader(leader) = &mut self.role else { return };
+        let newest = leader.round;
+        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         match result {
             InstallResult::Installed => {
                 let sent = matches!(&progress.flow, Flow::Snapshot(transfer) if transfer.last == last);
-                if progress.matched(last.index) {
+                if progress.matched(last.index, newest) {
                     self.effects.events.push(Event::AppendSucceeded { from, matched: last.index });
                 }
                 if sent {

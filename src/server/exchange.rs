@@ -86,8 +86,7 @@ pub struct Start {
 impl Start {
     /// From what a disk held: with what was repaired there, and whether nothing was there.
     pub fn of(recovered: storage::Recovered) -> (Start, Vec<String>, bool) {
-        let storage::Recovered { hard_state, incarnation, snapshot, base, entries, repaired, fresh } =
-            recovered;
+        let storage::Recovered { hard_state, snapshot, base, entries, repaired, fresh } = recovered;
         let (snapshot, image) = match snapshot {
             Some(found) => {
                 let size = found.image.size();
@@ -95,7 +94,7 @@ impl Start {
             }
             None => (SnapshotInfo::default(), None),
         };
-        let recovered = Recovered { hard_state, incarnation, snapshot: snapshot.last, base, entries };
+        let recovered = Recovered { hard_state, snapshot: snapshot.last, base, entries };
         (Start { recovered, snapshot, image }, repaired, fresh)
     }
 }

@@ -351,6 +351,12 @@ impl Simulation {
             self.tally.note_end(server.raft());
         }
         let node = self.node(name);
+        if ended == End::Stopped
+            && let Some(store) = &mut node.store
+        {
+            // A disk that fails now leaves what the last record says, which holds.
+            let _ = store.save_floor();
+        }
         node.forget();
         let (down, what) = match ended {
             End::Crashed { power } => {

@@ -28,9 +28,14 @@ pub fn doing<D: Disk, T>(
     operation(disk).map_err(|error| StorageError::io(action, disk.describe(file), error))
 }
 
+/// The name that a file has while it is being made.
+pub fn unfinished(name: &str) -> String {
+    format!("{name}{NEW}")
+}
+
 /// Replaces a file in one step: a power failure leaves the old content or the new.
 pub fn replace(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-    let new = format!("{name}{NEW}");
+    let new = unfinished(name);
     doing(disk, "write", name, |disk| {
         disk.create(&new)?;
         disk.append(&new, bytes)?;

@@ -17,7 +17,10 @@
 //! - A compaction removes whole segments oldest first, each removal durable before the next; never the last one.
 //! - A reset makes `state.json` claim no more than the snapshot covers, then removes the segments behind that, newest
 //!   first, then puts an empty one there, then removes those before it.
-//! - `state.json` never claims a longer log than is durable (`log_floor`).
+//! - `state.json` never claims a longer log than is durable, and never claims much less: it says up to where the log
+//!   was durable (`log_floor`) whenever term or vote change, a segment begins, a snapshot takes the place of entries,
+//!   [`FLOOR_ENTRIES`] entries were synced since, and when its driver asks: at a polite end, and within a moment of a
+//!   sync. So a start that finds less than that knows that it was lost, and what can be lost unseen is bounded.
 //!
 //! What a start makes of the files is in the module `recovery`.
 
@@ -27,6 +30,7 @@ use super::disk::{Disk, Lock, LockError};
 use super::error::StorageError;
 use super::segments::{self, Segment};
 use super::state_file::StateFile;
+use super::terms::Terms;
 use super::{Identity, Newcomer, Recovered, Storage, files, record, recovery, state_file};
 use crate::raft::effects::{Rebase, Write};
 use crate::raft::log::Entry;
@@ -36,6 +40,9 @@ use crate::types::LogIndex;
 /// Bytes after which a new segment begins, unless chosen otherwise.
 pub const SEGMENT_BYTES: u64 = 8 << 20;
 
+/// Entries that become durable before `state.json` says so, at most.
+pub const FLOOR_ENTRIES: u64 = 8_192;
+
 /// A node's files, open and locked until dropped.
 pub struct JsonStore<D: Disk> {
     disk: D,
@@ -43,6 +50,7 @@ pub struct JsonStore<D: Disk> {
     state: StateFile,
     /// Never empty; in order.
     segments: Vec<Segment>,
+    terms: Terms,
     last: LogIndex,
     /// The log is durable up to here.
     durable: LogIndex,
@@ -90,11 +98,13 @@ impl<D: Disk> JsonStore<D> {
         let lock = lock(&mut disk)?;
         let found = recovery::recover(&mut disk, identity, newcomer, load)?;
         let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
+        let terms = Terms::of(found.recovered.base, &found.recovered.entries);
         let store = JsonStore {
             disk,
             segment_bytes,
             state: found.state,
             segments: found.segments,
+            terms,
             last,
             durable: last,
             lines: Vec::new(),
@@ -124,9 +134,11 @@ impl<D: Disk> JsonStore<D> {
             None => {}
             Some(Rebase::Compact(covered)) => {
                 segments::compact(&mut self.disk, &mut self.segments, covered.index)?;
+                self.terms.compact(covered.index);
             }
             Some(Rebase::Reset(base)) => {
                 segments::reset(&mut self.disk, &mut self.segments, base.index)?;
+                self.terms = Terms::of(base, &[]);
                 self.last = base.index;
                 self.durable = base.index;
             }
@@ -137,7 +149,8 @@ impl<D: Disk> JsonStore<D> {
         self.append(&write.entries)
     }
 
-    /// Writes `state.json` when term or vote changed, or when the log is about to become shorter than it claims.
+    /// Writes `state.json` when term or vote changed, when the log is about to become shorter than it claims, and when a
+    /// snapshot is about to take the place of entries: what stays of the log is all that is left of them then.
     fn save_state(&mut self, write: &Write) -> Result<(), StorageError> {
         let mut kept = self.durable;
         if let Some(Rebase::Reset(base)) = write.rebase {
@@ -145,7 +158,9 @@ impl<D: Disk> JsonStore<D> {
         }
         kept = write.truncate_from.map_or(kept, LogIndex::previous).min(kept);
         let hard_state = write.hard_state.unwrap_or(self.state.hard_state);
-        if hard_state == self.state.hard_state && kept >= self.state.log_floor {
+        let floor = self.state.log_floor.index;
+        let compacts = matches!(write.rebase, Some(Rebase::Compact(_)));
+        if hard_state == self.state.hard_state && (kept == floor || kept > floor && !compacts) {
             return Ok(());
         }
         assert!(
@@ -153,8 +168,28 @@ impl<D: Disk> JsonStore<D> {
             "a term never goes back (5.1)"
         );
         self.state.hard_state = hard_state;
-        self.state.log_floor = kept;
+        self.replace_state(kept)
+    }
+
+    /// Replaces `state.json` by one that claims the log up to here.
+    fn replace_state(&mut self, floor: LogIndex) -> Result<(), StorageError> {
+        self.state.log_floor = self.terms.id_at(floor);
         files::replace(&mut self.disk, state_file::NAME, &self.state.encode())
+    }
+
+    /// A disk without room keeps the `state.json` that is there, and loses nothing by that. Since it may have been
+    /// replaced all the same, the higher claim is the one to mind in a truncation.
+    fn try_save_floor(&mut self) -> Result<(), StorageError> {
+        if self.state.log_floor.index == self.durable {
+            return Ok(());
+        }
+        let durable = self.durable;
+        match self.replace_state(durable) {
+            Err(StorageError::NoSpace { .. }) => {
+                files::remove_if_there(&mut self.disk, &files::unfinished(state_file::NAME))
+            }
+            result => result,
+        }
     }
 
     fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError> {
@@ -175,6 +210,7 @@ impl<D: Disk> JsonStore<D> {
             self.doing("write", &name, |disk| disk.sync(&name))?;
             self.last_segment().length = length;
         }
+        self.terms.truncate_from(from);
         self.last = from.previous();
         self.durable = self.last;
         Ok(())
@@ -197,6 +233,7 @@ impl<D: Disk> JsonStore<D> {
                 self.begin_segment(entry.index)?;
             }
             record::encode(entry, &mut lines);
+            self.terms.push(entry.id());
             self.last = entry.index;
         }
         self.append_lines(&lines)?;
@@ -221,9 +258,10 @@ impl<D: Disk> JsonStore<D> {
         let segment = Segment { first, length: 0 };
         let name = segment.name();
         self.doing("create", &name, |disk| disk.create(&name))?;
-        self.doing("write", "", Disk::sync_folder)?;
         self.segments.push(segment);
-        Ok(())
+        // Its last act makes all names in the folder durable, the segment's too.
+        let durable = self.durable;
+        self.replace_state(durable)
     }
 
     fn try_sync(&mut self) -> Result<(), StorageError> {
@@ -232,7 +270,11 @@ impl<D: Disk> JsonStore<D> {
             self.doing("write", &name, |disk| disk.sync(&name))?;
             self.durable = self.last;
         }
-        Ok(())
+        if self.durable.0 - self.state.log_floor.index.0 >= FLOOR_ENTRIES {
+            self.try_save_floor()
+        } else {
+            Ok(())
+        }
     }
 
     fn last_segment(&mut self) -> &mut Segment {
@@ -256,5 +298,9 @@ impl<D: Disk> Storage for JsonStore<D> {
 
     fn sync(&mut self) -> Result<(), StorageError> {
         self.guarded(JsonStore::try_sync)
+    }
+
+    fn save_floor(&mut self) -> Result<(), StorageError> {
+        self.guarded(JsonStore::try_save_floor)
     }
 }

@@ -159,8 +159,13 @@ impl LogRead {
     ) -> Result<(), StorageError> {
         let (last, floor) = (self.last.index, state.log_floor);
         let covered = snapshot.map_or(LogIndex(0), |snapshot| snapshot.index);
-        if last < floor && covered < floor {
-            let what = format!("it ends with index {last} but was durable up to {floor}");
+        if covered < floor.index && self.term_at(floor.index) != Some(floor.term) {
+            let what = match self.term_at(floor.index) {
+                None => format!("it ends with index {last} but was durable up to {}", floor.index),
+                Some(term) => {
+                    format!("its entry {} is of term {term} but was of {}", floor.index, floor.term)
+                }
+            };
             return Err(StorageError::Damaged { file: file.to_string(), line: None, what });
         }
         let Some(snapshot) = snapshot.filter(|snapshot| self.term_at(snapshot.index) != Some(snapshot.term))

@@ -27,6 +27,7 @@ mod simulated_file;
 mod snapshot_file;
 pub mod snapshots;
 mod state_file;
+mod terms;
 
 use std::fmt;
 use std::io;
@@ -52,6 +53,10 @@ pub trait Storage: Send {
 
     /// Makes every write so far durable.
     fn sync(&mut self) -> Result<(), StorageError>;
+
+    /// Records beside the log up to where it is durable, so that a later start that finds less refuses. A driver calls
+    /// it at a polite end, and a moment after the last [`sync`](Storage::sync); it costs nothing when nothing changed.
+    fn save_floor(&mut self) -> Result<(), StorageError>;
 }
 
 impl<S: Storage + ?Sized> Storage for Box<S> {
@@ -62,6 +67,10 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
     fn sync(&mut self) -> Result<(), StorageError> {
         (**self).sync()
     }
+
+    fn save_floor(&mut self) -> Result<(), StorageError> {
+        (**self).save_floor()
+    }
 }
 
 /// What a node finds when it starts. All of it is durable.
@@ -69,8 +78,6 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 pub struct Recovered {
     /// Term and vote.
     pub hard_state: HardState,
-    /// The node's number since its files were made.
-    pub incarnation: Incarnation,
     /// The newest snapshot. The log connects to it: `base` is not behind what it covers, and the entry where it ends,
     /// if it is among `entries`, is the one that it covers last.
     pub snapshot: Option<RecoveredSnapshot>,

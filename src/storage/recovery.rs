@@ -36,7 +36,7 @@ use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
 use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, files, log_reading};
 use crate::raft::effects::HardState;
 use crate::state_machine::image::LoadImage;
-use crate::types::{LogIndex, Term};
+use crate::types::{EntryId, LogIndex, Term};
 
 /// What a start found, repaired and made durable.
 pub struct Found {
@@ -90,7 +90,7 @@ pub fn recover(
     // The snapshot's name may not be durable yet, and the log may be about to go.
     files::sync_folder(disk)?;
     if log.discarded {
-        forget_log(disk, &mut state, &mut segments, log.base().index)?;
+        forget_log(disk, &mut state, &mut segments, log.base())?;
     } else {
         segments::remove_first(disk, &mut segments, log.reset_left)?;
         let last = segments.last().expect("a log that was read has a segment");
@@ -101,7 +101,6 @@ pub fn recover(
     }
     let recovered = Recovered {
         hard_state: state.hard_state,
-        incarnation: state.incarnation,
         snapshot,
         base: log.base(),
         entries: log.entries,
@@ -116,12 +115,11 @@ pub fn recover(
 fn begin(disk: &mut impl Disk, identity: &Identity, newcomer: Newcomer) -> Result<Found, StorageError> {
     let first = Segment { first: LogIndex(1), length: 0 };
     let Newcomer { incarnation, joining } = newcomer;
-    let hard_state = HardState { joining, ..HardState::default() };
-    let (identity, log_floor) = (identity.clone(), LogIndex::default());
-    let state = StateFile { identity, incarnation, hard_state, log_floor };
+    let hard_state = HardState { joining, incarnation, ..HardState::default() };
+    let state = StateFile { identity: identity.clone(), hard_state, log_floor: EntryId::ZERO };
     files::replace(disk, &first.name(), &[])?;
     files::replace(disk, STATE, &state.encode())?;
-    let recovered = Recovered { hard_state, incarnation, fresh: true, ..Recovered::default() };
+    let recovered = Recovered { hard_state, fresh: true, ..Recovered::default() };
     Ok(Found { state, segments: vec![first], recovered })
 }
 
@@ -181,17 +179,17 @@ pub fn load_snapshot(
     }
 }
 
-/// Discards a log that does not belong to the snapshot up to this index, in the order of a reset: `state.json` stops
+/// Discards a log that does not belong to the snapshot up to this entry, in the order of a reset: `state.json` stops
 /// claiming it before it goes.
 fn forget_log(
     disk: &mut impl Disk,
     state: &mut StateFile,
     segments: &mut Vec<Segment>,
-    index: LogIndex,
+    base: EntryId,
 ) -> Result<(), StorageError> {
-    if state.log_floor > index {
-        state.log_floor = index;
+    if state.log_floor.index > base.index {
+        state.log_floor = base;
         files::replace(disk, STATE, &state.encode())?;
     }
-    segments::reset(disk, segments, index)
+    segments::reset(disk, segments, base.index)
 }

@@ -7,23 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::record::{seal, unseal};
 use super::{ClusterId, Identity};
 use crate::raft::effects::{HardState, Incarnation};
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// The file's name.
 pub const NAME: &str = "state.json";
 
 /// The format that this program writes and reads.
-pub const FORMAT: u64 = 3;
+pub const FORMAT: u64 = 4;
 
 /// What the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateFile {
     pub identity: Identity,
-    pub incarnation: Incarnation,
     pub hard_state: HardState,
-    /// When the file was written, the log was durable up to here. A shorter log was cut, emptied or replaced by
-    /// someone, not by a power failure.
-    pub log_floor: LogIndex,
+    /// When the file was written, the log was durable up to this entry. A log that does not hold it was cut, emptied
+    /// or replaced by someone, not by a power failure. By Log Matching (5.3) a log that holds it holds all before it.
+    pub log_floor: EntryId,
 }
 
 /// Why the file cannot be used.
@@ -51,6 +50,7 @@ struct Line {
     #[serde(default, skip_serializing_if = "is_false")]
     joining: bool,
     log_floor: LogIndex,
+    log_floor_term: Term,
 }
 
 /// The only member that every format has.
@@ -72,12 +72,13 @@ impl StateFile {
             cluster: self.identity.cluster,
             node: self.identity.node,
             members: self.identity.members.clone(),
-            incarnation: self.incarnation,
+            incarnation: self.hard_state.incarnation,
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
             promised: self.hard_state.promised,
             joining: self.hard_state.joining,
-            log_floor: self.log_floor,
+            log_floor: self.log_floor.index,
+            log_floor_term: self.log_floor.term,
         };
         let mut bytes = serde_json::to_vec(&line).expect("numbers and names always serialize");
         bytes.pop();
@@ -112,8 +113,10 @@ impl StateFile {
             voted_for: line.vote,
             promised: line.promised,
             joining: line.joining,
+            incarnation: line.incarnation,
         };
-        Ok(StateFile { identity, incarnation: line.incarnation, hard_state, log_floor: line.log_floor })
+        let log_floor = EntryId::new(line.log_floor_term, line.log_floor);
+        Ok(StateFile { identity, hard_state, log_floor })
     }
 }
 
@@ -128,14 +131,14 @@ mod tests {
                 node: NodeId::new(2),
                 members: vec![NodeId::new(1), NodeId::new(2), NodeId::new(3)],
             },
-            incarnation: 71,
             hard_state: HardState {
                 current_term: Term(7),
                 voted_for: Some(NodeId::new(1)),
                 promised: false,
                 joining: false,
+                incarnation: 71,
             },
-            log_floor: LogIndex(12),
+            log_floor: EntryId::new(Term(6), LogIndex(12)),
         }
     }
 
@@ -143,7 +146,7 @@ mod tests {
     fn it_is_legible_and_reads_back() {
         let bytes = state().encode();
         let text = String::from_utf8(bytes.clone()).expect("JSON is text");
-        let expected = r#"{"format":3,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"crc":""#;
+        let expected = r#"{"format":4,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"log_floor_term":6,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
         for (promised, joining) in [(true, false), (false, true), (true, true)] {

@@ -1,10 +1,14 @@
 //! Every byte of a small folder is cut at and changed: repaired and said, or refused, never a wrong start.
 
+use raftlab::raft::effects::Write;
 use raftlab::raft::log::Entry;
+use raftlab::storage::json_store::{FLOOR_ENTRIES, JsonStore};
 use raftlab::storage::memory::{Files, MemoryDisk};
-use raftlab::storage::{Recovered, Storage, StorageError};
+use raftlab::storage::{Newcomer, Recovered, Storage, StorageError};
 
-use crate::{appending, entry, open, opens_term, refusal, voting};
+use crate::image::load_table;
+use crate::model::{compacting, resetting};
+use crate::{appending, entry, identity, open, opens_term, refusal, truncating, voting};
 
 const STATE: &str = "state.json";
 const FIRST: &str = "log-00000000000000000001.jsonl";
@@ -107,6 +111,151 @@ fn a_cut_file_gives_a_prefix_and_says_so_or_is_refused() {
             }
         }
     }
+}
+
+/// The same folder after a polite end, which records that the log is durable up to its last entry.
+fn files_left_politely() -> Files {
+    let disk = MemoryDisk::new("n1", files());
+    let (mut store, _) = open(disk.clone()).expect("nothing is wrong");
+    store.save_floor().expect("memory takes it");
+    disk.files()
+}
+
+/// Every way in which a folder may have lost a byte, a run of bytes, a line, a run of lines or a file: what is missing,
+/// and what is left.
+fn losses(files: &Files) -> Vec<(String, Files)> {
+    let mut all = Vec::new();
+    for (name, content) in files {
+        let mut lose = |what: String, left: Option<Vec<u8>>| {
+            let mut files = files.clone();
+            match left {
+                Some(left) => files.insert(name.clone(), left),
+                None => files.remove(name),
+            };
+            all.push((format!("{name} without {what}"), files));
+        };
+        lose("anything: it is gone".to_string(), None);
+        for length in 0..content.len() {
+            lose(format!("its bytes from {length} on"), Some(content[..length].to_vec()));
+            let byte = [&content[..length], &content[length + 1..]].concat();
+            lose(format!("its byte {length}"), Some(byte));
+        }
+        let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
+        for first in 0..lines.len() {
+            for end in first + 1..=lines.len() {
+                let left = [&lines[..first], &lines[end..]].concat().concat();
+                lose(format!("its lines {} to {end}", first + 1), Some(left));
+            }
+        }
+    }
+    // Whole files from the end of the log, as many as there are.
+    let segments: Vec<&String> = files.keys().filter(|name| name.starts_with("log-")).collect();
+    for first in 0..segments.len() {
+        let mut left = files.clone();
+        left.retain(|name, _| !segments[first..].contains(&name));
+        all.push((format!("the folder without {:?}", &segments[first..]), left));
+    }
+    all
+}
+
+#[test]
+fn after_a_polite_end_nothing_can_be_lost_unseen() {
+    let files = files_left_politely();
+    assert_eq!(start(files.clone()).expect("nothing is wrong").entries, entries());
+    for (lost, left) in losses(&files) {
+        match start(left) {
+            Ok(recovered) => {
+                assert_eq!(recovered.entries, entries(), "{lost}");
+                assert!(lost.contains("byte"), "{lost}: only the last newline is no loss");
+            }
+            Err(error) => {
+                let message = refusal::<()>(Err(error));
+                assert!(message.contains(" is damaged: "), "{lost}: {message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_crash_what_can_be_lost_unseen_lies_behind_the_last_record() {
+    for (lost, left) in losses(&files()) {
+        if let Ok(recovered) = start(left) {
+            assert!(recovered.entries.len() >= 3, "{lost}: durable when the state was saved");
+            assert!(entries().starts_with(&recovered.entries), "{lost}");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_was_cut_after_a_polite_end_is_no_torn_tail() {
+    let mut files = files_left_politely();
+    let last = files.get_mut(SECOND).expect("the second segment");
+    last.truncate(last.len() - 9);
+    let message = refusal(start(files));
+    let expected = format!("n1/{SECOND} is damaged: it ends with index 4 but was durable up to 5");
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[test]
+fn an_entry_of_another_history_where_the_log_was_durable_is_refused() {
+    let mut files = files_left_politely();
+    let other = MemoryDisk::new("n1", Files::new());
+    let (mut store, _) = open(other.clone()).expect("a new folder");
+    store.write(voting(2, 1)).expect("memory takes it");
+    store.write(appending(&entries()[..3])).expect("memory takes it");
+    store.write(appending(&[opens_term(4, 2), entry(5, 2), entry(6, 2)])).expect("memory takes it");
+    files.insert(SECOND.to_string(), other.files()[SECOND].clone());
+    let message = refusal(start(files));
+    assert!(message.contains("its entry 5 is of term 2 but was of 1"), "{message}");
+}
+
+/// What `state.json` says of the log.
+fn floor_of(files: &Files) -> (u64, u64) {
+    let state: serde_json::Value = serde_json::from_slice(&files[STATE]).expect("JSON");
+    let number = |name: &str| state[name].as_u64().expect("a number");
+    (number("log_floor"), number("log_floor_term"))
+}
+
+#[test]
+fn the_state_records_up_to_where_the_log_is_durable() {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let (mut store, _) = open(disk.clone()).expect("a new folder");
+    let three = appending(&[entry(1, 1), entry(2, 2), entry(3, 2)]);
+    for (write, floor, why) in [
+        (voting(3, 1), (0, 0), "there is no entry"),
+        (three, (0, 0), "nothing is durable"),
+        (appending(&[entry(4, 3)]), (3, 2), "a segment begins"),
+        (truncating(3), (2, 2), "it never claims more than there is"),
+        (appending(&[entry(3, 3)]), (2, 2), "nothing new is durable"),
+    ] {
+        store.write(write).expect("memory takes it");
+        store.save_floor().expect("memory takes it");
+        assert_eq!(floor_of(&disk.files()), floor, "{why}");
+    }
+    store.sync().expect("memory keeps it");
+    assert_eq!(floor_of(&disk.files()), (2, 2), "an fsync costs nothing more");
+    store.write(compacting(1, 1)).expect("memory takes it");
+    assert_eq!(floor_of(&disk.files()), (3, 3), "a snapshot takes the place of entries");
+    store.write(resetting(2, 2)).expect("memory takes it");
+    assert_eq!(floor_of(&disk.files()), (2, 2), "a leader's snapshot takes the place of the log");
+    store.write(appending(&[entry(3, 3)])).expect("memory takes it");
+    store.sync().expect("memory keeps it");
+    store.save_floor().expect("memory takes it");
+    assert_eq!(floor_of(&disk.files()), (3, 3), "its driver asks for it");
+}
+
+#[test]
+fn so_many_entries_are_synced_without_a_record_and_no_more() {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let opened = JsonStore::open(disk.clone(), &identity(), u64::MAX, Newcomer::default(), load_table);
+    let (mut store, _) = opened.expect("a new folder");
+    store.write(voting(1, 1)).expect("memory takes it");
+    for index in 1..=FLOOR_ENTRIES {
+        assert_eq!(floor_of(&disk.files()), (0, 0), "{index}");
+        store.write(appending(&[entry(index, 1)])).expect("memory takes it");
+        store.sync().expect("memory keeps it");
+    }
+    assert_eq!(floor_of(&disk.files()), (FLOOR_ENTRIES, 1));
 }
 
 #[test]

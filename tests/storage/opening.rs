@@ -90,13 +90,13 @@ fn another_format_is_refused_as_such() {
     drop(open(disk.clone()).expect("a new folder"));
     let mut files = disk.files();
     let state = String::from_utf8(files["state.json"].clone()).expect("JSON is text");
-    let cases = [(99, "a newer program"), (2, "the program that wrote it"), (1, "the program that wrote it")];
+    let cases = [(99, "a newer program"), (3, "the program that wrote it"), (1, "the program that wrote it")];
     for (format, program) in cases {
-        let other = state.replace("\"format\":3", &format!("\"format\":{format}"));
+        let other = state.replace("\"format\":4", &format!("\"format\":{format}"));
         files.insert("state.json".to_string(), other.into_bytes());
         let result = open(MemoryDisk::new("n1", files.clone()));
-        assert!(matches!(result, Err(StorageError::OtherFormat { found, known: 3, .. }) if found == format));
-        let expected = format!("format {format}, and this program reads format 3: use {program}");
+        assert!(matches!(result, Err(StorageError::OtherFormat { found, known: 4, .. }) if found == format));
+        let expected = format!("format {format}, and this program reads format 4: use {program}");
         assert!(refusal(result).contains(&expected));
     }
 }

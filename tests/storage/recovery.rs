@@ -1,6 +1,6 @@
 //! What a start makes of a log and a snapshot side by side, and of folders in which one of them is missing.
 
-use raftlab::raft::effects::Write;
+use raftlab::raft::effects::{HardState, Write};
 use raftlab::storage::json_store::{JsonStore, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::simulated::SimulatedDisk;
@@ -237,6 +237,7 @@ fn a_compaction_costs_what_it_removes_and_keeps_the_last_segment() {
         store.write(appending(&[entry(index, 1)])).expect("no failure is planned");
     }
     store.sync().expect("no failure is planned");
+    store.save_floor().expect("no failure is planned");
     let mut cost = |index| {
         let before = disk.operations();
         store.write(compacting(index, 1)).expect("no failure is planned");
@@ -284,16 +285,22 @@ fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
     let disk = MemoryDisk::new("n1", Files::new());
     let open_as = |newcomer| JsonStore::open(disk.clone(), &identity(), 250, newcomer, load_table);
     let (_, recovered) = open_as(Newcomer { incarnation: 71, joining: true }).expect("a new folder");
-    assert!(recovered.fresh && recovered.hard_state.joining && recovered.incarnation == 71);
+    assert!(recovered.fresh && recovered.hard_state.joining && recovered.hard_state.incarnation == 71);
     let text = String::from_utf8(disk.files()["state.json"].clone()).expect("JSON is text");
     assert!(
-        text.contains(r#""incarnation":71,"term":0,"vote":null,"joining":true,"log_floor":0,"#),
+        text.contains(
+            r#""incarnation":71,"term":0,"vote":null,"joining":true,"log_floor":0,"log_floor_term":0,"#
+        ),
         "{text}"
     );
     let (mut store, recovered) = open_as(Newcomer::default()).expect("nothing is wrong");
-    assert!(!recovered.fresh && recovered.hard_state.joining && recovered.incarnation == 71);
-    store.write(voting(1, 2)).expect("memory takes it");
+    assert!(!recovered.fresh && recovered.hard_state.joining && recovered.hard_state.incarnation == 71);
+    let readmitted = HardState { joining: false, ..recovered.hard_state };
+    store.write(Write { hard_state: Some(readmitted), ..Write::default() }).expect("memory takes it");
     drop(store);
     let (_, recovered) = open_as(Newcomer { incarnation: 72, joining: true }).expect("nothing is wrong");
-    assert!(!recovered.hard_state.joining && recovered.incarnation == 71, "what the files say counts");
+    assert!(
+        !recovered.hard_state.joining && recovered.hard_state.incarnation == 71,
+        "what the files say counts"
+    );
 }

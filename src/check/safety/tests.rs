@@ -18,8 +18,8 @@ fn no_op(index: u64) -> Entry {
 /// A node that starts with a snapshot up to an index, and the entries behind a base.
 fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
     let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
-    let hard_state = HardState { current_term: Term(1), ..HardState::default() };
-    let recovered = Recovered { hard_state, incarnation: 1, snapshot: id(snapshot), base: id(base), entries };
+    let hard_state = HardState { current_term: Term(1), incarnation: 1, ..HardState::default() };
+    let recovered = Recovered { hard_state, snapshot: id(snapshot), base: id(base), entries };
     let all = NodeId::first(3);
     Raft::new(NodeId::new(name), all, RaftSettings::default(), recovered, Random::new(1), Time::ZERO)
 }

@@ -96,7 +96,7 @@ fn line(index: u64, term: u64) -> Vec<u8> {
 fn write(disk: &mut SimulatedDisk, kept: u64, term: u64) {
     let identity = Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) };
     let hard_state = HardState { current_term: Term(term), ..HardState::default() };
-    let state = StateFile { identity, incarnation: 1, hard_state, log_floor: LogIndex(0) };
+    let state = StateFile { identity, hard_state, log_floor: EntryId::ZERO };
     files::replace(disk, STATE, &state.encode()).expect("the disk is in order");
     for (first, last) in [(1, 4), (5, 6)] {
         let name = Segment { first: LogIndex(first), length: 0 }.name();
