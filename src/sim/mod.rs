@@ -58,8 +58,8 @@ pub struct Simulation {
     faults: Faults,
     counts: Counts,
     safety: Safety,
-    /// What the snapshots must hold.
-    replay: Replay,
+    /// What the snapshots must hold; none when the run did not see all that they cover.
+    replay: Option<Replay>,
     tally: Tally,
     /// When a property was first broken.
     broken_at: Option<Time>,
@@ -91,21 +91,33 @@ enum Happening {
 impl Simulation {
     /// A cluster whose nodes have just started for the first time.
     pub fn new(settings: SimulationSettings, observer: Option<Observer>) -> Simulation {
+        let disks = NodeId::first(settings.nodes).into_iter();
+        let disks = disks.map(|name| (name, SimulatedDisk::new(&name.to_string()))).collect();
+        let mut simulation = Simulation { observer, ..Simulation::on_disks(settings, disks) };
+        simulation.replay = Some(Replay::default());
+        for name in NodeId::first(simulation.settings.nodes) {
+            simulation.start(name, false).expect("an empty disk is no obstacle");
+        }
+        simulation
+    }
+
+    /// A cluster whose nodes have these disks, and none of which has been started yet.
+    pub fn on_disks(settings: SimulationSettings, disks: BTreeMap<NodeId, SimulatedDisk>) -> Simulation {
         let mut random = Random::new(settings.seed);
-        let names = NodeId::first(settings.nodes);
-        let mut simulation = Simulation {
+        let names: Vec<NodeId> = disks.keys().copied().collect();
+        Simulation {
             now: Time::ZERO,
             queue: BTreeMap::new(),
             scheduled: 0,
-            nodes: names.iter().map(|&name| (name, Node::new(name))).collect(),
+            nodes: disks.into_iter().map(|(name, disk)| (name, Node::new(name, disk))).collect(),
             clients: BTreeMap::new(),
             faults: Faults::new(&names, random.fork()),
             counts: Counts::new(&names),
             safety: Safety::default(),
-            replay: Replay::default(),
+            replay: None,
             tally: Tally::default(),
             broken_at: None,
-            observer,
+            observer: None,
             exhibit: None,
             digest: settings.seed,
             speed: None,
@@ -113,11 +125,7 @@ impl Simulation {
             interrupt: None,
             random: random.fork(),
             settings,
-        };
-        for name in names {
-            simulation.start(name, false).expect("an empty disk is no obstacle");
         }
-        simulation
     }
 
     /// Puts a broken rule into every node, to see who notices.

@@ -84,13 +84,13 @@ pub(super) const DISK_FAILED: &str = "its disk failed";
 const TRUE_RATE: u64 = 1_000_000;
 
 impl Node {
-    pub fn new(name: NodeId) -> Node {
+    pub fn new(name: NodeId, disk: SimulatedDisk) -> Node {
         Node {
             name,
             server: None,
             store: None,
             files: None,
-            disk: SimulatedDisk::new(&name.to_string()),
+            disk,
             life: 0,
             paused: false,
             inbox: Vec::new(),
@@ -102,7 +102,7 @@ impl Node {
             slow: Duration::ZERO,
             stalled_until: Time::ZERO,
             status: Status::default(),
-            down: String::new(),
+            down: "not started".to_string(),
             clock_rate: TRUE_RATE,
             clock_ahead: Duration::ZERO,
             clock_shown: Time::ZERO,

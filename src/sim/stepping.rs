@@ -71,15 +71,17 @@ impl Simulation {
             applied: &outbox.applied,
         };
         self.safety.observe(&step, outbox.envelopes.iter().filter_map(raft_message));
-        for applied in &outbox.applied {
-            if applied.entry.index == self.replay.next() {
-                let entry = server.raft().log().get(applied.entry.index);
-                self.replay.note_applied(entry.expect("what was just applied is in the log"));
+        if let Some(replay) = &mut self.replay {
+            for applied in &outbox.applied {
+                if applied.entry.index == replay.next() {
+                    let entry = server.raft().log().get(applied.entry.index);
+                    replay.note_applied(entry.expect("what was just applied is in the log"));
+                }
             }
-        }
-        for work in &outbox.snapshots {
-            if let SnapshotWork::Save { last, image } = work {
-                self.safety.snapshot_compared(name, self.replay.compare(*last, &**image));
+            for work in &outbox.snapshots {
+                if let SnapshotWork::Save { last, image } = work {
+                    self.safety.snapshot_compared(name, replay.compare(*last, &**image));
+                }
             }
         }
         self.tally.note(server.raft(), &outbox);
