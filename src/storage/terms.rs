@@ -11,7 +11,9 @@ impl Terms {
     /// Those of a log that holds these entries behind its base.
     pub fn of(base: EntryId, entries: &[Entry]) -> Terms {
         let mut terms = Terms(vec![base]);
-        entries.iter().for_each(|entry| terms.push(entry.id()));
+        for entry in entries {
+            terms.push(entry.id());
+        }
         terms
     }
 
