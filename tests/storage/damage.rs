@@ -1,6 +1,5 @@
 //! Every byte of a small folder is cut at and changed: repaired and said, or refused, never a wrong start.
 
-use raftlab::raft::effects::Write;
 use raftlab::raft::log::Entry;
 use raftlab::storage::json_store::{FLOOR_ENTRIES, JsonStore};
 use raftlab::storage::memory::{Files, MemoryDisk};
