@@ -50,7 +50,7 @@ impl Base {
     pub fn make(seed: u64) -> Base {
         let mut random = Random::new(seed);
         let mut settings = SimulationSettings::new(3, seed);
-        let (snapshots, polite) = (seed % 2 == 0, seed % 4 < 2);
+        let (snapshots, polite) = (seed.is_multiple_of(2), seed % 4 < 2);
         if snapshots {
             settings.raft.snapshot_entries = random.within(10, 40);
             settings.raft.trailing_entries = random.below(20);

@@ -48,7 +48,6 @@ fn damaged_files_lose_nothing_that_was_answered() {
             judge(base, victim, &damage, away, &context, &mut tally);
         }
     }
-    println!("{tally:?}");
     assert!(tally.refused > DAMAGES / 2, "most damages are refused: {tally:?}");
     assert!(tally.whole > DAMAGES / 50, "some do no harm: {tally:?}");
     assert!(tally.within_limit > 0, "the limit is met too: {tally:?}");
