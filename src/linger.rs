@@ -34,19 +34,33 @@ pub struct Linger {
 impl Linger {
     /// Returns as soon as this finds something, and else when it is time to sleep, or this time has come.
     pub fn until(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
+        let leave_core = || {
+            thread::yield_now();
+            Instant::now()
+        };
+        self.look(Instant::now(), deadline, leave_core, found);
+    }
+
+    /// The same on any clock: `leave_core` leaves the core to others once, and says what time it is then.
+    fn look(
+        &self,
+        begin: Instant,
+        deadline: Option<Instant>,
+        leave_core: impl Fn() -> Instant,
+        found: impl Fn() -> bool,
+    ) {
         let pauses = self.pauses.load(Ordering::Relaxed);
         if pauses > 0 {
             self.pauses.store(pauses - 1, Ordering::Relaxed);
             return;
         }
-        let mut looked = Instant::now();
+        let mut looked = begin;
         for _ in 0..LOOKS {
             if found() {
                 self.last.store(0, Ordering::Relaxed);
                 return;
             }
-            thread::yield_now();
-            let now = Instant::now();
+            let now = leave_core();
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return;
             }
@@ -67,14 +81,16 @@ mod tests {
 
     use super::*;
 
-    /// How often each of these waits looks, if the first looks of each find this.
+    /// How often each of these waits looks, if the first looks of each find this, and time stands still.
     fn looks(linger: &Linger, waits: usize, finds: bool) -> Vec<u32> {
+        let now = Instant::now();
         let wait = |_| {
             let looks = Cell::new(0);
-            linger.until(None, || {
+            let found = || {
                 looks.set(looks.get() + 1);
                 finds
-            });
+            };
+            linger.look(now, None, || now, found);
             looks.get()
         };
         (0..waits).map(wait).collect()
@@ -107,13 +123,13 @@ mod tests {
     fn who_could_not_look_for_long_sleeps() {
         let linger = Linger::default();
         let looks = Cell::new(0);
+        let now = Instant::now();
         for _ in 0..2 {
-            linger.until(None, || {
+            let found = || {
                 looks.set(looks.get() + 1);
-                let until = Instant::now() + 2 * SLOW;
-                while Instant::now() < until {}
                 false
-            });
+            };
+            linger.look(now, None, || now + 2 * SLOW, found);
         }
         assert_eq!(looks.get(), 1, "and at once, the next time");
     }

@@ -234,7 +234,7 @@ mod tests {
 
     fn appending(index: u64) -> Write {
         let entry = Entry { index: LogIndex(index), term: Term(1), content: Content::NoOp };
-        let hard_state = Some(HardState { current_term: Term(1), ..HardState::default() });
+        let hard_state = Some(HardState { current_term: Term(1), incarnation: 71, ..HardState::default() });
         Write { hard_state, entries: vec![entry], ..Write::default() }
     }
 

@@ -1,17 +1,21 @@
 //! Clusters whose files are to be damaged, and what they do when they start from them again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use raftlab::client::{Ask, Outcome, What};
 use raftlab::lab::{Lab, Life, RoleName};
 use raftlab::net::change::NetChange;
 use raftlab::net::link::LinkScope;
-use raftlab::sim::{Simulation, SimulationSettings};
+use raftlab::sim::{Observer, Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::memory::Files;
 use raftlab::storage::simulated::SimulatedDisk;
+use raftlab::trace::TraceEvent;
 use raftlab::types::{LogIndex, NodeId, Random};
 
 /// What the three nodes of a cluster held on their disks when they ended, and what its clients were told.
@@ -138,11 +142,41 @@ pub fn started(base: &Base, victim: NodeId, damaged: &Files, away: Option<NodeId
     End { refused, held, served, lost, stopped, broken: broken.collect() }
 }
 
+/// A cluster that has taken five writes and tells everything that happens; its leader, and a follower.
+pub fn at_work(told: &Arc<Mutex<Vec<TraceEvent>>>) -> (Simulation, NodeId, NodeId) {
+    let told = Arc::clone(told);
+    let observer: Observer = Arc::new(move |event: &TraceEvent| told.lock().push(event.clone()));
+    let mut simulation = Simulation::new(SimulationSettings::new(3, 1), Some(observer));
+    wait(&mut simulation, SECOND);
+    for key in ["a", "b", "c", "d", "e"] {
+        assert!(write(&mut simulation, key, "1"), "it has a leader");
+    }
+    wait(&mut simulation, SECOND);
+    let leader = leader(&mut simulation);
+    let follower = NodeId::first(3).into_iter().find(|node| *node != leader).expect("two of three follow");
+    (simulation, leader, follower)
+}
+
+/// Cuts the last lines off the log of a node that is down. The index of the last entry that it held.
+pub fn lose_last_entries(simulation: &mut Simulation, node: NodeId, count: usize) -> LogIndex {
+    let mut disk = simulation.disk_of(node);
+    let log = "log-00000000000000000001.jsonl";
+    let content = disk.read(log).expect("it has one segment");
+    let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
+    let kept = lines[..lines.len() - count].concat().len();
+    disk.truncate(log, kept as u64).expect("the disk is in order");
+    disk.sync(log).expect("the disk is in order");
+    LogIndex(lines.len() as u64)
+}
+
+fn leader(simulation: &mut Simulation) -> NodeId {
+    let leads = |simulation: &mut Simulation, node| simulation.view(node).status.role == RoleName::Leader;
+    NodeId::first(3).into_iter().find(|node| leads(simulation, *node)).expect("it answered a moment ago")
+}
+
 /// The answered writes that the leader's state does not hold.
 fn missing(simulation: &mut Simulation, answered: &BTreeMap<String, String>) -> Vec<String> {
-    let leads = |simulation: &mut Simulation, node| simulation.view(node).status.role == RoleName::Leader;
-    let leader = NodeId::first(3).into_iter().find(|node| leads(simulation, *node));
-    let leader = leader.expect("it answered a moment ago");
+    let leader = leader(simulation);
     let state: BTreeMap<String, String> = simulation.items(leader).expect("it runs").into_iter().collect();
     answered
         .iter()
@@ -158,7 +192,7 @@ fn write(simulation: &mut Simulation, key: &str, value: &str) -> bool {
     ended.iter().all(|ended| matches!(ended.outcome, Outcome::Answered(_)))
 }
 
-fn wait(simulation: &mut Simulation, span: Duration) {
+pub fn wait(simulation: &mut Simulation, span: Duration) {
     let until = simulation.now() + span;
     simulation.run_until(until);
 }

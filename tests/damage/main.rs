@@ -8,7 +8,14 @@
 mod cluster;
 mod damages;
 
-use raftlab::types::{NodeId, Random};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use raftlab::lab::Lab;
+use raftlab::raft::event::Event;
+use raftlab::trace::{TraceEvent, What};
+use raftlab::types::{LogIndex, NodeId, Random};
 
 use cluster::{Base, End, started};
 use damages::Damage;
@@ -51,6 +58,33 @@ fn damaged_files_lose_nothing_that_was_answered() {
     assert!(tally.refused > DAMAGES / 2, "most damages are refused: {tally:?}");
     assert!(tally.whole > DAMAGES / 50, "some do no harm: {tally:?}");
     assert!(tally.within_limit > 0, "the limit is met too: {tally:?}");
+}
+
+/// A follower's log loses entries that it had acknowledged to the leader of the term, and nothing in its files shows it.
+#[test]
+fn a_leader_recognises_a_follower_that_lost_what_it_acknowledged() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (mut simulation, leader, follower) = cluster::at_work(&told);
+    let before = simulation.view(follower).status.last.index;
+    simulation.crash(follower, false).expect("it runs");
+    assert_eq!(cluster::lose_last_entries(&mut simulation, follower, 2), before);
+    simulation.restart(follower, false).expect("its files do not show it");
+    cluster::wait(&mut simulation, Duration::from_secs(5));
+    let told = told.lock();
+    let place = |node: NodeId, wanted: &dyn Fn(&Event) -> bool| {
+        let found = |event: &TraceEvent| matches!(&event.what, What::Raft(raft) if event.node == node && wanted(raft));
+        told.iter().position(found).unwrap_or_else(|| panic!("{node} tells it"))
+    };
+    let (acknowledged, held) = (before, LogIndex(before.0 - 2));
+    let lost = Event::AcknowledgedLost { node: follower, acknowledged, held, rejoins: true };
+    let recognised = place(leader, &|event| *event == lost);
+    let rejoining = place(follower, &|event| *event == Event::Rejoining);
+    let readmitted = place(follower, &|event| *event == Event::Readmitted);
+    assert!(recognised < rejoining && rejoining < readmitted);
+    let all: Vec<_> =
+        NodeId::first(3).into_iter().map(|node| simulation.items(node).expect("it runs")).collect();
+    assert!(all[0].len() == 5 && all.iter().all(|items| *items == all[0]), "{all:?}");
+    assert!(NodeId::first(3).into_iter().all(|node| !simulation.view(node).status.joining));
 }
 
 fn judge(
