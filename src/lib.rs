@@ -42,6 +42,7 @@
 // L0: words and settings.
 pub mod types;
 mod ascending;
+pub mod quoting;
 pub mod payload;
 pub mod config;
 

@@ -19,6 +19,7 @@ use tokens::{Mention, code_only, mentions, tokens, without_tests};
 const LAYERS: &[(&str, u8)] = &[
     ("types", 0),
     ("ascending", 0),
+    ("quoting", 0),
     ("payload", 0),
     ("config", 0),
     ("raft", 1),

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use self::load::Loads;
 use self::record::Record;
+use self::script::line_shown;
 use self::undo::Undo;
 use super::language::answer::{Answer, Outcome, not_built_text};
 use super::language::complete::Names;
@@ -38,6 +39,7 @@ use super::language::help::help;
 use super::narrator::Narrator;
 use super::printer::Output;
 use crate::lab::Lab;
+use crate::quoting::visible;
 use crate::types::{NodeId, Random, Time, Token};
 
 pub use self::script::{Flow, Script, open};
@@ -237,7 +239,7 @@ impl<L: Lab> Console<L> {
                 self.narrator.set_filter(*filter);
                 Answer::ok(verb, narrated(*filter)).with("filter", filter.to_string())
             }
-            Directive::Echo { text } => Answer::ok(verb, text.as_str()),
+            Directive::Echo { text } => Answer::ok(verb, visible(text)),
             Directive::Seed => {
                 let seed = self.lab.seed();
                 Answer::ok(verb, format!("{seed} ('--seed {seed}' repeats it)")).with("seed", seed)
@@ -245,7 +247,8 @@ impl<L: Lab> Console<L> {
             Directive::Help { topic } => Answer::ok(verb, help(*topic)),
             Directive::History => {
                 let width = self.history.len().to_string().len();
-                let numbered = (1..).zip(&self.history).map(|(at, line)| format!("{at:width$}  {line}"));
+                let numbered =
+                    (1..).zip(&self.history).map(|(at, line)| format!("{at:width$}  {}", line_shown(line)));
                 Answer::ok(verb, numbered.collect::<Vec<_>>().join("\n"))
                     .with("directives", self.history.clone())
             }

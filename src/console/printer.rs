@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::language::answer::Answer;
+use crate::quoting::visible;
 
 /// When to use colors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -131,13 +132,14 @@ impl Output {
     /// Something that happened, unasked.
     pub fn narrate(&self, text: &str) {
         let style = self.0.style;
-        let line = if style.color { format!("\x1b[2m{text}\x1b[0m") } else { text.to_string() };
+        let text = visible_lines(text);
+        let line = if style.color { format!("\x1b[2m{text}\x1b[0m") } else { text };
         if style.transcript && !style.json { self.write_out(&line) } else { self.write_beside(&line) }
     }
 
     /// A warning, or why the program ends. Never part of the answers.
     pub fn warn(&self, text: &str) {
-        self.write_beside(text);
+        self.write_beside(&visible_lines(text));
     }
 
     /// Whether whoever read the answers has gone.
@@ -209,6 +211,11 @@ const MARKS: &[(&str, &str)] = &[
     ("UNDECIDED", "33"),
     ("NODE", "1"),
 ];
+
+/// What may repeat a file, a name or a reason of somebody else's, in lines.
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
 
 fn begins_with_word(line: &str, word: &str) -> bool {
     line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))

@@ -15,6 +15,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 
 use super::TraceEvent;
+use crate::quoting::visible;
 use crate::types::NodeId;
 
 /// A node's records have this target and its name, as in `raftlab::n1`: what `RUST_LOG` filters by. A filter for `n1`
@@ -113,7 +114,8 @@ impl NodeLogs {
 
     fn write(&self, node: NodeId, record: &Record<'_>) {
         let Some(file) = self.files.get(&node).filter(|_| self.filter.matches(record)) else { return };
-        let sentence = record.args().to_string().replace('\n', "\\n");
+        let sentence = record.args().to_string();
+        let sentence = visible(&sentence);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         writeln!(file.lock().waiting, "{time} {:<5} {sentence}", record.level()).expect("memory takes it");
     }

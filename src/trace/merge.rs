@@ -10,6 +10,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::logs::{LogsError, file_path};
+use crate::quoting::visible;
 use crate::types::NodeId;
 
 /// One line of one node's log.
@@ -198,7 +199,7 @@ impl Source {
         (!text.is_empty()).then(|| LogLine {
             node: self.node,
             time: time.to_string(),
-            text: text.to_string(),
+            text: visible(text).into_owned(),
         })
     }
 }

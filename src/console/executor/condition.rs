@@ -5,8 +5,8 @@ use super::picture::{Picture, is_running};
 use super::target::{Fit, no_such_node, resolve};
 use crate::console::language::condition::Condition;
 use crate::console::language::directive::Target;
-use crate::console::language::lexer::word;
 use crate::lab::{Lab, Life, NodeView};
+use crate::quoting::{ANSWER_LETTERS, pair, word};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// How a number in a condition is meant.
@@ -173,7 +173,7 @@ impl<L: Lab> Console<L> {
         };
         let compare = |found: Option<String>| match (found, wanted) {
             (found, wanted) if found.as_ref() == wanted => Ok(()),
-            (Some(found), _) => Err(format!("{}={}", word(key), word(&found))),
+            (Some(found), _) => Err(pair(key, &found, ANSWER_LETTERS)),
             (None, _) => Err(format!("no key {}", word(key))),
         };
         match (at, way) {

@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 use super::Console;
 use super::picture::{Picture, is_running};
 use super::target::no_such_node;
+use crate::check::linearizability::Start;
 use crate::console::language::answer::{Answer, Outcome};
 use crate::console::language::layout::{Align, duration_shown, table};
-use crate::console::language::lexer::word;
 use crate::lab::{Lab, Life, NodeView, RoleName};
+use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair, visible};
 use crate::types::{LogIndex, NodeId, Time};
 
 /// What stands in a cell that has nothing to say.
 const NONE: &str = "-";
+
+/// What `check` says of a run that found files.
+const FROM_FILES: &str =
+    "NOTE this run began from files: what was committed before is not known to it, and not checked";
 
 const STATUS_HEAD: [&str; 12] = [
     "NODE", "ROLE", "TERM", "LEADER", "LAST", "COMMIT", "APPLIED", "TRAILS", "VOTED", "SNAPSHOT", "KEYS",
@@ -165,10 +170,13 @@ impl<L: Lab> Console<L> {
         for key in &differing {
             let cells = states.iter().map(|(_, state)| {
                 let mark = if state.get(*key) == states[base].1.get(*key) { ' ' } else { '!' };
-                let value = state.get(*key).map_or(NONE.into(), |value| shortened(&word(value)));
+                let value =
+                    state.get(*key).map_or(NONE.into(), |value| brief_beside(value, CELL_LETTERS, &[NONE]));
                 format!("{mark}{value}")
             });
-            rows.push(std::iter::once(shortened(&word(key))).chain(cells).collect::<Vec<String>>());
+            rows.push(
+                std::iter::once(brief(key, CELL_LETTERS).into_owned()).chain(cells).collect::<Vec<String>>(),
+            );
         }
         let mut lines = table(&rows, &[]);
         lines.push(format!(
@@ -181,6 +189,7 @@ impl<L: Lab> Console<L> {
     }
 
     /// PASS or FAIL for each property, then for the history of the data commands, where the verdict may also be open.
+    /// A run that began from files says first what no check of it can know.
     pub(super) fn check(&mut self) -> Answer {
         let verdicts = self.lab.check();
         let lines = verdicts.iter().map(|verdict| match &verdict.violation {
@@ -188,7 +197,10 @@ impl<L: Lab> Console<L> {
             Some(violation) => format!("FAIL {}: {violation}", verdict.property),
         });
         let history = self.judge_history();
-        let lines: Vec<String> = lines.chain(std::iter::once(history.text)).collect();
+        let from_files = self.lab.began_with() == Start::Unknown;
+        let limit = from_files.then(|| FROM_FILES.to_string());
+        let lines: Vec<String> =
+            limit.into_iter().chain(lines).chain(std::iter::once(history.text)).collect();
         let mut properties: Vec<Value> = verdicts
             .iter()
             .map(|verdict| {
@@ -196,7 +208,9 @@ impl<L: Lab> Console<L> {
             })
             .collect();
         properties.push(history.details);
-        let mut answer = Answer::ok("check", lines.join("\n")).with("properties", properties);
+        let mut answer = Answer::ok("check", lines.join("\n"))
+            .with("properties", properties)
+            .with("began_from_files", from_files);
         answer.outcome = history.outcome;
         if verdicts.iter().any(|verdict| verdict.violation.is_some()) {
             answer.outcome = Outcome::Failed;
@@ -229,7 +243,7 @@ pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<Stri
     let shown = picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
     let reasons = shown.filter_map(|(node, view)| match &view.life {
         Life::Down(reason) if !matches!(reason.as_str(), "crashed" | "stopped") => {
-            Some(format!("{node} is down: {reason}"))
+            Some(format!("{node} is down: {}", visible(reason)))
         }
         _ => None,
     });
@@ -315,7 +329,7 @@ fn status_json(node: NodeId, view: &NodeView, picture: &Picture) -> Value {
 }
 
 fn item_shown((key, value): &(String, String)) -> String {
-    format!("{}={}", word(key), shortened(&word(value)))
+    pair(key, value, CELL_LETTERS)
 }
 
 fn object(items: &[(String, String)]) -> Value {
@@ -324,15 +338,6 @@ fn object(items: &[(String, String)]) -> Value {
         .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
         .collect::<serde_json::Map<_, _>>()
         .into()
-}
-
-/// Long values would break the table; the whole one is what `read` shows.
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        None => text.to_string(),
-        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
-    }
 }
 
 /// A role's letter, for places too narrow for its name.

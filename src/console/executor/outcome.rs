@@ -6,6 +6,7 @@ use crate::client::{Ask, Fate, Outcome as Ended, What};
 use crate::console::language::answer::{Answer, DataAnswer, Outcome};
 use crate::console::language::directive::DataDirective;
 use crate::lab::Lab;
+use crate::quoting::{ANSWER_LETTERS, visible_brief};
 use crate::types::Token;
 
 /// Commands of unknown outcome that a console remembers.
@@ -32,15 +33,17 @@ impl<L: Lab> Console<L> {
         let ask = Ask { what: What::Settle(token), at: None, timeout };
         let ended = self.lab.ask(vec![ask]).pop().expect("one answer to one question");
         let (took, ended) = (ended.took, ended.outcome);
+        let command = data.to_string();
+        let shown = visible_brief(&command, ANSWER_LETTERS);
         let Ended::Settled(fate) = ended else {
             let reason =
                 if let Ended::Rejected(rejection) = ended { rejection.to_string() } else { String::new() };
-            let text = format!("{reason}: '{data}' may have been applied; ask again with 'outcome {token}'");
+            let text = format!("{reason}: '{shown}' may have been applied; ask again with 'outcome {token}'");
             return Answer::unknown("outcome", text).with("token", token.to_string());
         };
         self.unknown.remove(&token);
         let said = |answer: Answer, fate: &str| {
-            answer.with("fate", fate).with("command", data.to_string()).with("token", token.to_string())
+            answer.with("fate", fate).with("command", command.as_str()).with("token", token.to_string())
         };
         match fate {
             Fate::Applied(answered) => {
@@ -50,18 +53,18 @@ impl<L: Lab> Console<L> {
             }
             Fate::NeverApplied => {
                 let answer =
-                    Answer::failed("outcome", format!("'{data}' was not applied, and never will be"));
+                    Answer::failed("outcome", format!("'{shown}' was not applied, and never will be"));
                 said(Answer { outcome: Outcome::Refused, ..answer }, "never_applied")
             }
             Fate::Forgotten => {
                 let text = format!(
-                    "'{data}': too many commands have been given since, its answer is not kept any more"
+                    "'{shown}': too many commands have been given since, its answer is not kept any more"
                 );
                 said(Answer::unknown("outcome", text), "forgotten")
             }
             Fate::Expired => {
                 let text = format!(
-                    "'{data}': its session has expired; it may have been applied before, and will not be any more"
+                    "'{shown}': its session has expired; it may have been applied before, and will not be any more"
                 );
                 said(Answer::unknown("outcome", text), "expired")
             }

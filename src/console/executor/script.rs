@@ -16,6 +16,7 @@ use crate::console::language::parse::parse;
 use crate::console::language::verbs;
 use crate::console::lines::next_line;
 use crate::lab::Lab;
+use crate::quoting::{ANSWER_LETTERS, visible, visible_brief};
 
 /// How deep scripts may run scripts.
 const DEPTH_MAX: usize = 8;
@@ -93,7 +94,7 @@ impl<L: Lab> Console<L> {
         }
         let shown = text.unwrap_or("").trim();
         self.remember(shown);
-        self.output.directive(shown);
+        self.output.directive(&line_shown(shown));
         let mut answer = match &parsed {
             Ok(Some(line)) => self.execute(line),
             Ok(None) => return Flow::Go,
@@ -230,10 +231,15 @@ fn verb_of(text: &str) -> &'static str {
 }
 
 /// A line as it stands in a report: the beginning of a long one.
+/// A line as somebody gave it, fit for a terminal.
+pub(super) fn line_shown(line: &str) -> String {
+    visible_brief(line, ANSWER_LETTERS).into_owned()
+}
+
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
-        None => text.to_string(),
-        Some((end, _)) => format!("{}...", &text[..end]),
+        None => visible(text).into_owned(),
+        Some((end, _)) => format!("{}...", visible(&text[..end])),
     }
 }

@@ -150,6 +150,32 @@ fn what_was_undone_by_hand_is_not_undone_again() {
 }
 
 #[test]
+fn what_clients_wrote_steers_no_terminal_and_is_not_taken_for_our_words() {
+    let mut desk = Desk::led();
+    let key = "k\u{1b}[31m\u{202e}\n";
+    let written = r#""k\u{1b}[31m\u{202e}\n""#;
+    let told = desk.lines(&format!(
+        "put {written} absent\nread {written}\nput - -\nkeys\ndump n1\nhistory\necho {written}"
+    ));
+    assert!(told.contains(&format!("OK {written}=absent [")), "{told}");
+    assert!(told.contains(&format!("    {written}=absent\n")), "{told}");
+    assert!(
+        !told.contains(|letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}')),
+        "{told:?}"
+    );
+    let told = desk.lines(&format!("isolate n3\ndelete {written}\nput gone 1\nwait commit n2 6\ndiff"));
+    let row = format!("{written} ");
+    assert!(told.lines().any(|line| line.starts_with(&row)), "{told}");
+    desk.lines("heal\nwait converged\nisolate n3\nput y -\nread y");
+    let told = desk.lines("diff");
+    assert!(
+        told.lines().any(|line| line.starts_with("y ") && line.contains("\"-\"") && line.contains("!-")),
+        "{told}"
+    );
+    assert!(!told.contains(key), "{told:?}");
+}
+
+#[test]
 fn diff_marks_what_differs() {
     let mut desk = Desk::led();
     desk.lines("put x 1\nwait converged\nisolate n3\nput x 2\nput y 1\nwait key y 1 @n2");

@@ -7,7 +7,7 @@
 //! {"v":1,"directive":"create","ok":true,"outcome":"committed","key":"x","value":"5","node":"n2","term":4,"index":17,"millis":3.1}
 //! ```
 //!
-//! Keys and values that would break the line, or could be read as something else, are shown in quotes.
+//! Keys and values are shown as [`quoting`](crate::quoting) says; the JSON form has them whole.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,11 +18,14 @@ use serde_json::Value;
 
 use super::directive::{DataOperation, ReadMode};
 use super::layout::duration_shown;
-use super::lexer::{quote, word};
+use crate::quoting::{ANSWER_LETTERS, brief, key_before_equals, pair, visible_brief, visible_json};
 use crate::types::{LogIndex, NodeId, Term};
 
 /// The version of the JSON form.
 const VERSION: u32 = 1;
+
+/// How many letters of a reason are shown: it may repeat two values.
+const REASON_LETTERS: usize = 3 * ANSWER_LETTERS;
 
 /// What became of a directive, as exit codes and scripts see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,14 +62,14 @@ impl Answer {
     /// It failed for this reason: `ERR reason`.
     pub fn failed(directive: &'static str, reason: impl fmt::Display) -> Answer {
         let reason = reason.to_string();
-        let text = format!("ERR {reason}");
+        let text = format!("ERR {}", reason_shown(&reason));
         Answer { directive, outcome: Outcome::Failed, text, details: vec![("error", Value::from(reason))] }
     }
 
     /// Nobody can say what became of it, for this reason: `UNKNOWN reason`.
     pub fn unknown(directive: &'static str, reason: impl fmt::Display) -> Answer {
         let reason = reason.to_string();
-        let text = format!("UNKNOWN {reason}");
+        let text = format!("UNKNOWN {}", reason_shown(&reason));
         Answer { directive, outcome: Outcome::Unknown, text, details: vec![("error", Value::from(reason))] }
     }
 
@@ -79,7 +82,7 @@ impl Answer {
 
     /// One JSON object on one line. A text without details travels as `"text"`.
     pub fn json(&self) -> String {
-        serde_json::to_string(self).expect("names are texts and values are JSON already")
+        visible_json(serde_json::to_string(self).expect("names are texts and values are JSON already"))
     }
 }
 
@@ -190,15 +193,16 @@ impl DataAnswer {
     }
 
     fn done(&self) -> String {
-        let key = key_shown(self.operation.key());
+        let key = self.operation.key();
+        let pair = |value| pair(key, value, ANSWER_LETTERS);
         match &self.operation {
-            DataOperation::Create { value, .. } => format!("created {key}={}", word(value)),
+            DataOperation::Create { value, .. } => format!("created {}", pair(value)),
             DataOperation::Update { value, .. } | DataOperation::Cas { value, .. } => {
-                format!("updated {key}={}", word(value))
+                format!("updated {}", pair(value))
             }
-            DataOperation::Put { value, .. } => format!("put {key}={}", word(value)),
-            DataOperation::Delete { .. } => format!("deleted {key}"),
-            DataOperation::Read { .. } => key.into_owned(),
+            DataOperation::Put { value, .. } => format!("put {}", pair(value)),
+            DataOperation::Delete { .. } => format!("deleted {}", key_shown(key)),
+            DataOperation::Read { .. } => key_shown(key).into_owned(),
         }
     }
 
@@ -270,15 +274,16 @@ impl fmt::Display for DataAnswer {
         match &self.outcome {
             DataOutcome::Committed(place) => write!(f, "OK {} [{place}] {took}", self.done()),
             DataOutcome::Found { value, place } => {
-                write!(f, "OK {key}={} [{place}{}] {took}", word(value), self.age_shown(place))
+                let pair = pair(self.operation.key(), value, ANSWER_LETTERS);
+                write!(f, "OK {pair} [{place}{}] {took}", self.age_shown(place))
             }
             DataOutcome::Exists(_) => write!(f, "ERR {key} exists"),
             DataOutcome::NotFound(_) => write!(f, "ERR {key} not found"),
             DataOutcome::Mismatch { found, .. } => match &self.operation {
                 DataOperation::Cas { expected, .. } => {
-                    write!(f, "ERR {key} is {}, expected {}", word(found), word(expected))
+                    write!(f, "ERR {key} is {}, expected {}", value_shown(found), value_shown(expected))
                 }
-                _ => write!(f, "ERR {key} is {}", word(found)),
+                _ => write!(f, "ERR {key} is {}", value_shown(found)),
             },
             DataOutcome::Refused(reason) => write!(f, "ERR {reason}"),
             DataOutcome::Unknown(reason) => write!(f, "UNKNOWN {reason}, may have been applied"),
@@ -315,9 +320,17 @@ impl From<&DataAnswer> for Answer {
     }
 }
 
-/// A key before `=`: in quotes also when it holds a `=` itself.
 fn key_shown(key: &str) -> Cow<'_, str> {
-    if key.contains('=') { Cow::Owned(quote(key)) } else { word(key) }
+    key_before_equals(key, ANSWER_LETTERS)
+}
+
+fn value_shown(value: &str) -> Cow<'_, str> {
+    brief(value, ANSWER_LETTERS)
+}
+
+/// A reason may repeat what a person, a file or a state machine said.
+fn reason_shown(reason: &str) -> String {
+    visible_brief(reason, REASON_LETTERS).into_owned()
 }
 
 /// Milliseconds, to the microsecond.
@@ -329,6 +342,20 @@ fn millis(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_key_value_or_reason_reaches_a_terminal_raw_or_at_full_length() {
+        let found = DataOutcome::Found { value: "v".repeat(1 << 20), place: place() };
+        let text = text("read \"k\\u{1b}[2J\\n\\u{202e}=\"", found.clone());
+        let value = format!("{}... (1048576 bytes)", "v".repeat(1_000));
+        assert_eq!(text, format!(r#"OK "k\u{{1b}}[2J\n\u{{202e}}="={value} [n2 term 4 index 17] 3.1 ms"#));
+        let json = Answer::from(&answer("read \"k\\u{9b}\\u{202e}\"", found)).json();
+        assert!(json.contains(r#""key":"k\u009b\u202e""#), "{}", &json[..200]);
+        assert!(json.len() > 1 << 20, "programs get all of it");
+        let failed = Answer::failed("read", format!("it says \u{1b}[31m\n{}", "r".repeat(1 << 20)));
+        assert!(failed.text.starts_with(r"ERR it says \u{1b}[31m\nrrr"), "{}", &failed.text[..40]);
+        assert!(failed.text.ends_with("r... (1048590 bytes)"), "{}", failed.text.len());
+    }
 
     fn place() -> Place {
         Place { node: NodeId::new(2), term: Term(4), index: Some(LogIndex(17)), age: None }

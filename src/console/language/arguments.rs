@@ -58,12 +58,15 @@ impl Arguments {
             }
             (None, _) => String::new(),
             (Some(_), Some(value)) => value,
-            (Some(wanted), None) => match rest.next() {
-                Some(token) => token.text,
-                None => {
-                    return Err(ParseError::new(format!("'{name}' needs {wanted}: {}", self.entry.usage())));
-                }
-            },
+            (Some(wanted), None) => {
+                let Some(token) = rest.next() else {
+                    let text = format!("'{name}' needs {wanted}: {}", self.entry.usage());
+                    let valued = self.entry.usage.contains("VALUE");
+                    let quotes = if valued { self.advice_on_quotes("--") } else { String::new() };
+                    return Err(ParseError::new(text + &quotes));
+                };
+                token.text
+            }
         };
         self.add_option(form, name, value)
     }
@@ -75,8 +78,11 @@ impl Arguments {
         value: String,
     ) -> Result<(), ParseError> {
         let Some(form) = form else {
-            let (name, usage) = (self.entry.name, self.entry.usage());
-            return Err(ParseError::new(format!("{name} has no option '{}': {usage}", shorten(written))));
+            let (name, usage, quotes) = (self.entry.name, self.entry.usage(), self.advice_on_quotes("--"));
+            return Err(ParseError::new(format!(
+                "{name} has no option '{}': {usage}{quotes}",
+                shorten(written)
+            )));
         };
         if self.options.iter().any(|(given, _)| given.name == form.name) {
             return Err(ParseError::new(format!("'{}' is given twice", form.name)));
@@ -114,6 +120,18 @@ impl Arguments {
         self.option_value(name).map(Chance::parse).transpose().map_err(ParseError::new)
     }
 
+    /// How to write a word that was taken for an option, where a word of any text may stand.
+    fn advice_on_quotes(&self, begun: &str) -> String {
+        let what = match self.entry.usage {
+            usage if usage.contains("VALUE") => "a value",
+            usage if usage.contains("KEY") => "a key",
+            usage if usage.contains("FILE") => "a name",
+            usage if usage.contains("TEXT") || usage.contains("CONDITION") => "a text",
+            _ => return String::new(),
+        };
+        format!("; put quotes around {what} that begins with {begun}")
+    }
+
     /// Whether any option was given.
     pub(super) fn has_options(&self) -> bool {
         !self.options.is_empty()
@@ -121,9 +139,7 @@ impl Arguments {
 
     /// The node given as `@n2`.
     pub(super) fn at(&self) -> Result<Option<NodeId>, ParseError> {
-        let wrong = |error: ParseError| {
-            ParseError::new(format!("{error}; put quotes around a value that begins with @"))
-        };
+        let wrong = |error: ParseError| ParseError::new(format!("{error}{}", self.advice_on_quotes("@")));
         self.option_value("@NODE").map(node).transpose().map_err(wrong)
     }
 
@@ -140,7 +156,11 @@ impl Arguments {
     /// The next word, which must be there.
     pub(super) fn word(&mut self, name: &str) -> Result<String, ParseError> {
         self.optional().ok_or_else(|| {
-            ParseError::new(format!("{} needs {name}: {}", self.entry.name, self.entry.usage()))
+            // What is missing may be what was taken for an option.
+            let taken =
+                self.options.first().map(|(form, _)| if form.name.starts_with('@') { "@" } else { "--" });
+            let quotes = taken.map(|begun| self.advice_on_quotes(begun)).unwrap_or_default();
+            ParseError::new(format!("{} needs {name}: {}{quotes}", self.entry.name, self.entry.usage()))
         })
     }
 

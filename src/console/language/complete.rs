@@ -5,9 +5,10 @@
 use super::arguments::TARGETS;
 use super::condition::{CONDITIONS, ConditionForm, ROLES};
 use super::help::{EVENT_FILTERS, SHAPES, TOPICS};
-use super::lexer::{Token, split, word};
+use super::lexer::{Token, split};
 use super::verbs::{self, Entry, Verb, all_names};
 use super::vocabulary::VOCABULARY;
+use crate::quoting::word;
 use crate::types::NodeId;
 
 /// Durations that are offered; any other may be typed.

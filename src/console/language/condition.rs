@@ -7,9 +7,9 @@ use std::fmt;
 
 use super::arguments::Arguments;
 use super::directive::Target;
-use super::lexer::word;
 use super::parse::ParseError;
 use super::suggest::{advice, shorten};
+use crate::quoting::word;
 use crate::types::{LogIndex, NodeId, Term};
 
 /// Something that holds or does not hold for the cluster at a moment.

@@ -8,8 +8,8 @@ use super::directive::{
     DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, LoadDirective, PIPE_COUNT,
     PartitionShape, ReadMode, Target,
 };
-use super::lexer::{quote, word};
 use super::units::duration_text;
+use crate::quoting::{quote, word};
 use crate::types::NodeId;
 
 impl fmt::Display for Line {

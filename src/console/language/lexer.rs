@@ -1,9 +1,7 @@
 //! A line's words: quotes, escapes and comments.
 //!
 //! A quote opens a quoted word only where a word begins, so `it's` is a plain word. A `#` begins a comment only
-//! there too, so `a#b` is a word. [`word`] is the inverse: it quotes a text where that is needed.
-
-use std::borrow::Cow;
+//! there too, so `a#b` is a word. [`word`](crate::quoting::word) is the inverse: it quotes a text where that is needed.
 
 use super::parse::ParseError;
 use super::suggest::shorten;
@@ -53,44 +51,6 @@ pub fn split(line: &str) -> Words {
             return words;
         }
     }
-}
-
-/// The text as one word of a line: as it is, or in double quotes when it would be read as something else.
-pub fn word(text: &str) -> Cow<'_, str> {
-    let reserved = text.is_empty() || text.starts_with(['#', '@']) || text.starts_with("--");
-    if reserved || text.contains(|letter| !is_plain(letter)) || text.starts_with(['"', '\'']) {
-        Cow::Owned(quote(text))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// The text in double quotes, with everything escaped that would not be visible on one line.
-pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            '\n' | '\t' | '\r' => quoted.extend(letter.escape_default()),
-            ' ' => quoted.push(' '),
-            _ if is_plain(letter) => quoted.push(letter),
-            _ => quoted.extend(letter.escape_unicode()),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Whether a letter can be seen for what it is: no space, nothing that steers a terminal or the direction of
-/// writing.
-pub(super) fn is_plain(letter: char) -> bool {
-    let steers = matches!(
-        letter,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    );
-    !steers && !letter.is_control() && !letter.is_whitespace()
 }
 
 struct Reader<'a> {
@@ -183,6 +143,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quoting::word;
 
     fn texts(line: &str) -> Vec<String> {
         let words = split(line);
@@ -219,21 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_quoted_only_where_needed() {
-        for plain in ["x", "5", "-5", "a#b", "it's", "é", "a=b", r"a\b"] {
-            assert_eq!(word(plain), plain);
-        }
-        for (text, quoted) in [
-            ("", r#""""#),
-            ("a b", r#""a b""#),
-            ("#1", r##""#1""##),
-            ("@n2", r#""@n2""#),
-            ("--x", r#""--x""#),
-            ("\"", r#""\"""#),
-            ("a\n\u{1b}\\", r#""a\n\u{1b}\\""#),
-            ("\u{202e}abc", r#""\u{202e}abc""#),
-        ] {
-            assert_eq!(word(text), quoted);
+    fn a_quoted_word_is_read_back() {
+        for text in
+            ["", "a b", "#1", "@n2", "--x", "\"", "it's", "a\n\t\r\u{1b}\\", "\u{202e}abc", "\u{e0041}"]
+        {
             assert_eq!(texts(&word(text)), [text]);
         }
     }

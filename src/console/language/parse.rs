@@ -417,7 +417,14 @@ mod tests {
         assert_eq!(error("leader n2"), "unexpected 'n2': leader");
         assert_eq!(error("restart n2 for 2s"), "restart takes no 'for DURATION'");
         assert!(error("crash for 2s n2").starts_with("'for DURATION' comes last"));
-        assert!(error("create x 5 --stale").starts_with("create has no option '--stale'"));
+        let message = error("create x --5");
+        assert!(message.starts_with("create has no option '--5'"), "{message}");
+        assert!(message.ends_with("; put quotes around a value that begins with --"), "{message}");
+        assert!(error("read --x").ends_with("; put quotes around a key that begins with --"));
+        assert!(error("run --x").ends_with("; put quotes around a name that begins with --"));
+        assert!(error("create x @n2").ends_with("; put quotes around a value that begins with @"));
+        assert!(error("put x --timeout 2s").ends_with("; put quotes around a value that begins with --"));
+        assert!(error("put x --timeout").ends_with("; put quotes around a value that begins with --"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Near misses: which known word was probably meant, and how a person's own text is quoted back.
 
-use super::lexer::is_plain;
+use crate::quoting::visible;
 
 /// The longest piece of a person's text that an error repeats.
 const SHOWN_MAX: usize = 40;
@@ -39,18 +39,10 @@ pub(super) fn advice<'a>(
 
 /// A person's text, fit to stand in a one-line error: cut when long, with control characters made visible.
 pub(super) fn shorten(text: &str) -> String {
-    let mut shown = String::new();
-    for letter in text.chars().take(SHOWN_MAX) {
-        if is_plain(letter) || letter == ' ' {
-            shown.push(letter);
-        } else {
-            shown.extend(letter.escape_default());
-        }
+    match text.char_indices().nth(SHOWN_MAX) {
+        None => visible(text).into_owned(),
+        Some((end, _)) => format!("{}...", visible(&text[..end])),
     }
-    if text.chars().nth(SHOWN_MAX).is_some() {
-        shown.push_str("...");
-    }
-    shown
 }
 
 /// How many letters must be added, removed, replaced or swapped with their neighbor to turn one word into the
