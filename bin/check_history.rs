@@ -1,97 +1,170 @@
 //! `check_history FILE`: judges a file of client operations, one JSON line each, by linearizability.
 //!
 //! Exit code 0: linearizable; 1: not, and the first operation that contradicts is named with its line; 2: wrong
-//! arguments or a line that cannot be read; 3: undecided in the time allowed.
+//! arguments, a line that cannot be read, or a client that breaks its rule; 3: inconclusive, since the time or memory
+//! allowed was used up, or since no operation succeeded.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use raftlab::check::history::{self, Reading};
-use raftlab::check::linearizability::{self, Verdict};
+use raftlab::check::history::{Operation, Outcome, Reader, Reading};
+use raftlab::check::linearizability::{self, Limit, MEMORY_MAX, Verdict};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
+use raftlab::quoting::{CELL_LETTERS, brief};
 
 /// The exit code of an open verdict.
 const UNDECIDED: u8 = 3;
 
+/// The longest line that is read: what a console takes in a line, with each letter escaped.
+const LINE_BYTES_MAX: u64 = 64 << 20;
+
+/// What stands for standard input.
+const STDIN: &str = "-";
+
 /// What a history is.
 const HISTORY: &str = "\
 A history has one JSON line for each operation, however often it was sent: client (one operation at a time, none after
-an unknown outcome), key, op (create, read, update, delete, put, cas), value, expected (cas), call_ns, return_ns, ok
-(true; false with error: not_found, exists, mismatch, refused; null: unknown), result (what a read found, null when
-absent; what a cas found instead), index (in the log, where known). A first line {\"start\":\"unknown\"} says that the keys
-may have held anything before. 'cluster --history FILE' and 'simulate --history FILE' write one.";
+an unknown outcome: it takes a new number then), key, op (create, read, update, delete, put, cas), value, expected
+(cas), call_ns, return_ns, ok (true; false with error: not_found, exists, mismatch, refused; null: unknown), result
+(what a read found, null when absent; what a cas found instead), index (in the log, where known). A cas, an update or a
+delete of an absent key is not_found. A first line {\"start\": \"unknown\"} says that the keys may have held anything
+before. 'cluster --history FILE' and 'simulate --history FILE' write one.
+
+Exit code: 0 linearizable; 1 not; 2 not readable, or a client breaks its rule; 3 inconclusive: time or memory did not
+suffice, or no operation succeeded.";
 
 /// Judges whether a history of client operations is linearizable.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = HISTORY)]
 struct Options {
-    /// The history: one JSON line for each operation
+    /// The history: one JSON line for each operation; '-' is standard input
     #[arg(value_name = "FILE", value_parser = options::path)]
     file: PathBuf,
     /// Gives up after this time
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// Gives up when the search for an order would have to remember more than this, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY_MAX >> 20, value_parser = mebibytes)]
+    memory: usize,
 }
 
 fn main() -> ExitCode {
     let output = Output::standard(Style::default());
     let code = match Options::try_parse() {
-        Ok(options) => match read(&options.file) {
-            Ok(history) => judge(&options, &history, &output),
-            Err(text) => {
-                output.warn(&format!("error: {text}"));
-                options::USAGE
+        Ok(options) => {
+            let name = name(&options.file);
+            match read(&options.file, &name) {
+                Ok(history) => judge(&options, &name, &history, &output),
+                Err(text) => {
+                    output.warn(&format!("error: {text}"));
+                    options::USAGE
+                }
             }
-        },
+        }
         Err(error) => options::refuse(&error),
     };
     ExitCode::from(code)
 }
 
-/// What a file holds.
-fn read(path: &Path) -> Result<Reading, String> {
-    let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    history::read(&text).map_err(|(number, error)| format!("{}:{number}: {error}", path.display()))
+/// How a file is called in messages.
+fn name(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_string() } else { path.display().to_string() }
 }
 
-fn judge(options: &Options, history: &Reading, output: &Output) -> u8 {
-    let file = options.file.display();
+/// What a file holds.
+fn read(path: &Path, name: &str) -> Result<Reading, String> {
+    let cannot = |error: io::Error| format!("{name}: {error}");
+    let source: Box<dyn Read> = match path == Path::new(STDIN) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(path).map_err(cannot)?),
+    };
+    let wrong = |(number, error)| format!("{name}:{number}: {error}");
+    let (mut source, mut reader, mut line) = (BufReader::new(source), Reader::default(), Vec::new());
+    loop {
+        line.clear();
+        let read = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(cannot)?;
+        if read == 0 {
+            return reader.end().map_err(wrong);
+        }
+        if read as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+            let number = reader.lines() + 1;
+            return Err(format!("{name}:{number}: a line has at most {} MiB", LINE_BYTES_MAX >> 20));
+        }
+        reader.take(&line).map_err(wrong)?;
+    }
+}
+
+fn judge(options: &Options, name: &str, history: &Reading, output: &Output) -> u8 {
     if let Some(line) = history.torn {
-        output.warn(&format!("{file}:{line}: cut off in the middle of a line, which is left out"));
+        output.warn(&format!("{name}:{line}: cut off in the middle of a line, which is left out"));
     }
     let operations = &history.operations;
     let begun = Instant::now();
-    let verdict = linearizability::check(history.start, operations, || begun.elapsed() < options.timeout);
-    let took = format!("in {:.2} s", begun.elapsed().as_secs_f64());
-    match verdict {
-        Verdict::Linearizable => {
-            let keys = linearizability::keys(operations).len();
-            let (count, keys) = (counted(operations.len(), "operation"), counted(keys, "key"));
-            output.progress(&format!("PASS {count} on {keys} are linearizable; judged {took}"));
-            0
-        }
+    let in_time = || begun.elapsed() < options.timeout;
+    let verdict = linearizability::check_within(options.memory << 20, history.start, operations, in_time);
+    let (text, code) = match verdict {
+        Verdict::Linearizable => match nothing_shown(operations) {
+            Some(why) => (format!("UNDECIDED {name}: {why}"), UNDECIDED),
+            None => (passed(operations, begun.elapsed()), 0),
+        },
         Verdict::Violation(violation) => {
             let (line, explanation) = (history.lines[violation.operation], violation.explanation);
             if history.torn.is_some() {
                 let doubt = "what was cut off may explain it";
-                output.progress(&format!("UNDECIDED {file}:{line}: {explanation}; {doubt}"));
-                return UNDECIDED;
+                (format!("UNDECIDED {name}:{line}: {explanation}; {doubt}"), UNDECIDED)
+            } else {
+                (format!("FAIL {name}:{line}: {explanation}"), 1)
             }
-            output.progress(&format!("FAIL {file}:{line}: {explanation}"));
-            1
         }
-        Verdict::Undecided { key } => {
-            output
-                .progress(&format!("UNDECIDED {key}: no order was found in time; allow more with --timeout"));
-            UNDECIDED
+        Verdict::Undecided { key, limit } => {
+            let key = brief(&key, CELL_LETTERS);
+            let why = match limit {
+                Limit::Time => "no order was found in time; allow more with --timeout".to_string(),
+                Limit::Memory => {
+                    let memory = options.memory;
+                    format!("no order was found in {memory} MiB of memory; allow more with --memory")
+                }
+            };
+            (format!("UNDECIDED {key}: {why}"), UNDECIDED)
         }
+    };
+    output.progress(&text);
+    code
+}
+
+fn passed(operations: &[Operation], took: Duration) -> String {
+    let keys = linearizability::keys(operations).len();
+    let (count, are) = (operations.len(), if operations.len() == 1 { "is" } else { "are" });
+    let (count, keys) = (counted(count, "operation"), counted(keys, "key"));
+    format!("PASS {count} on {keys} {are} linearizable; judged in {:.2} s", took.as_secs_f64())
+}
+
+/// Why a history shows nothing though nothing contradicts it, if that is so.
+fn nothing_shown(operations: &[Operation]) -> Option<String> {
+    if operations.is_empty() {
+        return Some("the history is empty: it shows nothing".to_string());
     }
+    if operations.iter().any(|operation| operation.outcome.is_success()) {
+        return None;
+    }
+    let unknown = operations.iter().filter(|operation| operation.outcome == Outcome::Unknown).count();
+    let count = counted(operations.len(), "operation");
+    Some(format!("of {count} none succeeded, {unknown} with unknown outcome: such a history shows nothing"))
 }
 
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn mebibytes(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1 << 20;
+    match text.parse() {
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("'{}' is no memory: write MiB, 1 to {MOST}", brief(text, CELL_LETTERS))),
+    }
 }

@@ -9,23 +9,31 @@
 //! - First a cheap witness: the order of the log. Only a key that it does not convince is searched for another order,
 //!   as Wing and Gong did, with the memory that Lowe added.
 //! - A search can take more time than anyone has: the caller says when to stop, and the verdict is then open.
+//! - What searches remember is bounded, whatever the history: a key that needs more is given up, and the verdict is open.
 //!
 //! Two operations of which one returns at the very moment that the other is called count as concurrent: clocks are not
 //! finer than that. This file must never trust an index: it only says where to look first.
 
+mod budget;
+mod calls;
 mod model;
 mod search;
 mod values;
 mod witness;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use self::budget::Budget;
 use self::model::KeyHistory;
 use self::search::{Contradiction, Search, Settled};
 use super::history::Operation;
 
 /// How many steps a key's search may take until it is the next key's turn: one hard key hides no easy one.
 const TURN: u32 = 4096;
+
+/// How many bytes the searches of a check may remember together, if nothing else is said.
+pub const MEMORY_MAX: usize = 256 << 20;
 
 /// What each key holds before the first operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,11 +52,22 @@ pub enum Verdict {
     Linearizable,
     /// There is no such order.
     Violation(Violation),
-    /// It took too long to say. No violation was found.
+    /// It took too much to say. No violation was found.
     Undecided {
         /// The first key that is open.
         key: String,
+        /// What was used up.
+        limit: Limit,
     },
+}
+
+/// What ended a search without a verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// The caller had no more time.
+    Time,
+    /// There was no room to remember more.
+    Memory,
 }
 
 /// Why a history is not linearizable.
@@ -64,38 +83,63 @@ pub struct Violation {
 }
 
 /// Judges a history that begins like this, in any order of its operations. Before each step of a search `keep_going`
-/// is asked whether there is time for it.
-pub fn check(start: Start, operations: &[Operation], mut keep_going: impl FnMut() -> bool) -> Verdict {
+/// is asked whether there is time for it. Searches remember [`MEMORY_MAX`] bytes at most.
+pub fn check(start: Start, operations: &[Operation], keep_going: impl FnMut() -> bool) -> Verdict {
+    check_within(MEMORY_MAX, start, operations, keep_going)
+}
+
+/// The same with so many bytes for the searches' memory.
+pub fn check_within(
+    memory: usize,
+    start: Start,
+    operations: &[Operation],
+    mut keep_going: impl FnMut() -> bool,
+) -> Verdict {
     let histories: Vec<KeyHistory> = keys(operations)
         .into_iter()
         .map(|(key, positions)| KeyHistory::new(key, start, operations, &positions))
         .filter(|history| !witness::convinces(history))
         .collect();
+    let mut budget = Budget::new(memory);
     let mut searches: Vec<Search> = histories.iter().map(Search::new).collect();
     let mut found: Vec<(&KeyHistory, Contradiction)> = Vec::new();
+    let mut given_up: Vec<(&KeyHistory, Limit)> = Vec::new();
     while !searches.is_empty() {
         let mut open = Vec::new();
         for mut search in searches {
-            match search.run(TURN, &mut keep_going) {
-                Settled::Open => open.push(search),
+            match search.run(TURN, &mut budget, &mut keep_going) {
+                Settled::Open => {
+                    open.push(search);
+                    continue;
+                }
                 Settled::Linearizable => {}
                 Settled::Contradiction(contradiction) => found.push((search.history, contradiction)),
+                // That there is a contradiction may be known already, though not where it begins.
+                Settled::Full => match search.contradiction() {
+                    Some(contradiction) => found.push((search.history, contradiction)),
+                    None => given_up.push((search.history, Limit::Memory)),
+                },
             }
+            search.release(&mut budget);
         }
         searches = open;
         if !searches.is_empty() && !keep_going() {
             break;
         }
     }
-    // A search that had no time to find where a contradiction begins knows that there is one.
-    found.extend(searches.iter().filter_map(|search| Some((search.history, search.contradiction()?))));
-    match (found.into_iter().min_by_key(|(_, found)| found.returned), searches.first()) {
+    for search in searches {
+        match search.contradiction() {
+            Some(contradiction) => found.push((search.history, contradiction)),
+            None => given_up.push((search.history, Limit::Time)),
+        }
+    }
+    match (found.into_iter().min_by_key(|(_, found)| found.returned), given_up.first()) {
         (Some((history, found)), _) => Verdict::Violation(Violation {
             key: history.key.to_string(),
             operation: found.position,
             explanation: found.explain(&operations[found.position], history),
         }),
-        (None, Some(search)) => Verdict::Undecided { key: search.history.key.to_string() },
+        (None, Some((history, limit))) => Verdict::Undecided { key: history.key.to_string(), limit: *limit },
         (None, None) => Verdict::Linearizable,
     }
 }
@@ -107,6 +151,15 @@ pub fn keys(operations: &[Operation]) -> BTreeMap<&str, Vec<usize>> {
         keys.entry(&operation.key).or_default().push(position);
     }
     keys
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Limit::Time => "no order found in time",
+            Limit::Memory => "no order found in the memory allowed",
+        })
+    }
 }
 
 /// Lets a check make this many steps: the same verdict on every machine.
@@ -304,7 +357,10 @@ mod tests {
     #[test]
     fn without_time_there_is_no_verdict_but_what_the_log_shows() {
         let mut history = vec![put("1", (0, 1)), read("1", (2, 3))];
-        assert_eq!(check(Start::Absent, &history, || false), Verdict::Undecided { key: "x".to_string() });
+        assert_eq!(
+            check(Start::Absent, &history, || false),
+            Verdict::Undecided { key: "x".to_string(), limit: Limit::Time }
+        );
         for operation in &mut history {
             operation.index = Some(LogIndex(4));
         }

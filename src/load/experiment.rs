@@ -15,6 +15,7 @@ use super::report::{FaultReport, LeaderReport, Report, VerdictReport};
 use super::sampling::judge;
 use super::tally::Row;
 use super::usage;
+use crate::check::linearizability::Start;
 use crate::cluster::{Cluster, Leadership, LeadershipChange, LeadershipKind};
 use crate::config::Settings;
 use crate::console::executor::{Console, Surroundings};
@@ -262,7 +263,11 @@ impl Experiment {
             broken.map(|(property, detail)| format!("FAIL {property}: {detail}")).collect();
         let safe = lines.is_empty();
         if safe {
-            lines.push(format!("PASS safety ({} properties, after every step)", verdicts.len()));
+            let limit = match cluster.began_with() {
+                Start::Absent => "",
+                Start::Unknown => "; what was committed before this run is not known to it",
+            };
+            lines.push(format!("PASS safety ({} properties, after every step{limit})", verdicts.len()));
         }
         let judged = judge(cluster.began_with(), &outcome.kept, outcome.sent, go_on);
         lines.push(judged.text);

@@ -17,6 +17,7 @@ use crate::check::linearizability::{self, Start, Verdict};
 use crate::client::record::{Callers, Pending};
 use crate::client::{Ask, Ended};
 use crate::console::history_file::HistoryFile;
+use crate::quoting::{CELL_LETTERS, brief};
 use crate::types::Time;
 
 /// So many keys are sampled at least, as long as all together have as many.
@@ -188,18 +189,23 @@ pub fn judge(start: Start, kept: &Kept, asked: u64, go_on: impl Fn() -> bool) ->
     let count = operations.len() as u64;
     let all =
         if *partial { format!(" of {}, sampled by key", grouped(asked.max(count))) } else { String::new() };
-    let size = format!("{} operations on {} keys{all}", grouped(count), grouped(keys));
+    let size = format!("{} on {}{all}", counted(count, "operation"), counted(keys, "key"));
     let verdict = linearizability::check(start, operations, || begun.elapsed() < SEARCH_TIME && go_on());
     let (pass, text) = match verdict {
         Verdict::Linearizable => (Some(true), format!("PASS linearizable ({size})")),
         Verdict::Violation(found) => {
             (Some(false), format!("FAIL linearizable: {} ({size})", found.explanation))
         }
-        Verdict::Undecided { key } => {
-            (None, format!("UNDECIDED linearizable: {key}: no order found in time ({size})"))
+        Verdict::Undecided { key, limit } => {
+            let key = brief(&key, CELL_LETTERS);
+            (None, format!("UNDECIDED linearizable: {key}: {limit} ({size})"))
         }
     };
     Judged { pass, text, operations: count }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(count)) }
 }
 
 #[cfg(test)]

@@ -439,7 +439,7 @@ pub fn contradiction(history: &[Operation]) -> Option<String> {
     match linearizability::check(Start::Absent, history, linearizability::steps(SEARCH_STEPS)) {
         Verdict::Linearizable => None,
         Verdict::Violation(violation) => Some(format!("linearizable: {}", violation.explanation)),
-        Verdict::Undecided { key } => Some(format!("linearizable: undecided for {key}")),
+        Verdict::Undecided { key, .. } => Some(format!("linearizable: undecided for {key}")),
     }
 }
 

@@ -9,7 +9,7 @@ use generate::{Fault, Plan};
 use proptest::prelude::*;
 use raftlab::check::history::{Action, Operation, Outcome};
 use raftlab::check::linearizability::{Start, Verdict, check, steps};
-use raftlab::types::Random;
+use raftlab::types::{ClientId, Random, Time};
 
 /// Far more than any history here needs.
 const STEPS: u64 = 100_000;
@@ -59,6 +59,32 @@ fn planted_faults_are_refused_and_named() {
         }
         assert!(planted > 20, "{fault:?} found a place in {planted} histories only");
     }
+}
+
+#[test]
+fn changes_that_do_the_same_are_tried_in_one_order() {
+    // Seven values in a ring, all changes at once: forty equal choices at each step, but only one way.
+    let operation = |client, action, times: (u64, u64), outcome| Operation {
+        client: ClientId(client),
+        key: "r".to_string(),
+        action,
+        called: Time::from_nanos(times.0),
+        returned: Some(Time::from_nanos(times.1)),
+        outcome,
+        index: None,
+    };
+    let mut history = vec![operation(99, Action::Put("0".to_string()), (1, 2), Outcome::Changed)];
+    for client in 0..40 {
+        let [expected, value] = [client % 7, (client + 1) % 7].map(|value| value.to_string());
+        history.push(operation(client, Action::Cas { expected, value }, (10, 1_000), Outcome::Changed));
+    }
+    let read =
+        |value: &str| operation(99, Action::Read, (2_000, 2_001), Outcome::Found(Some(value.to_string())));
+    history.push(read("5"));
+    assert_eq!(judge(&history), Verdict::Linearizable);
+    history[41] = read("6");
+    let Verdict::Violation(found) = judge(&history) else { panic!("the way ends in 5") };
+    assert!(found.operation == 41 && found.explanation.ends_with("r can only have been 5"), "{found:?}");
 }
 
 #[test]

@@ -6,10 +6,14 @@
 use serde::de::IgnoredAny;
 
 use super::super::linearizability::Start;
-use super::{LineError, Operation};
+use super::line::Line;
+use super::{LineError, Operation, broken_rule};
 
 /// The first line of a history whose keys may hold anything when it begins.
 pub const START_UNKNOWN: &str = r#"{"start":"unknown"}"#;
+
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What a history's text holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -24,29 +28,82 @@ pub struct Reading {
     pub torn: Option<usize>,
 }
 
+/// Takes in a history line by line, so that its text need not be held.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    reading: Reading,
+    /// How many lines were taken.
+    number: usize,
+    /// Whether one of them said something.
+    begun: bool,
+}
+
 /// Reads a history. Empty lines count and say nothing.
 ///
 /// # Errors
-/// The number of the first line that cannot be read, and what is wrong with it.
+/// The number of the first line that cannot be read, and what is wrong with it; if there is none, the line at which a
+/// client breaks its rule.
 pub fn read(text: &[u8]) -> Result<Reading, (usize, LineError)> {
-    let mut reading = Reading::default();
-    for (number, line) in (1..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
-        let whole = line.ends_with(b"\n");
-        if !whole && is_cut_off(line) {
-            reading.torn = Some(number);
-            continue;
+    let mut reader = Reader::default();
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        reader.take(line)?;
+    }
+    reader.end()
+}
+
+impl Reader {
+    /// Takes the next line, with its end if it has one.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub fn take(&mut self, line: &[u8]) -> Result<(), (usize, LineError)> {
+        self.number += 1;
+        let number = self.number;
+        if !line.ends_with(b"\n") && is_cut_off(line) {
+            self.reading.torn = Some(number);
+            return Ok(());
         }
-        let line = std::str::from_utf8(line).map_err(|error| (number, LineError(error.to_string())))?.trim();
-        match line {
-            "" => {}
-            START_UNKNOWN if number == 1 => reading.start = Start::Unknown,
-            _ => {
-                reading.operations.push(Operation::from_line(line).map_err(|error| (number, error))?);
-                reading.lines.push(number);
+        let line = if number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+        let text = std::str::from_utf8(line).map_err(|error| {
+            let at = error.valid_up_to() + 1;
+            (number, LineError(format!("this is no text: byte {at} does not belong to UTF-8")))
+        })?;
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        match Line::parse(text).map_err(|error| (number, error))? {
+            Line::StartUnknown if self.begun => {
+                return Err((number, LineError("start belongs on the first line of a history".to_string())));
+            }
+            Line::StartUnknown => self.reading.start = Start::Unknown,
+            Line::Operation(operation) => {
+                self.reading.operations.push(operation);
+                self.reading.lines.push(number);
             }
         }
+        self.begun = true;
+        Ok(())
     }
-    Ok(reading)
+
+    /// How many lines were taken.
+    pub fn lines(&self) -> usize {
+        self.number
+    }
+
+    /// What was taken.
+    ///
+    /// # Errors
+    /// The line at which a client breaks its rule.
+    pub fn end(self) -> Result<Reading, (usize, LineError)> {
+        let Reading { operations, lines, .. } = &self.reading;
+        match broken_rule(operations) {
+            Some(broken) => {
+                let explanation = broken.explain(lines[broken.before]).to_string();
+                Err((lines[broken.operation], LineError(explanation)))
+            }
+            None => Ok(self.reading),
+        }
+    }
 }
 
 /// Whether more text might have made it a line.
@@ -64,13 +121,19 @@ mod tests {
     use super::*;
 
     const READ: &str = r#"{"client":1,"key":"x","op":"read","call_ns":1,"ok":null}"#;
+    const OTHER: &str = r#"{"client":2,"key":"x","op":"read","call_ns":1,"ok":null}"#;
 
     #[test]
     fn the_first_line_may_say_that_the_start_is_unknown() {
-        let reading = read(format!("{START_UNKNOWN}\n\n{READ}\n").as_bytes()).expect("readable");
-        assert_eq!((reading.start, reading.lines, reading.torn), (Start::Unknown, vec![3], None));
-        let (number, _) = read(format!("{READ}\n{START_UNKNOWN}\n").as_bytes()).expect_err("too late");
-        assert_eq!(number, 2);
+        for start in [START_UNKNOWN, "{ \"start\" : \"\\u0075nknown\" }\r", "\u{feff}{\"start\":\"unknown\"}"]
+        {
+            let reading = read(format!("{start}\n\n{READ}\n").as_bytes()).expect("readable");
+            assert_eq!((reading.start, reading.lines, reading.torn), (Start::Unknown, vec![3], None));
+        }
+        for late in [READ, START_UNKNOWN] {
+            let (number, _) = read(format!("{late}\n{START_UNKNOWN}\n").as_bytes()).expect_err("too late");
+            assert_eq!(number, 2);
+        }
     }
 
     #[test]
@@ -80,11 +143,19 @@ mod tests {
             let reading = read(text.as_bytes()).expect("readable");
             assert_eq!((reading.lines.len(), reading.torn), (1, Some(2)), "{text}");
         }
-        let whole = read(format!("{READ}\n{READ}").as_bytes()).expect("readable");
+        let whole = read(format!("{READ}\n{OTHER}").as_bytes()).expect("readable");
         assert_eq!((whole.lines.len(), whole.torn), (2, None), "it lacks only its end");
         assert_eq!(read(b"{\"client\":1\n").expect_err("damaged").0, 1);
         assert_eq!(read(b"{}").expect_err("all of it is there").0, 1);
         assert_eq!(read(b"\xff\n").expect_err("no text").0, 1);
         assert_eq!(read(b"{\"key\":\"\xc3").expect("cut in a letter").torn, Some(1));
+    }
+
+    #[test]
+    fn the_rule_of_clients_is_enforced_with_the_lines() {
+        let (number, error) = read(format!("\n{READ}\n{READ}\n").as_bytes()).expect_err("used up");
+        let expected =
+            "client 1 calls again after line 2, whose outcome is unknown: it needs a new number then";
+        assert_eq!((number, error.to_string().as_str()), (3, expected));
     }
 }

@@ -1,8 +1,9 @@
 //! One key as a register: its operations in a compact form, and what each does to the value.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::history::{Action, Operation, Outcome};
+use super::super::history::{Action, Operation, Outcome, value_shown};
 use super::Start;
 use crate::types::{LogIndex, Time};
 
@@ -115,11 +116,11 @@ impl<'a> KeyHistory<'a> {
     }
 
     /// A value in words.
-    pub fn describe(&self, value: Value) -> &str {
+    pub fn describe(&self, value: Value) -> Cow<'_, str> {
         match value {
-            ABSENT => "absent",
-            UNSEEN => "a value that nobody was told",
-            _ => self.values[(value - UNSEEN - 1) as usize],
+            ABSENT => Cow::Borrowed("absent"),
+            UNSEEN => Cow::Borrowed("a value that nobody was told"),
+            _ => value_shown(self.values[(value - UNSEEN - 1) as usize]),
         }
     }
 }

@@ -4,8 +4,9 @@
 //! others that were called by then may do so first. Whoever meets a situation that was met before turns back, which is
 //! the memory that Lowe added to the search of Wing and Gong.
 //!
-//! Six rules keep the number of situations small and lose no order:
+//! Seven rules keep the number of situations small and lose no order:
 //! - what changes nothing takes effect as soon as it fits;
+//! - of answered changes that do the same, the one that returns first comes first;
 //! - values on which no answer depends are alike;
 //! - an unknown change takes effect only if the next operation needs it, for it may as well do so later or never;
 //! - of unknown changes that do the same, the one that was called first comes first, and of those that only do the
@@ -16,12 +17,22 @@
 //!
 //! The last rule looks ahead, so a search that fails does not know where. Halving tells: the search is repeated with
 //! fewer operations that must be explained, until one more is one too many.
+//!
+//! There are histories that no rule makes easy: what a search remembers counts against a [`Budget`], and a search that
+//! cannot remember more ends without a verdict.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::size_of;
+
+use smallvec::SmallVec;
 
 use super::super::history::Operation;
-use super::model::{Item, KeyHistory, Value};
+use super::budget::Budget;
+use super::calls::Calls;
+use super::model::{Change, Item, KeyHistory, Value};
 use super::values::Uses;
+use crate::quoting::{CELL_LETTERS, brief};
 use crate::types::Time;
 
 /// How many possible values an explanation names.
@@ -32,6 +43,7 @@ pub(super) struct Search<'a> {
     pub history: &'a KeyHistory<'a>,
     /// For each answered operation, the earliest call among it and those that return later.
     earliest_calls: Vec<Time>,
+    calls: Calls,
     /// For each unknown operation, the one before it that does the same.
     twins: Vec<Option<usize>>,
     uses: Vec<Uses>,
@@ -41,10 +53,14 @@ pub(super) struct Search<'a> {
     possible: usize,
     /// The fewest that cannot, if any.
     impossible: Option<usize>,
-    /// Where to go on; the last is the most promising.
-    stack: Vec<Situation>,
+    /// Where to go on when no situation on the stack is left; the last is the most promising.
+    starts: Vec<Value>,
+    /// Where to go on.
+    stack: Vec<Fork>,
     /// What was used up in the situations that were met, apart from what makes them another.
-    met: BTreeMap<Place, Vec<Situation>>,
+    met: BTreeMap<Place, SmallVec<[Met; 1]>>,
+    /// Bytes of the budget that stack and memory take.
+    held: usize,
     /// The values that the key can have had when the first that cannot be explained returned.
     values: BTreeSet<Value>,
     /// Whether there are others like them.
@@ -80,6 +96,28 @@ struct Used {
     spent: Vec<usize>,
 }
 
+/// A situation that was met.
+#[derive(Clone, Debug)]
+struct Met {
+    used: Used,
+    value: Value,
+}
+
+/// A situation from which some ways were not tried yet.
+#[derive(Debug)]
+struct Fork {
+    situation: Situation,
+    /// What may take effect next; the last is the most promising.
+    ways: Vec<Way>,
+}
+
+/// What takes effect next.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Answered(usize),
+    Unknown(usize),
+}
+
 /// What a turn of a search came to.
 pub(super) enum Settled {
     /// There is an order.
@@ -88,6 +126,8 @@ pub(super) enum Settled {
     Contradiction(Contradiction),
     /// The turn is over.
     Open,
+    /// There is no room to remember more.
+    Full,
 }
 
 /// An operation that no order allows.
@@ -109,42 +149,52 @@ impl<'a> Search<'a> {
             earliest_calls.push(earliest);
         }
         earliest_calls.reverse();
-        let same = |at: usize| {
-            let before = &history.unknown[..at];
-            before.iter().rposition(|item| item.change == history.unknown[at].change)
-        };
+        let mut last: BTreeMap<Change, usize> = BTreeMap::new();
+        let twins =
+            history.unknown.iter().enumerate().map(|(at, item)| last.insert(item.change, at)).collect();
         let mut search = Search {
             history,
             earliest_calls,
-            twins: (0..history.unknown.len()).map(same).collect(),
+            calls: Calls::new(&history.answered),
+            twins,
             uses: Uses::of(history),
             required: 0,
             possible: 0,
             impossible: None,
+            starts: Vec::new(),
             stack: Vec::new(),
             met: BTreeMap::new(),
+            held: 0,
             values: BTreeSet::new(),
             others: false,
         };
-        search.begin(history.answered.len());
+        search.required = history.answered.len();
+        search.starts = history.starts.iter().rev().copied().collect();
         search
     }
 
-    /// Searches for this many steps at most, and while there is time.
-    pub fn run(&mut self, steps: u32, keep_going: &mut impl FnMut() -> bool) -> Settled {
+    /// Searches for this many steps at most, and while there is time and room.
+    pub fn run(&mut self, steps: u32, budget: &mut Budget, keep_going: &mut impl FnMut() -> bool) -> Settled {
         for _ in 0..steps {
             if !keep_going() {
                 return Settled::Open;
             }
-            let settled = match self.stack.pop() {
-                Some(situation) => self.visit(situation),
-                None => self.fail(),
+            let settled = match self.advance(budget) {
+                Some(situation) => self.visit(situation, budget),
+                None => self.fail(budget),
             };
             if let Some(settled) = settled {
                 return settled;
             }
         }
         Settled::Open
+    }
+
+    /// Gives back what it takes of the budget, and forgets what it knows.
+    pub fn release(&mut self, budget: &mut Budget) {
+        self.stack = Vec::new();
+        self.met = BTreeMap::new();
+        budget.give(std::mem::take(&mut self.held));
     }
 
     /// That there is no order, if that is known already though not since when.
@@ -154,61 +204,101 @@ impl<'a> Search<'a> {
     }
 
     /// Begins to search for an order that explains these many.
-    fn begin(&mut self, required: usize) {
+    fn begin(&mut self, required: usize, budget: &mut Budget) {
+        self.release(budget);
         self.required = required;
-        self.stack = self.history.starts.iter().rev().map(|start| Situation::first(*start)).collect();
-        self.met.clear();
+        self.starts = self.history.starts.iter().rev().copied().collect();
         self.others = false;
     }
 
-    fn visit(&mut self, mut situation: Situation) -> Option<Settled> {
+    /// The next situation to look at.
+    fn advance(&mut self, budget: &mut Budget) -> Option<Situation> {
+        while let Some(mut fork) = self.stack.pop() {
+            let cost = fork.cost();
+            let way = fork.ways.pop().expect("a fork without ways is not kept");
+            let state = fork.situation.place.state;
+            let child = self.after(&fork.situation, way);
+            if fork.ways.is_empty() {
+                self.held -= cost;
+                budget.give(cost);
+            } else {
+                self.stack.push(fork);
+            }
+            if child.place.state == state || !self.is_lost(state, &child) {
+                return Some(child);
+            }
+        }
+        self.starts.pop().map(Situation::first)
+    }
+
+    fn visit(&mut self, mut situation: Situation, budget: &mut Budget) -> Option<Settled> {
         self.settle(&mut situation);
         if situation.place.next >= self.required {
             let Some(impossible) = self.impossible else { return Some(Settled::Linearizable) };
             self.possible = self.required;
             if self.required + 1 < impossible {
-                self.halve(impossible);
+                self.halve(impossible, budget);
                 return None;
             }
             // One more is one too many: what is left is to see what that one can have found.
             self.values.insert(situation.value);
             if self.values.len() > VALUES_NAMED {
-                return self.fail();
+                return self.fail(budget);
             }
         }
-        if self.remember(&situation) {
-            self.branch(&situation);
+        if self.stack.is_empty() && self.starts.is_empty() {
+            // There is no other way that could lead to what was met.
+            self.release(budget);
         }
-        None
+        match self.remember(&situation, budget) {
+            Some(true) if !self.branch(situation, budget) => Some(Settled::Full),
+            Some(_) => None,
+            None => Some(Settled::Full),
+        }
     }
 
     /// No situation is left. Says so once it is known which operation is one too many.
-    fn fail(&mut self) -> Option<Settled> {
+    fn fail(&mut self, budget: &mut Budget) -> Option<Settled> {
         if let Some(found) = self.contradiction().filter(|_| self.required == self.possible) {
             let values = std::mem::take(&mut self.values);
             return Some(Settled::Contradiction(Contradiction { values, others: self.others, ..found }));
         }
         self.impossible = Some(self.required);
-        self.halve(self.required);
+        self.halve(self.required, budget);
         None
     }
 
     /// Begins the next search; the last explains all that can be explained.
-    fn halve(&mut self, impossible: usize) {
-        self.begin(self.possible.midpoint(impossible));
+    fn halve(&mut self, impossible: usize, budget: &mut Budget) {
+        self.begin(self.possible.midpoint(impossible), budget);
     }
 
-    /// Whether this is a situation that none that was met stands for.
-    fn remember(&mut self, situation: &Situation) -> bool {
-        let known = self.met.entry(situation.place.clone()).or_default();
-        let stand_in = known.iter().find(|known| known.used.stands_for(&situation.used));
-        self.others |= stand_in.is_some_and(|known| known.value != situation.value);
-        let new = stand_in.is_none();
-        if new {
-            known.retain(|known| !situation.used.stands_for(&known.used));
-            known.push(situation.clone());
+    /// Whether this is a situation that none that was met stands for; none if there is no room to remember it.
+    fn remember(&mut self, situation: &Situation, budget: &mut Budget) -> Option<bool> {
+        let Situation { place, used, value } = situation;
+        if let Some(known) = self.met.get(place)
+            && let Some(stand_in) = known.iter().find(|known| known.used.stands_for(used))
+        {
+            self.others |= stand_in.value != *value;
+            return Some(false);
         }
-        new
+        let met = Met { used: used.clone(), value: *value };
+        let cost = place.cost() + met.cost();
+        if !budget.take(cost) {
+            return None;
+        }
+        self.held += cost;
+        let known = self.met.entry(place.clone()).or_default();
+        let mut freed = 0;
+        known.retain(|old| {
+            let kept = !used.stands_for(&old.used);
+            freed += if kept { 0 } else { old.cost() };
+            kept
+        });
+        known.push(met);
+        self.held -= freed;
+        budget.give(freed);
+        Some(true)
     }
 
     /// Lets everything take effect that fits and changes nothing.
@@ -234,22 +324,46 @@ impl<'a> Search<'a> {
     /// The answered operations that may take effect before the next return.
     fn available(&self, place: &Place) -> impl Iterator<Item = usize> {
         let until = self.history.answered.get(place.next).map_or(Time::ZERO, |item| item.returned);
-        (place.next..self.history.answered.len())
-            .take_while(move |at| self.earliest_calls[*at] <= until)
-            .filter(move |at| self.history.answered[*at].called <= until)
-            .filter(|at| place.awaits(*at))
+        self.calls.by(until, place.next).into_iter().filter(|at| place.awaits(*at))
     }
 
-    /// Puts on the stack what may come next.
-    fn branch(&mut self, situation: &Situation) {
-        let Situation { place, used, value } = situation;
-        let class = |value| self.history.class(value);
-        let until = self.history.answered[place.next].returned;
-        let needed = |item: &Item, next| {
-            used.before.and_then(|before| item.apply(before)).map(class) != Some(class(next))
+    /// Puts on the stack what may come next. False if there is no room for it.
+    fn branch(&mut self, situation: Situation, budget: &mut Budget) -> bool {
+        let mut ways = self.unknown_ways(&situation);
+        let Situation { place, used, value } = &situation;
+        let mut answered: Vec<usize> = self.available(place).collect();
+        let mut done = BTreeSet::new();
+        answered.retain(|at| {
+            let item = &self.history.answered[*at];
+            !item.is_pure() && done.insert(item.change)
+        });
+        // The order of the log is the most promising where it is known, then the order of the returns.
+        let promise = |at: &usize| (self.history.answered[*at].index.map_or(u64::MAX, |index| index.0), *at);
+        answered.sort_by_key(|at| std::cmp::Reverse(promise(at)));
+        let fits = |at: &usize| {
+            let item = &self.history.answered[*at];
+            item.apply(*value).is_some_and(|next| self.is_needed(used, item, next))
         };
-        // By the value that they lead to: the one that is the least useful elsewhere.
-        let mut unknown: BTreeMap<Value, (u8, usize)> = BTreeMap::new();
+        ways.extend(answered.into_iter().filter(fits).map(Way::Answered));
+        if ways.is_empty() {
+            return true;
+        }
+        let fork = Fork { situation, ways };
+        let cost = fork.cost();
+        let room = budget.take(cost);
+        if room {
+            self.held += cost;
+            self.stack.push(fork);
+        }
+        room
+    }
+
+    /// The unknown changes that may take effect now: for each value that they lead to, the one that is the least useful
+    /// elsewhere.
+    fn unknown_ways(&mut self, situation: &Situation) -> Vec<Way> {
+        let Situation { place, used, value } = situation;
+        let until = self.history.answered[place.next].returned;
+        let mut best: BTreeMap<Value, (u8, usize)> = BTreeMap::new();
         for (at, item) in self.history.unknown.iter().enumerate() {
             if item.called > until {
                 break;
@@ -259,32 +373,35 @@ impl<'a> Search<'a> {
                 continue;
             }
             let next = item.apply(*value).expect("an unknown outcome fits everywhere");
-            let alike = class(next) == place.state;
+            let class = self.history.class(next);
+            let alike = class == place.state;
             self.others |= alike && next != *value;
-            if !alike && needed(item, next) {
-                let best = unknown.entry(class(next)).or_insert((item.reach(), at));
-                *best = (item.reach(), at).min(*best);
+            if !alike && self.is_needed(used, item, next) {
+                let least = best.entry(class).or_insert((item.reach(), at));
+                *least = (item.reach(), at).min(*least);
             }
         }
-        let after = |at: &usize| {
-            let next = self.history.unknown[*at].apply(*value).expect("it was applied above");
-            situation.after_unknown(*at, next, class(next))
+        best.into_values().rev().map(|(_, at)| Way::Unknown(at)).collect()
+    }
+
+    /// Whether an operation that leads to this value could not as well take effect before the unknown change that was
+    /// the last.
+    fn is_needed(&self, used: &Used, item: &Item, next: Value) -> bool {
+        let class = |value| self.history.class(value);
+        used.before.and_then(|before| item.apply(before)).map(class) != Some(class(next))
+    }
+
+    fn after(&self, situation: &Situation, way: Way) -> Situation {
+        let item = match way {
+            Way::Answered(at) => &self.history.answered[at],
+            Way::Unknown(at) => &self.history.unknown[at],
         };
-        let mut children: Vec<Situation> = unknown.values().rev().map(|(_, at)| after(at)).collect();
-        let mut answered: Vec<usize> = self.available(place).collect();
-        // The order of the log is the most promising where it is known, then the order of the returns.
-        let promise = |at: &usize| (self.history.answered[*at].index.map_or(u64::MAX, |index| index.0), *at);
-        answered.sort_by_key(|at| std::cmp::Reverse(promise(at)));
-        for at in answered {
-            let item = &self.history.answered[at];
-            if let Some(next) = item.apply(*value)
-                && needed(item, next)
-            {
-                children.push(situation.after_answered(at, next, class(next)));
-            }
+        let next = item.apply(situation.value).expect("only what fits is a way");
+        let state = self.history.class(next);
+        match way {
+            Way::Answered(at) => situation.after_answered(at, next, state),
+            Way::Unknown(at) => situation.after_unknown(at, next, state),
         }
-        children.retain(|child| child.place.state == place.state || !self.is_lost(place.state, child));
-        self.stack.append(&mut children);
     }
 
     /// Whether somebody must still find this value, which is gone, and nobody can write it in time.
@@ -317,23 +434,40 @@ impl Situation {
     }
 
     fn after_answered(&self, at: usize, value: Value, state: Value) -> Situation {
-        let Situation { mut place, mut used, .. } = self.clone();
-        place.state = state;
-        insert(&mut place.early, at);
-        used.before = None;
-        Situation { place, used, value }
+        let Situation { place, used, .. } = self;
+        let place = Place { next: place.next, state, early: with(&place.early, at) };
+        Situation { place, used: Used { before: None, spent: used.spent.clone() }, value }
     }
 
     fn after_unknown(&self, at: usize, value: Value, state: Value) -> Situation {
-        let Situation { mut place, mut used, .. } = self.clone();
-        used.before = Some(place.state);
-        insert(&mut used.spent, at);
-        place.state = state;
-        Situation { place, used, value }
+        let Situation { place, used, .. } = self;
+        let used = Used { before: Some(place.state), spent: with(&used.spent, at) };
+        Situation { place: Place { state, ..place.clone() }, used, value }
+    }
+}
+
+impl Fork {
+    /// Bytes that it takes, at most.
+    fn cost(&self) -> usize {
+        let Fork { situation, ways } = self;
+        let lists = heap(&situation.place.early) + heap(&situation.used.spent) + heap(ways);
+        2 * size_of::<Fork>() + lists
+    }
+}
+
+impl Met {
+    /// Bytes that it takes among others, at most.
+    fn cost(&self) -> usize {
+        2 * size_of::<Met>() + heap(&self.used.spent)
     }
 }
 
 impl Place {
+    /// Bytes that it takes as the key of a map, at most: a map's nodes may be half empty.
+    fn cost(&self) -> usize {
+        2 * (size_of::<Place>() + size_of::<SmallVec<[Met; 1]>>()) + heap(&self.early)
+    }
+
     /// Whether this answered operation has yet to take effect.
     fn awaits(&self, at: usize) -> bool {
         at >= self.next && self.early.binary_search(&at).is_err()
@@ -361,7 +495,8 @@ impl Used {
 impl Contradiction {
     /// In one line, for people.
     pub fn explain(&self, operation: &Operation, history: &KeyHistory<'_>) -> String {
-        let mut values: Vec<&str> = self.values.iter().map(|value| history.describe(*value)).collect();
+        let mut values: Vec<Cow<'_, str>> =
+            self.values.iter().map(|value| history.describe(*value)).collect();
         if values.is_empty() {
             return format!("{operation}; no order explains this and all that returned before");
         }
@@ -372,7 +507,8 @@ impl Contradiction {
         };
         values.truncate(VALUES_NAMED);
         let values = values.join(" or ");
-        format!("{operation}; in whatever order, {} can only have been {values}{rest}", history.key)
+        let key = brief(history.key, CELL_LETTERS);
+        format!("{operation}; in whatever order, {key} can only have been {values}{rest}")
     }
 }
 
@@ -381,7 +517,17 @@ fn from(sorted: &[usize], first: usize) -> &[usize] {
     &sorted[sorted.partition_point(|at| *at < first)..]
 }
 
-fn insert(sorted: &mut Vec<usize>, at: usize) {
+/// The places with this one, in order.
+fn with(sorted: &[usize], at: usize) -> Vec<usize> {
     let place = sorted.partition_point(|known| *known < at);
-    sorted.insert(place, at);
+    let mut all = Vec::with_capacity(sorted.len() + 1);
+    all.extend_from_slice(&sorted[..place]);
+    all.push(at);
+    all.extend_from_slice(&sorted[place..]);
+    all
+}
+
+/// Bytes that a list takes beside itself, with what an allocator adds.
+fn heap<T>(list: &Vec<T>) -> usize {
+    if list.capacity() == 0 { 0 } else { list.capacity() * size_of::<T>() + 16 }
 }

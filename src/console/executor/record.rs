@@ -14,6 +14,7 @@ use crate::client::{Ask, Ended};
 use crate::console::history_file::HistoryFile;
 use crate::console::language::answer::Outcome;
 use crate::lab::Lab;
+use crate::quoting::{CELL_LETTERS, brief};
 
 /// How many operations are kept at most.
 const KEPT_MAX: usize = 100_000;
@@ -69,9 +70,11 @@ impl<L: Lab> Console<L> {
                     let explanation = found.explanation;
                     (Outcome::Failed, format!("FAIL linearizable: {explanation}"), Some(explanation), None)
                 }
-                Verdict::Undecided { key } => {
-                    let why = if self.lab.interrupted() { "interrupted" } else { "no order found in time" };
-                    let text = format!("UNDECIDED linearizable: {key}: {why} ({size})");
+                Verdict::Undecided { key, limit } => {
+                    let why =
+                        if self.lab.interrupted() { "interrupted".to_string() } else { limit.to_string() };
+                    let shown = brief(&key, CELL_LETTERS);
+                    let text = format!("UNDECIDED linearizable: {shown}: {why} ({size})");
                     (Outcome::Unknown, text, None, Some(key))
                 }
             };

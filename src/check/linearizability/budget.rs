@@ -1,0 +1,23 @@
+//! How much the searches of a check may remember, all together.
+
+/// Bytes that are left. What is counted is what lists and maps take at most, so a process takes no more for them.
+#[derive(Debug)]
+pub(super) struct Budget(usize);
+
+impl Budget {
+    pub fn new(bytes: usize) -> Budget {
+        Budget(bytes)
+    }
+
+    /// Whether there is room for so many bytes, which are taken then.
+    pub fn take(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+
+    /// These bytes are free again.
+    pub fn give(&mut self, bytes: usize) {
+        self.0 += bytes;
+    }
+}
