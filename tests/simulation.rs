@@ -5,6 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
+use raftlab::check::history;
 use raftlab::sim::seeds::{self, Clocks, Family, Report};
 use raftlab::sim::tally::Tally;
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -54,6 +55,23 @@ fn every_seed_is_safe_and_heals() {
     }
     let answered: u64 = reports.iter().map(|report| report.calls[0]).sum();
     assert!(answered > 100 * SEEDS, "too few calls were answered to show anything: {answered}");
+}
+
+#[test]
+fn recorded_histories_keep_the_rule_of_clients() {
+    for (family, seeds) in [(Family::Clients, 60), (Family::General, 20), (Family::Snapshots, 20)] {
+        let mut unknown = 0;
+        for seed in 1..=seeds {
+            let mut recorded = Vec::new();
+            seeds::run_recorded(family, seed, |_| {}, &mut |operations| {
+                recorded.extend_from_slice(operations);
+            });
+            let broken = history::broken_rule(&recorded);
+            assert_eq!(broken, None, "{family:?}, seed {seed}");
+            unknown += recorded.iter().filter(|one| one.outcome == history::Outcome::Unknown).count();
+        }
+        assert!(unknown > 10, "{family:?}: only {unknown} outcomes were unknown, they show too little");
+    }
 }
 
 #[test]

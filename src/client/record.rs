@@ -4,6 +4,9 @@
 //! An operation's interval holds the real one. It begins before anything was sent and ends after the answer was in the
 //! client's hands, both by the clock of the run, so it may hide an order that there was; it never invents one.
 //! Reads that may be stale promise nothing and are not recorded.
+//!
+//! What is learned later of a command of unknown outcome gives its client no new operation: the history may have been
+//! written with the outcome unknown.
 
 use std::collections::BTreeSet;
 
@@ -69,48 +72,20 @@ impl Callers {
     /// The operations of a call that has ended. An answer that is none to this call tells nothing.
     pub fn end(&mut self, pending: Pending, ended: &Ended) -> Vec<Operation> {
         let begun = |(place, operation)| (place, Operation { called: ended.began, ..operation });
-        self.learn(pending.0.into_iter().map(begun), &ended.outcome, ended.returned())
+        let learned = learn(pending.0.into_iter().map(begun), &ended.outcome, ended.returned());
+        let told = learned.iter().filter(|operation| operation.outcome != history::Outcome::Unknown);
+        self.idle.extend(told.map(|operation| operation.client));
+        learned
     }
 
     /// The operations of a call whose outcome was unknown, once it was asked about: as they were, if nobody can tell.
-    pub fn settle(&mut self, operations: Vec<Operation>, fate: &Fate<Answered>, now: Time) -> Vec<Operation> {
-        match fate {
-            Fate::Applied(answered) => {
-                self.learn(operations.into_iter().enumerate(), &Outcome::Answered(answered.clone()), now)
-            }
-            Fate::NeverApplied => {
-                self.learn(operations.into_iter().enumerate(), &Outcome::Rejected(Rejection::GivenUp), now)
-            }
-            Fate::Forgotten | Fate::Expired => operations,
-        }
-    }
-
-    /// What this outcome tells of the operations at these places of their call.
-    fn learn(
-        &mut self,
-        operations: impl Iterator<Item = (usize, Operation)>,
-        outcome: &Outcome,
-        now: Time,
-    ) -> Vec<Operation> {
-        let mut learned = Vec::new();
-        for (place, mut operation) in operations {
-            match outcome {
-                Outcome::Answered(answered) => {
-                    if let Some(told) = told(&operation.action, answered, place) {
-                        operation.outcome = told;
-                        operation.index = Some(answered.index);
-                    }
-                }
-                Outcome::Rejected(_) => operation.outcome = history::Outcome::Refused,
-                Outcome::Unknown(_) | Outcome::Settled(_) => {}
-            }
-            if operation.outcome != history::Outcome::Unknown {
-                operation.returned = Some(now);
-                self.idle.insert(operation.client);
-            }
-            learned.push(operation);
-        }
-        learned
+    pub fn settle(&self, operations: Vec<Operation>, fate: &Fate<Answered>, now: Time) -> Vec<Operation> {
+        let outcome = match fate {
+            Fate::Applied(answered) => Outcome::Answered(answered.clone()),
+            Fate::NeverApplied => Outcome::Rejected(Rejection::GivenUp),
+            Fate::Forgotten | Fate::Expired => return operations,
+        };
+        learn(operations.into_iter().enumerate(), &outcome, now)
     }
 
     fn next(&mut self) -> ClientId {
@@ -126,6 +101,32 @@ impl Pending {
     pub fn into_operations(self) -> Vec<Operation> {
         self.0.into_iter().map(|(_, operation)| operation).collect()
     }
+}
+
+/// What this outcome tells of the operations at these places of their call.
+fn learn(
+    operations: impl Iterator<Item = (usize, Operation)>,
+    outcome: &Outcome,
+    now: Time,
+) -> Vec<Operation> {
+    let mut learned = Vec::new();
+    for (place, mut operation) in operations {
+        match outcome {
+            Outcome::Answered(answered) => {
+                if let Some(told) = told(&operation.action, answered, place) {
+                    operation.outcome = told;
+                    operation.index = Some(answered.index);
+                }
+            }
+            Outcome::Rejected(_) => operation.outcome = history::Outcome::Refused,
+            Outcome::Unknown(_) | Outcome::Settled(_) => {}
+        }
+        if operation.outcome != history::Outcome::Unknown {
+            operation.returned = Some(now);
+        }
+        learned.push(operation);
+    }
+    learned
 }
 
 /// What an answer says to the action at this place of its call; none if it is no answer to it.
@@ -205,6 +206,17 @@ mod tests {
         assert_eq!((other[0].client, other[0].outcome.clone()), (ClientId(2), history::Outcome::Refused));
         let clients = [0, 1].map(|_| callers.begin(&put, CALLED).into_operations()[0].client);
         assert_eq!(clients, [ClientId(2), ClientId(3)]);
+    }
+
+    #[test]
+    fn a_client_whose_outcome_was_unknown_has_no_other_operation_when_it_is_settled() {
+        let mut callers = Callers::default();
+        let put = commands(vec![Command::put("x", "1")]);
+        let pending = callers.begin(&put, CALLED);
+        let unknown = callers.end(pending, &ended(unknown()));
+        let settled = callers.settle(unknown, &Fate::NeverApplied, Time::from_nanos(20));
+        assert_eq!((settled[0].client, settled[0].outcome.clone()), (ClientId(1), history::Outcome::Refused));
+        assert_eq!(callers.begin(&put, CALLED).into_operations()[0].client, ClientId(2));
     }
 
     #[test]

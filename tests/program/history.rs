@@ -13,6 +13,7 @@ fn a_cluster_writes_what_it_was_asked_and_told() {
     let lines = "wait leader\ncreate x 1\nread x\nread x --stale\ncreate x 2\npipe 5\ncheck\n";
     let ran = folder.cluster(&["3", "--history", "history.jsonl"], lines).exits(0);
     assert!(ran.out.contains("\nPASS linearizable (8 operations on "), "{}", ran.out);
+    assert!(!ran.out.contains("began from files"), "it knows all: {}", ran.out);
     let history = folder.read("history.jsonl");
     assert!(history.ends_with('\n') && history.lines().count() == 8, "{history}");
     assert!(
@@ -29,6 +30,8 @@ fn a_cluster_that_goes_on_begins_with_unknown_values() {
     let lines = "wait leader\nread x\nupdate x 2\nread x\ncheck\n";
     let ran = folder.cluster(&["3", "--history", "history.jsonl"], lines).exits(0);
     assert!(ran.out.ends_with("PASS linearizable (3 operations on 1 key)\n"), "{}", ran.out);
+    let limit = "NOTE this run began from files: what was committed before is not known to it, and not checked\nPASS ";
+    assert!(ran.out.contains(limit), "{}", ran.out);
     let history = folder.read("history.jsonl");
     assert!(history.starts_with("{\"start\":\"unknown\"}\n"), "{history}");
     judged(&folder).exits(0);
@@ -47,6 +50,29 @@ fn an_outcome_that_nobody_knows_has_no_return() {
     folder.simulate(&["--seed", "7", "--prompt", "--history", "history.jsonl"], lines).exits(3);
     let history = folder.read("history.jsonl");
     assert!(history.contains(r#""return_ns":null,"ok":null"#), "{history}");
+    judged(&folder).exits(0);
+}
+
+#[test]
+fn a_console_gives_no_client_an_operation_after_an_unknown_outcome() {
+    let folder = Folder::new();
+    let lines = "wait leader\nput x 0\nisolate all\nput x 1 --timeout 200ms\npipe 5\nheal\nwait stable\n\
+        outcome\nput x 2\npipe 20\nread x\ncheck\n";
+    folder.cluster(&["3", "--memory", "--history", "history.jsonl", "--keep-going"], lines);
+    let history = folder.read("history.jsonl");
+    assert!(history.contains(r#""return_ns":null,"ok":null"#), "{history}");
+    judged(&folder).exits(0);
+}
+
+#[test]
+fn a_load_through_a_crash_gives_no_client_an_operation_after_an_unknown_outcome() {
+    let folder = Folder::new();
+    let load = ["--memory", "--clients", "8", "--duration", "1500ms", "--timeout", "150ms", "--gather", "8"];
+    let load = [&load[..], &["--reads", "30%", "--history", "history.jsonl", "--warm-up", "0s"]].concat();
+    let faults = ["--at", "200ms", "crash all", "--at", "700ms", "restart all"];
+    folder.client_load(&[&load[..], &faults].concat());
+    let history = folder.read("history.jsonl");
+    assert!(history.contains(r#""ok":null"#), "no outcome was unknown: {} lines", history.lines().count());
     judged(&folder).exits(0);
 }
 
