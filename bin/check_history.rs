@@ -33,7 +33,8 @@ an unknown outcome: it takes a new number then), key, op (create, read, update, 
 (cas), call_ns, return_ns, ok (true; false with error: not_found, exists, mismatch, refused; null: unknown), result
 (what a read found, null when absent; what a cas found instead), index (in the log, where known). A cas, an update or a
 delete of an absent key is not_found. A first line {\"start\": \"unknown\"} says that the keys may have held anything
-before. 'cluster --history FILE' and 'simulate --history FILE' write one.
+before; a line {\"warm_up_ends_ns\": N} marks when a load's warm-up ends, and is passed over. 'cluster --history FILE',
+'simulate --history FILE' and 'client_load --history FILE' write one.
 
 Exit code: 0 linearizable; 1 not; 2 not readable, or a client breaks its rule; 3 inconclusive: time or memory did not
 suffice, or no operation succeeded.";

@@ -15,7 +15,7 @@ mod line;
 mod reading;
 mod rule;
 
-pub use self::line::LineError;
+pub use self::line::{LineError, warm_up_line};
 pub use self::reading::{Reader, Reading, START_UNKNOWN, read};
 pub use self::rule::{BrokenRule, broken_rule};
 

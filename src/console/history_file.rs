@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::check::history::{Operation, START_UNKNOWN};
+use crate::check::history::{Operation, START_UNKNOWN, warm_up_line};
 use crate::check::linearizability::Start;
+use crate::types::Time;
 
 /// An open file of operations.
 #[derive(Debug)]
@@ -42,6 +43,14 @@ impl HistoryFile {
             Start::Absent => Ok(()),
             Start::Unknown => self.append(&format!("{START_UNKNOWN}\n")),
         }
+    }
+
+    /// Marks when a load's warm-up ends.
+    ///
+    /// # Errors
+    /// As [`HistoryFile::write`].
+    pub fn mark_warm_up(&mut self, ends: Time) -> Result<(), String> {
+        self.append(&format!("{}\n", warm_up_line(ends)))
     }
 
     /// Adds operations that have ended, or whose outcome nobody will know.

@@ -33,6 +33,9 @@ const MEMBERS: &[(&str, &str)] = &[
 /// The member of a first line that says what the keys held before.
 const START: &str = "start";
 
+/// The member of a line that says when a load's warm-up ends.
+const WARM_UP: &str = "warm_up_ends_ns";
+
 /// Whole numbers above this one cannot be told apart when they are written with a point.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -45,6 +48,8 @@ pub struct LineError(pub(super) String);
 pub(super) enum Line {
     /// The keys may hold anything when the history begins.
     StartUnknown,
+    /// The warm-up of the load that wrote it ends then: all other times that a load tells count from there.
+    WarmUpEnds(Time),
     /// What a client asked and was told.
     Operation(Operation),
 }
@@ -117,8 +122,14 @@ impl Operation {
         match Line::parse(text)? {
             Line::Operation(operation) => Ok(operation),
             Line::StartUnknown => Err(wrong("start belongs on the first line of a history")),
+            Line::WarmUpEnds(_) => Err(wrong("this line marks the end of a warm-up")),
         }
     }
+}
+
+/// The line that marks when a load's warm-up ends, by the clock of the operations' times.
+pub fn warm_up_line(ends: Time) -> String {
+    format!(r#"{{"{WARM_UP}":{}}}"#, ends.as_nanos())
 }
 
 impl Line {
@@ -127,6 +138,9 @@ impl Line {
         members.are_named_once()?;
         if members.get(START).is_some() {
             return members.start();
+        }
+        if let Some(found) = members.get(WARM_UP) {
+            return members.warm_up(found);
         }
         if let Some((name, _)) =
             members.0.iter().find(|(name, _)| !MEMBERS.iter().any(|known| known.0 == *name))
@@ -156,6 +170,15 @@ impl Members {
                 Err(LineError(format!("start is {}: \"unknown\" belongs there", shown(found))))
             }
             _ => Err(wrong("start stands beside other members: it belongs on a first line of its own")),
+        }
+    }
+
+    fn warm_up(&self, found: &Value) -> Result<Line, LineError> {
+        match self.0.len() {
+            1 => whole(WARM_UP, found).map(|ends| Line::WarmUpEnds(Time::from_nanos(ends))),
+            _ => Err(LineError(format!(
+                "{WARM_UP} stands beside other members: it belongs on a line of its own"
+            ))),
         }
     }
 
@@ -293,7 +316,8 @@ fn wrong(what: &str) -> LineError {
 
 /// That something else stands where a member belongs, or nothing.
 fn misplaced(name: &str, found: Option<&Value>) -> LineError {
-    let belongs = MEMBERS.iter().find(|member| member.0 == name).map_or("", |member| member.1);
+    let time = "a whole number of nanoseconds";
+    let belongs = MEMBERS.iter().find(|member| member.0 == name).map_or(time, |member| member.1);
     LineError(match found {
         None => format!("{name} is missing: {belongs}"),
         Some(found) => format!("{name} is {}: what belongs there is {belongs}", shown(found)),

@@ -1,13 +1,15 @@
 //! A whole history: its operations, line by line, and what stands before and behind them.
 //!
-//! A history that begins in the middle of a cluster's life says so in its first line, [`START_UNKNOWN`]. A last line
-//! without its end that cannot be read was cut off when its program was killed: it is told apart from damage.
+//! A history that begins in the middle of a cluster's life says so in its first line, [`START_UNKNOWN`]. A load's has a
+//! line that says when its warm-up ended. A last line without its end that cannot be read was cut off when its program was
+//! killed: it is told apart from damage.
 
 use serde::de::IgnoredAny;
 
 use super::super::linearizability::Start;
 use super::line::Line;
 use super::{LineError, Operation, broken_rule};
+use crate::types::Time;
 
 /// The first line of a history whose keys may hold anything when it begins.
 pub const START_UNKNOWN: &str = r#"{"start":"unknown"}"#;
@@ -20,6 +22,8 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub struct Reading {
     /// What the keys held before.
     pub start: Start,
+    /// When the warm-up of the load that wrote it ends, if a line says so.
+    pub warm_up_ends: Option<Time>,
     /// The operations, in the order of their lines.
     pub operations: Vec<Operation>,
     /// The line of each.
@@ -76,6 +80,7 @@ impl Reader {
                 return Err((number, LineError("start belongs on the first line of a history".to_string())));
             }
             Line::StartUnknown => self.reading.start = Start::Unknown,
+            Line::WarmUpEnds(ends) => self.reading.warm_up_ends = Some(ends),
             Line::Operation(operation) => {
                 self.reading.operations.push(operation);
                 self.reading.lines.push(number);
@@ -118,6 +123,7 @@ fn is_cut_off(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::warm_up_line;
     use super::*;
 
     const READ: &str = r#"{"client":1,"key":"x","op":"read","call_ns":1,"ok":null}"#;
@@ -133,6 +139,23 @@ mod tests {
         for late in [READ, START_UNKNOWN] {
             let (number, _) = read(format!("{late}\n{START_UNKNOWN}\n").as_bytes()).expect_err("too late");
             assert_eq!(number, 2);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_warm_up_is_no_operation() {
+        let mark = warm_up_line(Time::from_nanos(7));
+        assert_eq!(mark, r#"{"warm_up_ends_ns":7}"#);
+        let reading = read(format!("{mark}\n{READ}\n").as_bytes()).expect("readable");
+        assert_eq!((reading.lines, reading.warm_up_ends), (vec![2], Some(Time::from_nanos(7))));
+        let key = READ.replace(r#""x""#, r#""warm_up_ends_ns""#);
+        assert_eq!(read(key.as_bytes()).expect("readable").operations.len(), 1, "a key may have any name");
+        for (wrong, said) in [
+            (r#"{"warm_up_ends_ns":-7}"#, "warm_up_ends_ns is -7: what belongs there is a whole number"),
+            (r#"{"warm_up_ends_ns":7,"ok":null}"#, "warm_up_ends_ns stands beside other members"),
+        ] {
+            let (number, error) = read(format!("{wrong}\n").as_bytes()).expect_err(wrong);
+            assert!(number == 1 && error.to_string().starts_with(said), "{error}");
         }
     }
 
