@@ -84,6 +84,8 @@ pub struct Console<L> {
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
+    /// From when on it counts the times that it tells by itself.
+    zero: Time,
     quitting: bool,
 }
 
@@ -117,8 +119,14 @@ impl<L: Lab> Console<L> {
             unknown: BTreeMap::new(),
             running: Vec::new(),
             loads: Loads::default(),
+            zero: Time::ZERO,
             quitting: false,
         }
+    }
+
+    /// Counts the times that it tells by itself from this one on, as the rest of a load's output does.
+    pub fn count_from(&mut self, zero: Time) {
+        self.zero = zero;
     }
 
     /// The lab, to look at it or to end it.

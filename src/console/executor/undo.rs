@@ -81,7 +81,7 @@ impl<L: Lab> Console<L> {
         {
             let undo = self.undos.remove(at);
             for said in self.undo(undo.work) {
-                let millis = now.as_nanos() / 1_000_000;
+                let millis = now.since(self.zero).as_millis();
                 self.narrator.say(format!("[{}.{:03}] {said}, as ordered", millis / 1_000, millis % 1_000));
             }
         }
