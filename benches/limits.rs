@@ -380,7 +380,8 @@ fn cluster(row: &Row, options: &Options) -> Result<Figure, String> {
     let states = written.as_ref().map(|folder| folder.path().to_path_buf());
     let report = run(settings, states, plan, options.check);
     let report = report.map_err(|reason| format!("{}: {reason}", row.name))?;
-    Ok(Figure { p50: report.service.p50, p99: report.service.p99, rate: report.throughput })
+    let service = report.service.ok_or("nothing was answered")?;
+    Ok(Figure { p50: service.p50, p99: service.p99, rate: report.throughput })
 }
 
 /// The files of a cluster that holds every key.

@@ -20,7 +20,8 @@ use raftlab::console::session::{self, Ending};
 use raftlab::figure16;
 use raftlab::interrupt::Interrupt;
 use raftlab::load::{
-    self, Amount, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble, WorkloadSettings,
+    self, Amount, Expectation, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble,
+    WorkloadSettings,
 };
 use raftlab::net::packet::ReadMode;
 
@@ -37,8 +38,24 @@ const ZIPF: &str = "0.99";
 const AFTER_HELP: &str = "\
 Each client is a thread. Without --rate it sends again as soon as it is answered (closed loop); with --rate it sends at
 set times whatever the answers, and latency counts from the intended start (open loop).
-Exit code 0: all well; 1: a check or a fault failed; 2: wrong usage; 3: inconclusive (no leader, nothing answered, no
-verdict); 130: interrupted.";
+
+The measured time begins when the warm-up ends: all times of the output are seconds since then (rows, --at, leaders,
+outages, CSV, JSON, report). The history keeps the cluster's clock; a line {\"warm_up_ends_ns\":N} names that moment.
+An operation is sent, answered, rejected or unknown, and has a latency, if it left in the measured time, though it ended
+after it. Throughput is what was answered within the measured time, operations of the warm-up included. Rows tell what
+ended in each second; one behind the measured time has a '+'. 'all' counts operations without an answer too: at their
+time-out or at how long they took, if that is longer; unsent ones at the longest of all. An outage is a stretch in which
+nothing was answered although calls were waiting.
+
+--expect takes METRIC OPERATOR VALUE, with < <= > >= or =:
+  p50 p90 p99 p99.9 max mean   a latency of all, from the intended start: p99<50ms; of answers only: answers.p99<50ms
+  rate (throughput)            operations a second, or a share of --rate: rate>=5000, rate>=95%
+  failed                       rejected and unknown together, a number or a share of what was sent: failed=0, failed<1%
+  rejected unknown unsent answered refused   the same
+  outage                       the longest, or its share of the measured time: outage<1s, outage<5%
+
+Exit code 0: all well; 1: a check, an expectation or a fault failed; 2: wrong usage; 3: inconclusive (no leader, nothing
+or next to nothing answered, no verdict); 130: interrupted.";
 
 const AFTER_HELP_FIGURE16: &str = "\
 Each trial starts five nodes in memory. 150-150 ms is left out: with equal timeouts all votes are split, and settings
@@ -111,7 +128,7 @@ struct Options {
     /// Decides keys, values and times; drawn and shown when absent
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// What happens in this time at the beginning is not counted [default: a tenth of the duration, 1s at most; with
+    /// What is sent in this time at the beginning is not counted [default: a tenth of the duration, 1s at most; with
     /// --count none]
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     warm_up: Option<Duration>,
@@ -124,6 +141,9 @@ struct Options {
     /// Carries out a line of the console at this time: --at 2s "crash leader" --at 5s "restart all"
     #[arg(long, num_args = 2, value_names = ["TIME", "LINE"], action = clap::ArgAction::Append)]
     at: Vec<String>,
+    /// Fails the run, with exit code 1, unless this was measured: --expect 'p99<50ms' --expect 'failed=0'
+    #[arg(long, value_name = "CONDITION")]
+    expect: Vec<Expectation>,
     /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate or nodes
     #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
@@ -136,7 +156,7 @@ struct Options {
     /// Prints the report as one JSON object
     #[arg(long)]
     json: bool,
-    /// Writes a row for each second to this file
+    /// Writes a row for each second to this file; a cell is empty where nothing was measured
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     csv: Option<PathBuf>,
     /// Writes everything that was asked and told to this file, one JSON line each
@@ -178,9 +198,10 @@ fn main() -> ExitCode {
 fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     let usage = |text: String| Trouble { text, code: options::USAGE };
     let experiment = experiment(options).map_err(usage)?;
-    experiment.validate()?;
     if let Some(sweep) = &options.sweep {
         sweep.experiments(&experiment)?;
+    } else {
+        experiment.validate()?;
     }
     // A run may take hours: what cannot be written is said before.
     for path in [&options.report, &options.csv, &options.history].into_iter().flatten() {
@@ -279,6 +300,7 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         timeout,
         seed,
         kept_max: if options.no_check { 0 } else { options.judge },
+        expectations: options.expect.clone(),
     };
     let faults = options.at.chunks(2).map(|pair| TimedLine::parse(&pair[0], &pair[1]));
     Ok(Experiment {

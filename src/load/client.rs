@@ -1,19 +1,21 @@
 //! One client's thread: it keeps its calls under way, and notes how each ended.
 //!
 //! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
-//! that finds no room leaves later, and its latency counts from when it was due. What still has no room when the time is
-//! up is counted as unsent.
+//! that finds no room leaves later, and its latency counts from when it was due, though that was in the warm-up. What
+//! still has no room when the time is up is counted as unsent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use parking_lot::Mutex;
 
 use super::numbers::{float, nanos, ratio, whole};
+use super::outage::Outages;
 use super::plan::{Amount, Plan};
 use super::sampling::Recorder;
-use super::tally::Slice;
+use super::tally::{Slice, Took};
 use super::workload::Workload;
 use crate::ascending::Ascending;
 use crate::client::record::Pending;
@@ -31,15 +33,14 @@ const REST: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Common {
     pub plan: Plan,
-    /// From when on is counted.
+    /// When the measured time begins.
     pub start: Time,
     /// Nothing more is to be sent.
     pub stop: AtomicBool,
-    /// When somebody was last answered, in nanoseconds.
-    last_answer: AtomicU64,
-    /// The longest time without an answer, and when it began.
-    outage: AtomicU64,
-    outage_began: AtomicU64,
+    /// When a client first saw that, in nanoseconds.
+    stopped: AtomicU64,
+    /// When nothing was answered.
+    pub outages: Mutex<Outages>,
 }
 
 /// What a client tells the collector.
@@ -76,6 +77,7 @@ pub(super) struct Pace {
 struct Flight {
     due: Time,
     size: u64,
+    /// It left in the measured time.
     counted: bool,
     pending: Pending,
 }
@@ -86,9 +88,13 @@ struct Run {
     flying: Ascending<CallId, Flight>,
     /// Operations in `flying`.
     in_flight: u64,
+    /// All were told that it waits for an answer.
+    waits: bool,
     slice: Slice,
     second: u64,
     rest_until: Time,
+    /// When it last looked, there was no room for what was due.
+    crowded: bool,
     /// When it was first seen that nothing more is to be sent.
     over: Option<Time>,
     last: Time,
@@ -96,28 +102,14 @@ struct Run {
 
 impl Common {
     pub(super) fn new(plan: Plan, start: Time) -> Common {
-        let stop = AtomicBool::new(false);
-        let (last_answer, outage, outage_began) =
-            (AtomicU64::new(start.as_nanos()), AtomicU64::new(0), AtomicU64::new(start.as_nanos()));
-        Common { plan, start, stop, last_answer, outage, outage_began }
+        let (stop, stopped) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
+        let end = end(&plan, start);
+        Common { plan, start, stop, stopped, outages: Mutex::new(Outages::new(start, end)) }
     }
 
-    /// Somebody was answered at this time, or the run ended.
-    pub(super) fn note_answer(&self, at: Time) {
-        if at <= self.start {
-            return;
-        }
-        let before = self.last_answer.fetch_max(at.as_nanos(), Ordering::Relaxed);
-        let gap = at.as_nanos().saturating_sub(before);
-        if gap > self.outage.load(Ordering::Relaxed) && self.outage.fetch_max(gap, Ordering::Relaxed) < gap {
-            self.outage_began.store(before, Ordering::Relaxed);
-        }
-    }
-
-    /// The longest time without an answer, and when it began.
-    pub(super) fn outage(&self) -> (Time, Duration) {
-        let began = Time::from_nanos(self.outage_began.load(Ordering::Relaxed));
-        (began, Duration::from_nanos(self.outage.load(Ordering::Relaxed)))
+    /// When the measured time ends, as far as it is known: the plan's end, or when it was seen that the load is to stop.
+    pub(super) fn measured_until(&self) -> Time {
+        self.end().min(Time::from_nanos(self.stopped.load(Ordering::Relaxed)))
     }
 
     /// Whether nothing that is due then is to be sent.
@@ -127,10 +119,21 @@ impl Common {
 
     /// From when on nothing is due.
     fn end(&self) -> Time {
-        match self.plan.amount {
-            Amount::For(duration) => self.start + duration,
-            Amount::Count(_) | Amount::Unending => Time::NEVER,
+        end(&self.plan, self.start)
+    }
+
+    /// A client saw that nothing more is to be sent.
+    fn note_over(&self, now: Time) {
+        if self.stop.load(Ordering::Relaxed) {
+            self.stopped.fetch_min(now.as_nanos(), Ordering::Relaxed);
         }
+    }
+}
+
+fn end(plan: &Plan, start: Time) -> Time {
+    match plan.amount {
+        Amount::For(duration) => start + duration,
+        Amount::Count(_) | Amount::Unending => Time::NEVER,
     }
 }
 
@@ -173,9 +176,11 @@ impl Client {
             client: self,
             flying: Ascending::default(),
             in_flight: 0,
+            waits: false,
             slice: Slice::new(),
             second: 0,
             rest_until: Time::ZERO,
+            crowded: false,
             over: None,
             last,
         };
@@ -189,16 +194,16 @@ impl Run {
         loop {
             let now = self.client.pipeline.now();
             let wake = self.fill(now);
+            self.tell_whether_it_waits(now);
             if self.over.is_none() && self.client.common.is_over(now, self.client.left) {
                 self.over = Some(now);
+                self.client.common.note_over(now);
             }
             if self.flying.is_empty() && self.over.is_some() {
                 break;
             }
-            // In the last second, which may be long, there is nothing to hand over.
-            let second_ends = Some(self.second_ends()).filter(|end| *end > now).unwrap_or(Time::NEVER);
             // Whoever has nothing to do still sees within a second that it is to stop.
-            self.client.pipeline.wait(wake.min(second_ends).min(now + SECOND), &mut ended);
+            self.client.pipeline.wait(wake.min(self.second_ends()).min(now + SECOND), &mut ended);
             // A wait that found nothing took its time too.
             self.turn_over(self.client.pipeline.now());
             self.take(&mut ended);
@@ -228,14 +233,17 @@ impl Run {
             // What was due in time leaves at the first look after the end, if there is room.
             let over = common.is_over(due, if counts { self.client.left } else { u64::MAX });
             let full = self.in_flight + plan.batch > plan.in_flight_max() && self.in_flight > 0;
-            if over || full || self.flying.len() + asks.len() >= CALLS_MAX {
+            if over {
+                break Time::NEVER;
+            }
+            self.crowded = due <= now && (full || self.flying.len() + asks.len() >= CALLS_MAX);
+            if self.crowded {
                 break Time::NEVER;
             }
             if due > now {
                 break due;
             }
-            let counted = due >= common.start || (self.client.pace.is_none() && counts);
-            let batch = if counted { plan.batch.min(self.client.left) } else { plan.batch };
+            let batch = if counts { plan.batch.min(self.client.left) } else { plan.batch };
             if batch == 0 {
                 break Time::NEVER;
             }
@@ -243,9 +251,9 @@ impl Run {
             let ask = Ask { what: question.what, at: None, timeout: plan.timeout };
             let pending = self.client.recorder.begin(&ask, now);
             asks.push(ask);
-            flights.push(Flight { due, size: question.size, counted, pending });
+            flights.push(Flight { due, size: question.size, counted: counts, pending });
             self.in_flight += question.size;
-            if counted {
+            if counts {
                 self.client.left -= question.size;
                 self.slice.sent += question.size;
             }
@@ -267,13 +275,19 @@ impl Run {
     /// Operations of an open loop that were due and never had room.
     fn unsent(&self) -> u64 {
         let Client { pace: Some(pace), common, left, .. } = &self.client else { return 0 };
+        if !self.crowded {
+            // What came due after the last look before the load was stopped had room.
+            return 0;
+        }
         let until = self.over.unwrap_or(Time::ZERO).min(common.end());
         let operations = float(pace.behind(common.start, until)) * common.plan.operations_a_call();
         whole(operations.round()).min(*left)
     }
 
     fn take(&mut self, ended: &mut Vec<Ended>) {
-        let mut answered = None;
+        let common = Arc::clone(&self.client.common);
+        let measured = common.start..common.measured_until();
+        let (mut answered, mut failed) = (None, None);
         for ended in ended.drain(..) {
             // A call of another holder of this client is none of ours.
             let Some(flight) = self.flying.remove(ended.call_id) else { continue };
@@ -286,19 +300,44 @@ impl Run {
                     if counted {
                         self.slice.refused += refused(told);
                     }
+                    if measured.contains(&returned) {
+                        self.slice.in_time += size;
+                    }
                 }
-                Outcome::Rejected(_) if ended.took < REST => self.rest_until = returned + REST,
-                Outcome::Rejected(_) | Outcome::Unknown(_) | Outcome::Settled(_) => {}
+                Outcome::Rejected(_) | Outcome::Unknown(_) | Outcome::Settled(_) => {
+                    failed = failed.max(Some(returned));
+                    if matches!(ended.outcome, Outcome::Rejected(_)) && ended.took < REST {
+                        self.rest_until = returned + REST;
+                    }
+                }
             }
             if counted {
                 let response = if self.client.pace.is_some() { returned.since(due) } else { ended.took };
-                self.slice.note(&ended.outcome, size, ended.took, response);
+                let took = Took { service: ended.took, response, timeout: common.plan.timeout };
+                self.slice.note(&ended.outcome, size, took);
                 self.last = self.last.max(returned);
+            } else if returned >= common.start {
+                self.slice.carry(&ended.outcome, size);
             }
             self.client.recorder.end(pending, &ended);
         }
-        if let Some(at) = answered {
-            self.client.common.note_answer(at);
+        if answered.is_some() || failed.is_some() {
+            let mut outages = common.outages.lock();
+            if let Some(at) = answered {
+                outages.answer(at);
+            }
+            if let Some(at) = failed {
+                outages.fail(at);
+            }
+        }
+    }
+
+    /// A client that sends again at once never stopped waiting.
+    fn tell_whether_it_waits(&mut self, now: Time) {
+        let waits = !self.flying.is_empty();
+        if waits != std::mem::replace(&mut self.waits, waits) {
+            let mut outages = self.client.common.outages.lock();
+            if waits { outages.begin(now) } else { outages.rest() }
         }
     }
 
@@ -306,13 +345,9 @@ impl Run {
         self.client.common.start + SECOND * u32::try_from(self.second + 1).unwrap_or(u32::MAX)
     }
 
-    /// Hands over the seconds that are over. What ends after the run's time belongs to its last second.
+    /// Hands over the seconds that are over.
     fn turn_over(&mut self, now: Time) {
-        let last = match self.client.common.plan.amount {
-            Amount::For(duration) => duration.as_nanos().div_ceil(SECOND.as_nanos()).saturating_sub(1),
-            Amount::Count(_) | Amount::Unending => u128::MAX,
-        };
-        while now >= self.second_ends() && u128::from(self.second) < last {
+        while now >= self.second_ends() {
             let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));
             let _ =
                 self.client.told.send(Told::Slice { client: self.client.number, second: self.second, slice });
@@ -353,7 +388,7 @@ mod tests {
             }
         };
         let load = Load::start(&plan, pipelines, None, on_event).expect("threads are there");
-        for second in 0..2 {
+        for second in 1..=2 {
             assert_eq!(rows.recv_timeout(PATIENCE), Ok(second), "idle seconds are rows as well");
         }
         load.stop();
@@ -390,14 +425,5 @@ mod tests {
         assert_eq!(pace.behind(second(0), pace.due), 0);
         let just_due = pace.due + Duration::from_nanos(1);
         assert_eq!(pace.behind(second(0), just_due), 1);
-    }
-
-    #[test]
-    fn the_longest_time_without_an_answer_is_found() {
-        let common = Common::new(Plan::default(), Time::from_nanos(1_000));
-        for at in [500, 1_100, 1_200, 5_000, 5_050] {
-            common.note_answer(Time::from_nanos(at));
-        }
-        assert_eq!(common.outage(), (Time::from_nanos(1_200), Duration::from_nanos(3_800)));
     }
 }

@@ -12,11 +12,11 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
-use super::client::{Client, Common, Pace, Told};
-use super::numbers::float;
+use super::client::{Client, Common, Pace, SECOND, Told};
+use super::numbers::{float, nanos};
 use super::plan::{Amount, Plan};
 use super::sampling::{Kept, Recorder, Sampling};
-use super::tally::{Figures, Latencies, Row, Slice};
+use super::tally::{Carried, Figures, Latencies, Row, Slice};
 use super::workload::Workload;
 use crate::client::Pipeline;
 use crate::console::history_file::HistoryFile;
@@ -32,32 +32,41 @@ pub struct Load {
     ended: Receiver<()>,
 }
 
-/// What came of a load.
+/// What came of a load. Times count from the beginning of the measured time.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// A row for each second that was counted.
+    /// A row for each second.
     pub rows: Vec<Row>,
-    /// From when on was counted.
+    /// When the measured time began.
     pub start: Time,
-    /// Until the last call that counted had ended.
+    /// The measured time: as long as was planned, until the load was stopped, or until the last of a number of
+    /// operations had ended.
     pub elapsed: Duration,
-    /// Operations sent.
+    /// When the last call had ended: calls that were under way at the end of the measured time are waited for.
+    pub ended: Duration,
+    /// Operations that left in the measured time.
     pub sent: u64,
-    /// Operations of an open loop that were due, and for which there was no room before the end.
+    /// Operations of an open loop that were due in it, and for which there was no room before its end.
     pub unsent: u64,
-    /// Operations answered.
+    /// Of those sent, the ones that were answered, at any time.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
     pub refused: u64,
-    /// Operations that were certainly not carried out, by the reason.
-    pub failed: BTreeMap<&'static str, u64>,
-    /// Operations of which nobody knows.
+    /// Of those sent, the ones that certainly had no effect, by the reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Of those sent, the ones of which it is not known whether they had an effect.
     pub unknown: u64,
-    /// From sending to the answer.
-    pub service: Figures,
-    /// From the intended start to the answer.
-    pub response: Figures,
-    /// The longest time in which nobody was answered.
+    /// Operations that were answered in the measured time, whenever they left: what throughput counts.
+    pub in_time: u64,
+    /// Operations of the warm-up that ended after it.
+    pub carried: Carried,
+    /// From sending to the answer; none if nothing was answered.
+    pub service: Option<Figures>,
+    /// From the intended start to the answer; none if nothing was answered.
+    pub response: Option<Figures>,
+    /// The same with all that got no answer at its time-out; what was unsent is taken for the longest of all.
+    pub all: Option<Figures>,
+    /// The longest stretch of the measured time in which nothing was answered although calls were waiting.
     pub outage: Duration,
     /// When that began.
     pub outage_began: Duration,
@@ -85,6 +94,7 @@ struct Collector {
     sums: Slice,
     service: Histogram<u64>,
     response: Histogram<u64>,
+    lost: Histogram<u64>,
     recorders: Vec<Recorder>,
     last: Time,
 }
@@ -114,12 +124,16 @@ impl Load {
         let (over, ended) = bounded::<()>(1);
         let mut load = Load { common: Arc::clone(&common), collector: None, ended };
         for (number, (pipeline, workload)) in pipelines.into_iter().zip(workloads).enumerate() {
+            let mut recorder = Recorder::new(Arc::clone(&sampling), number, file.clone());
+            if number == 0 {
+                recorder.mark_warm_up(start);
+            }
             let client = Client {
                 number,
                 common: Arc::clone(&common),
                 pipeline: pipeline.gathering(usize::try_from(plan.gather).unwrap_or(usize::MAX)),
                 workload,
-                recorder: Recorder::new(Arc::clone(&sampling), number, file.clone()),
+                recorder,
                 told: sender.clone(),
                 left: share(plan.amount, clients, number),
                 pace: plan.rate.map(|rate| {
@@ -155,7 +169,7 @@ impl Load {
         self.collector.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// From when on is counted.
+    /// When the measured time begins.
     pub fn start_time(&self) -> Time {
         self.common.start
     }
@@ -214,6 +228,7 @@ impl Collector {
             rows: Vec::new(),
             service: wide(&sums.service),
             response: wide(&sums.response),
+            lost: wide(&sums.response),
             sums,
             recorders: Vec::new(),
         }
@@ -255,22 +270,21 @@ impl Collector {
 
     /// A second is over for all clients.
     fn close(&mut self, second: u64, slice: &Slice) {
-        let Slice { sent, unsent, answered, refused, unknown, failed, service, response } = slice;
-        let nothing = *sent == 0 && *answered == 0 && *unknown == 0 && failed.is_empty();
-        if !(nothing && self.seconds.iter().all(Option::is_none)) {
-            let row = slice.row(second);
+        let begins = self.common.start + SECOND * u32::try_from(second).unwrap_or(u32::MAX);
+        let after_end = begins >= self.common.measured_until();
+        // Rows behind the end are for what ended there.
+        if !slice.is_idle() || !(after_end || self.seconds.iter().all(Option::is_none)) {
+            let row = slice.row(second, after_end);
             (self.on_event)(Event::Row(&row));
             self.rows.push(row);
         }
-        self.sums.sent += sent;
-        self.sums.unsent += unsent;
-        self.sums.answered += answered;
-        self.sums.refused += refused;
-        self.sums.unknown += unknown;
-        for (kind, number) in failed {
-            *self.sums.failed.entry(kind).or_default() += number;
-        }
-        for (sum, part) in [(&mut self.service, service), (&mut self.response, response)] {
+        self.sums.add_counts(slice);
+        let parts = [
+            (&mut self.service, Some(&slice.service)),
+            (&mut self.response, Some(&slice.response)),
+            (&mut self.lost, slice.lost.as_deref()),
+        ];
+        for (sum, part) in parts.into_iter().filter_map(|(sum, part)| Some((sum, part?))) {
             for value in part.iter_recorded() {
                 let count = u64::from(value.count_at_value());
                 sum.saturating_record_n(value.value_iterated_to(), count);
@@ -279,21 +293,34 @@ impl Collector {
     }
 
     fn outcome(self) -> Outcome {
-        let Collector { common, rows, sums, service, response, recorders, last, .. } = self;
-        common.note_answer(last);
-        let (outage_began, outage) = common.outage();
+        let Collector { common, rows, sums, service, response, lost, recorders, last, .. } = self;
+        let until = match common.measured_until() {
+            Time::NEVER => last,
+            until => until.max(common.start),
+        };
+        let (outage_began, outage) = common.outages.lock().longest(until);
+        let mut all = response.clone();
+        all.add(&lost).expect("both have the same bounds");
+        if sums.unsent > 0 {
+            // What never had its turn would have waited longer than all that had.
+            all.saturating_record_n(nanos(common.plan.timeout).max(all.max()), sums.unsent);
+        }
         Outcome {
             rows,
             start: common.start,
-            elapsed: last.since(common.start),
+            elapsed: until.since(common.start),
+            ended: last.max(until).since(common.start),
             sent: sums.sent,
             unsent: sums.unsent,
             answered: sums.answered,
             refused: sums.refused,
-            failed: sums.failed,
+            rejected: sums.rejected,
             unknown: sums.unknown,
+            in_time: sums.in_time,
+            carried: sums.carried,
             service: Figures::of(&service),
             response: Figures::of(&response),
+            all: Figures::of(&all),
             outage,
             outage_began: outage_began.since(common.start),
             kept: Recorder::merge(recorders),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::collector::{Event, Load, Outcome};
 use super::faults::TimedLine;
-use super::numbers::{float, ratio};
+use super::numbers::{float, quotient};
 use super::plan::{Amount, Plan};
 use super::report::{FaultReport, LeaderReport, Report, VerdictReport};
 use super::sampling::judge;
@@ -62,7 +62,7 @@ pub enum Progress<'a> {
     Said(&'a str),
     /// The run is so far, of so much.
     Tick {
-        /// Since counting began; zero before.
+        /// Since the measured time began; zero before.
         elapsed: Duration,
         /// Until when it will go on, if a time was set.
         of: Option<Duration>,
@@ -160,7 +160,7 @@ impl Experiment {
         let pipelines = pipelines.map_err(|error| failed(error.to_string()))?;
         let said = Output::memory(Style::default());
         let narrator = Narrator::direct(said.clone(), false);
-        let console = Console::new(cluster, Surroundings::default(), said.clone(), narrator);
+        let mut console = Console::new(cluster, Surroundings::default(), said.clone(), narrator);
         let file = self.history.as_deref().map(|path| open_history(path, &console)).transpose();
         let (sender, rows) = unbounded();
         let on_event = move |event: Event<'_>| {
@@ -170,6 +170,7 @@ impl Experiment {
         };
         let load = Load::start(&self.plan, pipelines, file.map_err(Trouble::usage)?, on_event);
         let load = load.map_err(|error| failed(format!("a client's thread cannot be started: {error}")))?;
+        console.count_from(load.start_time());
         let mut faults: Vec<TimedLine> = self.faults.clone();
         faults.sort_by_key(|line| line.at);
         let mut run = Run {
@@ -218,35 +219,31 @@ impl Experiment {
         // Who interrupted the load wants to know what came of it; who interrupts later does not.
         let verdict = self.verdict(&mut cluster, outcome, || interrupted || !interrupt.is_raised());
         let interrupted = interrupted || interrupt.is_raised();
-        let per_operation = |count: u64| ratio(float(count), float(outcome.answered));
+        let per_operation = |count: u64| quotient(float(count), float(outcome.in_time));
         let syncs = used.syncs.filter(|_| !self.settings.memory);
         let mut notes: Vec<String> = faults
             .iter()
             .map(|line| format!("'{}' was not carried out: the run had ended", line.line))
             .collect();
         notes.extend(outcome.kept.trouble.clone());
-        if outcome.sent == 0 {
-            notes.push("nothing was sent".to_string());
-        } else if outcome.answered == 0 {
-            notes.push("nothing was answered: was there a leader?".to_string());
-        }
-        let end = outcome.elapsed.as_secs_f64();
+        let measured = Report::of(&self.plan, outcome);
+        notes.extend(measured.notes.clone());
         let report = Report {
             command: self.command.clone(),
             setup: self.setup(),
             nodes: self.settings.nodes,
             memory: self.settings.memory,
             syncs_per_operation: syncs
-                .map(|syncs| per_operation(syncs.saturating_sub(before.syncs.unwrap_or(0)))),
-            messages_per_operation: Some(per_operation(used.messages.saturating_sub(before.messages))),
+                .and_then(|syncs| per_operation(syncs.saturating_sub(before.syncs.unwrap_or(0)))),
+            messages_per_operation: per_operation(used.messages.saturating_sub(before.messages)),
             cpu_seconds: used.cpu.zip(before.cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
             memory_max_bytes: usage::memory_max(),
-            faults: bands(done, end),
+            faults: bands(done, measured.ended),
             leaders,
             verdict,
             notes,
             interrupted,
-            ..Report::of(&self.plan, outcome)
+            ..measured
         };
         cluster.shutdown();
         report

@@ -25,7 +25,12 @@ pub(super) fn rate(count: u64, time: Duration) -> f64 {
 
 /// One by the other; zero where there is nothing to divide by.
 pub(super) fn ratio(one: f64, other: f64) -> f64 {
-    if other > 0.0 { one / other } else { 0.0 }
+    quotient(one, other).unwrap_or(0.0)
+}
+
+/// One by the other; none where there is nothing to divide by.
+pub(super) fn quotient(one: f64, other: f64) -> Option<f64> {
+    (other > 0.0).then(|| one / other)
 }
 
 /// Nanoseconds.

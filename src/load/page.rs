@@ -10,6 +10,9 @@ use super::tally::Row;
 
 const STYLE: &str = include_str!("page.css");
 
+/// The name of a line.
+const P99_ALL: &str = "p99, with what got no answer at its time-out";
+
 /// A row that is shorter, in seconds, says nothing of how many are answered in one.
 const SHORTEST: f64 = 0.05;
 
@@ -41,18 +44,19 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
     }
     let ticks: Vec<(f64, String)> =
         (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.to_string())).collect();
-    let points = |figure: fn(&Report) -> f64| -> Vec<(f64, Option<f64>)> {
-        (0..)
-            .zip(&sweep.reports)
-            .map(|(at, report)| (float(at), (report.answered > 0).then(|| figure(report))))
-            .collect()
+    let points = |figure: fn(&Report) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
+        (0..).zip(&sweep.reports).map(|(at, report)| (float(at), figure(report))).collect()
     };
-    let throughput = Series { name: "throughput", color: 0, points: points(|report| report.throughput) };
-    let latency = [
-        Series { name: "p50", color: 0, points: points(|report| report.response.p50) },
-        Series { name: "p99", color: 1, points: points(|report| report.response.p99) },
-        Series { name: "max", color: 2, points: points(|report| report.response.max) },
+    let throughput =
+        Series { name: "throughput", color: 0, points: points(|report| Some(report.throughput)) };
+    let mut latency = vec![
+        Series { name: "p50", color: 0, points: points(|report| Some(report.response?.p50)) },
+        Series { name: "p99", color: 1, points: points(|report| Some(report.response?.p99)) },
+        Series { name: "max", color: 2, points: points(|report| Some(report.response?.max)) },
     ];
+    if sweep.reports.iter().any(|report| report.all != report.response) {
+        latency.push(Series { name: P99_ALL, color: 3, points: points(|report| Some(report.all?.p99)) });
+    }
     let plots = [
         (
             "Operations answered a second".to_string(),
@@ -60,7 +64,7 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
             vec![throughput],
             per_second as fn(f64) -> String,
         ),
-        ("Latency".to_string(), Scale::Logarithmic, Vec::from(latency), micros_shown),
+        ("Latency".to_string(), Scale::Logarithmic, latency, micros_shown),
     ];
     for (title, scale, series, shown) in plots {
         let (bands, marks, ticks) = (Vec::new(), Vec::new(), ticks.clone());
@@ -76,6 +80,7 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         body.push_str("</tr>\n");
     }
     body.push_str("</table></div>\n");
+    verdict_lines(sweep.judgments(), &mut body);
     if let Some(trouble) = &sweep.trouble {
         let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
     }
@@ -92,16 +97,20 @@ fn whole(title: &str, body: &str) -> String {
 }
 
 fn verdict(report: &Report, body: &mut String) {
-    for line in report.verdict.lines.iter().chain(&report.notes) {
+    verdict_lines(report.verdict_lines().chain(report.notes.iter().cloned()), body);
+    if !report.verdict.checked {
+        body.push_str("<p class=\"soft\">Nothing was checked.</p>\n");
+    }
+}
+
+fn verdict_lines(lines: impl IntoIterator<Item = String>, body: &mut String) {
+    for line in lines {
         let class = match line.split(' ').next() {
             Some("PASS") => "pass",
             Some("FAIL") => "fail",
             _ => "soft",
         };
-        let _ = writeln!(body, "<p class=\"{class}\">{}</p>", escape(line));
-    }
-    if !report.verdict.checked {
-        body.push_str("<p class=\"soft\">Nothing was checked.</p>\n");
+        let _ = writeln!(body, "<p class=\"{class}\">{}</p>", escape(&line));
     }
 }
 
@@ -111,17 +120,20 @@ fn over_time(report: &Report) -> String {
         report.rows.iter().zip(&lengths).map(|(row, length)| (middle(row, *length), figure(row))).collect()
     };
     let of = |name, color, figure| Series { name, color, points: points(figure) };
-    let latency = vec![
-        of("p50", 0, |row| (row.answered > 0).then_some(row.latency.p50)),
-        of("p99", 1, |row| (row.answered > 0).then_some(row.latency.p99)),
-        of("max", 2, |row| (row.answered > 0).then_some(row.latency.max)),
+    let mut latency = vec![
+        of("p50", 0, |row| Some(row.latency?.p50)),
+        of("p99", 1, |row| Some(row.latency?.p99)),
+        of("max", 2, |row| Some(row.latency?.max)),
     ];
+    if report.rows.iter().any(|row| row.all != row.latency) {
+        latency.push(of(P99_ALL, 3, |row| Some(row.all?.p99)));
+    }
     let rates = report.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
     let rates = rates.map(|(row, length)| (middle(row, *length), Some(ratio(float(row.answered), *length))));
     let throughput = vec![Series { name: "throughput", color: 3, points: rates.collect() }];
     let plots = [
         (
-            "Latency, by the second of the answer",
+            "Latency, by the second in which the call ended",
             Scale::Logarithmic,
             latency,
             micros_shown as fn(f64) -> String,
@@ -146,8 +158,8 @@ fn over_time(report: &Report) -> String {
             series,
             bands: bands.collect(),
             marks,
-            ticks: seconds(report.elapsed),
-            axis: "time",
+            ticks: seconds(report.ended),
+            axis: "since the measured time began",
             shown,
         };
         text.push_str(&plot.svg());
@@ -155,18 +167,22 @@ fn over_time(report: &Report) -> String {
     text
 }
 
-/// How long each row's time was: a second, but for the last one, which ends with the run.
+/// How long each row's time was: a second, but for the last one, which ends with the last call.
 fn lengths(report: &Report) -> Vec<f64> {
     let last = report.rows.len().saturating_sub(1);
     let length = |(nth, row): (usize, &Row)| {
-        let until_the_end = report.elapsed - float(row.second);
+        let until_the_end = report.ended - begin(row);
         if nth == last && until_the_end > 0.0 { until_the_end } else { 1.0 }
     };
     report.rows.iter().enumerate().map(length).collect()
 }
 
 fn middle(row: &Row, length: f64) -> f64 {
-    float(row.second) + length / 2.0
+    begin(row) + length / 2.0
+}
+
+fn begin(row: &Row) -> f64 {
+    float(row.second.saturating_sub(1))
 }
 
 /// Faults and leaders, by time.
@@ -191,16 +207,17 @@ fn happened(report: &Report, body: &mut String) {
 fn each_second(rows: &[Row], body: &mut String) {
     body.push_str("<details><summary>Each second</summary>\n<div class=\"scroll\"><table class=\"right\">\n");
     body.push_str(
-        "<tr><th>second</th><th>answered</th><th>failed</th><th>unknown</th><th>p50</th><th>p99</th><th>max</th></tr>\n",
+        "<tr><th>second</th><th>answered</th><th>rejected</th><th>unknown</th><th>p50</th><th>p99</th><th>max</th><th>p99 of all</th></tr>\n",
     );
     for row in rows {
-        let Row { second, answered, failed, unknown, .. } = row;
-        let [p50, p99, max] = row.latencies_shown();
-        let _ = writeln!(
-            body,
-            "<tr><td>{}</td><td>{answered}</td><td>{failed}</td><td>{unknown}</td><td>{p50}</td><td>{p99}</td><td>{max}</td></tr>",
-            second + 1
-        );
+        let Row { answered, rejected, unknown, .. } = row;
+        let cells = [answered, rejected, unknown].map(u64::to_string);
+        let cells = std::iter::once(row.name()).chain(cells).chain(row.latencies_shown());
+        body.push_str("<tr>");
+        for cell in cells {
+            let _ = write!(body, "<td>{cell}</td>");
+        }
+        body.push_str("</tr>\n");
     }
     body.push_str("</table></div></details>\n");
 }
@@ -220,19 +237,21 @@ mod tests {
 
     #[test]
     fn the_page_is_whole_and_names_no_other_place() {
+        let figures = Figures { p50: 20.0, p90: 30.0, p99: 900.0, p999: 1e3, max: 250_000.0, mean: 25.0 };
         let row = |second| Row {
             second,
             sent: 10,
             answered: 10 * (second % 2),
-            failed: 0,
-            unknown: 0,
-            latency: Figures { p50: 20.0, p90: 30.0, p99: 900.0, p999: 1e3, max: 250_000.0 },
+            latency: (second % 2 == 1).then_some(figures),
+            all: Some(figures).filter(|_| second < 4),
+            ..Row::default()
         };
         let (directive, answer) = ("crash leader".to_string(), "n1 <crashed>".to_string());
         let report = Report {
             elapsed: 4.0,
+            ended: 4.0,
             answered: 20,
-            rows: (0..4).map(row).collect(),
+            rows: (1..=4).map(row).collect(),
             faults: vec![FaultReport { at: 1.0, until: 3.0, directive, answer, ok: true }],
             leaders: vec![LeaderReport { at: 1.3, text: "n2 leads term 2".to_string() }],
             command: "client_load --at 1s \"crash leader\"".to_string(),
@@ -247,21 +266,25 @@ mod tests {
         let page = page(&report);
         assert!(page.contains("class=\"band\"") && page.contains("n2 leads term 2"));
         assert!(page.contains("n1 &lt;crashed&gt;") && page.contains("&quot;crash leader&quot;"));
-        let idle = "<td>0</td><td>0</td><td>0</td><td>-</td><td>-</td><td>-</td>";
-        assert!(page.contains(idle), "a second without an answer has no latency");
+        let silent =
+            "<tr><td>2</td><td>0</td><td>0</td><td>0</td><td>-</td><td>-</td><td>-</td><td>900 us</td></tr>";
+        assert!(page.contains(silent), "a second without an answer has no latency but that of all: {page}");
+        let idle =
+            "<tr><td>4</td><td>0</td><td>0</td><td>0</td><td>-</td><td>-</td><td>-</td><td>-</td></tr>";
+        assert!(page.contains(idle), "{page}");
+        assert_eq!(
+            page.matches("class=\"dot c0\"").count(),
+            2,
+            "the plot has points where there are figures"
+        );
+        assert_eq!(page.matches(&format!("<title>{P99_ALL} at")).count(), 3);
     }
 
     #[test]
     fn the_last_second_is_as_long_as_it_was() {
-        let row = |second| Row { second, answered: 10, ..row() };
-        let report = Report { elapsed: 2.25, rows: (0..3).map(row).collect(), ..Report::default() };
+        let row = |second| Row { second, answered: 10, ..Row::default() };
+        let report = Report { ended: 2.25, rows: (1..=3).map(row).collect(), ..Report::default() };
         assert_eq!(lengths(&report), [1.0, 1.0, 0.25]);
-        let waited = Report { elapsed: 4.5, ..report };
-        assert_eq!(lengths(&waited), [1.0, 1.0, 2.5], "what ends later belongs to it");
         assert!(lengths(&Report::default()).is_empty());
-    }
-
-    fn row() -> Row {
-        Row { second: 0, sent: 0, answered: 0, failed: 0, unknown: 0, latency: Figures::default() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::expectation::Expectation;
 use super::numbers::float;
 use super::workload::WorkloadSettings;
 use crate::client::{CALLS_MAX, GATHERED_MAX, gathered_max};
@@ -38,7 +39,7 @@ pub struct Plan {
     pub rate: Option<u64>,
     /// What is asked.
     pub workload: WorkloadSettings,
-    /// What happens in this time at the beginning is not counted.
+    /// What is sent in this time at the beginning is not counted.
     pub warm_up: Duration,
     /// How long a client tries.
     pub timeout: Duration,
@@ -46,6 +47,8 @@ pub struct Plan {
     pub seed: u64,
     /// Operations that are kept to be judged at the end; zero keeps none.
     pub kept_max: usize,
+    /// What its figures are held against.
+    pub expectations: Vec<Expectation>,
 }
 
 /// When a load ends.
@@ -73,6 +76,7 @@ impl Default for Plan {
             timeout: Duration::from_secs(2),
             seed: 1,
             kept_max: 200_000,
+            expectations: Vec::new(),
         }
     }
 }
@@ -107,6 +111,7 @@ impl Plan {
         if workload.zipf.is_some_and(|exponent| !(0.0..=10.0).contains(&exponent)) {
             return Err("the exponent of Zipf's law must be between 0 and 10".to_string());
         }
+        self.expectations.iter().try_for_each(|expectation| expectation.check(self.rate))?;
         match self.amount {
             Amount::For(Duration::ZERO) => Err("the duration must be above zero".to_string()),
             Amount::Count(0) => {

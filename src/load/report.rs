@@ -1,17 +1,29 @@
-//! What came of a run: for people, as JSON, and as rows.
+//! What came of a run: for people, and as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::collector::Outcome;
-use super::numbers::{grouped, rate, whole};
+use super::expectation::Judgment;
+use super::numbers::{float, grouped, quotient, rate, ratio, whole};
 use super::plan::Plan;
-use super::tally::{Figures, Row};
+use super::tally::{Carried, Figures, Row, or_nulls};
 use crate::console::language::layout::{Align, table};
 
-/// Everything that is known of a run. Times are in seconds, latencies in microseconds.
+/// An outage that is shorter is not remarked on, in seconds.
+const OUTAGE_SHORT: f64 = 0.1;
+
+/// An outage that is as long is remarked on, whatever its share of the measured time, in seconds.
+const OUTAGE_LONG: f64 = 1.0;
+
+/// So much of the measured time without service is remarked on.
+const OUTAGE_SHARE: f64 = 0.1;
+
+/// With so much of it without service, a run in which calls failed has measured nothing.
+const OUTAGE_ALL: f64 = 0.9;
+
+/// Everything that is known of a run. Times are in seconds since the measured time began, latencies in microseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Report {
     /// The version of this form.
@@ -36,30 +48,45 @@ pub struct Report {
     pub rate: Option<u64>,
     /// What decided all chance.
     pub seed: u64,
-    /// How long counting went on.
+    /// How long the measured time was.
     pub elapsed: f64,
-    /// Operations sent.
+    /// When the last call had ended, which may be later.
+    pub ended: f64,
+    /// Operations that left in the measured time.
     pub sent: u64,
-    /// Operations of an open loop that were due, and for which there was no room before the end.
+    /// Operations of an open loop that were due in it, and for which there was no room before its end.
     pub unsent: u64,
-    /// Operations answered.
+    /// Of those sent, the ones that were answered, at any time.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
     pub refused: u64,
-    /// Operations that were certainly not carried out, by the reason.
-    pub failed: BTreeMap<String, u64>,
-    /// Operations of which nobody knows.
+    /// Of those sent, the ones without an answer: rejected or unknown.
+    pub failed: u64,
+    /// Those of them that certainly had no effect, by the reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Those of them of which it is not known whether they had an effect.
     pub unknown: u64,
-    /// Operations answered a second.
+    /// Operations that were answered in the measured time, whenever they left.
+    pub answered_in_time: u64,
+    /// Those a second.
     pub throughput: f64,
-    /// From sending to the answer.
-    pub service: Figures,
-    /// From the intended start to the answer.
-    pub response: Figures,
-    /// The longest time in which nobody was answered.
+    /// Operations of the warm-up that ended after it.
+    pub warm_up: Carried,
+    /// From sending to the answer; null if nothing was answered.
+    #[serde(serialize_with = "or_nulls")]
+    pub service: Option<Figures>,
+    /// From the intended start to the answer; null if nothing was answered.
+    #[serde(serialize_with = "or_nulls")]
+    pub response: Option<Figures>,
+    /// The same with what failed, at its time-out, and what was unsent, which is taken for the longest of all.
+    #[serde(serialize_with = "or_nulls")]
+    pub all: Option<Figures>,
+    /// The longest stretch of the measured time in which nothing was answered although calls were waiting.
     pub outage: f64,
     /// When that began.
     pub outage_began: f64,
+    /// Its share of the measured time, from 0 to 1.
+    pub outage_share: f64,
     /// Syncs of all nodes for an operation; none in memory.
     pub syncs_per_operation: Option<f64>,
     /// Messages of nodes and clients for an operation.
@@ -74,6 +101,8 @@ pub struct Report {
     pub leaders: Vec<LeaderReport>,
     /// What the checks say.
     pub verdict: VerdictReport,
+    /// What was expected of the figures, and whether it held.
+    pub expectations: Vec<Judgment>,
     /// What a reader has to know besides.
     pub notes: Vec<String>,
     /// A person ended it early.
@@ -120,8 +149,9 @@ pub struct VerdictReport {
 impl Report {
     /// What a load alone knows.
     pub fn of(plan: &Plan, outcome: &Outcome) -> Report {
-        Report {
-            v: 1,
+        let rejected: u64 = outcome.rejected.values().sum();
+        let mut report = Report {
+            v: 2,
             clients: plan.clients,
             batch: plan.batch,
             gather: plan.gather,
@@ -129,30 +159,78 @@ impl Report {
             rate: plan.rate,
             seed: plan.seed,
             elapsed: outcome.elapsed.as_secs_f64(),
+            ended: outcome.ended.as_secs_f64(),
             sent: outcome.sent,
             unsent: outcome.unsent,
             answered: outcome.answered,
             refused: outcome.refused,
-            failed: outcome.failed.iter().map(|(kind, count)| ((*kind).to_string(), *count)).collect(),
+            failed: rejected + outcome.unknown,
+            rejected: outcome.rejected.iter().map(|(kind, count)| ((*kind).to_string(), *count)).collect(),
             unknown: outcome.unknown,
-            throughput: rate(outcome.answered, outcome.elapsed),
+            answered_in_time: outcome.in_time,
+            throughput: rate(outcome.in_time, outcome.elapsed),
+            warm_up: outcome.carried,
             service: outcome.service,
             response: outcome.response,
+            all: outcome.all,
             outage: outcome.outage.as_secs_f64(),
             outage_began: outcome.outage_began.as_secs_f64(),
+            outage_share: ratio(outcome.outage.as_secs_f64(), outcome.elapsed.as_secs_f64()),
             rows: outcome.rows.clone(),
             ..Report::default()
-        }
+        };
+        report.notes = report.remarks();
+        report.expectations =
+            plan.expectations.iter().map(|expectation| expectation.judge(&report)).collect();
+        report
     }
 
-    /// The exit code: 0 all well, 1 a check or a fault failed, 3 inconclusive, 130 interrupted.
+    /// What the figures do not show at a glance.
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let silence = match (self.sent + self.unsent, self.answered, self.answered_in_time) {
+            (0, _, _) => Some("nothing was sent"),
+            (_, 0, 0) => Some("nothing was answered: was there a leader?"),
+            (_, _, 0) => Some("nothing was answered in the measured time, only after it"),
+            _ => None,
+        };
+        remarks.extend(silence.map(str::to_string));
+        let noticeable = self.outage >= OUTAGE_LONG || self.outage_share >= OUTAGE_SHARE;
+        if self.outage >= OUTAGE_SHORT && noticeable {
+            remarks.push(format!(
+                "without service for {} of {} ({:.0} %), from {:.2} s: nothing was answered although calls were waiting",
+                seconds_shown(self.outage),
+                seconds_shown(self.elapsed),
+                100.0 * self.outage_share,
+                self.outage_began
+            ));
+        }
+        if self.failed > 0 {
+            remarks.push(format!(
+                "{} of {} operations got no answer: only the figures of 'all' count them, at their time-out",
+                grouped(self.failed),
+                grouped(self.sent)
+            ));
+        }
+        remarks
+    }
+
+    /// Whether nothing was answered in the measured time, or next to nothing: nine tenths of the measured time were outage, and calls failed.
+    /// A few answers at its ends prove nothing.
+    pub fn measured_nothing(&self) -> bool {
+        let out = self.outage >= OUTAGE_SHORT && self.outage_share >= OUTAGE_ALL;
+        self.answered_in_time == 0 || (out && self.failed > 0)
+    }
+
+    /// The exit code: 0 all well, 1 a check, an expectation or a fault failed, 3 inconclusive, 130 interrupted.
     pub fn code(&self) -> u8 {
         let fault_failed = self.faults.iter().any(|fault| !fault.ok);
-        if self.verdict.pass == Some(false) || (fault_failed && !self.interrupted) {
+        let disappointed = self.expectations.iter().any(|judgment| !judgment.pass);
+        if self.verdict.pass == Some(false) || ((fault_failed || disappointed) && !self.interrupted) {
             1
         } else if self.interrupted {
             130
-        } else if self.answered == 0 || (self.verdict.checked && self.verdict.pass.is_none()) {
+        } else if self.measured_nothing() || (self.verdict.checked && self.verdict.pass.is_none()) {
             3
         } else {
             0
@@ -178,22 +256,19 @@ impl Report {
         if self.refused > 0 {
             rows.push(("refused by the store", share(self.refused, self.sent)));
         }
-        let failed: u64 = self.failed.values().sum();
-        let kinds: Vec<String> = self.failed.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let unknown = (self.unknown > 0).then(|| format!("unknown {}", grouped(self.unknown)));
+        let kinds = self.rejected.iter().map(|(kind, count)| format!("{kind} {}", grouped(*count)));
+        let kinds: Vec<String> = unknown.into_iter().chain(kinds).collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
-        rows.push(("failed", format!("{}{kinds}", grouped(failed))));
-        rows.push(("unknown", grouped(self.unknown)));
+        rows.push(("failed", format!("{}{kinds}", share(self.failed, self.sent))));
+        rows.extend(self.carried_over().map(|carried| ("of the warm-up", carried)));
         rows.push(("throughput", format!("{}/s", grouped(whole(self.throughput.round())))));
-        rows.push(("service", latency(&self.service)));
+        rows.push(("service", latency(self.service.as_ref())));
         if self.rate.is_some() {
-            rows.push(("response", latency(&self.response)));
+            rows.push(("response", latency(self.response.as_ref())));
         }
-        let outage = if self.answered == 0 {
-            "nobody was ever answered".to_string()
-        } else {
-            format!("{} from {:.2} s", seconds_shown(self.outage), self.outage_began)
-        };
-        rows.push(("longest outage", outage));
+        rows.push(("all, with unanswered", latency(self.all.as_ref())));
+        rows.push(("longest outage", self.outage_shown()));
         if let Some(syncs) = self.syncs_per_operation {
             rows.push(("fsyncs per command", format!("{syncs:.4}")));
         }
@@ -208,6 +283,29 @@ impl Report {
         }
         rows
     }
+
+    /// What ended of the warm-up, if anything did.
+    fn carried_over(&self) -> Option<String> {
+        let Carried { answered, rejected, unknown } = self.warm_up;
+        let parts = [(answered, "answered"), (rejected, "rejected"), (unknown, "unknown")];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, what)| format!("{} {what}", grouped(count))).collect();
+        (!parts.is_empty()).then(|| format!("{} after it", parts.join(", ")))
+    }
+
+    /// The longest outage, with its share of the measured time.
+    fn outage_shown(&self) -> String {
+        if self.answered + self.answered_in_time == 0 {
+            return "nobody was ever answered".to_string();
+        }
+        let (outage, share) = (seconds_shown(self.outage), 100.0 * self.outage_share);
+        format!("{outage} from {:.2} s, {share:.1} % of the measured time", self.outage_began)
+    }
+
+    /// Verdicts of the checks and of the expectations, a line each.
+    pub(super) fn verdict_lines(&self) -> impl Iterator<Item = String> {
+        self.verdict.lines.iter().cloned().chain(self.expectations.iter().map(ToString::to_string))
+    }
 }
 
 /// The summary for people.
@@ -218,57 +316,16 @@ impl std::fmt::Display for Report {
             figures.into_iter().map(|(name, value)| vec![name.to_string(), value]).collect();
         let mut lines = table(&rows, &[Align::Left, Align::Left]);
         lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
-        lines.extend(self.verdict.lines.iter().cloned());
+        lines.extend(self.verdict_lines());
         f.write_str(&lines.join("\n"))
     }
 }
 
-impl Row {
-    /// What stands above the rows.
-    pub fn header() -> String {
-        format!(
-            "{:>5} {:>11} {:>8} {:>8} {:>10} {:>10} {:>10}",
-            "SEC", "ANSWERED/S", "FAILED", "UNKNOWN", "P50", "P99", "MAX"
-        )
-    }
-
-    /// The median, the 99th percentile and the longest latency for people: where nothing was answered there is none.
-    pub(super) fn latencies_shown(&self) -> [String; 3] {
-        let Figures { p50, p99, max, .. } = self.latency;
-        let shown = |micros| if self.answered == 0 { "-".to_string() } else { micros_shown(micros) };
-        [p50, p99, max].map(shown)
-    }
-}
-
-impl std::fmt::Display for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Row { second, answered, failed, unknown, .. } = self;
-        let [p50, p99, max] = self.latencies_shown();
-        let (number, answered) = (second + 1, grouped(*answered));
-        write!(f, "{number:>5} {answered:>11} {failed:>8} {unknown:>8} {p50:>10} {p99:>10} {max:>10}")
-    }
-}
-
-/// The rows, with a head, for spreadsheets. Latencies are in microseconds.
-pub fn csv(rows: &[Row]) -> String {
-    let mut text = "second,sent,answered,failed,unknown,p50_us,p90_us,p99_us,p999_us,max_us\n".to_string();
-    for Row { second, sent, answered, failed, unknown, latency } in rows {
-        let Figures { p50, p90, p99, p999, max } = latency;
-        let _ = writeln!(
-            text,
-            "{},{sent},{answered},{failed},{unknown},{p50:.1},{p90:.1},{p99:.1},{p999:.1},{max:.1}",
-            second + 1
-        );
-    }
-    text
-}
-
 /// `p50 21 us, p90 ...`.
-fn latency(figures: &Figures) -> String {
-    let Figures { p50, p90, p99, p999, max } = *figures;
-    if max <= 0.0 {
+fn latency(figures: Option<&Figures>) -> String {
+    let Some(Figures { p50, p90, p99, p999, max, .. }) = figures.copied() else {
         return "nothing was answered".to_string();
-    }
+    };
     let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(micros_shown);
     format!("p50 {p50}  p90 {p90}  p99 {p99}  p99.9 {p999}  max {max}")
 }
@@ -293,14 +350,17 @@ pub(super) fn seconds_shown(seconds: f64) -> String {
     micros_shown(seconds * 1e6)
 }
 
-/// `1,234 (99.9 %)`.
+/// `1,234 (99.9 %)`, without the share where there is no whole.
 fn share(part: u64, whole: u64) -> String {
-    let percent = 100.0 * super::numbers::ratio(super::numbers::float(part), super::numbers::float(whole));
-    format!("{} ({percent:.1} %)", grouped(part))
+    let percent = quotient(100.0 * float(part), float(whole));
+    let percent = percent.map_or_else(String::new, |percent| format!(" ({percent:.1} %)"));
+    format!("{}{percent}", grouped(part))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -310,7 +370,7 @@ mod tests {
         assert!(text.contains("nothing was answered") && text.contains("nobody was ever answered"), "{text}");
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         assert_eq!(report.code(), 3);
-        assert!(!report.json().contains("null,\"p50"), "{}", report.json());
+        assert!(report.json().contains(r#""service":{"p50":null,"#), "{}", report.json());
     }
 
     #[test]
@@ -322,25 +382,40 @@ mod tests {
     #[test]
     fn codes_rank_what_went_wrong() {
         let verdict = VerdictReport { pass: Some(true), checked: true, lines: Vec::new() };
-        let fine = Report { answered: 1, verdict: verdict.clone(), ..Report::default() };
+        let fine = Report { answered: 1, answered_in_time: 1, verdict: verdict.clone(), ..Report::default() };
         assert_eq!(fine.code(), 0);
         assert_eq!(Report { interrupted: true, ..fine.clone() }.code(), 130);
         let failed = VerdictReport { pass: Some(false), ..verdict.clone() };
         assert_eq!(Report { verdict: failed, interrupted: true, ..fine.clone() }.code(), 1);
-        assert_eq!(Report { verdict: VerdictReport { pass: None, ..verdict }, ..fine }.code(), 3);
+        assert_eq!(Report { verdict: VerdictReport { pass: None, ..verdict }, ..fine.clone() }.code(), 3);
+        let expectations = vec![Judgment { expectation: String::new(), pass: false, found: String::new() }];
+        let disappointing = Report { expectations, ..fine };
+        assert_eq!(disappointing.code(), 1);
+        assert_eq!(Report { interrupted: true, ..disappointing }.code(), 130, "it was not run to its end");
     }
 
     #[test]
-    fn rows_are_as_wide_as_their_head() {
-        let row = Row {
-            second: 0,
-            sent: 5,
-            answered: 1_234_567,
-            failed: 0,
-            unknown: 0,
-            latency: Figures { p50: 21.0, ..Figures::default() },
+    fn a_long_outage_is_remarked_on_and_one_that_fills_the_run_is_inconclusive() {
+        let second = Duration::from_secs(1);
+        let outcome = |outage, answered| Outcome {
+            elapsed: 2 * second,
+            sent: 9,
+            answered,
+            in_time: answered,
+            unknown: 9 - answered,
+            outage,
+            ..Outcome::default()
         };
-        assert_eq!(row.to_string().len(), Row::header().len());
-        assert_eq!(csv(&[row]).lines().count(), 2);
+        let of = |outage, answered| Report::of(&Plan::default(), &outcome(outage, answered));
+        let report = of(second * 9 / 5, 9);
+        let text = report.to_string();
+        assert!(text.contains("1.8 s from 0.00 s, 90.0 % of the measured time"), "{text}");
+        assert!(text.contains("note: without service for 1.8 s of 2 s (90 %), from 0.00 s: "), "{text}");
+        assert_eq!(report.code(), 0);
+        assert!(of(second / 20, 9).notes.is_empty(), "a moment is not worth a note");
+        assert_eq!((of(2 * second, 1).code(), of(2 * second, 9).code()), (3, 0));
+        let late = Report::of(&Plan::default(), &Outcome { in_time: 0, ..outcome(second / 20, 9) });
+        assert!(late.to_string().contains("note: nothing was answered in the measured time, only after it"));
+        assert_eq!(late.code(), 3);
     }
 }

@@ -110,6 +110,15 @@ impl Recorder {
         Recorder { sampling, callers, kept: Vec::new(), mask: 0, file, trouble: None }
     }
 
+    /// Marks in the history's file when the warm-up ends.
+    pub(super) fn mark_warm_up(&mut self, ends: Time) {
+        if let Some(file) = &self.file
+            && let Err(trouble) = file.lock().mark_warm_up(ends)
+        {
+            self.trouble = Some(trouble);
+        }
+    }
+
     /// What is to be kept of a call that begins now.
     pub(super) fn begin(&mut self, ask: &Ask, now: Time) -> Pending {
         if self.file.is_some() {

@@ -4,10 +4,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::expectation::Judgment;
 use super::experiment::{Experiment, Listener, Progress, Trouble};
 use super::numbers::{grouped, whole};
 use super::page::sweep_page;
 use super::report::{Report, micros_shown, seconds_shown};
+use super::tally::Figures;
 use crate::console::language::layout::{self, Align};
 use crate::interrupt::Interrupt;
 
@@ -137,6 +139,19 @@ impl Sweep {
         sweep_page(self)
     }
 
+    /// `PASS clients=8: p99 < 50ms: 16.2 ms`, for each expectation of each run.
+    pub(super) fn judgments(&self) -> Vec<String> {
+        let of = |(value, report): (&u64, &Report)| -> Vec<String> {
+            let line = |judgment: &Judgment| {
+                let line = judgment.to_string();
+                let (verdict, rest) = line.split_at("PASS ".len());
+                format!("{verdict}{}={value}: {rest}", self.setting)
+            };
+            report.expectations.iter().map(line).collect()
+        };
+        self.values.iter().zip(&self.reports).flat_map(of).collect()
+    }
+
     /// The runs as rows of a table, its head first.
     pub fn rows(&self) -> Vec<Vec<String>> {
         let setting = self.setting.to_uppercase();
@@ -147,38 +162,57 @@ impl Sweep {
             "P99",
             "P99.9",
             "MAX",
-            "FAILED",
+            "P99 ALL",
+            "REJECTED",
             "UNKNOWN",
             "OUTAGE",
             "CPU",
             "CHECK",
         ];
-        let head = std::iter::once(setting).chain(head.map(str::to_string)).collect();
+        let expects = self.reports.iter().any(|report| !report.expectations.is_empty());
+        let head = std::iter::once(setting).chain(head.map(str::to_string));
+        let head = head.chain(expects.then(|| "EXPECT".to_string())).collect();
         let row = |(value, report): (&u64, &Report)| {
-            let latency = &report.response;
-            let [p50, p90, p99, p999, max] =
-                [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(micros_shown);
+            let figures = report.response.map(|latency| {
+                let Figures { p50, p90, p99, p999, max, .. } = latency;
+                [p50, p90, p99, p999, max].map(micros_shown)
+            });
+            let [p50, p90, p99, p999, max] = figures.unwrap_or_else(|| [(); 5].map(|()| none()));
+            let all = report.all.map_or_else(none, |all| micros_shown(all.p99));
             let throughput = grouped(whole(report.throughput.round()));
-            let failed: u64 = report.failed.values().sum();
+            let rejected: u64 = report.rejected.values().sum();
             let check = match (report.verdict.checked, report.verdict.pass) {
                 (false, _) => "-",
                 (true, Some(true)) => "PASS",
                 (true, Some(false)) => "FAIL",
                 (true, None) => "UNDECIDED",
             };
-            let cpu = report.cpu_seconds.map_or("-".to_string(), |cpu| format!("{cpu:.1} s"));
-            let (outage, unknown) = (seconds_shown(report.outage), report.unknown.to_string());
-            let rest = [failed.to_string(), unknown, outage, cpu, check.to_string()];
+            let cpu = report.cpu_seconds.map_or_else(none, |cpu| format!("{cpu:.1} s"));
+            let share = 100.0 * report.outage_share;
+            let (outage, unknown) =
+                (format!("{} ({share:.0} %)", seconds_shown(report.outage)), report.unknown.to_string());
+            let expected =
+                if report.expectations.iter().all(|judgment| judgment.pass) { "PASS" } else { "FAIL" };
+            let rest = [all, rejected.to_string(), unknown, outage, cpu, check.to_string()];
             let first = [value.to_string(), throughput, p50, p90, p99, p999, max];
-            first.into_iter().chain(rest).collect()
+            first.into_iter().chain(rest).chain(expects.then(|| expected.to_string())).collect()
         };
         std::iter::once(head).chain(self.values.iter().zip(&self.reports).map(row)).collect()
     }
 }
 
-/// The table for people.
+/// What stands where nothing was measured.
+fn none() -> String {
+    "-".to_string()
+}
+
+/// The table for people, and below it a line for each expectation of each run.
 pub fn table(sweep: &Sweep) -> String {
-    layout::table(&sweep.rows(), &[Align::Right; 12]).join("\n")
+    let rows = sweep.rows();
+    let aligns = vec![Align::Right; rows.first().map_or(0, Vec::len)];
+    let mut lines = layout::table(&rows, &aligns);
+    lines.extend(sweep.judgments());
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ fn what_cannot_be_carried_out_is_refused_before_anything_starts() {
         (&["--csv", "none/r.csv"], "none/r.csv cannot be written: "),
         (&["--history", "none/h.jsonl"], "none/h.jsonl cannot be written: "),
         (&["--config", "none.toml"], "none.toml cannot be read: "),
+        (&["--expect", "p99"], "'p99' has no operator: write one of < <= > >= =, as in p99<50ms"),
+        (&["--expect", "p98<5ms"], "'p98' is no metric: did you mean 'p9"),
+        (&["--expect", "failed=0", "--expect", "p99<50"], "'50' is not a duration: write 100us"),
+        (&["--expect", "rate>=95%"], "a percentage is of --rate, which is not given"),
     ] {
         let reason = folder.client_load(options).refusal();
         assert!(reason.contains(said), "{options:?}: {reason}");
@@ -85,6 +89,149 @@ fn calls_that_were_due_and_never_had_room_are_reported() {
     let ran = folder.client_load(&[&options[..], &crash].concat());
     let unsent = |text: &str| text.contains("due, but without room before the end");
     assert!(unsent(&ran.out) && unsent(&folder.read("r.html")), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn what_is_answered_in_the_measured_time_counts_whatever_the_warm_up_left() {
+    // A rate far above what can be answered: in the warm-up more comes due than can be sent in the whole run.
+    let options = ["--memory", "--clients", "4", "--rate", "100000000", "--duration", "600ms"];
+    let folder = Folder::new();
+    let more = ["--warm-up", "300ms", "--no-check", "--json", "--csv", "r.csv"];
+    let ran = folder.client_load(&[&options[..], &more].concat()).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    let number = |name: &str| report[name].as_u64().expect(name);
+    assert!(number("sent") > 0 && number("answered") > 0 && number("unsent") > 0, "{report}");
+    assert!(number("answered_in_time") > 0 && report["throughput"].as_f64() > Some(0.0), "{report}");
+    assert_eq!(report["elapsed"].as_f64(), Some(0.6), "{report}");
+    let answered: u64 = column(&folder.read("r.csv"), "answered").iter().map(|cell| number_of(cell)).sum();
+    let warm_up = report["warm_up"]["answered"].as_u64().expect("a number");
+    assert_eq!(answered, number("answered") + warm_up, "rows tell what ended, of the warm-up too: {report}");
+}
+
+#[test]
+fn seconds_without_an_answer_are_empty_cells_and_nulls() {
+    let folder = Folder::new();
+    let options = ["--memory", "--clients", "2", "--duration", "2s", "--warm-up", "0s", "--timeout", "500ms"];
+    let more = ["--at", "0s", "crash all", "--csv", "r.csv", "--report", "r.html", "--json"];
+    let ran = folder.client_load(&[&options[..], &more].concat()).exits(3);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    let rows = report["rows"].as_array().expect("rows");
+    let silent = rows.iter().find(|row| row["second"] == 2).expect("a second row");
+    assert_eq!((&silent["answered"], &silent["latency"]["p99"]), (&0.into(), &serde_json::Value::Null));
+    assert!(silent["all"]["p50"].as_f64() >= Some(495_000.0), "at the time-out: {silent}");
+    let text = folder.read("r.csv");
+    assert_eq!(column(&text, "second")[1], "2");
+    assert_eq!((column(&text, "p99_us")[1], column(&text, "max_us")[1]), ("", ""), "{text}");
+    assert!(!column(&text, "all_p99_us")[1].is_empty(), "{text}");
+    assert!(folder.read("r.html").contains("<tr><td>2</td><td>0</td>"), "{}", folder.read("r.html"));
+}
+
+#[test]
+fn calls_without_an_answer_count_at_their_time_out_beside_the_answers() {
+    let options = ["--memory", "--rate", "500", "--clients", "2", "--duration", "1500ms", "--warm-up", "0s"];
+    let crash = ["--timeout", "600ms", "--at", "300ms", "crash all", "--expect", "answers.p50<500ms"];
+    let expect = ["--expect", "p99 < 500ms", "--expect", "failed=0", "--expect", "outage<1s"];
+    let folder = Folder::new();
+    let run = [&options[..], &crash, &expect, &["--report", "r.html"]].concat();
+    let ran = folder.client_load(&run).exits(1);
+    let line = |begin: &str| {
+        let found = ran.out.lines().find(|line| line.starts_with(begin));
+        found.unwrap_or_else(|| panic!("no {begin:?} in {}{}", ran.out, ran.err)).to_string()
+    };
+    assert!(line("all, with unanswered").contains("p99 6"), "600 ms at least: {}", ran.out);
+    line("PASS answers.p50 < 500ms: ");
+    line("FAIL p99 < 500ms: 6");
+    line("FAIL failed = 0: ");
+    line("FAIL outage < 1s: 1.");
+    assert!(line("longest outage").ends_with("% of the measured time"), "{}", ran.out);
+    assert!(line("note: without service for 1.").contains("although calls were waiting"), "{}", ran.out);
+    line("PASS linearizable (");
+    let page = folder.read("r.html");
+    assert!(
+        page.contains("<p class=\"fail\">FAIL failed = 0: ") && page.contains("without service for"),
+        "{page}"
+    );
+    let json = folder.client_load(&[&run[..], &["--json"]].concat()).exits(1);
+    let report: serde_json::Value = serde_json::from_str(&json.out).expect("one JSON object");
+    assert_eq!(report["expectations"].as_array().map(Vec::len), Some(4), "{report}");
+    assert_eq!(report["expectations"][2]["expectation"], "failed = 0", "{report}");
+    assert_eq!(report["expectations"][2]["pass"], false, "{report}");
+}
+
+#[test]
+fn expectations_that_hold_are_told_and_all_is_well() {
+    let expect = ["--expect", "failed=0", "--expect", "answered>=100%", "--expect", "rate>1"];
+    let folder = Folder::new();
+    let ran = folder.few(&expect).exits(0);
+    for line in
+        ["\nPASS failed = 0: 0 (0.0 %)\n", "\nPASS answered >= 100%: 200 (100.0 %)\n", "\nPASS rate > 1: "]
+    {
+        assert!(ran.out.contains(line), "no {line:?} in {}", ran.out);
+    }
+    let options =
+        ["--sweep", "batch=1,10", "--expect", "failed=0", "--expect", "answered<5", "--report", "s.html"];
+    let ran = folder.few(&options).exits(1);
+    for line in ["PASS batch=1: failed = 0: 0", "FAIL batch=10: answered < 5: 200", " EXPECT\n"] {
+        assert!(ran.out.contains(line), "no {line:?} in {}", ran.out);
+    }
+    assert!(folder.read("s.html").contains("FAIL batch=10: answered &lt; 5: 200"));
+    let rates = ["--sweep", "rate=2000,4000", "--expect", "rate>=0%"];
+    let ran = folder.few(&rates).exits(0);
+    assert!(ran.out.contains("\nPASS rate=4000: rate >= 0%: "), "each run has its rate: {}", ran.out);
+}
+
+#[test]
+fn all_times_count_from_the_end_of_the_warm_up_and_the_history_marks_it() {
+    let folder = Folder::new();
+    let options = ["--memory", "--duration", "1s", "--warm-up", "1500ms", "--history", "h.jsonl", "--json"];
+    let ran = folder.client_load(&[&options[..], &["--at", "100ms", "crash leader for 200ms"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
+    let at = report["faults"][0]["at"].as_f64().expect("a time");
+    assert!(ran.err.contains(&format!("{at:.2} s: crash leader for 200ms: ")), "{}", ran.err);
+    // The end of the fault is told by the console, its beginning by the run.
+    let restarts = ran.err.lines().find_map(|line| line.strip_prefix('[')?.split_once("] "));
+    let (restarted, said) = restarts.expect("n1 restarts, as ordered");
+    // By the cluster's own clock it would be later than the warm-up is long.
+    let restarted: f64 = restarted.parse().expect("seconds");
+    assert!(said.contains(" restarts (") && (at..1.5).contains(&restarted), "{at} s: {}", ran.err);
+    let until = report["outage_began"].as_f64().zip(report["outage"].as_f64());
+    assert!(until.is_some_and(|(began, length)| began >= 0.0 && began + length > at), "{report}");
+    let history = folder.read("h.jsonl");
+    let values = history.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let lines: Vec<serde_json::Value> = values.collect();
+    let ends = lines[0]["warm_up_ends_ns"].as_u64().expect("the mark comes first");
+    let called: Vec<u64> = lines[1..].iter().filter_map(|line| line["call_ns"].as_u64()).collect();
+    let measured = called.iter().filter(|called| **called >= ends).count();
+    assert!(measured > 0 && measured < called.len(), "operations on both sides of the mark");
+    let sent = report["sent"].as_u64().expect("a number");
+    assert!(sent.abs_diff(measured as u64) <= 1, "what left from then on was counted: {sent}, {measured}");
+    folder.run(env!("CARGO_BIN_EXE_check_history"), &["h.jsonl"], "").exits(0);
+}
+
+/// The cells of a column, without its head.
+fn column<'a>(csv: &'a str, name: &str) -> Vec<&'a str> {
+    let place = csv.lines().next().and_then(|head| head.split(',').position(|cell| cell == name));
+    let place = place.expect("a column of this name");
+    csv.lines().skip(1).map(|row| row.split(',').nth(place).expect("a cell")).collect()
+}
+
+fn number_of(cell: &str) -> u64 {
+    cell.parse().expect("a number")
+}
+
+#[test]
+fn a_person_who_ends_an_open_loop_finds_nothing_unsent() {
+    let folder = Folder::new();
+    let run = ["--memory", "--rate", "300", "--clients", "3", "--duration", "10m", "--warm-up", "0s"];
+    let more = ["--expect", "unsent=0", "--expect", "answered>100%"];
+    let mut running =
+        Running::of(folder.command(env!("CARGO_BIN_EXE_client_load"), &[&run[..], &more].concat()));
+    running.answer("    1 ");
+    running.signal("INT");
+    let (status, rest) = running.end();
+    assert_eq!(status.code(), Some(130), "what failed is told, and is no verdict on half a run: {rest:?}");
+    let has = |begin: &str| rest.iter().any(|line| line.starts_with(begin));
+    assert!(has("PASS unsent = 0: 0") && has("FAIL answered > 100%: ") && !has("unsent "), "{rest:?}");
 }
 
 #[test]
@@ -161,7 +308,8 @@ fn json_rows_history_and_page_hold_the_same_run() {
         .map(|row| row.split(',').nth(2).and_then(|cell| cell.parse::<u64>().ok()).expect("a number"))
         .sum();
     assert_eq!(answered, 200, "{rows}");
-    assert_eq!(folder.read("h.jsonl").lines().count(), 200);
+    let history = folder.read("h.jsonl");
+    assert!(history.starts_with("{\"warm_up_ends_ns\":") && history.lines().count() == 201, "{history}");
     let judged = folder.run(env!("CARGO_BIN_EXE_check_history"), &["h.jsonl"], "").exits(0);
     assert!(judged.out.starts_with("PASS 200 operations"), "{}", judged.out);
     let page = folder.read("r.html");

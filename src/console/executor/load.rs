@@ -124,27 +124,30 @@ impl<L: Lab> Console<L> {
         let report = Report::of(plan, &outcome);
         let judged = judge(self.lab.began_with(), &outcome.kept, outcome.sent, || true);
         let text = format!("{report}\n{}", judged.text);
-        let millis = |micros: f64| micros / 1_000.0;
+        let millis = |micros: Option<f64>| micros.map(|micros| micros / 1_000.0);
+        let (response, all) = (report.response, report.all);
         let took = duration_shown(outcome.elapsed);
         let mut answer = Answer::ok("load", text)
             .with("elapsed", took)
             .with("sent", report.sent)
             .with("unsent", report.unsent)
             .with("answered", report.answered)
-            .with("failed", report.failed.values().sum::<u64>())
+            .with("failed", report.failed)
             .with("unknown", report.unknown)
             .with("per_second", report.throughput)
-            .with("p50_millis", millis(report.response.p50))
-            .with("p99_millis", millis(report.response.p99))
-            .with("max_millis", millis(report.response.max))
+            .with("p50_millis", millis(response.map(|latency| latency.p50)))
+            .with("p99_millis", millis(response.map(|latency| latency.p99)))
+            .with("max_millis", millis(response.map(|latency| latency.max)))
+            .with("all_p99_millis", millis(all.map(|latency| latency.p99)))
             .with("outage_millis", report.outage * 1_000.0)
+            .with("outage_share", report.outage_share)
             .with("linearizable", judged.pass);
         answer.outcome = match judged.pass {
             Some(true) => Outcome::Ok,
             Some(false) => Outcome::Failed,
             None => Outcome::Unknown,
         };
-        if report.answered == 0 {
+        if report.measured_nothing() {
             answer.outcome = worse(answer.outcome, Outcome::Unknown);
         }
         answer

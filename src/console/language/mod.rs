@@ -29,7 +29,7 @@ pub mod lexer;
 pub mod parse;
 #[cfg(test)]
 mod roundtrip;
-mod suggest;
+pub(crate) mod suggest;
 pub mod units;
 pub mod verbs;
 pub mod vocabulary;

@@ -6,7 +6,7 @@ use crate::quoting::visible;
 const SHOWN_MAX: usize = 40;
 
 /// The known word nearest to `word`: begun by it, or a slip or two away. The first wins a tie.
-pub(super) fn nearest<'a>(word: &str, known: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
     if length == 0 || length > SHOWN_MAX {
