@@ -80,9 +80,10 @@ fn name(path: &Path) -> String {
 /// What a file holds.
 fn read(path: &Path, name: &str) -> Result<Reading, String> {
     let cannot = |error: io::Error| format!("{name}: {error}");
-    let source: Box<dyn Read> = match path == Path::new(STDIN) {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(File::open(path).map_err(cannot)?),
+    let source: Box<dyn Read> = if path == Path::new(STDIN) {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(path).map_err(cannot)?)
     };
     let wrong = |(number, error)| format!("{name}:{number}: {error}");
     let (mut source, mut reader, mut line) = (BufReader::new(source), Reader::default(), Vec::new());
