@@ -100,7 +100,8 @@ pub struct RaftSettings {
     pub trailing_entries: u64,
     /// Bytes of such entries at most.
     pub trailing_bytes: usize,
-    /// A leader whose own disk has not completed a write for this long hands over.
+    /// A leader whose own disk has not completed a write for this long, or for `election_min` if that is longer, hands
+    /// over, if a quorum of followers have shown better disks.
     pub disk_patience: Duration,
     /// Ask before starting an election, so that a node cut off for a while disturbs nobody (9.6).
     pub pre_vote: bool,

@@ -81,7 +81,8 @@ snapshot_part_bytes = {snapshot_part_bytes}
 trailing_entries = {trailing_entries}
 trailing_bytes = {trailing_bytes}
 
-# A leader whose own disk has not completed a write for this long hands over to a follower.
+# A leader whose own disk has not completed a write for this long hands over to a follower, if most others have shown
+# better disks. Below election_min it counts as election_min.
 disk_patience = \"{disk_patience}\"
 
 # Clients' sessions that may be open at once. For one more, the one that was used least recently expires.

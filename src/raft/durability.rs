@@ -78,6 +78,13 @@ impl Durability {
         self.outstanding.front().map(|write| write.since)
     }
 
+    /// Since when the disk owes this entry; none when it was not handed any write that holds it, or has completed it.
+    pub fn owes_since(&self, index: LogIndex) -> Option<Time> {
+        let first = self.outstanding.partition_point(|write| write.log_index < index);
+        let owed = index > self.log_index;
+        self.outstanding.get(first).filter(|_| owed).map(|write| write.since)
+    }
+
     fn begin(&mut self, since: Time, log_index: LogIndex, hard_state: Option<HardState>) -> WriteId {
         self.last_id += 1;
         self.handed = hard_state.unwrap_or(self.handed);
@@ -86,18 +93,28 @@ impl Durability {
         self.last_id
     }
 
-    fn complete(&mut self, id: WriteId) {
+    /// This write and every earlier one are durable. Since when the newest term or vote among them was owed.
+    fn complete(&mut self, id: WriteId) -> Option<Time> {
+        let mut owed = None;
         while let Some(write) = self.outstanding.pop_front_if(|write| write.id <= id) {
             self.log_index = self.log_index.max(write.log_index);
+            owed = if write.hard_state { Some(write.since) } else { owed };
         }
+        owed
     }
 }
 
 impl Raft {
     /// This write and every earlier one are durable.
     pub(super) fn persisted(&mut self, now: Time, id: WriteId) {
-        self.durability.complete(id);
-        if matches!(self.role, Role::Candidate(_)) && self.is_hard_state_durable() {
+        let owed = self.durability.complete(id);
+        if !self.is_hard_state_durable() {
+            return;
+        }
+        if let Some(since) = owed {
+            self.wait_for_votes(now, now.since(since));
+        }
+        if matches!(self.role, Role::Candidate(_)) {
             self.count_own_vote(now);
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::event::{Event, StepDownReason, VoteReason};
 use super::log::{Content, Entry};
 use super::message::Body;
-use super::role::{Ballot, Follower, Leader, Progress, Role};
+use super::role::{Ballot, Follower, Leader, PreBallot, Progress, Role};
 use super::rounds::RoundTimes;
 use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
@@ -16,8 +16,8 @@ use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 impl Raft {
     /// The election timer ran out: ask first whether an election would succeed, or start it.
     pub(super) fn election_timer_ran_out(&mut self, now: Time) {
-        if self.joining || self.disk_stalls(now) {
-            self.role = Role::Follower(Follower::default());
+        if self.joining || self.disk_stalls(now) || !self.is_hard_state_durable() {
+            self.role = self.take_votes().map_or(Role::Follower(Follower::default()), Role::Candidate);
             self.reset_election_timer(now);
         } else if self.settings.pre_vote {
             self.become_pre_candidate(now);
@@ -40,10 +40,20 @@ impl Raft {
         let next_term = self.current_term.next();
         self.effects.events.push(Event::PreVoteStarted { next_term });
         // The leader is doubted from here on: clients are not sent to it any more.
-        self.role = Role::PreCandidate(Ballot::default());
+        let votes = self.take_votes();
+        self.role = Role::PreCandidate(PreBallot { votes, ..PreBallot::default() });
         self.reset_election_timer(now);
         self.send_to_others(&Body::PreVote { next_term, last: self.log.last() });
-        self.count_vote(now, self.id, true);
+        self.count_pre_vote(now, self.id, true);
+    }
+
+    /// Ends a role that is no leader's. The votes of this term are kept: they decide it, however late they are.
+    fn take_votes(&mut self) -> Option<Ballot> {
+        match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
+            Role::Candidate(ballot) => Some(ballot),
+            Role::PreCandidate(ballot) => ballot.votes,
+            Role::Follower(_) | Role::Leader(_) => None,
+        }
     }
 
     pub(super) fn become_candidate(&mut self, now: Time, forced: bool) {
@@ -52,6 +62,7 @@ impl Raft {
         self.current_term = self.current_term.next();
         self.voted_for = Some(self.id);
         self.role = Role::Candidate(Ballot::default());
+        self.campaigns.note(self.current_term, now);
         self.reset_election_timer(now);
         self.effects.events.push(Event::ElectionStarted { term: self.current_term, forced });
         self.send_to_others(&Body::RequestVote { last: self.log.last(), forced });
@@ -85,6 +96,7 @@ impl Raft {
     pub(super) fn handle_pre_vote(&mut self, now: Time, from: NodeId, next_term: Term, last: EntryId) {
         let ours = self.log.last();
         let reason = match self.leader() {
+            _ if !self.is_hard_state_durable() => VoteReason::VotePending,
             _ if self.joining => VoteReason::Joining,
             Some(leader) if self.hears_leader(now) => VoteReason::LeaderAlive(leader),
             _ if self.is_bound(now) => VoteReason::Promised,
@@ -94,12 +106,15 @@ impl Raft {
         };
         let granted = reason.granted();
         self.effects.events.push(Event::VoteDecided { candidate: from, term: next_term, pre: true, reason });
-        self.send(from, Body::PreVoteReply { next_term, granted });
+        // Silence refuses as well, and an answer would be one more thing that waits for the disk.
+        if reason != VoteReason::VotePending {
+            self.send(from, Body::PreVoteReply { next_term, granted });
+        }
     }
 
     pub(super) fn handle_pre_vote_reply(&mut self, now: Time, from: NodeId, next_term: Term, granted: bool) {
-        if matches!(self.role, Role::PreCandidate(_)) && next_term == self.current_term.next() {
-            self.count_vote(now, from, granted);
+        if next_term == self.current_term.next() {
+            self.count_pre_vote(now, from, granted);
         }
     }
 
@@ -139,34 +154,41 @@ impl Raft {
         self.send(from, Body::VoteReply { granted });
     }
 
-    pub(super) fn handle_vote_reply(&mut self, now: Time, from: NodeId, granted: bool) {
-        if matches!(self.role, Role::Candidate(_)) {
-            self.count_vote(now, from, granted);
+    /// Counts a pre-vote, and starts the election if it would succeed.
+    fn count_pre_vote(&mut self, now: Time, from: NodeId, granted: bool) {
+        let quorum = self.quorum();
+        let Role::PreCandidate(ballot) = &mut self.role else { return };
+        if granted {
+            ballot.granted.insert(from);
+        }
+        let total = ballot.granted.len();
+        self.effects.events.push(Event::VoteReceived { from, pre: true, granted, total, quorum });
+        if total >= quorum {
+            self.become_candidate(now, false);
         }
     }
 
-    /// Counts a vote for this node's running election or pre-vote, and goes on if it decides.
-    fn count_vote(&mut self, now: Time, from: NodeId, granted: bool) {
+    /// Counts a vote in this node's term, in which it is a candidate, or was one and asks about the next.
+    pub(super) fn count_vote(&mut self, now: Time, from: NodeId, granted: bool) {
         let quorum = self.quorum();
-        let pre = matches!(self.role, Role::PreCandidate(_));
-        let (Role::PreCandidate(ballot) | Role::Candidate(ballot)) = &mut self.role else {
+        let (Role::Candidate(ballot) | Role::PreCandidate(PreBallot { votes: Some(ballot), .. })) =
+            &mut self.role
+        else {
             return;
         };
         if granted {
             ballot.granted.insert(from);
         }
         let total = ballot.granted.len();
-        self.effects.events.push(Event::VoteReceived { from, pre, granted, total, quorum });
-        match pre {
-            _ if total < quorum => {}
-            true => self.become_candidate(now, false),
-            // Figure 2, Candidates 2: votes from a majority: become leader.
-            false => self.become_leader(now),
+        self.effects.events.push(Event::VoteReceived { from, pre: false, granted, total, quorum });
+        // Figure 2, Candidates 2: votes from a majority: become leader.
+        if total >= quorum {
+            self.become_leader(now);
         }
     }
 
     fn become_leader(&mut self, now: Time) {
-        assert!(matches!(self.role, Role::Candidate(_)), "only a candidate becomes leader (Figure 4)");
+        assert_eq!(self.voted_for, Some(self.id), "only a candidate of this term becomes its leader (Figure 4)");
         let next_index = self.log.last().index.next();
         let uncommitted =
             self.log.range(self.commit_index.next(), self.log.last().index.max(self.commit_index));

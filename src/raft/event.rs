@@ -228,10 +228,10 @@ pub enum Event {
     Rejoining,
     /// An election was ordered, but this node lost its files and is not readmitted yet.
     CampaignRefused,
-    /// The leader's own disk does not answer.
+    /// The leader's own disk does not answer, and other disks do.
     DiskStalled {
-        /// Who is told to start an election; none when nobody has caught up.
-        successor: Option<NodeId>,
+        /// Who is told to start an election.
+        successor: NodeId,
     },
     /// The leader heard too few followers for an election timeout.
     QuorumLost {
@@ -262,6 +262,8 @@ pub enum VoteReason {
     },
     /// This node hears from a leader (4.2.3).
     LeaderAlive(NodeId),
+    /// This node's own disk owes its term and vote: an election is under way.
+    VotePending,
     /// This node lost its files, and with them whom it voted for.
     Joining,
     /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
@@ -434,10 +436,9 @@ impl fmt::Display for Event {
             Event::CampaignRefused => {
                 f.write_str("starts no election: it lost its files and is not readmitted yet")
             }
-            Event::DiskStalled { successor: Some(node) } => {
-                write!(f, "its disk does not answer: hands over to {node}")
+            Event::DiskStalled { successor } => {
+                write!(f, "its disk does not answer: hands over to {successor}")
             }
-            Event::DiskStalled { successor: None } => f.write_str("its disk does not answer"),
             Event::QuorumLost { heard, quorum } => {
                 write!(f, "hears only {heard} of the {quorum} nodes that a quorum needs")
             }
@@ -454,6 +455,7 @@ impl fmt::Display for VoteReason {
             VoteReason::VotedFor(node) => write!(f, "{node} has the vote"),
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
             VoteReason::Joining => f.write_str("it lost its files and is not readmitted yet"),
+            VoteReason::VotePending => f.write_str("its disk owes its own term and vote"),
             VoteReason::Promised => f.write_str("it promised its vote to nobody, for a leader's lease"),
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }

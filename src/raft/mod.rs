@@ -48,6 +48,7 @@ use reads::Asked;
 use role::{Asker, Follower, Leader, Role};
 use rounds::Freshness;
 use snapshot::{Needed, Receiving};
+use stall::Campaigns;
 
 /// Something for each node: of a few nodes without asking for memory.
 type Few<T> = SmallVec<[T; 8]>;
@@ -70,6 +71,8 @@ pub struct Raft {
 
     /// When the election timer runs out; of no meaning to a leader.
     election_due: Time,
+    /// When its newest elections began.
+    campaigns: Campaigns,
     /// What of the persistent state the disk is known to hold.
     pub(crate) durability: Durability,
     /// Reads that wait for the leader that this node follows.
@@ -141,6 +144,7 @@ impl Raft {
             commit_index: snapshot.index,
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
+            campaigns: Campaigns::default(),
             durability: Durability::new(log.last().index, recovered.hard_state),
             asked: Asked::default(),
             promise,
@@ -195,7 +199,7 @@ impl Raft {
                     .heartbeat_due
                     .min(gathering)
                     .min(self.quorum_doubted_at(leader))
-                    .min(self.disk_doubted_at())
+                    .min(self.hand_over_due(leader))
             }
             _ if self.promise.campaign => self.election_due.min(self.promise.until),
             _ => self.election_due,
@@ -311,6 +315,7 @@ impl Raft {
             Body::AppendEntries { prev, entries, round, .. } => {
                 self.refuse_append_entries(from, prev, entries.len(), round);
             }
+            Body::VoteReply { granted: true } if stale => self.note_late_vote(now, term),
             // A reply to a question of an earlier term says nothing about this one.
             Body::VoteReply { .. }
             | Body::AppendReply { .. }
@@ -319,7 +324,7 @@ impl Raft {
             | Body::Rejoin { .. }
             | Body::ReadIndexReply { .. }
                 if stale => {}
-            Body::VoteReply { granted } => self.handle_vote_reply(now, from, granted),
+            Body::VoteReply { granted } => self.count_vote(now, from, granted),
             Body::AppendReply { answerer, round, result } => {
                 self.handle_append_reply(now, from, answerer, round, result);
             }
@@ -343,7 +348,7 @@ impl Raft {
             Role::Leader(leader) => {
                 if self.settings.check_quorum && now >= self.quorum_doubted_at(leader) {
                     self.lose_quorum(now);
-                } else if now >= self.disk_doubted_at() {
+                } else if now >= self.hand_over_due(leader) {
                     self.hand_over(now);
                 }
             }

@@ -237,6 +237,10 @@ impl Raft {
             return;
         }
         let last = self.log.last().index;
+        let owed_since = match result {
+            AppendResult::Matched(index) => self.durability.owes_since(index),
+            AppendResult::Conflict { .. } | AppendResult::StaleTerm => None,
+        };
         let Role::Leader(leader) = &mut self.role else { return };
         let newest = leader.round;
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
@@ -249,6 +253,7 @@ impl Raft {
             AppendResult::Matched(LogIndex(0)) if progress.next_index > LogIndex(1) => {}
             AppendResult::Matched(index) => {
                 if progress.matched(index, newest) {
+                    progress.lag = owed_since.map_or(progress.lag, |since| now.since(since));
                     self.effects.events.push(Event::AppendSucceeded { from, matched: index });
                 }
             }

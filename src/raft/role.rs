@@ -3,6 +3,7 @@
 //! A role that ends takes its data with it: no stale vote or match index can outlive it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::effects::{Incarnation, Proposal, RequestId};
 use super::message::{Life, ReadNumber, Round};
@@ -15,7 +16,7 @@ pub enum Role {
     /// Answers leaders and candidates (5.2).
     Follower(Follower),
     /// Asks whether an election would succeed (9.6). Its term has not changed yet.
-    PreCandidate(Ballot),
+    PreCandidate(PreBallot),
     /// Seeks election in its current term (5.2).
     Candidate(Ballot),
     /// Serves clients and replicates its log (5.3).
@@ -29,11 +30,21 @@ pub struct Follower {
     pub leader: Option<(NodeId, Time)>,
 }
 
-/// Votes or pre-votes for one node, in one term.
+/// Votes for one node, in one term.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ballot {
     /// Who said yes. A set: a vote that arrives twice counts once.
     pub granted: BTreeSet<NodeId>,
+}
+
+/// Pre-votes for one node, for the term after its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PreBallot {
+    /// Who would vote for it.
+    pub granted: BTreeSet<NodeId>,
+    /// The votes of its own term, if it was a candidate there. They count until another term begins: on slow disks votes
+    /// take longer than election timeouts.
+    pub votes: Option<Ballot>,
 }
 
 /// The volatile state of a leader (Figure 2), made anew at each election.
@@ -102,6 +113,8 @@ pub struct Progress {
     pub flow: Flow,
     /// When it last answered in this term.
     pub heard: Time,
+    /// How long it took to acknowledge the last entry of those that the leader's own disk owed at that moment.
+    pub lag: Duration,
     /// The newest round it answered.
     pub round: Round,
     /// The life of the follower that answered last, and the newest round that this life answered.
@@ -180,6 +193,7 @@ impl Progress {
             matched_in: 0,
             flow: Flow::Probe { waiting: false },
             heard: now,
+            lag: Duration::ZERO,
             round: 0,
             seen: (0, 0),
             answered: (0, 0),

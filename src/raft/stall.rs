@@ -1,47 +1,128 @@
-//! A disk that does not answer.
+//! Disks that are slow, or do not answer.
 //!
 //! A leader goes on without its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
-//! for nothing of its own, and what waits for its disk piles up. So one whose oldest write has not completed for a while
-//! hands over: it tells the follower that holds the most to start an election at once (3.10 of the dissertation), and
-//! steps down. A node whose disk does not answer starts no election: its own vote could not become durable.
+//! for nothing of its own, and what waits for its disk piles up. So one whose oldest write has not completed for
+//! `disk_patience` hands over: it tells a follower to start an election at once (3.10 of the dissertation), and steps
+//! down. It does so only when a quorum of followers have shown better disks: they acknowledged what its own disk owes,
+//! in a fraction of the time. Where all disks are slow nothing is gained, and an election costs several fsyncs.
+//!
+//! A vote leaves only when it is durable, and that may take longer than any election timeout. So that elections end:
+//!
+//! - A node whose disk owes its term and vote starts no election and grants no pre-vote: one is under way. A node whose
+//!   disk does not answer at all starts none either.
+//! - A candidate's votes count until another term begins, however late they are.
+//! - The wait for the end of an election begins when the vote leaves.
+//! - Without pre-votes nobody is told that an election is under way, and votes split while they become durable. So election
+//!   timeouts are drawn from a range that grows with that time (5.6): a node's own, and a candidate's also with that of its
+//!   voters, which it learns from votes that come when it has begun another election.
 
-use super::Raft;
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use super::event::{Event, StepDownReason};
 use super::message::Body;
-use super::role::{Flow, Role};
-use crate::types::{NodeId, Time};
+use super::role::{Flow, Leader, Progress, Role};
+use super::{Few, Raft};
+use crate::types::{NodeId, Term, Time};
 
+/// How many times as long as a follower a leader's disk must take before the follower's is the better one. Two disks that
+/// are equally slow differ by less than two: a write may have to wait for the one before it.
+const BETTER: u32 = 3;
+
+/// By how many times the time that a vote takes to become durable the range of election timeouts grows.
+const WIDER: u32 = 6;
+
+/// Elections whose beginning is remembered at most.
+const CAMPAIGNS_MAX: usize = 64;
+
+/// When a node's newest elections began.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Campaigns(VecDeque<(Term, Time)>);
+
+impl Campaigns {
+    /// An election begins.
+    pub fn note(&mut self, term: Term, now: Time) {
+        if self.0.len() == CAMPAIGNS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((term, now));
+    }
+
+    fn began(&self, term: Term) -> Option<Time> {
+        self.0.iter().find(|(noted, _)| *noted == term).map(|(_, began)| *began)
+    }
+}
+
+/// Elections.
 impl Raft {
-    /// When this leader hands over because its own disk does not answer; never while it is a quorum alone, since nobody
-    /// could take over.
-    pub(super) fn disk_doubted_at(&self) -> Time {
-        match self.durability.waits_since() {
-            Some(since) if self.quorum() > 1 => since + self.settings.disk_patience,
-            _ => Time::NEVER,
+    /// Whether the disk has not answered for too long.
+    pub(super) fn disk_stalls(&self, now: Time) -> bool {
+        self.durability.waits_since().is_some_and(|since| now >= since + self.disk_patience())
+    }
+
+    /// A vote is durable after this time, and leaves: the wait for the end of its election begins, unless the disk was
+    /// quick.
+    pub(super) fn wait_for_votes(&mut self, now: Time, took: Duration) {
+        let wider = took * WIDER;
+        let undecided = self.voted_for.is_some() && self.leader().is_none();
+        if !undecided || now + wider <= self.election_due {
+            return;
+        }
+        self.reset_election_timer(now);
+        if !self.settings.pre_vote {
+            self.election_due = self.election_due + took + self.random.duration(Duration::ZERO, wider);
         }
     }
 
-    /// Whether the disk has not answered for too long.
-    pub(super) fn disk_stalls(&self, now: Time) -> bool {
-        now >= self.disk_doubted_at()
+    /// A vote has come for this node's election in an earlier term, which was given up too soon.
+    pub(super) fn note_late_vote(&mut self, now: Time, term: Term) {
+        if let Some(began) = self.campaigns.began(term) {
+            self.wait_for_votes(now, now.since(began));
+        }
+    }
+}
+
+/// The leader's own disk.
+impl Raft {
+    /// When this leader hands over, unless its disk answers before: when a quorum of followers have shown better disks.
+    pub(super) fn hand_over_due(&self, leader: &Leader) -> Time {
+        let mut due: Few<Time> = leader.followers.values().filter_map(|one| self.better_from(one)).collect();
+        due.sort_unstable();
+        due.get(self.quorum() - 1).copied().unwrap_or(Time::NEVER)
     }
 
     pub(super) fn hand_over(&mut self, now: Time) {
-        let successor = self.successor(now);
+        let Some(successor) = self.successor(now) else { return };
         self.effects.events.push(Event::DiskStalled { successor });
-        if let Some(node) = successor {
-            self.send(node, Body::TimeoutNow);
-        }
+        self.send(successor, Body::TimeoutNow);
         self.become_follower(now, self.current_term, StepDownReason::DiskStalled);
     }
 
-    /// Of the followers that were heard lately and have a say, the one that holds the most.
+    /// Of the followers whose disks are better, the one that holds the most.
     fn successor(&self, now: Time) -> Option<NodeId> {
         let Role::Leader(leader) = &self.role else { return None };
-        let heard = |time: Time| now < time + self.settings.election_min;
-        let fit = leader.followers.iter().filter(|(_, progress)| {
-            !progress.joining && heard(progress.heard) && matches!(progress.flow, Flow::Replicate { .. })
-        });
+        let better = |progress: &Progress| self.better_from(progress).is_some_and(|from| from <= now);
+        let fit = leader.followers.iter().filter(|(_, progress)| better(progress));
         fit.max_by_key(|(_, progress)| progress.match_index).map(|(node, _)| *node)
+    }
+
+    /// From when on a follower's disk counts as better than this leader's; none while it does not.
+    fn better_from(&self, progress: &Progress) -> Option<Time> {
+        let owed = self.durability.waits_since()?;
+        let replicates = matches!(progress.flow, Flow::Replicate { .. });
+        if progress.joining || !replicates || progress.match_index <= self.durable_index() {
+            return None;
+        }
+        let from = (owed + self.disk_patience().max(progress.lag * BETTER)).max(progress.heard);
+        // What it owes in turn; the leader's own disk was handed that entry when it was sent.
+        let behind = self.durability.owes_since(progress.match_index.next());
+        let quick = behind.is_none_or(|since| from.since(since) * BETTER <= from.since(owed));
+        let heard = from < progress.heard + self.settings.election_min;
+        (quick && heard).then_some(from)
+    }
+
+    /// A hand-over costs an election, so it never comes sooner than one.
+    fn disk_patience(&self) -> Duration {
+        self.settings.disk_patience.max(self.settings.election_min)
     }
 }
