@@ -188,7 +188,7 @@ impl<M> Client<M> {
     }
 
     /// The same calls, asked of this node and no other: a follower answers reads, and names the leader to a command
-    /// ([`Rejection::NotLeader`]).
+    /// ([`Rejection::NotLeader`]). While it knows no leader it is asked again, until the timeout.
     pub fn at(&self, node: NodeId) -> Within<'_, M> {
         self.within(self.timeout).at(node)
     }

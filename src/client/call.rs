@@ -195,7 +195,11 @@ impl Running {
 
     /// How it ends when no answer came.
     pub fn unanswered(&self) -> Outcome {
-        let rejection = if self.busy { Rejection::Busy } else { Rejection::NoLeader };
+        let rejection = match self.at {
+            _ if self.busy => Rejection::Busy,
+            Some(_) if !self.sent.is_empty() => Rejection::NotLeader { leader: None },
+            _ => Rejection::NoLeader,
+        };
         self.rejected(rejection)
     }
 

@@ -12,6 +12,8 @@
 //! - Asking goes by *turns*: in one turn each node is asked once at most, the believed leader first, then by hint or in
 //!   rotation. When a turn is over the call backs off, twice as long each time and with jitter. So neither dead nodes
 //!   nor nodes that point at each other make a hot loop.
+//! - A call to one node asks that node alone, and again while it knows no leader. That another node leads, or that this one
+//!   is down, is final.
 //! - A call ends by its deadline. A command that may have been taken in by any node ends as [`Outcome::Unknown`], never
 //!   as a rejection. This relies on an attempt reaching its node once at most, as over a connection: of two copies one
 //!   may be taken in and the other refused, and the client hears of the refusal alone.

@@ -130,7 +130,7 @@ pub enum Rejection {
     NoLeader,
     /// The node that was asked, and no other was to be, does not lead.
     NotLeader {
-        /// Who does, as far as it knows.
+        /// Who does, as far as it knows; none when it knew of no leader until the call's time was over.
         leader: Option<NodeId>,
     },
     /// The leader has more uncommitted bytes than it may take.

@@ -188,7 +188,11 @@ impl Raft {
     }
 
     fn become_leader(&mut self, now: Time) {
-        assert_eq!(self.voted_for, Some(self.id), "only a candidate of this term becomes its leader (Figure 4)");
+        assert_eq!(
+            self.voted_for,
+            Some(self.id),
+            "only a candidate of this term becomes its leader (Figure 4)"
+        );
         let next_index = self.log.last().index.next();
         let uncommitted =
             self.log.range(self.commit_index.next(), self.log.last().index.max(self.commit_index));

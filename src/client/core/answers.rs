@@ -126,8 +126,14 @@ impl ClientCore {
         self.doubt(node);
         let call = self.call(call_id);
         if call.at.is_some() {
-            let outcome = call.rejected(Rejection::NotLeader { leader });
-            return self.end(now, call_id, outcome);
+            // Which other node leads is final. A node that knows of none may know, or lead, before the time is over.
+            return match leader {
+                Some(_) => {
+                    let outcome = call.rejected(Rejection::NotLeader { leader });
+                    self.end(now, call_id, outcome);
+                }
+                None => self.back_off(now, call_id),
+            };
         }
         // Whom this turn has asked already does not answer as a leader: a hint at it is old, or early.
         let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));

@@ -423,7 +423,6 @@ fn a_call_to_one_node_asks_no_other() {
     };
     assert_eq!(at(Response::Unreachable), Outcome::Rejected(Rejection::Unreachable(n(3))));
     assert_eq!(at(hint(1)), Outcome::Rejected(Rejection::NotLeader { leader: Some(n(1)) }));
-    assert_eq!(at(NO_HINT), Outcome::Rejected(Rejection::NotLeader { leader: None }));
 
     let mut bench = Bench::led_by(n(1));
     bench.ask(What::Command(Payload::new(["x"])), Some(n(3)));
@@ -432,6 +431,44 @@ fn a_call_to_one_node_asks_no_other() {
     assert_eq!(second.to, n(3), "silence changes nothing about whom to ask");
     bench.reply(&second, hint(1));
     assert_eq!(bench.outcome(), Outcome::Unknown(token(1)), "the first attempt may have been taken in");
+}
+
+#[test]
+fn a_node_that_knows_no_leader_is_asked_again_until_the_time_is_over() {
+    for what in [read(), What::Command(Payload::new(["x"]))] {
+        let mut bench = Bench::new();
+        let first = bench.ask(what.clone(), Some(n(3)));
+        bench.reply(&first, NO_HINT);
+        let waited = bench.wait();
+        assert!(waited <= SETTINGS.backoff_min, "it backs off for {waited:?}");
+        let second = bench.sent();
+        assert_eq!(second.to, n(3));
+        bench.reply(&second, hint(1));
+        assert_eq!(
+            bench.outcome(),
+            Outcome::Rejected(Rejection::NotLeader { leader: Some(n(1)) }),
+            "that is final"
+        );
+
+        let mut bench = Bench::new();
+        let first = bench.ask(what, Some(n(3)));
+        bench.reply(&first, NO_HINT);
+        let end = bench.refuse_all(&NO_HINT);
+        assert_eq!(end, Outcome::Rejected(Rejection::NotLeader { leader: None }));
+        assert_eq!(bench.now, Time::ZERO + TIMEOUT, "no sooner, and no later");
+    }
+}
+
+#[test]
+fn a_command_that_its_node_lost_with_its_leadership_is_asked_for_there_again() {
+    let mut bench = Bench::new();
+    let first = bench.ask(What::Command(Payload::new(["x"])), Some(n(3)));
+    bench.reply(&first, lost(None));
+    bench.wait();
+    let second = bench.sent();
+    assert_eq!((second.to, numbers(&second)), (n(3), numbers(&first)), "under its name");
+    bench.reply(&second, hint(1));
+    assert_eq!(bench.outcome(), Outcome::Unknown(token(1)), "its entry may be applied yet");
 }
 
 #[test]
