@@ -168,6 +168,7 @@ impl<M: StateMachine> Cluster<M> {
                 reporter: Reporter::new(observer, logs.clone()),
                 changes: Arc::clone(&changes),
                 leaders: Arc::new(Leaders::new(clock)),
+                removing: Arc::default(),
             },
             logs,
             machine,

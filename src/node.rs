@@ -58,6 +58,8 @@ pub struct Surroundings {
     pub changes: Arc<Changes>,
     /// Who leads, and who hears of it.
     pub leaders: Arc<Leaders>,
+    /// Held by a node while it removes a file: those that share a disk take turns.
+    pub removing: Arc<Mutex<()>>,
 }
 
 /// Where a node's writes go.
@@ -125,7 +127,7 @@ impl Node {
             name,
             server,
             disk,
-            snapshots: SnapshotThreads::new(name, open, load, part_bytes),
+            snapshots: SnapshotThreads::new(name, open, load, part_bytes, Arc::clone(&surroundings.removing)),
             machine: MachineThread::new(patience),
             transport,
             inbox,

@@ -72,8 +72,15 @@ pub(super) enum NodeDisk {
     Threaded(DiskThread),
 }
 
-/// This write and all before it are durable; or why none is any more.
-pub(super) type Completion = Result<WriteId, String>;
+/// What is durable; or why nothing is any more.
+pub(super) type Completion = Result<Persisted, String>;
+
+/// This write and all before it are durable.
+pub(super) struct Persisted {
+    pub id: WriteId,
+    /// Files that the store has let go of by them.
+    pub stale: Vec<String>,
+}
 
 pub(super) struct DiskThread {
     writes: Option<Sender<Write>>,
@@ -209,13 +216,13 @@ impl NodeDisk {
         }
     }
 
-    /// Takes in a completion: the newest write that is durable.
-    pub fn completed(&mut self, completion: Completion) -> Result<WriteId, String> {
-        let id = completion?;
+    /// Takes in a completion: the newest write that is durable, and what can be removed now.
+    pub fn completed(&mut self, completion: Completion) -> Result<Persisted, String> {
+        let persisted = completion?;
         if let NodeDisk::Threaded(disk) = self {
-            disk.backlog.complete(id);
+            disk.backlog.complete(persisted.id);
         }
-        Ok(id)
+        Ok(persisted)
     }
 
     /// Whether this envelope may be taken in.
@@ -263,7 +270,7 @@ impl Worker {
                 Err(_) => self.save_floor().map(|()| None),
             });
             let completion = match done {
-                Ok(Ok(Some(id))) => Ok(id),
+                Ok(Ok(Some(id))) => Ok(Persisted { id, stale: self.storage.take_stale() }),
                 Ok(Ok(None)) if ended => return,
                 Ok(Ok(None)) => continue,
                 Ok(Err(error)) => Err(error.to_string()),

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::Surroundings;
 use super::board::{Board, EndReason, Ended};
-use super::disk::{Completion, Farewell, NodeDisk, Verdict};
+use super::disk::{Completion, Farewell, NodeDisk, Persisted, Verdict};
 use super::machine::{self, MachineThread};
 use super::panics::caught;
 use super::snapshots::{self, SnapshotThreads};
@@ -25,6 +25,7 @@ use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::message::Message;
 use crate::server::applier::{Look, Task};
+use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox, Server};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
@@ -186,9 +187,13 @@ impl EventLoop {
     }
 
     fn complete(&mut self, completion: Completion) -> Result<(), EndReason> {
-        let id = self.disk.completed(completion).map_err(EndReason::StorageFailed)?;
+        let Persisted { id, stale } = self.disk.completed(completion).map_err(EndReason::StorageFailed)?;
         self.arrivals.push(Arrival::Persisted(id));
-        Ok(())
+        stale.into_iter().try_for_each(|file| self.work_beside(SnapshotWork::Remove(file)))
+    }
+
+    fn work_beside(&mut self, work: SnapshotWork) -> Result<(), EndReason> {
+        self.snapshots.work(work).map_err(|error| EndReason::StorageFailed(error.to_string()))
     }
 
     fn snapshot_reported(&mut self, report: snapshots::Report) -> Result<(), EndReason> {
@@ -323,7 +328,7 @@ impl EventLoop {
             self.arrivals.extend(durable.map(Arrival::Persisted));
         }
         for work in snapshots {
-            self.snapshots.work(work).map_err(|error| EndReason::StorageFailed(error.to_string()))?;
+            self.work_beside(work)?;
         }
         if let Some(took) = slow
             && let Some(applier) = self.server.detach()

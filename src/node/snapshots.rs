@@ -1,24 +1,40 @@
-//! The files of a node's snapshots, beside its log's disk: `n1-snapshot` saves the node's own, `n1-transfer` reads and
-//! writes the parts that are sent and received.
+//! The files beside a node's log: `n1-snapshot` saves the node's own snapshots, `n1-transfer` reads and writes the parts
+//! of those that are sent and received, and `n1-removal` removes what the log needs no more.
 //!
-//! Saving a large state takes its time, and so does reading one that was received. Neither holds up an entry's fsync, a
-//! heartbeat, or a part that a follower waits for: so these threads are apart from the log's, and from one another. Each
-//! starts when there is first something for it to do, and ends with the node; what it was doing then is given up.
+//! Saving a large state takes its time, and so does reading one that was received, or removing a log of many segments.
+//! None of it holds up an entry's fsync, a heartbeat, or a part that a follower waits for: so these threads are apart
+//! from the log's, and from one another. Each starts when there is first something for it to do, and ends with the node;
+//! what it was doing then is given up.
+//!
+//! The log's fsync still shares the disk with them. A file system writes its removals together with the next fsync that
+//! anybody asks for, so removals come one at a time, with pauses, and from one node of the process at a time.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
 
 use super::panics::caught;
 use super::priority;
 use crate::server::Arrival;
-use crate::server::snapshots::SnapshotWork;
+use crate::server::snapshots::{Lane, SnapshotWork};
 use crate::state_machine::image::LoadImage;
+use crate::storage::StorageError;
 use crate::storage::snapshots::SnapshotFiles;
 use crate::types::NodeId;
+
+/// Between two removals a node lets this many times as long pass as the first took, within these bounds.
+const PAUSE_SHARE: u32 = 4;
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// When more files than this wait to be removed, there is no pause: a disk is not to fill up with them.
+const STALE_MAX: usize = 4_096;
 
 /// Opens the files of a node's snapshots for one thread.
 pub type OpenSnapshots = Arc<dyn Fn() -> Box<dyn SnapshotFiles> + Send + Sync>;
@@ -29,9 +45,10 @@ pub(super) struct SnapshotThreads {
     open: OpenSnapshots,
     load: LoadImage,
     part_bytes: usize,
-    save: Option<SnapshotThread>,
-    transfer: Option<SnapshotThread>,
+    threads: BTreeMap<Lane, SnapshotThread>,
     abandoned: Arc<AtomicBool>,
+    /// Held while a file is removed.
+    removing: Arc<Mutex<()>>,
     sender: Sender<Report>,
     reports: Receiver<Report>,
 }
@@ -39,58 +56,68 @@ pub(super) struct SnapshotThreads {
 /// What became of a work; or why the disk can no longer be trusted.
 pub(super) type Report = Result<Arrival, String>;
 
+/// What came of a work; none when nobody has to hear of it.
+type Performed = Result<Option<Arrival>, StorageError>;
+
 struct SnapshotThread {
     works: Sender<SnapshotWork>,
     thread: JoinHandle<()>,
 }
 
 impl SnapshotThreads {
-    /// No thread yet.
-    pub fn new(node: NodeId, open: OpenSnapshots, load: LoadImage, part_bytes: usize) -> SnapshotThreads {
+    /// No thread yet. Files are removed by whoever holds `removing`.
+    pub fn new(
+        node: NodeId,
+        open: OpenSnapshots,
+        load: LoadImage,
+        part_bytes: usize,
+        removing: Arc<Mutex<()>>,
+    ) -> SnapshotThreads {
         // Bounded by what the core asks for: one snapshot that is saved, and one part for each other node.
         let (sender, reports) = unbounded();
-        let abandoned = Arc::default();
-        SnapshotThreads {
-            node,
-            open,
-            load,
-            part_bytes,
-            save: None,
-            transfer: None,
-            abandoned,
-            sender,
-            reports,
-        }
+        let (threads, abandoned) = (BTreeMap::new(), Arc::default());
+        SnapshotThreads { node, open, load, part_bytes, threads, abandoned, removing, sender, reports }
     }
 
     /// Hands a work over.
     pub fn work(&mut self, work: SnapshotWork) -> io::Result<()> {
-        let is_long = work.is_long();
-        let (slot, name) =
-            if is_long { (&mut self.save, "snapshot") } else { (&mut self.transfer, "transfer") };
-        if slot.is_none() {
-            let (works, receiver) = unbounded();
-            let worker = Worker {
-                files: (self.open)(),
-                load: self.load,
-                part_bytes: self.part_bytes,
-                works: receiver,
-                reports: self.sender.clone(),
-                abandoned: Arc::clone(&self.abandoned),
-            };
-            let name = format!("{}-{name}", self.node);
-            let thread = thread::Builder::new().name(name).spawn(move || {
-                // Nobody waits for a node's own snapshot.
-                if is_long {
-                    priority::lower();
-                }
-                worker.run();
-            })?;
-            *slot = Some(SnapshotThread { works, thread });
+        let lane = work.lane();
+        if !self.threads.contains_key(&lane) {
+            self.threads.insert(lane, self.start(lane)?);
         }
         // A thread that is gone has left its reason among the reports.
-        let _ = slot.as_ref().expect("started just now").works.send(work);
+        let _ = self.threads[&lane].works.send(work);
         Ok(())
+    }
+
+    fn start(&self, lane: Lane) -> io::Result<SnapshotThread> {
+        let (works, receiver) = unbounded();
+        let worker = Worker {
+            files: (self.open)(),
+            load: self.load,
+            part_bytes: self.part_bytes,
+            works: receiver,
+            reports: self.sender.clone(),
+            abandoned: Arc::clone(&self.abandoned),
+        };
+        let removing = Arc::clone(&self.removing);
+        let (name, run): (_, Box<dyn FnOnce() + Send>) = match lane {
+            // Nobody waits for a node's own snapshot.
+            Lane::Save => (
+                "snapshot",
+                Box::new(move || {
+                    priority::lower();
+                    worker.run(Worker::perform);
+                }),
+            ),
+            Lane::Transfer => ("transfer", Box::new(move || worker.run(Worker::perform))),
+            // Not at a lower priority: a removal that is left half done on a busy processor holds up the file system.
+            Lane::Removal => {
+                ("removal", Box::new(move || worker.run(|worker, work| worker.remove(work, &removing))))
+            }
+        };
+        let thread = thread::Builder::new().name(format!("{}-{name}", self.node)).spawn(run)?;
+        Ok(SnapshotThread { works, thread })
     }
 
     /// Where reports arrive.
@@ -101,9 +128,9 @@ impl SnapshotThreads {
     /// Ends the threads and closes the files.
     pub fn leave(&mut self) {
         self.abandoned.store(true, Ordering::SeqCst);
-        for SnapshotThread { works, thread } in [self.save.take(), self.transfer.take()].into_iter().flatten()
-        {
+        for SnapshotThread { works, thread } in std::mem::take(&mut self.threads).into_values() {
             drop(works);
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -120,19 +147,16 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self) {
+    fn run(mut self, mut perform: impl FnMut(&mut Worker, SnapshotWork) -> Performed) {
         while let Ok(work) = self.works.recv() {
-            let abandoned = Arc::clone(&self.abandoned);
-            let go_on = || !abandoned.load(Ordering::SeqCst);
-            if !go_on() {
+            if self.is_abandoned() {
                 return;
             }
-            let done = caught(|| work.perform(&mut *self.files, self.load, self.part_bytes, &go_on));
-            let report = match done {
+            let report = match caught(|| perform(&mut self, work)) {
                 Ok(Ok(Some(arrival))) => Ok(arrival),
                 Ok(Ok(None)) => continue,
                 // Given up, not failed.
-                Ok(Err(_)) if !go_on() => return,
+                Ok(Err(_)) if self.is_abandoned() => return,
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(panic) => Err(format!("by a defect of this program: {panic}")),
             };
@@ -141,5 +165,28 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    fn perform(&mut self, work: SnapshotWork) -> Performed {
+        let abandoned = Arc::clone(&self.abandoned);
+        let go_on = || !abandoned.load(Ordering::SeqCst);
+        work.perform(&mut *self.files, self.load, self.part_bytes, &go_on)
+    }
+
+    /// Removes a file when it is this node's turn, and pauses.
+    fn remove(&mut self, work: SnapshotWork, removing: &Mutex<()>) -> Performed {
+        let turn = removing.lock();
+        let began = Instant::now();
+        let performed = self.perform(work);
+        drop(turn);
+        if self.works.len() <= STALE_MAX && !self.is_abandoned() {
+            // An end of the node cuts it short.
+            thread::park_timeout((began.elapsed() * PAUSE_SHARE).clamp(PAUSE_MIN, PAUSE_MAX));
+        }
+        performed
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
     }
 }

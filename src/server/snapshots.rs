@@ -22,7 +22,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// what logging as many bytes does. It is also what the log may be longer than the state.
 const LOGGED_PER_SIZE: u64 = 16;
 
-/// What is to be done with the files of snapshots.
+/// What is to be done with files beside the log's writes.
 pub enum SnapshotWork {
     /// Write this node's own.
     Save {
@@ -33,6 +33,19 @@ pub enum SnapshotWork {
     },
     /// What the core asks for.
     Task(SnapshotTask),
+    /// Remove a file that the log's store has let go of.
+    Remove(String),
+}
+
+/// What does not wait for one another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Lane {
+    /// Saves the node's own snapshots: that may take long.
+    Save,
+    /// Reads and writes the parts of snapshots that are sent and received: somebody waits for them.
+    Transfer,
+    /// Removes what the log needs no more: that may wait.
+    Removal,
 }
 
 /// When a snapshot is due.
@@ -114,9 +127,13 @@ impl Schedule {
 }
 
 impl SnapshotWork {
-    /// Whether it may take long: then parts that are sent and received do not wait behind it.
-    pub fn is_long(&self) -> bool {
-        matches!(self, SnapshotWork::Save { .. })
+    /// With what it is done in order.
+    pub fn lane(&self) -> Lane {
+        match self {
+            SnapshotWork::Save { .. } => Lane::Save,
+            SnapshotWork::Task(_) => Lane::Transfer,
+            SnapshotWork::Remove(_) => Lane::Removal,
+        }
     }
 
     /// Does it, and says what the server has to hear of it. `go_on` is asked now and then whether to.
@@ -154,6 +171,10 @@ impl SnapshotWork {
                 files.remove_before(but.newest, &but.sent)?;
                 return Ok(None);
             }
+            SnapshotWork::Remove(file) => {
+                files.remove_stale(&file)?;
+                return Ok(None);
+            }
         };
         Ok(Some(Arrival::Snapshot(report)))
     }
@@ -164,6 +185,7 @@ impl fmt::Debug for SnapshotWork {
         match self {
             SnapshotWork::Save { last, .. } => write!(f, "Save({last})"),
             SnapshotWork::Task(task) => task.fmt(f),
+            SnapshotWork::Remove(file) => write!(f, "Remove({file})"),
         }
     }
 }

@@ -239,6 +239,10 @@ impl Simulation {
                 if node.life == life && node.is_running() {
                     match node.written(exhibit) {
                         Ok(Some(id)) => {
+                            let stale = node.stale();
+                            for lane in node.take_in_work(stale, Vec::new()) {
+                                self.schedule_work(name, lane);
+                            }
                             self.deliver(name, Arrival::Persisted(id));
                             self.use_disk(name);
                         }

@@ -9,13 +9,13 @@ use super::exhibit::{DiskFailure, Exhibit};
 use crate::lab::Status;
 use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
-use crate::server::snapshots::SnapshotWork;
+use crate::server::snapshots::{self, SnapshotWork};
 use crate::server::{Arrival, Outbox, Server, Start};
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica, image};
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
-use crate::storage::snapshots::{self, Snapshots};
+use crate::storage::snapshots::{Snapshots, finished};
 use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
@@ -39,8 +39,8 @@ pub(super) struct Node {
     pub writes: VecDeque<Write>,
     /// What the disk is working on.
     writing: Option<WriteId>,
-    /// What is to be done with the files of snapshots: the node's own, and the parts of those sent and received.
-    works: BTreeMap<Lane, VecDeque<SnapshotWork>>,
+    /// What is to be done with files beside the log's.
+    works: BTreeMap<snapshots::Lane, VecDeque<SnapshotWork>>,
     /// The state machine, when it is on a thread of its own, and what it is to do.
     applier: Option<Applier>,
     tasks: VecDeque<Task>,
@@ -59,12 +59,10 @@ pub(super) struct Node {
 }
 
 /// What a node has a thread for, beside its own and its log's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Lane {
-    /// Saves the node's own snapshots.
-    Save,
-    /// Reads and writes the parts of snapshots that are sent and received.
-    Transfer,
+    /// Files beside the log's.
+    Files(snapshots::Lane),
     /// A state machine that is slow.
     Machine,
 }
@@ -204,14 +202,20 @@ impl Node {
         }
     }
 
+    /// What the store has let go of, to be removed.
+    pub fn stale(&mut self) -> Vec<SnapshotWork> {
+        let stale = self.store.as_mut().map(JsonStore::take_stale).unwrap_or_default();
+        stale.into_iter().map(SnapshotWork::Remove).collect()
+    }
+
     /// Takes in what is to be done beside the log. The lanes that have something to do now and had nothing before.
     pub fn take_in_work(&mut self, snapshots: Vec<SnapshotWork>, tasks: Vec<Task>) -> Vec<Lane> {
         let mut woken = Vec::new();
         for work in snapshots {
-            let lane = if work.is_long() { Lane::Save } else { Lane::Transfer };
+            let lane = work.lane();
             let works = self.works.entry(lane).or_default();
             if works.is_empty() {
-                woken.push(lane);
+                woken.push(Lane::Files(lane));
             }
             works.push_back(work);
         }
@@ -224,13 +228,13 @@ impl Node {
 
     /// Does the first thing that waits in a lane: what the server hears of it, and whether more waits.
     pub fn work(&mut self, lane: Lane, part_bytes: usize) -> Result<(Option<Arrival>, bool), StorageError> {
-        if lane == Lane::Machine {
+        let Lane::Files(lane) = lane else {
             let (Some(applier), Some(task)) = (&mut self.applier, self.tasks.pop_front()) else {
                 return Ok((None, false));
             };
             let (done, _) = applier.perform(task, &|| false);
             return Ok((Some(Arrival::Done(done)), !self.tasks.is_empty()));
-        }
+        };
         let (Some(files), Some(works)) = (&mut self.files, self.works.get_mut(&lane)) else {
             return Ok((None, false));
         };
@@ -244,7 +248,7 @@ impl Node {
     pub fn done_at(&self, lane: Lane, now: Time, disk: Duration, machine: Duration) -> Time {
         match lane {
             Lane::Machine => now + machine,
-            Lane::Save | Lane::Transfer => (now + disk + self.slow).max(self.stalled_until),
+            Lane::Files(_) => (now + disk + self.slow).max(self.stalled_until),
         }
     }
 
@@ -261,7 +265,7 @@ impl Node {
 
     /// How many whole snapshots are on its disk that it is not about to remove.
     pub fn snapshots_kept(&self) -> usize {
-        let mut kept = snapshots::finished(&self.disk).unwrap_or_default();
+        let mut kept = finished(&self.disk).unwrap_or_default();
         for work in self.works.values().flatten() {
             if let SnapshotWork::Task(SnapshotTask::Forget { but }) = work {
                 kept.retain(|last| *last >= but.newest || but.sent.contains(last));

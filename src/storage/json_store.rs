@@ -14,9 +14,10 @@
 //!   only the last segment can end in an unfinished line.
 //! - A truncation removes later segments newest first, each removal durable before the next, then cuts and syncs the
 //!   segment that stays, and all this before anything is appended: truncated entries cannot come back.
-//! - A compaction removes whole segments oldest first, each removal durable before the next; never the last one.
+//! - A compaction lets go of whole segments; never of the last one.
 //! - A reset makes `state.json` claim no more than the snapshot covers, then removes the segments behind that, newest
-//!   first, then puts an empty one there, then removes those before it.
+//!   first, then puts an empty one there, then removes the newest before it that has entries, and lets go of the others.
+//! - What it has let go of is removed by others, in any order (see `segments`).
 //! - `state.json` never claims a longer log than is durable, and never claims much less: it says up to where the log
 //!   was durable (`log_floor`) whenever term or vote change, a segment begins, a snapshot takes the place of entries,
 //!   [`FLOOR_ENTRIES`] entries were synced since, and when its driver asks: at a polite end, and within a moment of a
@@ -50,6 +51,8 @@ pub struct JsonStore<D: Disk> {
     state: StateFile,
     /// Never empty; in order.
     segments: Vec<Segment>,
+    /// Segments that it has let go of and nobody was told of.
+    stale: Vec<String>,
     terms: Terms,
     last: LogIndex,
     /// The log is durable up to here.
@@ -105,6 +108,7 @@ impl<D: Disk> JsonStore<D> {
             state: found.state,
             segments: found.segments,
             terms,
+            stale: Vec::new(),
             last,
             durable: last,
             lines: Vec::new(),
@@ -133,11 +137,11 @@ impl<D: Disk> JsonStore<D> {
         match write.rebase {
             None => {}
             Some(Rebase::Compact(covered)) => {
-                segments::compact(&mut self.disk, &mut self.segments, covered.index)?;
+                self.stale.extend(segments::compact(&mut self.segments, covered.index));
                 self.terms.compact(covered.index);
             }
             Some(Rebase::Reset(base)) => {
-                segments::reset(&mut self.disk, &mut self.segments, base.index)?;
+                self.stale.extend(segments::reset(&mut self.disk, &mut self.segments, base.index)?);
                 self.terms = Terms::of(base, &[]);
                 self.last = base.index;
                 self.durable = base.index;
@@ -302,5 +306,9 @@ impl<D: Disk> Storage for JsonStore<D> {
 
     fn save_floor(&mut self) -> Result<(), StorageError> {
         self.guarded(JsonStore::try_save_floor)
+    }
+
+    fn take_stale(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.stale)
     }
 }

@@ -20,8 +20,8 @@ pub struct LogRead {
     last: EntryId,
     /// What the last segment holds after its repair.
     pub last_segment: Vec<u8>,
-    /// The first so many segments were to be removed when a reset was cut short.
-    pub reset_left: usize,
+    /// The first so many segments are stale: the store had let go of them.
+    pub stale: usize,
     /// The log does not belong to the snapshot, which covers all that is needed: it has to begin anew behind that.
     pub discarded: bool,
     pub repaired: Vec<String>,
@@ -41,17 +41,16 @@ pub fn read(
     let length = disk.length(&last.name());
     let length = length.map_err(|error| StorageError::io("read", disk.describe(&last.name()), error))?;
     let begins_behind = |snapshot: EntryId| last.first <= snapshot.index.next();
-    let reset_left = segments.len() - 1;
-    let may_be_reset = length == 0 && reset_left > 0 && snapshot.is_some_and(begins_behind);
+    let before = segments.len() - 1;
+    let may_be_reset = length == 0 && before > 0 && snapshot.is_some_and(begins_behind);
     match LogRead::of(disk, state, segments, snapshot) {
         // All that lies before an empty segment which begins no later than right behind the snapshot is covered by
         // that. If it is not one log with that segment, a reset had not yet removed it.
         Err(StorageError::Damaged { .. }) if may_be_reset => {
-            let last = &mut segments[reset_left..];
+            let last = &mut segments[before..];
             let mut log = LogRead::of(disk, state, last, snapshot)?;
-            let file = disk.describe(&last[0].name());
-            log.repaired.insert(0, format!("{file}: removed the log before it, which the snapshot covers"));
-            log.reset_left = reset_left;
+            log.repaired.insert(0, removed_before(&disk.describe(&last[0].name())));
+            log.stale = before;
             Ok(log)
         }
         result => result,
@@ -60,6 +59,10 @@ pub fn read(
 
 fn damaged(file: &str, line: usize, what: String) -> StorageError {
     StorageError::Damaged { file: file.to_string(), line: Some(line), what }
+}
+
+fn removed_before(file: &str) -> String {
+    format!("{file}: removed the log before it, which the snapshot covers")
 }
 
 impl LogRead {
@@ -72,9 +75,9 @@ impl LogRead {
     ) -> Result<LogRead, StorageError> {
         let mut log = LogRead::default();
         log.begin(disk, &segments[0], snapshot)?;
-        log.read_segments(disk, state.hard_state.current_term, segments)?;
+        log.read_segments(disk, state.hard_state.current_term, segments, snapshot)?;
         let last = disk.describe(&segments[segments.len() - 1].name());
-        log.settle(&last, state, segments[0].first, snapshot)?;
+        log.settle(&last, state, segments[log.stale].first, snapshot)?;
         Ok(log)
     }
 
@@ -114,12 +117,18 @@ impl LogRead {
         disk: &impl Disk,
         current_term: Term,
         segments: &mut [Segment],
+        snapshot: Option<EntryId>,
     ) -> Result<(), StorageError> {
         let count = segments.len();
         for (place, segment) in segments.iter_mut().enumerate() {
             let name = segment.name();
             let file = disk.describe(&name);
-            if segment.first != self.last.index.next() {
+            let follows = segment.first == self.last.index.next();
+            if !follows && snapshot.is_some_and(|snapshot| segment.first <= snapshot.index.next()) {
+                // All that may be missing is in the snapshot: see `segments`.
+                *self = LogRead { stale: place, repaired: vec![removed_before(&file)], ..LogRead::default() };
+                self.begin(disk, segment, snapshot)?;
+            } else if !follows {
                 let expected = self.last.index.next();
                 let what = format!("index {expected} should come first; a segment before it is missing");
                 return Err(StorageError::Damaged { file, line: None, what });

@@ -57,6 +57,12 @@ pub trait Storage: Send {
     /// Records beside the log up to where it is durable, so that a later start that finds less refuses. A driver calls
     /// it at a polite end, and a moment after the last [`sync`](Storage::sync); it costs nothing when nothing changed.
     fn save_floor(&mut self) -> Result<(), StorageError>;
+
+    /// The files that it has let go of since it was last asked. Its driver removes them, in any order, when that holds
+    /// up nothing; one that is left is no harm to a later start.
+    fn take_stale(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl<S: Storage + ?Sized> Storage for Box<S> {
@@ -70,6 +76,10 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 
     fn save_floor(&mut self) -> Result<(), StorageError> {
         (**self).save_floor()
+    }
+
+    fn take_stale(&mut self) -> Vec<String> {
+        (**self).take_stale()
     }
 }
 

@@ -16,7 +16,8 @@
 //! in `state.json`, a missing or unreadable `state.json`, and a log shorter than `state.json` knows it to have been.
 //!
 //! **What a snapshot changes.** The newest one is loaded; it is always whole, so whatever is wrong with it is damage.
-//! A log whose beginning was dropped must reach back to it. A log that ends before it, or has another entry where it
+//! A log whose beginning was dropped must reach back to it; a gap before it is one between segments that were let go of
+//! (argued in the module `segments`), and the log begins behind that. A log that ends before it, or has another entry where it
 //! ends, does not belong to it: the power failed between the installing of a leader's snapshot and the reset of the
 //! log, or the snapshot was made of entries that this disk did not yet hold. All that matters of such a log is in the
 //! snapshot, so it is discarded, and the start says so. But a log that has become shorter than it was durable, beyond
@@ -92,12 +93,12 @@ pub fn recover(
     if log.discarded {
         forget_log(disk, &mut state, &mut segments, log.base())?;
     } else {
-        segments::remove_first(disk, &mut segments, log.reset_left)?;
+        segments::remove_first(disk, &mut segments, log.stale)?;
         let last = segments.last().expect("a log that was read has a segment");
         files::replace(disk, &last.name(), &log.last_segment)?;
     }
     for old in snapshots {
-        files::remove_durably(disk, &snapshot_file::name(old))?;
+        files::remove(disk, &snapshot_file::name(old))?;
     }
     let recovered = Recovered {
         hard_state: state.hard_state,
@@ -191,5 +192,8 @@ fn forget_log(
         state.log_floor = base;
         files::replace(disk, STATE, &state.encode())?;
     }
-    segments::reset(disk, segments, base.index)
+    for stale in segments::reset(disk, segments, base.index)? {
+        files::remove(disk, &stale)?;
+    }
+    files::sync_folder(disk)
 }

@@ -1,7 +1,20 @@
 //! The log's segments by name, and how its beginning is dropped once a snapshot covers it (section 7).
 //!
-//! Whole segments go, so the cost is that of what goes, not of the log. Each removal is durable before the next, so
-//! that what a power failure leaves has no gap that a lost segment could hide in.
+//! **Stale segments.** Removing many files takes long, and making each removal durable takes longer: the log's own
+//! syncs would wait for all of it. So the store lets go of segments: from then on they are *stale*, it never touches
+//! them again, and its driver removes them in its own time ([`take_stale`](super::Storage::take_stale)), in any order,
+//! without a sync.
+//!
+//! **What a power failure leaves** is therefore any of the stale segments, and behind them the whole log. A start tells
+//! this from a log that lost a segment by the newest snapshot, which is whole or refused. Only segments that a durable
+//! snapshot covers become stale. So of the segments that begin no later than right behind the newest snapshot, the last
+//! one is the log's: from there on a gap is damage. Before it a gap loses nothing, since the snapshot has all that may
+//! be missing, whether it was stale or lost; the log begins behind the last such gap, and what is before that goes.
+//!
+//! **No stale entry becomes a wrong one.** What a compaction lets go of was committed in this very log: as far as no gap
+//! is between, it still fits, and the log is only longer. What a reset lets go of may be of another history. So a reset
+//! removes for good the newest segment that has entries, before the new log has one. That leaves a gap, and as later
+//! segments begin later still, none ever fills it.
 
 use super::disk::Disk;
 use super::error::StorageError;
@@ -36,44 +49,50 @@ pub fn length_of_lines(bytes: &[u8], lines: u64) -> u64 {
     bytes.split_inclusive(|byte| *byte == b'\n').take(lines).map(|line| line.len() as u64).sum()
 }
 
-/// Removes the segments all of whose entries are at or below this index, oldest first; never the last one.
-pub fn compact(
-    disk: &mut impl Disk,
-    segments: &mut Vec<Segment>,
-    index: LogIndex,
-) -> Result<(), StorageError> {
+/// Lets go of the segments all of whose entries are at or below this index; never of the last one.
+pub fn compact(segments: &mut Vec<Segment>, index: LogIndex) -> Vec<String> {
     let covered = segments.iter().skip(1).take_while(|following| following.first <= index.next()).count();
-    remove_first(disk, segments, covered)
+    segments.drain(..covered).map(|segment| segment.name()).collect()
 }
 
-/// Removes so many segments from the log's beginning.
+/// Removes so many segments from the log's beginning, all of which a snapshot covers.
 pub fn remove_first(
     disk: &mut impl Disk,
     segments: &mut Vec<Segment>,
     count: usize,
 ) -> Result<(), StorageError> {
-    for segment in segments.drain(..count) {
-        files::remove_durably(disk, &segment.name())?;
+    if count == 0 {
+        return Ok(());
     }
-    Ok(())
+    for segment in segments.drain(..count) {
+        files::remove(disk, &segment.name())?;
+    }
+    files::sync_folder(disk)
 }
 
-/// Removes the whole log and begins it anew behind this index, up to which a durable snapshot covers it. `state.json`
-/// claims no longer log any more.
+/// Begins the log anew behind this index, up to which a durable snapshot covers it, and lets go of what was before.
+/// `state.json` claims no longer log any more.
 ///
 /// Wherever the power fails, a start can tell what was under way: it finds either a log that does not belong to its
 /// snapshot, or an empty last segment that begins where the snapshot ends; both mean that nothing else is needed.
-pub fn reset(disk: &mut impl Disk, segments: &mut Vec<Segment>, index: LogIndex) -> Result<(), StorageError> {
+pub fn reset(
+    disk: &mut impl Disk,
+    segments: &mut Vec<Segment>,
+    index: LogIndex,
+) -> Result<Vec<String>, StorageError> {
     let empty = Segment { first: index.next(), length: 0 };
     while let Some(beyond) = segments.pop_if(|segment| segment.first > empty.first) {
         files::remove_durably(disk, &beyond.name())?;
     }
     files::replace(disk, &empty.name(), &[])?;
     segments.pop_if(|segment| segment.first == empty.first);
-    let before = segments.len();
-    remove_first(disk, segments, before)?;
-    segments.push(empty);
-    Ok(())
+    // Up to the newest one that has entries: see above.
+    let newest = segments.iter().rposition(|segment| segment.length > 0).unwrap_or(0);
+    let mut beside = segments.split_off(newest);
+    let count = beside.len();
+    remove_first(disk, &mut beside, count)?;
+    let stale = std::mem::replace(segments, vec![empty]);
+    Ok(stale.iter().map(Segment::name).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Making, sending, receiving and removing snapshots (section 7), beside the log and on other threads than it.
 //!
 //! A snapshot may be large, and the log's fsyncs must not wait for it. So it has a handle of its own on the same
-//! folder, takes no lock, since the store holds that, and touches no file but snapshots. What it makes has a name
+//! folder, takes no lock, since the store holds that, and touches no file but snapshots and what the store has let go
+//! of. What it makes has a name
 //! that ends in `.new` until it is whole, checked and durable; then it is renamed in one step. So a file with a
 //! snapshot's name is always whole, and one that is not is damaged.
 //!
@@ -58,6 +59,9 @@ pub trait SnapshotFiles: Send {
     /// Removes the finished snapshots that end before this index, but for those that end at one of `kept`, and never the
     /// newest of all. What is removed may not be read any more.
     fn remove_before(&mut self, index: LogIndex, kept: &[LogIndex]) -> Result<(), StorageError>;
+
+    /// Removes a file that the store has let go of ([`take_stale`](super::Storage::take_stale)).
+    fn remove_stale(&mut self, file: &str) -> Result<(), StorageError>;
 }
 
 /// The last entries that a folder's finished snapshots cover.
@@ -216,13 +220,15 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
         let Some(newest) = finished.iter().max() else { return Ok(()) };
         let old =
             finished.iter().filter(|found| **found < index && !kept.contains(found) && *found != newest);
-        let mut removed = false;
         for found in old {
+            // Should the removal come undone, the next start removes the file again.
             files::remove(&mut self.disk, &snapshot_file::name(*found))?;
-            removed = true;
         }
-        // Should a removal come undone, the next start removes the file again.
-        if removed { files::sync_folder(&mut self.disk) } else { Ok(()) }
+        Ok(())
+    }
+
+    fn remove_stale(&mut self, file: &str) -> Result<(), StorageError> {
+        files::remove(&mut self.disk, file)
     }
 }
 

@@ -8,14 +8,15 @@ mod model;
 mod opening;
 mod recovery;
 mod snapshots;
+mod stale;
 
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{HardState, Write};
 use raftlab::raft::log::{Content, Entry, Origin};
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::JsonStore;
-use raftlab::storage::snapshots::Snapshots;
-use raftlab::storage::{ClusterId, Identity, Newcomer, Recovered, StorageError};
+use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
+use raftlab::storage::{ClusterId, Identity, Newcomer, Recovered, Storage, StorageError};
 use raftlab::types::{LogIndex, NodeId, SessionId, Term};
 
 use image::load_table;
@@ -34,6 +35,13 @@ fn open<D: Disk>(disk: D) -> Result<(JsonStore<D>, Recovered), StorageError> {
 /// The snapshots that lie beside the log in this folder.
 fn beside<D: Disk>(disk: D) -> Snapshots<D> {
     Snapshots::new(disk, &identity())
+}
+
+/// Removes all that the store has let go of, as its driver does.
+fn remove_stale<D: Disk + Clone>(store: &mut impl Storage, disk: &D) {
+    for file in store.take_stale() {
+        beside(disk.clone()).remove_stale(&file).expect("no failure is planned");
+    }
 }
 
 /// The refusal's message, which is one line.

@@ -105,6 +105,7 @@ pub fn run_with_snapshots() -> Vec<Action> {
         Action::RemoveBefore(LogIndex(12), Some(LogIndex(10))),
         Action::Write(appending(&[entry(16, 3), entry(17, 3), entry(18, 3)])),
         Action::Sync,
+        Action::Save(id(14, 3)),
         Action::Write(truncating(17)),
         Action::Write(appending(&[entry(17, 3)])),
         Action::Write(voting(4, 3)),
@@ -153,13 +154,21 @@ pub struct Model {
     /// In the order of their making; the last one may be unfinished.
     snapshots: Vec<EntryId>,
     finished: usize,
+    /// What the store has let go of, and is still there.
+    stale: Vec<String>,
 }
 
 impl Model {
     pub fn new() -> Model {
         let nothing = Log { base: EntryId::ZERO, entries: Vec::new() };
         let snapshots = vec![EntryId::ZERO];
-        Model { states: vec![(HardState::default(), nothing)], synced: 0, snapshots, finished: 0 }
+        Model {
+            states: vec![(HardState::default(), nothing)],
+            synced: 0,
+            snapshots,
+            finished: 0,
+            stale: Vec::new(),
+        }
     }
 
     /// First term and vote change, then entries go one by one, then entries come one by one.
@@ -203,11 +212,12 @@ impl Model {
         let last = recovered.base.index.0 + recovered.entries.len() as u64;
         assert!(last >= covered.index.0, "{found}: it ends before the snapshot {covered}");
 
-        let behind: Vec<&Entry> =
-            recovered.entries.iter().filter(|entry| entry.index > covered.index).collect();
+        let (trailing, behind): (Vec<&Entry>, Vec<&Entry>) =
+            recovered.entries.iter().partition(|entry| entry.index <= covered.index);
         let allowed = self.states[self.synced..].iter().enumerate().any(|(place, (_, log))| {
             let later = &self.states[self.synced + place..];
             log.behind(covered).iter().eq(behind.iter().copied())
+                && trailing.iter().all(|entry| log.entries.contains(entry))
                 && later.iter().any(|(state, _)| *state == recovered.hard_state)
         });
         assert!(allowed, "{found} with the snapshot {covered}");
@@ -244,6 +254,12 @@ pub fn carry_out(
                 model.finished = model.snapshots.len() - 1;
             }
             Action::RemoveBefore(index, kept) => snapshots.remove_before(*index, kept.as_slice())?,
+        }
+        model.stale.extend(store.take_stale());
+        if !model.stale.is_empty() {
+            // Neither the oldest first nor the newest.
+            let file = model.stale.remove(model.stale.len() / 2);
+            snapshots.remove_stale(&file)?;
         }
     }
     Ok(())
