@@ -243,6 +243,7 @@ impl What {
                     | Event::SnapshotUnusable { .. }
                     | Event::AcknowledgedLost { .. }
                     | Event::Rejoining
+                    | Event::SnapshotRejected { .. }
                     | Event::Readmitted
                     | Event::CampaignRefused
                     | Event::DiskStalled { .. }
@@ -261,6 +262,7 @@ fn event_level(event: &Event) -> Level {
         | Event::SnapshotUnusable { .. }
         | Event::AcknowledgedLost { .. }
         | Event::Rejoining
+        | Event::SnapshotRejected { .. }
         | Event::CampaignRefused
         | Event::DiskStalled { .. }
         | Event::ClientRefused { busy: true, .. }
@@ -334,6 +336,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::SnapshotReceiving { .. }
         | Event::SnapshotInstalled { .. }
         | Event::SnapshotUnusable { .. }
+        | Event::SnapshotRejected { .. }
         | Event::CommitAdvanced { .. } => Topic::Replication,
         Event::ClientRefused { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
     }

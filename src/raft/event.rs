@@ -206,6 +206,13 @@ pub enum Event {
         /// The last entry that it was to cover.
         last: EntryId,
     },
+    /// A follower could not use what arrived of a snapshot.
+    SnapshotRejected {
+        /// The follower.
+        by: NodeId,
+        /// The last entry that it was to cover.
+        last: EntryId,
+    },
     /// A node that had lost its files has caught up: the leader appended its readmission.
     Readmitting {
         /// The node.
@@ -420,6 +427,9 @@ impl fmt::Display for Event {
             }
             Event::SnapshotUnusable { last } => {
                 write!(f, "the snapshot at {last} arrived damaged and was thrown away")
+            }
+            Event::SnapshotRejected { by, last } => {
+                write!(f, "{by} could not use the snapshot at {last} that it was sent")
             }
             Event::Readmitting { node } => write!(f, "readmits {node}, which has caught up"),
             Event::Readmitted => f.write_str("has caught up and is readmitted: it votes again"),

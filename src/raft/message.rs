@@ -180,6 +180,8 @@ pub enum InstallResult {
     Next(u64),
     /// It holds, durably, all that the snapshot covers.
     Installed,
+    /// What arrived was no such snapshot: it is damaged, or of another format, and nothing of it was kept.
+    Unusable,
     /// The request's term is over.
     StaleTerm,
 }
@@ -271,6 +273,7 @@ impl fmt::Display for Body {
             Body::InstallReply { last, result, .. } => match result {
                 InstallResult::Next(next) => write!(f, " last={last} next={next}"),
                 InstallResult::Installed => write!(f, " last={last} installed"),
+                InstallResult::Unusable => write!(f, " last={last} unusable"),
                 InstallResult::StaleTerm => write!(f, " last={last} stale term"),
             },
             Body::TimeoutNow | Body::Rejoin { .. } => Ok(()),

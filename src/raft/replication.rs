@@ -171,7 +171,7 @@ impl Raft {
         }
         for follower in followers {
             if heartbeat {
-                self.repeat_part(follower);
+                self.repeat_part(now, follower);
             }
             let sent = self.send_entries(follower);
             if everyone && !sent {

@@ -155,6 +155,8 @@ pub struct Transfer {
     pub offset: u64,
     /// What becomes of that part.
     pub sending: Sending,
+    /// How often what arrived was unusable.
+    pub failures: u32,
 }
 
 /// Where the part of a snapshot is that a follower needs next.
@@ -169,6 +171,16 @@ pub enum Sending {
     },
     /// It was sent, and is being read to be sent again. The answer may still come.
     ReadAgain,
+    /// What arrived was unusable: whether the leader's own file is whole is being checked.
+    Checked {
+        /// Not before this moment the snapshot is sent again.
+        until: Time,
+    },
+    /// The snapshot is sent from its beginning, but not before this moment.
+    Postponed {
+        /// The moment.
+        until: Time,
+    },
 }
 
 impl Transfer {
@@ -176,11 +188,22 @@ impl Transfer {
     pub fn goes_on_at(&mut self, next: u64) -> bool {
         // Who needs the first part has nothing: it crashed, or what it had received was damaged.
         let news = next > self.offset || next == 0 && self.offset > 0;
-        let sent = matches!(self.sending, Sending::Sent { .. } | Sending::ReadAgain);
-        if news && sent {
+        let goes_on = news && self.was_sent();
+        if goes_on {
             (self.offset, self.sending) = (next, Sending::Read);
         }
-        news && sent
+        goes_on
+    }
+
+    /// An answer to the part may come.
+    pub fn was_sent(&self) -> bool {
+        matches!(self.sending, Sending::Sent { .. } | Sending::ReadAgain)
+    }
+
+    /// Nothing of it was used: it begins again, not before this moment, with the newest snapshot.
+    pub fn postpone(&mut self, newest: EntryId, until: Time) {
+        let last = if newest.index > self.last.index { newest } else { self.last };
+        *self = Transfer { last, offset: 0, sending: Sending::Postponed { until }, ..*self };
     }
 }
 

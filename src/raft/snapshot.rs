@@ -7,6 +7,8 @@
 //!
 //! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. It is
 //! never begun anew because a newer snapshot exists: the old one is kept until it has arrived, and none of those between.
+//! Only what arrived and was unusable is sent anew, with the newest snapshot, ever more seldom, and once the leader's own
+//! file of it is known to be whole. A leader with a damaged one ends, as with other damage.
 
 use std::sync::Arc;
 
@@ -20,6 +22,9 @@ use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
 /// Rounds of heartbeats after which a part that was not answered is sent again.
 const ROUNDS_PATIENT: u64 = 2;
+
+/// Before a snapshot that arrived unusable is sent again, a heartbeat passes: each time twice as many, so often at most.
+const PAUSE_DOUBLINGS_MAX: u32 = 6;
 
 /// The snapshots that a node cannot do without.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,6 +59,13 @@ pub enum SnapshotTask {
         /// It is the last one: make the snapshot durable and read it.
         done: bool,
     },
+    /// Read the whole of a snapshot that a follower could not use. One that is damaged here too ends the node.
+    Check {
+        /// Whom it was sent to.
+        to: NodeId,
+        /// Which snapshot.
+        last: EntryId,
+    },
     /// Older snapshots than the newest of these go, but for the others.
     Forget {
         /// Those that stay.
@@ -78,6 +90,13 @@ pub enum SnapshotReport {
         data: Arc<[u8]>,
         /// Whether it is the last one.
         done: bool,
+    },
+    /// A snapshot that was checked is whole.
+    Whole {
+        /// Whom it was sent to.
+        to: NodeId,
+        /// The snapshot.
+        last: EntryId,
     },
     /// What was received so far ends at this byte.
     Received {
@@ -117,11 +136,15 @@ impl Raft {
             SnapshotReport::Read { to, last, offset, data, done } => {
                 self.send_part(to, last, offset, data, done);
             }
+            SnapshotReport::Whole { to, last } => self.send_again(to, last),
             SnapshotReport::Received { last, next } => self.acknowledge_part(last, next),
             SnapshotReport::Installed(last) => self.install(last),
             SnapshotReport::Unusable(last) => {
-                self.receiving.take_if(|receiving| receiving.last == last);
+                let wanted = self.receiving.take_if(|receiving| receiving.last == last).is_some();
                 self.effects.events.push(Event::SnapshotUnusable { last });
+                if let Some(leader) = self.leader_followed().filter(|_| wanted) {
+                    self.reply_install(leader, last, InstallResult::Unusable);
+                }
             }
         }
     }
@@ -291,7 +314,7 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let progress = leader.followers.get_mut(&follower).expect("every other member has its progress");
         progress.next_index = last.index.next().max(progress.match_index.next());
-        progress.flow = Flow::Snapshot(Transfer { last, offset: 0, sending: Sending::Read });
+        progress.flow = Flow::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
         self.effects.events.push(Event::SnapshotSending { to: follower, last });
         self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
     }
@@ -310,20 +333,54 @@ impl Raft {
         }
     }
 
-    /// Sends the part again that is not answered after a while.
-    pub(super) fn repeat_part(&mut self, follower: NodeId) {
+    /// Sends the part again that is not answered after a while, or begins with one that was postponed.
+    pub(super) fn repeat_part(&mut self, now: Time, follower: NodeId) {
         let Role::Leader(leader) = &mut self.role else { return };
         let round = leader.round;
         let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
         else {
             return;
         };
-        if let Sending::Sent { round: sent } = transfer.sending
-            && round >= sent + ROUNDS_PATIENT
+        transfer.sending = match transfer.sending {
+            Sending::Sent { round: sent } if round >= sent + ROUNDS_PATIENT => Sending::ReadAgain,
+            Sending::Postponed { until } if now >= until => Sending::Read,
+            _ => return,
+        };
+        let (last, offset) = (transfer.last, transfer.offset);
+        self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset });
+    }
+
+    /// The follower could not use what arrived: damaged on its way, or as damaged as the file here.
+    fn note_unusable(&mut self, now: Time, follower: NodeId, last: EntryId) {
+        let newest = self.snapshot;
+        let Role::Leader(leader) = &mut self.role else { return };
+        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
+        else {
+            return;
+        };
+        if transfer.last != last || !transfer.was_sent() {
+            return;
+        }
+        let until = now + self.settings.heartbeat * (1 << transfer.failures.min(PAUSE_DOUBLINGS_MAX));
+        transfer.failures += 1;
+        self.effects.events.push(Event::SnapshotRejected { by: follower, last });
+        if newest.index > last.index {
+            transfer.postpone(newest, until);
+        } else {
+            transfer.sending = Sending::Checked { until };
+            self.effects.snapshots.push(SnapshotTask::Check { to: follower, last });
+        }
+    }
+
+    /// What the follower could not use is whole here: it was damaged on its way.
+    fn send_again(&mut self, to: NodeId, last: EntryId) {
+        let newest = self.snapshot;
+        let Role::Leader(leader) = &mut self.role else { return };
+        if let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to)
+            && transfer.last == last
+            && let Sending::Checked { until } = transfer.sending
         {
-            transfer.sending = Sending::ReadAgain;
-            let (last, offset) = (transfer.last, transfer.offset);
-            self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset });
+            transfer.postpone(newest, until);
         }
     }
 
@@ -342,6 +399,7 @@ impl Raft {
         let newest = leader.round;
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         match result {
+            InstallResult::Unusable => self.note_unusable(now, from, last),
             InstallResult::Installed => {
                 let sent = matches!(&progress.flow, Flow::Snapshot(transfer) if transfer.last == last);
                 if progress.matched(last.index, newest) {

@@ -156,6 +156,10 @@ impl SnapshotWork {
                 let Part { data, done } = files.read(last, offset, part_bytes)?;
                 SnapshotReport::Read { to, last, offset, data: Arc::from(data), done }
             }
+            SnapshotWork::Task(SnapshotTask::Check { to, last }) => {
+                files.check(last)?;
+                SnapshotReport::Whole { to, last }
+            }
             SnapshotWork::Task(SnapshotTask::Receive { last, offset, data, done }) => {
                 files.receive(last, offset, &data)?;
                 let next = offset + data.len() as u64;

@@ -32,7 +32,7 @@ use std::io;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::segments::{self, Segment};
-use super::snapshot_file::{self, LoadError};
+use super::snapshot_file;
 use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
 use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, files, log_reading};
 use crate::raft::effects::HardState;
@@ -175,8 +175,7 @@ pub fn load_snapshot(
             Err(StorageError::Damaged { file, line: None, what })
         }
         Ok(loaded) => Ok(loaded),
-        Err(LoadError::Unusable(unusable)) => Err(unusable.in_own_folder(file, identity)),
-        Err(LoadError::Io(error)) => Err(StorageError::io("read", file, error)),
+        Err(error) => Err(error.in_own_folder(file, identity)),
     }
 }
 

@@ -13,6 +13,7 @@
 //! read in pieces.
 
 use std::io::{self, BufWriter, Read, Write};
+use std::ops::Range;
 
 use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,16 @@ pub enum LoadError {
     Io(io::Error),
 }
 
+impl LoadError {
+    /// For who finds it in a node's own folder.
+    pub fn in_own_folder(self, file: String, own: &Identity) -> StorageError {
+        match self {
+            LoadError::Unusable(unusable) => unusable.in_own_folder(file, own),
+            LoadError::Io(error) => StorageError::io("read", file, error),
+        }
+    }
+}
+
 impl Unusable {
     /// In words, for who sent it.
     pub fn reason(&self) -> String {
@@ -86,8 +97,7 @@ impl Unusable {
         }
     }
 
-    /// For who finds it in a node's own folder.
-    pub fn in_own_folder(self, file: String, own: &Identity) -> StorageError {
+    fn in_own_folder(self, file: String, own: &Identity) -> StorageError {
         match self {
             Unusable::OtherFormat(found) => StorageError::OtherFormat { file, found, known: FORMAT },
             Unusable::OtherCluster(found) => {
@@ -162,6 +172,31 @@ pub fn load(
     term: Option<Term>,
     load: LoadImage,
 ) -> Result<RecoveredSnapshot, LoadError> {
+    let Checked { id, bytes, content } = check(disk, file, cluster, index, term)?;
+    let mut content = Pieces::new(disk, file, content.start, content.end);
+    match load(&mut content) {
+        Ok(image) => Ok(RecoveredSnapshot { id, bytes, image }),
+        Err(what) => Err(content.failed.map_or_else(|| damaged(what), LoadError::Io)),
+    }
+}
+
+/// A file that is as it was written.
+pub struct Checked {
+    id: EntryId,
+    /// Its length.
+    bytes: u64,
+    /// Where the state is in it.
+    content: Range<u64>,
+}
+
+/// The same without its state, which is not decoded.
+pub fn check(
+    disk: &impl Disk,
+    file: &str,
+    cluster: &Identity,
+    index: LogIndex,
+    term: Option<Term>,
+) -> Result<Checked, LoadError> {
     let start = disk.read_at(file, 0, HEAD_BYTES_MAX)?;
     // The format comes before the checksum: a newer program may compute that in another way.
     if let Some(format) = format_of(&start).filter(|format| *format != FORMAT && *format > 0) {
@@ -181,11 +216,7 @@ pub fn load(
         let expected = term.map_or_else(|| index.to_string(), |term| EntryId::new(term, index).to_string());
         return Err(damaged(format!("it is the snapshot up to {id}, not up to {expected}")));
     }
-    let mut content = Pieces::new(disk, file, content_start, content_end);
-    match load(&mut content) {
-        Ok(image) => Ok(RecoveredSnapshot { id, bytes, image }),
-        Err(what) => Err(content.failed.map_or_else(|| damaged(what), LoadError::Io)),
-    }
+    Ok(Checked { id, bytes, content: content_start..content_end })
 }
 
 /// The format that a file names, whatever else it holds.

@@ -44,6 +44,9 @@ pub trait SnapshotFiles: Send {
     /// At most so many bytes of a finished snapshot, to send them. Behind its end there are none, and `done` is said.
     fn read(&mut self, id: EntryId, offset: u64, bytes_max: usize) -> Result<Part, StorageError>;
 
+    /// Reads the whole of a finished snapshot, and fails with [`StorageError::Damaged`] if it is not as it was written.
+    fn check(&mut self, id: EntryId) -> Result<(), StorageError>;
+
     /// Adds a part to the snapshot that is being received. Offset 0 begins it anew, whatever was there; any other
     /// offset is what was received of this snapshot so far.
     fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError>;
@@ -186,6 +189,12 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
         })?;
         let done = offset.saturating_add(data.len() as u64) >= length;
         Ok(Part { data, done })
+    }
+
+    fn check(&mut self, id: EntryId) -> Result<(), StorageError> {
+        let name = snapshot_file::name(id.index);
+        let checked = snapshot_file::check(&self.disk, &name, &self.identity, id.index, Some(id.term));
+        checked.map(drop).map_err(|error| error.in_own_folder(self.disk.describe(&name), &self.identity))
     }
 
     fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use raftlab::lab::{DiskChange, Lab};
+use raftlab::lab::{DiskChange, Lab, Life};
 use raftlab::net::change::NetChange;
 use raftlab::net::link::LinkScope;
 use raftlab::net::packet::{Address, Envelope, Packet};
@@ -13,8 +13,8 @@ use raftlab::raft::log::{Content, Entry};
 use raftlab::raft::message::{Body, Message};
 use raftlab::raft::role::{Flow, Role};
 use raftlab::server::{Arrival, Outbox, Server};
-use raftlab::sim::SimulationSettings;
 use raftlab::sim::exhibit::Exhibit;
+use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::image;
 use raftlab::state_machine::kv::KeyValue;
 use raftlab::state_machine::{Machine, Replica};
@@ -25,7 +25,7 @@ use raftlab::storage::{ClusterId, Identity, Newcomer, Recovered, Storage, Storag
 use raftlab::trace::{TraceEvent, What};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term};
 
-use crate::{Counter, cluster, create, followers, is_caught, leader, run_for};
+use crate::{Counter, START, cluster, create, followers, is_caught, leader, run_for};
 
 #[test]
 fn s3_a_suffix_of_another_term_is_not_kept_behind_a_snapshot() {
@@ -263,4 +263,70 @@ fn l15_a_snapshot_that_is_damaged_or_longer_than_it_should_be_is_refused_and_sen
             "the defect shows: it can be read"
         );
     }
+}
+
+/// A leader with a snapshot that a follower needs, which is down: how many transfers began, and how many snapshots arrived
+/// unusable.
+fn with_a_follower_that_is_behind(part_bytes: usize) -> (Simulation, NodeId, NodeId, [Counter; 2]) {
+    let mut settings = SimulationSettings::new(3, 1);
+    settings.raft.trailing_entries = 0;
+    settings.raft.snapshot_part_bytes = part_bytes;
+    let mut simulation = cluster(settings, None);
+    let (leader, behind) = (leader(&mut simulation), followers(&mut simulation)[0]);
+    simulation.crash(behind, false).expect("it runs");
+    create(&mut simulation, None, 50, 100);
+    simulation.take_snapshot(leader).expect("it runs");
+    run_for(&mut simulation, Duration::from_secs(1));
+    let [begun, refused] = [Counter::default(), Counter::default()];
+    let counters = [begun.clone(), refused.clone()];
+    simulation.set_observer(Some(Arc::new(move |event: &TraceEvent| {
+        begun.add(usize::from(matches!(event.what, What::Raft(Event::SnapshotSending { .. }))));
+        refused.add(usize::from(matches!(event.what, What::Raft(Event::SnapshotUnusable { .. }))));
+    })));
+    (simulation, leader, behind, counters)
+}
+
+/// Changes a byte at the end of the newest snapshot of this node. Its file.
+fn damage(simulation: &mut Simulation, node: NodeId) -> String {
+    let snapshot = simulation.view(node).status.snapshot;
+    let file = format!("snapshot-{:020}.json", snapshot.last.index.0);
+    let place = usize::try_from(snapshot.bytes).expect("a small file") - 100;
+    simulation.disk_of(node).flip(&file, place, 1);
+    file
+}
+
+/// The same file would be sent ten times a second, and thrown away, without end.
+#[test]
+fn a_leader_whose_snapshot_is_damaged_ends_and_names_the_file() {
+    let (mut simulation, leader, behind, [_, refused]) = with_a_follower_that_is_behind(1 << 20);
+    let file = damage(&mut simulation, leader);
+    simulation.restart(behind, false).expect("it starts");
+    run_for(&mut simulation, Duration::from_secs(5));
+    assert_eq!(refused.get(), 1, "it is sent once");
+    let Life::Down(reason) = simulation.view(leader).life else { panic!("{leader} holds damage and runs") };
+    assert!(reason.contains(&format!("{leader}/{file} is damaged")), "{reason}");
+    let successor = crate::leader(&mut simulation);
+    assert_eq!(simulation.items(behind).expect("it runs"), simulation.items(successor).expect("it runs"));
+    assert_eq!(simulation.safety().violations(), []);
+}
+
+#[test]
+fn of_a_snapshot_that_is_damaged_on_the_leaders_disk_the_newest_takes_the_place() {
+    let (mut simulation, leader, behind, [begun, refused]) = with_a_follower_that_is_behind(100);
+    let older = simulation.view(leader).status.snapshot.last;
+    simulation.restart(behind, false).expect("it starts");
+    while begun.get() == 0 {
+        assert!(simulation.now() < START + Duration::from_secs(20), "the follower needs a snapshot");
+        run_for(&mut simulation, Duration::from_millis(1));
+    }
+    damage(&mut simulation, leader);
+    create(&mut simulation, None, 1, 10);
+    simulation.take_snapshot(leader).expect("it runs");
+    run_for(&mut simulation, Duration::from_secs(5));
+    assert_eq!(refused.get(), 1, "the older one, which is damaged");
+    let view = simulation.view(leader);
+    assert_eq!(view.life, Life::Up, "its newest snapshot is whole");
+    assert!(view.status.snapshot.last.index > older.index);
+    assert_eq!(simulation.items(behind).expect("it runs"), simulation.items(leader).expect("it runs"));
+    assert_eq!(simulation.safety().violations(), []);
 }

@@ -94,6 +94,9 @@ fn a_damaged_snapshot_is_received_anew() {
     bench.hear(1, 1, part(last, 0, true));
     let damaged = report(&mut bench, SnapshotReport::Unusable(last));
     assert!(damaged.events.contains(&Event::SnapshotUnusable { last }));
+    assert_eq!(replied(&damaged, 1), Some(InstallResult::Unusable), "its leader hears of it");
+    let late = report(&mut bench, SnapshotReport::Unusable(last));
+    assert_eq!(replied(&late, 1), None, "of a snapshot that was given up nothing is said");
     assert_eq!(bench.raft.commit_index(), LogIndex(0), "nothing of it counts");
     assert_eq!(replied(&bench.hear(1, 1, part(last, 100, true)), 1), Some(InstallResult::Next(0)));
     assert_eq!(bench.hear(1, 1, part(last, 0, true)).tasks, [receive(last, 0, true)]);
@@ -303,6 +306,64 @@ fn a_trailing_part_of_the_log_stays_within_its_limits() {
     assert_eq!(base(3, 1 << 20), 4);
     assert_eq!(base(3, 2 * weight), 5);
     assert_eq!(base(100, 1 << 20), 0);
+}
+
+fn check() -> SnapshotTask {
+    SnapshotTask::Check { to: NodeId::new(3), last: id(5, 1) }
+}
+
+/// Heartbeats until the leader reads a snapshot again, and which.
+fn pause(bench: &mut Bench) -> (usize, EntryId) {
+    for heartbeats in 1..200 {
+        let said = bench.round();
+        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+        match said.tasks[..] {
+            [] => {}
+            [SnapshotTask::Read { last, offset: 0, .. }] => return (heartbeats, last),
+            ref other => panic!("the first part is read: {other:?}"),
+        }
+    }
+    panic!("it is not sent again");
+}
+
+#[test]
+fn a_snapshot_that_arrives_unusable_is_checked_and_sent_again_ever_more_seldom() {
+    let mut bench = sending(&bare());
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        was_read(&mut bench, 0, true);
+        let other = install_reply(&mut bench, id(4, 1), InstallResult::Unusable);
+        assert_eq!(other.tasks, [], "another snapshot was");
+        let rejected = install_reply(&mut bench, id(5, 1), InstallResult::Unusable);
+        assert_eq!(rejected.tasks, [check()]);
+        for late in [InstallResult::Unusable, InstallResult::Next(0), InstallResult::Next(100)] {
+            assert_eq!(install_reply(&mut bench, id(5, 1), late).tasks, [], "{late:?} asks for nothing");
+        }
+        assert_eq!(bench.round().tasks, [], "a file that may be damaged is not sent");
+        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+        report(&mut bench, SnapshotReport::Whole { to: NodeId::new(3), last: id(5, 1) });
+        let (heartbeats, last) = pause(&mut bench);
+        assert_eq!(last, id(5, 1));
+        pauses.push(heartbeats);
+    }
+    assert!(pauses.is_sorted() && pauses[7] > 60 && pauses[7] <= 64, "{pauses:?}");
+}
+
+#[test]
+fn of_what_arrives_unusable_the_newest_snapshot_is_sent_next() {
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, true);
+    report(&mut bench, SnapshotReport::Saved(id(7, 1)));
+    let rejected = install_reply(&mut bench, id(5, 1), InstallResult::Unusable);
+    assert_eq!(rejected.tasks, [forget(7, &[])], "the older one goes, damaged or not");
+    assert_eq!(pause(&mut bench).1, id(7, 1));
+    // One that is saved while the file is checked is as good.
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, true);
+    assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Unusable).tasks, [check()]);
+    report(&mut bench, SnapshotReport::Saved(id(7, 1)));
+    report(&mut bench, SnapshotReport::Whole { to: NodeId::new(3), last: id(5, 1) });
+    assert_eq!(pause(&mut bench).1, id(7, 1));
 }
 
 #[test]
