@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use raftlab::check::history;
+use raftlab::check::history::{self, Operation};
 use raftlab::sim::seeds::{self, Clocks, Family, Report};
 use raftlab::sim::tally::Tally;
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -24,10 +24,17 @@ const SNAPSHOT_SEEDS: u64 = 400;
 const READ_SEEDS: u64 = 300;
 const VOTE_SEEDS: u64 = 300;
 
-/// Runs these seeds on two threads; each must be safe and heal.
+/// Runs these seeds on two threads; each must be safe and heal, and the history that it writes keeps the rule of clients.
 fn run_seeds(family: Family, count: u64) -> Vec<Report> {
     let halves = [1..=count / 2, count / 2 + 1..=count];
-    let run = move |seed| seeds::run(family, seed);
+    let run = move |seed| {
+        let mut written = Vec::new();
+        let mut record = |operations: &[Operation]| written.extend_from_slice(operations);
+        let mut report = seeds::run_recorded(family, seed, |_| {}, &mut record);
+        let broken = history::broken_rule(&written);
+        report.violations.extend(broken.map(|broken| format!("the history that is written: {broken:?}")));
+        report
+    };
     let workers = halves.map(|seeds| thread::spawn(move || seeds.map(run).collect::<Vec<_>>()));
     let reports =
         workers.into_iter().flat_map(|worker| worker.join().expect("a run reports, it does not panic"));
@@ -55,23 +62,6 @@ fn every_seed_is_safe_and_heals() {
     }
     let answered: u64 = reports.iter().map(|report| report.calls[0]).sum();
     assert!(answered > 100 * SEEDS, "too few calls were answered to show anything: {answered}");
-}
-
-#[test]
-fn recorded_histories_keep_the_rule_of_clients() {
-    for (family, seeds) in [(Family::Clients, 60), (Family::General, 20), (Family::Snapshots, 20)] {
-        let mut unknown = 0;
-        for seed in 1..=seeds {
-            let mut recorded = Vec::new();
-            seeds::run_recorded(family, seed, |_| {}, &mut |operations| {
-                recorded.extend_from_slice(operations);
-            });
-            let broken = history::broken_rule(&recorded);
-            assert_eq!(broken, None, "{family:?}, seed {seed}");
-            unknown += recorded.iter().filter(|one| one.outcome == history::Outcome::Unknown).count();
-        }
-        assert!(unknown > 10, "{family:?}: only {unknown} outcomes were unknown, they show too little");
-    }
 }
 
 #[test]

@@ -161,7 +161,8 @@ impl<L: Lab> Console<L> {
         let names: Vec<String> = states.iter().map(|(node, _)| node.to_string()).collect();
         let details = Answer::ok("diff", "").with("keys", keys.len()).with("differing", differing.len());
         if differing.is_empty() {
-            let text = format!("the same {} keys at {}", keys.len(), names.join(", "));
+            let plural = if keys.len() == 1 { "key" } else { "keys" };
+            let text = format!("the same {} {plural} at {}", keys.len(), names.join(", "));
             return Answer { text, ..details };
         }
         let mut rows = vec![
@@ -180,9 +181,10 @@ impl<L: Lab> Console<L> {
         }
         let mut lines = table(&rows, &[]);
         lines.push(format!(
-            "{} of {} keys differ; ! is unlike {}, {NONE} is absent",
+            "{} of {} {} differ; ! is unlike {}, {NONE} is absent",
             differing.len(),
             keys.len(),
+            if keys.len() == 1 { "key" } else { "keys" },
             states[base].0
         ));
         Answer { text: lines.join("\n"), ..details }
