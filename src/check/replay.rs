@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::raft::log::Entry;
 use crate::state_machine::image::Image;
 use crate::state_machine::kv::KeyValue;
+use crate::state_machine::sessions::Bounds;
 use crate::state_machine::{Machine, Replica};
 use crate::types::{EntryId, LogIndex};
 
@@ -20,10 +21,16 @@ pub struct Replay {
     /// By index from 1.
     entries: Vec<Entry>,
     kept: BTreeMap<LogIndex, Replica<KeyValue>>,
+    bounds: Bounds,
     compared: u64,
 }
 
 impl Replay {
+    /// Of a cluster whose replicas keep to these bounds of sessions.
+    pub fn new(bounds: Bounds) -> Replay {
+        Replay { bounds, ..Replay::default() }
+    }
+
     /// An entry was applied somewhere. Only the next one is news.
     pub fn note_applied(&mut self, entry: &Entry) {
         if entry.index.0 == self.entries.len() as u64 + 1 {
@@ -52,8 +59,8 @@ impl Replay {
             return Err(format!("it claims to cover {last}, but what is committed there is {known:?}"));
         }
         let near = self.kept.range(..=last.index).next_back();
-        let mut replica =
-            near.map_or_else(|| Replica::new(KeyValue::default()), |(_, replica)| replica.clone());
+        let first = || Replica::bounded(KeyValue::default(), self.bounds);
+        let mut replica = near.map_or_else(first, |(_, replica)| replica.clone());
         for entry in &self.entries[as_length(replica.applied().index)..as_length(last.index)] {
             replica.apply(entry);
         }

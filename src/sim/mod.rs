@@ -94,7 +94,7 @@ impl Simulation {
         let disks = NodeId::first(settings.nodes).into_iter();
         let disks = disks.map(|name| (name, SimulatedDisk::new(&name.to_string()))).collect();
         let mut simulation = Simulation { observer, ..Simulation::on_disks(settings, disks) };
-        simulation.replay = Some(Replay::default());
+        simulation.replay = Some(Replay::new(simulation.settings.sessions));
         for name in NodeId::first(simulation.settings.nodes) {
             simulation.start(name, false).expect("an empty disk is no obstacle");
         }

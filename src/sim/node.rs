@@ -302,7 +302,7 @@ impl Simulation {
         let away = !self.settings.machine_delay.is_zero();
         let identity =
             Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
-        let settings = self.settings.raft.clone();
+        let (settings, bounds) = (self.settings.raft.clone(), self.settings.sessions);
         let node = self.node(name);
         if wipe {
             node.disk = SimulatedDisk::new(&name.to_string());
@@ -320,7 +320,7 @@ impl Simulation {
         let local = self.node(name).local_time(now);
         let exhibit = self.exhibit.as_deref();
         let blank = || -> Box<dyn Machine> {
-            let machine = Replica::new(KeyValue::default());
+            let machine = Replica::bounded(KeyValue::default(), bounds);
             exhibit.map_or_else(
                 || Box::new(machine.clone()) as Box<dyn Machine>,
                 |exhibit| exhibit.machine(machine.clone()),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client::ClientSettings;
 use crate::config::RaftSettings;
+use crate::state_machine::sessions::Bounds;
 
 /// What a simulated cluster is made of.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct SimulationSettings {
     pub disk_delay: Duration,
     /// What a state machine takes for what it is given at once. Above zero it works on a thread of its own.
     pub machine_delay: Duration,
+    /// What the replicas keep of each session.
+    pub sessions: Bounds,
     /// The shortest and longest pause of a client before it tries again.
     pub client: ClientSettings,
 }
@@ -40,6 +43,7 @@ impl SimulationSettings {
             disk_delay: Duration::from_millis(1),
             machine_delay: Duration::ZERO,
             lateness: Duration::ZERO,
+            sessions: Bounds::default(),
             client: ClientSettings::default(),
         }
     }

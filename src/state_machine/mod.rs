@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::image::{Image, ReplicaImage};
-use self::sessions::{Sessions, Standing};
+use self::sessions::{Bounds, Sessions, Standing};
 use crate::payload::{Batch, Payload};
 use crate::raft::log::{Content, Entry, Origin};
 use crate::types::{EntryId, SessionId};
@@ -238,7 +238,12 @@ pub struct Replica<M> {
 impl<M: StateMachine> Replica<M> {
     /// A replica that has applied nothing yet, around a machine in its first state.
     pub fn new(machine: M) -> Replica<M> {
-        Replica { machine, sessions: Sessions::default(), applied: EntryId::ZERO }
+        Replica::bounded(machine, Bounds::default())
+    }
+
+    /// The same, with other bounds for what a session keeps: the simulator's, whose runs are too short for the usual ones.
+    pub fn bounded(machine: M, bounds: Bounds) -> Replica<M> {
+        Replica { machine, sessions: Sessions::new(bounds), applied: EntryId::ZERO }
     }
 
     /// The state machine.
@@ -344,7 +349,7 @@ impl<M: StateMachine> Machine for Replica<M> {
         let ReplicaImage { sessions, state, .. } = *image.expect("an image is adopted by its own machine");
         assert!(sessions.last_used() <= applied.index, "only what was applied has used a session (6.3)");
         self.machine.restore(state);
-        self.sessions = sessions;
+        self.sessions = sessions.in_place_of(&self.sessions);
         self.applied = applied;
     }
 }

@@ -35,13 +35,29 @@ pub const WINDOW: u64 = 4_096;
 /// answer to the newest command is kept, however long it is.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
+/// What a session keeps at most. All replicas of a cluster must have the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// How many answers.
+    pub answers: u64,
+    /// How many bytes of text they have together.
+    pub bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { answers: WINDOW, bytes: ANSWER_BYTES_MAX }
+    }
+}
+
 /// All clients' sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    by_id: BTreeMap<SessionId, Arc<Session>>,
+    bounds: Bounds,
+    pub(crate) by_id: BTreeMap<SessionId, Arc<Session>>,
     /// Each session once, the one with the smallest index first. The index is an entry that used it, not always the
     /// last one: it is brought up to date when somebody asks, so that a command costs nothing here.
-    by_use: BinaryHeap<Reverse<(LogIndex, SessionId)>>,
+    pub(crate) by_use: BinaryHeap<Reverse<(LogIndex, SessionId)>>,
 }
 
 /// Where a command stands.
@@ -66,22 +82,22 @@ pub enum Standing {
 
 /// One client's session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Session {
-    client: ClientId,
+pub(crate) struct Session {
+    pub(crate) client: ClientId,
     /// The entry that used it last.
-    used: LogIndex,
+    pub(crate) used: LogIndex,
     /// The client needs no answer below this serial. It never goes back, however late an older mark arrives.
-    acknowledged: Serial,
+    pub(crate) acknowledged: Serial,
     /// What is known of the commands from `acknowledged` on.
-    settled: Ascending<Serial, Settled>,
+    pub(crate) settled: Ascending<Serial, Settled>,
     /// How many bytes of text these answers have together.
-    bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What became of a command, once and for all.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Settled {
+pub(crate) enum Settled {
     /// This entry carried it out, with this answer.
     Answered { entry: EntryId, answer: Kept },
     /// It will not be carried out.
@@ -89,6 +105,17 @@ enum Settled {
 }
 
 impl Sessions {
+    /// No session yet, and these bounds for each. Only the simulator has others than the usual ones.
+    pub fn new(bounds: Bounds) -> Sessions {
+        Sessions { bounds, ..Sessions::default() }
+    }
+
+    /// These sessions, as the table before them bounds its own from now on.
+    #[must_use]
+    pub fn in_place_of(self, before: &Sessions) -> Sessions {
+        Sessions { bounds: before.bounds, ..self }
+    }
+
     /// Opens a session for this client, named by the entry that asks for it. Of more than `sessions_max`, those that
     /// were used least recently expire.
     pub fn open(&mut self, index: LogIndex, client: ClientId, sessions_max: u64) -> SessionId {
@@ -154,7 +181,7 @@ impl Sessions {
 
     fn settle(&mut self, origin: Origin, settled: Settled) {
         let session = self.by_id.get_mut(&origin.session).expect("a command that is fresh has its session");
-        Arc::make_mut(session).settle(origin.serial, settled);
+        Arc::make_mut(session).settle(origin.serial, settled, self.bounds);
     }
 
     fn expire_least_recent(&mut self) {
@@ -183,7 +210,7 @@ impl PartialEq for Sessions {
 impl Eq for Sessions {}
 
 impl Session {
-    fn new(client: ClientId, opened: LogIndex) -> Session {
+    pub(crate) fn new(client: ClientId, opened: LogIndex) -> Session {
         Session { client, used: opened, acknowledged: 0, settled: Ascending::default(), bytes: 0 }
     }
 
@@ -196,12 +223,13 @@ impl Session {
         }
     }
 
-    fn settle(&mut self, serial: Serial, settled: Settled) {
+    fn settle(&mut self, serial: Serial, settled: Settled, bounds: Bounds) {
         assert!(serial >= self.acknowledged, "an acknowledged command is never carried out again");
         self.bytes += settled.bytes();
         let before = self.settled.insert(serial, settled);
         assert!(before.is_none(), "a command is carried out once (section 8)");
-        while self.settled.len() as u64 > WINDOW || (self.bytes > ANSWER_BYTES_MAX && self.settled.len() > 1)
+        while self.settled.len() as u64 > bounds.answers
+            || (self.bytes > bounds.bytes && self.settled.len() > 1)
         {
             self.acknowledged = self.forget_oldest() + 1;
         }
@@ -216,7 +244,7 @@ impl Session {
 }
 
 impl Settled {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Settled::Answered { answer, .. } => answer.bytes,
             Settled::GivenUp => 0,
@@ -364,6 +392,19 @@ mod tests {
         assert_eq!(sessions.look_up(LogIndex(11), origin(5, 1)), Standing::Forgotten);
         carry_out(&mut sessions, 12, origin(7, 7));
         assert_eq!(sessions.by_id[&SESSION].bytes, 2, "what was acknowledged counts no more: \"12\" is left");
+    }
+
+    #[test]
+    fn a_table_that_is_taken_over_keeps_to_the_bounds_of_the_one_before() {
+        let mut sessions = opened();
+        for serial in 1..=3 {
+            carry_out(&mut sessions, serial + 1, origin(serial, 1));
+        }
+        let mut sessions = sessions.in_place_of(&Sessions::new(Bounds { answers: 2, bytes: 100 }));
+        assert_eq!(sessions.answers(), 3, "what is there was kept by all");
+        carry_out(&mut sessions, 5, origin(4, 1));
+        assert_eq!(sessions.answers(), 2);
+        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), Standing::Forgotten);
     }
 
     #[test]

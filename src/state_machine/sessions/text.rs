@@ -22,7 +22,7 @@ use crate::types::{ClientId, LogIndex, Serial, SessionId};
 
 /// An answer with the length of its text, which may not have been made yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     pub payload: Payload,
     pub bytes: usize,
 }
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Lines {
             }
         }
         let by_use: BinaryHeap<_> = by_id.iter().map(|(id, session)| Reverse((session.used, *id))).collect();
-        Ok(Sessions { by_id, by_use })
+        Ok(Sessions { by_id, by_use, ..Sessions::default() })
     }
 }
 
