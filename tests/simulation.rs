@@ -24,6 +24,13 @@ const SNAPSHOT_SEEDS: u64 = 400;
 const READ_SEEDS: u64 = 300;
 const VOTE_SEEDS: u64 = 300;
 
+/// How many seeds with nodes that lose their files, and with files that are damaged. They are short.
+const JOINING_SEEDS: u64 = 200;
+const DAMAGE_SEEDS: u64 = 200;
+
+/// How many seeds with small tables of sessions.
+const SESSION_SEEDS: u64 = 100;
+
 /// Runs these seeds on two threads; each must be safe and heal, and the history that it writes keeps the rule of clients.
 fn run_seeds(family: Family, count: u64) -> Vec<Report> {
     let halves = [1..=count / 2, count / 2 + 1..=count];
@@ -130,6 +137,51 @@ fn elections_without_pre_vote_lose_nothing() {
     ] {
         assert!(times > VOTE_SEEDS, "the {VOTE_SEEDS} seeds saw {times} times: {what}; they show too little");
     }
+}
+
+#[test]
+fn nodes_that_lose_their_files_cost_nothing() {
+    let reports = run_seeds(Family::Joining, JOINING_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("readmissions begun", sum(|report| report.tally.readmitting)),
+        ("nodes readmitted after they lost their files", sum(|report| report.tally.readmitted)),
+        ("elections lost", sum(|report| report.tally.elections_lost)),
+    ] {
+        assert!(
+            times > JOINING_SEEDS,
+            "the {JOINING_SEEDS} seeds saw {times} times: {what}; they show too little"
+        );
+    }
+    let sent = sum(|report| report.tally.snapshots_sent);
+    assert!(sent > JOINING_SEEDS / 2, "too few nodes came back by a snapshot: {sent}");
+}
+
+#[test]
+fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
+    let reports = run_seeds(Family::Sessions, SESSION_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("snapshots taken", sum(|report| report.tally.snapshots_saved)),
+        ("snapshots installed", sum(|report| report.tally.snapshots_installed.iter().sum())),
+        ("commands repeated and not carried out again", sum(|report| report.tally.duplicates)),
+        ("commands of sessions that had expired", sum(|report| report.tally.expired)),
+        ("unknown commands that had been applied", sum(|report| report.fates[0])),
+        ("unknown commands that were given up", sum(|report| report.fates[1])),
+        ("unknown commands whose answer was forgotten", sum(|report| report.forgotten)),
+    ] {
+        assert!(times > 10, "the {SESSION_SEEDS} seeds saw {times} times: {what}; they show too little");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_or_repaired_without_loss() {
+    let reports = run_seeds(Family::Damage, DAMAGE_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let refused = sum(|report| report.tally.refused_starts);
+    assert!(refused > DAMAGE_SEEDS, "too few starts were refused to show anything: {refused}");
+    let readmitted = sum(|report| report.tally.readmitted);
+    assert!(readmitted > DAMAGE_SEEDS, "too few nodes came back: {readmitted}");
 }
 
 #[test]

@@ -5,11 +5,15 @@
 
 mod agenda;
 mod clients;
+mod damage;
 mod draw;
 mod faults;
 mod healing;
+mod joining;
 mod reads;
+mod sessions;
 mod snapshots;
+mod stalls;
 mod votes;
 
 use std::time::Duration;
@@ -44,12 +48,30 @@ pub enum Family {
     /// Elections without pre-vote, ordered, several in one term, among logs of unequal length; crashes with votes under
     /// way.
     Votes,
+    /// Nodes that lose their files when that matters, and are disturbed until they are readmitted, as are the leaders that
+    /// readmit them.
+    Joining,
+    /// Tables of sessions so small that answers are forgotten and sessions expire, among snapshots, installs and restarts.
+    Sessions,
+    /// Disks that are slow for good, under all nodes at once, and leaders whose disk stalls.
+    Stalls,
+    /// Files that are damaged between a node's end and its next start.
+    Damage,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Family; 5] =
-        [Family::General, Family::Clients, Family::Snapshots, Family::Reads, Family::Votes];
+    pub const ALL: [Family; 9] = [
+        Family::General,
+        Family::Clients,
+        Family::Snapshots,
+        Family::Reads,
+        Family::Votes,
+        Family::Joining,
+        Family::Sessions,
+        Family::Stalls,
+        Family::Damage,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -59,6 +81,10 @@ impl Family {
             Family::Snapshots => "snapshots",
             Family::Reads => "reads",
             Family::Votes => "votes",
+            Family::Joining => "joining",
+            Family::Sessions => "sessions",
+            Family::Stalls => "stalls",
+            Family::Damage => "damage",
         }
     }
 }
@@ -79,6 +105,8 @@ pub struct Report {
     /// Commands of unknown outcome that turned out as applied, as never applied, and of which nothing was known any
     /// more, since their session had expired.
     pub fates: [u64; 3],
+    /// Commands of unknown outcome of which nothing was known any more, since their session kept newer answers alone.
+    pub forgotten: u64,
     /// Commands that left with others and were answered, and that were unknown.
     pub gathered: [u64; 2],
     /// When, in virtual time, a property was first broken; what only shows at the end is not in it.
@@ -106,6 +134,8 @@ struct Run<'a> {
     faulty: Duration,
     /// The longest first pause between two faults.
     pause_max: Duration,
+    /// How many readmissions leaders had begun when one was last looked at.
+    readmissions_begun: u64,
 }
 
 /// Runs this seed. The same seed gives the same report.
@@ -156,8 +186,19 @@ fn run_as(
     let workload = Workload::new(&mut simulation, clients, habits, &mut random);
     let names = NodeId::first(nodes);
     let (late, agenda) = (None, Agenda::default());
-    let mut run =
-        Run { simulation, workload, record, random, classes, names, late, agenda, faulty, pause_max };
+    let mut run = Run {
+        simulation,
+        workload,
+        record,
+        random,
+        classes,
+        names,
+        late,
+        agenda,
+        faulty,
+        pause_max,
+        readmissions_begun: 0,
+    };
     run.set_clocks(clocks);
     run.break_things();
     // Once a property is broken, nothing that follows says more.
@@ -193,6 +234,7 @@ impl Run<'_> {
         let broken_at = self.simulation.broken_at();
         let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
         let (fates, gathered) = (self.workload.fates, self.workload.gathered);
+        let forgotten = self.workload.forgotten;
         let contradictions = std::mem::take(&mut self.workload.contradictions);
         (self.record)(self.workload.take_news());
         let told = self.workload.ended();
@@ -211,6 +253,7 @@ impl Run<'_> {
             tally: *self.simulation.tally(),
             calls,
             fates,
+            forgotten,
             gathered,
             broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),

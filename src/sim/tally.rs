@@ -44,6 +44,10 @@ pub struct Tally {
     pub snapshots_installed: [u64; 2],
     /// Nodes that had lost their files and were readmitted.
     pub readmitted: u64,
+    /// Times that a leader appended the readmission of a node.
+    pub readmitting: u64,
+    /// Starts that were refused, since the files were damaged.
+    pub refused_starts: u64,
     /// Leaders that handed over because their own disk did not answer.
     pub handed_over: u64,
 }
@@ -71,6 +75,7 @@ impl Tally {
                     self.snapshots_installed[usize::from(*kept > 0)] += 1;
                 }
                 Event::Readmitted => self.readmitted += 1,
+                Event::Readmitting { .. } => self.readmitting += 1,
                 Event::DiskStalled { .. } => self.handed_over += 1,
                 Event::LeaseRead { left: Some(_) } => self.lease_reads += 1,
                 _ => {}
@@ -109,6 +114,8 @@ impl Tally {
             snapshots_sent,
             snapshots_installed,
             readmitted,
+            readmitting,
+            refused_starts,
             handed_over,
         } = other;
         self.elections += elections;
@@ -130,6 +137,8 @@ impl Tally {
         self.snapshots_installed[0] += snapshots_installed[0];
         self.snapshots_installed[1] += snapshots_installed[1];
         self.readmitted += readmitted;
+        self.readmitting += readmitting;
+        self.refused_starts += refused_starts;
         self.handed_over += handed_over;
     }
 

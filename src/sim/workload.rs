@@ -45,6 +45,8 @@ pub struct Habits {
     pub gathers: bool,
     /// Whether they mostly read, few keys, and half of them at nodes that they name.
     pub reads: bool,
+    /// Whether the replicas keep so few answers that they may have forgotten what became of a command.
+    pub forgetful: bool,
 }
 
 impl Default for Habits {
@@ -56,6 +58,7 @@ impl Default for Habits {
             leases: false,
             gathers: false,
             reads: false,
+            forgetful: false,
         }
     }
 }
@@ -86,6 +89,8 @@ pub struct Workload {
     pub fates: [u64; 3],
     /// Calls that left with others: those that were answered, and those whose outcome was unknown.
     pub gathered: [u64; 2],
+    /// Commands of unknown outcome of which nothing was known any more, since their session kept newer answers.
+    pub forgotten: u64,
     /// Local reads that said how old they may be.
     pub local_reads: u64,
     /// What no client should ever see.
@@ -271,6 +276,10 @@ impl Workload {
                 1
             }
             Fate::Expired => 2,
+            Fate::Forgotten if self.habits.forgetful => {
+                self.forgotten += 1;
+                return false;
+            }
             // Clients ask within half a window, and so far all that they may ask about is kept for them.
             Fate::Forgotten => {
                 let forgotten = format!("{}: nobody knows any more what became of it", self.history[place]);

@@ -9,6 +9,7 @@
 //! Nothing here may report as durable what a power failure can still take away, start from files that are damaged,
 //! or go on after an error as if it had not happened.
 
+pub(crate) mod claims;
 pub mod disk;
 pub mod error;
 pub mod faults;
@@ -19,14 +20,14 @@ mod log_reading;
 pub mod memory;
 pub mod memory_store;
 pub mod real;
-mod record;
+pub(crate) mod record;
 mod recovery;
-mod segments;
+pub(crate) mod segments;
 pub mod simulated;
 mod simulated_file;
 mod snapshot_file;
 pub mod snapshots;
-mod state_file;
+pub(crate) mod state_file;
 mod terms;
 
 use std::fmt;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::disk::{Disk, Lock, LockError, described, missing, part};
+use super::files;
 use super::simulated_file::File;
 use crate::types::Random;
 
@@ -53,6 +54,8 @@ struct Inner {
     lasting: Option<Failure>,
     off: bool,
     folder_syncs_ignored: bool,
+    /// How the names of files begin that are not synced before they take their places.
+    syncs_of_new_ignored: Option<&'static str>,
     holder: Weak<()>,
 }
 
@@ -90,6 +93,11 @@ impl SimulatedDisk {
         self.inner.lock().folder_syncs_ignored = true;
     }
 
+    /// From now on a sync of a file that is about to replace one whose name begins so does nothing and reports success.
+    pub fn ignore_syncs_of_new(&self, prefix: &'static str) {
+        self.inner.lock().syncs_of_new_ignored = Some(prefix);
+    }
+
     /// No operation fails any longer.
     pub fn heal(&self) {
         let mut inner = self.inner.lock();
@@ -101,6 +109,21 @@ impl SimulatedDisk {
     /// holder. Failures that were planned are forgotten.
     pub fn power_cut(&self, random: &mut Random) {
         self.inner.lock().power_cut(random);
+    }
+
+    /// Cuts a file to this length for good.
+    pub fn cut(&self, file: &str, length: usize) {
+        let mut inner = self.inner.lock();
+        let file = inner.file(file).expect("a file to damage");
+        file.truncate(length);
+        file.sync();
+    }
+
+    /// A file is gone for good.
+    pub fn lose(&self, file: &str) {
+        let mut inner = self.inner.lock();
+        inner.names.remove(file).expect("a file to damage");
+        inner.durable_names.remove(file);
     }
 
     /// Changes one byte of a file for good, by exclusive or: rot.
@@ -253,7 +276,10 @@ impl Disk for SimulatedDisk {
     fn sync(&mut self, file: &str) -> io::Result<()> {
         let mut inner = self.inner.lock();
         let failure = inner.next()?;
+        let is_new = file.ends_with(files::NEW);
+        let ignored = is_new && inner.syncs_of_new_ignored.is_some_and(|prefix| file.starts_with(prefix));
         match failure {
+            None if ignored => {}
             None => inner.file(file)?.sync(),
             Some(Failure::PagesLost) => inner.file(file)?.lose_pages(),
             Some(_) => {}

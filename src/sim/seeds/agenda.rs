@@ -21,6 +21,12 @@ pub(super) struct Agenda {
 pub(super) enum Act {
     /// This node crashes, with its power or without, and starts again at once.
     Restart { name: NodeId, power: bool },
+    /// This node crashes.
+    Crash(NodeId),
+    /// This node starts, if it is down.
+    Start(NodeId),
+    /// This node loses its files and starts again, unless another one has and is not readmitted yet.
+    Wipe(NodeId),
     /// This node is ordered to campaign.
     Campaign(NodeId),
     /// This node is paused.
@@ -67,6 +73,13 @@ impl Run<'_> {
                         self.revive(name);
                     }
                 }
+                Act::Crash(name) => {
+                    if self.simulation.node(name).is_running() {
+                        self.simulation.end(name, End::Crashed { power: false });
+                    }
+                }
+                Act::Start(name) => self.restart(name),
+                Act::Wipe(name) => self.wipe(name),
                 // An error says that the node is down, or as wanted already; both are fine here.
                 Act::Campaign(name) => drop(self.simulation.campaign(name)),
                 Act::Pause(name) => drop(Lab::pause(&mut self.simulation, name)),

@@ -49,6 +49,10 @@ pub(super) struct Classes {
     pub(super) late_entries: bool,
     pub(super) old_leaders: bool,
     pub(super) torn_elections: bool,
+    pub(super) aimed_wipes: bool,
+    pub(super) slow_for_good: bool,
+    pub(super) leader_stalls: bool,
+    pub(super) damages: bool,
 }
 
 /// How the nodes' clocks run in a run.
@@ -95,6 +99,10 @@ impl Drawn {
             Family::Snapshots => drawn.draw_snapshots(random),
             Family::Reads => drawn.draw_reads(random),
             Family::Votes => drawn.draw_votes(random),
+            Family::Joining => drawn.draw_joining(random),
+            Family::Sessions => drawn.draw_sessions(random),
+            Family::Stalls => drawn.draw_stalls(random),
+            Family::Damage => drawn.draw_damage(random),
         }
         drawn
     }
@@ -119,6 +127,10 @@ impl Classes {
             late_entries: false,
             old_leaders: false,
             torn_elections: false,
+            aimed_wipes: false,
+            slow_for_good: false,
+            leader_stalls: false,
+            damages: false,
         }
     }
 }

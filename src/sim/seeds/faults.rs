@@ -25,6 +25,7 @@ impl Run<'_> {
             self.simulation.advance(until);
             self.work(true);
             self.attend();
+            self.mind_readmission();
             if let Some((scope, _)) = self.late.take_if(|(_, until)| *until <= self.simulation.now()) {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }
@@ -57,7 +58,8 @@ impl Run<'_> {
             return self.lose_replies();
         }
         if self.classes.wipes && self.random.chance(60_000) {
-            return self.wipe();
+            let name = *self.random.pick(&self.names).expect("a cluster has nodes");
+            return self.wipe(name);
         }
         if self.classes.late_entries && self.late.is_none() && self.random.chance(500_000) {
             return self.delay_follower();
@@ -67,6 +69,18 @@ impl Run<'_> {
         }
         if self.classes.torn_elections && self.agenda.is_empty() && self.random.chance(600_000) {
             return self.tear_election();
+        }
+        if self.classes.aimed_wipes && self.agenda.is_empty() && self.random.chance(600_000) {
+            return self.aim_wipe();
+        }
+        if self.classes.damages && self.random.chance(300_000) {
+            return self.damage();
+        }
+        if self.classes.slow_for_good && self.random.chance(200_000) {
+            return self.slow_all_disks();
+        }
+        if self.classes.leader_stalls && self.random.chance(300_000) {
+            return self.stall_leader();
         }
         let name = *self.random.pick(&self.names).expect("a cluster has nodes");
         match self.random.below(12) {
@@ -94,24 +108,23 @@ impl Run<'_> {
         }
     }
 
-    fn restart(&mut self, name: NodeId) {
+    pub(super) fn restart(&mut self, name: NodeId) {
         if !self.simulation.node(name).is_running() {
             self.revive(name);
         }
     }
 
     /// A node loses its files and starts again, unless another has done so and is not readmitted yet.
-    fn wipe(&mut self) {
-        let name = *self.random.pick(&self.names).expect("a cluster has nodes");
-        if self.names.len() < 3 || self.joins() {
+    pub(super) fn wipe(&mut self, name: NodeId) {
+        let names = self.names.clone();
+        let another = names.iter().any(|other| *other != name && self.simulation.node(*other).status.joining);
+        if names.len() < 3 || another {
             return;
         }
         if self.simulation.node(name).is_running() {
             self.simulation.end(name, node::End::Crashed { power: false });
         }
-        if let Err(error) = self.simulation.start(name, true) {
-            self.workload.contradictions.push(format!("{name} cannot start afresh: {error}"));
-        }
+        self.start_afresh(name);
     }
 
     /// Whether a node has lost its files and is not readmitted.

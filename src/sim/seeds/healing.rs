@@ -31,9 +31,12 @@ impl Run<'_> {
                 }
             }
         }
+        let slow_for_good = self.classes.slow_for_good;
         for &name in &healed {
             let node = self.simulation.node(name);
-            node.slow = Duration::ZERO;
+            if !slow_for_good {
+                node.slow = Duration::ZERO;
+            }
             node.stalled_until = Time::ZERO;
             node.disk.heal();
             if !node.is_running() {
@@ -53,7 +56,7 @@ impl Run<'_> {
             // Serve afresh for a while, then stop and let all catch up.
             let served = self.workload.answered >= answered_before + 20;
             calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
-            if !calling && self.workload.is_idle() && self.agrees(&healed) {
+            if !calling && self.workload.is_idle() && self.agrees(&healed) && !self.joins() {
                 return self.lost(&healed);
             }
         }
@@ -61,7 +64,8 @@ impl Run<'_> {
             return None;
         }
         let answered = self.workload.answered - answered_before;
-        Some(format!("not healed after {} s: {answered} calls answered", HEALING_MAX.as_secs()))
+        let joining = if self.joins() { ", a node still joins" } else { "" };
+        Some(format!("not healed after {} s: {answered} calls answered{joining}", HEALING_MAX.as_secs()))
     }
 
     /// Whether one of these leads, and all of them have applied all of its log.
