@@ -19,7 +19,7 @@ pub struct Durability {
     /// The log is durable up to here, and equal to the log in memory.
     log_index: LogIndex,
     /// The newest term and vote that were handed to the disk.
-    handed: HardState,
+    pub(crate) handed: HardState,
     outstanding: VecDeque<Outstanding>,
     last_id: WriteId,
 }

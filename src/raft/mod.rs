@@ -82,9 +82,9 @@ pub struct Raft {
     /// Its files.
     incarnation: Incarnation,
     /// It lost the files before these and is not readmitted yet.
-    joining: bool,
+    pub(crate) joining: bool,
     /// The last entry that its newest durable snapshot covers.
-    snapshot: EntryId,
+    pub(crate) snapshot: EntryId,
     /// The snapshot that its leader sends.
     receiving: Option<Receiving>,
     /// The snapshots that were not let go of.

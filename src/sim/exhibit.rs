@@ -18,6 +18,9 @@ pub trait Exhibit: Send {
     /// After a node's step, before the checks see it and before anything leaves.
     fn after(&mut self, _server: &mut Server, _outbox: &mut Outbox) {}
 
+    /// A node is about to start from this disk.
+    fn opening(&mut self, _node: NodeId, _disk: &mut SimulatedDisk) {}
+
     /// A node starts from what its disk held.
     fn recovered(&mut self, _node: NodeId, _recovered: &mut Recovered) {}
 

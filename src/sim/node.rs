@@ -307,7 +307,12 @@ impl Simulation {
         if wipe {
             node.disk = SimulatedDisk::new(&name.to_string());
         }
+        let mut disk = node.disk.clone();
+        if let Some(exhibit) = &mut self.exhibit {
+            exhibit.opening(name, &mut disk);
+        }
         let load = image::load::<KeyValue>;
+        let node = self.node(name);
         let (store, recovered) =
             JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, newcomer, load)?;
         let files = Snapshots::new(node.disk.clone(), &identity);

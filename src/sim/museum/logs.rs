@@ -215,12 +215,12 @@ fn commit_old_terms(server: &mut Server, _outbox: &mut Outbox) {
 }
 
 /// Up to where each member holds a leader's log.
-fn held(raft: &Raft, own: LogIndex) -> Option<Vec<LogIndex>> {
+pub(super) fn held(raft: &Raft, own: LogIndex) -> Option<Vec<LogIndex>> {
     let Role::Leader(leader) = &raft.role else { return None };
     Some(leader.followers.values().map(|progress| progress.match_index).chain([own]).collect())
 }
 
-fn commit(raft: &mut Raft, index: LogIndex) {
+pub(super) fn commit(raft: &mut Raft, index: LogIndex) {
     if raft.log.term_at(index) == Some(raft.current_term) {
         raft.commit_index = raft.commit_index.max(index);
     }

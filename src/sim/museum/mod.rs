@@ -4,14 +4,21 @@
 //! caught by the random runs of [`seeds`], some only by a scenario of their own. A specimen that nothing catches has no
 //! place here: it would show that the checks are blind.
 
+mod altered;
 mod clients;
 mod disks;
+mod files;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod joining;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod logs;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod reads;
+mod sessions;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod snapshots;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod transfers;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod votes;
 
@@ -43,6 +50,15 @@ const GENERAL: Family = Family::General;
 
 /// Random runs with many snapshots.
 const SNAPSHOTS: Family = Family::Snapshots;
+
+/// Random runs in which nodes lose their files.
+const JOINING: Family = Family::Joining;
+
+/// Random runs with small tables of sessions.
+const SESSIONS: Family = Family::Sessions;
+
+/// Random runs in which files are damaged.
+const DAMAGE: Family = Family::Damage;
 
 /// How a specimen is caught.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +96,10 @@ pub fn specimens() -> impl Iterator<Item = &'static Specimen> {
         clients::SPECIMENS,
         reads::SPECIMENS,
         snapshots::SPECIMENS,
+        transfers::SPECIMENS,
+        joining::SPECIMENS,
+        sessions::SPECIMENS,
+        files::SPECIMENS,
     ]
     .into_iter()
     .flatten()

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::altered::{Altered, Rules};
 use super::{After, Before, Caught, SNAPSHOTS, Specimen, arriving, leaving};
-use crate::payload::Payload;
 use crate::raft::effects::SnapshotTask;
-use crate::raft::log::Entry;
 use crate::raft::message::Body;
 use crate::raft::role::Role;
 use crate::server::snapshots::SnapshotWork;
@@ -14,7 +13,7 @@ use crate::sim::exhibit::Exhibit;
 use crate::state_machine::image::Image;
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::sessions::Sessions;
-use crate::state_machine::{Applied, Machine, Replica};
+use crate::state_machine::{Machine, Replica};
 use crate::storage::simulated::SimulatedDisk;
 use crate::types::{EntryId, NodeId, Term};
 
@@ -60,7 +59,7 @@ pub const SPECIMENS: &[Specimen] = &[
         defect: "the table of sessions is not in the snapshot",
         section: "8; 6.3 of the dissertation",
         caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["snapshot"] },
-        exhibit: || Box::new(Forgets::Saving),
+        exhibit: || Box::new(Altered(Rules { save: forget_sessions, ..Rules::KEPT })),
     },
     Specimen {
         name: "sessions-not-restored",
@@ -71,7 +70,7 @@ pub const SPECIMENS: &[Specimen] = &[
             first: 1,
             complaints: &["state machine safety", "exactly once", "snapshot"],
         },
-        exhibit: || Box::new(Forgets::Adopting),
+        exhibit: || Box::new(Altered(Rules { adopt: forget_sessions, ..Rules::KEPT })),
     },
     Specimen {
         name: "idle-tip-not-sent",
@@ -153,63 +152,8 @@ fn set_applied_back(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     }
 }
 
-/// When the sessions are forgotten.
-#[derive(Clone, Copy)]
-enum Forgets {
-    Saving,
-    Adopting,
-}
-
-impl Exhibit for Forgets {
-    fn machine(&self, replica: Replica<KeyValue>) -> Box<dyn Machine> {
-        Box::new(Forgetful { replica, forgets: *self })
-    }
-}
-
-struct Forgetful {
-    replica: Replica<KeyValue>,
-    forgets: Forgets,
-}
-
-impl Machine for Forgetful {
-    fn check(&self, command: &Payload) -> Result<(), String> {
-        Machine::check(&self.replica, command)
-    }
-
-    fn apply(&mut self, entry: &Entry) -> Applied {
-        self.replica.apply(entry)
-    }
-
-    fn query(&self, query: &Payload) -> Result<Payload, String> {
-        self.replica.query(query)
-    }
-
-    fn applied(&self) -> EntryId {
-        self.replica.applied()
-    }
-
-    fn items(&self) -> Vec<(String, String)> {
-        Machine::items(&self.replica)
-    }
-
-    fn size(&self) -> usize {
-        Machine::size(&self.replica)
-    }
-
-    fn image(&self) -> Box<dyn Image> {
-        let mut copy = self.replica.clone();
-        if matches!(self.forgets, Forgets::Saving) {
-            copy.sessions = Sessions::default();
-        }
-        copy.image()
-    }
-
-    fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>) {
-        self.replica.adopt(applied, image);
-        if matches!(self.forgets, Forgets::Adopting) {
-            self.replica.sessions = Sessions::default();
-        }
-    }
+fn forget_sessions(sessions: &mut Sessions) {
+    *sessions = Sessions::default();
 }
 
 fn send_no_snapshot_from_tip(server: &mut Server, outbox: &mut Outbox) {

@@ -9,6 +9,7 @@ use crate::raft::message::Body;
 use crate::raft::role::{Follower, Role};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
+use crate::sim::seeds::Family;
 use crate::types::NodeId;
 
 pub const SPECIMENS: &[Specimen] = &[
@@ -75,6 +76,17 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "9.6 of the dissertation",
         caught: Caught::ByScenario("a long log of a low term and a short log of a high term elect nobody"),
         exhibit: || Box::new(Before(ignore_refused_pre_votes)),
+    },
+    Specimen {
+        name: "ordered-vote-ignores-log",
+        defect: "in an ordered election followers vote for a candidate whose log lacks what theirs holds",
+        section: "5.4.1; 3.10 of the dissertation",
+        caught: Caught::BySeeds {
+            family: Family::Votes,
+            first: 2,
+            complaints: &["leader completeness", "commit rule", "node invariants", "state machine safety"],
+        },
+        exhibit: || Box::new(Before(ignore_logs_if_ordered)),
     },
     Specimen {
         name: "loyal-without-check-quorum",
@@ -149,6 +161,15 @@ fn wait_anew(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 
 fn ignore_refused_pre_votes(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
     keep_messages(arrivals, |message| !matches!(message.body, Body::PreVoteReply { granted: false, .. }));
+}
+
+fn ignore_logs_if_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    let ours = server.raft().log().last();
+    for message in arriving(arrivals) {
+        if let Body::RequestVote { last, forced: true } = &mut message.body {
+            *last = ours.max(*last);
+        }
+    }
 }
 
 fn stay_loyal(server: &mut Server, arrivals: &mut Vec<Arrival>) {

@@ -1,0 +1,229 @@
+//! Defects of the clients' sessions (section 8; 6.3 of the dissertation): what a table must not forget, on any replica.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::altered::{Altered, Rules};
+use super::{Caught, SESSIONS, Specimen};
+use crate::raft::log::{Content, Entry, Origin};
+use crate::state_machine::kv::KeyValue;
+use crate::state_machine::sessions::{Session, Sessions, Settled, Standing};
+use crate::state_machine::{Applied, Machine, Replica};
+use crate::types::{ClientId, LogIndex};
+
+const SECTION: &str = "8; 6.3 of the dissertation";
+
+/// What replicas that do not agree on a session come to, and clients that are served twice.
+const TWICE: &[&str] =
+    &["exactly once", "state machine safety", "snapshot", "linearizable", "only one client creates", "own."];
+
+/// Catches a table that a restart or an install changed.
+const RESTORED: &[&str] =
+    &["exactly once", "state machine safety", "snapshot", "nodes that applied", "linearizable", "own."];
+
+pub const SPECIMENS: &[Specimen] = &[
+    Specimen {
+        name: "settle-forgotten",
+        defect: "a command that its client was told is given up is carried out when a late copy arrives",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 3, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: forget_settled, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "acknowledgment-goes-back",
+        defect: "a late command with an older acknowledgment lets acknowledged commands be carried out again",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: acknowledge_less, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "forgotten-answer-means-fresh",
+        defect: "a command whose answer fell out of its session's window is carried out again",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: forget_without_mark, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "newest-serial-alone",
+        defect: "a session knows the newest command alone, and takes earlier ones of it for repetitions",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: know_newest, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "expired-session-reopened",
+        defect: "a command of an expired session opens it again and is carried out",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: reopen, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "opening-replaces-session",
+        defect: "a late copy of the request for a session ends the session that its client uses",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 5, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: open_instead, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "use-not-noted",
+        defect: "the session that was opened first expires, however lately it was used",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
+        exhibit: || Box::new(Altered(Rules { apply: note_no_use, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "answers-not-saved",
+        defect: "a snapshot holds the sessions and not what became of their commands",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: &["snapshot"] },
+        exhibit: || Box::new(Altered(Rules { save: forget_answers, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "answers-not-restored",
+        defect: "who starts from a snapshot takes over the sessions and not what became of their commands",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: RESTORED },
+        exhibit: || Box::new(Altered(Rules { adopt: forget_answers, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "given-up-not-restored",
+        defect: "who starts from a snapshot does not know which commands were given up",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 3, complaints: RESTORED },
+        exhibit: || Box::new(Altered(Rules { adopt: forget_given_up, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "acknowledgments-not-restored",
+        defect: "who starts from a snapshot does not know which commands were acknowledged",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: RESTORED },
+        exhibit: || Box::new(Altered(Rules { adopt: forget_acknowledgments, ..Rules::KEPT })),
+    },
+    Specimen {
+        name: "use-not-restored",
+        defect: "after a snapshot sessions expire in another order than on replicas that applied the log",
+        section: SECTION,
+        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: RESTORED },
+        exhibit: || Box::new(Altered(Rules { adopt: forget_use, ..Rules::KEPT })),
+    },
+];
+
+fn named(entry: &Entry) -> Option<Origin> {
+    match &entry.content {
+        Content::Command { origin, .. } | Content::Settle { origin } => Some(*origin),
+        Content::NoOp | Content::Open { .. } | Content::Readmit { .. } => None,
+    }
+}
+
+fn session(sessions: &mut Sessions, origin: Origin) -> Option<&mut Session> {
+    sessions.by_id.get_mut(&origin.session).map(Arc::make_mut)
+}
+
+fn every(sessions: &mut Sessions) -> impl Iterator<Item = &mut Session> {
+    sessions.by_id.values_mut().map(Arc::make_mut)
+}
+
+fn forget_settled(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    let applied = replica.apply(entry);
+    if let (Content::Settle { origin }, Applied::GivenUp) = (&entry.content, &applied)
+        && let Some(session) = session(&mut replica.sessions, *origin)
+    {
+        session.settled.remove(origin.serial);
+    }
+    applied
+}
+
+fn acknowledge_less(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    if let Some(origin) = named(entry)
+        && let Some(session) = session(&mut replica.sessions, origin)
+    {
+        session.acknowledged = session.acknowledged.min(origin.acknowledged);
+    }
+    replica.apply(entry)
+}
+
+fn forget_without_mark(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    let Some(origin) = named(entry) else { return replica.apply(entry) };
+    let before = session(&mut replica.sessions, origin).map(|session| session.acknowledged);
+    let applied = replica.apply(entry);
+    if let (Some(before), Some(session)) = (before, session(&mut replica.sessions, origin)) {
+        session.acknowledged = before.max(origin.acknowledged);
+    }
+    applied
+}
+
+fn know_newest(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    let applied = replica.apply(entry);
+    if let Some(session) = named(entry).and_then(|origin| session(&mut replica.sessions, origin)) {
+        while session.settled.len() > 1 {
+            let (oldest, settled) = session.settled.pop_first().expect("there are two");
+            session.bytes -= settled.bytes();
+            session.acknowledged = oldest + 1;
+        }
+    }
+    applied
+}
+
+fn reopen(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    if let (Content::Command { .. }, Some(origin)) = (&entry.content, named(entry))
+        && replica.sessions.look_up(entry.index, origin) == Standing::Expired
+        && origin.session.0 > 0
+    {
+        let opened = Session::new(ClientId(0), entry.index);
+        replica.sessions.by_id.insert(origin.session, Arc::new(opened));
+        replica.sessions.by_use.push(Reverse((entry.index, origin.session)));
+    }
+    replica.apply(entry)
+}
+
+fn open_instead(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    if let Content::Open { client, .. } = &entry.content {
+        let sessions = &mut replica.sessions;
+        sessions.by_id.retain(|_, session| session.client != *client);
+        let left = &sessions.by_id;
+        sessions.by_use.retain(|Reverse((_, id))| left.contains_key(id));
+    }
+    replica.apply(entry)
+}
+
+fn note_no_use(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
+    let applied = replica.apply(entry);
+    if let Some(origin) = named(entry)
+        && let Some(session) = session(&mut replica.sessions, origin)
+    {
+        session.used = LogIndex(origin.session.0);
+    }
+    applied
+}
+
+fn forget_answers(sessions: &mut Sessions) {
+    for session in every(sessions) {
+        while session.settled.pop_first().is_some() {}
+        session.bytes = 0;
+    }
+}
+
+fn forget_given_up(sessions: &mut Sessions) {
+    for session in every(sessions) {
+        let given_up = session.settled.iter().filter(|(_, settled)| **settled == Settled::GivenUp);
+        let given_up: Vec<_> = given_up.map(|(serial, _)| serial).collect();
+        for serial in given_up {
+            session.settled.remove(serial);
+        }
+    }
+}
+
+fn forget_acknowledgments(sessions: &mut Sessions) {
+    for session in every(sessions) {
+        session.acknowledged = 0;
+    }
+}
+
+fn forget_use(sessions: &mut Sessions) {
+    let mut by_use = Vec::new();
+    for (id, session) in &mut sessions.by_id {
+        Arc::make_mut(session).used = LogIndex(id.0);
+        by_use.push(Reverse((LogIndex(id.0), *id)));
+    }
+    sessions.by_use = by_use.into();
+}
