@@ -156,8 +156,8 @@ fn another_format_and_damage_are_refused_by_file_and_line() {
     let folder = with_state();
     let (state, log) = ("states/n1/state.json", format!("states/n3/{SEGMENT}"));
     for (file, from, to, said) in [
-        (state, "\"format\":3", "\"format\":4", "states/n1/state.json has format 4, ".to_string()),
-        (state, "\"format\":3", "\"format\":1", "states/n1/state.json has format 1, ".to_string()),
+        (state, "\"format\":4", "\"format\":5", "states/n1/state.json has format 5, ".to_string()),
+        (state, "\"format\":4", "\"format\":1", "states/n1/state.json has format 1, ".to_string()),
         (state, "vote", "vore", "states/n1/state.json is damaged: ".to_string()),
         (log.as_str(), "\"1\"", "\"2\"", format!("{log} line 3 is damaged: its checksum is ")),
     ] {
