@@ -21,6 +21,8 @@ enum Slow {
     All,
     Majority,
     Leader,
+    /// All, and the leader's four times as much: as if it had to sync a few files more just then.
+    Uneven,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,8 @@ fn run(case: &Case) -> Seen {
     let leader = leader(&mut simulation).expect("a healthy cluster has a leader");
     let before = term(&mut simulation);
     for node in slow_nodes(case, leader, &mut random) {
-        simulation.change_disk(node, DiskChange::Slow(case.fsync)).expect("a disk can be slow");
+        let times = if case.slow == Slow::Uneven && node == leader { 4 } else { 1 };
+        simulation.change_disk(node, DiskChange::Slow(case.fsync * times)).expect("a disk can be slow");
     }
     let client = ClientId(1);
     simulation.add_client(client);
@@ -102,7 +105,7 @@ fn run(case: &Case) -> Seen {
 fn slow_nodes(case: &Case, leader: NodeId, random: &mut Random) -> Vec<NodeId> {
     let mut nodes = NodeId::first(case.nodes);
     match case.slow {
-        Slow::All => nodes,
+        Slow::All | Slow::Uneven => nodes,
         Slow::Leader => vec![leader],
         Slow::Majority => {
             while nodes.len() > usize::from(case.nodes) / 2 + 1 {
@@ -141,6 +144,7 @@ fn check(cases: impl Iterator<Item = Case>, fsyncs: u32, terms: u64) {
 fn a_leader_stays_where_no_other_disk_is_better() {
     check(cases(Slow::All, false, true, 5), 3, 0);
     check(cases(Slow::Majority, false, true, 5), 3, 0);
+    check(cases(Slow::Uneven, false, true, 3), 3, 0);
 }
 
 #[test]

@@ -25,9 +25,9 @@ use super::role::{Flow, Leader, Progress, Role};
 use super::{Few, Raft};
 use crate::types::{NodeId, Term, Time};
 
-/// How many times as long as a follower a leader's disk must take before the follower's is the better one. Two disks that
-/// are equally slow differ by less than two: a write may have to wait for the one before it.
-const BETTER: u32 = 3;
+/// How many times as long as a follower a leader's disk must take before the follower's is the better one. Equally slow
+/// disks differ by a few times: a write waits for the one before it, and some sync more files than others.
+const BETTER: u32 = 10;
 
 /// By how many times the time that a vote takes to become durable the range of election timeouts grows.
 const WIDER: u32 = 6;
