@@ -109,16 +109,22 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let narrator = Narrator::queued(output.clone(), false);
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
-    let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
-    let mut history = options.history.as_deref().map(new_history).transpose().map_err(usage)?;
+    let history = options.history.as_deref();
+    let made = history.map(HistoryFile::probe).transpose().map_err(usage)?;
     if options.fresh {
         let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
         for line in &wiped {
             output.warn(line);
         }
     }
-    let mut cluster =
-        Cluster::start(&settings, Some(narrator.observer())).map_err(|error| usage(error.to_string()))?;
+    let started = Cluster::start(&settings, Some(narrator.observer()));
+    if let (Err(_), Some(path), Some(true)) = (&started, history, made) {
+        // A start that is refused leaves nothing behind.
+        let _ = std::fs::remove_file(path);
+    }
+    let mut cluster = started.map_err(|error| usage(error.to_string()))?;
+    let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
+    let mut history = history.map(new_history).transpose().map_err(usage)?;
     if let Some(file) = &mut history {
         file.begin(cluster.began_with()).map_err(usage)?;
     }

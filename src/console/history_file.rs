@@ -1,14 +1,15 @@
 //! The file that a history is written to while it happens: whole lines, one for each operation, each on its way to the
 //! file before the next is asked for.
 //!
-//! Whoever reads it: [`check::history`](crate::check::history).
+//! It holds keys and values, so only its owner may read it. Who reads it: [`check::history`](crate::check::history).
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::check::history::{Operation, START_UNKNOWN, warm_up_line};
 use crate::check::linearizability::Start;
+use crate::storage::private;
 use crate::types::Time;
 
 /// An open file of operations.
@@ -26,12 +27,22 @@ impl HistoryFile {
     /// One line that names the file and says why it cannot be written.
     pub fn create(path: &Path, warn: impl Fn(&str)) -> Result<HistoryFile, String> {
         let replaces = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
-        let file = File::create(path)
-            .map_err(|error| format!("the history {} cannot be written: {error}", path.display()))?;
+        let file = private::create(path).map_err(|error| unwritable(path, &error))?;
         if replaces {
             warn(&format!("{} held an older history, which this one replaces", path.display()));
         }
         Ok(HistoryFile { path: path.to_path_buf(), file: Some(file) })
+    }
+
+    /// Finds out before anything else starts whether the file can be written, and changes nothing that is there. Says
+    /// whether it had to be made: then it is to be removed if nothing starts.
+    ///
+    /// # Errors
+    /// As [`HistoryFile::create`].
+    pub fn probe(path: &Path) -> Result<bool, String> {
+        let is_new = !path.exists();
+        let opened = private::options().append(true).create(true).open(path);
+        opened.map(|_| is_new).map_err(|error| unwritable(path, &error))
     }
 
     /// Notes at the file's head what the keys held when the run began, if that is not known.
@@ -72,4 +83,8 @@ impl HistoryFile {
             }
         }
     }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> String {
+    format!("the history {} cannot be written: {error}", path.display())
 }

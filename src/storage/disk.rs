@@ -29,6 +29,14 @@ pub trait Disk: Send {
     /// Adds bytes to the end of a file that exists.
     fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes these bytes over the beginning of a file, in the room that they have already, and makes them durable. Only for
+    /// bytes that the file shows there: a power failure meanwhile leaves them as they are.
+    ///
+    /// Not every disk can, and one that cannot says so.
+    fn overwrite(&mut self, _file: &str, _bytes: &[u8]) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
     /// Cuts a file to this length.
     fn truncate(&mut self, file: &str, length: u64) -> io::Result<()>;
 

@@ -66,6 +66,13 @@ pub enum StorageError {
         /// The file that was to be written.
         file: String,
     },
+    /// The disk is too full to start from.
+    NoRoom {
+        /// The file that has to be written.
+        file: String,
+        /// How many bytes that takes.
+        bytes: usize,
+    },
     /// The disk refused in another way.
     Io {
         /// What was to be done: "write", "read".
@@ -136,11 +143,16 @@ impl fmt::Display for StorageError {
                 }
                 write!(f, " is damaged: {what}; restore this node's files from a copy, or wipe the node")
             }
+            StorageError::NoRoom { file, bytes } => write!(
+                f,
+                "cannot write {file}: the disk is full, and a start needs {bytes} bytes of it for a moment, for term and \
+                 vote; nothing is lost: make room, then start again"
+            ),
             StorageError::NoSpace { file } => {
                 write!(f, "cannot write {file}: the disk is full; make room, then restart the node")
             }
             StorageError::Io { action, file, error } => {
-                write!(f, "cannot {action} {file}: {error}; {}", advice(error.kind()))
+                write!(f, "cannot {action} {file}: {error}; {}", advice(error))
             }
             StorageError::GivenUp { file } => {
                 write!(f, "{file} was given up before it was whole: nothing is lost, the node was stopped")
@@ -161,8 +173,20 @@ impl std::error::Error for StorageError {
     }
 }
 
-fn advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
+/// What to do when this process may open no more files; none if that is not the trouble.
+pub(crate) fn files_advice(error: &io::Error) -> Option<&'static str> {
+    // ENFILE and EMFILE, on every Unix.
+    let is_limit = cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24));
+    is_limit.then_some(
+        "raise the limit of open files (ulimit -n): a cluster needs up to 8 for each node, and 16 beside",
+    )
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    if let Some(advice) = files_advice(error) {
+        return advice;
+    }
+    match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "give this user the right to write there, or choose another states directory"
         }

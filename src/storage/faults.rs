@@ -26,7 +26,8 @@ pub struct DiskFaults {
 struct State {
     slow: Duration,
     stalled_until: Option<Instant>,
-    full: bool,
+    /// So many bytes still fit; none while that does not matter.
+    room: Option<u64>,
     /// How often those who wait have been told to give up.
     interruptions: u64,
     /// Of each file that holds bytes not yet synced: how many are.
@@ -49,7 +50,12 @@ impl DiskFaults {
 
     /// The disk is full, or no longer is: while it is, nothing can be created or appended.
     pub fn fill(&self, full: bool) {
-        self.state.lock().full = full;
+        self.state.lock().room = full.then_some(0);
+    }
+
+    /// So many bytes still fit, and what is removed makes no room for more.
+    pub fn leave_room(&self, bytes: u64) {
+        self.state.lock().room = Some(bytes);
     }
 
     /// The disk is well again.
@@ -57,7 +63,7 @@ impl DiskFaults {
         let mut state = self.state.lock();
         state.slow = Duration::ZERO;
         state.stalled_until = None;
-        state.full = false;
+        state.room = None;
         drop(state);
         self.changed.notify_all();
     }
@@ -113,10 +119,14 @@ impl DiskFaults {
         }
     }
 
-    fn check_space(&self) -> io::Result<()> {
-        if self.state.lock().full {
+    /// Takes so much of the room that is left; at least something has to be.
+    fn take_room(&self, bytes: usize) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let Some(room) = &mut state.room else { return Ok(()) };
+        if *room < (bytes as u64).max(1) {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk"));
         }
+        *room -= bytes as u64;
         Ok(())
     }
 }
@@ -159,7 +169,7 @@ impl<D: Disk> Disk for FaultyDisk<D> {
     }
 
     fn create(&mut self, file: &str) -> io::Result<()> {
-        self.faults.check_space()?;
+        self.faults.take_room(0)?;
         let new = self.disk.length(file).is_err();
         self.disk.create(file)?;
         let mut state = self.faults.state.lock();
@@ -171,13 +181,25 @@ impl<D: Disk> Disk for FaultyDisk<D> {
     }
 
     fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
-        self.faults.check_space()?;
+        self.faults.take_room(bytes.len())?;
         let mut state = self.faults.state.lock();
         if !state.synced.contains_key(file) {
             state.synced.insert(file.to_string(), self.disk.length(file)?);
         }
         drop(state);
         self.disk.append(file, bytes)
+    }
+
+    fn overwrite(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        let held = usize::try_from(self.disk.length(file)?).unwrap_or(usize::MAX);
+        if let Some(more) = bytes.len().checked_sub(held).filter(|more| *more > 0) {
+            self.faults.take_room(more)?;
+        }
+        self.faults.wait(self.interruptions)?;
+        self.disk.overwrite(file, bytes)?;
+        self.faults.syncs.fetch_add(1, Ordering::Relaxed);
+        self.faults.state.lock().synced.remove(file);
+        Ok(())
     }
 
     fn truncate(&mut self, file: &str, length: u64) -> io::Result<()> {

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use parking_lot::RwLock;
+
 use super::disk::Disk;
 use super::error::StorageError;
 use super::segments::Segment;
@@ -43,6 +45,45 @@ pub fn replace(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<(), Sto
         disk.rename(&new, name)?;
         disk.sync_folder()
     })
+}
+
+/// Held while a segment is copied. Nodes that start side by side may share a disk, and what a copy takes for a moment is not
+/// missing in the end.
+static COPIES: RwLock<()> = RwLock::new(());
+
+/// Waits until no node of this process copies a segment, and lets none begin.
+pub fn while_nobody_copies() -> impl Sized {
+    COPIES.write()
+}
+
+/// Makes durable what was read of a file, whatever it was of before, and cuts off the rest: as [`replace`] does, or, where
+/// there is no room for a second copy, by writing the same bytes over themselves. Says whether there was room.
+pub fn settle(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<bool, StorageError> {
+    let copying = COPIES.read();
+    let copied = replace(disk, name, bytes);
+    if copied.is_err() {
+        remove_if_there(disk, &format!("{name}{NEW}"))?;
+    }
+    drop(copying);
+    match copied {
+        Err(full @ StorageError::NoSpace { .. }) => {
+            let _alone = while_nobody_copies();
+            let length = bytes.len() as u64;
+            let done = doing(disk, "write", name, |disk| {
+                if disk.length(name)? > length {
+                    disk.truncate(name, length)?;
+                }
+                disk.overwrite(name, bytes)
+            });
+            match done {
+                Err(StorageError::Io { error, .. }) if error.kind() == io::ErrorKind::Unsupported => {
+                    Err(full)
+                }
+                done => done.map(|()| false),
+            }
+        }
+        done => done.map(|()| true),
+    }
 }
 
 /// Removes a file, without making that durable.

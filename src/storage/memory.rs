@@ -66,6 +66,13 @@ impl Disk for MemoryDisk {
         self.with(file, |content| content.extend_from_slice(bytes))
     }
 
+    fn overwrite(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        self.with(file, |content| {
+            content.drain(..bytes.len().min(content.len()));
+            content.splice(..0, bytes.iter().copied());
+        })
+    }
+
     fn truncate(&mut self, file: &str, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).expect("a file in memory");
         self.with(file, |content| content.truncate(length))

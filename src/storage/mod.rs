@@ -20,6 +20,7 @@ mod log_reading;
 pub mod memory;
 pub mod memory_store;
 pub mod real;
+pub(crate) mod private;
 pub(crate) mod record;
 mod recovery;
 pub(crate) mod segments;

@@ -1,12 +1,14 @@
 //! A folder of the operating system.
 //!
-//! It never deletes the lock file: to delete it while another process waits for it would let two hold it.
+//! The lock file stays, but for a folder that a refused start had made: who then finds that the file which it has locked
+//! is no longer in its folder locks the one that is.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Lock, LockError, described};
+use super::private;
 
 const LOCK: &str = "lock";
 
@@ -28,6 +30,20 @@ impl RealDisk {
     /// The folder at this path. It need not exist, and nothing happens to it yet.
     pub fn new(folder: impl Into<PathBuf>) -> RealDisk {
         RealDisk { folder: folder.into(), open: None }
+    }
+
+    /// Removes the folder and its lock file, unless something else lies in it or somebody holds it.
+    pub fn remove_empty(&mut self) -> io::Result<()> {
+        let lock = self.lock().map_err(|error| match error {
+            LockError::InUse(_) => io::Error::from(io::ErrorKind::ResourceBusy),
+            LockError::Io(error) => error,
+        })?;
+        if self.list()? == [LOCK] {
+            fs::remove_file(self.path(LOCK))?;
+            fs::remove_dir(&self.folder)?;
+        }
+        drop(lock);
+        Ok(())
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -57,7 +73,7 @@ impl Disk for RealDisk {
             .ancestors()
             .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
             .collect();
-        fs::create_dir_all(&self.folder)?;
+        private::create_folders(&self.folder)?;
         for made in missing {
             sync_folder(parent(made))?;
         }
@@ -97,11 +113,18 @@ impl Disk for RealDisk {
 
     fn create(&mut self, file: &str) -> io::Result<()> {
         self.close(file);
-        File::create(self.path(file)).map(drop)
+        private::create(&self.path(file)).map(drop)
     }
 
     fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
         self.opened(file)?.file.write_all(bytes)
+    }
+
+    fn overwrite(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        self.close(file);
+        let mut written = OpenOptions::new().write(true).open(self.path(file))?;
+        written.write_all(bytes)?;
+        written.sync_all()
     }
 
     fn truncate(&mut self, file: &str, length: u64) -> io::Result<()> {
@@ -139,15 +162,19 @@ impl Disk for RealDisk {
 
     fn lock(&mut self) -> Result<Lock, LockError> {
         let path = self.path(LOCK);
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-                return Err(LockError::InUse(holder));
+        let mut file = loop {
+            let options = &mut private::options();
+            let file = options.create(true).truncate(false).read(true).write(true).open(&path)?;
+            match file.try_lock() {
+                Ok(()) if is_gone(&file)? => {}
+                Ok(()) => break file,
+                Err(TryLockError::WouldBlock) => {
+                    let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+                    return Err(LockError::InUse(holder));
+                }
+                Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-        }
+        };
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
         Ok(Box::new(file))
@@ -156,6 +183,17 @@ impl Disk for RealDisk {
     fn describe(&self, file: &str) -> String {
         described(&self.folder.display().to_string(), file)
     }
+}
+
+/// Whether the file was removed since it was opened: a lock on it locks nobody out.
+#[cfg(unix)]
+fn is_gone(file: &File) -> io::Result<bool> {
+    Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0)
+}
+
+#[cfg(not(unix))]
+fn is_gone(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// The folder that holds this one.

@@ -26,6 +26,12 @@
 //! **What a start must not trust.** What it reads may come from the system's memory and not be durable: the last
 //! process may have died before its fsync, or because of it, and after a failed fsync a later one proves nothing. So
 //! the last segment, the only one that can hold such bytes, is written anew and replaced in one step.
+//!
+//! **On a full disk** there may be no room for that copy. Then the segment's own bytes are written over themselves and
+//! synced, which makes them durable just as well: what the system took for written is to be written again. It is the
+//! second choice, since a power failure within those milliseconds may tear a sector of a disk that does not write sectors
+//! whole, and that would be damage. A node that cannot even write its next term and vote is of no use: it is refused,
+//! with the room that it needs, and has lost nothing.
 
 use std::io;
 
@@ -95,7 +101,9 @@ pub fn recover(
     } else {
         segments::remove_first(disk, &mut segments, log.stale)?;
         let last = segments.last().expect("a log that was read has a segment");
-        files::replace(disk, &last.name(), &log.last_segment)?;
+        if !files::settle(disk, &last.name(), &log.last_segment)? {
+            refuse_without_room(disk, &state)?;
+        }
     }
     for old in snapshots {
         files::remove(disk, &snapshot_file::name(old))?;
@@ -109,6 +117,19 @@ pub fn recover(
         fresh: false,
     };
     Ok(Found { state, segments, recovered })
+}
+
+/// The disk is so full that the log had to stay in place: whether term and vote could be written at least.
+fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), StorageError> {
+    let content = state.encode();
+    let _alone = files::while_nobody_copies();
+    match files::replace(disk, STATE, &content) {
+        Err(StorageError::NoSpace { file }) => {
+            files::remove_if_there(disk, &format!("{STATE}{}", files::NEW))?;
+            Err(StorageError::NoRoom { file, bytes: content.len() })
+        }
+        done => done,
+    }
 }
 
 /// The first start. The log's first segment is durable before `state.json` is, so that a `state.json` without a log

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod failure;
+mod full;
 mod image;
 mod model;
 mod opening;
