@@ -15,6 +15,7 @@
 //! A person's experiments go through [`Lab`](crate::lab::Lab), which `Cluster` is. Dropping a cluster shuts it down.
 
 mod builder;
+mod footprint;
 mod lab;
 mod lives;
 mod messages;
@@ -23,7 +24,6 @@ mod states;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -36,14 +36,15 @@ pub use self::states::{StartError, states_found, wipe};
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
 use self::builder::Machine;
+use self::footprint::Footprint;
 use self::lives::Slot;
-use self::states::Opened;
+use self::states::{Opened, OpenedNodes};
 use crate::check::linearizability::Start;
 use crate::check::safety::Safety;
 use crate::client::{Client, ClientCore, ClientSettings};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::lab::{RoleName, Status};
+use crate::lab::{Life, RoleName, Status};
 use crate::net::counts::LinkCounts;
 use crate::net::inbox::inbox;
 use crate::net::link::End;
@@ -136,10 +137,14 @@ impl<M: StateMachine> Cluster<M> {
         settings.validate().map_err(StartError::Settings)?;
         let settings = settings.scaled();
         let members = NodeId::first(settings.nodes);
-        let filter = std::env::var("RUST_LOG").ok();
-        let logs = logs.map(|folder| NodeLogs::open(folder, &members, filter.as_deref())).transpose();
-        let logs = logs.map_err(StartError::Logs)?.map(Arc::new);
-        let opened = states::open_all(&settings, &members, crate::state_machine::image::load::<M>)?;
+        let before = Footprint::before(&settings, &members, logs);
+        let (logs, opened) = match Cluster::<M>::open_files(&settings, &members, logs) {
+            Ok(files) => files,
+            Err(refused) => {
+                before.erase();
+                return Err(refused);
+            }
+        };
 
         let clock = Clock::start();
         let seed = settings.seed.unwrap_or_else(entropy);
@@ -178,11 +183,24 @@ impl<M: StateMachine> Cluster<M> {
             asker: None,
         };
         cluster.watch_messages(false);
-        cluster.start_nodes(opened).map_err(StartError::Thread)?;
+        cluster.start_nodes(opened)?;
         Ok(cluster)
     }
 
-    fn start_nodes(&mut self, opened: BTreeMap<NodeId, (states::Keep, Option<Opened>)>) -> io::Result<()> {
+    /// Opens the log files, if there are to be any, and the nodes' states.
+    fn open_files(
+        settings: &Settings,
+        members: &[NodeId],
+        logs: Option<&Path>,
+    ) -> Result<(Option<Arc<NodeLogs>>, OpenedNodes), StartError> {
+        let filter = std::env::var("RUST_LOG").ok();
+        let logs = logs.map(|folder| NodeLogs::open(folder, members, filter.as_deref())).transpose();
+        let logs = logs.map_err(StartError::Logs)?.map(Arc::new);
+        let opened = states::open_all(settings, members, crate::state_machine::image::load::<M>)?;
+        Ok((logs, opened))
+    }
+
+    fn start_nodes(&mut self, opened: OpenedNodes) -> Result<(), StartError> {
         for (name, (keep, opened)) in opened {
             self.slots.insert(name, Slot::new(keep));
             match opened {
@@ -213,7 +231,12 @@ impl<M: StateMachine> Cluster<M> {
         leaders.max_by_key(|(status, _)| status.term).map(|(_, name)| name)
     }
 
-    /// What a node knew of itself when it last made a step.
+    /// Whether a node runs, and if not, why; none if there is no such node.
+    pub fn life(&self, node: NodeId) -> Option<Life> {
+        self.slots.get(&node).map(Slot::life)
+    }
+
+    /// What a node knew of itself when it last made a step. One that has ended has no role: see [`Cluster::life`].
     pub fn status(&self, node: NodeId) -> Option<Status> {
         self.slots.get(&node).map(Slot::status)
     }

@@ -58,6 +58,7 @@ pub mod net;
 pub mod trace;
 pub mod interrupt;
 mod linger;
+mod panics;
 
 // L3: one server, one client, and what a console asks of a cluster.
 pub mod client;

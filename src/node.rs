@@ -12,7 +12,6 @@ mod disk;
 mod event_loop;
 mod leadership;
 mod machine;
-mod panics;
 mod priority;
 mod reporter;
 mod snapshots;

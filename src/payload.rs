@@ -3,6 +3,10 @@
 //! It has two faces: its text (JSON: what log files, transcripts and other processes see) and its decoded value
 //! (what the state machine reads). Each face is made at most once a process and shared by all holders, so three
 //! nodes in one process neither encode nor decode a command three times. No type parameter spreads from here.
+//!
+//! Not every value has a text. [`Payload::check`] tells, at the price of the payload's weight, and is asked where a value
+//! enters: of a command or query on its caller's thread, of an answer before anybody hears of it. What is carried has
+//! passed, so that no node finds out later.
 
 mod measure;
 
@@ -27,7 +31,8 @@ pub struct Payload(Arc<dyn Faces>);
 /// Both faces, without the value's type.
 trait Faces: Any + Send + Sync {
     fn text(&self) -> &str;
-    fn weight(&self) -> usize;
+    /// What it weighs; an error says why JSON cannot hold it.
+    fn measured(&self) -> Result<usize, &str>;
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// How many items it has, if it was made from a list's.
@@ -40,7 +45,7 @@ trait Faces: Any + Send + Sync {
 struct Made<T: 'static> {
     value: T,
     text: OnceLock<Box<str>>,
-    weight: OnceLock<usize>,
+    measured: OnceLock<Result<usize, Box<str>>>,
     list: Option<&'static List<T>>,
 }
 
@@ -56,10 +61,16 @@ struct Read {
     value: OnceLock<Result<Value, String>>,
 }
 
+/// Whether JSON can hold a value that is no payload: see [`Payload::check`].
+///
+/// # Errors
+/// Why not, in one line.
+pub(crate) fn check<T: Serialize>(value: &T) -> Result<(), String> {
+    measure::measure(value).map(|_| ()).map_err(String::from)
+}
+
 impl Payload {
-    /// From its value; the text is made when first asked for.
-    ///
-    /// The value's type must serialize without error: a failure to do so is a defect of that type and panics.
+    /// From its value; the text is made when first asked for. Whether it can be, [`Payload::check`] says.
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Payload {
         Payload(Arc::new(Made::new(value, None)))
     }
@@ -77,7 +88,21 @@ impl Payload {
         Payload(Arc::new(Read { text: text.into(), value: OnceLock::new() }))
     }
 
+    /// Whether JSON can hold the value: written as text, it is read back. The value's type is walked once, and the answer
+    /// kept.
+    ///
+    /// What it does not see: a type that reads something else than it writes.
+    ///
+    /// # Errors
+    /// Why not, in one line.
+    pub fn check(&self) -> Result<(), &str> {
+        self.0.measured().map(|_| ())
+    }
+
     /// The JSON text.
+    ///
+    /// # Panics
+    /// If JSON cannot hold the value: see [`Payload::check`].
     pub fn text(&self) -> &str {
         self.0.text()
     }
@@ -125,7 +150,8 @@ impl Payload {
     /// Moves the items of another batch behind those of this one.
     ///
     /// # Errors
-    /// The other one, untouched: they are no batches of the same type, or somebody else holds one of them.
+    /// The other one, untouched: they are no batches of the same type, somebody else holds one of them, or JSON cannot hold
+    /// one.
     pub(crate) fn append(&mut self, mut other: Payload) -> Result<(), Payload> {
         let moved = match (Arc::get_mut(&mut self.0), Arc::get_mut(&mut other.0)) {
             (Some(this), Some(more)) => this.take_items(more),
@@ -155,9 +181,10 @@ impl Payload {
     }
 
     /// Bytes that it weighs in limits and queues: its text's, or about its value's if nobody has asked for the text when it
-    /// is weighed first. It never makes the text, is weighed once, and keeps its weight.
+    /// is weighed first. It never makes the text, is weighed once, and keeps its weight. What JSON cannot hold goes nowhere,
+    /// and weighs nothing.
     pub fn weight(&self) -> usize {
-        self.0.weight()
+        self.0.measured().unwrap_or_default()
     }
 
     /// Whether the text is empty. JSON never is.
@@ -168,7 +195,7 @@ impl Payload {
 
 impl<T> Made<T> {
     fn new(value: T, list: Option<&'static List<T>>) -> Made<T> {
-        Made { value, text: OnceLock::new(), weight: OnceLock::new(), list }
+        Made { value, text: OnceLock::new(), measured: OnceLock::new(), list }
     }
 }
 
@@ -176,15 +203,16 @@ impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
     fn text(&self) -> &str {
         self.text.get_or_init(|| {
             let text = serde_json::to_string(&self.value);
-            text.expect("a payload's type serializes without error").into_boxed_str()
+            text.expect("what JSON cannot hold is turned down where it enters").into_boxed_str()
         })
     }
 
-    fn weight(&self) -> usize {
-        *self.weight.get_or_init(|| match self.text.get() {
-            Some(text) => text.len(),
-            None => measure::measure(&self.value),
-        })
+    fn measured(&self) -> Result<usize, &str> {
+        let measured = self.measured.get_or_init(|| {
+            let weight = measure::measure(&self.value)?;
+            Ok(self.text.get().map_or(weight, |text| text.len()))
+        });
+        measured.as_ref().copied().map_err(AsRef::as_ref)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -203,10 +231,11 @@ impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
         let (Some(list), Some(other)) = (self.list, other.as_any_mut().downcast_mut::<Made<T>>()) else {
             return false;
         };
-        let weight = self.weight() + other.weight();
+        let (Ok(own), Ok(others)) = (self.measured(), other.measured()) else { return false };
+        let weight = own + others;
         (list.take_items)(&mut self.value, &mut other.value);
         self.text = OnceLock::new();
-        self.weight = OnceLock::from(weight);
+        self.measured = OnceLock::from(Ok(weight));
         true
     }
 }
@@ -225,8 +254,8 @@ impl Faces for Read {
         &self.text
     }
 
-    fn weight(&self) -> usize {
-        self.text.len()
+    fn measured(&self) -> Result<usize, &str> {
+        Ok(self.text.len())
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -248,7 +277,8 @@ impl Faces for Read {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Payload) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0)) || self.text() == other.text()
+        let is_same = std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0));
+        is_same || self.check().is_ok() && other.check().is_ok() && self.text() == other.text()
     }
 }
 
@@ -256,7 +286,10 @@ impl Eq for Payload {}
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        match self.check() {
+            Ok(()) => f.write_str(self.text()),
+            Err(reason) => write!(f, "<{reason}>"),
+        }
     }
 }
 
@@ -305,6 +338,20 @@ mod tests {
         assert_eq!(all.text(), r#"["a","b","c","d"]"#);
 
         assert_eq!(all.split([1, 3]), [Payload::batch(["a"]), Payload::batch(["b", "c", "d"])]);
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_told_apart_shown_and_kept_out_of_batches() {
+        let wrong = || Payload::batch([std::collections::BTreeMap::from([((1, 2), 3)])]);
+        assert_eq!(wrong().check(), Err("key must be a string"));
+        assert_eq!((format!("{:?}", wrong()), wrong().weight()), ("<key must be a string>".to_string(), 0));
+        let one = wrong();
+        assert!(one == one.clone() && one != wrong(), "nothing is known to be equal to it but itself");
+        let mut all = Payload::batch([std::collections::BTreeMap::<(u8, u8), u8>::new()]);
+        let apart = Payload::batch([std::collections::BTreeMap::from([((1, 2), 3)])]);
+        assert!(all.append(Payload::batch([std::collections::BTreeMap::<(u8, u8), u8>::new()])).is_ok());
+        assert!(all.append(apart).is_err());
+        assert_eq!((all.text(), all.check()), ("[{},{}]", Ok(())));
     }
 
     #[test]

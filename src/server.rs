@@ -39,6 +39,8 @@ pub struct Server {
     settings: RaftSettings,
     /// The state machine; none while it is on a thread of its own.
     applier: Option<Applier>,
+    /// The state machine, once it has panicked.
+    broken: Option<Applier>,
     /// Whether the state machine has been at work for too long in this step.
     is_late: Box<dyn Fn() -> bool + Send>,
     /// What the state machine is to do first, now that it is back.
@@ -94,6 +96,7 @@ impl Server {
             inputs: Vec::new(),
             settings,
             applier: Some(Applier::new(machine)),
+            broken: None,
             is_late: Box::new(|| false),
             postponed: Vec::new(),
             limits: blank(),
@@ -134,6 +137,10 @@ impl Server {
                     self.schedule.saved(last, bytes);
                     outbox.saved = Some((last, bytes));
                     inputs.push(Input::Snapshot(SnapshotReport::Saved(last)));
+                }
+                Arrival::SnapshotUnwritable { last, reason } => {
+                    self.schedule.not_saved();
+                    outbox.not_saved = Some((last, reason));
                 }
                 Arrival::SnapshotInstalled { last, bytes, image } => {
                     self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });

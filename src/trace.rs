@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use log::Level;
 
+pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
 pub use merge::{Following, LogLine, Merge, merge};
 
@@ -68,6 +69,11 @@ pub enum What {
         /// The panic's words.
         reason: String,
     },
+    /// It ended because its state machine panicked.
+    MachineFailed {
+        /// At what, and the panic's words.
+        reason: String,
+    },
     /// It ended because its disk failed.
     StorageFailed {
         /// What failed.
@@ -91,6 +97,13 @@ pub enum What {
         last: EntryId,
         /// Its size.
         bytes: u64,
+    },
+    /// A snapshot of the state machine was not made: JSON cannot hold the state. The log stays as it is.
+    SnapshotUnwritable {
+        /// The last entry that it would have covered.
+        last: EntryId,
+        /// Why.
+        reason: String,
     },
     /// A leader may serve reads from its own state for this long.
     LeaseRefreshed {
@@ -183,9 +196,10 @@ impl What {
     fn level(&self) -> Level {
         match self {
             What::Raft(event) => event_level(event),
-            What::Panicked { .. } | What::StorageFailed { .. } => Level::Error,
+            What::Panicked { .. } | What::MachineFailed { .. } | What::StorageFailed { .. } => Level::Error,
             What::Crashed { .. }
             | What::MachineSlow { .. }
+            | What::SnapshotUnwritable { .. }
             | What::Started { repaired: Some(_), .. }
             | What::SendFailed { .. }
             | What::RequestInvalid { .. }
@@ -214,8 +228,11 @@ impl What {
             | What::Paused
             | What::Resumed
             | What::MachineSlow { .. }
-            | What::Panicked { .. } => Topic::Process,
-            What::StorageFailed { .. } | What::SnapshotCreated { .. } => Topic::Storage,
+            | What::Panicked { .. }
+            | What::MachineFailed { .. } => Topic::Process,
+            What::StorageFailed { .. } | What::SnapshotCreated { .. } | What::SnapshotUnwritable { .. } => {
+                Topic::Storage
+            }
             What::Applied { .. } => Topic::Replication,
             What::LeaseRefreshed { .. } => Topic::Election,
             What::MessageSent(_)
@@ -371,6 +388,10 @@ impl fmt::Display for What {
             What::Paused => f.write_str("paused"),
             What::Resumed => f.write_str("goes on"),
             What::Panicked { reason } => write!(f, "is down, by a defect of this program: {reason}"),
+            What::MachineFailed { reason } => write!(
+                f,
+                "is down: {reason}; what its log holds stays there: restart it with a state machine that can go on from that"
+            ),
             What::StorageFailed { reason } => write!(f, "is down, its disk failed: {reason}"),
             What::Applied { first, last } if first == last => write!(f, "applied entry {first}"),
             What::Applied { first, last } => {
@@ -385,6 +406,10 @@ impl fmt::Display for What {
             What::SnapshotCreated { last, bytes } => {
                 write!(f, "snapshot created up to {last}, {bytes} bytes")
             }
+            What::SnapshotUnwritable { last, reason } => write!(
+                f,
+                "made no snapshot up to {last}, since JSON cannot hold the state: {reason}; its log grows until one is made"
+            ),
             What::LeaseRefreshed { remaining } => write!(f, "lease refreshed for {remaining:?}"),
             What::MessageSent(message) => message.fmt(f),
             What::MessageDropped { message: Message { from, to, term, body }, reason } => {

@@ -33,6 +33,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("clock", 2),
     ("interrupt", 2),
     ("linger", 2),
+    ("panics", 2),
     ("server", 3),
     ("client", 3),
     ("lab", 3),

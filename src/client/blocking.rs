@@ -128,7 +128,16 @@ pub enum Failure {
     Rejected(Rejection),
     /// No answer in time: a command that may have been applied, or may yet be. [`Client::outcome`] asks later which.
     Unknown(Token),
-    /// Carried out, but the answer is none of this state machine: the cluster replicates another one.
+    /// A node's state machine panicked at the command, and no other node could answer in time. The command is committed and
+    /// stands in the log: it is applied once a state machine can. See [`StateMachine::apply`] for the way on, and [`Client::outcome`] to ask later what became of it.
+    Panicked {
+        /// The command.
+        token: Token,
+        /// At what, and the panic's words.
+        reason: String,
+    },
+    /// Carried out, but the answer is none of this state machine: the cluster replicates another one, or JSON cannot hold
+    /// the answer.
     Unreadable(String),
 }
 
@@ -298,7 +307,7 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
         let fate = match self.client.ask(ask).outcome {
             Outcome::Settled(fate) => fate,
             Outcome::Rejected(rejection) => return Err(Failure::Rejected(rejection)),
-            Outcome::Answered(_) | Outcome::Unknown(_) => {
+            Outcome::Answered(_) | Outcome::Unknown(_) | Outcome::Panicked(..) => {
                 unreachable!("a question about a command is settled or not")
             }
         };
@@ -369,7 +378,10 @@ fn observed<A: Readable>(answered: &Answered, _count: usize) -> Result<Observed<
 fn answers<A: Readable>(answered: &Answered) -> Result<Vec<A>, Failure> {
     let own =
         |all: &Batch<A>| answered.own(all).map(<[A]>::to_vec).ok_or_else(|| format!("{} answers", all.len()));
-    answered.answer.read(own).flatten().map_err(Failure::Unreadable)
+    let read = answered.answer.read(own).flatten();
+    // What stands in the place of answers that JSON cannot hold is a sentence, and no list.
+    let sentence = || serde_json::from_str::<String>(answered.answer.text());
+    read.map_err(|reason| Failure::Unreadable(sentence().unwrap_or(reason)))
 }
 
 fn decode<T: Readable>(payload: &Payload) -> Result<T, Failure> {
@@ -400,6 +412,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::Rejected(rejection) => rejection.fmt(f),
             Failure::Unknown(_) => f.write_str("no answer in time; the command may have been applied"),
+            Failure::Panicked { reason, .. } => {
+                write!(f, "a node is down: {reason}; the command stays in the log")
+            }
             Failure::Unreadable(reason) => write!(f, "carried out, but the answer cannot be read: {reason}"),
         }
     }

@@ -38,6 +38,9 @@ pub(super) struct Running {
     awaited: bool,
     /// The last refusal was the leader's, who is busy.
     busy: bool,
+    /// The nodes whose state machine panicked at this command, and the first one's words.
+    panicked: SmallVec<[NodeId; 1]>,
+    panic: String,
 }
 
 /// What is asked, with the number that makes a command's retries one command.
@@ -120,6 +123,8 @@ impl Running {
             group: 0,
             awaited: false,
             busy: false,
+            panicked: SmallVec::new(),
+            panic: String::new(),
         }
     }
 
@@ -170,6 +175,17 @@ impl Running {
         self.answers(attempt, |_| Trace::Entry)
     }
 
+    /// Notes that a node's state machine panicked at this command. On how many that is known of.
+    pub fn note_panic(&mut self, node: NodeId, words: String) -> usize {
+        if self.panicked.is_empty() {
+            self.panic = words;
+        }
+        if !self.panicked.contains(&node) {
+            self.panicked.push(node);
+        }
+        self.panicked.len()
+    }
+
     /// Begins again, under this name or with none: as a call that has asked nobody yet. For a command only when no
     /// attempt can have left anything behind.
     pub fn restart(&mut self, token: Option<Token>) {
@@ -207,8 +223,12 @@ impl Running {
     pub fn rejected(&self, rejection: Rejection) -> Outcome {
         match self.question {
             _ if self.is_harmless() => Outcome::Rejected(rejection),
-            Question::Command { token: Some(token), .. } => Outcome::Unknown(token),
+            Question::Command { token: Some(token), .. } if self.panicked.is_empty() => {
+                Outcome::Unknown(token)
+            }
+            Question::Command { token: Some(token), .. } => Outcome::Panicked(token, self.panic.clone()),
             // A command that waits for its session was not sent, and the others change nothing.
+            _ if rejection == Rejection::Closed => Outcome::Rejected(rejection),
             Question::Command { token: None, .. } | Question::Settle(_) | Question::Read { .. } => {
                 Outcome::Rejected(Rejection::NoAnswer)
             }

@@ -32,7 +32,7 @@ use super::session::Session;
 use super::settings::{ClientSettings, WhenFull};
 use super::shared::CALLS_MAX;
 use super::timers::Timers;
-use super::{Ask, Outcome};
+use super::{Ask, Outcome, Rejection};
 use crate::ascending::{Ascending, Number};
 use crate::net::packet::{Address, Attempt, Envelope, Packet};
 #[cfg(test)]
@@ -86,6 +86,8 @@ pub struct ClientCore {
     opener: Option<CallId>,
     /// Commands that wait for a session, or for room in it.
     waiting: BTreeSet<CallId>,
+    /// Nobody will answer any more.
+    closed: bool,
     last_call: u64,
     last_attempt: Attempt,
     outgoing: Vec<Envelope>,
@@ -122,6 +124,7 @@ impl ClientCore {
             session: None,
             opener: None,
             waiting: BTreeSet::new(),
+            closed: false,
             last_call: 0,
             last_attempt: 0,
             outgoing: Vec::new(),
@@ -155,14 +158,19 @@ impl ClientCore {
         self.settings.when_full
     }
 
-    /// Begins a call.
+    /// Begins a call. After [`ClientCore::close`] it ends at once. What JSON cannot hold ends at once: with the files of nodes, or at another process, there would be no
+    /// text of it.
     pub fn ask(&mut self, now: Time, ask: Ask) -> CallId {
         self.last_call += 1;
         let call_id = CallId(self.last_call);
+        let unwritable = ask.check().err().map(|reason| Rejection::Unwritable(reason.to_string()));
+        let turned_down = unwritable.or(self.closed.then_some(Rejection::Closed));
         let call = Running::new(Question::new(ask.what), ask.at, now, ask.timeout);
         let is_command = matches!(call.question, Question::Command { .. });
         self.calls.insert(call_id, call);
-        if !is_command {
+        if let Some(rejection) = turned_down {
+            self.end(now, call_id, Outcome::Rejected(rejection));
+        } else if !is_command {
             self.ask_next(now, call_id);
         } else if self.waiting.is_empty() && self.may_begin() {
             self.begin(now, call_id);
@@ -226,11 +234,21 @@ impl ClientCore {
     /// Ends every call now, as its deadline would. What was not taken from [`ClientCore::take_outgoing`] yet is not
     /// sent.
     pub fn give_up(&mut self, now: Time) {
+        self.end_all(now, Running::unanswered);
+    }
+
+    /// Nobody will answer any more: ends every call now, and each that is begun later at once.
+    pub fn close(&mut self, now: Time) {
+        self.closed = true;
+        self.end_all(now, |call| call.rejected(Rejection::Closed));
+    }
+
+    fn end_all(&mut self, now: Time, outcome: impl Fn(&Running) -> Outcome) {
         self.outgoing.clear();
         self.waiting.clear();
         let calls: Vec<CallId> = self.calls.iter().map(|(call_id, _)| call_id).collect();
         for call_id in calls {
-            let outcome = self.call(call_id).unanswered();
+            let outcome = outcome(self.call(call_id));
             self.end(now, call_id, outcome);
         }
     }
@@ -267,7 +285,7 @@ impl ClientCore {
             (&call.question, &mut self.session)
             && session.holds(*token)
         {
-            session.end(token.serial, matches!(outcome, Outcome::Unknown(_)));
+            session.end(token.serial, matches!(outcome, Outcome::Unknown(_) | Outcome::Panicked(..)));
         }
         let (began, took) = (call.began, now.since(call.began));
         self.ended.push(Ended { call_id, outcome, began, took });

@@ -104,7 +104,9 @@ impl Gathering {
     /// the groups that this hands out.
     pub fn end(&mut self, now: Time, all: Ended, ended: &mut Vec<Ended>) -> Vec<Group> {
         let Some(group) = self.groups.remove(all.call_id) else { return Vec::new() };
-        if group.sizes.len() > 1 && matches!(all.outcome, Outcome::Rejected(Rejection::Invalid(_))) {
+        if group.sizes.len() > 1
+            && matches!(all.outcome, Outcome::Rejected(Rejection::Invalid(_) | Rejection::Panicked(_)))
+        {
             return group.apart(now, all.began);
         }
         self.under_way -= group.commands;
@@ -182,8 +184,8 @@ impl Ask {
     /// How many commands it has, if it has any and they can be gathered with others.
     fn commands(&self) -> Option<u32> {
         match &self.what {
-            // A batch of none has no part in the answers.
-            What::Command(commands) if self.at.is_none() => {
+            // A batch of none has no part in the answers, and one that JSON cannot hold is rejected by itself.
+            What::Command(commands) if self.at.is_none() && commands.check().is_ok() => {
                 commands.items().filter(|items| *items > 0)?.try_into().ok()
             }
             What::Command(_) | What::Settle(_) | What::Read { .. } => None,
@@ -206,6 +208,9 @@ impl Outcome {
         match self {
             Outcome::Answered(answered) => Outcome::Answered(Answered { part, ..answered.clone() }),
             Outcome::Unknown(token) => Outcome::Unknown(super::Token { part, ..*token }),
+            Outcome::Panicked(token, reason) => {
+                Outcome::Panicked(super::Token { part, ..*token }, reason.clone())
+            }
             Outcome::Rejected(_) | Outcome::Settled(_) => self.clone(),
         }
     }

@@ -66,6 +66,16 @@ pub enum What {
     },
 }
 
+impl Ask {
+    /// Whether JSON can hold what is asked. The caller's own types are walked here, once: what they say is kept.
+    pub(crate) fn check(&self) -> Result<(), &str> {
+        match &self.what {
+            What::Command(payload) | What::Read { query: payload, .. } => payload.check(),
+            What::Settle(_) => Ok(()),
+        }
+    }
+}
+
 impl What {
     /// Apply these commands, as one batch.
     pub fn commands<C: Serialize + Send + Sync + 'static>(commands: impl IntoIterator<Item = C>) -> What {
@@ -82,6 +92,9 @@ pub enum Outcome {
     Rejected(Rejection),
     /// No answer in time: a command that may have been applied, or may yet be. The token asks about it later.
     Unknown(Token),
+    /// No answer in time, and a node's state machine has panicked at the command, in these words. It is committed and stands
+    /// in the log; the token asks about it later.
+    Panicked(Token, String),
     /// What became of the command that was asked about.
     Settled(Fate<Answered>),
 }
@@ -124,8 +137,15 @@ pub struct Answered {
 pub enum Rejection {
     /// The command or question is not valid.
     Invalid(String),
+    /// The state machine panicked when it was asked about the command or answered the question, in these words. Nothing
+    /// was changed.
+    Panicked(String),
+    /// JSON cannot hold the command or question, for this reason. Nothing was sent.
+    Unwritable(String),
     /// Somebody asked what had become of the command before anything had, and so gave it up.
     GivenUp,
+    /// The cluster has ended, or what could interrupt this client has: no call of it is answered any more.
+    Closed,
     /// No leader was found in time.
     NoLeader,
     /// The node that was asked, and no other was to be, does not lead.
@@ -159,7 +179,10 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rejection::Invalid(reason) => f.write_str(reason),
+            Rejection::Panicked(reason) => write!(f, "the state machine panicked: {reason}"),
+            Rejection::Unwritable(reason) => write!(f, "JSON cannot hold it: {reason}"),
             Rejection::GivenUp => f.write_str("it was given up before it was applied"),
+            Rejection::Closed => f.write_str("the cluster has ended: this client is of no more use"),
             Rejection::NoLeader => f.write_str("no leader was found in time; try again, or see 'status'"),
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),

@@ -75,7 +75,7 @@ impl Pipeline {
         if groups.is_empty() {
             return;
         }
-        let asked = self.shared.begin_stream(groups.iter().map(Group::ask));
+        let asked = self.shared.begin_stream(groups.iter().map(Group::ask).collect());
         for (asked, group) in asked.into_iter().zip(groups) {
             self.gathering.begun(asked, group);
         }

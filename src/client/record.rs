@@ -119,7 +119,7 @@ fn learn(
                 }
             }
             Outcome::Rejected(_) => operation.outcome = history::Outcome::Refused,
-            Outcome::Unknown(_) | Outcome::Settled(_) => {}
+            Outcome::Unknown(_) | Outcome::Panicked(..) | Outcome::Settled(_) => {}
         }
         if operation.outcome != history::Outcome::Unknown {
             operation.returned = Some(now);

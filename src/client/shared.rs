@@ -127,6 +127,7 @@ impl Shared {
     /// Sends a call. It only waits when [`CALLS_MAX`] are in flight and the client is to wait then: for room, as long
     /// as the call may take. A rejection means that nothing was sent.
     pub fn begin(&self, mut ask: Ask) -> Result<CallId, Rejection> {
+        walk(&ask);
         let mut state = self.state.lock();
         let mut now = self.clock.now();
         self.take_in(&mut state, now);
@@ -144,6 +145,7 @@ impl Shared {
 
     /// Sends all these calls at once, however many are in flight.
     pub fn begin_all(&self, asks: Vec<Ask>) -> Vec<CallId> {
+        asks.iter().for_each(walk);
         let mut state = self.state.lock();
         let now = self.clock.now();
         self.take_in(&mut state, now);
@@ -155,12 +157,13 @@ impl Shared {
 
     /// Sends all these calls at once, however many are in flight. Nobody holds them: [`Shared::wait_for_stream`] hands
     /// out their ends.
-    pub fn begin_stream(&self, asks: impl Iterator<Item = Ask>) -> Vec<CallId> {
+    pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
+        asks.iter().for_each(walk);
         let mut state = self.state.lock();
         state.streaming = true;
         let now = self.clock.now();
         self.take_in(&mut state, now);
-        let begun = asks.map(|ask| state.pass(now, ask)).collect();
+        let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
         state.core.tick(now);
         state.settle();
         begun
@@ -230,7 +233,7 @@ impl Shared {
             (interrupted || state.has_room()).then_some(interrupted)
         };
         match self.wait_for(state, until, place, look) {
-            _ if state.closed => Err(Rejection::NoLeader),
+            _ if state.closed => Err(Rejection::Closed),
             Some(false) => Ok(()),
             Some(true) | None => Err(Rejection::Full),
         }
@@ -327,6 +330,12 @@ impl Shared {
     }
 }
 
+/// Lets the caller's own types say whether JSON can hold what is asked, while no lock is held. The core asks again, and
+/// finds what they said.
+fn walk(ask: &Ask) {
+    let _ = ask.check();
+}
+
 impl State {
     fn has_room(&self) -> bool {
         self.core.in_flight() < CALLS_MAX
@@ -341,9 +350,7 @@ impl State {
 
     /// The same for a call that nobody holds.
     fn pass(&mut self, now: Time, ask: Ask) -> CallId {
-        // Without a network a call has no time: nothing is sent, so nothing is unknown.
-        let timeout = if self.closed { Duration::ZERO } else { ask.timeout };
-        self.core.ask(now, Ask { timeout, ..ask })
+        self.core.ask(now, ask)
     }
 
     fn take_end(&mut self, call: CallId) -> Option<Ended> {
@@ -390,7 +397,11 @@ impl State {
     /// Ends what runs.
     fn give_up(&mut self, now: Time) {
         self.interruptions += 1;
-        self.core.give_up(now);
+        if self.closed {
+            self.core.close(now);
+        } else {
+            self.core.give_up(now);
+        }
     }
 
     /// Sends what the core has to say, and tells those who wait what it has ended.

@@ -86,6 +86,7 @@ fn answered(outcome: Outcome) -> Result<Answered, Failure> {
         Outcome::Answered(answered) => Ok(answered),
         Outcome::Rejected(rejection) => Err(Failure::Rejected(rejection)),
         Outcome::Unknown(token) => Err(Failure::Unknown(token)),
+        Outcome::Panicked(token, reason) => Err(Failure::Panicked { token, reason }),
         Outcome::Settled(_) => unreachable!("this call asked about no other"),
     }
 }

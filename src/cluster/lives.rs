@@ -1,17 +1,17 @@
 //! The lives of a cluster's nodes: how they begin and end, and what is said of it.
 
-use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
-use super::states::{Files, Keep, Opened, newcomer};
+use super::states::{Files, Keep, Opened, StartError, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
-use crate::lab::{LabError, Life, Status};
+use crate::lab::{LabError, Life, RoleName, Status};
 use crate::net::inbox::inbox;
 use crate::net::packet::Address;
 use crate::node::{EndReason, Equipment, Lost, Node};
+use crate::panics::caught;
 use crate::server::{Server, Start};
 use crate::state_machine::{Machine, Replica, StateMachine, image};
 use crate::storage::Newcomer;
@@ -68,8 +68,13 @@ impl Slot {
         }
     }
 
+    /// What it knows; of a node that has ended, what it knew, in no role.
     pub fn status(&self) -> Status {
-        self.node.as_ref().map_or(self.status, Node::status)
+        match &self.node {
+            Some(node) if node.ended().is_none() => node.status(),
+            Some(node) => out_of_office(node.status()),
+            None => out_of_office(self.status),
+        }
     }
 
     /// Waits for the node's end, and keeps what is said of it.
@@ -93,7 +98,7 @@ impl Slot {
 
 impl<M: StateMachine> Cluster<M> {
     /// Starts a node with what its disk held. Says what that was.
-    pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> io::Result<String> {
+    pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> Result<String, StartError> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
         let (start, repaired, fresh) = Start::of(recovered);
@@ -103,7 +108,9 @@ impl<M: StateMachine> Cluster<M> {
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
         let make = &self.machine;
         let blank = || -> Box<dyn Machine> { Box::new(Replica::new(make())) };
-        let server = Server::new(name, &self.members, settings, start, &blank, random, own_clock.now());
+        let members = &self.members;
+        let server = caught(|| Server::new(name, members, settings, start, &blank, random, own_clock.now()));
+        let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
         let started = What::Started {
             term: hard_state.current_term,
@@ -127,7 +134,8 @@ impl<M: StateMachine> Cluster<M> {
             patience: self.settings.raft.heartbeat / 2,
         };
         let surroundings = self.surroundings.clone();
-        let node = Node::start(server, equipment, transport, inbox, surroundings, own_clock)?;
+        let node = Node::start(server, equipment, transport, inbox, surroundings, own_clock);
+        let node = node.map_err(StartError::Thread)?;
         self.slot(name).node = Some(node);
         self.surroundings.changes.announce();
         Ok(said)
@@ -167,7 +175,7 @@ impl<M: StateMachine> Cluster<M> {
         let (sender, opened) = bounded(1);
         let open = move || {
             let fresh = || files.wipe().and_then(|()| files.open(newcomer, image::load::<M>));
-            let result = match files.exist() {
+            let opened = || match files.exist() {
                 Ok(false) if !wipe => {
                     Err(format!("{name} has no files: 'restart {name} --wipe' starts it empty"))
                 }
@@ -177,7 +185,10 @@ impl<M: StateMachine> Cluster<M> {
                 Err(_) if wipe => fresh().map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
-            let _ = sender.send(result);
+            // The state machine's types are read here.
+            let result = caught(opened);
+            let result = result.map_err(|reason| StartError::Machine { node: name, reason }.to_string());
+            let _ = sender.send(result.flatten());
         };
         thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(told)?;
         let never = never();
@@ -257,11 +268,17 @@ impl<M> Cluster<M> {
     }
 }
 
+/// What was known, without the role: who has ended neither leads nor follows.
+fn out_of_office(known: Status) -> Status {
+    Status { role: RoleName::default(), leader: None, ..known }
+}
+
 fn reason(why: &EndReason) -> String {
     match why {
         EndReason::Crashed { .. } => "crashed".to_string(),
         EndReason::Stopped => "stopped".to_string(),
         EndReason::Panicked(reason) => format!("stopped itself: {reason}"),
+        EndReason::MachineFailed(reason) => reason.clone(),
         EndReason::StorageFailed(reason) => format!("its disk failed: {reason}"),
     }
 }

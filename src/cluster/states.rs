@@ -17,8 +17,10 @@ use std::time::SystemTime;
 use super::entropy;
 use crate::config::{ConfigError, Settings};
 use crate::node::{OpenSnapshots, Store};
+use crate::panics::caught;
 use crate::state_machine::image::LoadImage;
 use crate::storage::disk::{Disk, LockError};
+use crate::storage::error::files_advice;
 use crate::storage::faults::{DiskFaults, FaultyDisk};
 use crate::storage::json_store::{self, JsonStore};
 use crate::storage::memory_store::MemoryContent;
@@ -53,6 +55,13 @@ pub enum StartError {
     Storage(StorageError),
     /// The log files cannot be written.
     Logs(LogsError),
+    /// A node's state machine panicked: when it was made, when it took over the state of a snapshot, or when that was read.
+    Machine {
+        /// The node.
+        node: NodeId,
+        /// The panic's words.
+        reason: String,
+    },
     /// The system gives no more threads.
     Thread(io::Error),
 }
@@ -80,13 +89,16 @@ pub(super) struct Opened {
     pub recovered: Recovered,
 }
 
+/// The nodes' states, as [`open_all`] finds them.
+pub(super) type OpenedNodes = BTreeMap<NodeId, (Keep, Option<Opened>)>;
+
 /// Where each node's state is kept, and what it holds; none for a node whose files are missing though the cluster has
 /// run.
 pub(super) fn open_all(
     settings: &Settings,
     members: &[NodeId],
     load: LoadImage,
-) -> Result<BTreeMap<NodeId, (Keep, Option<Opened>)>, StartError> {
+) -> Result<OpenedNodes, StartError> {
     let founder = newcomer(false);
     if settings.memory {
         let cluster = ClusterId(entropy());
@@ -104,7 +116,8 @@ pub(super) fn open_all(
         let folder = settings.states.join(node.to_string());
         let (segment_bytes, faults) = (settings.segment_bytes, Arc::default());
         let files = Files { folder, identity, segment_bytes, faults };
-        let opened = if files.exist()? { Some(files.open(founder, load)?) } else { None };
+        let open = || if files.exist()? { files.open(founder, load).map(Some) } else { Ok(None) };
+        let opened = caught(open).map_err(|reason| StartError::Machine { node, reason })??;
         Ok((node, (Keep::Files(files), opened)))
     };
     // A long log takes its time to be read and checked: all nodes' are, side by side.
@@ -261,7 +274,8 @@ impl fmt::Display for StartError {
             StartError::Settings(error) => error.fmt(f),
             StartError::Folder { path, reason } => {
                 let path = path.display();
-                write!(f, "cannot use the states directory {path}: {reason}; choose another one")
+                let advice = files_advice(reason).unwrap_or("choose another one");
+                write!(f, "cannot use the states directory {path}: {reason}; {advice}")
             }
             StartError::OtherNodes { path, found, asked } => write!(
                 f,
@@ -277,7 +291,19 @@ impl fmt::Display for StartError {
                 write!(f, "{error}: remove its files, and once the others run, 'restart NODE --wipe'")
             }
             StartError::Storage(error) => error.fmt(f),
-            StartError::Logs(error) => write!(f, "{error}; choose another logs directory"),
+            StartError::Logs(error) => {
+                let full = "make room on that disk, or choose another logs directory";
+                let advice = match error.reason.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full,
+                    _ => files_advice(&error.reason).unwrap_or("choose another logs directory"),
+                };
+                write!(f, "{error}; {advice}")
+            }
+            StartError::Machine { node, reason } => write!(
+                f,
+                "{node} cannot start, its state machine panicked: {reason}; nothing is lost: start with a state machine \
+                 that can go on from what is stored"
+            ),
             StartError::Thread(error) => {
                 write!(f, "the system gives no more threads: {error}; start fewer nodes")
             }
@@ -290,7 +316,7 @@ impl Error for StartError {
         match self {
             StartError::Settings(error) => Some(error),
             StartError::Folder { reason, .. } => Some(reason),
-            StartError::OtherNodes { .. } => None,
+            StartError::OtherNodes { .. } | StartError::Machine { .. } => None,
             StartError::Storage(error) => Some(error),
             StartError::Logs(error) => Some(error),
             StartError::Thread(error) => Some(error),

@@ -304,7 +304,7 @@ impl Run {
                         self.slice.in_time += size;
                     }
                 }
-                Outcome::Rejected(_) | Outcome::Unknown(_) | Outcome::Settled(_) => {
+                Outcome::Rejected(_) | Outcome::Unknown(_) | Outcome::Panicked(..) | Outcome::Settled(_) => {
                     failed = failed.max(Some(returned));
                     if matches!(ended.outcome, Outcome::Rejected(_)) && ended.took < REST {
                         self.rest_until = returned + REST;

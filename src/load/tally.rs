@@ -138,7 +138,7 @@ impl Slice {
                 return;
             }
             Outcome::Rejected(rejection) => *self.rejected.entry(kind(rejection)).or_default() += size,
-            Outcome::Unknown(_) => self.unknown += size,
+            Outcome::Unknown(_) | Outcome::Panicked(..) => self.unknown += size,
         }
         let lost = self.lost.get_or_insert_with(|| Box::new(latencies()));
         lost.saturating_record_n(nanos(response.max(timeout)), count(size));
@@ -149,7 +149,7 @@ impl Slice {
         match outcome {
             Outcome::Answered(_) | Outcome::Settled(_) => self.carried.answered += size,
             Outcome::Rejected(_) => self.carried.rejected += size,
-            Outcome::Unknown(_) => self.carried.unknown += size,
+            Outcome::Unknown(_) | Outcome::Panicked(..) => self.carried.unknown += size,
         }
     }
 
@@ -266,12 +266,15 @@ fn kind(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::Invalid(_) => "invalid",
         Rejection::GivenUp => "given up",
+        Rejection::Closed => "closed",
         Rejection::NoLeader => "no leader",
         Rejection::NotLeader { .. } => "not the leader",
         Rejection::Busy => "leader busy",
         Rejection::Full => "too many in flight",
         Rejection::Unreachable(_) => "node down",
         Rejection::NoAnswer => "no answer",
+        Rejection::Panicked(_) => "panicked",
+        Rejection::Unwritable(_) => "unwritable",
     }
 }
 

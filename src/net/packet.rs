@@ -147,6 +147,14 @@ pub enum Response {
     Expired,
     /// The command cannot be decoded, or is over the size limit: never applied.
     Invalid(String),
+    /// The state machine panicked.
+    Panicked {
+        /// At this entry, which holds the command and stays in the log; none when it was asked something, which has changed
+        /// nothing.
+        entry: Option<EntryId>,
+        /// The panic's words.
+        reason: String,
+    },
 }
 
 impl Call {
@@ -169,7 +177,7 @@ impl Response {
     fn weight(&self) -> usize {
         match self {
             Response::Applied { answer, .. } | Response::Read { answer, .. } => answer.weight(),
-            Response::Invalid(reason) => reason.len(),
+            Response::Invalid(reason) | Response::Panicked { reason, .. } => reason.len(),
             Response::Refused(_)
             | Response::Unreachable
             | Response::LeadershipLost { .. }

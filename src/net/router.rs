@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, at, never, select, unbounded};
+use log::LevelFilter;
 use parking_lot::RwLock;
 
 use self::held_back::HeldBack;
@@ -25,6 +26,7 @@ use super::lanes::{Lanes, Shared};
 use super::link::LinkTable;
 use super::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::clock::Clock;
+use crate::panics::caught;
 use crate::types::{NodeId, Random, Term};
 
 /// Groups that are taken in at a time, before what they hold is handed on.
@@ -149,27 +151,48 @@ struct Destination {
 impl Routing {
     fn run(mut self) {
         loop {
-            let due = self.held_back.next_due().map(|due| self.clock.instant(due));
-            let timer = due.map_or_else(never, at);
-            self.inbox.linger(due, || !self.control.is_empty());
-            select! {
-                recv(self.inbox.receiver()) -> parcel => match parcel {
-                    Ok(parcel) => self.take_in(parcel),
-                    Err(_) => break,
-                },
-                recv(self.control) -> request => match request {
-                    Ok(Control::Stop) | Err(_) => break,
-                    Ok(request) => self.obey(request),
-                },
-                recv(timer) -> _ => {}
+            // What is carried has code of its own, to be weighed, watched and let go. Its panic loses what is in hand, as
+            // a network may, and never stops the network.
+            match caught(|| self.turn()) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(panic) => confess(&panic),
             }
-            self.release_due();
-            self.hand_over();
         }
-        while let Ok(parcel) = self.inbox.receiver().try_recv() {
-            self.take_in(parcel);
-            self.hand_over();
+        let last = caught(|| {
+            while let Ok(parcel) = self.inbox.receiver().try_recv() {
+                self.take_in(parcel);
+                self.hand_over();
+            }
+        });
+        if let Err(panic) = last {
+            confess(&panic);
         }
+        if let Some(lanes) = &self.shared.lanes {
+            // Who still has a handle, such as a client, holds its own inbox open with it otherwise.
+            lanes.write().inboxes.clear();
+        }
+    }
+
+    /// Waits for something and sees to it. False when it was the last thing.
+    fn turn(&mut self) -> bool {
+        let due = self.held_back.next_due().map(|due| self.clock.instant(due));
+        let timer = due.map_or_else(never, at);
+        self.inbox.linger(due, || !self.control.is_empty());
+        select! {
+            recv(self.inbox.receiver()) -> parcel => match parcel {
+                Ok(parcel) => self.take_in(parcel),
+                Err(_) => return false,
+            },
+            recv(self.control) -> request => match request {
+                Ok(Control::Stop) | Err(_) => return false,
+                Ok(request) => self.obey(request),
+            },
+            recv(timer) -> _ => {}
+        }
+        self.release_due();
+        self.hand_over();
+        true
     }
 
     /// Takes in this parcel and those that wait behind it, up to a bound.
@@ -374,6 +397,14 @@ impl Routing {
             lanes.write().inboxes.remove(&address);
         }
         self.destinations.remove(&address);
+    }
+}
+
+/// The network goes on after a panic, and says so.
+fn confess(panic: &str) {
+    log::error!(target: "raftlab::router", "messages are lost by a panic: {panic}");
+    if log::max_level() == LevelFilter::Off {
+        eprintln!("raftlab: the network has lost messages by a panic: {panic}");
     }
 }
 

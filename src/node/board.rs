@@ -48,6 +48,8 @@ pub enum EndReason {
     Stopped,
     /// An assertion failed, or another defect showed.
     Panicked(String),
+    /// Its state machine panicked.
+    MachineFailed(String),
     /// Its disk failed.
     StorageFailed(String),
 }

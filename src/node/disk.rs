@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, unbounded};
 
 use super::board::Lost;
-use super::panics::caught;
 use crate::linger::Linger;
 use crate::net::packet::{Envelope, Packet, Request};
+use crate::panics::caught;
 use crate::raft::effects::{Write, WriteId};
 use crate::raft::message::{Body, Message};
 use crate::storage::faults::DiskFaults;

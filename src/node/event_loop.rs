@@ -13,7 +13,6 @@ use super::Surroundings;
 use super::board::{Board, EndReason, Ended};
 use super::disk::{Completion, Farewell, NodeDisk, Persisted, Verdict};
 use super::machine::{self, MachineThread};
-use super::panics::caught;
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
 use crate::check::safety::Step;
@@ -22,6 +21,7 @@ use crate::net::Transport;
 use crate::net::faults::DropReason;
 use crate::net::inbox::InboxReceiver;
 use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
+use crate::panics::caught;
 use crate::raft::effects::Refusal;
 use crate::raft::message::Message;
 use crate::server::applier::{Look, Task};
@@ -79,16 +79,23 @@ impl EventLoop {
         let farewell = match why {
             EndReason::Stopped => Farewell::Finish,
             EndReason::Crashed { power: true } => Farewell::PowerCut,
-            EndReason::Crashed { power: false } | EndReason::Panicked(_) | EndReason::StorageFailed(_) => {
-                Farewell::Abandon
-            }
+            EndReason::Crashed { power: false }
+            | EndReason::Panicked(_)
+            | EndReason::MachineFailed(_)
+            | EndReason::StorageFailed(_) => Farewell::Abandon,
         };
         let lost = self.disk.leave(farewell);
         self.snapshots.leave();
         self.machine.leave();
         let (name, board, surroundings) = (self.name, Arc::clone(&self.board), self.surroundings.clone());
-        // Whoever sees that it has ended finds its inbox closed and its files free.
-        drop(self);
+        // Whoever sees that it has ended finds its inbox closed and its files free. Letting go of a state machine is its
+        // own code: a panic there ends a node that was to end.
+        let why = match (caught(|| drop(self)), why) {
+            (Err(panic), EndReason::Stopped | EndReason::Crashed { .. }) => {
+                EndReason::MachineFailed(format!("its state machine panicked when it was dropped: {panic}"))
+            }
+            (_, why) => why,
+        };
         let what = match why.clone() {
             EndReason::Crashed { power } => What::Crashed { power },
             EndReason::Stopped => What::Stopped,
@@ -96,6 +103,10 @@ impl EventLoop {
                 let detail = format!("{name} stopped itself: {reason}");
                 surroundings.safety.lock().report(Property::NodeInvariants, detail);
                 What::Panicked { reason }
+            }
+            EndReason::MachineFailed(reason) => {
+                surroundings.safety.lock().report(Property::NodeInvariants, format!("{name}: {reason}"));
+                What::MachineFailed { reason }
             }
             EndReason::StorageFailed(reason) => What::StorageFailed { reason },
         };
@@ -294,8 +305,19 @@ impl EventLoop {
         let began = Instant::now();
         *self.step_began.lock() = began;
         let outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
-        let Outbox { mut envelopes, write, snapshots, tasks, events, adopted, applied, persisted, saved } =
-            outbox;
+        let Outbox {
+            mut envelopes,
+            write,
+            snapshots,
+            tasks,
+            events,
+            adopted,
+            applied,
+            persisted,
+            saved,
+            not_saved,
+            failed,
+        } = outbox;
         // What it could have spent so much time on, beside applying, it has not.
         let left_off = !tasks.is_empty() && self.machine.is_here();
         let is_slow = |took: &Duration| left_off || !applied.is_empty() && self.machine.is_slow(*took);
@@ -315,13 +337,18 @@ impl EventLoop {
             .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
         let invalid = envelopes.iter().filter_map(invalid_request);
         let saved = saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
-        let happened = events.into_iter().map(What::Raft).chain(applied).chain(saved).chain(invalid);
+        let not_saved = not_saved.map(|(last, reason)| What::SnapshotUnwritable { last, reason });
+        let happened = events.into_iter().map(What::Raft).chain(applied).chain(saved);
+        let happened = happened.chain(not_saved).chain(invalid);
         self.surroundings.reporter.tell(now, self.name, happened);
         // Before the answers leave: whoever has one finds its effect in the status.
         self.board.show(self.server.status());
 
         if !envelopes.is_empty() {
             self.transport.send(&mut envelopes);
+        }
+        if let Some(reason) = failed {
+            return Err(EndReason::MachineFailed(reason));
         }
         if let Some(write) = write {
             let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;

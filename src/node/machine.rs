@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, unbounded};
 
-use super::panics::caught;
+use crate::panics::caught;
 use crate::server::applier::{Applier, Done, Task};
 use crate::types::NodeId;
 
@@ -159,7 +159,7 @@ fn run(
                 next = rest;
                 Told { done, took: next.is_none().then(|| began.elapsed()) }
             });
-            let failed = report.is_err();
+            let failed = report.as_ref().map_or(true, |told| matches!(told.done, Done::Failed(_)));
             if reports.send(report).is_err() || failed {
                 return None;
             }

@@ -1,10 +1,14 @@
-//! Where a node's events go: to the log files and to whoever watches the run.
+//! Where a node's events go: to the log files and to those who watch the run.
+//!
+//! The end of a node that nobody ordered also goes to the program's own log, or to standard error if it has none and nobody
+//! watches: a program that embeds a cluster hears of it, however it was built.
 
 use std::fmt;
 use std::sync::Arc;
 
-use log::Level;
+use log::{Level, LevelFilter};
 
+use crate::panics::caught;
 use crate::trace::{NodeLogs, TraceEvent, What};
 use crate::types::{NodeId, Time};
 
@@ -36,15 +40,13 @@ impl Reporter {
 
     /// Tells what happened at a node. Nothing is formatted that nobody reads.
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
-        if self.observer.is_none() && self.logs.is_none() {
-            return;
-        }
         let mut lines = Vec::new();
         for what in happened {
             let event = TraceEvent { time, node, what };
-            if let Some(observer) = &self.observer {
-                observer(&event);
+            if event.level() == Level::Error {
+                self.cry_out(&event);
             }
+            self.show(&event);
             if self.logs_take(event.level()) {
                 lines.push(event);
             }
@@ -52,6 +54,26 @@ impl Reporter {
         if let Some(logs) = self.logs.as_ref().filter(|_| !lines.is_empty()) {
             logs.record(&lines);
         }
+    }
+
+    /// What the observer does is its own affair: a panic in it ends no node, and is told.
+    fn show(&self, event: &TraceEvent) {
+        let Some(observer) = &self.observer else { return };
+        if let Err(panic) = caught(|| observer(event)) {
+            say(event.node, &format!("an observer of events panicked: {panic}"), false);
+        }
+    }
+
+    fn cry_out(&self, event: &TraceEvent) {
+        say(event.node, &event.what.to_string(), self.observer.is_some());
+    }
+}
+
+/// To the program's own log; to standard error if it has none, unless somebody was told already.
+pub(super) fn say(node: NodeId, sentence: &str, told: bool) {
+    log::error!(target: &format!("raftlab::{node}"), "{node} {sentence}");
+    if log::max_level() == LevelFilter::Off && !told {
+        eprintln!("raftlab: {node} {sentence}");
     }
 }
 

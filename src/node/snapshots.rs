@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
-use super::panics::caught;
 use super::priority;
+use crate::panics::caught;
 use crate::server::Arrival;
 use crate::server::snapshots::{Lane, SnapshotWork};
 use crate::state_machine::image::LoadImage;

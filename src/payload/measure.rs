@@ -1,41 +1,95 @@
-//! How much a value weighs, roughly, without writing its text.
+//! How much a value weighs, roughly, and whether JSON can hold it, without writing its text.
 //!
 //! Queues are bounded in bytes. What only the processes of one machine's memory see is never encoded, so its text
-//! cannot be measured; this walks the value as an encoder would and adds up what it meets. It allocates nothing, and a
-//! command of the key-value store takes it a few nanoseconds.
+//! cannot be measured; this walks the value as an encoder would and adds up what it meets. The same walk finds what an
+//! encoder would refuse, and what it would write but no reader would give back. It allocates nothing, and a command of
+//! the key-value store takes it a few nanoseconds.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::ser::{self, Serialize, Serializer};
 
 /// What a number, a truth or an empty place counts.
 const SMALL: usize = 8;
 
-/// About the bytes that this value takes in memory: its strings and bytes, and a little for each number.
-pub(super) fn measure<T: Serialize>(value: &T) -> usize {
+/// How deep values may lie in one another: the reader of JSON goes no deeper.
+const DEPTH_MAX: u8 = 127;
+
+/// About the bytes that this value takes in memory: its strings and bytes, and a little for each number. An error says why
+/// JSON cannot hold it.
+pub(super) fn measure<T: Serialize>(value: &T) -> Result<usize, Box<str>> {
     let mut bytes = 0;
-    // A value that cannot be encoded says so when it is: here it counts as far as it could be read.
-    let _ = value.serialize(Measure(&mut bytes));
-    bytes
+    let walked = value.serialize(Measure { bytes: &mut bytes, depth: 0 });
+    walked.map(|()| bytes).map_err(|Unwritable(reason)| reason)
+}
+
+/// Why JSON cannot hold a value.
+#[derive(Debug)]
+struct Unwritable(Box<str>);
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unwritable {}
+
+impl ser::Error for Unwritable {
+    fn custom<T: fmt::Display>(reason: T) -> Unwritable {
+        Unwritable(reason.to_string().replace(char::is_control, " ").into())
+    }
 }
 
 /// Adds up. It is its own kind of list, map and structure, since all that they do is to hand on what they hold.
-struct Measure<'a>(&'a mut usize);
+struct Measure<'a> {
+    bytes: &'a mut usize,
+    /// How many lists, maps and structures are open around it.
+    depth: u8,
+}
 
 impl<'a> Measure<'a> {
     fn add(self, bytes: usize) -> Measure<'a> {
-        *self.0 = self.0.saturating_add(bytes);
+        *self.bytes = self.bytes.saturating_add(bytes);
         self
     }
 
-    fn hold<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), fmt::Error> {
-        value.serialize(Measure(self.0))
+    fn hold<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        value.serialize(Measure { bytes: self.bytes, depth: self.depth })
+    }
+
+    /// Inside so many more brackets.
+    fn inside(self, brackets: u8) -> Result<Measure<'a>, Unwritable> {
+        let depth = self.depth + brackets;
+        if depth > DEPTH_MAX {
+            return Err(ser::Error::custom(format_args!("it is nested deeper than {DEPTH_MAX}")));
+        }
+        Ok(Measure { depth, ..self.add(SMALL) })
+    }
+
+    fn float(self, number: f64) -> Result<(), Unwritable> {
+        if number.is_finite() {
+            return self.serialize_unit();
+        }
+        Err(ser::Error::custom(format_args!("it holds the number {number}, which would become null")))
     }
 }
 
 impl fmt::Write for Measure<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        Measure(self.0).add(part.len());
+        *self.bytes = self.bytes.saturating_add(part.len());
+        Ok(())
+    }
+}
+
+/// Counts what an encoder writes.
+impl io::Write for Measure<'_> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        *self.bytes = self.bytes.saturating_add(part.len());
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -43,7 +97,7 @@ impl fmt::Write for Measure<'_> {
 /// Methods that count a number, whatever it is.
 macro_rules! numbers {
     ($($method:ident: $number:ty),*) => {
-        $(fn $method(self, _: $number) -> Result<(), fmt::Error> {
+        $(fn $method(self, _: $number) -> Result<(), Unwritable> {
             self.serialize_unit()
         })*
     };
@@ -51,7 +105,7 @@ macro_rules! numbers {
 
 impl<'a> Serializer for Measure<'a> {
     type Ok = ();
-    type Error = fmt::Error;
+    type Error = Unwritable;
     type SerializeSeq = Measure<'a>;
     type SerializeTuple = Measure<'a>;
     type SerializeTupleStruct = Measure<'a>;
@@ -60,40 +114,49 @@ impl<'a> Serializer for Measure<'a> {
     type SerializeStruct = Measure<'a>;
     type SerializeStructVariant = Measure<'a>;
 
-    numbers!(serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128, serialize_f32: f32, serialize_f64: f64, serialize_char: char);
+    numbers!(serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128, serialize_char: char);
 
-    fn serialize_str(self, text: &str) -> Result<(), fmt::Error> {
+    fn serialize_f32(self, number: f32) -> Result<(), Unwritable> {
+        self.float(number.into())
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<(), Unwritable> {
+        self.float(number)
+    }
+
+    fn serialize_str(self, text: &str) -> Result<(), Unwritable> {
         self.add(text.len() + SMALL);
         Ok(())
     }
 
-    fn serialize_bytes(self, bytes: &[u8]) -> Result<(), fmt::Error> {
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Unwritable> {
         self.add(bytes.len() + SMALL);
         Ok(())
     }
 
-    fn collect_str<T: fmt::Display + ?Sized>(self, shown: &T) -> Result<(), fmt::Error> {
+    fn collect_str<T: fmt::Display + ?Sized>(self, shown: &T) -> Result<(), Unwritable> {
         fmt::Write::write_fmt(&mut self.add(SMALL), format_args!("{shown}"))
+            .map_err(|_| ser::Error::custom("it cannot be shown as text"))
     }
 
-    fn serialize_none(self) -> Result<(), fmt::Error> {
+    fn serialize_none(self) -> Result<(), Unwritable> {
         self.serialize_unit()
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), fmt::Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
         value.serialize(self)
     }
 
-    fn serialize_unit(self) -> Result<(), fmt::Error> {
+    fn serialize_unit(self) -> Result<(), Unwritable> {
         self.add(SMALL);
         Ok(())
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), fmt::Error> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unwritable> {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), fmt::Error> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Unwritable> {
         self.serialize_unit()
     }
 
@@ -101,7 +164,7 @@ impl<'a> Serializer for Measure<'a> {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), fmt::Error> {
+    ) -> Result<(), Unwritable> {
         value.serialize(self)
     }
 
@@ -111,20 +174,20 @@ impl<'a> Serializer for Measure<'a> {
         _: u32,
         _: &'static str,
         value: &T,
-    ) -> Result<(), fmt::Error> {
-        value.serialize(self.add(SMALL))
+    ) -> Result<(), Unwritable> {
+        value.serialize(self.inside(1)?)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    fn serialize_seq(self, _: Option<usize>) -> Result<Measure<'a>, Unwritable> {
+        self.inside(1)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    fn serialize_tuple(self, _: usize) -> Result<Measure<'a>, Unwritable> {
+        self.inside(1)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Measure<'a>, Unwritable> {
+        self.inside(1)
     }
 
     fn serialize_tuple_variant(
@@ -133,16 +196,16 @@ impl<'a> Serializer for Measure<'a> {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    ) -> Result<Measure<'a>, Unwritable> {
+        self.inside(2)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    fn serialize_map(self, _: Option<usize>) -> Result<Measure<'a>, Unwritable> {
+        self.inside(1)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Measure<'a>, Unwritable> {
+        self.inside(1)
     }
 
     fn serialize_struct_variant(
@@ -151,8 +214,8 @@ impl<'a> Serializer for Measure<'a> {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Measure<'a>, fmt::Error> {
-        Ok(self.add(SMALL))
+    ) -> Result<Measure<'a>, Unwritable> {
+        self.inside(2)
     }
 }
 
@@ -161,13 +224,13 @@ macro_rules! lists {
     ($($list:ident: $method:ident),*) => {
         $(impl ser::$list for Measure<'_> {
             type Ok = ();
-            type Error = fmt::Error;
+            type Error = Unwritable;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), fmt::Error> {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
                 self.hold(value)
             }
 
-            fn end(self) -> Result<(), fmt::Error> {
+            fn end(self) -> Result<(), Unwritable> {
                 Ok(())
             }
         })*
@@ -181,13 +244,13 @@ macro_rules! structures {
     ($($structure:ident),*) => {
         $(impl ser::$structure for Measure<'_> {
             type Ok = ();
-            type Error = fmt::Error;
+            type Error = Unwritable;
 
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), fmt::Error> {
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Unwritable> {
                 self.hold(value)
             }
 
-            fn end(self) -> Result<(), fmt::Error> {
+            fn end(self) -> Result<(), Unwritable> {
                 Ok(())
             }
         })*
@@ -198,26 +261,33 @@ structures!(SerializeStruct, SerializeStructVariant);
 
 impl ser::SerializeMap for Measure<'_> {
     type Ok = ();
-    type Error = fmt::Error;
+    type Error = Unwritable;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), fmt::Error> {
-        self.hold(key)
+    /// An object's names are texts, so not every value can be one: the encoder itself knows which.
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
+        let mut encoder = serde_json::Serializer::new(Measure { bytes: self.bytes, depth: self.depth });
+        let mut object = encoder.serialize_map(Some(1)).map_err(ser::Error::custom)?;
+        object.serialize_key(key).map_err(ser::Error::custom)
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), fmt::Error> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
         self.hold(value)
     }
 
-    fn end(self) -> Result<(), fmt::Error> {
+    fn end(self) -> Result<(), Unwritable> {
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::collections::BTreeMap;
+    use std::path::PathBuf;
+    use std::time::{Duration, SystemTime};
 
-    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
 
@@ -229,6 +299,10 @@ mod tests {
         Struct { key: String, list: Vec<u64> },
     }
 
+    fn weight<T: Serialize>(value: &T) -> usize {
+        measure(value).expect("JSON can hold it")
+    }
+
     #[test]
     fn each_kind_of_value_weighs_what_it_holds() {
         let long = "x".repeat(1_000);
@@ -238,17 +312,138 @@ mod tests {
             (Shape::Tuple(1, Some(long.clone())), 1_000),
             (Shape::Struct { key: long.clone(), list: vec![1; 100] }, 1_800),
         ] {
-            let weight = measure(&shape);
+            let weight = weight(&shape);
             assert!((held..=held + 40).contains(&weight), "{weight} is about {held}");
         }
         let map: BTreeMap<String, &[u8]> = BTreeMap::from([(long, [0; 10].as_slice())]);
-        assert_eq!(measure(&map), SMALL + 1_000 + SMALL + SMALL + 10 * SMALL);
+        assert!((1_090..1_130).contains(&weight(&map)), "{}", weight(&map));
     }
 
     #[test]
     fn what_is_shown_as_text_is_counted_without_making_it() {
         let address = std::net::Ipv4Addr::LOCALHOST;
-        assert!((9..=9 + SMALL).contains(&measure(&address)));
-        assert_eq!(measure(&format_args!("{}-{}", 10, "abc")), SMALL + 6);
+        assert!((9..=9 + SMALL).contains(&weight(&address)));
+        assert_eq!(weight(&format_args!("{}-{}", 10, "abc")), SMALL + 6);
+    }
+
+    /// Why the encoder or the reader of JSON refuses the value; none if it comes back.
+    fn refused<T: Serialize + DeserializeOwned>(value: &T) -> Option<String> {
+        let text = serde_json::to_string(value).map_err(|error| error.to_string());
+        text.and_then(|text| serde_json::from_str::<T>(&text).map_err(|error| error.to_string())).err()
+    }
+
+    #[track_caller]
+    fn both_refuse<T: Serialize + DeserializeOwned>(value: &T, said: &str) {
+        let reason = measure(value).expect_err("JSON cannot hold it");
+        assert!(reason.contains(said), "{reason}");
+        assert!(refused(value).is_some(), "it is refused in vain: {reason}");
+    }
+
+    #[track_caller]
+    fn both_take<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
+        assert_eq!(measure(value).err(), None, "{value:?}");
+        let text = serde_json::to_string(value).expect("it is written");
+        assert_eq!(serde_json::from_str::<T>(&text).ok().as_ref(), Some(value), "{text}");
+    }
+
+    #[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Debug)]
+    enum Name {
+        Unit,
+        Newtype(u8),
+        Tuple(u8, u8),
+        Struct { number: u8 },
+    }
+
+    fn keyed<K: Ord>(key: K) -> BTreeMap<K, u8> {
+        BTreeMap::from([(key, 1)])
+    }
+
+    #[test]
+    fn an_objects_names_are_what_can_be_a_text() {
+        const SAID: &str = "key must be a string";
+        both_refuse(&keyed((1, 2)), SAID);
+        both_refuse(&keyed(vec![1]), SAID);
+        both_refuse(&keyed(()), SAID);
+        both_refuse(&keyed(None::<u8>), SAID);
+        both_refuse(&keyed(keyed(1)), SAID);
+        both_refuse(&keyed(Name::Newtype(1)), SAID);
+        both_refuse(&keyed(Name::Tuple(1, 2)), SAID);
+        both_refuse(&keyed(Name::Struct { number: 1 }), SAID);
+        both_take(&keyed("a".to_string()));
+        both_take(&keyed('a'));
+        both_take(&keyed(true));
+        both_take(&keyed(i8::MIN));
+        both_take(&keyed(u128::MAX));
+        both_take(&keyed(Name::Unit));
+        assert!(weight(&keyed("x".repeat(500))) > 500, "a name weighs, too");
+    }
+
+    #[test]
+    fn numbers_that_are_none_become_null_which_does_not_come_back() {
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            both_refuse(&number, "which would become null");
+            both_refuse(&vec![(1, number)], "which would become null");
+        }
+        both_refuse(&f32::NAN, "the number NaN");
+        both_refuse(&f32::INFINITY, "the number inf");
+    }
+
+    #[test]
+    fn other_numbers_come_back_as_they_were() {
+        both_take(&[u128::MAX, 0, 1 << 64]);
+        both_take(&[i128::MIN, -1]);
+        both_take(&[0.1_f32, f32::MAX, f32::MIN_POSITIVE, 1e-45, 16_777_217.0, -0.0]);
+        both_take(&[f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 1e23, 9_007_199_254_740_993.0]);
+        // Such as a reader in a hurry gets wrong in the last digit.
+        let mut number = 0.001_f64;
+        for _ in 0..20_000 {
+            number = number * 1.000_7 + 1e-9;
+            both_take(&number);
+        }
+        assert!((-0.0_f64).to_bits() == serde_json::from_str::<f64>("-0.0").expect("a number").to_bits());
+    }
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug)]
+    enum Nest {
+        Leaf,
+        List(Vec<Nest>),
+        Tuple(u8, Box<Nest>),
+        Struct { inner: Box<Nest> },
+        Some(Option<Box<Nest>>),
+    }
+
+    #[test]
+    fn what_lies_deeper_than_a_reader_goes_is_refused() {
+        let wraps: [fn(Nest) -> Nest; 4] = [
+            |inner| Nest::List(vec![inner]),
+            |inner| Nest::Tuple(1, Box::new(inner)),
+            |inner| Nest::Struct { inner: Box::new(inner) },
+            |inner| Nest::Some(Some(Box::new(inner))),
+        ];
+        for wrap in wraps {
+            let (mut taken, mut refused_some) = (0, false);
+            let mut value = Nest::Leaf;
+            for _ in 0..140 {
+                value = wrap(value);
+                let (ours, its) = (measure(&value).err(), refused(&value));
+                assert_eq!(ours.is_some(), its.is_some(), "{ours:?}, {its:?}");
+                taken += usize::from(ours.is_none());
+                refused_some |= ours.is_some_and(|reason| reason.contains("nested deeper than 127"));
+            }
+            assert!(taken > 60 && refused_some, "{taken}");
+        }
+    }
+
+    #[test]
+    fn what_a_type_itself_refuses_to_write_is_told_in_its_words() {
+        let held = RefCell::new(1);
+        let _held = held.borrow_mut();
+        both_refuse(&held, "already mutably borrowed");
+        both_refuse(&(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), "must be later than");
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            both_refuse(&PathBuf::from(std::ffi::OsString::from_vec(vec![0xff])), "UTF-8");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use crate::net::packet::Response;
+use crate::panics::caught;
 use crate::payload::Payload;
 use crate::raft::effects::RequestId;
 use crate::raft::log::{Content, Entry, Origin};
@@ -61,6 +62,19 @@ pub enum Done {
     Adopted(EntryId, usize),
     /// Somebody looked at it.
     Looked,
+    /// The state machine panicked: it must not be used any more.
+    Failed(Failure),
+}
+
+/// A state machine's panic.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What was applied in the same task before.
+    pub applied: Vec<EntryResult>,
+    /// The entry at which it happened, if it was at one.
+    pub entry: Option<EntryId>,
+    /// At what it panicked, and its words, in one line.
+    pub reason: String,
 }
 
 /// What came of one entry.
@@ -108,19 +122,33 @@ impl Applier {
     ) -> Done {
         let mut results = std::mem::take(&mut self.results);
         results.reserve(entries.size_hint().0.min(APPLIED_EXPECTED));
-        for entry in entries {
-            let entry = entry.borrow();
-            let command = match &entry.content {
-                Content::Command { origin, .. } => Some(*origin),
-                _ => None,
-            };
-            let applied = self.machine.apply(entry);
-            results.push(EntryResult { entry: entry.id(), weight: entry.weight(), command, applied });
-            if is_late() {
-                break;
+        let mut at = None;
+        let applied = caught(|| {
+            for entry in entries {
+                let entry = entry.borrow();
+                let command = match &entry.content {
+                    Content::Command { origin, .. } => Some(*origin),
+                    _ => None,
+                };
+                at = Some(entry.id());
+                let applied = self.machine.apply(entry);
+                results.push(EntryResult { entry: entry.id(), weight: entry.weight(), command, applied });
+                if is_late() {
+                    break;
+                }
+            }
+            self.machine.size()
+        });
+        match applied {
+            Ok(size) => Done::Applied(results, size),
+            Err(panic) => {
+                let place = at.map_or("no entry".to_string(), |entry| format!("entry {}", entry.index));
+                let reason = format!("its state machine panicked at {place}: {panic}");
+                // Once an entry has been applied it is not the one at which the next thing failed.
+                let entry = at.filter(|at| results.last().is_none_or(|last| last.entry != *at));
+                Done::Failed(Failure { applied: results, entry, reason })
             }
         }
-        Done::Applied(results, self.machine.size())
     }
 
     /// Does this task, or the beginning of it: after each entry it is asked whether it has taken too long. What is left
@@ -132,24 +160,45 @@ impl Applier {
                 let rest = (entries.len() > 0).then(|| Task::Apply(entries));
                 return (done, rest);
             }
+            // A question changes nothing, so a panic over it is an answer: the others would only follow this node.
             Task::Query { request, query, age } => {
-                let response = match self.machine.query(&query) {
-                    Ok(answer) => Response::Read { applied: self.machine.applied().index, age, answer },
-                    Err(reason) => Response::Invalid(reason),
+                let response = match caught(|| self.machine.query(&query)) {
+                    Ok(Ok(answer)) => Response::Read { applied: self.machine.applied().index, age, answer },
+                    Ok(Err(reason)) => Response::Invalid(reason),
+                    Err(reason) => Response::Panicked { entry: None, reason },
                 };
                 Done::Answered(request, response)
             }
-            Task::Image => Done::Imaged(self.machine.applied(), self.machine.image()),
+            Task::Image => match caught(|| self.machine.image()) {
+                Ok(image) => Done::Imaged(self.machine.applied(), image),
+                Err(panic) => Done::failed("when it was to hand out its state for a snapshot", &panic),
+            },
             Task::Adopt { last, image } => {
-                self.machine.adopt(last, image);
-                Done::Adopted(last, self.machine.size())
+                let machine = &mut self.machine;
+                let adopted = caught(|| {
+                    machine.adopt(last, image);
+                    machine.size()
+                });
+                match adopted {
+                    Ok(size) => Done::Adopted(last, size),
+                    Err(panic) => Done::failed("when it took over the state of a snapshot", &panic),
+                }
             }
             Task::Look(look) => {
-                look(&*self.machine);
+                // Who looks finds out that there is no answer.
+                let _ = caught(|| look(&*self.machine));
                 Done::Looked
             }
         };
         (done, None)
+    }
+}
+
+impl Done {
+    /// The state machine panicked, at no entry.
+    fn failed(at: &str, panic: &str) -> Done {
+        let reason = format!("its state machine panicked {at}: {panic}");
+        Done::Failed(Failure { applied: Vec::new(), entry: None, reason })
     }
 }
 
@@ -173,6 +222,7 @@ impl fmt::Debug for Done {
             Done::Imaged(last, _) => write!(f, "Imaged({last})"),
             Done::Adopted(last, _) => write!(f, "Adopted({last})"),
             Done::Looked => f.write_str("Looked"),
+            Done::Failed(failure) => write!(f, "Failed({})", failure.reason),
         }
     }
 }

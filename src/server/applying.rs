@@ -1,7 +1,7 @@
 //! What is committed goes to the state machine, and what came of it to those who wait.
 
 use super::Server;
-use super::applier::{Done, EntryResult, Task};
+use super::applier::{Done, EntryResult, Failure, Task};
 use super::exchange::Outbox;
 use super::snapshots::SnapshotWork;
 use crate::net::packet::Response;
@@ -85,7 +85,29 @@ impl Server {
                 outbox.adopted.push((outbox.applied.len(), last));
             }
             Done::Looked => {}
+            Done::Failed(failure) => self.fail(failure, outbox),
         }
+    }
+
+    /// The state machine has panicked and is used no more. Who waits for what it still did, or for the entry at which it
+    /// panicked, is told; the others find the node gone.
+    fn fail(&mut self, failure: Failure, outbox: &mut Outbox) {
+        let Failure { applied, entry, reason } = failure;
+        // Dropping it is its own code: that comes when the node has ended.
+        self.broken = self.applier.take();
+        for result in applied {
+            self.settle_entry(result, outbox);
+        }
+        if let Some(entry) = entry
+            && let Some((term, requests)) = self.waiting.end(entry.index)
+            && term == entry.term
+        {
+            for request in requests {
+                let response = Response::Panicked { entry: Some(entry), reason: reason.clone() };
+                self.answer(request, response, outbox);
+            }
+        }
+        outbox.failed = Some(reason);
     }
 
     fn settle_entry(&mut self, result: EntryResult, outbox: &mut Outbox) {

@@ -31,6 +31,13 @@ pub enum Arrival {
         /// Its size.
         bytes: u64,
     },
+    /// This node's own snapshot was not made: JSON cannot hold the state.
+    SnapshotUnwritable {
+        /// The last entry that it would have covered.
+        last: EntryId,
+        /// Why, in one line.
+        reason: String,
+    },
     /// A leader's snapshot is durable, and was read.
     SnapshotInstalled {
         /// The last entry that it covers.
@@ -70,6 +77,10 @@ pub struct Outbox {
     pub persisted: Option<WriteId>,
     /// This node's own snapshot that was reported as durable, and its bytes.
     pub saved: Option<(EntryId, u64)>,
+    /// The last entry of this node's own snapshot that was reported as not to be made, and why.
+    pub not_saved: Option<(EntryId, String)>,
+    /// The state machine has panicked, in these words: the node must end once the envelopes are sent.
+    pub failed: Option<String>,
 }
 
 /// What a server starts from. By default it is new.

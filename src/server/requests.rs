@@ -7,6 +7,7 @@ use super::applier::Task;
 use super::exchange::Outbox;
 use super::waiting::Joined;
 use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
+use crate::panics::caught;
 use crate::payload::Payload;
 use crate::raft::effects::{Input, Proposal, ReadRequest, Refusal, RequestId};
 use crate::raft::log::Content;
@@ -61,13 +62,23 @@ impl Server {
             return None;
         }
         if let Content::Command { command, .. } = &content
-            && let Err(reason) = self.limits.check(command)
+            && let Some(refusal) = self.refusal_of(command)
         {
-            self.reply(&caller, Response::Invalid(reason), outbox);
+            self.reply(&caller, refusal, outbox);
             return None;
         }
         self.calls.insert(id, caller);
         Some(Input::Propose(Proposal { id, content }))
+    }
+
+    /// Why this command is not taken in; none if it is. A panic over it is the command's affair and not the node's: it has
+    /// changed nothing.
+    fn refusal_of(&self, command: &Payload) -> Option<Response> {
+        match caught(|| self.limits.check(command)) {
+            Ok(Ok(())) => None,
+            Ok(Err(reason)) => Some(Response::Invalid(reason)),
+            Err(reason) => Some(Response::Panicked { entry: None, reason }),
+        }
     }
 
     pub(super) fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {

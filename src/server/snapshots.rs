@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Arrival;
 use crate::config::RaftSettings;
 use crate::lab::SnapshotInfo;
+use crate::panics::caught;
 use crate::raft::effects::{SnapshotReport, SnapshotTask};
 use crate::state_machine::image::{Image, LoadImage};
 use crate::storage::StorageError;
@@ -120,6 +121,11 @@ impl Schedule {
         self.note_durable(SnapshotInfo { last, bytes, size: self.size });
     }
 
+    /// The one that was to be saved cannot be: another try is due as if it had been.
+    pub fn not_saved(&mut self) {
+        self.taking = false;
+    }
+
     /// The state is that of a leader's snapshot.
     pub fn adopted(&mut self) {
         (self.entries, self.bytes) = (0, 0);
@@ -149,6 +155,9 @@ impl SnapshotWork {
     ) -> Result<Option<Arrival>, StorageError> {
         let report = match self {
             SnapshotWork::Save { last, image } => {
+                if let Err(reason) = caught(|| image.check()).flatten() {
+                    return Ok(Some(Arrival::SnapshotUnwritable { last, reason }));
+                }
                 let bytes = files.save(last, &*image, go_on)?;
                 return Ok(Some(Arrival::SnapshotSaved { last, bytes }));
             }

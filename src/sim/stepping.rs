@@ -53,11 +53,13 @@ impl Simulation {
         match node.step(now, arrivals, exhibit) {
             Ok(Some(outbox)) => self.carry_out(name, outbox),
             Ok(None) => {}
-            Err(reason) => {
-                self.safety.report(Property::NodeInvariants, format!("{name} stopped itself: {reason}"));
-                self.end(name, End::Panicked(reason));
-            }
+            Err(reason) => self.panicked(name, reason),
         }
+    }
+
+    fn panicked(&mut self, name: NodeId, reason: String) {
+        self.safety.report(Property::NodeInvariants, format!("{name} stopped itself: {reason}"));
+        self.end(name, End::Panicked(reason));
     }
 
     fn carry_out(&mut self, name: NodeId, outbox: Outbox) {
@@ -103,12 +105,16 @@ impl Simulation {
             let applied = first_last
                 .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
             let saved = outbox.saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
-            for what in events.chain(applied).chain(saved) {
+            let not_saved = outbox.not_saved.map(|(last, reason)| What::SnapshotUnwritable { last, reason });
+            for what in events.chain(applied).chain(saved).chain(not_saved) {
                 self.tell(name, what);
             }
         }
         for envelope in outbox.envelopes {
             self.send(envelope);
+        }
+        if let Some(reason) = outbox.failed {
+            return self.panicked(name, reason);
         }
         if let Some(write) = outbox.write {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");

@@ -247,7 +247,7 @@ impl Workload {
                 self.note_refused(operations);
                 None
             }
-            Outcome::Unknown(token) => {
+            Outcome::Unknown(token) | Outcome::Panicked(token, _) => {
                 self.unknown += 1;
                 self.gathered[1] += u64::from(token.part.is_some());
                 Some(*token)

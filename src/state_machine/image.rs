@@ -19,6 +19,7 @@ use serde_json::ser::Formatter;
 
 use super::StateMachine;
 use super::sessions::Sessions;
+use crate::payload;
 
 /// An image of a replica: the state machine's state and the clients' sessions.
 pub trait Image: Send + Sync {
@@ -27,6 +28,15 @@ pub trait Image: Send + Sync {
     /// # Errors
     /// What `out` says.
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()>;
+
+    /// Whether JSON can hold it, and give it back: to be asked before it is written, since a start from a state that does
+    /// not come back would find no log to go by. Unless an image says otherwise, it can.
+    ///
+    /// # Errors
+    /// Why not, in one line.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// How many items the state holds.
     fn size(&self) -> usize;
@@ -89,6 +99,11 @@ impl<M: StateMachine> Image for ReplicaImage<M> {
         let written = Written { size: self.size, sessions: &self.sessions, state: &self.state };
         written.serialize(&mut Serializer::with_formatter(&mut out, Lines::default()))?;
         out.flush()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        // It is written inside an object.
+        payload::check(&(&self.state,))
     }
 
     fn size(&self) -> usize {

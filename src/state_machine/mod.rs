@@ -36,6 +36,39 @@ use crate::types::{EntryId, SessionId};
 /// Commands, queries and answers travel and are stored as JSON. Each must read back from its own JSON as the value
 /// it was: some replicas apply the value itself, others what they read from their disk.
 ///
+/// # What JSON cannot hold
+/// Is found before anything is sent or stored, in memory as well as with files, by walking the value once:
+///
+/// - a map whose keys are neither texts, characters, numbers, truths nor plain names of an enum, such as a
+///   `BTreeMap<(u8, u8), u8>`: write it as a list of pairs;
+/// - a number that is none: `NaN` and the infinities would become `null`, which is read back as no number;
+/// - what lies in more than 127 lists, objects and variants that hold something;
+/// - what its own `Serialize` refuses, such as a path that is not UTF-8.
+///
+/// A command or query with such a thing ends as [`Rejection::Unwritable`](crate::Rejection::Unwritable), on its caller's
+/// thread. If it is in the answer to a command, the command has been applied, and the call ends as
+/// [`Failure::Unreadable`](crate::Failure::Unreadable); a read with such an answer is rejected. A snapshot with such a
+/// thing is not made: the log grows on, and each try is told as a warning.
+///
+/// Not found is what JSON holds as something else, because it is written without complaint:
+///
+/// - `Some(())`, `Some(None)` and whatever else is written as `null` inside an `Option` comes back as `None`;
+/// - an `#[serde(untagged)]` enum comes back as the first variant that fits; in one, and beside `#[serde(flatten)]` and
+///   `#[serde(tag = "..")]`, numbers of 128 bits do not come back;
+/// - a field that is skipped comes back as its default.
+///
+/// All other numbers come back as they were, those of 128 bits and the last digit of a float included; bytes do as a list
+/// of numbers, which takes up to four times their length.
+///
+/// # Panics
+/// What a state machine's panic does depends on whether it may have changed the state. In [`StateMachine::check`] and
+/// [`StateMachine::query`] it has not: the call ends as [`Rejection::Panicked`](crate::Rejection::Panicked), and the node
+/// goes on. In [`StateMachine::items`] whoever looks gets no answer. In [`StateMachine::apply`],
+/// [`StateMachine::snapshot`], [`StateMachine::restore`] and [`StateMachine::size`] the node ends, and says why: in its
+/// status, to the observer and the log files, and to the program's own log, or to standard error if it has none. If the
+/// `Serialize` of a snapshot panics, the snapshot is not made. While a cluster starts, a panic is the
+/// [`StartError`](crate::cluster::StartError).
+///
 /// So that the log need not grow for ever, a machine also hands out its state and takes it over (section 7). The
 /// simplest way is a copy, for a state whose copy takes microseconds:
 ///
@@ -97,6 +130,19 @@ pub trait StateMachine: Send + 'static {
 
     /// Carries out a committed command. The same commands in the same order give the same answers and the same
     /// state on every replica.
+    ///
+    /// # Panics
+    /// It should not, whatever the command: it can answer with a refusal, and [`StateMachine::check`] can keep out what it
+    /// cannot do. If it does, its node ends, since a state that was half changed is not to be trusted. The command is
+    /// committed and stays in the log, so every replica comes to it and panics as well, and a restart comes to it again.
+    /// The client's call is tried until its time is over or most nodes are known to have failed, and ends as
+    /// [`Failure::Panicked`](crate::Failure::Panicked).
+    ///
+    /// The way on is a state machine that can apply the command, be it as a refusal. Start the cluster with it on the same
+    /// states: every node replays its log, and nothing is lost. It must give the answers of before to all commands before
+    /// that one. If no replica could apply the command, it has not been answered to anybody, so what becomes of it is free
+    /// to choose, as long as it is the same everywhere: no node may go on with the machine of before. [`Client::outcome`](crate::Client::outcome)
+    /// tells what it was.
     fn apply(&mut self, command: &Self::Command) -> Self::Answer;
 
     /// Answers from the state as it is.
@@ -260,11 +306,7 @@ impl<M: StateMachine> Replica<M> {
         self.unless_settled(origin, entry, |replica| {
             let machine = &mut replica.machine;
             let answer = command.read(|commands: &Batch<M::Command>| {
-                let answers: Batch<M::Answer> = commands.iter().map(|each| machine.apply(each)).collect();
-                // Brackets, and commas between.
-                let bytes =
-                    answers.iter().map(|answer| M::answer_bytes(answer) + 1).sum::<usize>().max(1) + 1;
-                (Payload::new(answers), bytes)
+                told::<M>(commands.iter().map(|each| machine.apply(each)).collect())
             });
             match answer {
                 Ok((answer, bytes)) => {
@@ -323,7 +365,9 @@ impl<M: StateMachine> Machine for Replica<M> {
     }
 
     fn query(&self, query: &Payload) -> Result<Payload, String> {
-        query.read(|query: &M::Query| Payload::new(self.machine.query(query)))
+        let answer = query.read(|query: &M::Query| Payload::new(self.machine.query(query)))?;
+        answer.check().map_err(|reason| format!("JSON cannot hold the answer: {reason}"))?;
+        Ok(answer)
     }
 
     fn applied(&self) -> EntryId {
@@ -354,6 +398,23 @@ impl<M: StateMachine> Machine for Replica<M> {
     }
 }
 
+/// The answers to a batch as a payload, and the length of its text.
+///
+/// The commands have been carried out, whatever their answers are like. Answers that JSON cannot hold are lost to all: a
+/// sentence that says why stands in their place, the same on every replica, for the client and for the session's table.
+fn told<M: StateMachine>(answers: Batch<M::Answer>) -> (Payload, usize) {
+    let payload = Payload::new(answers);
+    if let Err(reason) = payload.check() {
+        let sentence = serde_json::Value::from(format!("JSON cannot hold the answer: {reason}")).to_string();
+        let bytes = sentence.len();
+        return (Payload::from_text(sentence), bytes);
+    }
+    let answers = payload.value::<Batch<M::Answer>>().expect("it was made of them");
+    // Brackets, and commas between.
+    let bytes = answers.iter().map(|answer| M::answer_bytes(answer) + 1).sum::<usize>().max(1) + 1;
+    (payload, bytes)
+}
+
 /// The length of the value's text, counted without making the text: a few nanoseconds for a usual answer.
 ///
 /// Most answers are never made text, because they are told as values and acknowledged soon after.
@@ -372,6 +433,6 @@ fn text_length<T: Serialize>(value: &T) -> usize {
     }
 
     let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).expect("an answer serializes without error");
+    serde_json::to_writer(&mut count, value).expect("JSON can hold it: it was asked");
     count.0
 }

@@ -194,6 +194,11 @@ impl std::error::Error for LogsError {
     }
 }
 
+/// Where the logs of these nodes are.
+pub(crate) fn log_files(folder: &Path, nodes: &[NodeId]) -> impl Iterator<Item = PathBuf> {
+    nodes.iter().map(|node| file_path(folder, *node))
+}
+
 /// Where a node's log is.
 pub(super) fn file_path(folder: &Path, node: NodeId) -> PathBuf {
     folder.join(format!("{node}.log"))

@@ -39,6 +39,31 @@ fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
 }
 
 #[test]
+fn a_client_of_a_cluster_that_has_ended_is_told_so_in_a_word_of_its_own() {
+    for express in [false, true] {
+        let builder = Cluster::builder().memory().client_timeout(PATIENCE);
+        let mut cluster = builder.with(|settings| settings.express = express).start().unwrap();
+        put(&cluster, "a");
+        let client = cluster.client();
+        client.submit(Command::put("b", "1")).unwrap();
+        // Calls that are under way when it ends: nobody will answer.
+        for node in cluster.nodes() {
+            cluster.pause(node).unwrap();
+        }
+        let read = client.read_async(Query::Keys {});
+        let write = client.submit_async(Command::put("c", "1"));
+        cluster.shutdown();
+        let closed = Failure::Rejected(Rejection::Closed);
+        assert_eq!(read.wait().unwrap_err(), closed);
+        let Err(Failure::Unknown(token)) = write.wait() else { panic!("it may have been applied") };
+        assert_eq!(client.outcome(token).unwrap_err(), closed);
+        assert_eq!(client.read(Query::Keys {}).unwrap_err(), closed);
+        assert_eq!(client.submit(Command::put("d", "1")).unwrap_err(), closed);
+        assert_eq!(client.in_flight(), 0);
+    }
+}
+
+#[test]
 fn events_are_told_and_logged() {
     let folder = folder();
     let settings = settings(&folder, 3);

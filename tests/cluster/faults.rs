@@ -136,7 +136,7 @@ fn a_node_that_panics_is_down_and_no_other() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let events = Arc::clone(&told);
     let observer = move |event: &TraceEvent| {
-        if let What::Panicked { reason } = &event.what {
+        if let What::MachineFailed { reason } = &event.what {
             events.lock().unwrap().push((event.node, reason.clone()));
         }
     };

@@ -4,7 +4,10 @@
 mod clients;
 mod elections;
 mod faults;
+mod odd_machine;
+mod panics;
 mod restarts;
+mod unwritable;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -9,6 +9,8 @@ mod figure16;
 mod history;
 mod interface;
 mod killed;
+#[cfg(unix)]
+mod limits;
 mod load;
 mod logs;
 mod signals;

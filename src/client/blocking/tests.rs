@@ -266,7 +266,7 @@ fn when_nobody_can_interrupt_any_more_nothing_is_asked() {
     let (interrupt, interrupted) = bounded(1);
     drop(interrupt);
     let client = cluster(|_| false).with_interrupt(interrupted);
-    let rejected = Err(Failure::Rejected(Rejection::NoLeader));
+    let rejected = Err(Failure::Rejected(Rejection::Closed));
     assert_eq!(client.submit(Command::put("x", "1")), rejected);
 }
 
@@ -274,7 +274,7 @@ fn when_nobody_can_interrupt_any_more_nothing_is_asked() {
 fn the_end_of_the_network_ends_the_calls() {
     let client = client_of(|_, _| None);
     assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown(token(1))));
-    let rejected = Err(Failure::Rejected(Rejection::NoLeader));
+    let rejected = Err(Failure::Rejected(Rejection::Closed));
     assert_eq!(client.submit(Command::put("x", "1")), rejected, "it is not even sent");
 }
 

@@ -31,7 +31,13 @@ impl ClientCore {
                 self.leader = Some(node);
                 self.opened(call_id, session);
             }
-            (Response::Invalid(reason), _) => self.invalid(now, call_id, attempt, reason),
+            (Response::Invalid(reason), _) => self.invalid(now, call_id, attempt, Rejection::Invalid(reason)),
+            (Response::Panicked { entry: Some(_), reason }, Question::Command { token: Some(_), .. }) => {
+                self.panicked(now, call_id, attempt, node, reason);
+            }
+            (Response::Panicked { reason, .. }, _) => {
+                self.invalid(now, call_id, attempt, Rejection::Panicked(reason));
+            }
             (Response::GivenUp, Question::Settle(_)) => self.settled(now, call_id, Fate::NeverApplied),
             (Response::Forgotten, Question::Settle(_)) => self.settled(now, call_id, Fate::Forgotten),
             (Response::Expired, Question::Settle(_)) => self.settled(now, call_id, Fate::Expired),
@@ -85,12 +91,26 @@ impl ClientCore {
     }
 
     /// One node finds the call not valid. Another may have found otherwise, by other limits, and taken it in.
-    fn invalid(&mut self, now: Time, call_id: CallId, attempt: Attempt, reason: String) {
+    fn invalid(&mut self, now: Time, call_id: CallId, attempt: Attempt, rejection: Rejection) {
         let last = self.call_mut(call_id).note_refused(attempt, false);
         let call = self.call(call_id);
         if last || call.is_harmless() {
-            let outcome = call.rejected(Rejection::Invalid(reason));
+            let outcome = call.rejected(rejection);
             self.end(now, call_id, outcome);
+        }
+    }
+
+    /// The command is committed, and this node's state machine could not apply it. Another's may, unless so many have
+    /// failed that nobody will lead.
+    fn panicked(&mut self, now: Time, call_id: CallId, attempt: Attempt, node: NodeId, words: String) {
+        let majority = self.nodes.len() / 2 + 1;
+        let call = self.call_mut(call_id);
+        let last = call.note_lost(attempt);
+        if call.note_panic(node, words) >= majority {
+            let outcome = call.unanswered();
+            self.end(now, call_id, outcome);
+        } else if last {
+            self.redirected(now, call_id, node, None);
         }
     }
 

@@ -262,6 +262,7 @@ impl World {
                 }
                 Outcome::Rejected(_) => {}
                 Outcome::Unknown(token) => assert_eq!(self.named.get(token), Some(&call_id), "its own name"),
+                Outcome::Panicked(..) => panic!("no state machine panics here"),
                 Outcome::Settled(_) => panic!("nothing was asked about"),
             }
             // Each turn asks each node once, and costs a back-off; silence costs more.

@@ -39,7 +39,9 @@ impl<L: Lab> Console<L> {
                 Err(reason) => Err(format!("an answer that is not understood: {reason}")),
             },
             Ended::Rejected(rejection) => Err(rejection.to_string()),
-            Ended::Unknown(_) | Ended::Settled(_) => Err("no answer in time".to_string()),
+            Ended::Unknown(_) | Ended::Panicked(..) | Ended::Settled(_) => {
+                Err("no answer in time".to_string())
+            }
         }
     }
 
@@ -87,7 +89,10 @@ impl<L: Lab> Console<L> {
                 DataOutcome::unanswered(timeout)
             };
             let inconclusive = matches!(ended, Ended::Rejected(Rejection::NoLeader | Rejection::NoAnswer));
-            let token = if let Ended::Unknown(token) = ended { Some(token) } else { None };
+            let token = match &ended {
+                Ended::Unknown(token) | Ended::Panicked(token, _) => Some(*token),
+                Ended::Answered(_) | Ended::Rejected(_) | Ended::Settled(_) => None,
+            };
             let outcome = to_outcome(&data, ended, given_up);
             let operation = data.operation.clone();
             let mut answer = Answer::from(&DataAnswer { operation, outcome, took });
@@ -136,6 +141,7 @@ fn to_outcome(data: &DataDirective, ended: Ended, given_up: DataOutcome) -> Data
             let reads = matches!(data.operation, DataOperation::Read { .. });
             DataOutcome::Refused(refusal(&rejection, data.at, reads))
         }
+        Ended::Panicked(_, reason) => DataOutcome::Unknown(reason),
         Ended::Unknown(_) | Ended::Settled(_) => given_up,
     }
 }

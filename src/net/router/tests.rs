@@ -313,3 +313,27 @@ fn a_group_for_several_destinations_weighs_at_each_what_reaches_it() {
     assert_eq!(one.weight(), 2 * large(2).weight());
     assert_eq!(other.weight(), request(3).weight() + vote(1, 3, 1).weight());
 }
+
+#[test]
+fn a_panic_in_what_it_carries_or_calls_loses_messages_and_not_the_network() {
+    for express in [false, true] {
+        let (_router, handle) = router(express);
+        let inbox = listen(&handle, at(2), 4096);
+        handle.observe(Some(Box::new(|_, _| panic!("seen too much"))));
+        handle.send(&mut vec![vote(1, 2, 1)]);
+        handle.observe(None);
+        handle.send(&mut vec![vote(1, 2, 2)]);
+        assert_eq!(receive(&inbox, 1), [vote(1, 2, 2)], "the router still runs");
+    }
+}
+
+#[test]
+fn when_it_has_ended_nobody_waits_at_an_inbox_any_more() {
+    for express in [false, true] {
+        let (router, handle) = router(express);
+        let inbox = listen(&handle, CLIENT, 4096);
+        router.stop();
+        assert_eq!(inbox.recv_deadline(Instant::now() + PATIENCE), Err(RecvTimeoutError::Disconnected));
+        drop(handle);
+    }
+}

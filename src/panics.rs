@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn a_panic_becomes_its_words_and_place() {
         let reason = caught(|| panic!("two leaders in term {}", 4)).expect_err("it panicked");
-        assert!(reason.starts_with("two leaders in term 4 (src/node/panics.rs:"), "{reason}");
+        assert!(reason.starts_with("two leaders in term 4 (src/panics.rs:"), "{reason}");
         assert_eq!(caught(|| 5), Ok(5));
     }
 }

@@ -1,0 +1,65 @@
+//! What a start makes before it has succeeded: a start that is refused removes it again.
+//!
+//! Only what was not there before, and only folders of nodes that had no state: those hold nothing yet but what this start
+//! has put there. Whatever cannot be removed stays; the refusal is what there is to tell.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::Settings;
+use crate::storage::json_store;
+use crate::storage::real::RealDisk;
+use crate::trace::log_files;
+use crate::types::NodeId;
+
+/// What was not there before a start.
+#[derive(Debug, Default)]
+pub(super) struct Footprint {
+    /// The folders of nodes without state.
+    nodes: Vec<PathBuf>,
+    /// Log files.
+    files: Vec<PathBuf>,
+    /// Folders, the innermost first.
+    folders: Vec<PathBuf>,
+}
+
+impl Footprint {
+    /// Looks at what a start with these settings may make.
+    pub fn before(settings: &Settings, members: &[NodeId], logs: Option<&Path>) -> Footprint {
+        let mut print = Footprint::default();
+        if let Some(folder) = logs {
+            print.files = log_files(folder, members).filter(|file| !file.exists()).collect();
+            print.folders.extend(missing(folder));
+        }
+        if !settings.memory {
+            let folders = members.iter().map(|node| settings.states.join(node.to_string()));
+            let is_blank = |folder: &PathBuf| !folder.exists();
+            print.nodes = folders.filter(is_blank).collect();
+            print.folders.extend(missing(&settings.states));
+        }
+        print
+    }
+
+    /// Removes what has come since. Nothing of this start may be open any more.
+    pub fn erase(self) {
+        for folder in self.nodes.iter().filter(|folder| folder.is_dir()) {
+            let mut disk = RealDisk::new(folder);
+            if json_store::wipe(&mut disk).is_ok() {
+                let _ = disk.remove_empty();
+            }
+        }
+        for file in self.files.iter().filter(|file| file.metadata().is_ok_and(|found| found.len() == 0)) {
+            let _ = fs::remove_file(file);
+        }
+        for folder in self.folders {
+            // Only an empty one can be removed.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// This folder and those above it, as far as they are missing, the innermost first.
+fn missing(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let above = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    above.map(Path::to_path_buf).collect::<Vec<_>>().into_iter()
+}
