@@ -11,6 +11,7 @@ use raftlab::console::executor::{Console, Surroundings};
 use raftlab::console::history_file::HistoryFile;
 use raftlab::console::language::answer::Answer;
 use raftlab::console::language::directive::EventFilter;
+use raftlab::console::museum::{self, Visit};
 use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
@@ -31,7 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Options {
     #[command(subcommand)]
-    measurement: Option<Measurement>,
+    work: Option<Work>,
     #[command(flatten)]
     settings: SettingOptions,
     /// Carries out the lines of a file; - reads standard input
@@ -68,11 +69,13 @@ struct Options {
     color: ColorChoice,
 }
 
-/// What is measured in virtual time.
+/// What is done beside running a cluster.
 #[derive(Subcommand)]
-enum Measurement {
+enum Work {
     /// Repeats the paper's Figure 16: how long it takes to replace a crashed leader, by the range of election timeouts
     Figure16(Plan),
+    /// Shows the museum of broken rules: what each breaks, the property that caught it, and by which seed
+    Museum(Visit),
 }
 
 /// A family of random runs, by its name.
@@ -100,23 +103,35 @@ fn run(options: &Options) -> Result<u8, String> {
     Source::choose(options.script.clone()).check()?;
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt)?;
-    if let Some(Measurement::Figure16(plan)) = &options.measurement {
-        let output = Output::standard(Style::default());
-        let trials = plan.trials.unwrap_or(figure16::TRIALS);
-        let ran = figure16::run(plan, &RANGES, trials, Range::simulate, &output, &interrupt);
-        return Ok(ran.map_or_else(
-            |failure| {
-                output.warn(&format!("error: {}", failure.text));
-                failure.code
-            },
-            session::Ending::code,
-        ));
+    match &options.work {
+        Some(Work::Figure16(plan)) => return Ok(figure16(plan, &interrupt)),
+        Some(Work::Museum(visit)) => {
+            // Specimens stop themselves; the checks report it.
+            std::panic::set_hook(Box::new(|_| {}));
+            let output = Output::standard(Style { json: visit.json, ..Style::default() });
+            return museum::show(visit, &output, &interrupt).map(session::Ending::code);
+        }
+        None => {}
     }
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
         (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(options, seed),
         (None, _) => one(options, &interrupt),
     }
+}
+
+/// Figure 16 in virtual time.
+fn figure16(plan: &Plan, interrupt: &Arc<Interrupt>) -> u8 {
+    let output = Output::standard(Style::default());
+    let trials = plan.trials.unwrap_or(figure16::TRIALS);
+    let ran = figure16::run(plan, &RANGES, trials, Range::simulate, &output, interrupt);
+    ran.map_or_else(
+        |failure| {
+            output.warn(&format!("error: {}", failure.text));
+            failure.code
+        },
+        session::Ending::code,
+    )
 }
 
 /// A script, lines that are piped in, or a prompt.

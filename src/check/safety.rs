@@ -4,13 +4,15 @@
 //! is broken anywhere shows at the step that broke it. Every log is followed as a chain of hashes, so comparing two
 //! logs up to an index is one comparison.
 
+mod promises;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::ascending::Ascending;
 use crate::raft::Raft;
 use crate::raft::effects::{HardState, Incarnation, Rebase, Write, WriteId};
 use crate::raft::log::{Content, Entry, Origin};
-use crate::raft::message::{AppendResult, Body, Message};
+use crate::raft::message::Message;
 use crate::raft::role::Role;
 use crate::state_machine::AppliedEntry;
 use crate::types::{EntryId, LogIndex, NodeId, Serial, SessionId, Term};
@@ -31,6 +33,9 @@ pub struct Step<'a> {
     /// What was applied.
     pub applied: &'a [AppliedEntry],
 }
+
+/// Removed entries that are remembered of each node.
+const REMOVED_MAX: usize = 1_000;
 
 /// Sessions that are followed at most; of more, the one that was opened first is not followed any longer.
 const SESSIONS_MAX: usize = 100_000;
@@ -76,12 +81,24 @@ struct Record {
     /// What is on its way to the disk. Followed here from the writes and their completions alone, so that the core's
     /// own account of its durability is checked and not believed.
     pending: VecDeque<Pending>,
+    /// The newest write that is durable.
+    persisted: WriteId,
+    /// Entries that were removed, the newest: an acknowledgement of one may still leave, rightly.
+    removed: VecDeque<Removed>,
     commit: LogIndex,
     applied: LogIndex,
     led: Option<Term>,
     /// What it held, durably, before it was wiped. A leader may have been told of it and count it rightly: until the
     /// node is readmitted, what it held is with as many others as if it had only crashed.
     lost: Option<(Window<u64>, LogIndex)>,
+}
+
+/// An entry that was in a log, and its write.
+#[derive(Clone, Copy, Debug)]
+struct Removed {
+    index: LogIndex,
+    hash: u64,
+    id: WriteId,
 }
 
 /// A write that is not known to be durable.
@@ -91,6 +108,21 @@ struct Pending {
     hard_state: Option<HardState>,
     /// The log's length once it is durable; lowered when entries are removed meanwhile.
     length: LogIndex,
+}
+
+impl Record {
+    /// Entries from this index on are about to go.
+    fn note_removed(&mut self, from: LogIndex) {
+        for index in (from.0..=self.chain.last().0).map(LogIndex) {
+            let pending = self.pending.iter().find(|write| write.length >= index);
+            let id = pending.filter(|_| index > self.durable_index).map_or(0, |write| write.id);
+            if let Some(hash) = self.chain.get(index) {
+                self.removed.push_back(Removed { index, hash, id });
+            }
+        }
+        let excess = self.removed.len().saturating_sub(REMOVED_MAX);
+        self.removed.drain(..excess);
+    }
 }
 
 impl Safety {
@@ -193,30 +225,52 @@ impl Safety {
         {
             self.report(Property::OneVote, format!("{node} forgot its vote in term {}", old.current_term));
         }
-        // Its log may have gone another way at the end; what it shared with the committed entries must be there.
-        let committed = |index: LogIndex| self.committed.get(index).map(|(_, hash)| hash);
-        let held = before.durable_index.min(before.chain.last());
-        let shared = |index: &LogIndex| before.chain.get(*index) == committed(*index);
-        if let Some(index) = self.committed.indexes_down_from(held).find(shared)
-            && after.chain.get(index) != committed(index)
+        if let Some(index) = self.last_committed_in(&before.chain, before.durable_index)
+            && after.chain.get(index) != self.committed_hash(index)
         {
             let detail = format!("{node} held entry {index} durably, it is committed, and it is gone");
             self.report(Property::CommittedIsDurable, detail);
         }
     }
 
+    /// A node that had lost its files counts again: what it held then, and is committed, it must hold again.
+    fn check_readmitted(&mut self, node: NodeId, record: &mut Record) {
+        let Some((chain, durable)) = record.lost.take() else { return };
+        if let Some(index) = self.last_committed_in(&chain, durable)
+            && (record.durable_index < index || record.chain.get(index) != self.committed_hash(index))
+        {
+            let detail =
+                format!("{node} is readmitted without entry {index}, which it held and which is committed");
+            self.report(Property::CommittedIsDurable, detail);
+        }
+    }
+
+    /// The last of a log's durable entries that is committed. The log may have gone another way behind it.
+    fn last_committed_in(&self, chain: &Window<u64>, durable: LogIndex) -> Option<LogIndex> {
+        let shared = |index: &LogIndex| chain.get(*index) == self.committed_hash(*index);
+        self.committed.indexes_down_from(durable.min(chain.last())).find(shared)
+    }
+
+    fn committed_hash(&self, index: LogIndex) -> Option<u64> {
+        self.committed.get(index).map(|(_, hash)| hash)
+    }
+
     /// A node made a step and is about to send these messages.
     pub fn observe<'a>(&mut self, step: &Step<'_>, sent: impl Iterator<Item = &'a Message>) {
         let node = step.raft.id();
         let mut record = std::mem::take(self.nodes.entry(node).or_default());
-        record.lost.take_if(|_| !step.raft.joins());
         if let Some(write) = step.write {
             self.follow_log(step.raft, &mut record, write);
         }
         if let Some(durable) = step.persisted {
+            let joined = record.durable_hard_state.joining;
+            record.persisted = record.persisted.max(durable);
             while let Some(write) = record.pending.pop_front_if(|write| write.id <= durable) {
                 record.durable_hard_state = write.hard_state.unwrap_or(record.durable_hard_state);
                 record.durable_index = record.durable_index.max(write.length);
+            }
+            if joined && !record.durable_hard_state.joining {
+                self.check_readmitted(node, &mut record);
             }
         }
         self.check_leader(step.raft, &mut record);
@@ -246,6 +300,7 @@ impl Safety {
                     format!("{} leads term {} and cut its log at {index}", raft.id(), raft.current_term());
                 self.report(Property::LeaderAppendOnly, detail);
             }
+            record.note_removed(index);
             record.chain.truncate(index.previous());
             record.durable_index = record.durable_index.min(index.previous());
             for pending in &mut record.pending {
@@ -262,6 +317,7 @@ impl Safety {
     /// A node's log begins anew behind a snapshot, which is durable: its chain is that of the committed entries.
     fn follow_reset(&mut self, node: NodeId, record: &mut Record, base: EntryId) {
         self.check_covered(node, base);
+        record.note_removed(base.index.next());
         record.chain = self.chain_to(base, false);
         record.durable_index = base.index;
         for pending in &mut record.pending {
@@ -320,39 +376,6 @@ impl Safety {
         }
     }
 
-    fn check_message(&mut self, raft: &Raft, record: &Record, message: &Message) {
-        let (node, term) = (message.from, message.term);
-        match message.body {
-            Body::AppendEntries { .. } => self.note_leader(term, node),
-            Body::VoteReply { granted: true } => self.check_vote(raft, record, term, message.to),
-            Body::RequestVote { .. } => self.check_vote(raft, record, term, node),
-            Body::AppendReply { result: AppendResult::Matched(index), .. } => {
-                // In a newer term the entry may be gone again, rightly: then it was not committed.
-                let overtaken = term < raft.current_term();
-                if index > record.durable_index && !overtaken {
-                    let detail =
-                        format!("{node} acknowledged entry {index}, durable is {}", record.durable_index);
-                    self.report(Property::NothingPromisedEarly, detail);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn check_vote(&mut self, raft: &Raft, record: &Record, term: Term, candidate: NodeId) {
-        let node = raft.id();
-        let known = *self.votes.entry((node, raft.incarnation(), term)).or_insert(candidate);
-        if known != candidate {
-            let detail = format!("{node} voted for {known} and for {candidate} in term {term}");
-            self.report(Property::OneVote, detail);
-        }
-        let HardState { current_term, voted_for, .. } = record.durable_hard_state;
-        if current_term < term || (current_term == term && voted_for != Some(candidate)) {
-            let detail = format!("{node}'s vote for {candidate} in term {term} left before it was durable");
-            self.report(Property::NothingPromisedEarly, detail);
-        }
-    }
-
     fn check_commit(&mut self, raft: &Raft) {
         let node = raft.id();
         let commit = raft.commit_index();
@@ -387,7 +410,7 @@ impl Safety {
             durable >= commit && hash.is_some() && chain.get(commit) == hash
         };
         let holds = |record: &&Record| {
-            held_so(&record.chain, record.durable_index)
+            !record.durable_hard_state.joining && held_so(&record.chain, record.durable_index)
                 || record.lost.as_ref().is_some_and(|(chain, durable)| held_so(chain, *durable))
         };
         let held = self.nodes.values().filter(holds).count();
@@ -469,16 +492,21 @@ impl Safety {
     }
 }
 
-/// The hash of a chain that goes on with this entry. An entry is told by its place, term and command's name.
+/// The hash of a chain that goes on with this entry: its place, its term and all that it holds.
 fn chained(before: u64, entry: &Entry) -> u64 {
-    let (kind, owner, serial) = match &entry.content {
-        Content::NoOp => (0, 0, 0),
-        Content::Open { client, .. } => (1, client.0, 0),
-        Content::Command { origin, .. } => (2, origin.session.0, origin.serial),
-        Content::Settle { origin } => (3, origin.session.0, origin.serial),
-        Content::Readmit { node, incarnation } => (4, node.number().into(), *incarnation),
+    let named = |kind, Origin { session, serial, acknowledged }: Origin, command| {
+        [kind, session.0, serial, acknowledged, command]
     };
-    [entry.index.0, entry.term.0, kind, owner, serial].into_iter().fold(before, mixed)
+    let content = match &entry.content {
+        Content::NoOp => [0; 5],
+        Content::Open { client, sessions_max } => [1, client.0, *sessions_max, 0, 0],
+        Content::Command { origin, command } => {
+            named(2, *origin, crc32fast::hash(command.text().as_bytes()).into())
+        }
+        Content::Settle { origin } => named(3, *origin, 0),
+        Content::Readmit { node, incarnation } => [4, node.number().into(), *incarnation, 0, 0],
+    };
+    [entry.index.0, entry.term.0].into_iter().chain(content).fold(before, mixed)
 }
 
 /// The finalizer of `SplitMix64` spreads each part over all bits of a hash.

@@ -13,6 +13,7 @@ pub mod glimpses;
 pub mod history_file;
 pub mod lines;
 pub mod matrix;
+pub mod museum;
 pub mod narrator;
 pub mod options;
 pub mod printer;

@@ -23,7 +23,7 @@ const CLAIMED_TIMEOUTS: u32 = 4;
 
 /// A follower's promise to vote for nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Promise {
+pub(crate) struct Promise {
     /// It holds before this moment.
     pub until: Time,
     /// An election was ordered meanwhile, and begins when it ends.

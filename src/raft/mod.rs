@@ -58,7 +58,7 @@ type Few<T> = SmallVec<[T; 8]>;
 pub struct Raft {
     id: NodeId,
     members: BTreeSet<NodeId>,
-    settings: RaftSettings,
+    pub(crate) settings: RaftSettings,
 
     // Persistent state on all servers.
     pub(crate) current_term: Term,
@@ -76,9 +76,9 @@ pub struct Raft {
     /// What of the persistent state the disk is known to hold.
     pub(crate) durability: Durability,
     /// Reads that wait for the leader that this node follows.
-    asked: Asked,
+    pub(crate) asked: Asked,
     /// Until when it votes for nobody.
-    promise: Promise,
+    pub(crate) promise: Promise,
     /// Its files.
     incarnation: Incarnation,
     /// It lost the files before these and is not readmitted yet.
@@ -92,7 +92,7 @@ pub struct Raft {
     /// Which of its lives this is.
     life: Life,
     /// As of when its state holds everything.
-    freshness: Freshness,
+    pub(crate) freshness: Freshness,
     random: Random,
 
     // What the step in progress has produced.

@@ -26,13 +26,13 @@ const NUMBERS: u64 = 1 << 48;
 
 /// A follower's reads that wait for its leader.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Whom they wait for, and in which term.
     leader: Option<(Term, NodeId)>,
     /// In the order in which they came: their numbers never go back.
     reads: VecDeque<AskedRead>,
     /// The newest question's number; none before the first one of this life.
-    newest: Option<ReadNumber>,
+    pub newest: Option<ReadNumber>,
     /// The newest question was never asked: reads that come now may join it.
     open: bool,
     /// The newest question is to be asked, for the first time or again.

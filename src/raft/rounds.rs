@@ -31,7 +31,7 @@ impl RoundTimes {
     }
 
     /// A moment at which this round had not happened yet, or at which it did: the latest that is known.
-    pub(super) fn at(&self, round: Round) -> Option<Time> {
+    pub(crate) fn at(&self, round: Round) -> Option<Time> {
         self.0.iter().rev().find(|(noted, _)| *noted <= round).map(|(_, time)| *time)
     }
 
@@ -45,11 +45,11 @@ impl RoundTimes {
 
 /// As of when a node's applied state holds everything, and what that is concluded from.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Freshness {
+pub(crate) struct Freshness {
     /// The state up to the commit index holds all that was answered to clients before this moment.
-    as_of: Option<Time>,
+    pub as_of: Option<Time>,
     /// The same for a commit index that this node has not reached yet.
-    pending: Option<(LogIndex, Time)>,
+    pub pending: Option<(LogIndex, Time)>,
     /// Of which term the rounds below are.
     term: Term,
     /// When this node first answered each round.
@@ -81,7 +81,7 @@ impl Raft {
     }
 
     /// The newest round that a quorum has answered, the leader itself included.
-    pub(super) fn confirmed_round(&self) -> Round {
+    pub(crate) fn confirmed_round(&self) -> Round {
         let Role::Leader(leader) = &self.role else { return 0 };
         let mut rounds = [0; NODES_MAX as usize];
         let count = leader.followers.len() + 1;

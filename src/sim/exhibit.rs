@@ -8,10 +8,13 @@ use crate::server::{Arrival, Outbox, Server};
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica};
 use crate::storage::simulated::SimulatedDisk;
-use crate::types::NodeId;
+use crate::types::{NodeId, Time};
 
 /// A rule, broken.
 pub trait Exhibit: Send {
+    /// What the clock of the node shows whose step comes next.
+    fn tell_time(&mut self, _now: Time) {}
+
     /// Before a node's step.
     fn before(&mut self, _server: &mut Server, _arrivals: &mut Vec<Arrival>) {}
 

@@ -149,6 +149,7 @@ impl Node {
         let Some(server) = &mut self.server else { return Ok(None) };
         let step = AssertUnwindSafe(|| {
             if let Some(exhibit) = exhibit.as_deref_mut() {
+                exhibit.tell_time(local);
                 exhibit.before(server, &mut arrivals);
             }
             let mut outbox = server.handle(local, &mut arrivals);

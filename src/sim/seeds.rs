@@ -178,8 +178,8 @@ fn run_as(
     let nodes = settings.nodes;
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
-    let (clocks, leases) = clocks.unwrap_or_else(|| {
-        let clocks = drawn.unwrap_or_else(|| Clocks::draw(&mut random));
+    let (clocks, leases) = clocks.or(drawn).unwrap_or_else(|| {
+        let clocks = Clocks::draw(&mut random);
         (clocks, clocks != Clocks::Wild)
     });
     habits.leases = leases;

@@ -228,7 +228,9 @@ impl Workload {
             changes && operation.returned.is_some_and(|returned| returned < as_of)
         });
         if let Some(missed) = missed {
-            let seen = format!("{node} said its state at {index} was at most {age:?} old at {asked}");
+            let seen = format!(
+                "staleness bound: {node} said its state at {index} was at most {age:?} old at {asked}"
+            );
             self.contradictions.push(format!("{seen}, but {missed}"));
         }
         self.local_reads += 1;

@@ -13,6 +13,7 @@ mod killed;
 mod limits;
 mod load;
 mod logs;
+mod museum;
 mod signals;
 mod starting;
 mod viewers;

@@ -1,10 +1,14 @@
-//! A run that begins from what an earlier one left: some logs begin behind snapshots, at entries of their own.
+//! What the checks notice, and what they rightly let pass: in a run that begins from what an earlier one left, where some
+//! logs begin behind snapshots, at entries of their own; and of acknowledgements, copies and contents.
 
 use super::{Safety, Step};
 use crate::check::property::Property;
 use crate::config::RaftSettings;
-use crate::raft::effects::HardState;
-use crate::raft::log::{Content, Entry};
+use crate::payload::Payload;
+use crate::raft::effects::{HardState, Input, Write};
+use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message};
+use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
 use crate::state_machine::AppliedEntry;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
@@ -89,4 +93,165 @@ fn a_state_is_taken_over_after_what_was_applied_before_it() {
     safety.observe(&step(&second, &applied[2..]), std::iter::empty());
     let found = safety.violations().first().map(|violation| violation.property);
     assert_eq!(found, Some(Property::StateMachineSafety), "6 was applied already");
+}
+
+/// n1 leads term 2 with a no-op at 9, behind what the others hold; its log is durable.
+fn leader() -> Raft {
+    let mut raft = node(1, 0, 0, (1..=8).map(no_op).collect());
+    let mut inputs = vec![Input::Campaign];
+    while !matches!(raft.role(), Role::Leader(_)) {
+        let write = raft.step(Time::ZERO, &mut inputs).write.expect("its vote and its no-op are written");
+        let body = Body::VoteReply { granted: true };
+        let vote = Message { from: NodeId::new(2), to: raft.id(), term: Term(2), body };
+        inputs = vec![Input::Persisted(write.id), Input::Message(vote)];
+    }
+    raft
+}
+
+fn no_op_of_2() -> Entry {
+    Entry { index: LogIndex(9), term: Term(2), content: Content::NoOp }
+}
+
+/// n1 has just been elected; n2 follows it with these entries behind 8, n3 lacks them.
+fn elected(behind: Vec<Entry>, joining: bool) -> (Safety, Raft, Raft) {
+    let mut safety = Safety::default();
+    let old = node(1, 0, 0, (1..=8).map(no_op).collect());
+    let n1 = leader();
+    let hard_state = HardState { current_term: Term(2), joining, incarnation: 1, ..HardState::default() };
+    let entries = (1..=8).map(no_op).chain(behind).collect();
+    let recovered = Recovered { hard_state, entries, ..Recovered::default() };
+    let all = NodeId::first(3);
+    let n2 = Raft::new(NodeId::new(2), all, RaftSettings::default(), recovered, Random::new(2), Time::ZERO);
+    for raft in [&old, &n2, &node(3, 0, 0, (1..=8).map(no_op).collect())] {
+        safety.started(raft, false);
+    }
+    let write = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
+    let step = Step { raft: &n1, persisted: Some(1), write: Some(&write), adopted: &[], applied: &[] };
+    safety.observe(&step, std::iter::empty());
+    assert_eq!(safety.violations(), [], "an election");
+    (safety, n1, n2)
+}
+
+fn idle(raft: &Raft) -> Step<'_> {
+    Step { raft, persisted: None, write: None, adopted: &[], applied: &[] }
+}
+
+fn found(safety: &Safety) -> Option<Property> {
+    safety.violations().first().map(|violation| violation.property)
+}
+
+/// What n2 says to n1 in a term.
+fn said(term: u64, body: Body) -> Message {
+    Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(term), body }
+}
+
+fn matched(term: u64, index: u64) -> Message {
+    let result = AppendResult::Matched(LogIndex(index));
+    said(term, Body::AppendReply { answerer: Answerer::default(), round: 1, result })
+}
+
+#[test]
+fn an_acknowledgement_of_another_entry_than_the_leaders_is_noticed() {
+    let other = Entry { term: Term(1), ..no_op_of_2() };
+    for (entry, expected) in [(no_op_of_2(), None), (other, Some(Property::NothingPromisedEarly))] {
+        let (mut safety, _, n2) = elected(vec![entry], false);
+        safety.observe(&idle(&n2), [matched(2, 8), matched(2, 9)].iter());
+        assert_eq!(found(&safety), expected);
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
+    let late = |completed: Option<u64>| {
+        let (mut safety, _, _) = elected(Vec::new(), false);
+        let hard_state = HardState { current_term: Term(3), incarnation: 1, ..HardState::default() };
+        let entries = (1..=8).map(no_op).collect();
+        let recovered = Recovered { hard_state, entries, ..Recovered::default() };
+        let all = NodeId::first(3);
+        let n2 =
+            Raft::new(NodeId::new(2), all, RaftSettings::default(), recovered, Random::new(2), Time::ZERO);
+        let first = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
+        let second = Write { id: 2, truncate_from: Some(LogIndex(9)), ..Write::default() };
+        for write in [&first, &second] {
+            safety.observe(&Step { write: Some(write), ..idle(&n2) }, std::iter::empty());
+        }
+        safety.observe(&Step { persisted: completed, ..idle(&n2) }, [matched(2, 9)].iter());
+        found(&safety)
+    };
+    assert_eq!(late(Some(1)), None, "it was durable, and is gone in term 3");
+    assert_eq!(late(None), Some(Property::NothingPromisedEarly), "its write is not done");
+}
+
+#[test]
+fn an_installed_snapshot_is_durable_and_committed() {
+    let installed = |last| {
+        let (answerer, result) = (Answerer::default(), InstallResult::Installed);
+        said(1, Body::InstallReply { answerer, last, result })
+    };
+    let at = |index| EntryId::new(Term(1), LogIndex(index));
+    let complaint = |completed, last| {
+        let mut safety = Safety::default();
+        let short = node(2, 0, 0, (1..=5).map(no_op).collect());
+        for raft in [&survivors(no_op(8))[0], &short] {
+            safety.started(raft, false);
+        }
+        let write = Write { id: 1, entries: vec![no_op(6), no_op(7), no_op(8)], ..Write::default() };
+        safety.observe(&Step { write: Some(&write), ..idle(&short) }, std::iter::empty());
+        safety.observe(&Step { persisted: completed, ..idle(&short) }, [installed(last)].iter());
+        found(&safety)
+    };
+    let early = Some(Property::NothingPromisedEarly);
+    assert_eq!(complaint(Some(1), at(7)), None, "durable, and committed");
+    assert_eq!(complaint(None, at(7)), early, "only 5 is durable");
+    assert_eq!(complaint(Some(1), at(8)), early, "8 is not committed");
+    assert_eq!(complaint(Some(1), EntryId::new(Term(2), LogIndex(7))), early, "another entry is");
+}
+
+#[test]
+fn the_copy_of_a_node_that_joins_commits_nothing() {
+    for (joining, expected) in [(false, None), (true, Some(Property::CommitRule))] {
+        let (mut safety, mut n1, _) = elected(vec![no_op_of_2()], joining);
+        n1.commit_index = LogIndex(9);
+        safety.observe(&idle(&n1), std::iter::empty());
+        assert_eq!(found(&safety), expected);
+    }
+}
+
+#[test]
+fn a_node_is_readmitted_only_with_what_it_held_before_it_lost_its_files() {
+    let complaint = |holds_again: u64| {
+        let (mut safety, mut n1, _) = elected(vec![no_op_of_2()], false);
+        n1.commit_index = LogIndex(9);
+        safety.observe(&idle(&n1), std::iter::empty());
+        let hard_state =
+            HardState { current_term: Term(2), joining: true, incarnation: 9, ..HardState::default() };
+        let entries: Vec<Entry> = (1..=8).map(no_op).chain([no_op_of_2()]).collect();
+        let recovered = Recovered { hard_state, ..Recovered::default() };
+        let all = NodeId::first(3);
+        let empty =
+            Raft::new(NodeId::new(2), all, RaftSettings::default(), recovered, Random::new(2), Time::ZERO);
+        safety.started(&empty, true);
+        let again = entries.into_iter().filter(|entry| entry.index.0 <= holds_again).collect();
+        let readmitted = HardState { joining: false, ..hard_state };
+        let write = Write { id: 1, hard_state: Some(readmitted), entries: again, ..Write::default() };
+        safety.observe(&Step { write: Some(&write), ..idle(&empty) }, std::iter::empty());
+        safety.observe(&Step { persisted: Some(1), ..idle(&empty) }, std::iter::empty());
+        found(&safety)
+    };
+    assert_eq!(complaint(9), None);
+    assert_eq!(complaint(8), Some(Property::CommittedIsDurable));
+}
+
+#[test]
+fn entries_that_differ_in_their_command_alone_are_told_apart() {
+    let entry = |text: &str| {
+        let content = Content::Command { origin: Origin::default(), command: Payload::from_text(text) };
+        Entry { content, ..no_op(8) }
+    };
+    let mut safety = Safety::default();
+    for (name, text) in [(1, "[1]"), (2, "[1]"), (3, "[2]")] {
+        assert_eq!(safety.violations(), []);
+        safety.started(&node(name, 0, 0, (1..=7).map(no_op).chain([entry(text)]).collect()), false);
+    }
+    assert_eq!(found(&safety), Some(Property::LogMatching));
 }

@@ -26,7 +26,7 @@ pub(crate) fn nearest<'a>(word: &str, known: &(impl Iterator<Item = &'a str> + C
 }
 
 /// `: did you mean 'crash'?` or, without a near word, `: ` and the advice.
-pub(super) fn advice<'a>(
+pub(crate) fn advice<'a>(
     word: &str,
     known: &(impl Iterator<Item = &'a str> + Clone),
     otherwise: &str,

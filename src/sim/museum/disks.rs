@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{After, Caught, GENERAL, Specimen};
-use crate::net::packet::{Address, Envelope, Packet};
 use crate::raft::Recovered;
 use crate::raft::effects::WriteId;
 use crate::server::{Arrival, Outbox, Server};
@@ -24,7 +23,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "no-fsync",
         defect: "entries are reported as durable without an fsync",
         section: "Figure 2, persistent state",
-        caught: Caught::BySeeds { family: GENERAL, first: 2, complaints: &["committed is durable"] },
+        caught: Caught::BySeeds { family: GENERAL, first: 4, complaints: &["committed is durable"] },
         exhibit: || Box::new(NoFsync),
     },
     Specimen {
@@ -139,10 +138,6 @@ impl Exhibit for WritesState {
 
 fn send_at_once(server: &mut Server, outbox: &mut Outbox) {
     for (_, messages) in server.held.drain(..) {
-        outbox.envelopes.extend(messages.into_iter().map(|message| Envelope {
-            from: Address::Node(message.from),
-            to: Address::Node(message.to),
-            packet: Packet::Raft(message),
-        }));
+        outbox.envelopes.extend(messages.into_iter().map(super::sent));
     }
 }

@@ -19,7 +19,7 @@ pub const SPECIMENS: &[Specimen] = &[
         caught: Caught::BySeeds {
             family: GENERAL,
             first: 135,
-            complaints: &["commit rule", "node invariants", "leader completeness"],
+            complaints: &["nothing promised early", "commit rule", "node invariants", "leader completeness"],
         },
         exhibit: || Box::new(After(acknowledge_last)),
     },
@@ -30,7 +30,7 @@ pub const SPECIMENS: &[Specimen] = &[
         caught: Caught::BySeeds {
             family: GENERAL,
             first: 11,
-            complaints: &["log matching", "commit rule", "node invariants"],
+            complaints: &["nothing promised early", "log matching", "commit rule", "node invariants"],
         },
         exhibit: || Box::new(Before(keep_suffix)),
     },

@@ -5,6 +5,10 @@
 //! place here: it would show that the checks are blind.
 
 mod altered;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod acknowledgements;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod candidates;
 mod clients;
 mod disks;
 mod files;
@@ -24,9 +28,10 @@ mod votes;
 
 use std::time::Duration;
 
+use super::Simulation;
 use super::exhibit::Exhibit;
 use super::seeds::{self, Family};
-use crate::net::packet::Packet;
+use crate::net::packet::{Address, Envelope, Packet};
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox, Server};
 
@@ -60,6 +65,12 @@ const SESSIONS: Family = Family::Sessions;
 /// Random runs in which files are damaged.
 const DAMAGE: Family = Family::Damage;
 
+/// Random runs in which old leaders are asked.
+const READS: Family = Family::Reads;
+
+/// Random runs with many elections.
+const VOTES: Family = Family::Votes;
+
 /// How a specimen is caught.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caught {
@@ -88,10 +99,12 @@ pub struct Catch {
 }
 
 /// Every specimen, by theme.
-pub fn specimens() -> impl Iterator<Item = &'static Specimen> {
+pub fn specimens() -> impl Iterator<Item = &'static Specimen> + Clone {
     [
         votes::SPECIMENS,
+        candidates::SPECIMENS,
         logs::SPECIMENS,
+        acknowledgements::SPECIMENS,
         disks::SPECIMENS,
         clients::SPECIMENS,
         reads::SPECIMENS,
@@ -112,13 +125,37 @@ pub fn specimen(name: &str) -> Option<&'static Specimen> {
 
 /// Runs seeds with the defect until one notices it as is expected, this many at most and one to begin with.
 pub fn hunt(specimen: &Specimen, seeds_max: u64) -> Option<Catch> {
-    let Caught::BySeeds { family, first, complaints } = specimen.caught else { return None };
-    [first].into_iter().chain(1..=seeds_max).find_map(|seed| {
-        let report = seeds::run_with(family, seed, |simulation| simulation.break_rule((specimen.exhibit)()));
-        let complaint = report.violations.into_iter().next()?;
-        let expected = complaints.iter().any(|start| complaint.starts_with(start));
-        expected.then_some(Catch { seed, after: report.broken_at.unwrap_or(report.length), complaint })
-    })
+    let Caught::BySeeds { family, first, .. } = specimen.caught else { return None };
+    [first].into_iter().chain(1..=seeds_max).find_map(|seed| hunt_in(specimen, family, seed, |_| {}))
+}
+
+/// Runs one seed of a family with the defect, on a simulation that was prepared. None when it is not noticed as is
+/// expected.
+pub fn hunt_in(
+    specimen: &Specimen,
+    family: Family,
+    seed: u64,
+    prepare: impl FnOnce(&mut Simulation),
+) -> Option<Catch> {
+    let Caught::BySeeds { complaints, .. } = specimen.caught else { return None };
+    let report = seeds::run_with(family, seed, |simulation| {
+        prepare(simulation);
+        simulation.break_rule((specimen.exhibit)());
+    });
+    let complaint = report.violations.into_iter().next()?;
+    let expected = complaints.iter().any(|start| complaint.starts_with(start));
+    expected.then_some(Catch { seed, after: report.broken_at.unwrap_or(report.length), complaint })
+}
+
+impl Catch {
+    /// The property that was broken, in a word or two.
+    pub fn property(&self) -> &str {
+        match self.complaint.split_once(": ") {
+            _ if self.complaint.starts_with("not healed") => "not healed",
+            Some((property, _)) if !property.contains(|letter: char| letter.is_ascii_digit()) => property,
+            _ => "what clients are told",
+        }
+    }
 }
 
 /// An exhibit without memory that acts before each step.
@@ -142,10 +179,7 @@ impl Exhibit for After {
 /// The nodes' messages that arrive.
 fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
     arrivals.iter_mut().filter_map(|arrival| match arrival {
-        Arrival::Envelope(envelope) => match &mut envelope.packet {
-            Packet::Raft(message) => Some(message),
-            Packet::Request(_) | Packet::Reply(_) => None,
-        },
+        Arrival::Envelope(envelope) => message_mut(&mut envelope.packet),
         _ => None,
     })
 }
@@ -153,19 +187,35 @@ fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
 /// Lets only those of the nodes' messages arrive that pass.
 fn keep_messages(arrivals: &mut Vec<Arrival>, passes: impl Fn(&Message) -> bool) {
     arrivals.retain(|arrival| match arrival {
-        Arrival::Envelope(envelope) => match &envelope.packet {
-            Packet::Raft(message) => passes(message),
-            Packet::Request(_) | Packet::Reply(_) => true,
-        },
+        Arrival::Envelope(envelope) => message(&envelope.packet).is_none_or(&passes),
         _ => true,
     });
 }
 
 /// The messages that leave now, and those that wait for the disk.
 fn leaving<'a>(server: &'a mut Server, outbox: &'a mut Outbox) -> impl Iterator<Item = &'a mut Message> {
-    let now = outbox.envelopes.iter_mut().filter_map(|envelope| match &mut envelope.packet {
+    let now = outbox.envelopes.iter_mut().filter_map(|envelope| message_mut(&mut envelope.packet));
+    now.chain(server.held.iter_mut().flat_map(|(_, messages)| messages))
+}
+
+/// A node's message to another.
+fn message(packet: &Packet) -> Option<&Message> {
+    match packet {
         Packet::Raft(message) => Some(message),
         Packet::Request(_) | Packet::Reply(_) => None,
-    });
-    now.chain(server.held.iter_mut().flat_map(|(_, messages)| messages))
+    }
+}
+
+/// The same, to be changed.
+fn message_mut(packet: &mut Packet) -> Option<&mut Message> {
+    match packet {
+        Packet::Raft(message) => Some(message),
+        Packet::Request(_) | Packet::Reply(_) => None,
+    }
+}
+
+/// A message in its envelope.
+fn sent(message: Message) -> Envelope {
+    let (from, to) = (Address::Node(message.from), Address::Node(message.to));
+    Envelope { from, to, packet: Packet::Raft(message) }
 }

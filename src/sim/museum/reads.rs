@@ -1,6 +1,6 @@
 //! Defects of reads (section 8; 6.4 of the dissertation).
 
-use super::{Before, Caught, GENERAL, Specimen, arriving, leaving};
+use super::{Before, Caught, GENERAL, READS, Specimen, arriving, leaving};
 use crate::net::packet::{Address, Call, Envelope, Packet, ReadMode, Request};
 use crate::raft::message::Body;
 use crate::raft::role::Role;
@@ -20,21 +20,21 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "answers-without-round",
         defect: "an answer to an older round confirms the newest one",
         section: "6.4 of the dissertation",
-        caught: Caught::ByScenario("answers that come late reach a leader that is cut off and deposed"),
+        caught: Caught::BySeeds { family: READS, first: 17, complaints: STALE },
         exhibit: || Box::new(Before(confirm_newest)),
     },
     Specimen {
         name: "lease-never-confirmed",
         defect: "a lease that no answer has ever confirmed counts as held",
         section: "6.4.1 of the dissertation",
-        caught: Caught::ByScenario("the first read by lease comes when the leader is cut off and deposed"),
+        caught: Caught::BySeeds { family: READS, first: 5, complaints: STALE },
         exhibit: || Box::new(Before(hold_unconfirmed)),
     },
     Specimen {
         name: "lease-from-own-send",
         defect: "a leader's own heartbeat renews its lease, whoever answers",
         section: "6.4.1 of the dissertation",
-        caught: Caught::ByScenario("a leader that is cut off goes on sending and reads by lease"),
+        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
         exhibit: || Box::new(Before(renew_by_sending)),
     },
     Specimen {
@@ -51,7 +51,62 @@ pub const SPECIMENS: &[Specimen] = &[
         caught: Caught::ByScenario("the one node that hears the leader freezes a connected majority"),
         exhibit: || Box::new(ClaimsAlways),
     },
+    Specimen {
+        name: "round-without-quorum",
+        defect: "one node less than a quorum confirms a round",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
+        exhibit: || Box::new(Before(confirm_with_less)),
+    },
+    Specimen {
+        name: "read-index-for-a-later-question",
+        defect: "a follower takes the late answer to an earlier question for that to its newest one",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 7, complaints: STALE },
+        exhibit: || Box::new(Before(take_for_newest)),
+    },
+    Specimen {
+        name: "read-index-not-awaited",
+        defect: "a follower that is told the read index answers before it has applied as far",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 3, complaints: STALE },
+        exhibit: || Box::new(Before(lower_read_index)),
+    },
+    Specimen {
+        name: "follower-asks-nobody",
+        defect: "a follower answers linearizable reads from its own state, without asking its leader",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
+        exhibit: || Box::new(Before(answer_alone)),
+    },
+    Specimen {
+        name: "age-from-heartbeat",
+        defect: "a follower counts the age of its state from when it last heard its leader",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 3, complaints: AGES },
+        exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Heartbeats }),
+    },
+    Specimen {
+        name: "age-of-leader-is-zero",
+        defect: "whoever believes to lead says that its state is up to date",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 5, complaints: AGES },
+        exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Leading }),
+    },
+    Specimen {
+        name: "age-of-what-is-not-there",
+        defect: "a follower counts the age of a commit index that it has not reached",
+        section: "6.4 of the dissertation",
+        caught: Caught::BySeeds { family: READS, first: 3, complaints: AGES },
+        exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Pending }),
+    },
 ];
+
+/// What a stale read does to the checks.
+const STALE: &[&str] = &["linearizable"];
+
+/// What a local read does that is older than it says.
+const AGES: &[&str] = &["staleness bound"];
 
 fn forget_no_op(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let raft = server.raft_mut();
@@ -100,6 +155,77 @@ fn fail_without_lease(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 fn reads_by_lease(arrival: &Arrival) -> bool {
     let Arrival::Envelope(Envelope { from: Address::Client(_), packet, .. }) = arrival else { return false };
     matches!(packet, Packet::Request(Request { call: Call::Read { mode: ReadMode::Lease, .. }, .. }))
+}
+
+fn confirm_with_less(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
+    let Role::Leader(leader) = &mut server.raft_mut().role else { return };
+    let newest = leader.round;
+    if let Some(progress) = leader.followers.values_mut().min_by_key(|progress| progress.round) {
+        progress.round = newest;
+    }
+}
+
+fn take_for_newest(server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    let newest = server.raft().asked.newest;
+    for message in arriving(arrivals) {
+        if let Body::ReadIndexReply { number, index: Some(_) } = &mut message.body {
+            *number = newest.unwrap_or(*number);
+        }
+    }
+}
+
+fn lower_read_index(server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    let reached = server.raft().commit_index();
+    for message in arriving(arrivals) {
+        if let Body::ReadIndexReply { index: Some(index), .. } = &mut message.body {
+            *index = reached.min(*index);
+        }
+    }
+}
+
+fn answer_alone(server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    if matches!(server.raft().role(), Role::Leader(_)) {
+        return;
+    }
+    for arrival in arrivals {
+        if let Arrival::Envelope(Envelope { packet, .. }) = arrival
+            && let Packet::Request(Request { call: Call::Read { mode, here: true, .. }, .. }) = packet
+        {
+            *mode = ReadMode::Stale;
+        }
+    }
+}
+
+/// Which moment a state is said to be as new as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claims {
+    Heartbeats,
+    Leading,
+    Pending,
+}
+
+struct ClaimsAge {
+    now: Time,
+    claims: Claims,
+}
+
+impl Exhibit for ClaimsAge {
+    fn tell_time(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+        let raft = server.raft_mut();
+        let heard = arriving(arrivals).any(|message| {
+            message.term == raft.current_term && matches!(message.body, Body::AppendEntries { .. })
+        });
+        let claimed = match self.claims {
+            Claims::Heartbeats => heard.then_some(self.now),
+            Claims::Leading => matches!(raft.role, Role::Leader(_)).then_some(self.now),
+            Claims::Pending => raft.freshness.pending.map(|(_, as_of)| as_of),
+        };
+        raft.freshness.as_of = raft.freshness.as_of.max(claimed);
+    }
 }
 
 /// Lets every round of every leader claim a lease.

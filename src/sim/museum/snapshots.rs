@@ -44,7 +44,11 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "foreign-suffix-kept",
         defect: "the log behind a snapshot's last entry is kept without looking at that entry's term",
         section: "Figure 13, InstallSnapshot 6 and 7",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 21, complaints: &["state machine safety"] },
+        caught: Caught::BySeeds {
+            family: SNAPSHOTS,
+            first: 21,
+            complaints: &["state machine safety", "nothing promised early", "log matching"],
+        },
         exhibit: || Box::new(Before(take_for_shared)),
     },
     Specimen {

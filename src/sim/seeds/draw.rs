@@ -16,8 +16,8 @@ pub(super) struct Drawn {
     pub(super) clients: u64,
     pub(super) habits: Habits,
     pub(super) classes: Classes,
-    /// How the clocks run; none to be drawn later.
-    pub(super) clocks: Option<Clocks>,
+    /// How the clocks run, and whether reads may be by lease; none to be drawn later.
+    pub(super) clocks: Option<(Clocks, bool)>,
     /// How long the faulty phase lasts.
     pub(super) faulty: Duration,
     /// The longest first pause between two faults; later ones are at most twice as long.

@@ -18,7 +18,7 @@ impl Drawn {
     pub(super) fn draw_joining(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);
         self.clients = random.within(2, 4);
-        self.clocks = Some(Clocks::True);
+        self.clocks = Some((Clocks::True, true));
         self.habits.reads = random.chance(250_000);
         let settings = &mut self.settings;
         settings.nodes = *random.pick(&[3, 3, 3, 4, 5, 5]).expect("there are sizes");

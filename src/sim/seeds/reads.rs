@@ -20,7 +20,9 @@ impl Drawn {
     pub(super) fn draw_reads(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);
         self.clients = random.within(2, 4);
-        self.clocks = Some(if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True });
+        let clocks = if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True };
+        // Without leases nobody is bound by a promise, and elections come at once.
+        self.clocks = Some((clocks, random.chance(600_000)));
         self.habits = Habits {
             timeout_min: ms(15),
             timeout_max: random.duration(ms(30), ms(300)),
@@ -28,7 +30,7 @@ impl Drawn {
             ..Habits::default()
         };
         let settings = &mut self.settings;
-        settings.nodes = *random.pick(&[3, 3, 3, 5]).expect("there are sizes");
+        settings.nodes = *random.pick(&[3, 3, 5]).expect("there are sizes");
         settings.link_delay = random.duration(Duration::from_micros(50), ms(3));
         settings.link_jitter = random.duration(Duration::ZERO, ms(4));
         settings.disk_delay = random.duration(Duration::from_micros(100), ms(3));
@@ -47,8 +49,11 @@ impl Run<'_> {
         let Some(old) = self.leader() else { return };
         let others: Vec<NodeId> = self.names.iter().copied().filter(|name| *name != old).collect();
         let Some(&heir) = self.random.pick(&others) else { return };
-        // A follower that has heard of no lease for a while is bound by none: it needs the others alone.
-        let free = self.random.chance(400_000).then_some(heir);
+        // A follower that has heard of no lease for a while is bound by none: only the others are.
+        let free = if self.random.chance(500_000) { self.random.pick(&others).copied() } else { None };
+        // One that stays with the old leader, where there are enough without it.
+        let companion = others.iter().copied().find(|name| *name != heir && Some(*name) != free);
+        let companion = companion.filter(|_| others.len() > 3 && self.random.chance(500_000));
         let mut at = Duration::ZERO;
         if let Some(free) = free {
             self.change(&NetChange::Cut(LinkScope::Both(End::Node(old), End::Node(free))));
@@ -57,15 +62,19 @@ impl Run<'_> {
         if self.random.chance(400_000) {
             self.restart_followers(&others, free, at);
         }
-        self.hide(old, &others, at);
+        let hidden: Vec<NodeId> = others.into_iter().filter(|name| Some(*name) != companion).collect();
+        for old in companion.into_iter().chain([old]) {
+            self.hide(old, &hidden, at);
+        }
         let longest = if self.random.chance(700_000) { ms(3) } else { ms(100) };
         at += self.random.duration(Duration::ZERO, longest);
-        self.later(at, Act::AskAt(Some(old)));
-        for _ in 0..self.random.within(0, 3) {
+        let asked = companion.filter(|_| self.random.chance(500_000)).unwrap_or(old);
+        self.later(at, Act::AskAt(Some(asked)));
+        for _ in 0..self.random.within(1, 3) {
             self.later(at, Act::Campaign(heir));
-            at += self.random.duration(ms(1), ms(60));
+            at += self.random.duration(ms(1), ms(120));
         }
-        at += self.random.duration(ms(50), ms(300));
+        at += self.random.duration(ms(50), ms(250));
         self.later(at, Act::Change(NetChange::Reset));
         self.later(at, Act::Resume(old));
         self.later(at + ms(50), Act::AskAt(None));

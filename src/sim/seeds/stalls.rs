@@ -14,7 +14,7 @@ impl Drawn {
     pub(super) fn draw_stalls(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(12);
         self.clients = random.within(2, 4);
-        self.clocks = Some(Clocks::True);
+        self.clocks = Some((Clocks::True, true));
         let settings = &mut self.settings;
         settings.nodes = *random.pick(&[1, 3, 3, 3, 5, 5]).expect("there are sizes");
         settings.link_delay = random.duration(Duration::from_micros(50), ms(2));

@@ -35,7 +35,11 @@ impl Worker {
                 1 => Command::delete(key),
                 _ => Command::put(key, value),
             };
-            return (Ask { what: What::commands([command]), at: None, timeout }, None);
+            // Whoever leads by now is asked at once, not after the old leader kept the client waiting.
+            let others = nodes.iter().filter(|node| Some(**node) != asked_at).copied().collect::<Vec<_>>();
+            let elsewhere = asked_at.is_some() && self.random.chance(800_000);
+            let at = if elsewhere { self.random.pick(&others).copied() } else { None };
+            return (Ask { what: What::commands([command]), at, timeout }, None);
         }
         let given = self.random.chance(500_000);
         let at = asked_at.filter(|_| given || self.random.chance(500_000));
