@@ -39,6 +39,9 @@ const BATCH_MAX: usize = 1_024;
 /// How long a log may be durable before its store records up to where.
 const FLOOR_DELAY: Duration = Duration::from_secs(1);
 
+/// The same in times that the disk took for its last sync: a record takes two syncs, for which the log's have to wait.
+const FLOOR_SYNCS: u32 = 20;
+
 /// How many bytes of a log wait for the disk, and how many writes.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -183,7 +186,8 @@ impl NodeDisk {
             completions: sender,
             shared: Arc::clone(&shared),
             linger: Linger::default(),
-            floor_due: Some(Instant::now() + FLOOR_DELAY),
+            unrecorded_since: Some(Instant::now()),
+            sync_took: Duration::ZERO,
         };
         let thread = thread::Builder::new().name(format!("{node}-disk")).spawn(move || worker.run())?;
         let (writes, thread) = (Some(writes), Some(thread));
@@ -256,8 +260,10 @@ struct Worker {
     completions: Sender<Completion>,
     shared: Arc<Shared>,
     linger: Linger,
-    /// When the store is to record up to where its log is durable; none when it has.
-    floor_due: Option<Instant>,
+    /// Since when the log is durable further than the store has recorded.
+    unrecorded_since: Option<Instant>,
+    /// How long the last sync took.
+    sync_took: Duration,
 }
 
 impl Worker {
@@ -287,7 +293,8 @@ impl Worker {
     /// The next write; a time-out when the store is to record up to where the log is durable.
     fn next(&self) -> Result<Write, RecvTimeoutError> {
         self.linger.until(None, || !self.writes.is_empty());
-        match self.floor_due {
+        let delay = FLOOR_DELAY.max(self.sync_took * FLOOR_SYNCS);
+        match self.unrecorded_since.map(|since| since + delay) {
             Some(due) if due <= Instant::now() => Err(RecvTimeoutError::Timeout),
             Some(due) => self.writes.recv_deadline(due),
             None => self.writes.recv().map_err(RecvTimeoutError::from),
@@ -296,7 +303,7 @@ impl Worker {
 
     /// A node that is gone as in a crash records nothing more.
     fn save_floor(&mut self) -> Result<(), StorageError> {
-        self.floor_due = None;
+        self.unrecorded_since = None;
         if self.shared.abandoned.load(Ordering::SeqCst) { Ok(()) } else { self.storage.save_floor() }
     }
 
@@ -316,8 +323,10 @@ impl Worker {
             count += 1;
             next = if count < BATCH_MAX { self.writes.try_recv().ok() } else { None };
         }
+        let began = Instant::now();
         self.storage.sync()?;
-        self.floor_due.get_or_insert_with(|| Instant::now() + FLOOR_DELAY);
+        self.sync_took = began.elapsed();
+        self.unrecorded_since.get_or_insert_with(Instant::now);
         if let Some(id) = last {
             self.shared.synced.store(id, Ordering::SeqCst);
         }
