@@ -9,6 +9,7 @@ use crate::net::link::{End, LinkScope};
 use crate::net::shapes;
 use crate::sim::node::{self, DISK_FAILED};
 use crate::storage::StorageError;
+use crate::storage::claims::says_joining;
 use crate::storage::simulated::Failure;
 use crate::types::{NodeId, Time};
 
@@ -116,9 +117,8 @@ impl Run<'_> {
 
     /// A node loses its files and starts again, unless another has done so and is not readmitted yet.
     pub(super) fn wipe(&mut self, name: NodeId) {
-        let names = self.names.clone();
-        let another = names.iter().any(|other| *other != name && self.simulation.node(*other).status.joining);
-        if names.len() < 3 || another {
+        let others = self.names.clone().into_iter().filter(|other| *other != name);
+        if self.names.len() < 3 || others.into_iter().any(|other| self.lost_files(other)) {
             return;
         }
         if self.simulation.node(name).is_running() {
@@ -127,9 +127,14 @@ impl Run<'_> {
         self.start_afresh(name);
     }
 
-    /// Whether a node has lost its files and is not readmitted.
+    /// Whether a node has lost its files and is not readmitted, or would not be after a crash.
     pub(super) fn joins(&mut self) -> bool {
-        self.names.clone().into_iter().any(|name| self.simulation.node(name).status.joining)
+        self.names.clone().into_iter().any(|name| self.lost_files(name))
+    }
+
+    fn lost_files(&mut self, name: NodeId) -> bool {
+        let node = self.simulation.node(name);
+        node.status.joining || says_joining(&node.disk)
     }
 
     /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.

@@ -56,7 +56,7 @@ impl Run<'_> {
             // Serve afresh for a while, then stop and let all catch up.
             let served = self.workload.answered >= answered_before + 20;
             calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
-            if !calling && self.workload.is_idle() && self.agrees(&healed) && !self.joins() {
+            if !calling && self.workload.is_idle() && self.agrees(&healed) && !self.still_joins(&healed) {
                 return self.lost(&healed);
             }
         }
@@ -64,7 +64,7 @@ impl Run<'_> {
             return None;
         }
         let answered = self.workload.answered - answered_before;
-        let joining = if self.joins() { ", a node still joins" } else { "" };
+        let joining = if self.still_joins(&healed) { ", a node still joins" } else { "" };
         Some(format!("not healed after {} s: {answered} calls answered{joining}", HEALING_MAX.as_secs()))
     }
 
@@ -73,6 +73,10 @@ impl Run<'_> {
         let statuses: Vec<_> = healed.iter().map(|&name| self.simulation.node(name).status).collect();
         let leader = statuses.iter().find(|status| status.role == RoleName::Leader);
         leader.is_some_and(|leader| statuses.iter().all(|status| status.applied == leader.last.index))
+    }
+
+    fn still_joins(&mut self, healed: &[NodeId]) -> bool {
+        healed.iter().any(|&name| self.simulation.node(name).status.joining)
     }
 
     fn lost(&mut self, healed: &[NodeId]) -> Option<String> {
