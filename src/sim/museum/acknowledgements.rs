@@ -79,7 +79,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "install-reply-before-durable",
-        defect: "a follower says that it installed a snapshot when the last part has arrived, before the disk holds it",
+        defect: "a follower says that it installed a snapshot before the disk holds its last part",
         section: "Figure 13, InstallSnapshot",
         caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["nothing promised early"] },
         exhibit: || Box::<InstallsEarly>::default(),

@@ -19,14 +19,14 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "vote-without-log",
         defect: "a voter does not compare the logs at all",
         section: "5.4.1",
-        caught: Caught::BySeeds { family: VOTES, first: 1, complaints: UNFIT },
+        caught: Caught::BySeeds { family: VOTES, first: 3, complaints: UNFIT },
         exhibit: || Box::new(Before(|server, arrivals| judge(server, arrivals, |_, _, _| true))),
     },
     Specimen {
         name: "vote-by-last-index-alone",
         defect: "a voter compares the length of the logs, and not the terms of their last entries",
         section: "5.4.1",
-        caught: Caught::BySeeds { family: VOTES, first: 4, complaints: UNFIT },
+        caught: Caught::BySeeds { family: VOTES, first: 27, complaints: UNFIT },
         exhibit: || {
             Box::new(Before(|server, arrivals| {
                 judge(server, arrivals, |theirs, ours, _| theirs.index >= ours.index);
@@ -46,9 +46,9 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "vote-by-index-before-term",
-        defect: "a voter compares the length of the logs first, and the terms of their last entries where it is equal",
+        defect: "a voter compares the lengths of the logs first, and the terms of the last entries only then",
         section: "5.4.1",
-        caught: Caught::BySeeds { family: VOTES, first: 4, complaints: UNFIT },
+        caught: Caught::BySeeds { family: VOTES, first: 27, complaints: UNFIT },
         exhibit: || {
             Box::new(Before(|server, arrivals| {
                 judge(server, arrivals, |theirs, ours, _| {
@@ -61,7 +61,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "vote-by-commit-index",
         defect: "a voter asks for its committed entries, and not for all that it has acknowledged",
         section: "5.4.1",
-        caught: Caught::BySeeds { family: VOTES, first: 1, complaints: UNFIT },
+        caught: Caught::BySeeds { family: VOTES, first: 3, complaints: UNFIT },
         exhibit: || {
             Box::new(Before(|server, arrivals| {
                 judge(server, arrivals, |theirs, _, commit| theirs.index >= commit);
@@ -85,7 +85,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "candidate-claims-its-term",
         defect: "a candidate sends its own term as that of its last entry",
         section: "5.4.1",
-        caught: Caught::BySeeds { family: VOTES, first: 2, complaints: UNFIT },
+        caught: Caught::BySeeds { family: VOTES, first: 3, complaints: UNFIT },
         exhibit: || Box::new(After(claim_term)),
     },
     Specimen {

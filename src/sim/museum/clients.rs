@@ -14,7 +14,7 @@ use crate::types::{LogIndex, NodeId};
 pub const SPECIMENS: &[Specimen] = &[
     Specimen {
         name: "waiting-by-index-alone",
-        defect: "a deposed leader's clients wait on, and are told of whatever is applied at their place in the log",
+        defect: "a deposed leader's clients wait on, and are told of what is applied at their index",
         section: "8",
         caught: Caught::BySeeds {
             family: GENERAL,
@@ -36,7 +36,7 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "8",
         caught: Caught::BySeeds {
             family: GENERAL,
-            first: 1,
+            first: 2,
             complaints: &["only one client creates", "linearizable"],
         },
         exhibit: || Box::<CarriesOutRepetitions>::default(),

@@ -107,7 +107,7 @@ pub const SPECIMENS: &[Specimen] = &[
         section: "5.3",
         caught: Caught::BySeeds {
             family: GENERAL,
-            first: 11,
+            first: 14,
             complaints: &["committed is durable", "log matching"],
         },
         exhibit: || Box::<ReadsTruncated>::default(),

@@ -20,14 +20,14 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "answers-without-round",
         defect: "an answer to an older round confirms the newest one",
         section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 17, complaints: STALE },
+        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
         exhibit: || Box::new(Before(confirm_newest)),
     },
     Specimen {
         name: "lease-never-confirmed",
         defect: "a lease that no answer has ever confirmed counts as held",
         section: "6.4.1 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 5, complaints: STALE },
+        caught: Caught::ByScenario("the first read by lease comes when the leader is cut off and deposed"),
         exhibit: || Box::new(Before(hold_unconfirmed)),
     },
     Specimen {
@@ -62,7 +62,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "read-index-for-a-later-question",
         defect: "a follower takes the late answer to an earlier question for that to its newest one",
         section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 7, complaints: STALE },
+        caught: Caught::BySeeds { family: READS, first: 13, complaints: STALE },
         exhibit: || Box::new(Before(take_for_newest)),
     },
     Specimen {
@@ -97,7 +97,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "age-of-what-is-not-there",
         defect: "a follower counts the age of a commit index that it has not reached",
         section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 3, complaints: AGES },
+        caught: Caught::BySeeds { family: READS, first: 14, complaints: AGES },
         exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Pending }),
     },
 ];
