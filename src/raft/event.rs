@@ -437,7 +437,7 @@ impl fmt::Display for Event {
                 let what = if *rejoins { "its files count as lost" } else { "it is sent the rest again" };
                 write!(
                     f,
-                    "{node} acknowledged entries up to {acknowledged} and holds them up to {held}: {what}"
+                    "finds that {node} holds entries up to {held} and had acknowledged them up to {acknowledged}: {what}"
                 )
             }
             Event::Rejoining => f.write_str(
