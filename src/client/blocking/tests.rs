@@ -84,11 +84,19 @@ fn leader() -> NodeId {
 }
 
 /// A cluster of which n2 leads and applies what it is asked. `loses` says which of its answers get lost.
-fn cluster(mut loses: impl FnMut(Attempt) -> bool + Send + 'static) -> Client<KeyValue> {
+fn cluster(loses: impl FnMut(Attempt) -> bool + Send + 'static) -> Client<KeyValue> {
+    cluster_with(hasty(), loses)
+}
+
+/// The same for a client with these settings.
+fn cluster_with(
+    settings: ClientSettings,
+    mut loses: impl FnMut(Attempt) -> bool + Send + 'static,
+) -> Client<KeyValue> {
     let mut replica = Replica::new(KeyValue::default());
     let content = Content::Open { client: ID, sessions_max: 1 };
     replica.apply(&Entry { index: LogIndex(SESSION.0), term: Term(4), content });
-    client_of(move |node, request| {
+    client_with(settings, move |node, request| {
         if node != leader() {
             let refusal = Refusal::NotLeader { leader: Some(leader()) };
             return Some(vec![reply(request, Response::Refused(refusal))]);
