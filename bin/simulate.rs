@@ -108,7 +108,7 @@ fn run(options: &Options) -> Result<u8, String> {
         Some(Work::Museum(visit)) => {
             // Specimens stop themselves; the checks report it.
             std::panic::set_hook(Box::new(|_| {}));
-            let output = Output::standard(Style { json: visit.json, ..Style::default() });
+            let output = Output::standard(Style { json: visit.json, transcript: true, ..Style::default() });
             return museum::show(visit, &output, &interrupt).map(session::Ending::code);
         }
         None => {}

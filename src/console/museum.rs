@@ -96,7 +96,7 @@ fn show_one(specimen: &Specimen, events: bool, output: &Output) -> Ending {
     };
     if events {
         let narrator = Narrator::direct(output.clone(), false);
-        narrator.set_filter(EventFilter::On);
+        narrator.set_filter(EventFilter::All);
         let observe = |simulation: &mut Simulation| simulation.set_observer(Some(narrator.observer()));
         museum::hunt_in(specimen, family, catch.seed, observe);
     }
