@@ -124,6 +124,15 @@ impl Raft {
         self.durability.holds(self.hard_state())
     }
 
+    /// Entries from this index on are gone. What this step was about to acknowledge of them no disk will ever hold.
+    pub(super) fn retract(&mut self, index: LogIndex) {
+        self.durability.truncated_from(index);
+        self.outbox.retain(|message| match message.body {
+            Body::AppendReply { result: AppendResult::Matched(last), .. } => last < index,
+            _ => true,
+        });
+    }
+
     /// Ends a step: finds what has to be written and sorts the messages into those that may leave at once and those
     /// that wait for the disk.
     pub(super) fn write(&mut self, now: Time, before: HardState) {
@@ -182,8 +191,10 @@ mod tests {
     use super::*;
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
+    use crate::raft::bench::{Bench, entries as bench_entries, id, recovered};
     use crate::raft::effects::Input;
-    use crate::types::{NodeId, Random};
+    use crate::raft::message::Standing;
+    use crate::types::{EntryId, NodeId, Random, Term};
 
     #[test]
     fn a_write_of_entries_that_are_gone_makes_nothing_durable() {
@@ -212,6 +223,23 @@ mod tests {
         durability.complete(first);
         assert_eq!(durability.log_index(), LogIndex(2));
     }
+
+    #[test]
+    fn what_is_replaced_in_the_step_in_which_it_came_is_not_acknowledged() {
+        let mut bench = Bench::follower(1, &RaftSettings::default(), recovered(EntryId::ZERO, 2, 1));
+        let entries = |from: u8, term: u64, entries| {
+            let (commit, standing) = (LogIndex(0), Standing::default());
+            let body = Body::AppendEntries { prev: id(2, 1), entries, commit, round: 1, standing };
+            Input::Message(Message { from: NodeId::new(from), to: NodeId::new(1), term: Term(term), body })
+        };
+        let older = entries(2, 1, bench_entries(3, 4, 1));
+        let newer = entries(3, 2, bench_entries(3, 3, 2));
+        let write = bench.raft.step(Time::ZERO, &mut vec![older, newer]).write.expect("an entry is written");
+        assert_eq!(write.entries, bench_entries(3, 3, 2));
+        let told: Vec<NodeId> = write.then.iter().map(|message| message.to).collect();
+        assert_eq!(told, [NodeId::new(3)], "what n2 sent will never be durable");
+    }
+
     #[test]
     fn a_candidates_own_vote_counts_only_when_the_write_of_this_vote_is_durable() {
         let node = NodeId::new(1);

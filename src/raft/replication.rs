@@ -130,7 +130,7 @@ impl Raft {
         );
         self.effects.events.push(Event::Truncated { from: index, to: self.log.last().index });
         self.log.truncate_from(index);
-        self.durability.truncated_from(index);
+        self.retract(index);
     }
 }
 

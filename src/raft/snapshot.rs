@@ -283,6 +283,7 @@ impl Raft {
                     !matches!(self.role, Role::Leader(_)),
                     "a leader's log holds all that is committed (5.4)"
                 );
+                self.retract(LogIndex(1));
                 self.log.reset(last);
                 self.durability.reset(last.index);
                 self.commit_index = last.index;
