@@ -15,6 +15,8 @@ mod files;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod joining;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+mod leases;
+#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod logs;
 #[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod reads;
@@ -108,6 +110,7 @@ pub fn specimens() -> impl Iterator<Item = &'static Specimen> + Clone {
         disks::SPECIMENS,
         clients::SPECIMENS,
         reads::SPECIMENS,
+        leases::SPECIMENS,
         snapshots::SPECIMENS,
         transfers::SPECIMENS,
         joining::SPECIMENS,
