@@ -182,7 +182,7 @@ impl fmt::Display for Rejection {
             Rejection::Panicked(reason) => write!(f, "the state machine panicked: {reason}"),
             Rejection::Unwritable(reason) => write!(f, "JSON cannot hold it: {reason}"),
             Rejection::GivenUp => f.write_str("it was given up before it was applied"),
-            Rejection::Closed => f.write_str("the cluster has ended: this client is of no more use"),
+            Rejection::Closed => f.write_str("the cluster has ended, and this client with it"),
             Rejection::NoLeader => f.write_str("no leader was found in time; try again, or see 'status'"),
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),

@@ -42,6 +42,9 @@ const FLOOR_DELAY: Duration = Duration::from_secs(1);
 /// The same in times that the disk took for its last sync: a record takes two syncs, for which the log's have to wait.
 const FLOOR_SYNCS: u32 = 20;
 
+/// And never longer than this.
+const FLOOR_DELAY_MAX: Duration = Duration::from_secs(10);
+
 /// How many bytes of a log wait for the disk, and how many writes.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -248,6 +251,10 @@ impl NodeDisk {
         if let Some(thread) = disk.thread.take() {
             let _ = thread.join();
         }
+        // The node no longer listens: what failed at the very end is told here.
+        for reason in disk.completions.try_iter().filter_map(Result::err) {
+            log::warn!("at the node's end: {reason}");
+        }
         let kept = if farewell == Farewell::Abandon { &disk.shared.written } else { &disk.shared.synced };
         disk.backlog.behind(kept.load(Ordering::SeqCst))
     }
@@ -293,7 +300,7 @@ impl Worker {
     /// The next write; a time-out when the store is to record up to where the log is durable.
     fn next(&self) -> Result<Write, RecvTimeoutError> {
         self.linger.until(None, || !self.writes.is_empty());
-        let delay = FLOOR_DELAY.max(self.sync_took * FLOOR_SYNCS);
+        let delay = (self.sync_took * FLOOR_SYNCS).clamp(FLOOR_DELAY, FLOOR_DELAY_MAX);
         match self.unrecorded_since.map(|since| since + delay) {
             Some(due) if due <= Instant::now() => Err(RecvTimeoutError::Timeout),
             Some(due) => self.writes.recv_deadline(due),

@@ -32,6 +32,10 @@ const BETTER: u32 = 10;
 /// By how many times the time that a vote takes to become durable the range of election timeouts grows.
 const WIDER: u32 = 6;
 
+/// That time counts for no more than this: a disk that stalled for a minute and is well again does not make voters wait for
+/// minutes.
+const VOTE_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// Elections whose beginning is remembered at most.
 const CAMPAIGNS_MAX: usize = 64;
 
@@ -63,6 +67,7 @@ impl Raft {
     /// A vote is durable after this time, and leaves: the wait for the end of its election begins, unless the disk was
     /// quick.
     pub(super) fn wait_for_votes(&mut self, now: Time, took: Duration) {
+        let took = took.min(VOTE_TIME_MAX);
         let wider = took * WIDER;
         let undecided = self.voted_for.is_some() && self.leader().is_none();
         if !undecided || now + wider <= self.election_due {

@@ -36,40 +36,7 @@ use crate::types::{EntryId, SessionId};
 /// Commands, queries and answers travel and are stored as JSON. Each must read back from its own JSON as the value
 /// it was: some replicas apply the value itself, others what they read from their disk.
 ///
-/// # What JSON cannot hold
-/// Is found before anything is sent or stored, in memory as well as with files, by walking the value once:
-///
-/// - a map whose keys are neither texts, characters, numbers, truths nor plain names of an enum, such as a
-///   `BTreeMap<(u8, u8), u8>`: write it as a list of pairs;
-/// - a number that is none: `NaN` and the infinities would become `null`, which is read back as no number;
-/// - what lies in more than 127 lists, objects and variants that hold something;
-/// - what its own `Serialize` refuses, such as a path that is not UTF-8.
-///
-/// A command or query with such a thing ends as [`Rejection::Unwritable`](crate::Rejection::Unwritable), on its caller's
-/// thread. If it is in the answer to a command, the command has been applied, and the call ends as
-/// [`Failure::Unreadable`](crate::Failure::Unreadable); a read with such an answer is rejected. A snapshot with such a
-/// thing is not made: the log grows on, and each try is told as a warning.
-///
-/// Not found is what JSON holds as something else, because it is written without complaint:
-///
-/// - `Some(())`, `Some(None)` and whatever else is written as `null` inside an `Option` comes back as `None`;
-/// - an `#[serde(untagged)]` enum comes back as the first variant that fits; in one, and beside `#[serde(flatten)]` and
-///   `#[serde(tag = "..")]`, numbers of 128 bits do not come back;
-/// - a field that is skipped comes back as its default.
-///
-/// All other numbers come back as they were, those of 128 bits and the last digit of a float included; bytes do as a list
-/// of numbers, which takes up to four times their length.
-///
-/// # Panics
-/// What a state machine's panic does depends on whether it may have changed the state. In [`StateMachine::check`] and
-/// [`StateMachine::query`] it has not: the call ends as [`Rejection::Panicked`](crate::Rejection::Panicked), and the node
-/// goes on. In [`StateMachine::items`] whoever looks gets no answer. In [`StateMachine::apply`],
-/// [`StateMachine::snapshot`], [`StateMachine::restore`] and [`StateMachine::size`] the node ends, and says why: in its
-/// status, to the observer and the log files, and to the program's own log, or to standard error if it has none. If the
-/// `Serialize` of a snapshot panics, the snapshot is not made. While a cluster starts, a panic is the
-/// [`StartError`](crate::cluster::StartError).
-///
-/// So that the log need not grow for ever, a machine also hands out its state and takes it over (section 7). The
+/// So that the log stays bounded, a machine also hands out its state and takes it over (section 7). The
 /// simplest way is a copy, for a state whose copy takes microseconds:
 ///
 /// ```
@@ -114,6 +81,39 @@ use crate::types::{EntryId, SessionId};
 ///     }
 /// }
 /// ```
+///
+/// # What JSON cannot hold
+/// Is found before anything is sent or stored, in memory as well as with files, by walking the value once:
+///
+/// - a map whose keys are neither texts, characters, numbers, truths nor plain names of an enum, such as a
+///   `BTreeMap<(u8, u8), u8>`: write it as a list of pairs;
+/// - a number that is none: `NaN` and the infinities would become `null`, which is read back as no number;
+/// - what lies in more than 127 lists, objects and variants that hold something;
+/// - what its own `Serialize` refuses, such as a path that is not UTF-8.
+///
+/// A command or query with such a thing ends as [`Rejection::Unwritable`](crate::Rejection::Unwritable), on its caller's
+/// thread. If it is in the answer to a command, the command has been applied, and the call ends as
+/// [`Failure::Unreadable`](crate::Failure::Unreadable); a read with such an answer is rejected. A snapshot with such a
+/// thing is not made: the log grows on, and each try is told as a warning.
+///
+/// Not found is what JSON holds as something else, because it is written without complaint:
+///
+/// - `Some(())`, `Some(None)` and whatever else is written as `null` inside an `Option` comes back as `None`;
+/// - an `#[serde(untagged)]` enum comes back as the first variant that fits; in one, and beside `#[serde(flatten)]` and
+///   `#[serde(tag = "..")]`, numbers of 128 bits do not come back;
+/// - a field that is skipped comes back as its default.
+///
+/// All other numbers come back as they were, those of 128 bits and the last digit of a float included; bytes do as a list
+/// of numbers, which takes up to four times their length.
+///
+/// # Panics
+/// What a state machine's panic does depends on whether it may have changed the state. In [`StateMachine::check`] and
+/// [`StateMachine::query`] it has not: the call ends as [`Rejection::Panicked`](crate::Rejection::Panicked), and the node
+/// goes on. In [`StateMachine::items`] whoever looks gets no answer. In [`StateMachine::apply`],
+/// [`StateMachine::snapshot`], [`StateMachine::restore`] and [`StateMachine::size`] the node ends, and says why: in its
+/// status, to the observer and the log files, and to the program's own log, or to standard error if it has none. If the
+/// `Serialize` of a snapshot panics, the snapshot is not made. While a cluster starts, a panic is the
+/// [`StartError`](crate::cluster::StartError).
 pub trait StateMachine: Send + 'static {
     /// A change that a client asks for.
     type Command: Serialize + DeserializeOwned + Send + Sync + 'static;

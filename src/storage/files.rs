@@ -62,7 +62,7 @@ pub fn settle(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<bool, St
     let copying = COPIES.read();
     let copied = replace(disk, name, bytes);
     if copied.is_err() {
-        remove_if_there(disk, &format!("{name}{NEW}"))?;
+        remove_if_there(disk, &unfinished(name))?;
     }
     drop(copying);
     match copied {

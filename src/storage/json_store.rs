@@ -57,6 +57,8 @@ pub struct JsonStore<D: Disk> {
     last: LogIndex,
     /// The log is durable up to here.
     durable: LogIndex,
+    /// `state.json` certainly claims the log up to here. What `state` says is the most that it may claim.
+    recorded: LogIndex,
     /// Reused for encoding.
     lines: Vec<u8>,
     /// The first error's message.
@@ -102,6 +104,7 @@ impl<D: Disk> JsonStore<D> {
         let found = recovery::recover(&mut disk, identity, newcomer, load)?;
         let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
         let terms = Terms::of(found.recovered.base, &found.recovered.entries);
+        let recorded = found.state.log_floor.index;
         let store = JsonStore {
             disk,
             segment_bytes,
@@ -111,6 +114,7 @@ impl<D: Disk> JsonStore<D> {
             stale: Vec::new(),
             last,
             durable: last,
+            recorded,
             lines: Vec::new(),
             poisoned: None,
             _lock: lock,
@@ -162,10 +166,9 @@ impl<D: Disk> JsonStore<D> {
         }
         kept = write.truncate_from.map_or(kept, LogIndex::previous).min(kept);
         let hard_state = write.hard_state.unwrap_or(self.state.hard_state);
-        let floor = self.state.log_floor.index;
-        let compacts = matches!(write.rebase, Some(Rebase::Compact(_)));
-        if hard_state == self.state.hard_state && (kept == floor || kept > floor && !compacts) {
-            return Ok(());
+        if hard_state == self.state.hard_state && kept >= self.state.log_floor.index {
+            let compacts = matches!(write.rebase, Some(Rebase::Compact(_)));
+            return if compacts { self.raise_floor(kept) } else { Ok(()) };
         }
         assert!(
             hard_state.current_term >= self.state.hard_state.current_term,
@@ -178,17 +181,18 @@ impl<D: Disk> JsonStore<D> {
     /// Replaces `state.json` by one that claims the log up to here.
     fn replace_state(&mut self, floor: LogIndex) -> Result<(), StorageError> {
         self.state.log_floor = self.terms.id_at(floor);
-        files::replace(&mut self.disk, state_file::NAME, &self.state.encode())
+        files::replace(&mut self.disk, state_file::NAME, &self.state.encode())?;
+        self.recorded = floor;
+        Ok(())
     }
 
-    /// A disk without room keeps the `state.json` that is there, and loses nothing by that. Since it may have been
-    /// replaced all the same, the higher claim is the one to mind in a truncation.
-    fn try_save_floor(&mut self) -> Result<(), StorageError> {
-        if self.state.log_floor.index == self.durable {
+    /// Claims more of the log. A disk without room keeps the `state.json` that is there, and loses nothing by that: it
+    /// is tried again. Since the file may have been replaced all the same, a truncation minds the higher claim.
+    fn raise_floor(&mut self, floor: LogIndex) -> Result<(), StorageError> {
+        if self.recorded == floor {
             return Ok(());
         }
-        let durable = self.durable;
-        match self.replace_state(durable) {
+        match self.replace_state(floor) {
             Err(StorageError::NoSpace { .. }) => {
                 files::remove_if_there(&mut self.disk, &files::unfinished(state_file::NAME))
             }
@@ -274,11 +278,8 @@ impl<D: Disk> JsonStore<D> {
             self.doing("write", &name, |disk| disk.sync(&name))?;
             self.durable = self.last;
         }
-        if self.durable.0 - self.state.log_floor.index.0 >= FLOOR_ENTRIES {
-            self.try_save_floor()
-        } else {
-            Ok(())
-        }
+        let durable = self.durable;
+        if durable.0 - self.recorded.0 >= FLOOR_ENTRIES { self.raise_floor(durable) } else { Ok(()) }
     }
 
     fn last_segment(&mut self) -> &mut Segment {
@@ -305,7 +306,7 @@ impl<D: Disk> Storage for JsonStore<D> {
     }
 
     fn save_floor(&mut self) -> Result<(), StorageError> {
-        self.guarded(JsonStore::try_save_floor)
+        self.guarded(|store| store.raise_floor(store.durable))
     }
 
     fn take_stale(&mut self) -> Vec<String> {

@@ -125,7 +125,7 @@ fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), St
     let _alone = files::while_nobody_copies();
     match files::replace(disk, STATE, &content) {
         Err(StorageError::NoSpace { file }) => {
-            files::remove_if_there(disk, &format!("{STATE}{}", files::NEW))?;
+            files::remove_if_there(disk, &files::unfinished(STATE))?;
             Err(StorageError::NoRoom { file, bytes: content.len() })
         }
         done => done,

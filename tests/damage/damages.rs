@@ -38,7 +38,7 @@ impl Damage {
                 6 => (swap(&mut files, &name, &names, random), false),
                 7 => (copy(&mut files, base, victim, random), false),
                 8 => (lose_last_segments(&mut files, random), false),
-                _ => (older(&mut files, base, victim, random), true),
+                _ => older(&mut files, base, victim, random),
             };
             if files != *whole {
                 return Damage { what, files, older_copy };
@@ -51,8 +51,7 @@ impl Damage {
         &self.files
     }
 
-    /// Whether files of an earlier moment took the place of newer ones: some of that no node can tell from its own
-    /// files.
+    /// Whether all files, or `state.json`, are those of an earlier moment: a node cannot tell that from its own files.
     pub fn is_older_copy(&self) -> bool {
         self.older_copy
     }
@@ -134,15 +133,15 @@ fn lose_last_segments(files: &mut Files, random: &mut Random) -> String {
     format!("{} segments from {:?} on are gone", gone.len(), gone.first())
 }
 
-/// All files of an earlier moment, or one of them.
-fn older(files: &mut Files, base: &Base, victim: NodeId, random: &mut Random) -> String {
+/// All files of an earlier moment, or one of them; and whether that can go unnoticed.
+fn older(files: &mut Files, base: &Base, victim: NodeId, random: &mut Random) -> (String, bool) {
     let earlier = &base.earlier[&victim];
     if random.chance(500_000) {
         earlier.clone_into(files);
-        return "all files are those of an earlier moment".to_string();
+        return ("all files are those of an earlier moment".to_string(), true);
     }
     let names: Vec<&String> = earlier.keys().collect();
     let name = *random.pick(&names).expect("a node has files");
     files.insert(name.clone(), earlier[name].clone());
-    format!("{name} is that of an earlier moment")
+    (format!("{name} is that of an earlier moment"), name == "state.json")
 }

@@ -20,7 +20,9 @@ const SEEDS: u64 = 400;
 #[test]
 fn each_broken_rule_is_caught_and_the_same_runs_without_it_are_clean() {
     let by_seeds = museum::specimens().filter(|specimen| matches!(specimen.caught, Caught::BySeeds { .. }));
-    let caught = on_two_threads(by_seeds.collect(), caught_by);
+    let by_seeds: Vec<_> = by_seeds.collect();
+    assert!(museum::specimens().count() >= 90 && by_seeds.len() >= 75, "{} by seeds", by_seeds.len());
+    let caught = on_two_threads(by_seeds, caught_by);
     let escaped: Vec<&String> = caught.iter().filter_map(|result| result.as_ref().err()).collect();
     assert!(escaped.is_empty(), "{escaped:#?}");
     // Many are caught by the same runs.

@@ -1,8 +1,10 @@
 //! Every byte of a small folder is cut at and changed: repaired and said, or refused, never a wrong start.
 
 use raftlab::raft::log::Entry;
+use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{FLOOR_ENTRIES, JsonStore};
 use raftlab::storage::memory::{Files, MemoryDisk};
+use raftlab::storage::simulated::{Failure, SimulatedDisk};
 use raftlab::storage::{Newcomer, Recovered, Storage, StorageError};
 
 use crate::image::load_table;
@@ -241,6 +243,27 @@ fn the_state_records_up_to_where_the_log_is_durable() {
     store.sync().expect("memory keeps it");
     store.save_floor().expect("memory takes it");
     assert_eq!(floor_of(&disk.files()), (3, 3), "its driver asks for it");
+}
+
+#[test]
+fn a_disk_without_room_for_a_record_is_compacted_and_records_later() {
+    let disk = SimulatedDisk::new("n1");
+    let (mut store, _) = open(disk.clone()).expect("no failure is planned");
+    store.write(voting(1, 1)).expect("no failure is planned");
+    store.write(appending(&entries()[..3])).expect("no failure is planned");
+    store.sync().expect("no failure is planned");
+    let floor = || floor_of(&Files::from([(STATE.to_string(), disk.read(STATE).expect("it is there"))]));
+    for write in [Some(compacting(1, 1)), None] {
+        disk.fail_at(disk.operations() + 1, Failure::NoSpace);
+        let result = match write {
+            Some(write) => store.write(write),
+            None => store.save_floor(),
+        };
+        result.expect("what is recorded stays true");
+        assert_eq!(floor(), (0, 0));
+    }
+    store.save_floor().expect("there is room again");
+    assert_eq!(floor(), (3, 1), "although nothing was appended meanwhile");
 }
 
 #[test]

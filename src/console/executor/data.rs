@@ -179,10 +179,10 @@ fn refusal(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
             format!("{node} does not lead, {leader} does: leave @{node} away")
         }
         (Rejection::NotLeader { leader: None }, Some(node)) if reads => {
-            format!("{node} knows no leader to ask: leave @{node} away, or read --stale")
+            format!("{node} found no leader to ask in time: see 'status', or read --stale")
         }
         (Rejection::NotLeader { leader: None }, Some(node)) => {
-            format!("{node} does not lead and knows no leader: leave @{node} away")
+            format!("{node} does not lead and found no leader in time: see 'status'")
         }
         _ => rejection.to_string(),
     }
