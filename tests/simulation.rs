@@ -211,6 +211,31 @@ fn clocks_beyond_the_bound_harm_nothing_but_reads_by_lease() {
 }
 
 #[test]
+fn seeds_that_failed_once_pass() {
+    for (family, seed, _why) in [
+        (
+            Family::Joining,
+            730,
+            "a node loses its files, joins, and loses those too: what it held first still counts",
+        ),
+        (Family::Sessions, 346, "the same"),
+        (
+            Family::Joining,
+            852,
+            "a node that was paused takes that for its disk's time, and campaigns no more",
+        ),
+        (
+            Family::Damage,
+            152,
+            "a readmission that was not durable is forgotten by a crash: the node joins again",
+        ),
+    ] {
+        let violations = seeds::run(family, seed).violations;
+        assert_eq!(violations, Vec::<String>::new(), "{} {seed}", family.name());
+    }
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     for family in Family::ALL {
         let run = |seed| seeds::run(family, seed);

@@ -183,7 +183,8 @@ impl Safety {
         record.durable_index = raft.durable_index();
         record.durable_hard_state = raft.hard_state();
         if wiped {
-            record.lost = Some((before.chain, before.durable_index));
+            // Files that it lost while it joined counted for nothing: what it held before them may.
+            record.lost = before.lost.or(Some((before.chain, before.durable_index)));
         } else {
             self.check_recovered(node, &before, &record);
             record.lost = before.lost.filter(|_| raft.joins());

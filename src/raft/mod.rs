@@ -73,6 +73,8 @@ pub struct Raft {
     election_due: Time,
     /// When its newest elections began.
     campaigns: Campaigns,
+    /// This step comes long after it was due.
+    held_up: bool,
     /// What of the persistent state the disk is known to hold.
     pub(crate) durability: Durability,
     /// Reads that wait for the leader that this node follows.
@@ -145,6 +147,7 @@ impl Raft {
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
             campaigns: Campaigns::default(),
+            held_up: false,
             durability: Durability::new(log.last().index, recovered.hard_state),
             asked: Asked::default(),
             promise,
@@ -168,6 +171,7 @@ impl Raft {
     /// starts an election. `inputs` is emptied.
     pub fn step(&mut self, now: Time, inputs: &mut Vec<Input>) -> Effects {
         let before = Marks::of(self);
+        self.note_if_held_up(now);
         for input in inputs.drain(..) {
             match input {
                 Input::Message(message) => self.receive(now, message),

@@ -74,8 +74,17 @@ impl Raft {
             return;
         }
         self.reset_election_timer(now);
-        if !self.settings.pre_vote {
+        if !self.settings.pre_vote && !self.held_up {
             self.election_due = self.election_due + took + self.random.duration(Duration::ZERO, wider);
+        }
+    }
+
+    /// A node that did not run does not know how long its disk took, nor its voters': it would wait for many times as long
+    /// as it was away.
+    pub(super) fn note_if_held_up(&mut self, now: Time) {
+        self.held_up = now >= self.election_due + self.settings.heartbeat;
+        if self.held_up {
+            self.campaigns = Campaigns::default();
         }
     }
 

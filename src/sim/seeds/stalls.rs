@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::draw::{Clocks, Drawn};
 use super::{Run, ms};
+use crate::config::RaftSettings;
 use crate::types::Random;
 
 impl Drawn {
@@ -19,6 +20,10 @@ impl Drawn {
         settings.nodes = *random.pick(&[1, 3, 3, 3, 5, 5]).expect("there are sizes");
         settings.link_delay = random.duration(Duration::from_micros(50), ms(2));
         settings.link_jitter = random.duration(Duration::ZERO, ms(2));
+        // Small messages on slow disks take longer than a run does.
+        let usual = RaftSettings::default();
+        settings.raft.in_flight_messages_max = usual.in_flight_messages_max;
+        settings.raft.message_bytes_max = usual.message_bytes_max;
         self.classes.slow_for_good = random.chance(500_000);
         self.classes.leader_stalls = !self.classes.slow_for_good || random.chance(300_000);
         self.classes.slow_disks = false;
