@@ -229,6 +229,8 @@ fn seeds_that_failed_once_pass() {
             152,
             "a readmission that was not durable is forgotten by a crash: the node joins again",
         ),
+        (Family::Reads, 130, "entries that are replaced in the step in which they came are acknowledged"),
+        (Family::Votes, 701, "who leads an earlier term late need not know what a later one committed"),
     ] {
         let violations = seeds::run(family, seed).violations;
         assert_eq!(violations, Vec::<String>::new(), "{} {seed}", family.name());

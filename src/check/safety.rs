@@ -49,6 +49,8 @@ pub struct Safety {
     votes: BTreeMap<(NodeId, Incarnation, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,
+    /// The last entry that was first committed in each term.
+    committed_in: BTreeMap<Term, LogIndex>,
     /// Hashes of the entries that were seen and are not in `committed`, by term and index.
     branches: BTreeMap<Term, Ascending<LogIndex, u64>>,
     /// Entries at which logs begin that were there before this run: what came before them was never seen, so each has
@@ -211,6 +213,7 @@ impl Safety {
         let hash = record.chain.get(snapshot.index).expect("its log goes on where its snapshot ends");
         self.anchors.insert(snapshot, hash);
         self.committed = Window::beginning_at(snapshot.index, (snapshot.term, hash));
+        self.committed_in.insert(snapshot.term, snapshot.index);
         self.effective = Window::behind(snapshot.index);
     }
 
@@ -360,7 +363,8 @@ impl Safety {
         let leads = matches!(raft.role(), Role::Leader(_)).then_some(term);
         if leads.is_some() && leads != record.led {
             self.note_leader(term, raft.id());
-            let last = self.committed();
+            // One that is elected late, when a later term has begun elsewhere, need not know what was committed there.
+            let last = self.committed_in.range(..term).next_back().map_or(LogIndex(0), |(_, last)| *last);
             let committed = self.committed.get(last).map(|(_, hash)| hash);
             if committed.is_some() && record.chain.get(last) != committed {
                 let detail = format!("{} leads term {term} without the committed entry {last}", raft.id());
@@ -425,6 +429,7 @@ impl Safety {
                 format!("{node} committed {entry}, durable on {held} of the {} needed", raft.quorum());
             self.report(Property::CommitRule, detail);
         }
+        self.committed_in.insert(term, commit);
         let chain = &self.nodes[&node].chain;
         for entry in raft.log().range(self.committed().next(), commit) {
             let hash = chain.get(entry.index).expect("it is new in this log");
