@@ -230,6 +230,7 @@ fn seeds_that_failed_once_pass() {
             "a readmission that was not durable is forgotten by a crash: the node joins again",
         ),
         (Family::Reads, 130, "entries that are replaced in the step in which they came are acknowledged"),
+        (Family::Reads, 1057, "answers to rounds of an earlier term confirm reads of this one"),
         (Family::Votes, 701, "who leads an earlier term late need not know what a later one committed"),
     ] {
         let violations = seeds::run(family, seed).violations;

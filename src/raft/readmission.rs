@@ -348,6 +348,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_a_request_of_an_earlier_term_confirms_no_round() {
+        let mut bench = leader();
+        bench.answer(3, OTHER, matched(4));
+        let (term, round) = (bench.raft.current_term().0, bench.led().round);
+        let stale = AppendResult::StaleTerm;
+        bench.hear(3, term, Body::AppendReply { answerer: OTHER, round: round + 40, result: stale });
+        assert_eq!(bench.progress(3).round, round, "the node led before, and began more rounds then");
+        let read = ReadRequest { id: 5, here: false, by_lease: false };
+        assert!(bench.step(Input::Read(read)).reads.is_empty(), "nobody has answered its round");
+        assert_eq!(bench.answer(3, OTHER, matched(4)).reads, [5]);
+    }
+
+    #[test]
     fn an_answer_from_before_the_acknowledgement_accuses_nobody() {
         let mut bench = leader();
         bench.round();

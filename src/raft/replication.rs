@@ -233,7 +233,8 @@ impl Raft {
         round: Round,
         result: AppendResult,
     ) {
-        if !self.admit(now, from, answerer) {
+        // It answers a request of an earlier term, perhaps of this very node: its round is none of this term's.
+        if !self.admit(now, from, answerer) || result == AppendResult::StaleTerm {
             return;
         }
         let last = self.log.last().index;
@@ -270,7 +271,7 @@ impl Raft {
                     self.effects.events.push(Event::AppendFailed { from, rejected, next });
                 }
             }
-            AppendResult::StaleTerm => {}
+            AppendResult::StaleTerm => unreachable!("told apart above"),
         }
     }
 
