@@ -28,8 +28,9 @@ const VOTE_SEEDS: u64 = 300;
 const JOINING_SEEDS: u64 = 200;
 const DAMAGE_SEEDS: u64 = 200;
 
-/// How many seeds with small tables of sessions.
+/// How many seeds with small tables of sessions, and how many with slow disks.
 const SESSION_SEEDS: u64 = 100;
+const STALL_SEEDS: u64 = 200;
 
 /// Runs these seeds on two threads; each must be safe and heal, and the history that it writes keeps the rule of clients.
 fn run_seeds(family: Family, count: u64) -> Vec<Report> {
@@ -175,6 +176,18 @@ fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
 }
 
 #[test]
+fn slow_disks_and_stalls_of_leaders_only_cost_time() {
+    let reports = run_seeds(Family::Stalls, STALL_SEEDS);
+    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let handed_over = sum(|report| report.tally.handed_over);
+    assert!(handed_over > STALL_SEEDS / 2, "too few leaders handed over: {handed_over}");
+    let lost = sum(|report| report.tally.elections_lost);
+    assert!(lost > STALL_SEEDS, "too few elections were lost while votes became durable: {lost}");
+    let answered = sum(|report| report.calls[0]);
+    assert!(answered > 50 * STALL_SEEDS, "too few calls were answered to show anything: {answered}");
+}
+
+#[test]
 fn damaged_files_are_refused_or_repaired_without_loss() {
     let reports = run_seeds(Family::Damage, DAMAGE_SEEDS);
     let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
@@ -231,6 +244,12 @@ fn seeds_that_failed_once_pass() {
         ),
         (Family::Reads, 130, "entries that are replaced in the step in which they came are acknowledged"),
         (Family::Reads, 1057, "answers to rounds of an earlier term confirm reads of this one"),
+        (
+            Family::Stalls,
+            31,
+            "two candidates give each other pre-votes while the third node's vote is on its way",
+        ),
+        (Family::Stalls, 635, "refusals tell a candidate as well as votes do how slow the voters' disks are"),
         (Family::Votes, 701, "who leads an earlier term late need not know what a later one committed"),
     ] {
         let violations = seeds::run(family, seed).violations;

@@ -319,7 +319,7 @@ impl Raft {
             Body::AppendEntries { prev, entries, round, .. } => {
                 self.refuse_append_entries(from, prev, entries.len(), round);
             }
-            Body::VoteReply { granted: true } if stale => self.note_late_vote(now, term),
+            Body::VoteReply { .. } if stale => self.note_late_vote(now, term),
             // A reply to a question of an earlier term says nothing about this one.
             Body::VoteReply { .. }
             | Body::AppendReply { .. }

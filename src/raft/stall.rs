@@ -11,10 +11,12 @@
 //! - A node whose disk owes its term and vote starts no election and grants no pre-vote: one is under way. A node whose
 //!   disk does not answer at all starts none either.
 //! - A candidate's votes count until another term begins, however late they are.
-//! - The wait for the end of an election begins when the vote leaves.
+//! - The wait for the end of an election begins when the vote leaves, and is longer by the time that the vote took: those
+//!   of others, whose disks may be as slow, are still to come. Two candidates that give each other pre-votes would
+//!   otherwise begin the next term just before the third node's vote decides this one.
 //! - Without pre-votes nobody is told that an election is under way, and votes split while they become durable. So election
 //!   timeouts are drawn from a range that grows with that time (5.6): a node's own, and a candidate's also with that of its
-//!   voters, which it learns from votes that come when it has begun another election.
+//!   voters, which it learns from votes and refusals that come when it has begun another election.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -74,8 +76,12 @@ impl Raft {
             return;
         }
         self.reset_election_timer(now);
-        if !self.settings.pre_vote && !self.held_up {
-            self.election_due = self.election_due + took + self.random.duration(Duration::ZERO, wider);
+        if self.held_up {
+            return;
+        }
+        self.election_due = self.election_due + took;
+        if !self.settings.pre_vote {
+            self.election_due = self.election_due + self.random.duration(Duration::ZERO, wider);
         }
     }
 
@@ -88,7 +94,7 @@ impl Raft {
         }
     }
 
-    /// A vote has come for this node's election in an earlier term, which was given up too soon.
+    /// A vote, or a refusal, has come for this node's election in an earlier term, which was given up too soon.
     pub(super) fn note_late_vote(&mut self, now: Time, term: Term) {
         if let Some(began) = self.campaigns.began(term) {
             self.wait_for_votes(now, now.since(began));

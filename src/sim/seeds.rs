@@ -134,6 +134,7 @@ struct Run<'a> {
     faulty: Duration,
     /// The longest first pause between two faults.
     pause_max: Duration,
+    pre_vote: bool,
     /// How many readmissions leaders had begun when one was last looked at.
     readmissions_begun: u64,
 }
@@ -175,7 +176,7 @@ fn run_as(
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
     let Drawn { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
         Drawn::of(family, seed, &mut random);
-    let nodes = settings.nodes;
+    let (nodes, pre_vote) = (settings.nodes, settings.raft.pre_vote);
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
     let (clocks, leases) = clocks.or(drawn).unwrap_or_else(|| {
@@ -197,6 +198,7 @@ fn run_as(
         agenda,
         faulty,
         pause_max,
+        pre_vote,
         readmissions_begun: 0,
     };
     run.set_clocks(clocks);

@@ -12,6 +12,10 @@ use crate::types::{NodeId, Time};
 /// How long a healed cluster may take until it serves and agrees: many election timeouts of the slowest clock.
 const HEALING_MAX: Duration = Duration::from_secs(20);
 
+/// Without pre-votes, an election takes up to eight times as long as the slowest disk takes to store a vote
+/// ([`raft::stall`](crate::raft)), and a cluster of which only a majority is left needs some elections.
+const HEALING_DISK_TIMES: u32 = 64;
+
 impl Run<'_> {
     /// Ends the faults and says what is still wrong when time is up.
     pub(super) fn heal(&mut self) -> Option<String> {
@@ -47,7 +51,8 @@ impl Run<'_> {
         self.workload.become_patient();
         let begun = self.simulation.now();
         let answered_before = self.workload.answered;
-        let deadline = begun + HEALING_MAX;
+        let healing_max = self.healing_max();
+        let deadline = begun + healing_max;
         let mut calling = true;
         while self.simulation.now() < deadline && self.simulation.broken_at().is_none() {
             let until = if calling { self.workload.next_call().min(deadline) } else { deadline };
@@ -65,7 +70,15 @@ impl Run<'_> {
         }
         let answered = self.workload.answered - answered_before;
         let joining = if self.still_joins(&healed) { ", a node still joins" } else { "" };
-        Some(format!("not healed after {} s: {answered} calls answered{joining}", HEALING_MAX.as_secs()))
+        Some(format!("not healed after {} s: {answered} calls answered{joining}", healing_max.as_secs()))
+    }
+
+    fn healing_max(&mut self) -> Duration {
+        if self.pre_vote {
+            return HEALING_MAX;
+        }
+        let slowest = self.names.clone().into_iter().map(|name| self.simulation.node(name).slow).max();
+        HEALING_MAX + slowest.unwrap_or_default() * HEALING_DISK_TIMES
     }
 
     /// Whether one of these leads, and all of them have applied all of its log.
