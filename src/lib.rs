@@ -81,4 +81,9 @@ pub use crate::cluster::Cluster;
 pub use crate::config::Settings;
 pub use crate::net::packet::ReadMode;
 pub use crate::state_machine::StateMachine;
-pub use crate::types::NodeId;
+pub use crate::types::{NodeId, Time};
+
+/// Judges histories of calls: see [`judge`](linearizability::judge).
+pub mod linearizability {
+    pub use crate::check::model::{Call, Judgement, MachineModel, Model, Request, judge};
+}

@@ -5,6 +5,7 @@
 
 pub mod history;
 pub mod linearizability;
+pub mod model;
 pub mod property;
 pub mod replay;
 pub mod safety;

@@ -1,4 +1,5 @@
-//! Two other checkers for histories of one key: all permutations, and that of the crate todc-utils.
+//! Three other checkers for histories of one key: all permutations, that of the crate todc-utils, and the library's own for
+//! any model.
 
 #![expect(clippy::ref_option, reason = "the state is an option, and is looked at as it is")]
 
@@ -6,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::generate::operation;
 use raftlab::check::history::{Action, Operation, Outcome};
+use raftlab::linearizability::{Call, Judgement, Model, judge};
 use raftlab::types::Time;
 use todc_utils::{Action as Moment, History, Specification, WGLChecker};
 
@@ -139,4 +141,68 @@ pub fn by_todc(history: &[Operation]) -> bool {
     moments.sort_by_key(|(time, kind, process, _)| (*time, *kind, *process));
     let actions = moments.into_iter().map(|(_, _, process, moment)| (process, moment)).collect();
     WGLChecker::<Register>::is_linearizable(History::from_actions(actions))
+}
+
+/// One key, as a model for the library's general checker.
+struct KeyModel;
+
+impl Model for KeyModel {
+    type State = Option<String>;
+    type Input = Action;
+    type Output = Outcome;
+
+    fn initial(&self) -> Option<String> {
+        None
+    }
+
+    fn step(
+        &self,
+        state: &Option<String>,
+        action: &Action,
+        told: Option<&Outcome>,
+    ) -> Option<Option<String>> {
+        let (answer, next) = effect(action, state);
+        told.is_none_or(|told| agrees(told, &answer)).then_some(next)
+    }
+}
+
+/// What the library's general checker says. What it gives as the reason is held against the model.
+pub fn by_model(history: &[Operation]) -> bool {
+    let kept = history.iter().filter(|operation| operation.outcome != Outcome::Refused);
+    let calls: Vec<_> = kept
+        .map(|operation| Call {
+            input: operation.action.clone(),
+            called: operation.called,
+            returned: end(operation).map(|returned| (returned, operation.outcome.clone())),
+        })
+        .collect();
+    let follow = |order: &[usize]| {
+        let mut state = KeyModel.initial();
+        for &at in order {
+            let told = calls[at].returned.as_ref().map(|(_, told)| told);
+            state = KeyModel.step(&state, &calls[at].input, told).expect("the order is one of the model's");
+        }
+    };
+    match judge(&KeyModel, &calls, 1_000_000) {
+        Judgement::Linearizable(order) => {
+            follow(&order);
+            let answered = (0..calls.len()).filter(|at| calls[*at].returned.is_some());
+            assert!(answered.into_iter().all(|at| order.contains(&at)), "an answered call is left out");
+            for (at, later) in order
+                .iter()
+                .enumerate()
+                .flat_map(|(at, one)| order[at + 1..].iter().map(move |later| (one, later)))
+            {
+                let returned = calls[*later].returned.as_ref().map(|(time, _)| *time);
+                assert!(returned.is_none_or(|time| time >= calls[*at].called), "the order goes against time");
+            }
+            true
+        }
+        Judgement::Violation { call, order } => {
+            follow(&order);
+            assert!(calls[call].returned.is_some() && !order.contains(&call));
+            false
+        }
+        Judgement::Undecided => panic!("too hard for the general checker"),
+    }
 }

@@ -143,6 +143,7 @@ fn agreed(history: &[Operation]) -> bool {
     let text = || history.iter().map(Operation::to_line).collect::<Vec<_>>().join("\n");
     let expected = independent::by_all_permutations(history, history.len());
     assert_eq!(independent::by_todc(history), expected, "the two others disagree on:\n{}", text());
+    assert_eq!(independent::by_model(history), expected, "the model's checker disagrees on:\n{}", text());
     for history in [history.to_vec(), without_indexes(history)] {
         match judge(&history) {
             Verdict::Linearizable => assert!(expected, "no order of these is possible:\n{}", text()),
