@@ -6,6 +6,7 @@ use crate::raft::message::Body;
 use crate::raft::role::Role;
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
+use crate::sim::seeds::Family;
 use crate::types::Time;
 
 pub const SPECIMENS: &[Specimen] = &[
@@ -27,7 +28,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "lease-never-confirmed",
         defect: "a lease that no answer has ever confirmed counts as held",
         section: "6.4.1 of the dissertation",
-        caught: Caught::ByScenario("the first read by lease comes when the leader is cut off and deposed"),
+        caught: Caught::BySeeds { family: Family::Stalls, first: 3, complaints: &["staleness bound"] },
         exhibit: || Box::new(Before(hold_unconfirmed)),
     },
     Specimen {

@@ -67,7 +67,7 @@ pub const SPECIMENS: &[Specimen] = &[
         name: "refused-vote-resets-timer",
         defect: "a follower waits anew after a vote that it refused",
         section: "5.2",
-        caught: Caught::ByScenario("a node with an outdated log keeps asking, and nobody is elected"),
+        caught: Caught::BySeeds { family: Family::Stalls, first: 13, complaints: &["not healed"] },
         exhibit: || Box::new(Before(wait_anew)),
     },
     Specimen {
