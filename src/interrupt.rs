@@ -1,6 +1,6 @@
 //! A person's wish to stop what is running: raised by a signal, seen by the console and by every loop that waits.
 //!
-//! It wakes one waiter, as a signal does; whoever waits for something else at the same time selects over both. Seeing
+//! It wakes one waiter, as a signal does; a caller that waits for something else too selects over both. Seeing
 //! it does not lower it: only the console, which knows what was stopped, does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ impl Interrupt {
         Interrupt { raised: AtomicBool::new(false), sender, receiver }
     }
 
-    /// Asks to stop. Returns whether this was asked already and nobody has heeded it yet.
+    /// Asks to stop. Returns whether an earlier request is still unanswered.
     pub fn raise(&self) -> bool {
         let before = self.raised.swap(true, Ordering::SeqCst);
         // A full channel holds a wake-up already: one is enough.

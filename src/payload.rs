@@ -160,10 +160,10 @@ impl Payload {
         if moved { Ok(()) } else { Err(other) }
     }
 
-    /// The first items in batches of so many each, made of this one's text.
+    /// The first items in batches of these sizes, made of this one's text.
     ///
     /// # Panics
-    /// If it is no list of at least so many items.
+    /// If it is no list of at least as many items.
     pub(crate) fn split(&self, sizes: impl IntoIterator<Item = usize>) -> Vec<Payload> {
         let items: Vec<&RawValue> = serde_json::from_str(self.text()).expect("it is a list");
         let mut items = items.into_iter().map(RawValue::get);
@@ -180,7 +180,7 @@ impl Payload {
         self.text().len()
     }
 
-    /// Bytes that it weighs in limits and queues: its text's, or about its value's if nobody has asked for the text when it
+    /// Bytes that it weighs in limits and queues: its text's, or about its value's if the text was not asked for when it
     /// is weighed first. It never makes the text, is weighed once, and keeps its weight. What JSON cannot hold goes nowhere,
     /// and weighs nothing.
     pub fn weight(&self) -> usize {

@@ -38,7 +38,7 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
-/// As [`word`], cut after so many letters: `"a b"... (2000 bytes)`.
+/// As [`word`], cut after `letters` letters: `"a b"... (2000 bytes)`.
 pub fn brief(text: &str, letters: usize) -> Cow<'_, str> {
     cut_as(text, letters, word)
 }
@@ -48,7 +48,7 @@ pub fn brief_beside<'a>(text: &'a str, letters: usize, words: &[&str]) -> Cow<'a
     if words.contains(&text) { Cow::Owned(quote(text)) } else { brief(text, letters) }
 }
 
-/// `key=value`, cut after so many letters each.
+/// `key=value`, each cut after `letters` letters.
 pub fn pair(key: &str, value: &str, letters: usize) -> String {
     format!("{}={}", key_before_equals(key, letters), brief(value, letters))
 }
@@ -58,12 +58,12 @@ pub fn key_before_equals(key: &str, letters: usize) -> Cow<'_, str> {
     cut_as(key, letters, |key| if key.contains('=') { Cow::Owned(quote(key)) } else { word(key) })
 }
 
-/// As [`quote`], cut after so many letters.
+/// As [`quote`], cut after `letters` letters.
 pub fn quote_brief(text: &str, letters: usize) -> Cow<'_, str> {
     cut_as(text, letters, |text| Cow::Owned(quote(text)))
 }
 
-/// As [`visible`], cut after so many letters.
+/// As [`visible`], cut after `letters` letters.
 pub fn visible_brief(sentence: &str, letters: usize) -> Cow<'_, str> {
     cut_as(sentence, letters, visible)
 }

@@ -85,7 +85,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// A client's own count of its commands in a session, from 1. With the [`SessionId`] it names one command for ever.
+/// A client's own count of its commands in a session, from 1. With the [`SessionId`] it names one command, and no other ever.
 pub type Serial = u64;
 
 macro_rules! counter {

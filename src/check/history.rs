@@ -19,7 +19,7 @@ pub use self::line::{LineError, warm_up_line};
 pub use self::reading::{Reader, Reading, START_UNKNOWN, read};
 pub use self::rule::{BrokenRule, broken_rule};
 
-/// Who is said to have read the state at the end.
+/// The client that is recorded for reads of the state at the end.
 const AUDITOR: ClientId = ClientId(0);
 
 /// One operation on one key, from call to return. A batch is one operation for each of its commands.
@@ -76,9 +76,9 @@ pub enum Outcome {
     NotFound,
     /// Nothing was changed, as the key has another value than expected: this one, if that was told.
     Mismatch(Option<String>),
-    /// Certainly never carried out.
+    /// Certainly never applied.
     Refused,
-    /// It may have been carried out, may still be, or never.
+    /// It may have been applied, may still be, or never.
     Unknown,
 }
 

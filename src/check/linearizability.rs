@@ -3,13 +3,13 @@
 //!
 //! - A history is linearizable if and only if that of each key is, so keys are judged one by one. Batches that touch
 //!   several keys are not judged as a whole.
-//! - A key begins absent, or, if the history begins in the middle of a cluster's life, with whatever value explains it.
+//! - A key begins absent, or, if the history begins in the middle of a cluster's life, with any value that explains it.
 //! - An operation with an unknown outcome may have taken effect at any time after its call, or never. A refused one
 //!   never did.
 //! - First a cheap witness: the order of the log. Only a key that it does not convince is searched for another order,
 //!   as Wing and Gong did, with the memory that Lowe added.
 //! - A search can take more time than anyone has: the caller says when to stop, and the verdict is then open.
-//! - What searches remember is bounded, whatever the history: a key that needs more is given up, and the verdict is open.
+//! - What searches remember is bounded: a key that needs more is given up, and the verdict is open.
 //!
 //! Two operations of which one returns at the very moment that the other is called count as concurrent: clocks are not
 //! finer than that. This file must never trust an index: it only says where to look first.
@@ -88,7 +88,7 @@ pub fn check(start: Start, operations: &[Operation], keep_going: impl FnMut() ->
     check_within(MEMORY_MAX, start, operations, keep_going)
 }
 
-/// The same with so many bytes for the searches' memory.
+/// [`check`], with this many bytes for the searches' memory.
 pub fn check_within(
     memory: usize,
     start: Start,
@@ -233,7 +233,8 @@ mod tests {
         let history = [put("1", (0, 1)), put("2", (2, 3)), read("1", (4, 5))];
         let (operation, explanation) = violation(&history);
         assert_eq!(operation, 2);
-        let expected = "c1 read x, called at 0.000000, returned at 0.000000: 1; in whatever order, x can only have been 2";
+        let expected =
+            "c1 read x, called at 0.000000, returned at 0.000000: 1; in any order, x can only have been 2";
         assert_eq!(explanation, expected);
     }
 

@@ -21,7 +21,7 @@ pub enum Property {
     NothingPromisedEarly,
     /// What was durable and committed is there after a restart.
     CommittedIsDurable,
-    /// A client's command is carried out at most once (section 8).
+    /// A client's command is applied at most once (section 8).
     ExactlyOnce,
     /// A snapshot equals the replay of what it covers (7).
     Snapshot,

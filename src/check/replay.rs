@@ -12,7 +12,7 @@ use crate::state_machine::sessions::Bounds;
 use crate::state_machine::{Machine, Replica};
 use crate::types::{EntryId, LogIndex};
 
-/// Replicas that are kept to go on from.
+/// Replicas that are kept to continue from.
 const KEPT_MAX: usize = 32;
 
 /// The committed entries of a run, and what they make of a state machine.

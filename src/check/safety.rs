@@ -28,7 +28,7 @@ pub struct Step<'a> {
     pub persisted: Option<WriteId>,
     /// The write that the step handed out.
     pub write: Option<&'a Write>,
-    /// The snapshots whose state it took over, each after it had applied so many of `applied`.
+    /// The snapshots whose state it installed, each with how many of `applied` came before it.
     pub adopted: &'a [(usize, EntryId)],
     /// What was applied.
     pub applied: &'a [AppliedEntry],
@@ -45,7 +45,7 @@ const SESSIONS_MAX: usize = 100_000;
 pub struct Safety {
     nodes: BTreeMap<NodeId, Record>,
     leaders: BTreeMap<Term, NodeId>,
-    /// What a node voted before it lost its files elects nobody (`src/raft/readmission.rs`): its later files vote anew.
+    /// What a node voted before it lost its files elects nobody (`src/raft/readmission.rs`): its later files may vote again.
     votes: BTreeMap<(NodeId, Incarnation, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,
@@ -56,20 +56,20 @@ pub struct Safety {
     /// Entries at which logs begin that were there before this run: what came before them was never seen, so each has
     /// a hash of its own, which is that of every log that holds it.
     anchors: BTreeMap<EntryId, u64>,
-    /// Who was carried out where, of those that a client may still repeat.
+    /// Where each command that a client may still retry was applied.
     carried_out: BTreeMap<SessionId, CarriedOut>,
-    /// Whether each entry, by index from 1, carried out a command where it was applied first.
+    /// Whether each entry, by index from 1, changed the state where it was applied first.
     effective: Window<bool>,
     snapshots_compared: u64,
     violations: Vec<Violation>,
 }
 
-/// What has been carried out in one session.
+/// The commands applied in one session.
 #[derive(Clone, Debug, Default)]
 struct CarriedOut {
-    /// The client has every answer below this serial: nothing below may be carried out any more.
+    /// The client has every answer below this serial: no command below it may be applied any more.
     acknowledged: Serial,
-    /// Where its commands from there on were carried out.
+    /// Where its commands from that serial on were applied.
     places: Ascending<Serial, EntryId>,
 }
 
@@ -210,7 +210,7 @@ impl Safety {
 
     /// A node's snapshot is older than this run: what it covers was committed, and is not checked.
     fn begin_behind(&mut self, snapshot: EntryId, record: &Record) {
-        let hash = record.chain.get(snapshot.index).expect("its log goes on where its snapshot ends");
+        let hash = record.chain.get(snapshot.index).expect("its log continues where its snapshot ends");
         self.anchors.insert(snapshot, hash);
         self.committed = Window::beginning_at(snapshot.index, (snapshot.term, hash));
         self.committed_in.insert(snapshot.term, snapshot.index);
@@ -318,7 +318,7 @@ impl Safety {
         record.pending.push_back(Pending { id: write.id, hard_state: write.hard_state, length });
     }
 
-    /// A node's log begins anew behind a snapshot, which is durable: its chain is that of the committed entries.
+    /// A node's log starts again behind a durable snapshot: its chain is that of the committed entries.
     fn follow_reset(&mut self, node: NodeId, record: &mut Record, base: EntryId) {
         self.check_covered(node, base);
         record.note_removed(base.index.next());
@@ -458,7 +458,7 @@ impl Safety {
             match self.effective.get(entry.index) {
                 Some(first) if first == effective => {}
                 Some(_) => {
-                    let what = if effective { "carried out" } else { "did not carry out" };
+                    let what = if effective { "applied" } else { "did not apply" };
                     let detail = format!(
                         "{node} {what} the command of {entry}, unlike the node that applied it first"
                     );
@@ -491,14 +491,13 @@ impl Safety {
             known.places.pop_first();
         }
         if let Some(before) = before {
-            let detail =
-                format!("command {serial} of session {session} was carried out {before} and at {entry}");
+            let detail = format!("command {serial} of session {session} was applied {before} and at {entry}");
             self.report(Property::ExactlyOnce, detail);
         }
     }
 }
 
-/// The hash of a chain that goes on with this entry: its place, its term and all that it holds.
+/// The hash of a chain that continues with this entry: its index, its term and its content.
 fn chained(before: u64, entry: &Entry) -> u64 {
     let named = |kind, Origin { session, serial, acknowledged }: Origin, command| {
         [kind, session.0, serial, acknowledged, command]

@@ -58,7 +58,7 @@ impl<'a> Measure<'a> {
         value.serialize(Measure { bytes: self.bytes, depth: self.depth })
     }
 
-    /// Inside so many more brackets.
+    /// The measure inside this many more brackets.
     fn inside(self, brackets: u8) -> Result<Measure<'a>, Unwritable> {
         let depth = self.depth + brackets;
         if depth > DEPTH_MAX {
@@ -94,7 +94,7 @@ impl io::Write for Measure<'_> {
     }
 }
 
-/// Methods that count a number, whatever it is.
+/// Methods that count a number of any type.
 macro_rules! numbers {
     ($($method:ident: $number:ty),*) => {
         $(fn $method(self, _: $number) -> Result<(), Unwritable> {

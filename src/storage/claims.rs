@@ -14,7 +14,7 @@ pub(crate) fn says_joining(disk: &impl Disk) -> bool {
     matches!(recovery::read_state(disk), Ok(Some(state)) if state.hard_state.joining)
 }
 
-/// Whether what is left tells that something is missing when this file ends after so many bytes, or is gone.
+/// Whether the remaining files show that something is missing when this file is cut to this length, or removed.
 pub(crate) fn would_be_missed(disk: &impl Disk, name: &str, length: usize) -> bool {
     let names = disk.list().unwrap_or_default();
     let mut segments: Vec<Segment> = names.iter().filter_map(|name| Segment::named(name)).collect();

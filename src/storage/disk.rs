@@ -52,7 +52,7 @@ pub trait Disk: Send {
     /// Makes creations, renames and removals durable.
     fn sync_folder(&mut self) -> io::Result<()>;
 
-    /// Takes the folder for this holder alone, until the lock is dropped.
+    /// Locks the folder for this holder until the lock is dropped.
     fn lock(&mut self) -> Result<Lock, LockError>;
 
     /// How a person names the file, for messages: `states/n1/state.json`. The empty name stands for the folder.

@@ -82,7 +82,7 @@ pub enum StorageError {
         /// The reason that the system gave.
         error: io::Error,
     },
-    /// The writing of a snapshot was given up, since whoever ordered it wants it no more.
+    /// The writing of a snapshot was given up, since it is not wanted any more.
     GivenUp {
         /// The file that is not made.
         file: String,

@@ -18,7 +18,7 @@ use super::disk::{Disk, Lock, LockError};
 pub struct DiskFaults {
     state: Mutex<State>,
     changed: Condvar,
-    /// Syncs of files and folders that were carried out.
+    /// Completed syncs of files and folders.
     syncs: AtomicU64,
 }
 
@@ -26,7 +26,7 @@ pub struct DiskFaults {
 struct State {
     slow: Duration,
     stalled_until: Option<Instant>,
-    /// So many bytes still fit; none while that does not matter.
+    /// How many bytes still fit; none for no limit.
     room: Option<u64>,
     /// How often those who wait have been told to give up.
     interruptions: u64,
@@ -53,7 +53,7 @@ impl DiskFaults {
         self.state.lock().room = full.then_some(0);
     }
 
-    /// So many bytes still fit, and what is removed makes no room for more.
+    /// Leaves room for this many bytes; removing files makes no more room.
     pub fn leave_room(&self, bytes: u64) {
         self.state.lock().room = Some(bytes);
     }

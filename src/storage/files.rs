@@ -52,11 +52,11 @@ pub fn replace(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<(), Sto
 static COPIES: RwLock<()> = RwLock::new(());
 
 /// Waits until no node of this process copies a segment, and lets none begin.
-pub fn while_nobody_copies() -> impl Sized {
+pub fn copy_alone() -> impl Sized {
     COPIES.write()
 }
 
-/// Makes durable what was read of a file, whatever it was of before, and cuts off the rest: as [`replace`] does, or, where
+/// Makes durable what was read of a file and cuts off the rest: as [`replace`] does, or, where
 /// there is no room for a second copy, by writing the same bytes over themselves. Says whether there was room.
 pub fn settle(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<bool, StorageError> {
     let copying = COPIES.read();
@@ -67,7 +67,7 @@ pub fn settle(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> Result<bool, St
     drop(copying);
     match copied {
         Err(full @ StorageError::NoSpace { .. }) => {
-            let _alone = while_nobody_copies();
+            let _alone = copy_alone();
             let length = bytes.len() as u64;
             let done = doing(disk, "write", name, |disk| {
                 if disk.length(name)? > length {

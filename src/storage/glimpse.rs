@@ -24,7 +24,7 @@ const TAIL_BYTES: u64 = 16 << 10;
 /// What a node's files said at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Glimpse {
-    /// Whose files; none while `state.json` is missing or cannot be read.
+    /// The node and cluster; none while `state.json` is missing or cannot be read.
     pub identity: Option<Identity>,
     /// Term and vote; none like `identity`.
     pub hard_state: Option<HardState>,
@@ -47,7 +47,7 @@ impl Glimpse {
     }
 }
 
-/// What the files in this folder say, with so many of the last entries: at least one. None while they change faster
+/// What the files in this folder say, with the last `entries` entries: at least one. None while they change faster
 /// than they can be read.
 ///
 /// # Errors
@@ -148,7 +148,7 @@ impl<D: Disk> Reading<'_, D> {
         Ok((first, first.previous(), terms))
     }
 
-    /// The last lines of a segment, so many of them if it has as many.
+    /// The last lines of a segment, at most this many.
     fn tail(&mut self, segment: &Segment, lines_wanted: usize) -> Result<Tail, Obstacle> {
         let name = segment.name();
         let length = self.disk.length(&name).map_err(|error| obstacle(self.disk, &name, error))?;
@@ -225,7 +225,7 @@ impl<D: Disk> Reading<'_, D> {
         Ok(EntryId::ZERO)
     }
 
-    /// Who has entries has a term. A node that is being made has an empty log for a moment, and no term yet.
+    /// A node with entries has a term. A node that is being created has an empty log for a moment, and no term yet.
     fn state(&mut self, has_entries: bool) -> Result<Option<StateFile>, Obstacle> {
         let bytes = match self.disk.read(STATE) {
             Ok(bytes) => bytes,

@@ -14,10 +14,10 @@
 //!   only the last segment can end in an unfinished line.
 //! - A truncation removes later segments newest first, each removal durable before the next, then cuts and syncs the
 //!   segment that stays, and all this before anything is appended: truncated entries cannot come back.
-//! - A compaction lets go of whole segments; never of the last one.
+//! - A compaction releases whole segments, never the last one.
 //! - A reset makes `state.json` claim no more than the snapshot covers, then removes the segments behind that, newest
-//!   first, then puts an empty one there, then removes the newest before it that has entries, and lets go of the others.
-//! - What it has let go of is removed by others, in any order (see `segments`).
+//!   first, then puts an empty one there, then removes the newest before it that has entries, and releases the others.
+//! - Released segments are removed by another thread, in any order (see `segments`).
 //! - `state.json` never claims a longer log than is durable, and never claims much less: it says up to where the log
 //!   was durable (`log_floor`) whenever term or vote change, a segment begins, a snapshot takes the place of entries,
 //!   [`FLOOR_ENTRIES`] entries were synced since, and when its driver asks: at a polite end, and within a moment of a
@@ -51,7 +51,7 @@ pub struct JsonStore<D: Disk> {
     state: StateFile,
     /// Never empty; in order.
     segments: Vec<Segment>,
-    /// Segments that it has let go of and nobody was told of.
+    /// Released segments that the driver has not taken yet.
     stale: Vec<String>,
     terms: Terms,
     last: LogIndex,
@@ -66,7 +66,7 @@ pub struct JsonStore<D: Disk> {
     _lock: Lock,
 }
 
-/// Whose files the folder holds; none when it holds none yet. Changes nothing and needs no lock.
+/// The cluster and node that the folder's files belong to; none when it holds no files. Changes nothing and needs no lock.
 pub fn read_identity(disk: &impl Disk) -> Result<Option<Identity>, StorageError> {
     Ok(recovery::read_state(disk)?.map(|state| state.identity))
 }

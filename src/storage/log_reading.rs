@@ -20,9 +20,9 @@ pub struct LogRead {
     last: EntryId,
     /// What the last segment holds after its repair.
     pub last_segment: Vec<u8>,
-    /// The first so many segments are stale: the store had let go of them.
+    /// How many segments, from the first, are stale: the store had released them.
     pub stale: usize,
-    /// The log does not belong to the snapshot, which covers all that is needed: it has to begin anew behind that.
+    /// The log does not belong to the snapshot, which covers all that is needed: it must start again behind the snapshot.
     pub discarded: bool,
     pub repaired: Vec<String>,
 }

@@ -126,7 +126,7 @@ impl Content {
         self.entries.get(usize::try_from(place).ok()?).map(|entry| entry.term)
     }
 
-    /// Begins anew behind the snapshot if the log does not belong to it, and says so. That is so when a snapshot was
+    /// Starts again behind the snapshot if the log does not belong to it, and reports that. That is so when a snapshot was
     /// finished before the write that follows from it was synced.
     fn connect(&mut self, snapshot: EntryId) -> Option<String> {
         if self.term_at(snapshot.index) == Some(snapshot.term) {
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_begins_the_log_anew() {
+    fn a_reset_starts_the_log_again() {
         let reset = Write { rebase: Some(Rebase::Reset(at(40))), ..appending(41) };
         let recovered = after(&MemoryContent::new(identity()), &[reset]);
         assert_eq!((recovered.base, recovered.entries.len()), (at(40), 1));

@@ -7,7 +7,7 @@
 //! Beside the log lie its [snapshots], which other threads write and read.
 //!
 //! Nothing here may report as durable what a power failure can still take away, start from files that are damaged,
-//! or go on after an error as if it had not happened.
+//! or continue after an error as if it had not happened.
 
 pub(crate) mod claims;
 pub mod disk;
@@ -46,7 +46,7 @@ use crate::types::{EntryId, NodeId};
 
 /// Where a node's persistent state goes.
 ///
-/// After an error the storage is poisoned: nobody knows any longer what the disk holds, so every later call fails.
+/// After an error the storage is poisoned: what the disk holds is unknown, so every later call fails.
 /// Retrying a failed fsync, above all, proves nothing: the system may have dropped the bytes and report success.
 pub trait Storage: Send {
     /// Takes a write, behind all earlier ones. It counts as durable only after the next [`sync`](Storage::sync), so
@@ -60,7 +60,7 @@ pub trait Storage: Send {
     /// it at a polite end, and a moment after the last [`sync`](Storage::sync); it costs nothing when nothing changed.
     fn save_floor(&mut self) -> Result<(), StorageError>;
 
-    /// The files that it has let go of since it was last asked. Its driver removes them, in any order, when that holds
+    /// The files released since the last call. The driver removes them, in any order, when that holds
     /// up nothing; one that is left is no harm to a later start.
     fn take_stale(&mut self) -> Vec<String> {
         Vec::new()
@@ -189,7 +189,7 @@ impl<'de> Deserialize<'de> for ClusterId {
     }
 }
 
-/// Whose files these are.
+/// The cluster and node that files belong to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// The cluster.

@@ -15,7 +15,7 @@ const LOCK: &str = "lock";
 /// A folder of the operating system.
 pub struct RealDisk {
     folder: PathBuf,
-    /// The file that was last appended to, so that a log's segment is not opened anew for each write.
+    /// The file that was last appended to, so that a log's segment is not opened again for each write.
     open: Option<OpenFile>,
 }
 
@@ -88,7 +88,7 @@ impl Disk for RealDisk {
         };
         let mut names = Vec::new();
         for item in found {
-            // A name that is not text is none of the store's.
+            // The store's own names are text.
             names.extend(item?.file_name().into_string().ok());
         }
         names.sort_unstable();
@@ -185,7 +185,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// Whether the file was removed since it was opened: a lock on it locks nobody out.
+/// Whether the file was removed since it was opened: then a lock on it excludes no other process.
 #[cfg(unix)]
 fn is_gone(file: &File) -> io::Result<bool> {
     Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0)

@@ -10,7 +10,7 @@
 //!
 //! The checksum (CRC-32) covers every byte before its own member. The command's text is embedded as it is. A reader
 //! accepts exactly what the writer writes, members in this order and no space between them, so that a changed byte
-//! cannot pass, whatever a lenient JSON reader would make of it.
+//! cannot pass, even where a lenient JSON reader would accept it.
 
 use crate::payload::Payload;
 use crate::raft::log::{Content, Entry, Origin};

@@ -4,19 +4,19 @@
 //! them any part may be missing: the file may end in the middle of a line, or a block that was never written may read
 //! as zero bytes up to the end of the file. Neither leaves a newline behind the gap. So a last line *without* a
 //! newline is unfinished, was never acknowledged, and is cut off, which the start reports. If that line is a whole
-//! record, nothing of it is missing but the newline, and it is kept: an entry that nobody waits for does no harm,
+//! record, nothing of it is missing but the newline, and it is kept: an entry that no client waits for does no harm,
 //! while an acknowledged one might be lost.
 //!
-//! **What is damage.** A line *with* its newline may have been synced and acknowledged, even the last one, whatever
-//! its checksum says: cutting it off could lose a committed entry, and a node that does so is a liar, not a failed
+//! **What is damage.** A line *with* its newline may have been synced and acknowledged, even the last one, no matter what
+//! its checksum says: cutting it off could lose a committed entry, and a node that does so lies instead of failing
 //! one (CORRECTNESS, 30). It is refused. So is a whole record that runs on into something other than a newline: no
 //! cut leaves that, but a changed newline does. A disk that wrote a later block of one unfinished append but not an
 //! earlier one leaves just what rot leaves, and is refused too: what cannot be told apart is not guessed at. So are
 //! anything wrong before the last segment, a missing segment, an index or a term out of order, a term above the one
 //! in `state.json`, a missing or unreadable `state.json`, and a log shorter than `state.json` knows it to have been.
 //!
-//! **What a snapshot changes.** The newest one is loaded; it is always whole, so whatever is wrong with it is damage.
-//! A log whose beginning was dropped must reach back to it; a gap before it is one between segments that were let go of
+//! **What a snapshot changes.** The newest one is loaded; it is always whole, so anything wrong with it is damage.
+//! A log whose beginning was dropped must reach back to it; a gap before it is one between released segments
 //! (argued in the module `segments`), and the log begins behind that. A log that ends before it, or has another entry where it
 //! ends, does not belong to it: the power failed between the installing of a leader's snapshot and the reset of the
 //! log, or the snapshot was made of entries that this disk did not yet hold. All that matters of such a log is in the
@@ -25,7 +25,7 @@
 //!
 //! **What a start must not trust.** What it reads may come from the system's memory and not be durable: the last
 //! process may have died before its fsync, or because of it, and after a failed fsync a later one proves nothing. So
-//! the last segment, the only one that can hold such bytes, is written anew and replaced in one step.
+//! the last segment, the only one that can hold such bytes, is written again and replaced in one step.
 //!
 //! **On a full disk** there may be no room for that copy. Then the segment's own bytes are written over themselves and
 //! synced, which makes them durable just as well: what the system took for written is to be written again. It is the
@@ -122,7 +122,7 @@ pub fn recover(
 /// The disk is so full that the log had to stay in place: whether term and vote could be written at least.
 fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), StorageError> {
     let content = state.encode();
-    let _alone = files::while_nobody_copies();
+    let _alone = files::copy_alone();
     match files::replace(disk, STATE, &content) {
         Err(StorageError::NoSpace { file }) => {
             files::remove_if_there(disk, &files::unfinished(STATE))?;

@@ -1,7 +1,7 @@
 //! The log's segments by name, and how its beginning is dropped once a snapshot covers it (section 7).
 //!
 //! **Stale segments.** Removing many files takes long, and making each removal durable takes longer: the log's own
-//! syncs would wait for all of it. So the store lets go of segments: from then on they are *stale*, it never touches
+//! syncs would wait for all of it. So the store releases segments: from then on they are *stale*, it never touches
 //! them again, and its driver removes them in its own time ([`take_stale`](super::Storage::take_stale)), in any order,
 //! without a sync.
 //!
@@ -11,8 +11,8 @@
 //! one is the log's: from there on a gap is damage. Before it a gap loses nothing, since the snapshot has all that may
 //! be missing, whether it was stale or lost; the log begins behind the last such gap, and what is before that goes.
 //!
-//! **No stale entry becomes a wrong one.** What a compaction lets go of was committed in this very log: as far as no gap
-//! is between, it still fits, and the log is only longer. What a reset lets go of may be of another history. So a reset
+//! **No stale entry becomes a wrong one.** What a compaction releases was committed in this very log: as far as no gap
+//! is between, it still fits, and the log is only longer. What a reset releases may belong to another history. So a reset
 //! removes for good the newest segment that has entries, before the new log has one. That leaves a gap, and as later
 //! segments begin later still, none ever fills it.
 
@@ -43,7 +43,7 @@ impl Segment {
     }
 }
 
-/// Bytes of the first so many lines.
+/// The length in bytes of the first `count` lines.
 pub fn length_of_lines(bytes: &[u8], lines: u64) -> u64 {
     let lines = usize::try_from(lines).expect("fewer lines than bytes in memory");
     bytes.split_inclusive(|byte| *byte == b'\n').take(lines).map(|line| line.len() as u64).sum()
@@ -55,7 +55,7 @@ pub fn compact(segments: &mut Vec<Segment>, index: LogIndex) -> Vec<String> {
     segments.drain(..covered).map(|segment| segment.name()).collect()
 }
 
-/// Removes so many segments from the log's beginning, all of which a snapshot covers.
+/// Removes segments from the log's beginning, all of which a snapshot covers.
 pub fn remove_first(
     disk: &mut impl Disk,
     segments: &mut Vec<Segment>,
@@ -70,7 +70,7 @@ pub fn remove_first(
     files::sync_folder(disk)
 }
 
-/// Begins the log anew behind this index, up to which a durable snapshot covers it, and lets go of what was before.
+/// Starts the log again behind this index, up to which a durable snapshot covers it, and releases what was before.
 /// `state.json` claims no longer log any more.
 ///
 /// Wherever the power fails, a start can tell what was under way: it finds either a log that does not belong to its

@@ -6,7 +6,7 @@ use crate::types::Random;
 #[derive(Clone, Default)]
 pub struct File {
     pub content: Vec<u8>,
-    /// The first so many bytes of the content are durable.
+    /// How many bytes of the content, from its start, are durable.
     kept: usize,
     /// The durable bytes behind them that a truncation cut off without being synced.
     cut_off: Vec<u8>,

@@ -75,7 +75,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// For who finds it in a node's own folder.
+    /// The error for a node that finds it in its own folder.
     pub fn in_own_folder(self, file: String, own: &Identity) -> StorageError {
         match self {
             LoadError::Unusable(unusable) => unusable.in_own_folder(file, own),
@@ -85,7 +85,7 @@ impl LoadError {
 }
 
 impl Unusable {
-    /// In words, for who sent it.
+    /// In words, for the leader that sent it.
     pub fn reason(&self) -> String {
         match self {
             Unusable::OtherFormat(found) => {
@@ -219,7 +219,7 @@ pub fn check(
     Ok(Checked { id, bytes, content: content_start..content_end })
 }
 
-/// The format that a file names, whatever else it holds.
+/// The format that a file names.
 fn format_of(start: &[u8]) -> Option<u64> {
     let rest = start.strip_prefix(b"{\"format\":")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -227,7 +227,7 @@ fn format_of(start: &[u8]) -> Option<u64> {
     number.parse().ok().filter(|_| matches!(rest.get(digits), Some(b',' | b'}')))
 }
 
-/// The last entry that a snapshot covers, by the beginning of its file alone: nothing is held against the checksum.
+/// The last entry that a snapshot covers, from its file's first line: the checksum is not verified.
 pub fn covers(start: &[u8]) -> Result<EntryId, String> {
     if let Some(format) = format_of(start).filter(|format| *format != FORMAT && *format > 0) {
         return Err(Unusable::OtherFormat(format).reason());
@@ -272,9 +272,9 @@ struct Pieces<'a, D> {
     offset: u64,
     end: u64,
     piece: Vec<u8>,
-    /// Of the piece, so many bytes have been handed on.
+    /// How many bytes of the piece have been handed on.
     used: usize,
-    /// What the disk said when it failed: who reads may tell of it only in words.
+    /// The disk's error: a `Read` can report it only in words.
     failed: Option<io::Error>,
 }
 

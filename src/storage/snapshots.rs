@@ -41,13 +41,13 @@ pub trait SnapshotFiles: Send {
     fn save(&mut self, id: EntryId, image: &dyn Image, go_on: &dyn Fn() -> bool)
     -> Result<u64, StorageError>;
 
-    /// At most so many bytes of a finished snapshot, to send them. Behind its end there are none, and `done` is said.
+    /// At most `length` bytes of a finished snapshot from `offset` on, to send them. At its end `done` is set.
     fn read(&mut self, id: EntryId, offset: u64, bytes_max: usize) -> Result<Part, StorageError>;
 
     /// Reads the whole of a finished snapshot, and fails with [`StorageError::Damaged`] if it is not as it was written.
     fn check(&mut self, id: EntryId) -> Result<(), StorageError>;
 
-    /// Adds a part to the snapshot that is being received. Offset 0 begins it anew, whatever was there; any other
+    /// Adds a part to the snapshot that is being received. Offset 0 starts again; any other
     /// offset is what was received of this snapshot so far.
     fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError>;
 
@@ -63,7 +63,7 @@ pub trait SnapshotFiles: Send {
     /// newest of all. What is removed may not be read any more.
     fn remove_before(&mut self, index: LogIndex, kept: &[LogIndex]) -> Result<(), StorageError>;
 
-    /// Removes a file that the store has let go of ([`take_stale`](super::Storage::take_stale)).
+    /// Removes a file that the store has released ([`take_stale`](super::Storage::take_stale)).
     fn remove_stale(&mut self, file: &str) -> Result<(), StorageError>;
 }
 
@@ -84,7 +84,7 @@ pub struct Snapshots<D: Disk> {
 struct Incoming {
     id: EntryId,
     length: u64,
-    /// Of it, so many bytes were not yet synced.
+    /// How many of its bytes are not synced yet.
     unsynced: u64,
 }
 
@@ -110,7 +110,7 @@ impl<D: Disk> Snapshots<D> {
         let Pieces { bytes, stopped, .. } = out;
         match (written, stopped) {
             (_, Some(Stopped::GivenUp)) => Err(StorageError::GivenUp { file: self.disk.describe(new) }),
-            // Who wrote may have told of the disk's error in words of its own.
+            // The image's encoder may have put the disk's error into words of its own.
             (_, Some(Stopped::Failed(error))) | (Err(error), None) => {
                 Err(StorageError::io("write", self.disk.describe(new), error))
             }
@@ -241,7 +241,7 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
     }
 }
 
-/// Writes to a file a piece at a time, and asks between the pieces whether to go on.
+/// Writes to a file a piece at a time, and asks between the pieces whether to continue.
 struct Pieces<'a, D> {
     disk: &'a mut D,
     file: &'a str,

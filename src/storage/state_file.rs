@@ -86,7 +86,7 @@ impl StateFile {
         bytes
     }
 
-    /// Reads the file's content. It is always whole, since it is replaced in one step: whatever is wrong with it
+    /// Reads the file's content. It is always whole, since it is replaced in one step: anything wrong with it
     /// is damage.
     pub fn decode(bytes: &[u8]) -> Result<StateFile, Unreadable> {
         // The format comes before the checksum: a newer program may compute that in another way.

@@ -80,12 +80,12 @@ fn keys_and_values_are_shown_so_that_a_terminal_is_safe_and_nothing_is_mistaken(
             .map(|(_, rest)| rest.trim_end().to_string())
             .expect("a read")
     };
-    let can_only = "in whatever order, x can only have been";
+    let can_only = "in any order, x can only have been";
     assert_eq!(of("\"x\"", "\"absent\"", "null"), format!("absent; {can_only} \"absent\""));
     assert_eq!(of("\"x\"", "\"\"", "\"b\""), format!("b; {can_only} \"\""));
     assert_eq!(
         of(r#""\u001b[2J\u009bx\n\u202e""#, r#""\u001b[31ma""#, "\"b c\""),
-        r#""b c"; in whatever order, "\u{1b}[2J\u{9b}x\n\u{202e}" can only have been "\u{1b}[31ma""#
+        r#""b c"; in any order, "\u{1b}[2J\u{9b}x\n\u{202e}" can only have been "\u{1b}[31ma""#
     );
     let long = format!("\"{}\"", "v".repeat(1 << 20));
     let shown = of("\"x\"", &long, "\"b\"");

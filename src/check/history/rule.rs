@@ -15,7 +15,7 @@ pub struct BrokenRule {
     pub operation: usize,
     /// The place of the one before it.
     pub before: usize,
-    /// Whose they are.
+    /// The client.
     pub client: ClientId,
     /// Whether the outcome of the one before is unknown.
     pub unknown: bool,
@@ -40,7 +40,7 @@ pub fn broken_rule(operations: &[Operation]) -> Option<BrokenRule> {
     broken.min_by_key(|broken| broken.operation)
 }
 
-/// From when on its client may call again. An unknown outcome is none for ever.
+/// When its client may call again: never after an unknown outcome.
 fn end(operation: &Operation) -> Option<Time> {
     match operation.outcome {
         Outcome::Unknown => None,

@@ -9,7 +9,7 @@ impl Budget {
         Budget(bytes)
     }
 
-    /// Whether there is room for so many bytes, which are taken then.
+    /// Takes this many bytes if there is room for them, and says whether there was.
     pub fn take(&mut self, bytes: usize) -> bool {
         let left = self.0.checked_sub(bytes);
         self.0 = left.unwrap_or(self.0);

@@ -162,7 +162,7 @@ impl Item {
         }
     }
 
-    /// In how many states it does what it does in one, by rank: whatever a change of a lower rank can do somewhere, one
+    /// In how many states it does what it does in one, by rank: what a change of a lower rank can do somewhere, one
     /// of a higher rank that does the same here can do there too.
     pub fn reach(&self) -> u8 {
         match self.change {

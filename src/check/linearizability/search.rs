@@ -13,7 +13,7 @@
 //!   same here, the one that can do the least elsewhere;
 //! - of situations that differ only in the unknown changes that are used up, one that used less stands for those that
 //!   used more;
-//! - a value is not left while somebody must still find it whom nobody else can write it for.
+//! - a value is not left while an operation must still find it and no other operation can write it again.
 //!
 //! The last rule looks ahead, so a search that fails does not know where. Halving tells: the search is repeated with
 //! fewer operations that must be explained, until one more is one too many.
@@ -53,9 +53,9 @@ pub(super) struct Search<'a> {
     possible: usize,
     /// The fewest that cannot, if any.
     impossible: Option<usize>,
-    /// Where to go on when no situation on the stack is left; the last is the most promising.
+    /// Where to continue when no situation on the stack is left; the last is the most promising.
     starts: Vec<Value>,
-    /// Where to go on.
+    /// The situations to continue from.
     stack: Vec<Fork>,
     /// What was used up in the situations that were met, apart from what makes them another.
     met: BTreeMap<Place, SmallVec<[Met; 1]>>,
@@ -404,7 +404,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether somebody must still find this value, which is gone, and nobody can write it in time.
+    /// Whether an operation must still find this value, which is gone, and no other can write it in time.
     fn is_lost(&self, value: Value, situation: &Situation) -> bool {
         let Situation { place, used, .. } = situation;
         let uses = &self.uses[value as usize];
@@ -508,7 +508,7 @@ impl Contradiction {
         values.truncate(VALUES_NAMED);
         let values = values.join(" or ");
         let key = brief(history.key, CELL_LETTERS);
-        format!("{operation}; in whatever order, {key} can only have been {values}{rest}")
+        format!("{operation}; in any order, {key} can only have been {values}{rest}")
     }
 }
 

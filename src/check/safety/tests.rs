@@ -38,7 +38,7 @@ fn survivors(last: Entry) -> [Raft; 3] {
 }
 
 #[test]
-fn logs_that_begin_at_different_entries_match_in_whatever_order_they_are_seen() {
+fn logs_that_begin_at_different_entries_match_in_any_order() {
     for order in ORDERS {
         let mut safety = Safety::default();
         let nodes = survivors(no_op(8));
@@ -72,7 +72,7 @@ fn a_node_that_comes_back_with_a_snapshot_of_what_was_never_committed_is_noticed
         safety.started(node, false);
     }
     safety.started(&node(1, 9, 9, vec![no_op(10)]), false);
-    assert!(!safety.violations().is_empty(), "only who is seen first may know more than this run");
+    assert!(!safety.violations().is_empty(), "only the first node seen may know more than this run");
 }
 
 #[test]
