@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use raftlab::client::Client;
 use raftlab::cluster::{Builder, Cluster, Leadership};
+use raftlab::faults::NetChange;
 use raftlab::lab::{DiskChange, Lab};
-use raftlab::net::change::NetChange;
 use raftlab::state_machine::kv::{Command, KeyValue};
 use raftlab::types::NodeId;
 

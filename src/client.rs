@@ -11,7 +11,6 @@ mod call;
 pub mod core;
 mod gathering;
 mod pipeline;
-pub mod record;
 mod session;
 mod settings;
 mod shared;
@@ -34,8 +33,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::net::packet::ReadMode;
 use crate::payload::{Batch, Payload};
+use crate::protocol::ReadMode;
 use crate::types::{LogIndex, NodeId, Part, Term};
 
 /// One call of a client.

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use raftlab::check::history::{self, Action, Operation};
 use raftlab::check::linearizability::{self, Start, Verdict};
-use raftlab::client::record::Callers;
 use raftlab::client::{Ask, Client, Ended, Outcome, Token, What};
 use raftlab::cluster::Cluster;
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::history::Callers;
 use raftlab::lab::{Lab, Life};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
-use raftlab::net::packet::ReadMode;
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
 use raftlab::state_machine::kv::{Command, KeyValue, Query};
 use raftlab::types::{NodeId, Random, Time};
 

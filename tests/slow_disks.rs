@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::{DiskChange, Lab, RoleName};
+use raftlab::lab::{DiskChange, Lab};
+use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::types::{ClientId, NodeId, Random, Time};

@@ -20,8 +20,8 @@ use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
-use crate::net::packet::ReadMode;
 use crate::payload::{Batch, Payload};
+use crate::protocol::ReadMode;
 use crate::state_machine::StateMachine;
 use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
 

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use super::session::origin;
 use super::{Outcome, Rejection, Token, What};
-use crate::net::packet::{Attempt, Call, ReadMode};
 use crate::payload::Payload;
+use crate::protocol::{Attempt, Call, ReadMode};
 use crate::types::{NodeId, Serial, Time};
 
 /// A call that has not ended.

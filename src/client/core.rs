@@ -34,7 +34,7 @@ use super::shared::CALLS_MAX;
 use super::timers::Timers;
 use super::{Ask, Outcome, Rejection};
 use crate::ascending::{Ascending, Number};
-use crate::net::packet::{Address, Attempt, Envelope, Packet};
+use crate::protocol::{Address, Attempt, Envelope, Packet};
 #[cfg(test)]
 use crate::types::SessionId;
 use crate::types::{ClientId, NodeId, Random, Time};

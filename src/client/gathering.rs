@@ -223,8 +223,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::packet::ReadMode;
     use crate::payload::{Batch, Payload};
+    use crate::protocol::ReadMode;
     use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
 
     const TIMEOUT: Duration = Duration::from_secs(1);

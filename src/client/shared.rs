@@ -23,7 +23,7 @@ use crate::ascending::Ascending;
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
-use crate::net::packet::Envelope;
+use crate::protocol::Envelope;
 use crate::types::{ClientId, NodeId, Time};
 
 /// Calls of one client that may be in flight: sent, and not ended.

@@ -8,11 +8,10 @@ use super::states::Keep;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
-use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView, Status};
-use crate::net::change::NetChange;
+use crate::faults::{End, NetChange};
+use crate::lab::{DiskChange, Lab, LabError, Life, NodeView};
 use crate::net::counts::LinkCounts;
-use crate::net::link::End;
-use crate::server::{Arrival, Server};
+use crate::server::{Arrival, LogView, Server, Status};
 use crate::state_machine::StateMachine;
 use crate::types::{NodeId, Time};
 

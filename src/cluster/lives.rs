@@ -7,12 +7,12 @@ use crossbeam_channel::{bounded, never, select};
 
 use super::states::{Files, Keep, Opened, StartError, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
-use crate::lab::{LabError, Life, RoleName, Status};
+use crate::lab::{LabError, Life};
 use crate::net::inbox::inbox;
-use crate::net::packet::Address;
 use crate::node::{EndReason, Equipment, Lost, Node};
 use crate::panics::caught;
-use crate::server::{Server, Start};
+use crate::protocol::Address;
+use crate::server::{RoleName, Server, Start, Status};
 use crate::state_machine::{Machine, Replica, StateMachine, image};
 use crate::storage::Newcomer;
 use crate::storage::real::RealDisk;

@@ -4,9 +4,9 @@ use log::Level;
 
 use super::Cluster;
 use crate::clock::Clock;
-use crate::net::faults::Fate;
-use crate::net::packet::{Envelope, Packet};
+use crate::faults::Fate;
 use crate::node::Reporter;
+use crate::protocol::{Envelope, Packet};
 use crate::trace::What;
 
 impl<M> Cluster<M> {

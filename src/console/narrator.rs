@@ -264,7 +264,7 @@ fn filter(number: u8) -> EventFilter {
 mod tests {
     use super::*;
     use crate::console::printer::Style;
-    use crate::net::faults::DropReason;
+    use crate::faults::DropReason;
     use crate::raft::message::{Answerer, Standing};
     use crate::types::{EntryId, Time};
 

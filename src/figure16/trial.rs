@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::client::{Ask, Outcome, What};
 use crate::console::session::Ending;
-use crate::lab::{Lab, LabError, Life, RoleName};
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange};
+use crate::lab::{Lab, LabError, Life};
+use crate::server::RoleName;
 use crate::state_machine::kv::Command;
 use crate::types::{NodeId, Random, Term};
 

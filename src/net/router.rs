@@ -16,17 +16,15 @@ use log::LevelFilter;
 use parking_lot::RwLock;
 
 use self::held_back::HeldBack;
-use super::change::{NetChange, NetError};
 use super::counts::Counts;
-use super::faults::{DropReason, Fate, Faults};
 use super::handle::Control;
 pub use super::handle::{Observer, RouterHandle};
 use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
 use super::lanes::{Lanes, Shared};
-use super::link::LinkTable;
-use super::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::clock::Clock;
+use crate::faults::{DropReason, Fate, Faults, LinkTable, NetChange, NetError};
 use crate::panics::caught;
+use crate::protocol::{Address, Envelope, Packet, Reply, Response};
 use crate::types::{NodeId, Random, Term};
 
 /// Groups that are taken in at a time, before what they hold is handed on.

@@ -5,7 +5,7 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
 use super::leadership::Leaders;
-use crate::lab::{RoleName, Status};
+use crate::server::{RoleName, Status};
 use crate::types::{NodeId, Term};
 
 /// Wakes those who wait for a change in any node of a cluster.

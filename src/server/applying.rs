@@ -4,7 +4,7 @@ use super::Server;
 use super::applier::{Done, EntryResult, Failure, Task};
 use super::exchange::Outbox;
 use super::snapshots::SnapshotWork;
-use crate::net::packet::Response;
+use crate::protocol::Response;
 use crate::raft::log::Entry;
 use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, AppliedEntry};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Happening, Simulation};
 use crate::client::ClientCore;
-use crate::net::faults::{DropReason, Fate};
-use crate::net::packet::{Address, Envelope, Packet, Reply, Response};
+use crate::faults::{DropReason, Fate};
+use crate::protocol::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
 use crate::server::Arrival;
 use crate::trace::What;

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use super::Simulation;
 use super::exhibit::{DiskFailure, Exhibit};
-use crate::lab::Status;
 use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
 use crate::server::snapshots::{self, SnapshotWork};
-use crate::server::{Arrival, Outbox, Server, Start};
+use crate::server::{Arrival, Outbox, Server, Start, Status};
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica, image};
 use crate::storage::json_store::JsonStore;

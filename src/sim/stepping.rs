@@ -7,7 +7,7 @@ use super::node::{End, Lane};
 use super::{Happening, Simulation};
 use crate::check::property::Property;
 use crate::check::safety::Step;
-use crate::net::packet::{Address, Envelope, Packet};
+use crate::protocol::{Address, Envelope, Packet};
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox};
 use crate::trace::{TraceEvent, What};

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use raftlab::cluster::{Cluster, LeadershipKind};
-use raftlab::lab::{Lab, Life, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::lab::{Lab, Life};
+use raftlab::server::RoleName;
 use raftlab::state_machine::kv::{Answer, Command, Query};
 
 use crate::{

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
+use raftlab::faults::{End, LinkScope, NetChange};
 use raftlab::lab::{DiskChange, Lab, Life};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
 use raftlab::state_machine::StateMachine;
 use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query, Values};
 use raftlab::trace::{TraceEvent, What};

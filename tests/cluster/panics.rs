@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use raftlab::client::Fate;
 use raftlab::cluster::{Builder, Cluster, StartError};
-use raftlab::lab::{Lab, Life, RoleName};
+use raftlab::lab::{Lab, Life};
+use raftlab::server::RoleName;
 use raftlab::trace::What;
 use raftlab::types::NodeId;
 use raftlab::{Failure, Rejection};

@@ -3,8 +3,8 @@
 use raftlab::client::{Ask, Outcome, Pipeline, What};
 use raftlab::cluster::{Builder, Cluster};
 use raftlab::lab::{Lab, Life};
-use raftlab::net::packet::ReadMode;
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
 use raftlab::trace::What as Happened;
 use raftlab::{Failure, Rejection};
 use std::sync::mpsc::channel;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::{Lab, Life, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::lab::{Lab, Life};
+use raftlab::server::RoleName;
 use raftlab::sim::{Observer, Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::storage::disk::Disk;

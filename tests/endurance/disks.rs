@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use raftlab::cluster::Cluster;
-use raftlab::lab::{DiskChange, Lab, Life, RoleName};
-use raftlab::net::change::NetChange;
+use raftlab::faults::NetChange;
+use raftlab::lab::{DiskChange, Lab, Life};
+use raftlab::server::RoleName;
 use raftlab::types::{LogIndex, NodeId};
 use tempfile::TempDir;
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crossbeam_channel::after;
 use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::cluster::{Builder, Cluster};
-use raftlab::lab::{DiskChange, Lab, Status};
+use raftlab::lab::{DiskChange, Lab};
+use raftlab::server::Status;
 use raftlab::state_machine::StateMachine;
 use raftlab::types::{LogIndex, NodeId};
 

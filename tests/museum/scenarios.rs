@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use raftlab::config::RaftSettings;
-use raftlab::lab::{Lab, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
+use raftlab::faults::{End, LinkScope, NetChange};
+use raftlab::lab::Lab;
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
 use raftlab::raft::log::{Content, Entry, Origin};
 use raftlab::raft::message::{Answerer, AppendResult, Body, Message, Standing};
 use raftlab::raft::{Raft, Recovered};
+use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings, museum};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
@@ -206,7 +206,7 @@ fn create(simulation: &mut Simulation) {
 
 fn read_by_lease(simulation: &mut Simulation, at: NodeId) {
     use raftlab::client::{Ask, What};
-    use raftlab::net::packet::ReadMode;
+    use raftlab::protocol::ReadMode;
     use raftlab::state_machine::kv::Query;
     let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Lease };
     simulation.ask(vec![Ask { what, at: Some(at), timeout: ms(100) }]);

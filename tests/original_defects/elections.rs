@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use raftlab::faults::{End, LinkScope, NetChange};
 use raftlab::lab::Lab;
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::types::{LogIndex, NodeId, Term};
 

@@ -10,8 +10,8 @@ use raftlab::console::language::directive::{DataDirective, DataOperation, Direct
 use raftlab::console::language::parse::parse;
 use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
-use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::payload::Payload;
+use raftlab::protocol::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::raft::log::{Entry, Origin};
 use raftlab::server::{Arrival, Server, Start};
 use raftlab::sim::{Simulation, SimulationSettings};

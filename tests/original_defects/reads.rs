@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
+use raftlab::faults::{End, LinkScope, NetChange};
 use raftlab::lab::Lab;
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
-use raftlab::net::packet::ReadMode;
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
 use raftlab::sim::Simulation;
 use raftlab::state_machine::kv::{Answer, Command, Query};
 use raftlab::types::NodeId;

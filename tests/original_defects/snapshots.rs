@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use raftlab::faults::{LinkScope, NetChange};
 use raftlab::lab::{DiskChange, Lab, Life};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
-use raftlab::net::packet::{Address, Envelope, Packet};
+use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::effects::{HardState, Rebase, Write};
 use raftlab::raft::event::Event;
 use raftlab::raft::log::{Content, Entry};

@@ -8,7 +8,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use super::*;
 use crate::client::{ClientSettings, WhenFull};
 use crate::net::inbox::inbox;
-use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
+use crate::protocol::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::{Content, Entry};
 use crate::state_machine::kv::{Answer, Command, KeyValue, Query};

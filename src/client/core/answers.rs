@@ -4,7 +4,7 @@ use super::{CallId, ClientCore};
 use crate::client::call::Question;
 use crate::client::settings::WhenFull;
 use crate::client::{Answered, Fate, Outcome, Rejection};
-use crate::net::packet::{Attempt, ReadMode, Reply, Response};
+use crate::protocol::{Attempt, ReadMode, Reply, Response};
 use crate::raft::effects::Refusal;
 use crate::types::{NodeId, Time};
 

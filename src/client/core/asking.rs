@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{CallId, ClientCore};
 use crate::client::session::Session;
-use crate::net::packet::{Address, Attempt, Envelope, Packet, Request};
+use crate::protocol::{Address, Attempt, Envelope, Packet, Request};
 use crate::types::{NodeId, Time};
 
 impl ClientCore {

@@ -4,7 +4,7 @@ use super::{CallId, ClientCore};
 use crate::client::call::Question;
 use crate::client::session::Session;
 use crate::client::{Outcome, Token};
-use crate::net::packet::Attempt;
+use crate::protocol::Attempt;
 use crate::types::{SessionId, Time};
 
 impl ClientCore {

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::client::{Rejection, Token, What};
-use crate::net::packet::{Attempt, Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
+use crate::protocol::{Attempt, Call, ReadMode, Reply, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::Origin;
 use crate::types::{EntryId, LogIndex, Term};

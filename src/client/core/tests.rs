@@ -5,8 +5,8 @@ mod sessions;
 use super::*;
 use crate::client::{Answered, Fate, Rejection, Token, What};
 use crate::config::RaftSettings;
-use crate::net::packet::{Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
+use crate::protocol::{Call, ReadMode, Reply, Response};
 use crate::raft::effects::Refusal;
 use crate::types::{EntryId, LogIndex, Serial, Term};
 

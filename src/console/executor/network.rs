@@ -10,10 +10,8 @@ use super::undo::{Undone, Work};
 use crate::console::language::answer::Answer;
 use crate::console::language::directive::{Directive, Link, LinkEnd, PartitionShape, Target};
 use crate::console::language::layout::{Align, table};
+use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, Lab};
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
-use crate::net::shapes;
 use crate::types::NodeId;
 
 impl<L: Lab> Console<L> {

@@ -12,7 +12,8 @@ use crate::console::language::answer::{Answer, Outcome};
 use crate::console::language::directive::{Directive, Target};
 use crate::console::language::layout::duration_shown;
 use crate::console::language::units::Speed;
-use crate::lab::{DiskChange, Lab, LabError, Life, RoleName, SnapshotInfo};
+use crate::lab::{DiskChange, Lab, LabError, Life};
+use crate::server::{RoleName, SnapshotInfo};
 use crate::types::{LogIndex, NodeId};
 
 /// How long a snapshot that was ordered is waited for.

@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use super::Console;
+use crate::faults::{LinkScope, NetChange};
 use crate::lab::{DiskChange, Lab, Life};
-use crate::net::change::NetChange;
-use crate::net::link::LinkScope;
 use crate::types::{NodeId, Time};
 
 /// A fault that will end.

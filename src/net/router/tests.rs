@@ -5,11 +5,11 @@ use std::time::Instant;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::*;
+use crate::faults::{End, LinkScope};
 use crate::net::Transport;
 use crate::net::counts::LinkCounts;
-use crate::net::link::{End, LinkScope};
-use crate::net::packet::{Call, ReadMode, Request};
 use crate::payload::Payload;
+use crate::protocol::{Call, ReadMode, Request};
 use crate::raft::message::{Body, Message};
 use crate::types::ClientId;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Run;
+use crate::faults::NetChange;
 use crate::lab::Lab;
-use crate::net::change::NetChange;
 use crate::sim::node::End;
 use crate::types::{NodeId, Time};
 

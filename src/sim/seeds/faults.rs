@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::Run;
+use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::Lab;
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
-use crate::net::shapes;
 use crate::sim::node::{self, DISK_FAILED};
 use crate::storage::StorageError;
 use crate::storage::claims::says_joining;

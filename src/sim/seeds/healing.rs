@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Run;
 use super::agenda::Agenda;
-use crate::lab::{Lab, RoleName};
-use crate::net::change::NetChange;
+use crate::faults::NetChange;
+use crate::lab::Lab;
+use crate::server::RoleName;
 use crate::sim::node;
 use crate::types::{NodeId, Time};
 
