@@ -8,7 +8,8 @@
 
 use smallvec::SmallVec;
 
-use super::core::{CallId, Ended};
+use super::call::CallId;
+use super::core::Ended;
 use super::{Answered, Ask, Outcome, Rejection, What};
 use crate::ascending::Ascending;
 use crate::types::{Part, Time};

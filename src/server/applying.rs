@@ -125,13 +125,8 @@ impl Server {
         let response = match applied {
             // The place went to another leader's entry: this client's command is not here.
             _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
-            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
-            Applied::Opened { session } => Response::Opened { session },
-            Applied::GivenUp => Response::GivenUp,
-            Applied::Forgotten => Response::Forgotten,
-            Applied::Expired => Response::Expired,
-            Applied::Invalid { reason } => Response::Invalid(reason),
-            Applied::NoOp => unreachable!("a client's request is no no-op"),
+            Applied::Invalid(reason) => Response::Invalid(reason),
+            applied => Response::Entry(applied),
         };
         for request in requests {
             self.answer(request, response.clone(), outbox);

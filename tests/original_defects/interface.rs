@@ -101,7 +101,9 @@ fn send_to_server_of_one(
             let outbox = server.handle(START, &mut arrivals);
             arrivals.extend(outbox.write.map(|write| Arrival::Persisted(write.id)));
             answers.extend(outbox.envelopes.into_iter().filter_map(|envelope| match envelope.packet {
-                Packet::Reply(reply) if !matches!(reply.response, Response::Opened { .. }) => {
+                Packet::Reply(reply)
+                    if !matches!(reply.response, Response::Entry(Applied::Opened { .. })) =>
+                {
                     Some(reply.response)
                 }
                 Packet::Reply(_) | Packet::Raft(_) | Packet::Request(_) => None,
