@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
-pub use self::board::{Board, Changes, EndReason, Ended, Lost};
+pub use self::board::{Board, Changes, Ended, Lost};
 use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
 pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};

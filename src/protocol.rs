@@ -174,6 +174,27 @@ impl Response {
 }
 
 impl Envelope {
+    /// The message that it carries from node to node.
+    pub fn message(&self) -> Option<&Message> {
+        match &self.packet {
+            Packet::Raft(message) => Some(message),
+            Packet::Request(_) | Packet::Reply(_) => None,
+        }
+    }
+
+    /// The answer to the request that it carries, on its way back.
+    pub fn reply(&self, term: Term, response: Response) -> Option<Envelope> {
+        let Packet::Request(Request { attempt, .. }) = self.packet else { return None };
+        let packet = Packet::Reply(Reply { attempt, term, response });
+        Some(Envelope { from: self.to, to: self.from, packet })
+    }
+
+    /// What a client hears whose request finds nobody: its node is gone, and what carries the envelope says so at once, as
+    /// the host of a process that has ended refuses connections.
+    pub fn unreachable(&self) -> Option<Envelope> {
+        self.reply(Term(0), Response::Unreachable)
+    }
+
     /// Bytes that it weighs in queues: what it carries, and a little for itself.
     ///
     /// No payload's text is made for it: within one process nobody may ever need it.

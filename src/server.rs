@@ -6,7 +6,9 @@
 
 pub mod applier;
 mod applying;
+mod ending;
 mod exchange;
+pub mod report;
 mod requests;
 pub mod snapshots;
 mod status;
@@ -24,6 +26,7 @@ use crate::raft::role::Role;
 use crate::state_machine::Machine;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
+pub use self::ending::EndReason;
 pub use self::exchange::{Arrival, Outbox, Start};
 pub(crate) use self::requests::Caller;
 pub use self::status::{LogView, RoleName, SnapshotInfo, Status};

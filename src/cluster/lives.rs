@@ -9,7 +9,7 @@ use super::states::{Files, Keep, Opened, StartError, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
 use crate::lab::{LabError, Life};
 use crate::net::inbox::inbox;
-use crate::node::{EndReason, Equipment, Lost, Node};
+use crate::node::{Equipment, Lost, Node};
 use crate::panics::caught;
 use crate::protocol::Address;
 use crate::server::{RoleName, Server, Start, Status};
@@ -60,7 +60,7 @@ impl Slot {
     pub fn life(&self) -> Life {
         match &self.node {
             Some(node) => match node.ended() {
-                Some(ended) => Life::Down(reason(&ended.why)),
+                Some(ended) => Life::Down(ended.why.to_string()),
                 None if node.is_paused() => Life::Paused,
                 None => Life::Up,
             },
@@ -82,7 +82,7 @@ impl Slot {
         let Some(node) = &mut self.node else { return };
         if let Some(ended) = node.wait_for_end(until) {
             self.status = node.status();
-            self.down = reason(&ended.why);
+            self.down = ended.why.to_string();
             self.lost = ended.lost;
             self.node = None;
         }
@@ -102,7 +102,6 @@ impl<M: StateMachine> Cluster<M> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
         let (start, repaired, fresh) = Start::of(recovered);
-        let hard_state = start.recovered.hard_state;
         let (random, clock) = (self.random.fork(), self.surroundings.clock);
         let settings = self.settings.raft.clone();
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
@@ -112,15 +111,8 @@ impl<M: StateMachine> Cluster<M> {
         let server = caught(|| Server::new(name, members, settings, start, &blank, random, own_clock.now()));
         let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
-        let started = What::Started {
-            term: hard_state.current_term,
-            vote: hard_state.voted_for,
-            last: server.raft().log().last(),
-            fresh,
-            repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
-        };
         self.surroundings.safety.lock().started(server.raft(), wiped);
-        self.surroundings.reporter.tell(clock.now(), name, [started]);
+        self.surroundings.reporter.tell(clock.now(), name, [server.started(fresh, &repaired)]);
 
         let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);
         self.network.register(Address::Node(name), sender);
@@ -271,16 +263,6 @@ impl<M> Cluster<M> {
 /// What was known, without the role: who has ended neither leads nor follows.
 fn out_of_office(known: Status) -> Status {
     Status { role: RoleName::default(), leader: None, ..known }
-}
-
-fn reason(why: &EndReason) -> String {
-    match why {
-        EndReason::Crashed { .. } => "crashed".to_string(),
-        EndReason::Stopped => "stopped".to_string(),
-        EndReason::Panicked(reason) => format!("stopped itself: {reason}"),
-        EndReason::MachineFailed(reason) => reason.clone(),
-        EndReason::StorageFailed(reason) => format!("its disk failed: {reason}"),
-    }
 }
 
 /// `3 entries and its newest term and vote were not on its disk yet`; none when nothing was lost.

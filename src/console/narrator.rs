@@ -115,7 +115,7 @@ impl Narrator {
         let news = (*term, *index);
         let repeated = news <= *known;
         // What is lost on its way is told again.
-        if matches!(what, What::MessageSent(_)) {
+        if !matches!(what, What::MessageDropped { .. }) {
             *known = news.max(*known);
         }
         repeated

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::node::{self, Node};
+use super::node::Node;
 use super::{Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
 use crate::check::property::Verdict;
@@ -11,7 +11,7 @@ use crate::client::{Ask, Ended, Pipeline};
 use crate::faults::{End, NetChange};
 use crate::lab::{DiskChange, Lab, LabError, Life, NodeView};
 use crate::net::counts::LinkCounts;
-use crate::server::{Arrival, LogView, Server};
+use crate::server::{Arrival, EndReason, LogView, Server};
 use crate::storage::simulated::Failure;
 use crate::trace::What;
 use crate::types::{ClientId, NodeId, Time};
@@ -124,7 +124,10 @@ impl Lab for Simulation {
         let life = match (node.is_running(), node.paused) {
             (true, false) => Life::Up,
             (true, true) => Life::Paused,
-            (false, _) => Life::Down(node.down.clone()),
+            (false, _) => {
+                let why = node.down.as_ref().map_or("not started".to_string(), EndReason::to_string);
+                Life::Down(why)
+            }
         };
         NodeView { life, status: node.status }
     }
@@ -140,7 +143,7 @@ impl Lab for Simulation {
 
     fn crash(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
         let unwritten = self.running(name)?.unwritten();
-        self.end(name, node::End::Crashed { power });
+        self.end(name, EndReason::Crashed { power });
         Ok(match unwritten {
             0 => "nothing was lost".to_string(),
             1 => "1 write was not on its disk yet".to_string(),
@@ -164,10 +167,10 @@ impl Lab for Simulation {
                 node.begin_writing(now, Duration::ZERO, None).and_then(|_| node.written(None)).map(|_| ());
         }
         if let Err(error) = saved {
-            self.end(name, node::End::StorageFailed(error.to_string()));
+            self.end(name, EndReason::StorageFailed(error.to_string()));
             return Err(LabError(error.to_string()));
         }
-        self.end(name, node::End::Stopped);
+        self.end(name, EndReason::Stopped);
         Ok("all it had is on its disk".to_string())
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Run;
 use crate::faults::NetChange;
 use crate::lab::Lab;
-use crate::sim::node::End;
+use crate::server::EndReason;
 use crate::types::{NodeId, Time};
 
 /// What is to be done, by time, and in the order of the decisions where times are equal.
@@ -69,13 +69,13 @@ impl Run<'_> {
             match act {
                 Act::Restart { name, power } => {
                     if self.simulation.node(name).is_running() {
-                        self.simulation.end(name, End::Crashed { power });
+                        self.simulation.end(name, EndReason::Crashed { power });
                         self.revive(name);
                     }
                 }
                 Act::Crash(name) => {
                     if self.simulation.node(name).is_running() {
-                        self.simulation.end(name, End::Crashed { power: false });
+                        self.simulation.end(name, EndReason::Crashed { power: false });
                     }
                 }
                 Act::Start(name) => self.restart(name),

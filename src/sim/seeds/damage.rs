@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::draw::Drawn;
 use super::{Run, ms};
 use crate::lab::Lab;
-use crate::sim::node::{DISK_FAILED, End};
+use crate::server::EndReason;
 use crate::storage::StorageError;
 use crate::storage::claims::would_be_missed;
 use crate::storage::disk::Disk;
@@ -50,10 +50,10 @@ impl Run<'_> {
                 // A polite end: all that it had is on its disk.
                 let _ = Lab::stop(&mut self.simulation, name);
             } else {
-                self.simulation.end(name, End::Crashed { power });
+                self.simulation.end(name, EndReason::Crashed { power });
             }
         }
-        if self.simulation.node(name).down.starts_with(DISK_FAILED) {
+        if self.simulation.node(name).has_failed_disk() {
             return;
         }
         let disk = self.simulation.node(name).disk.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Run;
 use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::Lab;
-use crate::sim::node::{self, DISK_FAILED};
+use crate::server::EndReason;
 use crate::storage::StorageError;
 use crate::storage::claims::says_joining;
 use crate::storage::simulated::Failure;
@@ -102,7 +102,7 @@ impl Run<'_> {
         let victims = if all { self.names.clone() } else { vec![name] };
         for victim in victims {
             if self.simulation.node(victim).is_running() {
-                self.simulation.end(victim, node::End::Crashed { power });
+                self.simulation.end(victim, EndReason::Crashed { power });
             }
         }
     }
@@ -120,7 +120,7 @@ impl Run<'_> {
             return;
         }
         if self.simulation.node(name).is_running() {
-            self.simulation.end(name, node::End::Crashed { power: false });
+            self.simulation.end(name, EndReason::Crashed { power: false });
         }
         self.start_afresh(name);
     }
@@ -138,7 +138,7 @@ impl Run<'_> {
     /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.
     pub(super) fn revive(&mut self, name: NodeId) {
         let disk = self.simulation.node(name).disk.clone();
-        let failed = self.simulation.node(name).down.starts_with(DISK_FAILED);
+        let failed = self.simulation.node(name).has_failed_disk();
         if failed {
             disk.heal();
             let mut random = self.random.fork();
@@ -147,8 +147,8 @@ impl Run<'_> {
         match self.simulation.start(name, false) {
             Ok(_) => {}
             // The disk failed while it was read: the next start finds it well.
-            Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => {
-                self.simulation.node(name).down = DISK_FAILED.to_string();
+            Err(error @ (StorageError::Io { .. } | StorageError::NoSpace { .. })) => {
+                self.simulation.node(name).down = Some(EndReason::StorageFailed(error.to_string()));
             }
             Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
         }

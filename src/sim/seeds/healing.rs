@@ -6,8 +6,7 @@ use super::Run;
 use super::agenda::Agenda;
 use crate::faults::NetChange;
 use crate::lab::Lab;
-use crate::server::RoleName;
-use crate::sim::node;
+use crate::server::{EndReason, RoleName};
 use crate::types::{NodeId, Time};
 
 /// How long a healed cluster may take until it serves and agrees: many election timeouts of the slowest clock.
@@ -32,7 +31,7 @@ impl Run<'_> {
                 let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
                 let name = healed.remove(at);
                 if self.simulation.node(name).is_running() {
-                    self.simulation.end(name, node::End::Crashed { power: false });
+                    self.simulation.end(name, EndReason::Crashed { power: false });
                 }
             }
         }
