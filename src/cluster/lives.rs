@@ -7,7 +7,7 @@ use crossbeam_channel::{bounded, never, select};
 
 use super::states::{Files, Keep, Opened, StartError, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
-use crate::lab::{LabError, Life};
+use crate::lab::{DiskChange, LabError, Life};
 use crate::net::inbox::inbox;
 use crate::node::{Equipment, Lost, Node};
 use crate::panics::caught;
@@ -88,6 +88,29 @@ impl Slot {
         }
     }
 
+    /// Sets its clock ahead, in this life and the next ones.
+    pub fn skew_clock(&mut self, ahead: Duration) {
+        self.clock_ahead = ahead;
+        if let Some(node) = &self.node {
+            node.set_clock(ahead);
+        }
+    }
+
+    /// Breaks or mends its disk.
+    pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
+        let Keep::Files(files) = &self.keep else {
+            return Err(LabError(format!(
+                "{name} keeps its state in memory: start the cluster without --memory"
+            )));
+        };
+        match change {
+            DiskChange::Slow(by) => files.faults.slow(by),
+            DiskChange::Stall(duration) => files.faults.stall(duration),
+            DiskChange::Full(full) => files.faults.fill(full),
+        }
+        Ok(())
+    }
+
     /// Lets its disk fail instead of waiting.
     pub fn interrupt(&self) {
         if let (Keep::Files(files), Some(_)) = (&self.keep, &self.node) {
@@ -139,9 +162,6 @@ impl<M: StateMachine> Cluster<M> {
         let newcomer = newcomer(wipe && self.members.len() > 1);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
-        if slot.node.is_some() {
-            return Err(LabError(format!("{name} is already running")));
-        }
         let opened = match slot.keep.clone() {
             Keep::Files(files) => self.open_patiently(name, files, newcomer, wipe)?,
             Keep::Memory(content) if wipe => {
@@ -234,25 +254,14 @@ impl<M> Cluster<M> {
 
     /// A node that runs, frozen or not.
     pub(super) fn running(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        let down = LabError(format!("{name} is down: 'restart {name}' starts it"));
-        self.existing(name)?.node.as_mut().ok_or(down)
-    }
-
-    /// A node that runs and is not frozen.
-    pub(super) fn awake(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        match self.running(name)? {
-            node if node.is_paused() => {
-                Err(LabError(format!("{name} is paused: 'resume {name}' lets it go on")))
-            }
-            node => Ok(node),
-        }
+        self.existing(name)?.node.as_mut().ok_or(LabError::down(name))
     }
 
     /// A member. If its thread has ended, this is known from now on.
     pub(super) fn existing(&mut self, name: NodeId) -> Result<&mut Slot, LabError> {
         let last = self.members.len();
         let slot = self.slots.get_mut(&name);
-        let slot = slot.ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))?;
+        let slot = slot.ok_or_else(|| LabError::unknown(name, last))?;
         if slot.node.as_ref().is_some_and(|node| node.ended().is_some()) {
             slot.settle(Instant::now() + END_PATIENCE);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Simulation;
 use super::exhibit::{DiskFailure, Exhibit};
 use crate::check::property::Property;
+use crate::lab::Life;
 use crate::panics::caught;
 use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
@@ -96,6 +97,16 @@ impl Node {
 
     pub fn is_running(&self) -> bool {
         self.server.is_some()
+    }
+
+    pub fn life(&self) -> Life {
+        match (self.is_running(), self.paused) {
+            (true, false) => Life::Up,
+            (true, true) => Life::Paused,
+            (false, _) => {
+                Life::Down(self.down.as_ref().map_or("not started".to_string(), EndReason::to_string))
+            }
+        }
     }
 
     /// Whether it does not run because its disk failed.

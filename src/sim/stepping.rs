@@ -26,6 +26,13 @@ impl Simulation {
         }
     }
 
+    /// Hands something to a node, if it runs; a frozen one comes to it when it is resumed.
+    pub(super) fn arrive_at(&mut self, name: NodeId, arrival: Arrival) {
+        if self.nodes[&name].is_running() {
+            self.step_node(name, vec![arrival]);
+        }
+    }
+
     /// One step of a node, with everything that follows from it.
     pub(super) fn step_node(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) {
         let now = self.now;

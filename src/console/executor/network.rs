@@ -11,7 +11,7 @@ use crate::console::language::answer::Answer;
 use crate::console::language::directive::{Directive, Link, LinkEnd, PartitionShape, Target};
 use crate::console::language::layout::{Align, table};
 use crate::faults::{End, LinkScope, NetChange, shapes};
-use crate::lab::{DiskChange, Lab};
+use crate::lab::{DiskChange, Lab, NodeOrder};
 use crate::types::NodeId;
 
 impl<L: Lab> Console<L> {
@@ -119,7 +119,7 @@ impl<L: Lab> Console<L> {
                 [DiskChange::Slow(Duration::ZERO), DiskChange::Stall(Duration::ZERO), DiskChange::Full(false)]
             {
                 // A disk without a fault, or of a node that is gone, needs no mending.
-                let _ = self.lab.change_disk(node, mended);
+                let _ = self.lab.order(node, NodeOrder::Disk(mended));
             }
         }
         self.forget_undos(Undone::Everything);

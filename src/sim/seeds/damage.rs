@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::draw::Drawn;
 use super::{Run, ms};
-use crate::lab::Lab;
+use crate::lab::{Lab, NodeOrder};
 use crate::server::EndReason;
 use crate::storage::StorageError;
 use crate::storage::claims::would_be_missed;
@@ -48,7 +48,7 @@ impl Run<'_> {
             let power = self.random.chance(300_000);
             if self.random.chance(300_000) {
                 // A polite end: all that it had is on its disk.
-                let _ = Lab::stop(&mut self.simulation, name);
+                let _ = self.simulation.order(name, NodeOrder::Stop);
             } else {
                 self.simulation.end(name, EndReason::Crashed { power });
             }

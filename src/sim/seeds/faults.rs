@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Run;
 use crate::faults::{End, LinkScope, NetChange, shapes};
-use crate::lab::Lab;
-use crate::server::EndReason;
+use crate::lab::{Lab, NodeOrder};
+use crate::server::{Arrival, EndReason};
 use crate::storage::StorageError;
 use crate::storage::claims::says_joining;
 use crate::storage::simulated::Failure;
@@ -157,9 +157,9 @@ impl Run<'_> {
     fn pause_or_resume(&mut self, name: NodeId) {
         // An error says that the node is down or as wanted already; both are fine here.
         if self.simulation.node(name).paused {
-            let _ = self.simulation.resume(name);
+            let _ = self.simulation.order(name, NodeOrder::Resume);
         } else {
-            let _ = Lab::pause(&mut self.simulation, name);
+            let _ = self.simulation.order(name, NodeOrder::Pause);
         }
     }
 
@@ -223,10 +223,11 @@ impl Run<'_> {
 
     fn order_election(&mut self, name: NodeId) {
         if self.random.chance(500_000) {
-            let _ = self.simulation.campaign(name);
+            self.simulation.arrive_at(name, Arrival::Campaign);
         } else {
             for name in self.names.clone() {
-                let _ = self.simulation.set_election_timer(name, Duration::from_millis(50));
+                let soon = Arrival::SetElectionTimer(Duration::from_millis(50));
+                self.simulation.arrive_at(name, soon);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Run;
 use super::agenda::Agenda;
 use crate::faults::NetChange;
-use crate::lab::Lab;
+use crate::lab::{Lab, NodeOrder};
 use crate::server::{EndReason, RoleName};
 use crate::types::{NodeId, Time};
 
@@ -46,7 +46,7 @@ impl Run<'_> {
             if !node.is_running() {
                 self.revive(name);
             }
-            let _ = self.simulation.resume(name);
+            let _ = self.simulation.order(name, NodeOrder::Resume);
         }
         self.workload.become_patient();
         let begun = self.simulation.now();
