@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use raftlab::client::Client;
 use raftlab::cluster::{Builder, Cluster, Leadership};
-use raftlab::lab::{DiskChange, Lab};
-use raftlab::net::change::NetChange;
+use raftlab::faults::NetChange;
+use raftlab::lab::{DiskChange, Lab, NodeOrder};
 use raftlab::state_machine::kv::{Command, KeyValue};
 use raftlab::types::NodeId;
 
@@ -108,7 +108,7 @@ fn snapshot() {
             if with == 1 {
                 for node in cluster.nodes() {
                     let before = cluster.view(node).status.snapshot.last.index;
-                    cluster.take_snapshot(node).expect("it runs");
+                    cluster.order(node, NodeOrder::TakeSnapshot).expect("it runs");
                     watched(|| (status_of(&cluster, node).1 > before.0).then_some(())).expect("a snapshot");
                     taken += 1;
                 }
@@ -167,9 +167,9 @@ fn restart() {
         for _ in 0..ROUNDS {
             let last = cluster.view(leader).status.last.index.0;
             watched(|| (status_of(&cluster, follower).0 >= last).then_some(())).expect("it applies all");
-            cluster.crash(follower, false).expect("it runs");
+            cluster.order(follower, NodeOrder::Crash).expect("it runs");
             let begun = Instant::now();
-            cluster.restart(follower, false).expect("it is down");
+            cluster.order(follower, NodeOrder::Restart).expect("it is down");
             watched(|| (status_of(&cluster, follower).0 >= last).then_some(())).expect("it applies all");
             alone.push(begun.elapsed());
         }
@@ -249,7 +249,7 @@ fn stalled_disk() {
                 cluster.nodes().into_iter().find(|node| (*node == leader) == leads).expect("such a node");
             let leaders = cluster.leadership();
             let (before, _) = load.watch(STALL);
-            cluster.change_disk(node, DiskChange::Stall(STALL)).expect("a disk");
+            cluster.order(node, NodeOrder::Disk(DiskChange::Stall(STALL))).expect("a disk");
             let (during, slowest) = load.watch(STALL);
             // What the disk held up is answered after it.
             let slowest = slowest.max(load.watch(Duration::from_secs(2)).1);
@@ -282,12 +282,12 @@ fn fail_over() {
             let leader = cluster.wait_until_leader(PATIENCE).expect("a leader");
             client.submit(Command::put("trial", trial.to_string())).expect("it is put");
             let begun = Instant::now();
-            cluster.crash(leader, false).expect("it runs");
+            cluster.order(leader, NodeOrder::Crash).expect("it runs");
             client
                 .submit(Command::put("trial", format!("{trial}, again")))
                 .expect("it is put by the next leader");
             let outage = begun.elapsed();
-            cluster.restart(leader, false).expect("it is down");
+            cluster.order(leader, NodeOrder::Restart).expect("it is down");
             let written = || cluster.nodes().into_iter().map(|node| status_of(&cluster, node).0).max();
             watched(|| (Some(status_of(&cluster, leader).0) == written()).then_some(()))
                 .expect("it catches up");

@@ -28,7 +28,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use raftlab::Settings;
 use raftlab::interrupt::Interrupt;
 use raftlab::load::{Amount, Experiment, Plan, Report, WorkloadSettings};
-use raftlab::net::packet::ReadMode;
+use raftlab::protocol::ReadMode;
 use tempfile::TempDir;
 
 /// As in the programs: commands are made on one thread and let go on others.

@@ -23,7 +23,7 @@ use raftlab::load::{
     self, Amount, Expectation, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble,
     WorkloadSettings,
 };
-use raftlab::net::packet::ReadMode;
+use raftlab::protocol::ReadMode;
 
 /// Commands are made on one thread and let go on others, which the system's allocator finds hard.
 #[global_allocator]

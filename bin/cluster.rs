@@ -12,11 +12,11 @@ use clap::Parser;
 use raftlab::cluster::{self, Cluster};
 use raftlab::config::{Settings, commented_defaults};
 use raftlab::console::executor::{Console, Surroundings};
-use raftlab::console::history_file::HistoryFile;
 use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
+use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::Lab;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftlab::cluster::Cluster;
-use raftlab::lab::Lab;
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::state_machine::StateMachine;
 use serde::{Deserialize, Serialize};
 
@@ -61,10 +61,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for (from, to) in [("ann", "bob"), ("bob", "eve"), ("eve", "ann")] {
         let leader = cluster.wait_until_leader(Duration::from_secs(20)).ok_or("no leader")?;
-        cluster.crash(leader, false)?;
+        cluster.order(leader, NodeOrder::Crash)?;
         let done = client.submit(Command::Transfer { from: from.into(), to: to.into(), amount: 60 })?;
         println!("{from} pays {to} and has {:?} left, although {leader} crashed", done.answer);
-        cluster.restart(leader, false)?;
+        cluster.order(leader, NodeOrder::Restart)?;
     }
     println!("together: {:?}", client.read(())?.answer);
     Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raftlab::client::Ticket;
 use raftlab::cluster::Cluster;
-use raftlab::lab::Lab;
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::state_machine::StateMachine;
 
 /// How often each word was seen.
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let send = |number: u64| client.submit_async(format!("This is text {number}"));
     let mut tickets: Vec<Ticket<_>> = (0..500).map(send).collect();
-    cluster.crash(leader, false)?;
+    cluster.order(leader, NodeOrder::Crash)?;
     tickets.extend((500..1000).map(send));
 
     let mut words = 0;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
-use crate::net::change::NetChange;
+use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
-use crate::net::link::End;
-use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+use crate::server::{LogView, Status};
+use crate::types::{NodeId, Time};
 
 /// A cluster on which a person, or a script, experiments.
 pub trait Lab {
@@ -35,12 +35,6 @@ pub trait Lab {
     /// long it took, in their order.
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended>;
 
-    /// A client of its own that keeps many calls under way, for a thread of its own. Only a cluster on threads has one.
-    fn pipeline(&self) -> Result<Pipeline, LabError>;
-
-    /// How often the nodes have forced something to disk; none where nobody counts.
-    fn disk_syncs(&self) -> Option<u64>;
-
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;
 
@@ -57,21 +51,12 @@ pub trait Lab {
     /// A running node's log.
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
 
-    /// The node ends at once; what it had not written is gone, and with `power` what it had not synced. Says what
-    /// was lost.
-    fn crash(&mut self, node: NodeId, power: bool) -> Result<String, LabError>;
-
-    /// Starts a node that is down, with `wipe` from an empty disk. Says what was reloaded.
-    fn restart(&mut self, node: NodeId, wipe: bool) -> Result<String, LabError>;
-
-    /// The node ends politely: everything it has is on disk.
-    fn stop(&mut self, node: NodeId) -> Result<String, LabError>;
-
-    /// Freezes a running node.
-    fn pause(&mut self, node: NodeId) -> Result<(), LabError>;
-
-    /// Lets a frozen node go on. Says what waited in its inbox.
-    fn resume(&mut self, node: NodeId) -> Result<String, LabError>;
+    /// Does this to a node. Says what came of it, where there is something to say: what was lost, what was reloaded, what
+    /// waited.
+    ///
+    /// # Errors
+    /// The node cannot do it now, and what to do instead; nothing has changed then.
+    fn order(&mut self, node: NodeId, order: NodeOrder) -> Result<String, LabError>;
 
     /// Changes the network. Says what that did.
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError>;
@@ -79,38 +64,69 @@ pub trait Lab {
     /// The network's rules that are active.
     fn network_rules(&mut self) -> Vec<NetChange>;
 
-    /// Whether messages on their way are told to the observer. On threads that costs, so it is asked for.
-    fn watch_messages(&mut self, watch: bool);
-
     /// The network's counters, for each link that was used.
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)>;
-
-    /// Breaks or mends a node's disk.
-    fn change_disk(&mut self, node: NodeId, change: DiskChange) -> Result<(), LabError>;
-
-    /// Sets a node's clock ahead by this. A clock that is set back stands still until it is true: time never goes back.
-    fn skew_clock(&mut self, node: NodeId, ahead: Duration) -> Result<(), LabError>;
-
-    /// The node takes a snapshot of what it has applied since its last one. It is durable some time later.
-    fn take_snapshot(&mut self, node: NodeId) -> Result<(), LabError>;
-
-    /// The node starts an election now, or as soon as it may.
-    fn campaign(&mut self, node: NodeId) -> Result<(), LabError>;
-
-    /// The node's election timer runs out after this time.
-    fn set_election_timer(&mut self, node: NodeId, after: Duration) -> Result<(), LabError>;
 
     /// The shortest and the longest election timeout.
     fn election_timeouts(&self) -> (Duration, Duration);
 
-    /// Whether the properties of CORRECTNESS have held so far, each by name.
+    /// Whether the properties of the run have held so far, each by name.
     fn check(&mut self) -> Vec<Verdict>;
 
+    /// A client of its own that keeps many calls under way, for a thread of its own. Only a cluster on threads has one.
+    fn pipeline(&self) -> Result<Pipeline, LabError> {
+        let text = "load needs real threads: run the script with `cluster`; 'pipe' sends many commands here";
+        Err(LabError(text.to_string()))
+    }
+
+    /// How often the nodes have forced something to disk; none in virtual time, which does not count it.
+    fn disk_syncs(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether messages on their way are told to the observer. On threads that costs, so it is asked for; in virtual time
+    /// they always are.
+    fn watch_messages(&mut self, _watch: bool) {}
+
     /// Runs time at this multiple of the clock's. Only virtual time can.
-    fn set_speed(&mut self, factor: f64) -> Result<(), LabError>;
+    fn set_speed(&mut self, _factor: f64) -> Result<(), LabError> {
+        Err(only_in_virtual_time("speed"))
+    }
 
     /// Lets the next event happen, or all within this time. Only virtual time can.
-    fn step(&mut self, span: Option<Duration>) -> Result<(), LabError>;
+    fn step(&mut self, _span: Option<Duration>) -> Result<(), LabError> {
+        Err(only_in_virtual_time("step"))
+    }
+}
+
+/// What can be done to one node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeOrder {
+    /// It ends at once: what it had not written is gone.
+    Crash,
+    /// It ends at once: what it had not synced is gone.
+    PowerCut,
+    /// It ends politely: everything it has is on disk.
+    Stop,
+    /// It starts, if it is down.
+    Restart,
+    /// It starts from an empty disk, if it is down.
+    Wipe,
+    /// It makes no step until it is resumed, and its inbox fills.
+    Pause,
+    /// It makes steps again.
+    Resume,
+    /// It takes a snapshot of what it has applied since its last one. That is durable some time later.
+    TakeSnapshot,
+    /// It starts an election now, or as soon as it may.
+    Campaign,
+    /// Its election timer runs out after this time.
+    SetElectionTimer(Duration),
+    /// Its clock is ahead by this from now on. A clock that is set back stands still until it is true: time never goes
+    /// back.
+    SkewClock(Duration),
+    /// Its disk breaks, or is mended.
+    Disk(DiskChange),
 }
 
 /// What a node is and knows.
@@ -133,73 +149,6 @@ pub enum Life {
     Down(String),
 }
 
-/// What a node knows of itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Status {
-    /// Its role.
-    pub role: RoleName,
-    /// Its term.
-    pub term: Term,
-    /// The leader it knows of and does not doubt.
-    pub leader: Option<NodeId>,
-    /// Since when it has led, or followed that leader.
-    pub since: Time,
-    /// Whom it voted for in its term.
-    pub voted_for: Option<NodeId>,
-    /// Its last entry.
-    pub last: EntryId,
-    /// The last entry that its log does not keep; zero while it keeps all.
-    pub base: EntryId,
-    /// Its newest durable snapshot.
-    pub snapshot: SnapshotInfo,
-    /// It lost its files and is not readmitted yet: it votes for nobody, and its copies do not count.
-    pub joining: bool,
-    /// Its commit index.
-    pub commit: LogIndex,
-    /// The last entry that it applied.
-    pub applied: LogIndex,
-    /// How many items its state machine holds.
-    pub size: usize,
-}
-
-/// A node's newest durable snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SnapshotInfo {
-    /// The last entry that it covers; zero without one.
-    pub last: EntryId,
-    /// Its bytes.
-    pub bytes: u64,
-    /// How many items its state holds.
-    pub size: usize,
-}
-
-/// A role's name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum RoleName {
-    /// See [`crate::raft::role::Role`].
-    #[default]
-    Follower,
-    /// See [`crate::raft::role::Role`].
-    PreCandidate,
-    /// See [`crate::raft::role::Role`].
-    Candidate,
-    /// See [`crate::raft::role::Role`].
-    Leader,
-}
-
-/// A log as the matrix shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LogView {
-    /// The last entry that is not kept; zero while all are.
-    pub base: EntryId,
-    /// The last entry that a snapshot covers; zero without one.
-    pub snapshot: EntryId,
-    /// The terms of the entries behind it, in order.
-    pub terms: Vec<Term>,
-    /// The commit index.
-    pub commit: LogIndex,
-}
-
 /// What may be done to a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiskChange {
@@ -215,6 +164,54 @@ pub enum DiskChange {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LabError(pub String);
 
+impl NodeOrder {
+    /// Whether a node can carry it out while it is up, paused or down.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn check(self, node: NodeId, life: &Life) -> Result<(), LabError> {
+        let refused = match (self, life) {
+            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _) => return Ok(()),
+            (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
+            (_, Life::Down(_)) => return Err(LabError::down(node)),
+            (NodeOrder::Restart | NodeOrder::Wipe, _) => format!("{node} is already running"),
+            (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),
+            (NodeOrder::Resume, Life::Up) => format!("{node} is not paused"),
+            (
+                NodeOrder::Campaign | NodeOrder::TakeSnapshot | NodeOrder::SetElectionTimer(_),
+                Life::Paused,
+            ) => {
+                format!("{node} is paused: 'resume {node}' lets it go on")
+            }
+            _ => return Ok(()),
+        };
+        Err(LabError(refused))
+    }
+}
+
+impl LabError {
+    /// The cluster has no such node.
+    pub(crate) fn unknown(node: NodeId, nodes: usize) -> LabError {
+        LabError(format!("there is no {node}: nodes are n1 to n{nodes}"))
+    }
+
+    /// The node does not run.
+    pub(crate) fn down(node: NodeId) -> LabError {
+        LabError(format!("{node} is down: 'restart {node}' starts it"))
+    }
+}
+
+/// What a node says that is resumed.
+pub(crate) fn waited(messages: usize) -> String {
+    format!("{messages} {} waited in its inbox", if messages == 1 { "message" } else { "messages" })
+}
+
+fn only_in_virtual_time(verb: &str) -> LabError {
+    LabError(format!(
+        "'{verb}' needs virtual time: run the script with `simulate`, or start with --time-scale"
+    ))
+}
+
 impl fmt::Display for LabError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -222,14 +219,3 @@ impl fmt::Display for LabError {
 }
 
 impl std::error::Error for LabError {}
-
-impl fmt::Display for RoleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            RoleName::Follower => "follower",
-            RoleName::PreCandidate => "pre-candidate",
-            RoleName::Candidate => "candidate",
-            RoleName::Leader => "leader",
-        })
-    }
-}

@@ -48,6 +48,8 @@ pub mod config;
 
 // L1: pure rules.
 pub mod raft;
+pub mod protocol;
+pub mod faults;
 pub mod state_machine;
 pub mod check;
 
@@ -60,10 +62,11 @@ pub mod interrupt;
 mod linger;
 mod panics;
 
-// L3: one server, one client, and what a console asks of a cluster.
-pub mod client;
-pub mod lab;
+// L3: one server, one client and its history, and what a console asks of a cluster.
 pub mod server;
+pub mod client;
+pub mod history;
+pub mod lab;
 
 // L4: what drives servers.
 pub mod node;
@@ -79,7 +82,7 @@ pub mod figure16;
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};
 pub use crate::cluster::Cluster;
 pub use crate::config::Settings;
-pub use crate::net::packet::ReadMode;
+pub use crate::protocol::ReadMode;
 pub use crate::state_machine::StateMachine;
 pub use crate::types::{NodeId, Time};
 

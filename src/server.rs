@@ -6,17 +6,19 @@
 
 pub mod applier;
 mod applying;
+mod ending;
 mod exchange;
+pub mod report;
 mod requests;
 pub mod snapshots;
+mod status;
 pub(crate) mod waiting;
 
 use std::collections::VecDeque;
 
 use crate::ascending::Ascending;
 use crate::config::RaftSettings;
-use crate::lab::{LogView, RoleName, SnapshotInfo, Status};
-use crate::net::packet::{Address, Envelope, Packet, Response};
+use crate::protocol::{Address, Envelope, Packet, Response};
 use crate::raft::Raft;
 use crate::raft::effects::{Input, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
@@ -24,8 +26,10 @@ use crate::raft::role::Role;
 use crate::state_machine::Machine;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
+pub use self::ending::EndReason;
 pub use self::exchange::{Arrival, Outbox, Start};
 pub(crate) use self::requests::Caller;
+pub use self::status::{LogView, RoleName, SnapshotInfo, Status};
 
 use self::applier::{Applier, Task};
 use self::snapshots::{Schedule, SnapshotWork};

@@ -15,8 +15,8 @@ pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
 pub use merge::{Following, LogLine, Merge, merge};
 
-use crate::net::faults::DropReason;
-use crate::net::packet::Call;
+use crate::faults::DropReason;
+use crate::protocol::Call;
 use crate::raft::event::{AppendOutcome, Event};
 use crate::raft::log::Origin;
 use crate::raft::message::Message;

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use raftlab::check::history::{self, Action, Operation};
 use raftlab::check::linearizability::{self, Start, Verdict};
-use raftlab::client::record::Callers;
 use raftlab::client::{Ask, Client, Ended, Outcome, Token, What};
 use raftlab::cluster::Cluster;
-use raftlab::lab::{Lab, Life};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
-use raftlab::net::packet::ReadMode;
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::history::Callers;
+use raftlab::lab::{Lab, Life, NodeOrder};
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
 use raftlab::state_machine::kv::{Command, KeyValue, Query};
 use raftlab::types::{NodeId, Random, Time};
 
@@ -174,7 +173,12 @@ fn break_things(cluster: &mut Cluster) -> u64 {
         let names = cluster.nodes();
         let leader = cluster.leader();
         match (random.below(4), leader) {
-            (0 | 1, Some(leader)) => drop(cluster.crash(leader, random.chance(500_000))),
+            (0 | 1, Some(leader)) => {
+                drop(cluster.order(
+                    leader,
+                    if random.chance(500_000) { NodeOrder::PowerCut } else { NodeOrder::Crash },
+                ))
+            }
             (2, Some(leader)) => {
                 let rest = names.iter().copied().filter(|name| *name != leader).collect();
                 change(cluster, &NetChange::Partition(vec![vec![leader], rest]));
@@ -199,7 +203,7 @@ fn mend(cluster: &mut Cluster) {
     change(cluster, &NetChange::Heal(LinkScope::All));
     for name in cluster.nodes() {
         if matches!(cluster.view(name).life, Life::Down(_)) {
-            cluster.restart(name, false).expect("what it had is on its disk");
+            cluster.order(name, NodeOrder::Restart).expect("what it had is on its disk");
         }
     }
 }

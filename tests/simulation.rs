@@ -288,9 +288,8 @@ fn a_healthy_cluster_keeps_its_leader_and_its_term() {
 
 #[test]
 fn a_cut_off_node_raises_nobodys_term() {
+    use raftlab::faults::{LinkScope, NetChange};
     use raftlab::lab::Lab;
-    use raftlab::net::change::NetChange;
-    use raftlab::net::link::LinkScope;
     for seed in 1..=20 {
         let mut simulation = Simulation::new(SimulationSettings::new(3, seed), None);
         simulation.run_until(Time::ZERO + Duration::from_secs(2));

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::{DiskChange, Lab, RoleName};
+use raftlab::lab::{DiskChange, Lab, NodeOrder};
+use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::types::{ClientId, NodeId, Random, Time};
@@ -67,7 +68,9 @@ fn run(case: &Case) -> Seen {
     let before = term(&mut simulation);
     for node in slow_nodes(case, leader, &mut random) {
         let times = if case.slow == Slow::Uneven && node == leader { 4 } else { 1 };
-        simulation.change_disk(node, DiskChange::Slow(case.fsync * times)).expect("a disk can be slow");
+        simulation
+            .order(node, NodeOrder::Disk(DiskChange::Slow(case.fsync * times)))
+            .expect("a disk can be slow");
     }
     let client = ClientId(1);
     simulation.add_client(client);
@@ -84,7 +87,7 @@ fn run(case: &Case) -> Seen {
         simulation.run_until(next);
         if crashes && simulation.now() >= crash_at {
             crashes = false;
-            simulation.crash(leader, false).expect("it runs");
+            simulation.order(leader, NodeOrder::Crash).expect("it runs");
         }
     }
     let mut ended = simulation.take_ended(client);

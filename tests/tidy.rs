@@ -23,6 +23,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("payload", 0),
     ("config", 0),
     ("raft", 1),
+    ("protocol", 1),
+    ("faults", 1),
     ("state_machine", 1),
     ("check", 1),
     // The language of the console is pure, so that scripts can be read and tested without a cluster.
@@ -36,6 +38,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("panics", 2),
     ("server", 3),
     ("client", 3),
+    ("history", 3),
     ("lab", 3),
     ("node", 4),
     ("sim", 4),
@@ -448,8 +451,8 @@ mod power {
 
     #[test]
     fn an_upward_import_is_seen() {
-        let text = "use crate::types::Term;\nuse crate::{net::{packet, faults}, raft::log};\n";
-        let expected = ["src/raft/mod.rs:2: crate::net::packet", "src/raft/mod.rs:2: crate::net::faults"];
+        let text = "use crate::types::Term;\nuse crate::{net::{router, inbox}, raft::log};\n";
+        let expected = ["src/raft/mod.rs:2: crate::net::router", "src/raft/mod.rs:2: crate::net::inbox"];
         assert_lines(&upward_imports(&file("src/raft/mod.rs", text)), &expected);
         assert_lines(&upward_imports(&file("src/server.rs", text)), &[]);
         assert_lines(&upward_imports(&file("src/novel.rs", text)), &["src/novel.rs:1: no layer"]);

@@ -20,8 +20,8 @@ use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
-use crate::net::packet::ReadMode;
 use crate::payload::{Batch, Payload};
+use crate::protocol::ReadMode;
 use crate::state_machine::StateMachine;
 use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
 
@@ -83,14 +83,9 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Client<M> {
     shared: Arc<Shared>,
     timeout: Duration,
-    machine: PhantomData<fn() -> M>,
-}
-
-/// The same calls with another timeout, or at one node. See [`Client::within`] and [`Client::at`].
-pub struct Within<'a, M> {
-    client: &'a Client<M>,
-    timeout: Duration,
+    /// Its calls ask this node and no other.
     at: Option<NodeId>,
+    machine: PhantomData<fn() -> M>,
 }
 
 /// A command, or a batch, that was committed and applied exactly once.
@@ -151,7 +146,7 @@ impl<M> Client<M> {
         clock: Clock,
     ) -> Client<M> {
         let shared = Shared::new(core, Box::new(transport), inbox, clock);
-        Client { shared: Arc::new(shared), timeout: TIMEOUT, machine: PhantomData }
+        Client { shared: Arc::new(shared), timeout: TIMEOUT, at: None, machine: PhantomData }
     }
 
     /// This client with another timeout for its calls. Its other clones keep theirs.
@@ -191,15 +186,17 @@ impl<M> Client<M> {
         self.shared.in_flight()
     }
 
-    /// The same calls, with this timeout instead of the client's.
-    pub fn within(&self, timeout: Duration) -> Within<'_, M> {
-        Within { client: self, timeout, at: None }
+    /// The same client, whose calls have this timeout.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Client<M> {
+        self.clone().with_timeout(timeout)
     }
 
-    /// The same calls, asked of this node and no other: a follower answers reads, and names the leader to a command
-    /// ([`Rejection::NotLeader`]). While it knows no leader it is asked again, until the timeout.
-    pub fn at(&self, node: NodeId) -> Within<'_, M> {
-        self.within(self.timeout).at(node)
+    /// The same client, whose calls ask this node and no other: a follower answers reads, and names the leader to a
+    /// command ([`Rejection::NotLeader`]). While it knows no leader it is asked again, until the timeout.
+    #[must_use]
+    pub fn at(&self, node: NodeId) -> Client<M> {
+        Client { at: Some(node), ..self.clone() }
     }
 
     /// Carries out these calls, all under way at once, and returns when each has ended: how, when it began and how
@@ -224,23 +221,23 @@ impl<M> Client<M> {
 impl<M: StateMachine<Answer: Clone>> Client<M> {
     /// Has this command applied, exactly once.
     pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
-        self.within(self.timeout).submit(command)
+        self.submit_async(command).wait()
     }
 
     /// Has these commands applied, exactly once, as one entry: all in this order with nothing between them, or none.
     /// A command that the state machine answers with a refusal, such as "exists", does not undo the others.
     pub fn submit_batch(&self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
-        self.within(self.timeout).submit_batch(commands)
+        self.submit_batch_async(commands).wait()
     }
 
     /// Asks for the state, at least as new as every write that was answered before.
     pub fn read(&self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
-        self.within(self.timeout).read(query)
+        self.read_async(query).wait()
     }
 
     /// Asks for the state, as true as this mode says.
     pub fn read_with(&self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
-        self.within(self.timeout).read_with(query, mode)
+        self.read_with_async(query, mode).wait()
     }
 
     /// Says what became of a command that ended as [`Failure::Unknown`] with this token, once and for all: if it was
@@ -248,63 +245,8 @@ impl<M: StateMachine<Answer: Clone>> Client<M> {
     ///
     /// A failure leaves it as unknown as before: ask again. The answers come as a list, also to a single command.
     pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
-        self.within(self.timeout).outcome(token)
-    }
-
-    /// Sends this command, and waits for nothing but room. See [`Ticket`] for how the call goes on.
-    pub fn submit_async(&self, command: M::Command) -> Ticket<Committed<M::Answer>> {
-        self.within(self.timeout).submit_async(command)
-    }
-
-    /// Sends these commands, and waits for nothing but room. See [`Client::submit_batch`].
-    pub fn submit_batch_async(&self, commands: Vec<M::Command>) -> Ticket<Committed<Vec<M::Answer>>> {
-        self.within(self.timeout).submit_batch_async(commands)
-    }
-
-    /// Sends this query, and waits for nothing but room. See [`Client::read`].
-    pub fn read_async(&self, query: M::Query) -> Ticket<Observed<M::Answer>> {
-        self.within(self.timeout).read_async(query)
-    }
-
-    /// Sends this query, and waits for nothing but room. See [`Client::read_with`].
-    pub fn read_with_async(&self, query: M::Query, mode: ReadMode) -> Ticket<Observed<M::Answer>> {
-        self.within(self.timeout).read_with_async(query, mode)
-    }
-}
-
-impl<M> Within<'_, M> {
-    /// The same calls, asked of this node and no other. See [`Client::at`].
-    #[must_use]
-    pub fn at(self, node: NodeId) -> Self {
-        Within { at: Some(node), ..self }
-    }
-}
-
-impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
-    /// See [`Client::submit`].
-    pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
-        self.submit_async(command).wait()
-    }
-
-    /// See [`Client::submit_batch`].
-    pub fn submit_batch(&self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
-        self.submit_batch_async(commands).wait()
-    }
-
-    /// See [`Client::read`].
-    pub fn read(&self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
-        self.read_async(query).wait()
-    }
-
-    /// See [`Client::read_with`].
-    pub fn read_with(&self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
-        self.read_with_async(query, mode).wait()
-    }
-
-    /// See [`Client::outcome`].
-    pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
         let ask = Ask { what: What::Settle(token), at: self.at, timeout: self.timeout };
-        let fate = match self.client.ask(ask).outcome {
+        let fate = match self.ask(ask).outcome {
             Outcome::Settled(fate) => fate,
             Outcome::Rejected(rejection) => return Err(Failure::Rejected(rejection)),
             Outcome::Answered(_) | Outcome::Unknown(_) | Outcome::Panicked(..) => {
@@ -323,30 +265,30 @@ impl<M: StateMachine<Answer: Clone>> Within<'_, M> {
         })
     }
 
-    /// See [`Client::submit_async`].
+    /// Sends this command, and waits for nothing but room. See [`Ticket`] for how the call goes on.
     pub fn submit_async(&self, command: M::Command) -> Ticket<Committed<M::Answer>> {
         self.begin(What::commands([command]), 1, committed_one::<M::Answer>)
     }
 
-    /// See [`Client::submit_batch_async`].
+    /// Sends these commands, and waits for nothing but room. See [`Client::submit_batch`].
     pub fn submit_batch_async(&self, commands: Vec<M::Command>) -> Ticket<Committed<Vec<M::Answer>>> {
         let count = commands.len();
         self.begin(What::commands(commands), count, committed::<M::Answer>)
     }
 
-    /// See [`Client::read_async`].
+    /// Sends this query, and waits for nothing but room. See [`Client::read`].
     pub fn read_async(&self, query: M::Query) -> Ticket<Observed<M::Answer>> {
         self.read_with_async(query, ReadMode::default())
     }
 
-    /// See [`Client::read_with_async`].
+    /// Sends this query, and waits for nothing but room. See [`Client::read_with`].
     pub fn read_with_async(&self, query: M::Query, mode: ReadMode) -> Ticket<Observed<M::Answer>> {
         self.begin(What::Read { query: Payload::new(query), mode }, 0, observed::<M::Answer>)
     }
 
     fn begin<T>(&self, what: What, count: usize, read: Reading<T>) -> Ticket<T> {
         let ask = Ask { what, at: self.at, timeout: self.timeout };
-        Ticket::begin(&self.client.shared, ask, count, read)
+        Ticket::begin(&self.shared, ask, count, read)
     }
 }
 
@@ -390,7 +332,7 @@ fn decode<T: Readable>(payload: &Payload) -> Result<T, Failure> {
 
 impl<M> Clone for Client<M> {
     fn clone(&self) -> Client<M> {
-        Client { shared: Arc::clone(&self.shared), timeout: self.timeout, machine: PhantomData }
+        Client { shared: Arc::clone(&self.shared), timeout: self.timeout, at: self.at, machine: PhantomData }
     }
 }
 
@@ -398,12 +340,6 @@ impl<M> fmt::Debug for Client<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = &mut f.debug_struct("Client");
         fields.field("id", &self.id()).field("leader", &self.leader()).finish_non_exhaustive()
-    }
-}
-
-impl<M> fmt::Debug for Within<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Within").field("client", self.client).field("timeout", &self.timeout).finish()
     }
 }
 

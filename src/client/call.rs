@@ -3,21 +3,32 @@
 //! The rule that everything here serves: a command is only rejected when no attempt can have put it into a log. What
 //! cannot be shown to be harmless counts as possibly applied.
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
 use super::session::origin;
-use super::{Outcome, Rejection, Token, What};
-use crate::net::packet::{Attempt, Call, ReadMode};
-use crate::payload::Payload;
+use super::{Ask, Outcome, Rejection, Token, What};
+use crate::ascending::Number;
+use crate::protocol::{Attempt, Call};
 use crate::types::{NodeId, Serial, Time};
+
+/// The name of one call: they count up from 1 in the order of asking.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+impl Number for CallId {
+    fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// A call that has not ended.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     /// What is asked.
-    pub question: Question,
+    pub what: What,
+    /// The command that it is about: the name that makes a command's retries one command. A command has none before it
+    /// is first sent; until then its client asks for a session.
+    pub token: Option<Token>,
     /// Ask this node and no other.
     pub at: Option<NodeId>,
     /// When it began.
@@ -43,18 +54,6 @@ pub(super) struct Running {
     panic: String,
 }
 
-/// What is asked, with the number that makes a command's retries one command.
-#[derive(Clone, Debug)]
-pub(super) enum Question {
-    /// Apply this batch, once, under the name that it has from the moment when it is first sent. Until then its client
-    /// asks for a session.
-    Command { token: Option<Token>, command: Payload },
-    /// Say what became of this command.
-    Settle(Token),
-    /// Answer this, from a state that is as true as this.
-    Read { query: Payload, mode: ReadMode },
-}
-
 /// One attempt.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
@@ -75,44 +74,15 @@ enum Trace {
     Entry,
 }
 
-impl Question {
-    /// The question of an ask.
-    pub fn new(what: What) -> Question {
-        match what {
-            What::Command(command) => Question::Command { token: None, command },
-            What::Settle(token) => Question::Settle(token),
-            What::Read { query, mode } => Question::Read { query, mode },
-        }
-    }
-
-    /// What goes to a node; `here` says that no other will be asked.
-    pub fn call(&self, acknowledged: Serial, here: bool) -> Call {
-        match self {
-            Question::Command { token: None, .. } => Call::Open,
-            Question::Command { token: Some(token), command } => {
-                Call::Command { origin: origin(*token, acknowledged), command: command.clone() }
-            }
-            Question::Settle(token) => Call::Settle { origin: origin(*token, acknowledged) },
-            Question::Read { query, mode } => Call::Read { query: query.clone(), mode: *mode, here },
-        }
-    }
-
-    /// The command that it is about, if it has a name.
-    pub fn token(&self) -> Option<Token> {
-        match self {
-            Question::Command { token, .. } => *token,
-            Question::Settle(token) => Some(*token),
-            Question::Read { .. } => None,
-        }
-    }
-}
-
 impl Running {
     /// A call that has asked nobody yet.
-    pub fn new(question: Question, at: Option<NodeId>, now: Time, timeout: Duration) -> Running {
+    pub fn new(ask: Ask, now: Time) -> Running {
+        let Ask { what, at, timeout } = ask;
         let deadline = now + timeout;
+        let token = if let What::Settle(token) = what { Some(token) } else { None };
         Running {
-            question,
+            what,
+            token,
             at,
             began: now,
             deadline,
@@ -125,6 +95,19 @@ impl Running {
             busy: false,
             panicked: SmallVec::new(),
             panic: String::new(),
+        }
+    }
+
+    /// What goes to a node, with the lowest serial whose answer the client still needs.
+    pub fn request(&self, acknowledged: Serial) -> Call {
+        let origin = self.token.map(|token| origin(token, acknowledged));
+        match (&self.what, origin) {
+            (What::Command(command), Some(origin)) => Call::Command { origin, command: command.clone() },
+            (What::Settle(_), Some(origin)) => Call::Settle { origin },
+            (What::Command(_) | What::Settle(_), None) => Call::Open,
+            (What::Read { query, mode }, _) => {
+                Call::Read { query: query.clone(), mode: *mode, here: self.at.is_some() }
+            }
         }
     }
 
@@ -189,9 +172,7 @@ impl Running {
     /// Begins again, under this name or with none: as a call that has asked nobody yet. For a command only when no
     /// attempt can have left anything behind.
     pub fn restart(&mut self, token: Option<Token>) {
-        if let Question::Command { token: name, .. } = &mut self.question {
-            *name = token;
-        }
+        self.token = token;
         self.sent.clear();
         self.turn = 0;
         self.group = 0;
@@ -221,17 +202,13 @@ impl Running {
 
     /// How it ends when this is why no answer will come: as a rejection only if that is certain.
     pub fn rejected(&self, rejection: Rejection) -> Outcome {
-        match self.question {
+        match (&self.what, self.token) {
             _ if self.is_harmless() => Outcome::Rejected(rejection),
-            Question::Command { token: Some(token), .. } if self.panicked.is_empty() => {
-                Outcome::Unknown(token)
-            }
-            Question::Command { token: Some(token), .. } => Outcome::Panicked(token, self.panic.clone()),
+            (What::Command(_), Some(token)) if self.panicked.is_empty() => Outcome::Unknown(token),
+            (What::Command(_), Some(token)) => Outcome::Panicked(token, self.panic.clone()),
             // A command that waits for its session was not sent, and the others change nothing.
             _ if rejection == Rejection::Closed => Outcome::Rejected(rejection),
-            Question::Command { token: None, .. } | Question::Settle(_) | Question::Read { .. } => {
-                Outcome::Rejected(Rejection::NoAnswer)
-            }
+            _ => Outcome::Rejected(Rejection::NoAnswer),
         }
     }
 

@@ -27,27 +27,16 @@ mod opening;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::call::{Question, Running};
+use super::call::{CallId, Running};
 use super::session::Session;
-use super::settings::{ClientSettings, WhenFull};
-use super::shared::CALLS_MAX;
+use super::settings::{CALLS_MAX, ClientSettings, WhenFull};
 use super::timers::Timers;
-use super::{Ask, Outcome, Rejection};
-use crate::ascending::{Ascending, Number};
-use crate::net::packet::{Address, Attempt, Envelope, Packet};
+use super::{Ask, Outcome, Rejection, What};
+use crate::ascending::Ascending;
+use crate::protocol::{Address, Attempt, Envelope, Packet};
 #[cfg(test)]
 use crate::types::SessionId;
 use crate::types::{ClientId, NodeId, Random, Time};
-
-/// The name of one call: they count up from 1 in the order of asking.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CallId(pub u64);
-
-impl Number for CallId {
-    fn number(self) -> u64 {
-        self.0
-    }
-}
 
 /// A call that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,7 +60,7 @@ pub struct ClientCore {
     nodes: Vec<NodeId>,
     settings: ClientSettings,
     random: Random,
-    /// Who led when last heard of, and is not doubted since.
+    /// The last known leader, until a request to it fails.
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
@@ -158,16 +147,15 @@ impl ClientCore {
         self.settings.when_full
     }
 
-    /// Begins a call. After [`ClientCore::close`] it ends at once. What JSON cannot hold ends at once: with the files of nodes, or at another process, there would be no
-    /// text of it.
+    /// Begins a call. After [`ClientCore::close`] it ends at once, and so does what JSON cannot hold: it could reach
+    /// neither a disk nor another process.
     pub fn ask(&mut self, now: Time, ask: Ask) -> CallId {
         self.last_call += 1;
         let call_id = CallId(self.last_call);
         let unwritable = ask.check().err().map(|reason| Rejection::Unwritable(reason.to_string()));
         let turned_down = unwritable.or(self.closed.then_some(Rejection::Closed));
-        let call = Running::new(Question::new(ask.what), ask.at, now, ask.timeout);
-        let is_command = matches!(call.question, Question::Command { .. });
-        self.calls.insert(call_id, call);
+        let is_command = matches!(ask.what, What::Command(_));
+        self.calls.insert(call_id, Running::new(ask, now));
         if let Some(rejection) = turned_down {
             self.end(now, call_id, Outcome::Rejected(rejection));
         } else if !is_command {
@@ -281,9 +269,8 @@ impl ClientCore {
         if self.opener == Some(call_id) {
             self.opener = None;
         }
-        if let (Question::Command { token: Some(token), .. }, Some(session)) =
-            (&call.question, &mut self.session)
-            && session.holds(*token)
+        if let (What::Command(_), Some(token), Some(session)) = (&call.what, call.token, &mut self.session)
+            && session.holds(token)
         {
             session.end(token.serial, matches!(outcome, Outcome::Unknown(_) | Outcome::Panicked(..)));
         }

@@ -8,7 +8,8 @@
 
 use smallvec::SmallVec;
 
-use super::core::{CallId, Ended};
+use super::call::CallId;
+use super::core::Ended;
 use super::{Answered, Ask, Outcome, Rejection, What};
 use crate::ascending::Ascending;
 use crate::types::{Part, Time};
@@ -223,8 +224,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::packet::ReadMode;
     use crate::payload::{Batch, Payload};
+    use crate::protocol::ReadMode;
     use crate::types::{LogIndex, NodeId, SessionId, Term, Token};
 
     const TIMEOUT: Duration = Duration::from_secs(1);

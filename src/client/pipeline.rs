@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Ask;
-use super::core::{CallId, Ended};
+use super::call::CallId;
+use super::core::Ended;
 use super::gathering::{GATHERED_MAX, Gathering, Group};
 use super::shared::Shared;
 use crate::types::Time;

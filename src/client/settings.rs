@@ -2,7 +2,16 @@
 
 use std::time::Duration;
 
+use super::session::UNDER_WAY_MAX;
 use crate::config::RaftSettings;
+
+/// Calls of one client that may be in flight: sent, and not ended.
+///
+/// There is room for a full pipeline to a fast cluster, a cluster that answers nothing is not held more than this, and
+/// commands stay within the window of answers that the servers keep.
+pub const CALLS_MAX: usize = 2_048;
+
+const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within the servers' window");
 
 /// How patient a client is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

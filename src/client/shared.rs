@@ -15,24 +15,16 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::core::{CallId, ClientCore, Ended};
-use super::session::UNDER_WAY_MAX;
-use super::settings::WhenFull;
+use super::call::CallId;
+use super::core::{ClientCore, Ended};
+use super::settings::{CALLS_MAX, WhenFull};
 use super::{Ask, Rejection};
 use crate::ascending::Ascending;
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
-use crate::net::packet::Envelope;
+use crate::protocol::Envelope;
 use crate::types::{ClientId, NodeId, Time};
-
-/// Calls of one client that may be in flight: sent, and not ended.
-///
-/// There is room for a full pipeline to a fast cluster, a cluster that answers nothing is not held more than this, and
-/// commands stay within the window of answers that the servers keep.
-pub const CALLS_MAX: usize = 2_048;
-
-const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within the servers' window");
 
 /// One client, whoever holds it.
 pub(super) struct Shared {

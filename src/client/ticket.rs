@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::core::CallId;
+use super::call::CallId;
 use super::shared::Shared;
 use super::{Answered, Ask, Failure, Outcome};
 use crate::types::Time;

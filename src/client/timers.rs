@@ -6,8 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::call::Running;
-use super::core::CallId;
+use super::call::{CallId, Running};
 use crate::ascending::Ascending;
 use crate::types::Time;
 

@@ -8,11 +8,10 @@ use super::states::Keep;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
-use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView, Status};
-use crate::net::change::NetChange;
+use crate::faults::{End, NetChange};
+use crate::lab::{Lab, LabError, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
-use crate::net::link::End;
-use crate::server::{Arrival, Server};
+use crate::server::{Arrival, LogView, Server, Status};
 use crate::state_machine::StateMachine;
 use crate::types::{NodeId, Time};
 
@@ -89,35 +88,25 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.inspect(name, Server::log_view)
     }
 
-    fn crash(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
-        self.crash_node(name, power)
-    }
-
-    fn restart(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
-        self.start_again(name, wipe)
-    }
-
-    fn stop(&mut self, name: NodeId) -> Result<String, LabError> {
-        self.stop_node(name)
-    }
-
-    fn pause(&mut self, name: NodeId) -> Result<(), LabError> {
-        let node = self.running(name)?;
-        if node.is_paused() {
-            return Err(LabError(format!("{name} is paused already")));
+    fn order(&mut self, name: NodeId, order: NodeOrder) -> Result<String, LabError> {
+        order.check(name, &self.existing(name)?.life())?;
+        match order {
+            NodeOrder::Crash | NodeOrder::PowerCut => {
+                return self.crash_node(name, order == NodeOrder::PowerCut);
+            }
+            NodeOrder::Stop => return self.stop_node(name),
+            NodeOrder::Restart | NodeOrder::Wipe => return self.start_again(name, order == NodeOrder::Wipe),
+            NodeOrder::Pause => self.running(name)?.pause(),
+            NodeOrder::Resume => return Ok(waited(self.running(name)?.resume().unwrap_or_default())),
+            NodeOrder::TakeSnapshot => self.running(name)?.arrive(Arrival::TakeSnapshot),
+            NodeOrder::Campaign => self.running(name)?.arrive(Arrival::Campaign),
+            NodeOrder::SetElectionTimer(after) => {
+                self.running(name)?.arrive(Arrival::SetElectionTimer(after));
+            }
+            NodeOrder::SkewClock(ahead) => self.existing(name)?.skew_clock(ahead),
+            NodeOrder::Disk(change) => self.existing(name)?.change_disk(name, change)?,
         }
-        node.pause();
-        Ok(())
-    }
-
-    fn resume(&mut self, name: NodeId) -> Result<String, LabError> {
-        let node = self.running(name)?;
-        if !node.is_paused() {
-            return Err(LabError(format!("{name} is not paused")));
-        }
-        let waiting = node.resume().unwrap_or_default();
-        let plural = if waiting == 1 { "message" } else { "messages" };
-        Ok(format!("{waiting} {plural} waited in its inbox"))
+        Ok(String::new())
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
@@ -136,58 +125,12 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.network.counts()
     }
 
-    fn change_disk(&mut self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
-        let Keep::Files(files) = &self.existing(name)?.keep else {
-            return Err(LabError(format!(
-                "{name} keeps its state in memory: start the cluster without --memory"
-            )));
-        };
-        match change {
-            DiskChange::Slow(by) => files.faults.slow(by),
-            DiskChange::Stall(duration) => files.faults.stall(duration),
-            DiskChange::Full(full) => files.faults.fill(full),
-        }
-        Ok(())
-    }
-
-    fn skew_clock(&mut self, name: NodeId, ahead: Duration) -> Result<(), LabError> {
-        let slot = self.existing(name)?;
-        slot.clock_ahead = ahead;
-        if let Some(node) = &slot.node {
-            node.set_clock(ahead);
-        }
-        Ok(())
-    }
-
-    fn take_snapshot(&mut self, name: NodeId) -> Result<(), LabError> {
-        self.awake(name)?.arrive(Arrival::TakeSnapshot);
-        Ok(())
-    }
-
-    fn campaign(&mut self, name: NodeId) -> Result<(), LabError> {
-        self.awake(name)?.arrive(Arrival::Campaign);
-        Ok(())
-    }
-
-    fn set_election_timer(&mut self, name: NodeId, after: Duration) -> Result<(), LabError> {
-        self.awake(name)?.arrive(Arrival::SetElectionTimer(after));
-        Ok(())
-    }
-
     fn election_timeouts(&self) -> (Duration, Duration) {
         (self.settings.raft.election_min, self.settings.raft.election_max)
     }
 
     fn check(&mut self) -> Vec<Verdict> {
         self.surroundings.safety.lock().verdicts()
-    }
-
-    fn set_speed(&mut self, _factor: f64) -> Result<(), LabError> {
-        Err(only_in_virtual_time("speed"))
-    }
-
-    fn step(&mut self, _span: Option<Duration>) -> Result<(), LabError> {
-        Err(only_in_virtual_time("step"))
     }
 }
 
@@ -204,10 +147,4 @@ impl<M> Cluster<M> {
 
 fn ended_just_now(name: NodeId) -> LabError {
     LabError(format!("{name} has just ended: 'status' says why"))
-}
-
-fn only_in_virtual_time(verb: &str) -> LabError {
-    LabError(format!(
-        "'{verb}' needs virtual time: run the script with `simulate`, or start with --time-scale"
-    ))
 }

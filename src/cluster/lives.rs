@@ -7,12 +7,12 @@ use crossbeam_channel::{bounded, never, select};
 
 use super::states::{Files, Keep, Opened, StartError, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
-use crate::lab::{LabError, Life, RoleName, Status};
+use crate::lab::{DiskChange, LabError, Life};
 use crate::net::inbox::inbox;
-use crate::net::packet::Address;
-use crate::node::{EndReason, Equipment, Lost, Node};
+use crate::node::{Equipment, Lost, Node};
 use crate::panics::caught;
-use crate::server::{Server, Start};
+use crate::protocol::Address;
+use crate::server::{RoleName, Server, Start, Status};
 use crate::state_machine::{Machine, Replica, StateMachine, image};
 use crate::storage::Newcomer;
 use crate::storage::real::RealDisk;
@@ -60,7 +60,7 @@ impl Slot {
     pub fn life(&self) -> Life {
         match &self.node {
             Some(node) => match node.ended() {
-                Some(ended) => Life::Down(reason(&ended.why)),
+                Some(ended) => Life::Down(ended.why.to_string()),
                 None if node.is_paused() => Life::Paused,
                 None => Life::Up,
             },
@@ -82,10 +82,33 @@ impl Slot {
         let Some(node) = &mut self.node else { return };
         if let Some(ended) = node.wait_for_end(until) {
             self.status = node.status();
-            self.down = reason(&ended.why);
+            self.down = ended.why.to_string();
             self.lost = ended.lost;
             self.node = None;
         }
+    }
+
+    /// Sets its clock ahead, in this life and the next ones.
+    pub fn skew_clock(&mut self, ahead: Duration) {
+        self.clock_ahead = ahead;
+        if let Some(node) = &self.node {
+            node.set_clock(ahead);
+        }
+    }
+
+    /// Breaks or mends its disk.
+    pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
+        let Keep::Files(files) = &self.keep else {
+            return Err(LabError(format!(
+                "{name} keeps its state in memory: start the cluster without --memory"
+            )));
+        };
+        match change {
+            DiskChange::Slow(by) => files.faults.slow(by),
+            DiskChange::Stall(duration) => files.faults.stall(duration),
+            DiskChange::Full(full) => files.faults.fill(full),
+        }
+        Ok(())
     }
 
     /// Lets its disk fail instead of waiting.
@@ -102,7 +125,6 @@ impl<M: StateMachine> Cluster<M> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
         let (start, repaired, fresh) = Start::of(recovered);
-        let hard_state = start.recovered.hard_state;
         let (random, clock) = (self.random.fork(), self.surroundings.clock);
         let settings = self.settings.raft.clone();
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
@@ -112,15 +134,8 @@ impl<M: StateMachine> Cluster<M> {
         let server = caught(|| Server::new(name, members, settings, start, &blank, random, own_clock.now()));
         let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
-        let started = What::Started {
-            term: hard_state.current_term,
-            vote: hard_state.voted_for,
-            last: server.raft().log().last(),
-            fresh,
-            repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
-        };
         self.surroundings.safety.lock().started(server.raft(), wiped);
-        self.surroundings.reporter.tell(clock.now(), name, [started]);
+        self.surroundings.reporter.tell(clock.now(), name, [server.started(fresh, &repaired)]);
 
         let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);
         self.network.register(Address::Node(name), sender);
@@ -147,9 +162,6 @@ impl<M: StateMachine> Cluster<M> {
         let newcomer = newcomer(wipe && self.members.len() > 1);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
-        if slot.node.is_some() {
-            return Err(LabError(format!("{name} is already running")));
-        }
         let opened = match slot.keep.clone() {
             Keep::Files(files) => self.open_patiently(name, files, newcomer, wipe)?,
             Keep::Memory(content) if wipe => {
@@ -242,25 +254,14 @@ impl<M> Cluster<M> {
 
     /// A node that runs, frozen or not.
     pub(super) fn running(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        let down = LabError(format!("{name} is down: 'restart {name}' starts it"));
-        self.existing(name)?.node.as_mut().ok_or(down)
-    }
-
-    /// A node that runs and is not frozen.
-    pub(super) fn awake(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        match self.running(name)? {
-            node if node.is_paused() => {
-                Err(LabError(format!("{name} is paused: 'resume {name}' lets it go on")))
-            }
-            node => Ok(node),
-        }
+        self.existing(name)?.node.as_mut().ok_or(LabError::down(name))
     }
 
     /// A member. If its thread has ended, this is known from now on.
     pub(super) fn existing(&mut self, name: NodeId) -> Result<&mut Slot, LabError> {
         let last = self.members.len();
         let slot = self.slots.get_mut(&name);
-        let slot = slot.ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))?;
+        let slot = slot.ok_or_else(|| LabError::unknown(name, last))?;
         if slot.node.as_ref().is_some_and(|node| node.ended().is_some()) {
             slot.settle(Instant::now() + END_PATIENCE);
         }
@@ -271,16 +272,6 @@ impl<M> Cluster<M> {
 /// What was known, without the role: who has ended neither leads nor follows.
 fn out_of_office(known: Status) -> Status {
     Status { role: RoleName::default(), leader: None, ..known }
-}
-
-fn reason(why: &EndReason) -> String {
-    match why {
-        EndReason::Crashed { .. } => "crashed".to_string(),
-        EndReason::Stopped => "stopped".to_string(),
-        EndReason::Panicked(reason) => format!("stopped itself: {reason}"),
-        EndReason::MachineFailed(reason) => reason.clone(),
-        EndReason::StorageFailed(reason) => format!("its disk failed: {reason}"),
-    }
 }
 
 /// `3 entries and its newest term and vote were not on its disk yet`; none when nothing was lost.

@@ -3,11 +3,8 @@
 use log::Level;
 
 use super::Cluster;
-use crate::clock::Clock;
-use crate::net::faults::Fate;
-use crate::net::packet::{Envelope, Packet};
-use crate::node::Reporter;
-use crate::trace::What;
+use crate::faults::Fate;
+use crate::server::report::message_sent;
 
 impl<M> Cluster<M> {
     /// Tells the observer of every message and its fate, or no longer. Costs time at each message, and closes express
@@ -21,21 +18,11 @@ impl<M> Cluster<M> {
         }
         let clock = self.surroundings.clock;
         self.network.observe(Some(Box::new(move |envelope, fate| {
+            let Some(message) = envelope.message() else { return };
             if watch || all || matches!(fate, Fate::Dropped(_)) {
-                tell(&reporter, clock, envelope, *fate);
+                let told = message_sent(message.clone(), *fate);
+                reporter.tell(clock.now(), message.from, [told]);
             }
         })));
     }
-}
-
-fn tell(reporter: &Reporter, clock: Clock, envelope: &Envelope, fate: Fate) {
-    let Packet::Raft(message) = &envelope.packet else { return };
-    let (sender, message) = (message.from, message.clone());
-    let what = match fate {
-        Fate::Dropped(reason) => What::MessageDropped { message, reason },
-        Fate::Delivered { duplicate: Some(_), .. } => What::MessageDuplicated(message),
-        Fate::Delivered { delay, duplicate: None } if delay.is_zero() => What::MessageSent(message),
-        Fate::Delivered { delay, duplicate: None } => What::MessageDelayed { message, delay },
-    };
-    reporter.tell(clock.now(), sender, [what]);
 }

@@ -10,7 +10,7 @@
 //! Drawn from what running nodes say (`log`), and from their files alone (`logs matrix`). A cell never shows more than
 //! is known: an entry that cannot be read is a question mark.
 
-use crate::lab::LogView;
+use crate::server::LogView;
 use crate::storage::glimpse::Glimpse;
 use crate::types::{LogIndex, NodeId, Term};
 

@@ -4,13 +4,12 @@
 //! [`executor`] carries its directives out on any lab, [`narrator`] tells what happens meanwhile, [`printer`] writes, and
 //! [`session`] decides where lines come from, how it ends and with which exit code.
 //!
-//! Architecture invariant: only these four and their parts ([`prompt`], [`lines`], [`options`], [`history_file`]) read a clock, a file,
+//! Architecture invariant: only these four and their parts ([`prompt`], [`lines`], [`options`]) read a clock, a file,
 //! a terminal or the cluster.
 
 pub mod language;
 pub mod executor;
 pub mod glimpses;
-pub mod history_file;
 pub mod lines;
 pub mod matrix;
 pub mod museum;

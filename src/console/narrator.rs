@@ -115,7 +115,7 @@ impl Narrator {
         let news = (*term, *index);
         let repeated = news <= *known;
         // What is lost on its way is told again.
-        if matches!(what, What::MessageSent(_)) {
+        if !matches!(what, What::MessageDropped { .. }) {
             *known = news.max(*known);
         }
         repeated
@@ -264,7 +264,7 @@ fn filter(number: u8) -> EventFilter {
 mod tests {
     use super::*;
     use crate::console::printer::Style;
-    use crate::net::faults::DropReason;
+    use crate::faults::DropReason;
     use crate::raft::message::{Answerer, Standing};
     use crate::types::{EntryId, Time};
 

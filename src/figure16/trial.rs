@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::client::{Ask, Outcome, What};
 use crate::console::session::Ending;
-use crate::lab::{Lab, LabError, Life, RoleName};
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange};
+use crate::lab::{Lab, LabError, Life, NodeOrder};
+use crate::server::RoleName;
 use crate::state_machine::kv::Command;
 use crate::types::{NodeId, Random, Term};
 
@@ -73,7 +73,7 @@ pub fn replace_leader<L: Lab>(
 ) -> Result<Option<Duration>, Trouble> {
     let names = lab.nodes();
     let first = *random.pick(&names).expect("a cluster has nodes");
-    lab.campaign(first)?;
+    lab.order(first, NodeOrder::Campaign)?;
     for _ in 0..ATTEMPTS {
         let Some((leader, term)) = await_leader(lab)? else { continue };
         let mut followers: Vec<NodeId> = names.iter().copied().filter(|name| *name != leader).collect();
@@ -90,7 +90,7 @@ pub fn replace_leader<L: Lab>(
         if !is_ready(lab, leader, term) {
             continue;
         }
-        lab.crash(leader, false)?;
+        lab.order(leader, NodeOrder::Crash)?;
         return await_successor(lab, term, limit);
     }
     Err(Trouble::Unsteady)
@@ -135,7 +135,7 @@ fn spread_logs<L: Lab>(lab: &mut L, leader: NodeId, followers: &[NodeId]) -> Res
     let quorum = lab.nodes().len() / 2 + 1;
     for (place, follower) in followers.iter().enumerate().skip(1).rev() {
         lab.change_network(&NetChange::Cut(both(leader, *follower)))?;
-        lab.set_election_timer(*follower, 2 * PATIENCE)?;
+        lab.order(*follower, NodeOrder::SetElectionTimer(2 * PATIENCE))?;
         // The leader and the followers before this one hold the entry.
         let held = place + 1;
         if held >= quorum {

@@ -18,8 +18,8 @@ use super::sampling::Recorder;
 use super::tally::{Slice, Took};
 use super::workload::Workload;
 use crate::ascending::Ascending;
-use crate::client::record::Pending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
+use crate::history::Pending;
 use crate::state_machine::kv::Answer;
 use crate::types::{Random, Time};
 

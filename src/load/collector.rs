@@ -19,7 +19,7 @@ use super::sampling::{Kept, Recorder, Sampling};
 use super::tally::{Carried, Figures, Latencies, Row, Slice};
 use super::workload::Workload;
 use crate::client::Pipeline;
-use crate::console::history_file::HistoryFile;
+use crate::history::HistoryFile;
 use crate::types::{Random, Time};
 
 /// Clients' threads call little: they need no deep stack, and there may be thousands.

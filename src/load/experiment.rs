@@ -19,15 +19,15 @@ use crate::check::linearizability::Start;
 use crate::cluster::{Cluster, Leadership, LeadershipChange, LeadershipKind};
 use crate::config::Settings;
 use crate::console::executor::{Console, Surroundings};
-use crate::console::history_file::HistoryFile;
 use crate::console::language::answer;
 use crate::console::narrator::Narrator;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 use crate::console::session::Ending;
+use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
-use crate::net::packet::ReadMode;
+use crate::protocol::ReadMode;
 use crate::types::{NodeId, Time};
 
 /// How often whoever watches is told how far the run is.

@@ -14,9 +14,8 @@ use parking_lot::Mutex;
 use super::numbers::grouped;
 use crate::check::history::{Action, Operation, Outcome};
 use crate::check::linearizability::{self, Start, Verdict};
-use crate::client::record::{Callers, Pending};
 use crate::client::{Ask, Ended};
-use crate::console::history_file::HistoryFile;
+use crate::history::{Callers, HistoryFile, Pending};
 use crate::quoting::{CELL_LETTERS, brief};
 use crate::types::Time;
 

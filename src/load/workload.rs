@@ -8,8 +8,8 @@ use smol_str::format_smolstr;
 
 use super::keys::Keys;
 use crate::client::What;
-use crate::net::packet::ReadMode;
 use crate::payload::Payload;
+use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Command, Query, Text};
 use crate::types::Random;
 

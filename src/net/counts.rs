@@ -5,8 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::link::{End, LinkTable};
-use super::packet::{Address, Envelope};
+use crate::faults::{End, LinkTable};
+use crate::protocol::{Address, Envelope};
 use crate::types::NodeId;
 
 /// The numbers of one link, one way.

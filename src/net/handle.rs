@@ -5,13 +5,11 @@ use std::fmt;
 use crossbeam_channel::{Sender, bounded};
 
 use super::Transport;
-use super::change::{NetChange, NetError};
 use super::counts::LinkCounts;
-use super::faults::Fate;
 use super::inbox::{Inbox, NotSent};
 use super::lanes::Shared;
-use super::link::End;
-use super::packet::{Address, Envelope};
+use crate::faults::{End, Fate, NetChange, NetError};
+use crate::protocol::{Address, Envelope};
 use std::sync::Arc;
 
 /// Sees each message and its fate, on the router thread: it must be quick. A message that was let through may be lost

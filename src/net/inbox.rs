@@ -17,8 +17,8 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
 
 use self::bell::{Bell, HangUp};
-use super::packet::Envelope;
 use crate::linger::Linger;
+use crate::protocol::Envelope;
 
 /// The sending end. Clones send to the same receiver.
 #[derive(Clone)]
@@ -263,8 +263,8 @@ impl fmt::Debug for InboxReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::packet::{Call, Packet, ReadMode, Request};
     use crate::payload::Payload;
+    use crate::protocol::{Call, Packet, ReadMode, Request};
     use crate::types::{ClientId, NodeId};
 
     /// What a message weighs beside its payload.

@@ -11,8 +11,8 @@ use parking_lot::RwLock;
 
 use super::counts::Counts;
 use super::inbox::{Inbox, NotSent};
-use super::link::LinkTable;
-use super::packet::{Address, Envelope};
+use crate::faults::LinkTable;
+use crate::protocol::{Address, Envelope};
 
 /// What the router thread and all senders share.
 #[derive(Debug)]

@@ -16,18 +16,16 @@ use log::LevelFilter;
 use parking_lot::RwLock;
 
 use self::held_back::HeldBack;
-use super::change::{NetChange, NetError};
 use super::counts::Counts;
-use super::faults::{DropReason, Fate, Faults};
 use super::handle::Control;
 pub use super::handle::{Observer, RouterHandle};
 use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
 use super::lanes::{Lanes, Shared};
-use super::link::LinkTable;
-use super::packet::{Address, Envelope, Packet, Reply, Response};
 use crate::clock::Clock;
+use crate::faults::{DropReason, Fate, Faults, LinkTable, NetChange, NetError};
 use crate::panics::caught;
-use crate::types::{NodeId, Random, Term};
+use crate::protocol::{Address, Envelope};
+use crate::types::{NodeId, Random};
 
 /// Groups that are taken in at a time, before what they hold is handed on.
 const GROUPS_AT_A_TIME: usize = 64;
@@ -156,7 +154,7 @@ impl Routing {
             match caught(|| self.turn()) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(panic) => confess(&panic),
+                Err(panic) => report_panic(&panic),
             }
         }
         let last = caught(|| {
@@ -166,7 +164,7 @@ impl Routing {
             }
         });
         if let Err(panic) = last {
-            confess(&panic);
+            report_panic(&panic);
         }
         if let Some(lanes) = &self.shared.lanes {
             // Who still has a handle, such as a client, holds its own inbox open with it otherwise.
@@ -314,22 +312,21 @@ impl Routing {
     fn take_back(&mut self, group: Vec<Envelope>, reason: DropReason) {
         self.shared.counts.not_delivered(&group);
         for envelope in group {
-            self.mourn(&envelope, reason);
+            self.report_loss(&envelope, reason);
         }
     }
 
     fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
         self.shared.counts.dropped(std::slice::from_ref(envelope));
-        self.mourn(envelope, reason);
+        self.report_loss(envelope, reason);
     }
 
-    /// Shows the loss. Where nobody listens, a client hears so at once, as the host of a process that is gone refuses
-    /// connections; the refusal travels as a message of that node. A full queue, like a cut link, says nothing.
-    fn mourn(&mut self, envelope: &Envelope, reason: DropReason) {
+    /// Shows the loss, and tells a client where nobody listens. A full queue, like a cut link, says nothing.
+    fn report_loss(&mut self, envelope: &Envelope, reason: DropReason) {
         self.show(envelope, Fate::Dropped(reason));
-        if let (DropReason::Down, Packet::Request(request)) = (reason, &envelope.packet) {
-            let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
-            let refusal = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
+        if reason == DropReason::Down
+            && let Some(refusal) = envelope.unreachable()
+        {
             self.shared.counts.sent(std::slice::from_ref(&refusal));
             let weight = refusal.weight();
             self.route(refusal, weight);
@@ -342,7 +339,7 @@ impl Routing {
         }
     }
 
-    /// An asker that is gone is no reason to stop: answers that nobody takes are let go.
+    /// Carries out a request, and ignores that its sender may be gone.
     fn obey(&mut self, request: Control) {
         match request {
             Control::Apply(change, answer) => {
@@ -401,7 +398,7 @@ impl Routing {
 }
 
 /// The network goes on after a panic, and says so.
-fn confess(panic: &str) {
+fn report_panic(panic: &str) {
     log::error!(target: "raftlab::router", "messages are lost by a panic: {panic}");
     if log::max_level() == LevelFilter::Off {
         eprintln!("raftlab: the network has lost messages by a panic: {panic}");

@@ -5,7 +5,7 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 
 use super::leadership::Leaders;
-use crate::lab::{RoleName, Status};
+use crate::server::{EndReason, RoleName, Status};
 use crate::types::{NodeId, Term};
 
 /// Wakes those who wait for a change in any node of a cluster.
@@ -34,24 +34,6 @@ pub struct Ended {
     pub why: EndReason,
     /// What its disk had not taken, though it was handed over.
     pub lost: Lost,
-}
-
-/// Why a node's life ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum EndReason {
-    /// It was crashed.
-    Crashed {
-        /// As by a power cut.
-        power: bool,
-    },
-    /// It was stopped politely.
-    Stopped,
-    /// An assertion failed, or another defect showed.
-    Panicked(String),
-    /// Its state machine panicked.
-    MachineFailed(String),
-    /// Its disk failed.
-    StorageFailed(String),
 }
 
 /// What had been handed to a disk that did not take it.

@@ -15,8 +15,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, unbounded};
 
 use super::board::Lost;
 use crate::linger::Linger;
-use crate::net::packet::{Envelope, Packet, Request};
 use crate::panics::caught;
+use crate::protocol::{Envelope, Packet, Request};
 use crate::raft::effects::{Write, WriteId};
 use crate::raft::message::{Body, Message};
 use crate::storage::faults::DiskFaults;

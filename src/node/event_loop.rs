@@ -10,23 +10,23 @@ use log::Level;
 use parking_lot::Mutex;
 
 use super::Surroundings;
-use super::board::{Board, EndReason, Ended};
+use super::board::{Board, Ended};
 use super::disk::{Completion, Farewell, NodeDisk, Persisted, Verdict};
 use super::machine::{self, MachineThread};
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
 use crate::check::safety::Step;
 use crate::clock::Clock;
+use crate::faults::DropReason;
 use crate::net::Transport;
-use crate::net::faults::DropReason;
 use crate::net::inbox::InboxReceiver;
-use crate::net::packet::{Address, Envelope, Packet, Reply, Request, Response};
 use crate::panics::caught;
+use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::effects::Refusal;
-use crate::raft::message::Message;
 use crate::server::applier::{Look, Task};
+use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
-use crate::server::{Arrival, Outbox, Server};
+use crate::server::{Arrival, EndReason, Server};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
 
@@ -96,21 +96,10 @@ impl EventLoop {
             }
             (_, why) => why,
         };
-        let what = match why.clone() {
-            EndReason::Crashed { power } => What::Crashed { power },
-            EndReason::Stopped => What::Stopped,
-            EndReason::Panicked(reason) => {
-                let detail = format!("{name} stopped itself: {reason}");
-                surroundings.safety.lock().report(Property::NodeInvariants, detail);
-                What::Panicked { reason }
-            }
-            EndReason::MachineFailed(reason) => {
-                surroundings.safety.lock().report(Property::NodeInvariants, format!("{name}: {reason}"));
-                What::MachineFailed { reason }
-            }
-            EndReason::StorageFailed(reason) => What::StorageFailed { reason },
-        };
-        surroundings.reporter.tell(surroundings.clock.now(), name, [what]);
+        if let Some(violation) = why.violation(name) {
+            surroundings.safety.lock().report(Property::NodeInvariants, violation);
+        }
+        surroundings.reporter.tell(surroundings.clock.now(), name, [why.clone().into()]);
         board.end(Ended { why, lost });
     }
 
@@ -229,11 +218,9 @@ impl EventLoop {
 
     /// The disk is behind: the client may try again.
     fn refuse(&mut self, envelope: &Envelope) {
-        let Packet::Request(Request { attempt, .. }) = &envelope.packet else { return };
         let term = self.server.raft().current_term();
-        let reply = Reply { attempt: *attempt, term, response: Response::Refused(Refusal::Busy) };
-        let refusal = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
-        self.transport.send(&mut vec![refusal]);
+        let refusal = envelope.reply(term, Response::Refused(Refusal::Busy));
+        self.transport.send(&mut Vec::from_iter(refusal));
     }
 
     fn drop_message(&self, envelope: Envelope) {
@@ -304,57 +291,35 @@ impl EventLoop {
         self.clock_shown = self.clock_shown.max(self.clock.now());
         let began = Instant::now();
         *self.step_began.lock() = began;
-        let outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
-        let Outbox {
-            mut envelopes,
-            write,
-            snapshots,
-            tasks,
-            events,
-            adopted,
-            applied,
-            persisted,
-            saved,
-            not_saved,
-            failed,
-        } = outbox;
-        // What it could have spent so much time on, beside applying, it has not.
-        let left_off = !tasks.is_empty() && self.machine.is_here();
-        let is_slow = |took: &Duration| left_off || !applied.is_empty() && self.machine.is_slow(*took);
+        let mut outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
+        // Only applying can have taken this long.
+        let left_off = !outbox.tasks.is_empty() && self.machine.is_here();
+        let is_slow = |took: &Duration| left_off || !outbox.applied.is_empty() && self.machine.is_slow(*took);
         let slow = Some(began.elapsed()).filter(is_slow);
         let step = Step {
             raft: self.server.raft(),
-            persisted,
-            write: write.as_ref(),
-            adopted: &adopted,
-            applied: &applied,
+            persisted: outbox.persisted,
+            write: outbox.write.as_ref(),
+            adopted: &outbox.adopted,
+            applied: &outbox.applied,
         };
         // Before anything of it can reach another node.
-        self.surroundings.safety.lock().observe(&step, envelopes.iter().filter_map(raft_message));
-
-        let first_last = applied.first().zip(applied.last());
-        let applied = first_last
-            .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
-        let invalid = envelopes.iter().filter_map(invalid_request);
-        let saved = saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
-        let not_saved = not_saved.map(|(last, reason)| What::SnapshotUnwritable { last, reason });
-        let happened = events.into_iter().map(What::Raft).chain(applied).chain(saved);
-        let happened = happened.chain(not_saved).chain(invalid);
-        self.surroundings.reporter.tell(now, self.name, happened);
+        self.surroundings.safety.lock().observe(&step, outbox.messages());
+        self.surroundings.reporter.tell(now, self.name, outbox.take_happened());
         // Before the answers leave: whoever has one finds its effect in the status.
         self.board.show(self.server.status());
 
-        if !envelopes.is_empty() {
-            self.transport.send(&mut envelopes);
+        if !outbox.envelopes.is_empty() {
+            self.transport.send(&mut outbox.envelopes);
         }
-        if let Some(reason) = failed {
+        if let Some(reason) = outbox.failed {
             return Err(EndReason::MachineFailed(reason));
         }
-        if let Some(write) = write {
+        if let Some(write) = outbox.write {
             let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
             self.arrivals.extend(durable.map(Arrival::Persisted));
         }
-        for work in snapshots {
+        for work in outbox.snapshots {
             self.work_beside(work)?;
         }
         if let Some(took) = slow
@@ -365,37 +330,19 @@ impl EventLoop {
             moved
                 .map_err(|error| EndReason::Panicked(format!("the system gives no more threads: {error}")))?;
         }
-        self.machine.give(tasks);
+        self.machine.give(outbox.tasks);
         Ok(())
     }
 
     fn tell_request(&self, envelope: &Envelope) {
-        let (Packet::Request(request), Address::Client(client)) = (&envelope.packet, envelope.from) else {
-            return;
-        };
-        if !self.surroundings.reporter.takes(Level::Debug) {
-            return;
+        if self.surroundings.reporter.takes(Level::Debug)
+            && let Some(what) = request_received(envelope)
+        {
+            self.tell(self.name, [what]);
         }
-        self.tell(self.name, [What::RequestReceived { client, call: request.call.clone() }]);
     }
 
     fn tell<const N: usize>(&self, node: NodeId, happened: [What; N]) {
         self.surroundings.reporter.tell(self.surroundings.clock.now(), node, happened);
-    }
-}
-
-fn raft_message(envelope: &Envelope) -> Option<&Message> {
-    match &envelope.packet {
-        Packet::Raft(message) => Some(message),
-        Packet::Request(_) | Packet::Reply(_) => None,
-    }
-}
-
-fn invalid_request(envelope: &Envelope) -> Option<What> {
-    match (&envelope.packet, envelope.to) {
-        (Packet::Reply(Reply { response: Response::Invalid(reason), .. }), Address::Client(client)) => {
-            Some(What::RequestInvalid { client, reason: reason.clone() })
-        }
-        _ => None,
     }
 }

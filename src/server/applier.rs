@@ -9,9 +9,9 @@ use std::fmt;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use crate::net::packet::Response;
 use crate::panics::caught;
 use crate::payload::Payload;
+use crate::protocol::Response;
 use crate::raft::effects::RequestId;
 use crate::raft::log::{Content, Entry, Origin};
 use crate::state_machine::image::Image;

@@ -4,7 +4,7 @@ use super::Server;
 use super::applier::{Done, EntryResult, Failure, Task};
 use super::exchange::Outbox;
 use super::snapshots::SnapshotWork;
-use crate::net::packet::Response;
+use crate::protocol::Response;
 use crate::raft::log::Entry;
 use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, AppliedEntry};
@@ -125,13 +125,8 @@ impl Server {
         let response = match applied {
             // The place went to another leader's entry: this client's command is not here.
             _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
-            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
-            Applied::Opened { session } => Response::Opened { session },
-            Applied::GivenUp => Response::GivenUp,
-            Applied::Forgotten => Response::Forgotten,
-            Applied::Expired => Response::Expired,
-            Applied::Invalid { reason } => Response::Invalid(reason),
-            Applied::NoOp => unreachable!("a client's request is no no-op"),
+            Applied::Invalid(reason) => Response::Invalid(reason),
+            applied => Response::Entry(applied),
         };
         for request in requests {
             self.answer(request, response.clone(), outbox);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::SnapshotInfo;
 use super::applier::{Done, Task};
 use super::snapshots::SnapshotWork;
-use crate::lab::SnapshotInfo;
-use crate::net::packet::Envelope;
+use crate::protocol::Envelope;
 use crate::raft::Recovered;
 use crate::raft::effects::{SnapshotReport, Write, WriteId};
 use crate::raft::event::Event;

@@ -6,9 +6,9 @@ use super::Server;
 use super::applier::Task;
 use super::exchange::Outbox;
 use super::waiting::Joined;
-use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::panics::caught;
 use crate::payload::Payload;
+use crate::protocol::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::{Input, Proposal, ReadRequest, Refusal, RequestId};
 use crate::raft::log::Content;
 

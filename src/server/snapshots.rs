@@ -6,9 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Arrival;
+use super::{Arrival, SnapshotInfo};
 use crate::config::RaftSettings;
-use crate::lab::SnapshotInfo;
 use crate::panics::caught;
 use crate::raft::effects::{SnapshotReport, SnapshotTask};
 use crate::state_machine::image::{Image, LoadImage};

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::node::{self, Node};
+use super::node::Node;
 use super::{Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
 use crate::check::property::Verdict;
-use crate::client::{Ask, Ended, Pipeline};
-use crate::lab::{DiskChange, Lab, LabError, Life, LogView, NodeView};
-use crate::net::change::NetChange;
+use crate::client::{Ask, Ended};
+use crate::faults::{End, NetChange};
+use crate::lab::{DiskChange, Lab, LabError, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
-use crate::net::link::End;
-use crate::server::{Arrival, Server};
+use crate::server::{Arrival, EndReason, LogView, Server, Status};
 use crate::storage::simulated::Failure;
 use crate::trace::What;
 use crate::types::{ClientId, NodeId, Time};
@@ -42,20 +41,29 @@ impl Simulation {
         self.advance(until)
     }
 
-    fn running(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        let node = self.existing(name)?;
-        if node.is_running() { Ok(node) } else { Err(down(name)) }
-    }
-
     fn existing(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        let last = self.nodes.len();
-        self.nodes
-            .get_mut(&name)
-            .ok_or_else(|| LabError(format!("there is no {name}: nodes are n1 to n{last}")))
+        let count = self.nodes.len();
+        self.nodes.get_mut(&name).ok_or_else(|| LabError::unknown(name, count))
     }
 
     fn server(&mut self, name: NodeId) -> Result<&Server, LabError> {
-        Ok(self.running(name)?.server.as_ref().expect("it runs"))
+        self.existing(name)?.server.as_ref().ok_or_else(|| LabError::down(name))
+    }
+
+    /// Ends a node once its disk has all that it was given, and waits for nothing else: a frozen node's disk is not frozen.
+    fn stop(&mut self, name: NodeId) -> Result<String, LabError> {
+        let (now, node) = (self.now, self.node(name));
+        let mut saved = Ok(());
+        while saved.is_ok() && node.unwritten() > 0 {
+            let written = node.begin_writing(now, Duration::ZERO, None).and_then(|_| node.written(None));
+            saved = written.map(|_| ());
+        }
+        if let Err(error) = saved {
+            self.end(name, EndReason::StorageFailed(error.to_string()));
+            return Err(LabError(error.to_string()));
+        }
+        self.end(name, EndReason::Stopped);
+        Ok("all it had is on its disk".to_string())
     }
 }
 
@@ -102,15 +110,6 @@ impl Lab for Simulation {
         calls.iter().map(|call| ended.remove(call).expect("each call ends once")).collect()
     }
 
-    fn pipeline(&self) -> Result<Pipeline, LabError> {
-        let text = "load needs real threads: run the script with `cluster`; 'pipe' sends many commands here";
-        Err(LabError(text.to_string()))
-    }
-
-    fn disk_syncs(&self) -> Option<u64> {
-        None
-    }
-
     fn began_with(&self) -> Start {
         Start::Absent
     }
@@ -121,13 +120,10 @@ impl Lab for Simulation {
     }
 
     fn view(&mut self, name: NodeId) -> NodeView {
-        let node = &self.nodes[&name];
-        let life = match (node.is_running(), node.paused) {
-            (true, false) => Life::Up,
-            (true, true) => Life::Paused,
-            (false, _) => Life::Down(node.down.clone()),
-        };
-        NodeView { life, status: node.status }
+        match self.existing(name) {
+            Ok(node) => NodeView { life: node.life(), status: node.status },
+            Err(error) => NodeView { life: Life::Down(error.0), status: Status::default() },
+        }
     }
 
     fn items(&mut self, name: NodeId) -> Result<Vec<(String, String)>, LabError> {
@@ -139,60 +135,49 @@ impl Lab for Simulation {
         Ok(self.server(name)?.log_view())
     }
 
-    fn crash(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
-        let unwritten = self.running(name)?.unwritten();
-        self.end(name, node::End::Crashed { power });
-        Ok(match unwritten {
-            0 => "nothing was lost".to_string(),
-            1 => "1 write was not on its disk yet".to_string(),
-            many => format!("{many} writes were not on its disk yet"),
-        })
-    }
-
-    fn restart(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
-        if self.existing(name)?.is_running() {
-            return Err(LabError(format!("{name} is already running")));
+    fn order(&mut self, name: NodeId, order: NodeOrder) -> Result<String, LabError> {
+        let now = self.now;
+        let node = self.existing(name)?;
+        order.check(name, &node.life())?;
+        match order {
+            NodeOrder::Crash | NodeOrder::PowerCut => {
+                let unwritten = node.unwritten();
+                self.end(name, EndReason::Crashed { power: order == NodeOrder::PowerCut });
+                return Ok(match unwritten {
+                    0 => "nothing was lost".to_string(),
+                    1 => "1 write was not on its disk yet".to_string(),
+                    many => format!("{many} writes were not on its disk yet"),
+                });
+            }
+            NodeOrder::Stop => return self.stop(name),
+            NodeOrder::Restart | NodeOrder::Wipe => {
+                let started = self.start(name, order == NodeOrder::Wipe);
+                return started.map_err(|error| LabError(error.to_string()));
+            }
+            NodeOrder::Pause => {
+                node.paused = true;
+                self.tell(name, What::Paused);
+            }
+            NodeOrder::Resume => {
+                node.paused = false;
+                let messages = node.inbox.iter().filter(|arrival| matches!(arrival, Arrival::Envelope(_)));
+                let waited = waited(messages.count());
+                self.tell(name, What::Resumed);
+                self.step_node(name, Vec::new());
+                return Ok(waited);
+            }
+            NodeOrder::TakeSnapshot => self.step_node(name, vec![Arrival::TakeSnapshot]),
+            NodeOrder::Campaign => self.step_node(name, vec![Arrival::Campaign]),
+            NodeOrder::SetElectionTimer(after) => {
+                self.step_node(name, vec![Arrival::SetElectionTimer(after)]);
+            }
+            NodeOrder::SkewClock(ahead) => node.clock_ahead = ahead,
+            NodeOrder::Disk(DiskChange::Slow(by)) => node.slow = by,
+            NodeOrder::Disk(DiskChange::Stall(duration)) => node.stalled_until = now + duration,
+            NodeOrder::Disk(DiskChange::Full(true)) => node.disk.fail_always(Failure::NoSpace),
+            NodeOrder::Disk(DiskChange::Full(false)) => node.disk.heal(),
         }
-        self.start(name, wipe).map_err(|error| LabError(error.to_string()))
-    }
-
-    fn stop(&mut self, name: NodeId) -> Result<String, LabError> {
-        let (now, node) = (self.now, self.running(name)?);
-        // A polite end waits for the disk, and for nothing else; a frozen node's disk is not frozen.
-        let mut saved = Ok(());
-        while saved.is_ok() && node.unwritten() > 0 {
-            saved =
-                node.begin_writing(now, Duration::ZERO, None).and_then(|_| node.written(None)).map(|_| ());
-        }
-        if let Err(error) = saved {
-            self.end(name, node::End::StorageFailed(error.to_string()));
-            return Err(LabError(error.to_string()));
-        }
-        self.end(name, node::End::Stopped);
-        Ok("all it had is on its disk".to_string())
-    }
-
-    fn pause(&mut self, name: NodeId) -> Result<(), LabError> {
-        let node = self.running(name)?;
-        if node.paused {
-            return Err(LabError(format!("{name} is paused already")));
-        }
-        node.paused = true;
-        self.tell(name, What::Paused);
-        Ok(())
-    }
-
-    fn resume(&mut self, name: NodeId) -> Result<String, LabError> {
-        let node = self.running(name)?;
-        if !node.paused {
-            return Err(LabError(format!("{name} is not paused")));
-        }
-        node.paused = false;
-        let waiting = node.inbox.iter().filter(|arrival| matches!(arrival, Arrival::Envelope(_))).count();
-        self.tell(name, What::Resumed);
-        self.step_node(name, Vec::new());
-        let plural = if waiting == 1 { "message" } else { "messages" };
-        Ok(format!("{waiting} {plural} waited in its inbox"))
+        Ok(String::new())
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
@@ -203,47 +188,8 @@ impl Lab for Simulation {
         self.faults.rules()
     }
 
-    fn watch_messages(&mut self, _watch: bool) {
-        // In virtual time they always are: nobody waits for it.
-    }
-
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
         self.counts.snapshot()
-    }
-
-    fn change_disk(&mut self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
-        let now = self.now;
-        let node = self.existing(name)?;
-        match change {
-            DiskChange::Slow(by) => node.slow = by,
-            DiskChange::Stall(duration) => node.stalled_until = now + duration,
-            DiskChange::Full(true) => node.disk.fail_always(Failure::NoSpace),
-            DiskChange::Full(false) => node.disk.heal(),
-        }
-        Ok(())
-    }
-
-    fn skew_clock(&mut self, name: NodeId, ahead: Duration) -> Result<(), LabError> {
-        self.existing(name)?.clock_ahead = ahead;
-        Ok(())
-    }
-
-    fn take_snapshot(&mut self, name: NodeId) -> Result<(), LabError> {
-        self.running(name)?;
-        self.step_node(name, vec![Arrival::TakeSnapshot]);
-        Ok(())
-    }
-
-    fn campaign(&mut self, name: NodeId) -> Result<(), LabError> {
-        self.running(name)?;
-        self.step_node(name, vec![Arrival::Campaign]);
-        Ok(())
-    }
-
-    fn set_election_timer(&mut self, name: NodeId, after: Duration) -> Result<(), LabError> {
-        self.running(name)?;
-        self.step_node(name, vec![Arrival::SetElectionTimer(after)]);
-        Ok(())
     }
 
     fn election_timeouts(&self) -> (Duration, Duration) {
@@ -271,8 +217,4 @@ impl Lab for Simulation {
         }
         Ok(())
     }
-}
-
-fn down(name: NodeId) -> LabError {
-    LabError(format!("{name} is down: 'restart {name}' starts it"))
 }

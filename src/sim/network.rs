@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::{Happening, Simulation};
 use crate::client::ClientCore;
-use crate::net::faults::{DropReason, Fate};
-use crate::net::packet::{Address, Envelope, Packet, Reply, Response};
-use crate::raft::message::Message;
+use crate::faults::{DropReason, Fate};
+use crate::protocol::{Address, Envelope};
 use crate::server::Arrival;
-use crate::trace::What;
-use crate::types::{ClientId, Term};
+use crate::server::report::message_sent;
+use crate::types::ClientId;
 
 impl Simulation {
     pub(super) fn arrive(&mut self, envelope: Envelope) {
@@ -29,19 +28,13 @@ impl Simulation {
             }
             Address::Node(_) => {
                 self.counts.dropped(std::slice::from_ref(&envelope));
-                self.refuse(&envelope);
-                self.note_drop(envelope, DropReason::Down);
+                self.tell_message(&envelope, Fate::Dropped(DropReason::Down));
+                if let Some(refusal) = envelope.unreachable() {
+                    self.counts.sent(std::slice::from_ref(&refusal));
+                    let happening = Happening::Arrives { envelope: refusal, held_back: false };
+                    self.schedule(self.settings.link_delay, happening);
+                }
             }
-        }
-    }
-
-    /// Nobody listens there: a client is told at once, as a connection would be refused.
-    fn refuse(&mut self, envelope: &Envelope) {
-        if let Packet::Request(request) = &envelope.packet {
-            let reply = Reply { attempt: request.attempt, term: Term(0), response: Response::Unreachable };
-            let back = Envelope { from: envelope.to, to: envelope.from, packet: Packet::Reply(reply) };
-            self.counts.sent(std::slice::from_ref(&back));
-            self.schedule(self.settings.link_delay, Happening::Arrives { envelope: back, held_back: false });
         }
     }
 
@@ -50,7 +43,7 @@ impl Simulation {
         let (from, to) = (envelope.from, envelope.to);
         self.counts.sent(std::slice::from_ref(&envelope));
         let fate = self.faults.decide(from, to);
-        self.tell_message(&envelope, &fate);
+        self.tell_message(&envelope, fate);
         match fate {
             Fate::Dropped(_) => self.counts.dropped(std::slice::from_ref(&envelope)),
             Fate::Delivered { delay, duplicate } => {
@@ -80,38 +73,11 @@ impl Simulation {
         }
     }
 
-    fn tell_message(&self, envelope: &Envelope, fate: &Fate) {
-        let Some(message) = raft_message(envelope) else { return };
-        if self.observer.is_none() {
-            return;
+    fn tell_message(&self, envelope: &Envelope, fate: Fate) {
+        if let Some(message) = envelope.message()
+            && self.observer.is_some()
+        {
+            self.tell(message.from, message_sent(message.clone(), fate));
         }
-        let copy = || message.clone();
-        match *fate {
-            Fate::Dropped(reason) => {
-                self.tell(message.from, What::MessageDropped { message: copy(), reason });
-            }
-            Fate::Delivered { delay, duplicate } => {
-                self.tell(message.from, What::MessageSent(copy()));
-                if delay > Duration::ZERO {
-                    self.tell(message.from, What::MessageDelayed { message: copy(), delay });
-                }
-                if duplicate.is_some() {
-                    self.tell(message.from, What::MessageDuplicated(copy()));
-                }
-            }
-        }
-    }
-
-    fn note_drop(&self, envelope: Envelope, reason: DropReason) {
-        if let Packet::Raft(message) = envelope.packet {
-            self.tell(message.from, What::MessageDropped { message, reason });
-        }
-    }
-}
-
-pub(super) fn raft_message(envelope: &Envelope) -> Option<&Message> {
-    match &envelope.packet {
-        Packet::Raft(message) => Some(message),
-        Packet::Request(_) | Packet::Reply(_) => None,
     }
 }

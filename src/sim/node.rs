@@ -1,23 +1,23 @@
 //! One simulated node: a server, its store on a simulated disk, and when the disk is done.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::Simulation;
 use super::exhibit::{DiskFailure, Exhibit};
-use crate::lab::Status;
+use crate::check::property::Property;
+use crate::lab::Life;
+use crate::panics::caught;
 use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
 use crate::server::snapshots::{self, SnapshotWork};
-use crate::server::{Arrival, Outbox, Server, Start};
+use crate::server::{Arrival, EndReason, Outbox, Server, Start, Status};
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica, image};
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::snapshots::{Snapshots, finished};
 use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError};
-use crate::trace::What;
 use crate::types::{NodeId, Time};
 
 /// A segment is small, so that short runs have several.
@@ -48,8 +48,8 @@ pub(super) struct Node {
     pub stalled_until: Time,
     /// What it knew when it last made a step.
     pub status: Status,
-    /// Why it does not run.
-    pub down: String,
+    /// Why it does not run; none before its first start.
+    pub down: Option<EndReason>,
     /// Its clock's rate, in parts of a million of the true one.
     pub clock_rate: u64,
     /// How far its clock was set ahead.
@@ -66,18 +66,6 @@ pub(super) enum Lane {
     /// A state machine that is slow.
     Machine,
 }
-
-/// How a node's life ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum End {
-    Crashed { power: bool },
-    Stopped,
-    Panicked(String),
-    StorageFailed(String),
-}
-
-/// How the reason of a node that is down begins if its disk was the reason.
-pub(super) const DISK_FAILED: &str = "its disk failed";
 
 const TRUE_RATE: u64 = 1_000_000;
 
@@ -100,7 +88,7 @@ impl Node {
             slow: Duration::ZERO,
             stalled_until: Time::ZERO,
             status: Status::default(),
-            down: "not started".to_string(),
+            down: None,
             clock_rate: TRUE_RATE,
             clock_ahead: Duration::ZERO,
             clock_shown: Time::ZERO,
@@ -109,6 +97,21 @@ impl Node {
 
     pub fn is_running(&self) -> bool {
         self.server.is_some()
+    }
+
+    pub fn life(&self) -> Life {
+        match (self.is_running(), self.paused) {
+            (true, false) => Life::Up,
+            (true, true) => Life::Paused,
+            (false, _) => {
+                Life::Down(self.down.as_ref().map_or("not started".to_string(), EndReason::to_string))
+            }
+        }
+    }
+
+    /// Whether it does not run because its disk failed.
+    pub fn has_failed_disk(&self) -> bool {
+        matches!(self.down, Some(EndReason::StorageFailed(_)))
     }
 
     /// When it has to be called though nothing arrives, in the run's time.
@@ -147,7 +150,7 @@ impl Node {
     ) -> Result<Option<Outbox>, String> {
         let local = self.local_time(now);
         let Some(server) = &mut self.server else { return Ok(None) };
-        let step = AssertUnwindSafe(|| {
+        let step = || {
             if let Some(exhibit) = exhibit.as_deref_mut() {
                 exhibit.tell_time(local);
                 exhibit.before(server, &mut arrivals);
@@ -158,14 +161,10 @@ impl Node {
                 exhibit.use_disk(&mut self.disk);
             }
             outbox
-        });
-        match catch_unwind(step) {
-            Ok(outbox) => {
-                self.status = server.status();
-                Ok(Some(outbox))
-            }
-            Err(panic) => Err(reason(panic.as_ref())),
-        }
+        };
+        let outbox = caught(step)?;
+        self.status = server.status();
+        Ok(Some(outbox))
     }
 
     /// Gives the disk all that waits, unless it is busy: when it will be done, and in which life.
@@ -322,7 +321,6 @@ impl Simulation {
         if let Some(exhibit) = &mut self.exhibit {
             exhibit.recovered(name, &mut start.recovered);
         }
-        let hard_state = start.recovered.hard_state;
         let local = self.node(name).local_time(now);
         let exhibit = self.exhibit.as_deref();
         let blank = || -> Box<dyn Machine> {
@@ -337,13 +335,7 @@ impl Simulation {
         node.applier = if away { server.detach() } else { None };
         node.files = Some(files);
         node.status = server.status();
-        let started = What::Started {
-            term: hard_state.current_term,
-            vote: hard_state.voted_for,
-            last: server.raft().log().last(),
-            fresh,
-            repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
-        };
+        let started = server.started(fresh, &repaired);
         node.server = Some(server);
         node.store = Some(store);
         let node = &self.nodes[&name];
@@ -355,38 +347,26 @@ impl Simulation {
     }
 
     /// Ends a node's life.
-    pub(super) fn end(&mut self, name: NodeId, ended: End) {
+    pub(super) fn end(&mut self, name: NodeId, why: EndReason) {
+        if let Some(violation) = why.violation(name) {
+            self.safety.report(Property::NodeInvariants, violation);
+        }
         let mut random = self.random.fork();
         if let Some(server) = &self.nodes[&name].server {
             self.tally.note_end(server.raft());
         }
         let node = self.node(name);
-        if ended == End::Stopped
+        if why == EndReason::Stopped
             && let Some(store) = &mut node.store
         {
             // A disk that fails now leaves what the last record says, which holds.
             let _ = store.save_floor();
         }
         node.forget();
-        let (down, what) = match ended {
-            End::Crashed { power } => {
-                if power {
-                    node.disk.power_cut(&mut random);
-                }
-                ("crashed".to_string(), What::Crashed { power })
-            }
-            End::Stopped => ("stopped".to_string(), What::Stopped),
-            End::Panicked(reason) => (format!("stopped itself: {reason}"), What::Panicked { reason }),
-            End::StorageFailed(reason) => {
-                (format!("{DISK_FAILED}: {reason}"), What::StorageFailed { reason })
-            }
-        };
-        node.down = down;
-        self.tell(name, what);
+        if why == (EndReason::Crashed { power: true }) {
+            node.disk.power_cut(&mut random);
+        }
+        node.down = Some(why.clone());
+        self.tell(name, why.into());
     }
-}
-
-fn reason(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_string()
 }

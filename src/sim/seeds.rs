@@ -26,8 +26,7 @@ use super::Simulation;
 use super::tally::Tally;
 use super::workload::{self, Workload};
 use crate::check::history::Operation;
-use crate::net::change::NetChange;
-use crate::net::link::LinkScope;
+use crate::faults::{LinkScope, NetChange};
 use crate::types::{NodeId, Random, Time};
 
 /// What the runs of many seeds have in common.

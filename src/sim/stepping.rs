@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use super::network::raft_message;
-use super::node::{End, Lane};
+use super::node::Lane;
 use super::{Happening, Simulation};
-use crate::check::property::Property;
 use crate::check::safety::Step;
-use crate::net::packet::{Address, Envelope, Packet};
+use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
-use crate::server::{Arrival, Outbox};
-use crate::trace::{TraceEvent, What};
+use crate::server::{Arrival, EndReason, Outbox};
+use crate::trace::TraceEvent;
 use crate::types::NodeId;
 
 impl Simulation {
@@ -28,6 +26,13 @@ impl Simulation {
         }
     }
 
+    /// Hands something to a node, if it runs; a frozen one comes to it when it is resumed.
+    pub(super) fn arrive_at(&mut self, name: NodeId, arrival: Arrival) {
+        if self.nodes[&name].is_running() {
+            self.step_node(name, vec![arrival]);
+        }
+    }
+
     /// One step of a node, with everything that follows from it.
     pub(super) fn step_node(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) {
         let now = self.now;
@@ -37,32 +42,24 @@ impl Simulation {
             return;
         }
         let arrivals = std::mem::take(&mut node.inbox);
-        for arrival in &arrivals {
-            if let Arrival::Envelope(Envelope { from: Address::Client(client), packet, .. }) = arrival
-                && let Some(observer) = &self.observer
-                && let Packet::Request(request) = packet
-            {
-                observer(&TraceEvent {
-                    time: now,
-                    node: name,
-                    what: What::RequestReceived { client: *client, call: request.call.clone() },
-                });
+        if let Some(observer) = &self.observer {
+            let envelopes = arrivals.iter().filter_map(|arrival| match arrival {
+                Arrival::Envelope(envelope) => Some(envelope),
+                _ => None,
+            });
+            for what in envelopes.filter_map(request_received) {
+                observer(&TraceEvent { time: now, node: name, what });
             }
         }
         let exhibit = self.exhibit.as_deref_mut();
         match node.step(now, arrivals, exhibit) {
             Ok(Some(outbox)) => self.carry_out(name, outbox),
             Ok(None) => {}
-            Err(reason) => self.panicked(name, reason),
+            Err(reason) => self.end(name, EndReason::Panicked(reason)),
         }
     }
 
-    fn panicked(&mut self, name: NodeId, reason: String) {
-        self.safety.report(Property::NodeInvariants, format!("{name} stopped itself: {reason}"));
-        self.end(name, End::Panicked(reason));
-    }
-
-    fn carry_out(&mut self, name: NodeId, outbox: Outbox) {
+    fn carry_out(&mut self, name: NodeId, mut outbox: Outbox) {
         let node = &self.nodes[&name];
         let server = node.server.as_ref().expect("it has just made a step");
         let step = Step {
@@ -72,7 +69,7 @@ impl Simulation {
             adopted: &outbox.adopted,
             applied: &outbox.applied,
         };
-        self.safety.observe(&step, outbox.envelopes.iter().filter_map(raft_message));
+        self.safety.observe(&step, outbox.messages());
         if let Some(replay) = &mut self.replay {
             for applied in &outbox.applied {
                 if applied.entry.index == replay.next() {
@@ -100,13 +97,7 @@ impl Simulation {
             self.digest = (self.digest ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
         }
         if self.observer.is_some() {
-            let first_last = outbox.applied.first().zip(outbox.applied.last());
-            let events = outbox.events.into_iter().map(What::Raft);
-            let applied = first_last
-                .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
-            let saved = outbox.saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
-            let not_saved = outbox.not_saved.map(|(last, reason)| What::SnapshotUnwritable { last, reason });
-            for what in events.chain(applied).chain(saved).chain(not_saved) {
+            for what in outbox.take_happened() {
                 self.tell(name, what);
             }
         }
@@ -114,7 +105,7 @@ impl Simulation {
             self.send(envelope);
         }
         if let Some(reason) = outbox.failed {
-            return self.panicked(name, reason);
+            return self.end(name, EndReason::MachineFailed(reason));
         }
         if let Some(write) = outbox.write {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");
@@ -143,7 +134,7 @@ impl Simulation {
         match node.begin_writing(now, delay, exhibit) {
             Ok(Some((at, life))) => self.schedule(at.since(now), Happening::Written { node: name, life }),
             Ok(None) => {}
-            Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+            Err(error) => self.end(name, EndReason::StorageFailed(error.to_string())),
         }
     }
 }

@@ -11,12 +11,11 @@ use std::time::Duration;
 use super::{SEARCH_STEPS, Simulation};
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Start, Verdict};
-use crate::client::core::CallId;
-use crate::client::record::{Callers, Pending};
-use crate::client::{Answered, Ask, Fate, Gathering, Group, Outcome, What};
+use crate::client::{Answered, Ask, CallId, Fate, Gathering, Group, Outcome, What};
+use crate::history::{Callers, Pending};
 use crate::lab::Lab;
-use crate::net::packet::ReadMode;
 use crate::payload::Payload;
+use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Command, Query};
 use crate::types::{ClientId, NodeId, Random, Time, Token};
 

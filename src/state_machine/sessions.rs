@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::text::Kept;
+use super::Applied;
 use crate::ascending::Ascending;
 use crate::payload::Payload;
 use crate::raft::log::Origin;
@@ -58,26 +59,6 @@ pub struct Sessions {
     /// Each session once, the one with the smallest index first. The index is an entry that used it, not always the
     /// last one: it is brought up to date when somebody asks, so that a command costs nothing here.
     pub(crate) by_use: BinaryHeap<Reverse<(LogIndex, SessionId)>>,
-}
-
-/// Where a command stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Standing {
-    /// It was not carried out yet.
-    Fresh,
-    /// It was carried out.
-    Answered {
-        /// The entry that carried it out.
-        entry: EntryId,
-        /// The answer it got then.
-        answer: Payload,
-    },
-    /// The client asked what had become of it when nothing had: it must not be carried out any more.
-    GivenUp,
-    /// The client needs its answer no more, which is no longer kept: it must not be carried out again.
-    Forgotten,
-    /// Its session is not there, any more or at all.
-    Expired,
 }
 
 /// One client's session.
@@ -130,23 +111,22 @@ impl Sessions {
         id
     }
 
-    /// An entry at this index names a command: takes in what its client acknowledges with it, then tells where the
-    /// command stands.
-    pub fn look_up(&mut self, index: LogIndex, origin: Origin) -> Standing {
-        let Some(session) = self.by_id.get_mut(&origin.session) else { return Standing::Expired };
+    /// An entry at this index names a command: takes in what its client acknowledges with it, then tells what became of
+    /// the command; none if nothing has yet, and it is to be carried out.
+    pub fn look_up(&mut self, index: LogIndex, origin: Origin) -> Option<Applied> {
+        let Some(session) = self.by_id.get_mut(&origin.session) else { return Some(Applied::Expired) };
         let session = Arc::make_mut(session);
         session.used = index;
         session.acknowledge(origin.acknowledged);
         if origin.serial < session.acknowledged {
-            return Standing::Forgotten;
+            return Some(Applied::Forgotten);
         }
-        match session.settled.get(origin.serial) {
-            Some(Settled::Answered { entry, answer }) => {
-                Standing::Answered { entry: *entry, answer: answer.payload.clone() }
+        session.settled.get(origin.serial).map(|settled| match settled {
+            Settled::Answered { entry, answer } => {
+                Applied::Answered { entry: *entry, answer: answer.payload.clone() }
             }
-            Some(Settled::GivenUp) => Standing::GivenUp,
-            None => Standing::Fresh,
-        }
+            Settled::GivenUp => Applied::GivenUp,
+        })
     }
 
     /// Keeps the answer to a command that was fresh and has just been carried out by this entry. `bytes` is the
@@ -275,13 +255,13 @@ mod tests {
     }
 
     fn carry_out(sessions: &mut Sessions, index: u64, origin: Origin) {
-        assert_eq!(sessions.look_up(LogIndex(index), origin), Standing::Fresh);
+        assert_eq!(sessions.look_up(LogIndex(index), origin), None);
         let answer = Payload::new(index);
         sessions.record(origin, id(index), answer.clone(), answer.len());
     }
 
-    fn answered(index: u64) -> Standing {
-        Standing::Answered { entry: id(index), answer: Payload::new(index) }
+    fn answered(index: u64) -> Option<Applied> {
+        Some(Applied::Answered { entry: id(index), answer: Payload::new(index) })
     }
 
     #[test]
@@ -292,7 +272,7 @@ mod tests {
         carry_out(&mut sessions, 4, origin(9, 1));
         assert_eq!(sessions.look_up(LogIndex(5), origin(5, 1)), answered(2));
         assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), answered(3));
-        assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), Standing::Fresh, "a gap is no repetition");
+        assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), None, "a gap is no repetition");
     }
 
     #[test]
@@ -303,7 +283,7 @@ mod tests {
         }
         carry_out(&mut sessions, 6, origin(5, 4));
         assert_eq!(sessions.answers(), 2, "4 and 5 are left");
-        assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), Standing::Forgotten);
+        assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), Some(Applied::Forgotten));
         assert_eq!(sessions.look_up(LogIndex(8), origin(4, 1)), answered(5));
     }
 
@@ -311,12 +291,16 @@ mod tests {
     fn an_older_mark_brings_nothing_back() {
         let mut sessions = opened();
         carry_out(&mut sessions, 2, origin(8, 8));
-        assert_eq!(sessions.look_up(LogIndex(3), origin(7, 1)), Standing::Forgotten, "the mark stays at 8");
+        assert_eq!(
+            sessions.look_up(LogIndex(3), origin(7, 1)),
+            Some(Applied::Forgotten),
+            "the mark stays at 8"
+        );
     }
 
     #[test]
     fn a_command_below_its_own_mark_is_not_carried_out() {
-        assert_eq!(opened().look_up(LogIndex(2), origin(3, 5)), Standing::Forgotten);
+        assert_eq!(opened().look_up(LogIndex(2), origin(3, 5)), Some(Applied::Forgotten));
     }
 
     #[test]
@@ -325,16 +309,16 @@ mod tests {
         carry_out(&mut sessions, 2, origin(1, 1));
         let session = sessions.open(LogIndex(3), ClientId(7), 10);
         let other = Origin { session, ..origin(1, 1) };
-        assert_eq!(sessions.look_up(LogIndex(4), other), Standing::Fresh, "though its client is the same");
+        assert_eq!(sessions.look_up(LogIndex(4), other), None, "though its client is the same");
         assert_eq!(sessions.count(), 2);
     }
 
     #[test]
     fn a_command_that_was_given_up_is_never_carried_out() {
         let mut sessions = opened();
-        assert_eq!(sessions.look_up(LogIndex(2), origin(1, 1)), Standing::Fresh);
+        assert_eq!(sessions.look_up(LogIndex(2), origin(1, 1)), None);
         sessions.give_up(origin(1, 1));
-        assert_eq!(sessions.look_up(LogIndex(3), origin(1, 1)), Standing::GivenUp);
+        assert_eq!(sessions.look_up(LogIndex(3), origin(1, 1)), Some(Applied::GivenUp));
     }
 
     #[test]
@@ -345,13 +329,13 @@ mod tests {
         sessions.open(LogIndex(4), ClientId(9), 2);
         assert_eq!(sessions.look_up(LogIndex(5), origin(1, 1)), answered(3), "it was used at 3");
         let other = Origin { session: second, ..origin(1, 1) };
-        assert_eq!(sessions.look_up(LogIndex(6), other), Standing::Expired, "it was not used since 2");
+        assert_eq!(sessions.look_up(LogIndex(6), other), Some(Applied::Expired), "it was not used since 2");
         assert_eq!(sessions.count(), 2);
     }
 
     #[test]
     fn a_session_that_was_never_opened_carries_nothing_out() {
-        assert_eq!(Sessions::default().look_up(LogIndex(1), origin(1, 1)), Standing::Expired);
+        assert_eq!(Sessions::default().look_up(LogIndex(1), origin(1, 1)), Some(Applied::Expired));
     }
 
     #[test]
@@ -361,13 +345,13 @@ mod tests {
             carry_out(&mut sessions, serial + 1, origin(serial, 1));
         }
         assert_eq!(sessions.answers() as u64, WINDOW);
-        assert_eq!(sessions.look_up(LogIndex(9_000), origin(3, 1)), Standing::Forgotten);
+        assert_eq!(sessions.look_up(LogIndex(9_000), origin(3, 1)), Some(Applied::Forgotten));
         assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), answered(5));
     }
 
     /// Carries out a command whose answer's text has so many bytes.
     fn answer_at_length(sessions: &mut Sessions, serial: Serial, bytes: usize) {
-        assert_eq!(sessions.look_up(LogIndex(serial + 1), origin(serial, 1)), Standing::Fresh);
+        assert_eq!(sessions.look_up(LogIndex(serial + 1), origin(serial, 1)), None);
         let answer = Payload::from_text(format!("\"{}\"", "a".repeat(bytes - 2)));
         sessions.record(origin(serial, 1), id(serial + 1), answer, bytes);
     }
@@ -386,10 +370,10 @@ mod tests {
         assert_eq!(sessions.answers(), 3, "what was forgotten counts no more");
         answer_at_length(&mut sessions, 5, 2 * ANSWER_BYTES_MAX);
         assert_eq!(sessions.answers(), 1, "the newest answer is kept, however long it is");
-        assert_eq!(sessions.look_up(LogIndex(9), origin(4, 1)), Standing::Forgotten);
-        assert_ne!(sessions.look_up(LogIndex(10), origin(5, 1)), Standing::Forgotten);
+        assert_eq!(sessions.look_up(LogIndex(9), origin(4, 1)), Some(Applied::Forgotten));
+        assert_ne!(sessions.look_up(LogIndex(10), origin(5, 1)), Some(Applied::Forgotten));
         answer_at_length(&mut sessions, 6, 2);
-        assert_eq!(sessions.look_up(LogIndex(11), origin(5, 1)), Standing::Forgotten);
+        assert_eq!(sessions.look_up(LogIndex(11), origin(5, 1)), Some(Applied::Forgotten));
         carry_out(&mut sessions, 12, origin(7, 7));
         assert_eq!(sessions.by_id[&SESSION].bytes, 2, "what was acknowledged counts no more: \"12\" is left");
     }
@@ -404,7 +388,7 @@ mod tests {
         assert_eq!(sessions.answers(), 3, "what is there was kept by all");
         carry_out(&mut sessions, 5, origin(4, 1));
         assert_eq!(sessions.answers(), 2);
-        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), Standing::Forgotten);
+        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), Some(Applied::Forgotten));
     }
 
     #[test]
@@ -414,7 +398,7 @@ mod tests {
         let mut copy = sessions.clone();
         carry_out(&mut sessions, 3, origin(2, 2));
         assert_eq!(copy.look_up(LogIndex(3), origin(1, 1)), answered(2));
-        assert_eq!(copy.look_up(LogIndex(3), origin(2, 1)), Standing::Fresh);
-        assert_eq!(sessions.look_up(LogIndex(4), origin(1, 1)), Standing::Forgotten);
+        assert_eq!(copy.look_up(LogIndex(3), origin(2, 1)), None);
+        assert_eq!(sessions.look_up(LogIndex(4), origin(1, 1)), Some(Applied::Forgotten));
     }
 }

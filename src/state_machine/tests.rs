@@ -100,7 +100,7 @@ fn an_invalid_payload_is_refused_before_and_answered_after_the_log_alike() {
         let refused = replica.check(&payload).expect_err("refused before it is proposed");
         assert!(!refused.is_empty() && !refused.contains('\n'), "one line: {refused}");
         let applied = replica.apply(&entry(index, origin(1, index, 1), payload.clone()));
-        assert_eq!(applied, Applied::Invalid { reason: refused.clone() });
+        assert_eq!(applied, Applied::Invalid(refused.clone()));
         let from_disk = Payload::from_text(payload.text());
         assert_eq!(replica.check(&from_disk), Err(refused), "a node that restarts decides alike");
         assert_eq!(replica.size(), 0, "no part of it is applied");

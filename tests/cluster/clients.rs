@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use raftlab::client::{self, Ask, CallId, Failure, Outcome, Rejection};
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
-use raftlab::lab::Lab;
-use raftlab::net::packet::ReadMode;
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::payload::Batch;
+use raftlab::protocol::ReadMode;
 use raftlab::raft::event::Event;
 use raftlab::state_machine::kv::{Answer, Command, Query};
 use raftlab::trace::{TraceEvent, What};
@@ -23,7 +23,7 @@ fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
     let mut cluster = start(&settings(&folder, 3));
     let first = leader(&cluster);
     for node in others(&cluster, first) {
-        cluster.crash(node, false).unwrap();
+        cluster.order(node, NodeOrder::Crash).unwrap();
     }
     let begun = Instant::now();
     let client = cluster.client();
@@ -31,7 +31,7 @@ fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
     assert!(matches!(ended, Err(Failure::Unknown(_) | Failure::Rejected(_))), "{ended:?}");
     assert!(begun.elapsed() < PATIENCE);
     for node in others(&cluster, first) {
-        cluster.restart(node, false).unwrap();
+        cluster.order(node, NodeOrder::Restart).unwrap();
     }
     put(&cluster, "b");
     converge(&mut cluster);
@@ -48,7 +48,7 @@ fn a_client_of_a_cluster_that_has_ended_is_told_so_in_a_word_of_its_own() {
         client.submit(Command::put("b", "1")).unwrap();
         // Calls that are under way when it ends: nobody will answer.
         for node in cluster.nodes() {
-            cluster.pause(node).unwrap();
+            cluster.order(node, NodeOrder::Pause).unwrap();
         }
         let read = client.read_async(Query::Keys {});
         let write = client.submit_async(Command::put("c", "1"));
@@ -141,13 +141,13 @@ fn many_calls_at_once_are_applied_once_each_though_leaders_crash() {
     let create = |number| client.submit_async(Command::create(format!("k{number}"), "1"));
     let mut tickets: Vec<_> = (0..300).map(create).collect();
     let first = leader(&cluster);
-    cluster.crash(first, false).unwrap();
+    cluster.order(first, NodeOrder::Crash).unwrap();
     tickets.extend((300..600).map(create));
     for ticket in tickets.into_iter().rev() {
         assert_eq!(ticket.wait().expect("in time").answer, Answer::Created, "never Exists");
     }
     assert_eq!(client.in_flight(), 0);
-    cluster.restart(first, false).unwrap();
+    cluster.order(first, NodeOrder::Restart).unwrap();
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use raftlab::cluster::{Cluster, LeadershipKind};
-use raftlab::lab::{Lab, Life, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::lab::{Lab, Life, NodeOrder};
+use raftlab::server::RoleName;
 use raftlab::state_machine::kv::{Answer, Command, Query};
 
 use crate::{
@@ -60,9 +60,9 @@ fn one_node_is_a_cluster() {
     let mut cluster = start(&settings);
     let n1 = leader(&cluster);
     put(&cluster, "a");
-    assert_eq!(cluster.stop(n1).unwrap(), "all it had is on its disk");
+    assert_eq!(cluster.order(n1, NodeOrder::Stop).unwrap(), "all it had is on its disk");
     assert_eq!(cluster.view(n1).life, Life::Down("stopped".to_string()));
-    cluster.restart(n1, false).unwrap();
+    cluster.order(n1, NodeOrder::Restart).unwrap();
     assert_read(&cluster, "a");
     assert_safe(&mut cluster);
 }
@@ -74,18 +74,18 @@ fn four_nodes_need_three() {
     put(&cluster, "a");
     let first = leader(&cluster);
     let rest = others(&cluster, first);
-    cluster.crash(rest[0], false).unwrap();
+    cluster.order(rest[0], NodeOrder::Crash).unwrap();
     put(&cluster, "b");
-    cluster.crash(rest[1], false).unwrap();
+    cluster.order(rest[1], NodeOrder::Crash).unwrap();
     wait_until(&mut cluster, "two of four do not lead", |cluster| cluster.leader().is_none());
     let commit = |cluster: &mut Cluster| cluster.view(rest[2]).status.commit;
     let before = commit(&mut cluster);
     let ended = cluster.client().within(Duration::from_millis(500)).submit(Command::put("c", "1"));
     assert!(ended.is_err(), "{ended:?}");
     assert_eq!(commit(&mut cluster), before);
-    cluster.restart(rest[0], false).unwrap();
+    cluster.order(rest[0], NodeOrder::Restart).unwrap();
     put(&cluster, "d");
-    cluster.restart(rest[1], false).unwrap();
+    cluster.order(rest[1], NodeOrder::Restart).unwrap();
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }
@@ -96,19 +96,19 @@ fn a_frozen_leader_is_replaced_and_follows_when_it_goes_on() {
     let mut cluster = start(&settings(&folder, 3));
     put(&cluster, "a");
     let frozen = leader(&cluster);
-    cluster.pause(frozen).unwrap();
-    assert_eq!(cluster.pause(frozen).unwrap_err().0, format!("{frozen} is paused already"));
-    assert!(cluster.campaign(frozen).unwrap_err().0.contains("is paused"));
+    cluster.order(frozen, NodeOrder::Pause).unwrap();
+    assert_eq!(cluster.order(frozen, NodeOrder::Pause).unwrap_err().0, format!("{frozen} is paused already"));
+    assert!(cluster.order(frozen, NodeOrder::Campaign).unwrap_err().0.contains("is paused"));
     let seen = cluster.view(frozen);
     assert_eq!((seen.life, seen.status.role), (Life::Paused, RoleName::Leader));
     put(&cluster, "b");
     assert_ne!(cluster.leader(), Some(frozen));
     assert_eq!(cluster.view(frozen).status, seen.status, "it makes no step");
-    let said = cluster.resume(frozen).unwrap();
+    let said = cluster.order(frozen, NodeOrder::Resume).unwrap();
     assert!(said.ends_with("waited in its inbox") && !said.starts_with("0 "), "{said}");
     converge(&mut cluster);
-    cluster.pause(frozen).unwrap();
-    assert_eq!(cluster.stop(frozen).unwrap(), "all it had is on its disk");
+    cluster.order(frozen, NodeOrder::Pause).unwrap();
+    assert_eq!(cluster.order(frozen, NodeOrder::Stop).unwrap(), "all it had is on its disk");
     assert_safe(&mut cluster);
 }
 
@@ -120,7 +120,7 @@ fn a_node_campaigns_when_it_is_told_to() {
     // Whoever lacks an entry that the others hold gets no votes (5.4.1).
     converge(&mut cluster);
     let next = others(&cluster, leader(&cluster))[0];
-    cluster.campaign(next).unwrap();
+    cluster.order(next, NodeOrder::Campaign).unwrap();
     wait_until(&mut cluster, "it wins", |cluster| cluster.leader() == Some(next));
     assert_read(&cluster, "a");
     assert_safe(&mut cluster);
@@ -132,13 +132,13 @@ fn each_change_of_the_leader_is_told() {
     let mut changes = cluster.leadership();
     let gained = changes.next().expect("a leader");
     assert_eq!(gained.kind, LeadershipKind::Gained);
-    cluster.crash(gained.node, false).unwrap();
+    cluster.order(gained.node, NodeOrder::Crash).unwrap();
     let lost = changes.next().expect("it crashed");
     assert_eq!((lost.kind, lost.node, lost.term), (LeadershipKind::Lost, gained.node, gained.term));
     let next = changes.next().expect("another leads");
     assert!(next.node != gained.node && next.term > gained.term && next.time >= lost.time, "{next:?}");
     cluster.change_network(&NetChange::Isolate(next.node)).unwrap();
-    cluster.restart(gained.node, false).unwrap();
+    cluster.order(gained.node, NodeOrder::Restart).unwrap();
     let third = changes.find(|change| change.term > next.term).expect("a leader that others hear");
     assert_ne!(third.node, next.node);
     drop(cluster);

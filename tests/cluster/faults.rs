@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
-use raftlab::lab::{DiskChange, Lab, Life};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
+use raftlab::faults::{End, LinkScope, NetChange};
+use raftlab::lab::{DiskChange, Lab, Life, NodeOrder};
 use raftlab::state_machine::StateMachine;
 use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query, Values};
 use raftlab::trace::{TraceEvent, What};
@@ -23,17 +22,17 @@ fn a_power_cut_loses_only_what_was_not_acknowledged() {
     put(&cluster, "a");
     let node = others(&cluster, leader(&cluster))[0];
     converge(&mut cluster);
-    cluster.change_disk(node, DiskChange::Stall(Duration::from_secs(3600))).unwrap();
+    cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::from_secs(3600)))).unwrap();
     let last = cluster.view(node).status.last.index;
     put(&cluster, "b");
     // The client's session and its command.
     wait_until(&mut cluster, "two entries arrive at the stalled node", |cluster| {
         cluster.view(node).status.last.index == LogIndex(last.0 + 2)
     });
-    let said = cluster.crash(node, true).unwrap();
+    let said = cluster.order(node, NodeOrder::PowerCut).unwrap();
     assert_eq!(said, "2 entries were not on its disk yet");
-    cluster.change_disk(node, DiskChange::Stall(Duration::ZERO)).unwrap();
-    let said = cluster.restart(node, false).unwrap();
+    cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).unwrap();
+    let said = cluster.order(node, NodeOrder::Restart).unwrap();
     assert!(said.contains(&format!("{} entries reloaded", last.0)), "{said}");
     converge(&mut cluster);
     assert_safe(&mut cluster);
@@ -47,7 +46,7 @@ fn one_stalled_disk_stops_nobody() {
     let first = leader(&cluster);
     let term = cluster.view(first).status.term;
     let stalled = others(&cluster, first)[0];
-    cluster.change_disk(stalled, DiskChange::Stall(Duration::from_secs(3600))).unwrap();
+    cluster.order(stalled, NodeOrder::Disk(DiskChange::Stall(Duration::from_secs(3600)))).unwrap();
     let begun = Instant::now();
     for number in 0..50 {
         put(&cluster, &format!("k{number}"));
@@ -59,9 +58,9 @@ fn one_stalled_disk_stops_nobody() {
         let status = cluster.view(node).status;
         assert_eq!((status.term, status.leader), (term, Some(first)), "no election at {node}");
     }
-    cluster.change_disk(stalled, DiskChange::Stall(Duration::ZERO)).unwrap();
+    cluster.order(stalled, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).unwrap();
     converge(&mut cluster);
-    cluster.change_disk(first, DiskChange::Stall(Duration::from_secs(3600))).unwrap();
+    cluster.order(first, NodeOrder::Disk(DiskChange::Stall(Duration::from_secs(3600)))).unwrap();
     put(&cluster, "by the disks of the others");
     assert_eq!(cluster.view(first).status.term, term, "a leader's own disk may stall, too");
     assert_safe(&mut cluster);
@@ -76,7 +75,7 @@ fn a_full_disk_takes_its_node_down_and_no_other() {
     let mut cluster = start(&settings(&folder, 3));
     put(&cluster, "a");
     let full = leader(&cluster);
-    cluster.change_disk(full, DiskChange::Full(true)).unwrap();
+    cluster.order(full, NodeOrder::Disk(DiskChange::Full(true))).unwrap();
     put(&cluster, "b");
     wait_until(&mut cluster, "the node goes down", |cluster| {
         matches!(cluster.view(full).life, Life::Down(_))
@@ -84,10 +83,10 @@ fn a_full_disk_takes_its_node_down_and_no_other() {
     let Life::Down(reason) = cluster.view(full).life else { unreachable!("seen above") };
     assert!(reason.contains("its disk failed") && reason.contains("the disk is full"), "{reason}");
     put(&cluster, "c");
-    let refused = cluster.restart(full, false).unwrap_err().0;
+    let refused = cluster.order(full, NodeOrder::Restart).unwrap_err().0;
     assert!(refused.contains("the disk is full"), "{refused}");
-    cluster.change_disk(full, DiskChange::Full(false)).unwrap();
-    cluster.restart(full, false).unwrap();
+    cluster.order(full, NodeOrder::Disk(DiskChange::Full(false))).unwrap();
+    cluster.order(full, NodeOrder::Restart).unwrap();
     converge(&mut cluster);
     assert_eq!(cluster.items(full).unwrap().len(), 3);
     assert_safe(&mut cluster);
@@ -152,7 +151,7 @@ fn a_node_that_panics_is_down_and_no_other() {
         "{down:?}"
     );
     assert_eq!(told.lock().unwrap().len(), 1, "told once");
-    cluster.restart(n1, false).unwrap();
+    cluster.order(n1, NodeOrder::Restart).unwrap();
     client.submit(Command::put("y", "1")).unwrap();
     let broken: Vec<_> = cluster.check().into_iter().filter(|verdict| verdict.violation.is_some()).collect();
     assert_eq!(broken.len(), 1, "{broken:?}");
@@ -167,7 +166,7 @@ fn a_frozen_node_costs_bounded_memory_under_load_and_catches_up() {
     let mut cluster = start(&Settings { inbox_node_bytes: FIT * VALUE, ..settings(&folder, 3) });
     put(&cluster, "a");
     let frozen = others(&cluster, leader(&cluster))[0];
-    cluster.pause(frozen).unwrap();
+    cluster.order(frozen, NodeOrder::Pause).unwrap();
     let client = cluster.client();
     for number in 0..200 {
         client.submit(Command::put(format!("k{number}"), "x".repeat(VALUE))).unwrap();
@@ -176,7 +175,7 @@ fn a_frozen_node_costs_bounded_memory_under_load_and_catches_up() {
     let lost: u64 =
         counts.iter().filter(|(_, to, _)| *to == End::Node(frozen)).map(|(_, _, link)| link.dropped).sum();
     assert!(lost > 0, "more was sent than fits: {counts:?}");
-    cluster.resume(frozen).unwrap();
+    cluster.order(frozen, NodeOrder::Resume).unwrap();
     converge(&mut cluster);
     assert_eq!(cluster.items(frozen).unwrap().len(), 201);
     assert_safe(&mut cluster);
@@ -194,13 +193,15 @@ fn seeded_faults_break_no_promise() {
     for number in 0..60 {
         let node = *random.pick(&nodes).unwrap();
         match random.below(12) {
-            0 => drop(cluster.crash(node, false)),
-            1 => drop(cluster.crash(node, true)),
-            2 => drop(cluster.pause(node)),
-            3 => drop(cluster.resume(node)),
-            4 => drop(cluster.change_disk(
+            0 => drop(cluster.order(node, NodeOrder::Crash)),
+            1 => drop(cluster.order(node, NodeOrder::PowerCut)),
+            2 => drop(cluster.order(node, NodeOrder::Pause)),
+            3 => drop(cluster.order(node, NodeOrder::Resume)),
+            4 => drop(cluster.order(
                 node,
-                DiskChange::Stall(random.duration(Duration::ZERO, Duration::from_millis(400))),
+                NodeOrder::Disk(DiskChange::Stall(
+                    random.duration(Duration::ZERO, Duration::from_millis(400)),
+                )),
             )),
             5 => drop(cluster.change_network(&NetChange::Isolate(node))),
             6 => {
@@ -218,8 +219,8 @@ fn seeded_faults_break_no_promise() {
             _ => {
                 drop(cluster.change_network(&NetChange::Reset));
                 for node in &nodes {
-                    drop(cluster.restart(*node, false));
-                    drop(cluster.resume(*node));
+                    drop(cluster.order(*node, NodeOrder::Restart));
+                    drop(cluster.order(*node, NodeOrder::Resume));
                 }
             }
         }
@@ -230,9 +231,9 @@ fn seeded_faults_break_no_promise() {
     }
     cluster.change_network(&NetChange::Reset).unwrap();
     for node in &nodes {
-        drop(cluster.change_disk(*node, DiskChange::Stall(Duration::ZERO)));
-        drop(cluster.restart(*node, false));
-        drop(cluster.resume(*node));
+        drop(cluster.order(*node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))));
+        drop(cluster.order(*node, NodeOrder::Restart));
+        drop(cluster.order(*node, NodeOrder::Resume));
     }
     assert_eq!(client.within(PATIENCE).submit(Command::put("last", "1")).unwrap().answer, Answer::Put);
     converge(&mut cluster);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use raftlab::client::Fate;
 use raftlab::cluster::{Builder, Cluster, StartError};
-use raftlab::lab::{Lab, Life, RoleName};
+use raftlab::lab::{Lab, Life, NodeOrder};
+use raftlab::server::RoleName;
 use raftlab::trace::What;
 use raftlab::types::NodeId;
 use raftlab::{Failure, Rejection};
@@ -108,7 +109,7 @@ fn a_node_that_is_down_goes_on_in_the_same_cluster_once_its_machine_can() {
     repaired.store(true, Ordering::SeqCst);
     for node in cluster.nodes() {
         if is_down(&cluster, node) {
-            cluster.restart(node, false).expect("it is down");
+            cluster.order(node, NodeOrder::Restart).expect("it is down");
         }
     }
     assert_eq!(total(&cluster), Answer::Total(105));
@@ -138,7 +139,7 @@ fn a_panic_while_the_state_is_handed_out_ends_the_node_and_says_so() {
     let mut cluster = odd_cluster(&unrepaired(), Builder::memory).expect("a cluster starts");
     cluster.client().submit(Command::Keep(Kept::PanicInSnapshot)).expect("answered");
     let node = cluster.leader().expect("it answered");
-    cluster.take_snapshot(node).expect("it runs");
+    cluster.order(node, NodeOrder::TakeSnapshot).expect("it runs");
     let why = down(&cluster, node);
     let said = "its state machine panicked when it was to hand out its state for a snapshot: ";
     assert!(why.starts_with(said) && why.contains("no state is handed out"), "{why}");
@@ -154,12 +155,12 @@ fn a_panic_while_a_state_is_taken_over_refuses_the_start_and_a_restart() {
     cluster.client().submit(Command::Keep(Kept::PanicInRestore)).expect("answered");
     cluster.client().submit(Command::Add(7)).expect("answered");
     let node = cluster.leader().expect("it answered");
-    cluster.take_snapshot(node).expect("it runs");
+    cluster.order(node, NodeOrder::TakeSnapshot).expect("it runs");
     let saved =
         |cluster: &Cluster<Odd>| cluster.status(node).filter(|status| status.snapshot.last.index.0 > 0);
     cluster.wait_for(PATIENCE, saved).expect("a snapshot is made");
-    cluster.crash(node, false).expect("it runs");
-    let refused = cluster.restart(node, false).expect_err("its machine panics").0;
+    cluster.order(node, NodeOrder::Crash).expect("it runs");
+    let refused = cluster.order(node, NodeOrder::Restart).expect_err("its machine panics").0;
     assert!(refused.contains("cannot start, its state machine panicked: "), "{refused}");
     assert!(matches!(cluster.life(node), Some(Life::Down(_))), "and is said to be down");
     drop(cluster);
@@ -177,7 +178,7 @@ fn a_panic_in_the_machines_drop_ends_what_was_to_end() {
     let mut cluster = odd_cluster(&unrepaired(), Builder::memory).expect("a cluster starts");
     cluster.client().submit(Command::PanicInDrop).expect("answered");
     let node = cluster.leader().expect("it answered");
-    cluster.stop(node).expect("it ends");
+    cluster.order(node, NodeOrder::Stop).expect("it ends");
     let why = down(&cluster, node);
     assert!(why.contains("panicked when it was dropped: it does not want to go"), "{why}");
     assert_safe_but_for_the_panic(&mut cluster);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use raftlab::cluster::{Cluster, StartError, states_found, wipe};
 use raftlab::config::Settings;
-use raftlab::lab::{DiskChange, Lab, Life};
+use raftlab::lab::{DiskChange, Lab, Life, NodeOrder};
 use raftlab::types::NodeId;
 
 use crate::{
@@ -17,24 +17,27 @@ fn writes_survive_the_leaders_crash_and_everybodys_restart() {
     let mut cluster = start(&settings(&folder, 3));
     put(&cluster, "a");
     let first = leader(&cluster);
-    cluster.crash(first, false).unwrap();
+    cluster.order(first, NodeOrder::Crash).unwrap();
     assert_eq!(cluster.view(first).life, Life::Down("crashed".to_string()));
     assert_eq!(
-        cluster.crash(first, false).unwrap_err().0,
+        cluster.order(first, NodeOrder::Crash).unwrap_err().0,
         format!("{first} is down: 'restart {first}' starts it")
     );
     put(&cluster, "b");
     assert_read(&cluster, "a");
     assert_ne!(leader(&cluster), first);
-    let said = cluster.restart(first, false).unwrap();
+    let said = cluster.order(first, NodeOrder::Restart).unwrap();
     assert!(said.starts_with("term ") && said.ends_with(" reloaded"), "{said}");
-    assert_eq!(cluster.restart(first, false).unwrap_err().0, format!("{first} is already running"));
+    assert_eq!(
+        cluster.order(first, NodeOrder::Restart).unwrap_err().0,
+        format!("{first} is already running")
+    );
     converge(&mut cluster);
     for node in cluster.nodes() {
-        cluster.crash(node, true).unwrap();
+        cluster.order(node, NodeOrder::PowerCut).unwrap();
     }
     for node in cluster.nodes() {
-        cluster.restart(node, false).unwrap();
+        cluster.order(node, NodeOrder::Restart).unwrap();
     }
     for key in ["a", "b"] {
         assert_read(&cluster, key);
@@ -67,8 +70,8 @@ fn a_wiped_node_gets_everything_again() {
     let mut cluster = start(&settings(&folder, 3));
     put(&cluster, "a");
     let node = others(&cluster, leader(&cluster))[0];
-    cluster.crash(node, false).unwrap();
-    assert_eq!(cluster.restart(node, true).unwrap(), "with a new, empty state");
+    cluster.order(node, NodeOrder::Crash).unwrap();
+    assert_eq!(cluster.order(node, NodeOrder::Wipe).unwrap(), "with a new, empty state");
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }
@@ -80,13 +83,19 @@ fn in_memory_nothing_is_on_disk_and_a_restart_loses_nothing() {
     let mut cluster = start(&settings);
     put(&cluster, "a");
     for node in cluster.nodes() {
-        assert_eq!(cluster.crash(node, true).unwrap(), "nothing was lost");
+        assert_eq!(cluster.order(node, NodeOrder::PowerCut).unwrap(), "nothing was lost");
     }
     for node in cluster.nodes() {
-        cluster.restart(node, false).unwrap();
+        cluster.order(node, NodeOrder::Restart).unwrap();
     }
     assert_read(&cluster, "a");
-    assert!(cluster.change_disk(NodeId::new(1), DiskChange::Full(true)).unwrap_err().0.contains("--memory"));
+    assert!(
+        cluster
+            .order(NodeId::new(1), NodeOrder::Disk(DiskChange::Full(true)))
+            .unwrap_err()
+            .0
+            .contains("--memory")
+    );
     assert!(!settings.states.exists());
     assert_safe(&mut cluster);
 }
@@ -142,9 +151,9 @@ fn a_node_without_its_files_does_not_start_empty() {
     let mut cluster = start(&settings);
     let n3 = NodeId::new(3);
     assert!(matches!(cluster.view(n3).life, Life::Down(reason) if reason.contains("its files are missing")));
-    assert!(cluster.restart(n3, false).unwrap_err().0.contains("restart n3 --wipe"));
+    assert!(cluster.order(n3, NodeOrder::Restart).unwrap_err().0.contains("restart n3 --wipe"));
     assert_read(&cluster, "a");
-    cluster.restart(n3, true).unwrap();
+    cluster.order(n3, NodeOrder::Wipe).unwrap();
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }

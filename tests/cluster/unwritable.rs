@@ -2,9 +2,9 @@
 
 use raftlab::client::{Ask, Outcome, Pipeline, What};
 use raftlab::cluster::{Builder, Cluster};
-use raftlab::lab::{Lab, Life};
-use raftlab::net::packet::ReadMode;
+use raftlab::lab::{Lab, Life, NodeOrder};
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
 use raftlab::trace::What as Happened;
 use raftlab::{Failure, Rejection};
 use std::sync::mpsc::channel;
@@ -102,7 +102,7 @@ fn an_answer_that_json_cannot_hold_is_told_and_its_command_is_applied() {
         assert_eq!(client.read(Query::AnswerPairs), Err(Failure::Rejected(rejected)));
         assert_eq!(total(&cluster), Answer::Total(2), "both were applied, once");
         for node in cluster.nodes() {
-            cluster.take_snapshot(node).expect("it runs");
+            cluster.order(node, NodeOrder::TakeSnapshot).expect("it runs");
         }
         let saved = |cluster: &Cluster<Odd>| {
             let saved = |node| cluster.status(node).is_some_and(|status| status.snapshot.last.index.0 > 0);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::{Lab, Life, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::lab::{Lab, Life, NodeOrder};
+use raftlab::server::RoleName;
 use raftlab::sim::{Observer, Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::storage::disk::Disk;
@@ -87,7 +87,11 @@ impl Base {
         let ends = if polite { "left politely" } else { "killed" };
         let name = format!("cluster {seed}, {}{ends}", if snapshots { "with snapshots, " } else { "" });
         for node in &nodes {
-            let ended = if polite { simulation.stop(*node) } else { simulation.crash(*node, false) };
+            let ended = if polite {
+                simulation.order(*node, NodeOrder::Stop)
+            } else {
+                simulation.order(*node, NodeOrder::Crash)
+            };
             ended.expect("it runs");
         }
         assert!(answered.len() > 10, "{name}: the clients were served");
@@ -119,7 +123,7 @@ pub fn started(base: &Base, victim: NodeId, damaged: &Files, away: Option<NodeId
     let mut refused = false;
     let mut held = LogIndex(0);
     for node in nodes.iter().filter(|node| Some(**node) != away) {
-        match simulation.restart(*node, false) {
+        match simulation.order(*node, NodeOrder::Restart) {
             Ok(_) if *node == victim => held = simulation.view(*node).status.last.index,
             Ok(_) => {}
             Err(_) if *node == victim => refused = true,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use raftlab::lab::Lab;
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::raft::event::Event;
 use raftlab::trace::{TraceEvent, What};
 use raftlab::types::{LogIndex, NodeId, Random};
@@ -66,9 +66,9 @@ fn a_leader_recognises_a_follower_that_lost_what_it_acknowledged() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let (mut simulation, leader, follower) = cluster::at_work(&told);
     let before = simulation.view(follower).status.last.index;
-    simulation.crash(follower, false).expect("it runs");
+    simulation.order(follower, NodeOrder::Crash).expect("it runs");
     assert_eq!(cluster::lose_last_entries(&mut simulation, follower, 2), before);
-    simulation.restart(follower, false).expect("its files do not show it");
+    simulation.order(follower, NodeOrder::Restart).expect("its files do not show it");
     cluster::wait(&mut simulation, Duration::from_secs(5));
     let told = told.lock();
     let place = |node: NodeId, wanted: &dyn Fn(&Event) -> bool| {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use raftlab::cluster::Cluster;
-use raftlab::lab::{DiskChange, Lab, Life, RoleName};
-use raftlab::net::change::NetChange;
+use raftlab::faults::NetChange;
+use raftlab::lab::{DiskChange, Lab, Life, NodeOrder};
+use raftlab::server::RoleName;
 use raftlab::types::{LogIndex, NodeId};
 use tempfile::TempDir;
 
@@ -35,7 +36,7 @@ fn a_leader_whose_disk_stalls_hands_over_while_writes_are_answered() {
     put(&cluster, "before", "1");
     converge(&mut cluster);
     let old = leader(&cluster);
-    cluster.change_disk(old, FOR_LONG).expect("a disk can stall");
+    cluster.order(old, NodeOrder::Disk(FOR_LONG)).expect("a disk can stall");
     put(&cluster, "by the disks of the others", "2");
     let mut writes = 0;
     wait_until(&mut cluster, "another node leads", |cluster| {
@@ -49,7 +50,7 @@ fn a_leader_whose_disk_stalls_hands_over_while_writes_are_answered() {
         status(cluster, old).role == RoleName::Follower
     });
     assert_eq!(cluster.view(old).life, Life::Up, "a disk that stalls ends nobody");
-    cluster.change_disk(old, WELL).expect("a disk can be mended");
+    cluster.order(old, NodeOrder::Disk(WELL)).expect("a disk can be mended");
     let held = converge(&mut cluster);
     assert_eq!(held.len(), writes + 3, "everything that was answered is there");
     assert_safe(&mut cluster);
@@ -59,7 +60,7 @@ fn a_leader_whose_disk_stalls_hands_over_while_writes_are_answered() {
 fn a_follower_whose_disk_stalls_holds_up_nobody_and_catches_up_with_a_snapshot() {
     let folder = folder();
     let (mut cluster, leader, stalled) = at_work(&folder);
-    cluster.change_disk(stalled, FOR_LONG).expect("a disk can stall");
+    cluster.order(stalled, NodeOrder::Disk(FOR_LONG)).expect("a disk can stall");
     let last = status(&mut cluster, leader).last.index;
     for number in 0..4 * SNAPSHOT_ENTRIES {
         put(&cluster, "x", &number.to_string());
@@ -69,9 +70,9 @@ fn a_follower_whose_disk_stalls_holds_up_nobody_and_catches_up_with_a_snapshot()
     });
     assert_eq!(status(&mut cluster, stalled).role, RoleName::Follower, "it starts no election");
     // What waits for the disk is lost with the node; its log ends where that of the leader does not begin.
-    cluster.crash(stalled, true).expect("it runs");
-    cluster.change_disk(stalled, WELL).expect("a disk can be mended");
-    cluster.restart(stalled, false).expect("its disk works");
+    cluster.order(stalled, NodeOrder::PowerCut).expect("it runs");
+    cluster.order(stalled, NodeOrder::Disk(WELL)).expect("a disk can be mended");
+    cluster.order(stalled, NodeOrder::Restart).expect("its disk works");
     converge(&mut cluster);
     assert!(status(&mut cluster, stalled).snapshot.last.index > LogIndex(0), "it has the leader's snapshot");
     assert_safe(&mut cluster);
@@ -106,7 +107,7 @@ fn a_node_whose_disk_is_full_stops_and_comes_back_when_there_is_room() {
     put(&cluster, "before", "1");
     converge(&mut cluster);
     let full = leader(&cluster);
-    cluster.change_disk(full, DiskChange::Full(true)).expect("a disk can be full");
+    cluster.order(full, NodeOrder::Disk(DiskChange::Full(true))).expect("a disk can be full");
     // As much as a snapshot needs, and the log.
     for number in 0..2 * SNAPSHOT_ENTRIES {
         put(&cluster, "x", &number.to_string());
@@ -116,8 +117,8 @@ fn a_node_whose_disk_is_full_stops_and_comes_back_when_there_is_room() {
     assert!(reason.contains("its disk failed") && reason.contains("the disk is full"), "{reason}");
     wait_for_other_leader(&mut cluster, full);
     put(&cluster, "meanwhile", "2");
-    cluster.change_disk(full, DiskChange::Full(false)).expect("there can be room");
-    cluster.restart(full, false).expect("its disk works");
+    cluster.order(full, NodeOrder::Disk(DiskChange::Full(false))).expect("there can be room");
+    cluster.order(full, NodeOrder::Restart).expect("its disk works");
     assert_eq!(converge(&mut cluster).len(), 3);
     assert_eq!(files_of(&folder, full, "incoming"), 0, "nothing half-written is left");
     assert_safe(&mut cluster);
@@ -130,16 +131,16 @@ fn a_snapshot_that_finds_the_disk_full_stops_its_node_and_no_other() {
     put(&cluster, "before", "1");
     converge(&mut cluster);
     let full = others(&cluster, leader(&cluster))[0];
-    cluster.change_disk(full, DiskChange::Full(true)).expect("a disk can be full");
-    cluster.take_snapshot(full).expect("it runs");
+    cluster.order(full, NodeOrder::Disk(DiskChange::Full(true))).expect("a disk can be full");
+    cluster.order(full, NodeOrder::TakeSnapshot).expect("it runs");
     wait_until(&mut cluster, "the node stops", |cluster| matches!(cluster.view(full).life, Life::Down(_)));
     let Life::Down(reason) = cluster.view(full).life else { unreachable!("seen above") };
     assert!(reason.contains("snapshot") && reason.contains("the disk is full"), "{reason}");
     put(&cluster, "meanwhile", "2");
-    cluster.change_disk(full, DiskChange::Full(false)).expect("there can be room");
-    cluster.restart(full, false).expect("its disk works");
+    cluster.order(full, NodeOrder::Disk(DiskChange::Full(false))).expect("there can be room");
+    cluster.order(full, NodeOrder::Restart).expect("its disk works");
     converge(&mut cluster);
-    cluster.take_snapshot(full).expect("it runs");
+    cluster.order(full, NodeOrder::TakeSnapshot).expect("it runs");
     wait_until(&mut cluster, "the snapshot is saved", |_| files_of(&folder, full, "snapshot-") == 1);
     assert_safe(&mut cluster);
 }

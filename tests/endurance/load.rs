@@ -7,7 +7,7 @@ use std::thread;
 
 use raftlab::client::Failure;
 use raftlab::cluster::Cluster;
-use raftlab::lab::Lab;
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::state_machine::kv::Command;
 use raftlab::types::{LogIndex, NodeId};
 use tempfile::TempDir;
@@ -95,9 +95,13 @@ fn strike(cluster: &mut Cluster, fault: Fault, hits_leader: bool) {
     let leader = leader(cluster);
     let victim = cluster.nodes().into_iter().find(|node| (*node == leader) == hits_leader);
     let victim = victim.expect("there are three nodes");
-    cluster.crash(victim, matches!(fault, Fault::PowerCut)).expect("it runs");
+    cluster
+        .order(victim, if matches!(fault, Fault::PowerCut) { NodeOrder::PowerCut } else { NodeOrder::Crash })
+        .expect("it runs");
     advance(cluster);
-    cluster.restart(victim, matches!(fault, Fault::Wipe)).expect("its disk works");
+    cluster
+        .order(victim, if matches!(fault, Fault::Wipe) { NodeOrder::Wipe } else { NodeOrder::Restart })
+        .expect("its disk works");
     let target = commit(cluster);
     wait_until(cluster, &format!("{victim} is back after {fault:?}"), |cluster| {
         let status = status(cluster, victim);
@@ -126,7 +130,7 @@ fn assert_bounded(cluster: &mut Cluster, folder: &TempDir) {
     let last = status(cluster, NodeId::new(1)).last.index;
     assert!(last.0 > 18 * BETWEEN, "many entries were written: {last}");
     for node in cluster.nodes() {
-        cluster.take_snapshot(node).expect("it runs");
+        cluster.order(node, NodeOrder::TakeSnapshot).expect("it runs");
         wait_until(cluster, &format!("{node} has little on its disk"), |cluster| {
             status(cluster, node).snapshot.last.index == last
                 && files_of(folder, node, "snapshot-") <= SNAPSHOTS_MAX

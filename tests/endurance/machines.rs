@@ -8,7 +8,8 @@ use std::time::Duration;
 use crossbeam_channel::after;
 use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::cluster::{Builder, Cluster};
-use raftlab::lab::{DiskChange, Lab, Status};
+use raftlab::lab::{DiskChange, Lab, NodeOrder};
+use raftlab::server::Status;
 use raftlab::state_machine::StateMachine;
 use raftlab::types::{LogIndex, NodeId};
 
@@ -122,9 +123,9 @@ fn a_slow_state_machine_starts_no_election_and_comes_back_when_it_is_quick() {
     assert_eq!(reigns(&mut cluster), before);
 
     // The original's node applies on the thread that sends heartbeats: it is as if frozen.
-    cluster.pause(first).expect("it runs");
+    cluster.order(first, NodeOrder::Pause).expect("it runs");
     wait_for_other_leader(&mut cluster, first);
-    cluster.resume(first).expect("it is frozen");
+    cluster.order(first, NodeOrder::Resume).expect("it is frozen");
     assert_safe(&mut cluster);
 }
 
@@ -197,8 +198,10 @@ fn a_large_state_is_saved_beside_the_heartbeats() {
     let before = reigns(&mut cluster);
     let last = status(&mut cluster, first).last.index;
     // It is synced every few megabytes, so that saving it takes longer than any election timeout.
-    cluster.change_disk(first, DiskChange::Slow(Duration::from_millis(700))).expect("a disk can be slow");
-    cluster.take_snapshot(first).expect("it runs");
+    cluster
+        .order(first, NodeOrder::Disk(DiskChange::Slow(Duration::from_millis(700))))
+        .expect("a disk can be slow");
+    cluster.order(first, NodeOrder::TakeSnapshot).expect("it runs");
     let mut writes = 0;
     wait_until(&mut cluster, "the snapshot is durable", |cluster| {
         writes += 1;
@@ -207,7 +210,7 @@ fn a_large_state_is_saved_beside_the_heartbeats() {
     });
     assert!(status(&mut cluster, first).snapshot.bytes > (VALUES * BYTES) as u64);
     assert_eq!(reigns(&mut cluster), before, "no election, and nobody doubts the leader");
-    cluster.change_disk(first, DiskChange::Slow(Duration::ZERO)).expect("a disk can be quick");
+    cluster.order(first, NodeOrder::Disk(DiskChange::Slow(Duration::ZERO))).expect("a disk can be quick");
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }

@@ -9,7 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use raftlab::cluster::{Builder, Cluster};
-use raftlab::lab::{Lab, Life, RoleName, Status};
+use raftlab::lab::{Lab, Life};
+use raftlab::server::{RoleName, Status};
 use raftlab::state_machine::StateMachine;
 use raftlab::state_machine::kv::{Answer, Command};
 use raftlab::types::NodeId;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::{Lab, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
-use raftlab::net::packet::ReadMode;
+use raftlab::faults::{End, LinkScope, NetChange};
+use raftlab::lab::Lab;
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
+use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::{Answer, Command, Query};
 use raftlab::types::{NodeId, Random};

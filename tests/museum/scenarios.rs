@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use raftlab::config::RaftSettings;
-use raftlab::lab::{Lab, RoleName};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
+use raftlab::faults::{End, LinkScope, NetChange};
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
 use raftlab::raft::log::{Content, Entry, Origin};
 use raftlab::raft::message::{Answerer, AppendResult, Body, Message, Standing};
 use raftlab::raft::{Raft, Recovered};
+use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings, museum};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
@@ -29,14 +29,14 @@ fn a_vote_of_an_earlier_term_elects_nobody() {
             let held_back = NetChange::Delay { delay: ms(130), jitter: Duration::ZERO, scope };
             change(&mut simulation, &if number < 2 { held_back } else { NetChange::Cut(scope) });
         }
-        simulation.campaign(late).expect("it runs");
+        simulation.order(late, NodeOrder::Campaign).expect("it runs");
         run_for(&mut simulation, ms(100));
         for voter in simulation.nodes().into_iter().filter(|name| *name != late) {
             let scope = LinkScope::OneWay(End::Node(late), End::Node(voter));
             change(&mut simulation, &NetChange::Cut(scope));
         }
-        simulation.campaign(late).expect("it runs");
-        simulation.campaign(rival).expect("it runs");
+        simulation.order(late, NodeOrder::Campaign).expect("it runs");
+        simulation.order(rival, NodeOrder::Campaign).expect("it runs");
         run_for(&mut simulation, ms(60));
         assert_eq!(simulation.view(rival).status.role, RoleName::Leader, "the rival is elected, rightly");
         simulation.safety().violations().to_vec()
@@ -89,9 +89,9 @@ fn a_refused_pre_vote_tells_the_newer_term() {
         let (outdated, victim) = (followers[0], followers[1]);
         change(&mut simulation, &NetChange::Isolate(outdated));
         create(&mut simulation);
-        simulation.campaign(outdated).expect("it runs");
-        simulation.campaign(outdated).expect("it runs");
-        simulation.crash(victim, false).expect("it runs");
+        simulation.order(outdated, NodeOrder::Campaign).expect("it runs");
+        simulation.order(outdated, NodeOrder::Campaign).expect("it runs");
+        simulation.order(victim, NodeOrder::Crash).expect("it runs");
         run_for(&mut simulation, ms(2_000));
         change(&mut simulation, &NetChange::Connect(outdated));
         run_for(&mut simulation, ms(10_000));
@@ -157,12 +157,12 @@ fn an_idle_leader_whose_log_is_all_in_its_snapshot_brings_an_empty_node_up() {
         run_for(&mut simulation, ms(1_000));
         let leader = leader(&mut simulation).expect("a healthy cluster has a leader");
         let empty = simulation.nodes().into_iter().find(|name| *name != leader).expect("two of three follow");
-        simulation.crash(empty, false).expect("it runs");
-        simulation.take_snapshot(leader).expect("it runs");
+        simulation.order(empty, NodeOrder::Crash).expect("it runs");
+        simulation.order(leader, NodeOrder::TakeSnapshot).expect("it runs");
         run_for(&mut simulation, ms(1_000));
         let log = simulation.log(leader).expect("it runs");
         assert!(log.terms.is_empty() && log.base.index > LogIndex(0), "all is in the snapshot: {log:?}");
-        simulation.restart(empty, true).expect("it starts from nothing");
+        simulation.order(empty, NodeOrder::Wipe).expect("it starts from nothing");
         run_for(&mut simulation, ms(10_000));
         assert_eq!(simulation.safety().violations(), []);
         simulation.items(empty).expect("it runs") == simulation.items(leader).expect("it runs")
@@ -206,7 +206,7 @@ fn create(simulation: &mut Simulation) {
 
 fn read_by_lease(simulation: &mut Simulation, at: NodeId) {
     use raftlab::client::{Ask, What};
-    use raftlab::net::packet::ReadMode;
+    use raftlab::protocol::ReadMode;
     use raftlab::state_machine::kv::Query;
     let what = What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Lease };
     simulation.ask(vec![Ask { what, at: Some(at), timeout: ms(100) }]);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use raftlab::lab::Lab;
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
+use raftlab::faults::{End, LinkScope, NetChange};
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::types::{LogIndex, NodeId, Term};
 
@@ -31,12 +30,12 @@ fn l3_a_refused_vote_leaves_the_election_timer_alone() {
         let (old, outdated) = (leader(&mut simulation), followers(&mut simulation)[0]);
         simulation.change(&NetChange::Isolate(outdated)).expect("a node can be isolated");
         create(&mut simulation, None, 5, 1);
-        simulation.crash(old, false).expect("it runs");
+        simulation.order(old, NodeOrder::Crash).expect("it runs");
         simulation.change(&NetChange::Connect(outdated)).expect("a node can be connected");
         // The node without the newest entries asks again and again: it cannot win, and must not keep others from it.
         for _ in 0..50 {
             let soon = Duration::from_millis(40);
-            simulation.set_election_timer(outdated, soon).expect("it runs");
+            simulation.order(outdated, NodeOrder::SetElectionTimer(soon)).expect("it runs");
             run_for(&mut simulation, soon + Duration::from_millis(10));
         }
         !leaders(&mut simulation).is_empty()

@@ -10,8 +10,8 @@ use raftlab::console::language::directive::{DataDirective, DataOperation, Direct
 use raftlab::console::language::parse::parse;
 use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
-use raftlab::net::packet::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::payload::Payload;
+use raftlab::protocol::{Address, Call, Envelope, Packet, Request, Response};
 use raftlab::raft::log::{Entry, Origin};
 use raftlab::server::{Arrival, Server, Start};
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -101,7 +101,9 @@ fn send_to_server_of_one(
             let outbox = server.handle(START, &mut arrivals);
             arrivals.extend(outbox.write.map(|write| Arrival::Persisted(write.id)));
             answers.extend(outbox.envelopes.into_iter().filter_map(|envelope| match envelope.packet {
-                Packet::Reply(reply) if !matches!(reply.response, Response::Opened { .. }) => {
+                Packet::Reply(reply)
+                    if !matches!(reply.response, Response::Entry(Applied::Opened { .. })) =>
+                {
                     Some(reply.response)
                 }
                 Packet::Reply(_) | Packet::Raft(_) | Packet::Request(_) => None,

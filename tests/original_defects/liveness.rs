@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, Rejection, What};
 use raftlab::client::{ClientCore, ClientSettings, WhenFull};
-use raftlab::lab::{Lab, Life};
-use raftlab::net::packet::{Address, Envelope, Packet, ReadMode, Reply, Response};
+use raftlab::lab::{Lab, Life, NodeOrder};
 use raftlab::payload::Payload;
+use raftlab::protocol::{Address, Envelope, Packet, ReadMode, Reply, Response};
 use raftlab::raft::effects::Refusal;
 use raftlab::raft::role::Progress;
 use raftlab::state_machine::kv::Query;
@@ -47,7 +47,7 @@ fn l7_nobody_is_sent_to_a_leader_that_is_gone() {
         let mut simulation = of_three(defect);
         let survivor = followers(&mut simulation)[0];
         for victim in [leader(&mut simulation), followers(&mut simulation)[1]] {
-            simulation.crash(victim, false).expect("it runs");
+            simulation.order(victim, NodeOrder::Crash).expect("it runs");
         }
         run_for(&mut simulation, Duration::from_secs(2));
         match create(&mut simulation, Some(survivor), 1, 1).remove(0) {

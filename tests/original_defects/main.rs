@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::{Lab, Life, NodeView, RoleName};
+use raftlab::lab::{Lab, Life, NodeView};
+use raftlab::server::RoleName;
 use raftlab::sim::museum::{self, Caught};
 use raftlab::sim::seeds;
 use raftlab::sim::{Simulation, SimulationSettings};

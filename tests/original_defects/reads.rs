@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use raftlab::client::{Ask, Outcome, What};
-use raftlab::lab::Lab;
-use raftlab::net::change::NetChange;
-use raftlab::net::link::{End, LinkScope};
-use raftlab::net::packet::ReadMode;
+use raftlab::faults::{End, LinkScope, NetChange};
+use raftlab::lab::{Lab, NodeOrder};
 use raftlab::payload::Payload;
+use raftlab::protocol::ReadMode;
 use raftlab::sim::Simulation;
 use raftlab::state_machine::kv::{Answer, Command, Query};
 use raftlab::types::NodeId;
@@ -21,7 +20,7 @@ fn s7_a_lease_that_was_never_confirmed_is_not_held() {
         put(&mut simulation, "old", None);
         let (old, heir) = (leader(&mut simulation), followers(&mut simulation)[0]);
         cut_off(&mut simulation, old);
-        simulation.campaign(heir).expect("it runs");
+        simulation.order(heir, NodeOrder::Campaign).expect("it runs");
         run_for(&mut simulation, Duration::from_millis(200));
         put(&mut simulation, "new", Some(heir));
         // Nobody has read by lease before: no round has claimed one.

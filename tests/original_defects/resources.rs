@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raftlab::clock::Clock;
+use raftlab::faults::NetChange;
 use raftlab::net::Transport;
-use raftlab::net::change::NetChange;
 use raftlab::net::inbox::{Inbox, InboxReceiver, inbox};
-use raftlab::net::packet::{Address, Envelope, Packet};
 use raftlab::net::router::{Router, RouterSettings};
+use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::message::{Body, Message};
 use raftlab::server::{Arrival, Server};
 use raftlab::sim::SimulationSettings;

@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use raftlab::lab::{DiskChange, Lab, Life};
-use raftlab::net::change::NetChange;
-use raftlab::net::link::LinkScope;
-use raftlab::net::packet::{Address, Envelope, Packet};
+use raftlab::faults::{LinkScope, NetChange};
+use raftlab::lab::{DiskChange, Lab, Life, NodeOrder};
+use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::effects::{HardState, Rebase, Write};
 use raftlab::raft::event::Event;
 use raftlab::raft::log::{Content, Entry};
@@ -111,15 +110,15 @@ fn l14_neither_saving_a_snapshot_nor_applying_delays_heartbeats() {
         let mut simulation = cluster(settings, None);
         let before = *simulation.tally();
         let first = leader(&mut simulation);
-        simulation.change_disk(first, DiskChange::Slow(SAVING)).expect("a disk can be slow");
+        simulation.order(first, NodeOrder::Disk(DiskChange::Slow(SAVING))).expect("a disk can be slow");
         for _ in 0..20 {
             create(&mut simulation, None, 5, 1);
             if on_one_thread {
                 // The original's node has one thread for all: what it saves holds up what it says.
                 let leader = leader(&mut simulation);
-                simulation.pause(leader).expect("it runs");
+                simulation.order(leader, NodeOrder::Pause).expect("it runs");
                 run_for(&mut simulation, SAVING);
-                simulation.resume(leader).expect("it is paused");
+                simulation.order(leader, NodeOrder::Resume).expect("it is paused");
             }
             run_for(&mut simulation, Duration::from_secs(2));
         }
@@ -168,7 +167,7 @@ fn l15_a_snapshot_travels_in_bounded_parts_and_each_of_them_once() {
         let mut simulation = cluster(settings, None);
         create(&mut simulation, None, 50, 1_000);
         let (leader, empty) = (leader(&mut simulation), followers(&mut simulation)[0]);
-        simulation.take_snapshot(leader).expect("it runs");
+        simulation.order(leader, NodeOrder::TakeSnapshot).expect("it runs");
         run_for(&mut simulation, Duration::from_secs(1));
         let size = simulation.view(leader).status.snapshot.bytes;
         assert!(size > 50_000, "a snapshot of all values");
@@ -178,7 +177,10 @@ fn l15_a_snapshot_travels_in_bounded_parts_and_each_of_them_once() {
         let (largest, bytes) = (Arc::new(Mutex::new(0)), Counter::default());
         let (seen, counter) = (Arc::clone(&largest), bytes.clone());
         simulation.set_observer(Some(Arc::new(move |event: &TraceEvent| {
-            if let What::MessageSent(Message { body: Body::InstallSnapshot { data, .. }, .. }) = &event.what {
+            let (What::MessageSent(message) | What::MessageDelayed { message, .. }) = &event.what else {
+                return;
+            };
+            if let Body::InstallSnapshot { data, .. } = &message.body {
                 let mut largest = seen.lock().expect("nobody panicked");
                 *largest = data.len().max(*largest);
                 counter.add(data.len());
@@ -187,8 +189,8 @@ fn l15_a_snapshot_travels_in_bounded_parts_and_each_of_them_once() {
         if let Some(exhibit) = exhibit {
             simulation.break_rule(exhibit);
         }
-        simulation.crash(empty, false).expect("it runs");
-        simulation.restart(empty, true).expect("it starts from nothing");
+        simulation.order(empty, NodeOrder::Crash).expect("it runs");
+        simulation.order(empty, NodeOrder::Wipe).expect("it starts from nothing");
         run_for(&mut simulation, Duration::from_secs(20));
         let caught_up =
             simulation.items(empty).expect("it runs") == simulation.items(leader).expect("it runs");
@@ -238,7 +240,7 @@ fn l15_a_snapshot_that_is_damaged_or_longer_than_it_should_be_is_refused_and_sen
         let mut simulation = cluster(settings, None);
         create(&mut simulation, None, 5, 10);
         let (leader, empty) = (leader(&mut simulation), followers(&mut simulation)[0]);
-        simulation.take_snapshot(leader).expect("it runs");
+        simulation.order(leader, NodeOrder::TakeSnapshot).expect("it runs");
         run_for(&mut simulation, Duration::from_secs(1));
         let refused = Counter::default();
         let counter = refused.clone();
@@ -247,8 +249,8 @@ fn l15_a_snapshot_that_is_damaged_or_longer_than_it_should_be_is_refused_and_sen
         })));
         let made = Arc::new(Mutex::new(None));
         simulation.break_rule(Box::new(Damages { change, made: Arc::clone(&made) }));
-        simulation.crash(empty, false).expect("it runs");
-        simulation.restart(empty, true).expect("it starts from nothing");
+        simulation.order(empty, NodeOrder::Crash).expect("it runs");
+        simulation.order(empty, NodeOrder::Wipe).expect("it starts from nothing");
         run_for(&mut simulation, Duration::from_secs(5));
         assert_eq!(refused.get(), 1, "the damage is noticed");
         let caught_up =
@@ -273,9 +275,9 @@ fn with_a_follower_that_is_behind(part_bytes: usize) -> (Simulation, NodeId, Nod
     settings.raft.snapshot_part_bytes = part_bytes;
     let mut simulation = cluster(settings, None);
     let (leader, behind) = (leader(&mut simulation), followers(&mut simulation)[0]);
-    simulation.crash(behind, false).expect("it runs");
+    simulation.order(behind, NodeOrder::Crash).expect("it runs");
     create(&mut simulation, None, 50, 100);
-    simulation.take_snapshot(leader).expect("it runs");
+    simulation.order(leader, NodeOrder::TakeSnapshot).expect("it runs");
     run_for(&mut simulation, Duration::from_secs(1));
     let [begun, refused] = [Counter::default(), Counter::default()];
     let counters = [begun.clone(), refused.clone()];
@@ -300,7 +302,7 @@ fn damage(simulation: &mut Simulation, node: NodeId) -> String {
 fn a_leader_whose_snapshot_is_damaged_ends_and_names_the_file() {
     let (mut simulation, leader, behind, [_, refused]) = with_a_follower_that_is_behind(1 << 20);
     let file = damage(&mut simulation, leader);
-    simulation.restart(behind, false).expect("it starts");
+    simulation.order(behind, NodeOrder::Restart).expect("it starts");
     run_for(&mut simulation, Duration::from_secs(5));
     assert_eq!(refused.get(), 1, "it is sent once");
     let Life::Down(reason) = simulation.view(leader).life else { panic!("{leader} holds damage and runs") };
@@ -314,14 +316,14 @@ fn a_leader_whose_snapshot_is_damaged_ends_and_names_the_file() {
 fn of_a_snapshot_that_is_damaged_on_the_leaders_disk_the_newest_takes_the_place() {
     let (mut simulation, leader, behind, [begun, refused]) = with_a_follower_that_is_behind(100);
     let older = simulation.view(leader).status.snapshot.last;
-    simulation.restart(behind, false).expect("it starts");
+    simulation.order(behind, NodeOrder::Restart).expect("it starts");
     while begun.get() == 0 {
         assert!(simulation.now() < START + Duration::from_secs(20), "the follower needs a snapshot");
         run_for(&mut simulation, Duration::from_millis(1));
     }
     damage(&mut simulation, leader);
     create(&mut simulation, None, 1, 10);
-    simulation.take_snapshot(leader).expect("it runs");
+    simulation.order(leader, NodeOrder::TakeSnapshot).expect("it runs");
     run_for(&mut simulation, Duration::from_secs(5));
     assert_eq!(refused.get(), 1, "the older one, which is damaged");
     let view = simulation.view(leader);

@@ -8,7 +8,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use super::*;
 use crate::client::{ClientSettings, WhenFull};
 use crate::net::inbox::inbox;
-use crate::net::packet::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
+use crate::protocol::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::{Content, Entry};
 use crate::state_machine::kv::{Answer, Command, KeyValue, Query};
@@ -110,9 +110,9 @@ fn carry_out(replica: &mut Replica<KeyValue>, call: &Call) -> Response {
     let mut apply = |content| {
         let index = replica.applied().index.next();
         match replica.apply(&Entry { index, term: Term(4), content }) {
-            Applied::Answered { entry, answer } => Response::Applied { entry, answer },
-            Applied::GivenUp => Response::GivenUp,
-            Applied::Forgotten => Response::Forgotten,
+            applied @ (Applied::Answered { .. } | Applied::GivenUp | Applied::Forgotten) => {
+                Response::Entry(applied)
+            }
             other => panic!("a live command is carried out: {other:?}"),
         }
     };
@@ -225,7 +225,10 @@ fn calls_under_way_together_are_answered_in_the_order_of_asking() {
         let applied = |attempt| Reply {
             attempt,
             term: Term(4),
-            response: Response::Applied { entry: entry(attempt), answer: Payload::new(attempt) },
+            response: Response::Entry(Applied::Answered {
+                entry: entry(attempt),
+                answer: Payload::new(attempt),
+            }),
         };
         // Nothing is answered before all is asked, and then the last first.
         let all = waiting.len() as u64 == COUNT;
@@ -291,7 +294,7 @@ fn an_answer_of_another_state_machine_is_said_to_be_unreadable() {
     let answer_with = |answer: Payload| {
         let client = client_of(move |_, request| {
             let entry = EntryId::new(Term(4), LogIndex(1));
-            Some(vec![reply(request, Response::Applied { entry, answer: answer.clone() })])
+            Some(vec![reply(request, Response::Entry(Applied::Answered { entry, answer: answer.clone() }))])
         });
         client.submit(Command::put("x", "1"))
     };

@@ -1,89 +1,102 @@
 //! What an answer means to its call.
 
-use super::{CallId, ClientCore};
-use crate::client::call::Question;
+use super::ClientCore;
+use crate::client::call::CallId;
 use crate::client::settings::WhenFull;
-use crate::client::{Answered, Fate, Outcome, Rejection};
-use crate::net::packet::{Attempt, ReadMode, Reply, Response};
+use crate::client::{Answered, Fate, Outcome, Rejection, What};
+use crate::protocol::{Attempt, ReadMode, Reply, Response};
 use crate::raft::effects::Refusal;
-use crate::types::{NodeId, Time};
+use crate::state_machine::Applied;
+use crate::types::{NodeId, Term, Time};
 
 impl ClientCore {
     /// Takes in an answer to this call.
     pub(super) fn take_in(&mut self, now: Time, call_id: CallId, node: NodeId, reply: Reply) {
         let Reply { attempt, term, response } = reply;
-        let question = &self.call(call_id).question;
-        match (response, question) {
-            (Response::Applied { entry, answer }, Question::Command { .. } | Question::Settle(_)) => {
-                let part = question.token().and_then(|token| token.part);
-                self.leader = Some(node);
-                let index = entry.index;
-                self.answered(now, call_id, Answered { answer, node, term, index, age: None, part });
+        let call = self.call(call_id);
+        match (response, &call.what, call.token) {
+            (Response::Entry(applied), _, _) => {
+                self.entry_applied(now, call_id, (attempt, node, term), applied);
             }
-            (Response::Read { applied, age, answer }, Question::Read { mode, .. }) => {
+            (Response::Read { applied, age, answer }, What::Read { mode, .. }, _) => {
                 // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
-                if *mode != ReadMode::Stale && self.call(call_id).at.is_none() {
+                if *mode != ReadMode::Stale && call.at.is_none() {
                     self.leader = Some(node);
                 }
-                self.answered(now, call_id, Answered { answer, node, term, index: applied, age, part: None });
+                let answered = Answered { answer, node, term, index: applied, age, part: None };
+                self.end(now, call_id, Outcome::Answered(answered));
             }
-            (Response::Opened { session }, Question::Command { token: None, .. }) => {
-                self.leader = Some(node);
-                self.opened(call_id, session);
+            (Response::Invalid(reason), _, _) => {
+                self.invalid(now, call_id, attempt, Rejection::Invalid(reason));
             }
-            (Response::Invalid(reason), _) => self.invalid(now, call_id, attempt, Rejection::Invalid(reason)),
-            (Response::Panicked { entry: Some(_), reason }, Question::Command { token: Some(_), .. }) => {
+            (Response::Panicked { entry: Some(_), reason }, What::Command(_), Some(_)) => {
                 self.panicked(now, call_id, attempt, node, reason);
             }
-            (Response::Panicked { reason, .. }, _) => {
+            (Response::Panicked { reason, .. }, _, _) => {
                 self.invalid(now, call_id, attempt, Rejection::Panicked(reason));
             }
-            (Response::GivenUp, Question::Settle(_)) => self.settled(now, call_id, Fate::NeverApplied),
-            (Response::Forgotten, Question::Settle(_)) => self.settled(now, call_id, Fate::Forgotten),
-            (Response::Expired, Question::Settle(_)) => self.settled(now, call_id, Fate::Expired),
-            (Response::GivenUp, Question::Command { .. }) => {
-                self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
-            }
-            // A session forgets what its client has ended, and this call has not: nobody can tell any more.
-            (Response::Forgotten, Question::Command { token: Some(token), .. }) => {
-                let token = *token;
-                self.end(now, call_id, Outcome::Unknown(token));
-            }
-            (Response::Expired, Question::Command { token: Some(token), .. }) => {
-                let token = *token;
-                self.expired(now, call_id, attempt, token);
-            }
-            (Response::Refused(Refusal::Busy), _) => self.busy(now, call_id, attempt),
-            (Response::Unreachable, _) => self.unreachable(now, call_id, attempt, node),
-            (Response::Refused(Refusal::NotLeader { leader }), _)
-            | (Response::LeadershipLost { leader }, Question::Read { .. }) => {
+            (Response::Refused(Refusal::Busy), _, _) => self.busy(now, call_id, attempt),
+            (Response::Unreachable, _, _) => self.unreachable(now, call_id, attempt, node),
+            (Response::Refused(Refusal::NotLeader { leader }), _, _)
+            | (Response::LeadershipLost { leader }, What::Read { .. }, _) => {
                 if self.call_mut(call_id).note_refused(attempt, false) {
                     self.redirected(now, call_id, node, leader);
                 }
             }
-            (Response::LeadershipLost { leader }, Question::Command { .. } | Question::Settle(_)) => {
+            (Response::LeadershipLost { leader }, What::Command(_) | What::Settle(_), _) => {
                 if self.call_mut(call_id).note_lost(attempt) {
                     self.redirected(now, call_id, node, leader);
                 }
             }
             // An answer to what was not asked is as good as none.
-            (
-                Response::Applied { .. }
-                | Response::Opened { .. }
-                | Response::GivenUp
-                | Response::Forgotten
-                | Response::Expired,
-                Question::Read { .. },
-            )
-            | (Response::Read { .. }, Question::Command { .. } | Question::Settle(_))
-            | (Response::Opened { .. }, Question::Command { token: Some(_), .. } | Question::Settle(_))
-            | (Response::Forgotten | Response::Expired, Question::Command { token: None, .. }) => {}
+            (Response::Read { .. }, What::Command(_) | What::Settle(_), _) => {}
+        }
+    }
+
+    /// The entry of this call was applied.
+    fn entry_applied(
+        &mut self,
+        now: Time,
+        call_id: CallId,
+        (attempt, node, term): (Attempt, NodeId, Term),
+        applied: Applied,
+    ) {
+        let call = self.call(call_id);
+        match (applied, &call.what, call.token) {
+            (Applied::Answered { entry, answer }, What::Command(_) | What::Settle(_), token) => {
+                let is_question = matches!(call.what, What::Settle(_));
+                let part = token.and_then(|token| token.part);
+                self.leader = Some(node);
+                let answered = Answered { answer, node, term, index: entry.index, age: None, part };
+                if is_question {
+                    self.settled(now, call_id, Fate::Applied(answered));
+                } else {
+                    self.end(now, call_id, Outcome::Answered(answered));
+                }
+            }
+            (Applied::Opened { session }, What::Command(_), None) => {
+                self.leader = Some(node);
+                self.opened(call_id, session);
+            }
+            (Applied::GivenUp, What::Settle(_), _) => self.settled(now, call_id, Fate::NeverApplied),
+            (Applied::Forgotten, What::Settle(_), _) => self.settled(now, call_id, Fate::Forgotten),
+            (Applied::Expired, What::Settle(_), _) => self.settled(now, call_id, Fate::Expired),
+            (Applied::GivenUp, What::Command(_), _) => {
+                self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
+            }
+            // A session forgets what its client has ended, and this call has not: nobody can tell any more.
+            (Applied::Forgotten, What::Command(_), Some(token)) => {
+                self.end(now, call_id, Outcome::Unknown(token));
+            }
+            (Applied::Expired, What::Command(_), Some(token)) => self.expired(now, call_id, attempt, token),
+            // An answer to what was not asked is as good as none.
+            _ => {}
         }
     }
 
     /// It is known what became of the command that this call asks about.
     fn settled(&mut self, now: Time, call_id: CallId, fate: Fate<Answered>) {
-        let token = self.call(call_id).question.token().expect("it asks about a command");
+        let token = self.call(call_id).token.expect("it asks about a command");
         if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
             session.settled(token);
         }
@@ -163,15 +176,6 @@ impl ClientCore {
                 self.ask_next(now, call_id);
             }
             None => self.back_off(now, call_id),
-        }
-    }
-
-    fn answered(&mut self, now: Time, call_id: CallId, answered: Answered) {
-        match self.call(call_id).question {
-            Question::Settle(_) => self.settled(now, call_id, Fate::Applied(answered)),
-            Question::Command { .. } | Question::Read { .. } => {
-                self.end(now, call_id, Outcome::Answered(answered));
-            }
         }
     }
 }

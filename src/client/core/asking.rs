@@ -2,9 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::{CallId, ClientCore};
+use super::ClientCore;
+use crate::client::call::CallId;
 use crate::client::session::Session;
-use crate::net::packet::{Address, Attempt, Envelope, Packet, Request};
+use crate::protocol::{Address, Attempt, Envelope, Packet, Request};
 use crate::types::{NodeId, Time};
 
 impl ClientCore {
@@ -56,12 +57,12 @@ impl ClientCore {
     fn send(&mut self, now: Time, call_id: CallId, node: NodeId) {
         self.last_attempt += 1;
         let attempt = self.last_attempt;
-        let token = self.call(call_id).question.token();
+        let token = self.call(call_id).token;
         let session = self.session.as_ref().filter(|session| token.is_some_and(|token| session.holds(token)));
         let acknowledged = session.map_or(0, Session::acknowledged);
         let call = self.call_mut(call_id);
         call.note_sent(attempt, node);
-        let request = Request { attempt, call: call.question.call(acknowledged, call.at.is_some()) };
+        let request = Request { attempt, call: call.request(acknowledged) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
         self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
         self.attempts.insert(attempt, call_id);

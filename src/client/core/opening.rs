@@ -1,10 +1,10 @@
 //! Commands that wait for a session: the first asks for one on behalf of all, and again when it has expired.
 
-use super::{CallId, ClientCore};
-use crate::client::call::Question;
+use super::ClientCore;
+use crate::client::call::CallId;
 use crate::client::session::Session;
-use crate::client::{Outcome, Token};
-use crate::net::packet::Attempt;
+use crate::client::{Outcome, Token, What};
+use crate::protocol::Attempt;
 use crate::types::{SessionId, Time};
 
 impl ClientCore {
@@ -59,7 +59,7 @@ impl ClientCore {
 
     /// Whether this is a command without a name that does not ask for a session itself.
     pub(super) fn awaits_session(&self, call_id: CallId) -> bool {
-        let unnamed = matches!(self.call(call_id).question, Question::Command { token: None, .. });
-        unnamed && self.opener != Some(call_id)
+        let call = self.call(call_id);
+        matches!(call.what, What::Command(_)) && call.token.is_none() && self.opener != Some(call_id)
     }
 }

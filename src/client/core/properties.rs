@@ -6,10 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::client::{Rejection, Token, What};
-use crate::net::packet::{Attempt, Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
+use crate::protocol::{Attempt, Call, ReadMode, Reply, Response};
 use crate::raft::effects::Refusal;
 use crate::raft::log::Origin;
+use crate::state_machine::Applied;
 use crate::types::{EntryId, LogIndex, Term};
 
 const NODES: u8 = 3;
@@ -68,7 +69,10 @@ fn node() -> impl Strategy<Value = NodeId> {
 
 fn response() -> impl Strategy<Value = Response> {
     let hint = || proptest::option::of(node());
-    let applied = Response::Applied { entry: EntryId::new(Term(1), LogIndex(1)), answer: Payload::new("a") };
+    let applied = Response::Entry(Applied::Answered {
+        entry: EntryId::new(Term(1), LogIndex(1)),
+        answer: Payload::new("a"),
+    });
     let read = Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("a") };
     prop_oneof![
         1 => Just(applied),
@@ -77,10 +81,10 @@ fn response() -> impl Strategy<Value = Response> {
         4 => Just(Response::Refused(Refusal::Busy)),
         8 => Just(Response::Unreachable),
         2 => hint().prop_map(|leader| Response::LeadershipLost { leader }),
-        1 => Just(Response::Forgotten),
-        1 => Just(Response::GivenUp),
-        4 => Just(Response::Opened { session: SessionId(0) }),
-        2 => Just(Response::Expired),
+        1 => Just(Response::Entry(Applied::Forgotten)),
+        1 => Just(Response::Entry(Applied::GivenUp)),
+        4 => Just(Response::Entry(Applied::Opened { session: SessionId(0) })),
+        2 => Just(Response::Entry(Applied::Expired)),
         1 => Just(Response::Invalid("wrong".to_string())),
     ]
 }
@@ -158,15 +162,15 @@ impl World {
         if self.expired.get(&call_id).is_some_and(|newest| attempt <= *newest) {
             return;
         }
-        if response == Response::Expired {
+        if response == Response::Entry(Applied::Expired) {
             let newest =
                 self.sent.iter().filter(|(_, of, _)| *of == call_id).map(|(attempt, ..)| *attempt).max();
             self.expired.insert(call_id, newest.expect("it is one of them"));
         }
         let response = match response {
-            Response::Opened { .. } => {
+            Response::Entry(Applied::Opened { .. }) => {
                 self.sessions += 1;
-                Response::Opened { session: SessionId(self.sessions) }
+                Response::Entry(Applied::Opened { session: SessionId(self.sessions) })
             }
             other => other,
         };
@@ -242,14 +246,14 @@ impl World {
             let said = |wanted: fn(&Response) -> bool| self.answers(call_id).flatten().any(wanted);
             match outcome {
                 Outcome::Answered(_) if command => {
-                    assert!(said(|response| matches!(response, Response::Applied { .. })));
+                    assert!(said(|response| matches!(response, Response::Entry(Applied::Answered { .. }))));
                 }
                 Outcome::Answered(_) => assert!(said(|response| matches!(response, Response::Read { .. }))),
                 Outcome::Rejected(Rejection::Invalid(_)) => {
                     assert!(said(|response| matches!(response, Response::Invalid(_))));
                 }
                 Outcome::Rejected(Rejection::GivenUp) => {
-                    assert!(said(|response| *response == Response::GivenUp));
+                    assert!(said(|response| *response == Response::Entry(Applied::GivenUp)));
                 }
                 Outcome::Rejected(rejection) if command => {
                     let sent = self
@@ -276,7 +280,7 @@ impl World {
 /// Whether an attempt with these answers certainly left nothing in any log.
 fn is_harmless(answers: &[Response]) -> bool {
     let refusal = |response: &Response| {
-        matches!(response, Response::Refused(_) | Response::Unreachable | Response::Expired)
+        matches!(response, Response::Refused(_) | Response::Unreachable | Response::Entry(Applied::Expired))
     };
     let taken_in = |response: &Response| matches!(response, Response::LeadershipLost { .. });
     answers.iter().any(refusal) && !answers.iter().any(taken_in)

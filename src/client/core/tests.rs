@@ -5,9 +5,10 @@ mod sessions;
 use super::*;
 use crate::client::{Answered, Fate, Rejection, Token, What};
 use crate::config::RaftSettings;
-use crate::net::packet::{Call, ReadMode, Reply, Response};
 use crate::payload::Payload;
+use crate::protocol::{Call, ReadMode, Reply, Response};
 use crate::raft::effects::Refusal;
+use crate::state_machine::Applied;
 use crate::types::{EntryId, LogIndex, Serial, Term};
 
 const SETTINGS: ClientSettings = ClientSettings {
@@ -138,7 +139,10 @@ fn lost(leader: Option<u8>) -> Response {
 }
 
 fn applied() -> Response {
-    Response::Applied { entry: EntryId::new(Term(3), LogIndex(17)), answer: Payload::new(["created"]) }
+    Response::Entry(Applied::Answered {
+        entry: EntryId::new(Term(3), LogIndex(17)),
+        answer: Payload::new(["created"]),
+    })
 }
 
 fn answered_by(node: NodeId) -> Outcome {
@@ -181,7 +185,9 @@ fn a_second_answer_to_the_same_call_is_ignored() {
     let sent = bench.command();
     bench.reply(&sent, applied());
     bench.outcome();
-    for late in [applied(), NO_HINT, BUSY, Response::Unreachable, lost(None), Response::Forgotten] {
+    for late in
+        [applied(), NO_HINT, BUSY, Response::Unreachable, lost(None), Response::Entry(Applied::Forgotten)]
+    {
         bench.reply(&sent, late);
     }
     assert_eq!((bench.core.take_ended(), bench.all_sent()), (vec![], vec![]));

@@ -10,8 +10,8 @@ use crate::console::language::answer::{Answer, DataAnswer, DataOutcome, Outcome,
 use crate::console::language::directive::{DataDirective, DataOperation, ReadMode};
 use crate::console::language::layout::duration_shown;
 use crate::lab::Lab;
-use crate::net::packet;
 use crate::payload::{Batch, Payload};
+use crate::protocol;
 use crate::state_machine::kv;
 use crate::types::{NodeId, Random};
 
@@ -30,7 +30,7 @@ impl<L: Lab> Console<L> {
     /// Reads as `read` does; none when the key is absent.
     pub(super) fn read(&mut self, key: &str, timeout: Duration) -> Result<Option<String>, String> {
         let query = Payload::new(kv::Query::Read { key: key.into() });
-        let what = What::Read { query, mode: packet::ReadMode::Linearizable };
+        let what = What::Read { query, mode: protocol::ReadMode::Linearizable };
         let mut ended = self.lab.ask(vec![Ask { what, at: None, timeout }]);
         match ended.pop().expect("one answer to one question").outcome {
             Ended::Answered(answered) => match answered.answer.value::<kv::Answer>() {
@@ -126,11 +126,11 @@ fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
     Ask { what, at: data.at, timeout }
 }
 
-fn read_mode(mode: ReadMode) -> packet::ReadMode {
+fn read_mode(mode: ReadMode) -> protocol::ReadMode {
     match mode {
-        ReadMode::Linearizable => packet::ReadMode::Linearizable,
-        ReadMode::Lease => packet::ReadMode::Lease,
-        ReadMode::Stale => packet::ReadMode::Stale,
+        ReadMode::Linearizable => protocol::ReadMode::Linearizable,
+        ReadMode::Lease => protocol::ReadMode::Lease,
+        ReadMode::Stale => protocol::ReadMode::Stale,
     }
 }
 

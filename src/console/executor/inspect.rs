@@ -10,8 +10,9 @@ use super::target::no_such_node;
 use crate::check::linearizability::Start;
 use crate::console::language::answer::{Answer, Outcome};
 use crate::console::language::layout::{Align, duration_shown, table};
-use crate::lab::{Lab, Life, NodeView, RoleName};
+use crate::lab::{Lab, Life, NodeView};
 use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair, visible};
+use crate::server::RoleName;
 use crate::types::{LogIndex, NodeId, Time};
 
 /// What stands in a cell that has nothing to say.

@@ -8,7 +8,8 @@ use super::target::{Fit, resolve};
 use crate::console::language::answer::Answer;
 use crate::console::language::directive::Target;
 use crate::console::matrix::{Entries, Frame, Row, draw};
-use crate::lab::{Lab, LogView};
+use crate::lab::Lab;
+use crate::server::LogView;
 use crate::types::NodeId;
 
 impl<L: Lab> Console<L> {

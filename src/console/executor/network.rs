@@ -10,10 +10,8 @@ use super::undo::{Undone, Work};
 use crate::console::language::answer::Answer;
 use crate::console::language::directive::{Directive, Link, LinkEnd, PartitionShape, Target};
 use crate::console::language::layout::{Align, table};
-use crate::lab::{DiskChange, Lab};
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
-use crate::net::shapes;
+use crate::faults::{End, LinkScope, NetChange, shapes};
+use crate::lab::{DiskChange, Lab, NodeOrder};
 use crate::types::NodeId;
 
 impl<L: Lab> Console<L> {
@@ -121,7 +119,7 @@ impl<L: Lab> Console<L> {
                 [DiskChange::Slow(Duration::ZERO), DiskChange::Stall(Duration::ZERO), DiskChange::Full(false)]
             {
                 // A disk without a fault, or of a node that is gone, needs no mending.
-                let _ = self.lab.change_disk(node, mended);
+                let _ = self.lab.order(node, NodeOrder::Disk(mended));
             }
         }
         self.forget_undos(Undone::Everything);

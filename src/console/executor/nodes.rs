@@ -12,7 +12,8 @@ use crate::console::language::answer::{Answer, Outcome};
 use crate::console::language::directive::{Directive, Target};
 use crate::console::language::layout::duration_shown;
 use crate::console::language::units::Speed;
-use crate::lab::{DiskChange, Lab, LabError, Life, RoleName, SnapshotInfo};
+use crate::lab::{DiskChange, Lab, LabError, Life, NodeOrder};
+use crate::server::{RoleName, SnapshotInfo};
 use crate::types::{LogIndex, NodeId};
 
 /// How long a snapshot that was ordered is waited for.
@@ -24,18 +25,24 @@ impl<L: Lab> Console<L> {
         let verb = directive.name();
         match directive {
             Directive::Crash { target, power } => {
+                let (order, word) = match power {
+                    false => (NodeOrder::Crash, "crashed"),
+                    true => (NodeOrder::PowerCut, "crashed by a power cut"),
+                };
                 let crash = |console: &mut Self, node| {
-                    let word = if *power { "crashed by a power cut" } else { "crashed" };
-                    console.lab.crash(node, *power).map(|lost| told(&format!("{node} {word}"), &lost))
+                    console.lab.order(node, order).map(|lost| told(&format!("{node} {word}"), &lost))
                 };
                 let (answer, done) = self.each(verb, target, Fit::Running, crash);
                 self.undo_after(lasting, Work::Restart(done));
                 answer
             }
             Directive::Restart { target, wipe } => {
+                let (order, word) = match wipe {
+                    false => (NodeOrder::Restart, "restarts"),
+                    true => (NodeOrder::Wipe, "restarts from nothing"),
+                };
                 let restart = |console: &mut Self, node| {
-                    let word = if *wipe { "restarts from nothing" } else { "restarts" };
-                    let loaded = console.lab.restart(node, *wipe)?;
+                    let loaded = console.lab.order(node, order)?;
                     let joins = console.lab.view(node).status.joining;
                     let vote = if joins { "; it votes again once it has caught up" } else { "" };
                     Ok(told(&format!("{node} {word}"), &format!("{loaded}{vote}")))
@@ -44,13 +51,19 @@ impl<L: Lab> Console<L> {
             }
             Directive::Stop { target } => {
                 let stop = |console: &mut Self, node| {
-                    console.lab.stop(node).map(|said| told(&format!("{node} stopped"), &said))
+                    console
+                        .lab
+                        .order(node, NodeOrder::Stop)
+                        .map(|said| told(&format!("{node} stopped"), &said))
                 };
                 self.each(verb, target, Fit::Running, stop).0
             }
             Directive::Pause { target } => {
                 let pause = |console: &mut Self, node| {
-                    console.lab.pause(node).map(|()| format!("{node} paused: its inbox fills"))
+                    console
+                        .lab
+                        .order(node, NodeOrder::Pause)
+                        .map(|_| format!("{node} paused: its inbox fills"))
                 };
                 let (answer, done) = self.each(verb, target, Fit::Awake, pause);
                 self.undo_after(lasting, Work::Resume(done));
@@ -58,7 +71,10 @@ impl<L: Lab> Console<L> {
             }
             Directive::Resume { target } => {
                 let resume = |console: &mut Self, node| {
-                    console.lab.resume(node).map(|said| told(&format!("{node} goes on"), &said))
+                    console
+                        .lab
+                        .order(node, NodeOrder::Resume)
+                        .map(|said| told(&format!("{node} goes on"), &said))
                 };
                 self.each(verb, target, Fit::Paused, resume).0
             }
@@ -66,7 +82,7 @@ impl<L: Lab> Console<L> {
             Directive::Snapshot { target } => self.each(verb, target, Fit::Awake, Self::snapshot).0,
             Directive::SkewClock { target, ahead } => {
                 let skew = |console: &mut Self, node| {
-                    console.lab.skew_clock(node, *ahead).map(|()| match *ahead {
+                    console.lab.order(node, NodeOrder::SkewClock(*ahead)).map(|_| match *ahead {
                         Duration::ZERO => format!("the clock of {node} will be true again"),
                         ahead => format!("the clock of {node} is {} ahead", duration_shown(ahead)),
                     })
@@ -137,7 +153,7 @@ impl<L: Lab> Console<L> {
             DiskChange::Full(_) => "is full: every write fails".to_string(),
         };
         let act = |console: &mut Self, node| {
-            console.lab.change_disk(node, change).map(|()| format!("the disk of {node} {said}"))
+            console.lab.order(node, NodeOrder::Disk(change)).map(|_| format!("the disk of {node} {said}"))
         };
         let (answer, done) = self.each(verb, target, Fit::Any, act);
         self.undo_after(lasting, Work::Disk(done, mended));
@@ -152,7 +168,7 @@ impl<L: Lab> Console<L> {
         }
         let known = before.snapshot.last.index == before.applied;
         if !known {
-            self.lab.take_snapshot(node)?;
+            self.lab.order(node, NodeOrder::TakeSnapshot)?;
         }
         let deadline = self.lab.now() + SNAPSHOT_PATIENCE;
         let waited = self.wait_until(deadline, |console| {
@@ -184,7 +200,7 @@ impl<L: Lab> Console<L> {
                 "{node} lost its files and is not readmitted yet: it starts no election"
             )));
         }
-        self.lab.campaign(node)?;
+        self.lab.order(node, NodeOrder::Campaign)?;
         if self.lab.view(node).status.term == status.term {
             return Ok(format!(
                 "{node} has promised its vote to nobody, for a leader's lease: its election waits"
@@ -210,7 +226,7 @@ impl<L: Lab> Console<L> {
         for (at, node) in (0_u32..).zip(&waiting) {
             // Spread by whole timeouts, so that a candidate has won before the next one tries.
             let after = if verb == "align-timers" { max } else { min + max.saturating_sub(min) * at };
-            if let Err(error) = self.lab.set_election_timer(*node, after) {
+            if let Err(error) = self.lab.order(*node, NodeOrder::SetElectionTimer(after)) {
                 return Answer::failed(verb, error);
             }
             said.push(format!("{node} in {}", duration_shown(after)));

@@ -2,9 +2,9 @@
 //! the network's rules at one moment.
 
 use super::Console;
-use crate::lab::{Lab, Life, NodeView, RoleName};
-use crate::net::change::NetChange;
-use crate::net::link::End;
+use crate::faults::{End, NetChange};
+use crate::lab::{Lab, Life, NodeView};
+use crate::server::RoleName;
 use crate::types::{NodeId, Term};
 
 /// The cluster at one moment.
@@ -175,7 +175,7 @@ pub(super) fn is_running(view: &NodeView) -> bool {
     matches!(view.life, Life::Up | Life::Paused)
 }
 
-fn soft(rule: &NetChange) -> Option<(&'static str, crate::net::link::LinkScope)> {
+fn soft(rule: &NetChange) -> Option<(&'static str, crate::faults::LinkScope)> {
     match rule {
         NetChange::Drop { scope, .. } => Some(("drop", *scope)),
         NetChange::Delay { scope, .. } => Some(("delay", *scope)),

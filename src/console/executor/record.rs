@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 use super::Console;
 use crate::check::history::Operation;
 use crate::check::linearizability::{self, Verdict};
-use crate::client::record::{Callers, Pending};
 use crate::client::{Ask, Ended};
-use crate::console::history_file::HistoryFile;
 use crate::console::language::answer::Outcome;
+use crate::history::{Callers, HistoryFile, Pending};
 use crate::lab::Lab;
 use crate::quoting::{CELL_LETTERS, brief};
 

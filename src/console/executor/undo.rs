@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use super::Console;
-use crate::lab::{DiskChange, Lab, Life};
-use crate::net::change::NetChange;
-use crate::net::link::LinkScope;
+use crate::faults::{LinkScope, NetChange};
+use crate::lab::{DiskChange, Lab, Life, NodeOrder};
 use crate::types::{NodeId, Time};
 
 /// A fault that will end.
@@ -93,7 +92,7 @@ impl<L: Lab> Console<L> {
                 let mut said = Vec::new();
                 for node in nodes {
                     if matches!(self.lab.view(node).life, Life::Down(_)) {
-                        said.push(match self.lab.restart(node, false) {
+                        said.push(match self.lab.order(node, NodeOrder::Restart) {
                             Ok(reloaded) => format!("{node} restarts ({reloaded})"),
                             Err(error) => format!("{node} does not restart: {error}"),
                         });
@@ -105,7 +104,7 @@ impl<L: Lab> Console<L> {
                 let mut said = Vec::new();
                 for node in nodes {
                     if self.lab.view(node).life == Life::Paused {
-                        said.push(match self.lab.resume(node) {
+                        said.push(match self.lab.order(node, NodeOrder::Resume) {
                             Ok(waited) => format!("{node} goes on ({waited})"),
                             Err(error) => format!("{node} does not go on: {error}"),
                         });
@@ -117,7 +116,7 @@ impl<L: Lab> Console<L> {
             Work::Clock(nodes) => {
                 for node in &nodes {
                     // It was set before, so it can be set.
-                    let _ = self.lab.skew_clock(*node, Duration::ZERO);
+                    let _ = self.lab.order(*node, NodeOrder::SkewClock(Duration::ZERO));
                 }
                 let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
                 vec![format!("the clock of {} will be true again", names.join(", "))]
@@ -125,7 +124,7 @@ impl<L: Lab> Console<L> {
             Work::Disk(nodes, mended) => {
                 for node in &nodes {
                     // A disk that is gone needs no mending.
-                    let _ = self.lab.change_disk(*node, mended);
+                    let _ = self.lab.order(*node, NodeOrder::Disk(mended));
                 }
                 let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
                 vec![format!("the disk of {} is well again", names.join(", "))]

@@ -5,7 +5,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::net::packet::Envelope;
+use crate::protocol::Envelope;
 use crate::types::Time;
 
 /// All that is held back, the next due first. Messages due at the same time keep the order in which they came.
@@ -82,7 +82,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::packet::{Packet, Reply, Response};
+    use crate::protocol::{Packet, Reply, Response};
     use crate::types::{ClientId, NodeId, Term};
 
     fn message(attempt: u64, weight: usize) -> Envelope {

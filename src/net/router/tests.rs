@@ -5,13 +5,13 @@ use std::time::Instant;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::*;
+use crate::faults::{End, LinkScope};
 use crate::net::Transport;
 use crate::net::counts::LinkCounts;
-use crate::net::link::{End, LinkScope};
-use crate::net::packet::{Call, ReadMode, Request};
 use crate::payload::Payload;
+use crate::protocol::{Call, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::message::{Body, Message};
-use crate::types::ClientId;
+use crate::types::{ClientId, Term};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENT: Address = Address::Client(ClientId(1));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Caught, GENERAL, Specimen};
-use crate::net::packet::{Call, Packet, Request, Response};
+use crate::protocol::{Call, Packet, Request, Response};
 use crate::raft::effects::{Refusal, RequestId};
 use crate::raft::log::{Content, Origin};
 use crate::server::waiting::Place;

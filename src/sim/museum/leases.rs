@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Before, Caught, READS, Specimen, arriving};
-use crate::net::packet::{Call, Packet, ReadMode, Request};
+use crate::protocol::{Call, Packet, ReadMode, Request};
 use crate::raft::Recovered;
 use crate::raft::message::Body;
 use crate::raft::role::Role;

@@ -1,7 +1,7 @@
 //! Defects of reads (section 8; 6.4 of the dissertation).
 
 use super::{Before, Caught, GENERAL, READS, Specimen, arriving, leaving};
-use crate::net::packet::{Address, Call, Envelope, Packet, ReadMode, Request};
+use crate::protocol::{Address, Call, Envelope, Packet, ReadMode, Request};
 use crate::raft::message::Body;
 use crate::raft::role::Role;
 use crate::server::{Arrival, Outbox, Server};

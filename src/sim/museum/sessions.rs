@@ -7,7 +7,7 @@ use super::altered::{Altered, Rules};
 use super::{Caught, SESSIONS, Specimen};
 use crate::raft::log::{Content, Entry, Origin};
 use crate::state_machine::kv::KeyValue;
-use crate::state_machine::sessions::{Session, Sessions, Settled, Standing};
+use crate::state_machine::sessions::{Session, Sessions, Settled};
 use crate::state_machine::{Applied, Machine, Replica};
 use crate::types::{ClientId, LogIndex};
 
@@ -166,7 +166,7 @@ fn know_newest(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
 
 fn reopen(replica: &mut Replica<KeyValue>, entry: &Entry) -> Applied {
     if let (Content::Command { .. }, Some(origin)) = (&entry.content, named(entry))
-        && replica.sessions.look_up(entry.index, origin) == Standing::Expired
+        && replica.sessions.look_up(entry.index, origin) == Some(Applied::Expired)
         && origin.session.0 > 0
     {
         let opened = Session::new(ClientId(0), entry.index);

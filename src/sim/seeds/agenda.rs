@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Run;
-use crate::lab::Lab;
-use crate::net::change::NetChange;
-use crate::sim::node::End;
+use crate::faults::NetChange;
+use crate::lab::{Lab, NodeOrder};
+use crate::server::{Arrival, EndReason};
 use crate::types::{NodeId, Time};
 
 /// What is to be done, by time, and in the order of the decisions where times are equal.
@@ -69,21 +69,21 @@ impl Run<'_> {
             match act {
                 Act::Restart { name, power } => {
                     if self.simulation.node(name).is_running() {
-                        self.simulation.end(name, End::Crashed { power });
+                        self.simulation.end(name, EndReason::Crashed { power });
                         self.revive(name);
                     }
                 }
                 Act::Crash(name) => {
                     if self.simulation.node(name).is_running() {
-                        self.simulation.end(name, End::Crashed { power: false });
+                        self.simulation.end(name, EndReason::Crashed { power: false });
                     }
                 }
                 Act::Start(name) => self.restart(name),
                 Act::Wipe(name) => self.wipe(name),
                 // An error says that the node is down, or as wanted already; both are fine here.
-                Act::Campaign(name) => drop(self.simulation.campaign(name)),
-                Act::Pause(name) => drop(Lab::pause(&mut self.simulation, name)),
-                Act::Resume(name) => drop(self.simulation.resume(name)),
+                Act::Campaign(name) => self.simulation.arrive_at(name, Arrival::Campaign),
+                Act::Pause(name) => drop(self.simulation.order(name, NodeOrder::Pause)),
+                Act::Resume(name) => drop(self.simulation.order(name, NodeOrder::Resume)),
                 Act::Change(change) => self.change(&change),
                 Act::AskAt(name) => self.workload.ask_at(name),
             }

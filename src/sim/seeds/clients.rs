@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::Run;
 use super::draw::Drawn;
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange};
 use crate::sim::workload::Habits;
 use crate::types::Random;
 

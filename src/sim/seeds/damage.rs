@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::draw::Drawn;
 use super::{Run, ms};
-use crate::lab::Lab;
-use crate::sim::node::{DISK_FAILED, End};
+use crate::lab::{Lab, NodeOrder};
+use crate::server::EndReason;
 use crate::storage::StorageError;
 use crate::storage::claims::would_be_missed;
 use crate::storage::disk::Disk;
@@ -48,12 +48,12 @@ impl Run<'_> {
             let power = self.random.chance(300_000);
             if self.random.chance(300_000) {
                 // A polite end: all that it had is on its disk.
-                let _ = Lab::stop(&mut self.simulation, name);
+                let _ = self.simulation.order(name, NodeOrder::Stop);
             } else {
-                self.simulation.end(name, End::Crashed { power });
+                self.simulation.end(name, EndReason::Crashed { power });
             }
         }
-        if self.simulation.node(name).down.starts_with(DISK_FAILED) {
+        if self.simulation.node(name).has_failed_disk() {
             return;
         }
         let disk = self.simulation.node(name).disk.clone();

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use super::Run;
-use crate::lab::Lab;
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
-use crate::net::shapes;
-use crate::sim::node::{self, DISK_FAILED};
+use crate::faults::{End, LinkScope, NetChange, shapes};
+use crate::lab::{Lab, NodeOrder};
+use crate::server::{Arrival, EndReason};
 use crate::storage::StorageError;
 use crate::storage::claims::says_joining;
 use crate::storage::simulated::Failure;
@@ -104,7 +102,7 @@ impl Run<'_> {
         let victims = if all { self.names.clone() } else { vec![name] };
         for victim in victims {
             if self.simulation.node(victim).is_running() {
-                self.simulation.end(victim, node::End::Crashed { power });
+                self.simulation.end(victim, EndReason::Crashed { power });
             }
         }
     }
@@ -122,7 +120,7 @@ impl Run<'_> {
             return;
         }
         if self.simulation.node(name).is_running() {
-            self.simulation.end(name, node::End::Crashed { power: false });
+            self.simulation.end(name, EndReason::Crashed { power: false });
         }
         self.start_afresh(name);
     }
@@ -140,7 +138,7 @@ impl Run<'_> {
     /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.
     pub(super) fn revive(&mut self, name: NodeId) {
         let disk = self.simulation.node(name).disk.clone();
-        let failed = self.simulation.node(name).down.starts_with(DISK_FAILED);
+        let failed = self.simulation.node(name).has_failed_disk();
         if failed {
             disk.heal();
             let mut random = self.random.fork();
@@ -149,8 +147,8 @@ impl Run<'_> {
         match self.simulation.start(name, false) {
             Ok(_) => {}
             // The disk failed while it was read: the next start finds it well.
-            Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => {
-                self.simulation.node(name).down = DISK_FAILED.to_string();
+            Err(error @ (StorageError::Io { .. } | StorageError::NoSpace { .. })) => {
+                self.simulation.node(name).down = Some(EndReason::StorageFailed(error.to_string()));
             }
             Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
         }
@@ -159,9 +157,9 @@ impl Run<'_> {
     fn pause_or_resume(&mut self, name: NodeId) {
         // An error says that the node is down or as wanted already; both are fine here.
         if self.simulation.node(name).paused {
-            let _ = self.simulation.resume(name);
+            let _ = self.simulation.order(name, NodeOrder::Resume);
         } else {
-            let _ = Lab::pause(&mut self.simulation, name);
+            let _ = self.simulation.order(name, NodeOrder::Pause);
         }
     }
 
@@ -225,10 +223,11 @@ impl Run<'_> {
 
     fn order_election(&mut self, name: NodeId) {
         if self.random.chance(500_000) {
-            let _ = self.simulation.campaign(name);
+            self.simulation.arrive_at(name, Arrival::Campaign);
         } else {
             for name in self.names.clone() {
-                let _ = self.simulation.set_election_timer(name, Duration::from_millis(50));
+                let soon = Arrival::SetElectionTimer(Duration::from_millis(50));
+                self.simulation.arrive_at(name, soon);
             }
         }
     }

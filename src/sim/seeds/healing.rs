@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Run;
 use super::agenda::Agenda;
-use crate::lab::{Lab, RoleName};
-use crate::net::change::NetChange;
-use crate::sim::node;
+use crate::faults::NetChange;
+use crate::lab::{Lab, NodeOrder};
+use crate::server::{EndReason, RoleName};
 use crate::types::{NodeId, Time};
 
 /// How long a healed cluster may take until it serves and agrees: many election timeouts of the slowest clock.
@@ -31,7 +31,7 @@ impl Run<'_> {
                 let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
                 let name = healed.remove(at);
                 if self.simulation.node(name).is_running() {
-                    self.simulation.end(name, node::End::Crashed { power: false });
+                    self.simulation.end(name, EndReason::Crashed { power: false });
                 }
             }
         }
@@ -46,7 +46,7 @@ impl Run<'_> {
             if !node.is_running() {
                 self.revive(name);
             }
-            let _ = self.simulation.resume(name);
+            let _ = self.simulation.order(name, NodeOrder::Resume);
         }
         self.workload.become_patient();
         let begun = self.simulation.now();

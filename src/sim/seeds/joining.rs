@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::agenda::Act;
 use super::draw::{Clocks, Drawn};
 use super::{Run, ms};
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange};
 use crate::types::{NodeId, Random};
 
 impl Drawn {

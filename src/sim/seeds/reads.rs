@@ -9,9 +9,8 @@ use std::time::Duration;
 use super::agenda::Act;
 use super::draw::{Clocks, Drawn};
 use super::{Run, ms};
-use crate::lab::RoleName;
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange};
+use crate::server::RoleName;
 use crate::sim::workload::Habits;
 use crate::types::{NodeId, Random};
 

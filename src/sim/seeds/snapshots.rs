@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::Run;
 use super::draw::Drawn;
-use crate::lab::RoleName;
-use crate::net::change::NetChange;
-use crate::net::link::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange};
+use crate::server::RoleName;
 use crate::types::Random;
 
 impl Drawn {

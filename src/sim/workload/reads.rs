@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Habits, Task, Worker, shared_key};
 use crate::client::{Ask, What};
-use crate::net::packet::ReadMode;
 use crate::payload::Payload;
+use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Command, Query};
 use crate::types::{ClientId, NodeId, Time};
 

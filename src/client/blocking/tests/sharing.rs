@@ -17,7 +17,10 @@ fn gathering(count: usize) -> Client<KeyValue> {
         }
         let applied = |request: &Request| {
             let entry = EntryId::new(Term(4), LogIndex(request.attempt));
-            reply(request, Response::Applied { entry, answer: Payload::batch([Answer::Put]) })
+            reply(
+                request,
+                Response::Entry(Applied::Answered { entry, answer: Payload::batch([Answer::Put]) }),
+            )
         };
         Some(std::mem::take(&mut kept).iter().rev().map(applied).collect())
     })
@@ -131,7 +134,10 @@ fn a_driver_who_leaves_hands_its_place_on() {
         let done = (waiting.len() > 1).then(|| waiting.remove(0));
         let answer = |request: &Request| {
             let entry = EntryId::new(Term(4), LogIndex(request.attempt));
-            reply(request, Response::Applied { entry, answer: Payload::batch([Answer::Put]) })
+            reply(
+                request,
+                Response::Entry(Applied::Answered { entry, answer: Payload::batch([Answer::Put]) }),
+            )
         };
         Some(done.iter().map(answer).collect())
     });

@@ -28,7 +28,7 @@ fn a_command_of_unknown_outcome_is_not_acknowledged_until_it_is_settled() {
     bench.outcome();
     let sent = bench.ask(What::Settle(token(1)), None);
     assert_eq!(sent.call, Call::Settle { origin: crate::client::session::origin(token(1), 1) });
-    bench.reply(&sent, Response::GivenUp);
+    bench.reply(&sent, Response::Entry(Applied::GivenUp));
     assert_eq!(bench.outcome(), Outcome::Settled(Fate::NeverApplied));
     assert_eq!(numbers(&bench.command()), (3, 3));
 }
@@ -38,9 +38,9 @@ fn what_became_of_a_command_is_told_in_four_ways() {
     let Outcome::Answered(answered) = answered_by(n(1)) else { panic!("an answer") };
     for (response, fate) in [
         (applied(), Fate::Applied(answered)),
-        (Response::GivenUp, Fate::NeverApplied),
-        (Response::Forgotten, Fate::Forgotten),
-        (Response::Expired, Fate::Expired),
+        (Response::Entry(Applied::GivenUp), Fate::NeverApplied),
+        (Response::Entry(Applied::Forgotten), Fate::Forgotten),
+        (Response::Entry(Applied::Expired), Fate::Expired),
     ] {
         let mut bench = Bench::led_by(n(1));
         let sent = bench.ask(What::Settle(token(5)), None);
@@ -61,11 +61,11 @@ fn the_first_command_asks_for_a_session_and_the_others_wait_for_it() {
     assert!(bench.all_sent().is_empty(), "one session is enough");
     let reading = bench.ask(read(), None);
     assert_ne!(reading.to, n(9), "a read needs no session");
-    bench.reply(&opening, Response::Opened { session: SESSION });
+    bench.reply(&opening, Response::Entry(Applied::Opened { session: SESSION }));
     let sent = bench.all_sent();
     assert_eq!(sent.iter().map(numbers).collect::<Vec<_>>(), [(1, 1), (2, 1)]);
     assert_eq!(sent[0].to, opening.to, "who opened it leads");
-    bench.reply(&opening, Response::Opened { session: SessionId(9) });
+    bench.reply(&opening, Response::Entry(Applied::Opened { session: SessionId(9) }));
     bench.reply(&sent[0], applied());
     assert_eq!(bench.outcome(), answered_by(opening.to), "a second session is not used");
 }
@@ -96,11 +96,11 @@ fn when_the_call_that_asks_for_a_session_ends_another_goes_on_asking() {
 fn a_command_of_an_expired_session_is_sent_in_a_new_one_only_if_it_cannot_have_been_applied() {
     let mut bench = Bench::led_by(n(1));
     let sent = bench.command();
-    bench.reply(&sent, Response::Expired);
+    bench.reply(&sent, Response::Entry(Applied::Expired));
     bench.wait();
     let opening = bench.sent();
     assert_eq!(opening.call, Call::Open);
-    bench.reply(&opening, Response::Opened { session: SessionId(9) });
+    bench.reply(&opening, Response::Entry(Applied::Opened { session: SessionId(9) }));
     let Call::Command { origin, .. } = bench.sent().call else { panic!("the command again") };
     assert_eq!((origin.session, origin.serial), (SessionId(9), 1));
 
@@ -108,7 +108,7 @@ fn a_command_of_an_expired_session_is_sent_in_a_new_one_only_if_it_cannot_have_b
     let first = bench.command();
     bench.wait();
     let second = bench.sent();
-    bench.reply(&second, Response::Expired);
+    bench.reply(&second, Response::Entry(Applied::Expired));
     assert_eq!(bench.outcome(), Outcome::Unknown(token(1)), "the first attempt stayed open");
     assert_ne!(first.attempt, second.attempt);
 }
@@ -117,7 +117,7 @@ fn a_command_of_an_expired_session_is_sent_in_a_new_one_only_if_it_cannot_have_b
 fn a_command_that_somebody_gave_up_is_rejected() {
     let mut bench = Bench::led_by(n(1));
     let sent = bench.command();
-    bench.reply(&sent, Response::GivenUp);
+    bench.reply(&sent, Response::Entry(Applied::GivenUp));
     assert_eq!(bench.outcome(), Outcome::Rejected(Rejection::GivenUp));
 }
 
@@ -140,6 +140,6 @@ fn more_commands_than_the_window_holds_wait_for_room() {
 fn a_session_that_knows_a_live_command_as_ended_leaves_it_unknown() {
     let mut bench = Bench::new();
     let sent = bench.command();
-    bench.reply(&sent, Response::Forgotten);
+    bench.reply(&sent, Response::Entry(Applied::Forgotten));
     assert_eq!(bench.outcome(), Outcome::Unknown(token(1)));
 }

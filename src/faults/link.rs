@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::packet::Address;
+use crate::protocol::Address;
 use crate::types::NodeId;
 
 /// One end of a link.
@@ -91,7 +91,7 @@ impl fmt::Display for LinkScope {
 
 /// A cell for each link of a cluster, found by arithmetic.
 #[derive(Clone, Debug)]
-pub(super) struct LinkTable<T> {
+pub(crate) struct LinkTable<T> {
     ends: Vec<End>,
     width: usize,
     cells: Vec<T>,

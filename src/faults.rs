@@ -7,12 +7,20 @@
 //! Words and meaning follow netem. A link with a constant delay keeps its order; one with jitter does not, and neither
 //! does a link whose delay was just shortened. Raft allows for both.
 
+mod change;
+mod link;
+pub mod shapes;
+
 use std::fmt;
 use std::time::Duration;
 
-use super::change::{NetChange, NetError, names};
-use super::link::{End, LinkScope, LinkTable, scopes};
-use super::packet::Address;
+pub use self::change::{NetChange, NetError};
+pub(crate) use self::link::LinkTable;
+pub use self::link::{End, LinkScope};
+
+use self::change::names;
+use self::link::scopes;
+use crate::protocol::Address;
 use crate::types::{NodeId, Random};
 
 /// A message that is reordered is held back at least this long ...
@@ -125,7 +133,7 @@ impl Faults {
     }
 
     /// Whether each link is free of rules now, as a table of its own.
-    pub(super) fn clear_links(&self) -> LinkTable<bool> {
+    pub(crate) fn clear_links(&self) -> LinkTable<bool> {
         let mut table = LinkTable::like(&self.links, || true);
         for (from, to) in self.links.links() {
             let clear = table.get_mut(from, to).expect("both tables have the same links");

@@ -22,11 +22,10 @@ use std::time::Duration;
 use crate::check::replay::Replay;
 use crate::check::safety::Safety;
 use crate::client::{Ask, CallId, ClientCore, Ended};
-use crate::net::change::{NetChange, NetError};
+use crate::faults::{Faults, NetChange, NetError};
 use crate::net::counts::Counts;
-use crate::net::faults::Faults;
-use crate::net::packet::Envelope;
-use crate::server::Arrival;
+use crate::protocol::Envelope;
+use crate::server::{Arrival, EndReason};
 use crate::storage::simulated::SimulatedDisk;
 use crate::trace::{TraceEvent, What};
 use crate::types::{ClientId, NodeId, Random, Time};
@@ -34,7 +33,7 @@ use crate::types::{ClientId, NodeId, Random, Time};
 pub use settings::SimulationSettings;
 
 use exhibit::Exhibit;
-use node::{End, Lane, Node};
+use node::{Lane, Node};
 use tally::Tally;
 
 /// How many steps the search for an order of a history may take.
@@ -247,7 +246,7 @@ impl Simulation {
                             self.use_disk(name);
                         }
                         Ok(None) => {}
-                        Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+                        Err(error) => self.end(name, EndReason::StorageFailed(error.to_string())),
                     }
                 }
             }
@@ -264,7 +263,7 @@ impl Simulation {
                                 self.deliver(name, arrival);
                             }
                         }
-                        Err(error) => self.end(name, End::StorageFailed(error.to_string())),
+                        Err(error) => self.end(name, EndReason::StorageFailed(error.to_string())),
                     }
                 }
             }

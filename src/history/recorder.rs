@@ -10,10 +10,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answered, Ask, Ended, Fate, Outcome, Rejection, What};
 use crate::check::history::{self, Action, Operation};
-use crate::net::packet::ReadMode;
+use crate::client::{Answered, Ask, Ended, Fate, Outcome, Rejection, What};
 use crate::payload::Batch;
+use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Answer, Command, Query};
 use crate::types::{ClientId, Time};
 

@@ -13,6 +13,7 @@
 //! Every replica must come to the same state from the same entries. Nothing here may read a clock, draw a random
 //! number, or depend on whether a payload came as a value or as text.
 
+mod applied;
 pub mod image;
 pub mod kv;
 pub mod sessions;
@@ -25,11 +26,13 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::applied::{Applied, AppliedEntry};
+
 use self::image::{Image, ReplicaImage};
-use self::sessions::{Bounds, Sessions, Standing};
+use self::sessions::{Bounds, Sessions};
 use crate::payload::{Batch, Payload};
 use crate::raft::log::{Content, Entry, Origin};
-use crate::types::{EntryId, SessionId};
+use crate::types::EntryId;
 
 /// What is replicated: a deterministic machine, changed by commands and read by queries.
 ///
@@ -229,50 +232,6 @@ pub trait Machine: Send {
     fn adopt(&mut self, applied: EntryId, image: Box<dyn Image>);
 }
 
-/// What became of an entry.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Applied {
-    /// It was a no-op, or concerns the cluster alone.
-    NoOp,
-    /// Its batch was carried out, now or before.
-    Answered {
-        /// The entry that carried it out: this one, or an earlier one if the client repeated its command.
-        entry: EntryId,
-        /// The answers to the batch, in order.
-        answer: Payload,
-    },
-    /// A session was opened.
-    Opened {
-        /// Its name.
-        session: SessionId,
-    },
-    /// It was not carried out, and never will be: the client has asked what became of it when nothing had.
-    GivenUp,
-    /// The client repeated a command whose answer it needs no more. It was not carried out again, and the answer is
-    /// no longer kept.
-    Forgotten,
-    /// Its session has expired, or never was: nothing was done.
-    Expired,
-    /// The payload is no batch of this machine: the state is untouched.
-    Invalid {
-        /// What is wrong with it, in one line.
-        reason: String,
-    },
-}
-
-/// An entry that was applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AppliedEntry {
-    /// Which one.
-    pub entry: EntryId,
-    /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
-    pub carried_out: Option<Origin>,
-    /// It holds a command that was carried out before, and was not again.
-    pub repetition: bool,
-    /// It names a command of a session that has expired, and changed nothing.
-    pub expired: bool,
-}
-
 /// The state machine of one node and its clients' sessions, which belong to the replicated state (section 8).
 #[derive(Clone, Debug, Default)]
 pub struct Replica<M> {
@@ -314,7 +273,7 @@ impl<M: StateMachine> Replica<M> {
                     Applied::Answered { entry, answer }
                 }
                 // It stays unrecorded: what was never carried out leaves no answer to repeat.
-                Err(reason) => Applied::Invalid { reason },
+                Err(reason) => Applied::Invalid(reason),
             }
         })
     }
@@ -326,13 +285,7 @@ impl<M: StateMachine> Replica<M> {
         entry: EntryId,
         now: impl FnOnce(&mut Replica<M>) -> Applied,
     ) -> Applied {
-        match self.sessions.look_up(entry.index, origin) {
-            Standing::Fresh => now(self),
-            Standing::Answered { entry, answer } => Applied::Answered { entry, answer },
-            Standing::GivenUp => Applied::GivenUp,
-            Standing::Forgotten => Applied::Forgotten,
-            Standing::Expired => Applied::Expired,
-        }
+        self.sessions.look_up(entry.index, origin).unwrap_or_else(|| now(self))
     }
 }
 

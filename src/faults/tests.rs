@@ -119,7 +119,7 @@ fn overlapping_groups_make_a_bridge_and_a_ring() {
     let mut faults = faults(5, &[groups(&[&[1, 2, 3], &[3, 4, 5]])]);
     assert_eq!(reached(&mut faults, 3, 5), [1, 2, 4, 5]);
     assert_eq!(reached(&mut faults, 1, 5), [2, 3]);
-    let ring = NetChange::Partition(super::super::shapes::ring(&NodeId::first(5)));
+    let ring = NetChange::Partition(super::shapes::ring(&NodeId::first(5)));
     faults.apply(&ring).expect("a change");
     assert_eq!(reached(&mut faults, 1, 5), [2, 5]);
     assert_eq!(faults.apply(&groups(&[&[1, 2, 3, 4, 5]])), Err(NetError::CutsNothing));

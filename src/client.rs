@@ -11,7 +11,6 @@ mod call;
 pub mod core;
 mod gathering;
 mod pipeline;
-pub mod record;
 mod session;
 mod settings;
 mod shared;
@@ -19,12 +18,12 @@ mod ticket;
 mod timers;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
-pub use self::core::{CallId, ClientCore, Ended};
+pub use self::call::CallId;
+pub use self::core::{ClientCore, Ended};
 pub use self::gathering::GATHERED_MAX;
 pub(crate) use self::gathering::{Gathering, Group, gathered_max};
 pub use self::pipeline::Pipeline;
-pub use self::settings::{ClientSettings, WhenFull};
-pub use self::shared::CALLS_MAX;
+pub use self::settings::{CALLS_MAX, ClientSettings, WhenFull};
 pub use self::ticket::Ticket;
 pub use crate::types::Token;
 
@@ -34,8 +33,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::net::packet::ReadMode;
 use crate::payload::{Batch, Payload};
+use crate::protocol::ReadMode;
 use crate::types::{LogIndex, NodeId, Part, Term};
 
 /// One call of a client.

@@ -8,7 +8,8 @@ use crate::payload::Payload;
 use crate::raft::effects::Refusal;
 use crate::raft::log::Origin;
 use crate::raft::message::Message;
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, SessionId, Term};
+use crate::state_machine::Applied;
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
 
 /// Someone who sends and receives: a node or a client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -108,13 +109,8 @@ pub struct Reply {
 /// What became of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Response {
-    /// The command was committed and applied as this entry.
-    Applied {
-        /// The entry that first applied it.
-        entry: EntryId,
-        /// The state machine's answer.
-        answer: Payload,
-    },
+    /// Its entry was committed and applied, with this result. One that is not valid is answered as [`Response::Invalid`].
+    Entry(Applied),
     /// The read's answer, from the state after applying up to this index.
     Read {
         /// The index that had been applied.
@@ -134,17 +130,6 @@ pub enum Response {
         /// The new leader, if it is known.
         leader: Option<NodeId>,
     },
-    /// A session was opened.
-    Opened {
-        /// Its name.
-        session: SessionId,
-    },
-    /// The command was not carried out, and never will be: its client gave it up.
-    GivenUp,
-    /// The command was applied before or given up, and its client needs no answer any more: none is kept.
-    Forgotten,
-    /// The command's session has expired, or never was: this request had no effect.
-    Expired,
     /// The command cannot be decoded, or is over the size limit: never applied.
     Invalid(String),
     /// The state machine panicked.
@@ -176,20 +161,40 @@ impl Response {
     /// Its payload's bytes.
     fn weight(&self) -> usize {
         match self {
-            Response::Applied { answer, .. } | Response::Read { answer, .. } => answer.weight(),
+            Response::Entry(Applied::Answered { answer, .. }) | Response::Read { answer, .. } => {
+                answer.weight()
+            }
             Response::Invalid(reason) | Response::Panicked { reason, .. } => reason.len(),
-            Response::Refused(_)
+            Response::Entry(_)
+            | Response::Refused(_)
             | Response::Unreachable
-            | Response::LeadershipLost { .. }
-            | Response::Opened { .. }
-            | Response::GivenUp
-            | Response::Forgotten
-            | Response::Expired => 0,
+            | Response::LeadershipLost { .. } => 0,
         }
     }
 }
 
 impl Envelope {
+    /// The message that it carries from node to node.
+    pub fn message(&self) -> Option<&Message> {
+        match &self.packet {
+            Packet::Raft(message) => Some(message),
+            Packet::Request(_) | Packet::Reply(_) => None,
+        }
+    }
+
+    /// The answer to the request that it carries, on its way back.
+    pub fn reply(&self, term: Term, response: Response) -> Option<Envelope> {
+        let Packet::Request(Request { attempt, .. }) = self.packet else { return None };
+        let packet = Packet::Reply(Reply { attempt, term, response });
+        Some(Envelope { from: self.to, to: self.from, packet })
+    }
+
+    /// What a client hears whose request finds nobody: its node is gone, and what carries the envelope says so at once, as
+    /// the host of a process that has ended refuses connections.
+    pub fn unreachable(&self) -> Option<Envelope> {
+        self.reply(Term(0), Response::Unreachable)
+    }
+
     /// Bytes that it weighs in queues: what it carries, and a little for itself.
     ///
     /// No payload's text is made for it: within one process nobody may ever need it.

@@ -33,7 +33,7 @@ use std::time::Duration;
 use super::Simulation;
 use super::exhibit::Exhibit;
 use super::seeds::{self, Family};
-use crate::net::packet::{Address, Envelope, Packet};
+use crate::protocol::{Address, Envelope, Packet};
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox, Server};
 

@@ -1,22 +1,16 @@
-//! How messages travel: what is carried, the faults that a link may have, and the router thread.
+//! How messages travel between threads: inboxes, and the router that asks [`faults`](crate::faults) for each message's
+//! fate.
 //!
-//! The decision on each message ([`faults::Faults`]) is pure and seeded; the router thread and the simulator share
-//! it. A network may lose, delay, duplicate and reorder, and so may this one: it must never make a sender wait, and
-//! never deliver to anyone but the envelope's destination.
+//! A network may lose, delay, duplicate and reorder, and so may this one: it must never make a sender wait, and never
+//! deliver to anyone but the envelope's destination.
 
-pub mod change;
 pub mod counts;
-pub mod faults;
 mod handle;
 pub mod inbox;
 mod lanes;
-pub mod link;
-pub mod packet;
 pub mod router;
 
-pub mod shapes;
-
-use packet::Envelope;
+use crate::protocol::Envelope;
 
 /// The seam between whoever sends and the network that carries.
 pub trait Transport: Send {

@@ -1,0 +1,60 @@
+//! Why a node ended: the same reasons and the same words on threads and in virtual time.
+
+use std::fmt;
+
+use crate::trace::What;
+use crate::types::NodeId;
+
+/// Why a node ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// It was crashed.
+    Crashed {
+        /// As by a power cut.
+        power: bool,
+    },
+    /// It was stopped politely.
+    Stopped,
+    /// An assertion failed, or another defect showed.
+    Panicked(String),
+    /// Its state machine panicked.
+    MachineFailed(String),
+    /// Its disk failed.
+    StorageFailed(String),
+}
+
+impl EndReason {
+    /// What broke a property of the run by this end, if anything did: a node must not stop itself.
+    pub fn violation(&self, node: NodeId) -> Option<String> {
+        match self {
+            EndReason::Panicked(_) => Some(format!("{node} {self}")),
+            EndReason::MachineFailed(_) => Some(format!("{node}: {self}")),
+            EndReason::Crashed { .. } | EndReason::Stopped | EndReason::StorageFailed(_) => None,
+        }
+    }
+}
+
+impl From<EndReason> for What {
+    fn from(why: EndReason) -> What {
+        match why {
+            EndReason::Crashed { power } => What::Crashed { power },
+            EndReason::Stopped => What::Stopped,
+            EndReason::Panicked(reason) => What::Panicked { reason },
+            EndReason::MachineFailed(reason) => What::MachineFailed { reason },
+            EndReason::StorageFailed(reason) => What::StorageFailed { reason },
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    /// As a status shows it: `crashed`, `its disk failed: the disk is full`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndReason::Crashed { .. } => f.write_str("crashed"),
+            EndReason::Stopped => f.write_str("stopped"),
+            EndReason::Panicked(reason) => write!(f, "stopped itself: {reason}"),
+            EndReason::MachineFailed(reason) => f.write_str(reason),
+            EndReason::StorageFailed(reason) => write!(f, "its disk failed: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a driver tells of a server: its start, its requests, its steps and its messages.
+//!
+//! Both drivers tell the same, so that a log file and a transcript of virtual time read alike.
+
+use super::{Outbox, Server};
+use crate::faults::Fate;
+use crate::protocol::{Address, Envelope, Packet, Reply, Response};
+use crate::raft::message::Message;
+use crate::trace::What;
+
+impl Server {
+    /// That it starts, before its first step. `fresh` says that nothing was on its disk, `repaired` what was mended there.
+    pub fn started(&self, fresh: bool, repaired: &[String]) -> What {
+        let raft = self.raft();
+        What::Started {
+            term: raft.current_term(),
+            vote: raft.voted_for(),
+            last: raft.log().last(),
+            fresh,
+            repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
+        }
+    }
+}
+
+impl Outbox {
+    /// What happened in the step. The core's events are taken out for it.
+    pub fn take_happened(&mut self) -> impl Iterator<Item = What> {
+        let events = std::mem::take(&mut self.events).into_iter().map(What::Raft);
+        let first_last = self.applied.first().zip(self.applied.last());
+        let applied = first_last
+            .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });
+        let saved = self.saved.map(|(last, bytes)| What::SnapshotCreated { last, bytes });
+        let not_saved = self.not_saved.take();
+        let not_saved = not_saved.map(|(last, reason)| What::SnapshotUnwritable { last, reason });
+        let invalid = self.envelopes.iter().filter_map(request_invalid);
+        events.chain(applied).chain(saved).chain(not_saved).chain(invalid)
+    }
+
+    /// The messages to other nodes that leave now.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.envelopes.iter().filter_map(Envelope::message)
+    }
+}
+
+/// That a client's request reached a node; none for other envelopes.
+pub fn request_received(envelope: &Envelope) -> Option<What> {
+    match (&envelope.packet, envelope.from) {
+        (Packet::Request(request), Address::Client(client)) => {
+            Some(What::RequestReceived { client, call: request.call.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// What becomes of a message on its way, in one event.
+pub fn message_sent(message: Message, fate: Fate) -> What {
+    match fate {
+        Fate::Dropped(reason) => What::MessageDropped { message, reason },
+        Fate::Delivered { duplicate: Some(_), .. } => What::MessageDuplicated(message),
+        Fate::Delivered { delay, duplicate: None } if delay.is_zero() => What::MessageSent(message),
+        Fate::Delivered { delay, duplicate: None } => What::MessageDelayed { message, delay },
+    }
+}
+
+fn request_invalid(envelope: &Envelope) -> Option<What> {
+    match (&envelope.packet, envelope.to) {
+        (Packet::Reply(Reply { response: Response::Invalid(reason), .. }), Address::Client(client)) => {
+            Some(What::RequestInvalid { client, reason: reason.clone() })
+        }
+        _ => None,
+    }
+}

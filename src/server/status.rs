@@ -1,0 +1,83 @@
+//! What a server says of itself to whoever shows or compares nodes: facts, copied out of it.
+
+use std::fmt;
+
+use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+
+/// What a node knows of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    /// Its role.
+    pub role: RoleName,
+    /// Its term.
+    pub term: Term,
+    /// The leader it knows of and does not doubt.
+    pub leader: Option<NodeId>,
+    /// Since when it has led, or followed that leader.
+    pub since: Time,
+    /// Whom it voted for in its term.
+    pub voted_for: Option<NodeId>,
+    /// Its last entry.
+    pub last: EntryId,
+    /// The last entry that its log does not keep; zero while it keeps all.
+    pub base: EntryId,
+    /// Its newest durable snapshot.
+    pub snapshot: SnapshotInfo,
+    /// It lost its files and is not readmitted yet: it votes for nobody, and its copies do not count.
+    pub joining: bool,
+    /// Its commit index.
+    pub commit: LogIndex,
+    /// The last entry that it applied.
+    pub applied: LogIndex,
+    /// How many items its state machine holds.
+    pub size: usize,
+}
+
+/// A node's newest durable snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotInfo {
+    /// The last entry that it covers; zero without one.
+    pub last: EntryId,
+    /// Its bytes.
+    pub bytes: u64,
+    /// How many items its state holds.
+    pub size: usize,
+}
+
+/// A role's name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum RoleName {
+    /// See [`crate::raft::role::Role`].
+    #[default]
+    Follower,
+    /// See [`crate::raft::role::Role`].
+    PreCandidate,
+    /// See [`crate::raft::role::Role`].
+    Candidate,
+    /// See [`crate::raft::role::Role`].
+    Leader,
+}
+
+/// A log as the matrix shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LogView {
+    /// The last entry that is not kept; zero while all are.
+    pub base: EntryId,
+    /// The last entry that a snapshot covers; zero without one.
+    pub snapshot: EntryId,
+    /// The terms of the entries behind it, in order.
+    pub terms: Vec<Term>,
+    /// The commit index.
+    pub commit: LogIndex,
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RoleName::Follower => "follower",
+            RoleName::PreCandidate => "pre-candidate",
+            RoleName::Candidate => "candidate",
+            RoleName::Leader => "leader",
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! What applying an entry comes to: for the client that waits for it, and for those who watch the replicas.
+
+use crate::payload::Payload;
+use crate::raft::log::Origin;
+use crate::types::{EntryId, SessionId};
+
+/// What became of an entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// It was a no-op, or concerns the cluster alone.
+    NoOp,
+    /// Its batch was carried out, now or before.
+    Answered {
+        /// The entry that carried it out: this one, or an earlier one if the client repeated its command.
+        entry: EntryId,
+        /// The answers to the batch, in order.
+        answer: Payload,
+    },
+    /// A session was opened.
+    Opened {
+        /// Its name: the entry that opened it.
+        session: SessionId,
+    },
+    /// It was not carried out, and never will be: the client has asked what became of it when nothing had.
+    GivenUp,
+    /// The client repeated a command whose answer it needs no more. It was not carried out again, and the answer is
+    /// no longer kept.
+    Forgotten,
+    /// Its session has expired, or never was: nothing was done.
+    Expired,
+    /// The payload is no batch of this machine: the state is untouched.
+    /// The text says what is wrong with it, in one line.
+    Invalid(String),
+}
+
+/// An entry that was applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppliedEntry {
+    /// Which one.
+    pub entry: EntryId,
+    /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
+    pub carried_out: Option<Origin>,
+    /// It holds a command that was carried out before, and was not again.
+    pub repetition: bool,
+    /// It names a command of a session that has expired, and changed nothing.
+    pub expired: bool,
+}
