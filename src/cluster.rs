@@ -15,6 +15,7 @@
 //! A person's experiments go through [`Lab`](crate::lab::Lab), which `Cluster` is. Dropping a cluster shuts it down.
 
 mod builder;
+mod faults;
 mod footprint;
 mod lab;
 mod lives;
@@ -32,6 +33,7 @@ use crossbeam_channel::{Receiver, at, never, select};
 use parking_lot::Mutex;
 
 pub use self::builder::Builder;
+pub use self::faults::Crash;
 pub use self::states::{StartError, states_found, wipe};
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 

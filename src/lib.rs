@@ -80,11 +80,25 @@ pub mod figure16;
 
 // What most programs that embed a cluster need.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};
-pub use crate::cluster::Cluster;
+pub use crate::cluster::{Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, StartError};
 pub use crate::config::Settings;
+pub use crate::faults::{End, LinkScope, NetChange};
+pub use crate::lab::{LabError, NodeOrder};
 pub use crate::protocol::ReadMode;
 pub use crate::state_machine::StateMachine;
 pub use crate::types::{NodeId, Time};
+
+/// The key-value store that a cluster replicates unless another machine is chosen.
+pub mod kv {
+    pub use crate::state_machine::kv::{Answer, Command, KeyValue, Query};
+}
+
+/// Clusters in virtual time, to test a state machine under faults that a seed decides.
+pub mod simulation {
+    pub use crate::check::model::Request;
+    pub use crate::sim::SimulationSettings;
+    pub use crate::sim::cluster::{CallOf, RequestOf, SimulatedCluster};
+}
 
 /// Judges histories of calls: see [`judge`](linearizability::judge).
 pub mod linearizability {

@@ -6,6 +6,7 @@
 
 pub mod exhibit;
 mod lab;
+mod machine;
 pub mod museum;
 mod network;
 mod node;
@@ -13,6 +14,7 @@ pub mod seeds;
 mod settings;
 mod stepping;
 pub mod tally;
+pub mod cluster;
 pub mod workload;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use crate::faults::{Faults, NetChange, NetError};
 use crate::net::counts::Counts;
 use crate::protocol::Envelope;
 use crate::server::{Arrival, EndReason};
+use crate::state_machine::kv::KeyValue;
 use crate::storage::simulated::SimulatedDisk;
 use crate::trace::{TraceEvent, What};
 use crate::types::{ClientId, NodeId, Random, Time};
@@ -33,6 +36,7 @@ use crate::types::{ClientId, NodeId, Random, Time};
 pub use settings::SimulationSettings;
 
 use exhibit::Exhibit;
+use machine::Kind;
 use node::{Lane, Node};
 use tally::Tally;
 
@@ -48,6 +52,7 @@ pub type Pace = Box<dyn FnMut(Duration)>;
 /// A cluster in virtual time.
 pub struct Simulation {
     settings: SimulationSettings,
+    machine: Kind,
     now: Time,
     random: Random,
     queue: BTreeMap<(Time, u64), Happening>,
@@ -88,23 +93,29 @@ enum Happening {
 }
 
 impl Simulation {
-    /// A cluster whose nodes have just started for the first time.
+    /// A cluster of key-value stores whose nodes have just started for the first time.
     pub fn new(settings: SimulationSettings, observer: Option<Observer>) -> Simulation {
+        Simulation::of(Kind::of(KeyValue::default), settings, observer)
+    }
+
+    fn of(machine: Kind, settings: SimulationSettings, observer: Option<Observer>) -> Simulation {
         let disks = NodeId::first(settings.nodes).into_iter();
         let disks = disks.map(|name| (name, SimulatedDisk::new(&name.to_string()))).collect();
-        let mut simulation = Simulation { observer, ..Simulation::on_disks(settings, disks) };
-        simulation.replay = Some(Replay::new(simulation.settings.sessions));
+        let mut simulation = Simulation { observer, machine, ..Simulation::on_disks(settings, disks) };
+        let (blank, bounds) = (simulation.machine.blank.clone(), simulation.settings.sessions);
+        simulation.replay = Some(Replay::new(move || blank(bounds)));
         for name in NodeId::first(simulation.settings.nodes) {
             simulation.start(name, false).expect("an empty disk is no obstacle");
         }
         simulation
     }
 
-    /// A cluster whose nodes have these disks, and none of which has been started yet.
+    /// A cluster of key-value stores on these disks. None of its nodes has been started yet.
     pub fn on_disks(settings: SimulationSettings, disks: BTreeMap<NodeId, SimulatedDisk>) -> Simulation {
         let mut random = Random::new(settings.seed);
         let names: Vec<NodeId> = disks.keys().copied().collect();
         Simulation {
+            machine: Kind::of(KeyValue::default),
             now: Time::ZERO,
             queue: BTreeMap::new(),
             scheduled: 0,
@@ -254,7 +265,7 @@ impl Simulation {
                 let part_bytes = self.settings.raft.snapshot_part_bytes;
                 let node = self.nodes.get_mut(&name).expect("a node of this cluster");
                 if node.life == life && node.is_running() {
-                    match node.work(lane, part_bytes) {
+                    match node.work(lane, part_bytes, self.machine.load) {
                         Ok((arrival, more)) => {
                             if more {
                                 self.schedule_work(name, lane);

@@ -28,3 +28,27 @@ fn each_text_is_counted_once_although_the_leader_crashes() {
     assert!(lines[0].starts_with("4000 words in 1000 texts"), "{lines:?}");
     assert_eq!(lines[1..], ["text: 1000", "7: 1", "raft: 0"]);
 }
+
+#[test]
+fn a_command_without_an_answer_is_asked_about() {
+    let lines = printed("unknown");
+    assert!(lines[0].starts_with("no answer in time"), "{lines:?}");
+    assert!(
+        lines[1].starts_with("applied, at index ") || lines[1].starts_with("not applied, and"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_duty_follows_the_leadership() {
+    let lines = printed("leader_duty");
+    let begun = lines.iter().filter(|line| line.ends_with("its duty begins")).count();
+    assert!(begun >= 3, "each crash moves the duty: {lines:?}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("the duty moved ")), "{lines:?}");
+}
+
+#[test]
+fn a_machine_of_ones_own_runs_under_seeds() {
+    let lines = printed("own_machine_under_seeds");
+    assert!(matches!(lines.as_slice(), [line] if line.starts_with("100 seeds passed, ")), "{lines:?}");
+}

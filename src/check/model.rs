@@ -44,6 +44,8 @@ pub struct Call<I, O> {
     /// When the caller was told what. None if it was not: the call may take effect at any time after it was
     /// made, or never.
     pub returned: Option<(Time, O)>,
+    /// Where the call may have taken effect among the others, such as its index in the log. It only guides the search.
+    pub hint: Option<u64>,
 }
 
 /// What [`judge`] found.
@@ -92,7 +94,12 @@ pub enum Judgement {
 /// }
 ///
 /// let at = |millis| Time::ZERO + Duration::from_millis(millis);
-/// let add = |called, returned, told| Call { input: 1, called: at(called), returned: Some((at(returned), told)) };
+/// let add = |called, returned, told| Call {
+///     input: 1,
+///     called: at(called),
+///     returned: Some((at(returned), told)),
+///     hint: None,
+/// };
 /// assert_eq!(judge(&Counter, &[add(0, 5, 1), add(1, 3, 0)], 100), Judgement::Linearizable(vec![1, 0]));
 /// // Both were told that they came first.
 /// assert!(matches!(judge(&Counter, &[add(0, 5, 0), add(1, 3, 0)], 100), Judgement::Violation { call: 0, .. }));
@@ -101,53 +108,52 @@ pub fn judge<M: Model>(model: &M, calls: &[Call<M::Input, M::Output>], steps_max
     let mut events = Events::of(calls);
     let mut state = model.initial();
     let mut taken = Taken(vec![0; calls.len().div_ceil(64)]);
-    // What has taken effect, each with the state before it.
-    let mut order: Vec<(usize, M::State)> = Vec::new();
+    let mut order: Vec<usize> = Vec::new();
+    let mut choices = vec![Choice { calls: events.candidates(calls), tried: 0, before: state.clone() }];
     let mut visited = HashSet::new();
     let mut furthest: Option<(usize, Vec<usize>)> = None;
     let mut steps = 0;
-    let mut at = events.first();
-    loop {
-        match events.list[at].event {
-            Event::End => return Judgement::Linearizable(positions(&order)),
-            Event::Called(call) => {
-                if steps == steps_max {
-                    return Judgement::Undecided;
-                }
-                steps += 1;
-                let told = calls[call].returned.as_ref().map(|(_, told)| told);
-                let next = model.step(&state, &calls[call].input, told);
-                let next = next.filter(|next| visited.insert((taken.with(call), next.clone())));
-                if let Some(next) = next {
-                    order.push((call, std::mem::replace(&mut state, next)));
-                    taken.flip(call);
-                    events.unlink(call);
-                    at = events.first();
-                } else {
-                    at = events.list[at].next;
-                }
+    while let Some(choice) = choices.last_mut() {
+        let Some(blocking) = events.first_return() else { return Judgement::Linearizable(order) };
+        let Some(&call) = choice.calls.get(choice.tried) else {
+            // The next call to return must have taken effect by now, and cannot: another order.
+            let returned = |call: usize| calls[call].returned.as_ref().map(|(time, _)| *time);
+            if furthest.as_ref().is_none_or(|(known, _)| returned(*known) < returned(blocking)) {
+                furthest = Some((blocking, order.clone()));
             }
-            // This call must have taken effect by now, and cannot: another order.
-            Event::Returned(call) => {
-                let returned = |call: usize| calls[call].returned.as_ref().map(|(time, _)| *time);
-                if furthest.as_ref().is_none_or(|(known, _)| returned(*known) < returned(call)) {
-                    furthest = Some((call, positions(&order)));
-                }
-                let Some((last, before)) = order.pop() else {
-                    let (call, order) = furthest.expect("set above");
-                    return Judgement::Violation { call, order };
-                };
-                state = before;
+            choices.pop();
+            if let (Some(last), Some(choice)) = (order.pop(), choices.last()) {
+                state = choice.before.clone();
                 taken.flip(last);
                 events.relink(last);
-                at = events.list[events.called[last]].next;
             }
+            continue;
+        };
+        if steps == steps_max {
+            return Judgement::Undecided;
+        }
+        steps += 1;
+        choice.tried += 1;
+        let told = calls[call].returned.as_ref().map(|(_, told)| told);
+        let next = model.step(&state, &calls[call].input, told);
+        if let Some(next) = next.filter(|next| visited.insert((taken.with(call), next.clone()))) {
+            state = next;
+            order.push(call);
+            taken.flip(call);
+            events.unlink(call);
+            choices.push(Choice { calls: events.candidates(calls), tried: 0, before: state.clone() });
         }
     }
+    let (call, order) = furthest.expect("a search fails at a call");
+    Judgement::Violation { call, order }
 }
 
-fn positions<S>(order: &[(usize, S)]) -> Vec<usize> {
-    order.iter().map(|(call, _)| *call).collect()
+/// Which call takes effect next, in a situation of the search.
+struct Choice<S> {
+    /// The most promising first.
+    calls: Vec<usize>,
+    tried: usize,
+    before: S,
 }
 
 /// Which calls have taken effect, a bit each.
@@ -185,7 +191,6 @@ struct Link {
 struct Events {
     /// The first one is the list's head.
     list: Vec<Link>,
-    /// Where each call's events are.
     called: Vec<usize>,
     returned: Vec<Option<usize>>,
 }
@@ -216,8 +221,33 @@ impl Events {
         Events { list, called, returned }
     }
 
-    fn first(&self) -> usize {
-        self.list[0].next
+    /// The calls that may take effect next: those made before the first return.
+    fn candidates<I, O>(&self, calls: &[Call<I, O>]) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut at = self.list[0].next;
+        while let Event::Called(call) = self.list[at].event {
+            found.push(call);
+            at = self.list[at].next;
+        }
+        // The next one by its hint; if that does not fit, one without a hint has probably come before it.
+        found.sort_by_key(|call| calls[*call].hint.unwrap_or(u64::MAX));
+        let hinted = found.iter().take_while(|call| calls[**call].hint.is_some()).count();
+        if hinted > 1 {
+            found[1..].rotate_left(hinted - 1);
+        }
+        found
+    }
+
+    /// The first call to return of those that have not taken effect; none when all that returned have.
+    fn first_return(&self) -> Option<usize> {
+        let mut at = self.list[0].next;
+        loop {
+            match self.list[at].event {
+                Event::Called(_) => at = self.list[at].next,
+                Event::Returned(call) => return Some(call),
+                Event::End => return None,
+            }
+        }
     }
 
     fn unlink(&mut self, call: usize) {

@@ -1,34 +1,34 @@
 //! A snapshot must equal the replay of everything it covers, sessions included (section 7).
 //!
 //! The committed entries are kept as they are first applied, and replayed into a replica of its own for each snapshot
-//! that is compared: from the nearest earlier one that was, so a run with many snapshots replays its log about once.
+//! that is compared. A replica that was compared before is kept, and continues: nodes take their snapshots one after the
+//! other, so a run with many snapshots replays its log about once a node.
 
 use std::collections::BTreeMap;
 
-use crate::raft::log::Entry;
+use crate::raft::log::{Content, Entry};
+use crate::state_machine::Machine;
 use crate::state_machine::image::Image;
-use crate::state_machine::kv::KeyValue;
-use crate::state_machine::sessions::Bounds;
-use crate::state_machine::{Machine, Replica};
-use crate::types::{EntryId, LogIndex};
+use crate::types::{EntryId, LogIndex, Token};
 
 /// Replicas that are kept to continue from.
-const KEPT_MAX: usize = 32;
+const KEPT_MAX: usize = 8;
 
 /// The committed entries of a run, and what they make of a state machine.
-#[derive(Default)]
 pub struct Replay {
+    /// Makes a replica that has applied nothing.
+    blank: Box<dyn Fn() -> Box<dyn Machine>>,
     /// By index from 1.
     entries: Vec<Entry>,
-    kept: BTreeMap<LogIndex, Replica<KeyValue>>,
-    bounds: Bounds,
+    /// By the last index that each applied.
+    kept: BTreeMap<LogIndex, Box<dyn Machine>>,
     compared: u64,
 }
 
 impl Replay {
-    /// Of a cluster whose replicas keep to these bounds of sessions.
-    pub fn new(bounds: Bounds) -> Replay {
-        Replay { bounds, ..Replay::default() }
+    /// Of a cluster whose replicas begin as `blank` makes them.
+    pub fn new(blank: impl Fn() -> Box<dyn Machine> + 'static) -> Replay {
+        Replay { blank: Box::new(blank), entries: Vec::new(), kept: BTreeMap::new(), compared: 0 }
     }
 
     /// An entry was applied somewhere. Only the next one is news.
@@ -41,6 +41,17 @@ impl Replay {
     /// The next entry that has not been applied anywhere yet.
     pub fn next(&self) -> LogIndex {
         LogIndex(self.entries.len() as u64 + 1)
+    }
+
+    /// Where this command was first applied; none if it was not yet.
+    pub fn place_of(&self, token: Token) -> Option<LogIndex> {
+        let is_it = |entry: &&Entry| match &entry.content {
+            Content::Command { origin, .. } => {
+                (origin.session, origin.serial) == (token.session, token.serial)
+            }
+            _ => false,
+        };
+        self.entries.iter().find(is_it).map(|entry| entry.index)
     }
 
     /// How many snapshots have been compared.
@@ -58,9 +69,8 @@ impl Replay {
         if known != Some(last) {
             return Err(format!("it claims to cover {last}, but what is committed there is {known:?}"));
         }
-        let near = self.kept.range(..=last.index).next_back();
-        let first = || Replica::bounded(KeyValue::default(), self.bounds);
-        let mut replica = near.map_or_else(first, |(_, replica)| replica.clone());
+        let near = self.kept.range(..=last.index).next_back().map(|(index, _)| *index);
+        let mut replica = near.and_then(|index| self.kept.remove(&index)).unwrap_or_else(&self.blank);
         for entry in &self.entries[as_length(replica.applied().index)..as_length(last.index)] {
             replica.apply(entry);
         }
@@ -86,7 +96,8 @@ fn as_length(index: LogIndex) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::log::Content;
+    use crate::state_machine::Replica;
+    use crate::state_machine::kv::KeyValue;
     use crate::types::{ClientId, Term};
 
     fn open(index: u64, client: u64) -> Entry {
@@ -96,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_of_another_history_is_refused() {
-        let mut replay = Replay::default();
+        let mut replay = Replay::new(|| Box::new(Replica::new(KeyValue::default())));
         let (mut right, mut wrong) = (Replica::new(KeyValue::default()), Replica::new(KeyValue::default()));
         for index in 1..=3 {
             replay.note_applied(&open(index, index));

@@ -32,6 +32,7 @@ pub struct LeadershipChange {
 
 /// What happened to the leadership.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum LeadershipKind {
     /// Nobody led, and this node does.
     Gained,

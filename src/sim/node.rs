@@ -12,8 +12,9 @@ use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
 use crate::server::snapshots::{self, SnapshotWork};
 use crate::server::{Arrival, EndReason, Outbox, Server, Start, Status};
+use crate::state_machine::image::LoadImage;
 use crate::state_machine::kv::KeyValue;
-use crate::state_machine::{Machine, Replica, image};
+use crate::state_machine::{Machine, Replica};
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::snapshots::{Snapshots, finished};
@@ -227,7 +228,12 @@ impl Node {
     }
 
     /// Does the first thing that waits in a lane: what the server hears of it, and whether more waits.
-    pub fn work(&mut self, lane: Lane, part_bytes: usize) -> Result<(Option<Arrival>, bool), StorageError> {
+    pub fn work(
+        &mut self,
+        lane: Lane,
+        part_bytes: usize,
+        load: LoadImage,
+    ) -> Result<(Option<Arrival>, bool), StorageError> {
         let Lane::Files(lane) = lane else {
             let (Some(applier), Some(task)) = (&mut self.applier, self.tasks.pop_front()) else {
                 return Ok((None, false));
@@ -239,7 +245,6 @@ impl Node {
             return Ok((None, false));
         };
         let Some(work) = works.pop_front() else { return Ok((None, false)) };
-        let load = image::load::<KeyValue>;
         let arrival = work.perform(files, load, part_bytes, &|| true)?;
         Ok((arrival, !works.is_empty()))
     }
@@ -311,7 +316,7 @@ impl Simulation {
         if let Some(exhibit) = &mut self.exhibit {
             exhibit.opening(name, &mut disk);
         }
-        let load = image::load::<KeyValue>;
+        let load = self.machine.load;
         let node = self.node(name);
         let (store, recovered) =
             JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, newcomer, load)?;
@@ -323,12 +328,9 @@ impl Simulation {
         }
         let local = self.node(name).local_time(now);
         let exhibit = self.exhibit.as_deref();
-        let blank = || -> Box<dyn Machine> {
-            let machine = Replica::bounded(KeyValue::default(), bounds);
-            exhibit.map_or_else(
-                || Box::new(machine.clone()) as Box<dyn Machine>,
-                |exhibit| exhibit.machine(machine.clone()),
-            )
+        let blank = || match exhibit {
+            Some(exhibit) => exhibit.machine(Replica::bounded(KeyValue::default(), bounds)),
+            None => (self.machine.blank)(bounds),
         };
         let mut server = Server::new(name, &members, settings, start, &blank, random, local);
         let node = self.node(name);

@@ -174,6 +174,7 @@ pub fn by_model(history: &[Operation]) -> bool {
             input: operation.action.clone(),
             called: operation.called,
             returned: end(operation).map(|returned| (returned, operation.outcome.clone())),
+            hint: operation.index.map(|index| index.0),
         })
         .collect();
     let follow = |order: &[usize]| {
