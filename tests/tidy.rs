@@ -6,8 +6,12 @@
 
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/shape.rs"]
+mod shape;
 #[path = "tidy/tokens.rs"]
 mod tokens;
+#[path = "tidy/words.rs"]
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -105,6 +109,23 @@ const LINES_MAX: usize = 600;
 /// Files that may be longer, each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[];
 
+/// Files that may need each other in a circle, each group with its reason.
+const CIRCLES: &[(&[&str], &str)] = &[];
+
+/// The documents.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/DECISIONS.md",
+    "docs/FAULTS.md",
+    "docs/FILES.md",
+    "docs/PERFORMANCE.md",
+    "docs/TESTING.md",
+];
+
 /// The rules of Figure 2, each to be tagged once, where it is obeyed, as `// Figure 2, Leaders 3: ...`; and where.
 const RULES: &[(&str, &[&str])] = &[
     ("RequestVote 1", IN_RAFT),
@@ -170,6 +191,26 @@ fn no_file_is_too_long() {
 }
 
 #[test]
+fn no_function_is_too_long() {
+    complain(&shape::long_functions(&sources(&["src", "bin", "tests", "benches", "examples"], &["rs"])));
+}
+
+#[test]
+fn no_files_need_each_other_in_a_circle() {
+    complain(&shape::circles(&sources(&["src"], &["rs"]), CIRCLES));
+}
+
+#[test]
+fn no_file_has_an_avoided_word() {
+    let mut sources = sources(&["src", "bin", "examples"], &["rs"]);
+    sources.extend(DOCUMENTS.iter().map(|document| Source {
+        path: (*document).to_string(),
+        text: fs::read_to_string(root().join(document)).expect("a document"),
+    }));
+    complain(&words::complaints(&sources));
+}
+
+#[test]
 fn each_rule_of_figure_2_is_tagged_once() {
     complain(&rule_tags(&sources(&["src"], &["rs"])));
 }
@@ -182,7 +223,7 @@ fn the_documents_name_only_what_exists() {
     };
     let named = documents::Code::new(&texts("src/"), &texts(""));
     let mut complaints = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md", "docs/PERFORMANCE.md", "CHANGELOG.md"] {
+    for document in DOCUMENTS {
         match fs::read_to_string(root().join(document)) {
             Ok(text) => complaints.extend(documents::complaints(document, &text, &named, &root())),
             Err(error) => complaints.push(format!("{document}: cannot be read ({error}): write it")),
