@@ -262,7 +262,7 @@ impl What {
                     | Event::Rejoining
                     | Event::SnapshotRejected { .. }
                     | Event::Readmitted
-                    | Event::CampaignRefused
+                    | Event::CampaignRejected
                     | Event::DiskStalled { .. }
             ),
             What::SnapshotCreated { .. } => false,
@@ -280,9 +280,9 @@ fn event_level(event: &Event) -> Level {
         | Event::AcknowledgedLost { .. }
         | Event::Rejoining
         | Event::SnapshotRejected { .. }
-        | Event::CampaignRefused
+        | Event::CampaignRejected
         | Event::DiskStalled { .. }
-        | Event::ClientRefused { busy: true, .. }
+        | Event::ClientRejected { busy: true, .. }
         | Event::AppendReceived {
             outcome:
                 AppendOutcome::StaleTerm
@@ -312,7 +312,7 @@ fn event_level(event: &Event) -> Level {
         | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
         | Event::AppendSucceeded { .. } => Level::Trace,
         Event::CommandsAppended { .. }
-        | Event::ClientRefused { busy: false, .. }
+        | Event::ClientRejected { busy: false, .. }
         | Event::FollowerRead { .. }
         | Event::LeaseRead { .. }
         | Event::AppendSent { .. }
@@ -337,7 +337,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::Readmitted
         | Event::AcknowledgedLost { .. }
         | Event::Rejoining
-        | Event::CampaignRefused
+        | Event::CampaignRejected
         | Event::DiskStalled { .. }
         | Event::QuorumLost { .. } => Topic::Election,
         Event::LogCompacted { .. } => Topic::Storage,
@@ -355,7 +355,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::SnapshotUnusable { .. }
         | Event::SnapshotRejected { .. }
         | Event::CommitAdvanced { .. } => Topic::Replication,
-        Event::ClientRefused { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
+        Event::ClientRejected { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
     }
 }
 

@@ -222,7 +222,7 @@ fn is_answered(what: &What) -> bool {
             | What::Restarted
             | What::Paused
             | What::Resumed
-            | What::Raft(Event::ElectionStarted { forced: true, .. })
+            | What::Raft(Event::ElectionStarted { transfer: true, .. })
     )
 }
 

@@ -127,7 +127,7 @@ pub fn entries(first: u64, last: u64, term: u64) -> Vec<Entry> {
 
 /// A disk that holds a snapshot, and entries of the same term behind it.
 pub fn recovered(snapshot: EntryId, last: u64, term: u64) -> Recovered {
-    let hard_state = HardState { current_term: Term(term), incarnation: 1, ..HardState::default() };
+    let hard_state = HardState { current_term: Term(term), store_id: 1, ..HardState::default() };
     let entries = entries(snapshot.index.0 + 1, last, term);
     Recovered { hard_state, snapshot, base: snapshot, entries }
 }

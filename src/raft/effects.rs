@@ -67,16 +67,16 @@ pub struct HardState {
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
     /// It has answered a round that claims a lease, in whatever term: after a restart it may still be bound (6.4.1).
-    pub promised: bool,
+    pub withheld_votes: bool,
     /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It votes
     /// for nobody until the cluster has readmitted it.
     pub joining: bool,
     /// Its files. The number changes only when a leader finds that the files hold less than they did.
-    pub incarnation: Incarnation,
+    pub store_id: StoreId,
 }
 
 /// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
-pub type Incarnation = u64;
+pub type StoreId = u64;
 
 /// What must become durable after a step, as one unit and after every earlier write.
 ///
@@ -108,7 +108,7 @@ pub enum Rebase {
 
 /// Why a command or a read was not taken in. It has certainly not been applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum RejectReason {
     /// This node does not lead; perhaps that one does.
     NotLeader {
         /// The leader that this node follows, if it follows one and has no doubt of it.
@@ -128,9 +128,9 @@ pub struct Effects {
     /// What is to be done with the files of snapshots, beside the log's.
     pub snapshots: Vec<SnapshotTask>,
     /// Commands that were appended, and where, or that were refused.
-    pub proposals: Vec<(RequestId, Result<EntryId, Refusal>)>,
+    pub proposals: Vec<(RequestId, Result<EntryId, RejectReason>)>,
     /// Reads that may be served once the state machine has applied up to the index, or that may not.
-    pub reads: Vec<(RequestId, Result<LogIndex, Refusal>)>,
+    pub reads: Vec<(RequestId, Result<LogIndex, RejectReason>)>,
     /// What happened, for logs, narration and checks.
     pub events: Vec<Event>,
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::event::{Event, StepDownReason, VoteReason};
 use super::log::{Content, Entry};
 use super::message::Body;
-use super::role::{Ballot, Follower, Leader, PreBallot, Progress, Role};
+use super::role::{Follower, Leader, PreVotes, Progress, Role, Votes};
 use super::rounds::RoundTimes;
 use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
@@ -30,7 +30,7 @@ impl Raft {
     pub(super) fn campaign(&mut self, now: Time) {
         match self.role {
             Role::Leader(_) => {}
-            _ if self.joining => self.effects.events.push(Event::CampaignRefused),
+            _ if self.joining => self.effects.events.push(Event::CampaignRejected),
             _ if self.is_bound(now) => self.hold_campaign_back(now),
             _ => self.become_candidate(now, true),
         }
@@ -41,37 +41,37 @@ impl Raft {
         self.effects.events.push(Event::PreVoteStarted { next_term });
         // The leader is doubted from here on: clients are not sent to it any more.
         let votes = self.take_votes();
-        self.role = Role::PreCandidate(PreBallot { votes, ..PreBallot::default() });
+        self.role = Role::PreCandidate(PreVotes { votes, ..PreVotes::default() });
         self.reset_election_timer(now);
         self.send_to_others(&Body::PreVote { next_term, last: self.log.last() });
         self.count_pre_vote(now, self.id, true);
     }
 
     /// Ends a role that is no leader's. The votes of this term are kept: they decide it, however late they are.
-    fn take_votes(&mut self) -> Option<Ballot> {
+    fn take_votes(&mut self) -> Option<Votes> {
         match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
-            Role::Candidate(ballot) => Some(ballot),
-            Role::PreCandidate(ballot) => ballot.votes,
+            Role::Candidate(votes) => Some(votes),
+            Role::PreCandidate(votes) => votes.votes,
             Role::Follower(_) | Role::Leader(_) => None,
         }
     }
 
-    pub(super) fn become_candidate(&mut self, now: Time, forced: bool) {
+    pub(super) fn become_candidate(&mut self, now: Time, transfer: bool) {
         assert!(!self.is_bound(now), "who promised its vote to nobody does not vote for itself (6.4.1)");
         // Figure 2, Candidates 1: increment currentTerm, vote for self, reset the timer, send RequestVote to all.
         self.current_term = self.current_term.next();
         self.voted_for = Some(self.id);
-        self.role = Role::Candidate(Ballot::default());
+        self.role = Role::Candidate(Votes::default());
         self.campaigns.note(self.current_term, now);
         self.reset_election_timer(now);
-        self.effects.events.push(Event::ElectionStarted { term: self.current_term, forced });
-        self.send_to_others(&Body::RequestVote { last: self.log.last(), forced });
+        self.effects.events.push(Event::ElectionStarted { term: self.current_term, transfer });
+        self.send_to_others(&Body::RequestVote { last: self.log.last(), transfer });
     }
 
     /// A candidate's own vote is durable.
     pub(super) fn count_own_vote(&mut self, now: Time) {
-        if let Role::Candidate(ballot) = &self.role
-            && !ballot.granted.contains(&self.id)
+        if let Role::Candidate(votes) = &self.role
+            && !votes.granted.contains(&self.id)
         {
             self.count_vote(now, self.id, true);
         }
@@ -99,7 +99,7 @@ impl Raft {
             _ if !self.is_hard_state_durable() => VoteReason::VotePending,
             _ if self.joining => VoteReason::Joining,
             Some(leader) if self.hears_leader(now) => VoteReason::LeaderAlive(leader),
-            _ if self.is_bound(now) => VoteReason::Promised,
+            _ if self.is_bound(now) => VoteReason::Withheld,
             _ if next_term <= self.current_term => VoteReason::StaleTerm,
             _ if last < ours => VoteReason::LogBehind { theirs: last, ours },
             _ => VoteReason::Granted,
@@ -123,7 +123,7 @@ impl Raft {
     pub(super) fn ignore_request_vote(&mut self, now: Time, from: NodeId, term: Term) {
         let reason = match self.leader() {
             Some(leader) if self.hears_leader(now) => VoteReason::LeaderAlive(leader),
-            _ => VoteReason::Promised,
+            _ => VoteReason::Withheld,
         };
         self.effects.events.push(Event::VoteDecided { candidate: from, term, pre: false, reason });
     }
@@ -157,11 +157,11 @@ impl Raft {
     /// Counts a pre-vote, and starts the election if it would succeed.
     fn count_pre_vote(&mut self, now: Time, from: NodeId, granted: bool) {
         let quorum = self.quorum();
-        let Role::PreCandidate(ballot) = &mut self.role else { return };
+        let Role::PreCandidate(votes) = &mut self.role else { return };
         if granted {
-            ballot.granted.insert(from);
+            votes.granted.insert(from);
         }
-        let total = ballot.granted.len();
+        let total = votes.granted.len();
         self.effects.events.push(Event::VoteReceived { from, pre: true, granted, total, quorum });
         if total >= quorum {
             self.become_candidate(now, false);
@@ -171,15 +171,15 @@ impl Raft {
     /// Counts a vote in this node's term, in which it is a candidate, or was one and asks about the next.
     pub(super) fn count_vote(&mut self, now: Time, from: NodeId, granted: bool) {
         let quorum = self.quorum();
-        let (Role::Candidate(ballot) | Role::PreCandidate(PreBallot { votes: Some(ballot), .. })) =
+        let (Role::Candidate(votes) | Role::PreCandidate(PreVotes { votes: Some(votes), .. })) =
             &mut self.role
         else {
             return;
         };
         if granted {
-            ballot.granted.insert(from);
+            votes.granted.insert(from);
         }
-        let total = ballot.granted.len();
+        let total = votes.granted.len();
         self.effects.events.push(Event::VoteReceived { from, pre: false, granted, total, quorum });
         // Figure 2, Candidates 2: votes from a majority: become leader.
         if total >= quorum {

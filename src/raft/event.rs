@@ -29,7 +29,7 @@ pub enum Event {
         /// The new term.
         term: Term,
         /// It was ordered, not timed.
-        forced: bool,
+        transfer: bool,
     },
     /// A vote or pre-vote was given or refused.
     VoteDecided {
@@ -89,7 +89,7 @@ pub enum Event {
         last: LogIndex,
     },
     /// A command or read was refused.
-    ClientRefused {
+    ClientRejected {
         /// The leader that the client was pointed to.
         leader: Option<NodeId>,
         /// Whether the reason is back-pressure.
@@ -234,7 +234,7 @@ pub enum Event {
     /// This node's leader found that its files hold less than it acknowledged: they count as lost.
     Rejoining,
     /// An election was ordered, but this node lost its files and is not readmitted yet.
-    CampaignRefused,
+    CampaignRejected,
     /// The leader's own disk does not answer, and other disks do.
     DiskStalled {
         /// Who is told to start an election.
@@ -274,7 +274,7 @@ pub enum VoteReason {
     /// This node lost its files, and with them whom it voted for.
     Joining,
     /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
-    Promised,
+    Withheld,
 }
 
 impl VoteReason {
@@ -330,7 +330,7 @@ impl Event {
                 | Event::AppendSucceeded { .. }
                 | Event::CommitAdvanced { .. }
                 | Event::CommandsAppended { .. }
-                | Event::ClientRefused { .. }
+                | Event::ClientRejected { .. }
                 | Event::FollowerRead { .. }
                 | Event::LeaseRead { .. }
         )
@@ -349,8 +349,8 @@ impl fmt::Display for Event {
             Event::PreVoteStarted { next_term } => {
                 write!(f, "election timer ran out: asks for pre-votes for term {next_term}")
             }
-            Event::ElectionStarted { term, forced } => {
-                let ordered = if *forced { " (ordered)" } else { "" };
+            Event::ElectionStarted { term, transfer } => {
+                let ordered = if *transfer { " (ordered)" } else { "" };
                 write!(f, "starts an election for term {term}{ordered}")
             }
             Event::VoteDecided { candidate, term, pre, reason } => {
@@ -372,11 +372,11 @@ impl fmt::Display for Event {
                 write!(f, "command appended at {first}")
             }
             Event::CommandsAppended { first, last } => write!(f, "commands appended at {first}..{last}"),
-            Event::ClientRefused { busy: true, .. } => {
+            Event::ClientRejected { busy: true, .. } => {
                 f.write_str("client refused: too many uncommitted bytes")
             }
-            Event::ClientRefused { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
-            Event::ClientRefused { leader: None, .. } => f.write_str("client refused: no leader is known"),
+            Event::ClientRejected { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
+            Event::ClientRejected { leader: None, .. } => f.write_str("client refused: no leader is known"),
             Event::FollowerRead { count, index } => {
                 let reads = if *count == 1 { "read" } else { "reads" };
                 write!(f, "answers {count} {reads}: its leader's read index {index} is applied")
@@ -443,7 +443,7 @@ impl fmt::Display for Event {
             Event::Rejoining => f.write_str(
                 "its files hold less than it acknowledged: they count as lost, and it joins again",
             ),
-            Event::CampaignRefused => {
+            Event::CampaignRejected => {
                 f.write_str("starts no election: it lost its files and is not readmitted yet")
             }
             Event::DiskStalled { successor } => {
@@ -466,7 +466,7 @@ impl fmt::Display for VoteReason {
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
             VoteReason::Joining => f.write_str("it lost its files and is not readmitted yet"),
             VoteReason::VotePending => f.write_str("its disk owes its own term and vote"),
-            VoteReason::Promised => f.write_str("it promised its vote to nobody, for a leader's lease"),
+            VoteReason::Withheld => f.write_str("it promised its vote to nobody, for a leader's lease"),
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }
     }

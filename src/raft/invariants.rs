@@ -66,10 +66,10 @@ fn check_state(raft: &Raft) {
     assert!(raft.durable_index() <= last.index, "only what is in the log is durable in it");
     match &raft.role {
         Role::Follower(_) | Role::PreCandidate(_) => {}
-        Role::Candidate(ballot) => {
+        Role::Candidate(votes) => {
             assert!(!raft.joining, "who lost its files has no say");
             assert_eq!(raft.voted_for, Some(raft.id), "a candidate voted for itself (5.2)");
-            assert!(ballot.granted.len() < raft.quorum(), "a candidate with a quorum leads");
+            assert!(votes.granted.len() < raft.quorum(), "a candidate with a quorum leads");
         }
         Role::Leader(leader) => {
             assert_eq!(raft.voted_for, Some(raft.id), "a leader voted for itself (5.2)");

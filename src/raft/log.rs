@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::effects::{Incarnation, Rebase};
+use super::effects::{Rebase, StoreId};
 use crate::payload::Payload;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, SessionId, Term};
 
@@ -63,7 +63,7 @@ pub enum Content {
         /// The node.
         node: NodeId,
         /// The files that it has now.
-        incarnation: Incarnation,
+        store_id: StoreId,
     },
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::effects::Incarnation;
+use super::effects::StoreId;
 use super::log::Entry;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -19,15 +19,15 @@ pub type Round = u64;
 pub type ReadNumber = u64;
 
 /// Tells a node's lives apart, so that what an earlier one answered is not taken for its own. Drawn at each start.
-pub type Life = u64;
+pub type BootId = u64;
 
 /// What an answer says of its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Answerer {
     /// In which of its lives it answers.
-    pub life: Life,
+    pub boot_id: BootId,
     /// The files that it has. Later ones have larger numbers.
-    pub incarnation: Incarnation,
+    pub store_id: StoreId,
     /// It lost the files that it had before these and is not readmitted yet: its copies do not count.
     pub joining: bool,
 }
@@ -40,7 +40,7 @@ pub struct Standing {
     /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
     pub answered: Round,
     /// In which of the receiver's lives it gave that answer.
-    pub life: Life,
+    pub boot_id: BootId,
     /// The newest round that a quorum has answered, from when the leader's commit index holds all that earlier leaders
     /// answered; zero before.
     pub confirmed: Round,
@@ -82,7 +82,7 @@ pub enum Body {
         last: EntryId,
         /// The election was ordered (by a person, or by a leader that hands over): a receiver votes although it
         /// hears from a leader (4.2.3).
-        forced: bool,
+        transfer: bool,
     },
     /// The answer to RequestVote.
     VoteReply {
@@ -136,7 +136,7 @@ pub enum Body {
     /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
     Rejoin {
         /// What its files are known by from now on.
-        incarnation: Incarnation,
+        store_id: StoreId,
     },
     /// A follower asks its leader up to where a read must see (6.4).
     ReadIndex {
@@ -241,8 +241,8 @@ impl fmt::Display for Body {
             Body::PreVoteReply { next_term, granted } => {
                 write!(f, " next_term={next_term} vote={}", vote(*granted))
             }
-            Body::RequestVote { last, forced } => {
-                write!(f, " last={last}{}", if *forced { " forced" } else { "" })
+            Body::RequestVote { last, transfer } => {
+                write!(f, " last={last}{}", if *transfer { " transfer" } else { "" })
             }
             Body::VoteReply { granted } => write!(f, " vote={}", vote(*granted)),
             Body::AppendEntries { prev, entries, commit, round, standing } => {

@@ -38,12 +38,12 @@ use crate::config::RaftSettings;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 use durability::Durability;
-use effects::{Effects, HardState, Incarnation, Input, Proposal, Refusal, RequestId};
+use effects::{Effects, HardState, Input, Proposal, RejectReason, RequestId, StoreId};
 use event::{Event, StepDownReason};
 use invariants::Marks;
 use lease::Promise;
 use log::Log;
-use message::{Body, Life, Message};
+use message::{Body, BootId, Message};
 use reads::Asked;
 use role::{Asker, Follower, Leader, Role};
 use rounds::Freshness;
@@ -82,7 +82,7 @@ pub struct Raft {
     /// Until when it votes for nobody.
     pub(crate) promise: Promise,
     /// Its files.
-    incarnation: Incarnation,
+    store_id: StoreId,
     /// It lost the files before these and is not readmitted yet.
     pub(crate) joining: bool,
     /// The last entry that its newest durable snapshot covers.
@@ -92,7 +92,7 @@ pub struct Raft {
     /// The snapshots that were not let go of.
     needed: Needed,
     /// Which of its lives this is.
-    life: Life,
+    boot_id: BootId,
     /// As of when its state holds everything.
     pub(crate) freshness: Freshness,
     random: Random,
@@ -128,15 +128,15 @@ impl Raft {
         let members: BTreeSet<NodeId> = members.into_iter().collect();
         assert!(members.contains(&id), "a node is a member of its own cluster");
         let log = Log::recovered(recovered.base, recovered.entries);
-        let HardState { current_term, voted_for, promised, joining, incarnation } = recovered.hard_state;
+        let HardState { current_term, voted_for, withheld_votes, joining, store_id } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
         let snapshot = recovered.snapshot;
         assert!(log.base().index <= snapshot.index, "what the log lacks, a snapshot covers (7)");
         assert!(snapshot.index <= log.last().index, "the log goes on where its snapshot ends (7)");
         // From a copy: the stream itself decides all that can be replayed.
-        let life = random.clone().bits();
+        let boot_id = random.clone().bits();
         let timeout = random.duration(settings.election_min, settings.election_max);
-        let promise = Promise::recovered(promised, now + settings.election_min);
+        let promise = Promise::recovered(withheld_votes, now + settings.election_min);
         Raft {
             id,
             members,
@@ -151,12 +151,12 @@ impl Raft {
             durability: Durability::new(log.last().index, recovered.hard_state),
             asked: Asked::default(),
             promise,
-            incarnation,
+            store_id,
             joining,
             snapshot,
             receiving: None,
             needed: Needed { newest: snapshot.index, ..Needed::default() },
-            life,
+            boot_id,
             freshness: Freshness::default(),
             log,
             random,
@@ -240,9 +240,9 @@ impl Raft {
         HardState {
             current_term: self.current_term,
             voted_for: self.voted_for,
-            promised: self.promise.ever,
+            withheld_votes: self.promise.ever,
             joining: self.joining,
-            incarnation: self.incarnation,
+            store_id: self.store_id,
         }
     }
 
@@ -289,7 +289,7 @@ impl Raft {
         match body {
             // A question that changes nobody's term, the sender's included, and may be asked of any term (9.6).
             Body::PreVote { next_term, last } => return self.handle_pre_vote(now, from, next_term, last),
-            Body::RequestVote { forced: false, .. } if self.hears_leader(now) => {
+            Body::RequestVote { transfer: false, .. } if self.hears_leader(now) => {
                 return self.ignore_request_vote(now, from, term);
             }
             Body::RequestVote { .. } if self.is_bound(now) => {
@@ -340,7 +340,7 @@ impl Raft {
                 self.handle_install_reply(now, from, answerer, last, result);
             }
             Body::TimeoutNow => self.campaign(now),
-            Body::Rejoin { incarnation } => self.handle_rejoin(now, from, incarnation),
+            Body::Rejoin { store_id } => self.handle_rejoin(now, from, store_id),
             Body::ReadIndex { number } => self.handle_read_index(from, number, stale),
             Body::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }
@@ -394,18 +394,18 @@ impl Raft {
                 leader.gathered.push(proposal);
                 return;
             }
-            Role::Leader(_) => Refusal::Busy,
-            _ => Refusal::NotLeader { leader: leader_known },
+            Role::Leader(_) => RejectReason::Busy,
+            _ => RejectReason::NotLeader { leader: leader_known },
         };
         self.refuse(proposal.id, refusal);
     }
 
-    fn refuse(&mut self, id: RequestId, refusal: Refusal) {
+    fn refuse(&mut self, id: RequestId, refusal: RejectReason) {
         let (leader, busy) = match refusal {
-            Refusal::NotLeader { leader } => (leader, false),
-            Refusal::Busy => (None, true),
+            RejectReason::NotLeader { leader } => (leader, false),
+            RejectReason::Busy => (None, true),
         };
-        self.effects.events.push(Event::ClientRefused { leader, busy });
+        self.effects.events.push(Event::ClientRejected { leader, busy });
         self.effects.proposals.push((id, Err(refusal)));
     }
 
@@ -432,7 +432,7 @@ impl Raft {
 
     /// Clients that wait for what only a leader can do are told at once.
     fn release_clients(&mut self, leader: Leader) {
-        let refusal = Refusal::NotLeader { leader: None };
+        let refusal = RejectReason::NotLeader { leader: None };
         for proposal in leader.gathered {
             self.refuse(proposal.id, refusal);
         }

@@ -3,7 +3,7 @@
 //! It does not know for whom it voted, nor which entries it held. If it voted again, it could vote twice in a term; if
 //! its copies counted, or it were elected, a committed entry could be lost. So it starts as a node that *joins*: it
 //! votes for nobody, campaigns never, and what it holds counts for no quorum. When it has caught up, the leader appends
-//! an entry that readmits it, by its incarnation: the files that it has now. It votes again once it knows this entry to
+//! an entry that readmits it, by its store id: the files that it has now. It votes again once it knows this entry to
 //! be committed.
 //!
 //! Why this is safe: suppose that the entry is committed in term t, by a majority C without the node; and that a vote
@@ -20,11 +20,11 @@
 //! A disk may also lose the end of a log that it had reported as durable. A start that can tell refuses. One that
 //! cannot is recognised by the leader to which it acknowledged more in the same term: an intact follower cannot refuse an
 //! entry that it acknowledged before the request was sent. Such a disk is not trusted with votes either, so its files
-//! count as lost: the leader knows them by a new incarnation, tells the node so, and the node joins again. What it voted
+//! count as lost: the leader knows them by a new store id, tells the node so, and the node joins again. What it voted
 //! between its start and that word is the limit: a candidate that lacks what the disk lost may win by that vote.
 
 use super::Raft;
-use super::effects::Incarnation;
+use super::effects::StoreId;
 use super::event::Event;
 use super::log::{Content, Entry};
 use super::message::{Answerer, Body, Round};
@@ -39,20 +39,20 @@ impl Raft {
     }
 
     /// Tells this node's files from others that were under its name.
-    pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
+    pub fn store_id(&self) -> StoreId {
+        self.store_id
     }
 
     /// What its answers say of itself.
     pub(super) fn answerer(&self) -> Answerer {
-        Answerer { life: self.life, incarnation: self.incarnation, joining: self.joining }
+        Answerer { boot_id: self.boot_id, store_id: self.store_id, joining: self.joining }
     }
 
     /// The leader found that this node's files hold less than it acknowledged: they count as lost.
-    pub(super) fn handle_rejoin(&mut self, now: Time, from: NodeId, incarnation: Incarnation) {
+    pub(super) fn handle_rejoin(&mut self, now: Time, from: NodeId, store_id: StoreId) {
         self.follow(now, from);
-        if incarnation > self.incarnation {
-            self.incarnation = incarnation;
+        if store_id > self.store_id {
+            self.store_id = store_id;
             self.joining = true;
             self.effects.events.push(Event::Rejoining);
         }
@@ -63,8 +63,8 @@ impl Raft {
         if !self.joining {
             return;
         }
-        let (node, incarnation) = (self.id, self.incarnation);
-        let readmits = |entry: &Entry| entry.content == Content::Readmit { node, incarnation };
+        let (node, store_id) = (self.id, self.store_id);
+        let readmits = |entry: &Entry| entry.content == Content::Readmit { node, store_id };
         if self.log.range(first, last).any(readmits) {
             self.joining = false;
             self.effects.events.push(Event::Readmitted);
@@ -80,10 +80,10 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return false };
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         let admitted = progress.admit(answerer, next_index, now);
-        let Progress { joining, incarnation, .. } = *progress;
+        let Progress { joining, store_id, .. } = *progress;
         if !admitted && joining {
             // Perhaps its files count as lost, and it has not heard it yet.
-            self.send(from, Body::Rejoin { incarnation });
+            self.send(from, Body::Rejoin { store_id });
         }
         admitted
     }
@@ -94,17 +94,17 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let voters = members - leader.followers.values().filter(|progress| progress.joining).count();
         let progress = leader.followers.get_mut(&node).expect("every other member has its progress");
-        let Progress { match_index: acknowledged, incarnation, joining, .. } = *progress;
+        let Progress { match_index: acknowledged, store_id, joining, .. } = *progress;
         let next_index = first.clamp(LogIndex(1), acknowledged);
         // Without a quorum of the others, no entry could ever readmit it.
         let rejoins = !joining && voters > quorum;
-        let incarnation = incarnation + u64::from(rejoins);
+        let store_id = store_id + u64::from(rejoins);
         let joining = joining || rejoins;
-        *progress = Progress { incarnation, joining, ..Progress::new(next_index, now) };
+        *progress = Progress { store_id, joining, ..Progress::new(next_index, now) };
         let held = next_index.previous();
         self.effects.events.push(Event::AcknowledgedLost { node, acknowledged, held, rejoins });
         if rejoins {
-            self.send(node, Body::Rejoin { incarnation });
+            self.send(node, Body::Rejoin { store_id });
         }
     }
 
@@ -122,8 +122,8 @@ impl Raft {
         };
         let Some((&node, progress)) = leader.followers.iter_mut().find(ready) else { return };
         progress.readmitted_by = Some(next_index);
-        let incarnation = progress.incarnation;
-        let content = Content::Readmit { node, incarnation };
+        let store_id = progress.store_id;
+        let content = Content::Readmit { node, store_id };
         self.log.append(Entry { index: next_index, term, content });
         self.effects.events.push(Event::Readmitting { node });
     }
@@ -139,14 +139,14 @@ impl Progress {
     /// Takes in what an answer says of its sender. False when the answer comes from files that are gone: it says
     /// nothing about the node that has their place now.
     pub(super) fn admit(&mut self, answerer: Answerer, next_index: LogIndex, now: Time) -> bool {
-        if answerer.incarnation < self.incarnation {
+        if answerer.store_id < self.store_id {
             return false;
         }
-        if answerer.incarnation > self.incarnation {
-            if self.incarnation > 0 {
+        if answerer.store_id > self.store_id {
+            if self.store_id > 0 {
                 *self = Progress::new(next_index, now);
             }
-            self.incarnation = answerer.incarnation;
+            self.store_id = answerer.store_id;
             self.joining = answerer.joining;
         }
         // Who has been readmitted is for good: an older answer does not undo it.
@@ -167,10 +167,10 @@ mod tests {
     use crate::types::{EntryId, Term};
 
     /// The files that n2 lost, and those that it has now.
-    const LOST: Answerer = Answerer { life: 1, incarnation: 7, joining: false };
-    const NEW: Answerer = Answerer { life: 2, incarnation: 9, joining: true };
+    const LOST: Answerer = Answerer { boot_id: 1, store_id: 7, joining: false };
+    const NEW: Answerer = Answerer { boot_id: 2, store_id: 9, joining: true };
     const READMITTED: Answerer = Answerer { joining: false, ..NEW };
-    const OTHER: Answerer = Answerer { life: 3, incarnation: 1, joining: false };
+    const OTHER: Answerer = Answerer { boot_id: 3, store_id: 1, joining: false };
 
     const fn matched(index: u64) -> AppendResult {
         AppendResult::Matched(LogIndex(index))
@@ -183,9 +183,8 @@ mod tests {
 
     /// n2, which lost its files.
     fn joining() -> Bench {
-        let incarnation = NEW.incarnation;
-        let hard_state =
-            HardState { current_term: Term(1), joining: true, incarnation, ..HardState::default() };
+        let store_id = NEW.store_id;
+        let hard_state = HardState { current_term: Term(1), joining: true, store_id, ..HardState::default() };
         let recovered = Recovered { hard_state, ..Recovered::default() };
         Bench::follower(2, &RaftSettings::default(), recovered)
     }
@@ -260,7 +259,7 @@ mod tests {
         bench.answer(2, NEW, matched(4));
         bench.round();
         let entry = bench.raft.log().get(LogIndex(5)).expect("an entry readmits it").content.clone();
-        assert_eq!(entry, Content::Readmit { node: NodeId::new(2), incarnation: NEW.incarnation });
+        assert_eq!(entry, Content::Readmit { node: NodeId::new(2), store_id: NEW.store_id });
         bench.answer(2, NEW, matched(5));
         bench.round();
         assert_eq!(bench.raft.log().last(), id(5, 2), "once is enough");
@@ -275,14 +274,14 @@ mod tests {
     #[test]
     fn only_an_entry_for_these_files_that_is_committed_readmits() {
         let mut bench = joining();
-        let readmit = |index, node, incarnation| {
-            let content = Content::Readmit { node: NodeId::new(node), incarnation };
+        let readmit = |index, node, store_id| {
+            let content = Content::Readmit { node: NodeId::new(node), store_id };
             Entry { index: LogIndex(index), term: Term(1), content }
         };
-        let entries = vec![readmit(1, 2, LOST.incarnation), readmit(2, 3, NEW.incarnation)];
+        let entries = vec![readmit(1, 2, LOST.store_id), readmit(2, 3, NEW.store_id)];
         bench.hear_entries(1, 1, EntryId::ZERO, entries, 2);
         assert!(bench.raft.joins(), "one is for files that are gone, one for another node");
-        bench.hear_entries(1, 1, id(2, 1), vec![readmit(3, 2, NEW.incarnation)], 2);
+        bench.hear_entries(1, 1, id(2, 1), vec![readmit(3, 2, NEW.store_id)], 2);
         assert!(bench.raft.joins(), "it is not known to be committed");
         let said = bench.hear_entries(1, 1, id(3, 1), Vec::new(), 3);
         assert!(!bench.raft.joins());
@@ -309,7 +308,7 @@ mod tests {
         let (acknowledged, held) = (LogIndex(4), LogIndex(2));
         let node = NodeId::new(2);
         assert!(said.events.contains(&Event::AcknowledgedLost { node, acknowledged, held, rejoins: true }));
-        let rejoin = Body::Rejoin { incarnation: LOST.incarnation + 1 };
+        let rejoin = Body::Rejoin { store_id: LOST.store_id + 1 };
         assert_eq!(said.to(2).iter().filter(|body| ***body == rejoin).count(), 1);
         let progress = bench.progress(2);
         assert!(
@@ -322,27 +321,27 @@ mod tests {
             LogIndex(0),
             "what these files acknowledge counts for nothing"
         );
-        let joined = Answerer { incarnation: LOST.incarnation + 1, joining: true, ..LOST };
+        let joined = Answerer { store_id: LOST.store_id + 1, joining: true, ..LOST };
         bench.answer(2, joined, matched(4));
         assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), true));
     }
 
     #[test]
     fn a_node_that_is_told_so_joins_again_by_its_new_incarnation() {
-        let hard_state = HardState { current_term: Term(1), incarnation: 7, ..HardState::default() };
+        let hard_state = HardState { current_term: Term(1), store_id: 7, ..HardState::default() };
         let recovered = Recovered { hard_state, ..Recovered::default() };
         let mut bench = Bench::follower(2, &RaftSettings::default(), recovered);
-        let said = bench.hear(1, 1, Body::Rejoin { incarnation: 7 });
+        let said = bench.hear(1, 1, Body::Rejoin { store_id: 7 });
         assert!(
             !bench.raft.joins() && said.events.iter().all(|event| *event != Event::Rejoining),
             "an old word"
         );
-        let said = bench.hear(1, 1, Body::Rejoin { incarnation: 8 });
+        let said = bench.hear(1, 1, Body::Rejoin { store_id: 8 });
         assert!(bench.raft.joins() && said.events.contains(&Event::Rejoining));
-        assert_eq!(bench.raft.incarnation(), 8);
+        assert_eq!(bench.raft.store_id(), 8);
         assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
         assert_eq!(
-            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), forced: true }).to(3),
+            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), transfer: true }).to(3),
             [&Body::VoteReply { granted: false }]
         );
     }
@@ -401,7 +400,7 @@ mod tests {
     fn a_node_that_joins_votes_for_nobody_and_starts_no_election() {
         let mut bench = joining();
         let last = id(9, 1);
-        let refused = bench.hear(3, 2, Body::RequestVote { last, forced: true });
+        let refused = bench.hear(3, 2, Body::RequestVote { last, transfer: true });
         assert_eq!(refused.to(3), [&Body::VoteReply { granted: false }]);
         let refused = bench.hear(3, 2, Body::PreVote { next_term: Term(3), last });
         assert_eq!(refused.to(3), [&Body::PreVoteReply { next_term: Term(3), granted: false }]);

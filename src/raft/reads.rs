@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Raft;
-use super::effects::{ReadRequest, Refusal, RequestId};
+use super::effects::{ReadRequest, RejectReason, RequestId};
 use super::event::Event;
 use super::message::{Body, ReadNumber};
 use super::role::{Asker, Leader, Role, WaitingRead};
@@ -65,19 +65,19 @@ impl Raft {
                 if leader.await_round(Asker::Client(request.id), commit_index) {
                     return;
                 }
-                Refusal::Busy
+                RejectReason::Busy
             }
             (_, Some(leader)) if request.here => {
                 self.drop_asked_of_another();
                 if self.asked.reads.len() < READS_MAX {
                     return self.ask(term, leader, request.id);
                 }
-                Refusal::Busy
+                RejectReason::Busy
             }
-            _ => Refusal::NotLeader { leader: leader_known },
+            _ => RejectReason::NotLeader { leader: leader_known },
         };
-        let busy = refusal == Refusal::Busy;
-        self.effects.events.push(Event::ClientRefused { leader: leader_known.filter(|_| !busy), busy });
+        let busy = refusal == RejectReason::Busy;
+        self.effects.events.push(Event::ClientRejected { leader: leader_known.filter(|_| !busy), busy });
         self.effects.reads.push((request.id, Err(refusal)));
     }
 
@@ -222,9 +222,9 @@ impl Raft {
     }
 
     fn refuse_asked(&mut self, reads: Vec<AskedRead>) {
-        let refusal = Refusal::NotLeader { leader: None };
+        let refusal = RejectReason::NotLeader { leader: None };
         for read in reads {
-            self.effects.events.push(Event::ClientRefused { leader: None, busy: false });
+            self.effects.events.push(Event::ClientRejected { leader: None, busy: false });
             self.effects.reads.push((read.id, Err(refusal)));
         }
     }

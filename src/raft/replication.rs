@@ -7,7 +7,7 @@ use super::effects::Proposal;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::log::Entry;
 use super::message::{Answerer, AppendResult, Body, Round, Standing};
-use super::role::{Flow, Follower, Leader, Role};
+use super::role::{Follower, Leader, ProgressState, Role};
 use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
@@ -185,7 +185,7 @@ impl Raft {
         let mut sent = false;
         while let Role::Leader(leader) = &self.role {
             let progress = &leader.followers[&follower];
-            let sending = matches!(progress.flow, Flow::Snapshot(_));
+            let sending = matches!(progress.state, ProgressState::Snapshot(_));
             if !sending && progress.next_index <= self.log.base().index {
                 self.begin_transfer(follower);
                 break;
@@ -209,18 +209,20 @@ impl Raft {
         };
         let (round, confirmed, lease) = (*round, *confirmed, lease_from.is_some());
         let progress = followers.get_mut(&follower).expect("every other member has its progress");
-        let prev = match progress.flow {
+        let prev = match progress.state {
             // Where the logs agree is not known, but they do before the first entry.
-            Flow::Snapshot(_) => EntryId::ZERO,
-            Flow::Probe { .. } | Flow::Replicate { .. } => self.log.id_at(progress.next_index.previous()),
+            ProgressState::Snapshot(_) => EntryId::ZERO,
+            ProgressState::Probe { .. } | ProgressState::Replicate { .. } => {
+                self.log.id_at(progress.next_index.previous())
+            }
         };
         let count = entries.len();
         if let Some(last) = entries.last() {
             progress.sent(last.index, entries.iter().map(Entry::weight).sum());
         }
         let (next, matched) = (progress.next_index, progress.match_index);
-        let (life, answered) = progress.answered;
-        let standing = Standing { lease, answered, life, confirmed };
+        let (boot_id, answered) = progress.answered;
+        let standing = Standing { lease, answered, boot_id, confirmed };
         self.effects.events.push(Event::AppendSent { to: follower, prev, count, next, matched, commit });
         self.send(follower, Body::AppendEntries { prev, entries, commit, round, standing });
     }
@@ -246,7 +248,7 @@ impl Raft {
         let newest = leader.round;
         let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
         progress.round = progress.round.max(round);
-        progress.note_answer(answerer.life, round);
+        progress.note_answer(answerer.boot_id, round);
         match result {
             // More than was ever sent to it: no follower of this term can say so.
             AppendResult::Matched(index) if index > last => {}

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::effects::{Incarnation, Proposal, RequestId};
-use super::message::{Life, ReadNumber, Round};
+use super::effects::{Proposal, RequestId, StoreId};
+use super::message::{BootId, ReadNumber, Round};
 use super::rounds::RoundTimes;
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
@@ -16,9 +16,9 @@ pub enum Role {
     /// Answers leaders and candidates (5.2).
     Follower(Follower),
     /// Asks whether an election would succeed (9.6). Its term has not changed yet.
-    PreCandidate(PreBallot),
+    PreCandidate(PreVotes),
     /// Seeks election in its current term (5.2).
-    Candidate(Ballot),
+    Candidate(Votes),
     /// Serves clients and replicates its log (5.3).
     Leader(Leader),
 }
@@ -32,19 +32,19 @@ pub struct Follower {
 
 /// Votes for one node, in one term.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Ballot {
+pub struct Votes {
     /// Who said yes. A set: a vote that arrives twice counts once.
     pub granted: BTreeSet<NodeId>,
 }
 
 /// Pre-votes for one node, for the term after its own.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct PreBallot {
+pub struct PreVotes {
     /// Who would vote for it.
     pub granted: BTreeSet<NodeId>,
     /// The votes of its own term, if it was a candidate there. They count until another term begins: on slow disks votes
     /// take longer than election timeouts.
-    pub votes: Option<Ballot>,
+    pub votes: Option<Votes>,
 }
 
 /// The volatile state of a leader (Figure 2), made anew at each election.
@@ -110,7 +110,7 @@ pub struct Progress {
     /// The leader's newest round when it learned that.
     pub matched_in: Round,
     /// How entries are sent to it.
-    pub flow: Flow,
+    pub state: ProgressState,
     /// When it last answered in this term.
     pub heard: Time,
     /// How long it took to acknowledge the last entry of those that the leader's own disk owed at that moment.
@@ -118,11 +118,11 @@ pub struct Progress {
     /// The newest round it answered.
     pub round: Round,
     /// The life of the follower that answered last, and the newest round that this life answered.
-    pub seen: (Life, Round),
+    pub seen: (BootId, Round),
     /// The same when the leader's newest round began.
-    pub answered: (Life, Round),
+    pub answered: (BootId, Round),
     /// Its files, by what its last answer said; zero before the first.
-    pub incarnation: Incarnation,
+    pub store_id: StoreId,
     /// It lost its files and is not readmitted: it counts for no quorum.
     pub joining: bool,
     /// The entry of this term that readmits it.
@@ -131,7 +131,7 @@ pub struct Progress {
 
 /// How entries are sent to a follower.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Flow {
+pub enum ProgressState {
     /// It is not known where the logs agree: one AppendEntries at a time looks for the place.
     Probe {
         /// One is under way; only a heartbeat, which carries no entry, tries again.
@@ -214,44 +214,44 @@ impl Progress {
             next_index,
             match_index: LogIndex(0),
             matched_in: 0,
-            flow: Flow::Probe { waiting: false },
+            state: ProgressState::Probe { waiting: false },
             heard: now,
             lag: Duration::ZERO,
             round: 0,
             seen: (0, 0),
             answered: (0, 0),
-            incarnation: 0,
+            store_id: 0,
             joining: false,
             readmitted_by: None,
         }
     }
 
     /// This life of the follower answered this round.
-    pub fn note_answer(&mut self, life: Life, round: Round) {
-        self.seen = if self.seen.0 == life { (life, self.seen.1.max(round)) } else { (life, round) };
+    pub fn note_answer(&mut self, boot_id: BootId, round: Round) {
+        self.seen = if self.seen.0 == boot_id { (boot_id, self.seen.1.max(round)) } else { (boot_id, round) };
     }
 
     /// Whether another AppendEntries with entries may be sent now.
     pub fn has_room(&self, messages_max: usize, bytes_max: usize) -> bool {
-        match &self.flow {
-            Flow::Probe { waiting } => !waiting,
-            Flow::Replicate { in_flight } => {
+        match &self.state {
+            ProgressState::Probe { waiting } => !waiting,
+            ProgressState::Replicate { in_flight } => {
                 let bytes: usize = in_flight.iter().map(|(_, bytes)| bytes).sum();
                 in_flight.len() < messages_max && bytes < bytes_max
             }
-            Flow::Snapshot(_) => false,
+            ProgressState::Snapshot(_) => false,
         }
     }
 
     /// Entries up to `last`, weighing `bytes`, were sent.
     pub fn sent(&mut self, last: LogIndex, bytes: usize) {
-        match &mut self.flow {
-            Flow::Probe { waiting } => *waiting = true,
-            Flow::Replicate { in_flight } => {
+        match &mut self.state {
+            ProgressState::Probe { waiting } => *waiting = true,
+            ProgressState::Replicate { in_flight } => {
                 in_flight.push_back((last, bytes));
                 self.next_index = last.next();
             }
-            Flow::Snapshot(_) => panic!("entries follow a snapshot only when it has arrived (7)"),
+            ProgressState::Snapshot(_) => panic!("entries follow a snapshot only when it has arrived (7)"),
         }
     }
 
@@ -262,13 +262,13 @@ impl Progress {
         if moved {
             (self.match_index, self.matched_in) = (index, newest);
         }
-        match &mut self.flow {
-            Flow::Snapshot(transfer) if transfer.last.index > self.match_index => {}
-            Flow::Probe { .. } | Flow::Snapshot(_) => {
+        match &mut self.state {
+            ProgressState::Snapshot(transfer) if transfer.last.index > self.match_index => {}
+            ProgressState::Probe { .. } | ProgressState::Snapshot(_) => {
                 self.next_index = self.match_index.next();
-                self.flow = Flow::Replicate { in_flight: VecDeque::new() };
+                self.state = ProgressState::Replicate { in_flight: VecDeque::new() };
             }
-            Flow::Replicate { in_flight } => {
+            ProgressState::Replicate { in_flight } => {
                 while in_flight.front().is_some_and(|(last, _)| *last <= self.match_index) {
                     in_flight.pop_front();
                 }
@@ -281,17 +281,17 @@ impl Progress {
     /// The follower refused an AppendEntries whose previous index was `rejected`; `hint` is where to try next.
     /// False when the answer is old and says nothing about now.
     pub fn refused(&mut self, rejected: LogIndex, hint: LogIndex) -> bool {
-        let current = match self.flow {
-            Flow::Probe { .. } => rejected.next() == self.next_index,
-            Flow::Replicate { .. } => rejected < self.next_index,
-            Flow::Snapshot(_) => false,
+        let current = match self.state {
+            ProgressState::Probe { .. } => rejected.next() == self.next_index,
+            ProgressState::Replicate { .. } => rejected < self.next_index,
+            ProgressState::Snapshot(_) => false,
         };
         if !current || rejected <= self.match_index {
             return false;
         }
         // What matched once is durable there: never below it, whatever the hint says.
         self.next_index = hint.clamp(self.match_index.next(), rejected);
-        self.flow = Flow::Probe { waiting: false };
+        self.state = ProgressState::Probe { waiting: false };
         true
     }
 }

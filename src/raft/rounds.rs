@@ -127,7 +127,7 @@ impl Raft {
         }
         freshness.reach(self.commit_index);
         // What an earlier life answered, this one cannot tell when.
-        if standing.life == self.life
+        if standing.boot_id == self.boot_id
             && standing.answered > 0
             && let Some(before) = freshness.answered.at(standing.answered)
         {

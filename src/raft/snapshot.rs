@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use super::Raft;
 use super::event::Event;
 use super::message::{Answerer, Body, InstallResult};
-use super::role::{Flow, Progress, Role, Sending, Transfer};
+use super::role::{Progress, ProgressState, Role, Sending, Transfer};
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
 /// Rounds of heartbeats after which a part that was not answered is sent again.
@@ -206,9 +206,9 @@ impl Raft {
             Role::Leader(leader) => Some(leader.followers.values()),
             _ => None,
         };
-        followers.into_iter().flatten().filter_map(|progress| match &progress.flow {
-            Flow::Snapshot(transfer) => Some(transfer),
-            Flow::Probe { .. } | Flow::Replicate { .. } => None,
+        followers.into_iter().flatten().filter_map(|progress| match &progress.state {
+            ProgressState::Snapshot(transfer) => Some(transfer),
+            ProgressState::Probe { .. } | ProgressState::Replicate { .. } => None,
         })
     }
 }
@@ -315,7 +315,8 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let progress = leader.followers.get_mut(&follower).expect("every other member has its progress");
         progress.next_index = last.index.next().max(progress.match_index.next());
-        progress.flow = Flow::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
+        progress.state =
+            ProgressState::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
         self.effects.events.push(Event::SnapshotSending { to: follower, last });
         self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
     }
@@ -324,7 +325,8 @@ impl Raft {
     fn send_part(&mut self, to: NodeId, last: EntryId, offset: u64, data: Arc<[u8]>, done: bool) {
         let Role::Leader(leader) = &mut self.role else { return };
         let round = leader.round;
-        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to) else {
+        let Some(Progress { state: ProgressState::Snapshot(transfer), .. }) = leader.followers.get_mut(&to)
+        else {
             return;
         };
         let read = matches!(transfer.sending, Sending::Read | Sending::ReadAgain);
@@ -338,7 +340,8 @@ impl Raft {
     pub(super) fn repeat_part(&mut self, now: Time, follower: NodeId) {
         let Role::Leader(leader) = &mut self.role else { return };
         let round = leader.round;
-        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
+        let Some(Progress { state: ProgressState::Snapshot(transfer), .. }) =
+            leader.followers.get_mut(&follower)
         else {
             return;
         };
@@ -355,7 +358,8 @@ impl Raft {
     fn note_unusable(&mut self, now: Time, follower: NodeId, last: EntryId) {
         let newest = self.snapshot;
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
+        let Some(Progress { state: ProgressState::Snapshot(transfer), .. }) =
+            leader.followers.get_mut(&follower)
         else {
             return;
         };
@@ -377,7 +381,7 @@ impl Raft {
     fn send_again(&mut self, to: NodeId, last: EntryId) {
         let newest = self.snapshot;
         let Role::Leader(leader) = &mut self.role else { return };
-        if let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to)
+        if let Some(Progress { state: ProgressState::Snapshot(transfer), .. }) = leader.followers.get_mut(&to)
             && transfer.last == last
             && let Sending::Checked { until } = transfer.sending
         {
@@ -402,7 +406,8 @@ impl Raft {
         match result {
             InstallResult::Unusable => self.note_unusable(now, from, last),
             InstallResult::Installed => {
-                let sent = matches!(&progress.flow, Flow::Snapshot(transfer) if transfer.last == last);
+                let sent =
+                    matches!(&progress.state, ProgressState::Snapshot(transfer) if transfer.last == last);
                 if progress.matched(last.index, newest) {
                     self.effects.events.push(Event::AppendSucceeded { from, matched: last.index });
                 }
@@ -411,7 +416,7 @@ impl Raft {
                 }
             }
             InstallResult::Next(next) => {
-                if let Flow::Snapshot(transfer) = &mut progress.flow
+                if let ProgressState::Snapshot(transfer) = &mut progress.state
                     && transfer.last == last
                     && transfer.goes_on_at(next)
                 {

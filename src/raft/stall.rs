@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::event::{Event, StepDownReason};
 use super::message::Body;
-use super::role::{Flow, Leader, Progress, Role};
+use super::role::{Leader, Progress, ProgressState, Role};
 use super::{Few, Raft};
 use crate::types::{NodeId, Term, Time};
 
@@ -129,7 +129,7 @@ impl Raft {
     /// From when on a follower's disk counts as better than this leader's; none while it does not.
     fn better_from(&self, progress: &Progress) -> Option<Time> {
         let owed = self.durability.waits_since()?;
-        let replicates = matches!(progress.flow, Flow::Replicate { .. });
+        let replicates = matches!(progress.state, ProgressState::Replicate { .. });
         if progress.joining || !replicates || progress.match_index <= self.durable_index() {
             return None;
         }

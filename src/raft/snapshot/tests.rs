@@ -8,7 +8,7 @@ use crate::raft::bench::{Bench, Said, entries, id, recovered};
 use crate::raft::effects::Input;
 use crate::raft::event::Event;
 use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message, Standing};
-use crate::raft::role::Flow;
+use crate::raft::role::ProgressState;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// Bytes in each part.
@@ -178,7 +178,7 @@ fn sending(settings: &RaftSettings) -> Bench {
 }
 
 fn answerer() -> Answerer {
-    Answerer { life: 1, incarnation: 1, joining: false }
+    Answerer { boot_id: 1, store_id: 1, joining: false }
 }
 
 fn read(offset: u64) -> SnapshotTask {
@@ -372,7 +372,7 @@ fn entries_that_arrive_otherwise_end_a_transfer() {
     was_read(&mut bench, 0, false);
     // An answer to what an earlier probe sent: it holds more than the snapshot covers.
     bench.answer(3, answerer(), AppendResult::Matched(LogIndex(6)));
-    assert!(matches!(bench.progress(3).flow, Flow::Replicate { .. }));
+    assert!(matches!(bench.progress(3).state, ProgressState::Replicate { .. }));
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, []);
     assert_eq!(bench.progress(3).match_index, LogIndex(6));
     install_reply(&mut bench, id(5, 1), InstallResult::Installed);

@@ -161,8 +161,8 @@ fn answerer_of(message: &mut Message) -> Option<&mut Answerer> {
 }
 
 fn believe_uncommitted(server: &mut Server, outbox: &mut Outbox) {
-    let (node, incarnation) = (server.raft().id(), server.raft().incarnation());
-    let readmits = |content: &Content| *content == Content::Readmit { node, incarnation };
+    let (node, store_id) = (server.raft().id(), server.raft().store_id());
+    let readmits = |content: &Content| *content == Content::Readmit { node, store_id };
     let written = outbox.write.iter().flat_map(|write| &write.entries).any(|entry| readmits(&entry.content));
     if written && server.raft().joins() {
         set_joining(server.raft_mut(), false);
@@ -190,6 +190,6 @@ struct WithoutNumber;
 
 impl Exhibit for WithoutNumber {
     fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        recovered.hard_state.incarnation = 1;
+        recovered.hard_state.store_id = 1;
     }
 }

@@ -106,7 +106,7 @@ impl Exhibit for ReadsBeforeNoOp {
 }
 
 fn vote_when_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    if arriving(arrivals).any(|message| matches!(message.body, Body::RequestVote { forced: true, .. })) {
+    if arriving(arrivals).any(|message| matches!(message.body, Body::RequestVote { transfer: true, .. })) {
         server.raft_mut().promise.until = Time::ZERO;
     }
 }
@@ -121,7 +121,7 @@ struct ForgetsPromise;
 
 impl Exhibit for ForgetsPromise {
     fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        recovered.hard_state.promised = false;
+        recovered.hard_state.withheld_votes = false;
     }
 }
 

@@ -166,7 +166,7 @@ fn ignore_refused_pre_votes(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
 fn ignore_logs_if_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let ours = server.raft().log().last();
     for message in arriving(arrivals) {
-        if let Body::RequestVote { last, forced: true } = &mut message.body {
+        if let Body::RequestVote { last, transfer: true } = &mut message.body {
             *last = ours.max(*last);
         }
     }
@@ -175,7 +175,7 @@ fn ignore_logs_if_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 fn stay_loyal(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     if matches!(server.raft().role(), Role::Follower(Follower { leader: Some(_) })) {
         keep_messages(arrivals, |message| {
-            !matches!(message.body, Body::PreVote { .. } | Body::RequestVote { forced: false, .. })
+            !matches!(message.body, Body::PreVote { .. } | Body::RequestVote { transfer: false, .. })
         });
     }
 }
