@@ -17,6 +17,7 @@ pub use merge::{Following, LogLine, Merge, merge};
 
 use crate::faults::DropReason;
 use crate::protocol::Call;
+use crate::raft::effects::RejectReason;
 use crate::raft::event::{AppendOutcome, Event};
 use crate::raft::log::Origin;
 use crate::raft::message::Message;
@@ -282,7 +283,7 @@ fn event_level(event: &Event) -> Level {
         | Event::SnapshotRejected { .. }
         | Event::CampaignRejected
         | Event::DiskStalled { .. }
-        | Event::ClientRejected { busy: true, .. }
+        | Event::ClientRejected { reason: RejectReason::Busy, .. }
         | Event::AppendReceived {
             outcome:
                 AppendOutcome::StaleTerm
@@ -312,7 +313,7 @@ fn event_level(event: &Event) -> Level {
         | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
         | Event::AppendSucceeded { .. } => Level::Trace,
         Event::CommandsAppended { .. }
-        | Event::ClientRejected { busy: false, .. }
+        | Event::ClientRejected { .. }
         | Event::FollowerRead { .. }
         | Event::LeaseRead { .. }
         | Event::AppendSent { .. }

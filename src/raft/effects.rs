@@ -127,7 +127,7 @@ pub struct Effects {
     pub write: Option<Write>,
     /// What is to be done with the files of snapshots, beside the log's.
     pub snapshots: Vec<SnapshotTask>,
-    /// Commands that were appended, and where, or that were refused.
+    /// Commands that were appended, and where, or that were rejected.
     pub proposals: Vec<(RequestId, Result<EntryId, RejectReason>)>,
     /// Reads that may be served once the state machine has applied up to the index, or that may not.
     pub reads: Vec<(RequestId, Result<LogIndex, RejectReason>)>,

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::effects::RejectReason;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core.
@@ -28,10 +29,10 @@ pub enum Event {
     ElectionStarted {
         /// The new term.
         term: Term,
-        /// It was ordered, not timed.
+        /// A person or a leader that hands over asked for it; no timer ran out.
         transfer: bool,
     },
-    /// A vote or pre-vote was given or refused.
+    /// A vote or pre-vote was granted or refused.
     VoteDecided {
         /// Who asked.
         candidate: NodeId,
@@ -88,12 +89,12 @@ pub enum Event {
         /// The last of them.
         last: LogIndex,
     },
-    /// A command or read was refused.
+    /// A client's request was rejected.
     ClientRejected {
-        /// The leader that the client was pointed to.
-        leader: Option<NodeId>,
-        /// Whether the reason is back-pressure.
-        busy: bool,
+        /// It was a read.
+        read: bool,
+        /// Why.
+        reason: RejectReason,
     },
     /// A follower answers reads: it has applied as far as its leader's read index (6.4).
     FollowerRead {
@@ -104,10 +105,10 @@ pub enum Event {
     },
     /// The leader answers a read at once, since nobody else can be elected yet (6.4.1).
     LeaseRead {
-        /// For how much longer that is certain; none when it is for ever, in a cluster of one.
+        /// How much longer that is certain; none in a cluster of one, where it always is.
         left: Option<Duration>,
     },
-    /// An election that was ordered waits, since this node promised its vote to nobody (6.4.1).
+    /// An election on request waits: this node withholds its vote, its own candidacy included (6.4.1).
     ElectionHeldBack {
         /// For this long.
         left: Duration,
@@ -145,7 +146,7 @@ pub enum Event {
         /// Its `match_index` now.
         matched: LogIndex,
     },
-    /// The leader processed an answer: the follower refused, the leader tries further back.
+    /// The leader processed an answer: the follower rejected, the leader tries further back.
     AppendFailed {
         /// The follower.
         from: NodeId,
@@ -233,7 +234,7 @@ pub enum Event {
     },
     /// This node's leader found that its files hold less than it acknowledged: they count as lost.
     Rejoining,
-    /// An election was ordered, but this node lost its files and is not readmitted yet.
+    /// An election was requested, but this node lost its files and is not readmitted yet.
     CampaignRejected,
     /// The leader's own disk does not answer, and other disks do.
     DiskStalled {
@@ -273,7 +274,7 @@ pub enum VoteReason {
     VotePending,
     /// This node lost its files, and with them whom it voted for.
     Joining,
-    /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
+    /// This node withholds its vote for a while: a leader may hold a lease (6.4.1).
     Withheld,
 }
 
@@ -300,11 +301,11 @@ pub enum StepDownReason {
 /// What became of the entries of an AppendEntries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AppendOutcome {
-    /// Refused: the sender's term is over.
+    /// Rejected: the sender's term is over.
     StaleTerm,
-    /// Refused: the log ends before `prev`.
+    /// Rejected: the log ends before `prev`.
     NoEntryAtPrevious,
-    /// Refused: the entry at `prev` is of another term.
+    /// Rejected: the entry at `prev` is of another term.
     TermsMismatch {
         /// The term found there.
         found: Term,
@@ -317,24 +318,6 @@ pub enum AppendOutcome {
     NoConflict,
     /// Entries from this index on conflicted and were replaced.
     Conflict(LogIndex),
-}
-
-impl Event {
-    /// Whether it happens at every heartbeat or message: shown only on request.
-    pub fn is_routine(&self) -> bool {
-        matches!(
-            self,
-            Event::AppendSent { .. }
-                | Event::AppendReceived { outcome: AppendOutcome::Heartbeat | AppendOutcome::NoConflict, .. }
-                | Event::AppendReceived { outcome: AppendOutcome::AlreadyThere, .. }
-                | Event::AppendSucceeded { .. }
-                | Event::CommitAdvanced { .. }
-                | Event::CommandsAppended { .. }
-                | Event::ClientRejected { .. }
-                | Event::FollowerRead { .. }
-                | Event::LeaseRead { .. }
-        )
-    }
 }
 
 impl fmt::Display for Event {
@@ -350,8 +333,8 @@ impl fmt::Display for Event {
                 write!(f, "election timer ran out: asks for pre-votes for term {next_term}")
             }
             Event::ElectionStarted { term, transfer } => {
-                let ordered = if *transfer { " (ordered)" } else { "" };
-                write!(f, "starts an election for term {term}{ordered}")
+                let on_request = if *transfer { " (on request)" } else { "" };
+                write!(f, "starts an election for term {term}{on_request}")
             }
             Event::VoteDecided { candidate, term, pre, reason } => {
                 let verb = if reason.granted() { "grants" } else { "refuses" };
@@ -372,11 +355,22 @@ impl fmt::Display for Event {
                 write!(f, "command appended at {first}")
             }
             Event::CommandsAppended { first, last } => write!(f, "commands appended at {first}..{last}"),
-            Event::ClientRejected { busy: true, .. } => {
-                f.write_str("client refused: too many uncommitted bytes")
+            Event::ClientRejected { read, reason } => {
+                let (request, limit) = if *read {
+                    ("read", "too many reads are waiting")
+                } else {
+                    ("request", "too many bytes are uncommitted")
+                };
+                match reason {
+                    RejectReason::Busy => write!(f, "{request} rejected: {limit}"),
+                    RejectReason::NotLeader { leader: Some(leader) } => {
+                        write!(f, "{request} rejected: {leader} leads")
+                    }
+                    RejectReason::NotLeader { leader: None } => {
+                        write!(f, "{request} rejected: no leader is known")
+                    }
+                }
             }
-            Event::ClientRejected { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
-            Event::ClientRejected { leader: None, .. } => f.write_str("client refused: no leader is known"),
             Event::FollowerRead { count, index } => {
                 let reads = if *count == 1 { "read" } else { "reads" };
                 write!(f, "answers {count} {reads}: its leader's read index {index} is applied")
@@ -389,7 +383,7 @@ impl fmt::Display for Event {
             }
             Event::ElectionHeldBack { left } => write!(
                 f,
-                "holds its election back for {} ms: it promised its vote to nobody",
+                "holds its election back for {} ms: it has promised to withhold its vote until the leader's lease ends",
                 left.as_millis()
             ),
             Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
@@ -410,7 +404,7 @@ impl fmt::Display for Event {
             }
             Event::AppendSucceeded { from, matched } => write!(f, "{from} holds the log up to {matched}"),
             Event::AppendFailed { from, rejected, next } => {
-                write!(f, "{from} refused at {rejected}: retrying from {next}")
+                write!(f, "{from} rejected entry {rejected}: retrying from {next}")
             }
             Event::Truncated { from, to } if from == to => write!(f, "entry {from} removed: it conflicts"),
             Event::Truncated { from, to } => write!(f, "entries {from}..{to} removed: they conflict"),
@@ -466,7 +460,9 @@ impl fmt::Display for VoteReason {
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
             VoteReason::Joining => f.write_str("it lost its files and is not readmitted yet"),
             VoteReason::VotePending => f.write_str("its disk owes its own term and vote"),
-            VoteReason::Withheld => f.write_str("it promised its vote to nobody, for a leader's lease"),
+            VoteReason::Withheld => {
+                f.write_str("it has promised to withhold its vote until the leader's lease ends")
+            }
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }
     }
@@ -486,9 +482,9 @@ impl fmt::Display for StepDownReason {
 impl fmt::Display for AppendOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AppendOutcome::StaleTerm => f.write_str("refused, its term is over"),
-            AppendOutcome::NoEntryAtPrevious => f.write_str("refused, no entry at that index"),
-            AppendOutcome::TermsMismatch { found } => write!(f, "refused, that entry is of term {found}"),
+            AppendOutcome::StaleTerm => f.write_str("rejected, its term is over"),
+            AppendOutcome::NoEntryAtPrevious => f.write_str("rejected, no entry at that index"),
+            AppendOutcome::TermsMismatch { found } => write!(f, "rejected, that entry is of term {found}"),
             AppendOutcome::Heartbeat => f.write_str("matches"),
             AppendOutcome::AlreadyThere => f.write_str("already there"),
             AppendOutcome::NoConflict => f.write_str("appended"),

@@ -384,7 +384,7 @@ impl Raft {
         let leader_known = self.leader();
         let window = self.settings.batch_window;
         let bytes_max = self.settings.uncommitted_bytes_max;
-        let refusal = match &mut self.role {
+        let reason = match &mut self.role {
             Role::Leader(leader) if leader.uncommitted_bytes < bytes_max => {
                 if leader.gathered.is_empty() {
                     leader.gather_until = now + window;
@@ -397,16 +397,12 @@ impl Raft {
             Role::Leader(_) => RejectReason::Busy,
             _ => RejectReason::NotLeader { leader: leader_known },
         };
-        self.refuse(proposal.id, refusal);
+        self.reject(proposal.id, reason);
     }
 
-    fn refuse(&mut self, id: RequestId, refusal: RejectReason) {
-        let (leader, busy) = match refusal {
-            RejectReason::NotLeader { leader } => (leader, false),
-            RejectReason::Busy => (None, true),
-        };
-        self.effects.events.push(Event::ClientRejected { leader, busy });
-        self.effects.proposals.push((id, Err(refusal)));
+    fn reject(&mut self, id: RequestId, reason: RejectReason) {
+        self.effects.events.push(Event::ClientRejected { read: false, reason });
+        self.effects.proposals.push((id, Err(reason)));
     }
 
     /// The one way into the role of follower. A vote is cleared only with its term.
@@ -432,13 +428,13 @@ impl Raft {
 
     /// Clients that wait for what only a leader can do are told at once.
     fn release_clients(&mut self, leader: Leader) {
-        let refusal = RejectReason::NotLeader { leader: None };
+        let reason = RejectReason::NotLeader { leader: None };
         for proposal in leader.gathered {
-            self.refuse(proposal.id, refusal);
+            self.reject(proposal.id, reason);
         }
         for read in leader.reads {
             match read.asker {
-                Asker::Client(id) => self.effects.reads.push((id, Err(refusal))),
+                Asker::Client(id) => self.effects.reads.push((id, Err(reason))),
                 Asker::Node(node, number) => self.send(node, Body::ReadIndexReply { number, index: None }),
             }
         }

@@ -60,7 +60,7 @@ impl Raft {
         }
         let (leader_known, term) = (self.leader(), self.current_term);
         let commit_index = self.commit_index;
-        let refusal = match (&mut self.role, leader_known) {
+        let reason = match (&mut self.role, leader_known) {
             (Role::Leader(leader), _) => {
                 if leader.await_round(Asker::Client(request.id), commit_index) {
                     return;
@@ -76,9 +76,7 @@ impl Raft {
             }
             _ => RejectReason::NotLeader { leader: leader_known },
         };
-        let busy = refusal == RejectReason::Busy;
-        self.effects.events.push(Event::ClientRejected { leader: leader_known.filter(|_| !busy), busy });
-        self.effects.reads.push((request.id, Err(refusal)));
+        self.reject_read(request.id, reason);
     }
 
     /// Releases the reads whose round a quorum has answered.
@@ -222,11 +220,14 @@ impl Raft {
     }
 
     fn refuse_asked(&mut self, reads: Vec<AskedRead>) {
-        let refusal = RejectReason::NotLeader { leader: None };
         for read in reads {
-            self.effects.events.push(Event::ClientRejected { leader: None, busy: false });
-            self.effects.reads.push((read.id, Err(refusal)));
+            self.reject_read(read.id, RejectReason::NotLeader { leader: None });
         }
+    }
+
+    fn reject_read(&mut self, id: RequestId, reason: RejectReason) {
+        self.effects.events.push(Event::ClientRejected { read: true, reason });
+        self.effects.reads.push((id, Err(reason)));
     }
 }
 
