@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::payload::Payload;
 use crate::raft::effects::RejectReason;
-use crate::raft::log::Origin;
+use crate::raft::entry::Origin;
 use crate::raft::message::Message;
 use crate::state_machine::Applied;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};

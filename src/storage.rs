@@ -40,7 +40,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use error::StorageError;
 
 use crate::raft::effects::{HardState, StoreId, Write};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, NodeId};
 

@@ -18,8 +18,8 @@ pub use merge::{Following, LogLine, Merge, merge};
 use crate::faults::DropReason;
 use crate::protocol::Call;
 use crate::raft::effects::RejectReason;
+use crate::raft::entry::Origin;
 use crate::raft::event::{AppendOutcome, Event};
-use crate::raft::log::Origin;
 use crate::raft::message::Message;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 
@@ -443,7 +443,7 @@ impl fmt::Display for What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::{Body, Standing};
+    use crate::raft::message::{Beat, Body};
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(12_000_450_000), node: NodeId::new(2), what }
@@ -454,8 +454,7 @@ mod tests {
             prev: EntryId::new(Term(2), LogIndex(4)),
             entries: Vec::new(),
             commit: LogIndex(4),
-            round: 9,
-            standing: Standing::default(),
+            beat: Beat { round: 9, ..Beat::default() },
         };
         Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::state_machine::image::Image;
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::sessions::Bounds;
@@ -86,7 +86,7 @@ fn as_length(index: LogIndex) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::log::Content;
+    use crate::raft::entry::Content;
     use crate::types::{ClientId, Term};
 
     fn open(index: u64, client: u64) -> Entry {

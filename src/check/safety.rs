@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::ascending::Ascending;
 use crate::raft::Raft;
 use crate::raft::effects::{HardState, Rebase, StoreId, Write, WriteId};
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::message::Message;
 use crate::raft::role::Role;
 use crate::state_machine::AppliedEntry;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::effects::{Effects, HardState, Input, RequestId, SnapshotTask};
+use super::entry::{Content, Entry};
 use super::event::Event;
-use super::log::{Content, Entry};
-use super::message::{Answerer, AppendResult, Body, Message, Round, Standing};
+use super::message::{Ack, AppendResult, Beat, Body, Message, Round};
 use super::role::{Leader, Progress, Role};
 use super::{Raft, Recovered};
 use crate::config::RaftSettings;
@@ -75,23 +75,23 @@ impl Bench {
         entries: Vec<Entry>,
         commit: u64,
     ) -> Said {
-        let (commit, standing) = (LogIndex(commit), Standing::default());
-        self.hear(from, term, Body::AppendEntries { prev, entries, commit, round: 1, standing })
+        let (commit, beat) = (LogIndex(commit), Beat { round: 1, ..Beat::default() });
+        self.hear(from, term, Body::AppendEntries { prev, entries, commit, beat })
     }
 
     /// A follower answers the newest round of this leader.
-    pub fn answer(&mut self, from: u8, answerer: Answerer, result: AppendResult) -> Said {
-        let (term, round) = (self.raft.current_term().0, self.led().round);
-        self.hear(from, term, Body::AppendReply { answerer, round, result })
+    pub fn answer(&mut self, from: u8, ack: Ack, result: AppendResult) -> Said {
+        let (term, round) = (self.raft.current_term().0, self.led().rounds.newest);
+        self.hear(from, term, Body::AppendReply { result, ack: Ack { round, ..ack } })
     }
 
     /// Time passes until this leader's next round of heartbeats.
     pub fn round(&mut self) -> Said {
-        let before: Round = self.led().round;
+        let before: Round = self.led().rounds.newest;
         self.now = self.led().heartbeat_due;
-        // Of no meaning to a leader.
+        // A leader does not use the timer.
         let said = self.step(Input::SetElectionTimer(Duration::ZERO));
-        assert!(self.led().round > before, "a round began");
+        assert!(self.led().rounds.newest > before, "a round began");
         said
     }
 

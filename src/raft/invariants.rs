@@ -11,7 +11,7 @@ use crate::types::{EntryId, LogIndex};
 /// What a step may change only in certain ways, noted before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    hard_state: HardState,
+    pub hard_state: HardState,
     commit_index: LogIndex,
     snapshot: EntryId,
     last: EntryId,
@@ -19,7 +19,6 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// The marks of this moment.
     pub fn of(raft: &Raft) -> Marks {
         Marks {
             hard_state: raft.hard_state(),
@@ -28,11 +27,6 @@ impl Marks {
             last: raft.log.last(),
             led: matches!(raft.role, Role::Leader(_)),
         }
-    }
-
-    /// What must be durable of this moment, less the log.
-    pub fn hard_state(&self) -> HardState {
-        self.hard_state
     }
 
     /// Compares with the state after the step.
@@ -67,7 +61,7 @@ fn check_state(raft: &Raft) {
     match &raft.role {
         Role::Follower(_) | Role::PreCandidate(_) => {}
         Role::Candidate(votes) => {
-            assert!(!raft.joining, "who lost its files has no say");
+            assert!(!raft.beyond.joining, "a node that lost its files does not campaign");
             assert_eq!(raft.voted_for, Some(raft.id), "a candidate voted for itself (5.2)");
             assert!(votes.granted.len() < raft.quorum(), "a candidate with a quorum leads");
         }

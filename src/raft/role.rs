@@ -3,12 +3,13 @@
 //! A role that ends takes its data with it: no stale vote or match index can outlive it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
-use super::effects::{Proposal, RequestId, StoreId};
-use super::message::{BootId, ReadNumber, Round};
-use super::rounds::RoundTimes;
-use crate::types::{EntryId, LogIndex, NodeId, Time};
+pub use super::beyond::prevote::PreVotes;
+pub use super::beyond::rounds::{Answers, Rounds};
+use super::effects::Proposal;
+use super::message::Round;
+pub use super::snapshot::{Sending, Transfer};
+use crate::types::{LogIndex, NodeId, Time};
 
 /// What a node is at the moment.
 #[derive(Clone, Debug)]
@@ -37,16 +38,6 @@ pub struct Votes {
     pub granted: BTreeSet<NodeId>,
 }
 
-/// Pre-votes for one node, for the term after its own.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct PreVotes {
-    /// Who would vote for it.
-    pub granted: BTreeSet<NodeId>,
-    /// The votes of its own term, if it was a candidate there. They count until another term begins: on slow disks votes
-    /// take longer than election timeouts.
-    pub votes: Option<Votes>,
-}
-
 /// The volatile state of a leader (Figure 2), made anew at each election.
 #[derive(Clone, Debug)]
 pub struct Leader {
@@ -54,9 +45,7 @@ pub struct Leader {
     pub followers: BTreeMap<NodeId, Progress>,
     /// The no-op that opened the term: once it is committed, everything before it is.
     pub no_op: LogIndex,
-    /// The newest heartbeat round.
-    pub round: Round,
-    /// When the next round begins.
+    /// When the next heartbeat is due.
     pub heartbeat_due: Time,
     /// Commands that wait to be appended together.
     pub gathered: Vec<Proposal>,
@@ -64,69 +53,21 @@ pub struct Leader {
     pub gather_until: Time,
     /// Bytes of the entries that are in the log but not committed.
     pub uncommitted_bytes: usize,
-    /// Reads that wait for a quorum to answer a round, in the order of their rounds.
-    pub reads: VecDeque<WaitingRead>,
-    /// Reads came in that no round has been begun for.
-    pub round_wanted: bool,
-    /// When rounds began.
-    pub sent: RoundTimes,
-    /// The newest round that a quorum has answered; zero until the no-op is committed too.
-    pub confirmed: Round,
-    /// Rounds that begin before this moment claim a lease.
-    pub lease_wanted_until: Time,
-    /// The commit index when the newest round began: who holds this much has caught up.
-    pub caught_up: LogIndex,
-    /// The first of the newest rounds that all claim a lease; none when the newest one does not.
-    pub lease_from: Option<Round>,
+    /// Beyond Figure 2: heartbeat rounds, and the reads that wait for them.
+    pub rounds: Rounds,
 }
 
-/// A read that waits until its node is known to have led after it began (6.4).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WaitingRead {
-    /// Who waits for it.
-    pub asker: Asker,
-    /// A quorum must answer this round or a later one.
-    pub round: Round,
-    /// The state machine must have applied up to here.
-    pub index: LogIndex,
-}
-
-/// Who waits for a read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asker {
-    /// A client of this node; the server's number for its request.
-    Client(RequestId),
-    /// A follower with reads of its own, and its number for the question.
-    Node(NodeId, ReadNumber),
-}
-
-/// What a leader knows of one follower.
+/// What a leader knows of one follower. `match_index < next_index`, always.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// The next entry to send (Figure 2, `nextIndex`). Always above `match_index`.
+    /// The next entry to send (Figure 2, `nextIndex`).
     pub next_index: LogIndex,
     /// The follower's durable log equals the leader's up to here (Figure 2, `matchIndex`).
     pub match_index: LogIndex,
-    /// The leader's newest round when it learned that.
-    pub matched_in: Round,
     /// How entries are sent to it.
     pub state: ProgressState,
-    /// When it last answered in this term.
-    pub heard: Time,
-    /// How long it took to acknowledge the last entry of those that the leader's own disk owed at that moment.
-    pub lag: Duration,
-    /// The newest round it answered.
-    pub round: Round,
-    /// The life of the follower that answered last, and the newest round that this life answered.
-    pub seen: (BootId, Round),
-    /// The same when the leader's newest round began.
-    pub answered: (BootId, Round),
-    /// Its files, by what its last answer said; zero before the first.
-    pub store_id: StoreId,
-    /// It lost its files and is not readmitted: it counts for no quorum.
-    pub joining: bool,
-    /// The entry of this term that readmits it.
-    pub readmitted_by: Option<LogIndex>,
+    /// Beyond Figure 2: what its answers said of itself.
+    pub answers: Answers,
 }
 
 /// How entries are sent to a follower.
@@ -146,64 +87,23 @@ pub enum ProgressState {
     Snapshot(Transfer),
 }
 
-/// A snapshot on its way to a follower.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Transfer {
-    /// The last entry that it covers.
-    pub last: EntryId,
-    /// Where the part begins that the follower needs next.
-    pub offset: u64,
-    /// What becomes of that part.
-    pub sending: Sending,
-    /// How often what arrived was unusable.
-    pub failures: u32,
-}
-
-/// Where the part of a snapshot is that a follower needs next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sending {
-    /// It is being read.
-    Read,
-    /// It was sent when this was the newest round.
-    Sent {
-        /// The round.
-        round: Round,
-    },
-    /// It was sent, and is being read to be sent again. The answer may still come.
-    ReadAgain,
-    /// What arrived was unusable: whether the leader's own file is whole is being checked.
-    Checked {
-        /// Not before this moment the snapshot is sent again.
-        until: Time,
-    },
-    /// The snapshot is sent from its beginning, but not before this moment.
-    Postponed {
-        /// The moment.
-        until: Time,
-    },
-}
-
-impl Transfer {
-    /// The follower needs the part that begins here. False when the answer is old.
-    pub fn goes_on_at(&mut self, next: u64) -> bool {
-        // Who needs the first part has nothing: it crashed, or what it had received was damaged.
-        let news = next > self.offset || next == 0 && self.offset > 0;
-        let goes_on = news && self.was_sent();
-        if goes_on {
-            (self.offset, self.sending) = (next, Sending::Read);
+impl Role {
+    /// The votes of the current term, if this node is a candidate there, or was one and asks about the next.
+    pub(super) fn votes_mut(&mut self) -> Option<&mut Votes> {
+        match self {
+            Role::Candidate(votes) => Some(votes),
+            Role::PreCandidate(pre_votes) => pre_votes.votes.as_mut(),
+            Role::Follower(_) | Role::Leader(_) => None,
         }
-        goes_on
     }
+}
 
-    /// An answer to the part may come.
-    pub fn was_sent(&self) -> bool {
-        matches!(self.sending, Sending::Sent { .. } | Sending::ReadAgain)
-    }
-
-    /// Nothing of it was used: it begins again, not before this moment, with the newest snapshot.
-    pub fn postpone(&mut self, newest: EntryId, until: Time) {
-        let last = if newest.index > self.last.index { newest } else { self.last };
-        *self = Transfer { last, offset: 0, sending: Sending::Postponed { until }, ..*self };
+impl Votes {
+    pub(super) fn count(&mut self, from: NodeId, granted: bool) -> usize {
+        if granted {
+            self.granted.insert(from);
+        }
+        self.granted.len()
     }
 }
 
@@ -213,22 +113,9 @@ impl Progress {
         Progress {
             next_index,
             match_index: LogIndex(0),
-            matched_in: 0,
             state: ProgressState::Probe { waiting: false },
-            heard: now,
-            lag: Duration::ZERO,
-            round: 0,
-            seen: (0, 0),
-            answered: (0, 0),
-            store_id: 0,
-            joining: false,
-            readmitted_by: None,
+            answers: Answers::new(now),
         }
-    }
-
-    /// This life of the follower answered this round.
-    pub fn note_answer(&mut self, boot_id: BootId, round: Round) {
-        self.seen = if self.seen.0 == boot_id { (boot_id, self.seen.1.max(round)) } else { (boot_id, round) };
     }
 
     /// Whether another AppendEntries with entries may be sent now.
@@ -255,12 +142,13 @@ impl Progress {
         }
     }
 
-    /// The follower's log equals the leader's up to `index`, as the leader learned while `newest` was its newest round.
-    /// An old answer changes nothing. True when `match_index` moved.
-    pub fn matched(&mut self, index: LogIndex, newest: Round) -> bool {
+    /// The follower's log equals the leader's up to `index`, as the leader learned in this round. An old answer changes
+    /// nothing. True when `match_index` moved.
+    pub fn matched(&mut self, index: LogIndex, round: Round) -> bool {
         let moved = index > self.match_index;
         if moved {
-            (self.match_index, self.matched_in) = (index, newest);
+            self.match_index = index;
+            self.answers.matched_in = round;
         }
         match &mut self.state {
             ProgressState::Snapshot(transfer) if transfer.last.index > self.match_index => {}
@@ -278,9 +166,9 @@ impl Progress {
         moved
     }
 
-    /// The follower refused an AppendEntries whose previous index was `rejected`; `hint` is where to try next.
+    /// The follower rejected an AppendEntries whose previous index was `rejected`; `hint` is where to try next.
     /// False when the answer is old and says nothing about now.
-    pub fn refused(&mut self, rejected: LogIndex, hint: LogIndex) -> bool {
+    pub fn rejected(&mut self, rejected: LogIndex, hint: LogIndex) -> bool {
         let current = match self.state {
             ProgressState::Probe { .. } => rejected.next() == self.next_index,
             ProgressState::Replicate { .. } => rejected < self.next_index,
@@ -314,16 +202,16 @@ mod tests {
         let mut progress = replicating(5, 9);
         assert!(!progress.matched(LogIndex(3), 0));
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
-        assert!(!progress.refused(LogIndex(4), LogIndex(2)), "what matched once cannot be refused now");
+        assert!(!progress.rejected(LogIndex(4), LogIndex(2)), "what matched once cannot be rejected now");
         assert_eq!((progress.match_index, progress.next_index), (LogIndex(5), LogIndex(9)));
     }
 
     #[test]
     fn a_hint_never_leads_below_what_matched() {
         let mut progress = replicating(5, 9);
-        assert!(progress.refused(LogIndex(8), LogIndex(1)));
+        assert!(progress.rejected(LogIndex(8), LogIndex(1)));
         assert_eq!(progress.next_index, LogIndex(6));
-        assert!(!progress.refused(LogIndex(8), LogIndex(1)), "the same refusal again is old");
+        assert!(!progress.rejected(LogIndex(8), LogIndex(1)), "the same rejection again is old");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::panics::caught;
 use crate::payload::Payload;
 use crate::protocol::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::{Input, Proposal, ReadRequest, RejectReason, RequestId};
-use crate::raft::log::Content;
+use crate::raft::entry::Content;
 
 /// Who waits for an answer.
 #[derive(Clone, Debug)]

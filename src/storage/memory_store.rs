@@ -15,7 +15,7 @@ use super::snapshot_file;
 use super::snapshots::Snapshots;
 use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, Storage, files, recovery};
 use crate::raft::effects::{HardState, Rebase, Write};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -194,7 +194,7 @@ impl Storage for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::log::Content;
+    use crate::raft::entry::Content;
     use crate::state_machine::image::Image;
     use crate::storage::snapshots::SnapshotFiles;
     use crate::storage::{ClusterId, no_image};

@@ -13,7 +13,7 @@
 //! cannot pass, even where a lenient JSON reader would accept it.
 
 use crate::payload::Payload;
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::types::{ClientId, LogIndex, NODES_MAX, NodeId, SessionId, Term};
 
 const CRC_MEMBER: &[u8] = b",\"crc\":\"";

@@ -20,8 +20,8 @@ fn l1_a_late_refusal_never_leads_below_what_is_known_to_match() {
     let mut progress = Progress::new(LogIndex(6), START);
     progress.matched(LogIndex(5), 0);
     progress.sent(LogIndex(9), 100);
-    assert!(progress.refused(LogIndex(8), LogIndex(2)), "this refusal is news");
-    assert!(!progress.refused(LogIndex(8), LogIndex(2)), "the second one in flight is not");
+    assert!(progress.rejected(LogIndex(8), LogIndex(2)), "this rejection is news");
+    assert!(!progress.rejected(LogIndex(8), LogIndex(2)), "the second one in flight is not");
     assert_eq!(progress.next_index, LogIndex(6), "just behind what matched, whatever the hints said");
     is_caught("stale-refusal-lowers-next");
 }

@@ -6,8 +6,8 @@ use crate::check::property::Property;
 use crate::config::RaftSettings;
 use crate::payload::Payload;
 use crate::raft::effects::{HardState, Input, Write};
-use crate::raft::log::{Content, Entry, Origin};
-use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message};
+use crate::raft::entry::{Content, Entry, Origin};
+use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
 use crate::state_machine::AppliedEntry;
@@ -147,7 +147,7 @@ fn said(term: u64, body: Body) -> Message {
 
 fn matched(term: u64, index: u64) -> Message {
     let result = AppendResult::Matched(LogIndex(index));
-    said(term, Body::AppendReply { answerer: Answerer::default(), round: 1, result })
+    said(term, Body::AppendReply { result, ack: Ack { round: 1, ..Ack::default() } })
 }
 
 #[test]
@@ -185,8 +185,8 @@ fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
 #[test]
 fn an_installed_snapshot_is_durable_and_committed() {
     let installed = |last| {
-        let (answerer, result) = (Answerer::default(), InstallResult::Installed);
-        said(1, Body::InstallReply { answerer, last, result })
+        let (ack, result) = (Ack::default(), InstallResult::Installed);
+        said(1, Body::InstallReply { last, result, ack })
     };
     let at = |index| EntryId::new(Term(1), LogIndex(index));
     let complaint = |completed, last| {

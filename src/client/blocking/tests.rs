@@ -10,7 +10,7 @@ use crate::client::{ClientSettings, WhenFull};
 use crate::net::inbox::inbox;
 use crate::protocol::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
 use crate::raft::effects::RejectReason;
-use crate::raft::log::{Content, Entry};
+use crate::raft::entry::{Content, Entry};
 use crate::state_machine::kv::{Answer, Command, KeyValue, Query};
 use crate::state_machine::{Applied, Machine, Replica};
 use crate::types::{EntryId, Random, SessionId};

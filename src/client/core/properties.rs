@@ -9,7 +9,7 @@ use crate::client::{Rejection, Token, What};
 use crate::payload::Payload;
 use crate::protocol::{Attempt, Call, ReadMode, Reply, Response};
 use crate::raft::effects::RejectReason;
-use crate::raft::log::Origin;
+use crate::raft::entry::Origin;
 use crate::state_machine::Applied;
 use crate::types::{EntryId, LogIndex, Term};
 

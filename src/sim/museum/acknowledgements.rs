@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{After, Before, Caught, GENERAL, SNAPSHOTS, Specimen, VOTES, arriving, leaving};
 use crate::payload::Payload;
-use crate::raft::log::Content;
-use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message};
+use crate::raft::entry::Content;
+use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
 use crate::raft::role::{ProgressState, Role};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -229,8 +229,8 @@ impl Exhibit for InstallsEarly {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let raft = server.raft();
         let Some((to, last)) = self.0.remove(&raft.id()) else { return };
-        let answerer = Answerer { store_id: raft.store_id(), joining: raft.joins(), boot_id: 0 };
-        let body = Body::InstallReply { answerer, last, result: InstallResult::Installed };
+        let ack = Ack { round: 0, boot_id: 0, store_id: raft.store_id(), joining: raft.joins() };
+        let body = Body::InstallReply { last, result: InstallResult::Installed, ack };
         outbox.envelopes.push(super::sent(Message { from: raft.id(), to, term: raft.current_term(), body }));
     }
 }

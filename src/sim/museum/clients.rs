@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Caught, GENERAL, Specimen};
 use crate::protocol::{Call, Packet, Request, Response};
 use crate::raft::effects::{RejectReason, RequestId};
-use crate::raft::log::{Content, Origin};
+use crate::raft::entry::{Content, Origin};
 use crate::server::waiting::Place;
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;

@@ -96,9 +96,10 @@ impl Exhibit for ReadsBeforeNoOp {
     fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
         let raft = server.raft();
         let Role::Leader(leader) = raft.role() else { return };
-        let confirmed = raft.confirmed_round();
-        let claimed = leader.lease_from.is_some_and(|from| from <= confirmed);
-        let began = leader.sent.at(confirmed).filter(|_| claimed && raft.commit_index() < leader.no_op);
+        let confirmed = leader.confirmed_round();
+        let claimed = leader.rounds.lease_from.is_some_and(|from| from <= confirmed);
+        let began =
+            leader.rounds.began.at(confirmed).filter(|_| claimed && raft.commit_index() < leader.no_op);
         if began.is_some_and(|began| self.0 < began + raft.settings.lease()) {
             by_lease(arrivals).for_each(|mode| *mode = ReadMode::Stale);
         }
@@ -107,13 +108,13 @@ impl Exhibit for ReadsBeforeNoOp {
 
 fn vote_when_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     if arriving(arrivals).any(|message| matches!(message.body, Body::RequestVote { transfer: true, .. })) {
-        server.raft_mut().promise.until = Time::ZERO;
+        server.raft_mut().beyond.vote_hold.until = Time::ZERO;
     }
 }
 
 fn campaign_when_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     if arrivals.iter().any(|arrival| matches!(arrival, Arrival::Campaign)) {
-        server.raft_mut().promise.until = Time::ZERO;
+        server.raft_mut().beyond.vote_hold.until = Time::ZERO;
     }
 }
 
@@ -136,7 +137,8 @@ impl Exhibit for CutsShort {
 
     fn after(&mut self, server: &mut Server, _outbox: &mut Outbox) {
         let raft = server.raft_mut();
-        raft.promise.until = raft.promise.until.min(self.0 + raft.settings.election_min / 3);
+        raft.beyond.vote_hold.until =
+            raft.beyond.vote_hold.until.min(self.0 + raft.settings.election_min / 3);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{After, Before, Caught, GENERAL, Specimen, arriving, leaving};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::raft::message::{AppendResult, Body};
 use crate::raft::role::{Leader, ProgressState, Role};
 use crate::raft::{Raft, Recovered};

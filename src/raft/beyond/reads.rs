@@ -7,33 +7,67 @@
 //! A follower asks its leader for that index, its read index, and answers from its own state once it has applied as far.
 //! Its question has a number, and the answer serves every read that began before the question was first asked. So
 //! questions and answers may be lost, repeated and reordered: what is unanswered is asked again, and an answer that
-//! comes late is an answer to older reads alone. When the leader or the term changes, or is doubted, nobody waits on.
+//! comes late is an answer to older reads only. When the leader or the term changes, or is doubted, all that wait are
+//! rejected.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Raft;
-use super::effects::{ReadRequest, RejectReason, RequestId};
-use super::event::Event;
-use super::message::{Body, ReadNumber};
-use super::role::{Asker, Leader, Role, WaitingRead};
+use super::message::{Extra, ReadNumber, Round};
+use super::rounds::Rounds;
+use crate::raft::Raft;
+use crate::raft::effects::{RejectReason, RequestId};
+use crate::raft::event::Event;
+use crate::raft::message::Body;
+use crate::raft::role::{Leader, Role};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
-/// Reads that wait at a node at most; beyond, they are refused as busy.
+/// Reads that wait at a node at most; beyond, they are rejected.
 const READS_MAX: usize = 1 << 16;
 
-/// Numbers of questions begin below this: so many beginnings that two lives of a node do not meet.
+/// Numbers of questions begin below this: so many beginnings that two runs of a node do not meet.
 const NUMBERS: u64 = 1 << 48;
+
+/// A client's question on its way to the state machine; what is asked is the server's business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRequest {
+    /// The server's number for it.
+    pub id: RequestId,
+    /// The client wants the answer of this node, also if it does not lead: it then asks its leader for the read index.
+    pub here: bool,
+    /// A leader that holds a lease may answer at once (6.4.1).
+    pub by_lease: bool,
+}
+
+/// A read that waits until its node is known to have led after it began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WaitingRead {
+    /// Who waits for it.
+    pub asker: Asker,
+    /// A quorum must answer this round or a later one.
+    pub round: Round,
+    /// The state machine must have applied up to here.
+    pub index: LogIndex,
+}
+
+/// Who waits for a read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A client of this node; the server's number for its request.
+    Client(RequestId),
+    /// A follower with reads of its own, and its number for the question.
+    Node(NodeId, ReadNumber),
+}
 
 /// A follower's reads that wait for its leader.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
-    /// Whom they wait for, and in which term.
+pub(crate) struct FollowerReads {
+    /// The leader that they wait for, and its term.
     leader: Option<(Term, NodeId)>,
     /// In the order in which they came: their numbers never go back.
-    reads: VecDeque<AskedRead>,
-    /// The newest question's number; none before the first one of this life.
+    waiting: VecDeque<FollowerRead>,
+    /// The newest question's number; none before the first one of this run.
     pub newest: Option<ReadNumber>,
-    /// The newest question was never asked: reads that come now may join it.
+    /// The newest question is not sent yet: later reads may join it.
     open: bool,
     /// The newest question is to be asked, for the first time or again.
     wanted: bool,
@@ -43,7 +77,7 @@ pub(crate) struct Asked {
 
 /// A read that waits at a follower.
 #[derive(Clone, Copy, Debug)]
-struct AskedRead {
+struct FollowerRead {
     id: RequestId,
     /// The first question that was asked after it began.
     number: ReadNumber,
@@ -51,46 +85,59 @@ struct AskedRead {
     index: Option<LogIndex>,
 }
 
+impl FollowerReads {
+    /// Whether one of them needs an answer of the leader.
+    fn need_answer(&self) -> bool {
+        self.waiting.iter().any(|read| read.index.is_none())
+    }
+}
+
 impl Raft {
     /// Takes in a read. All reads of one step share one round, or one question.
-    pub(super) fn read(&mut self, now: Time, request: ReadRequest) {
+    pub(in crate::raft) fn read(&mut self, now: Time, request: ReadRequest) {
         if request.by_lease && self.read_by_lease(now) {
             self.effects.reads.push((request.id, Ok(self.commit_index)));
             return;
         }
-        let (leader_known, term) = (self.leader(), self.current_term);
-        let commit_index = self.commit_index;
-        let reason = match (&mut self.role, leader_known) {
+        let known = self.leader();
+        let reason = match (&mut self.role, known) {
             (Role::Leader(leader), _) => {
-                if leader.await_round(Asker::Client(request.id), commit_index) {
+                if leader.await_round(Asker::Client(request.id), self.commit_index) {
                     return;
                 }
                 RejectReason::Busy
             }
             (_, Some(leader)) if request.here => {
-                self.drop_asked_of_another();
-                if self.asked.reads.len() < READS_MAX {
-                    return self.ask(term, leader, request.id);
+                self.reject_reads_of_old_leader();
+                if self.beyond.reads.waiting.len() < READS_MAX {
+                    return self.ask(leader, request.id);
                 }
                 RejectReason::Busy
             }
-            _ => RejectReason::NotLeader { leader: leader_known },
+            _ => RejectReason::NotLeader { leader: known },
         };
         self.reject_read(request.id, reason);
     }
 
+    fn reject_read(&mut self, id: RequestId, reason: RejectReason) {
+        self.note(Event::ClientRejected { read: true, reason });
+        self.effects.reads.push((id, Err(reason)));
+    }
+}
+
+/// The leader's side.
+impl Raft {
     /// Releases the reads whose round a quorum has answered.
-    pub(super) fn confirm_reads(&mut self) {
-        if !matches!(&self.role, Role::Leader(leader) if !leader.reads.is_empty()) {
+    pub(in crate::raft) fn confirm_reads(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.rounds.reads.is_empty() {
             return;
         }
-        let confirmed = self.confirmed_round();
-        let commit_index = self.commit_index;
-        let Role::Leader(leader) = &mut self.role else { return };
-        let ready = |read: &mut WaitingRead| read.round <= confirmed && read.index <= commit_index;
+        let confirmed = leader.confirmed_round();
+        let ready = |read: &mut WaitingRead| read.round <= confirmed && read.index <= self.commit_index;
         // The answer to a follower's newest question answers its earlier ones too.
         let mut followers = BTreeMap::new();
-        while let Some(read) = leader.reads.pop_front_if(ready) {
+        while let Some(read) = leader.rounds.reads.pop_front_if(ready) {
             match read.asker {
                 Asker::Client(id) => self.effects.reads.push((id, Ok(read.index))),
                 Asker::Node(node, number) => {
@@ -102,32 +149,50 @@ impl Raft {
             }
         }
         for (node, (number, index)) in followers {
-            self.send(node, Body::ReadIndexReply { number, index: Some(index) });
+            self.answer_question(node, number, Some(index));
+        }
+    }
+
+    /// Rejects the reads that wait for rounds of a leader that leads no longer.
+    pub(in crate::raft) fn reject_waiting_reads(&mut self, rounds: Rounds) {
+        for read in rounds.reads {
+            match read.asker {
+                Asker::Client(id) => {
+                    self.effects.reads.push((id, Err(RejectReason::NotLeader { leader: None })));
+                }
+                Asker::Node(node, number) => self.answer_question(node, number, None),
+            }
         }
     }
 
     /// A follower asks for the read index. Its question waits for a round as a client's read does.
     pub(super) fn handle_read_index(&mut self, from: NodeId, number: ReadNumber, stale: bool) {
-        let commit_index = self.commit_index;
         let taken = match &mut self.role {
-            Role::Leader(leader) if !stale => leader.await_round(Asker::Node(from, number), commit_index),
+            Role::Leader(leader) if !stale => {
+                leader.await_round(Asker::Node(from, number), self.commit_index)
+            }
             _ => false,
         };
         if !taken {
-            self.send(from, Body::ReadIndexReply { number, index: None });
+            self.answer_question(from, number, None);
         }
+    }
+
+    fn answer_question(&mut self, node: NodeId, number: ReadNumber, index: Option<LogIndex>) {
+        self.send(node, Body::Extra(Extra::ReadIndexReply { number, index }));
     }
 }
 
 impl Leader {
     /// Lets a read wait for the next round, if there is room for it.
     fn await_round(&mut self, asker: Asker, commit_index: LogIndex) -> bool {
-        if self.reads.len() >= READS_MAX {
+        let rounds = &mut self.rounds;
+        if rounds.reads.len() >= READS_MAX {
             return false;
         }
-        self.round_wanted = true;
-        let (round, index) = (self.round + 1, commit_index.max(self.no_op));
-        self.reads.push_back(WaitingRead { asker, round, index });
+        rounds.wanted = true;
+        let (round, index) = (rounds.newest + 1, commit_index.max(self.no_op));
+        rounds.reads.push_back(WaitingRead { asker, round, index });
         true
     }
 }
@@ -135,24 +200,24 @@ impl Leader {
 /// The follower's side.
 impl Raft {
     /// Lets a read wait for the read index of this leader.
-    fn ask(&mut self, term: Term, leader: NodeId, id: RequestId) {
-        let asked = &mut self.asked;
-        let number = match asked.newest {
-            Some(number) if asked.open => number,
+    fn ask(&mut self, leader: NodeId, id: RequestId) {
+        let reads = &mut self.beyond.reads;
+        let number = match reads.newest {
+            Some(number) if reads.open => number,
             Some(number) => number + 1,
             None => self.random.below(NUMBERS),
         };
-        asked.newest = Some(number);
-        (asked.open, asked.wanted) = (true, true);
-        asked.leader = Some((term, leader));
-        asked.reads.push_back(AskedRead { id, number, index: None });
+        reads.newest = Some(number);
+        (reads.open, reads.wanted) = (true, true);
+        reads.leader = Some((self.current_term, leader));
+        reads.waiting.push_back(FollowerRead { id, number, index: None });
     }
 
     /// Questions that went unanswered for a heartbeat are asked again, now that the leader spoke.
     pub(super) fn ask_again(&mut self, now: Time) {
-        let waiting = self.asked.reads.iter().any(|read| read.index.is_none());
-        if waiting && now >= self.asked.sent + self.settings.heartbeat {
-            self.asked.wanted = true;
+        let reads = &mut self.beyond.reads;
+        if reads.need_answer() && now >= reads.sent + self.settings.heartbeat {
+            reads.wanted = true;
         }
     }
 
@@ -163,38 +228,38 @@ impl Raft {
         number: ReadNumber,
         index: Option<LogIndex>,
     ) {
-        let asked = &mut self.asked;
-        let oldest = asked.reads.front().map(|read| read.number);
-        // A number outside belongs to another life of this node, or to nobody who still waits.
-        let known = oldest.is_some_and(|oldest| oldest <= number) && asked.newest >= Some(number);
-        if !known || asked.leader != Some((self.current_term, from)) {
+        let reads = &mut self.beyond.reads;
+        let oldest = reads.waiting.front().map(|read| read.number);
+        // A number outside belongs to another run of this node, or to reads that have ended.
+        let known = oldest.is_some_and(|oldest| oldest <= number) && reads.newest >= Some(number);
+        if !known || reads.leader != Some((self.current_term, from)) {
             return;
         }
-        let answered = |read: &AskedRead| read.number <= number && read.index.is_none();
+        let answered = |read: &FollowerRead| read.number <= number && read.index.is_none();
         if index.is_some() {
-            let reads = asked.reads.iter_mut().filter(|read| answered(read));
-            reads.for_each(|read| read.index = index);
+            let answered = reads.waiting.iter_mut().filter(|read| answered(read));
+            answered.for_each(|read| read.index = index);
         } else {
-            let (gone, kept): (Vec<_>, Vec<_>) = asked.reads.drain(..).partition(answered);
-            asked.reads = kept.into();
-            self.refuse_asked(gone);
+            let (gone, kept) = reads.waiting.drain(..).partition(answered);
+            reads.waiting = kept;
+            self.reject_reads(gone);
         }
     }
 
-    /// Ends a step: nobody waits for a leader that is not followed any more, what is applied is answered, and what is
-    /// not asked yet is asked.
-    pub(super) fn look_after_asked(&mut self, now: Time) {
-        if self.asked.reads.is_empty() {
-            self.asked.wanted = false;
+    /// Ends a step: rejects the reads that wait for an old leader, answers those whose index is committed here, and asks
+    /// for the others.
+    pub(in crate::raft) fn serve_follower_reads(&mut self, now: Time) {
+        if self.beyond.reads.waiting.is_empty() {
+            self.beyond.reads.wanted = false;
             return;
         }
-        self.drop_asked_of_another();
-        let commit_index = self.commit_index;
+        self.reject_reads_of_old_leader();
+        let reads = &mut self.beyond.reads;
         let mut count = 0;
         let mut answered = LogIndex(0);
-        let known = |read: &mut AskedRead| read.index.is_some_and(|index| index <= commit_index);
-        while let Some(read) = self.asked.reads.pop_front_if(known) {
-            let index = read.index.expect("only what is known is answered");
+        let ready = |read: &mut FollowerRead| read.index.is_some_and(|index| index <= self.commit_index);
+        while let Some(read) = reads.waiting.pop_front_if(ready) {
+            let index = read.index.expect("only a read with an index is ready");
             self.effects.reads.push((read.id, Ok(index)));
             (count, answered) = (count + 1, index);
         }
@@ -202,32 +267,28 @@ impl Raft {
             self.effects.events.push(Event::FollowerRead { count, index: answered });
         }
         if let (true, Some(number), Some((_, leader))) =
-            (std::mem::take(&mut self.asked.wanted), self.asked.newest, self.asked.leader)
-            && self.asked.reads.iter().any(|read| read.index.is_none())
+            (std::mem::take(&mut reads.wanted), reads.newest, reads.leader)
+            && reads.need_answer()
         {
-            (self.asked.open, self.asked.sent) = (false, now);
-            self.send(leader, Body::ReadIndex { number });
+            (reads.open, reads.sent) = (false, now);
+            self.send(leader, Body::Extra(Extra::ReadIndex { number }));
         }
     }
 
-    /// Refuses the reads that wait for a leader that this node does not follow, or follows no more, in this term.
-    fn drop_asked_of_another(&mut self) {
+    /// Rejects the reads that wait for a leader that this node does not follow any more in this term.
+    fn reject_reads_of_old_leader(&mut self) {
         let followed = self.leader().map(|leader| (self.current_term, leader));
-        if !self.asked.reads.is_empty() && self.asked.leader != followed {
-            let gone = self.asked.reads.drain(..).collect();
-            self.refuse_asked(gone);
+        let reads = &mut self.beyond.reads;
+        if !reads.waiting.is_empty() && reads.leader != followed {
+            let gone = std::mem::take(&mut reads.waiting);
+            self.reject_reads(gone);
         }
     }
 
-    fn refuse_asked(&mut self, reads: Vec<AskedRead>) {
+    fn reject_reads(&mut self, reads: VecDeque<FollowerRead>) {
         for read in reads {
             self.reject_read(read.id, RejectReason::NotLeader { leader: None });
         }
-    }
-
-    fn reject_read(&mut self, id: RequestId, reason: RejectReason) {
-        self.effects.events.push(Event::ClientRejected { read: true, reason });
-        self.effects.reads.push((id, Err(reason)));
     }
 }
 
@@ -237,7 +298,8 @@ mod tests {
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
     use crate::raft::effects::{Effects, Input};
-    use crate::raft::message::{Message, Standing};
+    use crate::raft::entry::{Content, Entry};
+    use crate::raft::message::{Beat, Message};
     use crate::types::{EntryId, Random};
 
     const HEARTBEAT: std::time::Duration = std::time::Duration::from_millis(50);
@@ -267,12 +329,12 @@ mod tests {
             let effects = self.step(inputs);
             let waiting = effects.write.into_iter().flat_map(|write| write.then);
             effects.messages.into_iter().chain(waiting).find_map(|message| match message.body {
-                Body::ReadIndex { number } => Some(number),
+                Body::Extra(Extra::ReadIndex { number }) => Some(number),
                 _ => None,
             })
         }
 
-        /// The reads that the step answered or refused.
+        /// The reads that the step answered or rejected.
         fn ended(&mut self, inputs: Vec<Input>) -> Vec<(RequestId, bool)> {
             self.step(inputs).reads.into_iter().map(|(id, result)| (id, result.is_ok())).collect()
         }
@@ -283,12 +345,12 @@ mod tests {
     }
 
     fn heartbeat(commit: u64) -> Input {
-        let (prev, entries, standing) = (EntryId::ZERO, Vec::new(), Standing::default());
-        of_leader(Body::AppendEntries { prev, entries, commit: LogIndex(commit), round: 1, standing })
+        let (prev, entries, beat) = (EntryId::ZERO, Vec::new(), Beat { round: 1, ..Beat::default() });
+        of_leader(Body::AppendEntries { prev, entries, commit: LogIndex(commit), beat })
     }
 
     fn reply(number: ReadNumber, index: Option<u64>) -> Input {
-        of_leader(Body::ReadIndexReply { number, index: index.map(LogIndex) })
+        of_leader(Body::Extra(Extra::ReadIndexReply { number, index: index.map(LogIndex) }))
     }
 
     fn read(id: RequestId) -> Input {
@@ -330,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_another_life_is_nobodys() {
+    fn a_number_of_another_run_serves_no_read() {
         let mut bench = Bench::new();
         let number = bench.asked(vec![read(1)]).expect("a question");
         for other in [0, number - 1, number + 1, ReadNumber::MAX] {
@@ -346,18 +408,18 @@ mod tests {
         );
         let mut again = Bench { raft: again, now: Time::ZERO };
         again.step(vec![heartbeat(0)]);
-        assert_ne!(again.asked(vec![read(1)]), Some(number), "another life begins elsewhere");
+        assert_ne!(again.asked(vec![read(1)]), Some(number), "another run begins elsewhere");
     }
 
     #[test]
-    fn nobody_waits_for_a_leader_that_is_doubted_or_deposed() {
+    fn no_read_waits_for_a_leader_that_is_doubted_or_deposed() {
         let mut bench = Bench::new();
         bench.step(vec![read(1)]);
         bench.now = bench.now + std::time::Duration::from_secs(1);
         assert_eq!(bench.ended(Vec::new()), [(1, false)], "its election timer ran out");
         let mut bench = Bench::new();
         let number = bench.asked(vec![read(1)]).expect("a question");
-        let body = Body::PreVoteReply { next_term: Term(3), granted: false };
+        let body = Body::Extra(Extra::PreVoteReply { next_term: Term(3), granted: false });
         let newer = Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body };
         assert_eq!(bench.ended(vec![Input::Message(newer)]), [(1, false)], "its leader's term is over");
         assert_eq!(bench.ended(vec![reply(number, Some(0))]), []);
@@ -368,18 +430,12 @@ mod tests {
         let mut bench = Bench::new();
         let number = bench.asked(vec![read(1)]).expect("a question");
         assert_eq!(bench.ended(vec![reply(number, Some(1))]), [], "it has applied nothing");
-        let entry = crate::raft::log::Entry {
-            index: LogIndex(1),
-            term: Term(1),
-            content: crate::raft::log::Content::NoOp,
-        };
-        let standing = Standing::default();
+        let entry = Entry { index: LogIndex(1), term: Term(1), content: Content::NoOp };
         let body = Body::AppendEntries {
             prev: EntryId::ZERO,
             entries: vec![entry],
             commit: LogIndex(1),
-            round: 2,
-            standing,
+            beat: Beat { round: 2, ..Beat::default() },
         };
         assert_eq!(bench.ended(vec![of_leader(body)]), [(1, true)]);
     }

@@ -1,9 +1,9 @@
-//! A node that lost its files comes back under its name: it joins again as one that has no say, and is readmitted.
+//! A node that lost its files comes back under its name: it joins again as a non-voting member, and is readmitted.
 //!
 //! It does not know for whom it voted, nor which entries it held. If it voted again, it could vote twice in a term; if
 //! its copies counted, or it were elected, a committed entry could be lost. So it starts as a node that *joins*: it
 //! votes for nobody, campaigns never, and what it holds counts for no quorum. When it has caught up, the leader appends
-//! an entry that readmits it, by its store id: the files that it has now. It votes again once it knows this entry to
+//! an entry that readmits it, by its store id, which names the files that it has now. It votes again once it knows this entry to
 //! be committed.
 //!
 //! Why this is safe: suppose that the entry is committed in term t, by a majority C without the node; and that a vote
@@ -23,51 +23,46 @@
 //! count as lost: the leader knows them by a new store id, tells the node so, and the node joins again. What it voted
 //! between its start and that word is the limit: a candidate that lacks what the disk lost may win by that vote.
 
-use super::Raft;
-use super::effects::StoreId;
-use super::event::Event;
-use super::log::{Content, Entry};
-use super::message::{Answerer, Body, Round};
-use super::role::{Progress, Role};
-use crate::types::{LogIndex, NodeId, Time};
+use super::message::{Ack, Extra};
+use crate::raft::Raft;
+use crate::raft::entry::{Content, Entry};
+use crate::raft::event::Event;
+use crate::raft::message::{AppendResult, Body};
+use crate::raft::role::{Progress, Role};
+use crate::types::{LogIndex, NodeId, StoreId, Time};
 
 /// The node that comes back.
 impl Raft {
-    /// Whether this node has no say: it lost its files and is not readmitted yet.
+    /// Whether this node is a non-voting member: it lost its files and is not readmitted yet.
     pub fn joins(&self) -> bool {
-        self.joining
+        self.beyond.joining
     }
 
     /// Tells this node's files from others that were under its name.
     pub fn store_id(&self) -> StoreId {
-        self.store_id
-    }
-
-    /// What its answers say of itself.
-    pub(super) fn answerer(&self) -> Answerer {
-        Answerer { boot_id: self.boot_id, store_id: self.store_id, joining: self.joining }
+        self.beyond.store_id
     }
 
     /// The leader found that this node's files hold less than it acknowledged: they count as lost.
     pub(super) fn handle_rejoin(&mut self, now: Time, from: NodeId, store_id: StoreId) {
         self.follow(now, from);
-        if store_id > self.store_id {
-            self.store_id = store_id;
-            self.joining = true;
-            self.effects.events.push(Event::Rejoining);
+        if store_id > self.beyond.store_id {
+            self.beyond.store_id = store_id;
+            self.beyond.joining = true;
+            self.note(Event::Rejoining);
         }
     }
 
     /// Entries were committed: is one of them this node's readmission?
-    pub(super) fn note_readmission(&mut self, first: LogIndex, last: LogIndex) {
-        if !self.joining {
+    pub(in crate::raft) fn note_readmission(&mut self, first: LogIndex, last: LogIndex) {
+        if !self.beyond.joining {
             return;
         }
-        let (node, store_id) = (self.id, self.store_id);
+        let (node, store_id) = (self.id, self.beyond.store_id);
         let readmits = |entry: &Entry| entry.content == Content::Readmit { node, store_id };
         if self.log.range(first, last).any(readmits) {
-            self.joining = false;
-            self.effects.events.push(Event::Readmitted);
+            self.beyond.joining = false;
+            self.note(Event::Readmitted);
         }
     }
 }
@@ -75,83 +70,90 @@ impl Raft {
 /// The leader's side.
 impl Raft {
     /// Takes in what an answer says of its sender. False when it says nothing about the node that has its place now.
-    pub(super) fn admit(&mut self, now: Time, from: NodeId, answerer: Answerer) -> bool {
+    pub(super) fn admit(&mut self, now: Time, from: NodeId, ack: Ack) -> bool {
         let next_index = self.log.last().index.next();
         let Role::Leader(leader) = &mut self.role else { return false };
-        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        let admitted = progress.admit(answerer, next_index, now);
-        let Progress { joining, store_id, .. } = *progress;
+        let progress = leader.progress_mut(from);
+        let admitted = progress.admit(ack, next_index, now);
+        let (joining, store_id) = (progress.answers.joining, progress.answers.store_id);
         if !admitted && joining {
             // Perhaps its files count as lost, and it has not heard it yet.
-            self.send(from, Body::Rejoin { store_id });
+            self.send(from, Body::Extra(Extra::Rejoin { store_id }));
         }
         admitted
     }
 
-    /// A follower's log lacks what the follower acknowledged; `first` is where to send entries from.
-    pub(super) fn distrust(&mut self, now: Time, node: NodeId, first: LogIndex) {
+    /// Whether a follower rejects an entry that it had acknowledged before it was sent the request: its disk lost it.
+    /// Then its files count as lost and it is to join again, or, where the others are too few, it is sent the rest again.
+    pub(in crate::raft) fn finds_loss(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        result: AppendResult,
+        ack: Ack,
+    ) -> bool {
         let (quorum, members) = (self.quorum(), self.members.len());
-        let Role::Leader(leader) = &mut self.role else { return };
-        let voters = members - leader.followers.values().filter(|progress| progress.joining).count();
-        let progress = leader.followers.get_mut(&node).expect("every other member has its progress");
-        let Progress { match_index: acknowledged, store_id, joining, .. } = *progress;
-        let next_index = first.clamp(LogIndex(1), acknowledged);
+        let (AppendResult::Conflict { rejected, first, .. }, Role::Leader(leader)) = (result, &mut self.role)
+        else {
+            return false;
+        };
+        let voters = members - leader.followers.values().filter(|progress| progress.answers.joining).count();
+        let progress = leader.progress_mut(node);
+        let acknowledged = progress.match_index;
+        if rejected == LogIndex(0) || rejected > acknowledged || ack.round <= progress.answers.matched_in {
+            return false;
+        }
+        let (joining, store_id) = (progress.answers.joining, progress.answers.store_id);
+        *progress = Progress::new(first.clamp(LogIndex(1), acknowledged), now);
+        let held = progress.next_index.previous();
         // Without a quorum of the others, no entry could ever readmit it.
         let rejoins = !joining && voters > quorum;
         let store_id = store_id + u64::from(rejoins);
-        let joining = joining || rejoins;
-        *progress = Progress { store_id, joining, ..Progress::new(next_index, now) };
-        let held = next_index.previous();
-        self.effects.events.push(Event::AcknowledgedLost { node, acknowledged, held, rejoins });
+        (progress.answers.joining, progress.answers.store_id) = (joining || rejoins, store_id);
+        self.note(Event::AcknowledgedLost { node, acknowledged, held, rejoins });
         if rejoins {
-            self.send(node, Body::Rejoin { store_id });
+            self.send(node, Body::Extra(Extra::Rejoin { store_id }));
         }
+        true
     }
 
-    /// Readmits those that have caught up with what was committed when the last round began.
+    /// Readmits one that has caught up with what was committed when the last round of heartbeats began.
     pub(super) fn readmit(&mut self) {
-        let (term, next_index, commit_index) =
-            (self.current_term, self.log.last().index.next(), self.commit_index);
+        let (term, index) = (self.current_term, self.log.last().index.next());
         let covered = self.snapshot.index;
         let Role::Leader(leader) = &mut self.role else { return };
-        let caught_up = std::mem::replace(&mut leader.caught_up, commit_index);
+        let caught_up = std::mem::replace(&mut leader.rounds.caught_up, self.commit_index);
         let ready = |(_, progress): &(&NodeId, &mut Progress)| {
             // A node that got its entry within a snapshot does not see it, and needs another.
-            let pending = progress.readmitted_by.is_some_and(|index| index > covered);
-            progress.joining && !pending && progress.match_index >= caught_up
+            let pending = progress.answers.readmitted_by.is_some_and(|index| index > covered);
+            progress.answers.joining && !pending && progress.match_index >= caught_up
         };
         let Some((&node, progress)) = leader.followers.iter_mut().find(ready) else { return };
-        progress.readmitted_by = Some(next_index);
-        let store_id = progress.store_id;
-        let content = Content::Readmit { node, store_id };
-        self.log.append(Entry { index: next_index, term, content });
-        self.effects.events.push(Event::Readmitting { node });
+        progress.answers.readmitted_by = Some(index);
+        let content = Content::Readmit { node, store_id: progress.answers.store_id };
+        self.log.append(Entry { index, term, content });
+        self.note(Event::Readmitting { node });
     }
 }
 
 impl Progress {
-    /// Whether a follower that refuses the entry at this index, in answer to a request of this round, has lost it: it
-    /// had acknowledged the entry before the request was sent.
-    pub(super) fn has_lost(&self, rejected: LogIndex, round: Round) -> bool {
-        rejected > LogIndex(0) && rejected <= self.match_index && round > self.matched_in
-    }
-
     /// Takes in what an answer says of its sender. False when the answer comes from files that are gone: it says
     /// nothing about the node that has their place now.
-    pub(super) fn admit(&mut self, answerer: Answerer, next_index: LogIndex, now: Time) -> bool {
-        if answerer.store_id < self.store_id {
+    fn admit(&mut self, ack: Ack, next_index: LogIndex, now: Time) -> bool {
+        let known = self.answers.store_id;
+        if ack.store_id < known {
             return false;
         }
-        if answerer.store_id > self.store_id {
-            if self.store_id > 0 {
+        if ack.store_id > known {
+            if known > 0 {
                 *self = Progress::new(next_index, now);
             }
-            self.store_id = answerer.store_id;
-            self.joining = answerer.joining;
+            self.answers.store_id = ack.store_id;
+            self.answers.joining = ack.joining;
         }
-        // Who has been readmitted is for good: an older answer does not undo it.
-        self.joining &= answerer.joining;
-        self.heard = self.heard.max(now);
+        // A readmission is final: an older answer does not undo it.
+        self.answers.joining &= ack.joining;
+        self.answers.heard = self.answers.heard.max(now);
         true
     }
 }
@@ -163,14 +165,14 @@ mod tests {
     use crate::raft::Recovered;
     use crate::raft::bench::{Bench, Said, id, recovered};
     use crate::raft::effects::{HardState, Input, ReadRequest};
-    use crate::raft::message::{AppendResult, Body};
+    use crate::raft::message::Beat;
     use crate::types::{EntryId, Term};
 
     /// The files that n2 lost, and those that it has now.
-    const LOST: Answerer = Answerer { boot_id: 1, store_id: 7, joining: false };
-    const NEW: Answerer = Answerer { boot_id: 2, store_id: 9, joining: true };
-    const READMITTED: Answerer = Answerer { joining: false, ..NEW };
-    const OTHER: Answerer = Answerer { boot_id: 3, store_id: 1, joining: false };
+    const LOST: Ack = Ack { round: 0, boot_id: 1, store_id: 7, joining: false };
+    const NEW: Ack = Ack { round: 0, boot_id: 2, store_id: 9, joining: true };
+    const READMITTED: Ack = Ack { joining: false, ..NEW };
+    const OTHER: Ack = Ack { round: 0, boot_id: 3, store_id: 1, joining: false };
 
     const fn matched(index: u64) -> AppendResult {
         AppendResult::Matched(LogIndex(index))
@@ -197,12 +199,15 @@ mod tests {
         let empty = AppendResult::Conflict { rejected: LogIndex(3), term: None, first: LogIndex(1) };
         bench.answer(2, NEW, empty);
         assert_eq!(bench.progress(2).match_index, LogIndex(0), "what matched was in the files that are gone");
-        let (round, heard) = (bench.progress(2).round, bench.progress(2).heard);
+        let (round, heard) = (bench.progress(2).answers.round, bench.progress(2).answers.heard);
         bench.round();
         bench.answer(2, LOST, matched(4));
         let progress = bench.progress(2);
-        assert_eq!((progress.match_index, progress.round, progress.heard), (LogIndex(0), round, heard));
-        assert!(progress.joining);
+        assert_eq!(
+            (progress.match_index, progress.answers.round, progress.answers.heard),
+            (LogIndex(0), round, heard)
+        );
+        assert!(progress.answers.joining);
         assert_eq!(bench.raft.commit_index(), LogIndex(0));
     }
 
@@ -229,7 +234,7 @@ mod tests {
 
     #[test]
     fn answers_of_a_node_that_joins_keep_no_leader_in_office() {
-        let leads_on = |answerer: Answerer| {
+        let leads_on = |answerer: Ack| {
             let mut bench = leader();
             bench.answer(3, OTHER, matched(4));
             let until = bench.now + RaftSettings::default().election_max * 2;
@@ -268,7 +273,7 @@ mod tests {
         assert_eq!(bench.raft.commit_index(), LogIndex(5));
         bench.answer(2, READMITTED, matched(5));
         bench.answer(2, NEW, matched(5));
-        assert!(!bench.progress(2).joining, "an older answer does not undo it");
+        assert!(!bench.progress(2).answers.joining, "an older answer does not undo it");
     }
 
     #[test]
@@ -290,7 +295,7 @@ mod tests {
     }
 
     /// A leader to which n2 acknowledged entries 1 to 4, and n2's answer after it lost all behind the second.
-    fn leader_of_one_that_lost(lost: Answerer) -> (Bench, Said) {
+    fn leader_of_one_that_lost(lost: Ack) -> (Bench, Said) {
         let mut bench = leader();
         bench.answer(2, lost, matched(4));
         assert_eq!(bench.raft.commit_index(), LogIndex(4));
@@ -308,11 +313,13 @@ mod tests {
         let (acknowledged, held) = (LogIndex(4), LogIndex(2));
         let node = NodeId::new(2);
         assert!(said.events.contains(&Event::AcknowledgedLost { node, acknowledged, held, rejoins: true }));
-        let rejoin = Body::Rejoin { store_id: LOST.store_id + 1 };
+        let rejoin = Body::Extra(Extra::Rejoin { store_id: LOST.store_id + 1 });
         assert_eq!(said.to(2).iter().filter(|body| ***body == rejoin).count(), 1);
         let progress = bench.progress(2);
         assert!(
-            progress.joining && progress.match_index == LogIndex(0) && progress.next_index == LogIndex(3)
+            progress.answers.joining
+                && progress.match_index == LogIndex(0)
+                && progress.next_index == LogIndex(3)
         );
         let again = bench.answer(2, LOST, matched(4));
         assert_eq!(again.to(2), [&rejoin], "it is told until it knows");
@@ -321,9 +328,9 @@ mod tests {
             LogIndex(0),
             "what these files acknowledge counts for nothing"
         );
-        let joined = Answerer { store_id: LOST.store_id + 1, joining: true, ..LOST };
+        let joined = Ack { store_id: LOST.store_id + 1, joining: true, ..LOST };
         bench.answer(2, joined, matched(4));
-        assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), true));
+        assert_eq!((bench.progress(2).match_index, bench.progress(2).answers.joining), (LogIndex(4), true));
     }
 
     #[test]
@@ -331,12 +338,12 @@ mod tests {
         let hard_state = HardState { current_term: Term(1), store_id: 7, ..HardState::default() };
         let recovered = Recovered { hard_state, ..Recovered::default() };
         let mut bench = Bench::follower(2, &RaftSettings::default(), recovered);
-        let said = bench.hear(1, 1, Body::Rejoin { store_id: 7 });
+        let said = bench.hear(1, 1, Body::Extra(Extra::Rejoin { store_id: 7 }));
         assert!(
             !bench.raft.joins() && said.events.iter().all(|event| *event != Event::Rejoining),
             "an old word"
         );
-        let said = bench.hear(1, 1, Body::Rejoin { store_id: 8 });
+        let said = bench.hear(1, 1, Body::Extra(Extra::Rejoin { store_id: 8 }));
         assert!(bench.raft.joins() && said.events.contains(&Event::Rejoining));
         assert_eq!(bench.raft.store_id(), 8);
         assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
@@ -350,10 +357,19 @@ mod tests {
     fn an_answer_to_a_request_of_an_earlier_term_confirms_no_round() {
         let mut bench = leader();
         bench.answer(3, OTHER, matched(4));
-        let (term, round) = (bench.raft.current_term().0, bench.led().round);
-        let stale = AppendResult::StaleTerm;
-        bench.hear(3, term, Body::AppendReply { answerer: OTHER, round: round + 40, result: stale });
-        assert_eq!(bench.progress(3).round, round, "the node led before, and began more rounds then");
+        let (term, round) = (bench.raft.current_term().0, bench.led().rounds.newest);
+        let mut other = Bench::follower(3, &RaftSettings::default(), recovered(EntryId::ZERO, 3, 1));
+        other.hear(2, term, Body::RequestVote { last: id(9, 1), transfer: true });
+        // The node led before, and began more rounds then.
+        let beat = Beat { round: round + 40, ..Beat::default() };
+        let (prev, entries, commit) = (id(3, 1), Vec::new(), LogIndex(0));
+        let said = other.hear(1, term - 1, Body::AppendEntries { prev, entries, commit, beat });
+        let [reply @ Body::AppendReply { result: AppendResult::StaleTerm, .. }] = said.to(1)[..] else {
+            panic!("{said:?}");
+        };
+        let reply = reply.clone();
+        bench.hear(3, term, reply);
+        assert_eq!(bench.progress(3).answers.round, round, "its round was not one of this term");
         let read = ReadRequest { id: 5, here: false, by_lease: false };
         assert!(bench.step(Input::Read(read)).reads.is_empty(), "nobody has answered its round");
         assert_eq!(bench.answer(3, OTHER, matched(4)).reads, [5]);
@@ -366,7 +382,7 @@ mod tests {
         bench.answer(2, LOST, matched(4));
         let said = bench.answer(2, LOST, CONFLICT);
         assert!(said.to(2).is_empty(), "its request was sent before the leader heard of the acknowledgement");
-        assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), false));
+        assert_eq!((bench.progress(2).match_index, bench.progress(2).answers.joining), (LogIndex(4), false));
         bench.round();
         bench.answer(
             2,
@@ -383,7 +399,7 @@ mod tests {
     #[test]
     fn where_the_others_are_too_few_to_readmit_it_it_is_sent_the_rest() {
         let mut bench = leader();
-        bench.answer(3, Answerer { joining: true, ..OTHER }, matched(4));
+        bench.answer(3, Ack { joining: true, ..OTHER }, matched(4));
         bench.answer(2, LOST, matched(4));
         bench.round();
         let said = bench.answer(2, LOST, CONFLICT);
@@ -393,7 +409,7 @@ mod tests {
             matches!(said.to(2)[..], [Body::AppendEntries { prev, .. }] if *prev == id(2, 1)),
             "{said:?}"
         );
-        assert!(!bench.progress(2).joining);
+        assert!(!bench.progress(2).answers.joining);
     }
 
     #[test]
@@ -402,8 +418,8 @@ mod tests {
         let last = id(9, 1);
         let refused = bench.hear(3, 2, Body::RequestVote { last, transfer: true });
         assert_eq!(refused.to(3), [&Body::VoteReply { granted: false }]);
-        let refused = bench.hear(3, 2, Body::PreVote { next_term: Term(3), last });
-        assert_eq!(refused.to(3), [&Body::PreVoteReply { next_term: Term(3), granted: false }]);
+        let refused = bench.hear(3, 2, Body::Extra(Extra::PreVote { next_term: Term(3), last }));
+        assert_eq!(refused.to(3), [&Body::Extra(Extra::PreVoteReply { next_term: Term(3), granted: false })]);
         for input in [Input::Campaign, Input::SetElectionTimer(std::time::Duration::ZERO)] {
             let said = bench.step(input);
             assert_eq!((said.messages, bench.raft.current_term()), (vec![], Term(2)));
