@@ -105,6 +105,27 @@ const LINES_MAX: usize = 600;
 /// Files that may be longer, each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[];
 
+/// Figure 2 and what it stands on. A student reads them beside the paper in one sitting.
+const PAPER: &[&str] = &[
+    "src/raft.rs",
+    "src/raft/commit.rs",
+    "src/raft/durability.rs",
+    "src/raft/effects.rs",
+    "src/raft/election.rs",
+    "src/raft/entry.rs",
+    "src/raft/invariants.rs",
+    "src/raft/log.rs",
+    "src/raft/message.rs",
+    "src/raft/replication.rs",
+    "src/raft/role.rs",
+];
+
+/// Lines that these files may have together, without their tests.
+const PAPER_LINES_MAX: usize = 1700;
+
+/// Extras below `src/raft/beyond` that no file of Figure 2 may name: it calls what `beyond.rs` lists.
+const EXTRAS: &[&str] = &["check_quorum", "freshness", "lease", "readmission", "stall"];
+
 /// The rules of Figure 2, each to be tagged once, where it is obeyed, as `// Figure 2, Leaders 3: ...`; and where.
 const RULES: &[(&str, &[&str])] = &[
     ("RequestVote 1", IN_RAFT),
@@ -172,6 +193,11 @@ fn no_file_is_too_long() {
 #[test]
 fn each_rule_of_figure_2_is_tagged_once() {
     complain(&rule_tags(&sources(&["src"], &["rs"])));
+}
+
+#[test]
+fn figure_2_can_be_read_in_one_sitting() {
+    complain(&paper(&sources(&["src"], &["rs"])));
 }
 
 #[test]
@@ -330,6 +356,31 @@ fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
     unargued.chain(stale).collect()
 }
 
+fn paper(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut lines = 0;
+    for path in PAPER {
+        let Some(file) = sources.iter().find(|file| file.path == *path) else {
+            complaints.push(format!("{path}:1: not there: change PAPER in tests/tidy.rs"));
+            continue;
+        };
+        let code = code_only(&file.text);
+        let production = without_tests(&code);
+        lines += production.lines().count();
+        for token in tokens(production).iter().filter(|token| EXTRAS.contains(&token.text)) {
+            let remedy = "call it through a function that src/raft/beyond.rs lists";
+            complaints
+                .push(format!("{path}:{}: Figure 2 names the extra {}: {remedy}", token.line, token.text));
+        }
+    }
+    if lines > PAPER_LINES_MAX {
+        let remedy = "move what is not the paper's to src/raft/beyond";
+        complaints
+            .push(format!("src/raft.rs:1: Figure 2 has {lines} lines, not {PAPER_LINES_MAX}: {remedy}"));
+    }
+    complaints
+}
+
 fn rule_tags(sources: &[Source]) -> Vec<String> {
     const TAG: &str = "// Figure 2, ";
     let mut complaints = Vec::new();
@@ -474,12 +525,12 @@ mod power {
     #[test]
     fn an_impurity_is_seen_in_code_alone() {
         let text = "// std::fs and HashMap\nuse std::{fs, fmt};\nuse std::time::{Duration, Instant};\nlet x = \"println!\";\n\
-                    println!();\nlog::info!();\n#[cfg(test)]\nmod tests { use std::collections::HashMap; }";
+                    println!();\n#[cfg(test)]\nmod bench;\nlog::info!();\n#[cfg(test)]\nmod tests { use std::collections::HashMap; }";
         let expected = [
             "src/types.rs:2: std::fs",
             "src/types.rs:3: Instant",
             "src/types.rs:5: println",
-            "src/types.rs:6: log::info",
+            "src/types.rs:8: log::info",
         ];
         assert_lines(&impurities(&file("src/types.rs", text), &[]), &expected);
         assert_lines(&impurities(&file("src/net/router.rs", text), &[]), &[]);
@@ -537,6 +588,21 @@ mod power {
         assert_lines(&long_files(&long, &[("src/a.rs", "one table")]), &[]);
         let short = file("src/a.rs", &"x\n".repeat(LINES_MAX));
         assert_lines(&long_files(&short, &[("src/a.rs", "one table")]), &["src/a.rs:1: no longer too long"]);
+    }
+
+    #[test]
+    fn figure_2_that_is_long_or_names_an_extra_is_seen() {
+        let all = |text: &str| -> Vec<Source> { PAPER.iter().flat_map(|path| file(path, text)).collect() };
+        let few = PAPER_LINES_MAX / PAPER.len();
+        assert_lines(&paper(&all(&"x\n".repeat(few))), &[]);
+        assert_lines(&paper(&all(&"x\n".repeat(few + 1))), &["src/raft.rs:1: Figure 2 has"]);
+        let mut names = all("// the lease\n");
+        names[0].text = "use super::beyond::lease;".to_string();
+        names.pop();
+        assert_lines(
+            &paper(&names),
+            &["src/raft.rs:1: Figure 2 names the extra lease", "src/raft/role.rs:1: not there"],
+        );
     }
 
     #[test]

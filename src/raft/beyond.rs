@@ -79,8 +79,8 @@ impl Beyond {
 
 /// Votes and elections.
 impl Raft {
-    /// Why this node gives nobody its vote now, whoever asks; none when Figure 2 decides. The one place that says which
-    /// extras withhold a vote. `transfer` tells that a person, or a leader that hands over, asked for the election.
+    /// Why this node withholds its vote now; none when Figure 2 decides. The one place that says which extras withhold a
+    /// vote. `transfer` tells that a person, or a leader that hands over, asked for the election.
     pub(super) fn withholds_vote(&self, now: Time, transfer: bool) -> Option<VoteReason> {
         match self.leader() {
             Some(leader) if !transfer && self.hears_leader(now) => Some(VoteReason::LeaderAlive(leader)),

@@ -62,7 +62,7 @@ impl Durability {
         }
     }
 
-    /// The log begins anew behind this index, up to which a durable snapshot covers it.
+    /// The log begins behind this index from now on: a durable snapshot covers what was before.
     pub fn reset(&mut self, index: LogIndex) {
         self.log_index = index;
         for write in &mut self.outstanding {

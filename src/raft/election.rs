@@ -17,7 +17,7 @@ impl Raft {
             return self.resign_if_due(now);
         }
         // Figure 2, Followers 2: no heartbeat and no vote given for an election timeout: start an election.
-        // Figure 2, Candidates 4: an election that nobody won in that time: start another.
+        // Figure 2, Candidates 4: an election without a winner in that time: start another.
         let due = now >= self.election_due;
         if self.may_start_election(now, due) {
             self.become_candidate(now, false);

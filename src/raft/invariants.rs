@@ -1,7 +1,7 @@
 //! What must hold after every step and from each step to the next: one node's share of Figure 3.
 //!
 //! The checks stay on in release builds. One that fails stops this node, never the process: a node that is down is
-//! a fault that Raft survives, a node that goes on wrongly is not.
+//! a fault that Raft survives, a node that continues wrongly is not.
 
 use super::Raft;
 use super::effects::HardState;

@@ -38,7 +38,7 @@ pub(super) struct Changes {
 pub enum Rebase {
     /// Entries up to this one, which the snapshot covers, are needed no more.
     Compact(EntryId),
-    /// The whole log goes, whatever it holds: it begins behind this entry, the last one that the snapshot covers.
+    /// The whole log goes. It begins behind this entry from now on, the last one that the snapshot covers.
     Reset(EntryId),
 }
 
@@ -249,13 +249,13 @@ mod tests {
     #[test]
     fn a_slice_is_bounded_in_bytes_but_never_empty() {
         let log = log(EntryId::ZERO, &[1; 10]);
-        assert_eq!(log.slice(LogIndex(3), 1).len(), 1, "a large entry still travels, alone");
+        assert_eq!(log.slice(LogIndex(3), 1).len(), 1, "a large entry travels by itself");
         assert_eq!(log.slice(LogIndex(3), 64 * 4).len(), 4);
         assert_eq!(log.slice(LogIndex(11), 1000).len(), 0);
     }
 
     #[test]
-    fn what_a_part_of_the_log_weighs_is_known_whatever_went() {
+    fn what_a_part_of_the_log_weighs_is_known_after_removals() {
         let each = Content::NoOp.weight();
         let mut log = log(EntryId::ZERO, &[1; 10]);
         log.compact(LogIndex(4));

@@ -38,7 +38,7 @@ pub struct Votes {
     pub granted: BTreeSet<NodeId>,
 }
 
-/// The volatile state of a leader (Figure 2), made anew at each election.
+/// The volatile state of a leader (Figure 2), created at each election.
 #[derive(Clone, Debug)]
 pub struct Leader {
     /// What is known of each other member.
@@ -177,7 +177,7 @@ impl Progress {
         if !current || rejected <= self.match_index {
             return false;
         }
-        // What matched once is durable there: never below it, whatever the hint says.
+        // What matched once is durable there: never below it, even if the hint says so.
         self.next_index = hint.clamp(self.match_index.next(), rejected);
         self.state = ProgressState::Probe { waiting: false };
         true

@@ -5,10 +5,10 @@
 //! business: the core asks for parts of it and is told what became of them. Neither the state machine nor an index ever
 //! goes back: a snapshot of what is committed here already changes nothing.
 //!
-//! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. It is
-//! never begun anew because a newer snapshot exists: the old one is kept until it has arrived, and none of those between.
-//! Only what arrived and was unusable is sent anew, with the newest snapshot, ever more seldom, and once the leader's own
-//! file of it is known to be whole. A leader with a damaged one ends, as with other damage.
+//! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. A newer
+//! snapshot does not restart it: the old one is kept until it has arrived, and none of those between. Only what arrived and
+//! was unusable is sent again, with the newest snapshot, at growing intervals, and once the leader's own file of it is
+//! known to be whole. A leader with a damaged file ends, as with other damage.
 
 mod transfer;
 
@@ -45,7 +45,7 @@ pub enum SnapshotTask {
         /// From which byte on.
         offset: u64,
     },
-    /// Add a part to the snapshot that is being received. A first part begins it anew.
+    /// Add a part to the snapshot that is being received. A first part restarts it.
     Receive {
         /// Which snapshot.
         last: EntryId,

@@ -2,7 +2,7 @@
 //!
 //! It does not know for whom it voted, nor which entries it held. If it voted again, it could vote twice in a term; if
 //! its copies counted, or it were elected, a committed entry could be lost. So it starts as a node that *joins*: it
-//! votes for nobody, campaigns never, and what it holds counts for no quorum. When it has caught up, the leader appends
+//! gives no vote, never campaigns, and what it holds counts for no quorum. When it has caught up, the leader appends
 //! an entry that readmits it, by its store id, which names the files that it has now. It votes again once it knows this entry to
 //! be committed.
 //!
@@ -10,8 +10,8 @@
 //! which the node gave before it lost its files counts for a candidate of a later term u, with a majority V. C and V
 //! share a member other than the node. If that member held the entry first, it refuses a candidate without it, and a
 //! candidate that holds it began its election after the entry was appended, when the node had lost its files already.
-//! If it voted first, it was in term u, and took no entry of term t any more. So no such candidate wins: whatever the
-//! node voted before, for itself too, elects nobody, and it may vote anew even in a term in which it voted once.
+//! If it voted first, it was in term u, and took no entry of term t any more. So no such candidate wins: no vote
+//! from before elects a leader, the node itself included, and it may vote again even in a term in which it voted once.
 //!
 //! A vote that another node gave *to* it before may still arrive and count. That voter's log held nothing then that the
 //! node's did not, and it took nothing of an earlier term since; what of it is committed lies before the readmission,
@@ -371,12 +371,12 @@ mod tests {
         bench.hear(3, term, reply);
         assert_eq!(bench.progress(3).answers.round, round, "its round was not one of this term");
         let read = ReadRequest { id: 5, here: false, by_lease: false };
-        assert!(bench.step(Input::Read(read)).reads.is_empty(), "nobody has answered its round");
+        assert!(bench.step(Input::Read(read)).reads.is_empty(), "its round is not answered");
         assert_eq!(bench.answer(3, OTHER, matched(4)).reads, [5]);
     }
 
     #[test]
-    fn an_answer_from_before_the_acknowledgement_accuses_nobody() {
+    fn an_answer_from_before_the_acknowledgement_shows_no_loss() {
         let mut bench = leader();
         bench.round();
         bench.answer(2, LOST, matched(4));
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_joins_votes_for_nobody_and_starts_no_election() {
+    fn a_node_that_joins_gives_no_vote_and_starts_no_election() {
         let mut bench = joining();
         let last = id(9, 1);
         let refused = bench.hear(3, 2, Body::RequestVote { last, transfer: true });

@@ -24,7 +24,7 @@ use crate::types::{LogIndex, NodeId, Term, Time};
 /// Reads that wait at a node at most; beyond, they are rejected.
 const READS_MAX: usize = 1 << 16;
 
-/// Numbers of questions begin below this: so many beginnings that two runs of a node do not meet.
+/// The first question's number is drawn below this, so that the numbers of two runs of a node do not meet.
 const NUMBERS: u64 = 1 << 48;
 
 /// A client's question on its way to the state machine; what is asked is the server's business.

@@ -1,6 +1,6 @@
 //! Disks that are slow, or do not answer.
 //!
-//! A leader goes on without its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
+//! A leader does not need its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
 //! for nothing of its own, and what waits for its disk piles up. So one whose oldest write has not completed for
 //! `disk_patience` hands over: it tells a follower to start an election at once (3.10 of the dissertation), and steps
 //! down. It does so only when a quorum of followers have shown better disks: they acknowledged what its own disk owes,
@@ -14,7 +14,7 @@
 //! - The wait for the end of an election begins when the vote leaves, and is longer by the time that the vote took: those
 //!   of others, whose disks may be as slow, are still to come. Two candidates that give each other pre-votes would
 //!   otherwise begin the next term just before the third node's vote decides this one.
-//! - Without pre-votes nobody is told that an election is under way, and votes split while they become durable. So election
+//! - Without pre-votes the others do not know that an election is under way, and votes split while they become durable. So election
 //!   timeouts are drawn from a range that grows with that time (5.6): a node's own, and a candidate's also with that of its
 //!   voters, which it learns from votes and refusals that come when it has begun another election.
 

@@ -71,7 +71,7 @@ fn parts_that_come_twice_or_out_of_order_are_taken_once_and_in_order() {
 }
 
 #[test]
-fn a_first_part_begins_anew_and_another_leaders_transfer_does_not_go_on_where_one_ended() {
+fn a_first_part_restarts_and_another_leaders_transfer_does_not_continue_one() {
     let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
     let last = id(9, 1);
     bench.hear(1, 1, part(last, 0, false));
@@ -89,7 +89,7 @@ fn a_first_part_begins_anew_and_another_leaders_transfer_does_not_go_on_where_on
 }
 
 #[test]
-fn a_damaged_snapshot_is_received_anew() {
+fn a_damaged_snapshot_is_received_again() {
     let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
     let last = id(9, 1);
     bench.hear(1, 1, part(last, 0, true));
@@ -233,7 +233,7 @@ fn a_follower_that_lost_what_it_received_gets_it_from_the_start() {
 }
 
 #[test]
-fn a_part_that_nobody_answers_is_sent_again_after_two_rounds() {
+fn a_part_without_an_answer_is_sent_again_after_two_rounds() {
     let mut bench = sending(&bare());
     assert_eq!(bench.round().tasks, [], "it is being read: there is nothing to repeat");
     was_read(&mut bench, 0, false);
@@ -249,7 +249,7 @@ fn a_part_that_nobody_answers_is_sent_again_after_two_rounds() {
 
 #[test]
 fn an_answer_counts_while_its_part_is_read_again() {
-    // Else a part whose answer takes a little longer than two rounds would be sent again for ever.
+    // Else a part whose answer takes a little longer than two rounds would be sent again and again.
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
     for _ in 0..ROUNDS_PATIENT {
@@ -262,14 +262,14 @@ fn an_answer_counts_while_its_part_is_read_again() {
 }
 
 #[test]
-fn a_newer_snapshot_does_not_begin_a_transfer_anew_and_what_it_needs_is_kept() {
+fn a_newer_snapshot_does_not_restart_a_transfer_and_what_it_needs_is_kept() {
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
     let saved = report(&mut bench, SnapshotReport::Saved(id(6, 1)));
     assert_eq!(saved.tasks, [forget(6, &[5])], "the older snapshot is being sent: it is not forgotten");
     let saved = report(&mut bench, SnapshotReport::Saved(id(7, 1)));
     assert_eq!(bench.raft.snapshot(), id(7, 1));
-    assert_eq!(saved.tasks, [forget(7, &[5])], "nobody needs the one between");
+    assert_eq!(saved.tasks, [forget(7, &[5])], "the one between is not needed");
     assert_eq!(bench.raft.log().base(), id(5, 1), "what follows the older one is needed behind it");
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
     was_read(&mut bench, 100, true);
