@@ -25,6 +25,8 @@ pub struct Said {
     pub events: Vec<Event>,
     /// Reads that may be served.
     pub reads: Vec<RequestId>,
+    /// Reads that may not.
+    pub rejected: Vec<RequestId>,
 }
 
 impl Bench {
@@ -45,15 +47,22 @@ impl Bench {
     }
 
     pub fn step(&mut self, input: Input) -> Said {
+        self.step_all(vec![input])
+    }
+
+    /// One step with all of these.
+    pub fn step_all(&mut self, mut inputs: Vec<Input>) -> Said {
         let mut said = Said::default();
-        let mut inputs = vec![input];
         loop {
             let Effects { messages, write, snapshots, reads, events, .. } =
                 self.raft.step(self.now, &mut inputs);
             said.messages.extend(messages);
             said.tasks.extend(snapshots);
             said.events.extend(events);
-            said.reads.extend(reads.into_iter().filter_map(|(id, result)| result.ok().map(|_| id)));
+            for (id, result) in reads {
+                let ends = if result.is_ok() { &mut said.reads } else { &mut said.rejected };
+                ends.push(id);
+            }
             let Some(write) = write else { return said };
             said.messages.extend(write.then);
             inputs.push(Input::Persisted(write.id));

@@ -1,15 +1,20 @@
 //! What this core does beyond Figure 2: extras, each in a file of its own, and the places where Figure 2 meets them.
 //!
-//! The files of Figure 2 name no extra. They call the functions of this file, at these moments:
+//! The files of Figure 2 name no extra. They call a function at these moments; the first six are here:
 //!
-//! | moment | here | extras |
+//! | moment | function | extras |
 //! |---|---|---|
 //! | a message arrives, before its term counts | `precedes_term_rule` | `prevote`, and the gate |
-//! | somebody wants a vote | `withholds_vote`: the gate | `check_quorum`, `lease`, `readmission` |
+//! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease`, `readmission` |
 //! | the election timer runs out | `may_start_election` | `lease`, `readmission`, `stall`, `prevote` |
 //! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall` |
 //! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease` |
 //! | an answer arrives | `heard` | `readmission`, `rounds` |
+//! | and it rejects, or acknowledges | `finds_loss`, `note_lag` | `readmission`, `stall` |
+//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `readmission` |
+//! | an entry is committed | `note_readmission` | `readmission` |
+//! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
+//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads` | `stall`, `reads`, `freshness` |
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
 

@@ -43,7 +43,7 @@ pub struct Ack {
 }
 
 /// The messages that the paper's figures do not have; their sections are the dissertation's.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extra {
     /// Would you vote for me in the next term? Changes nothing at the receiver (9.6).
     PreVote {

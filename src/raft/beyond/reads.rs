@@ -257,9 +257,9 @@ impl Raft {
         let reads = &mut self.beyond.reads;
         let mut count = 0;
         let mut answered = LogIndex(0);
-        let ready = |read: &mut FollowerRead| read.index.is_some_and(|index| index <= self.commit_index);
-        while let Some(read) = reads.waiting.pop_front_if(ready) {
-            let index = read.index.expect("only a read with an index is ready");
+        let reached = |read: &mut FollowerRead| read.index.is_some_and(|index| index <= self.commit_index);
+        while let Some(read) = reads.waiting.pop_front_if(reached) {
+            let index = read.index.expect("only a read with an index has reached it");
             self.effects.reads.push((read.id, Ok(index)));
             (count, answered) = (count + 1, index);
         }
@@ -294,50 +294,39 @@ impl Raft {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
-    use crate::raft::effects::{Effects, Input};
-    use crate::raft::entry::{Content, Entry};
+    use crate::raft::bench::{Bench, entries};
+    use crate::raft::effects::Input;
     use crate::raft::message::{Beat, Message};
     use crate::types::{EntryId, Random};
 
-    const HEARTBEAT: std::time::Duration = std::time::Duration::from_millis(50);
+    const HEARTBEAT: Duration = Duration::from_millis(50);
 
-    /// A follower of n1 in term 1, which has heard it at the start.
-    struct Bench {
-        raft: Raft,
-        now: Time,
+    /// n3, a follower of n1 in term 1, which it has just heard.
+    fn follower() -> Bench {
+        let settings = RaftSettings { heartbeat: HEARTBEAT, ..RaftSettings::default() };
+        let mut bench = Bench::follower(3, &settings, Recovered::default());
+        bench.step(heartbeat(0));
+        bench
     }
 
-    impl Bench {
-        fn new() -> Bench {
-            let settings = RaftSettings { heartbeat: HEARTBEAT, ..RaftSettings::default() };
-            let (id, members) = (NodeId::new(3), NodeId::first(3));
-            let raft = Raft::new(id, members, settings, Recovered::default(), Random::new(1), Time::ZERO);
-            let mut bench = Bench { raft, now: Time::ZERO };
-            bench.step(vec![heartbeat(0)]);
-            bench
-        }
+    /// The number of the question that the step asked.
+    fn asked(bench: &mut Bench, inputs: Vec<Input>) -> Option<ReadNumber> {
+        bench.step_all(inputs).messages.into_iter().find_map(|message| match message.body {
+            Body::Extra(Extra::ReadIndex { number }) => Some(number),
+            _ => None,
+        })
+    }
 
-        fn step(&mut self, mut inputs: Vec<Input>) -> Effects {
-            self.raft.step(self.now, &mut inputs)
-        }
-
-        /// The number of the question that the step asked.
-        fn asked(&mut self, inputs: Vec<Input>) -> Option<ReadNumber> {
-            let effects = self.step(inputs);
-            let waiting = effects.write.into_iter().flat_map(|write| write.then);
-            effects.messages.into_iter().chain(waiting).find_map(|message| match message.body {
-                Body::Extra(Extra::ReadIndex { number }) => Some(number),
-                _ => None,
-            })
-        }
-
-        /// The reads that the step answered or rejected.
-        fn ended(&mut self, inputs: Vec<Input>) -> Vec<(RequestId, bool)> {
-            self.step(inputs).reads.into_iter().map(|(id, result)| (id, result.is_ok())).collect()
-        }
+    /// The reads that the step ended, and whether they may be served.
+    fn ended(bench: &mut Bench, inputs: Vec<Input>) -> Vec<(RequestId, bool)> {
+        let said = bench.step_all(inputs);
+        let served = said.reads.into_iter().map(|id| (id, true));
+        served.chain(said.rejected.into_iter().map(|id| (id, false))).collect()
     }
 
     fn of_leader(body: Body) -> Input {
@@ -359,44 +348,44 @@ mod tests {
 
     #[test]
     fn an_answer_serves_the_reads_that_began_before_its_question_and_no_later_one() {
-        let mut bench = Bench::new();
-        let first = bench.asked(vec![read(1), read(2)]).expect("a question for both");
-        let second = bench.asked(vec![read(3)]).expect("another question");
+        let mut bench = follower();
+        let first = asked(&mut bench, vec![read(1), read(2)]).expect("a question for both");
+        let second = asked(&mut bench, vec![read(3)]).expect("another question");
         assert!(second > first);
-        assert_eq!(bench.ended(vec![reply(first, Some(0))]), [(1, true), (2, true)]);
-        assert_eq!(bench.ended(vec![reply(first, Some(0))]), [], "the same answer again is old");
-        assert_eq!(bench.ended(vec![reply(second, Some(0))]), [(3, true)]);
+        assert_eq!(ended(&mut bench, vec![reply(first, Some(0))]), [(1, true), (2, true)]);
+        assert_eq!(ended(&mut bench, vec![reply(first, Some(0))]), [], "the same answer again is old");
+        assert_eq!(ended(&mut bench, vec![reply(second, Some(0))]), [(3, true)]);
     }
 
     #[test]
     fn a_read_never_joins_a_question_that_was_asked_before_it_began() {
-        let mut bench = Bench::new();
-        let first = bench.asked(vec![read(1)]).expect("a question");
+        let mut bench = follower();
+        let first = asked(&mut bench, vec![read(1)]).expect("a question");
         bench.now = bench.now + HEARTBEAT;
         // The question is due again in the step in which another read begins.
-        let second = bench.asked(vec![heartbeat(0), read(2)]).expect("a question for both");
+        let second = asked(&mut bench, vec![heartbeat(0), read(2)]).expect("a question for both");
         assert!(second > first);
-        assert_eq!(bench.ended(vec![reply(first, Some(0))]), [(1, true)]);
-        assert_eq!(bench.ended(vec![reply(second, Some(0))]), [(2, true)]);
+        assert_eq!(ended(&mut bench, vec![reply(first, Some(0))]), [(1, true)]);
+        assert_eq!(ended(&mut bench, vec![reply(second, Some(0))]), [(2, true)]);
     }
 
     #[test]
     fn what_goes_unanswered_is_asked_again_once_a_heartbeat() {
-        let mut bench = Bench::new();
-        let number = bench.asked(vec![read(1)]);
+        let mut bench = follower();
+        let number = asked(&mut bench, vec![read(1)]);
         assert!(number.is_some());
-        assert_eq!(bench.asked(vec![heartbeat(0)]), None, "it has only just been asked");
+        assert_eq!(asked(&mut bench, vec![heartbeat(0)]), None, "it has only just been asked");
         bench.now = bench.now + HEARTBEAT;
-        assert_eq!(bench.asked(vec![heartbeat(0)]), number);
-        assert_eq!(bench.asked(vec![heartbeat(0)]), None);
+        assert_eq!(asked(&mut bench, vec![heartbeat(0)]), number);
+        assert_eq!(asked(&mut bench, vec![heartbeat(0)]), None);
     }
 
     #[test]
     fn a_number_of_another_run_serves_no_read() {
-        let mut bench = Bench::new();
-        let number = bench.asked(vec![read(1)]).expect("a question");
+        let mut bench = follower();
+        let number = asked(&mut bench, vec![read(1)]).expect("a question");
         for other in [0, number - 1, number + 1, ReadNumber::MAX] {
-            assert_eq!(bench.ended(vec![reply(other, Some(0))]), []);
+            assert_eq!(ended(&mut bench, vec![reply(other, Some(0))]), []);
         }
         let again = Raft::new(
             NodeId::new(3),
@@ -407,36 +396,35 @@ mod tests {
             Time::ZERO,
         );
         let mut again = Bench { raft: again, now: Time::ZERO };
-        again.step(vec![heartbeat(0)]);
-        assert_ne!(again.asked(vec![read(1)]), Some(number), "another run begins elsewhere");
+        again.step(heartbeat(0));
+        assert_ne!(asked(&mut again, vec![read(1)]), Some(number), "another run begins elsewhere");
     }
 
     #[test]
     fn no_read_waits_for_a_leader_that_is_doubted_or_deposed() {
-        let mut bench = Bench::new();
-        bench.step(vec![read(1)]);
-        bench.now = bench.now + std::time::Duration::from_secs(1);
-        assert_eq!(bench.ended(Vec::new()), [(1, false)], "its election timer ran out");
-        let mut bench = Bench::new();
-        let number = bench.asked(vec![read(1)]).expect("a question");
+        let mut bench = follower();
+        bench.step(read(1));
+        bench.now = bench.now + Duration::from_secs(1);
+        assert_eq!(ended(&mut bench, Vec::new()), [(1, false)], "its election timer ran out");
+        let mut bench = follower();
+        let number = asked(&mut bench, vec![read(1)]).expect("a question");
         let body = Body::Extra(Extra::PreVoteReply { next_term: Term(3), granted: false });
         let newer = Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body };
-        assert_eq!(bench.ended(vec![Input::Message(newer)]), [(1, false)], "its leader's term is over");
-        assert_eq!(bench.ended(vec![reply(number, Some(0))]), []);
+        assert_eq!(ended(&mut bench, vec![Input::Message(newer)]), [(1, false)], "its leader's term is over");
+        assert_eq!(ended(&mut bench, vec![reply(number, Some(0))]), []);
     }
 
     #[test]
     fn a_follower_that_is_behind_answers_when_it_has_caught_up() {
-        let mut bench = Bench::new();
-        let number = bench.asked(vec![read(1)]).expect("a question");
-        assert_eq!(bench.ended(vec![reply(number, Some(1))]), [], "it has applied nothing");
-        let entry = Entry { index: LogIndex(1), term: Term(1), content: Content::NoOp };
+        let mut bench = follower();
+        let number = asked(&mut bench, vec![read(1)]).expect("a question");
+        assert_eq!(ended(&mut bench, vec![reply(number, Some(1))]), [], "it has applied nothing");
         let body = Body::AppendEntries {
             prev: EntryId::ZERO,
-            entries: vec![entry],
+            entries: entries(1, 1, 1),
             commit: LogIndex(1),
             beat: Beat { round: 2, ..Beat::default() },
         };
-        assert_eq!(bench.ended(vec![of_leader(body)]), [(1, true)]);
+        assert_eq!(ended(&mut bench, vec![of_leader(body)]), [(1, true)]);
     }
 }
