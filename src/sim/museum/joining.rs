@@ -1,4 +1,4 @@
-//! Defects of readmission: what a node may do that lost its files, and what a leader makes of it (`src/raft/readmission.rs`).
+//! Defects of readmission: what a node may do that lost its files, and what a leader makes of it (`src/raft/beyond/readmission.rs`).
 
 use super::logs::{commit, held};
 use super::{After, Before, Caught, JOINING, Specimen, arriving, leaving};

@@ -79,7 +79,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "ordered-vote-ignores-log",
-        defect: "in an ordered election followers vote for a candidate whose log lacks what theirs holds",
+        defect: "in an election on request followers vote for a candidate whose log lacks what theirs holds",
         section: "5.4.1; 3.10 of the dissertation",
         caught: Caught::BySeeds {
             family: Family::Votes,
