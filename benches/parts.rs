@@ -18,8 +18,8 @@ use raftlab::net::router::{Router, RouterSettings};
 use raftlab::payload::{Batch, Payload};
 use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::effects::{Effects, HardState, Input, Proposal, Write};
-use raftlab::raft::log::{Content, Entry, Origin};
-use raftlab::raft::message::{Body, Message, Standing};
+use raftlab::raft::entry::{Content, Entry, Origin};
+use raftlab::raft::message::{Beat, Body, Message};
 use raftlab::raft::role::Role;
 use raftlab::raft::{Raft, Recovered};
 use raftlab::state_machine::kv::{Command, KeyValue};
@@ -266,8 +266,7 @@ fn envelope(from: Address, to: Address, number: u64) -> Envelope {
         prev: EntryId::new(Term(1), LogIndex(number)),
         entries: vec![entry(number + 1)],
         commit: LogIndex(number),
-        round: 1,
-        standing: Standing::default(),
+        beat: Beat { round: 1, ..Beat::default() },
     };
     let message = Message { from: NodeId::new(1), to: NodeId::new(2), term: Term(1), body };
     Envelope { from, to, packet: Packet::Raft(message) }

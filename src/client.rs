@@ -185,7 +185,7 @@ impl fmt::Display for Rejection {
             Rejection::NoLeader => f.write_str("no leader was found in time; try again, or see 'status'"),
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),
-            Rejection::Busy => f.write_str("the leader has too much uncommitted; try again"),
+            Rejection::Busy => f.write_str("the leader has too many requests waiting; try again"),
             Rejection::Full => {
                 f.write_str("too many calls of this client are in flight; wait for some of them")
             }

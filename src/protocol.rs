@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::payload::Payload;
-use crate::raft::effects::Refusal;
-use crate::raft::log::Origin;
+use crate::raft::effects::RejectReason;
+use crate::raft::entry::Origin;
 use crate::raft::message::Message;
 use crate::state_machine::Applied;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
@@ -122,7 +122,7 @@ pub enum Response {
         answer: Payload,
     },
     /// Not taken in by this node.
-    Refused(Refusal),
+    Refused(RejectReason),
     /// Nobody listens at the node's address: its process is gone, and the network says so at once. Not taken in.
     Unreachable,
     /// Taken in, but the node lost its leadership before it was committed: it may or may not be yet.

@@ -31,7 +31,7 @@ pub use self::applied::{Applied, AppliedEntry};
 use self::image::{Image, ReplicaImage};
 use self::sessions::{Bounds, Sessions};
 use crate::payload::{Batch, Payload};
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::types::EntryId;
 
 /// What is replicated: a deterministic machine, changed by commands and read by queries.

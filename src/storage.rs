@@ -39,8 +39,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::StorageError;
 
-use crate::raft::effects::{HardState, Incarnation, Write};
-use crate::raft::log::Entry;
+use crate::raft::effects::{HardState, StoreId, Write};
+use crate::raft::entry::Entry;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, NodeId};
 
@@ -140,7 +140,7 @@ impl fmt::Debug for RecoveredSnapshot {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Newcomer {
     /// Tells it from earlier nodes of its name.
-    pub incarnation: Incarnation,
+    pub store_id: StoreId,
     /// The cluster has run before: the node has to be readmitted before it votes.
     pub joining: bool,
 }

@@ -17,8 +17,9 @@ pub use merge::{Following, LogLine, Merge, merge};
 
 use crate::faults::DropReason;
 use crate::protocol::Call;
+use crate::raft::effects::RejectReason;
+use crate::raft::entry::Origin;
 use crate::raft::event::{AppendOutcome, Event};
-use crate::raft::log::Origin;
 use crate::raft::message::Message;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 
@@ -262,7 +263,7 @@ impl What {
                     | Event::Rejoining
                     | Event::SnapshotRejected { .. }
                     | Event::Readmitted
-                    | Event::CampaignRefused
+                    | Event::CampaignRejected
                     | Event::DiskStalled { .. }
             ),
             What::SnapshotCreated { .. } => false,
@@ -280,9 +281,9 @@ fn event_level(event: &Event) -> Level {
         | Event::AcknowledgedLost { .. }
         | Event::Rejoining
         | Event::SnapshotRejected { .. }
-        | Event::CampaignRefused
+        | Event::CampaignRejected
         | Event::DiskStalled { .. }
-        | Event::ClientRefused { busy: true, .. }
+        | Event::ClientRejected { reason: RejectReason::Busy, .. }
         | Event::AppendReceived {
             outcome:
                 AppendOutcome::StaleTerm
@@ -312,7 +313,7 @@ fn event_level(event: &Event) -> Level {
         | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
         | Event::AppendSucceeded { .. } => Level::Trace,
         Event::CommandsAppended { .. }
-        | Event::ClientRefused { busy: false, .. }
+        | Event::ClientRejected { .. }
         | Event::FollowerRead { .. }
         | Event::LeaseRead { .. }
         | Event::AppendSent { .. }
@@ -337,7 +338,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::Readmitted
         | Event::AcknowledgedLost { .. }
         | Event::Rejoining
-        | Event::CampaignRefused
+        | Event::CampaignRejected
         | Event::DiskStalled { .. }
         | Event::QuorumLost { .. } => Topic::Election,
         Event::LogCompacted { .. } => Topic::Storage,
@@ -355,7 +356,7 @@ fn event_topic(event: &Event) -> Topic {
         | Event::SnapshotUnusable { .. }
         | Event::SnapshotRejected { .. }
         | Event::CommitAdvanced { .. } => Topic::Replication,
-        Event::ClientRefused { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
+        Event::ClientRejected { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
     }
 }
 
@@ -442,7 +443,7 @@ impl fmt::Display for What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::{Body, Standing};
+    use crate::raft::message::{Beat, Body};
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(12_000_450_000), node: NodeId::new(2), what }
@@ -453,8 +454,7 @@ mod tests {
             prev: EntryId::new(Term(2), LogIndex(4)),
             entries: Vec::new(),
             commit: LogIndex(4),
-            round: 9,
-            standing: Standing::default(),
+            beat: Beat { round: 9, ..Beat::default() },
         };
         Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body }
     }

@@ -88,6 +88,9 @@ impl fmt::Display for ClientId {
 /// A client's own count of its commands in a session, from 1. With the [`SessionId`] it names one command, and no other ever.
 pub type Serial = u64;
 
+/// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
+pub type StoreId = u64;
+
 macro_rules! counter {
     ($(#[$attribute:meta])* $name:ident) => {
         $(#[$attribute])*
@@ -139,6 +142,17 @@ counter! {
     /// A client's session, named by the place of the entry that opened it (dissertation 6.3). No two sessions of a
     /// cluster ever share a name.
     SessionId
+}
+
+/// Which command of which session an entry holds, so that a repeated one is recognised (section 8).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// The session.
+    pub session: SessionId,
+    /// The client's number for the command in it.
+    pub serial: Serial,
+    /// The client needs no answer to its serials below this one: they need not be kept any longer.
+    pub acknowledged: Serial,
 }
 
 /// Which commands of an entry are one call's, when calls that left together share an entry. Shown as `4-6`, or `4`:

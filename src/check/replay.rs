@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::raft::log::{Content, Entry};
+use crate::raft::entry::{Content, Entry};
 use crate::state_machine::Machine;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, LogIndex, Token};

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ascending::Ascending;
 use crate::raft::Raft;
-use crate::raft::effects::{HardState, Incarnation, Rebase, Write, WriteId};
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::effects::{HardState, Rebase, StoreId, Write, WriteId};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::message::Message;
 use crate::raft::role::Role;
 use crate::state_machine::AppliedEntry;
@@ -45,8 +45,8 @@ const SESSIONS_MAX: usize = 100_000;
 pub struct Safety {
     nodes: BTreeMap<NodeId, Record>,
     leaders: BTreeMap<Term, NodeId>,
-    /// What a node voted before it lost its files elects nobody (`src/raft/readmission.rs`): its later files may vote again.
-    votes: BTreeMap<(NodeId, Incarnation, Term), NodeId>,
+    /// What a node voted before it lost its files elects nobody (`src/raft/beyond/readmission.rs`): its later files may vote again.
+    votes: BTreeMap<(NodeId, StoreId, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,
     /// The last entry that was first committed in each term.
@@ -509,7 +509,7 @@ fn chained(before: u64, entry: &Entry) -> u64 {
             named(2, *origin, crc32fast::hash(command.text().as_bytes()).into())
         }
         Content::Settle { origin } => named(3, *origin, 0),
-        Content::Readmit { node, incarnation } => [4, node.number().into(), *incarnation, 0, 0],
+        Content::Readmit { node, store_id } => [4, node.number().into(), *store_id, 0, 0],
     };
     [entry.index.0, entry.term.0].into_iter().chain(content).fold(before, mixed)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::raft::log::Origin;
+use crate::raft::entry::Origin;
 use crate::state_machine::sessions::WINDOW;
 use crate::types::{Serial, SessionId, Token};
 

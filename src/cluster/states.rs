@@ -144,8 +144,8 @@ pub(super) fn open_all(
 pub(super) fn newcomer(joining: bool) -> Newcomer {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Later files get a larger number as long as the system's clock does not go back.
-    let incarnation = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
-    Newcomer { incarnation, joining }
+    let store_id = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
+    Newcomer { store_id, joining }
 }
 
 /// The folders of nodes that hold files of ours, one line each: what [`wipe`] would remove.

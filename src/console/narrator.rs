@@ -222,7 +222,7 @@ fn is_answered(what: &What) -> bool {
             | What::Restarted
             | What::Paused
             | What::Resumed
-            | What::Raft(Event::ElectionStarted { forced: true, .. })
+            | What::Raft(Event::ElectionStarted { transfer: true, .. })
     )
 }
 
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
     use crate::console::printer::Style;
     use crate::faults::DropReason;
-    use crate::raft::message::{Answerer, Standing};
+    use crate::raft::message::{Ack, Beat};
     use crate::types::{EntryId, Time};
 
     fn event(what: What) -> TraceEvent {
@@ -281,8 +281,7 @@ mod tests {
             prev: EntryId::ZERO,
             entries: Vec::new(),
             commit: LogIndex(0),
-            round: 1,
-            standing: Standing::default(),
+            beat: Beat { round: 1, ..Beat::default() },
         };
         let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
         event(What::MessageSent(message))
@@ -313,8 +312,7 @@ mod tests {
         let narrator = Narrator::direct(output.clone(), false);
         narrator.set_filter(EventFilter::Net);
         let body = Body::AppendReply {
-            answerer: Answerer::default(),
-            round: 2,
+            ack: Ack { round: 2, ..Ack::default() },
             result: AppendResult::Matched(LogIndex(5)),
         };
         let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };

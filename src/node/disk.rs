@@ -18,7 +18,7 @@ use crate::linger::Linger;
 use crate::panics::caught;
 use crate::protocol::{Envelope, Packet, Request};
 use crate::raft::effects::{Write, WriteId};
-use crate::raft::message::{Body, Message};
+use crate::raft::message::{Body, Extra, Message};
 use crate::storage::faults::DiskFaults;
 use crate::storage::{Storage, StorageError};
 use crate::types::NodeId;
@@ -135,17 +135,16 @@ impl Backlog {
             {
                 Verdict::Drop
             }
-            Packet::Raft(Message { body: Body::RequestVote { .. } | Body::PreVote { .. }, .. })
-                if far_behind =>
-            {
-                Verdict::Drop
-            }
+            Packet::Raft(Message {
+                body: Body::RequestVote { .. } | Body::Extra(Extra::PreVote { .. }),
+                ..
+            }) if far_behind => Verdict::Drop,
             _ => Verdict::Take,
         }
     }
 
     fn add(&mut self, write: &Write) {
-        let entry_bytes = write.entries.iter().map(crate::raft::log::Entry::weight).sum();
+        let entry_bytes = write.entries.iter().map(crate::raft::entry::Entry::weight).sum();
         self.entry_bytes += entry_bytes;
         let (entries, hard_state) = (write.entries.len(), write.hard_state.is_some());
         self.waiting.push_back(Waiting { id: write.id, entries, entry_bytes, hard_state });

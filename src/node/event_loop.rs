@@ -22,7 +22,7 @@ use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::panics::caught;
 use crate::protocol::{Envelope, Packet, Response};
-use crate::raft::effects::Refusal;
+use crate::raft::effects::RejectReason;
 use crate::server::applier::{Look, Task};
 use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
@@ -219,7 +219,7 @@ impl EventLoop {
     /// The disk is behind: the client may try again.
     fn refuse(&mut self, envelope: &Envelope) {
         let term = self.server.raft().current_term();
-        let refusal = envelope.reply(term, Response::Refused(Refusal::Busy));
+        let refusal = envelope.reply(term, Response::Refused(RejectReason::Busy));
         self.transport.send(&mut Vec::from_iter(refusal));
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::effects::{Effects, HardState, Input, RequestId, SnapshotTask};
+use super::entry::{Content, Entry};
 use super::event::Event;
-use super::log::{Content, Entry};
-use super::message::{Answerer, AppendResult, Body, Message, Round, Standing};
+use super::message::{Ack, AppendResult, Beat, Body, Message, Round};
 use super::role::{Leader, Progress, Role};
 use super::{Raft, Recovered};
 use crate::config::RaftSettings;
@@ -25,6 +25,8 @@ pub struct Said {
     pub events: Vec<Event>,
     /// Reads that may be served.
     pub reads: Vec<RequestId>,
+    /// Reads that may not.
+    pub rejected: Vec<RequestId>,
 }
 
 impl Bench {
@@ -45,15 +47,22 @@ impl Bench {
     }
 
     pub fn step(&mut self, input: Input) -> Said {
+        self.step_all(vec![input])
+    }
+
+    /// One step with all of these.
+    pub fn step_all(&mut self, mut inputs: Vec<Input>) -> Said {
         let mut said = Said::default();
-        let mut inputs = vec![input];
         loop {
             let Effects { messages, write, snapshots, reads, events, .. } =
                 self.raft.step(self.now, &mut inputs);
             said.messages.extend(messages);
             said.tasks.extend(snapshots);
             said.events.extend(events);
-            said.reads.extend(reads.into_iter().filter_map(|(id, result)| result.ok().map(|_| id)));
+            for (id, result) in reads {
+                let ends = if result.is_ok() { &mut said.reads } else { &mut said.rejected };
+                ends.push(id);
+            }
             let Some(write) = write else { return said };
             said.messages.extend(write.then);
             inputs.push(Input::Persisted(write.id));
@@ -75,23 +84,23 @@ impl Bench {
         entries: Vec<Entry>,
         commit: u64,
     ) -> Said {
-        let (commit, standing) = (LogIndex(commit), Standing::default());
-        self.hear(from, term, Body::AppendEntries { prev, entries, commit, round: 1, standing })
+        let (commit, beat) = (LogIndex(commit), Beat { round: 1, ..Beat::default() });
+        self.hear(from, term, Body::AppendEntries { prev, entries, commit, beat })
     }
 
     /// A follower answers the newest round of this leader.
-    pub fn answer(&mut self, from: u8, answerer: Answerer, result: AppendResult) -> Said {
-        let (term, round) = (self.raft.current_term().0, self.led().round);
-        self.hear(from, term, Body::AppendReply { answerer, round, result })
+    pub fn answer(&mut self, from: u8, ack: Ack, result: AppendResult) -> Said {
+        let (term, round) = (self.raft.current_term().0, self.led().rounds.newest);
+        self.hear(from, term, Body::AppendReply { result, ack: Ack { round, ..ack } })
     }
 
     /// Time passes until this leader's next round of heartbeats.
     pub fn round(&mut self) -> Said {
-        let before: Round = self.led().round;
+        let before: Round = self.led().rounds.newest;
         self.now = self.led().heartbeat_due;
-        // Of no meaning to a leader.
+        // A leader does not use the timer.
         let said = self.step(Input::SetElectionTimer(Duration::ZERO));
-        assert!(self.led().round > before, "a round began");
+        assert!(self.led().rounds.newest > before, "a round began");
         said
     }
 
@@ -127,7 +136,7 @@ pub fn entries(first: u64, last: u64, term: u64) -> Vec<Entry> {
 
 /// A disk that holds a snapshot, and entries of the same term behind it.
 pub fn recovered(snapshot: EntryId, last: u64, term: u64) -> Recovered {
-    let hard_state = HardState { current_term: Term(term), incarnation: 1, ..HardState::default() };
+    let hard_state = HardState { current_term: Term(term), store_id: 1, ..HardState::default() };
     let entries = entries(snapshot.index.0 + 1, last, term);
     Recovered { hard_state, snapshot, base: snapshot, entries }
 }

@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 
 use super::effects::{HardState, Write, WriteId};
 use super::log::Changes;
-use super::message::{AppendResult, Body, InstallResult, Message};
-use super::role::Role;
+use super::message::{AppendResult, Body, Extra, InstallResult, Message};
 use super::{Raft, Time};
 use crate::types::LogIndex;
 
@@ -20,17 +19,16 @@ pub struct Durability {
     log_index: LogIndex,
     /// The newest term and vote that were handed to the disk.
     pub(crate) handed: HardState,
-    outstanding: VecDeque<Outstanding>,
+    pub(super) outstanding: VecDeque<Outstanding>,
     last_id: WriteId,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Outstanding {
+pub(super) struct Outstanding {
     id: WriteId,
-    /// When it was handed out.
-    since: Time,
+    pub since: Time,
     /// The log's last index once this write is durable; lowered when entries are removed meanwhile.
-    log_index: LogIndex,
+    pub log_index: LogIndex,
     hard_state: bool,
 }
 
@@ -40,7 +38,6 @@ impl Durability {
         Durability { log_index, handed: hard_state, outstanding: VecDeque::new(), last_id: 0 }
     }
 
-    /// The log is durable up to here.
     pub fn log_index(&self) -> LogIndex {
         self.log_index
     }
@@ -65,24 +62,12 @@ impl Durability {
         }
     }
 
-    /// The log begins anew behind this index, up to which a durable snapshot covers it.
+    /// The log begins behind this index from now on: a durable snapshot covers what was before.
     pub fn reset(&mut self, index: LogIndex) {
         self.log_index = index;
         for write in &mut self.outstanding {
             write.log_index = index;
         }
-    }
-
-    /// Since when the disk owes the oldest write; none when it owes nothing.
-    pub fn waits_since(&self) -> Option<Time> {
-        self.outstanding.front().map(|write| write.since)
-    }
-
-    /// Since when the disk owes this entry; none when it was not handed any write that holds it, or has completed it.
-    pub fn owes_since(&self, index: LogIndex) -> Option<Time> {
-        let first = self.outstanding.partition_point(|write| write.log_index < index);
-        let owed = index > self.log_index;
-        self.outstanding.get(first).filter(|_| owed).map(|write| write.since)
     }
 
     fn begin(&mut self, since: Time, log_index: LogIndex, hard_state: Option<HardState>) -> WriteId {
@@ -114,9 +99,7 @@ impl Raft {
         if let Some(since) = owed {
             self.wait_for_votes(now, now.since(since));
         }
-        if matches!(self.role, Role::Candidate(_)) {
-            self.count_own_vote(now);
-        }
+        self.count_own_vote(now);
     }
 
     /// Whether the disk holds the term and the vote.
@@ -167,9 +150,7 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
     match body {
         Body::AppendEntries { .. }
         | Body::InstallSnapshot { .. }
-        | Body::TimeoutNow
-        | Body::Rejoin { .. }
-        | Body::PreVote { .. } => false,
+        | Body::Extra(Extra::TimeoutNow | Extra::Rejoin { .. } | Extra::PreVote { .. }) => false,
         Body::AppendReply { result: AppendResult::Matched(index), .. } => {
             promises_pending || *index > durable
         }
@@ -178,11 +159,9 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
         }
         Body::AppendReply { .. }
         | Body::InstallReply { .. }
-        | Body::PreVoteReply { .. }
         | Body::RequestVote { .. }
         | Body::VoteReply { .. }
-        | Body::ReadIndex { .. }
-        | Body::ReadIndexReply { .. } => promises_pending,
+        | Body::Extra(_) => promises_pending,
     }
 }
 
@@ -193,7 +172,8 @@ mod tests {
     use crate::raft::Recovered;
     use crate::raft::bench::{Bench, entries as bench_entries, id, recovered};
     use crate::raft::effects::Input;
-    use crate::raft::message::Standing;
+    use crate::raft::message::Beat;
+    use crate::raft::role::Role;
     use crate::types::{EntryId, NodeId, Random, Term};
 
     #[test]
@@ -228,8 +208,8 @@ mod tests {
     fn what_is_replaced_in_the_step_in_which_it_came_is_not_acknowledged() {
         let mut bench = Bench::follower(1, &RaftSettings::default(), recovered(EntryId::ZERO, 2, 1));
         let entries = |from: u8, term: u64, entries| {
-            let (commit, standing) = (LogIndex(0), Standing::default());
-            let body = Body::AppendEntries { prev: id(2, 1), entries, commit, round: 1, standing };
+            let beat = Beat { round: 1, ..Beat::default() };
+            let body = Body::AppendEntries { prev: id(2, 1), entries, commit: LogIndex(0), beat };
             Input::Message(Message { from: NodeId::new(from), to: NodeId::new(1), term: Term(term), body })
         };
         let older = entries(2, 1, bench_entries(3, 4, 1));

@@ -3,15 +3,18 @@
 //! [`Effects`] is the core's only way to act on the world. Its fields stand in the order in which a driver carries
 //! them out.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+pub use super::beyond::reads::ReadRequest;
+use super::entry::{Content, Entry};
 use super::event::Event;
-use super::log::{Content, Entry};
+pub use super::log::Rebase;
 use super::message::Message;
 pub use super::snapshot::{Needed, SnapshotReport, SnapshotTask};
+pub use crate::types::StoreId;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
-
-use std::time::Duration;
 
 /// What a driver may hand to a step.
 #[derive(Clone, Debug)]
@@ -41,17 +44,6 @@ pub struct Proposal {
     pub content: Content,
 }
 
-/// A client's question on its way to the state machine; what is asked is the server's business.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReadRequest {
-    /// The server's number for it.
-    pub id: RequestId,
-    /// The client wants the answer of this node, whoever leads: a follower asks its leader for the read index (6.4).
-    pub here: bool,
-    /// A leader that holds a lease may answer at once (6.4.1).
-    pub by_lease: bool,
-}
-
 /// The server's own number for a client's request that it handed in.
 pub type RequestId = u64;
 
@@ -66,17 +58,15 @@ pub struct HardState {
     pub current_term: Term,
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
-    /// It has answered a round that claims a lease, in whatever term: after a restart it may still be bound (6.4.1).
-    pub promised: bool,
-    /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It votes
-    /// for nobody until the cluster has readmitted it.
+    /// It has promised to withhold its vote for a lease, in this term or an earlier one: after a restart the promise may
+    /// still hold (6.4.1).
+    pub withheld_votes: bool,
+    /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It gives no
+    /// vote until the cluster has readmitted it.
     pub joining: bool,
-    /// Its files. The number changes only when a leader finds that the files hold less than they did.
-    pub incarnation: Incarnation,
+    /// Identity of its files. It changes only when a leader finds that the files hold less than they did.
+    pub store_id: StoreId,
 }
-
-/// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
-pub type Incarnation = u64;
 
 /// What must become durable after a step, as one unit and after every earlier write.
 ///
@@ -97,18 +87,9 @@ pub struct Write {
     pub then: Vec<Message>,
 }
 
-/// What becomes of the beginning of the log on disk, once a snapshot is durable (section 7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rebase {
-    /// Entries up to this one, which the snapshot covers, are needed no more.
-    Compact(EntryId),
-    /// The whole log goes, whatever it holds, and begins anew behind this entry, the last one that the snapshot covers.
-    Reset(EntryId),
-}
-
 /// Why a command or a read was not taken in. It has certainly not been applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum RejectReason {
     /// This node does not lead; perhaps that one does.
     NotLeader {
         /// The leader that this node follows, if it follows one and has no doubt of it.
@@ -127,10 +108,10 @@ pub struct Effects {
     pub write: Option<Write>,
     /// What is to be done with the files of snapshots, beside the log's.
     pub snapshots: Vec<SnapshotTask>,
-    /// Commands that were appended, and where, or that were refused.
-    pub proposals: Vec<(RequestId, Result<EntryId, Refusal>)>,
+    /// Commands that were appended, and where, or that were rejected.
+    pub proposals: Vec<(RequestId, Result<EntryId, RejectReason>)>,
     /// Reads that may be served once the state machine has applied up to the index, or that may not.
-    pub reads: Vec<(RequestId, Result<LogIndex, Refusal>)>,
+    pub reads: Vec<(RequestId, Result<LogIndex, RejectReason>)>,
     /// What happened, for logs, narration and checks.
     pub events: Vec<Event>,
 }

@@ -2,9 +2,9 @@
 //!
 //! Events report; no rule ever reads one.
 
-use std::fmt;
 use std::time::Duration;
 
+use super::effects::RejectReason;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core.
@@ -28,10 +28,10 @@ pub enum Event {
     ElectionStarted {
         /// The new term.
         term: Term,
-        /// It was ordered, not timed.
-        forced: bool,
+        /// A person or a leader that hands over asked for it; no timer ran out.
+        transfer: bool,
     },
-    /// A vote or pre-vote was given or refused.
+    /// A vote or pre-vote was granted or refused.
     VoteDecided {
         /// Who asked.
         candidate: NodeId,
@@ -88,12 +88,12 @@ pub enum Event {
         /// The last of them.
         last: LogIndex,
     },
-    /// A command or read was refused.
-    ClientRefused {
-        /// The leader that the client was pointed to.
-        leader: Option<NodeId>,
-        /// Whether the reason is back-pressure.
-        busy: bool,
+    /// A client's request was rejected.
+    ClientRejected {
+        /// It was a read.
+        read: bool,
+        /// Why.
+        reason: RejectReason,
     },
     /// A follower answers reads: it has applied as far as its leader's read index (6.4).
     FollowerRead {
@@ -102,12 +102,12 @@ pub enum Event {
         /// The read index.
         index: LogIndex,
     },
-    /// The leader answers a read at once, since nobody else can be elected yet (6.4.1).
+    /// The leader answers a read at once, since no other leader can be elected yet (6.4.1).
     LeaseRead {
-        /// For how much longer that is certain; none when it is for ever, in a cluster of one.
+        /// How much longer that is certain; none in a cluster of one, where it always is.
         left: Option<Duration>,
     },
-    /// An election that was ordered waits, since this node promised its vote to nobody (6.4.1).
+    /// An election on request waits: this node withholds its vote, its own candidacy included (6.4.1).
     ElectionHeldBack {
         /// For this long.
         left: Duration,
@@ -145,7 +145,7 @@ pub enum Event {
         /// Its `match_index` now.
         matched: LogIndex,
     },
-    /// The leader processed an answer: the follower refused, the leader tries further back.
+    /// The leader processed an answer: the follower rejected, the leader tries further back.
     AppendFailed {
         /// The follower.
         from: NodeId,
@@ -233,8 +233,8 @@ pub enum Event {
     },
     /// This node's leader found that its files hold less than it acknowledged: they count as lost.
     Rejoining,
-    /// An election was ordered, but this node lost its files and is not readmitted yet.
-    CampaignRefused,
+    /// An election was requested, but this node lost its files and is not readmitted yet.
+    CampaignRejected,
     /// The leader's own disk does not answer, and other disks do.
     DiskStalled {
         /// Who is told to start an election.
@@ -273,8 +273,8 @@ pub enum VoteReason {
     VotePending,
     /// This node lost its files, and with them whom it voted for.
     Joining,
-    /// This node promised its vote to nobody for a while: a leader may hold a lease (6.4.1).
-    Promised,
+    /// This node withholds its vote for a while: a leader may hold a lease (6.4.1).
+    Withheld,
 }
 
 impl VoteReason {
@@ -300,11 +300,11 @@ pub enum StepDownReason {
 /// What became of the entries of an AppendEntries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AppendOutcome {
-    /// Refused: the sender's term is over.
+    /// Rejected: the sender's term is over.
     StaleTerm,
-    /// Refused: the log ends before `prev`.
+    /// Rejected: the log ends before `prev`.
     NoEntryAtPrevious,
-    /// Refused: the entry at `prev` is of another term.
+    /// Rejected: the entry at `prev` is of another term.
     TermsMismatch {
         /// The term found there.
         found: Term,
@@ -317,182 +317,4 @@ pub enum AppendOutcome {
     NoConflict,
     /// Entries from this index on conflicted and were replaced.
     Conflict(LogIndex),
-}
-
-impl Event {
-    /// Whether it happens at every heartbeat or message: shown only on request.
-    pub fn is_routine(&self) -> bool {
-        matches!(
-            self,
-            Event::AppendSent { .. }
-                | Event::AppendReceived { outcome: AppendOutcome::Heartbeat | AppendOutcome::NoConflict, .. }
-                | Event::AppendReceived { outcome: AppendOutcome::AlreadyThere, .. }
-                | Event::AppendSucceeded { .. }
-                | Event::CommitAdvanced { .. }
-                | Event::CommandsAppended { .. }
-                | Event::ClientRefused { .. }
-                | Event::FollowerRead { .. }
-                | Event::LeaseRead { .. }
-        )
-    }
-}
-
-impl fmt::Display for Event {
-    #[expect(clippy::too_many_lines, reason = "a sentence for each event, and nothing else")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = |count: usize| if count == 1 { "entry" } else { "entries" };
-        let kind = |pre: bool| if pre { "pre-vote" } else { "vote" };
-        match self {
-            Event::TermAdvanced { from, to, by } => {
-                write!(f, "term {from} -> {to}, seen in a message of {by}")
-            }
-            Event::PreVoteStarted { next_term } => {
-                write!(f, "election timer ran out: asks for pre-votes for term {next_term}")
-            }
-            Event::ElectionStarted { term, forced } => {
-                let ordered = if *forced { " (ordered)" } else { "" };
-                write!(f, "starts an election for term {term}{ordered}")
-            }
-            Event::VoteDecided { candidate, term, pre, reason } => {
-                let verb = if reason.granted() { "grants" } else { "refuses" };
-                write!(f, "{verb} {candidate} its {} for term {term}: {reason}", kind(*pre))
-            }
-            Event::VoteReceived { from, pre, granted, total, quorum } => {
-                let answer = if *granted { "yes" } else { "no" };
-                write!(f, "{} of {from}: {answer} ({total} of {quorum} needed)", kind(*pre))
-            }
-            Event::BecameLeader { term } => write!(f, "leads term {term}"),
-            Event::Following { leader, term } => write!(f, "follows {leader} in term {term}"),
-            Event::SteppedDown { term, led, reason } => {
-                let what = if *led { "steps down as leader of" } else { "gives up its election for" };
-                write!(f, "{what} term {term}: {reason}")
-            }
-            Event::NoOpAppended { entry } => write!(f, "no-op appended at {entry}"),
-            Event::CommandsAppended { first, last } if first == last => {
-                write!(f, "command appended at {first}")
-            }
-            Event::CommandsAppended { first, last } => write!(f, "commands appended at {first}..{last}"),
-            Event::ClientRefused { busy: true, .. } => {
-                f.write_str("client refused: too many uncommitted bytes")
-            }
-            Event::ClientRefused { leader: Some(leader), .. } => write!(f, "client refused: {leader} leads"),
-            Event::ClientRefused { leader: None, .. } => f.write_str("client refused: no leader is known"),
-            Event::FollowerRead { count, index } => {
-                let reads = if *count == 1 { "read" } else { "reads" };
-                write!(f, "answers {count} {reads}: its leader's read index {index} is applied")
-            }
-            Event::LeaseRead { left: None } => {
-                f.write_str("answers a read by its lease: it is a quorum alone")
-            }
-            Event::LeaseRead { left: Some(left) } => {
-                write!(f, "answers a read by its lease, which holds for {} ms more", left.as_millis())
-            }
-            Event::ElectionHeldBack { left } => write!(
-                f,
-                "holds its election back for {} ms: it promised its vote to nobody",
-                left.as_millis()
-            ),
-            Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
-                write!(f, "heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}")
-            }
-            Event::AppendSent { to, prev, count, next, matched, commit } => {
-                let entries = plural(*count);
-                write!(
-                    f,
-                    "{count} {entries} to {to}: prev {prev}, next {next}, match {matched}, commit {commit}"
-                )
-            }
-            Event::AppendReceived { from, prev, count: 0, outcome } => {
-                write!(f, "heartbeat of {from} (prev {prev}): {outcome}")
-            }
-            Event::AppendReceived { from, prev, count, outcome } => {
-                write!(f, "{count} {} of {from} (prev {prev}): {outcome}", plural(*count))
-            }
-            Event::AppendSucceeded { from, matched } => write!(f, "{from} holds the log up to {matched}"),
-            Event::AppendFailed { from, rejected, next } => {
-                write!(f, "{from} refused at {rejected}: retrying from {next}")
-            }
-            Event::Truncated { from, to } if from == to => write!(f, "entry {from} removed: it conflicts"),
-            Event::Truncated { from, to } => write!(f, "entries {from}..{to} removed: they conflict"),
-            Event::CommitAdvanced { from, to } => write!(f, "commit index {from} -> {to}"),
-            Event::LogCompacted { base } => write!(f, "log kept from {} on", base.index.next()),
-            Event::SnapshotSending { to, last } => {
-                write!(f, "sends {to} its snapshot at {last}: {to} lacks entries that are gone")
-            }
-            Event::SnapshotSent { to, last } => write!(f, "{to} has installed the snapshot at {last}"),
-            Event::SnapshotReceiving { from, last } => write!(f, "receives the snapshot at {last} of {from}"),
-            Event::SnapshotInstalled { last, kept } => {
-                let (kept, entries) = (*kept, plural(usize::try_from(*kept).unwrap_or(usize::MAX)));
-                write!(f, "installs the snapshot at {last}, keeps {kept} {entries} behind it")
-            }
-            Event::SnapshotUnusable { last } => {
-                write!(f, "the snapshot at {last} arrived damaged and was thrown away")
-            }
-            Event::SnapshotRejected { by, last } => {
-                write!(f, "{by} could not use the snapshot at {last} that it was sent")
-            }
-            Event::Readmitting { node } => write!(f, "readmits {node}, which has caught up"),
-            Event::Readmitted => f.write_str("has caught up and is readmitted: it votes again"),
-            Event::AcknowledgedLost { node, acknowledged, held, rejoins } => {
-                let what = if *rejoins { "its files count as lost" } else { "it is sent the rest again" };
-                write!(
-                    f,
-                    "finds that {node} holds entries up to {held} and had acknowledged them up to {acknowledged}: {what}"
-                )
-            }
-            Event::Rejoining => f.write_str(
-                "its files hold less than it acknowledged: they count as lost, and it joins again",
-            ),
-            Event::CampaignRefused => {
-                f.write_str("starts no election: it lost its files and is not readmitted yet")
-            }
-            Event::DiskStalled { successor } => {
-                write!(f, "its disk does not answer: hands over to {successor}")
-            }
-            Event::QuorumLost { heard, quorum } => {
-                write!(f, "hears only {heard} of the {quorum} nodes that a quorum needs")
-            }
-        }
-    }
-}
-
-impl fmt::Display for VoteReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            VoteReason::Granted => f.write_str("its log is up-to-date"),
-            VoteReason::AlreadyGranted => f.write_str("it has the vote already"),
-            VoteReason::StaleTerm => f.write_str("its term is over"),
-            VoteReason::VotedFor(node) => write!(f, "{node} has the vote"),
-            VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
-            VoteReason::Joining => f.write_str("it lost its files and is not readmitted yet"),
-            VoteReason::VotePending => f.write_str("its disk owes its own term and vote"),
-            VoteReason::Promised => f.write_str("it promised its vote to nobody, for a leader's lease"),
-            VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
-        }
-    }
-}
-
-impl fmt::Display for StepDownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StepDownReason::NewerTerm(term) => write!(f, "term {term} has begun"),
-            StepDownReason::LeaderFound(leader) => write!(f, "{leader} leads"),
-            StepDownReason::DiskStalled => f.write_str("its disk does not answer"),
-            StepDownReason::NoQuorum => f.write_str("no quorum answers"),
-        }
-    }
-}
-
-impl fmt::Display for AppendOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AppendOutcome::StaleTerm => f.write_str("refused, its term is over"),
-            AppendOutcome::NoEntryAtPrevious => f.write_str("refused, no entry at that index"),
-            AppendOutcome::TermsMismatch { found } => write!(f, "refused, that entry is of term {found}"),
-            AppendOutcome::Heartbeat => f.write_str("matches"),
-            AppendOutcome::AlreadyThere => f.write_str("already there"),
-            AppendOutcome::NoConflict => f.write_str("appended"),
-            AppendOutcome::Conflict(index) => write!(f, "replaced from {index} on"),
-        }
-    }
 }

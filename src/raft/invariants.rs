@@ -1,7 +1,7 @@
 //! What must hold after every step and from each step to the next: one node's share of Figure 3.
 //!
 //! The checks stay on in release builds. One that fails stops this node, never the process: a node that is down is
-//! a fault that Raft survives, a node that goes on wrongly is not.
+//! a fault that Raft survives, a node that continues wrongly is not.
 
 use super::Raft;
 use super::effects::HardState;
@@ -11,7 +11,7 @@ use crate::types::{EntryId, LogIndex};
 /// What a step may change only in certain ways, noted before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    hard_state: HardState,
+    pub hard_state: HardState,
     commit_index: LogIndex,
     snapshot: EntryId,
     last: EntryId,
@@ -19,7 +19,6 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// The marks of this moment.
     pub fn of(raft: &Raft) -> Marks {
         Marks {
             hard_state: raft.hard_state(),
@@ -28,11 +27,6 @@ impl Marks {
             last: raft.log.last(),
             led: matches!(raft.role, Role::Leader(_)),
         }
-    }
-
-    /// What must be durable of this moment, less the log.
-    pub fn hard_state(&self) -> HardState {
-        self.hard_state
     }
 
     /// Compares with the state after the step.
@@ -66,10 +60,10 @@ fn check_state(raft: &Raft) {
     assert!(raft.durable_index() <= last.index, "only what is in the log is durable in it");
     match &raft.role {
         Role::Follower(_) | Role::PreCandidate(_) => {}
-        Role::Candidate(ballot) => {
-            assert!(!raft.joining, "who lost its files has no say");
+        Role::Candidate(votes) => {
+            assert!(!raft.beyond.joining, "a node that lost its files does not campaign");
             assert_eq!(raft.voted_for, Some(raft.id), "a candidate voted for itself (5.2)");
-            assert!(ballot.granted.len() < raft.quorum(), "a candidate with a quorum leads");
+            assert!(votes.granted.len() < raft.quorum(), "a candidate with a quorum leads");
         }
         Role::Leader(leader) => {
             assert_eq!(raft.voted_for, Some(raft.id), "a leader voted for itself (5.2)");

@@ -4,91 +4,8 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
-use super::effects::{Incarnation, Rebase};
-use crate::payload::Payload;
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, Serial, SessionId, Term};
-
-/// Whose command an entry holds, so that a repeated command can be recognised (section 8).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct Origin {
-    /// The session.
-    pub session: SessionId,
-    /// The client's number for the command in it.
-    pub serial: Serial,
-    /// The client needs no answer to its serials below this one: they need not be kept any longer.
-    pub acknowledged: Serial,
-}
-
-/// One entry of the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// Its place.
-    pub index: LogIndex,
-    /// The term of the leader that created it.
-    pub term: Term,
-    /// What it holds.
-    pub content: Content,
-}
-
-/// What an entry holds.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Content {
-    /// Nothing: it opens a leader's term, so that older entries commit (section 8).
-    NoOp,
-    /// A client's session begins, named by this entry's place (dissertation 6.3).
-    Open {
-        /// Whose.
-        client: ClientId,
-        /// Sessions that may be open from here on; the one that was used least recently is closed for a new one. It
-        /// stands in the log, so that all nodes close the same, whatever their settings are or become.
-        sessions_max: u64,
-    },
-    /// A client's command.
-    Command {
-        /// Whose.
-        origin: Origin,
-        /// The command; opaque here.
-        command: Payload,
-    },
-    /// A client wants to know what became of one of its commands. If it was not carried out before this entry, it
-    /// never will be.
-    Settle {
-        /// The command's.
-        origin: Origin,
-    },
-    /// A node that had lost its files has caught up: it votes again, and its copies count again.
-    Readmit {
-        /// The node.
-        node: NodeId,
-        /// The files that it has now.
-        incarnation: Incarnation,
-    },
-}
-
-impl Content {
-    /// Bytes that it weighs in limits and queues: its command's, and a little for all else.
-    pub fn weight(&self) -> usize {
-        const ITSELF: usize = 64;
-        match self {
-            Content::NoOp | Content::Open { .. } | Content::Settle { .. } | Content::Readmit { .. } => ITSELF,
-            Content::Command { command, .. } => ITSELF + command.weight(),
-        }
-    }
-}
-
-impl Entry {
-    /// Index and term.
-    pub fn id(&self) -> EntryId {
-        EntryId::new(self.term, self.index)
-    }
-
-    /// Bytes that the entry weighs in limits and queues.
-    pub fn weight(&self) -> usize {
-        self.content.weight()
-    }
-}
+use super::entry::Entry;
+use crate::types::{EntryId, LogIndex, Term};
 
 /// The entries behind a snapshot, in order and without gaps.
 #[derive(Clone, Debug, Default)]
@@ -110,13 +27,19 @@ pub struct Log {
 
 /// What the disk has to be told of a log, in this order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Changes {
-    /// What became of the beginning.
+pub(super) struct Changes {
     pub rebase: Option<Rebase>,
-    /// Entries from this index on go.
     pub truncate_from: Option<LogIndex>,
-    /// Entries to append then.
     pub entries: Vec<Entry>,
+}
+
+/// What becomes of the beginning of the log on disk, once a snapshot is durable (section 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rebase {
+    /// Entries up to this one, which the snapshot covers, are needed no more.
+    Compact(EntryId),
+    /// The whole log goes. It begins behind this entry from now on, the last one that the snapshot covers.
+    Reset(EntryId),
 }
 
 impl Log {
@@ -138,16 +61,6 @@ impl Log {
     /// The last entry, or the base when there is none.
     pub fn last(&self) -> EntryId {
         self.entries.back().map_or(self.base, Entry::id)
-    }
-
-    /// How many entries are kept.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether no entry is kept.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// The entry at this index; none before the base, at it, or after the end.
@@ -185,10 +98,8 @@ impl Log {
     pub fn range(&self, first: LogIndex, last: LogIndex) -> impl DoubleEndedIterator<Item = &Entry> {
         assert!(first > self.base.index, "entries up to the base are not kept");
         assert!(last <= self.last().index, "entries beyond the last do not exist");
-        let offset =
-            |index: LogIndex| usize::try_from(index.0 - self.base.index.0).expect("a length in memory");
-        let start = offset(first) - 1;
-        self.entries.range(start..offset(last).max(start))
+        let start = self.count_to(first) - 1;
+        self.entries.range(start..self.count_to(last).max(start))
     }
 
     /// The bytes of the entries within `first..=last`, which must be in the log.
@@ -209,11 +120,16 @@ impl Log {
     }
 
     fn weight_through(&self, index: LogIndex) -> usize {
-        let offset = index.0.checked_sub(self.base.index.0).expect("entries up to the base are not kept");
-        match usize::try_from(offset).expect("a length in memory") {
+        match self.count_to(index) {
             0 => self.through_base,
-            offset => self.through[offset - 1],
+            count => self.through[count - 1],
         }
+    }
+
+    /// How many of the kept entries lie up to this index.
+    fn count_to(&self, index: LogIndex) -> usize {
+        let count = index.0.checked_sub(self.base.index.0).expect("entries up to the base are not kept");
+        usize::try_from(count).expect("a length in memory")
     }
 
     /// The last index that was handed to the disk.
@@ -234,7 +150,7 @@ impl Log {
     /// Removes every entry from this index on.
     pub fn truncate_from(&mut self, index: LogIndex) {
         assert!(index > self.base.index, "what a snapshot covers is committed and never removed");
-        let kept = usize::try_from(index.0 - self.base.index.0 - 1).expect("a length in memory");
+        let kept = self.count_to(index.previous());
         self.entries.truncate(kept);
         self.through.truncate(kept);
         if index <= self.handed {
@@ -247,7 +163,7 @@ impl Log {
     pub fn compact(&mut self, to: LogIndex) {
         assert!(to <= self.handed, "a snapshot covers what was applied, and the disk has been given that");
         let base = self.id_at(to);
-        let gone = usize::try_from(to.0 - self.base.index.0).expect("a length in memory");
+        let gone = self.count_to(to);
         self.through_base = self.weight_through(to);
         self.entries.drain(..gone);
         self.through.drain(..gone);
@@ -258,19 +174,19 @@ impl Log {
         });
     }
 
-    /// Lets go of everything: the log begins anew behind this entry, the last that a durable snapshot covers (7).
+    /// Removes everything: the log begins behind this entry, the last that a durable snapshot covers (7).
     pub fn reset(&mut self, base: EntryId) {
         *self = Log { base, handed: base.index, rebase: Some(Rebase::Reset(base)), ..Log::default() };
     }
 
     /// For the museum of broken rules: an exhibit takes an entry for one of another term.
     pub(crate) fn forge_term(&mut self, id: EntryId) {
-        let offset = usize::try_from(id.index.0 - self.base.index.0 - 1).expect("a length in memory");
-        self.entries[offset].term = id.term;
+        let place = self.count_to(id.index) - 1;
+        self.entries[place].term = id.term;
     }
 
     /// What changed since the last call.
-    pub fn take_changes(&mut self) -> Changes {
+    pub(super) fn take_changes(&mut self) -> Changes {
         let last = self.last().index;
         let entries = self.range(self.handed.next(), last).cloned().collect();
         self.handed = last;
@@ -281,6 +197,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::entry::Content;
 
     /// A log whose entries have these terms, behind this base.
     fn log(base: EntryId, terms: &[u64]) -> Log {
@@ -332,13 +249,13 @@ mod tests {
     #[test]
     fn a_slice_is_bounded_in_bytes_but_never_empty() {
         let log = log(EntryId::ZERO, &[1; 10]);
-        assert_eq!(log.slice(LogIndex(3), 1).len(), 1, "a large entry still travels, alone");
+        assert_eq!(log.slice(LogIndex(3), 1).len(), 1, "a large entry travels by itself");
         assert_eq!(log.slice(LogIndex(3), 64 * 4).len(), 4);
         assert_eq!(log.slice(LogIndex(11), 1000).len(), 0);
     }
 
     #[test]
-    fn what_a_part_of_the_log_weighs_is_known_whatever_went() {
+    fn what_a_part_of_the_log_weighs_is_known_after_removals() {
         let each = Content::NoOp.weight();
         let mut log = log(EntryId::ZERO, &[1; 10]);
         log.compact(LogIndex(4));
@@ -355,7 +272,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a log has no gaps")]
-    fn a_gap_is_refused() {
+    fn a_gap_is_rejected() {
         log(EntryId::ZERO, &[1]).append(Entry { index: LogIndex(3), term: Term(1), content: Content::NoOp });
     }
 }

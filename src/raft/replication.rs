@@ -1,13 +1,13 @@
-//! Log replication (5.3) and what may be committed (5.4.2).
+//! Log replication (5.3).
 //!
 //! A leader never changes what stands in its log, and counts a copy only when the disk that holds it has said so. A
 //! follower acknowledges what it was sent and holds durably, never merely its own last entry.
 
-use super::effects::Proposal;
+use super::effects::{Proposal, RejectReason, RequestId};
+use super::entry::Entry;
 use super::event::{AppendOutcome, Event, StepDownReason};
-use super::log::Entry;
-use super::message::{Answerer, AppendResult, Body, Round, Standing};
-use super::role::{Flow, Follower, Leader, Role};
+use super::message::{Ack, AppendResult, Beat, Body};
+use super::role::{Follower, Leader, ProgressState, Role};
 use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
@@ -21,13 +21,12 @@ impl Raft {
         prev: EntryId,
         entries: Vec<Entry>,
         commit: LogIndex,
-        round: Round,
+        beat: Beat,
     ) {
         self.follow(now, from);
-        self.ask_again(now);
         let count = entries.len();
         let outcome = self.take_entries(prev, entries);
-        self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });
+        self.note(Event::AppendReceived { from, prev, count, outcome });
 
         let result = match outcome {
             AppendOutcome::NoEntryAtPrevious => {
@@ -38,7 +37,7 @@ impl Raft {
                 let first = self.log.first_of_term_at(prev.index);
                 AppendResult::Conflict { rejected: prev.index, term: Some(found), first }
             }
-            AppendOutcome::StaleTerm => unreachable!("refused before"),
+            AppendOutcome::StaleTerm => unreachable!("rejected before"),
             _ => {
                 let last_new = LogIndex(prev.index.0 + count as u64);
                 // Figure 2, AppendEntries 5: commitIndex = min(leaderCommit, index of last new entry).
@@ -50,16 +49,17 @@ impl Raft {
             }
         };
         // Figure 2, Followers 1: answer the requests of leaders and candidates.
-        self.send(from, Body::AppendReply { answerer: self.answerer(), round, result });
+        let ack = self.beat(now, commit, beat);
+        self.send(from, Body::AppendReply { result, ack });
     }
 
     /// The answer to a leader whose term is over.
-    pub(super) fn refuse_append_entries(&mut self, from: NodeId, prev: EntryId, count: usize, round: Round) {
-        // Figure 2, AppendEntries 1: refuse if the term is over.
-        let outcome = AppendOutcome::StaleTerm;
-        self.effects.events.push(Event::AppendReceived { from, prev, count, outcome });
-        let answerer = self.answerer();
-        self.send(from, Body::AppendReply { answerer, round, result: AppendResult::StaleTerm });
+    pub(super) fn reject_append_entries(&mut self, from: NodeId, prev: EntryId, count: usize) {
+        // Figure 2, AppendEntries 1: reject if the term is over.
+        self.note(Event::AppendReceived { from, prev, count, outcome: AppendOutcome::StaleTerm });
+        // The request's round is not one of a leader of this term.
+        let ack = self.ack(0);
+        self.send(from, Body::AppendReply { result: AppendResult::StaleTerm, ack });
     }
 
     /// The leader of this term spoke.
@@ -78,24 +78,26 @@ impl Raft {
             Role::Follower(Follower { leader: None }) => {}
         }
         if self.leader().is_none() {
-            self.effects.events.push(Event::Following { leader, term: self.current_term });
+            self.note(Event::Following { leader, term: self.current_term });
         }
         self.role = Role::Follower(Follower { leader: Some((leader, now)) });
         self.reset_election_timer(now);
     }
 
     /// Puts a leader's entries into the log, if it holds the entry before them.
+    ///
+    /// Entries are removed only where one conflicts, although the log may go on behind what the request carries. A late
+    /// request is often shorter than what came since: cutting the log to it would remove what this node has
+    /// acknowledged, and what may be committed by that.
     fn take_entries(&mut self, prev: EntryId, entries: Vec<Entry>) -> AppendOutcome {
-        // Figure 2, AppendEntries 2: refuse if the log holds no entry at prevLogIndex of prevLogTerm. What lies below
+        // Figure 2, AppendEntries 2: reject if the log holds no entry at prevLogIndex of prevLogTerm. What lies below
         // the log's base is committed and therefore the same in every leader's log.
         if prev.index > self.log.base().index {
             match self.log.term_at(prev.index) {
                 None => return AppendOutcome::NoEntryAtPrevious,
                 Some(found) if found != prev.term => {
-                    assert!(
-                        prev.index > self.commit_index,
-                        "a leader's log holds all that is committed (5.4)"
-                    );
+                    let open = prev.index > self.commit_index;
+                    assert!(open, "a leader's log holds all that is committed (5.4)");
                     return AppendOutcome::TermsMismatch { found };
                 }
                 Some(_) => {}
@@ -108,6 +110,7 @@ impl Raft {
                 continue;
             }
             match self.log.term_at(entry.index) {
+                // Same index and term: the same entry, and all before it are the same (Log Matching).
                 Some(term) if term == entry.term => continue,
                 // Figure 2, AppendEntries 3: a conflicting entry goes, and all that follow it.
                 Some(_) => {
@@ -124,11 +127,9 @@ impl Raft {
     }
 
     fn truncate_from(&mut self, index: LogIndex) {
-        assert!(
-            index > self.commit_index,
-            "a committed entry is never removed (Figure 3, State Machine Safety)"
-        );
-        self.effects.events.push(Event::Truncated { from: index, to: self.log.last().index });
+        let open = index > self.commit_index;
+        assert!(open, "a committed entry is never removed (Figure 3, State Machine Safety)");
+        self.note(Event::Truncated { from: index, to: self.log.last().index });
         self.log.truncate_from(index);
         self.retract(index);
     }
@@ -136,6 +137,38 @@ impl Raft {
 
 /// The leader's side.
 impl Raft {
+    /// Takes in a client's command, if this node leads and has room for it.
+    pub(super) fn propose(&mut self, now: Time, proposal: Proposal) {
+        let known = self.leader();
+        let reason = match &mut self.role {
+            Role::Leader(leader) if leader.uncommitted_bytes < self.settings.uncommitted_bytes_max => {
+                if leader.gathered.is_empty() {
+                    leader.gather_until = now + self.settings.batch_window;
+                }
+                // Counted from here, so that what is gathered within one step is bounded too.
+                leader.uncommitted_bytes += proposal.content.weight();
+                leader.gathered.push(proposal);
+                return;
+            }
+            Role::Leader(_) => RejectReason::Busy,
+            _ => RejectReason::NotLeader { leader: known },
+        };
+        self.reject(proposal.id, reason);
+    }
+
+    fn reject(&mut self, id: RequestId, reason: RejectReason) {
+        self.note(Event::ClientRejected { read: false, reason });
+        self.effects.proposals.push((id, Err(reason)));
+    }
+
+    /// Tells clients at once that wait for what only a leader can do: this one leads no longer.
+    pub(super) fn reject_waiting(&mut self, leader: Leader) {
+        for proposal in leader.gathered {
+            self.reject(proposal.id, RejectReason::NotLeader { leader: None });
+        }
+        self.reject_waiting_reads(leader.rounds);
+    }
+
     /// Appends the clients' commands that were gathered, all at once.
     pub(super) fn append_gathered(&mut self, now: Time) {
         let term = self.current_term;
@@ -151,24 +184,18 @@ impl Raft {
             self.effects.proposals.push((id, Ok(entry.id())));
             self.log.append(entry);
         }
-        self.effects.events.push(Event::CommandsAppended { first, last: self.log.last().index });
+        self.note(Event::CommandsAppended { first, last: self.log.last().index });
     }
 
-    /// Sends each follower what it lacks, within its limits, and a heartbeat when one is due or a read wants a round.
+    /// Sends each follower what it lacks, within its limits, and to all at least a heartbeat when a round begins.
     pub(super) fn replicate(&mut self, now: Time) {
         let Role::Leader(leader) = &mut self.role else { return };
         let heartbeat = now >= leader.heartbeat_due;
-        let everyone = heartbeat || std::mem::take(&mut leader.round_wanted);
         if heartbeat {
             leader.heartbeat_due = now + self.settings.heartbeat;
         }
         let followers: Few<NodeId> = leader.followers.keys().copied().collect();
-        if everyone {
-            self.begin_round(now);
-        }
-        if heartbeat {
-            self.readmit();
-        }
+        let everyone = self.begin_round(now, heartbeat);
         for follower in followers {
             if heartbeat {
                 self.repeat_part(now, follower);
@@ -185,7 +212,7 @@ impl Raft {
         let mut sent = false;
         while let Role::Leader(leader) = &self.role {
             let progress = &leader.followers[&follower];
-            let sending = matches!(progress.flow, Flow::Snapshot(_));
+            let sending = matches!(progress.state, ProgressState::Snapshot(_));
             if !sending && progress.next_index <= self.log.base().index {
                 self.begin_transfer(follower);
                 break;
@@ -203,104 +230,56 @@ impl Raft {
     }
 
     fn send_append_entries(&mut self, follower: NodeId, entries: Vec<Entry>) {
-        let commit = self.commit_index;
-        let Role::Leader(Leader { followers, round, confirmed, lease_from, .. }) = &mut self.role else {
-            return;
-        };
-        let (round, confirmed, lease) = (*round, *confirmed, lease_from.is_some());
-        let progress = followers.get_mut(&follower).expect("every other member has its progress");
-        let prev = match progress.flow {
+        let (count, commit) = (entries.len(), self.commit_index);
+        let Role::Leader(leader) = &mut self.role else { return };
+        let beat = leader.beat_for(follower);
+        let progress = leader.progress_mut(follower);
+        let prev = match progress.state {
             // Where the logs agree is not known, but they do before the first entry.
-            Flow::Snapshot(_) => EntryId::ZERO,
-            Flow::Probe { .. } | Flow::Replicate { .. } => self.log.id_at(progress.next_index.previous()),
+            ProgressState::Snapshot(_) => EntryId::ZERO,
+            ProgressState::Probe { .. } | ProgressState::Replicate { .. } => {
+                self.log.id_at(progress.next_index.previous())
+            }
         };
-        let count = entries.len();
         if let Some(last) = entries.last() {
             progress.sent(last.index, entries.iter().map(Entry::weight).sum());
         }
         let (next, matched) = (progress.next_index, progress.match_index);
-        let (life, answered) = progress.answered;
-        let standing = Standing { lease, answered, life, confirmed };
-        self.effects.events.push(Event::AppendSent { to: follower, prev, count, next, matched, commit });
-        self.send(follower, Body::AppendEntries { prev, entries, commit, round, standing });
+        self.note(Event::AppendSent { to: follower, prev, count, next, matched, commit });
+        self.send(follower, Body::AppendEntries { prev, entries, commit, beat });
     }
 
-    pub(super) fn handle_append_reply(
-        &mut self,
-        now: Time,
-        from: NodeId,
-        answerer: Answerer,
-        round: Round,
-        result: AppendResult,
-    ) {
-        // It answers a request of an earlier term, perhaps of this very node: its round is none of this term's.
-        if !self.admit(now, from, answerer) || result == AppendResult::StaleTerm {
+    pub(super) fn handle_append_reply(&mut self, now: Time, from: NodeId, result: AppendResult, ack: Ack) {
+        if !self.heard(now, from, ack) || self.finds_loss(now, from, result, ack) {
             return;
         }
         let last = self.log.last().index;
-        let owed_since = match result {
-            AppendResult::Matched(index) => self.durability.owes_since(index),
-            AppendResult::Conflict { .. } | AppendResult::StaleTerm => None,
-        };
         let Role::Leader(leader) = &mut self.role else { return };
-        let newest = leader.round;
-        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        progress.round = progress.round.max(round);
-        progress.note_answer(answerer.life, round);
+        let round = leader.rounds.newest;
+        let progress = leader.progress_mut(from);
         match result {
             // More than was ever sent to it: no follower of this term can say so.
             AppendResult::Matched(index) if index > last => {}
             // All logs agree before the first entry.
             AppendResult::Matched(LogIndex(0)) if progress.next_index > LogIndex(1) => {}
             AppendResult::Matched(index) => {
-                if progress.matched(index, newest) {
-                    progress.lag = owed_since.map_or(progress.lag, |since| now.since(since));
-                    self.effects.events.push(Event::AppendSucceeded { from, matched: index });
+                if progress.matched(index, round) {
+                    self.note_lag(now, from, index);
+                    self.note(Event::AppendSucceeded { from, matched: index });
                 }
-            }
-            AppendResult::Conflict { rejected, first, .. } if progress.has_lost(rejected, round) => {
-                self.distrust(now, from, first);
             }
             AppendResult::Conflict { rejected, term, first } => {
                 // The end of 5.3: skip the whole conflicting term, unless this leader has entries of it too.
                 let shared =
                     term.and_then(|term| self.log.last_of_term(term)).filter(|index| *index >= first);
                 let hint = shared.map_or(first, LogIndex::next);
-                if progress.refused(rejected, hint) {
+                if progress.rejected(rejected, hint) {
                     let next = progress.next_index;
-                    self.effects.events.push(Event::AppendFailed { from, rejected, next });
+                    self.note(Event::AppendFailed { from, rejected, next });
                 }
             }
-            AppendResult::StaleTerm => unreachable!("told apart above"),
-        }
-    }
-
-    /// Commits what a majority holds durably.
-    pub(super) fn advance_commit_index(&mut self) {
-        // Figure 2, Leaders 4: the highest index that a majority holds, if its entry is of this term: commit it.
-        let Role::Leader(leader) = &self.role else { return };
-        let counted = leader.followers.values().filter(|progress| !progress.joining);
-        let mut held: Few<LogIndex> = counted.map(|progress| progress.match_index).collect();
-        held.push(self.durable_index());
-        held.sort_unstable_by(|a, b| b.cmp(a));
-        let Some(&majority) = held.get(self.quorum() - 1) else { return };
-        // 5.4.2 and Figure 8: an entry of an earlier term is committed only by one of this term behind it.
-        if majority > self.commit_index && self.log.term_at(majority) == Some(self.current_term) {
-            self.commit_to(majority);
-        }
-    }
-
-    /// Moves the commit index, never back.
-    pub(super) fn commit_to(&mut self, index: LogIndex) {
-        if index <= self.commit_index {
-            return;
-        }
-        let from = std::mem::replace(&mut self.commit_index, index);
-        self.effects.events.push(Event::CommitAdvanced { from, to: index });
-        self.note_readmission(from.next(), index);
-        if let Role::Leader(leader) = &mut self.role {
-            let committed: usize = self.log.range(from.next(), index).map(Entry::weight).sum();
-            leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(committed);
+            // It answers a request of an earlier term, perhaps of this very node.
+            AppendResult::StaleTerm => {}
         }
     }
 }

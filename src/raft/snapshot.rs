@@ -5,10 +5,12 @@
 //! business: the core asks for parts of it and is told what became of them. Neither the state machine nor an index ever
 //! goes back: a snapshot of what is committed here already changes nothing.
 //!
-//! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. It is
-//! never begun anew because a newer snapshot exists: the old one is kept until it has arrived, and none of those between.
-//! Only what arrived and was unusable is sent anew, with the newest snapshot, ever more seldom, and once the leader's own
-//! file of it is known to be whole. A leader with a damaged one ends, as with other damage.
+//! A transfer sends one part at a time, so that it never stands in the way of entries and heartbeats for long. A newer
+//! snapshot does not restart it: the old one is kept until it has arrived, and none of those between. Only what arrived and
+//! was unusable is sent again, with the newest snapshot, at growing intervals, and once the leader's own file of it is
+//! known to be whole. A leader with a damaged file ends, as with other damage.
+
+mod transfer;
 
 use std::sync::Arc;
 
@@ -16,15 +18,10 @@ use smallvec::SmallVec;
 
 use super::Raft;
 use super::event::Event;
-use super::message::{Answerer, Body, InstallResult};
-use super::role::{Flow, Progress, Role, Sending, Transfer};
+use super::message::{Body, InstallResult};
+use super::role::{ProgressState, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
-
-/// Rounds of heartbeats after which a part that was not answered is sent again.
-const ROUNDS_PATIENT: u64 = 2;
-
-/// Before a snapshot that arrived unusable is sent again, a heartbeat passes: each time twice as many, so often at most.
-const PAUSE_DOUBLINGS_MAX: u32 = 6;
+pub use transfer::{Sending, Transfer};
 
 /// The snapshots that a node cannot do without.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -48,7 +45,7 @@ pub enum SnapshotTask {
         /// From which byte on.
         offset: u64,
     },
-    /// Add a part to the snapshot that is being received. A first part begins it anew.
+    /// Add a part to the snapshot that is being received. A first part restarts it.
     Receive {
         /// Which snapshot.
         last: EntryId,
@@ -68,7 +65,7 @@ pub enum SnapshotTask {
     },
     /// Older snapshots than the newest of these go, but for the others.
     Forget {
-        /// Those that stay.
+        /// Snapshots to keep.
         but: Needed,
     },
 }
@@ -141,7 +138,7 @@ impl Raft {
             SnapshotReport::Installed(last) => self.install(last),
             SnapshotReport::Unusable(last) => {
                 let wanted = self.receiving.take_if(|receiving| receiving.last == last).is_some();
-                self.effects.events.push(Event::SnapshotUnusable { last });
+                self.note(Event::SnapshotUnusable { last });
                 if let Some(leader) = self.leader_followed().filter(|_| wanted) {
                     self.reply_install(leader, last, InstallResult::Unusable);
                 }
@@ -181,7 +178,7 @@ impl Raft {
         let to = LogIndex(high).previous();
         if to > self.log.base().index {
             self.log.compact(to);
-            self.effects.events.push(Event::LogCompacted { base: self.log.base() });
+            self.note(Event::LogCompacted { base: self.log.base() });
         }
     }
 
@@ -206,9 +203,9 @@ impl Raft {
             Role::Leader(leader) => Some(leader.followers.values()),
             _ => None,
         };
-        followers.into_iter().flatten().filter_map(|progress| match &progress.flow {
-            Flow::Snapshot(transfer) => Some(transfer),
-            Flow::Probe { .. } | Flow::Replicate { .. } => None,
+        followers.into_iter().flatten().filter_map(|progress| match &progress.state {
+            ProgressState::Snapshot(transfer) => Some(transfer),
+            ProgressState::Probe { .. } | ProgressState::Replicate { .. } => None,
         })
     }
 }
@@ -242,7 +239,7 @@ impl Raft {
             // Figure 13, InstallSnapshot 2: the first part begins a new snapshot. What was received of another, which
             // the same leader sent before or an earlier one did, is given up.
             None if offset == 0 => {
-                self.effects.events.push(Event::SnapshotReceiving { from, last });
+                self.note(Event::SnapshotReceiving { from, last });
                 Receiving { term, last, taken: 0, whole: false }
             }
             None => return self.reply_install(from, last, InstallResult::Next(0)),
@@ -254,8 +251,8 @@ impl Raft {
     }
 
     /// The answer to a leader whose term is over.
-    pub(super) fn refuse_install_snapshot(&mut self, from: NodeId, last: EntryId) {
-        // Figure 13, InstallSnapshot 1: refuse if the term is over.
+    pub(super) fn reject_install_snapshot(&mut self, from: NodeId, last: EntryId) {
+        // Figure 13, InstallSnapshot 1: reject if the term is over.
         self.reply_install(from, last, InstallResult::StaleTerm);
     }
 
@@ -288,7 +285,7 @@ impl Raft {
                 self.durability.reset(last.index);
                 self.commit_index = last.index;
             }
-            self.effects.events.push(Event::SnapshotInstalled { last, kept });
+            self.note(Event::SnapshotInstalled { last, kept });
         }
         // Figure 13, InstallSnapshot 5: snapshots of less are given up.
         self.cover(last);
@@ -302,124 +299,8 @@ impl Raft {
     }
 
     fn reply_install(&mut self, to: NodeId, last: EntryId, result: InstallResult) {
-        let answerer = self.answerer();
-        self.send(to, Body::InstallReply { answerer, last, result });
-    }
-}
-
-/// The leader's side.
-impl Raft {
-    /// The follower lacks what this log no longer holds.
-    pub(super) fn begin_transfer(&mut self, follower: NodeId) {
-        let last = self.snapshot;
-        let Role::Leader(leader) = &mut self.role else { return };
-        let progress = leader.followers.get_mut(&follower).expect("every other member has its progress");
-        progress.next_index = last.index.next().max(progress.match_index.next());
-        progress.flow = Flow::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
-        self.effects.events.push(Event::SnapshotSending { to: follower, last });
-        self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
-    }
-
-    /// A part was read: it is sent, if it is still the one that the follower needs.
-    fn send_part(&mut self, to: NodeId, last: EntryId, offset: u64, data: Arc<[u8]>, done: bool) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        let round = leader.round;
-        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to) else {
-            return;
-        };
-        let read = matches!(transfer.sending, Sending::Read | Sending::ReadAgain);
-        if transfer.last == last && transfer.offset == offset && read {
-            transfer.sending = Sending::Sent { round };
-            self.send(to, Body::InstallSnapshot { last, offset, data, done });
-        }
-    }
-
-    /// Sends the part again that is not answered after a while, or begins with one that was postponed.
-    pub(super) fn repeat_part(&mut self, now: Time, follower: NodeId) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        let round = leader.round;
-        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
-        else {
-            return;
-        };
-        transfer.sending = match transfer.sending {
-            Sending::Sent { round: sent } if round >= sent + ROUNDS_PATIENT => Sending::ReadAgain,
-            Sending::Postponed { until } if now >= until => Sending::Read,
-            _ => return,
-        };
-        let (last, offset) = (transfer.last, transfer.offset);
-        self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset });
-    }
-
-    /// The follower could not use what arrived: damaged on its way, or as damaged as the file here.
-    fn note_unusable(&mut self, now: Time, follower: NodeId, last: EntryId) {
-        let newest = self.snapshot;
-        let Role::Leader(leader) = &mut self.role else { return };
-        let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&follower)
-        else {
-            return;
-        };
-        if transfer.last != last || !transfer.was_sent() {
-            return;
-        }
-        let until = now + self.settings.heartbeat * (1 << transfer.failures.min(PAUSE_DOUBLINGS_MAX));
-        transfer.failures += 1;
-        self.effects.events.push(Event::SnapshotRejected { by: follower, last });
-        if newest.index > last.index {
-            transfer.postpone(newest, until);
-        } else {
-            transfer.sending = Sending::Checked { until };
-            self.effects.snapshots.push(SnapshotTask::Check { to: follower, last });
-        }
-    }
-
-    /// What the follower could not use is whole here: it was damaged on its way.
-    fn send_again(&mut self, to: NodeId, last: EntryId) {
-        let newest = self.snapshot;
-        let Role::Leader(leader) = &mut self.role else { return };
-        if let Some(Progress { flow: Flow::Snapshot(transfer), .. }) = leader.followers.get_mut(&to)
-            && transfer.last == last
-            && let Sending::Checked { until } = transfer.sending
-        {
-            transfer.postpone(newest, until);
-        }
-    }
-
-    pub(super) fn handle_install_reply(
-        &mut self,
-        now: Time,
-        from: NodeId,
-        answerer: Answerer,
-        last: EntryId,
-        result: InstallResult,
-    ) {
-        if !self.admit(now, from, answerer) {
-            return;
-        }
-        let Role::Leader(leader) = &mut self.role else { return };
-        let newest = leader.round;
-        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        match result {
-            InstallResult::Unusable => self.note_unusable(now, from, last),
-            InstallResult::Installed => {
-                let sent = matches!(&progress.flow, Flow::Snapshot(transfer) if transfer.last == last);
-                if progress.matched(last.index, newest) {
-                    self.effects.events.push(Event::AppendSucceeded { from, matched: last.index });
-                }
-                if sent {
-                    self.effects.events.push(Event::SnapshotSent { to: from, last });
-                }
-            }
-            InstallResult::Next(next) => {
-                if let Flow::Snapshot(transfer) = &mut progress.flow
-                    && transfer.last == last
-                    && transfer.goes_on_at(next)
-                {
-                    self.effects.snapshots.push(SnapshotTask::Read { to: from, last, offset: next });
-                }
-            }
-            InstallResult::StaleTerm => {}
-        }
+        let ack = self.ack(0);
+        self.send(to, Body::InstallReply { last, result, ack });
     }
 }
 

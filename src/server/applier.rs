@@ -13,7 +13,7 @@ use crate::panics::caught;
 use crate::payload::Payload;
 use crate::protocol::Response;
 use crate::raft::effects::RequestId;
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, Machine};
 use crate::types::EntryId;

@@ -5,7 +5,7 @@ use super::applier::{Done, EntryResult, Failure, Task};
 use super::exchange::Outbox;
 use super::snapshots::SnapshotWork;
 use crate::protocol::Response;
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, AppliedEntry};
 use crate::types::EntryId;

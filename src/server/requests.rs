@@ -9,8 +9,8 @@ use super::waiting::Joined;
 use crate::panics::caught;
 use crate::payload::Payload;
 use crate::protocol::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
-use crate::raft::effects::{Input, Proposal, ReadRequest, Refusal, RequestId};
-use crate::raft::log::Content;
+use crate::raft::effects::{Input, Proposal, ReadRequest, RejectReason, RequestId};
+use crate::raft::entry::Content;
 
 /// Who waits for an answer.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Server {
         let id = self.last_request;
         let mut caller = Caller { address: from, attempt: request.attempt, query: None };
         if request.call.is_logged() && self.lags() {
-            self.reply(&caller, Response::Refused(Refusal::Busy), outbox);
+            self.reply(&caller, Response::Refused(RejectReason::Busy), outbox);
             return None;
         }
         let content = match request.call {

@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::ascending::Ascending;
 use crate::raft::effects::RequestId;
-use crate::raft::log::{Content, Entry};
+use crate::raft::entry::{Content, Entry};
 use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 
 /// Requests that wait for one entry at most.
@@ -119,7 +119,7 @@ fn name(content: &Content) -> Option<Name> {
 mod tests {
     use super::*;
     use crate::payload::Payload;
-    use crate::raft::log::Origin;
+    use crate::raft::entry::Origin;
 
     fn command(index: u64, serial: Serial) -> Entry {
         let origin = Origin { session: SessionId(1), serial, acknowledged: 0 };

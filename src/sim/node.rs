@@ -303,7 +303,7 @@ impl Simulation {
         let random = self.random.fork();
         let members: Vec<NodeId> = self.nodes.keys().copied().collect();
         // Later files of a node have a larger number, and a wiped node joins a cluster that has run.
-        let newcomer = Newcomer { incarnation: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
+        let newcomer = Newcomer { store_id: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
         let away = !self.settings.machine_delay.is_zero();
         let identity =
             Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };

@@ -66,7 +66,7 @@ impl Tally {
                     self.uncommitted_tails += u64::from(raft.log().last().index > raft.commit_index());
                 }
                 Event::VoteDecided { reason: VoteReason::LeaderAlive(_), .. } => self.sticky_refusals += 1,
-                Event::VoteDecided { reason: VoteReason::Promised, .. } | Event::ElectionHeldBack { .. } => {
+                Event::VoteDecided { reason: VoteReason::Withheld, .. } | Event::ElectionHeldBack { .. } => {
                     self.promises_kept += 1;
                 }
                 Event::FollowerRead { count, .. } => self.follower_reads += *count as u64,

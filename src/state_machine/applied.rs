@@ -1,7 +1,7 @@
 //! What applying an entry comes to: for the client that waits for it, and for those who watch the replicas.
 
 use crate::payload::Payload;
-use crate::raft::log::Origin;
+use crate::raft::entry::Origin;
 use crate::types::{EntryId, SessionId};
 
 /// What became of an entry.

@@ -25,7 +25,7 @@ use self::text::Kept;
 use super::Applied;
 use crate::ascending::Ascending;
 use crate::payload::Payload;
-use crate::raft::log::Origin;
+use crate::raft::entry::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId};
 
 /// How many answers a session keeps: a client has no more commands than this unanswered or unsettled. Of one that

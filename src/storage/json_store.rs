@@ -34,7 +34,7 @@ use super::state_file::StateFile;
 use super::terms::Terms;
 use super::{Identity, Newcomer, Recovered, Storage, files, record, recovery, state_file};
 use crate::raft::effects::{Rebase, Write};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::state_machine::image::LoadImage;
 use crate::types::LogIndex;
 

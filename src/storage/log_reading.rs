@@ -8,7 +8,7 @@ use super::error::StorageError;
 use super::segments::Segment;
 use super::state_file::{NAME as STATE, StateFile};
 use super::{record, snapshot_file};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::types::{EntryId, LogIndex, Term};
 
 /// The log as far as it has been read.
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_record_is_found_in_front_of_what_is_not_a_newline() {
         let mut line = Vec::new();
-        let content = crate::raft::log::Content::NoOp;
+        let content = crate::raft::entry::Content::NoOp;
         record::encode(&Entry { index: LogIndex(1), term: Term(1), content }, &mut line);
         let length = line.len() - 1;
         *line.last_mut().expect("a line") = b'x';

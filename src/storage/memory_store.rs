@@ -15,7 +15,7 @@ use super::snapshot_file;
 use super::snapshots::Snapshots;
 use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, Storage, files, recovery};
 use crate::raft::effects::{HardState, Rebase, Write};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -72,8 +72,8 @@ impl MemoryContent {
     ) -> Result<(MemoryStore, Recovered), StorageError> {
         let mut content = self.content.lock();
         if !content.used {
-            let Newcomer { incarnation, joining } = newcomer;
-            content.hard_state = HardState { joining, incarnation, ..HardState::default() };
+            let Newcomer { store_id, joining } = newcomer;
+            content.hard_state = HardState { joining, store_id, ..HardState::default() };
         }
         let snapshot = self.open_snapshots(content.hard_state.current_term, load)?;
         let repaired = snapshot.as_ref().and_then(|snapshot| content.connect(snapshot.id));
@@ -194,7 +194,7 @@ impl Storage for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::log::Content;
+    use crate::raft::entry::Content;
     use crate::state_machine::image::Image;
     use crate::storage::snapshots::SnapshotFiles;
     use crate::storage::{ClusterId, no_image};
@@ -234,7 +234,7 @@ mod tests {
 
     fn appending(index: u64) -> Write {
         let entry = Entry { index: LogIndex(index), term: Term(1), content: Content::NoOp };
-        let hard_state = Some(HardState { current_term: Term(1), incarnation: 71, ..HardState::default() });
+        let hard_state = Some(HardState { current_term: Term(1), store_id: 71, ..HardState::default() });
         Write { hard_state, entries: vec![entry], ..Write::default() }
     }
 
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn the_next_life_finds_what_was_synced() {
         let content = MemoryContent::new(identity());
-        let newcomer = Newcomer { incarnation: 71, joining: true };
+        let newcomer = Newcomer { store_id: 71, joining: true };
         let (mut store, recovered) = content.open(newcomer, no_image).expect("there is no snapshot");
         assert!(recovered.fresh && recovered.hard_state.joining);
         for write in [appending(1), appending(2), appending(3)] {
@@ -270,7 +270,7 @@ mod tests {
         drop(store);
         let (_, recovered) = opened(&content);
         assert_eq!((recovered.entries.len(), recovered.fresh), (1, false));
-        assert_eq!(recovered.hard_state.incarnation, 71, "a node keeps the incarnation that it began with");
+        assert_eq!(recovered.hard_state.store_id, 71, "a node keeps the store_id that it began with");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! cannot pass, even where a lenient JSON reader would accept it.
 
 use crate::payload::Payload;
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::types::{ClientId, LogIndex, NODES_MAX, NodeId, SessionId, Term};
 
 const CRC_MEMBER: &[u8] = b",\"crc\":\"";
@@ -44,9 +44,9 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
             push_origin(line, origin);
             line.extend_from_slice(SETTLE);
         }
-        Content::Readmit { node, incarnation } => {
+        Content::Readmit { node, store_id } => {
             push_number(line, READMIT, node.number().into());
-            push_number(line, INCARNATION, *incarnation);
+            push_number(line, INCARNATION, *store_id);
         }
     }
     seal(line, start);
@@ -122,7 +122,7 @@ pub fn decode(line: &[u8]) -> Result<Entry, String> {
     if rest.0.starts_with(READMIT) {
         let node = u8::try_from(rest.number(READMIT)?).ok().filter(|number| (1..=NODES_MAX).contains(number));
         let node = NodeId::new(node.ok_or("it readmits a node that cannot be")?);
-        let content = Content::Readmit { node, incarnation: rest.number(INCARNATION)? };
+        let content = Content::Readmit { node, store_id: rest.number(INCARNATION)? };
         return rest.end(Entry { index, term, content });
     }
     let origin = Origin {
@@ -237,7 +237,7 @@ mod tests {
         let no_op = Entry { index: LogIndex(1), term: Term(10), content: Content::NoOp };
         let open = entry(Content::Open { client: ClientId(u64::MAX), sessions_max: 3 });
         let settle = entry(Content::Settle { origin: origin() });
-        let readmit = entry(Content::Readmit { node: NodeId::new(3), incarnation: u64::MAX });
+        let readmit = entry(Content::Readmit { node: NodeId::new(3), store_id: u64::MAX });
         for entry in [
             no_op,
             open,
@@ -257,7 +257,7 @@ mod tests {
     fn no_changed_byte_and_no_shorter_line_passes() {
         let open = entry(Content::Open { client: ClientId(9), sessions_max: 3 });
         let settle = entry(Content::Settle { origin: origin() });
-        let readmit = entry(Content::Readmit { node: NodeId::new(3), incarnation: 9 });
+        let readmit = entry(Content::Readmit { node: NodeId::new(3), store_id: 9 });
         for line in [open, readmit, settle, command("{\"crc\":\"00000000\"}")].map(|entry| line_of(&entry)) {
             for length in 0..line.len() {
                 assert!(decode(&line[..length]).is_err(), "cut to {length}");

@@ -136,8 +136,8 @@ fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), St
 /// always means that the log was lost.
 fn begin(disk: &mut impl Disk, identity: &Identity, newcomer: Newcomer) -> Result<Found, StorageError> {
     let first = Segment { first: LogIndex(1), length: 0 };
-    let Newcomer { incarnation, joining } = newcomer;
-    let hard_state = HardState { joining, incarnation, ..HardState::default() };
+    let Newcomer { store_id, joining } = newcomer;
+    let hard_state = HardState { joining, store_id, ..HardState::default() };
     let state = StateFile { identity: identity.clone(), hard_state, log_floor: EntryId::ZERO };
     files::replace(disk, &first.name(), &[])?;
     files::replace(disk, STATE, &state.encode())?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{seal, unseal};
 use super::{ClusterId, Identity};
-use crate::raft::effects::{HardState, Incarnation};
+use crate::raft::effects::{HardState, StoreId};
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// The file's name.
@@ -40,7 +40,7 @@ struct Line {
     cluster: ClusterId,
     node: NodeId,
     members: Vec<NodeId>,
-    incarnation: Incarnation,
+    incarnation: StoreId,
     term: Term,
     vote: Option<NodeId>,
     /// Left out while it is false, as in a cluster that never read by lease.
@@ -72,10 +72,10 @@ impl StateFile {
             cluster: self.identity.cluster,
             node: self.identity.node,
             members: self.identity.members.clone(),
-            incarnation: self.hard_state.incarnation,
+            incarnation: self.hard_state.store_id,
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
-            promised: self.hard_state.promised,
+            promised: self.hard_state.withheld_votes,
             joining: self.hard_state.joining,
             log_floor: self.log_floor.index,
             log_floor_term: self.log_floor.term,
@@ -111,9 +111,9 @@ impl StateFile {
         let hard_state = HardState {
             current_term: line.term,
             voted_for: line.vote,
-            promised: line.promised,
+            withheld_votes: line.promised,
             joining: line.joining,
-            incarnation: line.incarnation,
+            store_id: line.incarnation,
         };
         let log_floor = EntryId::new(line.log_floor_term, line.log_floor);
         Ok(StateFile { identity, hard_state, log_floor })
@@ -134,9 +134,9 @@ mod tests {
             hard_state: HardState {
                 current_term: Term(7),
                 voted_for: Some(NodeId::new(1)),
-                promised: false,
+                withheld_votes: false,
                 joining: false,
-                incarnation: 71,
+                store_id: 71,
             },
             log_floor: EntryId::new(Term(6), LogIndex(12)),
         }
@@ -149,8 +149,8 @@ mod tests {
         let expected = r#"{"format":4,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"log_floor_term":6,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
-        for (promised, joining) in [(true, false), (false, true), (true, true)] {
-            let hard_state = HardState { promised, joining, ..state().hard_state };
+        for (withheld_votes, joining) in [(true, false), (false, true), (true, true)] {
+            let hard_state = HardState { withheld_votes, joining, ..state().hard_state };
             let said = StateFile { hard_state, ..state() };
             assert_eq!(StateFile::decode(&said.encode()), Ok(said));
         }

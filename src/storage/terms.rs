@@ -1,6 +1,6 @@
 //! Which term each entry of a log has: the log's store keeps no entry in memory, and a log has few terms.
 
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::types::{EntryId, LogIndex, Term};
 
 /// The first entry of each term in a log, in order; its base comes first.

@@ -7,8 +7,8 @@ use raftlab::faults::{End, LinkScope, NetChange};
 use raftlab::lab::{Lab, NodeOrder};
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
-use raftlab::raft::log::{Content, Entry, Origin};
-use raftlab::raft::message::{Answerer, AppendResult, Body, Message, Standing};
+use raftlab::raft::entry::{Content, Entry, Origin};
+use raftlab::raft::message::{Ack, AppendResult, Beat, Body, Message};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings, museum};
@@ -61,15 +61,13 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
             prev: EntryId::ZERO,
             entries: vec![entry],
             commit: LogIndex(0),
-            round: 1,
-            standing: Standing::default(),
+            beat: Beat { round: 1, ..Beat::default() },
         };
         step(&mut raft, Input::Message(Message { from: n3, to: n1, term: Term(2), body }));
         // n1 leads term 3 and has four entries again. Now n2's old answer arrives.
         lead(&mut raft, n3, 3, 2);
         let body = Body::AppendReply {
-            answerer: Answerer::default(),
-            round: 1,
+            ack: Ack { round: 1, ..Ack::default() },
             result: AppendResult::Matched(LogIndex(4)),
         };
         step(&mut raft, Input::Message(Message { from: n2, to: n1, term: Term(late_term), body }));

@@ -2,7 +2,8 @@
 
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{HardState, Write};
-use raftlab::raft::log::{Content, Entry, Log, Origin};
+use raftlab::raft::entry::{Content, Entry, Origin};
+use raftlab::raft::log::Log;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::simulated::{Failure, SimulatedDisk};

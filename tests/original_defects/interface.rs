@@ -12,7 +12,7 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
 use raftlab::payload::Payload;
 use raftlab::protocol::{Address, Call, Envelope, Packet, Request, Response};
-use raftlab::raft::log::{Entry, Origin};
+use raftlab::raft::entry::{Entry, Origin};
 use raftlab::server::{Arrival, Server, Start};
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::image::Image;

@@ -7,7 +7,7 @@ use raftlab::client::{ClientCore, ClientSettings, WhenFull};
 use raftlab::lab::{Lab, Life, NodeOrder};
 use raftlab::payload::Payload;
 use raftlab::protocol::{Address, Envelope, Packet, ReadMode, Reply, Response};
-use raftlab::raft::effects::Refusal;
+use raftlab::raft::effects::RejectReason;
 use raftlab::raft::role::Progress;
 use raftlab::state_machine::kv::Query;
 use raftlab::storage::simulated::Failure;
@@ -20,8 +20,8 @@ fn l1_a_late_refusal_never_leads_below_what_is_known_to_match() {
     let mut progress = Progress::new(LogIndex(6), START);
     progress.matched(LogIndex(5), 0);
     progress.sent(LogIndex(9), 100);
-    assert!(progress.refused(LogIndex(8), LogIndex(2)), "this refusal is news");
-    assert!(!progress.refused(LogIndex(8), LogIndex(2)), "the second one in flight is not");
+    assert!(progress.rejected(LogIndex(8), LogIndex(2)), "this rejection is news");
+    assert!(!progress.rejected(LogIndex(8), LogIndex(2)), "the second one in flight is not");
     assert_eq!(progress.next_index, LogIndex(6), "just behind what matched, whatever the hints said");
     is_caught("stale-refusal-lowers-next");
 }
@@ -66,7 +66,7 @@ fn l8_a_client_that_is_sent_to_a_dead_node_looks_elsewhere() {
     let answer = |node: NodeId| match node {
         _ if node == dead => Response::Unreachable,
         _ if node == leading => Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("x") },
-        _ => Response::Refused(Refusal::NotLeader { leader: Some(dead) }),
+        _ => Response::Refused(RejectReason::NotLeader { leader: Some(dead) }),
     };
     for seed in 0..20 {
         let settings = ClientSettings::default();
@@ -86,7 +86,7 @@ fn l8_a_client_that_is_sent_to_a_dead_node_looks_elsewhere() {
     }
     // The original's client connects to whomever it is sent to, and ends with the error of that connection.
     let follow = |node: NodeId| match answer(node) {
-        Response::Refused(Refusal::NotLeader { leader: Some(leader) }) => match answer(leader) {
+        Response::Refused(RejectReason::NotLeader { leader: Some(leader) }) => match answer(leader) {
             Response::Unreachable => Err("connection refused"),
             _ => Ok(()),
         },

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftlab::config::RaftSettings;
 use raftlab::raft::effects::Input;
-use raftlab::raft::log::{Content, Entry};
-use raftlab::raft::message::{Body, Message, Standing};
+use raftlab::raft::entry::{Content, Entry};
+use raftlab::raft::message::{Beat, Body, Message};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term};
 
@@ -108,6 +108,6 @@ fn follower() -> Raft {
 fn append(raft: &mut Raft, from: NodeId, term: Term, prev: EntryId, entries: &[EntryId], commit: LogIndex) {
     let no_op = |id: &EntryId| Entry { index: id.index, term: id.term, content: Content::NoOp };
     let entries = entries.iter().map(no_op).collect();
-    let body = Body::AppendEntries { prev, entries, commit, round: 1, standing: Standing::default() };
+    let body = Body::AppendEntries { prev, entries, commit, beat: Beat { round: 1, ..Beat::default() } };
     raft.step(START, &mut vec![Input::Message(Message { from, to: NodeId::new(2), term, body })]);
 }

@@ -7,10 +7,10 @@ use raftlab::faults::{LinkScope, NetChange};
 use raftlab::lab::{DiskChange, Lab, Life, NodeOrder};
 use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::effects::{HardState, Rebase, Write};
+use raftlab::raft::entry::{Content, Entry};
 use raftlab::raft::event::Event;
-use raftlab::raft::log::{Content, Entry};
 use raftlab::raft::message::{Body, Message};
-use raftlab::raft::role::{Flow, Role};
+use raftlab::raft::role::{ProgressState, Role};
 use raftlab::server::{Arrival, Outbox, Server};
 use raftlab::sim::exhibit::Exhibit;
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -82,7 +82,7 @@ fn identity() -> Identity {
 }
 
 fn entry(index: u64) -> Entry {
-    let content = Content::Readmit { node: NodeId::new(2), incarnation: 1000 + index };
+    let content = Content::Readmit { node: NodeId::new(2), store_id: 1000 + index };
     Entry { index: LogIndex(index), term: Term(1), content }
 }
 
@@ -141,7 +141,7 @@ impl Exhibit for SendsAgain {
         self.0 = sent.or(self.0.take());
         let needs_it = |to: Address| {
             leader.followers.iter().any(|(name, progress)| {
-                to == Address::Node(*name) && matches!(progress.flow, Flow::Snapshot(_))
+                to == Address::Node(*name) && matches!(progress.state, ProgressState::Snapshot(_))
             })
         };
         outbox.envelopes.extend(self.0.clone().filter(|envelope| needs_it(envelope.to)));

@@ -1,6 +1,6 @@
 //! Every byte of a small folder is cut at and changed: repaired and said, or refused, never a wrong start.
 
-use raftlab::raft::log::Entry;
+use raftlab::raft::entry::Entry;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{FLOOR_ENTRIES, JsonStore};
 use raftlab::storage::memory::{Files, MemoryDisk};

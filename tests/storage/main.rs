@@ -13,7 +13,7 @@ mod stale;
 
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{HardState, Write};
-use raftlab::raft::log::{Content, Entry, Origin};
+use raftlab::raft::entry::{Content, Entry, Origin};
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};

@@ -1,7 +1,7 @@
 //! Runs of a store, and what a start may find after a crash at any point of them.
 
 use raftlab::raft::effects::{HardState, Rebase, Write};
-use raftlab::raft::log::Entry;
+use raftlab::raft::entry::Entry;
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::snapshots::SnapshotFiles;
 use raftlab::storage::{Recovered, Storage, StorageError};

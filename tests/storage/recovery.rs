@@ -257,8 +257,8 @@ fn a_log_that_was_compacted_or_reset_is_truncated_and_written_on() {
 fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
     let disk = MemoryDisk::new("n1", Files::new());
     let open_as = |newcomer| JsonStore::open(disk.clone(), &identity(), 250, newcomer, load_table);
-    let (_, recovered) = open_as(Newcomer { incarnation: 71, joining: true }).expect("a new folder");
-    assert!(recovered.fresh && recovered.hard_state.joining && recovered.hard_state.incarnation == 71);
+    let (_, recovered) = open_as(Newcomer { store_id: 71, joining: true }).expect("a new folder");
+    assert!(recovered.fresh && recovered.hard_state.joining && recovered.hard_state.store_id == 71);
     let text = String::from_utf8(disk.files()["state.json"].clone()).expect("JSON is text");
     assert!(
         text.contains(
@@ -267,13 +267,13 @@ fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
         "{text}"
     );
     let (mut store, recovered) = open_as(Newcomer::default()).expect("nothing is wrong");
-    assert!(!recovered.fresh && recovered.hard_state.joining && recovered.hard_state.incarnation == 71);
+    assert!(!recovered.fresh && recovered.hard_state.joining && recovered.hard_state.store_id == 71);
     let readmitted = HardState { joining: false, ..recovered.hard_state };
     store.write(Write { hard_state: Some(readmitted), ..Write::default() }).expect("memory takes it");
     drop(store);
-    let (_, recovered) = open_as(Newcomer { incarnation: 72, joining: true }).expect("nothing is wrong");
+    let (_, recovered) = open_as(Newcomer { store_id: 72, joining: true }).expect("nothing is wrong");
     assert!(
-        !recovered.hard_state.joining && recovered.hard_state.incarnation == 71,
+        !recovered.hard_state.joining && recovered.hard_state.store_id == 71,
         "what the files say counts"
     );
 }

@@ -133,10 +133,7 @@ fn a_circle_of_files_is_seen() {
     ];
     let complaints = circles(&sources, &[]);
     let circle: &[&str] = &["src/a/b.rs", "src/a/c.rs", "src/a/d.rs"];
-    assert!(
-        matches!(complaints.as_slice(), [one] if one.starts_with(&circle.join(", "))),
-        "{complaints:?}"
-    );
+    assert!(matches!(complaints.as_slice(), [one] if one.starts_with(&circle.join(", "))), "{complaints:?}");
     assert_eq!(circles(&sources, &[(circle, "argued")]), Vec::<String>::new());
     assert_eq!(circles(&sources[..2], &[(circle, "argued")]).len(), 1);
 }

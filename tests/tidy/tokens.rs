@@ -57,7 +57,9 @@ pub fn code_only(text: &str) -> String {
 pub fn without_tests(code: &str) -> &str {
     let tests = code.match_indices("#[cfg(test)]").find(|(at, mark)| {
         let rest = code[at + mark.len()..].trim_start();
-        rest.starts_with("mod ") || rest.starts_with("pub mod ")
+        let is_module = rest.starts_with("mod ") || rest.starts_with("pub mod ");
+        // Behind a module that has a file of its own, the code continues.
+        is_module && rest.find(['{', ';']).is_some_and(|end| rest[end..].starts_with('{'))
     });
     tests.map_or(code, |(at, _)| &code[..at])
 }

@@ -42,5 +42,8 @@ fn an_avoided_word_is_seen() {
     let file = |text: &str| vec![Source { path: "src/a.rs".to_string(), text: text.to_string() }];
     assert_eq!(complaints(&file("// Written anew.\n")).len(), 1);
     assert_eq!(complaints(&file("// The manewver.\n")), Vec::<String>::new());
-    assert_eq!(complaints(&file("\n/// Whoever asks\n"))[0], "src/a.rs:2: \"whoever\": write name the party: the caller, the client, a node");
+    assert_eq!(
+        complaints(&file("\n/// Whoever asks\n"))[0],
+        "src/a.rs:2: \"whoever\": write name the party: the caller, the client, a node"
+    );
 }

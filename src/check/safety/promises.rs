@@ -72,7 +72,7 @@ impl Safety {
 
     fn check_vote(&mut self, raft: &Raft, record: &Record, term: Term, candidate: NodeId) {
         let node = raft.id();
-        let known = *self.votes.entry((node, raft.incarnation(), term)).or_insert(candidate);
+        let known = *self.votes.entry((node, raft.store_id(), term)).or_insert(candidate);
         if known != candidate {
             let detail = format!("{node} voted for {known} and for {candidate} in term {term}");
             self.report(Property::OneVote, detail);

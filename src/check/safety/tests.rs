@@ -6,8 +6,8 @@ use crate::check::property::Property;
 use crate::config::RaftSettings;
 use crate::payload::Payload;
 use crate::raft::effects::{HardState, Input, Write};
-use crate::raft::log::{Content, Entry, Origin};
-use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message};
+use crate::raft::entry::{Content, Entry, Origin};
+use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
 use crate::state_machine::AppliedEntry;
@@ -22,7 +22,7 @@ fn no_op(index: u64) -> Entry {
 /// A node that starts with a snapshot up to an index, and the entries behind a base.
 fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
     let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
-    let hard_state = HardState { current_term: Term(1), incarnation: 1, ..HardState::default() };
+    let hard_state = HardState { current_term: Term(1), store_id: 1, ..HardState::default() };
     let recovered = Recovered { hard_state, snapshot: id(snapshot), base: id(base), entries };
     let all = NodeId::first(3);
     Raft::new(NodeId::new(name), all, RaftSettings::default(), recovered, Random::new(1), Time::ZERO)
@@ -52,7 +52,7 @@ fn logs_that_begin_at_different_entries_match_in_any_order() {
 
 #[test]
 fn an_entry_that_differs_behind_the_snapshots_is_noticed() {
-    let other = Content::Readmit { node: NodeId::new(2), incarnation: 9 };
+    let other = Content::Readmit { node: NodeId::new(2), store_id: 9 };
     for order in ORDERS {
         let mut safety = Safety::default();
         let nodes = survivors(Entry { content: other.clone(), ..no_op(8) });
@@ -117,7 +117,7 @@ fn elected(behind: Vec<Entry>, joining: bool) -> (Safety, Raft, Raft) {
     let mut safety = Safety::default();
     let old = node(1, 0, 0, (1..=8).map(no_op).collect());
     let n1 = leader();
-    let hard_state = HardState { current_term: Term(2), joining, incarnation: 1, ..HardState::default() };
+    let hard_state = HardState { current_term: Term(2), joining, store_id: 1, ..HardState::default() };
     let entries = (1..=8).map(no_op).chain(behind).collect();
     let recovered = Recovered { hard_state, entries, ..Recovered::default() };
     let all = NodeId::first(3);
@@ -147,7 +147,7 @@ fn said(term: u64, body: Body) -> Message {
 
 fn matched(term: u64, index: u64) -> Message {
     let result = AppendResult::Matched(LogIndex(index));
-    said(term, Body::AppendReply { answerer: Answerer::default(), round: 1, result })
+    said(term, Body::AppendReply { result, ack: Ack { round: 1, ..Ack::default() } })
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn an_acknowledgement_of_another_entry_than_the_leaders_is_noticed() {
 fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
     let late = |completed: Option<u64>| {
         let (mut safety, _, _) = elected(Vec::new(), false);
-        let hard_state = HardState { current_term: Term(3), incarnation: 1, ..HardState::default() };
+        let hard_state = HardState { current_term: Term(3), store_id: 1, ..HardState::default() };
         let entries = (1..=8).map(no_op).collect();
         let recovered = Recovered { hard_state, entries, ..Recovered::default() };
         let all = NodeId::first(3);
@@ -185,8 +185,8 @@ fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
 #[test]
 fn an_installed_snapshot_is_durable_and_committed() {
     let installed = |last| {
-        let (answerer, result) = (Answerer::default(), InstallResult::Installed);
-        said(1, Body::InstallReply { answerer, last, result })
+        let (ack, result) = (Ack::default(), InstallResult::Installed);
+        said(1, Body::InstallReply { last, result, ack })
     };
     let at = |index| EntryId::new(Term(1), LogIndex(index));
     let complaint = |completed, last| {
@@ -224,7 +224,7 @@ fn a_node_is_readmitted_only_with_what_it_held_before_it_lost_its_files() {
         n1.commit_index = LogIndex(9);
         safety.observe(&idle(&n1), std::iter::empty());
         let hard_state =
-            HardState { current_term: Term(2), joining: true, incarnation: 9, ..HardState::default() };
+            HardState { current_term: Term(2), joining: true, store_id: 9, ..HardState::default() };
         let entries: Vec<Entry> = (1..=8).map(no_op).chain([no_op_of_2()]).collect();
         let recovered = Recovered { hard_state, ..Recovered::default() };
         let all = NodeId::first(3);

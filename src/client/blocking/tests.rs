@@ -9,8 +9,8 @@ use super::*;
 use crate::client::{ClientSettings, WhenFull};
 use crate::net::inbox::inbox;
 use crate::protocol::{Address, Attempt, Call, Envelope, Packet, Reply, Request, Response};
-use crate::raft::effects::Refusal;
-use crate::raft::log::{Content, Entry};
+use crate::raft::effects::RejectReason;
+use crate::raft::entry::{Content, Entry};
 use crate::state_machine::kv::{Answer, Command, KeyValue, Query};
 use crate::state_machine::{Applied, Machine, Replica};
 use crate::types::{EntryId, Random, SessionId};
@@ -98,7 +98,7 @@ fn cluster_with(
     replica.apply(&Entry { index: LogIndex(SESSION.0), term: Term(4), content });
     client_with(settings, move |node, request| {
         if node != leader() {
-            let refusal = Refusal::NotLeader { leader: Some(leader()) };
+            let refusal = RejectReason::NotLeader { leader: Some(leader()) };
             return Some(vec![reply(request, Response::Refused(refusal))]);
         }
         let response = carry_out(&mut replica, &request.call);
@@ -207,7 +207,7 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
 
 #[test]
 fn a_command_that_every_node_refuses_is_rejected() {
-    let refusal = Response::Refused(Refusal::NotLeader { leader: None });
+    let refusal = Response::Refused(RejectReason::NotLeader { leader: None });
     let client = client_of(move |_, request| Some(vec![reply(request, refusal.clone())]));
     // Long enough that an attempt that is still open at the deadline is improbable, and tried until one is not.
     let ended = (0..100).map(|_| client.within(Duration::from_millis(20)).submit(Command::put("x", "1")));

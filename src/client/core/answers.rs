@@ -5,7 +5,7 @@ use crate::client::call::CallId;
 use crate::client::settings::WhenFull;
 use crate::client::{Answered, Fate, Outcome, Rejection, What};
 use crate::protocol::{Attempt, ReadMode, Reply, Response};
-use crate::raft::effects::Refusal;
+use crate::raft::effects::RejectReason;
 use crate::state_machine::Applied;
 use crate::types::{NodeId, Term, Time};
 
@@ -35,9 +35,9 @@ impl ClientCore {
             (Response::Panicked { reason, .. }, _, _) => {
                 self.invalid(now, call_id, attempt, Rejection::Panicked(reason));
             }
-            (Response::Refused(Refusal::Busy), _, _) => self.busy(now, call_id, attempt),
+            (Response::Refused(RejectReason::Busy), _, _) => self.busy(now, call_id, attempt),
             (Response::Unreachable, _, _) => self.unreachable(now, call_id, attempt, node),
-            (Response::Refused(Refusal::NotLeader { leader }), _, _)
+            (Response::Refused(RejectReason::NotLeader { leader }), _, _)
             | (Response::LeadershipLost { leader }, What::Read { .. }, _) => {
                 if self.call_mut(call_id).note_refused(attempt, false) {
                     self.redirected(now, call_id, node, leader);

@@ -8,8 +8,8 @@ use super::*;
 use crate::client::{Rejection, Token, What};
 use crate::payload::Payload;
 use crate::protocol::{Attempt, Call, ReadMode, Reply, Response};
-use crate::raft::effects::Refusal;
-use crate::raft::log::Origin;
+use crate::raft::effects::RejectReason;
+use crate::raft::entry::Origin;
 use crate::state_machine::Applied;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -77,8 +77,8 @@ fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
         1 => Just(applied),
         1 => Just(read),
-        8 => hint().prop_map(|leader| Response::Refused(Refusal::NotLeader { leader })),
-        4 => Just(Response::Refused(Refusal::Busy)),
+        8 => hint().prop_map(|leader| Response::Refused(RejectReason::NotLeader { leader })),
+        4 => Just(Response::Refused(RejectReason::Busy)),
         8 => Just(Response::Unreachable),
         2 => hint().prop_map(|leader| Response::LeadershipLost { leader }),
         1 => Just(Response::Entry(Applied::Forgotten)),

@@ -7,7 +7,7 @@ use crate::client::{Answered, Fate, Rejection, Token, What};
 use crate::config::RaftSettings;
 use crate::payload::Payload;
 use crate::protocol::{Call, ReadMode, Reply, Response};
-use crate::raft::effects::Refusal;
+use crate::raft::effects::RejectReason;
 use crate::state_machine::Applied;
 use crate::types::{EntryId, LogIndex, Serial, Term};
 
@@ -20,8 +20,8 @@ const SETTINGS: ClientSettings = ClientSettings {
 };
 const SESSION: SessionId = SessionId(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
-const NO_HINT: Response = Response::Refused(Refusal::NotLeader { leader: None });
-const BUSY: Response = Response::Refused(Refusal::Busy);
+const NO_HINT: Response = Response::Refused(RejectReason::NotLeader { leader: None });
+const BUSY: Response = Response::Refused(RejectReason::Busy);
 
 /// A core, its time, and what it has sent.
 struct Bench {
@@ -131,7 +131,7 @@ fn n(number: u8) -> NodeId {
 }
 
 fn hint(leader: u8) -> Response {
-    Response::Refused(Refusal::NotLeader { leader: Some(n(leader)) })
+    Response::Refused(RejectReason::NotLeader { leader: Some(n(leader)) })
 }
 
 fn lost(leader: Option<u8>) -> Response {

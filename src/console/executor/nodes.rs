@@ -203,7 +203,7 @@ impl<L: Lab> Console<L> {
         self.lab.order(node, NodeOrder::Campaign)?;
         if self.lab.view(node).status.term == status.term {
             return Ok(format!(
-                "{node} has promised its vote to nobody, for a leader's lease: its election waits"
+                "{node} has promised to withhold its vote until the leader's lease ends: its election waits"
             ));
         }
         Ok(format!("{node} starts an election for term {}", status.term.next()))

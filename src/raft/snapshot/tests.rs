@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Needed, ROUNDS_PATIENT, SnapshotReport, SnapshotTask};
+use super::transfer::ROUNDS_PATIENT;
+use super::{Needed, SnapshotReport, SnapshotTask};
 use crate::config::RaftSettings;
 use crate::raft::bench::{Bench, Said, entries, id, recovered};
 use crate::raft::effects::Input;
 use crate::raft::event::Event;
-use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message, Standing};
-use crate::raft::role::Flow;
+use crate::raft::message::{Ack, AppendResult, Beat, Body, Extra, InstallResult, Message};
+use crate::raft::role::ProgressState;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// Bytes in each part.
@@ -70,7 +71,7 @@ fn parts_that_come_twice_or_out_of_order_are_taken_once_and_in_order() {
 }
 
 #[test]
-fn a_first_part_begins_anew_and_another_leaders_transfer_does_not_go_on_where_one_ended() {
+fn a_first_part_restarts_and_another_leaders_transfer_does_not_continue_one() {
     let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
     let last = id(9, 1);
     bench.hear(1, 1, part(last, 0, false));
@@ -88,7 +89,7 @@ fn a_first_part_begins_anew_and_another_leaders_transfer_does_not_go_on_where_on
 }
 
 #[test]
-fn a_damaged_snapshot_is_received_anew() {
+fn a_damaged_snapshot_is_received_again() {
     let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
     let last = id(9, 1);
     bench.hear(1, 1, part(last, 0, true));
@@ -116,7 +117,7 @@ fn what_follows_a_shared_last_entry_stays_and_any_other_log_goes_whole() {
     // Figure 13, InstallSnapshot 6 and 7.
     for (last, kept) in [(id(3, 1), 2), (id(3, 2), 0), (id(5, 1), 0), (id(9, 1), 0)] {
         let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 5, 1));
-        bench.hear(1, 2, Body::TimeoutNow);
+        bench.hear(1, 2, Body::Extra(Extra::TimeoutNow));
         bench.hear_entries(3, 3, EntryId::ZERO, Vec::new(), 0);
         bench.hear(3, 3, part(last, 0, true));
         let installed = report(&mut bench, SnapshotReport::Installed(last));
@@ -135,8 +136,7 @@ fn entries_that_come_in_the_step_in_which_a_snapshot_of_them_is_installed_reach_
         prev: id(2, 1),
         entries: entries(3, 5, 1),
         commit: LogIndex(2),
-        round: 1,
-        standing: Standing::default(),
+        beat: Beat { round: 1, ..Beat::default() },
     };
     let (from, to) = (NodeId::new(1), NodeId::new(2));
     let message = Input::Message(Message { from, to, term: Term(1), body: late });
@@ -169,16 +169,16 @@ fn no_index_goes_back_for_a_snapshot_of_what_is_committed() {
 /// the snapshot.
 fn sending(settings: &RaftSettings) -> Bench {
     let mut bench = Bench::leader(settings, recovered(id(5, 1), 7, 1));
-    bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+    bench.answer(2, ack(), AppendResult::Matched(LogIndex(8)));
     assert_eq!(bench.raft.commit_index(), LogIndex(8));
     let empty = AppendResult::Conflict { rejected: LogIndex(7), term: None, first: LogIndex(1) };
-    let begun = bench.answer(3, answerer(), empty);
+    let begun = bench.answer(3, ack(), empty);
     assert_eq!(begun.tasks, [read(0)]);
     bench
 }
 
-fn answerer() -> Answerer {
-    Answerer { life: 1, incarnation: 1, joining: false }
+fn ack() -> Ack {
+    Ack { round: 0, boot_id: 1, store_id: 1, joining: false }
 }
 
 fn read(offset: u64) -> SnapshotTask {
@@ -197,8 +197,8 @@ fn was_read(bench: &mut Bench, offset: u64, done: bool) -> Said {
 }
 
 fn install_reply(bench: &mut Bench, last: EntryId, result: InstallResult) -> Said {
-    let (answerer, term) = (answerer(), bench.raft.current_term().0);
-    bench.hear(3, term, Body::InstallReply { answerer, last, result })
+    let (ack, term) = (ack(), bench.raft.current_term().0);
+    bench.hear(3, term, Body::InstallReply { last, result, ack })
 }
 
 fn parts(said: &Said) -> usize {
@@ -233,14 +233,14 @@ fn a_follower_that_lost_what_it_received_gets_it_from_the_start() {
 }
 
 #[test]
-fn a_part_that_nobody_answers_is_sent_again_after_two_rounds() {
+fn a_part_without_an_answer_is_sent_again_after_two_rounds() {
     let mut bench = sending(&bare());
     assert_eq!(bench.round().tasks, [], "it is being read: there is nothing to repeat");
     was_read(&mut bench, 0, false);
     for _ in 1..ROUNDS_PATIENT {
         let said = bench.round();
         assert_eq!((said.tasks.len(), parts(&said)), (0, 0), "an answer may be under way");
-        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+        bench.answer(2, ack(), AppendResult::Matched(LogIndex(8)));
     }
     assert_eq!(bench.round().tasks, [read(0)]);
     assert_eq!(parts(&was_read(&mut bench, 0, false)), 1);
@@ -249,12 +249,12 @@ fn a_part_that_nobody_answers_is_sent_again_after_two_rounds() {
 
 #[test]
 fn an_answer_counts_while_its_part_is_read_again() {
-    // Else a part whose answer takes a little longer than two rounds would be sent again for ever.
+    // Else a part whose answer takes a little longer than two rounds would be sent again and again.
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
     for _ in 0..ROUNDS_PATIENT {
         bench.round();
-        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+        bench.answer(2, ack(), AppendResult::Matched(LogIndex(8)));
     }
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
     assert_eq!(parts(&was_read(&mut bench, 0, false)), 0, "it is not needed any more");
@@ -262,14 +262,14 @@ fn an_answer_counts_while_its_part_is_read_again() {
 }
 
 #[test]
-fn a_newer_snapshot_does_not_begin_a_transfer_anew_and_what_it_needs_is_kept() {
+fn a_newer_snapshot_does_not_restart_a_transfer_and_what_it_needs_is_kept() {
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
     let saved = report(&mut bench, SnapshotReport::Saved(id(6, 1)));
     assert_eq!(saved.tasks, [forget(6, &[5])], "the older snapshot is being sent: it is not forgotten");
     let saved = report(&mut bench, SnapshotReport::Saved(id(7, 1)));
     assert_eq!(bench.raft.snapshot(), id(7, 1));
-    assert_eq!(saved.tasks, [forget(7, &[5])], "nobody needs the one between");
+    assert_eq!(saved.tasks, [forget(7, &[5])], "the one between is not needed");
     assert_eq!(bench.raft.log().base(), id(5, 1), "what follows the older one is needed behind it");
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, [read(100)]);
     was_read(&mut bench, 100, true);
@@ -316,7 +316,7 @@ fn check() -> SnapshotTask {
 fn pause(bench: &mut Bench) -> (usize, EntryId) {
     for heartbeats in 1..200 {
         let said = bench.round();
-        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+        bench.answer(2, ack(), AppendResult::Matched(LogIndex(8)));
         match said.tasks[..] {
             [] => {}
             [SnapshotTask::Read { last, offset: 0, .. }] => return (heartbeats, last),
@@ -340,7 +340,7 @@ fn a_snapshot_that_arrives_unusable_is_checked_and_sent_again_ever_more_seldom()
             assert_eq!(install_reply(&mut bench, id(5, 1), late).tasks, [], "{late:?} asks for nothing");
         }
         assert_eq!(bench.round().tasks, [], "a file that may be damaged is not sent");
-        bench.answer(2, answerer(), AppendResult::Matched(LogIndex(8)));
+        bench.answer(2, ack(), AppendResult::Matched(LogIndex(8)));
         report(&mut bench, SnapshotReport::Whole { to: NodeId::new(3), last: id(5, 1) });
         let (heartbeats, last) = pause(&mut bench);
         assert_eq!(last, id(5, 1));
@@ -371,8 +371,8 @@ fn entries_that_arrive_otherwise_end_a_transfer() {
     let mut bench = sending(&bare());
     was_read(&mut bench, 0, false);
     // An answer to what an earlier probe sent: it holds more than the snapshot covers.
-    bench.answer(3, answerer(), AppendResult::Matched(LogIndex(6)));
-    assert!(matches!(bench.progress(3).flow, Flow::Replicate { .. }));
+    bench.answer(3, ack(), AppendResult::Matched(LogIndex(6)));
+    assert!(matches!(bench.progress(3).state, ProgressState::Replicate { .. }));
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(100)).tasks, []);
     assert_eq!(bench.progress(3).match_index, LogIndex(6));
     install_reply(&mut bench, id(5, 1), InstallResult::Installed);

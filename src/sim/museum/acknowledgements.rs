@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{After, Before, Caught, GENERAL, SNAPSHOTS, Specimen, VOTES, arriving, leaving};
 use crate::payload::Payload;
-use crate::raft::log::Content;
-use crate::raft::message::{Answerer, AppendResult, Body, InstallResult, Message};
-use crate::raft::role::{Flow, Role};
+use crate::raft::entry::Content;
+use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
+use crate::raft::role::{ProgressState, Role};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
 use crate::types::{EntryId, LogIndex, NodeId};
@@ -161,7 +161,7 @@ impl Exhibit for CommitsBeyond {
 fn count_sent(server: &mut Server, _outbox: &mut Outbox) {
     let Role::Leader(leader) = &mut server.raft_mut().role else { return };
     for progress in leader.followers.values_mut() {
-        if matches!(progress.flow, Flow::Replicate { .. }) {
+        if matches!(progress.state, ProgressState::Replicate { .. }) {
             progress.match_index = progress.next_index.previous();
         }
     }
@@ -229,8 +229,8 @@ impl Exhibit for InstallsEarly {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let raft = server.raft();
         let Some((to, last)) = self.0.remove(&raft.id()) else { return };
-        let answerer = Answerer { incarnation: raft.incarnation(), joining: raft.joins(), life: 0 };
-        let body = Body::InstallReply { answerer, last, result: InstallResult::Installed };
+        let ack = Ack { round: 0, boot_id: 0, store_id: raft.store_id(), joining: raft.joins() };
+        let body = Body::InstallReply { last, result: InstallResult::Installed, ack };
         outbox.envelopes.push(super::sent(Message { from: raft.id(), to, term: raft.current_term(), body }));
     }
 }

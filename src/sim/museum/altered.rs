@@ -1,7 +1,7 @@
 //! A state machine whose clients' sessions are not what they should be, for specimens to be made of.
 
 use crate::payload::Payload;
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::sim::exhibit::Exhibit;
 use crate::state_machine::image::Image;
 use crate::state_machine::kv::KeyValue;

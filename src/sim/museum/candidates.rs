@@ -2,7 +2,7 @@
 
 use super::{After, Before, Caught, GENERAL, Specimen, VOTES, arriving, leaving};
 use crate::raft::Recovered;
-use crate::raft::message::Body;
+use crate::raft::message::{Body, Extra};
 use crate::raft::role::Role;
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -130,7 +130,7 @@ pub const SPECIMENS: &[Specimen] = &[
 fn judge(server: &Server, arrivals: &mut [Arrival], fit: fn(EntryId, EntryId, LogIndex) -> bool) {
     let (ours, commit) = (server.raft().log().last(), server.raft().commit_index());
     for message in arriving(arrivals) {
-        if let Body::PreVote { last, .. } | Body::RequestVote { last, .. } = &mut message.body {
+        if let Body::Extra(Extra::PreVote { last, .. }) | Body::RequestVote { last, .. } = &mut message.body {
             *last = if fit(*last, ours, commit) { ours } else { EntryId::ZERO };
         }
     }
@@ -180,7 +180,9 @@ fn count_pre_votes(server: &mut Server, arrivals: &mut Vec<Arrival>) {
         return;
     }
     for message in arriving(arrivals) {
-        if message.body == (Body::PreVoteReply { next_term: raft.current_term(), granted: true }) {
+        if message.body
+            == (Body::Extra(Extra::PreVoteReply { next_term: raft.current_term(), granted: true }))
+        {
             (message.term, message.body) = (raft.current_term(), Body::VoteReply { granted: true });
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Caught, GENERAL, Specimen};
 use crate::protocol::{Call, Packet, Request, Response};
-use crate::raft::effects::{Refusal, RequestId};
-use crate::raft::log::{Content, Origin};
+use crate::raft::effects::{RejectReason, RequestId};
+use crate::raft::entry::{Content, Origin};
 use crate::server::waiting::Place;
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -104,7 +104,7 @@ impl Exhibit for NamesTheDead {
         let known = self.0.get(&server.raft().id()).copied();
         for envelope in &mut outbox.envelopes {
             if let Packet::Reply(reply) = &mut envelope.packet
-                && let Response::Refused(Refusal::NotLeader { leader }) = &mut reply.response
+                && let Response::Refused(RejectReason::NotLeader { leader }) = &mut reply.response
             {
                 *leader = leader.or(known);
             }

@@ -1,10 +1,10 @@
-//! Defects of readmission: what a node may do that lost its files, and what a leader makes of it (`src/raft/readmission.rs`).
+//! Defects of readmission: what a node may do that lost its files, and what a leader makes of it (`src/raft/beyond/readmission.rs`).
 
 use super::logs::{commit, held};
 use super::{After, Before, Caught, JOINING, Specimen, arriving, leaving};
+use crate::raft::entry::Content;
 use crate::raft::event::Event;
-use crate::raft::log::Content;
-use crate::raft::message::{Answerer, Body, Message};
+use crate::raft::message::{Ack, Body, Extra, Message};
 use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -97,8 +97,9 @@ struct VotesWhileJoining(bool);
 
 impl Exhibit for VotesWhileJoining {
     fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
-        let asked = arriving(arrivals)
-            .any(|message| matches!(message.body, Body::RequestVote { .. } | Body::PreVote { .. }));
+        let asked = arriving(arrivals).any(|message| {
+            matches!(message.body, Body::RequestVote { .. } | Body::Extra(Extra::PreVote { .. }))
+        });
         self.0 = asked && server.raft().joins();
         if self.0 {
             set_joining(server.raft_mut(), false);
@@ -117,7 +118,7 @@ impl Exhibit for VotesWhileJoining {
 
 /// As if the disk held it too, so that nothing else comes of it.
 fn set_joining(raft: &mut Raft, joining: bool) {
-    raft.joining = joining;
+    raft.beyond.joining = joining;
     raft.durability.handed.joining = joining;
 }
 
@@ -147,22 +148,22 @@ fn commit_with_joining(server: &mut Server, _outbox: &mut Outbox) {
 
 fn say_nothing_of_joining(server: &mut Server, outbox: &mut Outbox) {
     for message in leaving(server, outbox) {
-        if let Some(answerer) = answerer_of(message) {
-            answerer.joining = false;
+        if let Some(ack) = ack_of(message) {
+            ack.joining = false;
         }
     }
 }
 
-fn answerer_of(message: &mut Message) -> Option<&mut Answerer> {
+fn ack_of(message: &mut Message) -> Option<&mut Ack> {
     match &mut message.body {
-        Body::AppendReply { answerer, .. } | Body::InstallReply { answerer, .. } => Some(answerer),
+        Body::AppendReply { ack, .. } | Body::InstallReply { ack, .. } => Some(ack),
         _ => None,
     }
 }
 
 fn believe_uncommitted(server: &mut Server, outbox: &mut Outbox) {
-    let (node, incarnation) = (server.raft().id(), server.raft().incarnation());
-    let readmits = |content: &Content| *content == Content::Readmit { node, incarnation };
+    let (node, store_id) = (server.raft().id(), server.raft().store_id());
+    let readmits = |content: &Content| *content == Content::Readmit { node, store_id };
     let written = outbox.write.iter().flat_map(|write| &write.entries).any(|entry| readmits(&entry.content));
     if written && server.raft().joins() {
         set_joining(server.raft_mut(), false);
@@ -173,7 +174,7 @@ fn believe_older_files(server: &mut Server, outbox: &mut Outbox) {
     let raft = server.raft_mut();
     for event in &outbox.events {
         if let Event::CommitAdvanced { from, to } = event
-            && raft.joining
+            && raft.beyond.joining
         {
             let first = from.max(&raft.log.base().index).next();
             let named =
@@ -190,6 +191,6 @@ struct WithoutNumber;
 
 impl Exhibit for WithoutNumber {
     fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        recovered.hard_state.incarnation = 1;
+        recovered.hard_state.store_id = 1;
     }
 }

@@ -31,28 +31,28 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "promise-broken-for-ordered-vote",
-        defect: "a node that promised its vote to nobody votes in an election that was ordered",
+        defect: "a node that promised to withhold its vote votes in an election on request",
         section: "6.4.1 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 50, complaints: STALE },
         exhibit: || Box::new(Before(vote_when_ordered)),
     },
     Specimen {
         name: "promise-broken-by-own-campaign",
-        defect: "a node that promised its vote to nobody campaigns as soon as it is ordered to",
+        defect: "a node that promised to withhold its vote campaigns as soon as it is asked to",
         section: "6.4.1 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 5, complaints: STALE },
         exhibit: || Box::new(Before(campaign_when_ordered)),
     },
     Specimen {
         name: "promise-forgotten-at-restart",
-        defect: "a node that restarts does not know that it promised its vote to nobody",
+        defect: "a node that restarts does not know that it promised to withhold its vote",
         section: "6.4.1 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 5, complaints: STALE },
         exhibit: || Box::new(ForgetsPromise),
     },
     Specimen {
         name: "promise-cut-short",
-        defect: "a promise of no vote ends after a third of the shortest election timeout",
+        defect: "a promise to withhold votes ends after a third of the shortest election timeout",
         section: "6.4.1 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 3, complaints: STALE },
         exhibit: || Box::<CutsShort>::default(),
@@ -96,9 +96,10 @@ impl Exhibit for ReadsBeforeNoOp {
     fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
         let raft = server.raft();
         let Role::Leader(leader) = raft.role() else { return };
-        let confirmed = raft.confirmed_round();
-        let claimed = leader.lease_from.is_some_and(|from| from <= confirmed);
-        let began = leader.sent.at(confirmed).filter(|_| claimed && raft.commit_index() < leader.no_op);
+        let confirmed = leader.confirmed_round();
+        let claimed = leader.rounds.lease_from.is_some_and(|from| from <= confirmed);
+        let began =
+            leader.rounds.began.at(confirmed).filter(|_| claimed && raft.commit_index() < leader.no_op);
         if began.is_some_and(|began| self.0 < began + raft.settings.lease()) {
             by_lease(arrivals).for_each(|mode| *mode = ReadMode::Stale);
         }
@@ -106,14 +107,14 @@ impl Exhibit for ReadsBeforeNoOp {
 }
 
 fn vote_when_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    if arriving(arrivals).any(|message| matches!(message.body, Body::RequestVote { forced: true, .. })) {
-        server.raft_mut().promise.until = Time::ZERO;
+    if arriving(arrivals).any(|message| matches!(message.body, Body::RequestVote { transfer: true, .. })) {
+        server.raft_mut().beyond.vote_hold.until = Time::ZERO;
     }
 }
 
 fn campaign_when_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     if arrivals.iter().any(|arrival| matches!(arrival, Arrival::Campaign)) {
-        server.raft_mut().promise.until = Time::ZERO;
+        server.raft_mut().beyond.vote_hold.until = Time::ZERO;
     }
 }
 
@@ -121,7 +122,7 @@ struct ForgetsPromise;
 
 impl Exhibit for ForgetsPromise {
     fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        recovered.hard_state.promised = false;
+        recovered.hard_state.withheld_votes = false;
     }
 }
 
@@ -136,7 +137,8 @@ impl Exhibit for CutsShort {
 
     fn after(&mut self, server: &mut Server, _outbox: &mut Outbox) {
         let raft = server.raft_mut();
-        raft.promise.until = raft.promise.until.min(self.0 + raft.settings.election_min / 3);
+        raft.beyond.vote_hold.until =
+            raft.beyond.vote_hold.until.min(self.0 + raft.settings.election_min / 3);
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{After, Before, Caught, GENERAL, Specimen, arriving, leaving};
-use crate::raft::log::Entry;
+use crate::raft::entry::Entry;
 use crate::raft::message::{AppendResult, Body};
-use crate::raft::role::{Flow, Leader, Role};
+use crate::raft::role::{Leader, ProgressState, Role};
 use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -237,7 +237,7 @@ fn believe_stale_refusals(server: &mut Server, arrivals: &mut Vec<Arrival>) {
             && let Some(progress) = followers.get_mut(&message.from)
         {
             progress.next_index = progress.next_index.min(first);
-            progress.flow = Flow::Probe { waiting: false };
+            progress.state = ProgressState::Probe { waiting: false };
         }
     }
 }
@@ -259,13 +259,13 @@ fn stop_looking(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 fn forget_in_flight(server: &mut Server, _outbox: &mut Outbox) {
     let Role::Leader(leader) = &mut server.raft_mut().role else { return };
     for progress in leader.followers.values_mut() {
-        progress.flow = match progress.flow {
-            Flow::Probe { .. } => Flow::Probe { waiting: false },
-            Flow::Replicate { .. } => {
+        progress.state = match progress.state {
+            ProgressState::Probe { .. } => ProgressState::Probe { waiting: false },
+            ProgressState::Replicate { .. } => {
                 progress.next_index = progress.match_index.next();
-                Flow::Replicate { in_flight: VecDeque::new() }
+                ProgressState::Replicate { in_flight: VecDeque::new() }
             }
-            Flow::Snapshot(transfer) => Flow::Snapshot(transfer),
+            ProgressState::Snapshot(transfer) => ProgressState::Snapshot(transfer),
         };
     }
 }

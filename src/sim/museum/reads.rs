@@ -2,7 +2,7 @@
 
 use super::{Before, Caught, GENERAL, READS, Specimen, arriving, leaving};
 use crate::protocol::{Address, Call, Envelope, Packet, ReadMode, Request};
-use crate::raft::message::Body;
+use crate::raft::message::{Body, Extra};
 use crate::raft::role::Role;
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -112,7 +112,7 @@ const AGES: &[&str] = &["staleness bound"];
 fn forget_no_op(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let raft = server.raft_mut();
     if let Role::Leader(leader) = &mut raft.role {
-        for read in &mut leader.reads {
+        for read in &mut leader.rounds.reads {
             read.index = read.index.min(raft.commit_index);
         }
     }
@@ -120,30 +120,30 @@ fn forget_no_op(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
 
 fn confirm_newest(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let Role::Leader(leader) = server.raft().role() else { return };
-    let newest = leader.round;
+    let newest = leader.rounds.newest;
     for message in arriving(arrivals) {
-        if let Body::AppendReply { round, .. } = &mut message.body {
-            *round = newest;
+        if let Body::AppendReply { ack, .. } = &mut message.body {
+            ack.round = newest;
         }
     }
 }
 
 fn hold_unconfirmed(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let raft = server.raft_mut();
-    let claims = matches!(&raft.role, Role::Leader(leader) if leader.lease_from.is_some());
+    let claims = matches!(&raft.role, Role::Leader(leader) if leader.rounds.lease_from.is_some());
     if let (Role::Leader(leader), false) = (&mut raft.role, claims) {
-        leader.lease_from = Some(0);
-        std::mem::take(&mut leader.sent);
-        leader.sent.note(0, Time::NEVER);
+        leader.rounds.lease_from = Some(0);
+        std::mem::take(&mut leader.rounds.began);
+        leader.rounds.began.note(0, Time::NEVER);
     }
 }
 
 fn renew_by_sending(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let Role::Leader(leader) = &mut server.raft_mut().role else { return };
-    let newest = leader.round;
+    let newest = leader.rounds.newest;
     for progress in leader.followers.values_mut() {
-        progress.round = newest;
-        progress.heard = progress.heard.max(leader.heartbeat_due);
+        progress.answers.round = newest;
+        progress.answers.heard = progress.answers.heard.max(leader.heartbeat_due);
     }
 }
 
@@ -160,16 +160,16 @@ fn reads_by_lease(arrival: &Arrival) -> bool {
 
 fn confirm_with_less(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let Role::Leader(leader) = &mut server.raft_mut().role else { return };
-    let newest = leader.round;
-    if let Some(progress) = leader.followers.values_mut().min_by_key(|progress| progress.round) {
-        progress.round = newest;
+    let newest = leader.rounds.newest;
+    if let Some(progress) = leader.followers.values_mut().min_by_key(|progress| progress.answers.round) {
+        progress.answers.round = newest;
     }
 }
 
 fn take_for_newest(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let newest = server.raft().asked.newest;
+    let newest = server.raft().beyond.reads.newest;
     for message in arriving(arrivals) {
-        if let Body::ReadIndexReply { number, index: Some(_) } = &mut message.body {
+        if let Body::Extra(Extra::ReadIndexReply { number, index: Some(_) }) = &mut message.body {
             *number = newest.unwrap_or(*number);
         }
     }
@@ -178,7 +178,7 @@ fn take_for_newest(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 fn lower_read_index(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let reached = server.raft().commit_index();
     for message in arriving(arrivals) {
-        if let Body::ReadIndexReply { index: Some(index), .. } = &mut message.body {
+        if let Body::Extra(Extra::ReadIndexReply { index: Some(index), .. }) = &mut message.body {
             *index = reached.min(*index);
         }
     }
@@ -223,9 +223,9 @@ impl Exhibit for ClaimsAge {
         let claimed = match self.claims {
             Claims::Heartbeats => heard.then_some(self.now),
             Claims::Leading => matches!(raft.role, Role::Leader(_)).then_some(self.now),
-            Claims::Pending => raft.freshness.pending.map(|(_, as_of)| as_of),
+            Claims::Pending => raft.beyond.freshness.pending.map(|(_, as_of)| as_of),
         };
-        raft.freshness.as_of = raft.freshness.as_of.max(claimed);
+        raft.beyond.freshness.as_of = raft.beyond.freshness.as_of.max(claimed);
     }
 }
 
@@ -235,8 +235,8 @@ struct ClaimsAlways;
 impl Exhibit for ClaimsAlways {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         for message in leaving(server, outbox) {
-            if let Body::AppendEntries { standing, .. } = &mut message.body {
-                standing.lease = true;
+            if let Body::AppendEntries { beat, .. } = &mut message.body {
+                beat.lease = true;
             }
         }
     }

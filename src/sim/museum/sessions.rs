@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::altered::{Altered, Rules};
 use super::{Caught, SESSIONS, Specimen};
-use crate::raft::log::{Content, Entry, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::sessions::{Session, Sessions, Settled};
 use crate::state_machine::{Applied, Machine, Replica};

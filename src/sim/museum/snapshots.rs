@@ -162,7 +162,8 @@ fn forget_sessions(sessions: &mut Sessions) {
 
 fn send_no_snapshot_from_tip(server: &mut Server, outbox: &mut Outbox) {
     let leads = matches!(server.raft().role(), Role::Leader(_));
-    if leads && server.raft().log().is_empty() {
+    let log = server.raft().log();
+    if leads && log.last() == log.base() {
         outbox.snapshots.retain(|work| !matches!(work, SnapshotWork::Task(SnapshotTask::Read { .. })));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{After, Before, Caught, GENERAL, Specimen, arriving, keep_messages, leaving};
 use crate::raft::Recovered;
 use crate::raft::event::Event;
-use crate::raft::message::Body;
+use crate::raft::message::{Body, Extra};
 use crate::raft::role::{Follower, Role};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
@@ -79,7 +79,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "ordered-vote-ignores-log",
-        defect: "in an ordered election followers vote for a candidate whose log lacks what theirs holds",
+        defect: "in an election on request followers vote for a candidate whose log lacks what theirs holds",
         section: "5.4.1; 3.10 of the dissertation",
         caught: Caught::BySeeds {
             family: Family::Votes,
@@ -140,7 +140,7 @@ fn ignore_own_vote(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 
 fn forget_leader(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let asked = arriving(arrivals)
-        .any(|message| matches!(message.body, Body::PreVote { .. } | Body::RequestVote { .. }));
+        .any(|message| matches!(message.body, Body::Extra(Extra::PreVote { .. }) | Body::RequestVote { .. }));
     let raft = server.raft_mut();
     if asked && matches!(raft.role, Role::Follower(_)) {
         raft.role = Role::Follower(Follower { leader: None });
@@ -151,7 +151,7 @@ fn wait_anew(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     const TIMEOUT: Duration = Duration::from_millis(300);
     let ours = server.raft().log().last();
     let refused = arriving(arrivals).any(|message| match message.body {
-        Body::PreVote { last, .. } | Body::RequestVote { last, .. } => last < ours,
+        Body::Extra(Extra::PreVote { last, .. }) | Body::RequestVote { last, .. } => last < ours,
         _ => false,
     });
     if refused {
@@ -160,13 +160,15 @@ fn wait_anew(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 }
 
 fn ignore_refused_pre_votes(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    keep_messages(arrivals, |message| !matches!(message.body, Body::PreVoteReply { granted: false, .. }));
+    keep_messages(arrivals, |message| {
+        !matches!(message.body, Body::Extra(Extra::PreVoteReply { granted: false, .. }))
+    });
 }
 
 fn ignore_logs_if_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let ours = server.raft().log().last();
     for message in arriving(arrivals) {
-        if let Body::RequestVote { last, forced: true } = &mut message.body {
+        if let Body::RequestVote { last, transfer: true } = &mut message.body {
             *last = ours.max(*last);
         }
     }
@@ -175,7 +177,10 @@ fn ignore_logs_if_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 fn stay_loyal(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     if matches!(server.raft().role(), Role::Follower(Follower { leader: Some(_) })) {
         keep_messages(arrivals, |message| {
-            !matches!(message.body, Body::PreVote { .. } | Body::RequestVote { forced: false, .. })
+            !matches!(
+                message.body,
+                Body::Extra(Extra::PreVote { .. }) | Body::RequestVote { transfer: false, .. }
+            )
         });
     }
 }

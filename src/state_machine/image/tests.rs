@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::payload::{Batch, Payload};
-use crate::raft::log::{Content, Entry};
+use crate::raft::entry::{Content, Entry};
 use crate::state_machine::kv::{self, Answer, Command, KeyValue, Query};
 use crate::state_machine::tests::{
     Asked, SESSIONS_MAX, answers, asked, entry, id, opened, opened_with, origin,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::raft::log::{Content, Entry};
+use crate::raft::entry::{Content, Entry};
 use crate::storage::ClusterId;
 use crate::storage::disk::{Lock, LockError};
 use crate::storage::simulated::SimulatedDisk;

@@ -1,17 +1,17 @@
-//! A node that lost its files comes back under its name: it joins again as one that has no say, and is readmitted.
+//! A node that lost its files comes back under its name: it joins again as a non-voting member, and is readmitted.
 //!
 //! It does not know for whom it voted, nor which entries it held. If it voted again, it could vote twice in a term; if
 //! its copies counted, or it were elected, a committed entry could be lost. So it starts as a node that *joins*: it
-//! votes for nobody, campaigns never, and what it holds counts for no quorum. When it has caught up, the leader appends
-//! an entry that readmits it, by its incarnation: the files that it has now. It votes again once it knows this entry to
+//! gives no vote, never campaigns, and what it holds counts for no quorum. When it has caught up, the leader appends
+//! an entry that readmits it, by its store id, which names the files that it has now. It votes again once it knows this entry to
 //! be committed.
 //!
 //! Why this is safe: suppose that the entry is committed in term t, by a majority C without the node; and that a vote
 //! which the node gave before it lost its files counts for a candidate of a later term u, with a majority V. C and V
 //! share a member other than the node. If that member held the entry first, it refuses a candidate without it, and a
 //! candidate that holds it began its election after the entry was appended, when the node had lost its files already.
-//! If it voted first, it was in term u, and took no entry of term t any more. So no such candidate wins: whatever the
-//! node voted before, for itself too, elects nobody, and it may vote anew even in a term in which it voted once.
+//! If it voted first, it was in term u, and took no entry of term t any more. So no such candidate wins: no vote
+//! from before elects a leader, the node itself included, and it may vote again even in a term in which it voted once.
 //!
 //! A vote that another node gave *to* it before may still arrive and count. That voter's log held nothing then that the
 //! node's did not, and it took nothing of an earlier term since; what of it is committed lies before the readmission,
@@ -20,54 +20,49 @@
 //! A disk may also lose the end of a log that it had reported as durable. A start that can tell refuses. One that
 //! cannot is recognised by the leader to which it acknowledged more in the same term: an intact follower cannot refuse an
 //! entry that it acknowledged before the request was sent. Such a disk is not trusted with votes either, so its files
-//! count as lost: the leader knows them by a new incarnation, tells the node so, and the node joins again. What it voted
+//! count as lost: the leader knows them by a new store id, tells the node so, and the node joins again. What it voted
 //! between its start and that word is the limit: a candidate that lacks what the disk lost may win by that vote.
 
-use super::Raft;
-use super::effects::Incarnation;
-use super::event::Event;
-use super::log::{Content, Entry};
-use super::message::{Answerer, Body, Round};
-use super::role::{Progress, Role};
-use crate::types::{LogIndex, NodeId, Time};
+use super::message::{Ack, Extra};
+use crate::raft::Raft;
+use crate::raft::entry::{Content, Entry};
+use crate::raft::event::Event;
+use crate::raft::message::{AppendResult, Body};
+use crate::raft::role::{Progress, Role};
+use crate::types::{LogIndex, NodeId, StoreId, Time};
 
 /// The node that comes back.
 impl Raft {
-    /// Whether this node has no say: it lost its files and is not readmitted yet.
+    /// Whether this node is a non-voting member: it lost its files and is not readmitted yet.
     pub fn joins(&self) -> bool {
-        self.joining
+        self.beyond.joining
     }
 
     /// Tells this node's files from others that were under its name.
-    pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
-    }
-
-    /// What its answers say of itself.
-    pub(super) fn answerer(&self) -> Answerer {
-        Answerer { life: self.life, incarnation: self.incarnation, joining: self.joining }
+    pub fn store_id(&self) -> StoreId {
+        self.beyond.store_id
     }
 
     /// The leader found that this node's files hold less than it acknowledged: they count as lost.
-    pub(super) fn handle_rejoin(&mut self, now: Time, from: NodeId, incarnation: Incarnation) {
+    pub(super) fn handle_rejoin(&mut self, now: Time, from: NodeId, store_id: StoreId) {
         self.follow(now, from);
-        if incarnation > self.incarnation {
-            self.incarnation = incarnation;
-            self.joining = true;
-            self.effects.events.push(Event::Rejoining);
+        if store_id > self.beyond.store_id {
+            self.beyond.store_id = store_id;
+            self.beyond.joining = true;
+            self.note(Event::Rejoining);
         }
     }
 
     /// Entries were committed: is one of them this node's readmission?
-    pub(super) fn note_readmission(&mut self, first: LogIndex, last: LogIndex) {
-        if !self.joining {
+    pub(in crate::raft) fn note_readmission(&mut self, first: LogIndex, last: LogIndex) {
+        if !self.beyond.joining {
             return;
         }
-        let (node, incarnation) = (self.id, self.incarnation);
-        let readmits = |entry: &Entry| entry.content == Content::Readmit { node, incarnation };
+        let (node, store_id) = (self.id, self.beyond.store_id);
+        let readmits = |entry: &Entry| entry.content == Content::Readmit { node, store_id };
         if self.log.range(first, last).any(readmits) {
-            self.joining = false;
-            self.effects.events.push(Event::Readmitted);
+            self.beyond.joining = false;
+            self.note(Event::Readmitted);
         }
     }
 }
@@ -75,83 +70,90 @@ impl Raft {
 /// The leader's side.
 impl Raft {
     /// Takes in what an answer says of its sender. False when it says nothing about the node that has its place now.
-    pub(super) fn admit(&mut self, now: Time, from: NodeId, answerer: Answerer) -> bool {
+    pub(super) fn admit(&mut self, now: Time, from: NodeId, ack: Ack) -> bool {
         let next_index = self.log.last().index.next();
         let Role::Leader(leader) = &mut self.role else { return false };
-        let progress = leader.followers.get_mut(&from).expect("every other member has its progress");
-        let admitted = progress.admit(answerer, next_index, now);
-        let Progress { joining, incarnation, .. } = *progress;
+        let progress = leader.progress_mut(from);
+        let admitted = progress.admit(ack, next_index, now);
+        let (joining, store_id) = (progress.answers.joining, progress.answers.store_id);
         if !admitted && joining {
             // Perhaps its files count as lost, and it has not heard it yet.
-            self.send(from, Body::Rejoin { incarnation });
+            self.send(from, Body::Extra(Extra::Rejoin { store_id }));
         }
         admitted
     }
 
-    /// A follower's log lacks what the follower acknowledged; `first` is where to send entries from.
-    pub(super) fn distrust(&mut self, now: Time, node: NodeId, first: LogIndex) {
+    /// Whether a follower rejects an entry that it had acknowledged before it was sent the request: its disk lost it.
+    /// Then its files count as lost and it is to join again, or, where the others are too few, it is sent the rest again.
+    pub(in crate::raft) fn finds_loss(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        result: AppendResult,
+        ack: Ack,
+    ) -> bool {
         let (quorum, members) = (self.quorum(), self.members.len());
-        let Role::Leader(leader) = &mut self.role else { return };
-        let voters = members - leader.followers.values().filter(|progress| progress.joining).count();
-        let progress = leader.followers.get_mut(&node).expect("every other member has its progress");
-        let Progress { match_index: acknowledged, incarnation, joining, .. } = *progress;
-        let next_index = first.clamp(LogIndex(1), acknowledged);
+        let (AppendResult::Conflict { rejected, first, .. }, Role::Leader(leader)) = (result, &mut self.role)
+        else {
+            return false;
+        };
+        let voters = members - leader.followers.values().filter(|progress| progress.answers.joining).count();
+        let progress = leader.progress_mut(node);
+        let acknowledged = progress.match_index;
+        if rejected == LogIndex(0) || rejected > acknowledged || ack.round <= progress.answers.matched_in {
+            return false;
+        }
+        let (joining, store_id) = (progress.answers.joining, progress.answers.store_id);
+        *progress = Progress::new(first.clamp(LogIndex(1), acknowledged), now);
+        let held = progress.next_index.previous();
         // Without a quorum of the others, no entry could ever readmit it.
         let rejoins = !joining && voters > quorum;
-        let incarnation = incarnation + u64::from(rejoins);
-        let joining = joining || rejoins;
-        *progress = Progress { incarnation, joining, ..Progress::new(next_index, now) };
-        let held = next_index.previous();
-        self.effects.events.push(Event::AcknowledgedLost { node, acknowledged, held, rejoins });
+        let store_id = store_id + u64::from(rejoins);
+        (progress.answers.joining, progress.answers.store_id) = (joining || rejoins, store_id);
+        self.note(Event::AcknowledgedLost { node, acknowledged, held, rejoins });
         if rejoins {
-            self.send(node, Body::Rejoin { incarnation });
+            self.send(node, Body::Extra(Extra::Rejoin { store_id }));
         }
+        true
     }
 
-    /// Readmits those that have caught up with what was committed when the last round began.
+    /// Readmits one that has caught up with what was committed when the last round of heartbeats began.
     pub(super) fn readmit(&mut self) {
-        let (term, next_index, commit_index) =
-            (self.current_term, self.log.last().index.next(), self.commit_index);
+        let (term, index) = (self.current_term, self.log.last().index.next());
         let covered = self.snapshot.index;
         let Role::Leader(leader) = &mut self.role else { return };
-        let caught_up = std::mem::replace(&mut leader.caught_up, commit_index);
+        let caught_up = std::mem::replace(&mut leader.rounds.caught_up, self.commit_index);
         let ready = |(_, progress): &(&NodeId, &mut Progress)| {
             // A node that got its entry within a snapshot does not see it, and needs another.
-            let pending = progress.readmitted_by.is_some_and(|index| index > covered);
-            progress.joining && !pending && progress.match_index >= caught_up
+            let pending = progress.answers.readmitted_by.is_some_and(|index| index > covered);
+            progress.answers.joining && !pending && progress.match_index >= caught_up
         };
         let Some((&node, progress)) = leader.followers.iter_mut().find(ready) else { return };
-        progress.readmitted_by = Some(next_index);
-        let incarnation = progress.incarnation;
-        let content = Content::Readmit { node, incarnation };
-        self.log.append(Entry { index: next_index, term, content });
-        self.effects.events.push(Event::Readmitting { node });
+        progress.answers.readmitted_by = Some(index);
+        let content = Content::Readmit { node, store_id: progress.answers.store_id };
+        self.log.append(Entry { index, term, content });
+        self.note(Event::Readmitting { node });
     }
 }
 
 impl Progress {
-    /// Whether a follower that refuses the entry at this index, in answer to a request of this round, has lost it: it
-    /// had acknowledged the entry before the request was sent.
-    pub(super) fn has_lost(&self, rejected: LogIndex, round: Round) -> bool {
-        rejected > LogIndex(0) && rejected <= self.match_index && round > self.matched_in
-    }
-
     /// Takes in what an answer says of its sender. False when the answer comes from files that are gone: it says
     /// nothing about the node that has their place now.
-    pub(super) fn admit(&mut self, answerer: Answerer, next_index: LogIndex, now: Time) -> bool {
-        if answerer.incarnation < self.incarnation {
+    fn admit(&mut self, ack: Ack, next_index: LogIndex, now: Time) -> bool {
+        let known = self.answers.store_id;
+        if ack.store_id < known {
             return false;
         }
-        if answerer.incarnation > self.incarnation {
-            if self.incarnation > 0 {
+        if ack.store_id > known {
+            if known > 0 {
                 *self = Progress::new(next_index, now);
             }
-            self.incarnation = answerer.incarnation;
-            self.joining = answerer.joining;
+            self.answers.store_id = ack.store_id;
+            self.answers.joining = ack.joining;
         }
-        // Who has been readmitted is for good: an older answer does not undo it.
-        self.joining &= answerer.joining;
-        self.heard = self.heard.max(now);
+        // A readmission is final: an older answer does not undo it.
+        self.answers.joining &= ack.joining;
+        self.answers.heard = self.answers.heard.max(now);
         true
     }
 }
@@ -163,14 +165,14 @@ mod tests {
     use crate::raft::Recovered;
     use crate::raft::bench::{Bench, Said, id, recovered};
     use crate::raft::effects::{HardState, Input, ReadRequest};
-    use crate::raft::message::{AppendResult, Body};
+    use crate::raft::message::Beat;
     use crate::types::{EntryId, Term};
 
     /// The files that n2 lost, and those that it has now.
-    const LOST: Answerer = Answerer { life: 1, incarnation: 7, joining: false };
-    const NEW: Answerer = Answerer { life: 2, incarnation: 9, joining: true };
-    const READMITTED: Answerer = Answerer { joining: false, ..NEW };
-    const OTHER: Answerer = Answerer { life: 3, incarnation: 1, joining: false };
+    const LOST: Ack = Ack { round: 0, boot_id: 1, store_id: 7, joining: false };
+    const NEW: Ack = Ack { round: 0, boot_id: 2, store_id: 9, joining: true };
+    const READMITTED: Ack = Ack { joining: false, ..NEW };
+    const OTHER: Ack = Ack { round: 0, boot_id: 3, store_id: 1, joining: false };
 
     const fn matched(index: u64) -> AppendResult {
         AppendResult::Matched(LogIndex(index))
@@ -183,9 +185,8 @@ mod tests {
 
     /// n2, which lost its files.
     fn joining() -> Bench {
-        let incarnation = NEW.incarnation;
-        let hard_state =
-            HardState { current_term: Term(1), joining: true, incarnation, ..HardState::default() };
+        let store_id = NEW.store_id;
+        let hard_state = HardState { current_term: Term(1), joining: true, store_id, ..HardState::default() };
         let recovered = Recovered { hard_state, ..Recovered::default() };
         Bench::follower(2, &RaftSettings::default(), recovered)
     }
@@ -198,12 +199,15 @@ mod tests {
         let empty = AppendResult::Conflict { rejected: LogIndex(3), term: None, first: LogIndex(1) };
         bench.answer(2, NEW, empty);
         assert_eq!(bench.progress(2).match_index, LogIndex(0), "what matched was in the files that are gone");
-        let (round, heard) = (bench.progress(2).round, bench.progress(2).heard);
+        let (round, heard) = (bench.progress(2).answers.round, bench.progress(2).answers.heard);
         bench.round();
         bench.answer(2, LOST, matched(4));
         let progress = bench.progress(2);
-        assert_eq!((progress.match_index, progress.round, progress.heard), (LogIndex(0), round, heard));
-        assert!(progress.joining);
+        assert_eq!(
+            (progress.match_index, progress.answers.round, progress.answers.heard),
+            (LogIndex(0), round, heard)
+        );
+        assert!(progress.answers.joining);
         assert_eq!(bench.raft.commit_index(), LogIndex(0));
     }
 
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn answers_of_a_node_that_joins_keep_no_leader_in_office() {
-        let leads_on = |answerer: Answerer| {
+        let leads_on = |answerer: Ack| {
             let mut bench = leader();
             bench.answer(3, OTHER, matched(4));
             let until = bench.now + RaftSettings::default().election_max * 2;
@@ -260,7 +264,7 @@ mod tests {
         bench.answer(2, NEW, matched(4));
         bench.round();
         let entry = bench.raft.log().get(LogIndex(5)).expect("an entry readmits it").content.clone();
-        assert_eq!(entry, Content::Readmit { node: NodeId::new(2), incarnation: NEW.incarnation });
+        assert_eq!(entry, Content::Readmit { node: NodeId::new(2), store_id: NEW.store_id });
         bench.answer(2, NEW, matched(5));
         bench.round();
         assert_eq!(bench.raft.log().last(), id(5, 2), "once is enough");
@@ -269,20 +273,20 @@ mod tests {
         assert_eq!(bench.raft.commit_index(), LogIndex(5));
         bench.answer(2, READMITTED, matched(5));
         bench.answer(2, NEW, matched(5));
-        assert!(!bench.progress(2).joining, "an older answer does not undo it");
+        assert!(!bench.progress(2).answers.joining, "an older answer does not undo it");
     }
 
     #[test]
     fn only_an_entry_for_these_files_that_is_committed_readmits() {
         let mut bench = joining();
-        let readmit = |index, node, incarnation| {
-            let content = Content::Readmit { node: NodeId::new(node), incarnation };
+        let readmit = |index, node, store_id| {
+            let content = Content::Readmit { node: NodeId::new(node), store_id };
             Entry { index: LogIndex(index), term: Term(1), content }
         };
-        let entries = vec![readmit(1, 2, LOST.incarnation), readmit(2, 3, NEW.incarnation)];
+        let entries = vec![readmit(1, 2, LOST.store_id), readmit(2, 3, NEW.store_id)];
         bench.hear_entries(1, 1, EntryId::ZERO, entries, 2);
         assert!(bench.raft.joins(), "one is for files that are gone, one for another node");
-        bench.hear_entries(1, 1, id(2, 1), vec![readmit(3, 2, NEW.incarnation)], 2);
+        bench.hear_entries(1, 1, id(2, 1), vec![readmit(3, 2, NEW.store_id)], 2);
         assert!(bench.raft.joins(), "it is not known to be committed");
         let said = bench.hear_entries(1, 1, id(3, 1), Vec::new(), 3);
         assert!(!bench.raft.joins());
@@ -291,7 +295,7 @@ mod tests {
     }
 
     /// A leader to which n2 acknowledged entries 1 to 4, and n2's answer after it lost all behind the second.
-    fn leader_of_one_that_lost(lost: Answerer) -> (Bench, Said) {
+    fn leader_of_one_that_lost(lost: Ack) -> (Bench, Said) {
         let mut bench = leader();
         bench.answer(2, lost, matched(4));
         assert_eq!(bench.raft.commit_index(), LogIndex(4));
@@ -309,11 +313,13 @@ mod tests {
         let (acknowledged, held) = (LogIndex(4), LogIndex(2));
         let node = NodeId::new(2);
         assert!(said.events.contains(&Event::AcknowledgedLost { node, acknowledged, held, rejoins: true }));
-        let rejoin = Body::Rejoin { incarnation: LOST.incarnation + 1 };
+        let rejoin = Body::Extra(Extra::Rejoin { store_id: LOST.store_id + 1 });
         assert_eq!(said.to(2).iter().filter(|body| ***body == rejoin).count(), 1);
         let progress = bench.progress(2);
         assert!(
-            progress.joining && progress.match_index == LogIndex(0) && progress.next_index == LogIndex(3)
+            progress.answers.joining
+                && progress.match_index == LogIndex(0)
+                && progress.next_index == LogIndex(3)
         );
         let again = bench.answer(2, LOST, matched(4));
         assert_eq!(again.to(2), [&rejoin], "it is told until it knows");
@@ -322,27 +328,27 @@ mod tests {
             LogIndex(0),
             "what these files acknowledge counts for nothing"
         );
-        let joined = Answerer { incarnation: LOST.incarnation + 1, joining: true, ..LOST };
+        let joined = Ack { store_id: LOST.store_id + 1, joining: true, ..LOST };
         bench.answer(2, joined, matched(4));
-        assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), true));
+        assert_eq!((bench.progress(2).match_index, bench.progress(2).answers.joining), (LogIndex(4), true));
     }
 
     #[test]
     fn a_node_that_is_told_so_joins_again_by_its_new_incarnation() {
-        let hard_state = HardState { current_term: Term(1), incarnation: 7, ..HardState::default() };
+        let hard_state = HardState { current_term: Term(1), store_id: 7, ..HardState::default() };
         let recovered = Recovered { hard_state, ..Recovered::default() };
         let mut bench = Bench::follower(2, &RaftSettings::default(), recovered);
-        let said = bench.hear(1, 1, Body::Rejoin { incarnation: 7 });
+        let said = bench.hear(1, 1, Body::Extra(Extra::Rejoin { store_id: 7 }));
         assert!(
             !bench.raft.joins() && said.events.iter().all(|event| *event != Event::Rejoining),
             "an old word"
         );
-        let said = bench.hear(1, 1, Body::Rejoin { incarnation: 8 });
+        let said = bench.hear(1, 1, Body::Extra(Extra::Rejoin { store_id: 8 }));
         assert!(bench.raft.joins() && said.events.contains(&Event::Rejoining));
-        assert_eq!(bench.raft.incarnation(), 8);
+        assert_eq!(bench.raft.store_id(), 8);
         assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
         assert_eq!(
-            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), forced: true }).to(3),
+            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), transfer: true }).to(3),
             [&Body::VoteReply { granted: false }]
         );
     }
@@ -351,23 +357,32 @@ mod tests {
     fn an_answer_to_a_request_of_an_earlier_term_confirms_no_round() {
         let mut bench = leader();
         bench.answer(3, OTHER, matched(4));
-        let (term, round) = (bench.raft.current_term().0, bench.led().round);
-        let stale = AppendResult::StaleTerm;
-        bench.hear(3, term, Body::AppendReply { answerer: OTHER, round: round + 40, result: stale });
-        assert_eq!(bench.progress(3).round, round, "the node led before, and began more rounds then");
+        let (term, round) = (bench.raft.current_term().0, bench.led().rounds.newest);
+        let mut other = Bench::follower(3, &RaftSettings::default(), recovered(EntryId::ZERO, 3, 1));
+        other.hear(2, term, Body::RequestVote { last: id(9, 1), transfer: true });
+        // The node led before, and began more rounds then.
+        let beat = Beat { round: round + 40, ..Beat::default() };
+        let (prev, entries, commit) = (id(3, 1), Vec::new(), LogIndex(0));
+        let said = other.hear(1, term - 1, Body::AppendEntries { prev, entries, commit, beat });
+        let [reply @ Body::AppendReply { result: AppendResult::StaleTerm, .. }] = said.to(1)[..] else {
+            panic!("{said:?}");
+        };
+        let reply = reply.clone();
+        bench.hear(3, term, reply);
+        assert_eq!(bench.progress(3).answers.round, round, "its round was not one of this term");
         let read = ReadRequest { id: 5, here: false, by_lease: false };
-        assert!(bench.step(Input::Read(read)).reads.is_empty(), "nobody has answered its round");
+        assert!(bench.step(Input::Read(read)).reads.is_empty(), "its round is not answered");
         assert_eq!(bench.answer(3, OTHER, matched(4)).reads, [5]);
     }
 
     #[test]
-    fn an_answer_from_before_the_acknowledgement_accuses_nobody() {
+    fn an_answer_from_before_the_acknowledgement_shows_no_loss() {
         let mut bench = leader();
         bench.round();
         bench.answer(2, LOST, matched(4));
         let said = bench.answer(2, LOST, CONFLICT);
         assert!(said.to(2).is_empty(), "its request was sent before the leader heard of the acknowledgement");
-        assert_eq!((bench.progress(2).match_index, bench.progress(2).joining), (LogIndex(4), false));
+        assert_eq!((bench.progress(2).match_index, bench.progress(2).answers.joining), (LogIndex(4), false));
         bench.round();
         bench.answer(
             2,
@@ -384,7 +399,7 @@ mod tests {
     #[test]
     fn where_the_others_are_too_few_to_readmit_it_it_is_sent_the_rest() {
         let mut bench = leader();
-        bench.answer(3, Answerer { joining: true, ..OTHER }, matched(4));
+        bench.answer(3, Ack { joining: true, ..OTHER }, matched(4));
         bench.answer(2, LOST, matched(4));
         bench.round();
         let said = bench.answer(2, LOST, CONFLICT);
@@ -394,17 +409,17 @@ mod tests {
             matches!(said.to(2)[..], [Body::AppendEntries { prev, .. }] if *prev == id(2, 1)),
             "{said:?}"
         );
-        assert!(!bench.progress(2).joining);
+        assert!(!bench.progress(2).answers.joining);
     }
 
     #[test]
-    fn a_node_that_joins_votes_for_nobody_and_starts_no_election() {
+    fn a_node_that_joins_gives_no_vote_and_starts_no_election() {
         let mut bench = joining();
         let last = id(9, 1);
-        let refused = bench.hear(3, 2, Body::RequestVote { last, forced: true });
+        let refused = bench.hear(3, 2, Body::RequestVote { last, transfer: true });
         assert_eq!(refused.to(3), [&Body::VoteReply { granted: false }]);
-        let refused = bench.hear(3, 2, Body::PreVote { next_term: Term(3), last });
-        assert_eq!(refused.to(3), [&Body::PreVoteReply { next_term: Term(3), granted: false }]);
+        let refused = bench.hear(3, 2, Body::Extra(Extra::PreVote { next_term: Term(3), last }));
+        assert_eq!(refused.to(3), [&Body::Extra(Extra::PreVoteReply { next_term: Term(3), granted: false })]);
         for input in [Input::Campaign, Input::SetElectionTimer(std::time::Duration::ZERO)] {
             let said = bench.step(input);
             assert_eq!((said.messages, bench.raft.current_term()), (vec![], Term(2)));

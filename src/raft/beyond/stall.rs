@@ -1,6 +1,6 @@
 //! Disks that are slow, or do not answer.
 //!
-//! A leader goes on without its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
+//! A leader does not need its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
 //! for nothing of its own, and what waits for its disk piles up. So one whose oldest write has not completed for
 //! `disk_patience` hands over: it tells a follower to start an election at once (3.10 of the dissertation), and steps
 //! down. It does so only when a quorum of followers have shown better disks: they acknowledged what its own disk owes,
@@ -14,18 +14,20 @@
 //! - The wait for the end of an election begins when the vote leaves, and is longer by the time that the vote took: those
 //!   of others, whose disks may be as slow, are still to come. Two candidates that give each other pre-votes would
 //!   otherwise begin the next term just before the third node's vote decides this one.
-//! - Without pre-votes nobody is told that an election is under way, and votes split while they become durable. So election
+//! - Without pre-votes the others do not know that an election is under way, and votes split while they become durable. So election
 //!   timeouts are drawn from a range that grows with that time (5.6): a node's own, and a candidate's also with that of its
 //!   voters, which it learns from votes and refusals that come when it has begun another election.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::event::{Event, StepDownReason};
-use super::message::Body;
-use super::role::{Flow, Leader, Progress, Role};
-use super::{Few, Raft};
-use crate::types::{NodeId, Term, Time};
+use super::message::Extra;
+use crate::raft::durability::Durability;
+use crate::raft::event::{Event, StepDownReason};
+use crate::raft::message::Body;
+use crate::raft::role::{Leader, Progress, ProgressState, Role};
+use crate::raft::{Few, Raft};
+use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// How many times as long as a follower a leader's disk must take before the follower's is the better one. Equally slow
 /// disks differ by a few times: a write waits for the one before it, and some sync more files than others.
@@ -39,23 +41,27 @@ const WIDER: u32 = 6;
 const VOTE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Elections whose beginning is remembered at most.
-const CAMPAIGNS_MAX: usize = 64;
+const ELECTIONS_MAX: usize = 64;
 
 /// When a node's newest elections began.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Campaigns(VecDeque<(Term, Time)>);
+pub(super) struct Elections {
+    began: VecDeque<(Term, Time)>,
+    /// The step in progress comes long after it was due.
+    held_up: bool,
+}
 
-impl Campaigns {
-    /// An election begins.
-    pub fn note(&mut self, term: Term, now: Time) {
-        if self.0.len() == CAMPAIGNS_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back((term, now));
+impl Durability {
+    /// Since when the disk owes the oldest write; none when it owes nothing.
+    fn waits_since(&self) -> Option<Time> {
+        self.outstanding.front().map(|write| write.since)
     }
 
-    fn began(&self, term: Term) -> Option<Time> {
-        self.0.iter().find(|(noted, _)| *noted == term).map(|(_, began)| *began)
+    /// Since when the disk owes this entry; none when it was not handed any write that holds it, or has completed it.
+    fn owes_since(&self, index: LogIndex) -> Option<Time> {
+        let first = self.outstanding.partition_point(|write| write.log_index < index);
+        let owed = index > self.log_index();
+        self.outstanding.get(first).filter(|_| owed).map(|write| write.since)
     }
 }
 
@@ -68,7 +74,7 @@ impl Raft {
 
     /// A vote is durable after this time, and leaves: the wait for the end of its election begins, unless the disk was
     /// quick.
-    pub(super) fn wait_for_votes(&mut self, now: Time, took: Duration) {
+    pub(in crate::raft) fn wait_for_votes(&mut self, now: Time, took: Duration) {
         let took = took.min(VOTE_TIME_MAX);
         let wider = took * WIDER;
         let undecided = self.voted_for.is_some() && self.leader().is_none();
@@ -76,7 +82,7 @@ impl Raft {
             return;
         }
         self.reset_election_timer(now);
-        if self.held_up {
+        if self.beyond.elections.held_up {
             return;
         }
         self.election_due = self.election_due + took;
@@ -87,16 +93,27 @@ impl Raft {
 
     /// A node that did not run does not know how long its disk took, nor its voters': it would wait for many times as long
     /// as it was away.
-    pub(super) fn note_if_held_up(&mut self, now: Time) {
-        self.held_up = now >= self.election_due + self.settings.heartbeat;
-        if self.held_up {
-            self.campaigns = Campaigns::default();
+    pub(in crate::raft) fn note_if_held_up(&mut self, now: Time) {
+        let elections = &mut self.beyond.elections;
+        elections.held_up = now >= self.election_due + self.settings.heartbeat;
+        if elections.held_up {
+            elections.began.clear();
         }
     }
 
+    /// This node begins an election in its current term.
+    pub(in crate::raft) fn note_election(&mut self, now: Time) {
+        let began = &mut self.beyond.elections.began;
+        if began.len() == ELECTIONS_MAX {
+            began.pop_front();
+        }
+        began.push_back((self.current_term, now));
+    }
+
     /// A vote, or a refusal, has come for this node's election in an earlier term, which was given up too soon.
-    pub(super) fn note_late_vote(&mut self, now: Time, term: Term) {
-        if let Some(began) = self.campaigns.began(term) {
+    pub(in crate::raft) fn note_late_vote(&mut self, now: Time, term: Term) {
+        let mut elections = self.beyond.elections.began.iter();
+        if let Some(&(_, began)) = elections.find(|(noted, _)| *noted == term) {
             self.wait_for_votes(now, now.since(began));
         }
     }
@@ -113,8 +130,8 @@ impl Raft {
 
     pub(super) fn hand_over(&mut self, now: Time) {
         let Some(successor) = self.successor(now) else { return };
-        self.effects.events.push(Event::DiskStalled { successor });
-        self.send(successor, Body::TimeoutNow);
+        self.note(Event::DiskStalled { successor });
+        self.send(successor, Body::Extra(Extra::TimeoutNow));
         self.become_follower(now, self.current_term, StepDownReason::DiskStalled);
     }
 
@@ -129,16 +146,24 @@ impl Raft {
     /// From when on a follower's disk counts as better than this leader's; none while it does not.
     fn better_from(&self, progress: &Progress) -> Option<Time> {
         let owed = self.durability.waits_since()?;
-        let replicates = matches!(progress.flow, Flow::Replicate { .. });
-        if progress.joining || !replicates || progress.match_index <= self.durable_index() {
+        let replicates = matches!(progress.state, ProgressState::Replicate { .. });
+        if progress.answers.joining || !replicates || progress.match_index <= self.durable_index() {
             return None;
         }
-        let from = (owed + self.disk_patience().max(progress.lag * BETTER)).max(progress.heard);
+        let from =
+            (owed + self.disk_patience().max(progress.answers.lag * BETTER)).max(progress.answers.heard);
         // What it owes in turn; the leader's own disk was handed that entry when it was sent.
         let behind = self.durability.owes_since(progress.match_index.next());
         let quick = behind.is_none_or(|since| from.since(since) * BETTER <= from.since(owed));
-        let heard = from < progress.heard + self.settings.election_min;
+        let heard = from < progress.answers.heard + self.settings.election_min;
         (quick && heard).then_some(from)
+    }
+
+    /// A follower acknowledged this entry: how long it took, if the leader's own disk owes the entry still.
+    pub(in crate::raft) fn note_lag(&mut self, now: Time, from: NodeId, index: LogIndex) {
+        if let (Some(since), Role::Leader(leader)) = (self.durability.owes_since(index), &mut self.role) {
+            leader.progress_mut(from).answers.lag = now.since(since);
+        }
     }
 
     /// A hand-over costs an election, so it never comes sooner than one.

@@ -1,56 +1,25 @@
-//! Heartbeat rounds and what they show of time: since when a leader is known to lead, and as of when a state is known
-//! to hold everything (6.4 of the dissertation).
+//! How fresh a node's state is known to be: a moment such that the state holds everything that was answered before it
+//! (6.4 of the dissertation).
 //!
 //! No two nodes compare their clocks here. A leader knows when, on its own clock, a round began that a quorum has
 //! answered. A follower is told, for each round, which of its answers the leader had seen when that round began, and
 //! which round a quorum has answered; when it gave that answer it knows on its own clock. So the round began later than
 //! that, and what the leader had committed since then holds all that was answered to clients before.
 
-use std::collections::VecDeque;
+use super::message::Beat;
+use super::rounds::RoundTimes;
+use crate::raft::Raft;
+use crate::raft::role::Role;
+use crate::types::{LogIndex, Term, Time};
 
-use super::Raft;
-use super::message::{Round, Standing};
-use super::role::{Progress, Role};
-use crate::types::{LogIndex, NODES_MAX, Term, Time};
-
-/// Rounds whose times are remembered at most.
-const ROUNDS_MAX: usize = 256;
-
-/// When rounds happened, the newest ones; later rounds happened later.
-#[derive(Clone, Debug, Default)]
-pub struct RoundTimes(VecDeque<(Round, Time)>);
-
-impl RoundTimes {
-    /// Notes when a round happened, unless it is noted already, or later ones are.
-    pub(crate) fn note(&mut self, round: Round, time: Time) {
-        let newer = self.0.back().is_none_or(|(newest, _)| *newest < round);
-        // When it is full, what comes later counts as having happened earlier than it did: never the other way round.
-        if newer && self.0.len() < ROUNDS_MAX {
-            self.0.push_back((round, time));
-        }
-    }
-
-    /// A moment at which this round had not happened yet, or at which it did: the latest that is known.
-    pub(crate) fn at(&self, round: Round) -> Option<Time> {
-        self.0.iter().rev().find(|(noted, _)| *noted <= round).map(|(_, time)| *time)
-    }
-
-    /// Forgets what is older than what is known of this round.
-    pub(super) fn forget_before(&mut self, round: Round) {
-        while self.0.get(1).is_some_and(|(noted, _)| *noted <= round) {
-            self.0.pop_front();
-        }
-    }
-}
-
-/// As of when a node's applied state holds everything, and what that is concluded from.
+/// How fresh the applied state is known to be, and what that is concluded from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Freshness {
     /// The state up to the commit index holds all that was answered to clients before this moment.
     pub as_of: Option<Time>,
     /// The same for a commit index that this node has not reached yet.
     pub pending: Option<(LogIndex, Time)>,
-    /// Of which term the rounds below are.
+    /// The term of the rounds below.
     term: Term,
     /// When this node first answered each round.
     answered: RoundTimes,
@@ -59,7 +28,7 @@ pub(crate) struct Freshness {
 }
 
 impl Freshness {
-    /// As of when the state up to this commit index is known to hold everything.
+    /// The commit index is here.
     fn reach(&mut self, commit_index: LogIndex) {
         if let Some((index, as_of)) = self.pending
             && index <= commit_index
@@ -76,116 +45,63 @@ impl Raft {
     pub fn fresh_as_of(&self, now: Time) -> Option<Time> {
         match &self.role {
             Role::Leader(leader) if self.quorum() == 1 && self.commit_index >= leader.no_op => Some(now),
-            _ => self.freshness.as_of,
+            _ => self.beyond.freshness.as_of,
         }
     }
 
-    /// The newest round that a quorum has answered, the leader itself included.
-    pub(crate) fn confirmed_round(&self) -> Round {
-        let Role::Leader(leader) = &self.role else { return 0 };
-        let mut rounds = [0; NODES_MAX as usize];
-        let count = leader.followers.len() + 1;
-        let counted = |progress: &Progress| if progress.joining { 0 } else { progress.round };
-        let all = leader.followers.values().map(counted).chain([leader.round]);
-        rounds.iter_mut().zip(all).for_each(|(place, round)| *place = round);
-        rounds[..count].sort_unstable_by(|a, b| b.cmp(a));
-        rounds[self.quorum() - 1]
-    }
-
-    /// A leader begins a round.
-    pub(super) fn begin_round(&mut self, now: Time) {
-        let claims = self.claims_lease(now);
+    /// A leader concludes from the answers how fresh its state is: as of the beginning of the newest round that a quorum
+    /// has answered, once the no-op of its term is committed.
+    pub(in crate::raft) fn note_confirmed(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        leader.round += 1;
-        leader.lease_from = claims.then(|| leader.lease_from.unwrap_or(leader.round));
-        leader.sent.note(leader.round, now);
-        for progress in leader.followers.values_mut() {
-            progress.answered = progress.seen;
-        }
-    }
-
-    /// A leader concludes from the answers as of when its state holds everything: from the beginning of the newest
-    /// round that a quorum has answered, once the no-op of its term is committed.
-    pub(super) fn note_confirmed(&mut self) {
-        let confirmed = self.confirmed_round();
-        let commit_index = self.commit_index;
-        let Role::Leader(leader) = &mut self.role else { return };
-        leader.sent.forget_before(confirmed);
-        leader.confirmed = if commit_index >= leader.no_op { confirmed } else { 0 };
-        if leader.confirmed > 0 {
-            self.freshness.as_of = self.freshness.as_of.max(leader.sent.at(confirmed));
+        let confirmed = leader.confirmed_round();
+        let rounds = &mut leader.rounds;
+        rounds.began.forget_before(confirmed);
+        rounds.confirmed = if self.commit_index >= leader.no_op { confirmed } else { 0 };
+        if rounds.confirmed > 0 {
+            let as_of = &mut self.beyond.freshness.as_of;
+            *as_of = (*as_of).max(rounds.began.at(confirmed));
         }
     }
 
     /// A follower concludes the same from what its leader says of a round. It answers that round now.
-    pub(super) fn note_standing(&mut self, now: Time, round: Round, commit: LogIndex, standing: Standing) {
+    pub(super) fn note_beat(&mut self, now: Time, commit: LogIndex, beat: Beat) {
         let term = self.current_term;
-        let freshness = &mut self.freshness;
+        let freshness = &mut self.beyond.freshness;
         if freshness.term != term {
             let Freshness { as_of, pending, .. } = *freshness;
             *freshness = Freshness { as_of, pending, term, ..Freshness::default() };
         }
         freshness.reach(self.commit_index);
-        // What an earlier life answered, this one cannot tell when.
-        if standing.life == self.life
-            && standing.answered > 0
-            && let Some(before) = freshness.answered.at(standing.answered)
+        // What an earlier boot answered, this one cannot tell when.
+        if beat.boot_id == self.beyond.boot_id
+            && beat.answered > 0
+            && let Some(before) = freshness.answered.at(beat.answered)
         {
-            freshness.began_after.note(round, before);
-            freshness.answered.forget_before(standing.answered);
+            freshness.began_after.note(beat.round, before);
+            freshness.answered.forget_before(beat.answered);
         }
-        if standing.confirmed > 0
-            && let Some(as_of) = freshness.began_after.at(standing.confirmed)
+        if beat.confirmed > 0
+            && let Some(as_of) = freshness.began_after.at(beat.confirmed)
         {
             // What waits to be reached is not put off by what comes later.
             freshness.pending = freshness.pending.or(Some((commit, as_of)));
-            freshness.began_after.forget_before(standing.confirmed);
+            freshness.began_after.forget_before(beat.confirmed);
         }
-        freshness.answered.note(round, now);
+        freshness.answered.note(beat.round, now);
         freshness.reach(self.commit_index);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
     use crate::raft::Recovered;
     use crate::raft::effects::{Input, Proposal};
-    use crate::raft::log::Content;
+    use crate::raft::entry::Content;
     use crate::raft::message::Message;
     use crate::types::{ClientId, NodeId, Random};
-
-    fn at(nanos: u64) -> Time {
-        Time::from_nanos(nanos)
-    }
-
-    #[test]
-    fn what_is_not_noted_is_taken_for_older_than_it_is() {
-        let mut times = RoundTimes::default();
-        assert_eq!(times.at(5), None);
-        for (round, nanos) in [(2, 20), (4, 40), (4, 41), (3, 42), (6, 60)] {
-            times.note(round, at(nanos));
-        }
-        assert_eq!(
-            [1, 2, 3, 4, 5, 9].map(|round| times.at(round)),
-            [None, Some(at(20)), Some(at(20)), Some(at(40)), Some(at(40)), Some(at(60))]
-        );
-        times.forget_before(5);
-        assert_eq!(
-            [3, 4, 5, 6].map(|round| times.at(round)),
-            [None, Some(at(40)), Some(at(40)), Some(at(60))]
-        );
-    }
-
-    #[test]
-    fn the_times_of_rounds_are_bounded() {
-        let mut times = RoundTimes::default();
-        for round in 1..=10 * ROUNDS_MAX as u64 {
-            times.note(round, at(round));
-        }
-        assert_eq!(times.0.len(), ROUNDS_MAX);
-        assert_eq!(times.at(Round::MAX), Some(at(ROUNDS_MAX as u64)));
-    }
 
     fn step(raft: &mut Raft, now: Time, mut inputs: Vec<Input>) -> Vec<Message> {
         let mut out = Vec::new();
@@ -213,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_life_answered_says_nothing_of_this_one() {
+    fn what_an_earlier_boot_answered_says_nothing_of_this_one() {
         let ms = |ms: u64| Time::from_nanos(ms * 1_000_000);
         let settings = crate::config::RaftSettings::default();
         let members = NodeId::first(3);

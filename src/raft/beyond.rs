@@ -1,0 +1,202 @@
+//! What this core does beyond Figure 2: extras, each in a file of its own, and the places where Figure 2 meets them.
+//!
+//! The files of Figure 2 name no extra. They call a function at these moments; the first six are here:
+//!
+//! | moment | function | extras |
+//! |---|---|---|
+//! | a message arrives, before its term counts | `precedes_term_rule` | `prevote`, and the gate |
+//! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease`, `readmission` |
+//! | the election timer runs out | `may_start_election` | `lease`, `readmission`, `stall`, `prevote` |
+//! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall` |
+//! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease` |
+//! | an answer arrives | `heard` | `readmission`, `rounds` |
+//! | and it rejects, or acknowledges | `finds_loss`, `note_lag` | `readmission`, `stall` |
+//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `readmission` |
+//! | an entry is committed | `note_readmission` | `readmission` |
+//! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
+//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads` | `stall`, `reads`, `freshness` |
+//!
+//! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
+
+pub(super) mod check_quorum;
+pub(super) mod freshness;
+pub(super) mod lease;
+pub mod message;
+pub mod prevote;
+pub(super) mod readmission;
+pub mod reads;
+pub mod rounds;
+pub(super) mod stall;
+
+use self::freshness::Freshness;
+use self::lease::VoteHold;
+use self::reads::FollowerReads;
+use self::stall::Elections;
+use super::Raft;
+use super::effects::HardState;
+use super::event::{Event, VoteReason};
+use super::message::{Ack, Beat, Body, Extra};
+use super::role::{Leader, Role};
+use crate::types::{LogIndex, NodeId, StoreId, Term, Time};
+
+use message::BootId;
+
+/// What a node keeps beyond Figure 2.
+#[derive(Clone, Debug)]
+pub(crate) struct Beyond {
+    /// Identifies this run of the process.
+    boot_id: BootId,
+    /// Identity of the data directory.
+    store_id: StoreId,
+    /// It lost the files before these and is not readmitted yet.
+    pub joining: bool,
+    /// Until when it withholds its vote.
+    pub vote_hold: VoteHold,
+    /// How fresh the applied state is known to be.
+    pub freshness: Freshness,
+    /// Reads that wait for the leader that this node follows.
+    pub reads: FollowerReads,
+    /// When its newest elections began.
+    elections: Elections,
+}
+
+impl Beyond {
+    /// What a node that starts keeps. A vote that it withholds is free again at this moment.
+    pub fn recovered(hard_state: HardState, boot_id: BootId, vote_free: Time) -> Beyond {
+        let HardState { withheld_votes, joining, store_id, .. } = hard_state;
+        Beyond {
+            boot_id,
+            store_id,
+            joining,
+            vote_hold: VoteHold::recovered(withheld_votes, vote_free),
+            freshness: Freshness::default(),
+            reads: FollowerReads::default(),
+            elections: Elections::default(),
+        }
+    }
+
+    /// Adds what has to be durable.
+    pub fn fill(&self, hard_state: HardState) -> HardState {
+        let (joining, store_id) = (self.joining, self.store_id);
+        HardState { withheld_votes: self.vote_hold.ever, joining, store_id, ..hard_state }
+    }
+}
+
+/// Votes and elections.
+impl Raft {
+    /// Why this node withholds its vote now; none when Figure 2 decides. The one place that says which extras withhold a
+    /// vote. `transfer` tells that a person, or a leader that hands over, asked for the election.
+    pub(super) fn withholds_vote(&self, now: Time, transfer: bool) -> Option<VoteReason> {
+        match self.leader() {
+            Some(leader) if !transfer && self.hears_leader(now) => Some(VoteReason::LeaderAlive(leader)),
+            _ if self.is_vote_on_hold(now) => Some(VoteReason::Withheld),
+            _ if self.beyond.joining => Some(VoteReason::Joining),
+            _ => None,
+        }
+    }
+
+    /// Whether the term rule does not see a message: a pre-vote, which may be asked of any term and changes none, or a
+    /// request for a vote that is withheld for a leader's sake. That request is not answered and its term not adopted:
+    /// a node that was cut off, or removed, cannot depose the leader (4.2.3). A node that is joining has no leader to
+    /// protect: it adopts the term, and rejects.
+    pub(super) fn precedes_term_rule(&mut self, now: Time, from: NodeId, term: Term, body: &Body) -> bool {
+        match *body {
+            Body::Extra(Extra::PreVote { next_term, last }) => {
+                self.handle_pre_vote(now, from, next_term, last);
+                true
+            }
+            Body::RequestVote { transfer, .. } => match self.withholds_vote(now, transfer) {
+                None | Some(VoteReason::Joining) => false,
+                Some(reason) => {
+                    self.note(Event::VoteDecided { candidate: from, term, pre: false, reason });
+                    true
+                }
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether an election starts now, as Figure 2 has it when the timer runs out (`due`). It waits while this node
+    /// withholds its vote; it does not start on a node that could not vote for itself, or whose disk owes that; and
+    /// with pre-votes the node asks first.
+    pub(super) fn may_start_election(&mut self, now: Time, due: bool) -> bool {
+        if !due && !self.beyond.vote_hold.campaign_waits || self.waits_for_lease(now) {
+            return false;
+        }
+        if self.beyond.joining || self.disk_stalls(now) || !self.is_hard_state_durable() {
+            self.stay_without_election(now);
+            return false;
+        }
+        if self.settings.pre_vote {
+            self.become_pre_candidate(now);
+        }
+        !self.settings.pre_vote
+    }
+
+    /// An election on request: no pre-vote, and others vote although they hear from a leader (3.10, 4.2.3).
+    pub(super) fn campaign(&mut self, now: Time) {
+        match self.role {
+            Role::Leader(_) => {}
+            _ if self.beyond.joining => self.note(Event::CampaignRejected),
+            _ if self.is_vote_on_hold(now) => self.delay_campaign(now),
+            _ => self.become_candidate(now, true),
+        }
+    }
+
+    /// Ends a leadership that no quorum supports, or whose disk stalls.
+    pub(super) fn resign_if_due(&mut self, now: Time) {
+        let Role::Leader(leader) = &self.role else { return };
+        if self.settings.check_quorum && now >= self.quorum_doubted_at(leader) {
+            self.lose_quorum(now);
+        } else if now >= self.hand_over_due(leader) {
+            self.hand_over(now);
+        }
+    }
+
+    /// When [`Raft::resign_if_due`] has something to do, if nothing arrives.
+    pub(super) fn resignation_due(&self, leader: &Leader) -> Time {
+        self.quorum_doubted_at(leader).min(self.hand_over_due(leader))
+    }
+}
+
+/// Messages.
+impl Raft {
+    pub(super) fn receive_extra(&mut self, now: Time, from: NodeId, stale: bool, extra: Extra) {
+        match extra {
+            Extra::PreVote { .. } => unreachable!("answered before the term rule"),
+            Extra::PreVoteReply { next_term, granted } => {
+                self.handle_pre_vote_reply(now, from, next_term, granted);
+            }
+            Extra::ReadIndex { number } => self.handle_read_index(from, number, stale),
+            Extra::TimeoutNow | Extra::Rejoin { .. } | Extra::ReadIndexReply { .. } if stale => {}
+            Extra::TimeoutNow => self.campaign(now),
+            Extra::Rejoin { store_id } => self.handle_rejoin(now, from, store_id),
+            Extra::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
+        }
+    }
+
+    /// AppendEntries came from the leader of this term: what the extras make of it, and what they add to the answer.
+    pub(super) fn beat(&mut self, now: Time, commit: LogIndex, beat: Beat) -> Ack {
+        self.ask_again(now);
+        self.note_beat(now, commit, beat);
+        // Without a promise to withhold its vote this answer must not confirm the round: the lease counts on it.
+        let confirms = !beat.lease || self.hold_vote(now);
+        self.ack(if confirms { beat.round } else { 0 })
+    }
+
+    /// An answer that confirms this round.
+    pub(super) fn ack(&self, round: u64) -> Ack {
+        let Beyond { boot_id, store_id, joining, .. } = self.beyond;
+        Ack { round, boot_id, store_id, joining }
+    }
+
+    /// An answer came to this leader. False when it says nothing about the log of the node that has its sender's place
+    /// now.
+    pub(super) fn heard(&mut self, now: Time, from: NodeId, ack: Ack) -> bool {
+        let admitted = self.admit(now, from, ack);
+        if let (true, Role::Leader(leader)) = (admitted, &mut self.role) {
+            leader.progress_mut(from).answers.note(ack);
+        }
+        admitted
+    }
+}

@@ -1,0 +1,124 @@
+//! Leases: reads without a round, on request (6.4.1 of the dissertation). The one rule that depends on clocks.
+//!
+//! A follower that answers a round which claims a lease promises to withhold its vote, from itself too and also in an
+//! election on request, until the shortest election timeout has passed on its own clock. A leader whose round a
+//! quorum has answered therefore knows that no other can be elected until then, counted from when the round *began*,
+//! and answers reads at once meanwhile. How much faster a follower's clock may run than its leader's is a setting,
+//! `clock_drift_percent`; a clock that breaks this bound can make such a read stale, and nothing else.
+//!
+//! - Rounds claim a lease only for a while after a read wanted one, so that elections on request wait for nothing
+//!   else; and never when no quorum answers, so that the one follower which hears such a leader is free to vote. This
+//!   holds with check-quorum and without.
+//! - A promise outlives its term, and its node's crash: the disk holds that a node ever made one, and then it keeps the
+//!   latest that it can have made before it started again. A node that was wiped forgets this with all else.
+//! - A node that is asked to campaign while it withholds its vote renews the promise no more, and campaigns when it ends.
+
+use crate::raft::Raft;
+use crate::raft::event::Event;
+use crate::raft::role::Role;
+use crate::types::Time;
+
+/// How many of the longest election timeouts leases are claimed for after a read wanted one.
+const CLAIMED_TIMEOUTS: u32 = 4;
+
+/// Until when a node withholds its vote, for a leader's lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct VoteHold {
+    /// The vote is withheld before this moment.
+    pub until: Time,
+    /// An election was requested meanwhile, and begins then.
+    pub campaign_waits: bool,
+    /// A vote was withheld at some time, in this run or an earlier one. Durable before the answer that promises it
+    /// leaves.
+    pub ever: bool,
+}
+
+impl VoteHold {
+    /// What a node that starts keeps: if it ever promised to withhold its vote, the latest that it can have promised.
+    pub fn recovered(ever: bool, latest: Time) -> VoteHold {
+        VoteHold { until: if ever { latest } else { Time::ZERO }, campaign_waits: false, ever }
+    }
+
+    /// When an election that waits begins.
+    pub fn campaign_due(&self) -> Time {
+        if self.campaign_waits { self.until } else { Time::NEVER }
+    }
+}
+
+/// The leader's side.
+impl Raft {
+    /// Until when this leader may answer reads at once; none when it holds no lease.
+    pub fn lease_until(&self) -> Option<Time> {
+        let Role::Leader(leader) = &self.role else { return None };
+        if self.commit_index < leader.no_op {
+            return None;
+        }
+        if self.quorum() == 1 {
+            return Some(Time::NEVER);
+        }
+        let confirmed = leader.confirmed_round();
+        leader.rounds.lease_from.filter(|from| *from <= confirmed)?;
+        let began = leader.rounds.began.at(confirmed)?;
+        Some(began + self.settings.lease())
+    }
+
+    /// Answers a read by the lease, if it holds. Otherwise the next round claims one.
+    pub(super) fn read_by_lease(&mut self, now: Time) -> bool {
+        let held = self.lease_until().filter(|until| now < *until);
+        if let Role::Leader(leader) = &mut self.role {
+            leader.rounds.lease_wanted_until = now + self.settings.election_max * CLAIMED_TIMEOUTS;
+        }
+        if let Some(until) = held {
+            let left = (until < Time::NEVER).then(|| until.since(now));
+            self.note(Event::LeaseRead { left });
+        }
+        held.is_some()
+    }
+
+    /// Whether a round that begins now claims a lease.
+    pub(super) fn claims_lease(&self, now: Time) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        now < leader.rounds.lease_wanted_until && now < self.quorum_silent_at(leader)
+    }
+}
+
+/// The follower's side.
+impl Raft {
+    /// Whether this node withholds its vote for a leader's lease.
+    pub(super) fn is_vote_on_hold(&self, now: Time) -> bool {
+        now < self.beyond.vote_hold.until
+    }
+
+    /// Promises to withhold the vote, in answer to a round that claims a lease. False when nothing is promised any more:
+    /// the answer confirms no round then.
+    pub(super) fn hold_vote(&mut self, now: Time) -> bool {
+        let hold = &mut self.beyond.vote_hold;
+        if !hold.campaign_waits {
+            hold.until = hold.until.max(now + self.settings.election_min);
+            hold.ever = true;
+        }
+        !hold.campaign_waits
+    }
+
+    /// An election was requested that must wait until the vote is free.
+    pub(super) fn delay_campaign(&mut self, now: Time) {
+        let hold = &mut self.beyond.vote_hold;
+        hold.campaign_waits = true;
+        let left = hold.until.since(now);
+        self.note(Event::ElectionHeldBack { left });
+    }
+
+    /// Whether the lease decides instead of the election timer: the vote is on hold, or was, and an election that waited
+    /// for its end begins.
+    pub(super) fn waits_for_lease(&mut self, now: Time) -> bool {
+        if self.is_vote_on_hold(now) {
+            self.election_due = self.election_due.max(self.beyond.vote_hold.until);
+            return true;
+        }
+        let campaigns = std::mem::take(&mut self.beyond.vote_hold.campaign_waits);
+        if campaigns && !self.beyond.joining {
+            self.become_candidate(now, true);
+        }
+        campaigns
+    }
+}

@@ -1,0 +1,96 @@
+//! What the extras say: messages of their own, and what they add to AppendEntries and to the answers.
+
+use crate::types::{EntryId, LogIndex, StoreId, Term};
+
+/// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
+/// each answer returns it, so an answer proves that its sender still followed when that round began (6.4).
+pub type Round = u64;
+
+/// A follower's number for a question about the read index. Each run of a node begins at a place of its own, so that
+/// an answer to an earlier run is not taken for one to this.
+pub type ReadNumber = u64;
+
+/// Identifies a run of a node, so that an answer of an earlier run is not taken for its own. Drawn at each start.
+pub type BootId = u64;
+
+/// What AppendEntries carries beyond Figure 2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Beat {
+    /// The leader's newest heartbeat round.
+    pub round: Round,
+    /// The round claims a lease: a node that answers it withholds its vote for a while (6.4.1).
+    pub lease: bool,
+    /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
+    pub answered: Round,
+    /// The boot in which the receiver gave that answer.
+    pub boot_id: BootId,
+    /// The newest round that a quorum has answered, from when the leader's commit index holds all that earlier leaders
+    /// answered; zero before.
+    pub confirmed: Round,
+}
+
+/// What an answer to a leader carries beyond Figure 2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ack {
+    /// The round that the answer confirms; zero if none.
+    pub round: Round,
+    /// The sender's boot.
+    pub boot_id: BootId,
+    /// The sender's files. Later ones have larger numbers.
+    pub store_id: StoreId,
+    /// The sender lost the files that it had before these and is not readmitted yet: its copies do not count.
+    pub joining: bool,
+}
+
+/// The messages that the paper's figures do not have; their sections are the dissertation's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extra {
+    /// Would you vote for me in the next term? Changes nothing at the receiver (9.6).
+    PreVote {
+        /// The term that the sender would start: its `current_term` + 1.
+        next_term: Term,
+        /// The sender's last log entry.
+        last: EntryId,
+    },
+    /// The answer to a pre-vote.
+    PreVoteReply {
+        /// The term that was asked about.
+        next_term: Term,
+        /// Whether the sender would vote.
+        granted: bool,
+    },
+    /// The leader hands over: the receiver is to start an election at once (3.10).
+    TimeoutNow,
+    /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
+    Rejoin {
+        /// What its files are known by from now on.
+        store_id: StoreId,
+    },
+    /// A follower asks its leader up to where a read must see (6.4).
+    ReadIndex {
+        /// The follower's number for the question.
+        number: ReadNumber,
+    },
+    /// The answer to a question about the read index.
+    ReadIndexReply {
+        /// The question that is answered.
+        number: ReadNumber,
+        /// All that was answered to clients before the question arrived lies up to here; none when the sender cannot
+        /// say, since it does not lead or has too many reads waiting.
+        index: Option<LogIndex>,
+    },
+}
+
+impl Extra {
+    /// The name of the message.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Extra::PreVote { .. } => "PreVote",
+            Extra::PreVoteReply { .. } => "PreVoteReply",
+            Extra::TimeoutNow => "TimeoutNow",
+            Extra::Rejoin { .. } => "Rejoin",
+            Extra::ReadIndex { .. } => "ReadIndex",
+            Extra::ReadIndexReply { .. } => "ReadIndexReply",
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Pre-vote (9.6): a node asks whether an election would succeed before it starts one, so that a node that was cut off
+//! does not raise the others' terms.
+
+use std::collections::BTreeSet;
+
+use super::message::Extra;
+use crate::raft::Raft;
+use crate::raft::event::{Event, VoteReason};
+use crate::raft::message::Body;
+use crate::raft::role::{Follower, Role, Votes};
+use crate::types::{EntryId, NodeId, Term, Time};
+
+/// Pre-votes for one node, for the term after its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PreVotes {
+    /// Who would vote for it.
+    pub granted: BTreeSet<NodeId>,
+    /// The votes of its own term, if it was a candidate there. They count until another term begins: on slow disks votes
+    /// take longer than election timeouts.
+    pub votes: Option<Votes>,
+}
+
+impl Raft {
+    pub(super) fn become_pre_candidate(&mut self, now: Time) {
+        let next_term = self.current_term.next();
+        self.note(Event::PreVoteStarted { next_term });
+        // The leader is doubted from here on: clients are not sent to it any more.
+        let votes = self.take_votes();
+        self.role = Role::PreCandidate(PreVotes { votes, ..PreVotes::default() });
+        self.reset_election_timer(now);
+        self.send_to_others(&Body::Extra(Extra::PreVote { next_term, last: self.log.last() }));
+        self.count_pre_vote(now, self.id, true);
+    }
+
+    /// The election timer ran out in vain: a candidate stays one, others doubt their leader.
+    pub(super) fn stay_without_election(&mut self, now: Time) {
+        self.role = self.take_votes().map_or(Role::Follower(Follower::default()), Role::Candidate);
+        self.reset_election_timer(now);
+    }
+
+    /// Ends a role that is no leader's. The votes of this term are kept: they decide it, however late they are.
+    fn take_votes(&mut self) -> Option<Votes> {
+        match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
+            Role::Candidate(votes) => Some(votes),
+            Role::PreCandidate(pre_votes) => pre_votes.votes,
+            Role::Follower(_) | Role::Leader(_) => None,
+        }
+    }
+
+    pub(super) fn handle_pre_vote(&mut self, now: Time, from: NodeId, next_term: Term, last: EntryId) {
+        let ours = self.log.last();
+        let reason = match self.withholds_vote(now, false) {
+            _ if !self.is_hard_state_durable() => VoteReason::VotePending,
+            Some(reason) => reason,
+            None if next_term <= self.current_term => VoteReason::StaleTerm,
+            None if last < ours => VoteReason::LogBehind { theirs: last, ours },
+            None => VoteReason::Granted,
+        };
+        let granted = reason.granted();
+        self.note(Event::VoteDecided { candidate: from, term: next_term, pre: true, reason });
+        // Silence refuses as well, and an answer would be one more thing that waits for the disk.
+        if reason != VoteReason::VotePending {
+            self.send(from, Body::Extra(Extra::PreVoteReply { next_term, granted }));
+        }
+    }
+
+    pub(super) fn handle_pre_vote_reply(&mut self, now: Time, from: NodeId, next_term: Term, granted: bool) {
+        if next_term == self.current_term.next() {
+            self.count_pre_vote(now, from, granted);
+        }
+    }
+
+    /// Counts a pre-vote, and starts the election if it would succeed.
+    fn count_pre_vote(&mut self, now: Time, from: NodeId, granted: bool) {
+        let quorum = self.quorum();
+        let Role::PreCandidate(pre_votes) = &mut self.role else { return };
+        if granted {
+            pre_votes.granted.insert(from);
+        }
+        let total = pre_votes.granted.len();
+        self.note(Event::VoteReceived { from, pre: true, granted, total, quorum });
+        if total >= quorum {
+            self.become_candidate(now, false);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A leader's rounds of heartbeats. A round that a quorum has answered shows that the leader still led when the round
+//! *began*: reads (6.4), leases (6.4.1) and the freshness of states rest on that.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::message::{Ack, Beat, BootId, Round};
+use super::reads::WaitingRead;
+use crate::raft::Raft;
+use crate::raft::role::{Leader, Progress, Role};
+use crate::types::{LogIndex, NodeId, StoreId, Time};
+
+/// Rounds whose times are remembered at most.
+const ROUNDS_MAX: usize = 256;
+
+/// A leader's rounds, and what waits for them.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    /// The newest round; zero before the first.
+    pub newest: Round,
+    /// When rounds began.
+    pub began: RoundTimes,
+    /// The newest round that a quorum has answered; zero until the no-op is committed too.
+    pub confirmed: Round,
+    /// Reads that wait for a quorum to answer a round, in the order of their rounds.
+    pub reads: VecDeque<WaitingRead>,
+    /// Reads are waiting for a round that has not started.
+    pub wanted: bool,
+    /// Rounds that begin before this moment claim a lease.
+    pub lease_wanted_until: Time,
+    /// The first of the newest rounds that all claim a lease; none when the newest one does not.
+    pub lease_from: Option<Round>,
+    /// The commit index when the newest round of heartbeats began: a node that holds this much has caught up.
+    pub caught_up: LogIndex,
+}
+
+/// What a leader knows of a follower beyond Figure 2, from its answers.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// When it last answered in this term.
+    pub heard: Time,
+    /// The newest round that it answered.
+    pub round: Round,
+    /// The boot that answered last, and the newest round that this boot answered.
+    pub seen: (BootId, Round),
+    /// What `seen` was when the leader's newest round began.
+    pub seen_before: (BootId, Round),
+    /// Its files, by its last answer; zero before the first.
+    pub store_id: StoreId,
+    /// It lost its files and is not readmitted: it counts for no quorum.
+    pub joining: bool,
+    /// The entry of this term that readmits it.
+    pub readmitted_by: Option<LogIndex>,
+    /// The leader's newest round when it learned the follower's `match_index`.
+    pub matched_in: Round,
+    /// How long it took to acknowledge the last entry of those that the leader's own disk owed at that moment.
+    pub lag: Duration,
+}
+
+impl Answers {
+    /// Of a follower that has not answered; at this moment the leader began to listen.
+    pub fn new(now: Time) -> Answers {
+        Answers {
+            heard: now,
+            round: 0,
+            seen: (0, 0),
+            seen_before: (0, 0),
+            store_id: 0,
+            joining: false,
+            readmitted_by: None,
+            matched_in: 0,
+            lag: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn note(&mut self, ack: Ack) {
+        if ack.round > 0 {
+            let before = if self.seen.0 == ack.boot_id { self.seen.1 } else { 0 };
+            self.seen = (ack.boot_id, before.max(ack.round));
+            self.round = self.round.max(ack.round);
+        }
+    }
+}
+
+/// When rounds happened, the newest ones; later rounds happened later.
+#[derive(Clone, Debug, Default)]
+pub struct RoundTimes(VecDeque<(Round, Time)>);
+
+impl RoundTimes {
+    /// Notes when a round happened, unless it is noted already, or later ones are.
+    pub(crate) fn note(&mut self, round: Round, time: Time) {
+        let newer = self.0.back().is_none_or(|(newest, _)| *newest < round);
+        // When it is full, what comes later counts as having happened earlier than it did: never the other way round.
+        if newer && self.0.len() < ROUNDS_MAX {
+            self.0.push_back((round, time));
+        }
+    }
+
+    /// A moment at which this round had not happened yet, or at which it did: the latest that is known.
+    pub(crate) fn at(&self, round: Round) -> Option<Time> {
+        self.0.iter().rev().find(|(noted, _)| *noted <= round).map(|(_, time)| *time)
+    }
+
+    /// Forgets what is older than what is known of this round.
+    pub(super) fn forget_before(&mut self, round: Round) {
+        while self.0.get(1).is_some_and(|(noted, _)| *noted <= round) {
+            self.0.pop_front();
+        }
+    }
+}
+
+impl Leader {
+    /// The newest round that a quorum has answered, the leader itself included.
+    pub(crate) fn confirmed_round(&self) -> Round {
+        self.quorum_value(self.rounds.newest, |progress| progress.answers.round)
+    }
+
+    /// What AppendEntries to this follower carry.
+    pub(in crate::raft) fn beat_for(&self, follower: NodeId) -> Beat {
+        let Rounds { newest, confirmed, lease_from, .. } = self.rounds;
+        let (boot_id, answered) = self.followers[&follower].answers.seen_before;
+        Beat { round: newest, lease: lease_from.is_some(), answered, boot_id, confirmed }
+    }
+}
+
+impl Raft {
+    /// Begins a round when a heartbeat is due or reads want one: whether it did.
+    pub(in crate::raft) fn begin_round(&mut self, now: Time, heartbeat: bool) -> bool {
+        let claims = self.claims_lease(now);
+        let Role::Leader(Leader { rounds, followers, .. }) = &mut self.role else { return false };
+        if !heartbeat && !std::mem::take(&mut rounds.wanted) {
+            return false;
+        }
+        rounds.newest += 1;
+        rounds.lease_from = claims.then(|| rounds.lease_from.unwrap_or(rounds.newest));
+        rounds.began.note(rounds.newest, now);
+        for Progress { answers, .. } in followers.values_mut() {
+            answers.seen_before = answers.seen;
+        }
+        if heartbeat {
+            self.readmit();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Time {
+        Time::from_nanos(nanos)
+    }
+
+    #[test]
+    fn what_is_not_noted_is_taken_for_older_than_it_is() {
+        let mut times = RoundTimes::default();
+        assert_eq!(times.at(5), None);
+        for (round, nanos) in [(2, 20), (4, 40), (4, 41), (3, 42), (6, 60)] {
+            times.note(round, at(nanos));
+        }
+        assert_eq!(
+            [1, 2, 3, 4, 5, 9].map(|round| times.at(round)),
+            [None, Some(at(20)), Some(at(20)), Some(at(40)), Some(at(40)), Some(at(60))]
+        );
+        times.forget_before(5);
+        assert_eq!(
+            [3, 4, 5, 6].map(|round| times.at(round)),
+            [None, Some(at(40)), Some(at(40)), Some(at(60))]
+        );
+    }
+
+    #[test]
+    fn the_times_of_rounds_are_bounded() {
+        let mut times = RoundTimes::default();
+        for round in 1..=10 * ROUNDS_MAX as u64 {
+            times.note(round, at(round));
+        }
+        assert_eq!(times.0.len(), ROUNDS_MAX);
+        assert_eq!(times.at(Round::MAX), Some(at(ROUNDS_MAX as u64)));
+    }
+}

@@ -1,0 +1,73 @@
+//! Entries of the log (5.3): the term of the leader that made one, and what it holds.
+
+use crate::payload::Payload;
+pub use crate::types::Origin;
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, StoreId, Term};
+
+/// One entry of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its place.
+    pub index: LogIndex,
+    /// The term of the leader that created it.
+    pub term: Term,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What an entry holds. The core reads only [`Content::Readmit`]; the rest is for the state machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Nothing: it opens a leader's term, so that older entries commit (section 8).
+    NoOp,
+    /// A client's session begins, named by this entry's place (dissertation 6.3).
+    Open {
+        /// The client.
+        client: ClientId,
+        /// How many sessions may be open from here on; the least recently used is closed for a new one. The log
+        /// says so, and not each node's settings, so that all nodes close the same one.
+        sessions_max: u64,
+    },
+    /// A client's command.
+    Command {
+        /// The session and its number there.
+        origin: Origin,
+        /// The command; opaque here.
+        command: Payload,
+    },
+    /// A client asks what became of one of its commands: if it was not applied before this entry, it never will be.
+    Settle {
+        /// The command's session and number.
+        origin: Origin,
+    },
+    /// A node that lost its files has caught up: from here on it votes, and its copies count.
+    Readmit {
+        /// The node.
+        node: NodeId,
+        /// The files that it has now.
+        store_id: StoreId,
+    },
+}
+
+impl Content {
+    /// Bytes that it weighs in limits and queues: its command's, and a little for all else.
+    pub fn weight(&self) -> usize {
+        const ITSELF: usize = 64;
+        match self {
+            Content::Command { command, .. } => ITSELF + command.weight(),
+            Content::NoOp | Content::Open { .. } | Content::Settle { .. } | Content::Readmit { .. } => ITSELF,
+        }
+    }
+}
+
+impl Entry {
+    /// Index and term.
+    pub fn id(&self) -> EntryId {
+        EntryId::new(self.term, self.index)
+    }
+
+    /// Bytes that the entry weighs in limits and queues.
+    pub fn weight(&self) -> usize {
+        self.content.weight()
+    }
+}

@@ -1,0 +1,55 @@
+//! What others may read of a node: its driver, the checks and the console.
+
+use std::collections::BTreeSet;
+
+use super::Raft;
+use super::log::Log;
+use super::role::Role;
+use crate::types::{LogIndex, NodeId, Term, Time};
+
+impl Raft {
+    /// This node's name.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The members of the cluster, this node included.
+    pub fn members(&self) -> &BTreeSet<NodeId> {
+        &self.members
+    }
+
+    /// The latest term this node has seen.
+    pub fn current_term(&self) -> Term {
+        self.current_term
+    }
+
+    /// Whom it voted for in that term.
+    pub fn voted_for(&self) -> Option<NodeId> {
+        self.voted_for
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The highest index that it knows to be committed.
+    pub fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    /// Its role.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// Its log is durable up to here.
+    pub fn durable_index(&self) -> LogIndex {
+        self.durability.log_index()
+    }
+
+    /// When its election timer runs out; unused while it leads.
+    pub fn election_due(&self) -> Time {
+        self.election_due
+    }
+}

@@ -1,0 +1,202 @@
+//! The leader's side of InstallSnapshot (Figure 13): a transfer sends one part at a time, and the next when the follower
+//! asks for it.
+
+use std::sync::Arc;
+
+use super::SnapshotTask;
+use crate::raft::Raft;
+use crate::raft::event::Event;
+use crate::raft::message::{Ack, Body, InstallResult, Round};
+use crate::raft::role::{ProgressState, Role};
+use crate::types::{EntryId, NodeId, Time};
+
+/// Rounds of heartbeats after which a part that was not answered is sent again.
+pub(super) const ROUNDS_PATIENT: u64 = 2;
+
+/// Before a snapshot that arrived unusable is sent again, a heartbeat passes: each time twice as many, so often at most.
+const PAUSE_DOUBLINGS_MAX: u32 = 6;
+
+/// A snapshot on its way to a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// The last entry that it covers.
+    pub last: EntryId,
+    /// Where the part begins that the follower needs next.
+    pub offset: u64,
+    /// What becomes of that part.
+    pub sending: Sending,
+    /// How often what arrived was unusable.
+    pub failures: u32,
+}
+
+/// Where the part of a snapshot is that a follower needs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// It is being read.
+    Read,
+    /// It was sent.
+    Sent {
+        /// The heartbeat round it was sent in.
+        round: Round,
+    },
+    /// It was sent, and is being read to be sent again. The answer may still come.
+    ReadAgain,
+    /// What arrived was unusable: whether the leader's own file is whole is being checked.
+    Checked {
+        /// The snapshot is sent again at this moment, not sooner.
+        until: Time,
+    },
+    /// The snapshot is to be sent from its beginning.
+    Postponed {
+        /// At this moment, not sooner.
+        until: Time,
+    },
+}
+
+impl Transfer {
+    /// The follower needs the part that begins here. False when the answer is old.
+    pub fn advance_to(&mut self, next: u64) -> bool {
+        // A follower that needs the first part has nothing: it crashed, or what it had received was damaged.
+        let news = next > self.offset || next == 0 && self.offset > 0;
+        let advances = news && self.was_sent();
+        if advances {
+            (self.offset, self.sending) = (next, Sending::Read);
+        }
+        advances
+    }
+
+    /// Whether an answer to the part may come.
+    pub fn was_sent(&self) -> bool {
+        matches!(self.sending, Sending::Sent { .. } | Sending::ReadAgain)
+    }
+
+    /// Begins again, not before this moment, with the newest snapshot: nothing of this one was used.
+    pub fn postpone(&mut self, newest: EntryId, until: Time) {
+        let last = if newest.index > self.last.index { newest } else { self.last };
+        *self = Transfer { last, offset: 0, sending: Sending::Postponed { until }, ..*self };
+    }
+}
+
+impl Raft {
+    /// The snapshot on its way to this follower, if this node leads and sends one.
+    fn transfer_mut(&mut self, follower: NodeId) -> Option<&mut Transfer> {
+        match &mut self.role {
+            Role::Leader(leader) => match &mut leader.progress_mut(follower).state {
+                ProgressState::Snapshot(transfer) => Some(transfer),
+                ProgressState::Probe { .. } | ProgressState::Replicate { .. } => None,
+            },
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
+    /// The follower lacks what this log no longer holds.
+    pub(in crate::raft) fn begin_transfer(&mut self, follower: NodeId) {
+        let last = self.snapshot;
+        let Role::Leader(leader) = &mut self.role else { return };
+        let progress = leader.progress_mut(follower);
+        progress.next_index = last.index.next().max(progress.match_index.next());
+        progress.state =
+            ProgressState::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
+        self.note(Event::SnapshotSending { to: follower, last });
+        self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
+    }
+
+    /// A part was read: it is sent, if it is still the one that the follower needs.
+    pub(super) fn send_part(&mut self, to: NodeId, last: EntryId, offset: u64, data: Arc<[u8]>, done: bool) {
+        let round = self.newest_round();
+        let Some(transfer) = self.transfer_mut(to) else { return };
+        let read = matches!(transfer.sending, Sending::Read | Sending::ReadAgain);
+        if transfer.last == last && transfer.offset == offset && read {
+            transfer.sending = Sending::Sent { round };
+            self.send(to, Body::InstallSnapshot { last, offset, data, done });
+        }
+    }
+
+    /// Sends the part again that is not answered after a while, or begins with one that was postponed.
+    pub(in crate::raft) fn repeat_part(&mut self, now: Time, follower: NodeId) {
+        let round = self.newest_round();
+        let Some(transfer) = self.transfer_mut(follower) else { return };
+        transfer.sending = match transfer.sending {
+            Sending::Sent { round: sent } if round >= sent + ROUNDS_PATIENT => Sending::ReadAgain,
+            Sending::Postponed { until } if now >= until => Sending::Read,
+            _ => return,
+        };
+        let (last, offset) = (transfer.last, transfer.offset);
+        self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset });
+    }
+
+    fn newest_round(&self) -> Round {
+        if let Role::Leader(leader) = &self.role { leader.rounds.newest } else { 0 }
+    }
+
+    /// The follower could not use what arrived: damaged on its way, or as damaged as the file here.
+    fn note_unusable(&mut self, now: Time, follower: NodeId, last: EntryId) {
+        let (newest, heartbeat) = (self.snapshot, self.settings.heartbeat);
+        let Some(transfer) = self.transfer_mut(follower) else { return };
+        if transfer.last != last || !transfer.was_sent() {
+            return;
+        }
+        let until = now + heartbeat * (1 << transfer.failures.min(PAUSE_DOUBLINGS_MAX));
+        transfer.failures += 1;
+        let is_newest = newest.index <= last.index;
+        if is_newest {
+            transfer.sending = Sending::Checked { until };
+        } else {
+            transfer.postpone(newest, until);
+        }
+        self.note(Event::SnapshotRejected { by: follower, last });
+        if is_newest {
+            self.effects.snapshots.push(SnapshotTask::Check { to: follower, last });
+        }
+    }
+
+    /// What the follower could not use is whole here: it was damaged on its way.
+    pub(super) fn send_again(&mut self, to: NodeId, last: EntryId) {
+        let newest = self.snapshot;
+        if let Some(transfer) = self.transfer_mut(to)
+            && transfer.last == last
+            && let Sending::Checked { until } = transfer.sending
+        {
+            transfer.postpone(newest, until);
+        }
+    }
+
+    pub(in crate::raft) fn handle_install_reply(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        last: EntryId,
+        result: InstallResult,
+        ack: Ack,
+    ) {
+        if !self.heard(now, from, ack) {
+            return;
+        }
+        match result {
+            InstallResult::Unusable => self.note_unusable(now, from, last),
+            InstallResult::Installed => self.note_installed(from, last),
+            InstallResult::Next(next) => {
+                if let Some(transfer) = self.transfer_mut(from)
+                    && transfer.last == last
+                    && transfer.advance_to(next)
+                {
+                    self.effects.snapshots.push(SnapshotTask::Read { to: from, last, offset: next });
+                }
+            }
+            InstallResult::StaleTerm => {}
+        }
+    }
+
+    /// The follower holds all that this snapshot covers.
+    fn note_installed(&mut self, from: NodeId, last: EntryId) {
+        let round = self.newest_round();
+        let sent = self.transfer_mut(from).is_some_and(|transfer| transfer.last == last);
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.progress_mut(from).matched(last.index, round) {
+            self.note(Event::AppendSucceeded { from, matched: last.index });
+        }
+        if sent {
+            self.note(Event::SnapshotSent { to: from, last });
+        }
+    }
+}
