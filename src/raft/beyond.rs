@@ -18,15 +18,15 @@
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
 
-pub(super) mod check_quorum;
-pub(super) mod freshness;
-pub(super) mod lease;
-pub mod message;
-pub mod prevote;
-pub(super) mod readmission;
-pub mod reads;
-pub mod rounds;
-pub(super) mod stall;
+mod check_quorum;
+mod freshness;
+mod lease;
+pub(super) mod message;
+pub(super) mod prevote;
+mod readmission;
+pub(super) mod reads;
+pub(super) mod rounds;
+mod stall;
 
 use self::freshness::Freshness;
 use self::lease::VoteHold;
@@ -39,10 +39,10 @@ use super::message::{Ack, Beat, Body, Extra};
 use super::role::{Leader, Role};
 use crate::types::{LogIndex, NodeId, StoreId, Term, Time};
 
-use message::BootId;
+use message::{BootId, Round};
 
 /// What a node keeps beyond Figure 2.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Beyond {
     /// Identifies this run of the process.
     boot_id: BootId,
@@ -64,15 +64,8 @@ impl Beyond {
     /// What a node that starts keeps. A vote that it withholds is free again at this moment.
     pub fn recovered(hard_state: HardState, boot_id: BootId, vote_free: Time) -> Beyond {
         let HardState { withheld_votes, joining, store_id, .. } = hard_state;
-        Beyond {
-            boot_id,
-            store_id,
-            joining,
-            vote_hold: VoteHold::recovered(withheld_votes, vote_free),
-            freshness: Freshness::default(),
-            reads: FollowerReads::default(),
-            elections: Elections::default(),
-        }
+        let vote_hold = VoteHold::recovered(withheld_votes, vote_free);
+        Beyond { boot_id, store_id, joining, vote_hold, ..Beyond::default() }
     }
 
     /// Adds what has to be durable.
@@ -185,7 +178,7 @@ impl Raft {
     }
 
     /// An answer that confirms this round.
-    pub(super) fn ack(&self, round: u64) -> Ack {
+    pub(super) fn ack(&self, round: Round) -> Ack {
         let Beyond { boot_id, store_id, joining, .. } = self.beyond;
         Ack { round, boot_id, store_id, joining }
     }

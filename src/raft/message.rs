@@ -1,5 +1,5 @@
 //! What nodes say to one another: the remote procedure calls of Figures 2 and 13, each split into a request and a
-//! reply. What the messages of the extras say stands in [`super::beyond::message`].
+//! reply. The messages of the extras are in `beyond/message.rs`.
 //!
 //! Messages may be lost, delayed, duplicated and reordered: nothing here relies on order or on an answer.
 

@@ -114,7 +114,7 @@ impl Progress {
             next_index,
             match_index: LogIndex(0),
             state: ProgressState::Probe { waiting: false },
-            answers: Answers::new(now),
+            answers: Answers { heard: now, ..Answers::default() },
         }
     }
 

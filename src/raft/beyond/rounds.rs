@@ -35,9 +35,9 @@ pub struct Rounds {
 }
 
 /// What a leader knows of a follower beyond Figure 2, from its answers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// When it last answered in this term.
+    /// When it last answered in this term; when the term began, if it has not.
     pub heard: Time,
     /// The newest round that it answered.
     pub round: Round,
@@ -58,21 +58,6 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Of a follower that has not answered; at this moment the leader began to listen.
-    pub fn new(now: Time) -> Answers {
-        Answers {
-            heard: now,
-            round: 0,
-            seen: (0, 0),
-            seen_before: (0, 0),
-            store_id: 0,
-            joining: false,
-            readmitted_by: None,
-            matched_in: 0,
-            lag: Duration::ZERO,
-        }
-    }
-
     pub(super) fn note(&mut self, ack: Ack) {
         if ack.round > 0 {
             let before = if self.seen.0 == ack.boot_id { self.seen.1 } else { 0 };
