@@ -32,7 +32,7 @@ use self::load::Loads;
 use self::record::Record;
 use self::script::line_shown;
 use self::undo::Undo;
-use super::language::answer::{Answer, Outcome, not_built_text};
+use super::language::answer::{Answer, Outcome};
 use super::language::complete::Names;
 use super::language::directive::{DataDirective, Directive, EventFilter, Line};
 use super::language::help::help;
@@ -183,9 +183,6 @@ impl<L: Lab> Console<L> {
     pub fn execute(&mut self, line: &Line) -> Answer {
         self.undo_due();
         let lasting = line.lasting;
-        if let Some(what) = line.directive.not_built() {
-            return Answer::failed(line.directive.name(), not_built_text(&format!("'{what}'")));
-        }
         match &line.directive {
             Directive::Status { node } => self.status(*node),
             Directive::Leader => self.leader(),

@@ -27,7 +27,6 @@ impl TimedLine {
         let line = parse(text).map_err(|error| format!("{place}: {error}"))?;
         let line = line.ok_or_else(|| format!("{place}: there is no directive"))?;
         match &line.directive {
-            Directive::NotBuilt { verb } => Err(format!("{place}: '{verb}' is not built yet")),
             Directive::Quit | Directive::Load { .. } | Directive::LoadStop => {
                 Err(format!("{place}: a load has its own end, and no other load in it"))
             }

@@ -206,15 +206,6 @@ fn a_clock_is_set_ahead_for_a_while() {
 }
 
 #[test]
-fn later_directives_fail_and_say_so() {
-    let mut desk = Desk::led();
-    assert_eq!(
-        desk.lines("transfer n1\nexpect err\nmembers"),
-        "ERR 'transfer' is not built yet\nERR 'members' is not built yet\n"
-    );
-}
-
-#[test]
 fn json_has_one_object_a_directive() {
     let mut desk = Desk::with(Style { json: true, ..Style::default() }, Surroundings::default());
     let told = desk

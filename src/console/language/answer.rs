@@ -102,11 +102,6 @@ impl Serialize for Answer {
     }
 }
 
-/// What a directive of a later version answers: `transfer is not built yet`.
-pub fn not_built_text(what: &str) -> String {
-    format!("{what} is not built yet")
-}
-
 /// The answer to a data command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataAnswer {
@@ -457,11 +452,8 @@ mod tests {
         assert_eq!(said.json(), r#"{"v":1,"directive":"echo","ok":true,"text":"a\nb"}"#);
         let detailed = Answer::ok("leader", "n2 (term 4)").with("leader", "n2").with("term", 4);
         assert_eq!(detailed.json(), r#"{"v":1,"directive":"leader","ok":true,"leader":"n2","term":4}"#);
-        let failed = Answer::failed("transfer", not_built_text("transfer"));
-        assert_eq!(failed.text, "ERR transfer is not built yet");
-        assert_eq!(
-            failed.json(),
-            r#"{"v":1,"directive":"transfer","ok":false,"error":"transfer is not built yet"}"#
-        );
+        let failed = Answer::failed("timeout", "n2 is down");
+        assert_eq!(failed.text, "ERR n2 is down");
+        assert_eq!(failed.json(), r#"{"v":1,"directive":"timeout","ok":false,"error":"n2 is down"}"#);
     }
 }

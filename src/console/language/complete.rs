@@ -26,7 +26,7 @@ pub struct Names {
 }
 
 /// What may stand where the word under the cursor stands: the byte at which that word begins, and the words that
-/// may replace it up to the cursor. Directives of later versions are not offered.
+/// may replace it up to the cursor.
 pub fn complete(line: &str, cursor: usize, names: &Names) -> (usize, Vec<String>) {
     let before = line.get(..cursor).unwrap_or(line);
     let words = split(before);
@@ -40,10 +40,10 @@ pub fn complete(line: &str, cursor: usize, names: &Names) -> (usize, Vec<String>
         None => (before.len(), String::new()),
     };
     let offered = match tokens.split_first() {
-        None => built_verbs(&current),
+        None => verb_names(&current),
         Some((verb, rest)) => match verbs::find(&verb.text) {
-            Some(entry) if entry.verb != Verb::Later => arguments(entry, rest, &current, names),
-            _ => Vec::new(),
+            Some(entry) => arguments(entry, rest, &current, names),
+            None => Vec::new(),
         },
     };
     (start, offered)
@@ -137,9 +137,8 @@ fn plain_words<'a>(entry: &Entry, tokens: &'a [Token]) -> Vec<&'a str> {
     plain
 }
 
-fn built_verbs(current: &str) -> Vec<String> {
-    let built = VOCABULARY.iter().filter(|entry| entry.verb != Verb::Later).flat_map(Entry::names);
-    let mut names = beginning(current, built);
+fn verb_names(current: &str) -> Vec<String> {
+    let mut names = beginning(current, all_names());
     names.sort_unstable();
     names
 }
@@ -334,14 +333,13 @@ mod tests {
     }
 
     #[test]
-    fn verbs_are_completed_and_later_ones_are_not_offered() {
+    fn verbs_are_completed() {
         assert_eq!(at_end("cra"), (0, vec!["crash".to_string()]));
         assert_eq!(
             at_end("  RE"),
             (2, ["read", "reorder", "reset", "restart", "resume"].map(String::from).to_vec())
         );
         assert_eq!(offered("snap"), ["snapshot"]);
-        assert_eq!(offered("mem"), Vec::<String>::new());
         assert!(offered("").len() > 40);
     }
 
@@ -373,7 +371,6 @@ mod tests {
             ("help cond", "conditions"),
             ("run d", "demo.raft"),
             ("# cra", ""),
-            ("members ", ""),
             ("xyzzy n", ""),
         ] {
             assert_eq!(offered(line).join(" "), expected, "{line}");

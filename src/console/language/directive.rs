@@ -250,11 +250,6 @@ pub enum Directive {
     History,
     /// Stop the cluster and leave.
     Quit,
-    /// A verb of the language whose directive is not built yet.
-    NotBuilt {
-        /// The verb.
-        verb: &'static str,
-    },
 }
 
 /// A load. What is not said is for the executor to choose.
@@ -455,15 +450,6 @@ impl Directive {
         super::verbs::find(self.name()).is_some_and(|entry| entry.lasting)
     }
 
-    /// What is asked for but not built yet: it answers [`not_built_text`](super::answer::not_built_text) and
-    /// fails.
-    pub fn not_built(&self) -> Option<&'static str> {
-        match self {
-            Directive::NotBuilt { verb } => Some(verb),
-            _ => None,
-        }
-    }
-
     /// The verb, as it stands in answers.
     pub fn name(&self) -> &'static str {
         match self {
@@ -515,7 +501,6 @@ impl Directive {
             Directive::Help { .. } => "help",
             Directive::History => "history",
             Directive::Quit => "quit",
-            Directive::NotBuilt { verb } => verb,
         }
     }
 }

@@ -39,13 +39,7 @@ fn overview() -> String {
         lines.push(String::new());
         lines.push(theme.title().to_string());
         let entries = VOCABULARY.iter().filter(|entry| entry.theme == theme);
-        match theme {
-            Theme::Later => {
-                let names: Vec<&str> = entries.map(|entry| entry.name).collect();
-                lines.extend(wrap(&names.join(" "), WIDTH - 2).into_iter().map(|line| format!("  {line}")));
-            }
-            _ => lines.extend(entries.map(|entry| format!("  {:<14} {}", entry.name, entry.summary))),
-        }
+        lines.extend(entries.map(|entry| format!("  {:<14} {}", entry.name, entry.summary)));
     }
     lines.push(String::new());
     lines.push(format!("Topics: {}", TOPICS.join(", ")));
@@ -71,10 +65,7 @@ fn detail(entry: &Entry) -> String {
         options.push(vec!["    for DURATION".to_string(), "undoes it after this time".to_string()]);
     }
     lines.extend(table(&options, &[Align::Left, Align::Left]));
-    match entry.theme {
-        Theme::Later => lines.push("  not built yet".to_string()),
-        _ => lines.push(format!("  example  {}", entry.example)),
-    }
+    lines.push(format!("  example  {}", entry.example));
     if matches!(entry.verb, Verb::SlowDisk | Verb::StallDisk | Verb::FillDisk) {
         lines.push("  undone   by 'reset', with every other fault of network and disks".to_string());
     }

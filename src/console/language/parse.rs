@@ -68,10 +68,6 @@ pub fn parse(text: &str) -> Result<Option<Line>, ParseError> {
         return Ok(None);
     };
     let entry = verbs::find(&verb.text).ok_or_else(|| unknown_verb(&verb.text))?;
-    if entry.verb == Verb::Later {
-        // Their arguments are nobody's business before they are built.
-        return Ok(Some(Line { directive: Directive::NotBuilt { verb: entry.name }, lasting: None }));
-    }
     let (tokens, lasting) = split_lasting(entry, tokens.collect())?;
     let mut arguments = Arguments::new(entry, tokens)?;
     let directive = directive(entry.verb, &mut arguments)?;
@@ -175,7 +171,6 @@ fn directive(verb: Verb, arguments: &mut Arguments) -> Result<Directive, ParseEr
         Verb::Help => Directive::Help { topic: topic(arguments)? },
         Verb::History => Directive::History,
         Verb::Quit => Directive::Quit,
-        Verb::Later => Directive::NotBuilt { verb: arguments.verb() },
     })
 }
 
@@ -447,13 +442,5 @@ mod tests {
         );
         let message = error(&format!("put x {}", "v".repeat(10_000_000)));
         assert_eq!(message, "the line has 10000006 bytes: a line has at most 8388608");
-    }
-
-    #[test]
-    fn a_verb_of_later_is_known() {
-        let line = parse("CHAOS start all").unwrap().unwrap();
-        assert_eq!(line.directive, Directive::NotBuilt { verb: "chaos" });
-        assert_eq!(line.directive.not_built(), Some("chaos"));
-        assert_eq!(parse("read x --lease").unwrap().unwrap().directive.not_built(), None);
     }
 }

@@ -64,8 +64,6 @@ pub enum Verb {
     Help,
     History,
     Quit,
-    /// Known, but not built yet.
-    Later,
 }
 
 /// What verbs are grouped by in the help.
@@ -87,8 +85,6 @@ pub enum Theme {
     Test,
     /// The session itself.
     Session,
-    /// What is not built yet.
-    Later,
 }
 
 /// One verb: all that parser, help and completion know about it.
@@ -133,7 +129,7 @@ pub struct OptionForm {
 
 impl Theme {
     /// Every theme, in the order of the help.
-    pub const ALL: [Theme; 9] = [
+    pub const ALL: [Theme; 8] = [
         Theme::Look,
         Theme::Data,
         Theme::Nodes,
@@ -142,7 +138,6 @@ impl Theme {
         Theme::Time,
         Theme::Test,
         Theme::Session,
-        Theme::Later,
     ];
 
     /// Its heading.
@@ -156,7 +151,6 @@ impl Theme {
             Theme::Time => "Time",
             Theme::Test => "Test",
             Theme::Session => "Session",
-            Theme::Later => "Not built yet",
         }
     }
 }
@@ -192,7 +186,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
     VOCABULARY.iter().find(|entry| entry.names().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
-/// Every verb and alias, those of later directives last.
+/// Every verb and alias.
 pub fn all_names() -> impl Iterator<Item = &'static str> + Clone {
     VOCABULARY.iter().flat_map(Entry::names)
 }
@@ -246,12 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn themes_stand_together_and_later_ones_come_last() {
+    fn themes_stand_together_in_the_order_of_the_help() {
         let mut themes: Vec<Theme> = VOCABULARY.iter().map(|entry| entry.theme).collect();
         themes.dedup();
         assert_eq!(themes, Theme::ALL);
-        for entry in VOCABULARY {
-            assert_eq!(entry.theme == Theme::Later, entry.verb == Verb::Later, "{}", entry.name);
-        }
     }
 }

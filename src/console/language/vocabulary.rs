@@ -211,16 +211,6 @@ pub const VOCABULARY: &[Entry] = &[
     entry(Verb::Quit, Theme::Session, "quit", "")
         .does("stops the cluster and leaves", "quit")
         .also(&["exit"]),
-    later("transfer", "TARGET").does("hands leadership to a node", "transfer n2"),
-    later("add", "NODE").does("adds a node to the cluster", "add n4"),
-    later("remove", "TARGET").does("removes a node from the cluster", "remove n3"),
-    later("members", "").does("who belongs to the cluster", "members"),
-    later("scenario", "[NAME]").does("plays a lesson", "scenario"),
-    later("chaos", "start | stop").does("injects faults at random", "chaos start"),
-    later("record", "FILE").does("records a run", "record run.json"),
-    later("replay", "FILE").does("repeats a recorded run", "replay run.json"),
-    later("save-script", "FILE").does("saves the directives given so far", "save-script mine.raft"),
-    later("report", "FILE").does("writes a page about the run", "report run.html"),
 ];
 
 /// Words that other systems use for what is called otherwise here.
@@ -255,10 +245,6 @@ const fn entry(verb: Verb, theme: Theme, name: &'static str, usage: &'static str
         lasting: false,
         free_text: false,
     }
-}
-
-const fn later(name: &'static str, usage: &'static str) -> Entry {
-    entry(Verb::Later, Theme::Later, name, usage)
 }
 
 impl Entry {
