@@ -13,7 +13,6 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use raftlab::client::GATHERED_MAX;
 use raftlab::config::{ElectionRange, Settings};
-use raftlab::console::language::{Chance, units};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 use raftlab::console::session::{self, Ending};
@@ -24,6 +23,7 @@ use raftlab::load::{
     WorkloadSettings,
 };
 use raftlab::protocol::ReadMode;
+use raftlab::text::units;
 
 /// Commands are made on one thread and let go on others, which the system's allocator finds hard.
 #[global_allocator]
@@ -108,8 +108,8 @@ struct Options {
     #[arg(long, value_name = "R")]
     rate: Option<u64>,
     /// How many of the operations are reads
-    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = Chance::parse)]
-    reads: Chance,
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::parse_percent)]
+    reads: u32,
     /// How true reads have to be: linearizable, lease or stale
     #[arg(long, value_name = "MODE", default_value = "linearizable", value_parser = read_mode)]
     read_mode: ReadMode,
@@ -283,7 +283,7 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         keys: options.keys,
         zipf: options.zipf,
         value_bytes: options.value_size,
-        reads_per_million: options.reads.per_million(),
+        reads_per_million: options.reads,
         read_mode: options.read_mode,
         mix: options.mix,
         ..WorkloadSettings::default()

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead};
 
-use super::language::parse::LINE_BYTES_MAX;
+use super::language::LINE_BYTES_MAX;
 
 /// The next line without its end, or what is wrong with it; none at the end of the input.
 ///

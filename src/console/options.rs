@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 
-use super::language::units::parse_duration;
 use super::printer::{ColorChoice, Output, Style};
 use crate::config::{ElectionRange, Settings};
+use crate::text::units::parse_duration;
 use crate::types::NODES_MAX;
 
 /// The exit code of a command line or a setting that is wrong.

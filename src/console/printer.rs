@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::language::answer::Answer;
+use super::language::Answer;
 use crate::quoting::visible;
 
 /// When to use colors.

@@ -19,7 +19,8 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
-use super::language::complete::{Names, complete, hint};
+use super::executor::LANGUAGE;
+use super::language::Names;
 use super::printer::AbovePrompt;
 
 /// Lines that the history file keeps.
@@ -186,7 +187,7 @@ impl Completer for Assistant {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        let (start, offered) = complete(line, position, &self.names);
+        let (start, offered) = LANGUAGE.complete(line, position, &self.names);
         Ok((start, if position == line.len() { with_space(offered) } else { offered }))
     }
 }
@@ -195,7 +196,7 @@ impl Hinter for Assistant {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
-        if position == line.len() && self.color { hint(line) } else { None }
+        if position == line.len() && self.color { LANGUAGE.hint(line) } else { None }
     }
 }
 

@@ -11,11 +11,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded, never, select};
 
 use super::executor::{Console, Flow, Script};
-use super::language::answer::Outcome;
+use super::language::Outcome;
 use super::lines::next_line;
 use super::prompt::{self, Prompt, Typed};
 use crate::interrupt::Interrupt;
-use crate::lab::Lab;
 use crate::types::Time;
 
 /// How long the last lines of narration may take.
@@ -89,7 +88,7 @@ impl Ending {
 }
 
 /// Says what was started: the nodes with what they continue from, then these lines. Never among the answers.
-pub fn greet<L: Lab>(console: &mut Console<L>, lines: &[String]) {
+pub fn greet(console: &mut Console, lines: &[String]) {
     let text = console.greeting();
     let missing = console.nodes_missing();
     for line in std::iter::once(&text).chain(&missing).chain(lines) {
@@ -114,7 +113,7 @@ pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
 }
 
 /// Runs a session to its end. With `serve`, the cluster stays up after the last line until a signal comes.
-pub fn run<L: Lab>(console: &mut Console<L>, source: &Source, serve: bool, interrupt: &Interrupt) -> Ending {
+pub fn run(console: &mut Console, source: &Source, serve: bool, interrupt: &Interrupt) -> Ending {
     let (ending, quit) = match source {
         Source::Terminal => converse(console, interrupt),
         Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), interrupt),
@@ -132,8 +131,8 @@ pub fn run<L: Lab>(console: &mut Console<L>, source: &Source, serve: bool, inter
 }
 
 /// Carries out lines without a person. Also says whether the session is over for good.
-fn obey<L: Lab>(
-    console: &mut Console<L>,
+fn obey(
+    console: &mut Console,
     mut script: Script,
     input: impl BufRead + Send + 'static,
     interrupt: &Interrupt,
@@ -170,7 +169,7 @@ fn obey<L: Lab>(
 }
 
 /// Talks with a person. Ctrl-C ends what is running, not the session; nothing that fails decides the exit code.
-fn converse<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> (Ending, bool) {
+fn converse(console: &mut Console, interrupt: &Interrupt) -> (Ending, bool) {
     let prompt = match Prompt::open(console.output().style().color) {
         Ok(prompt) => prompt,
         Err(reason) => {
@@ -215,7 +214,7 @@ fn converse<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> (Ending,
 }
 
 /// Keeps the cluster up until a signal comes.
-fn stay<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> Ending {
+fn stay(console: &mut Console, interrupt: &Interrupt) -> Ending {
     console.output().warn("serving until Ctrl-C or SIGTERM");
     let nothing: Receiver<()> = never();
     loop {
@@ -236,7 +235,7 @@ enum Next<T> {
     Ended,
 }
 
-fn next<T, L: Lab>(console: &Console<L>, lines: &Receiver<T>, interrupt: &Interrupt) -> Next<T> {
+fn next<T>(console: &Console, lines: &Receiver<T>, interrupt: &Interrupt) -> Next<T> {
     if interrupt.is_raised() {
         return Next::Interrupted;
     }

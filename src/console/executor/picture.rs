@@ -2,8 +2,8 @@
 //! the network's rules at one moment.
 
 use super::Console;
-use crate::faults::{End, NetChange};
-use crate::lab::{Lab, Life, NodeView};
+use crate::faults::{End, LinkScope, NetChange};
+use crate::lab::{Life, NodeView};
 use crate::server::RoleName;
 use crate::types::{NodeId, Term};
 
@@ -14,7 +14,7 @@ pub(super) struct Picture {
     rules: Vec<NetChange>,
 }
 
-impl<L: Lab> Console<L> {
+impl Console {
     /// The cluster now.
     pub(super) fn picture(&mut self) -> Picture {
         let names = self.lab.nodes();
@@ -175,7 +175,7 @@ pub(super) fn is_running(view: &NodeView) -> bool {
     matches!(view.life, Life::Up | Life::Paused)
 }
 
-fn soft(rule: &NetChange) -> Option<(&'static str, crate::faults::LinkScope)> {
+fn soft(rule: &NetChange) -> Option<(&'static str, LinkScope)> {
     match rule {
         NetChange::Drop { scope, .. } => Some(("drop", *scope)),
         NetChange::Delay { scope, .. } => Some(("delay", *scope)),

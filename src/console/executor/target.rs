@@ -3,8 +3,10 @@
 //! What a person names is taken at their word: `crash n2` of a node that is down is an error. A word that stands for
 //! nodes means those for which the directive makes sense: `restart all` starts the nodes that are down.
 
+use super::Console;
 use super::picture::{Picture, is_running};
-use crate::console::language::directive::Target;
+use super::slots::TARGET;
+use crate::console::language::{Directive, Target};
 use crate::lab::{Life, NodeView};
 use crate::types::{NodeId, Random};
 
@@ -41,6 +43,14 @@ impl Fit {
             Fit::Down => "is down",
             Fit::Any => "is there",
         }
+    }
+}
+
+impl Console {
+    /// The nodes that a directive is about; every fitting one if it names none.
+    pub(super) fn targeted(&mut self, line: &Directive, fit: Fit) -> Result<Vec<NodeId>, String> {
+        let target = line.get(&TARGET).unwrap_or(&Target::All);
+        resolve(target, fit, &self.picture(), &mut self.random)
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Console;
 use crate::faults::{LinkScope, NetChange};
-use crate::lab::{DiskChange, Lab, Life, NodeOrder};
+use crate::lab::{DiskChange, Life, NodeOrder};
+use crate::text::joined;
 use crate::types::{NodeId, Time};
 
 /// A fault that will end.
@@ -22,7 +23,7 @@ pub(super) struct Undo {
 pub(super) enum Work {
     /// Start the nodes that are still down.
     Restart(Vec<NodeId>),
-    /// Let those that are still paused go on.
+    /// Resume those that are still paused.
     Resume(Vec<NodeId>),
     /// Undo a change, with the rules that were in force before it.
     Network {
@@ -52,7 +53,7 @@ impl Undo {
     }
 }
 
-impl<L: Lab> Console<L> {
+impl Console {
     /// Does this work after this time, if there is any of either.
     pub(super) fn undo_after(&mut self, lasting: Option<Duration>, work: Work) {
         let Some(lasting) = lasting else { return };
@@ -105,8 +106,8 @@ impl<L: Lab> Console<L> {
                 for node in nodes {
                     if self.lab.view(node).life == Life::Paused {
                         said.push(match self.lab.order(node, NodeOrder::Resume) {
-                            Ok(waited) => format!("{node} goes on ({waited})"),
-                            Err(error) => format!("{node} does not go on: {error}"),
+                            Ok(waited) => format!("{node} resumed ({waited})"),
+                            Err(error) => format!("{node} is not resumed: {error}"),
                         });
                     }
                 }
@@ -118,16 +119,14 @@ impl<L: Lab> Console<L> {
                     // It was set before, so it can be set.
                     let _ = self.lab.order(*node, NodeOrder::SkewClock(Duration::ZERO));
                 }
-                let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
-                vec![format!("the clock of {} will be true again", names.join(", "))]
+                vec![format!("the clock of {} will be true again", joined(&nodes, ", "))]
             }
             Work::Disk(nodes, mended) => {
                 for node in &nodes {
                     // A disk that is gone needs no mending.
                     let _ = self.lab.order(*node, NodeOrder::Disk(mended));
                 }
-                let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
-                vec![format!("the disk of {} is well again", names.join(", "))]
+                vec![format!("disk of {} repaired", joined(&nodes, ", "))]
             }
         }
     }

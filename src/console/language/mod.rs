@@ -11,34 +11,25 @@
 //! word        = anything without spaces | "text with \" \\ \n \t \r \u{7f}" | 'text as it stands'
 //! ```
 //!
-//! [`parse()`] turns a line into a [`Line`]; `Line`'s `Display` is the canonical text and parses back to itself.
-//! [`mod@vocabulary`] lists every verb once, and parser, help, completion and suggestions all read that list.
-//! [`answer`] holds the forms in which answers are given, as text and as JSON.
+//! A verb is one row beside the function that carries it out, in the files of [`executor`](super::executor): its name, its
+//! slots and its help. What is here reads, shows, completes and explains directives by those rows, which
+//! [`Language::new`] is handed. A directive's `Display` is its canonical text and parses back to itself.
 //!
 //! Pure: no clock, thread, file or terminal is touched here, and nothing knows of a cluster.
 
-pub mod answer;
-mod arguments;
-pub mod complete;
-pub mod condition;
-pub mod directive;
-mod display;
-pub mod help;
-pub mod layout;
+pub mod error;
 pub mod lexer;
+pub mod value;
+pub mod form;
+mod arguments;
 pub mod parse;
-#[cfg(test)]
-mod roundtrip;
-pub(crate) mod suggest;
-pub mod units;
-pub mod verbs;
-pub mod vocabulary;
+pub mod complete;
+mod help;
+pub mod answer;
 
-pub use answer::{Answer, DataAnswer, DataOutcome, Outcome, Place};
-pub use condition::{AnswerKind, Condition, Expectation, RoleName};
-pub use directive::{
-    DataDirective, DataOperation, Directive, EventFilter, Line, Link, LinkEnd, LoadDirective, PartitionShape,
-    ReadMode, Target,
-};
-pub use parse::{ParseError, parse};
-pub use units::{Chance, Speed};
+pub use answer::{Answer, Outcome};
+pub use complete::Names;
+pub use error::ParseError;
+pub use form::{Condition, Directive, Form, Phrase, Slot, Topic, form};
+pub use parse::{LINE_BYTES_MAX, Language};
+pub use value::{Kind, PartitionShape, Target, Value};
