@@ -16,6 +16,7 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
+use raftlab::console::terminal;
 use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::Lab;
@@ -74,8 +75,8 @@ struct Options {
     /// Lets messages on links without a rule bypass the router's thread
     #[arg(long)]
     express: bool,
-    /// Colors: auto, always or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    /// When to use colors
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: ColorChoice,
 }
 
@@ -133,7 +134,7 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let surroundings = Surroundings {
         client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
         keep_going: options.keep_going,
-        columns: attended.then(options::columns),
+        columns: attended.then(terminal::columns),
         attended,
         logs: Some(settings.logs.clone()),
     };

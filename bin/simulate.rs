@@ -14,6 +14,7 @@ use raftlab::console::narrator::{EventFilter, Narrator};
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
+use raftlab::console::terminal;
 use raftlab::figure16::{self, Plan, RANGES, Range};
 use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
@@ -63,8 +64,8 @@ struct Options {
     /// Narrates everything but heartbeats
     #[arg(long)]
     events: bool,
-    /// Colors: auto, always or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    /// When to use colors
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: ColorChoice,
 }
 
@@ -257,7 +258,7 @@ fn console(
     let surroundings = Surroundings {
         client_timeout: settings.client_timeout,
         keep_going: options.keep_going,
-        columns: attended.then(options::columns),
+        columns: attended.then(terminal::columns),
         attended,
         logs: None,
     };

@@ -23,6 +23,11 @@ pub fn joined<T: fmt::Display>(items: &[T], between: &str) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
+/// The text in a style of a terminal: `1` is bold, `2` dim, `31` red.
+pub fn painted(text: impl fmt::Display, style: impl fmt::Display) -> String {
+    format!("\x1b[{style}m{text}\x1b[0m")
+}
+
 /// A person's text, fit to stand in an error of one line: cut when long, with control characters made visible.
 pub fn shorten(text: &str) -> String {
     shorten_to(text, SHOWN_MAX)

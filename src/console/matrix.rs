@@ -12,6 +12,7 @@
 
 use crate::server::LogView;
 use crate::storage::glimpse::Glimpse;
+use crate::text::painted;
 use crate::types::{LogIndex, NodeId, Term};
 
 /// Entries that are shown when nobody looks at a terminal and nobody said how many.
@@ -219,7 +220,8 @@ impl Seen {
         let text = match cell {
             Cell::Term(term) => {
                 let text = format!("{term:>width$}");
-                if color { painted(term, &text) } else { text }
+                // Neighboring terms have different colors.
+                if color { painted(&text, 31 + term.0 % 6) } else { text }
             }
             Cell::Covered => format!("{:>width$}", 's'),
             Cell::Missing => format!("{:>width$}", '.'),
@@ -239,11 +241,6 @@ impl Seen {
         let explained = marks.iter().filter(|(seen, _)| *seen).map(|(_, mark)| *mark);
         explained.collect::<Vec<_>>().join("   ")
     }
-}
-
-/// Neighboring terms have different colors.
-fn painted(term: Term, text: &str) -> String {
-    format!("\x1b[{}m{text}\x1b[0m", 31 + term.0 % 6)
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use parking_lot::Mutex;
 
 use super::language::Answer;
 use crate::quoting::visible;
+use crate::text::painted;
 
 /// When to use colors.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set or the terminal is a dumb one.
     #[default]
@@ -113,7 +115,7 @@ impl Output {
         if self.0.style.json {
             self.write_out(&answer.json());
         } else if !answer.text.is_empty() {
-            self.write_out(&self.painted(&answer.text));
+            self.write_out(&self.marked(&answer.text));
         }
     }
 
@@ -133,7 +135,7 @@ impl Output {
     pub fn narrate(&self, text: &str) {
         let style = self.0.style;
         let text = visible_lines(text);
-        let line = if style.color { format!("\x1b[2m{text}\x1b[0m") } else { text };
+        let line = if style.color { painted(&text, "2") } else { text };
         if style.transcript && !style.json { self.write_out(&line) } else { self.write_beside(&line) }
     }
 
@@ -186,17 +188,17 @@ impl Output {
     }
 
     /// The words that say how it went, in the color that says it too.
-    fn painted(&self, text: &str) -> String {
+    fn marked(&self, text: &str) -> String {
         if !self.0.style.color {
             return text.to_string();
         }
-        let painted = text.lines().map(|line| {
+        let marked = text.lines().map(|line| {
             let Some((word, color)) = MARKS.iter().find(|(word, _)| begins_with_word(line, word)) else {
                 return line.to_string();
             };
-            format!("\x1b[{color}m{word}\x1b[0m{}", &line[word.len()..])
+            painted(word, color) + &line[word.len()..]
         });
-        let lines: Vec<String> = painted.collect();
+        let lines: Vec<String> = marked.collect();
         lines.join("\n")
     }
 }

@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -22,12 +21,11 @@ use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper
 use super::executor::LANGUAGE;
 use super::language::Names;
 use super::printer::AbovePrompt;
+use super::terminal;
+use crate::text::painted;
 
 /// Lines that the history file keeps.
 const HISTORY_MAX: usize = 1_000;
-
-/// The terminal's settings before the editor changed them, while it may have.
-static TERMINAL: Mutex<Option<String>> = Mutex::new(None);
 
 /// What a person did at the prompt.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,7 +65,7 @@ impl Prompt {
             let print = move |text: String| printer.print(text).map_err(io::Error::other);
             Box::new(print) as AbovePrompt
         });
-        remember_terminal();
+        terminal::remember();
         let (asks, asked) = bounded::<(String, Names)>(1);
         let (sender, typed) = unbounded();
         let edit = move || edit_lines(editor, &asked, &sender);
@@ -96,21 +94,6 @@ impl std::fmt::Debug for Prompt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prompt").finish_non_exhaustive()
     }
-}
-
-/// Gives the terminal back as it was, when the program ends while somebody edits a line.
-pub fn restore_terminal() {
-    let Some(settings) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    // When these fail, there is no terminal any more. The sequence ends bracketed pasting, which the editor began.
-    let _ = io::stdout().write_all(b"\x1b[?2004l\n").and_then(|()| io::stdout().flush());
-    let _ = Command::new("stty").arg(settings).stdin(Stdio::inherit()).stderr(Stdio::null()).status();
-}
-
-fn remember_terminal() {
-    let shown = Command::new("stty").arg("-g").stdin(Stdio::inherit()).stderr(Stdio::null()).output();
-    let settings = shown.ok().filter(|output| output.status.success());
-    let text = settings.and_then(|output| String::from_utf8(output.stdout).ok());
-    *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = text.map(|text| text.trim().to_string());
 }
 
 fn edit_lines(
@@ -202,7 +185,7 @@ impl Hinter for Assistant {
 
 impl Highlighter for Assistant {
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        Cow::Owned(format!("\x1b[2m{hint}\x1b[0m"))
+        Cow::Owned(painted(hint, "2"))
     }
 }
 

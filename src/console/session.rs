@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, bounded, never, select};
 use super::executor::{Console, Flow, Script};
 use super::language::Outcome;
 use super::lines::next_line;
-use super::prompt::{self, Prompt, Typed};
+use super::prompt::{Prompt, Typed};
+use super::terminal;
 use crate::interrupt::Interrupt;
 use crate::types::Time;
 
@@ -105,7 +106,7 @@ pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
     let raised = Arc::clone(interrupt);
     let handler = move || {
         if raised.raise() {
-            prompt::restore_terminal();
+            terminal::restore();
             std::process::exit(i32::from(Ending::Interrupted.code()));
         }
     };
@@ -190,7 +191,7 @@ fn converse(console: &mut Console, interrupt: &Interrupt) -> (Ending, bool) {
                 Next::Due => console.undo_due(),
                 // At the prompt Ctrl-C is a key, so this is somebody else's signal to end.
                 Next::Interrupted => {
-                    prompt::restore_terminal();
+                    terminal::restore();
                     console.output().detach_prompt();
                     return (Ending::Interrupted, true);
                 }

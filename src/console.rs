@@ -18,3 +18,4 @@ pub mod options;
 pub mod printer;
 pub mod prompt;
 pub mod session;
+pub mod terminal;
