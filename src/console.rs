@@ -10,12 +10,12 @@
 pub mod language;
 pub mod executor;
 pub mod glimpses;
-pub mod lines;
+mod lines;
 pub mod matrix;
 pub mod museum;
 pub mod narrator;
 pub mod options;
 pub mod printer;
-pub mod prompt;
+mod prompt;
 pub mod session;
 pub mod terminal;

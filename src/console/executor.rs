@@ -52,7 +52,8 @@ use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Random, Time, Token};
 
-pub use self::rows::{LANGUAGE, parse};
+pub(crate) use self::rows::LANGUAGE;
+pub use self::rows::parse;
 pub use self::script::{Flow, Script, open};
 
 /// Directives that `history` remembers.

@@ -17,19 +17,22 @@
 //!
 //! Pure: no clock, thread, file or terminal is touched here, and nothing knows of a cluster.
 
-pub mod error;
-pub mod lexer;
-pub mod value;
-pub mod form;
+mod error;
+pub(crate) mod lexer;
+mod value;
+pub(crate) mod form;
 mod arguments;
-pub mod parse;
-pub mod complete;
+mod parse;
+mod complete;
 mod help;
-pub mod answer;
+mod answer;
 
 pub use answer::{Answer, Outcome};
-pub use complete::Names;
+pub(crate) use complete::Names;
 pub use error::ParseError;
-pub use form::{Condition, Directive, Form, Phrase, Slot, Topic, form};
-pub use parse::{LINE_BYTES_MAX, Language};
-pub use value::{Kind, PartitionShape, Target, Value};
+pub(crate) use form::{Condition, Form, Slot, Topic, form};
+pub use form::{Directive, Phrase};
+pub(crate) use parse::{LINE_BYTES_MAX, Language};
+pub(crate) use value::{Kind, PartitionShape, Target, Value};
+#[cfg(test)]
+pub(crate) use {help::TOPICS, parse::FAMILIAR};

@@ -93,7 +93,6 @@ pub fn draw(rows: &[Row], leader: Option<&Entries>, frame: Frame) -> String {
     lines.into_iter().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// How many entries are drawn.
 fn window(rows: &[Row], end: LogIndex, frame: Frame) -> u64 {
     let fitting = frame.columns.map_or(ENTRIES, |columns| {
         let behind = rows.iter().map(|row| row.end.len()).max().unwrap_or_default();
@@ -147,7 +146,6 @@ impl From<&Glimpse> for Entries {
 }
 
 impl Entries {
-    /// The last entry's index.
     fn last(&self) -> LogIndex {
         LogIndex(self.before.0 + self.terms.len() as u64)
     }

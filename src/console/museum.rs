@@ -160,7 +160,6 @@ fn described(specimen: &Specimen, catch: Option<&Catch>, text: String) -> Answer
     answer
 }
 
-/// The columns of a specimen's line.
 fn row(specimen: &Specimen, catch: Option<&Catch>) -> [String; 6] {
     let nothing = || "-".to_string();
     let family = match specimen.caught {

@@ -51,13 +51,11 @@ struct Shared {
 }
 
 enum Sink {
-    /// Standard output and standard error.
     Standard {
         above_prompt: Option<AbovePrompt>,
         /// Whoever read standard output has gone.
         gone: bool,
     },
-    /// Memory, for tests.
     Memory(String),
 }
 

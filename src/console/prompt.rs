@@ -30,7 +30,6 @@ const HISTORY_MAX: usize = 1_000;
 /// What a person did at the prompt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Typed {
-    /// Entered a line.
     Line(String),
     /// Cleared the line (Ctrl-C).
     Nothing,
@@ -38,7 +37,6 @@ pub enum Typed {
     End,
 }
 
-/// The prompt.
 pub struct Prompt {
     asks: Sender<(String, Names)>,
     typed: Receiver<Typed>,
@@ -79,7 +77,6 @@ impl Prompt {
         let _ = self.asks.send((prompt, names));
     }
 
-    /// What a person did.
     pub fn typed(&self) -> &Receiver<Typed> {
         &self.typed
     }

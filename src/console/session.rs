@@ -227,7 +227,6 @@ fn stay(console: &mut Console, interrupt: &Interrupt) -> Ending {
     }
 }
 
-/// What came first.
 enum Next<T> {
     Came(T),
     /// A fault's time is over.

@@ -77,7 +77,6 @@ pub(super) enum Way {
         /// Questions must be answered by then.
         deadline: Time,
     },
-    /// It is this.
     Exactly,
 }
 

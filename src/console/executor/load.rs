@@ -19,10 +19,8 @@ pub(super) const VERBS: &[VerbRow<Run>] = &[verb(
     Console::load,
 )];
 
-/// Clients, unless the directive says otherwise.
 const CLIENT_COUNT: usize = 4;
 
-/// How long a load lasts, unless the directive says otherwise.
 const LENGTH: Duration = Duration::from_secs(10);
 
 /// How long the console waits at a time for a load that has its attention.
@@ -31,10 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What the keys of loads begin with: `load1-17` is a key of the first.
 const PREFIX: &str = "load";
 
-/// The loads of a session.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
-    /// How many were begun.
     count: u64,
     /// The one beside the console: it runs, or has ended and was not looked at.
     beside: Option<(Load, Plan)>,

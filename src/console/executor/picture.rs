@@ -15,7 +15,6 @@ pub(super) struct Picture {
 }
 
 impl Console {
-    /// The cluster now.
     pub(super) fn picture(&mut self) -> Picture {
         let names = self.lab.nodes();
         let nodes = names.into_iter().map(|node| (node, self.lab.view(node))).collect();
@@ -44,7 +43,6 @@ impl Picture {
         self.nodes.len() / 2 + 1
     }
 
-    /// How many are not down.
     pub(super) fn up_count(&self) -> usize {
         self.nodes.iter().filter(|(_, view)| is_running(view)).count()
     }
@@ -170,7 +168,6 @@ fn has_a_say(view: &NodeView) -> bool {
     view.life == Life::Up && !view.status.joining
 }
 
-/// Whether it is not down.
 pub(super) fn is_running(view: &NodeView) -> bool {
     matches!(view.life, Life::Up | Life::Paused)
 }

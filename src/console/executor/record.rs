@@ -19,7 +19,6 @@ use crate::text::counted;
 /// How many operations are kept at most.
 const KEPT_MAX: usize = 100_000;
 
-/// What was asked and told so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     callers: Callers,
@@ -37,7 +36,6 @@ pub(super) struct Judged {
 }
 
 impl Console {
-    /// Makes calls and records them.
     pub(super) fn ask_recorded(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
         let now = self.lab.now();
         // What a load has written is judged with the load's history: this one would not know where it came from.

@@ -11,7 +11,9 @@ use proptest::sample::select;
 use super::parse;
 use super::rows::LANGUAGE;
 use crate::console::language::form::Place;
-use crate::console::language::{Form, Kind, Names, PartitionShape, Phrase, Slot, Target, Topic, Value};
+use crate::console::language::{
+    Form, Kind, Names, PartitionShape, Phrase, Slot, TOPICS, Target, Topic, Value,
+};
 use crate::faults::{End, LinkScope};
 use crate::text::units::Speed;
 use crate::types::{NodeId, Part, SessionId, Token};
@@ -119,7 +121,8 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Value => text().prop_map(Value::Text).boxed(),
         Kind::Token => token().prop_map(Value::Token).boxed(),
         Kind::Subject => {
-            let names: Vec<&str> = LANGUAGE.verbs().map(|form| form.name).chain(LANGUAGE.topics()).collect();
+            let names: Vec<&str> =
+                LANGUAGE.verbs().map(|form| form.name).chain(TOPICS.iter().copied()).collect();
             select(names).prop_map(Value::Word).boxed()
         }
         Kind::Shape => shape().prop_map(Value::Shape).boxed(),

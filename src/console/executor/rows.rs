@@ -35,7 +35,6 @@ const VERBS: [&[Row<Run>]; 11] = [
     session::VERBS,
 ];
 
-/// The console's language.
 pub static LANGUAGE: LazyLock<Language> =
     LazyLock::new(|| Language::new(verbs().map(|row| &row.form), CONDITIONS.iter().map(|row| &row.form)));
 
@@ -55,12 +54,10 @@ pub fn parse(text: &str) -> Result<Option<Directive>, ParseError> {
     LANGUAGE.parse(text)
 }
 
-/// What carries out this directive.
 pub(super) fn run_of(directive: &Directive) -> Run {
     verbs().find(|row| row.form.name == directive.name()).expect("it was read by the form of a row").run
 }
 
-/// What judges this condition.
 pub(super) fn judge_of(condition: &Condition) -> Judge {
     CONDITIONS.iter().find(|row| row.form.name == condition.name()).expect("it was read by a form").run
 }

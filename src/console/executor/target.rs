@@ -17,11 +17,8 @@ pub(super) enum Fit {
     Running,
     /// Those that run and are not paused.
     Awake,
-    /// Those that are paused.
     Paused,
-    /// Those that are down.
     Down,
-    /// Each.
     Any,
 }
 

@@ -18,7 +18,6 @@ pub(super) struct Undo {
     work: Work,
 }
 
-/// What ends it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Work {
     /// Start the nodes that are still down.
@@ -29,21 +28,16 @@ pub(super) enum Work {
     Network {
         /// The change, as the rules show it.
         change: NetChange,
-        /// The rules before.
         before: Vec<NetChange>,
     },
-    /// Set the clocks right.
     Clock(Vec<NodeId>),
-    /// Mend the disks.
     Disk(Vec<NodeId>, DiskChange),
 }
 
 /// What a person has ended by hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Undone {
-    /// Partitions, cuts and isolations.
     Separations,
-    /// Every fault of network and disks.
     Everything,
 }
 

@@ -29,14 +29,10 @@ pub(super) const VERBS: &[Row<Run>] = &[
 /// How long `wait` waits when it is not told.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How waiting ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Waited {
-    /// It holds.
     Held,
-    /// Time is up.
     Late,
-    /// A person stopped it.
     Interrupted,
 }
 
@@ -104,7 +100,6 @@ impl Console {
         }
     }
 
-    /// Lets time pass.
     fn sleep(&mut self, line: &Directive) -> Answer {
         let begun = self.lab.now();
         match self.wait_until(begun + *line.need::<Duration>(&DURATION), |_| false) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::ParseError;
 use super::form::{Form, Phrase, Place, Slot, Topic};
+use super::help::TOPICS;
 use super::lexer::Word;
 use super::parse::Language;
 use super::value::{Kind, PartitionShape, Value, groups, node};
@@ -193,9 +194,9 @@ impl<'a> Arguments<'a> {
     /// A verb, by its name, or a topic of the help.
     fn subject(&mut self) -> Result<&'static str, ParseError> {
         let text = self.word("VERB")?;
-        let named = self.language.topics().find(|topic| topic.eq_ignore_ascii_case(&text));
+        let named = TOPICS.iter().copied().find(|topic| topic.eq_ignore_ascii_case(&text));
         self.language.find(&text).map(|form| form.name).or(named).ok_or_else(|| {
-            let known = self.language.names().chain(self.language.topics());
+            let known = self.language.names().chain(TOPICS.iter().copied());
             let advice = advice(&text, &known, "try 'help'");
             ParseError::new(format!("no help on '{}'{advice}", shorten(&text)))
         })

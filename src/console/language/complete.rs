@@ -3,6 +3,7 @@
 //! Both go by the forms and by what the caller says of the cluster; neither asks anybody.
 
 use super::form::{Form, Place, Slot};
+use super::help::TOPICS;
 use super::lexer::{Word, split};
 use super::parse::Language;
 use super::value::{Kind, SHAPES, TARGETS};
@@ -15,11 +16,8 @@ const DURATIONS: &[&str] = &["100ms", "500ms", "1s", "2s", "5s"];
 /// What exists at the moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Names {
-    /// The cluster's nodes.
     pub nodes: Vec<NodeId>,
-    /// Keys to offer.
     pub keys: Vec<String>,
-    /// Script files to offer.
     pub files: Vec<String>,
 }
 
@@ -193,7 +191,6 @@ impl Completion<'_> {
         }
     }
 
-    /// What may stand in a slot of this kind.
     fn values(&self, kind: Kind) -> Vec<String> {
         let nodes = || self.nodes.iter().map(String::as_str);
         match kind {
@@ -210,7 +207,7 @@ impl Completion<'_> {
             Kind::File => self.beginning(self.names.files.iter().map(String::as_str)),
             Kind::Subject => {
                 let verbs = self.language.verbs().map(|form| form.name);
-                self.beginning(verbs.chain(self.language.topics()))
+                self.beginning(verbs.chain(TOPICS.iter().copied()))
             }
             Kind::Shape => self.beginning(SHAPES.into_iter().chain(nodes())),
             Kind::Condition { answers } => {

@@ -12,9 +12,7 @@ use crate::text::units::duration_text;
 /// How something is written, and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
-    /// Its name, in lower case.
     pub name: &'static str,
-    /// Its other names.
     pub aliases: &'static [&'static str],
     /// Where the help puts it.
     pub topic: Topic,
@@ -35,9 +33,7 @@ pub struct Form {
 /// What forms are grouped by in the help.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Topic {
-    /// Looking at the cluster.
     Look,
-    /// A client's commands.
     Data,
     /// Nodes that fail and come back.
     Nodes,
@@ -45,11 +41,8 @@ pub enum Topic {
     Network,
     /// Disks that fail.
     Disks,
-    /// Timers and virtual time.
     Time,
-    /// Scripts that test.
     Test,
-    /// The session itself.
     Session,
     /// What `wait` waits for and `expect` demands.
     Condition,
@@ -106,39 +99,28 @@ pub type Directive = Phrase;
 /// What `wait` waits for and `expect` demands.
 pub type Condition = Phrase;
 
-/// A form of this name. What follows builds on it.
 pub const fn form(name: &'static str, topic: Topic, slots: &'static [Slot]) -> Form {
     let (summary, example, undone, rule) = ("", "", "", "");
     Form { name, aliases: &[], topic, slots, summary, example, undone, rule, lasting: false }
 }
 
 impl Form {
-    /// What it does, and a line that uses it.
-    #[must_use]
     pub const fn does(self, summary: &'static str, example: &'static str) -> Form {
         Form { summary, example, ..self }
     }
 
-    /// The rule of Raft that it shows.
-    #[must_use]
     pub const fn shows(self, rule: &'static str) -> Form {
         Form { rule, ..self }
     }
 
-    /// Its other names.
-    #[must_use]
     pub const fn also(self, aliases: &'static [&'static str]) -> Form {
         Form { aliases, ..self }
     }
 
-    /// What undoes it.
-    #[must_use]
     pub const fn undone(self, undone: &'static str) -> Form {
         Form { undone, ..self }
     }
 
-    /// It may end by itself.
-    #[must_use]
     pub const fn lasting(self) -> Form {
         Form { lasting: true, ..self }
     }
@@ -195,34 +177,28 @@ impl Form {
 }
 
 impl Slot {
-    /// Words that must be there.
     pub const fn needed(name: &'static str, kind: Kind) -> Slot {
         Slot { name, place: Place::Needed, kind, meaning: "" }
     }
 
-    /// Words that may be there.
     pub const fn optional(name: &'static str, kind: Kind) -> Slot {
         Slot { name, place: Place::Optional, kind, meaning: "" }
     }
 
-    /// A word that is taken if it fits.
     pub const fn if_fitting(name: &'static str, kind: Kind) -> Slot {
         Slot { name, place: Place::IfFitting, kind, meaning: "" }
     }
 
-    /// A flag such as `--power`.
     pub const fn flag(name: &'static str, meaning: &'static str) -> Slot {
         let place = Place::Option { value: None, short: None, excludes: None };
         Slot { name, place, kind: Kind::Flag, meaning }
     }
 
     /// The same with a name of one letter, or beside an option that excludes it.
-    #[must_use]
     pub const fn or(self, short: Option<&'static str>, excludes: Option<&'static str>) -> Slot {
         Slot { place: Place::Option { value: None, short, excludes }, ..self }
     }
 
-    /// An option with a value, such as `--timeout DURATION`.
     pub const fn option(name: &'static str, value: &'static str, kind: Kind, meaning: &'static str) -> Slot {
         let place = Place::Option { value: Some(value), short: None, excludes: None };
         Slot { name, place, kind, meaning }

@@ -9,7 +9,7 @@ use crate::text::layout::{Align, table, wrap};
 use crate::text::units::{DURATION_MAX, duration_text};
 
 /// What can be explained beside the verbs.
-pub(super) const TOPICS: &[&str] = &["targets", "links", "quantities", "conditions", "values", "scripts"];
+pub const TOPICS: &[&str] = &["targets", "links", "quantities", "conditions", "values", "scripts"];
 
 /// The groups of verbs, in the order of the help.
 const GROUPS: [(Topic, &str); 8] = [

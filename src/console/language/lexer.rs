@@ -6,7 +6,6 @@
 use super::error::ParseError;
 use crate::text::shorten;
 
-/// A word of a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Word {
     /// The text, without quotes and with escapes resolved.

@@ -6,7 +6,6 @@
 use super::arguments::{Arguments, split_lasting};
 use super::error::ParseError;
 use super::form::{Directive, Form, Topic};
-use super::help::TOPICS;
 use super::lexer::split;
 use crate::text::shorten;
 use crate::text::suggest::advice;
@@ -41,7 +40,6 @@ pub struct Language {
 }
 
 impl Language {
-    /// The language of these verbs and conditions.
     pub fn new(
         verbs: impl Iterator<Item = &'static Form>,
         conditions: impl Iterator<Item = &'static Form>,
@@ -59,14 +57,8 @@ impl Language {
         self.conditions.iter().copied().filter(move |form| answers || form.topic != Topic::Answer)
     }
 
-    /// Every name and alias of a verb.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
         self.verbs().flat_map(Form::names)
-    }
-
-    /// What can be explained beside the verbs.
-    pub fn topics(&self) -> impl Iterator<Item = &'static str> + Clone {
-        TOPICS.iter().copied()
     }
 
     /// The verb of this name or alias, in any case.

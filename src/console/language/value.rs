@@ -30,59 +30,42 @@ pub(super) const TARGETS: [(&str, Target); 6] = [
 /// The shapes of a partition, beside groups.
 pub(super) const SHAPES: [&str; 4] = ["halves", "minority", "bridge", "ring"];
 
-/// What may stand in a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Nothing: the option's name says it all.
     Flag,
     /// This word itself.
     Word(&'static str),
-    /// One of these words.
     Choice {
-        /// What they are called in errors.
         name: &'static str,
-        /// The words.
         words: &'static [&'static str],
     },
-    /// A node's name.
     Node,
     /// A node's name that the condition in another slot takes.
     NodeOfCondition,
-    /// Which nodes.
     Target,
     /// Which nodes: the same ones, however often it is resolved.
     SteadyTarget,
-    /// A set of links.
     Link,
-    /// A duration.
     Duration,
-    /// A duration above zero.
     DurationAboveZero,
     /// `jitter` and a duration.
     Jitter,
     /// A percentage, kept in parts of a million.
     Percent,
-    /// A number of things, above zero.
     Count,
-    /// Any number.
     Number,
-    /// How fast virtual time passes.
     Speed,
-    /// A key of the store.
     Key,
     /// A word of any text.
     Value,
-    /// A file's name.
     File,
     /// All words that are left.
     Text,
-    /// A command's token.
     Token,
     /// The name of a verb or of a topic of the help.
     Subject,
-    /// The sides of a partition.
     Shape,
-    /// A condition.
     Condition {
         /// Also one about the answer before.
         answers: bool,
@@ -94,7 +77,6 @@ pub enum Kind {
 pub enum Target {
     /// These, in order and each once; never none.
     Nodes(Vec<NodeId>),
-    /// The node that leads.
     Leader,
     /// Every running node but the leader.
     Followers,
@@ -104,7 +86,6 @@ pub enum Target {
     Minority,
     /// The smallest majority, drawn from the seed.
     Majority,
-    /// Every node.
     All,
 }
 
@@ -125,9 +106,7 @@ pub enum PartitionShape {
 
 macro_rules! values {
     ($($variant:ident($type:ty)),*) => {
-        /// What stands in a slot.
         #[derive(Clone, PartialEq, Eq, Debug)]
-        #[expect(missing_docs, reason = "each is named after its type")]
         pub enum Value {
             Flag,
             $($variant($type)),*
@@ -369,7 +348,6 @@ fn group_member(name: &str) -> Result<NodeId, ParseError> {
     })
 }
 
-/// Each node once, in the order of their numbers.
 fn in_order(mut nodes: Vec<NodeId>) -> Vec<NodeId> {
     nodes.sort_unstable();
     nodes.dedup();
