@@ -21,7 +21,7 @@ use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::Lab;
 
-/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -31,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     version,
     max_term_width = 100,
-    after_help = "At the prompt, 'help' explains the language; piped lines are carried out one by one."
+    after_help = "At the prompt, 'help' explains the language; piped lines run one by one."
 )]
 struct Options {
     #[command(flatten)]
@@ -48,10 +48,10 @@ struct Options {
     /// Deletes the state of earlier runs first, and says what
     #[arg(long, conflicts_with = "memory")]
     fresh: bool,
-    /// Carries out the lines of a file
+    /// Runs the lines of a file
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     script: Option<PathBuf>,
-    /// Writes what the data commands asked and were told to this file, one JSON line each
+    /// Writes what the data commands asked and were answered to this file, one JSON line each
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     history: Option<PathBuf>,
     /// Answers with one JSON object a directive
@@ -60,7 +60,7 @@ struct Options {
     /// Stays up after the last line, until Ctrl-C or SIGTERM
     #[arg(long)]
     serve: bool,
-    /// Goes on after a directive that failed
+    /// Continues after a directive that failed
     #[arg(long)]
     keep_going: bool,
     /// Reads settings from a TOML file; options go over it

@@ -75,7 +75,7 @@ enum View {
 
 #[derive(Args)]
 struct Both {
-    /// Goes on with what is added, until Ctrl-C
+    /// Also shows what is added later, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
     /// When to use colors
@@ -139,7 +139,7 @@ fn show_lines(options: &Lines, output: &Output, interrupt: &Interrupt) -> Result
     Ok(ending)
 }
 
-/// The picture; with `--follow`, drawn anew whenever something changed.
+/// The picture; with `--follow`, drawn again after each change.
 fn show_matrix(
     states: &Path,
     nodes: &[NodeId],
@@ -180,7 +180,7 @@ fn show_matrix(
     Ok(ending)
 }
 
-/// Looks until a signal comes or nobody reads any more.
+/// Looks until a signal comes or the output has no reader.
 fn look_again_and_again(interrupt: &Interrupt, output: &Output, mut look: impl FnMut()) -> Ending {
     loop {
         look();

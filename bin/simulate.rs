@@ -21,7 +21,7 @@ use raftlab::interrupt::Interrupt;
 use raftlab::sim::seeds::{self, Family};
 use raftlab::sim::{Simulation, SimulationSettings};
 
-/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,13 +35,13 @@ struct Options {
     work: Option<Work>,
     #[command(flatten)]
     settings: SettingOptions,
-    /// Carries out the lines of a file; - reads standard input
+    /// Runs the lines of a file; - reads standard input
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     script: Option<PathBuf>,
     /// Reads the core's settings from a TOML file; options go over it
     #[arg(long, value_name = "FILE", value_parser = options::path)]
     config: Option<PathBuf>,
-    /// Carries out the script once for each of these seeds, and shows the seeds that fail
+    /// Runs the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
     /// Which random runs --seed and --seeds replay: of all kinds, with clients that behave badly, with a snapshot every
@@ -52,13 +52,13 @@ struct Options {
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
-    /// Writes what clients asked and were told to this file, one JSON line each
+    /// Writes what clients asked and were answered to this file, one JSON line each
     #[arg(long, value_name = "FILE", value_parser = options::path, conflicts_with = "seeds")]
     history: Option<PathBuf>,
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]
     prompt: bool,
-    /// Goes on after a directive that failed
+    /// Continues after a directive that failed
     #[arg(long)]
     keep_going: bool,
     /// Narrates everything but heartbeats
@@ -178,7 +178,7 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
                         let source = Source::File(path.clone());
                         let ending = session::run(&mut console, &source, false, interrupt);
                         let transcript = quiet.take_transcript();
-                        let why = transcript.lines().last().unwrap_or("no line was carried out");
+                        let why = transcript.lines().last().unwrap_or("no line was run");
                         if ending == session::Ending::Fine { String::new() } else { why.to_string() }
                     }
                 }

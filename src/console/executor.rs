@@ -1,4 +1,4 @@
-//! Carries out directives on any [`Lab`]: real threads or virtual time.
+//! Executes directives on any [`Lab`]: real threads or virtual time.
 //!
 //! A verb is one row and one function, side by side in the files below, by theme: [`nodes`], [`network`], [`data`],
 //! [`inspect`] and so on. The row has the verb's name, its slots, its help and the function; all that the language does
@@ -59,7 +59,7 @@ pub use self::script::{Flow, Script, open};
 /// Directives that `history` remembers.
 const HISTORY_MAX: usize = 1_000;
 
-/// Keys that completion offers at most: more are not read by anybody.
+/// Keys that completion offers at most: more than a person reads.
 const KEYS_OFFERED_MAX: usize = 500;
 
 /// What a console is told about its surroundings.
@@ -67,9 +67,9 @@ const KEYS_OFFERED_MAX: usize = 500;
 pub struct Surroundings {
     /// How long a data command tries, unless it says otherwise.
     pub client_timeout: Duration,
-    /// Go on after a directive that failed.
+    /// Continue after a directive that failed.
     pub keep_going: bool,
-    /// Columns that tables should fit into; none when nobody looks.
+    /// Columns that tables should fit into; none without a terminal.
     pub columns: Option<usize>,
     /// A person is there: what has no end of its own may run until it is interrupted.
     pub attended: bool,
@@ -77,7 +77,7 @@ pub struct Surroundings {
     pub logs: Option<PathBuf>,
 }
 
-/// A lab with its console: the state that directives share. What carries directives out takes any lab.
+/// A lab with its console: the state that directives share. The functions of verbs take any lab.
 pub struct Console<L: ?Sized = dyn Lab> {
     surroundings: Surroundings,
     output: Output,
@@ -140,7 +140,7 @@ impl<L: Lab + 'static> Console<L> {
         self.lab
     }
 
-    /// Carries out a directive and says what came of it. Prints nothing but what is shown while it runs.
+    /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
         (self as &mut Console).execute(directive)
     }
@@ -199,7 +199,7 @@ impl<L: Lab + ?Sized> Console<L> {
 }
 
 impl Console {
-    /// Carries out a directive and says what came of it. Prints nothing but what is shown while it runs.
+    /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
         self.undo_due();
         run_of(directive)(self, directive)
@@ -216,7 +216,9 @@ impl Console {
         let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
         match last.0 {
             0 => format!("raftlab: {nodes}"),
-            last => format!("raftlab: {nodes}; goes on from term {} with {last} log entries", picture.term()),
+            last => {
+                format!("raftlab: {nodes}; continues from term {} with {last} log entries", picture.term())
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Reading a script line by line, whatever it holds: a line that is too long or no text is an error of that line, and
+//! Reads a script line by line: a line that is too long or no text is an error of that line, and
 //! is never held in memory as a whole.
 
 use std::io::{self, BufRead};

@@ -15,7 +15,7 @@ use crate::storage::glimpse::Glimpse;
 use crate::text::painted;
 use crate::types::{LogIndex, NodeId, Term};
 
-/// Entries that are shown when nobody looks at a terminal and nobody said how many.
+/// Entries that are shown without a terminal and without a number.
 pub const ENTRIES: usize = 20;
 
 /// Columns before the first cell.
@@ -52,7 +52,7 @@ pub struct Entries {
 /// How much is drawn, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Frame {
-    /// So many of the last entries, instead of as many as fit.
+    /// This many of the last entries, instead of as many as fit.
     pub last: Option<usize>,
     /// How wide the terminal is, if there is one.
     pub columns: Option<usize>,

@@ -1,10 +1,10 @@
-//! What is told unasked: events become lines above the prompt, as the `events` filter lets them.
+//! Narration: events become lines above the prompt, as the `events` filter lets them.
 //!
 //! A cluster's threads call this for each event, so it costs one load of a shared number when an event is of no
 //! interest, and it never waits for a terminal: on threads, lines go through a bounded queue, and what does not fit is
 //! counted and said. In virtual time lines are written at once, so that they stand in order among the answers.
 //!
-//! What a person orders (crash, pause ...) is told by the directive's answer and not again here.
+//! What a directive does (crash, pause ...) stands in its answer and is not repeated here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

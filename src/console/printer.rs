@@ -2,7 +2,7 @@
 //! in order, into one transcript.
 //!
 //! This is the only place of the library that writes to the terminal. A reader who goes away ends the output, never
-//! the program: whoever prints may ask [`Output::is_gone`].
+//! the program: [`Output::is_gone`] tells.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -53,7 +53,7 @@ struct Shared {
 enum Sink {
     Standard {
         above_prompt: Option<AbovePrompt>,
-        /// Whoever read standard output has gone.
+        /// The reader of standard output has gone.
         gone: bool,
     },
     Memory(String),
@@ -142,7 +142,7 @@ impl Output {
         self.write_beside(&visible_lines(text));
     }
 
-    /// Whether whoever read the answers has gone.
+    /// Whether the reader of the answers has gone.
     pub fn is_gone(&self) -> bool {
         matches!(&*self.0.sink.lock(), Sink::Standard { gone: true, .. })
     }
@@ -212,7 +212,7 @@ const MARKS: &[(&str, &str)] = &[
     ("NODE", "1"),
 ];
 
-/// What may repeat a file, a name or a reason of somebody else's, in lines.
+/// Escapes control characters, line by line: the text may repeat the words of a file or a client.
 fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,6 @@
 //! A session: where lines come from, how it ends, and with which exit code.
 //!
-//! Lines are read by a thread of their own, so that faults end by themselves and signals are heeded while nobody types.
+//! Lines are read by a thread of their own, so that faults end by themselves and signals are heeded at an idle prompt.
 
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub enum Ending {
     Fine,
     /// A directive, an expectation or a check failed.
     Failed,
-    /// Nobody knows: no leader in time, no answer.
+    /// No leader in time, or no answer.
     Inconclusive,
     /// A signal ended it.
     Interrupted,
@@ -131,7 +131,7 @@ pub fn run(console: &mut Console, source: &Source, serve: bool, interrupt: &Inte
     ending
 }
 
-/// Carries out lines without a person. Also says whether the session is over for good.
+/// Runs lines without a person. Also says whether the session is over for good.
 fn obey(
     console: &mut Console,
     mut script: Script,
@@ -189,7 +189,7 @@ fn converse(console: &mut Console, interrupt: &Interrupt) -> (Ending, bool) {
             match next(console, prompt.typed(), interrupt) {
                 Next::Came(typed) => break typed,
                 Next::Due => console.undo_due(),
-                // At the prompt Ctrl-C is a key, so this is somebody else's signal to end.
+                // At the prompt Ctrl-C is a key, so this signal comes from elsewhere.
                 Next::Interrupted => {
                     terminal::restore();
                     console.output().detach_prompt();

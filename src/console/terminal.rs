@@ -21,7 +21,7 @@ pub(super) fn remember() {
     }
 }
 
-/// Gives the terminal back as it was, when the program ends while somebody edits a line.
+/// Restores the terminal's settings, when the program ends while a line is edited.
 pub(super) fn restore() {
     let Some(settings) = SETTINGS.lock().take() else { return };
     // When these fail, there is no terminal any more. The sequence ends bracketed pasting, which the editor began.

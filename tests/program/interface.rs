@@ -26,7 +26,7 @@ fn a_second_start_goes_on_from_the_first() {
     let folder = Folder::new();
     folder.cluster(&["3"], "wait leader\ncreate x 1\nupdate x 2\n").exits(0);
     let ran = folder.cluster(&["3"], "wait leader\nread x\n").exits(0);
-    assert!(ran.out.starts_with("OK x=2 ") && ran.err.contains("goes on from term 1 with 4 log entries"));
+    assert!(ran.out.starts_with("OK x=2 ") && ran.err.contains("continues from term 1 with 4 log entries"));
 }
 
 #[test]

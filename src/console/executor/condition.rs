@@ -1,7 +1,7 @@
 //! The conditions of `wait` and `expect`: each a row, beside the function that judges it.
 //!
 //! A number in a condition is reached with `wait` (at least that) and met with `expect` (exactly that): terms and
-//! commit indexes may jump over a number that somebody waits for.
+//! commit indexes may jump over a number that is waited for.
 
 use super::Console;
 use super::picture::is_running;
@@ -66,7 +66,7 @@ pub(super) const CONDITIONS: &[Row<Judge>] = &[
     condition(about("no-key", &[KEY, AT], "the key is absent (in the node's own state)"), Console::judge_key),
     condition(answer("ok", "the line before succeeded, saying TEXT"), Console::judge_answer),
     condition(answer("err", "the line before was refused or failed"), Console::judge_answer),
-    condition(answer("unknown", "nobody knows whether it happened"), Console::judge_answer),
+    condition(answer("unknown", "it is not known whether it happened"), Console::judge_answer),
 ];
 
 /// How a number in a condition is meant.
@@ -228,7 +228,7 @@ impl Console {
                 compare(self.read(key, timeout)?)
             }
             (None, Way::Reached { deadline }) => {
-                // Whoever leads is looked at first: a question for each change would itself change something.
+                // The leader's state comes first: a read for each change would itself change something.
                 let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
                 compare(local(self, leader)?)?;
                 let timeout = self.surroundings.client_timeout.min(deadline.since(self.lab.now()));

@@ -190,7 +190,7 @@ impl Console {
             };
             let mut answer = Answer::from(&DataAnswer { operation: operation.clone(), outcome, took });
             if inconclusive {
-                // There was nobody to answer, which another try may change.
+                // No node could answer, which another try may change.
                 answer.outcome = Outcome::Unknown;
             }
             if let Some(token) = token {

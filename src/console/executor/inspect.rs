@@ -15,7 +15,8 @@ use crate::lab::{Life, NodeView};
 use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair, visible};
 use crate::server::RoleName;
 use crate::text::counted;
-use crate::text::layout::{Align, duration_shown, table};
+use crate::text::layout::Align::{self, Left, Right};
+use crate::text::layout::{duration_shown, table};
 use crate::types::{LogIndex, NodeId, Time};
 
 pub(super) const VERBS: &[Row<Run>] = &[
@@ -28,7 +29,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     ),
     verb(
         form("leader", Topic::Look, &[])
-            .does("who leads and since when, or why nobody does", "leader")
+            .does("who leads and since when, or why there is no leader", "leader")
             .shows("Election Safety (5.2): at most one leader in a term"),
         Console::leader,
     ),
@@ -65,24 +66,19 @@ const NONE: &str = "-";
 const FROM_FILES: &str =
     "NOTE this run began from files: what was committed before is not known to it, and not checked";
 
-const STATUS_HEAD: [&str; 12] = [
-    "NODE", "ROLE", "TERM", "LEADER", "LAST", "COMMIT", "APPLIED", "TRAILS", "VOTED", "SNAPSHOT", "KEYS",
-    "LINKS",
-];
-
-const STATUS_ALIGNS: [Align; 12] = [
-    Align::Left,
-    Align::Left,
-    Align::Right,
-    Align::Left,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Left,
-    Align::Right,
-    Align::Right,
-    Align::Left,
+const STATUS: [(&str, Align); 12] = [
+    ("NODE", Left),
+    ("ROLE", Left),
+    ("TERM", Right),
+    ("LEADER", Left),
+    ("LAST", Right),
+    ("COMMIT", Right),
+    ("APPLIED", Right),
+    ("TRAILS", Right),
+    ("VOTED", Left),
+    ("SNAPSHOT", Right),
+    ("KEYS", Right),
+    ("LINKS", Left),
 ];
 
 impl Console {
@@ -94,11 +90,11 @@ impl Console {
             return Answer::failed("status", no_such_node(node, &picture));
         }
         let shown = || picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
-        let head: Vec<String> = STATUS_HEAD.iter().map(ToString::to_string).collect();
+        let head: Vec<String> = STATUS.iter().map(|(name, _)| (*name).to_string()).collect();
         let rows: Vec<Vec<String>> = std::iter::once(head)
             .chain(shown().map(|(node, view)| status_row(*node, view, &picture)))
             .collect();
-        let mut lines = table(&rows, &STATUS_ALIGNS);
+        let mut lines = table(&rows, &STATUS.map(|(_, align)| align));
         lines.extend(nodes_missing(&picture, only));
         let (leader, summary) = summary(&picture);
         lines.push(summary);
@@ -111,7 +107,7 @@ impl Console {
             .with("can_commit", leader.is_some())
     }
 
-    /// `n2 (term 4, for 12.4 s)` or why nobody leads.
+    /// `n2 (term 4, for 12.4 s)` or why there is no leader.
     fn leader(&mut self, _: &Directive) -> Answer {
         let picture = self.picture();
         let now = self.lab.now();

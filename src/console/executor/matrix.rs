@@ -36,7 +36,7 @@ impl Console {
             let log = view.as_ref().map(Entries::from).ok_or_else(unseen);
             rows.push(Row { node, letter, log, end: String::new() });
         }
-        // What differs is measured against the leader, and without one against nobody.
+        // Without a leader nothing is marked as different.
         let leader = picture.leader().and_then(|leader| self.lab.log(leader).ok());
         let leader = leader.as_ref().map(Entries::from);
         let frame =

@@ -38,29 +38,31 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("isolate", Topic::Network, &[TARGET])
             .does("cuts a node off from everyone, clients included", "isolate leader")
-            .shows("9.6, 6.2: alone it raises no term, and a leader steps down")
+            .shows("9.6, 6.2: cut off, it raises no term, and a leader steps down")
             .lasting(),
-        Console::isolate,
+        |console, line| console.change_each(line, NetChange::Isolate),
     ),
     verb(
         form("connect", Topic::Network, &[TARGET])
             .does("undoes isolate", "connect n1")
             .shows("4.2.3: who returns deposes no leader that others hear"),
-        Console::connect,
+        |console, line| console.change_each(line, NetChange::Connect),
     ),
     verb(
         form("cut", Topic::Network, &[LINK])
             .does("lets no message pass one way; n1>clients loses answers", "cut n1>n2")
-            .shows("6.2: a leader that sends but hears nobody must not lead on")
+            .shows("6.2: a leader that sends but hears no answers must step down")
             .lasting(),
-        Console::cut,
+        |console, line| console.change(line, NetChange::Cut(scope(line))),
     ),
     verb(
         form("drop", Topic::Network, &[PERCENT, ANY_LINK])
             .does("loses messages at random", "drop 20% n1<>n3")
             .shows("5.1: a request that goes unanswered is sent again")
             .lasting(),
-        Console::drop_messages,
+        |console, line| {
+            console.change_at_random(line, |per_million, scope| NetChange::Drop { per_million, scope })
+        },
     ),
     verb(
         form("delay", Topic::Network, &[DURATION, JITTER, ANY_LINK])
@@ -74,19 +76,23 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .does("delivers messages twice at random", "duplicate 5%")
             .shows("5.5: a request that arrives twice does no harm")
             .lasting(),
-        Console::duplicate,
+        |console, line| {
+            console.change_at_random(line, |per_million, scope| NetChange::Duplicate { per_million, scope })
+        },
     ),
     verb(
         form("reorder", Topic::Network, &[PERCENT, ANY_LINK])
             .does("lets later messages overtake at random", "reorder 10%")
             .shows("5.3: the consistency check rejects entries that leave a gap")
             .lasting(),
-        Console::reorder,
+        |console, line| {
+            console.change_at_random(line, |per_million, scope| NetChange::Reorder { per_million, scope })
+        },
     ),
     verb(
         form("net", Topic::Look, &[])
             .does("the rules in force and what each link did to messages", "net")
-            .shows("5.1: servers know one another by messages alone"),
+            .shows("5.1: servers know one another only by messages"),
         Console::net,
     ),
 ];
@@ -112,33 +118,13 @@ impl Console {
         answer
     }
 
-    fn isolate(&mut self, line: &Directive) -> Answer {
-        self.change_each(line, NetChange::Isolate)
-    }
-
-    fn connect(&mut self, line: &Directive) -> Answer {
-        self.change_each(line, NetChange::Connect)
-    }
-
-    fn cut(&mut self, line: &Directive) -> Answer {
-        self.change(line, NetChange::Cut(scope(line)))
-    }
-
-    fn drop_messages(&mut self, line: &Directive) -> Answer {
-        self.change(line, NetChange::Drop { per_million: *line.need(&PERCENT), scope: scope(line) })
-    }
-
     fn delay(&mut self, line: &Directive) -> Answer {
         let jitter = line.get(&JITTER).copied().unwrap_or_default();
         self.change(line, NetChange::Delay { delay: *line.need(&DURATION), jitter, scope: scope(line) })
     }
 
-    fn duplicate(&mut self, line: &Directive) -> Answer {
-        self.change(line, NetChange::Duplicate { per_million: *line.need(&PERCENT), scope: scope(line) })
-    }
-
-    fn reorder(&mut self, line: &Directive) -> Answer {
-        self.change(line, NetChange::Reorder { per_million: *line.need(&PERCENT), scope: scope(line) })
+    fn change_at_random(&mut self, line: &Directive, change: fn(u32, LinkScope) -> NetChange) -> Answer {
+        self.change(line, change(*line.need(&PERCENT), scope(line)))
     }
 
     fn groups(&mut self, shape: &PartitionShape) -> Result<Vec<Vec<NodeId>>, String> {

@@ -40,7 +40,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
         form("stop", Topic::Nodes, &[TARGET])
             .does("ends a node politely: all it has is on disk", "stop n3")
             .shows("5.5: the leader keeps sending until the follower is back"),
-        Console::stop,
+        |console, line| console.order_each(line, Fit::Running, NodeOrder::Stop, "stopped").0,
     ),
     verb(
         form("pause", Topic::Nodes, &[TARGET])
@@ -53,7 +53,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
         form("resume", Topic::Nodes, &[TARGET])
             .does("ends a pause", "resume n1")
             .shows("5.1: a message of a newer term turns a late leader into a follower"),
-        Console::resume,
+        |console, line| console.order_each(line, Fit::Paused, NodeOrder::Resume, "resumed").0,
     ),
     verb(
         form("slow-disk", Topic::Disks, &[TARGET, DURATION])
@@ -76,13 +76,16 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .shows("Figure 2: a node that cannot save its state must not answer")
             .undone(UNDONE)
             .lasting(),
-        Console::fill_disk,
+        |console, line| {
+            let said = "is full: every write fails";
+            console.change_disks(line, DiskChange::Full(true), DiskChange::Full(false), said)
+        },
     ),
     verb(
         form("snapshot", Topic::Disks, &[TARGET])
             .does("saves what a node has applied, and drops the log that led to it", "snapshot n1")
             .shows("7: a snapshot replaces the entries that it covers"),
-        Console::snapshot,
+        |console, line| console.each(line, Fit::Awake, Console::take_snapshot).0,
     ),
 ];
 
@@ -116,20 +119,12 @@ impl Console {
         self.each(line, Fit::Down, restart).0
     }
 
-    fn stop(&mut self, line: &Directive) -> Answer {
-        self.order_each(line, Fit::Running, NodeOrder::Stop, "stopped").0
-    }
-
     fn pause(&mut self, line: &Directive) -> Answer {
         let (answer, done) = self.each(line, Fit::Awake, |console, node| {
             console.lab.order(node, NodeOrder::Pause).map(|_| format!("{node} paused: its inbox fills"))
         });
         self.undo_after(line.lasting, Work::Resume(done));
         answer
-    }
-
-    fn resume(&mut self, line: &Directive) -> Answer {
-        self.order_each(line, Fit::Paused, NodeOrder::Resume, "resumed").0
     }
 
     /// Gives the same order to each node of a target: `n2 crashed`, and what the lab says of it.
@@ -160,21 +155,12 @@ impl Console {
         self.change_disks(line, DiskChange::Stall(duration), DiskChange::Stall(Duration::ZERO), &said)
     }
 
-    fn fill_disk(&mut self, line: &Directive) -> Answer {
-        let said = "is full: every write fails";
-        self.change_disks(line, DiskChange::Full(true), DiskChange::Full(false), said)
-    }
-
     fn change_disks(&mut self, line: &Directive, change: DiskChange, undo: DiskChange, said: &str) -> Answer {
         let (answer, done) = self.each(line, Fit::Any, |console, node| {
             console.lab.order(node, NodeOrder::Disk(change)).map(|_| format!("the disk of {node} {said}"))
         });
         self.undo_after(line.lasting, Work::Disk(done, undo));
         answer
-    }
-
-    fn snapshot(&mut self, line: &Directive) -> Answer {
-        self.each(line, Fit::Awake, Self::take_snapshot).0
     }
 
     /// Lets a node take a snapshot and waits until it is durable.

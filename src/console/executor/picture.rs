@@ -78,7 +78,7 @@ impl Picture {
         (self.nodes.iter().filter(follows).count() >= self.quorum()).then_some(leader)
     }
 
-    /// Why nobody leads, as far as one can see: `none: 2 of 3 down, no quorum`.
+    /// The likely reason why there is no leader: `none: 2 of 3 down, no quorum`.
     pub(super) fn why_no_leader(&self) -> String {
         let total = self.count();
         let down = total - self.up_count();
@@ -110,7 +110,7 @@ impl Picture {
         "none yet: a quorum is up, an election decides".to_string()
     }
 
-    /// Whether messages pass both ways, as far as partitions and cuts go.
+    /// Whether no partition or cut keeps messages from passing both ways.
     pub(super) fn connected(&self, one: NodeId, other: NodeId) -> bool {
         self.passes(one, other) && self.passes(other, one)
     }

@@ -1,4 +1,4 @@
-//! The rows of the console: each verb and each condition with the function that carries it out. The rows stand beside
+//! The rows of the console: each verb and each condition with the function that executes it. The rows stand beside
 //! their functions, in the files by theme; the language is made of them.
 
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ pub(super) struct Row<F> {
     pub run: F,
 }
 
-/// What carries out a verb's directive.
+/// Executes a directive of a verb.
 pub(super) type Run = fn(&mut Console, &Directive) -> Answer;
 
 /// What judges a condition: it holds, or what is the case instead.

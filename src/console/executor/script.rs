@@ -123,7 +123,7 @@ impl Console {
         }
     }
 
-    /// A failed line that nobody forgave ends its script. To be called at the script's end, too.
+    /// A failed line that no `expect` forgave ends its script. To be called at the script's end, too.
     pub fn settle(&mut self, script: &mut Script) -> Flow {
         let Some((line, text, outcome)) = script.failed.take() else { return Flow::Go };
         script.worst = worse(script.worst, outcome);

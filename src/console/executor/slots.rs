@@ -19,8 +19,7 @@ pub(super) const SHAPE: Slot =
 pub(super) const KEY: Slot = Slot::needed("KEY", Kind::Key);
 pub(super) const VALUE: Slot = Slot::needed("VALUE", Kind::Value);
 pub(super) const EXPECTED: Slot = Slot::needed("EXPECTED", Kind::Value);
-pub(super) const AT: Slot =
-    Slot::option("@NODE", "NODE", Kind::Node, "asks this node and no other, whoever leads");
+pub(super) const AT: Slot = Slot::option("@NODE", "NODE", Kind::Node, "asks only this node, leader or not");
 pub(super) const TIMEOUT: Slot =
     Slot::option("--timeout", "DURATION", Kind::Duration, "how long the client tries");
 pub(super) const STALE: Slot =
@@ -33,7 +32,7 @@ pub(super) const TOKEN: Slot = Slot::optional("TOKEN", Kind::Token);
 pub(super) const STOP: Slot = Slot::if_fitting("stop", Kind::Word("stop"));
 pub(super) const BACKGROUND: Slot = Slot::if_fitting("&", Kind::Word("&"));
 pub(super) const RATE: Slot =
-    Slot::option("--rate", "R", Kind::Count, "this many a second, whatever the answers");
+    Slot::option("--rate", "R", Kind::Count, "this many a second, without waiting for answers");
 pub(super) const CLIENTS: Slot = Slot::option("--clients", "C", Kind::Count, "how many clients at once (4)");
 pub(super) const BATCH: Slot = Slot::option("--batch", "B", Kind::Count, "commands in one call (1)");
 pub(super) const FOR: Slot =
@@ -59,7 +58,7 @@ pub(super) const SUBJECT: Slot = Slot::optional("VERB | TOPIC", Kind::Subject);
 pub(super) const WAITED_FOR: Slot = Slot::needed("CONDITION", Kind::Condition { answers: false });
 pub(super) const EXPECTED_NOW: Slot = Slot::needed("CONDITION", Kind::Condition { answers: true });
 pub(super) const AT_OF_CONDITION: Slot =
-    Slot::option("@NODE", "NODE", Kind::NodeOfCondition, "asks this node and no other, whoever leads");
+    Slot::option("@NODE", "NODE", Kind::NodeOfCondition, "asks only this node, leader or not");
 pub(super) const IF_NODE: Slot = Slot::if_fitting("NODE", Kind::Node);
 pub(super) const THIS_NODE: Slot = Slot::needed("NODE", Kind::Node);
 pub(super) const NUMBER: Slot = Slot::needed("N", Kind::Number);

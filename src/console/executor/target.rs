@@ -60,7 +60,7 @@ pub(super) fn resolve(
 ) -> Result<Vec<NodeId>, String> {
     let fitting: Vec<NodeId> =
         picture.nodes().iter().filter(|(_, view)| fit.holds(view)).map(|(node, _)| *node).collect();
-    let nobody = || format!("nothing to do: no node {}", fit.word());
+    let nothing = || format!("nothing to do: no node {}", fit.word());
     let chosen = match target {
         Target::Nodes(nodes) => {
             let unknown = nodes.iter().find(|node| picture.view(**node).is_none());
@@ -86,7 +86,7 @@ pub(super) fn resolve(
         (true, Target::Minority) if picture.count() < 3 => {
             Err(format!("{} of {0} nodes are no minority: it takes 3 nodes or more", picture.count()))
         }
-        (true, _) => Err(nobody()),
+        (true, _) => Err(nothing()),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .does("makes a node's election timer run out now", "timeout n3")
             .shows("5.2: a candidate needs the votes of a majority in its term")
             .also(&["campaign"]),
-        Console::timeout,
+        |console, line| console.each(line, Fit::Awake, Console::campaign).0,
     ),
     verb(
         form("align-timers", Topic::Time, &[])
@@ -56,10 +56,6 @@ pub(super) const VERBS: &[Row<Run>] = &[
 ];
 
 impl Console {
-    fn timeout(&mut self, line: &Directive) -> Answer {
-        self.each(line, Fit::Awake, Self::campaign).0
-    }
-
     fn campaign(&mut self, node: NodeId) -> Result<String, LabError> {
         let status = self.lab.view(node).status;
         if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {

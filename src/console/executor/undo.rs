@@ -84,28 +84,10 @@ impl Console {
     fn undo(&mut self, work: Work) -> Vec<String> {
         match work {
             Work::Restart(nodes) => {
-                let mut said = Vec::new();
-                for node in nodes {
-                    if matches!(self.lab.view(node).life, Life::Down(_)) {
-                        said.push(match self.lab.order(node, NodeOrder::Restart) {
-                            Ok(reloaded) => format!("{node} restarts ({reloaded})"),
-                            Err(error) => format!("{node} does not restart: {error}"),
-                        });
-                    }
-                }
-                said
+                self.order_all(nodes, NodeOrder::Restart, "restarts", |life| matches!(life, Life::Down(_)))
             }
             Work::Resume(nodes) => {
-                let mut said = Vec::new();
-                for node in nodes {
-                    if self.lab.view(node).life == Life::Paused {
-                        said.push(match self.lab.order(node, NodeOrder::Resume) {
-                            Ok(waited) => format!("{node} resumed ({waited})"),
-                            Err(error) => format!("{node} is not resumed: {error}"),
-                        });
-                    }
-                }
-                said
+                self.order_all(nodes, NodeOrder::Resume, "resumed", |life| *life == Life::Paused)
             }
             Work::Network { change, before } => self.undo_network(&change, &before),
             Work::Clock(nodes) => {
@@ -123,6 +105,22 @@ impl Console {
                 vec![format!("disk of {} repaired", joined(&nodes, ", "))]
             }
         }
+    }
+
+    /// Gives the order to those of the nodes that are still so.
+    fn order_all(
+        &mut self,
+        nodes: Vec<NodeId>,
+        order: NodeOrder,
+        done: &str,
+        is_so: fn(&Life) -> bool,
+    ) -> Vec<String> {
+        let nodes: Vec<NodeId> = nodes.into_iter().filter(|node| is_so(&self.lab.view(*node).life)).collect();
+        let said = nodes.into_iter().map(|node| match self.lab.order(node, order) {
+            Ok(said) => format!("{node} {done} ({said})"),
+            Err(error) => format!("{node} stays as it is: {error}"),
+        });
+        said.collect()
     }
 
     fn undo_network(&mut self, change: &NetChange, before: &[NetChange]) -> Vec<String> {

@@ -54,7 +54,7 @@ impl Answer {
         Answer { directive, outcome: Outcome::Failed, text, details: vec![("error", Value::from(reason))] }
     }
 
-    /// Nobody can say what became of it, for this reason: `UNKNOWN reason`.
+    /// What became of it is not known, for this reason: `UNKNOWN reason`.
     pub fn unknown(directive: &'static str, reason: impl fmt::Display) -> Answer {
         let reason = reason.to_string();
         let text = format!("UNKNOWN {}", reason_shown(&reason));

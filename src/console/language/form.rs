@@ -1,7 +1,7 @@
 //! Forms: how a directive, or a condition inside one, is written. A form is a name with slots, and a phrase is a form with
 //! its slots filled.
 //!
-//! Reading, showing, completing, explaining and suggesting all go by the form, so that a verb is told of once: in its row.
+//! Reading, showing, completing, explaining and suggesting all go by the form, so that a verb is written down once: in its row.
 
 use std::fmt;
 use std::time::Duration;
@@ -208,7 +208,7 @@ impl Slot {
         matches!(self.place, Place::Option { .. })
     }
 
-    /// `--timeout DURATION`, and any other slot by its name alone.
+    /// `--timeout DURATION`, and any other slot by its name.
     pub(super) fn words(&self) -> String {
         match self.place {
             Place::Option { value: Some(value), .. } if self.name.starts_with("--") => {

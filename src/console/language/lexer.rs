@@ -29,7 +29,7 @@ pub struct Split {
     pub error: Option<ParseError>,
 }
 
-/// Splits a line into words. Never panics, whatever the text.
+/// Splits a line into words. Never panics.
 pub fn split(line: &str) -> Split {
     let mut split = Split::default();
     // Some editors begin a file with a byte order mark; it is no part of the first verb.
