@@ -30,6 +30,7 @@ pub(super) const TARGETS: [(&str, Target); 6] = [
 /// The shapes of a partition, beside groups.
 pub(super) const SHAPES: [&str; 4] = ["halves", "minority", "bridge", "ring"];
 
+/// What may stand in a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Nothing: the option's name says it all.
@@ -106,6 +107,7 @@ pub enum PartitionShape {
 
 macro_rules! values {
     ($($variant:ident($type:ty)),*) => {
+        /// What stands in a slot.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Value {
             Flag,
