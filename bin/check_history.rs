@@ -46,7 +46,7 @@ suffice, or no operation succeeded.";
 #[command(version, max_term_width = 100, after_help = HISTORY)]
 struct Options {
     /// The history: one JSON line for each operation; '-' is standard input
-    #[arg(value_name = "FILE", value_parser = options::path)]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Gives up after this time
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]

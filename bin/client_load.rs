@@ -75,13 +75,13 @@ struct Options {
     #[arg(long)]
     memory: bool,
     /// Keeps the nodes' state in this folder, and continues from what is there [default: a new folder, removed afterwards]
-    #[arg(long, value_name = "DIR", value_parser = options::path, conflicts_with = "memory")]
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
     states: Option<PathBuf>,
     /// Lets messages on links without a rule bypass the router's thread
     #[arg(long)]
     express: bool,
     /// Reads the cluster's settings from a TOML file; options go over it
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The shortest and the longest election timeout [default: 150ms..300ms]
     #[arg(long, value_name = "MIN..MAX")]
@@ -157,13 +157,13 @@ struct Options {
     #[arg(long)]
     json: bool,
     /// Writes a row for each second to this file; a cell is empty where nothing was measured
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Writes everything that was asked and answered to this file, one JSON line each
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// Writes the report with its plots to this file, as a page that needs no network
-    #[arg(long, value_name = "FILE.html", value_parser = options::path)]
+    #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
 

@@ -37,10 +37,10 @@ struct Options {
     #[command(flatten)]
     settings: SettingOptions,
     /// The folder with the nodes' state [default: states]
-    #[arg(long, value_name = "DIR", value_parser = options::path)]
+    #[arg(long, value_name = "DIR")]
     states: Option<PathBuf>,
     /// The folder with the nodes' log files [default: logs]
-    #[arg(long, value_name = "DIR", value_parser = options::path)]
+    #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
     /// Keeps no state on disk
     #[arg(long)]
@@ -49,10 +49,10 @@ struct Options {
     #[arg(long, conflicts_with = "memory")]
     fresh: bool,
     /// Runs the lines of a file
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
     /// Writes what the data commands asked and were answered to this file, one JSON line each
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// Answers with one JSON object a directive
     #[arg(long)]
@@ -64,7 +64,7 @@ struct Options {
     #[arg(long)]
     keep_going: bool,
     /// Reads settings from a TOML file; options go over it
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Prints the settings with their defaults and what they mean
     #[arg(long)]

@@ -45,7 +45,7 @@ struct Lines {
     /// The nodes [default: all]
     nodes: Vec<NodeId>,
     /// The folder with the nodes' log files
-    #[arg(long, value_name = "DIR", default_value = "logs", value_parser = options::path)]
+    #[arg(long, value_name = "DIR", default_value = "logs")]
     logs: PathBuf,
     #[command(flatten)]
     both: Both,
@@ -63,7 +63,7 @@ enum View {
         /// The nodes [default: all]
         nodes: Vec<NodeId>,
         /// The folder with the nodes' state
-        #[arg(long, value_name = "DIR", default_value = "states", value_parser = options::path)]
+        #[arg(long, value_name = "DIR", default_value = "states")]
         states: PathBuf,
         /// How many of the last entries [default: as many as fit the terminal, else 20]
         #[arg(long, value_name = "N", value_parser = window)]

@@ -36,10 +36,10 @@ struct Options {
     #[command(flatten)]
     settings: SettingOptions,
     /// Runs the lines of a file; - reads standard input
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
     /// Reads the core's settings from a TOML file; options go over it
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Runs the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
@@ -53,7 +53,7 @@ struct Options {
     #[arg(long)]
     json: bool,
     /// Writes what clients asked and were answered to this file, one JSON line each
-    #[arg(long, value_name = "FILE", value_parser = options::path, conflicts_with = "seeds")]
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     history: Option<PathBuf>,
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]

@@ -1,6 +1,6 @@
 //! What the front doors share: options on the command line, settings from a file, and errors of one line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -126,14 +126,6 @@ pub fn command_line(program: &str, nodes: u8, seed: u64) -> String {
         .split_once(' ')
         .map_or((program, String::new()), |(binary, rest)| (binary, format!(" {rest}")));
     format!("cargo run --release --bin {binary} -- {nodes}{options} --seed {seed}")
-}
-
-/// A path that must not be empty.
-///
-/// # Errors
-/// That it is.
-pub fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("the name is empty".to_string()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn seed(text: &str) -> Result<u64, String> {

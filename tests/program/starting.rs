@@ -61,7 +61,7 @@ fn every_setting_is_checked_and_the_broken_rule_named() {
         (&["--script", "missing.raft"], "missing.raft cannot be read: "),
         (&["--config", "missing.toml"], "missing.toml cannot be read: "),
         (&["--memory", "--fresh"], "cannot be used with '--fresh'"),
-        (&["--states", ""], "the name is empty"),
+        (&["--states", ""], "a value is required for '--states <DIR>'"),
         (&["--sede", "1"], "a similar argument exists: '--seed'"),
     ] {
         let folder = Folder::new();
