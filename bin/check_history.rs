@@ -16,6 +16,8 @@ use raftlab::check::linearizability::{self, Limit, MEMORY_MAX, Verdict};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 use raftlab::quoting::{CELL_LETTERS, brief};
+use raftlab::text::counted;
+use raftlab::text::units::parse_duration;
 
 /// The exit code of an open verdict.
 const UNDECIDED: u8 = 3;
@@ -44,10 +46,10 @@ suffice, or no operation succeeded.";
 #[command(version, max_term_width = 100, after_help = HISTORY)]
 struct Options {
     /// The history: one JSON line for each operation; '-' is standard input
-    #[arg(value_name = "FILE", value_parser = options::path)]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Gives up after this time
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     timeout: Duration,
     /// Gives up when the search for an order would have to remember more than this, in MiB
     #[arg(long, value_name = "MIB", default_value_t = MEMORY_MAX >> 20, value_parser = mebibytes)]
@@ -157,10 +159,6 @@ fn nothing_shown(operations: &[Operation]) -> Option<String> {
     let unknown = operations.iter().filter(|operation| operation.outcome == Outcome::Unknown).count();
     let count = counted(operations.len(), "operation");
     Some(format!("of {count} none succeeded, {unknown} with unknown outcome: such a history shows nothing"))
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn mebibytes(text: &str) -> Result<usize, String> {

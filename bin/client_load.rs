@@ -13,7 +13,6 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use raftlab::client::GATHERED_MAX;
 use raftlab::config::{ElectionRange, Settings};
-use raftlab::console::language::{Chance, units};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 use raftlab::console::session::{self, Ending};
@@ -24,12 +23,13 @@ use raftlab::load::{
     WorkloadSettings,
 };
 use raftlab::protocol::ReadMode;
+use raftlab::text::units;
 
-/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long a run lasts when nobody says.
+/// How long a run lasts by default.
 const DURATION: Duration = Duration::from_secs(10);
 
 /// The exponent of `--zipf` without a number.
@@ -37,7 +37,7 @@ const ZIPF: &str = "0.99";
 
 const AFTER_HELP: &str = "\
 Each client is a thread. Without --rate it sends again as soon as it is answered (closed loop); with --rate it sends at
-set times whatever the answers, and latency counts from the intended start (open loop).
+set times, answered or not, and latency counts from the intended start (open loop).
 
 The measured time begins when the warm-up ends: all times of the output are seconds since then (rows, --at, leaders,
 outages, CSV, JSON, report). The history keeps the cluster's clock; a line {\"warm_up_ends_ns\":N} names that moment.
@@ -74,14 +74,14 @@ struct Options {
     /// Keeps nothing on disk
     #[arg(long)]
     memory: bool,
-    /// Keeps the nodes' state in this folder, and goes on from what is there [default: a new folder, removed afterwards]
-    #[arg(long, value_name = "DIR", value_parser = options::path, conflicts_with = "memory")]
+    /// Keeps the nodes' state in this folder, and continues from what is there [default: a new folder, removed afterwards]
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
     states: Option<PathBuf>,
     /// Lets messages on links without a rule bypass the router's thread
     #[arg(long)]
     express: bool,
     /// Reads the cluster's settings from a TOML file; options go over it
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The shortest and the longest election timeout [default: 150ms..300ms]
     #[arg(long, value_name = "MIN..MAX")]
@@ -104,13 +104,13 @@ struct Options {
     /// How many operations, warm-up excluded
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Operations a second of all clients together, whatever the answers; needs --duration or --count
+    /// Operations a second of all clients together, answered or not; needs --duration or --count
     #[arg(long, value_name = "R")]
     rate: Option<u64>,
     /// How many of the operations are reads
-    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = Chance::parse)]
-    reads: Chance,
-    /// How true reads have to be: linearizable, lease or stale
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::parse_percent)]
+    reads: u32,
+    /// How fresh reads have to be: linearizable, lease or stale
     #[arg(long, value_name = "MODE", default_value = "linearizable", value_parser = read_mode)]
     read_mode: ReadMode,
     /// The commands that are no reads, by weight: put, create, update, delete, cas
@@ -138,7 +138,7 @@ struct Options {
     /// How long the first leader may take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::parse_duration)]
     leader_within: Duration,
-    /// Carries out a line of the console at this time: --at 2s "crash leader" --at 5s "restart all"
+    /// Runs a line of the console at this time: --at 2s "crash leader" --at 5s "restart all"
     #[arg(long, num_args = 2, value_names = ["TIME", "LINE"], action = clap::ArgAction::Append)]
     at: Vec<String>,
     /// Fails the run, with exit code 1, unless this was measured: --expect 'p99<50ms' --expect 'failed=0'
@@ -157,13 +157,13 @@ struct Options {
     #[arg(long)]
     json: bool,
     /// Writes a row for each second to this file; a cell is empty where nothing was measured
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Writes everything that was asked and told to this file, one JSON line each
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    /// Writes everything that was asked and answered to this file, one JSON line each
+    #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// Writes the report with its plots to this file, as a page that needs no network
-    #[arg(long, value_name = "FILE.html", value_parser = options::path)]
+    #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
 
@@ -283,7 +283,7 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         keys: options.keys,
         zipf: options.zipf,
         value_bytes: options.value_size,
-        reads_per_million: options.reads.per_million(),
+        reads_per_million: options.reads,
         read_mode: options.read_mode,
         mix: options.mix,
         ..WorkloadSettings::default()

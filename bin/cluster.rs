@@ -16,11 +16,12 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
+use raftlab::console::terminal;
 use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::Lab;
 
-/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -30,16 +31,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     version,
     max_term_width = 100,
-    after_help = "At the prompt, 'help' explains the language; piped lines are carried out one by one."
+    after_help = "At the prompt, 'help' explains the language; piped lines run one by one."
 )]
 struct Options {
     #[command(flatten)]
     settings: SettingOptions,
     /// The folder with the nodes' state [default: states]
-    #[arg(long, value_name = "DIR", value_parser = options::path)]
+    #[arg(long, value_name = "DIR")]
     states: Option<PathBuf>,
     /// The folder with the nodes' log files [default: logs]
-    #[arg(long, value_name = "DIR", value_parser = options::path)]
+    #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
     /// Keeps no state on disk
     #[arg(long)]
@@ -47,11 +48,11 @@ struct Options {
     /// Deletes the state of earlier runs first, and says what
     #[arg(long, conflicts_with = "memory")]
     fresh: bool,
-    /// Carries out the lines of a file
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    /// Runs the lines of a file
+    #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Writes what the data commands asked and were told to this file, one JSON line each
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    /// Writes what the data commands asked and were answered to this file, one JSON line each
+    #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// Answers with one JSON object a directive
     #[arg(long)]
@@ -59,11 +60,11 @@ struct Options {
     /// Stays up after the last line, until Ctrl-C or SIGTERM
     #[arg(long)]
     serve: bool,
-    /// Goes on after a directive that failed
+    /// Continues after a directive that failed
     #[arg(long)]
     keep_going: bool,
     /// Reads settings from a TOML file; options go over it
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Prints the settings with their defaults and what they mean
     #[arg(long)]
@@ -74,8 +75,8 @@ struct Options {
     /// Lets messages on links without a rule bypass the router's thread
     #[arg(long)]
     express: bool,
-    /// Colors: auto, always or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    /// When to use colors
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: ColorChoice,
 }
 
@@ -133,7 +134,7 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     let surroundings = Surroundings {
         client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
         keep_going: options.keep_going,
-        columns: attended.then(options::columns),
+        columns: attended.then(terminal::columns),
         attended,
         logs: Some(settings.logs.clone()),
     };

@@ -15,7 +15,9 @@ use raftlab::console::matrix::{ENTRIES, Frame};
 use raftlab::console::options;
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Ending};
+use raftlab::console::terminal;
 use raftlab::interrupt::Interrupt;
+use raftlab::text::painted;
 use raftlab::trace::{LogLine, merge};
 use raftlab::types::{NODES_MAX, NodeId};
 
@@ -43,7 +45,7 @@ struct Lines {
     /// The nodes [default: all]
     nodes: Vec<NodeId>,
     /// The folder with the nodes' log files
-    #[arg(long, value_name = "DIR", default_value = "logs", value_parser = options::path)]
+    #[arg(long, value_name = "DIR", default_value = "logs")]
     logs: PathBuf,
     #[command(flatten)]
     both: Both,
@@ -61,7 +63,7 @@ enum View {
         /// The nodes [default: all]
         nodes: Vec<NodeId>,
         /// The folder with the nodes' state
-        #[arg(long, value_name = "DIR", default_value = "states", value_parser = options::path)]
+        #[arg(long, value_name = "DIR", default_value = "states")]
         states: PathBuf,
         /// How many of the last entries [default: as many as fit the terminal, else 20]
         #[arg(long, value_name = "N", value_parser = window)]
@@ -73,11 +75,11 @@ enum View {
 
 #[derive(Args)]
 struct Both {
-    /// Goes on with what is added, until Ctrl-C
+    /// Also shows what is added later, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// Colors: auto, always or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    /// When to use colors
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: ColorChoice,
 }
 
@@ -137,7 +139,7 @@ fn show_lines(options: &Lines, output: &Output, interrupt: &Interrupt) -> Result
     Ok(ending)
 }
 
-/// The picture; with `--follow`, drawn anew whenever something changed.
+/// The picture; with `--follow`, drawn again after each change.
 fn show_matrix(
     states: &Path,
     nodes: &[NodeId],
@@ -147,7 +149,7 @@ fn show_matrix(
     interrupt: &Interrupt,
 ) -> Result<Ending, String> {
     let attended = std::io::stdout().is_terminal();
-    let columns = attended.then(options::columns);
+    let columns = attended.then(terminal::columns);
     let frame = Frame { last: window, columns, color: both.color.resolve() };
     let entries = window.unwrap_or_else(|| columns.unwrap_or(ENTRIES));
     let draw = || glimpses(states, nodes, entries).map(|glimpses| glimpses.draw(frame));
@@ -178,7 +180,7 @@ fn show_matrix(
     Ok(ending)
 }
 
-/// Looks until a signal comes or nobody reads any more.
+/// Looks until a signal comes or the output has no reader.
 fn look_again_and_again(interrupt: &Interrupt, output: &Output, mut look: impl FnMut()) -> Ending {
     loop {
         look();
@@ -195,24 +197,24 @@ fn look_again_and_again(interrupt: &Interrupt, output: &Output, mut look: impl F
 
 fn show(lines: &[LogLine], color: bool, output: &Output) {
     if !lines.is_empty() {
-        let text: Vec<String> = lines.iter().map(|line| painted(line, color)).collect();
+        let text: Vec<String> = lines.iter().map(|line| line_painted(line, color)).collect();
         output.progress(&text.join("\n"));
     }
 }
 
 /// A line, its time dim and its level in a color if it is a warning or worse.
-fn painted(line: &LogLine, color: bool) -> String {
+fn line_painted(line: &LogLine, color: bool) -> String {
     if !color {
         return line.to_string();
     }
     let LogLine { node, time, text } = line;
     let (level, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
     let text = match level {
-        "ERROR" => format!("\x1b[31m{level}\x1b[0m{rest}"),
-        "WARN" => format!("\x1b[33m{level}\x1b[0m{rest}"),
+        "ERROR" => painted(level, "31") + rest,
+        "WARN" => painted(level, "33") + rest,
         _ => text.clone(),
     };
-    format!("\x1b[2m{time}\x1b[0m \x1b[1m{node}\x1b[0m {text}")
+    format!("{} {} {text}", painted(time, "2"), painted(node, "1"))
 }
 
 fn window(text: &str) -> Result<usize, String> {

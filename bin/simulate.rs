@@ -8,20 +8,20 @@ use std::sync::Arc;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use raftlab::console::executor::{Console, Surroundings};
-use raftlab::console::language::answer::Answer;
-use raftlab::console::language::directive::EventFilter;
+use raftlab::console::language::Answer;
 use raftlab::console::museum::{self, Visit};
-use raftlab::console::narrator::Narrator;
+use raftlab::console::narrator::{EventFilter, Narrator};
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
+use raftlab::console::terminal;
 use raftlab::figure16::{self, Plan, RANGES, Range};
 use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::sim::seeds::{self, Family};
 use raftlab::sim::{Simulation, SimulationSettings};
 
-/// Commands are made on one thread and let go on others, which the system's allocator finds hard.
+/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,13 +35,13 @@ struct Options {
     work: Option<Work>,
     #[command(flatten)]
     settings: SettingOptions,
-    /// Carries out the lines of a file; - reads standard input
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    /// Runs the lines of a file; - reads standard input
+    #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
     /// Reads the core's settings from a TOML file; options go over it
-    #[arg(long, value_name = "FILE", value_parser = options::path)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Carries out the script once for each of these seeds, and shows the seeds that fail
+    /// Runs the script once for each of these seeds, and shows the seeds that fail
     #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
     seeds: Option<(u64, u64)>,
     /// Which random runs --seed and --seeds replay: of all kinds, with clients that behave badly, with a snapshot every
@@ -52,20 +52,20 @@ struct Options {
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
-    /// Writes what clients asked and were told to this file, one JSON line each
-    #[arg(long, value_name = "FILE", value_parser = options::path, conflicts_with = "seeds")]
+    /// Writes what clients asked and were answered to this file, one JSON line each
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     history: Option<PathBuf>,
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]
     prompt: bool,
-    /// Goes on after a directive that failed
+    /// Continues after a directive that failed
     #[arg(long)]
     keep_going: bool,
     /// Narrates everything but heartbeats
     #[arg(long)]
     events: bool,
-    /// Colors: auto, always or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = options::color_choice)]
+    /// When to use colors
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: ColorChoice,
 }
 
@@ -178,7 +178,7 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
                         let source = Source::File(path.clone());
                         let ending = session::run(&mut console, &source, false, interrupt);
                         let transcript = quiet.take_transcript();
-                        let why = transcript.lines().last().unwrap_or("no line was carried out");
+                        let why = transcript.lines().last().unwrap_or("no line was run");
                         if ending == session::Ending::Fine { String::new() } else { why.to_string() }
                     }
                 }
@@ -258,7 +258,7 @@ fn console(
     let surroundings = Surroundings {
         client_timeout: settings.client_timeout,
         keep_going: options.keep_going,
-        columns: attended.then(options::columns),
+        columns: attended.then(terminal::columns),
         attended,
         logs: None,
     };

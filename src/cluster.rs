@@ -378,7 +378,7 @@ fn is_new((_, opened): &(states::Keep, Option<Opened>)) -> bool {
 }
 
 /// A number that no other run draws.
-fn entropy() -> u64 {
+pub(crate) fn entropy() -> u64 {
     // The keys of each `RandomState` come from the system; the time guards against a system that repeats itself.
     RandomState::new().hash_one((SystemTime::now(), std::process::id()))
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::text::units::parse_duration;
 use crate::types::NODES_MAX;
 
 pub use self::file::commented_defaults;
@@ -337,7 +338,7 @@ impl FromStr for ElectionRange {
         let Some((min, max)) = text.split_once("..") else {
             return Err(format!("'{text}' is not a range of times: write it as 150ms..300ms"));
         };
-        Ok(ElectionRange { min: parse_duration(min)?, max: parse_duration(max)? })
+        Ok(ElectionRange { min: parse_duration(min.trim())?, max: parse_duration(max.trim())? })
     }
 }
 
@@ -358,15 +359,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// Reads a time such as `150ms`, `2s` or `1m 30s`.
-///
-/// # Errors
-/// One line that shows how times are written.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text.trim())
-        .map_err(|_| format!("'{text}' is not a time: write a number with its unit, as 150ms, 2s or 1m"))
-}
 
 fn wrong_nodes(nodes: u64) -> ConfigError {
     let problem = format!("{nodes} is not within 1 to {NODES_MAX}: choose 3 or 5");
@@ -427,7 +419,7 @@ mod tests {
             ("batch_window = '50ms'", "batch_window", "heartbeat (50ms)"),
             ("election_max = '25h'", "election_max", "1day"),
             ("client_timeout = '0s'", "client_timeout", "above"),
-            ("client_timeout = '1000000years'", "client_timeout", "1day"),
+            ("client_timeout = '999h'", "client_timeout", "1day"),
             ("time_scale = 0", "time_scale", "0.01 to 1000"),
             ("time_scale = 1000.1", "time_scale", "0.01 to 1000"),
             ("time_scale = nan", "time_scale", "0.01 to 1000"),

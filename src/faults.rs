@@ -18,9 +18,9 @@ pub use self::change::{NetChange, NetError};
 pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};
 
-use self::change::names;
 use self::link::scopes;
 use crate::protocol::Address;
+use crate::text::joined;
 use crate::types::{NodeId, Random};
 
 /// A message that is reordered is held back at least this long ...
@@ -239,9 +239,9 @@ impl Faults {
     /// `[n1 n2] x [n3]; majority side n1 n2`.
     fn describe_sides(&self, groups: &[Vec<NodeId>]) -> String {
         let quorum = self.nodes().count() / 2 + 1;
-        let sides: Vec<String> = groups.iter().map(|group| format!("[{}]", names(group, " "))).collect();
+        let sides: Vec<String> = groups.iter().map(|group| format!("[{}]", joined(group, " "))).collect();
         let large = groups.iter().filter(|group| group.len() >= quorum);
-        let majorities: Vec<String> = large.map(|group| names(group, " ")).collect();
+        let majorities: Vec<String> = large.map(|group| joined(group, " ")).collect();
         let verdict = match majorities.as_slice() {
             [] => "no side has a majority".to_string(),
             [one] => format!("majority side {one}"),
@@ -269,7 +269,7 @@ impl Faults {
             answer.push(format!("healed {}", words(&scopes(&links))));
         }
         if scope == LinkScope::All && !self.isolated.is_empty() {
-            answer.push(format!("connected {}", names(&std::mem::take(&mut self.isolated), " ")));
+            answer.push(format!("connected {}", joined(&std::mem::take(&mut self.isolated), " ")));
         }
         let ends = scope.ends().into_iter().flat_map(|(one, other)| [one, other]);
         let alone = ends.filter(|end| self.is_isolated(*end));

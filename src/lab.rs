@@ -12,6 +12,7 @@ use crate::client::{Ask, Ended, Pipeline};
 use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
 use crate::server::{LogView, Status};
+use crate::text::counted;
 use crate::types::{NodeId, Time};
 
 /// A cluster on which a person, or a script, experiments.
@@ -203,7 +204,7 @@ impl LabError {
 
 /// What a node says that is resumed.
 pub(crate) fn waited(messages: usize) -> String {
-    format!("{messages} {} waited in its inbox", if messages == 1 { "message" } else { "messages" })
+    format!("{} waited in its inbox", counted(messages, "message"))
 }
 
 fn only_in_virtual_time(verb: &str) -> LabError {

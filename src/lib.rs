@@ -44,6 +44,7 @@ pub mod types;
 mod ascending;
 pub mod quoting;
 pub mod payload;
+pub mod text;
 pub mod config;
 
 // L1: pure rules.

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("types", 0),
     ("ascending", 0),
     ("quoting", 0),
+    ("text", 0),
     ("payload", 0),
     ("config", 0),
     ("raft", 1),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{ConfigError, RaftSettings, Settings, VALUE_BYTES_LIMIT, parse_duration, shown, wrong_nodes};
+use super::{ConfigError, RaftSettings, Settings, VALUE_BYTES_LIMIT, shown, wrong_nodes};
+use crate::text::units::parse_duration;
 use crate::types::NODES_MAX;
 
 /// A configuration file with every setting at its default and a word on each. Reading it gives the defaults.
@@ -388,7 +389,7 @@ mod tests {
             ("nodes = 'three'", ["line 1", "nodes", "a whole number"]),
             ("nodes = 300", ["nodes", "300", "1 to 99"]),
             ("seed = -1", ["line 1", "seed", "0 or above"]),
-            ("nodes = 3\nheartbeat = '50'", ["line 2", "heartbeat", "150ms, 2s or 1m"]),
+            ("nodes = 3\nheartbeat = '50'", ["line 2", "heartbeat", "150ms, 2s, 1.5s"]),
             ("heartbeat = 50", ["line 1", "heartbeat", "integer"]),
             ("nodes = 3\nnodes = 4", ["line 2", "nodes", "duplicate"]),
             ("nodes =", ["line 1", "nodes", ""]),

@@ -1,7 +1,8 @@
-//! Carries out directives on any [`Lab`]: real threads or virtual time.
+//! Executes directives on any [`Lab`]: real threads or virtual time.
 //!
-//! A directive is one question or one order; what it means for running nodes is decided here and in the files below,
-//! by theme. Loops wait for the lab, never for a clock of their own, so that the same script runs at any speed.
+//! A verb is one row and one function, side by side in the files below, by theme: [`nodes`], [`network`], [`data`],
+//! [`inspect`] and so on. The row has the verb's name, its slots, its help and the function; all that the language does
+//! with a verb goes by the row. Loops wait for the lab, never for a clock of their own, so that the same script runs at any speed.
 //!
 //! Architecture invariant: nothing here knows which kind of lab it drives, and nothing here prints except through
 //! [`Output`].
@@ -10,18 +11,27 @@ mod condition;
 mod data;
 mod inspect;
 mod load;
+mod logs;
 mod matrix;
 mod network;
 mod nodes;
+pub mod operation;
 mod outcome;
 mod picture;
 mod record;
+mod rows;
 mod script;
+mod session;
+mod slots;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod language_tests;
+#[cfg(test)]
+mod roundtrip;
+mod time;
 mod undo;
-mod viewer;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -29,25 +39,27 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::load::Loads;
+use self::operation::Operation;
 use self::record::Record;
-use self::script::line_shown;
+use self::rows::run_of;
 use self::undo::Undo;
-use super::language::answer::{Answer, Outcome, not_built_text};
-use super::language::complete::Names;
-use super::language::directive::{DataDirective, Directive, EventFilter, Line};
-use super::language::help::help;
+use super::language::{Answer, Directive, Names, Outcome};
 use super::narrator::Narrator;
 use super::printer::Output;
+use crate::history::HistoryFile;
 use crate::lab::Lab;
-use crate::quoting::visible;
+use crate::text::joined;
+use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Random, Time, Token};
 
+pub(crate) use self::rows::LANGUAGE;
+pub use self::rows::parse;
 pub use self::script::{Flow, Script, open};
 
 /// Directives that `history` remembers.
 const HISTORY_MAX: usize = 1_000;
 
-/// Keys that completion offers at most: more are not read by anybody.
+/// Keys that completion offers at most: more than a person reads.
 const KEYS_OFFERED_MAX: usize = 500;
 
 /// What a console is told about its surroundings.
@@ -55,9 +67,9 @@ const KEYS_OFFERED_MAX: usize = 500;
 pub struct Surroundings {
     /// How long a data command tries, unless it says otherwise.
     pub client_timeout: Duration,
-    /// Go on after a directive that failed.
+    /// Continue after a directive that failed.
     pub keep_going: bool,
-    /// Columns that tables should fit into; none when nobody looks.
+    /// Columns that tables should fit into; none without a terminal.
     pub columns: Option<usize>,
     /// A person is there: what has no end of its own may run until it is interrupted.
     pub attended: bool,
@@ -65,10 +77,8 @@ pub struct Surroundings {
     pub logs: Option<PathBuf>,
 }
 
-/// A lab with its console: the state that directives share.
-#[derive(Debug)]
-pub struct Console<L> {
-    lab: L,
+/// A lab with its console: the state that directives share. The functions of verbs take any lab.
+pub struct Console<L: ?Sized = dyn Lab> {
     surroundings: Surroundings,
     output: Output,
     narrator: Narrator,
@@ -80,13 +90,14 @@ pub struct Console<L> {
     /// The answer before, for `expect ok` and its like.
     last: Option<Answer>,
     /// The commands whose outcome is unknown, the newest last.
-    unknown: BTreeMap<Token, DataDirective>,
+    unknown: BTreeMap<Token, Operation>,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
     /// From when on it counts the times that it tells by itself.
     zero: Time,
     quitting: bool,
+    lab: L,
 }
 
 impl Default for Surroundings {
@@ -101,13 +112,12 @@ impl Default for Surroundings {
     }
 }
 
-impl<L: Lab> Console<L> {
+impl<L: Lab + 'static> Console<L> {
     /// A console for this lab. Its draws are those of the lab's seed.
     pub fn new(lab: L, surroundings: Surroundings, output: Output, narrator: Narrator) -> Console<L> {
         // Another stream than the lab's own: both begin with the same seed.
         let random = Random::new(lab.seed() ^ 0x636f_6e73_6f6c_6531);
         Console {
-            lab,
             surroundings,
             output,
             narrator,
@@ -121,17 +131,8 @@ impl<L: Lab> Console<L> {
             loads: Loads::default(),
             zero: Time::ZERO,
             quitting: false,
+            lab,
         }
-    }
-
-    /// Counts the times that it tells by itself from this one on, as the rest of a load's output does.
-    pub fn count_from(&mut self, zero: Time) {
-        self.zero = zero;
-    }
-
-    /// The lab, to look at it or to end it.
-    pub fn lab(&self) -> &L {
-        &self.lab
     }
 
     /// The lab itself; the console ends.
@@ -139,29 +140,36 @@ impl<L: Lab> Console<L> {
         self.lab
     }
 
+    /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
+    pub fn execute(&mut self, directive: &Directive) -> Answer {
+        (self as &mut Console).execute(directive)
+    }
+
+    /// Runs a line of a script, or reports what is wrong with it, and prints the answer.
+    pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
+        (self as &mut Console).run_line(script, text)
+    }
+
+    /// A failed line that no `expect` forgave ends its script. To be called at the script's end, too.
+    pub fn settle(&mut self, script: &mut Script) -> Flow {
+        (self as &mut Console).settle(script)
+    }
+
+    /// Ends the faults whose time has come, in order.
+    pub fn undo_due(&mut self) {
+        (self as &mut Console).undo_due();
+    }
+}
+
+impl<L: Lab + ?Sized> Console<L> {
+    /// The lab, to look at it or to end it.
+    pub fn lab(&self) -> &L {
+        &self.lab
+    }
+
     /// How many nodes there are.
     pub fn nodes(&self) -> u8 {
         u8::try_from(self.lab.nodes().len()).unwrap_or(u8::MAX)
-    }
-
-    /// `raftlab: n1, n2, n3` and, where there is state of an earlier run, from where it goes on.
-    pub fn greeting(&mut self) -> String {
-        let picture = self.picture();
-        let names: Vec<String> = picture.names().iter().map(NodeId::to_string).collect();
-        let nodes = match names.as_slice() {
-            [first, .., last] if names.len() > 5 => format!("{} nodes, {first} to {last}", names.len()),
-            _ => format!("nodes {}", names.join(", ")),
-        };
-        let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
-        match last.0 {
-            0 => format!("raftlab: {nodes}"),
-            last => format!("raftlab: {nodes}; goes on from term {} with {last} log entries", picture.term()),
-        }
-    }
-
-    /// `n2 is down: why`, for each node that something keeps from running.
-    pub fn nodes_missing(&mut self) -> Vec<String> {
-        inspect::nodes_missing(&self.picture(), None)
     }
 
     /// Where answers go.
@@ -174,98 +182,49 @@ impl<L: Lab> Console<L> {
         &self.narrator
     }
 
-    /// What the console was told about its surroundings.
-    pub fn surroundings(&self) -> &Surroundings {
-        &self.surroundings
+    /// When the next fault ends by itself.
+    pub fn next_undo(&self) -> Option<Time> {
+        self.undos.iter().map(Undo::due).min()
     }
 
-    /// Carries out a directive and says what came of it. Prints nothing but what is shown while it runs.
-    pub fn execute(&mut self, line: &Line) -> Answer {
+    /// Counts the times that it tells by itself from this one on, as the rest of a load's output does.
+    pub fn count_from(&mut self, zero: Time) {
+        self.zero = zero;
+    }
+
+    /// From now on operations are written to this file too, as they end.
+    pub fn record_to(&mut self, file: HistoryFile) {
+        self.record.write_to(file);
+    }
+}
+
+impl Console {
+    /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
+    pub fn execute(&mut self, directive: &Directive) -> Answer {
         self.undo_due();
-        let lasting = line.lasting;
-        if let Some(what) = line.directive.not_built() {
-            return Answer::failed(line.directive.name(), not_built_text(&format!("'{what}'")));
-        }
-        match &line.directive {
-            Directive::Status { node } => self.status(*node),
-            Directive::Leader => self.leader(),
-            Directive::Data(data) => self.data(data),
-            Directive::Pipe { count } => self.pipe(*count),
-            Directive::Load(load) => self.load(*load),
-            Directive::LoadStop => self.stop_load(),
-            Directive::Outcome { token } => self.outcome(*token),
-            Directive::Keys => self.keys(),
-            Directive::Dump { node } => self.dump(*node),
-            Directive::Diff => self.diff(),
-            Directive::Log { target, last } => self.log(target.as_ref(), *last),
-            Directive::Logs { target, follow } => self.logs(target.as_ref(), *follow),
-            Directive::Net => self.net(),
-            Directive::Check => self.check(),
-            directive @ (Directive::Crash { .. }
-            | Directive::Restart { .. }
-            | Directive::Stop { .. }
-            | Directive::Pause { .. }
-            | Directive::Resume { .. }
-            | Directive::SlowDisk { .. }
-            | Directive::StallDisk { .. }
-            | Directive::FillDisk { .. }
-            | Directive::Snapshot { .. }
-            | Directive::SkewClock { .. }
-            | Directive::Timeout { .. }
-            | Directive::AlignTimers
-            | Directive::SpreadTimers) => self.order_nodes(directive, lasting),
-            directive @ (Directive::Partition(_)
-            | Directive::Heal { .. }
-            | Directive::Reset
-            | Directive::Isolate { .. }
-            | Directive::Connect { .. }
-            | Directive::Cut { .. }
-            | Directive::Drop { .. }
-            | Directive::Delay { .. }
-            | Directive::Duplicate { .. }
-            | Directive::Reorder { .. }) => self.order_network(directive, lasting),
-            Directive::Speed { speed } => self.speed(*speed),
-            Directive::Step { duration } => self.step(*duration),
-            Directive::Wait { condition, within } => self.wait(condition, *within),
-            Directive::Expect { expectation } => self.expect(expectation),
-            Directive::Sleep { duration } => self.sleep(*duration),
-            Directive::Run { file } => self.run_file(file),
-            directive => self.session(directive),
+        run_of(directive)(self, directive)
+    }
+
+    /// `raftlab: n1, n2, n3` and, where there is state of an earlier run, from where it continues.
+    pub fn greeting(&mut self) -> String {
+        let picture = self.picture();
+        let names = picture.names();
+        let nodes = match names.as_slice() {
+            [first, .., last] if names.len() > 5 => format!("{} nodes, {first} to {last}", names.len()),
+            _ => format!("nodes {}", joined(&names, ", ")),
+        };
+        let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
+        match last.0 {
+            0 => format!("raftlab: {nodes}"),
+            last => {
+                format!("raftlab: {nodes}; continues from term {} with {last} log entries", picture.term())
+            }
         }
     }
 
-    /// What is about the session alone.
-    fn session(&mut self, directive: &Directive) -> Answer {
-        let verb = directive.name();
-        match directive {
-            Directive::Events { filter: None } => {
-                Answer::ok(verb, format!("events {}", self.narrator.filter()))
-                    .with("filter", self.narrator.filter().to_string())
-            }
-            Directive::Events { filter: Some(filter) } => {
-                self.lab.watch_messages(matches!(filter, EventFilter::Net | EventFilter::All));
-                self.narrator.set_filter(*filter);
-                Answer::ok(verb, narrated(*filter)).with("filter", filter.to_string())
-            }
-            Directive::Echo { text } => Answer::ok(verb, visible(text)),
-            Directive::Seed => {
-                let seed = self.lab.seed();
-                Answer::ok(verb, format!("{seed} ('--seed {seed}' repeats it)")).with("seed", seed)
-            }
-            Directive::Help { topic } => Answer::ok(verb, help(*topic)),
-            Directive::History => {
-                let width = self.history.len().to_string().len();
-                let numbered =
-                    (1..).zip(&self.history).map(|(at, line)| format!("{at:width$}  {}", line_shown(line)));
-                Answer::ok(verb, numbered.collect::<Vec<_>>().join("\n"))
-                    .with("directives", self.history.clone())
-            }
-            Directive::Quit => {
-                self.quitting = true;
-                Answer::ok(verb, "")
-            }
-            other => Answer::failed(verb, format!("'{other}' belongs to another part of the console")),
-        }
+    /// `n2 is down: why`, for each node that something keeps from running.
+    pub fn nodes_missing(&mut self) -> Vec<String> {
+        inspect::nodes_missing(&self.picture(), None)
     }
 
     fn remember(&mut self, line: &str) {
@@ -293,25 +252,9 @@ impl<L: Lab> Console<L> {
         format!("raft {}/{} leader={leader} term={}> ", picture.up_count(), picture.count(), picture.term())
     }
 
-    /// When the next fault ends by itself.
-    pub fn next_undo(&self) -> Option<Time> {
-        self.undos.iter().map(Undo::due).min()
-    }
-
     /// A directive was interrupted by a person.
     fn interrupted(verb: &'static str, after: Duration) -> Answer {
-        let after = super::language::layout::duration_shown(after);
-        Answer::failed(verb, format!("interrupted after {after}"))
-    }
-}
-
-fn narrated(filter: EventFilter) -> &'static str {
-    match filter {
-        EventFilter::On => "events on: elections, leaders and trouble",
-        EventFilter::Off => "events off: nothing is narrated",
-        EventFilter::Election => "events election: terms, votes and leaders",
-        EventFilter::Net => "events net: messages, without heartbeats",
-        EventFilter::All => "events all: everything but heartbeats",
+        Answer::failed(verb, format!("interrupted after {}", duration_shown(after)))
     }
 }
 

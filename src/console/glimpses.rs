@@ -18,7 +18,7 @@ pub struct Glimpses {
     pub troubles: Vec<String>,
 }
 
-/// Looks at the files of these nodes, or of every node that has some or is named by another's; each with so many of its
+/// Looks at the files of these nodes, or of every node that has some or is named by another's; each with this many of its
 /// last entries.
 ///
 /// # Errors

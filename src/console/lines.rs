@@ -1,9 +1,9 @@
-//! Reading a script line by line, whatever it holds: a line that is too long or no text is an error of that line, and
+//! Reads a script line by line: a line that is too long or no text is an error of that line, and
 //! is never held in memory as a whole.
 
 use std::io::{self, BufRead};
 
-use super::language::parse::LINE_BYTES_MAX;
+use super::language::LINE_BYTES_MAX;
 
 /// The next line without its end, or what is wrong with it; none at the end of the input.
 ///

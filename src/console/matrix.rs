@@ -12,9 +12,10 @@
 
 use crate::server::LogView;
 use crate::storage::glimpse::Glimpse;
+use crate::text::painted;
 use crate::types::{LogIndex, NodeId, Term};
 
-/// Entries that are shown when nobody looks at a terminal and nobody said how many.
+/// Entries that are shown without a terminal and without a number.
 pub const ENTRIES: usize = 20;
 
 /// Columns before the first cell.
@@ -51,7 +52,7 @@ pub struct Entries {
 /// How much is drawn, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Frame {
-    /// So many of the last entries, instead of as many as fit.
+    /// This many of the last entries, instead of as many as fit.
     pub last: Option<usize>,
     /// How wide the terminal is, if there is one.
     pub columns: Option<usize>,
@@ -92,7 +93,6 @@ pub fn draw(rows: &[Row], leader: Option<&Entries>, frame: Frame) -> String {
     lines.into_iter().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// How many entries are drawn.
 fn window(rows: &[Row], end: LogIndex, frame: Frame) -> u64 {
     let fitting = frame.columns.map_or(ENTRIES, |columns| {
         let behind = rows.iter().map(|row| row.end.len()).max().unwrap_or_default();
@@ -146,7 +146,6 @@ impl From<&Glimpse> for Entries {
 }
 
 impl Entries {
-    /// The last entry's index.
     fn last(&self) -> LogIndex {
         LogIndex(self.before.0 + self.terms.len() as u64)
     }
@@ -219,7 +218,8 @@ impl Seen {
         let text = match cell {
             Cell::Term(term) => {
                 let text = format!("{term:>width$}");
-                if color { painted(term, &text) } else { text }
+                // Neighboring terms have different colors.
+                if color { painted(&text, 31 + term.0 % 6) } else { text }
             }
             Cell::Covered => format!("{:>width$}", 's'),
             Cell::Missing => format!("{:>width$}", '.'),
@@ -239,11 +239,6 @@ impl Seen {
         let explained = marks.iter().filter(|(seen, _)| *seen).map(|(_, mark)| *mark);
         explained.collect::<Vec<_>>().join("   ")
     }
-}
-
-/// Neighboring terms have different colors.
-fn painted(term: Term, text: &str) -> String {
-    format!("\x1b[{}m{text}\x1b[0m", 31 + term.0 % 6)
 }
 
 #[cfg(test)]

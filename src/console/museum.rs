@@ -3,10 +3,8 @@
 
 use clap::Args;
 
-use super::language::answer::Answer;
-use super::language::directive::EventFilter;
-use super::language::suggest::advice;
-use super::narrator::Narrator;
+use super::language::Answer;
+use super::narrator::{EventFilter, Narrator};
 use super::options;
 use super::printer::Output;
 use super::session::Ending;
@@ -14,6 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::sim::Simulation;
 use crate::sim::museum::{self, Catch, Caught, Specimen};
 use crate::sim::seeds::Family;
+use crate::text::suggest::advice;
 
 /// What is to be shown.
 #[derive(Args, Clone, Debug)]
@@ -161,7 +160,6 @@ fn described(specimen: &Specimen, catch: Option<&Catch>, text: String) -> Answer
     answer
 }
 
-/// The columns of a specimen's line.
 fn row(specimen: &Specimen, catch: Option<&Catch>) -> [String; 6] {
     let nothing = || "-".to_string();
     let family = match specimen.caught {

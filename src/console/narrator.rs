@@ -1,12 +1,13 @@
-//! What is told unasked: events become lines above the prompt, as the `events` filter lets them.
+//! Narration: events become lines above the prompt, as the `events` filter lets them.
 //!
 //! A cluster's threads call this for each event, so it costs one load of a shared number when an event is of no
 //! interest, and it never waits for a terminal: on threads, lines go through a bounded queue, and what does not fit is
 //! counted and said. In virtual time lines are written at once, so that they stand in order among the answers.
 //!
-//! What a person orders (crash, pause ...) is told by the directive's answer and not again here.
+//! What a directive does (crash, pause ...) stands in its answer and is not repeated here.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
@@ -16,7 +17,6 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use log::Level;
 use parking_lot::Mutex;
 
-use super::language::directive::EventFilter;
 use super::printer::Output;
 use crate::raft::event::{AppendOutcome, Event};
 use crate::raft::message::{AppendResult, Body, Message};
@@ -28,6 +28,21 @@ const WAITING_MAX: usize = 4_096;
 
 /// Events that are kept for `logs` when there are no files.
 const KEPT_MAX: usize = 10_000;
+
+/// What is narrated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventFilter {
+    /// What changes something: elections, crashes, faults.
+    On,
+    /// Nothing.
+    Off,
+    /// Terms, votes, leaders.
+    Election,
+    /// What becomes of messages.
+    Net,
+    /// Everything but heartbeats.
+    All,
+}
 
 /// Turns events into lines. Clones share it.
 #[derive(Clone, Debug)]
@@ -78,7 +93,7 @@ impl Narrator {
 
     fn new(route: Route, keep: bool) -> Narrator {
         Narrator(Arc::new(Shared {
-            filter: AtomicU8::new(number(EventFilter::On)),
+            filter: AtomicU8::new(EventFilter::On as u8),
             route,
             lost: AtomicU64::new(0),
             kept: keep.then(Mutex::default),
@@ -126,7 +141,7 @@ impl Narrator {
         match &self.0.route {
             Route::AtOnce(output) => output.narrate(&line),
             Route::Queued(sender) => match sender.try_send(Order::Line(line)) {
-                Ok(()) => self.confess(sender),
+                Ok(()) => self.report_lost_lines(sender),
                 Err(TrySendError::Full(_)) => drop(self.0.lost.fetch_add(1, Ordering::Relaxed)),
                 Err(TrySendError::Disconnected(_)) => {}
             },
@@ -145,12 +160,12 @@ impl Narrator {
 
     /// What is narrated.
     pub fn filter(&self) -> EventFilter {
-        filter(self.0.filter.load(Ordering::Relaxed))
+        EventFilter::ALL[usize::from(self.0.filter.load(Ordering::Relaxed))]
     }
 
     /// Narrates this from now on.
     pub fn set_filter(&self, filter: EventFilter) {
-        self.0.filter.store(number(filter), Ordering::Relaxed);
+        self.0.filter.store(filter as u8, Ordering::Relaxed);
     }
 
     /// The events that were kept, in order; none when none are.
@@ -159,7 +174,7 @@ impl Narrator {
     }
 
     /// Says how many lines were lost, once there is room again.
-    fn confess(&self, sender: &Sender<Order>) {
+    fn report_lost_lines(&self, sender: &Sender<Order>) {
         if self.0.lost.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -240,23 +255,23 @@ fn is_heartbeat(what: &What) -> bool {
     }
 }
 
-fn number(filter: EventFilter) -> u8 {
-    match filter {
-        EventFilter::Off => 0,
-        EventFilter::On => 1,
-        EventFilter::Election => 2,
-        EventFilter::Net => 3,
-        EventFilter::All => 4,
+impl EventFilter {
+    /// The filters' names.
+    pub const NAMES: [&str; 5] = ["on", "off", "election", "net", "all"];
+
+    /// The filters, in the order of their names.
+    const ALL: [EventFilter; 5] =
+        [EventFilter::On, EventFilter::Off, EventFilter::Election, EventFilter::Net, EventFilter::All];
+
+    /// The filter of this name.
+    pub fn named(name: &str) -> Option<EventFilter> {
+        EventFilter::NAMES.iter().position(|known| *known == name).map(|at| EventFilter::ALL[at])
     }
 }
 
-fn filter(number: u8) -> EventFilter {
-    match number {
-        0 => EventFilter::Off,
-        2 => EventFilter::Election,
-        3 => EventFilter::Net,
-        4 => EventFilter::All,
-        _ => EventFilter::On,
+impl fmt::Display for EventFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(EventFilter::NAMES[*self as usize])
     }
 }
 

@@ -1,14 +1,14 @@
 //! What the front doors share: options on the command line, settings from a file, and errors of one line.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 
-use super::language::units::parse_duration;
-use super::printer::{ColorChoice, Output, Style};
+use super::printer::{Output, Style};
+use crate::cluster::entropy;
 use crate::config::{ElectionRange, Settings};
+use crate::text::units::parse_duration;
 use crate::types::NODES_MAX;
 
 /// The exit code of a command line or a setting that is wrong.
@@ -77,12 +77,9 @@ pub fn cannot_write(path: &Path, error: &std::io::Error) -> String {
     format!("{} cannot be written: {error}", path.display())
 }
 
-/// A seed that no earlier run had: from the clock and this process.
+/// A seed that is drawn: six digits, since a person may have to type it.
 pub fn fresh_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mixed = now.as_nanos() ^ (u128::from(std::process::id()) << 20);
-    // Six digits: a person may have to type it.
-    u64::try_from(mixed % 1_000_000).unwrap_or_default()
+    entropy() % 1_000_000
 }
 
 /// Prints what a command line that is not understood, or asks for help, is answered with. Gives the exit code.
@@ -110,19 +107,6 @@ fn refusal(error: &clap::Error) -> (String, u8) {
     (format!("{} (--help shows the options)", said.collect::<Vec<_>>().join("; ")), USAGE)
 }
 
-/// The words of `--color`.
-///
-/// # Errors
-/// The words, when the text is none of them.
-pub fn color_choice(text: &str) -> Result<ColorChoice, String> {
-    match text {
-        "auto" => Ok(ColorChoice::Auto),
-        "always" => Ok(ColorChoice::Always),
-        "never" => Ok(ColorChoice::Never),
-        _ => Err("choose auto, always or never".to_string()),
-    }
-}
-
 /// `A..B` as a range of seeds, the last one included.
 ///
 /// # Errors
@@ -142,27 +126,6 @@ pub fn command_line(program: &str, nodes: u8, seed: u64) -> String {
         .split_once(' ')
         .map_or((program, String::new()), |(binary, rest)| (binary, format!(" {rest}")));
     format!("cargo run --release --bin {binary} -- {nodes}{options} --seed {seed}")
-}
-
-/// How wide the terminal is, as far as it says.
-pub fn columns() -> usize {
-    const USUAL: usize = 80;
-    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let asked = || {
-        let mut stty = Command::new("stty");
-        let shown = stty.arg("size").stdin(Stdio::inherit()).stderr(Stdio::null()).output().ok()?;
-        let text = String::from_utf8(shown.stdout).ok()?;
-        text.split_whitespace().nth(1)?.parse().ok()
-    };
-    set.or_else(asked).filter(|columns| *columns > 0).unwrap_or(USUAL)
-}
-
-/// A path that must not be empty.
-///
-/// # Errors
-/// That it is.
-pub fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("the name is empty".to_string()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn seed(text: &str) -> Result<u64, String> {

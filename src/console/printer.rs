@@ -2,19 +2,21 @@
 //! in order, into one transcript.
 //!
 //! This is the only place of the library that writes to the terminal. A reader who goes away ends the output, never
-//! the program: whoever prints may ask [`Output::is_gone`].
+//! the program: [`Output::is_gone`] tells.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use parking_lot::Mutex;
 
-use super::language::answer::Answer;
+use super::language::Answer;
 use crate::quoting::visible;
+use crate::text::painted;
 
 /// When to use colors.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set or the terminal is a dumb one.
     #[default]
@@ -49,13 +51,11 @@ struct Shared {
 }
 
 enum Sink {
-    /// Standard output and standard error.
     Standard {
         above_prompt: Option<AbovePrompt>,
-        /// Whoever read standard output has gone.
+        /// The reader of standard output has gone.
         gone: bool,
     },
-    /// Memory, for tests.
     Memory(String),
 }
 
@@ -113,7 +113,7 @@ impl Output {
         if self.0.style.json {
             self.write_out(&answer.json());
         } else if !answer.text.is_empty() {
-            self.write_out(&self.painted(&answer.text));
+            self.write_out(&self.marked(&answer.text));
         }
     }
 
@@ -133,7 +133,7 @@ impl Output {
     pub fn narrate(&self, text: &str) {
         let style = self.0.style;
         let text = visible_lines(text);
-        let line = if style.color { format!("\x1b[2m{text}\x1b[0m") } else { text };
+        let line = if style.color { painted(&text, "2") } else { text };
         if style.transcript && !style.json { self.write_out(&line) } else { self.write_beside(&line) }
     }
 
@@ -142,7 +142,7 @@ impl Output {
         self.write_beside(&visible_lines(text));
     }
 
-    /// Whether whoever read the answers has gone.
+    /// Whether the reader of the answers has gone.
     pub fn is_gone(&self) -> bool {
         matches!(&*self.0.sink.lock(), Sink::Standard { gone: true, .. })
     }
@@ -186,17 +186,17 @@ impl Output {
     }
 
     /// The words that say how it went, in the color that says it too.
-    fn painted(&self, text: &str) -> String {
+    fn marked(&self, text: &str) -> String {
         if !self.0.style.color {
             return text.to_string();
         }
-        let painted = text.lines().map(|line| {
+        let marked = text.lines().map(|line| {
             let Some((word, color)) = MARKS.iter().find(|(word, _)| begins_with_word(line, word)) else {
                 return line.to_string();
             };
-            format!("\x1b[{color}m{word}\x1b[0m{}", &line[word.len()..])
+            painted(word, color) + &line[word.len()..]
         });
-        let lines: Vec<String> = painted.collect();
+        let lines: Vec<String> = marked.collect();
         lines.join("\n")
     }
 }
@@ -212,7 +212,7 @@ const MARKS: &[(&str, &str)] = &[
     ("NODE", "1"),
 ];
 
-/// What may repeat a file, a name or a reason of somebody else's, in lines.
+/// Escapes control characters, line by line: the text may repeat the words of a file or a client.
 fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }

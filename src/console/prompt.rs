@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -19,19 +18,18 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
-use super::language::complete::{Names, complete, hint};
+use super::executor::LANGUAGE;
+use super::language::Names;
 use super::printer::AbovePrompt;
+use super::terminal;
+use crate::text::painted;
 
 /// Lines that the history file keeps.
 const HISTORY_MAX: usize = 1_000;
 
-/// The terminal's settings before the editor changed them, while it may have.
-static TERMINAL: Mutex<Option<String>> = Mutex::new(None);
-
 /// What a person did at the prompt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Typed {
-    /// Entered a line.
     Line(String),
     /// Cleared the line (Ctrl-C).
     Nothing,
@@ -39,7 +37,6 @@ pub enum Typed {
     End,
 }
 
-/// The prompt.
 pub struct Prompt {
     asks: Sender<(String, Names)>,
     typed: Receiver<Typed>,
@@ -66,7 +63,7 @@ impl Prompt {
             let print = move |text: String| printer.print(text).map_err(io::Error::other);
             Box::new(print) as AbovePrompt
         });
-        remember_terminal();
+        terminal::remember();
         let (asks, asked) = bounded::<(String, Names)>(1);
         let (sender, typed) = unbounded();
         let edit = move || edit_lines(editor, &asked, &sender);
@@ -80,7 +77,6 @@ impl Prompt {
         let _ = self.asks.send((prompt, names));
     }
 
-    /// What a person did.
     pub fn typed(&self) -> &Receiver<Typed> {
         &self.typed
     }
@@ -95,21 +91,6 @@ impl std::fmt::Debug for Prompt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prompt").finish_non_exhaustive()
     }
-}
-
-/// Gives the terminal back as it was, when the program ends while somebody edits a line.
-pub fn restore_terminal() {
-    let Some(settings) = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    // When these fail, there is no terminal any more. The sequence ends bracketed pasting, which the editor began.
-    let _ = io::stdout().write_all(b"\x1b[?2004l\n").and_then(|()| io::stdout().flush());
-    let _ = Command::new("stty").arg(settings).stdin(Stdio::inherit()).stderr(Stdio::null()).status();
-}
-
-fn remember_terminal() {
-    let shown = Command::new("stty").arg("-g").stdin(Stdio::inherit()).stderr(Stdio::null()).output();
-    let settings = shown.ok().filter(|output| output.status.success());
-    let text = settings.and_then(|output| String::from_utf8(output.stdout).ok());
-    *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = text.map(|text| text.trim().to_string());
 }
 
 fn edit_lines(
@@ -186,7 +167,7 @@ impl Completer for Assistant {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        let (start, offered) = complete(line, position, &self.names);
+        let (start, offered) = LANGUAGE.complete(line, position, &self.names);
         Ok((start, if position == line.len() { with_space(offered) } else { offered }))
     }
 }
@@ -195,13 +176,13 @@ impl Hinter for Assistant {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
-        if position == line.len() && self.color { hint(line) } else { None }
+        if position == line.len() && self.color { LANGUAGE.hint(line) } else { None }
     }
 }
 
 impl Highlighter for Assistant {
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        Cow::Owned(format!("\x1b[2m{hint}\x1b[0m"))
+        Cow::Owned(painted(hint, "2"))
     }
 }
 

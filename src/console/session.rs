@@ -1,6 +1,6 @@
 //! A session: where lines come from, how it ends, and with which exit code.
 //!
-//! Lines are read by a thread of their own, so that faults end by themselves and signals are heeded while nobody types.
+//! Lines are read by a thread of their own, so that faults end by themselves and signals are heeded at an idle prompt.
 
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded, never, select};
 
 use super::executor::{Console, Flow, Script};
-use super::language::answer::Outcome;
+use super::language::Outcome;
 use super::lines::next_line;
-use super::prompt::{self, Prompt, Typed};
+use super::prompt::{Prompt, Typed};
+use super::terminal;
 use crate::interrupt::Interrupt;
-use crate::lab::Lab;
 use crate::types::Time;
 
 /// How long the last lines of narration may take.
@@ -39,7 +39,7 @@ pub enum Ending {
     Fine,
     /// A directive, an expectation or a check failed.
     Failed,
-    /// Nobody knows: no leader in time, no answer.
+    /// No leader in time, or no answer.
     Inconclusive,
     /// A signal ended it.
     Interrupted,
@@ -89,7 +89,7 @@ impl Ending {
 }
 
 /// Says what was started: the nodes with what they continue from, then these lines. Never among the answers.
-pub fn greet<L: Lab>(console: &mut Console<L>, lines: &[String]) {
+pub fn greet(console: &mut Console, lines: &[String]) {
     let text = console.greeting();
     let missing = console.nodes_missing();
     for line in std::iter::once(&text).chain(&missing).chain(lines) {
@@ -106,7 +106,7 @@ pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
     let raised = Arc::clone(interrupt);
     let handler = move || {
         if raised.raise() {
-            prompt::restore_terminal();
+            terminal::restore();
             std::process::exit(i32::from(Ending::Interrupted.code()));
         }
     };
@@ -114,7 +114,7 @@ pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
 }
 
 /// Runs a session to its end. With `serve`, the cluster stays up after the last line until a signal comes.
-pub fn run<L: Lab>(console: &mut Console<L>, source: &Source, serve: bool, interrupt: &Interrupt) -> Ending {
+pub fn run(console: &mut Console, source: &Source, serve: bool, interrupt: &Interrupt) -> Ending {
     let (ending, quit) = match source {
         Source::Terminal => converse(console, interrupt),
         Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), interrupt),
@@ -131,9 +131,9 @@ pub fn run<L: Lab>(console: &mut Console<L>, source: &Source, serve: bool, inter
     ending
 }
 
-/// Carries out lines without a person. Also says whether the session is over for good.
-fn obey<L: Lab>(
-    console: &mut Console<L>,
+/// Runs lines without a person. Also says whether the session is over for good.
+fn obey(
+    console: &mut Console,
     mut script: Script,
     input: impl BufRead + Send + 'static,
     interrupt: &Interrupt,
@@ -170,7 +170,7 @@ fn obey<L: Lab>(
 }
 
 /// Talks with a person. Ctrl-C ends what is running, not the session; nothing that fails decides the exit code.
-fn converse<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> (Ending, bool) {
+fn converse(console: &mut Console, interrupt: &Interrupt) -> (Ending, bool) {
     let prompt = match Prompt::open(console.output().style().color) {
         Ok(prompt) => prompt,
         Err(reason) => {
@@ -189,9 +189,9 @@ fn converse<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> (Ending,
             match next(console, prompt.typed(), interrupt) {
                 Next::Came(typed) => break typed,
                 Next::Due => console.undo_due(),
-                // At the prompt Ctrl-C is a key, so this is somebody else's signal to end.
+                // At the prompt Ctrl-C is a key, so this signal comes from elsewhere.
                 Next::Interrupted => {
-                    prompt::restore_terminal();
+                    terminal::restore();
                     console.output().detach_prompt();
                     return (Ending::Interrupted, true);
                 }
@@ -215,7 +215,7 @@ fn converse<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> (Ending,
 }
 
 /// Keeps the cluster up until a signal comes.
-fn stay<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> Ending {
+fn stay(console: &mut Console, interrupt: &Interrupt) -> Ending {
     console.output().warn("serving until Ctrl-C or SIGTERM");
     let nothing: Receiver<()> = never();
     loop {
@@ -227,7 +227,6 @@ fn stay<L: Lab>(console: &mut Console<L>, interrupt: &Interrupt) -> Ending {
     }
 }
 
-/// What came first.
 enum Next<T> {
     Came(T),
     /// A fault's time is over.
@@ -236,7 +235,7 @@ enum Next<T> {
     Ended,
 }
 
-fn next<T, L: Lab>(console: &Console<L>, lines: &Receiver<T>, interrupt: &Interrupt) -> Next<T> {
+fn next<T>(console: &Console, lines: &Receiver<T>, interrupt: &Interrupt) -> Next<T> {
     if interrupt.is_raised() {
         return Next::Interrupted;
     }

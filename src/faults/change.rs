@@ -6,6 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::link::LinkScope;
+use crate::text::joined;
+use crate::text::units::{duration_text, percent_text};
 use crate::types::NodeId;
 
 /// One change. A later change of the same kind replaces an earlier one on every link that it covers.
@@ -76,7 +78,7 @@ impl fmt::Display for NetChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NetChange::Partition(groups) => {
-                let sides: Vec<String> = groups.iter().map(|group| names(group, ",")).collect();
+                let sides: Vec<String> = groups.iter().map(|group| joined(group, ",")).collect();
                 write!(f, "partition {}", sides.join(" / "))
             }
             NetChange::Cut(scope) => write!(f, "cut {scope}"),
@@ -85,19 +87,19 @@ impl fmt::Display for NetChange {
             NetChange::Isolate(node) => write!(f, "isolate {node}"),
             NetChange::Connect(node) => write!(f, "connect {node}"),
             NetChange::Drop { per_million, scope } => {
-                write!(f, "drop {}{}", percent(*per_million), on(*scope))
+                write!(f, "drop {}{}", percent_text(*per_million), on(*scope))
             }
             NetChange::Delay { delay, jitter, scope } if jitter.is_zero() => {
-                write!(f, "delay {}{}", duration(*delay), on(*scope))
+                write!(f, "delay {}{}", duration_text(*delay), on(*scope))
             }
             NetChange::Delay { delay, jitter, scope } => {
-                write!(f, "delay {} jitter {}{}", duration(*delay), duration(*jitter), on(*scope))
+                write!(f, "delay {} jitter {}{}", duration_text(*delay), duration_text(*jitter), on(*scope))
             }
             NetChange::Duplicate { per_million, scope } => {
-                write!(f, "duplicate {}{}", percent(*per_million), on(*scope))
+                write!(f, "duplicate {}{}", percent_text(*per_million), on(*scope))
             }
             NetChange::Reorder { per_million, scope } => {
-                write!(f, "reorder {}{}", percent(*per_million), on(*scope))
+                write!(f, "reorder {}{}", percent_text(*per_million), on(*scope))
             }
             NetChange::Reset => f.write_str("reset"),
         }
@@ -115,7 +117,11 @@ impl fmt::Display for NetError {
                 "these groups leave all nodes together: name at least two sides, as in n1,n2 / n3",
             ),
             NetError::OverOne(per_million) => {
-                write!(f, "{} is more than 100%: give a probability of 0% to 100%", percent(*per_million))
+                write!(
+                    f,
+                    "{} is more than 100%: give a probability of 0% to 100%",
+                    percent_text(*per_million)
+                )
             }
             NetError::Stopped => f.write_str("the network has stopped"),
         }
@@ -124,25 +130,12 @@ impl fmt::Display for NetError {
 
 impl std::error::Error for NetError {}
 
-/// The nodes' names with this between them.
-pub(super) fn names(nodes: &[NodeId], between: &str) -> String {
-    nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(between)
-}
-
 /// All links are meant where none is named.
 fn on(scope: LinkScope) -> String {
     match scope {
         LinkScope::All => String::new(),
         named => format!(" {named}"),
     }
-}
-
-fn percent(per_million: u32) -> String {
-    format!("{}%", f64::from(per_million) / 10_000.0)
-}
-
-fn duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
 #[cfg(test)]
@@ -161,7 +154,7 @@ mod tests {
             (NetChange::Heal(LinkScope::All), "heal"),
             (NetChange::Drop { per_million: 5_000, scope: LinkScope::All }, "drop 0.5%"),
             (NetChange::Reorder { per_million: 200_000, scope: one_way }, "reorder 20% n1>n2"),
-            (delay, "delay 1s500ms jitter 20ms clients"),
+            (delay, "delay 1.5s jitter 20ms clients"),
         ] {
             assert_eq!(change.to_string(), directive);
         }

@@ -19,7 +19,7 @@ pub struct Plan {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Where the curves are drawn
-    #[arg(long, value_name = "FILE", default_value = "figure16.svg", value_parser = options::path)]
+    #[arg(long, value_name = "FILE", default_value = "figure16.svg")]
     pub svg: PathBuf,
 }
 

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::numbers::{float, grouped, quotient, whole};
 use super::report::{Report, micros_shown};
 use super::tally::Figures;
-use crate::console::language::suggest::nearest;
-use crate::console::language::units::{Chance, duration_text, parse_duration};
+use crate::text::suggest::nearest;
+use crate::text::units::{duration_text, parse_duration, parse_percent, percent_text};
 
 /// One condition on the figures of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +80,7 @@ enum Limit {
     Time(Duration),
     Number(u64),
     /// Of what was sent, of the measured time, of the rate that was wanted.
-    Share(Chance),
+    Share(u32),
 }
 
 /// The metrics by name. The first name of each is how it is shown.
@@ -187,7 +187,7 @@ fn operator(text: &str) -> Result<Operator, String> {
 
 impl Metric {
     fn limit(self, value: &str) -> Result<Limit, String> {
-        let share = |value: &str| Chance::parse(value).map(Limit::Share);
+        let share = |value: &str| parse_percent(value).map(Limit::Share);
         let number = |value: &str| value.parse().map(Limit::Number).ok();
         let read = match self {
             Metric::Outage | Metric::Rate | Metric::Count(_) if value.ends_with('%') => share(value),
@@ -233,7 +233,7 @@ impl fmt::Display for Expectation {
         match self.limit {
             Limit::Time(limit) => f.write_str(&duration_text(limit)),
             Limit::Number(limit) => write!(f, "{limit}"),
-            Limit::Share(limit) => write!(f, "{limit}"),
+            Limit::Share(limit) => f.write_str(&percent_text(limit)),
         }
     }
 }
@@ -266,7 +266,7 @@ impl Expectation {
         let limit = match self.limit {
             Limit::Time(limit) => limit.as_secs_f64() * 1e6,
             Limit::Number(limit) => float(limit),
-            Limit::Share(share) => f64::from(share.per_million()) / 1e4,
+            Limit::Share(share) => f64::from(share) / 1e4,
         };
         // What was counted is compared exactly; what was timed is known to a hundredth.
         let pass = value.is_some_and(|value| match self.operator {

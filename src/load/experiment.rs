@@ -19,7 +19,7 @@ use crate::check::linearizability::Start;
 use crate::cluster::{Cluster, Leadership, LeadershipChange, LeadershipKind};
 use crate::config::Settings;
 use crate::console::executor::{Console, Surroundings};
-use crate::console::language::answer;
+use crate::console::language;
 use crate::console::narrator::Narrator;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
@@ -372,7 +372,7 @@ impl Run<'_> {
             let Some(line) = self.faults.pop_front() else { return };
             let at = self.console.lab().now().since(self.start).as_secs_f64();
             let answer = self.console.execute(&line.line);
-            let ok = matches!(answer.outcome, answer::Outcome::Ok | answer::Outcome::Refused);
+            let ok = matches!(answer.outcome, language::Outcome::Ok | language::Outcome::Refused);
             let directive = line.line.to_string();
             let text = if answer.text.is_empty() { "done".to_string() } else { answer.text };
             (self.listener)(Progress::Said(&format!("{at:.2} s: {directive}: {text}")));

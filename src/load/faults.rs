@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::console::language::directive::{Directive, Line};
-use crate::console::language::parse::parse;
-use crate::console::language::units::{duration_text, parse_duration};
+use crate::console::executor::parse;
+use crate::console::language::{Directive, Topic, Value};
+use crate::text::units::{duration_text, parse_duration};
 use crate::types::NodeId;
 
 /// A line and its time, from the moment at which counting begins.
@@ -13,7 +13,7 @@ pub struct TimedLine {
     /// When.
     pub at: Duration,
     /// What to do.
-    pub line: Line,
+    pub line: Directive,
 }
 
 impl TimedLine {
@@ -26,14 +26,9 @@ impl TimedLine {
         let place = format!("--at {} '{text}'", duration_text(at));
         let line = parse(text).map_err(|error| format!("{place}: {error}"))?;
         let line = line.ok_or_else(|| format!("{place}: there is no directive"))?;
-        match &line.directive {
-            Directive::NotBuilt { verb } => Err(format!("{place}: '{verb}' is not built yet")),
-            Directive::Quit | Directive::Load { .. } | Directive::LoadStop => {
-                Err(format!("{place}: a load has its own end, and no other load in it"))
-            }
-            Directive::Speed { .. } | Directive::Step { .. } => {
-                Err(format!("{place}: '{}' needs virtual time", line.directive.name()))
-            }
+        match line.name() {
+            "quit" | "load" => Err(format!("{place}: a load has its own end, and no other load in it")),
+            verb @ ("speed" | "step") => Err(format!("{place}: '{verb}' needs virtual time")),
             _ => Ok(TimedLine { at, line }),
         }
     }
@@ -47,15 +42,11 @@ impl TimedLine {
         if let Some(length) = length.filter(|length| self.at >= *length) {
             return Err(format!("{place}: the run ends after {}", duration_text(length)));
         }
-        let disk = matches!(
-            self.line.directive,
-            Directive::SlowDisk { .. } | Directive::StallDisk { .. } | Directive::FillDisk { .. }
-        );
+        let disk = matches!(self.line.name(), "slow-disk" | "stall-disk" | "fill-disk");
         if disk && memory {
             return Err(format!("{place}: there is no disk in memory: leave --memory away"));
         }
-        if matches!(self.line.directive, Directive::Data(_) | Directive::Echo { .. } | Directive::Run { .. })
-        {
+        if self.line.form.topic == Topic::Data || matches!(self.line.name(), "echo" | "run") {
             return Ok(());
         }
         let text = self.line.to_string();
@@ -72,24 +63,21 @@ impl TimedLine {
 
     /// Whether it ends what earlier lines have done.
     pub(super) fn mends(&self) -> bool {
-        matches!(
-            self.line.directive,
-            Directive::Restart { .. }
-                | Directive::Resume { .. }
-                | Directive::Heal { .. }
-                | Directive::Connect { .. }
-                | Directive::Reset
-        )
+        matches!(self.line.name(), "restart" | "resume" | "heal" | "connect" | "reset")
     }
 
     /// How long what it does lasts; none if somebody has to end it, zero if it is over at once.
     pub(super) fn lasts(&self) -> Option<Duration> {
-        match (&self.line.directive, self.line.lasting) {
+        let stalled = self.line.values().find_map(|value| match value {
+            Value::Duration(duration) => Some(*duration),
+            _ => None,
+        });
+        match (self.line.name(), self.line.lasting) {
             (_, Some(lasting)) => Some(lasting),
-            (Directive::StallDisk { duration, .. }, None) => Some(*duration),
-            (directive, None) if directive.may_last() => None,
-            (Directive::Stop { .. }, None) => None,
-            (_, None) => Some(Duration::ZERO),
+            ("stall-disk", None) => stalled,
+            ("stop", None) => None,
+            _ if self.line.form.lasting => None,
+            _ => Some(Duration::ZERO),
         }
     }
 }

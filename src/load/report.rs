@@ -9,7 +9,7 @@ use super::expectation::Judgment;
 use super::numbers::{float, grouped, quotient, rate, ratio, whole};
 use super::plan::Plan;
 use super::tally::{Carried, Figures, Row, or_nulls};
-use crate::console::language::layout::{Align, table};
+use crate::text::layout::{Align, table};
 
 /// An outage that is shorter is not remarked on, in seconds.
 const OUTAGE_SHORT: f64 = 0.1;

@@ -10,8 +10,8 @@ use super::numbers::{grouped, whole};
 use super::page::sweep_page;
 use super::report::{Report, micros_shown, seconds_shown};
 use super::tally::Figures;
-use crate::console::language::layout::{self, Align};
 use crate::interrupt::Interrupt;
+use crate::text::layout::{self, Align};
 
 /// What may be swept.
 const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];

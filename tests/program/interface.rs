@@ -26,14 +26,14 @@ fn a_second_start_goes_on_from_the_first() {
     let folder = Folder::new();
     folder.cluster(&["3"], "wait leader\ncreate x 1\nupdate x 2\n").exits(0);
     let ran = folder.cluster(&["3"], "wait leader\nread x\n").exits(0);
-    assert!(ran.out.starts_with("OK x=2 ") && ran.err.contains("goes on from term 1 with 4 log entries"));
+    assert!(ran.out.starts_with("OK x=2 ") && ran.err.contains("continues from term 1 with 4 log entries"));
 }
 
 #[test]
 fn with_json_every_directive_is_one_object() {
     let lines = "wait leader\ncreate j 1\ncreate j 2\nread j\ndelete j\nstatus\nleader\nkeys\ndump\ndiff\nnet\nlog\n\
                  crash n1\nrestart n1\npartition n1 / n2 n3\nheal\ndrop 5%\nreset\nwait converged\npipe 3\ncheck\nseed\n\
-                 help\nhistory\necho hi\nsleep 1ms\nevents off\ncrsh\ntransfer n1\nexpect keys 99\n";
+                 help\nhistory\necho hi\nsleep 1ms\nevents off\ncrsh\ncrash n9\nexpect keys 99\n";
     let ran = Folder::new().cluster(&["3", "--json", "--keep-going"], lines).exits(1);
     let objects: Vec<Value> = ran
         .out
@@ -46,7 +46,7 @@ fn with_json_every_directive_is_one_object() {
         assert!(object["directive"].is_string() && object["ok"].is_boolean(), "{object}");
         let verb = line.split(' ').next().expect("a word");
         assert!(object["directive"] == verb || verb == "crsh", "{line}: {object}");
-        let fails = ["create j 2", "crsh", "transfer n1", "expect keys 99"].contains(&line);
+        let fails = ["create j 2", "crsh", "crash n9", "expect keys 99"].contains(&line);
         assert_eq!(object["ok"], !fails, "{line}: {object}");
         assert!(!fails || object["error"].is_string(), "{object}");
     }

@@ -57,11 +57,11 @@ fn every_setting_is_checked_and_the_broken_rule_named() {
         (&["--time-scale", "-1"], "time_scale: -1 is not within 0.01 to 1000"),
         (&["--time-scale", "NaN"], "time_scale: NaN is not within 0.01 to 1000"),
         (&["--seed", "x"], "a seed is a whole number"),
-        (&["--color", "pink"], "choose auto, always or never"),
+        (&["--color", "pink"], "[possible values: auto, always, never]"),
         (&["--script", "missing.raft"], "missing.raft cannot be read: "),
         (&["--config", "missing.toml"], "missing.toml cannot be read: "),
         (&["--memory", "--fresh"], "cannot be used with '--fresh'"),
-        (&["--states", ""], "the name is empty"),
+        (&["--states", ""], "a value is required for '--states <DIR>'"),
         (&["--sede", "1"], "a similar argument exists: '--seed'"),
     ] {
         let folder = Folder::new();

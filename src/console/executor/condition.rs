@@ -1,13 +1,73 @@
-//! Whether a condition holds, and what is the case instead.
+//! The conditions of `wait` and `expect`: each a row, beside the function that judges it.
+//!
+//! A number in a condition is reached with `wait` (at least that) and met with `expect` (exactly that): terms and
+//! commit indexes may jump over a number that is waited for.
 
 use super::Console;
-use super::picture::{Picture, is_running};
+use super::picture::is_running;
+use super::rows::{Judge, Row, condition};
+use super::slots::{AT, IF_NODE, KEY, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
 use super::target::{Fit, no_such_node, resolve};
-use crate::console::language::condition::Condition;
-use crate::console::language::directive::Target;
-use crate::lab::{Lab, Life, NodeView};
+use crate::console::language::{Condition, Form, Outcome, Slot, Target, Topic, Value, form};
+use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
-use crate::types::{LogIndex, NodeId, Term, Time};
+use crate::types::{NodeId, Time};
+
+/// Every condition, in the order of the help.
+pub(super) const CONDITIONS: &[Row<Judge>] = &[
+    condition(
+        about("leader", &[IF_NODE], "a leader (this one) that a reachable majority follows"),
+        Console::judge_leader,
+    ),
+    condition(about("no-leader", &[], "there is no such leader"), Console::judge_no_leader),
+    condition(
+        about("stable", &[], "all that the leader reaches follow it; it has committed"),
+        Console::judge_stable,
+    ),
+    condition(
+        about("converged", &[], "every running node holds the same log, commits and keys"),
+        Console::judge_converged,
+    ),
+    condition(
+        about("commit", &[IF_NODE, NUMBER], "the node's commit index, or the highest of all"),
+        |console, condition, way| console.judge_number(condition, way, |view| view.status.commit.0),
+    ),
+    condition(
+        about("term", &[IF_NODE, NUMBER], "the node's term, or the highest of all"),
+        |console, condition, way| console.judge_number(condition, way, |view| view.status.term.0),
+    ),
+    condition(
+        about("last", &[THIS_NODE, NUMBER], "the index of the last entry in the node's log"),
+        |console, condition, way| console.judge_number(condition, way, |view| view.status.last.index.0),
+    ),
+    condition(
+        about("applied", &[THIS_NODE, NUMBER], "how far the node's state machine has come"),
+        |console, condition, way| console.judge_number(condition, way, |view| view.status.applied.0),
+    ),
+    condition(
+        about("role", &[THIS_NODE, ROLE], "follower, pre-candidate, candidate or leader"),
+        Console::judge_role,
+    ),
+    condition(
+        about("up", &[STEADY_TARGET], "each of these nodes runs, paused or not"),
+        |console, condition, _| console.judge_nodes(condition, is_running),
+    ),
+    condition(
+        about("down", &[STEADY_TARGET], "each of these nodes is crashed or stopped"),
+        |console, condition, _| console.judge_nodes(condition, |view| matches!(view.life, Life::Down(_))),
+    ),
+    condition(about("paused", &[STEADY_TARGET], "each of these nodes is paused"), |console, condition, _| {
+        console.judge_nodes(condition, |view| view.life == Life::Paused)
+    }),
+    condition(
+        about("key", &[KEY, VALUE, AT], "the key holds this value (in the node's own state)"),
+        Console::judge_key,
+    ),
+    condition(about("no-key", &[KEY, AT], "the key is absent (in the node's own state)"), Console::judge_key),
+    condition(answer("ok", "the line before succeeded, saying TEXT"), Console::judge_answer),
+    condition(answer("err", "the line before was refused or failed"), Console::judge_answer),
+    condition(answer("unknown", "it is not known whether it happened"), Console::judge_answer),
+];
 
 /// How a number in a condition is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,90 +77,76 @@ pub(super) enum Way {
         /// Questions must be answered by then.
         deadline: Time,
     },
-    /// It is this.
     Exactly,
 }
 
-impl<L: Lab> Console<L> {
+const fn about(name: &'static str, slots: &'static [Slot], meaning: &'static str) -> Form {
+    form(name, Topic::Condition, slots).does(meaning, "")
+}
+
+const fn answer(name: &'static str, meaning: &'static str) -> Form {
+    form(name, Topic::Answer, &[TEXT]).does(meaning, "")
+}
+
+impl Console {
     /// Whether all nodes that a condition names exist.
     pub(super) fn check_names(&mut self, condition: &Condition) -> Result<(), String> {
         let picture = self.picture();
-        let named: Vec<NodeId> = match condition {
-            Condition::Leader { node } | Condition::Commit { node, .. } | Condition::Term { node, .. } => {
-                node.iter().copied().collect()
-            }
-            Condition::Last { node, .. } | Condition::Applied { node, .. } | Condition::Role { node, .. } => {
-                vec![*node]
-            }
-            Condition::Up { target } | Condition::Down { target } | Condition::Paused { target } => {
-                match target {
-                    Target::Nodes(nodes) => nodes.clone(),
-                    _ => Vec::new(),
-                }
-            }
-            Condition::Key { at, .. } | Condition::NoKey { at, .. } => at.iter().copied().collect(),
-            Condition::NoLeader | Condition::Stable | Condition::Converged => Vec::new(),
-        };
-        let unknown = named.into_iter().find(|node| picture.view(*node).is_none());
+        let mut named = condition.values().flat_map(|value| match value {
+            Value::Node(node) => vec![*node],
+            Value::Target(Target::Nodes(nodes)) => nodes.clone(),
+            _ => Vec::new(),
+        });
+        let unknown = named.find(|node| picture.view(*node).is_none());
         unknown.map_or(Ok(()), |node| Err(no_such_node(node, &picture)))
     }
 
-    /// Whether it holds now, or what is the case instead.
-    pub(super) fn judge(&mut self, condition: &Condition, way: Way) -> Result<(), String> {
+    fn judge_leader(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
         let picture = self.picture();
-        let of = |node: &Option<NodeId>, value: fn(&NodeView) -> u64| match node {
-            Some(node) => picture.view(*node).map_or(0, value),
-            None => picture
-                .nodes()
-                .iter()
-                .filter(|(_, view)| is_running(view))
-                .map(|(_, view)| value(view))
-                .max()
-                .unwrap_or(0),
-        };
-        match condition {
-            Condition::Leader { node } => leads(*node, &picture),
-            Condition::NoLeader => match picture.leader() {
-                None => Ok(()),
-                Some(leader) => Err(format!("leader {leader}")),
-            },
-            Condition::Stable => self.stable(&picture),
-            Condition::Converged => self.converged(&picture),
-            Condition::Commit { node, index: LogIndex(wanted) } => {
-                number(of(node, |view| view.status.commit.0), *wanted, way)
-            }
-            Condition::Term { node, term: Term(wanted) } => {
-                number(of(node, |view| view.status.term.0), *wanted, way)
-            }
-            Condition::Last { node, index } => {
-                number(of(&Some(*node), |view| view.status.last.index.0), index.0, way)
-            }
-            Condition::Applied { node, index } => {
-                number(of(&Some(*node), |view| view.status.applied.0), index.0, way)
-            }
-            Condition::Role { node, role } => {
-                let view = picture.view(*node).ok_or_else(|| no_such_node(*node, &picture))?;
-                let got = life(view, &view.status.role.to_string());
-                if got == role.to_string() { Ok(()) } else { Err(got) }
-            }
-            Condition::Up { target } => self.all(target, &picture, is_running),
-            Condition::Down { target } => {
-                self.all(target, &picture, |view| matches!(view.life, Life::Down(_)))
-            }
-            Condition::Paused { target } => self.all(target, &picture, |view| view.life == Life::Paused),
-            Condition::Key { key, value, at } => self.key(key, Some(value), *at, way, &picture),
-            Condition::NoKey { key, at } => self.key(key, None, *at, way, &picture),
+        let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
+        match condition.get(&IF_NODE) {
+            Some(wanted) if leader != *wanted => Err(leader.to_string()),
+            _ => Ok(()),
         }
     }
 
-    /// Whether each node of the target is so, or which one is not.
-    fn all(
+    fn judge_no_leader(&mut self, _: &Condition, _: Way) -> Result<(), String> {
+        self.picture().leader().map_or(Ok(()), |leader| Err(format!("leader {leader}")))
+    }
+
+    /// A number of one node, or the highest of all that run.
+    fn judge_number(
         &mut self,
-        target: &Target,
-        picture: &Picture,
-        is_so: fn(&NodeView) -> bool,
+        condition: &Condition,
+        way: Way,
+        number: fn(&NodeView) -> u64,
     ) -> Result<(), String> {
-        let nodes = resolve(target, Fit::Any, picture, &mut self.random)?;
+        let picture = self.picture();
+        let running = || picture.nodes().iter().map(|(_, view)| view).filter(|view| is_running(view));
+        let got = match condition.get(&IF_NODE) {
+            Some(node) => picture.view(*node).map_or(0, number),
+            None => running().map(number).max().unwrap_or(0),
+        };
+        let wanted: u64 = *condition.need(&NUMBER);
+        let holds = match way {
+            Way::Reached { .. } => got >= wanted,
+            Way::Exactly => got == wanted,
+        };
+        if holds { Ok(()) } else { Err(got.to_string()) }
+    }
+
+    fn judge_role(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
+        let picture = self.picture();
+        let node = *condition.need(&THIS_NODE);
+        let view = picture.view(node).ok_or_else(|| no_such_node(node, &picture))?;
+        let got = life(view, &view.status.role.to_string());
+        if got == *condition.need::<&'static str>(&ROLE) { Ok(()) } else { Err(got) }
+    }
+
+    /// Whether each node of the target is so, or which one is not.
+    fn judge_nodes(&mut self, condition: &Condition, is_so: fn(&NodeView) -> bool) -> Result<(), String> {
+        let picture = self.picture();
+        let nodes = resolve(condition.need(&STEADY_TARGET), Fit::Any, &picture, &mut self.random)?;
         let others = nodes.into_iter().filter_map(|node| {
             let view = picture.view(node)?;
             (!is_so(view)).then(|| format!("{node} {}", life(view, "up")))
@@ -109,7 +155,8 @@ impl<L: Lab> Console<L> {
         if others.is_empty() { Ok(()) } else { Err(others.join(", ")) }
     }
 
-    fn stable(&mut self, picture: &Picture) -> Result<(), String> {
+    fn judge_stable(&mut self, _: &Condition, _: Way) -> Result<(), String> {
+        let picture = &self.picture();
         let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
         let status = picture.view(leader).expect("the leader is one of the nodes").status;
         let astray = picture.nodes().iter().find(|(node, view)| {
@@ -134,7 +181,8 @@ impl<L: Lab> Console<L> {
         }
     }
 
-    fn converged(&mut self, picture: &Picture) -> Result<(), String> {
+    fn judge_converged(&mut self, _: &Condition, _: Way) -> Result<(), String> {
+        let picture = &self.picture();
         let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
         let status = picture.view(leader).expect("the leader is one of the nodes").status;
         for (node, view) in picture.nodes().iter().filter(|(_, view)| is_running(view)) {
@@ -159,14 +207,11 @@ impl<L: Lab> Console<L> {
         Ok(())
     }
 
-    fn key(
-        &mut self,
-        key: &str,
-        wanted: Option<&String>,
-        at: Option<NodeId>,
-        way: Way,
-        picture: &Picture,
-    ) -> Result<(), String> {
+    fn judge_key(&mut self, condition: &Condition, way: Way) -> Result<(), String> {
+        let key: &String = condition.need(&KEY);
+        let wanted: Option<&String> = condition.get(&VALUE);
+        let at: Option<NodeId> = condition.get(&AT).copied();
+        let picture = self.picture();
         let local = |console: &mut Self, node| {
             let items = console.lab.items(node).map_err(|error| error.to_string())?;
             Ok::<_, String>(items.into_iter().find(|(known, _)| known == key).map(|(_, value)| value))
@@ -183,7 +228,7 @@ impl<L: Lab> Console<L> {
                 compare(self.read(key, timeout)?)
             }
             (None, Way::Reached { deadline }) => {
-                // Whoever leads is looked at first: a question for each change would itself change something.
+                // The leader's state comes first: a read for each change would itself change something.
                 let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
                 compare(local(self, leader)?)?;
                 let timeout = self.surroundings.client_timeout.min(deadline.since(self.lab.now()));
@@ -191,22 +236,24 @@ impl<L: Lab> Console<L> {
             }
         }
     }
-}
 
-fn leads(wanted: Option<NodeId>, picture: &Picture) -> Result<(), String> {
-    match (picture.leader(), wanted) {
-        (None, _) => Err(picture.why_no_leader()),
-        (Some(leader), Some(wanted)) if leader != wanted => Err(leader.to_string()),
-        (Some(_), _) => Ok(()),
+    /// How the answer before begins, and what it contains.
+    fn judge_answer(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
+        let Some(last) = &self.last else { return Err("nothing: no directive came before".to_string()) };
+        let came = match last.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Unknown if last.text.starts_with("UNKNOWN") => "unknown",
+            Outcome::Refused | Outcome::Failed | Outcome::Unknown => "err",
+        };
+        let contained = condition.get::<String>(&TEXT).is_none_or(|text| last.text.contains(text));
+        if came == condition.name() && contained {
+            return Ok(());
+        }
+        Err(match last.text.lines().next() {
+            None => format!("{came} without a word"),
+            Some(line) => format!("'{line}'"),
+        })
     }
-}
-
-fn number(got: u64, wanted: u64, way: Way) -> Result<(), String> {
-    let holds = match way {
-        Way::Reached { .. } => got >= wanted,
-        Way::Exactly => got == wanted,
-    };
-    if holds { Ok(()) } else { Err(got.to_string()) }
 }
 
 /// What a node is: this when it is up.

@@ -1,37 +1,119 @@
-//! A client's commands: asked through the lab, answered in the forms of the language.
+//! A client's commands: asked through the lab, answered in the forms of [`operation`](super::operation).
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::operation::{DataAnswer, DataOutcome, Operation, Place};
+use super::rows::{Row, Run, verb};
+use super::slots::{AT, COUNT, EXPECTED, KEY, LEASE, STALE, TIMEOUT, VALUE};
 use super::{Console, worse};
-use crate::client::{Answered, Ask, Ended as CallEnded, Outcome as Ended, Rejection, What};
-use crate::console::language::answer::{Answer, DataAnswer, DataOutcome, Outcome, Place};
-use crate::console::language::directive::{DataDirective, DataOperation, ReadMode};
-use crate::console::language::layout::duration_shown;
-use crate::lab::Lab;
-use crate::payload::{Batch, Payload};
-use crate::protocol;
-use crate::state_machine::kv;
+use crate::client::{Answered, Ask, Ended as CallEnded, Outcome as Ended, Rejection};
+use crate::console::language::{Answer, Directive, Outcome, Topic, form};
+use crate::payload::Batch;
+use crate::protocol::ReadMode;
+use crate::state_machine::kv::{self, Command};
+use crate::text::counted;
+use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Random};
+
+pub(super) const VERBS: &[Row<Run>] = &[
+    verb(
+        form("create", Topic::Data, &[KEY, VALUE, AT, TIMEOUT])
+            .does("sets a key that must be absent", "create x 5")
+            .shows("5.3: committed once a majority stores the entry, and only then answered"),
+        Console::data,
+    ),
+    verb(
+        form("read", Topic::Data, &[KEY, AT, STALE, LEASE, TIMEOUT])
+            .does("looks a key up", "read x")
+            .shows("8, 6.4: a leader confirms that it still leads; a follower asks it how far to read")
+            .also(&["get"]),
+        Console::data,
+    ),
+    verb(
+        form("update", Topic::Data, &[KEY, VALUE, AT, TIMEOUT])
+            .does("sets a key that must be there", "update x 6")
+            .shows("5.3: every state machine applies the log in its order, so all agree"),
+        Console::data,
+    ),
+    verb(
+        form("delete", Topic::Data, &[KEY, AT, TIMEOUT])
+            .does("removes a key that must be there", "delete x")
+            .shows("5.3: a deletion is an entry like any other")
+            .also(&["del"]),
+        Console::data,
+    ),
+    verb(
+        form("put", Topic::Data, &[KEY, VALUE, AT, TIMEOUT])
+            .does("sets a key, there or not", "put x 'two words'")
+            .shows("8: without an answer a command may still have been applied"),
+        Console::data,
+    ),
+    verb(
+        form("cas", Topic::Data, &[KEY, EXPECTED, VALUE, AT, TIMEOUT])
+            .does("sets a key if it holds the expected value", "cas x 5 6")
+            .shows("5.3: the log orders all commands, so comparing and setting needs no lock"),
+        Console::data,
+    ),
+    verb(
+        form("pipe", Topic::Data, &[COUNT])
+            .does("N (40) random commands at once, answers in order", "pipe 100")
+            .shows("10.2.2: entries follow one another without waiting for answers"),
+        Console::pipe,
+    ),
+];
+
+/// How many commands `pipe` sends when it is not told.
+const PIPE_COUNT: usize = 40;
 
 /// Keys among which `pipe` draws: few, so that its commands meet.
 const PIPE_KEYS: u64 = 5;
 
-impl<L: Lab> Console<L> {
-    pub(super) fn data(&mut self, data: &DataDirective) -> Answer {
-        if let Some(node) = data.at.filter(|node| !self.lab.nodes().contains(node)) {
-            let reason = super::target::no_such_node(node, &self.picture());
-            return Answer::failed(data.operation.name(), reason);
+/// An operation, and how it is asked for.
+struct Question {
+    operation: Operation,
+    at: Option<NodeId>,
+    timeout: Duration,
+}
+
+/// What one of the data verbs asks for.
+pub(super) fn operation(line: &Directive) -> Operation {
+    let text = |slot| line.get::<String>(slot).map(String::as_str).unwrap_or_default();
+    let (key, value) = (text(&KEY), text(&VALUE));
+    Operation::Write(match line.name() {
+        "create" => Command::create(key, value),
+        "update" => Command::update(key, value),
+        "put" => Command::put(key, value),
+        "delete" => Command::delete(key),
+        "cas" => Command::cas(key, text(&EXPECTED), value),
+        _ => {
+            let mode = match (line.has(&STALE), line.has(&LEASE)) {
+                (true, _) => ReadMode::Stale,
+                (_, true) => ReadMode::Lease,
+                _ => ReadMode::Linearizable,
+            };
+            return Operation::Read { key: key.to_string(), mode };
         }
-        self.ask(vec![data.clone()]).pop().expect("one answer to one command")
+    })
+}
+
+impl Console {
+    fn data(&mut self, line: &Directive) -> Answer {
+        let at = line.get(&AT).copied();
+        if let Some(node) = at.filter(|node| !self.lab.nodes().contains(node)) {
+            return Answer::failed(line.name(), super::target::no_such_node(node, &self.picture()));
+        }
+        let timeout = line.get(&TIMEOUT).copied().unwrap_or(self.surroundings.client_timeout);
+        self.ask(vec![Question { operation: operation(line), at, timeout }])
+            .pop()
+            .expect("one answer to one command")
     }
 
     /// Reads as `read` does; none when the key is absent.
     pub(super) fn read(&mut self, key: &str, timeout: Duration) -> Result<Option<String>, String> {
-        let query = Payload::new(kv::Query::Read { key: key.into() });
-        let what = What::Read { query, mode: protocol::ReadMode::Linearizable };
-        let mut ended = self.lab.ask(vec![Ask { what, at: None, timeout }]);
+        let read = Operation::Read { key: key.to_string(), mode: ReadMode::Linearizable };
+        let mut ended = self.lab.ask(vec![Ask { what: read.what(), at: None, timeout }]);
         match ended.pop().expect("one answer to one question").outcome {
             Ended::Answered(answered) => match answered.answer.value::<kv::Answer>() {
                 Ok(kv::Answer::Value(value)) => Ok(Some(value.to_string())),
@@ -46,18 +128,22 @@ impl<L: Lab> Console<L> {
     }
 
     /// Random commands, all at once; a line each and a summary.
-    pub(super) fn pipe(&mut self, count: usize) -> Answer {
+    fn pipe(&mut self, line: &Directive) -> Answer {
+        let count = line.get(&COUNT).copied().unwrap_or(PIPE_COUNT);
         let begun = self.lab.now();
-        let commands: Vec<DataDirective> = (0..count).map(|_| any_command(&mut self.random)).collect();
-        let answers = self.ask(commands);
+        let timeout = self.surroundings.client_timeout;
+        let random = &mut self.random;
+        let question = |_| Question { operation: any_operation(random), at: None, timeout };
+        let questions = (0..count).map(question).collect();
+        let answers = self.ask(questions);
         let took = duration_shown(self.lab.now().since(begun));
         let how_many = |wanted: Outcome| answers.iter().filter(|answer| answer.outcome == wanted).count();
         let (done, refused, unknown) =
             (how_many(Outcome::Ok), how_many(Outcome::Refused), how_many(Outcome::Unknown));
         let mut lines: Vec<&str> = answers.iter().map(|answer| answer.text.as_str()).collect();
-        let plural = if count == 1 { "command" } else { "commands" };
+        let commands = counted(count, "command");
         let summary =
-            format!("{count} {plural} in {took}: {done} OK, {refused} refused, {unknown} without an answer");
+            format!("{commands} in {took}: {done} OK, {refused} refused, {unknown} without an answer");
         lines.push(&summary);
         let outcome = answers.iter().fold(Outcome::Ok, |outcome, answer| worse(outcome, answer.outcome));
         let objects = answers.iter().map(|answer| serde_json::to_value(answer).expect("an answer is JSON"));
@@ -72,16 +158,17 @@ impl<L: Lab> Console<L> {
         answer
     }
 
-    /// The answers to these commands, asked at once, in order.
-    fn ask(&mut self, commands: Vec<DataDirective>) -> Vec<Answer> {
-        let default = self.surroundings.client_timeout;
-        let timeouts: Vec<Duration> = commands.iter().map(|data| data.timeout.unwrap_or(default)).collect();
-        let asks: Vec<Ask> =
-            commands.iter().zip(&timeouts).map(|(data, timeout)| to_ask(data, *timeout)).collect();
-        let ended = self.ask_recorded(asks);
+    /// The answers to these questions, asked at once, in order.
+    fn ask(&mut self, questions: Vec<Question>) -> Vec<Answer> {
+        let asks = questions.iter().map(|Question { operation, at, timeout }| Ask {
+            what: operation.what(),
+            at: *at,
+            timeout: *timeout,
+        });
+        let ended = self.ask_recorded(asks.collect());
         let interrupted = self.lab.interrupted();
-        let mut answers = Vec::with_capacity(commands.len());
-        for ((data, timeout), ended) in commands.into_iter().zip(timeouts).zip(ended) {
+        let mut answers = Vec::with_capacity(questions.len());
+        for (Question { operation, at, timeout }, ended) in questions.into_iter().zip(ended) {
             let CallEnded { outcome: ended, took, .. } = ended;
             let given_up = if interrupted && took < timeout {
                 DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
@@ -93,15 +180,21 @@ impl<L: Lab> Console<L> {
                 Ended::Unknown(token) | Ended::Panicked(token, _) => Some(*token),
                 Ended::Answered(_) | Ended::Rejected(_) | Ended::Settled(_) => None,
             };
-            let outcome = to_outcome(&data, ended, given_up);
-            let operation = data.operation.clone();
-            let mut answer = Answer::from(&DataAnswer { operation, outcome, took });
+            let outcome = match ended {
+                Ended::Answered(answered) => answered_outcome(&operation, &answered),
+                Ended::Rejected(rejection) => {
+                    DataOutcome::Rejected(rejection_text(&rejection, at, operation.is_read()))
+                }
+                Ended::Panicked(_, reason) => DataOutcome::Unknown(reason),
+                Ended::Unknown(_) | Ended::Settled(_) => given_up,
+            };
+            let mut answer = Answer::from(&DataAnswer { operation: operation.clone(), outcome, took });
             if inconclusive {
-                // Nobody refused it: there was nobody to answer, which another try may change.
+                // No node could answer, which another try may change.
                 answer.outcome = Outcome::Unknown;
             }
             if let Some(token) = token {
-                self.note_unknown(token, data);
+                self.note_unknown(token, operation);
                 answer = answer.with("token", token.to_string());
             }
             answers.push(answer);
@@ -110,48 +203,10 @@ impl<L: Lab> Console<L> {
     }
 }
 
-fn to_ask(data: &DataDirective, timeout: Duration) -> Ask {
-    let command = |command: kv::Command| What::commands([command]);
-    let what = match &data.operation {
-        DataOperation::Create { key, value } => command(kv::Command::create(key, value)),
-        DataOperation::Update { key, value } => command(kv::Command::update(key, value)),
-        DataOperation::Put { key, value } => command(kv::Command::put(key, value)),
-        DataOperation::Delete { key } => command(kv::Command::delete(key)),
-        DataOperation::Cas { key, expected, value } => command(kv::Command::cas(key, expected, value)),
-        DataOperation::Read { key, mode } => {
-            let query = Payload::new(kv::Query::Read { key: key.into() });
-            What::Read { query, mode: read_mode(*mode) }
-        }
-    };
-    Ask { what, at: data.at, timeout }
-}
-
-fn read_mode(mode: ReadMode) -> protocol::ReadMode {
-    match mode {
-        ReadMode::Linearizable => protocol::ReadMode::Linearizable,
-        ReadMode::Lease => protocol::ReadMode::Lease,
-        ReadMode::Stale => protocol::ReadMode::Stale,
-    }
-}
-
-fn to_outcome(data: &DataDirective, ended: Ended, given_up: DataOutcome) -> DataOutcome {
-    match ended {
-        Ended::Answered(answered) => answered_outcome(data, &answered),
-        Ended::Rejected(rejection) => {
-            let reads = matches!(data.operation, DataOperation::Read { .. });
-            DataOutcome::Refused(refusal(&rejection, data.at, reads))
-        }
-        Ended::Panicked(_, reason) => DataOutcome::Unknown(reason),
-        Ended::Unknown(_) | Ended::Settled(_) => given_up,
-    }
-}
-
-pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> DataOutcome {
-    let reads = matches!(data.operation, DataOperation::Read { .. });
-    let stale = matches!(data.operation, DataOperation::Read { mode: ReadMode::Stale, .. });
-    let index = (!reads || stale).then_some(answered.index);
+pub(super) fn answered_outcome(operation: &Operation, answered: &Answered) -> DataOutcome {
+    let index = (!operation.is_read() || operation.is_stale()).then_some(answered.index);
     let place = Place { node: answered.node, term: answered.term, index, age: answered.age };
-    let answer = if reads {
+    let answer = if operation.is_read() {
         answered.answer.value::<kv::Answer>()
     } else {
         // A command travels as a batch of one, and so does its answer.
@@ -159,21 +214,13 @@ pub(super) fn answered_outcome(data: &DataDirective, answered: &Answered) -> Dat
         batch.and_then(|answers| answers.first().ok_or("the batch was answered with nothing"))
     };
     match answer {
-        Ok(kv::Answer::Created | kv::Answer::Updated | kv::Answer::Put | kv::Answer::Deleted) => {
-            DataOutcome::Committed(place)
-        }
-        Ok(kv::Answer::Value(value)) => DataOutcome::Found { value: value.to_string(), place },
-        Ok(kv::Answer::Exists) => DataOutcome::Exists(Some(place)),
-        Ok(kv::Answer::NotFound) => DataOutcome::NotFound(Some(place)),
-        Ok(kv::Answer::Mismatch { actual }) => {
-            DataOutcome::Mismatch { found: actual.to_string(), place: Some(place) }
-        }
         Ok(kv::Answer::Keys(_)) => DataOutcome::Unknown("an answer to another question".to_string()),
+        Ok(answer) => DataOutcome::Answered(answer.clone(), place),
         Err(reason) => DataOutcome::Unknown(format!("an answer that is not understood ({reason})")),
     }
 }
 
-fn refusal(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
+fn rejection_text(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
     match (rejection, at) {
         (Rejection::NotLeader { leader: Some(leader) }, Some(node)) => {
             format!("{node} does not lead, {leader} does: leave @{node} away")
@@ -188,15 +235,14 @@ fn refusal(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
     }
 }
 
-fn any_command(random: &mut Random) -> DataDirective {
+fn any_operation(random: &mut Random) -> Operation {
     let key = format!("k{}", random.within(1, PIPE_KEYS));
     let value = random.below(100).to_string();
-    let operation = match random.below(6) {
-        0 => DataOperation::Create { key, value },
-        1 => DataOperation::Update { key, value },
-        2 => DataOperation::Delete { key },
-        3 => DataOperation::Read { key, mode: ReadMode::Linearizable },
-        _ => DataOperation::Put { key, value },
-    };
-    DataDirective { operation, at: None, timeout: None }
+    Operation::Write(match random.below(6) {
+        0 => Command::create(key, value),
+        1 => Command::update(key, value),
+        2 => Command::delete(key),
+        3 => return Operation::Read { key, mode: ReadMode::Linearizable },
+        _ => Command::put(key, value),
+    })
 }

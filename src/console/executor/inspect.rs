@@ -6,14 +6,58 @@ use serde_json::{Value, json};
 
 use super::Console;
 use super::picture::{Picture, is_running};
+use super::rows::{Row, Run, verb};
+use super::slots::NODE;
 use super::target::no_such_node;
 use crate::check::linearizability::Start;
-use crate::console::language::answer::{Answer, Outcome};
-use crate::console::language::layout::{Align, duration_shown, table};
-use crate::lab::{Lab, Life, NodeView};
+use crate::console::language::{Answer, Directive, Outcome, Topic, form};
+use crate::lab::{Life, NodeView};
 use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair, visible};
 use crate::server::RoleName;
+use crate::text::counted;
+use crate::text::layout::Align::{self, Left, Right};
+use crate::text::layout::{duration_shown, table};
 use crate::types::{LogIndex, NodeId, Time};
+
+pub(super) const VERBS: &[Row<Run>] = &[
+    verb(
+        form("status", Topic::Look, &[NODE])
+            .does("roles, terms, logs and links, a row for each node", "status")
+            .shows("Figure 2: the state that each server keeps")
+            .also(&["ls"]),
+        Console::status,
+    ),
+    verb(
+        form("leader", Topic::Look, &[])
+            .does("who leads and since when, or why there is no leader", "leader")
+            .shows("Election Safety (5.2): at most one leader in a term"),
+        Console::leader,
+    ),
+    verb(
+        form("keys", Topic::Look, &[])
+            .does("the keys and values that the leader has applied", "keys")
+            .shows("5.3: only committed entries reach the state machine"),
+        Console::keys,
+    ),
+    verb(
+        form("dump", Topic::Look, &[NODE])
+            .does("all that a node, or each node, has applied", "dump n2")
+            .shows("State Machine Safety (5.4.3): the same commands in the same order"),
+        Console::dump,
+    ),
+    verb(
+        form("diff", Topic::Look, &[])
+            .does("the nodes' states side by side, differences marked", "diff")
+            .shows("State Machine Safety (5.4.3): a node may lag, never differ"),
+        Console::diff,
+    ),
+    verb(
+        form("check", Topic::Test, &[])
+            .does("checks safety, and that the data commands are linearizable", "check")
+            .shows("Figure 3: the five properties, by name; 8: linearizable semantics"),
+        Console::check,
+    ),
+];
 
 /// What stands in a cell that has nothing to say.
 const NONE: &str = "-";
@@ -22,39 +66,35 @@ const NONE: &str = "-";
 const FROM_FILES: &str =
     "NOTE this run began from files: what was committed before is not known to it, and not checked";
 
-const STATUS_HEAD: [&str; 12] = [
-    "NODE", "ROLE", "TERM", "LEADER", "LAST", "COMMIT", "APPLIED", "TRAILS", "VOTED", "SNAPSHOT", "KEYS",
-    "LINKS",
+const STATUS: [(&str, Align); 12] = [
+    ("NODE", Left),
+    ("ROLE", Left),
+    ("TERM", Right),
+    ("LEADER", Left),
+    ("LAST", Right),
+    ("COMMIT", Right),
+    ("APPLIED", Right),
+    ("TRAILS", Right),
+    ("VOTED", Left),
+    ("SNAPSHOT", Right),
+    ("KEYS", Right),
+    ("LINKS", Left),
 ];
 
-const STATUS_ALIGNS: [Align; 12] = [
-    Align::Left,
-    Align::Left,
-    Align::Right,
-    Align::Left,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Left,
-    Align::Right,
-    Align::Right,
-    Align::Left,
-];
-
-impl<L: Lab> Console<L> {
+impl Console {
     /// A row for each node, then what it all means.
-    pub(super) fn status(&mut self, only: Option<NodeId>) -> Answer {
+    fn status(&mut self, line: &Directive) -> Answer {
+        let only = line.get(&NODE).copied();
         let picture = self.picture();
         if let Some(node) = only.filter(|node| picture.view(*node).is_none()) {
             return Answer::failed("status", no_such_node(node, &picture));
         }
         let shown = || picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
-        let head: Vec<String> = STATUS_HEAD.iter().map(ToString::to_string).collect();
+        let head: Vec<String> = STATUS.iter().map(|(name, _)| (*name).to_string()).collect();
         let rows: Vec<Vec<String>> = std::iter::once(head)
             .chain(shown().map(|(node, view)| status_row(*node, view, &picture)))
             .collect();
-        let mut lines = table(&rows, &STATUS_ALIGNS);
+        let mut lines = table(&rows, &STATUS.map(|(_, align)| align));
         lines.extend(nodes_missing(&picture, only));
         let (leader, summary) = summary(&picture);
         lines.push(summary);
@@ -67,8 +107,8 @@ impl<L: Lab> Console<L> {
             .with("can_commit", leader.is_some())
     }
 
-    /// `n2 (term 4, for 12.4 s)` or why nobody leads.
-    pub(super) fn leader(&mut self) -> Answer {
+    /// `n2 (term 4, for 12.4 s)` or why there is no leader.
+    fn leader(&mut self, _: &Directive) -> Answer {
         let picture = self.picture();
         let now = self.lab.now();
         match picture.leader() {
@@ -84,7 +124,7 @@ impl<L: Lab> Console<L> {
     }
 
     /// What the leader has applied; without a leader, the node that has applied most.
-    pub(super) fn keys(&mut self) -> Answer {
+    fn keys(&mut self, _: &Directive) -> Answer {
         let picture = self.picture();
         let up = picture.nodes().iter().filter(|(_, view)| view.life == Life::Up);
         let furthest = up.max_by_key(|(_, view)| view.status.applied).map(|(node, _)| *node);
@@ -94,10 +134,9 @@ impl<L: Lab> Console<L> {
         match self.lab.items(node) {
             Ok(items) => {
                 let mut lines: Vec<String> = items.iter().map(item_shown).collect();
-                let plural = if items.len() == 1 { "key" } else { "keys" };
                 let role = if picture.leader() == Some(node) { "which leads" } else { "there is no leader" };
                 let behind = picture.view(node).map_or_else(String::new, not_applied);
-                lines.push(format!("{} {plural} at {node}, {role}{behind}", items.len()));
+                lines.push(format!("{} at {node}, {role}{behind}", counted(items.len(), "key")));
                 Answer::ok("keys", lines.join("\n"))
                     .with("node", node.to_string())
                     .with("items", object(&items))
@@ -107,7 +146,8 @@ impl<L: Lab> Console<L> {
     }
 
     /// Everything that a node has applied, or each node.
-    pub(super) fn dump(&mut self, only: Option<NodeId>) -> Answer {
+    fn dump(&mut self, line: &Directive) -> Answer {
+        let only = line.get(&NODE).copied();
         let picture = self.picture();
         if let Some(node) = only {
             match picture.view(node) {
@@ -127,8 +167,8 @@ impl<L: Lab> Console<L> {
                 details.push(json!({"node": node, "down": true}));
                 continue;
             };
-            let plural = if items.len() == 1 { "key" } else { "keys" };
-            lines.push(format!("{node}  {} {plural}, applied {}", items.len(), view.status.applied));
+            let keys = counted(items.len(), "key");
+            lines.push(format!("{node}  {keys}, applied {}", view.status.applied));
             lines.extend(items.iter().map(|item| format!("    {}", item_shown(item))));
             details.push(json!({"node": node, "applied": view.status.applied, "items": object(&items)}));
         }
@@ -136,7 +176,7 @@ impl<L: Lab> Console<L> {
     }
 
     /// The nodes' states side by side. A value unlike the leader's (or the first node's) is marked with `!`.
-    pub(super) fn diff(&mut self) -> Answer {
+    fn diff(&mut self, _: &Directive) -> Answer {
         let picture = self.picture();
         let mut states: Vec<(NodeId, BTreeMap<String, String>)> = Vec::new();
         for node in picture.names() {
@@ -162,8 +202,7 @@ impl<L: Lab> Console<L> {
         let names: Vec<String> = states.iter().map(|(node, _)| node.to_string()).collect();
         let details = Answer::ok("diff", "").with("keys", keys.len()).with("differing", differing.len());
         if differing.is_empty() {
-            let plural = if keys.len() == 1 { "key" } else { "keys" };
-            let text = format!("the same {} {plural} at {}", keys.len(), names.join(", "));
+            let text = format!("the same {} at {}", counted(keys.len(), "key"), names.join(", "));
             return Answer { text, ..details };
         }
         let mut rows = vec![
@@ -182,10 +221,9 @@ impl<L: Lab> Console<L> {
         }
         let mut lines = table(&rows, &[]);
         lines.push(format!(
-            "{} of {} {} differ; ! is unlike {}, {NONE} is absent",
+            "{} of {} differ; ! is unlike {}, {NONE} is absent",
             differing.len(),
-            keys.len(),
-            if keys.len() == 1 { "key" } else { "keys" },
+            counted(keys.len(), "key"),
             states[base].0
         ));
         Answer { text: lines.join("\n"), ..details }
@@ -193,7 +231,7 @@ impl<L: Lab> Console<L> {
 
     /// PASS or FAIL for each property, then for the history of the data commands, where the verdict may also be open.
     /// A run that began from files says first what no check of it can know.
-    pub(super) fn check(&mut self) -> Answer {
+    fn check(&mut self, _: &Directive) -> Answer {
         let verdicts = self.lab.check();
         let lines = verdicts.iter().map(|verdict| match &verdict.violation {
             None => format!("PASS {}", verdict.property),

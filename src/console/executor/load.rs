@@ -2,19 +2,26 @@
 
 use std::time::Duration;
 
+use super::rows::{Row as VerbRow, Run, verb};
+use super::slots::{BACKGROUND, BATCH, CLIENTS, FOR, RATE, READS, STOP};
 use super::{Console, worse};
-use crate::console::language::answer::{Answer, Outcome};
-use crate::console::language::directive::LoadDirective;
-use crate::console::language::layout::duration_shown;
-use crate::console::language::units::Chance;
-use crate::lab::Lab;
+use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::load::{Amount, Event, Load, Plan, Report, Row, WorkloadSettings, judge};
+use crate::text::layout::duration_shown;
 
-/// Clients, unless the directive says otherwise.
-const CLIENTS: usize = 4;
+pub(super) const VERBS: &[VerbRow<Run>] = &[verb(
+    form("load", Topic::Data, &[STOP, RATE, CLIENTS, BATCH, FOR, READS, BACKGROUND])
+        .does(
+            "many clients at once, measured; & runs it beside the console",
+            "load --clients 8 --duration 2s",
+        )
+        .shows("5.3, 10.2: what a leader can commit, and how long each command takes"),
+    Console::load,
+)];
 
-/// How long a load lasts, unless the directive says otherwise.
-const DURATION: Duration = Duration::from_secs(10);
+const CLIENT_COUNT: usize = 4;
+
+const LENGTH: Duration = Duration::from_secs(10);
 
 /// How long the console waits at a time for a load that has its attention.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -22,10 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What the keys of loads begin with: `load1-17` is a key of the first.
 const PREFIX: &str = "load";
 
-/// The loads of a session.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
-    /// How many were begun.
     count: u64,
     /// The one beside the console: it runs, or has ended and was not looked at.
     beside: Option<(Load, Plan)>,
@@ -41,13 +46,21 @@ impl Loads {
     }
 }
 
-impl<L: Lab> Console<L> {
-    /// Runs a load to its end, or begins it.
-    pub(super) fn load(&mut self, directive: LoadDirective) -> Answer {
+impl Console {
+    /// Runs a load to its end, begins one beside the console, or ends that one.
+    fn load(&mut self, line: &Directive) -> Answer {
+        match (line.has(&STOP), line.values().count()) {
+            (true, 1) => self.stop_load(),
+            (true, _) => Answer::failed("load", "'load stop' takes nothing more"),
+            (false, _) => self.start_load(line),
+        }
+    }
+
+    fn start_load(&mut self, line: &Directive) -> Answer {
         if self.loads.beside.as_ref().is_some_and(|(load, _)| !load.is_over()) {
             return Answer::failed("load", "a load runs already: 'load stop' ends it");
         }
-        let plan = self.plan(directive);
+        let plan = self.plan(line);
         if let Err(reason) = plan.validate() {
             return Answer::failed("load", reason);
         }
@@ -57,7 +70,7 @@ impl<L: Lab> Console<L> {
             Err(error) => return Answer::failed("load", error.to_string()),
         };
         self.loads.count += 1;
-        let (output, beside) = (self.output.clone(), directive.background);
+        let (output, beside) = (self.output.clone(), line.has(&BACKGROUND));
         let say = move |text: &str| if beside { output.narrate(text) } else { output.progress(text) };
         say(&Row::header());
         let on_event = move |event: Event<'_>| match event {
@@ -87,7 +100,7 @@ impl<L: Lab> Console<L> {
     }
 
     /// Ends the load beside the console and says what came of it.
-    pub(super) fn stop_load(&mut self) -> Answer {
+    fn stop_load(&mut self) -> Answer {
         match self.loads.beside.take() {
             None => Answer::failed("load", "no load runs: 'load &' begins one"),
             Some((load, plan)) => {
@@ -97,21 +110,20 @@ impl<L: Lab> Console<L> {
         }
     }
 
-    fn plan(&mut self, directive: LoadDirective) -> Plan {
-        let LoadDirective { rate, clients, batch, duration, reads, background } = directive;
-        let keys = WorkloadSettings::default();
+    fn plan(&mut self, line: &Directive) -> Plan {
+        let count = |slot| line.get::<usize>(slot).map(|count| *count as u64);
         Plan {
-            clients: clients.unwrap_or(CLIENTS),
-            batch: batch.map_or(1, |batch| batch as u64),
-            amount: match duration {
-                None if background => Amount::Unending,
-                duration => Amount::For(duration.unwrap_or(DURATION)),
+            clients: line.get(&CLIENTS).copied().unwrap_or(CLIENT_COUNT),
+            batch: count(&BATCH).unwrap_or(1),
+            amount: match line.get(&FOR) {
+                None if line.has(&BACKGROUND) => Amount::Unending,
+                duration => Amount::For(duration.copied().unwrap_or(LENGTH)),
             },
-            rate: rate.map(|rate| rate as u64),
+            rate: count(&RATE),
             workload: WorkloadSettings {
                 prefix: format!("{PREFIX}{}-", self.loads.count + 1),
-                reads_per_million: reads.map_or(0, Chance::per_million),
-                ..keys
+                reads_per_million: line.get(&READS).copied().unwrap_or(0),
+                ..WorkloadSettings::default()
             },
             timeout: self.surroundings.client_timeout,
             seed: self.random.bits(),

@@ -4,22 +4,29 @@ use serde_json::{Value, json};
 
 use super::Console;
 use super::inspect::role_letter;
-use super::target::{Fit, resolve};
-use crate::console::language::answer::Answer;
-use crate::console::language::directive::Target;
+use super::rows::{Row as VerbRow, Run, verb};
+use super::slots::{ANY_TARGET, LAST};
+use super::target::Fit;
+use crate::console::language::{Answer, Directive, Topic, form};
 use crate::console::matrix::{Entries, Frame, Row, draw};
-use crate::lab::Lab;
 use crate::server::LogView;
 use crate::types::NodeId;
 
-impl<L: Lab> Console<L> {
+pub(super) const VERBS: &[VerbRow<Run>] = &[verb(
+    form("log", Topic::Look, &[ANY_TARGET, LAST])
+        .does("the logs as a matrix: a row a node, a term a cell", "log --last 20")
+        .shows("Log Matching (5.3): the same index and term, the same log up to there"),
+    Console::log,
+)];
+
+impl Console {
     /// The matrix of these nodes' logs, the last entries of them.
-    pub(super) fn log(&mut self, target: Option<&Target>, last: Option<usize>) -> Answer {
-        let picture = self.picture();
-        let nodes = match resolve(target.unwrap_or(&Target::All), Fit::Any, &picture, &mut self.random) {
+    fn log(&mut self, line: &Directive) -> Answer {
+        let nodes = match self.targeted(line, Fit::Any) {
             Ok(nodes) => nodes,
             Err(reason) => return Answer::failed("log", reason),
         };
+        let picture = self.picture();
         let (mut rows, mut details) = (Vec::new(), Vec::new());
         for node in nodes {
             let letter = picture.view(node).map_or('?', role_letter);
@@ -29,10 +36,11 @@ impl<L: Lab> Console<L> {
             let log = view.as_ref().map(Entries::from).ok_or_else(unseen);
             rows.push(Row { node, letter, log, end: String::new() });
         }
-        // What differs is measured against the leader, and without one against nobody.
+        // Without a leader nothing is marked as different.
         let leader = picture.leader().and_then(|leader| self.lab.log(leader).ok());
         let leader = leader.as_ref().map(Entries::from);
-        let frame = Frame { last, columns: self.surroundings.columns, color: false };
+        let frame =
+            Frame { last: line.get(&LAST).copied(), columns: self.surroundings.columns, color: false };
         let text = draw(&rows, leader.as_ref(), frame);
         Answer::ok("log", text).with("nodes", details)
     }

@@ -1,58 +1,130 @@
-//! Orders to the network, and `net`: its rules and its numbers.
+//! Faults of the network, and `net`: its rules and its numbers.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Console;
+use super::rows::{Row, Run, verb};
+use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
 use super::undo::{Undone, Work};
-use crate::console::language::answer::Answer;
-use crate::console::language::directive::{Directive, Link, LinkEnd, PartitionShape, Target};
-use crate::console::language::layout::{Align, table};
-use crate::faults::{End, LinkScope, NetChange, shapes};
-use crate::lab::{DiskChange, Lab, NodeOrder};
+use crate::console::language::{Answer, Directive, PartitionShape, Target, Topic, form};
+use crate::faults::{LinkScope, NetChange, shapes};
+use crate::lab::{DiskChange, NodeOrder};
+use crate::text::layout::{Align, table};
 use crate::types::NodeId;
 
-impl<L: Lab> Console<L> {
-    /// Carries out an order to the network; what lasts is undone when its time has come.
-    pub(super) fn order_network(&mut self, directive: &Directive, lasting: Option<Duration>) -> Answer {
-        let verb = directive.name();
-        match directive {
-            Directive::Partition(shape) => match self.groups(shape) {
-                Ok(groups) => self.change(verb, NetChange::Partition(groups), lasting),
-                Err(reason) => Answer::failed(verb, reason),
-            },
-            Directive::Heal { link } => {
-                let answer = self.change(verb, NetChange::Heal(scope(*link)), None);
-                if link.is_none() {
-                    self.forget_undos(Undone::Separations);
-                }
-                answer
-            }
-            Directive::Reset => self.reset(),
-            Directive::Isolate { target } => self.each_link(verb, target, lasting, NetChange::Isolate),
-            Directive::Connect { target } => self.each_link(verb, target, None, NetChange::Connect),
-            Directive::Cut { link } => self.change(verb, NetChange::Cut(scope(Some(*link))), lasting),
-            Directive::Drop { chance, link } => {
-                let change = NetChange::Drop { per_million: chance.per_million(), scope: scope(*link) };
-                self.change(verb, change, lasting)
-            }
-            Directive::Duplicate { chance, link } => {
-                let change = NetChange::Duplicate { per_million: chance.per_million(), scope: scope(*link) };
-                self.change(verb, change, lasting)
-            }
-            Directive::Reorder { chance, link } => {
-                let change = NetChange::Reorder { per_million: chance.per_million(), scope: scope(*link) };
-                self.change(verb, change, lasting)
-            }
-            Directive::Delay { delay, jitter, link } => {
-                let jitter = jitter.unwrap_or_default();
-                let change = NetChange::Delay { delay: *delay, jitter, scope: scope(*link) };
-                self.change(verb, change, lasting)
-            }
-            other => Answer::failed(verb, format!("'{other}' is no order to the network")),
+pub(super) const VERBS: &[Row<Run>] = &[
+    verb(
+        form("partition", Topic::Network, &[SHAPE])
+            .does("lets messages pass within groups only", "partition n1 n2 / n3")
+            .shows("5.2, 5.3: only a side with a majority elects and commits")
+            .lasting(),
+        Console::partition,
+    ),
+    verb(
+        form("heal", Topic::Network, &[ANY_LINK])
+            .does("undoes partitions and cuts, of all links or of one", "heal n1<>n3")
+            .shows("5.3: the leader overwrites what conflicts with its own log"),
+        Console::heal,
+    ),
+    verb(
+        form("reset", Topic::Network, &[])
+            .does("undoes every fault of network and disks", "reset")
+            .shows("5.5: requests are repeated until all logs agree"),
+        Console::reset,
+    ),
+    verb(
+        form("isolate", Topic::Network, &[TARGET])
+            .does("cuts a node off from everyone, clients included", "isolate leader")
+            .shows("9.6, 6.2: cut off, it raises no term, and a leader steps down")
+            .lasting(),
+        |console, line| console.change_each(line, NetChange::Isolate),
+    ),
+    verb(
+        form("connect", Topic::Network, &[TARGET])
+            .does("undoes isolate", "connect n1")
+            .shows("4.2.3: who returns deposes no leader that others hear"),
+        |console, line| console.change_each(line, NetChange::Connect),
+    ),
+    verb(
+        form("cut", Topic::Network, &[LINK])
+            .does("lets no message pass one way; n1>clients loses answers", "cut n1>n2")
+            .shows("6.2: a leader that sends but hears no answers must step down")
+            .lasting(),
+        |console, line| console.change(line, NetChange::Cut(scope(line))),
+    ),
+    verb(
+        form("drop", Topic::Network, &[PERCENT, ANY_LINK])
+            .does("loses messages at random", "drop 20% n1<>n3")
+            .shows("5.1: a request that goes unanswered is sent again")
+            .lasting(),
+        |console, line| {
+            console.change_at_random(line, |per_million, scope| NetChange::Drop { per_million, scope })
+        },
+    ),
+    verb(
+        form("delay", Topic::Network, &[DURATION, JITTER, ANY_LINK])
+            .does("delivers messages later", "delay 20ms jitter 5ms")
+            .shows("5.6: broadcast time well below the election timeout, or no steady leader")
+            .lasting(),
+        Console::delay,
+    ),
+    verb(
+        form("duplicate", Topic::Network, &[PERCENT, ANY_LINK])
+            .does("delivers messages twice at random", "duplicate 5%")
+            .shows("5.5: a request that arrives twice does no harm")
+            .lasting(),
+        |console, line| {
+            console.change_at_random(line, |per_million, scope| NetChange::Duplicate { per_million, scope })
+        },
+    ),
+    verb(
+        form("reorder", Topic::Network, &[PERCENT, ANY_LINK])
+            .does("lets later messages overtake at random", "reorder 10%")
+            .shows("5.3: the consistency check rejects entries that leave a gap")
+            .lasting(),
+        |console, line| {
+            console.change_at_random(line, |per_million, scope| NetChange::Reorder { per_million, scope })
+        },
+    ),
+    verb(
+        form("net", Topic::Look, &[])
+            .does("the rules in force and what each link did to messages", "net")
+            .shows("5.1: servers know one another only by messages"),
+        Console::net,
+    ),
+];
+
+/// The links that a directive names; without one, every link, the clients' too.
+fn scope(line: &Directive) -> LinkScope {
+    line.get(&LINK).copied().unwrap_or(LinkScope::All)
+}
+
+impl Console {
+    fn partition(&mut self, line: &Directive) -> Answer {
+        match self.groups(line.need(&SHAPE)) {
+            Ok(groups) => self.change(line, NetChange::Partition(groups)),
+            Err(reason) => Answer::failed(line.name(), reason),
         }
+    }
+
+    fn heal(&mut self, line: &Directive) -> Answer {
+        let answer = self.change(line, NetChange::Heal(scope(line)));
+        if scope(line) == LinkScope::All {
+            self.forget_undos(Undone::Separations);
+        }
+        answer
+    }
+
+    fn delay(&mut self, line: &Directive) -> Answer {
+        let jitter = line.get(&JITTER).copied().unwrap_or_default();
+        self.change(line, NetChange::Delay { delay: *line.need(&DURATION), jitter, scope: scope(line) })
+    }
+
+    fn change_at_random(&mut self, line: &Directive, change: fn(u32, LinkScope) -> NetChange) -> Answer {
+        self.change(line, change(*line.need(&PERCENT), scope(line)))
     }
 
     fn groups(&mut self, shape: &PartitionShape) -> Result<Vec<Vec<NodeId>>, String> {
@@ -72,14 +144,15 @@ impl<L: Lab> Console<L> {
         })
     }
 
-    fn change(&mut self, verb: &'static str, change: NetChange, lasting: Option<Duration>) -> Answer {
+    /// Makes a change; one that lasts is undone when its time has come.
+    fn change(&mut self, line: &Directive, change: NetChange) -> Answer {
         let before = self.lab.network_rules();
         match self.lab.change_network(&change) {
             Ok(said) => {
-                self.undo_change(change, before, lasting);
-                Answer::ok(verb, said)
+                self.undo_change(change, before, line.lasting);
+                Answer::ok(line.name(), said)
             }
-            Err(error) => Answer::failed(verb, error),
+            Err(error) => Answer::failed(line.name(), error),
         }
     }
 
@@ -97,23 +170,17 @@ impl<L: Lab> Console<L> {
         self.undo_after(lasting, Work::Network { change, before });
     }
 
-    fn each_link(
-        &mut self,
-        verb: &'static str,
-        target: &Target,
-        lasting: Option<Duration>,
-        change: fn(NodeId) -> NetChange,
-    ) -> Answer {
+    fn change_each(&mut self, line: &Directive, change: fn(NodeId) -> NetChange) -> Answer {
         let act = |console: &mut Self, node| console.lab.change_network(&change(node));
-        let (answer, done) = self.each(verb, target, Fit::Any, act);
+        let (answer, done) = self.each(line, Fit::Any, act);
         for node in done {
-            self.undo_change(change(node), Vec::new(), lasting);
+            self.undo_change(change(node), Vec::new(), line.lasting);
         }
         answer
     }
 
     /// No fault of network or disks; nodes that are down or paused stay so.
-    fn reset(&mut self) -> Answer {
+    fn reset(&mut self, _: &Directive) -> Answer {
         for node in self.lab.nodes() {
             for mended in
                 [DiskChange::Slow(Duration::ZERO), DiskChange::Stall(Duration::ZERO), DiskChange::Full(false)]
@@ -130,7 +197,7 @@ impl<L: Lab> Console<L> {
     }
 
     /// The rules in force, and what became of the messages on each link.
-    pub(super) fn net(&mut self) -> Answer {
+    fn net(&mut self, _: &Directive) -> Answer {
         let rules: Vec<String> = self.lab.network_rules().iter().map(ToString::to_string).collect();
         let counts = self.lab.network_counts();
         let mut lines = match rules.as_slice() {
@@ -149,7 +216,7 @@ impl<L: Lab> Console<L> {
                 count.duplicated,
                 count.in_flight,
             ];
-            let link = link_shown(*from, *to);
+            let link = format!("{from}>{to}");
             rows.push(std::iter::once(link).chain(numbers.iter().map(u64::to_string)).collect());
             details.push(json!({
                 "from": from.to_string(), "to": to.to_string(), "sent": count.sent, "delivered": count.delivered,
@@ -165,25 +232,5 @@ impl<L: Lab> Console<L> {
             lines.extend(table(&rows, &aligns));
         }
         Answer::ok("net", lines.join("\n")).with("rules", rules).with("links", details)
-    }
-}
-
-fn link_shown(from: End, to: End) -> String {
-    format!("{from}>{to}")
-}
-
-fn scope(link: Option<Link>) -> LinkScope {
-    match link {
-        None => LinkScope::All,
-        Some(Link::OneWay { from, to }) => LinkScope::OneWay(end(from), end(to)),
-        Some(Link::BothWays { one, other }) => LinkScope::Both(end(one), end(other)),
-        Some(Link::Clients) => LinkScope::Clients,
-    }
-}
-
-fn end(end: LinkEnd) -> End {
-    match end {
-        LinkEnd::Node(node) => End::Node(node),
-        LinkEnd::Clients => End::Clients,
     }
 }

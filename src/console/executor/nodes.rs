@@ -1,114 +1,212 @@
-//! Orders to nodes: crash, restart, stop, pause, resume, disks and election timers. Node by node, a line each.
+//! Nodes that end, start, freeze and save, and disks that fail. Node by node, a line each.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Console;
-use super::target::{Fit, resolve};
+use super::rows::{Row, Run, verb};
+use super::slots::{DURATION, POWER, TARGET, WIPE};
+use super::target::Fit;
 use super::undo::Work;
 use super::wait::Waited;
-use crate::console::language::answer::{Answer, Outcome};
-use crate::console::language::directive::{Directive, Target};
-use crate::console::language::layout::duration_shown;
-use crate::console::language::units::Speed;
-use crate::lab::{DiskChange, Lab, LabError, Life, NodeOrder};
-use crate::server::{RoleName, SnapshotInfo};
+use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
+use crate::lab::{DiskChange, LabError, Life, NodeOrder};
+use crate::server::SnapshotInfo;
+use crate::text::counted;
+use crate::text::layout::duration_shown;
 use crate::types::{LogIndex, NodeId};
 
-/// How long a snapshot that was ordered is waited for.
+/// What undoes the fault of a disk that ends only by `for`.
+const UNDONE: &str = "by 'reset', with every other fault of network and disks";
+
+pub(super) const VERBS: &[Row<Run>] = &[
+    verb(
+        form("crash", Topic::Nodes, &[TARGET, POWER])
+            .does("ends a node without warning: its memory is lost", "crash leader for 2s")
+            .shows("5.2: followers that hear no leader for a timeout elect another")
+            .also(&["kill"])
+            .lasting(),
+        Console::crash,
+    ),
+    verb(
+        form("restart", Topic::Nodes, &[TARGET, WIPE])
+            .does("starts a node that is down, from its files", "restart all")
+            .shows("Figure 2: term, vote and log are on disk before any answer that needs them")
+            .also(&["start"]),
+        Console::restart,
+    ),
+    verb(
+        form("stop", Topic::Nodes, &[TARGET])
+            .does("ends a node politely: all it has is on disk", "stop n3")
+            .shows("5.5: the leader keeps sending until the follower is back"),
+        |console, line| console.order_each(line, Fit::Running, NodeOrder::Stop, "stopped").0,
+    ),
+    verb(
+        form("pause", Topic::Nodes, &[TARGET])
+            .does("freezes a node; its inbox fills", "pause leader for 1s")
+            .shows("8: a leader may be deposed without knowing it")
+            .lasting(),
+        Console::pause,
+    ),
+    verb(
+        form("resume", Topic::Nodes, &[TARGET])
+            .does("ends a pause", "resume n1")
+            .shows("5.1: a message of a newer term turns a late leader into a follower"),
+        |console, line| console.order_each(line, Fit::Paused, NodeOrder::Resume, "resumed").0,
+    ),
+    verb(
+        form("slow-disk", Topic::Disks, &[TARGET, DURATION])
+            .does("makes each write of a node's disk take longer", "slow-disk leader 30ms")
+            .shows("10.2.1: the leader sends entries while its own disk still writes")
+            .undone(UNDONE)
+            .lasting(),
+        Console::slow_disk,
+    ),
+    verb(
+        form("stall-disk", Topic::Disks, &[TARGET, DURATION])
+            .does("lets a node's disk complete nothing for a time", "stall-disk n2 500ms")
+            .shows("10.2.1: a majority of disks commits, whichever they are")
+            .undone(UNDONE),
+        Console::stall_disk,
+    ),
+    verb(
+        form("fill-disk", Topic::Disks, &[TARGET])
+            .does("makes a node's disk fail every write as full", "fill-disk n3")
+            .shows("Figure 2: a node that cannot save its state must not answer")
+            .undone(UNDONE)
+            .lasting(),
+        |console, line| {
+            let said = "is full: every write fails";
+            console.change_disks(line, DiskChange::Full(true), DiskChange::Full(false), said)
+        },
+    ),
+    verb(
+        form("snapshot", Topic::Disks, &[TARGET])
+            .does("saves what a node has applied, and drops the log that led to it", "snapshot n1")
+            .shows("7: a snapshot replaces the entries that it covers"),
+        |console, line| console.each(line, Fit::Awake, Console::take_snapshot).0,
+    ),
+];
+
+/// How long a snapshot is waited for.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 
-impl<L: Lab> Console<L> {
-    /// Carries out an order to nodes; what lasts is undone when its time has come.
-    pub(super) fn order_nodes(&mut self, directive: &Directive, lasting: Option<Duration>) -> Answer {
-        let verb = directive.name();
-        match directive {
-            Directive::Crash { target, power } => {
-                let (order, word) = match power {
-                    false => (NodeOrder::Crash, "crashed"),
-                    true => (NodeOrder::PowerCut, "crashed by a power cut"),
-                };
-                let crash = |console: &mut Self, node| {
-                    console.lab.order(node, order).map(|lost| told(&format!("{node} {word}"), &lost))
-                };
-                let (answer, done) = self.each(verb, target, Fit::Running, crash);
-                self.undo_after(lasting, Work::Restart(done));
-                answer
+impl Console {
+    fn crash(&mut self, line: &Directive) -> Answer {
+        let (order, how) = if line.has(&POWER) {
+            (NodeOrder::PowerCut, "crashed by a power cut")
+        } else {
+            (NodeOrder::Crash, "crashed")
+        };
+        let (answer, done) = self.order_each(line, Fit::Running, order, how);
+        self.undo_after(line.lasting, Work::Restart(done));
+        answer
+    }
+
+    fn restart(&mut self, line: &Directive) -> Answer {
+        let (order, how) = if line.has(&WIPE) {
+            (NodeOrder::Wipe, "restarts from nothing")
+        } else {
+            (NodeOrder::Restart, "restarts")
+        };
+        let restart = |console: &mut Self, node| {
+            let loaded = console.lab.order(node, order)?;
+            let joins = console.lab.view(node).status.joining;
+            let vote = if joins { "; it votes again once it has caught up" } else { "" };
+            Ok(explained(&format!("{node} {how}"), &format!("{loaded}{vote}")))
+        };
+        self.each(line, Fit::Down, restart).0
+    }
+
+    fn pause(&mut self, line: &Directive) -> Answer {
+        let (answer, done) = self.each(line, Fit::Awake, |console, node| {
+            console.lab.order(node, NodeOrder::Pause).map(|_| format!("{node} paused: its inbox fills"))
+        });
+        self.undo_after(line.lasting, Work::Resume(done));
+        answer
+    }
+
+    /// Gives the same order to each node of a target: `n2 crashed`, and what the lab says of it.
+    fn order_each(
+        &mut self,
+        line: &Directive,
+        fit: Fit,
+        order: NodeOrder,
+        how: &str,
+    ) -> (Answer, Vec<NodeId>) {
+        self.each(line, fit, |console, node| {
+            console.lab.order(node, order).map(|said| explained(&format!("{node} {how}"), &said))
+        })
+    }
+
+    fn slow_disk(&mut self, line: &Directive) -> Answer {
+        let said = match *line.need(&DURATION) {
+            Duration::ZERO => "is as fast as before".to_string(),
+            delay => format!("takes {} longer for each write", duration_shown(delay)),
+        };
+        let change = DiskChange::Slow(*line.need(&DURATION));
+        self.change_disks(line, change, DiskChange::Slow(Duration::ZERO), &said)
+    }
+
+    fn stall_disk(&mut self, line: &Directive) -> Answer {
+        let duration = *line.need(&DURATION);
+        let said = format!("completes nothing for {}", duration_shown(duration));
+        self.change_disks(line, DiskChange::Stall(duration), DiskChange::Stall(Duration::ZERO), &said)
+    }
+
+    fn change_disks(&mut self, line: &Directive, change: DiskChange, undo: DiskChange, said: &str) -> Answer {
+        let (answer, done) = self.each(line, Fit::Any, |console, node| {
+            console.lab.order(node, NodeOrder::Disk(change)).map(|_| format!("the disk of {node} {said}"))
+        });
+        self.undo_after(line.lasting, Work::Disk(done, undo));
+        answer
+    }
+
+    /// Lets a node take a snapshot and waits until it is durable.
+    fn take_snapshot(&mut self, node: NodeId) -> Result<String, LabError> {
+        let before = self.lab.view(node).status;
+        if before.applied == LogIndex(0) {
+            return Err(LabError(format!("{node} has applied nothing yet: 'wait leader' first")));
+        }
+        let known = before.snapshot.last.index == before.applied;
+        if !known {
+            self.lab.order(node, NodeOrder::TakeSnapshot)?;
+        }
+        let deadline = self.lab.now() + SNAPSHOT_PATIENCE;
+        let waited = self.wait_until(deadline, |console| {
+            let view = console.lab.view(node);
+            view.life != Life::Up || view.status.snapshot.last.index >= before.applied
+        });
+        let view = self.lab.view(node);
+        let SnapshotInfo { last, bytes, size } = view.status.snapshot;
+        match (waited, view.life) {
+            (Waited::Held, Life::Up) => {
+                let keys = counted(size, "key");
+                let known = if known { ", which it had" } else { "" };
+                Ok(format!("{node} snapshot at index {} ({keys}, {bytes} B){known}", last.index))
             }
-            Directive::Restart { target, wipe } => {
-                let (order, word) = match wipe {
-                    false => (NodeOrder::Restart, "restarts"),
-                    true => (NodeOrder::Wipe, "restarts from nothing"),
-                };
-                let restart = |console: &mut Self, node| {
-                    let loaded = console.lab.order(node, order)?;
-                    let joins = console.lab.view(node).status.joining;
-                    let vote = if joins { "; it votes again once it has caught up" } else { "" };
-                    Ok(told(&format!("{node} {word}"), &format!("{loaded}{vote}")))
-                };
-                self.each(verb, target, Fit::Down, restart).0
+            (_, Life::Down(reason)) => Err(LabError(format!("{node} is down: {reason}"))),
+            _ => {
+                Err(LabError(format!("the snapshot of {node} is not durable yet: 'status' shows when it is")))
             }
-            Directive::Stop { target } => {
-                let stop = |console: &mut Self, node| {
-                    console
-                        .lab
-                        .order(node, NodeOrder::Stop)
-                        .map(|said| told(&format!("{node} stopped"), &said))
-                };
-                self.each(verb, target, Fit::Running, stop).0
-            }
-            Directive::Pause { target } => {
-                let pause = |console: &mut Self, node| {
-                    console
-                        .lab
-                        .order(node, NodeOrder::Pause)
-                        .map(|_| format!("{node} paused: its inbox fills"))
-                };
-                let (answer, done) = self.each(verb, target, Fit::Awake, pause);
-                self.undo_after(lasting, Work::Resume(done));
-                answer
-            }
-            Directive::Resume { target } => {
-                let resume = |console: &mut Self, node| {
-                    console
-                        .lab
-                        .order(node, NodeOrder::Resume)
-                        .map(|said| told(&format!("{node} goes on"), &said))
-                };
-                self.each(verb, target, Fit::Paused, resume).0
-            }
-            Directive::Timeout { target } => self.each(verb, target, Fit::Awake, Self::campaign).0,
-            Directive::Snapshot { target } => self.each(verb, target, Fit::Awake, Self::snapshot).0,
-            Directive::SkewClock { target, ahead } => {
-                let skew = |console: &mut Self, node| {
-                    console.lab.order(node, NodeOrder::SkewClock(*ahead)).map(|_| match *ahead {
-                        Duration::ZERO => format!("the clock of {node} will be true again"),
-                        ahead => format!("the clock of {node} is {} ahead", duration_shown(ahead)),
-                    })
-                };
-                let (answer, done) = self.each(verb, target, Fit::Any, skew);
-                self.undo_after(lasting, Work::Clock(done));
-                answer
-            }
-            Directive::AlignTimers | Directive::SpreadTimers => self.set_timers(verb),
-            _ => self.order_disks(directive, lasting),
         }
     }
 
     /// Does something to each node of a target. Answers with a line each, and with those for which it was done.
     pub(super) fn each(
         &mut self,
-        verb: &'static str,
-        target: &Target,
+        line: &Directive,
         fit: Fit,
         mut act: impl FnMut(&mut Self, NodeId) -> Result<String, LabError>,
     ) -> (Answer, Vec<NodeId>) {
-        let picture = self.picture();
-        let nodes = match resolve(target, fit, &picture, &mut self.random) {
+        let verb = line.name();
+        let nodes = match self.targeted(line, fit) {
             Ok(nodes) => nodes,
             // Nothing is left to do: `restart all` of nodes that all run.
-            Err(reason) if *target == Target::All => return (Answer::ok(verb, reason), Vec::new()),
+            Err(reason) if line.get(&TARGET) == Some(&Target::All) => {
+                return (Answer::ok(verb, reason), Vec::new());
+            }
             Err(reason) => return (Answer::failed(verb, reason), Vec::new()),
         };
         let mut lines = Vec::new();
@@ -133,139 +231,9 @@ impl<L: Lab> Console<L> {
         answer.outcome = outcome;
         (answer, done)
     }
-
-    fn order_disks(&mut self, directive: &Directive, lasting: Option<Duration>) -> Answer {
-        let verb = directive.name();
-        let (target, change, mended) = match directive {
-            Directive::SlowDisk { target, delay } => {
-                (target, DiskChange::Slow(*delay), DiskChange::Slow(Duration::ZERO))
-            }
-            Directive::StallDisk { target, duration } => {
-                (target, DiskChange::Stall(*duration), DiskChange::Stall(Duration::ZERO))
-            }
-            Directive::FillDisk { target } => (target, DiskChange::Full(true), DiskChange::Full(false)),
-            other => return Answer::failed(verb, format!("'{other}' is no order to a node")),
-        };
-        let said = match change {
-            DiskChange::Slow(Duration::ZERO) => "is as fast as before".to_string(),
-            DiskChange::Slow(delay) => format!("takes {} longer for each write", duration_shown(delay)),
-            DiskChange::Stall(duration) => format!("completes nothing for {}", duration_shown(duration)),
-            DiskChange::Full(_) => "is full: every write fails".to_string(),
-        };
-        let act = |console: &mut Self, node| {
-            console.lab.order(node, NodeOrder::Disk(change)).map(|_| format!("the disk of {node} {said}"))
-        };
-        let (answer, done) = self.each(verb, target, Fit::Any, act);
-        self.undo_after(lasting, Work::Disk(done, mended));
-        answer
-    }
-
-    /// Lets a node take a snapshot and waits until it is durable.
-    fn snapshot(&mut self, node: NodeId) -> Result<String, LabError> {
-        let before = self.lab.view(node).status;
-        if before.applied == LogIndex(0) {
-            return Err(LabError(format!("{node} has applied nothing yet: 'wait leader' first")));
-        }
-        let known = before.snapshot.last.index == before.applied;
-        if !known {
-            self.lab.order(node, NodeOrder::TakeSnapshot)?;
-        }
-        let deadline = self.lab.now() + SNAPSHOT_PATIENCE;
-        let waited = self.wait_until(deadline, |console| {
-            let view = console.lab.view(node);
-            view.life != Life::Up || view.status.snapshot.last.index >= before.applied
-        });
-        let view = self.lab.view(node);
-        let SnapshotInfo { last, bytes, size } = view.status.snapshot;
-        match (waited, view.life) {
-            (Waited::Held, Life::Up) => {
-                let keys = if size == 1 { "key" } else { "keys" };
-                let known = if known { ", which it had" } else { "" };
-                Ok(format!("{node} snapshot at index {} ({size} {keys}, {bytes} B){known}", last.index))
-            }
-            (_, Life::Down(reason)) => Err(LabError(format!("{node} is down: {reason}"))),
-            _ => {
-                Err(LabError(format!("the snapshot of {node} is not durable yet: 'status' shows when it is")))
-            }
-        }
-    }
-
-    fn campaign(&mut self, node: NodeId) -> Result<String, LabError> {
-        let status = self.lab.view(node).status;
-        if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {
-            return Err(LabError(format!("{node} leads already: choose a follower")));
-        }
-        if status.joining {
-            return Err(LabError(format!(
-                "{node} lost its files and is not readmitted yet: it starts no election"
-            )));
-        }
-        self.lab.order(node, NodeOrder::Campaign)?;
-        if self.lab.view(node).status.term == status.term {
-            return Ok(format!(
-                "{node} has promised to withhold its vote until the leader's lease ends: its election waits"
-            ));
-        }
-        Ok(format!("{node} starts an election for term {}", status.term.next()))
-    }
-
-    /// All timers at the same moment, or one well after the other. A leader has none.
-    fn set_timers(&mut self, verb: &'static str) -> Answer {
-        let picture = self.picture();
-        let (min, max) = self.lab.election_timeouts();
-        let waiting: Vec<NodeId> = picture
-            .nodes()
-            .iter()
-            .filter(|(_, view)| view.life == Life::Up && view.status.role != RoleName::Leader)
-            .map(|(node, _)| *node)
-            .collect();
-        if waiting.is_empty() {
-            return Answer::failed(verb, "no running node waits for a leader: 'status' shows them");
-        }
-        let mut said = Vec::new();
-        for (at, node) in (0_u32..).zip(&waiting) {
-            // Spread by whole timeouts, so that a candidate has won before the next one tries.
-            let after = if verb == "align-timers" { max } else { min + max.saturating_sub(min) * at };
-            if let Err(error) = self.lab.order(*node, NodeOrder::SetElectionTimer(after)) {
-                return Answer::failed(verb, error);
-            }
-            said.push(format!("{node} in {}", duration_shown(after)));
-        }
-        let names: Vec<String> = waiting.iter().map(NodeId::to_string).collect();
-        let text = match verb {
-            "align-timers" => {
-                format!("election timers run out together in {}: {}", duration_shown(max), names.join(", "))
-            }
-            _ => format!("election timers run out one after the other: {}", said.join(", ")),
-        };
-        Answer::ok(verb, text).with("nodes", names)
-    }
-
-    pub(super) fn speed(&mut self, speed: Speed) -> Answer {
-        let factor = match speed {
-            Speed::Max => f64::INFINITY,
-            Speed::Factor { per_thousand } => Duration::from_millis(per_thousand).as_secs_f64(),
-        };
-        match self.lab.set_speed(factor) {
-            Ok(()) => Answer::ok("speed", format!("speed {speed}")).with("speed", speed.to_string()),
-            Err(error) => Answer::failed("speed", error),
-        }
-    }
-
-    pub(super) fn step(&mut self, span: Option<Duration>) -> Answer {
-        let before = self.lab.now();
-        match self.lab.step(span) {
-            Ok(()) => {
-                let now = self.lab.now();
-                let text = format!("time {now}, {} later", duration_shown(now.since(before)));
-                Answer::ok("step", text).with("time", now.to_string())
-            }
-            Err(error) => Answer::failed("step", error),
-        }
-    }
 }
 
 /// `n2 crashed: nothing was lost`.
-fn told(what: &str, more: &str) -> String {
+fn explained(what: &str, more: &str) -> String {
     if more.is_empty() { what.to_string() } else { format!("{what}: {more}") }
 }

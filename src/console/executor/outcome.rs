@@ -2,38 +2,47 @@
 
 use super::Console;
 use super::data::answered_outcome;
+use super::operation::{DataAnswer, Operation};
+use super::rows::{Row, Run, verb};
+use super::slots::TOKEN;
 use crate::client::{Ask, Fate, Outcome as Ended, What};
-use crate::console::language::answer::{Answer, DataAnswer, Outcome};
-use crate::console::language::directive::DataDirective;
-use crate::lab::Lab;
+use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::quoting::{ANSWER_LETTERS, visible_brief};
 use crate::types::Token;
+
+pub(super) const VERBS: &[Row<Run>] = &[verb(
+    form("outcome", Topic::Data, &[TOKEN])
+        .does("whether the last (or this) unanswered command was applied", "outcome")
+        .shows("6.3 of the dissertation: a session keeps each answer until its client needs it no more"),
+    Console::outcome,
+)];
 
 /// Commands of unknown outcome that a console remembers.
 const UNKNOWN_MAX: usize = 1_000;
 
-impl<L: Lab> Console<L> {
-    /// A data command has ended, and nobody knows how.
-    pub(super) fn note_unknown(&mut self, token: Token, data: DataDirective) {
-        self.unknown.insert(token, data);
+impl Console {
+    /// Remembers a command that ended without an answer.
+    pub(super) fn note_unknown(&mut self, token: Token, operation: Operation) {
+        self.unknown.insert(token, operation);
         if self.unknown.len() > UNKNOWN_MAX {
             self.unknown.pop_first();
         }
     }
 
     /// Asks what became of this command, or of the newest.
-    pub(super) fn outcome(&mut self, token: Option<Token>) -> Answer {
+    fn outcome(&mut self, line: &Directive) -> Answer {
+        let token = line.get(&TOKEN).copied();
         let found = match token {
             Some(token) => self.unknown.get_key_value(&token),
             None => self.unknown.last_key_value(),
         };
-        let Some((&token, data)) = found else { return self.nothing_unknown(token) };
-        let data = DataDirective { operation: data.operation.clone(), at: None, timeout: None };
+        let Some((&token, operation)) = found else { return self.nothing_unknown(token) };
+        let operation = operation.clone();
         let timeout = self.surroundings.client_timeout;
         let ask = Ask { what: What::Settle(token), at: None, timeout };
         let ended = self.lab.ask(vec![ask]).pop().expect("one answer to one question");
         let (took, ended) = (ended.took, ended.outcome);
-        let command = data.to_string();
+        let command = operation.to_string();
         let shown = visible_brief(&command, ANSWER_LETTERS);
         let Ended::Settled(fate) = ended else {
             let reason =
@@ -47,8 +56,8 @@ impl<L: Lab> Console<L> {
         };
         match fate {
             Fate::Applied(answered) => {
-                let outcome = answered_outcome(&data, &answered);
-                let answer = Answer::from(&DataAnswer { operation: data.operation.clone(), outcome, took });
+                let outcome = answered_outcome(&operation, &answered);
+                let answer = Answer::from(&DataAnswer { operation, outcome, took });
                 said(Answer { directive: "outcome", ..answer }, "applied")
             }
             Fate::NeverApplied => {

@@ -2,8 +2,8 @@
 //! the network's rules at one moment.
 
 use super::Console;
-use crate::faults::{End, NetChange};
-use crate::lab::{Lab, Life, NodeView};
+use crate::faults::{End, LinkScope, NetChange};
+use crate::lab::{Life, NodeView};
 use crate::server::RoleName;
 use crate::types::{NodeId, Term};
 
@@ -14,8 +14,7 @@ pub(super) struct Picture {
     rules: Vec<NetChange>,
 }
 
-impl<L: Lab> Console<L> {
-    /// The cluster now.
+impl Console {
     pub(super) fn picture(&mut self) -> Picture {
         let names = self.lab.nodes();
         let nodes = names.into_iter().map(|node| (node, self.lab.view(node))).collect();
@@ -44,7 +43,6 @@ impl Picture {
         self.nodes.len() / 2 + 1
     }
 
-    /// How many are not down.
     pub(super) fn up_count(&self) -> usize {
         self.nodes.iter().filter(|(_, view)| is_running(view)).count()
     }
@@ -80,7 +78,7 @@ impl Picture {
         (self.nodes.iter().filter(follows).count() >= self.quorum()).then_some(leader)
     }
 
-    /// Why nobody leads, as far as one can see: `none: 2 of 3 down, no quorum`.
+    /// The likely reason why there is no leader: `none: 2 of 3 down, no quorum`.
     pub(super) fn why_no_leader(&self) -> String {
         let total = self.count();
         let down = total - self.up_count();
@@ -112,7 +110,7 @@ impl Picture {
         "none yet: a quorum is up, an election decides".to_string()
     }
 
-    /// Whether messages pass both ways, as far as partitions and cuts go.
+    /// Whether no partition or cut keeps messages from passing both ways.
     pub(super) fn connected(&self, one: NodeId, other: NodeId) -> bool {
         self.passes(one, other) && self.passes(other, one)
     }
@@ -170,12 +168,11 @@ fn has_a_say(view: &NodeView) -> bool {
     view.life == Life::Up && !view.status.joining
 }
 
-/// Whether it is not down.
 pub(super) fn is_running(view: &NodeView) -> bool {
     matches!(view.life, Life::Up | Life::Paused)
 }
 
-fn soft(rule: &NetChange) -> Option<(&'static str, crate::faults::LinkScope)> {
+fn soft(rule: &NetChange) -> Option<(&'static str, LinkScope)> {
     match rule {
         NetChange::Drop { scope, .. } => Some(("drop", *scope)),
         NetChange::Delay { scope, .. } => Some(("delay", *scope)),

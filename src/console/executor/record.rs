@@ -10,15 +10,15 @@ use super::Console;
 use crate::check::history::Operation;
 use crate::check::linearizability::{self, Verdict};
 use crate::client::{Ask, Ended};
-use crate::console::language::answer::Outcome;
+use crate::console::language::Outcome;
 use crate::history::{Callers, HistoryFile, Pending};
 use crate::lab::Lab;
 use crate::quoting::{CELL_LETTERS, brief};
+use crate::text::counted;
 
 /// How many operations are kept at most.
 const KEPT_MAX: usize = 100_000;
 
-/// What was asked and told so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     callers: Callers,
@@ -35,13 +35,7 @@ pub(super) struct Judged {
     pub details: Value,
 }
 
-impl<L: Lab> Console<L> {
-    /// From now on operations are written to this file too, as they end.
-    pub fn record_to(&mut self, file: HistoryFile) {
-        self.record.file = Some(file);
-    }
-
-    /// Carries out calls and records them.
+impl Console {
     pub(super) fn ask_recorded(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
         let now = self.lab.now();
         // What a load has written is judged with the load's history: this one would not know where it came from.
@@ -54,7 +48,9 @@ impl<L: Lab> Console<L> {
         }
         ended
     }
+}
 
+impl<L: Lab + ?Sized> Console<L> {
     /// Whether an order of the operations explains what was told.
     pub(super) fn judge_history(&self) -> Judged {
         let Record { kept, beyond, .. } = &self.record;
@@ -90,6 +86,11 @@ impl<L: Lab> Console<L> {
 }
 
 impl Record {
+    /// From now on operations are written to this file too, as they end.
+    pub fn write_to(&mut self, file: HistoryFile) {
+        self.file = Some(file);
+    }
+
     /// Notes calls that began together and have all ended. Says what is wrong with the file, the first time.
     fn note(&mut self, pending: Vec<Pending>, ended: &[Ended]) -> Option<String> {
         let calls = pending.into_iter().zip(ended);
@@ -104,10 +105,6 @@ impl Record {
         }
         trouble
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 #[cfg(test)]

@@ -7,16 +7,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use super::rows::{LANGUAGE, parse};
+use super::slots::{EXPECTED_NOW, FILE};
 use super::{Console, worse};
-use crate::console::language::answer::{Answer, Outcome};
-use crate::console::language::condition::Expectation;
-use crate::console::language::directive::{Directive, Line};
 use crate::console::language::lexer::split;
-use crate::console::language::parse::parse;
-use crate::console::language::verbs;
+use crate::console::language::{Answer, Condition, Directive, Outcome, Topic};
 use crate::console::lines::next_line;
-use crate::lab::Lab;
-use crate::quoting::{ANSWER_LETTERS, visible, visible_brief};
+use crate::quoting::{ANSWER_LETTERS, visible_brief};
+use crate::text::shorten_to;
+
+/// Letters of a failed line that a report shows.
+const REPORTED_LETTERS: usize = 60;
 
 /// How deep scripts may run scripts.
 const DEPTH_MAX: usize = 8;
@@ -75,8 +76,8 @@ impl Script {
     }
 }
 
-impl<L: Lab> Console<L> {
-    /// Carries out a line of a script, or reports what is wrong with it, and prints the answer.
+impl Console {
+    /// Runs a line of a script, or reports what is wrong with it, and prints the answer.
     pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
         script.line += 1;
         let parsed = match text {
@@ -109,9 +110,9 @@ impl<L: Lab> Console<L> {
         }
         self.output.answer(&answer);
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
-            script.failed = Some((script.line, shortened(shown), answer.outcome));
+            script.failed = Some((script.line, shorten_to(shown, REPORTED_LETTERS), answer.outcome));
         }
-        if !matches!(parsed, Ok(Some(Line { directive: Directive::Expect { .. }, .. }))) {
+        if !matches!(&parsed, Ok(Some(line)) if line.name() == "expect") {
             self.last = Some(answer);
         }
         match (self.quitting, script.numbered && self.lab.interrupted()) {
@@ -122,7 +123,7 @@ impl<L: Lab> Console<L> {
         }
     }
 
-    /// A failed line that nobody forgave ends its script. To be called at the script's end, too.
+    /// A failed line that no `expect` forgave ends its script. To be called at the script's end, too.
     pub fn settle(&mut self, script: &mut Script) -> Flow {
         let Some((line, text, outcome)) = script.failed.take() else { return Flow::Go };
         script.worst = worse(script.worst, outcome);
@@ -135,7 +136,8 @@ impl<L: Lab> Console<L> {
     }
 
     /// `run FILE`: silent itself.
-    pub(super) fn run_file(&mut self, file: &str) -> Answer {
+    pub(super) fn run_file(&mut self, line: &Directive) -> Answer {
+        let file: &String = line.need(&FILE);
         if self.running.len() >= DEPTH_MAX {
             let reason = format!("scripts run scripts at most {DEPTH_MAX} deep: does {file} run itself?");
             return Answer::failed("run", reason);
@@ -145,7 +147,7 @@ impl<L: Lab> Console<L> {
             Err(reason) => return Answer::failed("run", reason),
         };
         let mut script = Script::file(file);
-        self.running.push(file.to_string());
+        self.running.push(file.clone());
         let outcome = loop {
             let line = match next_line(&mut input) {
                 Ok(Some(line)) => line,
@@ -165,7 +167,7 @@ impl<L: Lab> Console<L> {
             }
         };
         self.running.pop();
-        let mut answer = Answer::ok("run", "").with("file", file);
+        let mut answer = Answer::ok("run", "").with("file", file.as_str());
         answer.outcome = outcome;
         answer
     }
@@ -207,8 +209,8 @@ pub(super) fn script_files() -> Vec<String> {
     found
 }
 
-fn is_about_answer(line: &Line) -> bool {
-    matches!(line.directive, Directive::Expect { expectation: Expectation::Answer { .. } })
+fn is_about_answer(line: &Directive) -> bool {
+    line.get::<Condition>(&EXPECTED_NOW).is_some_and(|condition| condition.form.topic == Topic::Answer)
 }
 
 /// `ERR line 7: reason`, where the script itself is at fault: it is not understood, or what it waits for or expects is
@@ -226,20 +228,11 @@ fn place(answer: &mut Answer, script: &Script, misread: bool) {
 }
 
 fn verb_of(text: &str) -> &'static str {
-    let first = split(text).tokens.into_iter().next();
-    first.and_then(|token| verbs::find(&token.text)).map_or("unknown", |entry| entry.name)
+    let first = split(text).words.into_iter().next();
+    first.and_then(|word| LANGUAGE.find(&word.text)).map_or("unknown", |form| form.name)
 }
 
-/// A line as it stands in a report: the beginning of a long one.
-/// A line as somebody gave it, fit for a terminal.
+/// A line as it was given, fit for a terminal.
 pub(super) fn line_shown(line: &str) -> String {
     visible_brief(line, ANSWER_LETTERS).into_owned()
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        None => visible(text).into_owned(),
-        Some((end, _)) => format!("{}...", visible(&text[..end])),
-    }
 }

@@ -3,8 +3,10 @@
 //! What a person names is taken at their word: `crash n2` of a node that is down is an error. A word that stands for
 //! nodes means those for which the directive makes sense: `restart all` starts the nodes that are down.
 
+use super::Console;
 use super::picture::{Picture, is_running};
-use crate::console::language::directive::Target;
+use super::slots::TARGET;
+use crate::console::language::{Directive, Target};
 use crate::lab::{Life, NodeView};
 use crate::types::{NodeId, Random};
 
@@ -15,11 +17,8 @@ pub(super) enum Fit {
     Running,
     /// Those that run and are not paused.
     Awake,
-    /// Those that are paused.
     Paused,
-    /// Those that are down.
     Down,
-    /// Each.
     Any,
 }
 
@@ -44,6 +43,14 @@ impl Fit {
     }
 }
 
+impl Console {
+    /// The nodes that a directive is about; every fitting one if it names none.
+    pub(super) fn targeted(&mut self, line: &Directive, fit: Fit) -> Result<Vec<NodeId>, String> {
+        let target = line.get(&TARGET).unwrap_or(&Target::All);
+        resolve(target, fit, &self.picture(), &mut self.random)
+    }
+}
+
 /// The nodes that are meant, in order; never none.
 pub(super) fn resolve(
     target: &Target,
@@ -53,7 +60,7 @@ pub(super) fn resolve(
 ) -> Result<Vec<NodeId>, String> {
     let fitting: Vec<NodeId> =
         picture.nodes().iter().filter(|(_, view)| fit.holds(view)).map(|(node, _)| *node).collect();
-    let nobody = || format!("nothing to do: no node {}", fit.word());
+    let nothing = || format!("nothing to do: no node {}", fit.word());
     let chosen = match target {
         Target::Nodes(nodes) => {
             let unknown = nodes.iter().find(|node| picture.view(**node).is_none());
@@ -79,7 +86,7 @@ pub(super) fn resolve(
         (true, Target::Minority) if picture.count() < 3 => {
             Err(format!("{} of {0} nodes are no minority: it takes 3 nodes or more", picture.count()))
         }
-        (true, _) => Err(nobody()),
+        (true, _) => Err(nothing()),
     }
 }
 

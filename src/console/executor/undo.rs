@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Console;
 use crate::faults::{LinkScope, NetChange};
-use crate::lab::{DiskChange, Lab, Life, NodeOrder};
+use crate::lab::{DiskChange, Life, NodeOrder};
+use crate::text::joined;
 use crate::types::{NodeId, Time};
 
 /// A fault that will end.
@@ -17,32 +18,26 @@ pub(super) struct Undo {
     work: Work,
 }
 
-/// What ends it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Work {
     /// Start the nodes that are still down.
     Restart(Vec<NodeId>),
-    /// Let those that are still paused go on.
+    /// Resume those that are still paused.
     Resume(Vec<NodeId>),
     /// Undo a change, with the rules that were in force before it.
     Network {
         /// The change, as the rules show it.
         change: NetChange,
-        /// The rules before.
         before: Vec<NetChange>,
     },
-    /// Set the clocks right.
     Clock(Vec<NodeId>),
-    /// Mend the disks.
     Disk(Vec<NodeId>, DiskChange),
 }
 
 /// What a person has ended by hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Undone {
-    /// Partitions, cuts and isolations.
     Separations,
-    /// Every fault of network and disks.
     Everything,
 }
 
@@ -52,7 +47,7 @@ impl Undo {
     }
 }
 
-impl<L: Lab> Console<L> {
+impl Console {
     /// Does this work after this time, if there is any of either.
     pub(super) fn undo_after(&mut self, lasting: Option<Duration>, work: Work) {
         let Some(lasting) = lasting else { return };
@@ -89,28 +84,10 @@ impl<L: Lab> Console<L> {
     fn undo(&mut self, work: Work) -> Vec<String> {
         match work {
             Work::Restart(nodes) => {
-                let mut said = Vec::new();
-                for node in nodes {
-                    if matches!(self.lab.view(node).life, Life::Down(_)) {
-                        said.push(match self.lab.order(node, NodeOrder::Restart) {
-                            Ok(reloaded) => format!("{node} restarts ({reloaded})"),
-                            Err(error) => format!("{node} does not restart: {error}"),
-                        });
-                    }
-                }
-                said
+                self.order_all(nodes, NodeOrder::Restart, "restarts", |life| matches!(life, Life::Down(_)))
             }
             Work::Resume(nodes) => {
-                let mut said = Vec::new();
-                for node in nodes {
-                    if self.lab.view(node).life == Life::Paused {
-                        said.push(match self.lab.order(node, NodeOrder::Resume) {
-                            Ok(waited) => format!("{node} goes on ({waited})"),
-                            Err(error) => format!("{node} does not go on: {error}"),
-                        });
-                    }
-                }
-                said
+                self.order_all(nodes, NodeOrder::Resume, "resumed", |life| *life == Life::Paused)
             }
             Work::Network { change, before } => self.undo_network(&change, &before),
             Work::Clock(nodes) => {
@@ -118,18 +95,32 @@ impl<L: Lab> Console<L> {
                     // It was set before, so it can be set.
                     let _ = self.lab.order(*node, NodeOrder::SkewClock(Duration::ZERO));
                 }
-                let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
-                vec![format!("the clock of {} will be true again", names.join(", "))]
+                vec![format!("the clock of {} will be true again", joined(&nodes, ", "))]
             }
             Work::Disk(nodes, mended) => {
                 for node in &nodes {
                     // A disk that is gone needs no mending.
                     let _ = self.lab.order(*node, NodeOrder::Disk(mended));
                 }
-                let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
-                vec![format!("the disk of {} is well again", names.join(", "))]
+                vec![format!("disk of {} repaired", joined(&nodes, ", "))]
             }
         }
+    }
+
+    /// Gives the order to those of the nodes that are still so.
+    fn order_all(
+        &mut self,
+        nodes: Vec<NodeId>,
+        order: NodeOrder,
+        done: &str,
+        is_so: fn(&Life) -> bool,
+    ) -> Vec<String> {
+        let nodes: Vec<NodeId> = nodes.into_iter().filter(|node| is_so(&self.lab.view(*node).life)).collect();
+        let said = nodes.into_iter().map(|node| match self.lab.order(node, order) {
+            Ok(said) => format!("{node} {done} ({said})"),
+            Err(error) => format!("{node} stays as it is: {error}"),
+        });
+        said.collect()
     }
 
     fn undo_network(&mut self, change: &NetChange, before: &[NetChange]) -> Vec<String> {

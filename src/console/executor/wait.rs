@@ -1,30 +1,42 @@
-//! `wait`, `expect`, `sleep`: scripts that go on when something holds, and fail when it does not.
+//! `wait`, `expect`, `sleep`: scripts that proceed when something holds, and fail when it does not.
 
 use std::time::Duration;
 
 use super::Console;
 use super::condition::Way;
-use crate::console::language::answer::{Answer, Outcome};
-use crate::console::language::condition::{AnswerKind, Condition, Expectation};
-use crate::console::language::layout::duration_shown;
-use crate::lab::Lab;
+use super::rows::{Row, Run, judge_of, verb};
+use super::slots::{ANY_DURATION, AT_OF_CONDITION, DURATION, EXPECTED_NOW, WAITED_FOR};
+use crate::console::language::{Answer, Condition, Directive, Outcome, Topic, form};
+use crate::text::layout::duration_shown;
 use crate::types::Time;
+
+pub(super) const VERBS: &[Row<Run>] = &[
+    verb(
+        form("wait", Topic::Test, &[WAITED_FOR, AT_OF_CONDITION, ANY_DURATION])
+            .does("waits until a condition holds", "wait leader 5s")
+            .shows("5.6: a majority that can talk elects a leader sooner or later"),
+        Console::wait,
+    ),
+    verb(
+        form("expect", Topic::Test, &[EXPECTED_NOW, AT_OF_CONDITION])
+            .does("fails unless a condition holds now", "expect leader n1")
+            .shows("Figure 3: what must hold at any moment"),
+        Console::expect,
+    ),
+    verb(form("sleep", Topic::Test, &[DURATION]).does("lets time pass", "sleep 200ms"), Console::sleep),
+];
 
 /// How long `wait` waits when it is not told.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How waiting ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Waited {
-    /// It holds.
     Held,
-    /// Time is up.
     Late,
-    /// A person stopped it.
     Interrupted,
 }
 
-impl<L: Lab> Console<L> {
+impl Console {
     /// Waits until it holds, ends faults whose time has come meanwhile, and gives up at the deadline.
     pub(super) fn wait_until(&mut self, deadline: Time, mut holds: impl FnMut(&mut Self) -> bool) -> Waited {
         loop {
@@ -44,16 +56,18 @@ impl<L: Lab> Console<L> {
     }
 
     /// Silent when the condition comes to hold.
-    pub(super) fn wait(&mut self, condition: &Condition, within: Option<Duration>) -> Answer {
+    fn wait(&mut self, line: &Directive) -> Answer {
+        let condition: &Condition = line.need(&WAITED_FOR);
         if let Err(reason) = self.check_names(condition) {
             return Answer::failed("wait", reason);
         }
-        let within = within.unwrap_or(PATIENCE);
+        let judge = judge_of(condition);
+        let within = line.get(&ANY_DURATION).copied().unwrap_or(PATIENCE);
         let begun = self.lab.now();
         let deadline = begun + within;
         let mut got = String::new();
         let waited =
-            self.wait_until(deadline, |console| match console.judge(condition, Way::Reached { deadline }) {
+            self.wait_until(deadline, |console| match judge(console, condition, Way::Reached { deadline }) {
                 Ok(()) => true,
                 Err(instead) => {
                     got = instead;
@@ -75,41 +89,20 @@ impl<L: Lab> Console<L> {
     }
 
     /// Silent when it holds now.
-    pub(super) fn expect(&mut self, expectation: &Expectation) -> Answer {
-        let judged = match expectation {
-            Expectation::Cluster(condition) => match self.check_names(condition) {
-                Err(reason) => return Answer::failed("expect", reason),
-                Ok(()) => self.judge(condition, Way::Exactly),
-            },
-            Expectation::Answer { kind, containing } => self.judge_answer(*kind, containing.as_deref()),
-        };
-        match judged {
+    fn expect(&mut self, line: &Directive) -> Answer {
+        let condition: &Condition = line.need(&EXPECTED_NOW);
+        if let Err(reason) = self.check_names(condition) {
+            return Answer::failed("expect", reason);
+        }
+        match judge_of(condition)(self, condition, Way::Exactly) {
             Ok(()) => Answer::ok("expect", ""),
-            Err(got) => Answer::failed("expect", format!("expected {expectation}, got {got}")),
+            Err(got) => Answer::failed("expect", format!("expected {condition}, got {got}")),
         }
     }
 
-    fn judge_answer(&self, kind: AnswerKind, containing: Option<&str>) -> Result<(), String> {
-        let Some(last) = &self.last else { return Err("nothing: no directive came before".to_string()) };
-        let came = match last.outcome {
-            Outcome::Ok => AnswerKind::Ok,
-            Outcome::Unknown if last.text.starts_with("UNKNOWN") => AnswerKind::Unknown,
-            Outcome::Refused | Outcome::Failed | Outcome::Unknown => AnswerKind::Err,
-        };
-        let contained = containing.is_none_or(|text| last.text.contains(text));
-        if came == kind && contained {
-            return Ok(());
-        }
-        Err(match last.text.lines().next() {
-            None => format!("{came} without a word"),
-            Some(line) => format!("'{line}'"),
-        })
-    }
-
-    /// Lets time pass.
-    pub(super) fn sleep(&mut self, duration: Duration) -> Answer {
+    fn sleep(&mut self, line: &Directive) -> Answer {
         let begun = self.lab.now();
-        match self.wait_until(begun + duration, |_| false) {
+        match self.wait_until(begun + *line.need::<Duration>(&DURATION), |_| false) {
             Waited::Interrupted => Self::interrupted("sleep", self.lab.now().since(begun)),
             Waited::Held | Waited::Late => Answer::ok("sleep", ""),
         }

@@ -1,13 +1,12 @@
 //! What could come next: completions for the Tab key, and a hint of what a directive still wants.
 //!
-//! Both read the vocabulary and what the caller says of the cluster; neither asks anybody.
+//! Both go by the forms and by what the caller says of the cluster; neither asks anybody.
 
-use super::arguments::TARGETS;
-use super::condition::{CONDITIONS, ConditionForm, ROLES};
-use super::help::{EVENT_FILTERS, SHAPES, TOPICS};
-use super::lexer::{Token, split};
-use super::verbs::{self, Entry, Verb, all_names};
-use super::vocabulary::VOCABULARY;
+use super::form::{Form, Place, Slot};
+use super::help::TOPICS;
+use super::lexer::{Word, split};
+use super::parse::Language;
+use super::value::{Kind, SHAPES, TARGETS};
 use crate::quoting::word;
 use crate::types::NodeId;
 
@@ -17,407 +16,270 @@ const DURATIONS: &[&str] = &["100ms", "500ms", "1s", "2s", "5s"];
 /// What exists at the moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Names {
-    /// The cluster's nodes.
     pub nodes: Vec<NodeId>,
-    /// Keys to offer.
     pub keys: Vec<String>,
-    /// Script files to offer.
     pub files: Vec<String>,
 }
 
-/// What may stand where the word under the cursor stands: the byte at which that word begins, and the words that
-/// may replace it up to the cursor. Directives of later versions are not offered.
-pub fn complete(line: &str, cursor: usize, names: &Names) -> (usize, Vec<String>) {
-    let before = line.get(..cursor).unwrap_or(line);
-    let words = split(before);
-    if words.comment {
-        return (before.len(), Vec::new());
+impl Language {
+    /// What may stand where the word under the cursor stands: the byte at which that word begins, and the words that
+    /// may replace it up to the cursor.
+    pub fn complete(&self, line: &str, cursor: usize, names: &Names) -> (usize, Vec<String>) {
+        let before = line.get(..cursor).unwrap_or(line);
+        let split = split(before);
+        if split.comment {
+            return (before.len(), Vec::new());
+        }
+        let mut words = split.words;
+        let touched = words.pop_if(|word| word.end == before.len());
+        let (start, current) = match touched {
+            Some(word) => (word.start, word.text),
+            None => (before.len(), String::new()),
+        };
+        let nodes = names.nodes.iter().map(NodeId::to_string).collect();
+        let completion = Completion { language: self, current: &current, names, nodes };
+        let offered = match words.split_first() {
+            None => {
+                let mut verbs = completion.beginning(self.names());
+                verbs.sort_unstable();
+                verbs
+            }
+            Some((verb, given)) => {
+                self.find(&verb.text).map(|form| completion.arguments(form, given)).unwrap_or_default()
+            }
+        };
+        (start, offered)
     }
-    let mut tokens = words.tokens;
-    let touched = tokens.pop_if(|token| token.end == before.len());
-    let (start, current) = match touched {
-        Some(token) => (token.start, token.text),
-        None => (before.len(), String::new()),
-    };
-    let offered = match tokens.split_first() {
-        None => built_verbs(&current),
-        Some((verb, rest)) => match verbs::find(&verb.text) {
-            Some(entry) if entry.verb != Verb::Later => arguments(entry, rest, &current, names),
-            _ => Vec::new(),
-        },
-    };
-    (start, offered)
-}
 
-/// What the directive still wants, to be shown dimmed behind the line: `VALUE [@NODE] [--timeout DURATION]`.
-/// It begins with a space when the line does not end with one.
-pub fn hint(line: &str) -> Option<String> {
-    let words = split(line);
-    if words.comment || words.error.is_some() {
-        return None;
+    /// What the directive still wants, to be shown dimmed behind the line: `VALUE [@NODE] [--timeout DURATION]`.
+    /// It begins with a space when the line does not end with one.
+    pub fn hint(&self, line: &str) -> Option<String> {
+        let split = split(line);
+        if split.comment || split.error.is_some() {
+            return None;
+        }
+        let (verb, rest) = split.words.split_first()?;
+        let spaced = line.ends_with(char::is_whitespace);
+        let Some(form) = self.find(&verb.text) else {
+            return if rest.is_empty() && !spaced { self.rest_of_verb(&verb.text) } else { None };
+        };
+        let left = wanted(form, rest);
+        match (left.is_empty(), spaced) {
+            (true, _) => None,
+            (false, true) => Some(left),
+            (false, false) => Some(format!(" {left}")),
+        }
     }
-    let (verb, rest) = words.tokens.split_first()?;
-    let spaced = line.ends_with(char::is_whitespace);
-    let Some(entry) = verbs::find(&verb.text) else {
-        return if rest.is_empty() && !spaced { rest_of_verb(&verb.text) } else { None };
-    };
-    let left = wanted(entry, rest);
-    match (left.is_empty(), spaced) {
-        (true, _) => None,
-        (false, true) => Some(left),
-        (false, false) => Some(format!(" {left}")),
-    }
-}
 
-fn rest_of_verb(begun: &str) -> Option<String> {
-    let begun = begun.to_lowercase();
-    let mut matching = all_names().filter(|name| name.starts_with(&begun));
-    match (matching.next(), matching.next()) {
-        (Some(only), None) => only.get(begun.len()..).map(str::to_string),
-        _ => None,
+    fn rest_of_verb(&self, begun: &str) -> Option<String> {
+        let begun = begun.to_lowercase();
+        let mut matching = self.names().filter(|name| name.starts_with(&begun));
+        match (matching.next(), matching.next()) {
+            (Some(only), None) => only.get(begun.len()..).map(str::to_string),
+            _ => None,
+        }
     }
 }
 
 /// The pieces of the usage that are not given yet.
-fn wanted(entry: &Entry, given: &[Token]) -> String {
-    let usage = entry.usage();
-    let arguments = usage.strip_prefix(entry.name).unwrap_or(&usage).trim_start();
-    let alternatives = entry.verb == Verb::Partition;
-    if alternatives || entry.free_text {
-        return if given.is_empty() { arguments.to_string() } else { String::new() };
+fn wanted(form: &Form, given: &[Word]) -> String {
+    let takes_all = form.slots.iter().any(|slot| matches!(slot.kind, Kind::Text | Kind::Shape));
+    if takes_all && !given.is_empty() {
+        return String::new();
     }
-    let mut positional = plain_words(entry, given).len();
+    let mut positional = plain_words(form, given).len();
     let used = |piece: &str| {
-        given.iter().any(|token| match token.text.chars().next() {
+        given.iter().any(|word| match word.text.chars().next() {
             Some('@') => piece.starts_with("[@"),
-            _ => !token.quoted && token.text.starts_with("--") && piece.contains(token.text.as_str()),
+            _ => !word.quoted && word.text.starts_with("--") && piece.contains(word.text.as_str()),
         })
     };
-    let still_wanted = |piece: &&str| {
-        let is_option = ["[--", "[@", "[for"].iter().any(|mark| piece.starts_with(mark));
-        if is_option {
+    let still_wanted = |piece: &String| {
+        if ["[--", "[@", "[for"].iter().any(|mark| piece.starts_with(mark)) {
             return !used(piece);
         }
         let take = positional > 0;
         positional = positional.saturating_sub(1);
         !take
     };
-    let left: Vec<&str> = pieces(arguments).into_iter().filter(still_wanted).collect();
-    left.join(" ")
-}
-
-/// Cuts a usage at the spaces outside brackets.
-fn pieces(usage: &str) -> Vec<&str> {
-    let mut depth = 0_u32;
-    usage
-        .split(move |letter| {
-            match letter {
-                '[' => depth += 1,
-                ']' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            letter == ' ' && depth == 0
-        })
-        .filter(|piece| !piece.is_empty())
-        .collect()
+    form.pieces().into_iter().filter(still_wanted).collect::<Vec<_>>().join(" ")
 }
 
 /// The words that are no options, and no options' values.
-fn plain_words<'a>(entry: &Entry, tokens: &'a [Token]) -> Vec<&'a str> {
+fn plain_words<'a>(form: &Form, words: &'a [Word]) -> Vec<&'a str> {
     let mut plain = Vec::new();
     let mut skip = false;
-    for token in tokens {
-        let option = !token.quoted && (token.text.starts_with("--") || token.text.starts_with('@'));
+    for word in words {
+        let option = !word.quoted && (word.text.starts_with("--") || word.text.starts_with('@'));
         match (std::mem::take(&mut skip), option) {
             (true, _) => {}
-            (false, true) => skip = entry.option(&token.text).is_some_and(|form| form.value.is_some()),
-            (false, false) => plain.push(token.text.as_str()),
+            (false, true) => skip = takes_value(form, &word.text),
+            (false, false) => plain.push(word.text.as_str()),
         }
     }
     plain
 }
 
-fn built_verbs(current: &str) -> Vec<String> {
-    let built = VOCABULARY.iter().filter(|entry| entry.verb != Verb::Later).flat_map(Entry::names);
-    let mut names = beginning(current, built);
-    names.sort_unstable();
-    names
+fn takes_value(form: &Form, option: &str) -> bool {
+    let place = form.option(option).map(|slot| slot.place);
+    option.starts_with("--") && matches!(place, Some(Place::Option { value: Some(_), .. }))
 }
 
-fn arguments(entry: &Entry, given: &[Token], current: &str, names: &Names) -> Vec<String> {
-    let plain = plain_words(entry, given);
-    let node_names: Vec<String> = names.nodes.iter().map(NodeId::to_string).collect();
-    if current.starts_with('@') && entry.option("@NODE").is_some() {
-        let placed: Vec<String> = node_names.iter().map(|node| format!("@{node}")).collect();
-        return beginning(current, placed.iter().map(String::as_str));
-    }
-    if current.starts_with('-') {
-        let options = entry.options.iter().map(|form| form.name).filter(|name| name.starts_with('-'));
-        return beginning(current, options);
-    }
-    match given.last() {
-        Some(last) if entry.option(&last.text).is_some_and(|form| form.value == Some("DURATION")) => {
-            return beginning(current, DURATIONS.iter().copied());
-        }
-        Some(last) if entry.lasting && last.text.eq_ignore_ascii_case("for") => {
-            return beginning(current, DURATIONS.iter().copied());
-        }
-        _ => {}
-    }
-    let mut offered = positional(entry.verb, &plain, current, names, &node_names);
-    let fault_named = entry.lasting && !plain.is_empty() && !plain.contains(&"for");
-    if fault_named {
-        offered.extend(beginning(current, ["for"].into_iter()));
-    }
-    offered
+/// The word under the cursor, and all from which what may stand there is made.
+struct Completion<'a> {
+    language: &'a Language,
+    current: &'a str,
+    names: &'a Names,
+    nodes: Vec<String>,
 }
 
-fn positional(
-    verb: Verb,
-    plain: &[&str],
-    current: &str,
-    names: &Names,
-    node_names: &[String],
-) -> Vec<String> {
-    let nodes = || beginning(current, node_names.iter().map(String::as_str));
-    match (verb, plain.len()) {
-        (Verb::Status | Verb::Dump, 0) => nodes(),
-        (Verb::Load, 0) => beginning(current, ["stop", "&"].into_iter()),
-        (Verb::Create | Verb::Read | Verb::Update | Verb::Delete | Verb::Put | Verb::Cas, 0) => {
-            keys(current, names)
+impl Completion<'_> {
+    fn arguments(&self, form: &Form, given: &[Word]) -> Vec<String> {
+        if self.current.starts_with('@') && form.option("@NODE").is_some() {
+            let placed: Vec<String> = self.nodes.iter().map(|node| format!("@{node}")).collect();
+            return self.beginning(placed.iter().map(String::as_str));
         }
-        (
-            Verb::Crash
-            | Verb::Restart
-            | Verb::Stop
-            | Verb::Pause
-            | Verb::Resume
-            | Verb::Isolate
-            | Verb::Connect
-            | Verb::SlowDisk
-            | Verb::StallDisk
-            | Verb::FillDisk
-            | Verb::SkewClock
-            | Verb::Snapshot
-            | Verb::Timeout
-            | Verb::Log
-            | Verb::Logs,
-            0,
-        ) => targets(current, node_names),
-        (Verb::SlowDisk | Verb::StallDisk | Verb::SkewClock, 1)
-        | (Verb::Delay | Verb::Sleep | Verb::Step, 0) => beginning(current, DURATIONS.iter().copied()),
-        (Verb::Heal | Verb::Cut, 0) | (Verb::Drop | Verb::Duplicate | Verb::Reorder, 1) => {
-            links(current, node_names)
+        if self.current.starts_with('-') {
+            let options = form.slots.iter().filter(|slot| slot.is_option()).map(|slot| slot.name);
+            return self.beginning(options.filter(|name| name.starts_with('-')));
         }
-        (Verb::Drop | Verb::Duplicate | Verb::Reorder, 0) => {
-            beginning(current, ["5%", "20%", "50%"].into_iter())
+        let last = given.last().map_or("", |word| word.text.as_str());
+        if form.lasting && last.eq_ignore_ascii_case("for") {
+            return self.beginning(DURATIONS.iter().copied());
         }
-        (Verb::Delay, 1) => {
-            let mut offered = beginning(current, ["jitter"].into_iter());
-            offered.extend(links(current, node_names));
-            offered
+        if let Some(slot) = form.option(last).filter(|_| takes_value(form, last)) {
+            return self.values(slot.kind);
         }
-        (Verb::Delay, 2) if plain[1] == "jitter" => beginning(current, DURATIONS.iter().copied()),
-        (Verb::Delay, 3) if plain[1] == "jitter" => links(current, node_names),
-        (Verb::Partition, 0) => {
-            let mut offered = beginning(current, SHAPES.iter().copied());
-            offered.extend(nodes());
-            offered
+        let plain = plain_words(form, given);
+        if form.lasting && plain.contains(&"for") {
+            return Vec::new();
         }
-        (Verb::Partition, _) => group_members(plain, current, node_names),
-        (Verb::Speed, 0) => beginning(current, ["0.1", "1", "10", "max"].into_iter()),
-        (Verb::Events, 0) => beginning(current, EVENT_FILTERS.iter().copied()),
-        (Verb::Wait, _) => condition(false, plain, current, names, node_names),
-        (Verb::Expect, _) => condition(true, plain, current, names, node_names),
-        (Verb::Run, 0) => beginning(current, names.files.iter().map(String::as_str)),
-        (Verb::Help, 0) => {
-            let known = VOCABULARY.iter().map(|entry| entry.name).chain(TOPICS.iter().copied());
-            beginning(current, known)
+        let mut offered = self.slots(form, &plain);
+        if form.lasting && !plain.is_empty() {
+            offered.extend(self.beginning(["for"].into_iter()));
         }
-        _ => Vec::new(),
+        offered
+    }
+
+    /// What may stand in the first slot that these words do not fill, and in those behind it while slots may be empty.
+    fn slots(&self, form: &Form, words: &[&str]) -> Vec<String> {
+        let mut words = words;
+        let mut offered = Vec::new();
+        for slot in form.slots.iter().filter(|slot| !slot.is_option()) {
+            if let Some(taken) = taken(slot, words) {
+                words = &words[taken..];
+                continue;
+            }
+            offered.extend(self.within(slot.kind, words));
+            if slot.place != Place::IfFitting || !words.is_empty() {
+                break;
+            }
+        }
+        offered
+    }
+
+    /// What may stand behind these words of one slot.
+    fn within(&self, kind: Kind, words: &[&str]) -> Vec<String> {
+        match (kind, words) {
+            (Kind::Jitter, [_, ..]) => self.beginning(DURATIONS.iter().copied()),
+            (Kind::Shape, [_, ..]) => self.group_members(words),
+            (Kind::Condition { answers }, [name, rest @ ..]) => {
+                let form = self.language.conditions(answers).find(|form| form.name == *name);
+                form.map(|form| self.slots(form, rest)).unwrap_or_default()
+            }
+            _ => self.values(kind),
+        }
+    }
+
+    fn values(&self, kind: Kind) -> Vec<String> {
+        let nodes = || self.nodes.iter().map(String::as_str);
+        match kind {
+            Kind::Word(word) => self.beginning([word].into_iter()),
+            Kind::Choice { words, .. } => self.beginning(words.iter().copied()),
+            Kind::Node | Kind::NodeOfCondition => self.beginning(nodes()),
+            Kind::Target | Kind::SteadyTarget => self.targets(),
+            Kind::Link => self.links(),
+            Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),
+            Kind::Jitter => self.beginning(["jitter"].into_iter()),
+            Kind::Percent => self.beginning(["5%", "20%", "50%"].into_iter()),
+            Kind::Speed => self.beginning(["0.1", "1", "10", "max"].into_iter()),
+            Kind::Key => self.beginning(self.names.keys.iter().map(String::as_str)),
+            Kind::File => self.beginning(self.names.files.iter().map(String::as_str)),
+            Kind::Subject => {
+                let verbs = self.language.verbs().map(|form| form.name);
+                self.beginning(verbs.chain(TOPICS.iter().copied()))
+            }
+            Kind::Shape => self.beginning(SHAPES.into_iter().chain(nodes())),
+            Kind::Condition { answers } => {
+                self.beginning(self.language.conditions(answers).map(|form| form.name))
+            }
+            Kind::Flag | Kind::Count | Kind::Number | Kind::Value | Kind::Text | Kind::Token => Vec::new(),
+        }
+    }
+
+    /// A target's words; in a list, the nodes that are not in it yet.
+    fn targets(&self) -> Vec<String> {
+        let Some((list, _)) = self.current.rsplit_once(',') else {
+            let known = self.nodes.iter().map(String::as_str).chain(TARGETS.iter().map(|(name, _)| *name));
+            return self.beginning(known);
+        };
+        let named: Vec<&str> = list.split(',').collect();
+        let rest = self.nodes.iter().filter(|node| !named.contains(&node.as_str()));
+        let lists: Vec<String> = rest.map(|node| format!("{list},{node}")).collect();
+        self.beginning(lists.iter().map(String::as_str))
+    }
+
+    /// Links as far as they can be told: first an end, then the way, then the other end.
+    fn links(&self) -> Vec<String> {
+        let Some(position) = self.current.find(['<', '>']) else {
+            let ways = self.nodes.iter().flat_map(|node| [format!("{node}>"), format!("{node}<>")]);
+            let known: Vec<String> = ways.chain(["clients".to_string()]).collect();
+            return self.beginning(known.iter().map(String::as_str));
+        };
+        let (from, way) = self.current.split_at(position);
+        let way = if way.starts_with('<') { "<>" } else { ">" };
+        let others = self.nodes.iter().filter(|node| *node != from);
+        let known: Vec<String> = others.map(|other| format!("{from}{way}{other}")).collect();
+        self.beginning(known.iter().map(String::as_str))
+    }
+
+    /// In a partition's groups: nodes that no group has yet, and the slash between groups.
+    fn group_members(&self, plain: &[&str]) -> Vec<String> {
+        let nodes = self.nodes.iter().map(String::as_str);
+        match plain {
+            ["bridge"] => return self.beginning(nodes),
+            [shape, ..] if SHAPES.contains(shape) => return Vec::new(),
+            _ => {}
+        }
+        let named: Vec<&str> = plain.iter().flat_map(|word| word.split([',', '/'])).collect();
+        let slash = ["/"].into_iter().filter(|_| plain.last() != Some(&"/"));
+        self.beginning(nodes.filter(|node| !named.contains(node)).chain(slash))
+    }
+
+    /// Those that begin with the current word, in quotes where a line needs them.
+    fn beginning<'b>(&self, known: impl Iterator<Item = &'b str>) -> Vec<String> {
+        let begins = |candidate: &&str| {
+            let begun = candidate.get(..self.current.len());
+            begun.is_some_and(|begun| begun.eq_ignore_ascii_case(self.current))
+        };
+        known.filter(begins).map(written).collect()
     }
 }
 
-fn condition(
-    expected: bool,
-    plain: &[&str],
-    current: &str,
-    names: &Names,
-    node_names: &[String],
-) -> Vec<String> {
-    let nodes = || beginning(current, node_names.iter().map(String::as_str));
-    match plain {
-        [] => {
-            let known = CONDITIONS.iter().filter(|form| expected || !form.expect_only);
-            beginning(current, known.map(ConditionForm::name))
-        }
-        ["leader" | "commit" | "term" | "last" | "applied" | "role"] => nodes(),
-        ["role", _] => beginning(current, ROLES.iter().copied()),
-        ["up" | "down" | "paused"] => targets(current, node_names),
-        ["key" | "no-key"] => keys(current, names),
-        _ => Vec::new(),
+/// How many of these words a slot takes; none if the word under the cursor belongs to it.
+fn taken(slot: &Slot, words: &[&str]) -> Option<usize> {
+    let first = words.first()?;
+    match (slot.kind, slot.place) {
+        (Kind::Jitter, _) if *first == "jitter" => (words.len() > 1).then_some(2),
+        (Kind::Jitter, _) => Some(0),
+        (Kind::Shape | Kind::Text | Kind::Condition { .. }, _) => None,
+        (kind, Place::IfFitting) => Some(usize::from(kind.read(first).is_ok())),
+        _ => Some(1),
     }
-}
-
-/// A target's words; in a list, the nodes that are not in it yet.
-fn targets(current: &str, node_names: &[String]) -> Vec<String> {
-    let Some((list, _)) = current.rsplit_once(',') else {
-        let known = node_names.iter().map(String::as_str).chain(TARGETS.iter().copied());
-        return beginning(current, known);
-    };
-    let named: Vec<&str> = list.split(',').collect();
-    let rest = node_names.iter().filter(|node| !named.contains(&node.as_str()));
-    let lists: Vec<String> = rest.map(|node| format!("{list},{node}")).collect();
-    beginning(current, lists.iter().map(String::as_str))
-}
-
-/// Links as far as they can be told: first an end, then the way, then the other end.
-fn links(current: &str, node_names: &[String]) -> Vec<String> {
-    let Some(position) = current.find(['<', '>']) else {
-        let ways = node_names.iter().flat_map(|node| [format!("{node}>"), format!("{node}<>")]);
-        let known: Vec<String> = ways.chain(["clients".to_string()]).collect();
-        return beginning(current, known.iter().map(String::as_str));
-    };
-    let (from, way) = current.split_at(position);
-    let way = if way.starts_with('<') { "<>" } else { ">" };
-    let others = node_names.iter().filter(|node| *node != from);
-    let known: Vec<String> = others.map(|other| format!("{from}{way}{other}")).collect();
-    beginning(current, known.iter().map(String::as_str))
-}
-
-/// In a partition's groups: nodes that no group has yet, and the slash between groups.
-fn group_members(plain: &[&str], current: &str, node_names: &[String]) -> Vec<String> {
-    if plain[0] == "bridge" {
-        let nodes = node_names.iter().map(String::as_str);
-        return if plain.len() == 1 { beginning(current, nodes) } else { Vec::new() };
-    }
-    if SHAPES.contains(&plain[0]) || plain.contains(&"for") {
-        return Vec::new();
-    }
-    let named: Vec<&str> = plain.iter().flat_map(|word| word.split([',', '/'])).collect();
-    let rest = node_names.iter().map(String::as_str).filter(|node| !named.contains(node));
-    let slash = ["/"].into_iter().filter(|_| plain.last() != Some(&"/"));
-    beginning(current, rest.chain(slash))
-}
-
-fn keys(current: &str, names: &Names) -> Vec<String> {
-    beginning(current, names.keys.iter().map(String::as_str))
-}
-
-/// Those that begin with the current word, in quotes where a line needs them.
-fn beginning<'a>(current: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let begins = |candidate: &&str| {
-        let begun = candidate.get(..current.len());
-        begun.is_some_and(|begun| begun.eq_ignore_ascii_case(current))
-    };
-    known.filter(begins).map(written).collect()
 }
 
 /// A candidate as it is typed: options and `@n2` stand as they are, anything else is quoted where needed.
 fn written(candidate: &str) -> String {
     let option = candidate.starts_with("--") || candidate.starts_with('@');
     if option { candidate.to_string() } else { word(candidate).into_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at_end(line: &str) -> (usize, Vec<String>) {
-        let keys = vec!["x".to_string(), "x y".to_string(), "z".to_string()];
-        let names = Names { nodes: NodeId::first(3), keys, files: vec!["demo.raft".to_string()] };
-        complete(line, line.len(), &names)
-    }
-
-    fn offered(line: &str) -> Vec<String> {
-        at_end(line).1
-    }
-
-    #[test]
-    fn verbs_are_completed_and_later_ones_are_not_offered() {
-        assert_eq!(at_end("cra"), (0, vec!["crash".to_string()]));
-        assert_eq!(
-            at_end("  RE"),
-            (2, ["read", "reorder", "reset", "restart", "resume"].map(String::from).to_vec())
-        );
-        assert_eq!(offered("snap"), ["snapshot"]);
-        assert_eq!(offered("mem"), Vec::<String>::new());
-        assert!(offered("").len() > 40);
-    }
-
-    #[test]
-    fn arguments_are_completed_by_their_kind() {
-        for (line, expected) in [
-            ("crash ", "n1 n2 n3 leader followers random minority majority all"),
-            ("crash n1,", "n1,n2 n1,n3"),
-            ("crash l", "leader"),
-            ("crash n2 ", "for"),
-            ("crash n2 for 5", "500ms 5s"),
-            ("crash n2 -", "--power"),
-            ("status n", "n1 n2 n3"),
-            ("cut n1", "n1> n1<>"),
-            ("cut n1<", "n1<>n2 n1<>n3"),
-            ("drop 20% n1>", "n1>n2 n1>n3"),
-            ("delay 2ms j", "jitter"),
-            ("partition ha", "halves"),
-            ("partition n1 ", "n2 n3 / for"),
-            ("partition bridge n", "n1 n2 n3"),
-            ("read @", "@n1 @n2 @n3"),
-            ("read x --timeout ", "100ms 500ms 1s 2s 5s"),
-            ("wait n", "no-leader no-key"),
-            ("wait o", ""),
-            ("expect o", "ok"),
-            ("expect role n1 c", "candidate"),
-            ("expect key z", "z"),
-            ("events e", "election"),
-            ("help cond", "conditions"),
-            ("run d", "demo.raft"),
-            ("# cra", ""),
-            ("members ", ""),
-            ("xyzzy n", ""),
-        ] {
-            assert_eq!(offered(line).join(" "), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn keys_with_spaces_are_offered_in_quotes_and_found_from_an_open_quote() {
-        assert_eq!(offered("read x"), ["x", "\"x y\""]);
-        assert_eq!(at_end("read \"x "), (5, vec!["\"x y\"".to_string()]));
-    }
-
-    #[test]
-    fn a_cursor_anywhere_is_accepted() {
-        let names = Names::default();
-        assert_eq!(complete("crash n1", 2, &names).1, ["crash", "create"]);
-        for cursor in 0..20 {
-            let _ = complete("pút x é", cursor, &names);
-        }
-    }
-
-    #[test]
-    fn a_hint_shows_what_is_still_wanted() {
-        for (line, hinted) in [
-            ("create", Some(" KEY VALUE [@NODE] [--timeout DURATION]")),
-            ("create ", Some("KEY VALUE [@NODE] [--timeout DURATION]")),
-            ("create x", Some(" VALUE [@NODE] [--timeout DURATION]")),
-            ("create x 5 @n2 ", Some("[--timeout DURATION]")),
-            ("create x 5 --timeout 2s @n1", None),
-            ("crash n2 ", Some("[--power] [for DURATION]")),
-            ("read x --stale ", Some("[@NODE] [--timeout DURATION]")),
-            (
-                "partition ",
-                Some("NODES / NODES [/ NODES] | halves | minority | bridge NODE | ring [for DURATION]"),
-            ),
-            ("partition n1 ", None),
-            ("parti", Some("tion")),
-            ("re", None),
-            ("leader", None),
-            ("xyzzy", None),
-            ("", None),
-            ("create 'a", None),
-        ] {
-            assert_eq!(hint(line).as_deref(), hinted, "{line}");
-        }
-    }
 }

@@ -3,12 +3,11 @@
 //! A quote opens a quoted word only where a word begins, so `it's` is a plain word. A `#` begins a comment only
 //! there too, so `a#b` is a word. [`word`](crate::quoting::word) is the inverse: it quotes a text where that is needed.
 
-use super::parse::ParseError;
-use super::suggest::shorten;
+use super::error::ParseError;
+use crate::text::shorten;
 
-/// A word of a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Token {
+pub struct Word {
     /// The text, without quotes and with escapes resolved.
     pub text: String,
     /// Whether it stood in quotes: then it is never an option or a comment.
@@ -21,34 +20,34 @@ pub struct Token {
 
 /// What a line consists of, as far as it could be read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Words {
+pub struct Split {
     /// The words; the last may be unfinished when there is an error.
-    pub tokens: Vec<Token>,
+    pub words: Vec<Word>,
     /// Whether a comment follows them.
     pub comment: bool,
     /// Why reading ended before the line did.
     pub error: Option<ParseError>,
 }
 
-/// Splits a line into words. Never panics, whatever the text.
-pub fn split(line: &str) -> Words {
-    let mut words = Words::default();
+/// Splits a line into words. Never panics.
+pub fn split(line: &str) -> Split {
+    let mut split = Split::default();
     // Some editors begin a file with a byte order mark; it is no part of the first verb.
     let first = line.len() - line.trim_start_matches('\u{feff}').len();
     let mut reader = Reader { line, position: first };
     loop {
         reader.skip(char::is_whitespace);
         match reader.peek() {
-            None => return words,
+            None => return split,
             Some('#') => {
-                words.comment = true;
-                return words;
+                split.comment = true;
+                return split;
             }
-            Some('"' | '\'') => words.error = reader.quoted(&mut words.tokens).err(),
-            Some(_) => words.tokens.push(reader.plain()),
+            Some('"' | '\'') => split.error = reader.quoted(&mut split.words).err(),
+            Some(_) => split.words.push(reader.plain()),
         }
-        if words.error.is_some() {
-            return words;
+        if split.error.is_some() {
+            return split;
         }
     }
 }
@@ -75,20 +74,20 @@ impl Reader<'_> {
         }
     }
 
-    fn plain(&mut self) -> Token {
+    fn plain(&mut self) -> Word {
         let start = self.position;
         self.skip(|letter| !letter.is_whitespace());
         let text = self.line[start..self.position].to_string();
-        Token { text, quoted: false, start, end: self.position }
+        Word { text, quoted: false, start, end: self.position }
     }
 
     /// Reads a quoted word; an unfinished one is kept too, for completion.
-    fn quoted(&mut self, tokens: &mut Vec<Token>) -> Result<(), ParseError> {
+    fn quoted(&mut self, words: &mut Vec<Word>) -> Result<(), ParseError> {
         let start = self.position;
         let mark = self.take().expect("called at a quote");
         let mut text = String::new();
         let read = self.quoted_text(mark, &mut text);
-        tokens.push(Token { text, quoted: true, start, end: self.position });
+        words.push(Word { text, quoted: true, start, end: self.position });
         read?;
         match self.peek() {
             Some(letter) if !letter.is_whitespace() => Err(ParseError::new(format!(
@@ -146,9 +145,9 @@ mod tests {
     use crate::quoting::word;
 
     fn texts(line: &str) -> Vec<String> {
-        let words = split(line);
-        assert_eq!(words.error, None, "{line}");
-        words.tokens.into_iter().map(|token| token.text).collect()
+        let split = split(line);
+        assert_eq!(split.error, None, "{line}");
+        split.words.into_iter().map(|word| word.text).collect()
     }
 
     #[test]

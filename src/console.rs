@@ -1,7 +1,7 @@
 //! The console: where lines come from, what they do, and how that is told.
 //!
-//! [`language`] is the language alone: pure, the same for the prompt, piped input, scripts and golden tests.
-//! [`executor`] carries its directives out on any lab, [`narrator`] tells what happens meanwhile, [`printer`] writes, and
+//! [`language`] is pure: the same for the prompt, piped input, scripts and golden tests.
+//! [`executor`] executes its directives on any lab, [`narrator`] tells what happens meanwhile, [`printer`] writes, and
 //! [`session`] decides where lines come from, how it ends and with which exit code.
 //!
 //! Architecture invariant: only these four and their parts ([`prompt`], [`lines`], [`options`]) read a clock, a file,
@@ -10,11 +10,12 @@
 pub mod language;
 pub mod executor;
 pub mod glimpses;
-pub mod lines;
+mod lines;
 pub mod matrix;
 pub mod museum;
 pub mod narrator;
 pub mod options;
 pub mod printer;
-pub mod prompt;
+mod prompt;
 pub mod session;
+pub mod terminal;

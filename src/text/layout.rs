@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::units::decimal;
 
 /// On which side a column's cells stand.
@@ -71,9 +73,8 @@ pub fn duration_shown(duration: Duration) -> String {
     }
 }
 
-/// Columns that a text takes, counted in characters.
 fn width(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 #[cfg(test)]
@@ -86,10 +87,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = rows(&[&["NODE", "TERM", "VOTED"], &["n1", "4", "n2"], &["é", "12"], &[]]);
+        let rows = rows(&[&["NODE", "TERM", "VOTED"], &["n1", "4", "n2"], &["日", "12"], &[]]);
         assert_eq!(
             table(&rows, &[Align::Left, Align::Right]),
-            ["NODE  TERM  VOTED", "n1       4  n2", "é       12", ""]
+            ["NODE  TERM  VOTED", "n1       4  n2", "日      12", ""]
         );
         assert!(table(&[], &[]).is_empty());
     }

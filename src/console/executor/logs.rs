@@ -6,13 +6,21 @@ use std::time::Duration;
 use log::Level;
 
 use super::Console;
-use super::target::{Fit, resolve};
+use super::rows::{Row, Run, verb};
+use super::slots::{ANY_TARGET, FOLLOW};
+use super::target::Fit;
 use super::wait::Waited;
-use crate::console::language::answer::Answer;
-use crate::console::language::directive::Target;
-use crate::lab::Lab;
+use crate::console::language::{Answer, Directive, Topic, form};
+use crate::text::counted;
 use crate::trace::{Merge, merge};
 use crate::types::NodeId;
+
+pub(super) const VERBS: &[Row<Run>] = &[verb(
+    form("logs", Topic::Look, &[ANY_TARGET, FOLLOW])
+        .does("the nodes' log files, merged by time", "logs n1,n2")
+        .shows("5.2, 5.3: each decision with its reason"),
+    Console::logs,
+)];
 
 /// Lines that one answer shows at most: the last ones.
 const LINES_MAX: usize = 500;
@@ -20,11 +28,11 @@ const LINES_MAX: usize = 500;
 /// How long a followed log may go unread while nothing happens that the lab knows of.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
-impl<L: Lab> Console<L> {
+impl Console {
     /// The last lines of these nodes' logs; with `follow`, those to come too, until a person interrupts.
-    pub(super) fn logs(&mut self, target: Option<&Target>, follow: bool) -> Answer {
-        let picture = self.picture();
-        let nodes = match resolve(target.unwrap_or(&Target::All), Fit::Any, &picture, &mut self.random) {
+    fn logs(&mut self, line: &Directive) -> Answer {
+        let follow = line.has(&FOLLOW);
+        let nodes = match self.targeted(line, Fit::Any) {
             Ok(nodes) => nodes,
             Err(reason) => return Answer::failed("logs", reason),
         };
@@ -61,8 +69,7 @@ impl<L: Lab> Console<L> {
             }
             let again = self.lab.now() + FOLLOW_EVERY;
             if self.wait_until(again, |_| false) == Waited::Interrupted || self.output.is_gone() {
-                let plural = if shown == 1 { "line" } else { "lines" };
-                return Answer::ok("logs", format!("{shown} {plural} followed"));
+                return Answer::ok("logs", format!("{} followed", counted(shown, "line")));
             }
         }
     }
@@ -71,7 +78,7 @@ impl<L: Lab> Console<L> {
         if follow {
             return Answer::failed(
                 "logs",
-                "there are no log files to follow: 'events all' tells what happens",
+                "there are no log files to follow: 'events all' shows what happens",
             );
         }
         let Some(events) = self.narrator.kept() else {

@@ -1,0 +1,205 @@
+//! Properties of the whole language: what is shown parses back, and no text makes anything panic.
+//!
+//! Directives are made from the forms: each slot is filled with any value of its kind.
+
+use std::time::Duration;
+
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::parse;
+use super::rows::LANGUAGE;
+use crate::console::language::form::Place;
+use crate::console::language::{
+    Form, Kind, Names, PartitionShape, Phrase, Slot, TOPICS, Target, Topic, Value,
+};
+use crate::faults::{End, LinkScope};
+use crate::text::units::Speed;
+use crate::types::{NodeId, Part, SessionId, Token};
+
+// Strategies are boxed: the types of unboxed ones nest, and cost the compiler minutes.
+
+fn node() -> BoxedStrategy<NodeId> {
+    (1_u8..=99).prop_map(NodeId::new).boxed()
+}
+
+fn duration() -> BoxedStrategy<Duration> {
+    prop_oneof![
+        (0_u64..3_600_000_000_000).prop_map(Duration::from_nanos),
+        (0_u64..10_000).prop_map(Duration::from_millis),
+        (0_u64..=3_600_000).prop_map(Duration::from_secs),
+    ]
+    .boxed()
+}
+
+fn above_zero() -> BoxedStrategy<Duration> {
+    duration().prop_filter("above zero", |duration| !duration.is_zero()).boxed()
+}
+
+fn text() -> BoxedStrategy<String> {
+    prop_oneof![
+        any::<String>(),
+        "[a-z0-9]{1,4}",
+        select(vec!["for", "#", "@n1", "--stale", "-f", "jitter", "&", "stop", "a  'b\" \\ \u{202e}"])
+            .prop_map(String::from),
+    ]
+    .boxed()
+}
+
+fn name() -> BoxedStrategy<String> {
+    text().prop_filter("a name", |name| !name.is_empty() && !name.contains('\0')).boxed()
+}
+
+fn steady_target() -> BoxedStrategy<Target> {
+    let nodes = proptest::collection::btree_set(node(), 1..4);
+    prop_oneof![
+        nodes.prop_map(|nodes| Target::Nodes(nodes.into_iter().collect())),
+        select(vec![Target::Leader, Target::Followers, Target::All]),
+    ]
+    .boxed()
+}
+
+fn target() -> BoxedStrategy<Target> {
+    prop_oneof![steady_target(), select(vec![Target::Random, Target::Minority, Target::Majority])].boxed()
+}
+
+fn link() -> BoxedStrategy<LinkScope> {
+    let end = || prop_oneof![4 => node().prop_map(End::Node), 1 => Just(End::Clients)];
+    let ends = (end(), end()).prop_filter("two ends", |(one, other)| one != other);
+    (ends, 0..3)
+        .prop_map(|((one, other), kind)| match kind {
+            0 => LinkScope::OneWay(one, other),
+            1 => LinkScope::Both(one, other),
+            _ => LinkScope::Clients,
+        })
+        .boxed()
+}
+
+fn token() -> BoxedStrategy<Token> {
+    let part = (0..u32::MAX / 2, 1..u32::MAX / 2).prop_map(|(before, count)| Part { before, count });
+    (any::<u64>(), any::<u64>(), option::of(part))
+        .prop_map(|(session, serial, part)| Token { session: SessionId(session), serial, part })
+        .boxed()
+}
+
+fn shape() -> BoxedStrategy<PartitionShape> {
+    let groups = proptest::collection::btree_map(node(), 0..3_usize, 2..9).prop_filter_map(
+        "two groups or more",
+        |placed| {
+            let group =
+                |number| placed.iter().filter(|(_, at)| **at == number).map(|(node, _)| *node).collect();
+            let groups: Vec<Vec<NodeId>> =
+                (0..3).map(group).filter(|group: &Vec<_>| !group.is_empty()).collect();
+            (groups.len() > 1).then_some(PartitionShape::Groups(groups))
+        },
+    );
+    let named = vec![PartitionShape::Halves, PartitionShape::Minority, PartitionShape::Ring];
+    prop_oneof![groups, select(named), node().prop_map(PartitionShape::Bridge)].boxed()
+}
+
+/// Any value of a kind.
+fn value(kind: Kind) -> BoxedStrategy<Value> {
+    match kind {
+        Kind::Flag => Just(Value::Flag).boxed(),
+        Kind::Word(word) => Just(Value::Word(word)).boxed(),
+        Kind::Choice { words, .. } => select(words).prop_map(Value::Word).boxed(),
+        Kind::Node | Kind::NodeOfCondition => node().prop_map(Value::Node).boxed(),
+        Kind::Target => target().prop_map(Value::Target).boxed(),
+        Kind::SteadyTarget => steady_target().prop_map(Value::Target).boxed(),
+        Kind::Link => link().prop_map(Value::Link).boxed(),
+        Kind::Duration | Kind::Jitter => duration().prop_map(Value::Duration).boxed(),
+        Kind::DurationAboveZero => above_zero().prop_map(Value::Duration).boxed(),
+        Kind::Percent => (0_u32..=1_000_000).prop_map(Value::PerMillion).boxed(),
+        Kind::Count => (1_usize..=100_000).prop_map(Value::Count).boxed(),
+        Kind::Number => any::<u64>().prop_map(Value::Number).boxed(),
+        Kind::Speed => {
+            let factor = (1_u64..=1_000_000_000).prop_map(|per_thousand| Speed::Factor { per_thousand });
+            prop_oneof![9 => factor, 1 => Just(Speed::Max)].prop_map(Value::Speed).boxed()
+        }
+        Kind::Key | Kind::File | Kind::Text => name().prop_map(Value::Text).boxed(),
+        Kind::Value => text().prop_map(Value::Text).boxed(),
+        Kind::Token => token().prop_map(Value::Token).boxed(),
+        Kind::Subject => {
+            let names: Vec<&str> =
+                LANGUAGE.verbs().map(|form| form.name).chain(TOPICS.iter().copied()).collect();
+            select(names).prop_map(Value::Word).boxed()
+        }
+        Kind::Shape => shape().prop_map(Value::Shape).boxed(),
+        Kind::Condition { answers } => {
+            let forms: Vec<&Form> = LANGUAGE.conditions(answers).collect();
+            select(forms).prop_flat_map(phrase).prop_map(Value::Condition).boxed()
+        }
+    }
+}
+
+/// A form with its slots filled in any way that can be written.
+fn phrase(form: &'static Form) -> BoxedStrategy<Phrase> {
+    let slot = |slot: &'static Slot| {
+        let filled = value(slot.kind).prop_map(move |value| Some((slot, value)));
+        match (slot.place, slot.kind) {
+            (_, Kind::NodeOfCondition) => Just(None).boxed(),
+            (Place::Needed, _) => filled.boxed(),
+            _ => prop_oneof![filled, Just(None)].boxed(),
+        }
+    };
+    let slots: Vec<_> = form.slots.iter().map(slot).collect();
+    let lasting = if form.lasting { option::of(above_zero()).boxed() } else { Just(None).boxed() };
+    (slots, lasting)
+        .prop_map(move |(filled, lasting)| {
+            let mut values: Vec<(&Slot, Value)> = filled.into_iter().flatten().collect();
+            if form.name == "read" && values.iter().any(|(slot, _)| slot.name == "--stale") {
+                values.retain(|(slot, _)| slot.name != "--lease");
+            }
+            Phrase::new(form, values, lasting)
+        })
+        .boxed()
+}
+
+proptest! {
+    #[test]
+    fn every_directive_parses_back_from_its_own_text(
+        directive in select(LANGUAGE.verbs().collect::<Vec<_>>()).prop_flat_map(phrase),
+    ) {
+        let text = directive.to_string();
+        prop_assert!(!text.contains('\n'), "one line: {text}");
+        prop_assert_eq!(parse(&text), Ok(Some(directive)), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_anything_panic(text in any::<String>(), cursor in 0_usize..40) {
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.to_string().contains('\n'));
+        }
+        let _ = LANGUAGE.complete(&text, cursor, &Names::default());
+        let _ = LANGUAGE.hint(&text);
+    }
+
+    #[test]
+    fn no_line_like_text_makes_anything_panic(
+        verb in select(LANGUAGE.names().collect::<Vec<_>>()),
+        words in proptest::collection::vec("n[0-9]{0,3}|[a-z@/<>,'\"#%.0-9\\\\-]{0,6}|for|jitter|--[a-z]{0,7}", 0..6),
+    ) {
+        let text = format!("{verb} {}", words.join(" "));
+        let names = Names { nodes: NodeId::first(3), keys: vec!["a b".to_string()], files: Vec::new() };
+        if let Ok(Some(directive)) = parse(&text) {
+            prop_assert_eq!(parse(&directive.to_string()), Ok(Some(directive)));
+        }
+        for cursor in 0..=text.len() {
+            let (start, _) = LANGUAGE.complete(&text, cursor, &names);
+            prop_assert!(start <= text.len());
+        }
+        let _ = LANGUAGE.hint(&text);
+    }
+}
+
+#[test]
+fn every_function_finds_the_slots_that_its_form_lists() {
+    for form in LANGUAGE.verbs().filter(|form| !matches!(form.name, "run" | "load" | "logs")) {
+        let answer = super::tests::answer(form.example);
+        assert_eq!(answer.directive, form.name);
+    }
+    for form in LANGUAGE.conditions(true) {
+        assert!(matches!(form.topic, Topic::Condition | Topic::Answer), "{}", form.name);
+    }
+}

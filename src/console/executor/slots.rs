@@ -1,0 +1,69 @@
+//! The slots that directives and conditions are made of. The function of a verb asks for what stands in a slot by the
+//! same name with which the verb's form lists it.
+
+use crate::console::language::{Kind, Slot};
+use crate::console::narrator::EventFilter;
+
+pub(super) const NODE: Slot = Slot::optional("NODE", Kind::Node);
+pub(super) const TARGET: Slot = Slot::needed("TARGET", Kind::Target);
+pub(super) const ANY_TARGET: Slot = Slot::optional("TARGET", Kind::Target);
+pub(super) const LINK: Slot = Slot::needed("LINK", Kind::Link);
+pub(super) const ANY_LINK: Slot = Slot::optional("LINK", Kind::Link);
+pub(super) const PERCENT: Slot = Slot::needed("PERCENT", Kind::Percent);
+pub(super) const DURATION: Slot = Slot::needed("DURATION", Kind::Duration);
+pub(super) const ANY_DURATION: Slot = Slot::optional("DURATION", Kind::Duration);
+pub(super) const JITTER: Slot = Slot::if_fitting("jitter DURATION", Kind::Jitter);
+pub(super) const SHAPE: Slot =
+    Slot::needed("NODES / NODES [/ NODES] | halves | minority | bridge NODE | ring", Kind::Shape);
+
+pub(super) const KEY: Slot = Slot::needed("KEY", Kind::Key);
+pub(super) const VALUE: Slot = Slot::needed("VALUE", Kind::Value);
+pub(super) const EXPECTED: Slot = Slot::needed("EXPECTED", Kind::Value);
+pub(super) const AT: Slot = Slot::option("@NODE", "NODE", Kind::Node, "asks only this node, leader or not");
+pub(super) const TIMEOUT: Slot =
+    Slot::option("--timeout", "DURATION", Kind::Duration, "how long the client tries");
+pub(super) const STALE: Slot =
+    Slot::flag("--stale", "from the asked node's own state; it says how old at most");
+pub(super) const LEASE: Slot =
+    Slot::flag("--lease", "by the leader's lease, at once while clocks keep time").or(None, Some("--stale"));
+pub(super) const COUNT: Slot = Slot::optional("N", Kind::Count);
+pub(super) const TOKEN: Slot = Slot::optional("TOKEN", Kind::Token);
+
+pub(super) const STOP: Slot = Slot::if_fitting("stop", Kind::Word("stop"));
+pub(super) const BACKGROUND: Slot = Slot::if_fitting("&", Kind::Word("&"));
+pub(super) const RATE: Slot =
+    Slot::option("--rate", "R", Kind::Count, "this many a second, without waiting for answers");
+pub(super) const CLIENTS: Slot = Slot::option("--clients", "C", Kind::Count, "how many clients at once (4)");
+pub(super) const BATCH: Slot = Slot::option("--batch", "B", Kind::Count, "commands in one call (1)");
+pub(super) const FOR: Slot =
+    Slot::option("--duration", "DURATION", Kind::DurationAboveZero, "how long (10s)");
+pub(super) const READS: Slot =
+    Slot::option("--reads", "PERCENT", Kind::Percent, "how many of them are reads (0%)");
+
+pub(super) const POWER: Slot =
+    Slot::flag("--power", "loses the writes that were not yet forced to disk, too");
+pub(super) const WIPE: Slot = Slot::flag("--wipe", "deletes the node's files first: it forgets its votes");
+pub(super) const LAST: Slot = Slot::option("--last", "N", Kind::Count, "shows the last N entries");
+pub(super) const FOLLOW: Slot =
+    Slot::flag("--follow", "also shows what is added later; also -f").or(Some("-f"), None);
+pub(super) const FILTER: Slot = Slot::optional(
+    "on | off | election | net | all",
+    Kind::Choice { name: "events", words: &EventFilter::NAMES },
+);
+pub(super) const SPEED: Slot = Slot::needed("FACTOR", Kind::Speed);
+pub(super) const FILE: Slot = Slot::needed("FILE", Kind::File);
+pub(super) const TEXT: Slot = Slot::optional("TEXT", Kind::Text);
+pub(super) const SUBJECT: Slot = Slot::optional("VERB | TOPIC", Kind::Subject);
+
+pub(super) const WAITED_FOR: Slot = Slot::needed("CONDITION", Kind::Condition { answers: false });
+pub(super) const EXPECTED_NOW: Slot = Slot::needed("CONDITION", Kind::Condition { answers: true });
+pub(super) const AT_OF_CONDITION: Slot =
+    Slot::option("@NODE", "NODE", Kind::NodeOfCondition, "asks only this node, leader or not");
+pub(super) const IF_NODE: Slot = Slot::if_fitting("NODE", Kind::Node);
+pub(super) const THIS_NODE: Slot = Slot::needed("NODE", Kind::Node);
+pub(super) const NUMBER: Slot = Slot::needed("N", Kind::Number);
+pub(super) const STEADY_TARGET: Slot = Slot::needed("TARGET", Kind::SteadyTarget);
+pub(super) const ROLE: Slot = Slot::needed(
+    "ROLE",
+    Kind::Choice { name: "role", words: &["follower", "pre-candidate", "candidate", "leader"] },
+);

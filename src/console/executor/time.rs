@@ -1,0 +1,157 @@
+//! Timers, clocks and virtual time.
+
+use std::time::Duration;
+
+use super::Console;
+use super::rows::{Row, Run, verb};
+use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
+use super::target::Fit;
+use super::undo::Work;
+use crate::console::language::{Answer, Directive, Topic, form};
+use crate::lab::{LabError, Life, NodeOrder, NodeView};
+use crate::server::RoleName;
+use crate::text::layout::duration_shown;
+use crate::text::units::Speed;
+use crate::types::NodeId;
+
+pub(super) const VERBS: &[Row<Run>] = &[
+    verb(
+        form("timeout", Topic::Time, &[TARGET])
+            .does("makes a node's election timer run out now", "timeout n3")
+            .shows("5.2: a candidate needs the votes of a majority in its term")
+            .also(&["campaign"]),
+        |console, line| console.each(line, Fit::Awake, Console::campaign).0,
+    ),
+    verb(
+        form("align-timers", Topic::Time, &[])
+            .does("sets all election timers to the same moment", "align-timers")
+            .shows("5.2: candidates at the same time split the vote"),
+        Console::align_timers,
+    ),
+    verb(
+        form("spread-timers", Topic::Time, &[])
+            .does("sets the election timers far apart", "spread-timers")
+            .shows("5.2: timeouts drawn at random make split votes rare"),
+        Console::spread_timers,
+    ),
+    verb(
+        form("skew-clock", Topic::Time, &[TARGET, DURATION])
+            .does("sets a node's clock ahead; 0 holds it until time catches up", "skew-clock n2 100ms")
+            .shows("6.4.1: reads by lease need clocks that agree; nothing else does")
+            .lasting(),
+        Console::skew_clock,
+    ),
+    verb(
+        form("speed", Topic::Time, &[SPEED])
+            .does("how fast virtual time passes: 1 is real time, or max", "speed 0.5")
+            .shows("5.6: safety must not depend on timing"),
+        Console::speed,
+    ),
+    verb(
+        form("step", Topic::Time, &[ANY_DURATION])
+            .does("lets virtual time pass by one event, or by a time", "step 50ms")
+            .shows("5.6: time decides when a leader is found, never what is true"),
+        Console::step,
+    ),
+];
+
+impl Console {
+    fn campaign(&mut self, node: NodeId) -> Result<String, LabError> {
+        let status = self.lab.view(node).status;
+        if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {
+            return Err(LabError(format!("{node} leads already: choose a follower")));
+        }
+        if status.joining {
+            return Err(LabError(format!(
+                "{node} lost its files and is not readmitted yet: it starts no election"
+            )));
+        }
+        self.lab.order(node, NodeOrder::Campaign)?;
+        if self.lab.view(node).status.term == status.term {
+            return Ok(format!(
+                "{node} has promised to withhold its vote until the leader's lease ends: its election waits"
+            ));
+        }
+        Ok(format!("{node} starts an election for term {}", status.term.next()))
+    }
+
+    fn align_timers(&mut self, line: &Directive) -> Answer {
+        let (_, max) = self.lab.election_timeouts();
+        self.set_timers(
+            line,
+            |_| max,
+            |names, _| format!("election timers run out together in {}: {names}", duration_shown(max)),
+        )
+    }
+
+    fn spread_timers(&mut self, line: &Directive) -> Answer {
+        let (min, max) = self.lab.election_timeouts();
+        // Spread by whole timeouts, so that a candidate has won before the next one tries.
+        let after = |at| min + max.saturating_sub(min) * at;
+        self.set_timers(line, after, |_, times| {
+            format!("election timers run out one after the other: {times}")
+        })
+    }
+
+    /// Sets the timer of each node that waits for a leader, by its place among them. A leader has none.
+    fn set_timers(
+        &mut self,
+        line: &Directive,
+        after: impl Fn(u32) -> Duration,
+        text: impl Fn(&str, &str) -> String,
+    ) -> Answer {
+        let picture = self.picture();
+        let waits = |view: &NodeView| view.life == Life::Up && view.status.role != RoleName::Leader;
+        let waiting = picture.nodes().iter().filter(|(_, view)| waits(view)).map(|(node, _)| *node);
+        let waiting: Vec<NodeId> = waiting.collect();
+        if waiting.is_empty() {
+            return Answer::failed(line.name(), "no running node waits for a leader: 'status' shows them");
+        }
+        let mut times = Vec::new();
+        for (at, node) in (0_u32..).zip(&waiting) {
+            if let Err(error) = self.lab.order(*node, NodeOrder::SetElectionTimer(after(at))) {
+                return Answer::failed(line.name(), error);
+            }
+            times.push(format!("{node} in {}", duration_shown(after(at))));
+        }
+        let names: Vec<String> = waiting.iter().map(NodeId::to_string).collect();
+        Answer::ok(line.name(), text(&names.join(", "), &times.join(", "))).with("nodes", names)
+    }
+
+    fn skew_clock(&mut self, line: &Directive) -> Answer {
+        let ahead = *line.need(&DURATION);
+        let (answer, done) = self.each(line, Fit::Any, |console, node| {
+            console.lab.order(node, NodeOrder::SkewClock(ahead)).map(|_| match ahead {
+                Duration::ZERO => format!("the clock of {node} will be true again"),
+                ahead => format!("the clock of {node} is {} ahead", duration_shown(ahead)),
+            })
+        });
+        self.undo_after(line.lasting, Work::Clock(done));
+        answer
+    }
+
+    fn speed(&mut self, line: &Directive) -> Answer {
+        let speed = *line.need(&SPEED);
+        let factor = match speed {
+            Speed::Max => f64::INFINITY,
+            Speed::Factor { per_thousand } => Duration::from_millis(per_thousand).as_secs_f64(),
+        };
+        match self.lab.set_speed(factor) {
+            Ok(()) => Answer::ok("speed", format!("speed {speed}")).with("speed", speed.to_string()),
+            Err(error) => Answer::failed("speed", error),
+        }
+    }
+
+    fn step(&mut self, line: &Directive) -> Answer {
+        let span = line.get(&ANY_DURATION).copied();
+        let before = self.lab.now();
+        match self.lab.step(span) {
+            Ok(()) => {
+                let now = self.lab.now();
+                let text = format!("time {now}, {} later", duration_shown(now.since(before)));
+                Answer::ok("step", text).with("time", now.to_string())
+            }
+            Err(error) => Answer::failed("step", error),
+        }
+    }
+}

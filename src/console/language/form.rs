@@ -1,0 +1,290 @@
+//! Forms: how a directive, or a condition inside one, is written. A form is a name with slots, and a phrase is a form with
+//! its slots filled.
+//!
+//! Reading, showing, completing, explaining and suggesting all go by the form, so that a verb is written down once: in its row.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::value::{Kind, Value};
+use crate::text::units::duration_text;
+
+/// How something is written, and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    /// Where the help puts it.
+    pub topic: Topic,
+    /// What follows the name, in the order in which it is shown.
+    pub slots: &'static [Slot],
+    /// What it does, short enough for one line of the overview.
+    pub summary: &'static str,
+    /// A line that uses it.
+    pub example: &'static str,
+    /// What undoes it, where that is not its opposite.
+    pub undone: &'static str,
+    /// The rule of Raft that it shows, with its section; empty where there is none.
+    pub rule: &'static str,
+    /// `for DURATION` may follow: it is a fault that ends by itself.
+    pub lasting: bool,
+}
+
+/// What forms are grouped by in the help.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topic {
+    Look,
+    Data,
+    /// Nodes that fail and come back.
+    Nodes,
+    /// Messages that are lost or late.
+    Network,
+    /// Disks that fail.
+    Disks,
+    Time,
+    Test,
+    Session,
+    /// What `wait` waits for and `expect` demands.
+    Condition,
+    /// What only `expect` demands: of the answer before.
+    Answer,
+}
+
+/// One of the things that follow a form's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// What usages and errors call it: `TARGET`, `--timeout`, `@NODE`.
+    pub name: &'static str,
+    /// Whether it may be left out, and how it is recognized.
+    pub place: Place,
+    /// What may stand there.
+    pub kind: Kind,
+    /// What an option changes, for the help.
+    pub meaning: &'static str,
+}
+
+/// Where a slot's words stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The next words, which must be there.
+    Needed,
+    /// The next words, if any are left.
+    Optional,
+    /// The next word, if it is one of this kind.
+    IfFitting,
+    /// Anywhere, behind its name: `--timeout 2s`, `@n2`.
+    Option {
+        /// What its value is called; none for a flag.
+        value: Option<&'static str>,
+        /// Its name of one letter.
+        short: Option<&'static str>,
+        /// The option that it cannot stand beside.
+        excludes: Option<&'static str>,
+    },
+}
+
+/// A form with its slots filled: a directive, or a condition inside one.
+#[derive(Clone, Debug)]
+pub struct Phrase {
+    /// How it is written.
+    pub form: &'static Form,
+    /// `for 2s`: it is undone after this time.
+    pub lasting: Option<Duration>,
+    values: Vec<(&'static Slot, Value)>,
+}
+
+/// A line of the console, read. Whether it fits the cluster is known only when it runs.
+pub type Directive = Phrase;
+
+/// What `wait` waits for and `expect` demands.
+pub type Condition = Phrase;
+
+pub const fn form(name: &'static str, topic: Topic, slots: &'static [Slot]) -> Form {
+    let (summary, example, undone, rule) = ("", "", "", "");
+    Form { name, aliases: &[], topic, slots, summary, example, undone, rule, lasting: false }
+}
+
+impl Form {
+    pub const fn does(self, summary: &'static str, example: &'static str) -> Form {
+        Form { summary, example, ..self }
+    }
+
+    pub const fn shows(self, rule: &'static str) -> Form {
+        Form { rule, ..self }
+    }
+
+    pub const fn also(self, aliases: &'static [&'static str]) -> Form {
+        Form { aliases, ..self }
+    }
+
+    pub const fn undone(self, undone: &'static str) -> Form {
+        Form { undone, ..self }
+    }
+
+    pub const fn lasting(self) -> Form {
+        Form { lasting: true, ..self }
+    }
+
+    /// Its name and its aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// The whole form: `crash TARGET [--power] [for DURATION]`.
+    pub fn usage(&self) -> String {
+        std::iter::once(self.name.to_string()).chain(self.pieces()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What follows the name, piece by piece: `TARGET`, `[--power]`, `[for DURATION]`.
+    pub(super) fn pieces(&self) -> Vec<String> {
+        let mut pieces: Vec<String> = Vec::new();
+        for slot in self.slots {
+            match (slot.place, pieces.last_mut()) {
+                (Place::Option { excludes: Some(_), .. }, Some(last)) => {
+                    last.insert_str(last.len() - 1, &format!(" | {}", slot.name));
+                }
+                (Place::Needed, _) => pieces.push(slot.name.to_string()),
+                _ => pieces.push(format!("[{}]", slot.words())),
+            }
+        }
+        pieces.extend(self.lasting.then(|| "[for DURATION]".to_string()));
+        pieces
+    }
+
+    /// Its option of this name, long or short.
+    pub(super) fn option(&self, name: &str) -> Option<&'static Slot> {
+        self.slots.iter().find(|slot| match slot.place {
+            Place::Option { short, .. } => slot.name.eq_ignore_ascii_case(name) || short == Some(name),
+            _ => false,
+        })
+    }
+
+    /// Whether every word that follows is text.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.slots, [Slot { kind: Kind::Text, .. }])
+    }
+
+    /// What a word of any text is called, where one may stand.
+    pub(super) fn free_word(&self) -> Option<&'static str> {
+        self.slots.iter().rev().find_map(|slot| match slot.kind {
+            Kind::Value => Some("a value"),
+            Kind::Key => Some("a key"),
+            Kind::File => Some("a name"),
+            Kind::Text | Kind::Condition { .. } => Some("a text"),
+            _ => None,
+        })
+    }
+}
+
+impl Slot {
+    pub const fn needed(name: &'static str, kind: Kind) -> Slot {
+        Slot { name, place: Place::Needed, kind, meaning: "" }
+    }
+
+    pub const fn optional(name: &'static str, kind: Kind) -> Slot {
+        Slot { name, place: Place::Optional, kind, meaning: "" }
+    }
+
+    pub const fn if_fitting(name: &'static str, kind: Kind) -> Slot {
+        Slot { name, place: Place::IfFitting, kind, meaning: "" }
+    }
+
+    pub const fn flag(name: &'static str, meaning: &'static str) -> Slot {
+        let place = Place::Option { value: None, short: None, excludes: None };
+        Slot { name, place, kind: Kind::Flag, meaning }
+    }
+
+    /// The same with a name of one letter, or beside an option that excludes it.
+    pub const fn or(self, short: Option<&'static str>, excludes: Option<&'static str>) -> Slot {
+        Slot { place: Place::Option { value: None, short, excludes }, ..self }
+    }
+
+    pub const fn option(name: &'static str, value: &'static str, kind: Kind, meaning: &'static str) -> Slot {
+        let place = Place::Option { value: Some(value), short: None, excludes: None };
+        Slot { name, place, kind, meaning }
+    }
+
+    pub(super) fn is_option(&self) -> bool {
+        matches!(self.place, Place::Option { .. })
+    }
+
+    /// `--timeout DURATION`, and any other slot by its name.
+    pub(super) fn words(&self) -> String {
+        match self.place {
+            Place::Option { value: Some(value), .. } if self.name.starts_with("--") => {
+                format!("{} {value}", self.name)
+            }
+            _ => self.name.to_string(),
+        }
+    }
+}
+
+impl Phrase {
+    /// This form with these values in its slots.
+    pub fn new(
+        form: &'static Form,
+        values: Vec<(&'static Slot, Value)>,
+        lasting: Option<Duration>,
+    ) -> Phrase {
+        Phrase { form, lasting, values }
+    }
+
+    /// The form's name.
+    pub fn name(&self) -> &'static str {
+        self.form.name
+    }
+
+    /// What stands in a slot that may be left out.
+    pub fn get<'a, T>(&'a self, slot: &Slot) -> Option<&'a T>
+    where
+        &'a T: TryFrom<&'a Value>,
+    {
+        let (_, value) = self.values.iter().find(|(filled, _)| filled.name == slot.name)?;
+        <&T>::try_from(value).ok()
+    }
+
+    /// What stands in a slot that must be filled.
+    pub fn need<'a, T>(&'a self, slot: &Slot) -> &'a T
+    where
+        &'a T: TryFrom<&'a Value>,
+    {
+        self.get(slot)
+            .unwrap_or_else(|| panic!("the form of '{}' needs {} of this kind", self.name(), slot.name))
+    }
+
+    /// Whether a slot is filled.
+    pub fn has(&self, slot: &Slot) -> bool {
+        self.values.iter().any(|(filled, _)| filled.name == slot.name)
+    }
+
+    /// What its slots hold, in the order of the form.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter().map(|(_, value)| value)
+    }
+}
+
+impl PartialEq for Phrase {
+    fn eq(&self, other: &Phrase) -> bool {
+        let pairs = self.values.iter().zip(&other.values);
+        self.name() == other.name()
+            && self.lasting == other.lasting
+            && self.values.len() == other.values.len()
+            && pairs.into_iter().all(|(one, other)| one.0.name == other.0.name && one.1 == other.1)
+    }
+}
+
+impl Eq for Phrase {}
+
+impl fmt::Display for Phrase {
+    /// The canonical text: what history, saved scripts and transcripts show. It is read back as the same phrase.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        for (slot, value) in &self.values {
+            write!(f, " {}", slot.kind.shown(slot, value))?;
+        }
+        match self.lasting {
+            Some(duration) => write!(f, " for {}", duration_text(duration)),
+            None => Ok(()),
+        }
+    }
+}
