@@ -33,7 +33,7 @@ pub fn shorten(text: &str) -> String {
     shorten_to(text, SHOWN_MAX)
 }
 
-/// As [`shorten`], cut after so many letters.
+/// As [`shorten`], cut after this many letters.
 pub fn shorten_to(text: &str, letters: usize) -> String {
     match text.char_indices().nth(letters) {
         None => visible(text).into_owned(),

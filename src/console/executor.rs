@@ -32,6 +32,7 @@ mod language_tests;
 mod roundtrip;
 mod time;
 mod undo;
+mod verbs;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -41,9 +42,9 @@ use std::time::Duration;
 use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
-use self::rows::run_of;
 use self::undo::Undo;
-use super::language::{Answer, Directive, Names, Outcome};
+use self::verbs::run_of;
+use super::language::{Answer, Directive, Language, Names, Outcome};
 use super::narrator::Narrator;
 use super::printer::Output;
 use crate::history::HistoryFile;
@@ -52,9 +53,9 @@ use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Random, Time, Token};
 
-pub(crate) use self::rows::LANGUAGE;
-pub use self::rows::parse;
 pub use self::script::{Flow, Script, open};
+pub(crate) use self::verbs::LANGUAGE;
+pub use self::verbs::parse;
 
 /// Directives that `history` remembers.
 const HISTORY_MAX: usize = 1_000;
@@ -79,6 +80,7 @@ pub struct Surroundings {
 
 /// A lab with its console: the state that directives share. The functions of verbs take any lab.
 pub struct Console<L: ?Sized = dyn Lab> {
+    language: &'static Language,
     surroundings: Surroundings,
     output: Output,
     narrator: Narrator,
@@ -118,6 +120,7 @@ impl<L: Lab + 'static> Console<L> {
         // Another stream than the lab's own: both begin with the same seed.
         let random = Random::new(lab.seed() ^ 0x636f_6e73_6f6c_6531);
         Console {
+            language: &LANGUAGE,
             surroundings,
             output,
             narrator,

@@ -19,8 +19,11 @@
 
 mod error;
 pub(crate) mod lexer;
-mod value;
+mod kind;
 pub(crate) mod form;
+mod phrase;
+mod read;
+mod vocabulary;
 mod arguments;
 mod parse;
 mod complete;
@@ -30,9 +33,11 @@ mod answer;
 pub use answer::{Answer, Outcome};
 pub(crate) use complete::Names;
 pub use error::ParseError;
-pub(crate) use form::{Condition, Form, Slot, Topic, form};
-pub use form::{Directive, Phrase};
-pub(crate) use parse::{LINE_BYTES_MAX, Language};
-pub(crate) use value::{Kind, PartitionShape, Target, Value};
+pub(crate) use form::{Form, Slot, Topic, form};
+pub(crate) use kind::Kind;
+pub(crate) use parse::LINE_BYTES_MAX;
+pub(crate) use phrase::{Condition, PartitionShape, Target, Value};
+pub use phrase::{Directive, Phrase};
+pub(crate) use vocabulary::Language;
 #[cfg(test)]
-pub(crate) use {help::TOPICS, parse::FAMILIAR};
+pub(crate) use vocabulary::{FAMILIAR, TOPICS};

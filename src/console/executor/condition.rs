@@ -5,13 +5,13 @@
 
 use super::Console;
 use super::picture::is_running;
-use super::rows::{Judge, Row, condition};
+use super::rows::{Judge, Row, Way, condition};
 use super::slots::{AT, IF_NODE, KEY, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
 use super::target::{Fit, no_such_node, resolve};
 use crate::console::language::{Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
-use crate::types::{NodeId, Time};
+use crate::types::NodeId;
 
 /// Every condition, in the order of the help.
 pub(super) const CONDITIONS: &[Row<Judge>] = &[
@@ -69,23 +69,17 @@ pub(super) const CONDITIONS: &[Row<Judge>] = &[
     condition(answer("unknown", "it is not known whether it happened"), Console::judge_answer),
 ];
 
-/// How a number in a condition is meant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
-    /// It is this, or was passed; and there is time until then.
-    Reached {
-        /// Questions must be answered by then.
-        deadline: Time,
-    },
-    Exactly,
-}
-
 const fn about(name: &'static str, slots: &'static [Slot], meaning: &'static str) -> Form {
     form(name, Topic::Condition, slots).does(meaning, "")
 }
 
 const fn answer(name: &'static str, meaning: &'static str) -> Form {
     form(name, Topic::Answer, &[TEXT]).does(meaning, "")
+}
+
+/// The function that judges this condition.
+pub(super) fn judge_of(condition: &Condition) -> Judge {
+    CONDITIONS.iter().find(|row| row.form.name == condition.name()).expect("it was read by a form").run
 }
 
 impl Console {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::parse;
-use super::rows::LANGUAGE;
 use super::slots::{AT, KEY};
+use super::verbs::LANGUAGE;
 use crate::console::language::{FAMILIAR, LINE_BYTES_MAX, Names, TOPICS};
 use crate::types::NodeId;
 

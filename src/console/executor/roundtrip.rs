@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::parse;
-use super::rows::LANGUAGE;
+use super::verbs::LANGUAGE;
 use crate::console::language::form::Place;
 use crate::console::language::{
     Form, Kind, Names, PartitionShape, Phrase, Slot, TOPICS, Target, Topic, Value,

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::rows::{LANGUAGE, parse};
 use super::slots::{EXPECTED_NOW, FILE};
 use super::{Console, worse};
 use crate::console::language::lexer::split;
@@ -81,7 +80,7 @@ impl Console {
     pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
         script.line += 1;
         let parsed = match text {
-            Ok(text) => parse(text).map_err(|error| error.to_string()),
+            Ok(text) => self.language.parse(text).map_err(|error| error.to_string()),
             Err(wrong) => Err(wrong.to_string()),
         };
         if parsed.as_ref().is_ok_and(Option::is_none) {
@@ -99,7 +98,7 @@ impl Console {
         let mut answer = match &parsed {
             Ok(Some(line)) => self.execute(line),
             Ok(None) => return Flow::Go,
-            Err(reason) => Answer::failed(verb_of(shown), reason),
+            Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
         if script.numbered {
             place(&mut answer, script, parsed.is_err());
@@ -133,6 +132,11 @@ impl Console {
         let text = if text.is_empty() { text } else { format!(": {text}") };
         self.output.warn(&format!("stopped at {}{text}", script.place(line)));
         Flow::Stop
+    }
+
+    fn verb_of(&self, text: &str) -> &'static str {
+        let first = split(text).words.into_iter().next();
+        first.and_then(|word| self.language.find(&word.text)).map_or("unknown", |form| form.name)
     }
 
     /// `run FILE`: silent itself.
@@ -225,11 +229,6 @@ fn place(answer: &mut Answer, script: &Script, misread: bool) {
         answer.text = format!("ERR {}: {reason}", script.place(script.line));
     }
     answer.details.push(("line", script.line.into()));
-}
-
-fn verb_of(text: &str) -> &'static str {
-    let first = split(text).words.into_iter().next();
-    first.and_then(|word| LANGUAGE.find(&word.text)).map_or("unknown", |form| form.name)
 }
 
 /// A line as it was given, fit for a terminal.

@@ -1,7 +1,7 @@
 //! The verbs about the session itself: what is narrated, the seed, help, history, other scripts, the end.
 
 use super::Console;
-use super::rows::{LANGUAGE, Row, Run, verb};
+use super::rows::{Row, Run, verb};
 use super::script::line_shown;
 use super::slots::{FILE, FILTER, SUBJECT, TEXT};
 use crate::console::language::{Answer, Directive, Topic, form};
@@ -77,6 +77,6 @@ fn echo(_: &mut Console, line: &Directive) -> Answer {
     Answer::ok("echo", line.get::<String>(&TEXT).map(|text| visible(text)).unwrap_or_default())
 }
 
-fn help(_: &mut Console, line: &Directive) -> Answer {
-    Answer::ok("help", LANGUAGE.help(line.get::<&'static str>(&SUBJECT).copied()))
+fn help(console: &mut Console, line: &Directive) -> Answer {
+    Answer::ok("help", console.language.help(line.get::<&'static str>(&SUBJECT).copied()))
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Console;
-use super::condition::Way;
-use super::rows::{Row, Run, judge_of, verb};
+use super::condition::judge_of;
+use super::rows::{Row, Run, Way, verb};
 use super::slots::{ANY_DURATION, AT_OF_CONDITION, DURATION, EXPECTED_NOW, WAITED_FOR};
 use crate::console::language::{Answer, Condition, Directive, Outcome, Topic, form};
 use crate::text::layout::duration_shown;

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::error::ParseError;
-use super::form::{Form, Phrase, Place, Slot, Topic};
-use super::help::TOPICS;
+use super::form::{Form, Place, Slot, Topic};
+use super::kind::Kind;
 use super::lexer::Word;
-use super::parse::Language;
-use super::value::{Kind, PartitionShape, Value, groups, node};
+use super::phrase::{PartitionShape, Phrase, Value};
+use super::read::{groups, node};
+use super::vocabulary::{Language, TOPICS};
 use crate::text::shorten;
 use crate::text::suggest::advice;
 use crate::text::units::parse_duration;

@@ -3,10 +3,10 @@
 //! Both go by the forms and by what the caller says of the cluster; neither asks anybody.
 
 use super::form::{Form, Place, Slot};
-use super::help::TOPICS;
+use super::kind::Kind;
 use super::lexer::{Word, split};
-use super::parse::Language;
-use super::value::{Kind, SHAPES, TARGETS};
+use super::phrase::{SHAPES, TARGETS};
+use super::vocabulary::{Language, TOPICS};
 use crate::quoting::word;
 use crate::types::NodeId;
 

@@ -3,11 +3,7 @@
 //!
 //! Reading, showing, completing, explaining and suggesting all go by the form, so that a verb is written down once: in its row.
 
-use std::fmt;
-use std::time::Duration;
-
-use super::value::{Kind, Value};
-use crate::text::units::duration_text;
+use super::kind::Kind;
 
 /// How something is written, and what it is for.
 #[derive(Clone, Copy, Debug)]
@@ -82,22 +78,6 @@ pub enum Place {
         excludes: Option<&'static str>,
     },
 }
-
-/// A form with its slots filled: a directive, or a condition inside one.
-#[derive(Clone, Debug)]
-pub struct Phrase {
-    /// How it is written.
-    pub form: &'static Form,
-    /// `for 2s`: it is undone after this time.
-    pub lasting: Option<Duration>,
-    values: Vec<(&'static Slot, Value)>,
-}
-
-/// A line of the console, read. Whether it fits the cluster is known only when it runs.
-pub type Directive = Phrase;
-
-/// What `wait` waits for and `expect` demands.
-pub type Condition = Phrase;
 
 pub const fn form(name: &'static str, topic: Topic, slots: &'static [Slot]) -> Form {
     let (summary, example, undone, rule) = ("", "", "", "");
@@ -215,76 +195,6 @@ impl Slot {
                 format!("{} {value}", self.name)
             }
             _ => self.name.to_string(),
-        }
-    }
-}
-
-impl Phrase {
-    /// This form with these values in its slots.
-    pub fn new(
-        form: &'static Form,
-        values: Vec<(&'static Slot, Value)>,
-        lasting: Option<Duration>,
-    ) -> Phrase {
-        Phrase { form, lasting, values }
-    }
-
-    /// The form's name.
-    pub fn name(&self) -> &'static str {
-        self.form.name
-    }
-
-    /// What stands in a slot that may be left out.
-    pub fn get<'a, T>(&'a self, slot: &Slot) -> Option<&'a T>
-    where
-        &'a T: TryFrom<&'a Value>,
-    {
-        let (_, value) = self.values.iter().find(|(filled, _)| filled.name == slot.name)?;
-        <&T>::try_from(value).ok()
-    }
-
-    /// What stands in a slot that must be filled.
-    pub fn need<'a, T>(&'a self, slot: &Slot) -> &'a T
-    where
-        &'a T: TryFrom<&'a Value>,
-    {
-        self.get(slot)
-            .unwrap_or_else(|| panic!("the form of '{}' needs {} of this kind", self.name(), slot.name))
-    }
-
-    /// Whether a slot is filled.
-    pub fn has(&self, slot: &Slot) -> bool {
-        self.values.iter().any(|(filled, _)| filled.name == slot.name)
-    }
-
-    /// What its slots hold, in the order of the form.
-    pub fn values(&self) -> impl Iterator<Item = &Value> {
-        self.values.iter().map(|(_, value)| value)
-    }
-}
-
-impl PartialEq for Phrase {
-    fn eq(&self, other: &Phrase) -> bool {
-        let pairs = self.values.iter().zip(&other.values);
-        self.name() == other.name()
-            && self.lasting == other.lasting
-            && self.values.len() == other.values.len()
-            && pairs.into_iter().all(|(one, other)| one.0.name == other.0.name && one.1 == other.1)
-    }
-}
-
-impl Eq for Phrase {}
-
-impl fmt::Display for Phrase {
-    /// The canonical text: what history, saved scripts and transcripts show. It is read back as the same phrase.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        for (slot, value) in &self.values {
-            write!(f, " {}", slot.kind.shown(slot, value))?;
-        }
-        match self.lasting {
-            Some(duration) => write!(f, " for {}", duration_text(duration)),
-            None => Ok(()),
         }
     }
 }

@@ -1,15 +1,14 @@
 //! What `help` answers, made from the forms. Every line fits 80 columns.
 
 use super::form::{Form, Place, Topic};
-use super::parse::{LINE_BYTES_MAX, Language};
-use super::value::{Kind, TARGETS};
+use super::kind::Kind;
+use super::parse::LINE_BYTES_MAX;
+use super::phrase::TARGETS;
+use super::vocabulary::{Language, TOPICS};
 use crate::config::VALUE_BYTES_MAX;
 use crate::state_machine::kv::KEY_BYTES_MAX;
 use crate::text::layout::{Align, table, wrap};
 use crate::text::units::{DURATION_MAX, duration_text};
-
-/// What can be explained beside the verbs.
-pub const TOPICS: &[&str] = &["targets", "links", "quantities", "conditions", "values", "scripts"];
 
 /// The groups of verbs, in the order of the help.
 const GROUPS: [(Topic, &str); 8] = [
@@ -94,7 +93,7 @@ impl Language {
         let rows: Vec<Vec<String>> = self.conditions(true).map(row).collect();
         let mut lines = vec!["Conditions of wait and expect:".to_string()];
         lines.extend(table(&rows, &[Align::Left, Align::Left]));
-        lines.push("wait goes on when N is reached or passed; expect demands exactly N.".to_string());
+        lines.push("wait ends when N is reached or passed; expect demands exactly N.".to_string());
         lines.join("\n")
     }
 }

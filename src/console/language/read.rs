@@ -1,136 +1,17 @@
-//! What may stand in a slot: the kinds of words, how each is read from one word, and how its value is shown again.
-
-use std::borrow::Cow;
-use std::fmt;
-use std::time::Duration;
+//! How each kind is read from one word. Every rejection is one line that says what to write instead.
 
 use super::error::ParseError;
-use super::form::{Phrase, Place, Slot};
+use super::kind::Kind;
+use super::phrase::{PartitionShape, SHAPES, TARGETS, Target, Value};
 use crate::faults::{End, LinkScope};
-use crate::quoting::{quote, word};
 use crate::state_machine::kv::KEY_BYTES_MAX;
+use crate::text::shorten;
 use crate::text::suggest::advice;
-use crate::text::units::{Speed, duration_text, parse_duration, parse_percent, percent_text};
-use crate::text::{joined, shorten};
-use crate::types::{NodeId, Token};
+use crate::text::units::{Speed, parse_duration, parse_percent};
+use crate::types::NodeId;
 
 /// The largest number of commands or entries that a directive may ask for.
 pub const COUNT_MAX: usize = 100_000;
-
-/// What a target may be, beside nodes.
-pub(super) const TARGETS: [(&str, Target); 6] = [
-    ("leader", Target::Leader),
-    ("followers", Target::Followers),
-    ("random", Target::Random),
-    ("minority", Target::Minority),
-    ("majority", Target::Majority),
-    ("all", Target::All),
-];
-
-/// The shapes of a partition, beside groups.
-pub(super) const SHAPES: [&str; 4] = ["halves", "minority", "bridge", "ring"];
-
-/// What may stand in a slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Nothing: the option's name says it all.
-    Flag,
-    /// This word itself.
-    Word(&'static str),
-    Choice {
-        name: &'static str,
-        words: &'static [&'static str],
-    },
-    Node,
-    /// A node's name that the condition in another slot takes.
-    NodeOfCondition,
-    Target,
-    /// Which nodes: the same ones, however often it is resolved.
-    SteadyTarget,
-    Link,
-    Duration,
-    DurationAboveZero,
-    /// `jitter` and a duration.
-    Jitter,
-    /// A percentage, kept in parts of a million.
-    Percent,
-    Count,
-    Number,
-    Speed,
-    Key,
-    /// A word of any text.
-    Value,
-    File,
-    /// All words that are left.
-    Text,
-    Token,
-    /// The name of a verb or of a topic of the help.
-    Subject,
-    Shape,
-    Condition {
-        /// Also one about the answer before.
-        answers: bool,
-    },
-}
-
-/// Which nodes a directive is about. What stands for nodes is resolved when the directive runs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// These, in order and each once; never none.
-    Nodes(Vec<NodeId>),
-    Leader,
-    /// Every running node but the leader.
-    Followers,
-    /// One of the running nodes, drawn from the seed.
-    Random,
-    /// The largest number of nodes that is no majority, drawn from the seed.
-    Minority,
-    /// The smallest majority, drawn from the seed.
-    Majority,
-    All,
-}
-
-/// Who still reaches whom.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PartitionShape {
-    /// These groups, two or more, without a node in common. Nodes that no group names form one more group.
-    Groups(Vec<Vec<NodeId>>),
-    /// Two halves, as even as can be.
-    Halves,
-    /// A minority, drawn from the seed, against the rest.
-    Minority,
-    /// Two halves that both reach this node.
-    Bridge(NodeId),
-    /// Each node reaches its two neighbors only.
-    Ring,
-}
-
-macro_rules! values {
-    ($($variant:ident($type:ty)),*) => {
-        /// What stands in a slot.
-        #[derive(Clone, PartialEq, Eq, Debug)]
-        pub enum Value {
-            Flag,
-            $($variant($type)),*
-        }
-
-        $(impl<'a> TryFrom<&'a Value> for &'a $type {
-            type Error = ();
-
-            fn try_from(value: &'a Value) -> Result<&'a $type, ()> {
-                match value {
-                    Value::$variant(value) => Ok(value),
-                    _ => Err(()),
-                }
-            }
-        })*
-    };
-}
-
-values! {
-    Word(&'static str), Node(NodeId), Target(Target), Link(LinkScope), Duration(Duration), PerMillion(u32),
-    Count(usize), Number(u64), Speed(Speed), Text(String), Token(Token), Shape(PartitionShape), Condition(Phrase)
-}
 
 impl Kind {
     /// Reads one word. Kinds of several words are read by [`Arguments`](super::arguments::Arguments).
@@ -157,70 +38,6 @@ impl Kind {
             }
         })
     }
-
-    /// A value as it is written in this slot.
-    pub(super) fn shown(self, slot: &Slot, value: &Value) -> String {
-        match (self, value, slot.place) {
-            (Kind::Flag, ..) => slot.name.to_string(),
-            (Kind::Jitter, ..) => format!("jitter {value}"),
-            (Kind::Text, Value::Text(text), _) => sentence(text).into_owned(),
-            (_, _, Place::Option { .. }) if slot.name.starts_with('@') => format!("@{value}"),
-            (_, _, Place::Option { .. }) => format!("{} {value}", slot.name),
-            _ => value.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Flag => Ok(()),
-            Value::Word(word) => f.write_str(word),
-            Value::Node(node) => node.fmt(f),
-            Value::Target(target) => target.fmt(f),
-            Value::Link(link) => link.fmt(f),
-            Value::Duration(duration) => f.write_str(&duration_text(*duration)),
-            Value::PerMillion(chance) => f.write_str(&percent_text(*chance)),
-            Value::Count(count) => count.fmt(f),
-            Value::Number(number) => number.fmt(f),
-            Value::Speed(speed) => speed.fmt(f),
-            Value::Text(text) => f.write_str(&word(text)),
-            Value::Token(token) => token.fmt(f),
-            Value::Shape(shape) => shape.fmt(f),
-            Value::Condition(condition) => condition.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, TARGETS.iter().find(|(_, known)| known == self)) {
-            (_, Some((name, _))) => f.write_str(name),
-            (Target::Nodes(nodes), None) => f.write_str(&joined(nodes, ",")),
-            (_, None) => unreachable!("every other target has a name"),
-        }
-    }
-}
-
-impl fmt::Display for PartitionShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PartitionShape::Groups(groups) => {
-                let groups: Vec<String> = groups.iter().map(|group| joined(group, " ")).collect();
-                f.write_str(&groups.join(" / "))
-            }
-            PartitionShape::Halves => f.write_str("halves"),
-            PartitionShape::Minority => f.write_str("minority"),
-            PartitionShape::Bridge(node) => write!(f, "bridge {node}"),
-            PartitionShape::Ring => f.write_str("ring"),
-        }
-    }
-}
-
-/// A text of several words, as it stands at the end of a line: plain when its words can stand as they are.
-fn sentence(said: &str) -> Cow<'_, str> {
-    let plain = said.split(' ').all(|part| matches!(word(part), Cow::Borrowed(_)));
-    if plain { Cow::Borrowed(said) } else { Cow::Owned(quote(said)) }
 }
 
 fn choice(name: &str, words: &[&'static str], text: &str) -> Result<&'static str, ParseError> {
@@ -354,16 +171,4 @@ fn in_order(mut nodes: Vec<NodeId>) -> Vec<NodeId> {
     nodes.sort_unstable();
     nodes.dedup();
     nodes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sentence;
-
-    #[test]
-    fn a_text_is_quoted_as_a_whole_or_not_at_all() {
-        assert_eq!(sentence("a b"), "a b");
-        assert_eq!(sentence("a  b"), "\"a  b\"");
-        assert_eq!(sentence("issue #5"), "\"issue #5\"");
-    }
 }

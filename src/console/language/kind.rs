@@ -1,0 +1,44 @@
+//! The kinds of words that may stand in a slot.
+
+/// What may stand in a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Nothing: the option's name says it all.
+    Flag,
+    /// This word itself.
+    Word(&'static str),
+    Choice {
+        name: &'static str,
+        words: &'static [&'static str],
+    },
+    Node,
+    /// A node's name that the condition in another slot takes.
+    NodeOfCondition,
+    Target,
+    /// Which nodes: the same ones, however often it is resolved.
+    SteadyTarget,
+    Link,
+    Duration,
+    DurationAboveZero,
+    /// `jitter` and a duration.
+    Jitter,
+    /// A percentage, kept in parts of a million.
+    Percent,
+    Count,
+    Number,
+    Speed,
+    Key,
+    /// A word of any text.
+    Value,
+    File,
+    /// All words that are left.
+    Text,
+    Token,
+    /// The name of a verb or of a topic of the help.
+    Subject,
+    Shape,
+    Condition {
+        /// Also one about the answer before.
+        answers: bool,
+    },
+}
