@@ -21,7 +21,7 @@ pub enum Address {
 }
 
 /// Something under way.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Envelope {
     /// Who sent it.
     pub from: Address,
@@ -29,6 +29,8 @@ pub struct Envelope {
     pub to: Address,
     /// What it carries.
     pub packet: Packet,
+    /// What queues count it as. Whatever a payload may weigh later, this stays.
+    weight: usize,
 }
 
 /// What an envelope carries.
@@ -174,6 +176,11 @@ impl Response {
 }
 
 impl Envelope {
+    /// From one to the other. It is weighed here, once.
+    pub fn new(from: Address, to: Address, packet: Packet) -> Envelope {
+        Envelope { weight: packet.weight(), from, to, packet }
+    }
+
     /// The message that it carries from node to node.
     pub fn message(&self) -> Option<&Message> {
         match &self.packet {
@@ -186,7 +193,7 @@ impl Envelope {
     pub fn reply(&self, term: Term, response: Response) -> Option<Envelope> {
         let Packet::Request(Request { attempt, .. }) = self.packet else { return None };
         let packet = Packet::Reply(Reply { attempt, term, response });
-        Some(Envelope { from: self.to, to: self.from, packet })
+        Some(Envelope::new(self.to, self.from, packet))
     }
 
     /// What a client hears whose request finds nobody: its node is gone, and what carries the envelope says so at once, as
@@ -196,11 +203,24 @@ impl Envelope {
     }
 
     /// Bytes that it weighs in queues: what it carries, and a little for itself.
-    ///
-    /// No payload's text is made for it: within one process nobody may ever need it.
     pub fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+impl PartialEq for Envelope {
+    fn eq(&self, other: &Envelope) -> bool {
+        (self.from, self.to) == (other.from, other.to) && self.packet == other.packet
+    }
+}
+
+impl Eq for Envelope {}
+
+impl Packet {
+    /// No payload's text is made for it: within one process nobody may ever need it.
+    fn weight(&self) -> usize {
         const ITSELF: usize = 64;
-        match &self.packet {
+        match self {
             Packet::Raft(message) => message.body.weight(),
             Packet::Request(request) => ITSELF + request.call.weight(),
             Packet::Reply(reply) => ITSELF + reply.response.weight(),

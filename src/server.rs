@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use crate::ascending::Ascending;
 use crate::config::RaftSettings;
-use crate::protocol::{Address, Envelope, Packet, Response};
+use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::Raft;
 use crate::raft::effects::{Input, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
@@ -317,9 +317,9 @@ impl Server {
 }
 
 fn post(messages: Vec<Message>, outbox: &mut Outbox) {
-    outbox.envelopes.extend(messages.into_iter().map(|message| Envelope {
-        from: Address::Node(message.from),
-        to: Address::Node(message.to),
-        packet: Packet::Raft(message),
-    }));
+    outbox.envelopes.extend(
+        messages
+            .into_iter()
+            .map(|message| Envelope::new(message.from.into(), message.to.into(), Packet::Raft(message))),
+    );
 }

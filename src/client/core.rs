@@ -172,7 +172,7 @@ impl ClientCore {
 
     /// Takes in what the network delivered. What is no answer to a call under way is ignored.
     pub fn receive(&mut self, now: Time, envelope: Envelope) {
-        let Envelope { from: Address::Node(node), to, packet: Packet::Reply(reply) } = envelope else {
+        let Envelope { from: Address::Node(node), to, packet: Packet::Reply(reply), .. } = envelope else {
             return;
         };
         if to != Address::Client(self.id) {

@@ -300,7 +300,7 @@ impl Shared {
             },
             Some(interrupt) => select! {
                 recv(self.inbox.receiver()) -> parcel => {
-                    parcel.map_or(Woken::Closed, |parcel| Woken::Arrived(self.inbox.open(parcel)))
+                    parcel.map_or(Woken::Closed, |parcel| Woken::Arrived(parcel.open()))
                 }
                 recv(interrupt) -> wish => wish.map_or(Woken::Closed, |()| Woken::Interrupted),
                 recv(at(until)) -> _ => Woken::Due,

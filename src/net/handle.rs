@@ -90,7 +90,7 @@ impl Transport for RouterHandle {
         if envelopes.is_empty() {
             return;
         }
-        match self.inbox.try_send_to_be_parted(std::mem::take(envelopes)) {
+        match self.inbox.try_send(std::mem::take(envelopes)) {
             Ok(()) => {}
             Err(NotSent::Full(lost) | NotSent::Closed(lost)) => {
                 self.shared.counts.sent(&lost);

@@ -3,9 +3,7 @@
 //! It is bounded in groups and in bytes: a few large messages fill memory long before many small ones do. A sender
 //! never waits: what does not fit comes back to it.
 //!
-//! Each group is weighed once, by its sender, and travels with its weight in a [`Parcel`]. Only the receiver can open
-//! one, and opening gives back the room, so none is lost: what a payload weighs may change on its way, the parcel's
-//! weight does not.
+//! A group travels with the room that it takes in a [`Parcel`], which gives it back when it is opened or let go.
 
 mod bell;
 
@@ -14,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use self::bell::{Bell, HangUp};
 use crate::linger::Linger;
@@ -37,14 +35,11 @@ pub struct InboxReceiver {
     linger: Linger,
 }
 
-/// A group on its way, and its weight. The receiver that it arrived at gives the group: [`InboxReceiver::open`]. A parcel
-/// that is let go unopened keeps its room for ever.
+/// A group on its way, and the room that it takes.
 pub struct Parcel {
     group: Vec<Envelope>,
     weight: usize,
-    /// Each message's, for a receiver that parts the group; else empty. More than there are messages once the end of the
-    /// group was cut off.
-    weights: Box<[usize]>,
+    room: Arc<Room>,
 }
 
 /// Why a group, or its end, came back.
@@ -70,53 +65,26 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     )
 }
 
-/// Bytes that a group weighs in queues.
-pub fn weight_of(group: &[Envelope]) -> usize {
-    group.iter().map(Envelope::weight).sum()
-}
-
 impl Inbox {
     /// Sends the group, or as many of its first messages as there is room for. An empty group is not sent.
     ///
     /// # Errors
     /// What was not sent.
-    pub fn try_send(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
-        let weight = weight_of(&group);
-        self.try_send_weighed(group, weight)
-    }
-
-    /// The same for a group whose weight is known.
-    pub(super) fn try_send_weighed(&self, group: Vec<Envelope>, weight: usize) -> Result<(), NotSent> {
-        self.try_send_parcel(Parcel { group, weight, weights: Box::default() })
-    }
-
-    /// The same for a receiver that will hand the messages on: it need not weigh them again. To do so it would look at
-    /// each entry, in memory that another thread has just written.
-    pub(super) fn try_send_to_be_parted(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
-        let shared = group.windows(2).all(|pair| (pair[0].from, pair[0].to) == (pair[1].from, pair[1].to));
-        if shared {
-            return self.try_send(group);
-        }
-        let weights: Box<[usize]> = group.iter().map(Envelope::weight).collect();
-        self.try_send_parcel(Parcel { group, weight: weights.iter().sum(), weights })
-    }
-
-    fn try_send_parcel(&self, mut parcel: Parcel) -> Result<(), NotSent> {
-        if parcel.group.is_empty() {
+    pub fn try_send(&self, mut group: Vec<Envelope>) -> Result<(), NotSent> {
+        if group.is_empty() {
             return Ok(());
         }
-        let mut rest = Vec::new();
-        if !self.room.take(parcel.weight) {
-            (parcel.weight, rest) = self.room.take_for_some(&mut parcel.group);
-        }
-        if parcel.group.is_empty() {
+        let (weight, mut rest) = self.room.take(&mut group);
+        if group.is_empty() {
             return Err(NotSent::Full(rest));
         }
-        match self.sender.try_send(parcel) {
+        match self.sender.try_send(Parcel { group, weight, room: Arc::clone(&self.room) }) {
             Ok(()) => self.bell.0.ring(),
-            Err(TrySendError::Full(parcel)) => return Err(NotSent::Full(self.unsent(parcel, rest))),
-            Err(TrySendError::Disconnected(parcel)) => {
-                return Err(NotSent::Closed(self.unsent(parcel, rest)));
+            Err(unsent) => {
+                let closed = unsent.is_disconnected();
+                let mut group = unsent.into_inner().open();
+                group.append(&mut rest);
+                return Err(if closed { NotSent::Closed(group) } else { NotSent::Full(group) });
             }
         }
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
@@ -131,32 +99,12 @@ impl Inbox {
     pub fn is_empty(&self) -> bool {
         self.sender.is_empty()
     }
-
-    /// The group as it was before its end was cut off.
-    fn unsent(&self, parcel: Parcel, mut rest: Vec<Envelope>) -> Vec<Envelope> {
-        self.room.give_back(parcel.weight);
-        let mut group = parcel.group;
-        group.append(&mut rest);
-        group
-    }
 }
 
 impl InboxReceiver {
     /// Where parcels arrive, for a `select!`.
     pub fn receiver(&self) -> &Receiver<Parcel> {
         &self.receiver
-    }
-
-    /// Takes the group out, which makes room for others.
-    pub fn open(&self, parcel: Parcel) -> Vec<Envelope> {
-        self.room.give_back(parcel.weight);
-        parcel.group
-    }
-
-    /// The same, with the weight of each of the first messages that were weighed by itself.
-    pub(super) fn open_weighed(&self, parcel: Parcel) -> (Vec<Envelope>, Box<[usize]>) {
-        self.room.give_back(parcel.weight);
-        (parcel.group, parcel.weights)
     }
 
     /// Returns when a group waits or this finds something else, when this time has come, or when it is time to sleep.
@@ -169,7 +117,7 @@ impl InboxReceiver {
     /// # Errors
     /// None waits, or nobody is left to send one.
     pub fn try_recv(&self) -> Result<Vec<Envelope>, TryRecvError> {
-        self.receiver.try_recv().map(|parcel| self.open(parcel))
+        self.receiver.try_recv().map(Parcel::open)
     }
 
     /// The next group, when it comes. It sleeps at once: how long to look for it before, [`InboxReceiver::linger`] knows
@@ -207,6 +155,17 @@ impl Parcel {
     pub fn weight(&self) -> usize {
         self.weight
     }
+
+    /// Takes the group out.
+    pub fn open(mut self) -> Vec<Envelope> {
+        std::mem::take(&mut self.group)
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.weight, Ordering::Relaxed);
+    }
 }
 
 /// The bytes that are taken, of those that may be. It is a number and orders nothing.
@@ -216,16 +175,11 @@ struct Room {
 }
 
 impl Room {
-    /// Takes room for this weight, if there is some. Where nothing is taken, there always is for one message: whoever
-    /// sends several asks for them together first, and then for as many as fit.
-    fn take(&self, weight: usize) -> bool {
-        self.take_if(|taken| taken.checked_add(weight).filter(|sum| *sum <= self.bytes_max))
-    }
-
-    /// Takes room for as many of the first messages as fit. Returns their weight, and cuts off the rest.
-    fn take_for_some(&self, group: &mut Vec<Envelope>) -> (usize, Vec<Envelope>) {
+    /// Takes room for as many of the first messages as fit; where nothing is taken, that is at least one. Returns their
+    /// weight, and cuts off the rest.
+    fn take(&self, group: &mut Vec<Envelope>) -> (usize, Vec<Envelope>) {
         let (mut fit, mut weight) = (0, 0);
-        self.take_if(|taken| {
+        let count = |taken| {
             (fit, weight) = (0, 0);
             for envelope in group.iter() {
                 let sum = weight + envelope.weight();
@@ -235,16 +189,9 @@ impl Room {
                 (fit, weight) = (fit + 1, sum);
             }
             Some(taken + weight)
-        });
+        };
+        let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         (weight, group.split_off(fit))
-    }
-
-    fn take_if(&self, next: impl FnMut(usize) -> Option<usize>) -> bool {
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
-    }
-
-    fn give_back(&self, weight: usize) {
-        self.taken.fetch_sub(weight, Ordering::Relaxed);
     }
 }
 
@@ -274,7 +221,7 @@ mod tests {
         let query = Payload::from_text("x".repeat(weight - ITSELF));
         let call = Call::Read { query, mode: ReadMode::Stale, here: true };
         let (from, to) = (ClientId(1).into(), NodeId::new(1).into());
-        Envelope { from, to, packet: Packet::Request(Request { attempt, call }) }
+        Envelope::new(from, to, Packet::Request(Request { attempt, call }))
     }
 
     /// Sends these, and says how many came back.
@@ -334,10 +281,18 @@ mod tests {
         let call = Call::Read { query: query.clone(), mode: ReadMode::Stale, here: true };
         let (from, to) = (ClientId(1).into(), NodeId::new(1).into());
         let packet = Packet::Request(Request { attempt: 1, call });
-        assert_eq!(returned(&sender, vec![Envelope { from, to, packet }]), 0);
+        assert_eq!(returned(&sender, vec![Envelope::new(from, to, packet)]), 0);
         let before = query.weight();
         assert!(query.text().len() > before, "each character takes two in the text");
         assert!(receiver.try_recv().is_ok());
+        assert_eq!(receiver.weight(), 0);
+    }
+
+    #[test]
+    fn a_parcel_that_is_let_go_gives_its_room_back() {
+        let (sender, receiver) = inbox(100, 1_000);
+        assert_eq!(returned(&sender, vec![message(1, 300)]), 0);
+        drop(receiver.receiver().try_recv());
         assert_eq!(receiver.weight(), 0);
     }
 

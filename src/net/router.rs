@@ -142,8 +142,6 @@ struct Routing {
 struct Destination {
     inbox: Inbox,
     gathered: Vec<Envelope>,
-    /// What is gathered weighs this.
-    weight: usize,
 }
 
 impl Routing {
@@ -198,18 +196,16 @@ impl Routing {
         let mut next = Some(first);
         let (mut groups, mut bytes) = (0, 0);
         while let Some(parcel) = next {
-            let weight = parcel.weight();
             groups += 1;
-            bytes += weight;
-            let (group, weights) = self.inbox.open_weighed(parcel);
-            self.route_group(group, weight, &weights);
+            bytes += parcel.weight();
+            self.route_group(parcel.open());
             let goes_on = groups < GROUPS_AT_A_TIME && bytes < BYTES_AT_A_TIME;
             next = goes_on.then(|| self.inbox.receiver().try_recv().ok()).flatten();
         }
     }
 
     /// A group that shares a link without rules is moved whole; others go one by one.
-    fn route_group(&mut self, mut group: Vec<Envelope>, weight: usize, weights: &[usize]) {
+    fn route_group(&mut self, mut group: Vec<Envelope>) {
         self.shared.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
         let whole = link.filter(|&(from, to)| {
@@ -218,14 +214,8 @@ impl Routing {
                 && group.iter().all(|envelope| (envelope.from, envelope.to) == (from, to))
         });
         let Some(destination) = whole.and_then(|(_, to)| self.touch(to)) else {
-            let mut known = weights.iter().copied();
-            for envelope in group {
-                let weight = known.next().unwrap_or_else(|| envelope.weight());
-                self.route(envelope, weight);
-            }
-            return;
+            return group.into_iter().for_each(|envelope| self.route(envelope));
         };
-        destination.weight += weight;
         if destination.gathered.is_empty() {
             destination.gathered = group;
         } else {
@@ -233,26 +223,26 @@ impl Routing {
         }
     }
 
-    fn route(&mut self, envelope: Envelope, weight: usize) {
+    fn route(&mut self, envelope: Envelope) {
         let fate = self.faults.decide(envelope.from, envelope.to);
         self.show(&envelope, fate);
         match fate {
             Fate::Dropped(_) => self.shared.counts.dropped(&[envelope]),
-            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, weight, delay),
+            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, delay),
             Fate::Delivered { delay, duplicate: Some(later) } => {
                 self.shared.counts.duplicated(envelope.from, envelope.to);
-                self.carry(envelope.clone(), weight, delay);
-                self.carry(envelope, weight, later);
+                self.carry(envelope.clone(), delay);
+                self.carry(envelope, later);
             }
         }
     }
 
-    fn carry(&mut self, envelope: Envelope, weight: usize, delay: Duration) {
+    fn carry(&mut self, envelope: Envelope, delay: Duration) {
         if delay.is_zero() {
-            return self.arrive(envelope, weight);
+            return self.arrive(envelope);
         }
         let (from, to) = (envelope.from, envelope.to);
-        match self.held_back.push(self.clock.now() + delay, envelope, weight) {
+        match self.held_back.push(self.clock.now() + delay, envelope) {
             None => self.shared.counts.held_back(from, to),
             Some(envelope) => self.lose(&envelope, DropReason::Overflow),
         }
@@ -263,18 +253,15 @@ impl Routing {
             return;
         }
         let now = self.clock.now();
-        while let Some((envelope, weight)) = self.held_back.pop_due(now) {
+        while let Some(envelope) = self.held_back.pop_due(now) {
             self.shared.counts.released(envelope.from, envelope.to);
-            self.arrive(envelope, weight);
+            self.arrive(envelope);
         }
     }
 
-    fn arrive(&mut self, envelope: Envelope, weight: usize) {
+    fn arrive(&mut self, envelope: Envelope) {
         match self.touch(envelope.to) {
-            Some(destination) => {
-                destination.weight += weight;
-                destination.gathered.push(envelope);
-            }
+            Some(destination) => destination.gathered.push(envelope),
             None => self.lose(&envelope, DropReason::Down),
         }
     }
@@ -295,9 +282,8 @@ impl Routing {
             next += 1;
             let Some(destination) = self.destinations.get_mut(&address) else { continue };
             let group = std::mem::take(&mut destination.gathered);
-            let weight = std::mem::take(&mut destination.weight);
             self.shared.counts.delivered(&group);
-            match destination.inbox.try_send_weighed(group, weight) {
+            match destination.inbox.try_send(group) {
                 Ok(()) => {}
                 Err(NotSent::Full(rest)) => self.take_back(rest, DropReason::Overflow),
                 Err(NotSent::Closed(group)) => {
@@ -328,8 +314,7 @@ impl Routing {
             && let Some(refusal) = envelope.unreachable()
         {
             self.shared.counts.sent(std::slice::from_ref(&refusal));
-            let weight = refusal.weight();
-            self.route(refusal, weight);
+            self.route(refusal);
         }
     }
 
@@ -386,7 +371,7 @@ impl Routing {
         if let Some(lanes) = &self.shared.lanes {
             lanes.write().inboxes.insert(address, inbox.clone());
         }
-        self.destinations.insert(address, Destination { inbox, gathered: Vec::new(), weight: 0 });
+        self.destinations.insert(address, Destination { inbox, gathered: Vec::new() });
     }
 
     fn forget(&mut self, address: Address) {

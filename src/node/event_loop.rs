@@ -130,7 +130,7 @@ impl EventLoop {
         let timer = at(deadline);
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
-                Ok(parcel) => self.opened = self.inbox.open(parcel).into_iter(),
+                Ok(parcel) => self.opened = parcel.open().into_iter(),
                 Err(_) => return Err(EndReason::Stopped),
             },
             recv(self.orders) -> order => match order {
@@ -178,7 +178,7 @@ impl EventLoop {
                 && let Ok(parcel) = self.inbox.receiver().try_recv()
             {
                 bytes += parcel.weight();
-                self.opened = self.inbox.open(parcel).into_iter();
+                self.opened = parcel.open().into_iter();
             } else {
                 break;
             }

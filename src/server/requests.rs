@@ -103,6 +103,6 @@ impl Server {
     pub(super) fn reply(&self, caller: &Caller, response: Response, outbox: &mut Outbox) {
         let reply = Reply { attempt: caller.attempt, term: self.raft.current_term(), response };
         let from = Address::Node(self.raft.id());
-        outbox.envelopes.push(Envelope { from, to: caller.address, packet: Packet::Reply(reply) });
+        outbox.envelopes.push(Envelope::new(from, caller.address, Packet::Reply(reply)));
     }
 }

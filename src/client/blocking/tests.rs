@@ -62,8 +62,7 @@ where
                 panic!("a client sends requests to nodes")
             };
             let Some(replies) = answer(node, &request) else { return };
-            let envelope =
-                |reply| Envelope { from: to, to: Address::Client(ID), packet: Packet::Reply(reply) };
+            let envelope = |reply| Envelope::new(to, Address::Client(ID), Packet::Reply(reply));
             let _ = answers.try_send(replies.into_iter().map(envelope).collect());
         }
     });

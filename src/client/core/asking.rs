@@ -64,7 +64,7 @@ impl ClientCore {
         call.note_sent(attempt, node);
         let request = Request { attempt, call: call.request(acknowledged) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
-        self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
+        self.outgoing.push(Envelope::new(from, to, Packet::Request(request)));
         self.attempts.insert(attempt, call_id);
         self.wake_at(call_id, now + self.settings.attempt_timeout);
     }

@@ -178,7 +178,7 @@ impl World {
             self.replies.entry(attempt).or_default().push(response.clone());
         }
         let packet = Packet::Reply(Reply { attempt, term: Term(1), response });
-        self.core.receive(self.now, Envelope { from, to: Address::Client(ClientId(7)), packet });
+        self.core.receive(self.now, Envelope::new(from, Address::Client(ClientId(7)), packet));
     }
 
     fn pass(&mut self, until: Time) {
