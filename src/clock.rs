@@ -11,7 +11,6 @@ use crate::types::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// How far it was set ahead.
     ahead: Duration,
 }
 

@@ -51,7 +51,7 @@ use crate::lab::Life;
 use crate::net::counts::LinkCounts;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
-use crate::node::{Changes, Leaders, Reporter, Surroundings};
+use crate::node::{Changes, Context, Leaders, Reporter};
 use crate::protocol::Address;
 use crate::server::{RoleName, Status};
 use crate::state_machine::StateMachine;
@@ -76,7 +76,7 @@ pub struct Cluster<M = KeyValue> {
     slots: BTreeMap<NodeId, Slot>,
     router: Option<Router>,
     network: RouterHandle,
-    surroundings: Surroundings,
+    context: Context,
     logs: Option<Arc<NodeLogs>>,
     machine: Machine<M>,
     random: Random,
@@ -170,7 +170,7 @@ impl<M: StateMachine> Cluster<M> {
             slots: BTreeMap::new(),
             network: router.handle(),
             router: Some(router),
-            surroundings: Surroundings {
+            context: Context {
                 clock,
                 safety: Arc::new(Mutex::new(Safety::default())),
                 reporter: Reporter::new(observer, logs.clone()),
@@ -204,8 +204,8 @@ impl<M: StateMachine> Cluster<M> {
     }
 
     fn start_nodes(&mut self, opened: OpenedNodes) -> Result<(), StartError> {
-        for (name, (keep, opened)) in opened {
-            self.slots.insert(name, Slot::new(keep));
+        for (name, (medium, opened)) in opened {
+            self.slots.insert(name, Slot::new(medium));
             match opened {
                 Some(opened) => drop(self.launch(name, opened, false)?),
                 None => self.slot(name).missing(name),
@@ -222,7 +222,7 @@ impl<M: StateMachine> Cluster<M> {
         self.network.register(Address::Client(id), sender);
         let patience = ClientSettings::suited_to(&self.settings.raft);
         let core = ClientCore::new(id, self.members.clone(), patience, Random::new(entropy()));
-        Client::new(core, self.network.clone(), inbox, self.surroundings.clock)
+        Client::new(core, self.network.clone(), inbox, self.context.clock)
             .with_timeout(self.settings.client_timeout)
     }
 
@@ -282,12 +282,12 @@ impl<M: StateMachine> Cluster<M> {
     /// # Ok::<(), StartError>(())
     /// ```
     pub fn leadership(&self) -> Leadership {
-        self.surroundings.leaders.listen()
+        self.context.leaders.listen()
     }
 
     /// Waits until this finds something, looking whenever anything changed; none when it has not in time.
     pub fn wait_for<T>(&self, timeout: Duration, find: impl Fn(&Cluster<M>) -> Option<T>) -> Option<T> {
-        let changed = self.surroundings.changes.listen();
+        let changed = self.context.changes.listen();
         let until = Instant::now() + timeout;
         loop {
             let found = find(self);
@@ -338,7 +338,7 @@ impl<M> Cluster<M> {
         if let Some(router) = self.router.take() {
             router.stop();
         }
-        self.surroundings.leaders.close();
+        self.context.leaders.close();
     }
 
     fn wait_until(&self, until: Instant) {
@@ -373,7 +373,7 @@ impl<M> fmt::Debug for Cluster<M> {
 }
 
 /// Whether a node has never run before.
-fn is_new((_, opened): &(states::Keep, Option<Opened>)) -> bool {
+fn is_new((_, opened): &(states::Medium, Option<Opened>)) -> bool {
     opened.as_ref().is_some_and(|opened| opened.recovered.fresh)
 }
 

@@ -190,12 +190,10 @@ impl NodeOrder {
 }
 
 impl LabError {
-    /// The cluster has no such node.
     pub(crate) fn unknown(node: NodeId, nodes: usize) -> LabError {
         LabError(format!("there is no {node}: nodes are n1 to n{nodes}"))
     }
 
-    /// The node does not run.
     pub(crate) fn down(node: NodeId) -> LabError {
         LabError(format!("{node} is down: 'restart {node}' starts it"))
     }

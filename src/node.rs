@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
-pub use self::board::{Board, Changes, Ended, Lost};
+pub use self::board::{Board, Changes, Ended, Losses};
 use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
 pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};
@@ -45,7 +45,7 @@ use crate::types::{NodeId, Time};
 
 /// What the nodes of a process share.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Context {
     /// The clock.
     pub clock: Clock,
     /// The properties that are checked after every step.
@@ -69,7 +69,7 @@ pub enum Store {
 }
 
 /// What a node's server works with.
-pub struct Equipment {
+pub struct Handles {
     /// Where its writes go.
     pub store: Store,
     /// Opens the files of its snapshots for a thread.
@@ -102,21 +102,21 @@ impl Node {
     /// When the system has no thread left.
     pub fn start(
         mut server: Server,
-        equipment: Equipment,
+        handles: Handles,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
-        surroundings: Surroundings,
+        context: Context,
         clock: Clock,
     ) -> io::Result<Node> {
         let name = server.raft().id();
-        let Equipment { store, open, load, part_bytes, patience } = equipment;
+        let Handles { store, open, load, part_bytes, patience } = handles;
         let disk = match store {
             Store::Inline(storage) => NodeDisk::inline(storage),
             Store::Threaded(storage, faults) => NodeDisk::threaded(name, storage, faults)?,
         };
         let (orders, ordered) = unbounded();
         let (alive_sender, alive) = bounded::<()>(0);
-        let (changes, leaders) = (Arc::clone(&surroundings.changes), Arc::clone(&surroundings.leaders));
+        let (changes, leaders) = (Arc::clone(&context.changes), Arc::clone(&context.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
         let step_began = Arc::new(Mutex::new(Instant::now()));
         let begun = Arc::clone(&step_began);
@@ -125,13 +125,13 @@ impl Node {
             name,
             server,
             disk,
-            snapshots: SnapshotThreads::new(name, open, load, part_bytes, Arc::clone(&surroundings.removing)),
+            snapshots: SnapshotThreads::new(name, open, load, part_bytes, Arc::clone(&context.removing)),
             machine: MachineThread::new(patience),
             transport,
             inbox,
             orders: ordered,
             board: Arc::clone(&board),
-            surroundings,
+            context,
             clock,
             clock_shown: Time::ZERO,
             arrivals: Vec::new(),

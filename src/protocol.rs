@@ -150,7 +150,6 @@ impl Call {
         !matches!(self, Call::Read { .. })
     }
 
-    /// Its payload's bytes.
     fn weight(&self) -> usize {
         match self {
             Call::Command { command: payload, .. } | Call::Read { query: payload, .. } => payload.weight(),
@@ -160,7 +159,6 @@ impl Call {
 }
 
 impl Response {
-    /// Its payload's bytes.
     fn weight(&self) -> usize {
         match self {
             Response::Entry(Applied::Answered { answer, .. }) | Response::Read { answer, .. } => {

@@ -124,7 +124,7 @@ impl Server {
         for arrival in arrivals.drain(..) {
             match arrival {
                 Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
-                    Packet::Raft(message) => inputs.push(Input::Message(self.bearable(message))),
+                    Packet::Raft(message) => inputs.push(Input::Message(self.shed_entries(message))),
                     Packet::Request(request) => {
                         inputs.extend(self.admit(from, request, &mut stale_reads, &mut outbox));
                     }
@@ -299,7 +299,7 @@ impl Server {
 
     /// A message as this node can bear it: while its state machine is far behind it takes in no entries, and answers as
     /// if the message had carried none. The leader sends them again.
-    fn bearable(&self, mut message: Message) -> Message {
+    fn shed_entries(&self, mut message: Message) -> Message {
         if let Body::AppendEntries { entries, .. } = &mut message.body
             && self.lags()
         {

@@ -65,7 +65,6 @@ pub struct Simulation {
     /// What the snapshots must hold; none when the run did not see all that they cover.
     replay: Option<Replay>,
     tally: Tally,
-    /// When a property was first broken.
     broken_at: Option<Time>,
     observer: Option<Observer>,
     exhibit: Option<Box<dyn Exhibit>>,
@@ -78,7 +77,6 @@ pub struct Simulation {
 /// Something that will happen at a known time.
 #[derive(Debug)]
 enum Happening {
-    /// An envelope reaches its destination.
     Arrives {
         envelope: Envelope,
         /// A rule held it back on its way.

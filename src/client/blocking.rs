@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::core::{ClientCore, Ended};
 use super::pipeline::Pipeline;
 use super::settings::WhenFull;
-use super::shared::Shared;
+use super::shared::SharedClient;
 use super::ticket::{Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
@@ -81,7 +81,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// At most [`CALLS_MAX`](super::CALLS_MAX) calls are in flight, those of dropped tickets included. What a call does
 /// when there is no room for it, [`Client::with_when_full`] says.
 pub struct Client<M> {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     timeout: Duration,
     /// Its calls ask this node and no other.
     at: Option<NodeId>,
@@ -145,7 +145,7 @@ impl<M> Client<M> {
         inbox: InboxReceiver,
         clock: Clock,
     ) -> Client<M> {
-        let shared = Shared::new(core, Box::new(transport), inbox, clock);
+        let shared = SharedClient::new(core, Box::new(transport), inbox, clock);
         Client { shared: Arc::new(shared), timeout: TIMEOUT, at: None, machine: PhantomData }
     }
 

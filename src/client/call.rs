@@ -21,26 +21,19 @@ impl Number for CallId {
     }
 }
 
-/// A call that has not ended.
 #[derive(Clone, Debug)]
-pub(super) struct Running {
-    /// What is asked.
+pub(super) struct ActiveCall {
     pub what: What,
     /// The command that it is about: the name that makes a command's retries one command. A command has none before it
     /// is first sent; until then its client asks for a session.
     pub token: Option<Token>,
-    /// Ask this node and no other.
     pub at: Option<NodeId>,
-    /// When it began.
     pub began: Time,
-    /// When it must have ended.
     pub deadline: Time,
     /// When to look at it again though nothing arrives; never after the deadline.
     pub wake: Time,
-    /// How often it has backed off.
     pub pauses: u32,
-    /// Its attempts, in order.
-    sent: SmallVec<[Sent; 2]>,
+    sent: SmallVec<[SentAttempt; 2]>,
     /// How many attempts were made before the present turn. In one turn each node is asked once.
     turn: usize,
     /// How many attempts were made before those that left last, together.
@@ -54,17 +47,16 @@ pub(super) struct Running {
     panic: String,
 }
 
-/// One attempt.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+struct SentAttempt {
     attempt: Attempt,
     node: NodeId,
-    trace: Trace,
+    residue: Residue,
 }
 
 /// What an attempt may have left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Trace {
+enum Residue {
     /// No answer yet: anything.
     Open,
     /// Nothing: it was refused.
@@ -74,13 +66,13 @@ enum Trace {
     Entry,
 }
 
-impl Running {
+impl ActiveCall {
     /// A call that has asked nobody yet.
-    pub fn new(ask: Ask, now: Time) -> Running {
+    pub fn new(ask: Ask, now: Time) -> ActiveCall {
         let Ask { what, at, timeout } = ask;
         let deadline = now + timeout;
         let token = if let What::Settle(token) = what { Some(token) } else { None };
-        Running {
+        ActiveCall {
             what,
             token,
             at,
@@ -116,9 +108,8 @@ impl Running {
         self.group = self.sent.len();
     }
 
-    /// Notes an attempt that leaves now.
     pub fn note_sent(&mut self, attempt: Attempt, node: NodeId) {
-        self.sent.push(Sent { attempt, node, trace: Trace::Open });
+        self.sent.push(SentAttempt { attempt, node, residue: Residue::Open });
         self.awaited = true;
     }
 
@@ -126,7 +117,7 @@ impl Running {
     /// that stayed silent, none when the call was not waiting but backing off.
     pub fn stop_waiting(&mut self) -> Vec<NodeId> {
         let awaited = std::mem::take(&mut self.awaited);
-        let newest = self.sent[self.group..].iter().filter(|sent| awaited && sent.trace == Trace::Open);
+        let newest = self.sent[self.group..].iter().filter(|sent| awaited && sent.residue == Residue::Open);
         newest.map(|sent| sent.node).collect()
     }
 
@@ -142,9 +133,9 @@ impl Running {
 
     /// Notes that a node did not take this attempt in. Says whether the call was waiting for this answer alone.
     pub fn note_refused(&mut self, attempt: Attempt, busy: bool) -> bool {
-        let answers = self.answers(attempt, |trace| match trace {
-            Trace::Entry => Trace::Entry,
-            Trace::Open | Trace::Nothing => Trace::Nothing,
+        let answers = self.answers(attempt, |residue| match residue {
+            Residue::Entry => Residue::Entry,
+            Residue::Open | Residue::Nothing => Residue::Nothing,
         });
         if answers {
             self.busy = busy;
@@ -155,7 +146,7 @@ impl Running {
     /// Notes that a node took this attempt in and lost its leadership over it. Says whether the call was waiting for
     /// this answer alone.
     pub fn note_lost(&mut self, attempt: Attempt) -> bool {
-        self.answers(attempt, |_| Trace::Entry)
+        self.answers(attempt, |_| Residue::Entry)
     }
 
     /// Notes that a node's state machine panicked at this command. On how many that is known of.
@@ -182,10 +173,9 @@ impl Running {
 
     /// Whether no attempt can have left anything behind.
     pub fn is_harmless(&self) -> bool {
-        self.sent.iter().all(|sent| sent.trace == Trace::Nothing)
+        self.sent.iter().all(|sent| sent.residue == Residue::Nothing)
     }
 
-    /// The attempts made.
     pub fn attempts(&self) -> impl Iterator<Item = Attempt> + '_ {
         self.sent.iter().map(|sent| sent.attempt)
     }
@@ -213,13 +203,13 @@ impl Running {
     }
 
     /// Notes an answer to this attempt. True once for the newest group: when none of it is awaited any more.
-    fn answers(&mut self, attempt: Attempt, next: impl FnOnce(Trace) -> Trace) -> bool {
+    fn answers(&mut self, attempt: Attempt, next: impl FnOnce(Residue) -> Residue) -> bool {
         // Most answers are to the newest attempts.
         let found = self.sent.iter().rposition(|sent| sent.attempt == attempt);
         let found = found.expect("a call is found by its own attempts alone");
-        self.sent[found].trace = next(self.sent[found].trace);
+        self.sent[found].residue = next(self.sent[found].residue);
         let newest = found >= self.group;
-        let last = newest && self.sent[self.group..].iter().all(|sent| sent.trace != Trace::Open);
+        let last = newest && self.sent[self.group..].iter().all(|sent| sent.residue != Residue::Open);
         last && std::mem::take(&mut self.awaited)
     }
 }

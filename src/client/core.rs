@@ -27,7 +27,7 @@ mod opening;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::call::{CallId, Running};
+use super::call::{ActiveCall, CallId};
 use super::session::Session;
 use super::settings::{CALLS_MAX, ClientSettings, WhenFull};
 use super::timers::Timers;
@@ -64,7 +64,7 @@ pub struct ClientCore {
     leader: Option<NodeId>,
     /// The place in `nodes` where the search goes on while no leader is believed in.
     next: usize,
-    calls: Ascending<CallId, Running>,
+    calls: Ascending<CallId, ActiveCall>,
     /// When each call has to be looked at.
     timers: Timers,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
@@ -155,7 +155,7 @@ impl ClientCore {
         let unwritable = ask.check().err().map(|reason| Rejection::Unwritable(reason.to_string()));
         let turned_down = unwritable.or(self.closed.then_some(Rejection::Closed));
         let is_command = matches!(ask.what, What::Command(_));
-        self.calls.insert(call_id, Running::new(ask, now));
+        self.calls.insert(call_id, ActiveCall::new(ask, now));
         if let Some(rejection) = turned_down {
             self.end(now, call_id, Outcome::Rejected(rejection));
         } else if !is_command {
@@ -222,7 +222,7 @@ impl ClientCore {
     /// Ends every call now, as its deadline would. What was not taken from [`ClientCore::take_outgoing`] yet is not
     /// sent.
     pub fn give_up(&mut self, now: Time) {
-        self.end_all(now, Running::unanswered);
+        self.end_all(now, ActiveCall::unanswered);
     }
 
     /// Nobody will answer any more: ends every call now, and each that is begun later at once.
@@ -231,7 +231,7 @@ impl ClientCore {
         self.end_all(now, |call| call.rejected(Rejection::Closed));
     }
 
-    fn end_all(&mut self, now: Time, outcome: impl Fn(&Running) -> Outcome) {
+    fn end_all(&mut self, now: Time, outcome: impl Fn(&ActiveCall) -> Outcome) {
         self.outgoing.clear();
         self.waiting.clear();
         let calls: Vec<CallId> = self.calls.iter().map(|(call_id, _)| call_id).collect();
@@ -278,11 +278,11 @@ impl ClientCore {
         self.ended.push(Ended { call_id, outcome, began, took });
     }
 
-    fn call(&self, call_id: CallId) -> &Running {
+    fn call(&self, call_id: CallId) -> &ActiveCall {
         self.calls.get(call_id).expect("timers and attempts name calls under way alone")
     }
 
-    fn call_mut(&mut self, call_id: CallId) -> &mut Running {
+    fn call_mut(&mut self, call_id: CallId) -> &mut ActiveCall {
         self.calls.get_mut(call_id).expect("timers and attempts name calls under way alone")
     }
 }

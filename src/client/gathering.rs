@@ -44,7 +44,6 @@ pub struct Gathering {
     groups: Ascending<CallId, Group>,
 }
 
-/// Calls that leave as one.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// What is asked for all of them.
@@ -53,7 +52,6 @@ pub struct Group {
     first: CallId,
     /// How many commands each has; empty for a call that goes alone whatever comes.
     sizes: SmallVec<[u32; 4]>,
-    /// How many all have.
     commands: usize,
     /// When they began, if they left in other company first.
     began: Option<Time>,
@@ -273,7 +271,6 @@ mod tests {
         ended
     }
 
-    /// What the answered calls were told.
     fn told(ended: &[Ended]) -> Vec<(u64, Vec<u64>)> {
         let told = |ended: &Ended| {
             let Outcome::Answered(answered) = &ended.outcome else { panic!("{ended:?}") };

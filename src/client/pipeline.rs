@@ -11,21 +11,21 @@ use super::Ask;
 use super::call::CallId;
 use super::core::Ended;
 use super::gathering::{GATHERED_MAX, Gathering, Group};
-use super::shared::Shared;
+use super::shared::SharedClient;
 use crate::types::Time;
 
 /// A client whose calls are sent in groups and end in any order. See [`Client::into_pipeline`](super::Client).
 ///
 /// Whoever drives it bounds what is in flight: [`CALLS_MAX`](super::CALLS_MAX) is as much as the servers remember.
 pub struct Pipeline {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     gathering: Gathering,
     /// What was asked and has ended; empty between waits.
     all: Vec<Ended>,
 }
 
 impl Pipeline {
-    pub(super) fn new(shared: Arc<Shared>) -> Pipeline {
+    pub(super) fn new(shared: Arc<SharedClient>) -> Pipeline {
         Pipeline { shared, gathering: Gathering::new(GATHERED_MAX), all: Vec::new() }
     }
 

@@ -13,7 +13,6 @@ use crate::types::{Serial, SessionId, Token};
 /// Commands that a client has under way in its session at most; more wait until others have ended.
 pub const UNDER_WAY_MAX: u64 = WINDOW / 2;
 
-/// An open session.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     id: SessionId,
@@ -35,12 +34,10 @@ impl Session {
         self.id == token.session
     }
 
-    /// Whether one more command may begin.
     pub fn has_room(&self) -> bool {
         (self.running.len() as u64) < UNDER_WAY_MAX
     }
 
-    /// Begins a command.
     pub fn begin(&mut self) -> Token {
         assert!(self.has_room(), "a client stays within the servers' window");
         self.last_serial += 1;

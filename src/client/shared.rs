@@ -6,7 +6,7 @@
 //! core's next deadline comes: then they tick the core themselves, since the driver went to sleep before it could know
 //! of their calls.
 //!
-//! A driver looks for a moment before it sleeps (`src/linger.rs`), and nobody is woken for another's answer.
+//! A driver looks for a moment before it sleeps (`src/spin.rs`), and nobody is woken for another's answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
 use crate::types::{ClientId, NodeId, Time};
 
-/// One client, whoever holds it.
-pub(super) struct Shared {
+pub(super) struct SharedClient {
     id: ClientId,
     clock: Clock,
     inbox: InboxReceiver,
@@ -51,34 +50,33 @@ struct State {
     /// Those that were not taken yet.
     stream: Vec<Ended>,
     /// The threads that wait while another one drives.
-    parked: BTreeMap<Place, Arc<Condvar>>,
+    parked: BTreeMap<Waiter, Arc<Condvar>>,
     /// How many threads have waited for room.
     queued: u64,
 }
 
 /// What a parked thread waits for. Those who wait for room come first, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum Waiter {
     Room(u64),
     Call(CallId),
     Stream,
 }
 
-/// What ended the driver's wait.
-enum Woken {
+enum WakeUp {
     Arrived(Vec<Envelope>),
     Due,
     Interrupted,
     Closed,
 }
 
-impl Shared {
+impl SharedClient {
     pub fn new(
         core: ClientCore,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
         clock: Clock,
-    ) -> Shared {
+    ) -> SharedClient {
         let id = core.id();
         let state = State {
             core,
@@ -93,7 +91,7 @@ impl Shared {
             parked: BTreeMap::new(),
             queued: 0,
         };
-        Shared { id, clock, inbox, state: Mutex::new(state) }
+        SharedClient { id, clock, inbox, state: Mutex::new(state) }
     }
 
     pub fn id(&self) -> ClientId {
@@ -147,7 +145,7 @@ impl Shared {
         begun
     }
 
-    /// Sends all these calls at once, however many are in flight. Nobody holds them: [`Shared::wait_for_stream`] hands
+    /// Sends all these calls at once, however many are in flight. Nobody holds them: [`SharedClient::wait_for_stream`] hands
     /// out their ends.
     pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
         asks.iter().for_each(walk);
@@ -168,7 +166,7 @@ impl Shared {
         let mut state = self.state.lock();
         let take =
             |state: &mut State| (!state.stream.is_empty()).then(|| std::mem::swap(&mut state.stream, ended));
-        self.wait_for(&mut state, until, Place::Stream, take);
+        self.wait_for(&mut state, until, Waiter::Stream, take);
     }
 
     /// Nobody takes the ends of calls that nobody holds any more.
@@ -186,7 +184,7 @@ impl Shared {
     /// Waits until this call has ended, or until then. An end is handed out once.
     pub fn wait(&self, call: CallId, until: Time) -> Option<Ended> {
         let mut state = self.state.lock();
-        self.wait_for(&mut state, until, Place::Call(call), |state| state.take_end(call))
+        self.wait_for(&mut state, until, Waiter::Call(call), |state| state.take_end(call))
     }
 
     /// The call's end, if it has ended by now.
@@ -202,7 +200,6 @@ impl Shared {
         self.state.lock().held.remove(call);
     }
 
-    /// How many calls somebody holds.
     #[cfg(test)]
     pub fn held(&self) -> usize {
         self.state.lock().held.len()
@@ -218,13 +215,13 @@ impl Shared {
             return Err(Rejection::Full);
         }
         state.queued += 1;
-        let place = Place::Room(state.queued);
+        let waiter = Waiter::Room(state.queued);
         let before = state.interruptions;
         let look = |state: &mut State| {
             let interrupted = state.interruptions > before;
             (interrupted || state.has_room()).then_some(interrupted)
         };
-        match self.wait_for(state, until, place, look) {
+        match self.wait_for(state, until, waiter, look) {
             _ if state.closed => Err(Rejection::Closed),
             Some(false) => Ok(()),
             Some(true) | None => Err(Rejection::Full),
@@ -236,7 +233,7 @@ impl Shared {
         &self,
         state: &mut MutexGuard<'_, State>,
         until: Time,
-        place: Place,
+        waiter: Waiter,
         mut find: impl FnMut(&mut State) -> Option<T>,
     ) -> Option<T> {
         loop {
@@ -246,7 +243,7 @@ impl Shared {
                 return found;
             }
             if state.driven {
-                self.park(state, until, place);
+                self.park(state, until, waiter);
             } else {
                 self.drive(state, until);
             }
@@ -261,15 +258,15 @@ impl Shared {
         state.driven = false;
         let now = self.clock.now();
         match woken {
-            Woken::Arrived(group) => {
+            WakeUp::Arrived(group) => {
                 state.receive(now, group);
                 state.receive_waiting(now, &self.inbox);
             }
-            Woken::Due => {}
-            Woken::Interrupted | Woken::Closed => {
+            WakeUp::Due => {}
+            WakeUp::Interrupted | WakeUp::Closed => {
                 // What is here already may still answer.
                 state.receive_waiting(now, &self.inbox);
-                state.closed |= matches!(woken, Woken::Closed);
+                state.closed |= matches!(woken, WakeUp::Closed);
                 state.give_up(now);
             }
         }
@@ -277,33 +274,33 @@ impl Shared {
         state.settle();
     }
 
-    fn park(&self, state: &mut MutexGuard<'_, State>, until: Time, place: Place) {
+    fn park(&self, state: &mut MutexGuard<'_, State>, until: Time, waiter: Waiter) {
         let until = state.core.deadline().min(until);
         let signal = Arc::new(Condvar::new());
-        state.parked.insert(place, Arc::clone(&signal));
+        state.parked.insert(waiter, Arc::clone(&signal));
         let ended = signal.wait_until(state, self.clock.instant(until));
-        state.parked.remove(&place);
+        state.parked.remove(&waiter);
         if ended.timed_out() {
             state.core.tick(self.clock.now());
             state.settle();
         }
     }
 
-    fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> Woken {
+    fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> WakeUp {
         let until = self.clock.instant(until);
-        self.inbox.linger(Some(until), || interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
+        self.inbox.spin(Some(until), || interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
         match interrupt {
             None => match self.inbox.recv_deadline(until) {
-                Ok(group) => Woken::Arrived(group),
-                Err(RecvTimeoutError::Timeout) => Woken::Due,
-                Err(RecvTimeoutError::Disconnected) => Woken::Closed,
+                Ok(group) => WakeUp::Arrived(group),
+                Err(RecvTimeoutError::Timeout) => WakeUp::Due,
+                Err(RecvTimeoutError::Disconnected) => WakeUp::Closed,
             },
             Some(interrupt) => select! {
                 recv(self.inbox.receiver()) -> parcel => {
-                    parcel.map_or(Woken::Closed, |parcel| Woken::Arrived(parcel.open()))
+                    parcel.map_or(WakeUp::Closed, |parcel| WakeUp::Arrived(parcel.open()))
                 }
-                recv(interrupt) -> wish => wish.map_or(Woken::Closed, |()| Woken::Interrupted),
-                recv(at(until)) -> _ => Woken::Due,
+                recv(interrupt) -> wish => wish.map_or(WakeUp::Closed, |()| WakeUp::Interrupted),
+                recv(at(until)) -> _ => WakeUp::Due,
             },
         }
     }
@@ -358,7 +355,6 @@ impl State {
         }
     }
 
-    /// Takes in what is already here.
     fn receive_waiting(&mut self, now: Time, inbox: &InboxReceiver) {
         loop {
             match inbox.try_recv() {
@@ -386,7 +382,6 @@ impl State {
         }
     }
 
-    /// Ends what runs.
     fn give_up(&mut self, now: Time) {
         self.interruptions += 1;
         if self.closed {
@@ -409,12 +404,12 @@ impl State {
                 *end = Some(ended);
             } else if self.streaming {
                 self.stream.push(ended);
-                if let Some(signal) = self.parked.remove(&Place::Stream) {
+                if let Some(signal) = self.parked.remove(&Waiter::Stream) {
                     signal.notify_one();
                 }
             }
             // Otherwise nobody holds it any more: it is of no interest.
-            if let Some(signal) = self.parked.remove(&Place::Call(call_id)) {
+            if let Some(signal) = self.parked.remove(&Waiter::Call(call_id)) {
                 signal.notify_one();
             }
             self.call_next_in_queue();
@@ -437,7 +432,7 @@ impl State {
     fn call_next_in_queue(&mut self) {
         if self.has_room()
             && let Some(first) = self.parked.first_entry()
-            && matches!(first.key(), Place::Room(_))
+            && matches!(first.key(), Waiter::Room(_))
         {
             first.remove().notify_one();
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::CallId;
-use super::shared::Shared;
+use super::shared::SharedClient;
 use super::{Answered, Ask, Failure, Outcome};
 use crate::types::Time;
 
@@ -19,7 +19,7 @@ use crate::types::Time;
 /// their deadlines. While nobody does, nothing is repeated: there is no thread behind a client. A ticket that is looked
 /// at after its call's deadline has ended, with the answer if that had come.
 pub struct Ticket<T> {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     progress: Progress,
     /// How many commands there are to be answers to.
     count: usize,
@@ -31,15 +31,15 @@ pub(super) type Reading<T> = fn(&Answered, usize) -> Result<T, Failure>;
 
 #[derive(Debug)]
 enum Progress {
-    Running(CallId),
+    ActiveCall(CallId),
     Ended(Outcome),
 }
 
 impl<T> Ticket<T> {
     /// Begins the call. A call that is rejected at once has a ticket that has ended.
-    pub(super) fn begin(shared: &Arc<Shared>, ask: Ask, count: usize, read: Reading<T>) -> Ticket<T> {
+    pub(super) fn begin(shared: &Arc<SharedClient>, ask: Ask, count: usize, read: Reading<T>) -> Ticket<T> {
         let progress = match shared.begin(ask) {
-            Ok(call) => Progress::Running(call),
+            Ok(call) => Progress::ActiveCall(call),
             Err(rejection) => Progress::Ended(Outcome::Rejected(rejection)),
         };
         Ticket { shared: Arc::clone(shared), progress, count, read }
@@ -52,7 +52,7 @@ impl<T> Ticket<T> {
 
     /// How the call ended; none while it has not. It may be asked again, and says the same.
     pub fn try_wait(&mut self) -> Option<Result<T, Failure>> {
-        if let Progress::Running(call) = self.progress {
+        if let Progress::ActiveCall(call) = self.progress {
             self.progress = Progress::Ended(self.shared.look(call)?.outcome);
         }
         self.ended()
@@ -64,7 +64,7 @@ impl<T> Ticket<T> {
     }
 
     fn wait_until(&mut self, until: Time) -> Option<Result<T, Failure>> {
-        if let Progress::Running(call) = self.progress {
+        if let Progress::ActiveCall(call) = self.progress {
             self.progress = Progress::Ended(self.shared.wait(call, until)?.outcome);
         }
         self.ended()
@@ -72,7 +72,7 @@ impl<T> Ticket<T> {
 
     fn ended(&self) -> Option<Result<T, Failure>> {
         match &self.progress {
-            Progress::Running(_) => None,
+            Progress::ActiveCall(_) => None,
             Progress::Ended(outcome) => {
                 Some(answered(outcome.clone()).and_then(|answered| (self.read)(&answered, self.count)))
             }
@@ -93,7 +93,7 @@ fn answered(outcome: Outcome) -> Result<Answered, Failure> {
 
 impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
-        if let Progress::Running(call) = self.progress {
+        if let Progress::ActiveCall(call) = self.progress {
             self.shared.forget(call);
         }
     }

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::call::{CallId, Running};
+use super::call::{ActiveCall, CallId};
 use crate::ascending::Ascending;
 use crate::types::Time;
 
@@ -22,7 +22,7 @@ impl Timers {
     }
 
     /// Lets go of what is stale and would be next. To be called whenever a call has ended or wants another time.
-    pub fn forget_stale(&mut self, calls: &Ascending<CallId, Running>) {
+    pub fn forget_stale(&mut self, calls: &Ascending<CallId, ActiveCall>) {
         while let Some(Reverse((time, call))) = self.0.peek()
             && calls.get(*call).is_none_or(|call| call.wake != *time)
         {
@@ -30,13 +30,12 @@ impl Timers {
         }
     }
 
-    /// The time of the next one.
     pub fn next(&self) -> Time {
         self.0.peek().map_or(Time::NEVER, |Reverse((time, _))| *time)
     }
 
     /// The next one, if its time has come. Its call has no timer until one is added.
-    pub fn take_due(&mut self, now: Time, calls: &Ascending<CallId, Running>) -> Option<CallId> {
+    pub fn take_due(&mut self, now: Time, calls: &Ascending<CallId, ActiveCall>) -> Option<CallId> {
         let due = self.next() <= now;
         let Reverse((_, call)) = due.then(|| self.0.pop()).flatten()?;
         self.forget_stale(calls);

@@ -15,9 +15,7 @@ use crate::types::NodeId;
 /// What was not there before a start.
 #[derive(Debug, Default)]
 pub(super) struct Footprint {
-    /// The folders of nodes without state.
     nodes: Vec<PathBuf>,
-    /// Log files.
     files: Vec<PathBuf>,
     /// Folders, the innermost first.
     folders: Vec<PathBuf>,

@@ -131,7 +131,6 @@ impl<T> LinkTable<T> {
         self.place(from, to).and_then(|place| self.cells.get(place))
     }
 
-    /// The link's cell, to be changed.
     pub fn get_mut(&mut self, from: End, to: End) -> Option<&mut T> {
         self.place(from, to).and_then(|place| self.cells.get_mut(place))
     }

@@ -15,8 +15,8 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use self::bell::{Bell, HangUp};
-use crate::linger::Linger;
 use crate::protocol::Envelope;
+use crate::spin::Spin;
 
 /// The sending end. Clones send to the same receiver.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct InboxReceiver {
     receiver: Receiver<Parcel>,
     room: Arc<Room>,
     bell: Arc<Bell>,
-    linger: Linger,
+    spin: Spin,
 }
 
 /// A group on its way, and the room that it takes.
@@ -61,7 +61,7 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     let hang_up = HangUp(Arc::clone(&bell));
     (
         Inbox { sender, room: Arc::clone(&room), bell: hang_up },
-        InboxReceiver { receiver, room, bell, linger: Linger::default() },
+        InboxReceiver { receiver, room, bell, spin: Spin::default() },
     )
 }
 
@@ -108,8 +108,8 @@ impl InboxReceiver {
     }
 
     /// Returns when a group waits or this finds something else, when this time has come, or when it is time to sleep.
-    pub fn linger(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
-        self.linger.until(deadline, || !self.is_empty() || found());
+    pub fn spin(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
+        self.spin.until(deadline, || !self.is_empty() || found());
     }
 
     /// The next group, if one waits.
@@ -120,7 +120,7 @@ impl InboxReceiver {
         self.receiver.try_recv().map(Parcel::open)
     }
 
-    /// The next group, when it comes. It sleeps at once: how long to look for it before, [`InboxReceiver::linger`] knows
+    /// The next group, when it comes. It sleeps at once: how long to look for it before, [`InboxReceiver::spin`] knows
     /// better than the channel's own way to wait.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The router thread: every message of a run on threads passes it, the clients' too, and meets its fate here.
 //!
 //! It sleeps until a group arrives, a request comes or a message that was held back is due, after it has looked for a
-//! moment (`src/linger.rs`). It never waits for a destination, and it never ends because somebody else did.
+//! moment (`src/spin.rs`). It never waits for a destination, and it never ends because somebody else did.
 
 mod held_back;
 
@@ -20,7 +20,7 @@ use super::counts::Counts;
 use super::handle::Control;
 pub use super::handle::{Observer, RouterHandle};
 use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
-use super::lanes::{Lanes, Shared};
+use super::lanes::{Lanes, Routes};
 use crate::clock::Clock;
 use crate::faults::{DropReason, Fate, Faults, LinkTable, NetChange, NetError};
 use crate::panics::caught;
@@ -83,14 +83,14 @@ impl Router {
         let faults = Faults::new(nodes, random);
         let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
         let lanes = settings.express.then(|| RwLock::new(lanes));
-        let shared = Arc::new(Shared { counts: Counts::new(nodes), lanes });
+        let routes = Arc::new(Routes { counts: Counts::new(nodes), lanes });
         let handle =
-            RouterHandle { inbox: inbox_sender, control: control_sender, shared: Arc::clone(&shared) };
+            RouterHandle { inbox: inbox_sender, control: control_sender, routes: Arc::clone(&routes) };
         let routing = Routing {
             clock,
             inbox,
             control,
-            shared,
+            routes,
             faults,
             observer: None,
             destinations: HashMap::new(),
@@ -124,12 +124,11 @@ impl Drop for Router {
     }
 }
 
-/// What the thread owns.
 struct Routing {
     clock: Clock,
     inbox: InboxReceiver,
     control: Receiver<Control>,
-    shared: Arc<Shared>,
+    routes: Arc<Routes>,
     faults: Faults,
     observer: Option<Observer>,
     destinations: HashMap<Address, Destination>,
@@ -164,7 +163,7 @@ impl Routing {
         if let Err(panic) = last {
             report_panic(&panic);
         }
-        if let Some(lanes) = &self.shared.lanes {
+        if let Some(lanes) = &self.routes.lanes {
             // Who still has a handle, such as a client, holds its own inbox open with it otherwise.
             lanes.write().inboxes.clear();
         }
@@ -174,7 +173,7 @@ impl Routing {
     fn turn(&mut self) -> bool {
         let due = self.held_back.next_due().map(|due| self.clock.instant(due));
         let timer = due.map_or_else(never, at);
-        self.inbox.linger(due, || !self.control.is_empty());
+        self.inbox.spin(due, || !self.control.is_empty());
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
                 Ok(parcel) => self.take_in(parcel),
@@ -206,7 +205,7 @@ impl Routing {
 
     /// A group that shares a link without rules is moved whole; others go one by one.
     fn route_group(&mut self, mut group: Vec<Envelope>) {
-        self.shared.counts.sent(&group);
+        self.routes.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
         let whole = link.filter(|&(from, to)| {
             self.observer.is_none()
@@ -227,10 +226,10 @@ impl Routing {
         let fate = self.faults.decide(envelope.from, envelope.to);
         self.show(&envelope, fate);
         match fate {
-            Fate::Dropped(_) => self.shared.counts.dropped(&[envelope]),
+            Fate::Dropped(_) => self.routes.counts.dropped(&[envelope]),
             Fate::Delivered { delay, duplicate: None } => self.carry(envelope, delay),
             Fate::Delivered { delay, duplicate: Some(later) } => {
-                self.shared.counts.duplicated(envelope.from, envelope.to);
+                self.routes.counts.duplicated(envelope.from, envelope.to);
                 self.carry(envelope.clone(), delay);
                 self.carry(envelope, later);
             }
@@ -243,7 +242,7 @@ impl Routing {
         }
         let (from, to) = (envelope.from, envelope.to);
         match self.held_back.push(self.clock.now() + delay, envelope) {
-            None => self.shared.counts.held_back(from, to),
+            None => self.routes.counts.held_back(from, to),
             Some(envelope) => self.lose(&envelope, DropReason::Overflow),
         }
     }
@@ -254,7 +253,7 @@ impl Routing {
         }
         let now = self.clock.now();
         while let Some(envelope) = self.held_back.pop_due(now) {
-            self.shared.counts.released(envelope.from, envelope.to);
+            self.routes.counts.released(envelope.from, envelope.to);
             self.arrive(envelope);
         }
     }
@@ -282,7 +281,7 @@ impl Routing {
             next += 1;
             let Some(destination) = self.destinations.get_mut(&address) else { continue };
             let group = std::mem::take(&mut destination.gathered);
-            self.shared.counts.delivered(&group);
+            self.routes.counts.delivered(&group);
             match destination.inbox.try_send(group) {
                 Ok(()) => {}
                 Err(NotSent::Full(rest)) => self.take_back(rest, DropReason::Overflow),
@@ -296,14 +295,14 @@ impl Routing {
     }
 
     fn take_back(&mut self, group: Vec<Envelope>, reason: DropReason) {
-        self.shared.counts.not_delivered(&group);
+        self.routes.counts.not_delivered(&group);
         for envelope in group {
             self.report_loss(&envelope, reason);
         }
     }
 
     fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
-        self.shared.counts.dropped(std::slice::from_ref(envelope));
+        self.routes.counts.dropped(std::slice::from_ref(envelope));
         self.report_loss(envelope, reason);
     }
 
@@ -313,7 +312,7 @@ impl Routing {
         if reason == DropReason::Down
             && let Some(refusal) = envelope.unreachable()
         {
-            self.shared.counts.sent(std::slice::from_ref(&refusal));
+            self.routes.counts.sent(std::slice::from_ref(&refusal));
             self.route(refusal);
         }
     }
@@ -334,7 +333,7 @@ impl Routing {
                 let _ = answer.send(self.faults.rules());
             }
             Control::Counts(answer) => {
-                let _ = answer.send(self.shared.counts.snapshot());
+                let _ = answer.send(self.routes.counts.snapshot());
             }
             Control::Register(address, inbox, answer) => {
                 self.register(address, inbox);
@@ -361,21 +360,21 @@ impl Routing {
 
     /// Opens the express lanes of the links that nobody has to watch, and closes the others.
     fn set_lanes(&self) {
-        let Some(lanes) = &self.shared.lanes else { return };
+        let Some(lanes) = &self.routes.lanes else { return };
         let clear = self.faults.clear_links();
         let open = if self.observer.is_none() { clear } else { LinkTable::like(&clear, || false) };
         lanes.write().open = open;
     }
 
     fn register(&mut self, address: Address, inbox: Inbox) {
-        if let Some(lanes) = &self.shared.lanes {
+        if let Some(lanes) = &self.routes.lanes {
             lanes.write().inboxes.insert(address, inbox.clone());
         }
         self.destinations.insert(address, Destination { inbox, gathered: Vec::new() });
     }
 
     fn forget(&mut self, address: Address) {
-        if let Some(lanes) = &self.shared.lanes {
+        if let Some(lanes) = &self.routes.lanes {
             lanes.write().inboxes.remove(&address);
         }
         self.destinations.remove(&address);

@@ -58,11 +58,11 @@ pub struct Leadership {
 #[derive(Debug)]
 pub struct Leaders {
     clock: Clock,
-    seen: Mutex<Seen>,
+    seen: Mutex<ClusterView>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct ClusterView {
     /// Who thinks that it leads, and since which term.
     leading: BTreeMap<NodeId, Term>,
     /// The newest term that was led.

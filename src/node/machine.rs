@@ -22,7 +22,6 @@ const QUICK_MIN: u32 = 256;
 /// How long entries are applied before it is told what came of them.
 const PIECE: Duration = Duration::from_millis(1);
 
-/// The node's side of it.
 pub(super) struct MachineThread {
     /// What takes longer than this stands in the way of heartbeats.
     patience: Duration,
@@ -32,10 +31,9 @@ pub(super) struct MachineThread {
 }
 
 /// What was done; or the panic that ended it.
-pub(super) type Report = Result<Told, String>;
+pub(super) type Report = Result<TaskReport, String>;
 
-/// What the machine's thread has done.
-pub(super) struct Told {
+pub(super) struct TaskReport {
     done: Done,
     /// How long the whole task took, if nothing is left of it.
     took: Option<Duration>,
@@ -106,14 +104,12 @@ impl MachineThread {
         }
     }
 
-    /// Where reports arrive.
     pub fn reports(&self) -> &Receiver<Report> {
         self.away.as_ref().map_or(&self.silence, |away| &away.reports)
     }
 
-    /// Takes in a report.
     pub fn reported(&mut self, report: Report) -> Result<Done, String> {
-        let Told { done, took } = report?;
+        let TaskReport { done, took } = report?;
         if let (Some(away), Some(took)) = (&mut self.away, took) {
             away.outstanding -= 1;
             let quick = if took * 4 > self.patience { 0 } else { away.quick + 1 };
@@ -157,7 +153,7 @@ fn run(
             let is_late = || piece.elapsed() > PIECE;
             let report = caught(|| applier.perform(task, &is_late)).map(|(done, rest)| {
                 next = rest;
-                Told { done, took: next.is_none().then(|| began.elapsed()) }
+                TaskReport { done, took: next.is_none().then(|| began.elapsed()) }
             });
             let failed = report.as_ref().map_or(true, |told| matches!(told.done, Done::Failed(_)));
             if reports.send(report).is_err() || failed {

@@ -39,7 +39,6 @@ const STALE_MAX: usize = 4_096;
 /// Opens the files of a node's snapshots for one thread.
 pub type OpenSnapshots = Arc<dyn Fn() -> Box<dyn SnapshotFiles> + Send + Sync>;
 
-/// The node's side of the threads.
 pub(super) struct SnapshotThreads {
     node: NodeId,
     open: OpenSnapshots,
@@ -57,7 +56,7 @@ pub(super) struct SnapshotThreads {
 pub(super) type Report = Result<Arrival, String>;
 
 /// What came of a work; none when nobody has to hear of it.
-type Performed = Result<Option<Arrival>, StorageError>;
+type WorkResult = Result<Option<Arrival>, StorageError>;
 
 struct SnapshotThread {
     works: Sender<SnapshotWork>,
@@ -79,7 +78,6 @@ impl SnapshotThreads {
         SnapshotThreads { node, open, load, part_bytes, threads, abandoned, removing, sender, reports }
     }
 
-    /// Hands a work over.
     pub fn work(&mut self, work: SnapshotWork) -> io::Result<()> {
         let lane = work.lane();
         if !self.threads.contains_key(&lane) {
@@ -120,7 +118,6 @@ impl SnapshotThreads {
         Ok(SnapshotThread { works, thread })
     }
 
-    /// Where reports arrive.
     pub fn reports(&self) -> &Receiver<Report> {
         &self.reports
     }
@@ -136,7 +133,6 @@ impl SnapshotThreads {
     }
 }
 
-/// One thread.
 struct Worker {
     files: Box<dyn SnapshotFiles>,
     load: LoadImage,
@@ -147,7 +143,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, mut perform: impl FnMut(&mut Worker, SnapshotWork) -> Performed) {
+    fn run(mut self, mut perform: impl FnMut(&mut Worker, SnapshotWork) -> WorkResult) {
         while let Ok(work) = self.works.recv() {
             if self.is_abandoned() {
                 return;
@@ -167,14 +163,14 @@ impl Worker {
         }
     }
 
-    fn perform(&mut self, work: SnapshotWork) -> Performed {
+    fn perform(&mut self, work: SnapshotWork) -> WorkResult {
         let abandoned = Arc::clone(&self.abandoned);
         let go_on = || !abandoned.load(Ordering::SeqCst);
         work.perform(&mut *self.files, self.load, self.part_bytes, &go_on)
     }
 
     /// Removes a file when it is this node's turn, and pauses.
-    fn remove(&mut self, work: SnapshotWork, removing: &Mutex<()>) -> Performed {
+    fn remove(&mut self, work: SnapshotWork, removing: &Mutex<()>) -> WorkResult {
         let turn = removing.lock();
         let began = Instant::now();
         let performed = self.perform(work);

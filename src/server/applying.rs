@@ -61,7 +61,6 @@ impl Server {
         }
     }
 
-    /// The state machine has done something.
     pub(super) fn settle(&mut self, done: Done, outbox: &mut Outbox) {
         match done {
             Done::Applied(mut entries, size) => {

@@ -5,19 +5,17 @@ use std::time::Duration;
 use super::Server;
 use super::applier::Task;
 use super::exchange::Outbox;
-use super::waiting::Joined;
+use super::waiting::Join;
 use crate::panics::caught;
 use crate::payload::Payload;
 use crate::protocol::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::{Input, Proposal, ReadRequest, RejectReason, RequestId};
 use crate::raft::entry::Content;
 
-/// Who waits for an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     address: Address,
     pub(crate) attempt: Attempt,
-    /// The question, if it was one.
     query: Option<Payload>,
 }
 
@@ -56,7 +54,7 @@ impl Server {
                 };
             }
         };
-        if let Joined::Entry { displaced } = self.waiting.join(&content, id) {
+        if let Join::Entry { displaced } = self.waiting.join(&content, id) {
             displaced.and_then(|displaced| self.calls.remove(displaced));
             self.calls.insert(id, caller);
             return None;

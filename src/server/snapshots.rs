@@ -48,10 +48,8 @@ pub enum Lane {
     Removal,
 }
 
-/// When a snapshot is due.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Schedule {
-    /// The newest one.
     pub newest: SnapshotInfo,
     /// One is being taken, from when it was due until it is durable.
     taking: bool,
@@ -60,12 +58,10 @@ pub(super) struct Schedule {
     /// Entries applied since the newest one was taken, and bytes of them.
     entries: u64,
     bytes: usize,
-    /// One was asked for.
     wanted: bool,
 }
 
 impl Schedule {
-    /// What a start found.
     pub fn recovered(newest: SnapshotInfo) -> Schedule {
         Schedule { newest, ..Schedule::default() }
     }
@@ -76,7 +72,6 @@ impl Schedule {
         self.bytes += bytes;
     }
 
-    /// Somebody asks for one.
     pub fn want(&mut self) {
         self.wanted = true;
     }

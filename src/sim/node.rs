@@ -38,7 +38,6 @@ pub(super) struct Node {
     pub inbox: Vec<Arrival>,
     /// What the disk has not been given yet.
     pub writes: VecDeque<Write>,
-    /// What the disk is working on.
     writing: Option<WriteId>,
     /// What is to be done with files beside the log's.
     works: BTreeMap<snapshots::Lane, VecDeque<SnapshotWork>>,
@@ -62,7 +61,6 @@ pub(super) struct Node {
 /// What a node has a thread for, beside its own and its log's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Lane {
-    /// Files beside the log's.
     Files(snapshots::Lane),
     /// A state machine that is slow.
     Machine,
@@ -123,7 +121,6 @@ impl Node {
         }
     }
 
-    /// What its own clock shows.
     fn local_time(&mut self, now: Time) -> Time {
         let local = u128::from(now.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
         let local = Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX)) + self.clock_ahead;
@@ -295,7 +292,6 @@ impl Node {
     }
 }
 
-/// The lives of nodes.
 impl Simulation {
     /// Starts a node from its disk, or from an empty one. Says what was reloaded.
     pub(super) fn start(&mut self, name: NodeId, wipe: bool) -> Result<String, StorageError> {
@@ -348,7 +344,6 @@ impl Simulation {
         Ok(said)
     }
 
-    /// Ends a node's life.
     pub(super) fn end(&mut self, name: NodeId, why: EndReason) {
         if let Some(violation) = why.violation(name) {
             self.safety.report(Property::NodeInvariants, violation);

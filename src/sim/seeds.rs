@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use draw::Clocks;
 
 use self::agenda::Agenda;
-use self::draw::{Classes, Drawn};
+use self::draw::{Classes, Scenario};
 use super::Simulation;
 use super::tally::Tally;
 use super::workload::{self, Workload};
@@ -173,8 +173,8 @@ fn run_as(
     record: &mut dyn FnMut(&[Operation]),
 ) -> Report {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
-    let Drawn { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
-        Drawn::of(family, seed, &mut random);
+    let Scenario { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
+        Scenario::of(family, seed, &mut random);
     let (nodes, pre_vote) = (settings.nodes, settings.raft.pre_vote);
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
@@ -207,7 +207,6 @@ fn run_as(
     run.report(seed, nodes, unhealed)
 }
 
-/// So many milliseconds.
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

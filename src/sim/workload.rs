@@ -68,13 +68,11 @@ pub struct Workload {
     habits: Habits,
     clients: BTreeMap<ClientId, Worker>,
     callers: Callers,
-    /// Whom they ask first of all.
     asked_at: Option<NodeId>,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
     /// Keys whose creation was rejected: certainly never made.
     refused: Vec<String>,
-    /// The calls that have ended.
     history: Vec<Operation>,
     /// How many of them were taken as news.
     taken: usize,
@@ -109,10 +107,8 @@ struct Worker {
     next: Time,
 }
 
-/// What a running call is about.
 #[derive(Debug)]
 enum Task {
-    /// These operations.
     Call(Pending),
     /// What became of a command, and its place in the history.
     Settle(Token, usize),
@@ -354,7 +350,7 @@ impl Workload {
     }
 
     /// Compares what the clients were told with a node's state at the end.
-    pub fn lies(&self, items: &[(String, String)]) -> Vec<String> {
+    pub fn lost_or_phantom_keys(&self, items: &[(String, String)]) -> Vec<String> {
         let state: BTreeMap<&str, &str> =
             items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let gone = |(key, value): &(&String, &String)| state.get(key.as_str()) != Some(&value.as_str());
@@ -367,7 +363,6 @@ impl Workload {
 }
 
 impl Worker {
-    /// Asks for these groups of calls.
     fn begin(&mut self, simulation: &mut Simulation, client: ClientId, groups: Vec<Group>) {
         for group in groups {
             let asked = simulation.call(client, group.ask());

@@ -55,11 +55,8 @@ const PIECE: usize = 1 << 16;
 
 /// The image of a replica of this machine.
 pub(super) struct ReplicaImage<M: StateMachine> {
-    /// How many items the state holds.
     pub size: usize,
-    /// The clients' sessions.
     pub sessions: Sessions,
-    /// The machine's state.
     pub state: M::Snapshot,
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::text::Kept;
+use self::text::StoredAnswer;
 use super::Applied;
 use crate::ascending::Ascending;
 use crate::payload::Payload;
@@ -61,7 +61,6 @@ pub struct Sessions {
     pub(crate) by_use: BinaryHeap<Reverse<(LogIndex, SessionId)>>,
 }
 
-/// One client's session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
     pub(crate) client: ClientId,
@@ -80,8 +79,10 @@ pub(crate) struct Session {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Settled {
     /// This entry carried it out, with this answer.
-    Answered { entry: EntryId, answer: Kept },
-    /// It will not be carried out.
+    Answered {
+        entry: EntryId,
+        answer: StoredAnswer,
+    },
     GivenUp,
 }
 
@@ -136,7 +137,7 @@ impl Sessions {
     /// making it. It has to be the exact length: a replica that starts from an image has the text to go by, and must
     /// forget what the others forget.
     pub fn record(&mut self, origin: Origin, entry: EntryId, answer: Payload, bytes: usize) {
-        self.settle(origin, Settled::Answered { entry, answer: Kept { payload: answer, bytes } });
+        self.settle(origin, Settled::Answered { entry, answer: StoredAnswer { payload: answer, bytes } });
     }
 
     /// Notes that a command that was fresh will not be carried out.

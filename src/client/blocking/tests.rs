@@ -49,7 +49,6 @@ where
     client_with(hasty(), answer)
 }
 
-/// The same with these settings.
 fn client_with<F>(settings: ClientSettings, mut answer: F) -> Client<KeyValue>
 where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,

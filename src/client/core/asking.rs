@@ -46,7 +46,6 @@ impl ClientCore {
         if targets.is_empty() { self.back_off(now, call_id) } else { self.send_to(now, call_id, &targets) }
     }
 
-    /// Asks these nodes together.
     fn send_to(&mut self, now: Time, call_id: CallId, nodes: &[NodeId]) {
         self.call_mut(call_id).begin_group();
         for node in nodes {

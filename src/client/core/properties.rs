@@ -35,7 +35,6 @@ enum Happening {
         back: usize,
         response: Response,
     },
-    /// Time passes.
     Pass(Duration),
     GiveUp,
 }

@@ -29,7 +29,6 @@ struct Bench {
     now: Time,
 }
 
-/// An attempt as it was sent.
 #[derive(Clone, PartialEq, Debug)]
 struct Sent {
     to: NodeId,
@@ -38,7 +37,6 @@ struct Sent {
 }
 
 impl Bench {
-    /// A client whose session is open.
     fn new() -> Bench {
         let Bench { core, now } = Bench::without_session();
         Bench { core: core.in_session(SESSION), now }

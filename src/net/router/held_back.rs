@@ -11,7 +11,6 @@ use crate::types::Time;
 /// All that is held back, the next due first. Messages due at the same time keep the order in which they came.
 pub(super) struct HeldBack {
     waiting: BinaryHeap<Reverse<Waiting>>,
-    /// Counts what came.
     sequence: u64,
     bytes: usize,
     messages_max: usize,
@@ -43,7 +42,6 @@ impl HeldBack {
         None
     }
 
-    /// When the next is due.
     pub fn next_due(&self) -> Option<Time> {
         self.waiting.peek().map(|Reverse(next)| next.due)
     }

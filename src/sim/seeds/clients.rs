@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::Run;
-use super::draw::Drawn;
+use super::draw::Scenario;
 use crate::faults::{End, LinkScope, NetChange};
 use crate::sim::workload::Habits;
 use crate::types::Random;
 
-impl Drawn {
+impl Scenario {
     /// Settings and habits of clients that trust nobody's patience.
     pub(super) fn draw_clients(&mut self, random: &mut Random) {
         self.clients = 4;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::draw::Drawn;
+use super::draw::Scenario;
 use super::{Run, ms};
 use crate::lab::{Lab, NodeOrder};
 use crate::server::EndReason;
@@ -18,7 +18,7 @@ use crate::storage::disk::Disk;
 use crate::storage::simulated::SimulatedDisk;
 use crate::types::{NodeId, Random};
 
-impl Drawn {
+impl Scenario {
     /// Many restarts, logs of several segments, snapshots in half of the runs.
     pub(super) fn draw_damage(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(12);
@@ -68,7 +68,6 @@ impl Run<'_> {
         }
     }
 
-    /// One change of one file.
     fn damage_disk(&mut self, disk: &SimulatedDisk) {
         let mut names = disk.list().unwrap_or_default();
         names.retain(|name| name.strip_suffix(".new").is_none());

@@ -12,7 +12,6 @@ use crate::storage::simulated::Failure;
 use crate::types::{NodeId, Time};
 
 impl Run<'_> {
-    /// The faulty phase.
     pub(super) fn break_things(&mut self) {
         let end = self.simulation.now() + self.faulty;
         let pause = self.random.duration(Duration::from_millis(30), self.pause_max);
@@ -29,7 +28,7 @@ impl Run<'_> {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }
             if self.simulation.now() >= next_fault {
-                self.note_hoards();
+                self.check_snapshot_count();
                 self.fault();
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
@@ -39,7 +38,7 @@ impl Run<'_> {
 
     /// However long a follower does not answer, a node keeps few snapshots: the newest, those that it sends, and one that it
     /// has just saved.
-    fn note_hoards(&mut self) {
+    fn check_snapshot_count(&mut self) {
         let most = self.names.len() + 1;
         for &name in &self.names {
             let node = self.simulation.node(name);

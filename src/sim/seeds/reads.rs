@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use super::agenda::Act;
-use super::draw::{Clocks, Drawn};
+use super::draw::{Clocks, Scenario};
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
 use crate::server::RoleName;
 use crate::sim::workload::Habits;
 use crate::types::{NodeId, Random};
 
-impl Drawn {
+impl Scenario {
     /// Two keys, many reads, links and disks quick enough for a change of leaders within a lease.
     pub(super) fn draw_reads(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);

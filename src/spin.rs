@@ -24,14 +24,14 @@ const PAUSES_MAX: u32 = 31;
 
 /// What one thread's waits have taught. Threads that wait in turn may share it.
 #[derive(Debug, Default)]
-pub struct Linger {
+pub struct Spin {
     /// Waits that are yet to begin with sleep.
     pauses: AtomicU32,
     /// How many there were when looking was last in vain.
     last: AtomicU32,
 }
 
-impl Linger {
+impl Spin {
     /// Returns as soon as this finds something, and else when it is time to sleep, or this time has come.
     pub fn until(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
         let leave_core = || {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     /// How often each of these waits looks, if the first looks of each find this, and time stands still.
-    fn looks(linger: &Linger, waits: usize, finds: bool) -> Vec<u32> {
+    fn looks(spin: &Spin, waits: usize, finds: bool) -> Vec<u32> {
         let now = Instant::now();
         let wait = |_| {
             let looks = Cell::new(0);
@@ -90,7 +90,7 @@ mod tests {
                 looks.set(looks.get() + 1);
                 finds
             };
-            linger.look(now, None, || now, found);
+            spin.look(now, None, || now, found);
             looks.get()
         };
         (0..waits).map(wait).collect()
@@ -98,20 +98,20 @@ mod tests {
 
     #[test]
     fn who_looks_in_vain_sleeps_at_once_more_and_more_often() {
-        let linger = Linger::default();
+        let spin = Spin::default();
         let expected = [LOOKS, 0, LOOKS, 0, 0, 0, LOOKS, 0, 0, 0, 0, 0, 0, 0, LOOKS];
-        assert_eq!(looks(&linger, 15, false), expected);
-        let later = looks(&linger, 1_000, false);
+        assert_eq!(looks(&spin, 15, false), expected);
+        let later = looks(&spin, 1_000, false);
         let most = later.iter().filter(|looks| **looks > 0).count();
         assert!((25..40).contains(&most), "one wait in thirty-two, not {most} in a thousand");
     }
 
     #[test]
     fn who_has_something_to_do_stops_looking() {
-        let linger = Linger::default();
+        let spin = Spin::default();
         let looks = Cell::new(0);
         for _ in 0..3 {
-            linger.until(Some(Instant::now()), || {
+            spin.until(Some(Instant::now()), || {
                 looks.set(looks.get() + 1);
                 false
             });
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn who_could_not_look_for_long_sleeps() {
-        let linger = Linger::default();
+        let spin = Spin::default();
         let looks = Cell::new(0);
         let now = Instant::now();
         for _ in 0..2 {
@@ -129,16 +129,16 @@ mod tests {
                 looks.set(looks.get() + 1);
                 false
             };
-            linger.look(now, None, || now + 2 * SLOW, found);
+            spin.look(now, None, || now + 2 * SLOW, found);
         }
         assert_eq!(looks.get(), 1, "and at once, the next time");
     }
 
     #[test]
     fn who_finds_something_goes_on_looking() {
-        let linger = Linger::default();
-        assert_eq!(looks(&linger, 3, false), [LOOKS, 0, LOOKS]);
-        assert_eq!(looks(&linger, 6, true), [0, 0, 0, 1, 1, 1]);
-        assert_eq!(looks(&linger, 3, false), [LOOKS, 0, LOOKS], "it begins anew");
+        let spin = Spin::default();
+        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS]);
+        assert_eq!(looks(&spin, 6, true), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS], "it begins anew");
     }
 }
