@@ -1,7 +1,7 @@
 //! The seam between the console and what it drives: real threads and virtual time answer the same questions and take
 //! the same faults, so one language runs on both.
 //!
-//! Answers are facts, not text for people, unless a sentence is all there is to say. Nothing here knows a directive.
+//! Answers are facts, or one sentence where there is nothing else to say. Nothing here knows a directive.
 
 use std::fmt;
 use std::time::Duration;
@@ -31,15 +31,14 @@ pub trait Lab {
     /// Whether a person asked to stop what is running (Ctrl-C). Reading it does not clear it.
     fn interrupted(&self) -> bool;
 
-    /// Carries out these calls at once, from one client, and returns when each has ended: how, when it began and how
-    /// long it took, in their order.
+    /// Makes these calls at once, from one client, and waits until each has ended. The ends are in the order of the calls.
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended>;
 
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;
 
-    /// Asked before each step of a long search: whether to go on. It ends after as many steps as it may take in virtual
-    /// time, else after as much time; a person can end it at once.
+    /// Asked before each step of a long search, whether to continue: limited by steps in virtual time, else by time. A
+    /// person can end it at once.
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_>;
 
     /// What a node is and knows.

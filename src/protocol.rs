@@ -11,7 +11,7 @@ use crate::raft::message::Message;
 use crate::state_machine::Applied;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
 
-/// Someone who sends and receives: a node or a client.
+/// A sender or receiver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Address {
     /// A node of the cluster.
@@ -20,7 +20,7 @@ pub enum Address {
     Client(ClientId),
 }
 
-/// Something under way.
+/// One message on its way.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     /// Who sent it.
@@ -29,7 +29,7 @@ pub struct Envelope {
     pub to: Address,
     /// What it carries.
     pub packet: Packet,
-    /// What queues count it as. Whatever a payload may weigh later, this stays.
+    /// Fixed when it is made, though the payload may weigh something else later.
     weight: usize,
 }
 
@@ -68,7 +68,7 @@ pub enum Call {
         /// The command.
         command: Payload,
     },
-    /// Say what became of this command; if nothing did, see to it that nothing will.
+    /// Say what became of this command; if it was not applied, it never will be.
     Settle {
         /// The command's.
         origin: Origin,
@@ -77,14 +77,14 @@ pub enum Call {
     Read {
         /// The question, for the state machine.
         query: Payload,
-        /// How true the answer has to be.
+        /// How consistent the answer must be.
         mode: ReadMode,
-        /// The client wants this node's answer, whoever leads. Otherwise a follower names the leader.
+        /// This node is to answer even if it does not lead. Otherwise a follower names the leader.
         here: bool,
     },
 }
 
-/// How true the answer to a read has to be.
+/// The consistency of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReadMode {
     /// At least as new as every write answered before the read began (section 8).
@@ -93,7 +93,7 @@ pub enum ReadMode {
     /// The same, as long as no clock runs faster than another by more than `clock_drift_percent`: a leader that holds a
     /// lease answers at once (6.4.1). Without one, and at a follower, as a linearizable read.
     Lease,
-    /// Whatever the node that is asked has applied.
+    /// What the node has applied so far.
     Stale,
 }
 
@@ -117,15 +117,16 @@ pub enum Response {
     Read {
         /// The index that had been applied.
         applied: LogIndex,
-        /// For a stale read: the state holds all that was answered to any client longer ago than this; none when the
-        /// node cannot tell.
+        /// The staleness bound of a stale read: the state holds all that any client was told longer ago than this. None
+        /// when the node has no bound.
         age: Option<Duration>,
         /// The state machine's answer.
         answer: Payload,
     },
-    /// Not taken in by this node.
+    /// This node did not take the request in.
     Refused(RejectReason),
-    /// Nobody listens at the node's address: its process is gone, and the network says so at once. Not taken in.
+    /// The node is down, and the network says so at once, as a host rejects connections to a process that is gone. The
+    /// request had no effect.
     Unreachable,
     /// Taken in, but the node lost its leadership before it was committed: it may or may not be yet.
     LeadershipLost {
@@ -194,8 +195,7 @@ impl Envelope {
         Some(Envelope::new(self.to, self.from, packet))
     }
 
-    /// What a client hears whose request finds nobody: its node is gone, and what carries the envelope says so at once, as
-    /// the host of a process that has ended refuses connections.
+    /// The network's answer to a request for a node that is down; none for other envelopes.
     pub fn unreachable(&self) -> Option<Envelope> {
         self.reply(Term(0), Response::Unreachable)
     }
@@ -215,7 +215,7 @@ impl PartialEq for Envelope {
 impl Eq for Envelope {}
 
 impl Packet {
-    /// No payload's text is made for it: within one process nobody may ever need it.
+    /// Bytes in queues. No payload's text is made for it: within one process none may ever be needed.
     fn weight(&self) -> usize {
         const ITSELF: usize = 64;
         match self {

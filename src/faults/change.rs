@@ -57,7 +57,7 @@ pub enum NetChange {
     Reset,
 }
 
-/// Why a change was not made. Nothing has changed then.
+/// Why a change was rejected. The network is as before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NetError {
     /// The cluster has no such node.
@@ -129,7 +129,7 @@ pub(super) fn names(nodes: &[NodeId], between: &str) -> String {
     nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(between)
 }
 
-/// All links are meant where none is named.
+/// Without a name, all links are meant.
 fn on(scope: LinkScope) -> String {
     match scope {
         LinkScope::All => String::new(),

@@ -1,4 +1,4 @@
-//! The router's other side: what everyone else holds of it.
+//! The router's handle: how other threads send and give orders.
 
 use std::fmt;
 

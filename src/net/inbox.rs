@@ -1,7 +1,7 @@
-//! A bounded queue of groups of envelopes, between whoever sends and the one who takes in.
+//! A bounded queue of groups of envelopes: many senders, one receiver.
 //!
 //! It is bounded in groups and in bytes: a few large messages fill memory long before many small ones do. A sender
-//! never waits: what does not fit comes back to it.
+//! never waits: what does not fit is returned to it.
 //!
 //! A group travels with the room that it takes in a [`Parcel`], which gives it back when it is opened or let go.
 
@@ -23,7 +23,7 @@ use crate::spin::Spin;
 pub struct Inbox {
     sender: Sender<Parcel>,
     room: Arc<Room>,
-    /// Let go after the sender, so that who is woken by it finds that the last one is gone.
+    /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
     bell: HangUp,
 }
 
@@ -47,13 +47,13 @@ pub struct Parcel {
 pub enum NotSent {
     /// There was no room for these; those before them were sent.
     Full(Vec<Envelope>),
-    /// Nobody listens: none was sent.
+    /// The receiver is gone: none was sent.
     Closed(Vec<Envelope>),
 }
 
 /// An inbox for that many groups and bytes at most, and its receiver.
 ///
-/// A message that is larger than the bound passes alone, when nothing else waits: otherwise nobody could ever send it.
+/// A message that is larger than the bound passes when nothing else waits: otherwise it could never be sent.
 pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     let (sender, receiver) = bounded(groups_max);
     let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
@@ -107,7 +107,7 @@ impl InboxReceiver {
         &self.receiver
     }
 
-    /// Returns when a group waits or this finds something else, when this time has come, or when it is time to sleep.
+    /// Returns when a group waits or `found` does, at the deadline, or when it is time to sleep.
     pub fn spin(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
         self.spin.until(deadline, || !self.is_empty() || found());
     }
@@ -115,16 +115,16 @@ impl InboxReceiver {
     /// The next group, if one waits.
     ///
     /// # Errors
-    /// None waits, or nobody is left to send one.
+    /// None waits, or all senders are gone.
     pub fn try_recv(&self) -> Result<Vec<Envelope>, TryRecvError> {
         self.receiver.try_recv().map(Parcel::open)
     }
 
-    /// The next group, when it comes. It sleeps at once: how long to look for it before, [`InboxReceiver::spin`] knows
-    /// better than the channel's own way to wait.
+    /// Waits for the next group. It sleeps at once: [`InboxReceiver::spin`] is the place to spin before, and adapts better
+    /// than the channel does.
     ///
     /// # Errors
-    /// None came in time, or nobody is left to send one.
+    /// None came in time, or all senders are gone.
     pub fn recv_deadline(&self, until: Instant) -> Result<Vec<Envelope>, RecvTimeoutError> {
         let look = || match self.try_recv() {
             Ok(group) => Some(Ok(group)),

@@ -14,7 +14,7 @@ use super::inbox::{Inbox, NotSent};
 use crate::faults::LinkTable;
 use crate::protocol::{Address, Envelope};
 
-/// What the router thread and all senders share.
+/// Shared by the router thread and all senders.
 #[derive(Debug)]
 pub(super) struct Routes {
     pub counts: Counts,

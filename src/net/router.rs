@@ -1,7 +1,7 @@
 //! The router thread: every message of a run on threads passes it, the clients' too, and meets its fate here.
 //!
-//! It sleeps until a group arrives, a request comes or a message that was held back is due, after it has looked for a
-//! moment (`src/spin.rs`). It never waits for a destination, and it never ends because somebody else did.
+//! It spins (`src/spin.rs`), then sleeps until a group or an order arrives or a delayed message is due. It never waits for
+//! a destination, and it does not end when another thread does.
 
 mod held_back;
 
@@ -67,7 +67,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts the thread, with no rule on any link and nobody listening.
+    /// Starts the thread, with no rule on any link and no destination.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Router {
         self.handle.clone()
     }
 
-    /// Hands on what was sent before this call, then ends the thread. What is held back by delays is lost.
+    /// Delivers what was sent before this call, then ends the thread. Delayed messages are lost.
     pub fn stop(mut self) {
         self.end();
     }
@@ -132,12 +132,12 @@ struct Routing {
     faults: Faults,
     observer: Option<Observer>,
     destinations: HashMap<Address, Destination>,
-    /// The destinations that something waits for, in the order in which it came.
+    /// The destinations with a gathered group, in the order of arrival.
     touched: Vec<Address>,
     held_back: HeldBack,
 }
 
-/// Somebody who listens, and what is gathered to be handed over in one group.
+/// A registered inbox, and the group that is gathered for it.
 struct Destination {
     inbox: Inbox,
     gathered: Vec<Envelope>,
@@ -146,8 +146,8 @@ struct Destination {
 impl Routing {
     fn run(mut self) {
         loop {
-            // What is carried has code of its own, to be weighed, watched and let go. Its panic loses what is in hand, as
-            // a network may, and never stops the network.
+            // Payloads and observers run code of their own. Its panic loses the messages in hand, as a network may, and
+            // never stops the network.
             match caught(|| self.turn()) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -164,12 +164,12 @@ impl Routing {
             report_panic(&panic);
         }
         if let Some(lanes) = &self.routes.lanes {
-            // Who still has a handle, such as a client, holds its own inbox open with it otherwise.
+            // Otherwise a client that still holds a handle would keep its own inbox open with it.
             lanes.write().inboxes.clear();
         }
     }
 
-    /// Waits for something and sees to it. False when it was the last thing.
+    /// Waits for one thing and handles it. False when the router must stop.
     fn turn(&mut self) -> bool {
         let due = self.held_back.next_due().map(|due| self.clock.instant(due));
         let timer = due.map_or_else(never, at);
@@ -190,7 +190,7 @@ impl Routing {
         true
     }
 
-    /// Takes in this parcel and those that wait behind it, up to a bound.
+    /// Drains this parcel and those queued behind it, up to a bound.
     fn take_in(&mut self, first: Parcel) {
         let mut next = Some(first);
         let (mut groups, mut bytes) = (0, 0);
@@ -203,7 +203,7 @@ impl Routing {
         }
     }
 
-    /// A group that shares a link without rules is moved whole; others go one by one.
+    /// A group on one link without rules is moved whole; the messages of others one by one.
     fn route_group(&mut self, mut group: Vec<Envelope>) {
         self.routes.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
@@ -265,7 +265,7 @@ impl Routing {
         }
     }
 
-    /// This destination, if somebody listens there; something will be gathered for it.
+    /// This destination, if it is registered; the caller adds to its group.
     fn touch(&mut self, to: Address) -> Option<&mut Destination> {
         let destination = self.destinations.get_mut(&to)?;
         if destination.gathered.is_empty() {
@@ -274,7 +274,7 @@ impl Routing {
         Some(destination)
     }
 
-    /// Hands each destination its group. Losing one may add a refusal to another's, so the list may grow meanwhile.
+    /// Sends each destination its group. A lost request adds a refusal to another group, so the list may grow meanwhile.
     fn hand_over(&mut self) {
         let mut next = 0;
         while let Some(address) = self.touched.get(next).copied() {
@@ -306,7 +306,8 @@ impl Routing {
         self.report_loss(envelope, reason);
     }
 
-    /// Shows the loss, and tells a client where nobody listens. A full queue, like a cut link, says nothing.
+    /// Shows the loss to the observer. A client whose node is down is told at once; a full queue, like a cut link, says
+    /// nothing.
     fn report_loss(&mut self, envelope: &Envelope, reason: DropReason) {
         self.show(envelope, Fate::Dropped(reason));
         if reason == DropReason::Down
@@ -323,7 +324,7 @@ impl Routing {
         }
     }
 
-    /// Carries out a request, and ignores that its sender may be gone.
+    /// Carries out an order. Ignores a caller that has gone away.
     fn obey(&mut self, request: Control) {
         match request {
             Control::Apply(change, answer) => {
@@ -358,7 +359,7 @@ impl Routing {
         answer
     }
 
-    /// Opens the express lanes of the links that nobody has to watch, and closes the others.
+    /// Opens the express lanes of links without rules or observer, and closes the others.
     fn set_lanes(&self) {
         let Some(lanes) = &self.routes.lanes else { return };
         let clear = self.faults.clear_links();
@@ -381,7 +382,6 @@ impl Routing {
     }
 }
 
-/// The network goes on after a panic, and says so.
 fn report_panic(panic: &str) {
     log::error!(target: "raftlab::router", "messages are lost by a panic: {panic}");
     if log::max_level() == LevelFilter::Off {

@@ -1,6 +1,6 @@
-//! Messages on their way: what a link's rules hold back until it is due.
+//! Messages that a link's rules hold back until they are due.
 //!
-//! Bounded in messages and in bytes, together for all links: a long delay and a quick sender would fill any memory.
+//! Bounded in messages and in bytes for all links together: a long delay and a fast sender would fill any memory.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use crate::protocol::Envelope;
 use crate::types::Time;
 
-/// All that is held back, the next due first. Messages due at the same time keep the order in which they came.
+/// The messages, the next due first. Messages due at the same time keep their order.
 pub(super) struct HeldBack {
     waiting: BinaryHeap<Reverse<Waiting>>,
     sequence: u64,
@@ -24,7 +24,7 @@ struct Waiting {
 }
 
 impl HeldBack {
-    /// Nothing yet, and so much at most. A message that is larger than the bound is held back when it is alone.
+    /// Empty, with these bounds. A message that is larger than the bound is held back when no other is.
     pub fn new(messages_max: usize, bytes_max: usize) -> HeldBack {
         HeldBack { waiting: BinaryHeap::new(), sequence: 0, bytes: 0, messages_max, bytes_max }
     }
