@@ -46,14 +46,14 @@ pub struct Losses {
 }
 
 impl Changes {
-    /// Something changed. Whoever has not looked since the change before is not told twice.
+    /// Wakes the listeners. One that has not looked since the last change is not woken twice.
     pub fn announce(&self) {
         let mut gone = false;
         for listener in &*self.0.read() {
             gone |= matches!(listener.try_send(()), Err(TrySendError::Disconnected(())));
         }
         if gone {
-            // A sender that is full has a receiver; this only finds out which have none.
+            // A full channel has a receiver; this finds those that have none.
             self.0
                 .write()
                 .retain(|listener| !matches!(listener.try_send(()), Err(TrySendError::Disconnected(()))));

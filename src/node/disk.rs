@@ -1,8 +1,8 @@
-//! A node's disk, beside the node's thread: `n1-disk` writes, syncs once for all that waits, and reports.
+//! A node's disk thread, `n1-disk`: it writes, syncs once for all writes that wait, and reports.
 //!
-//! The node never waits for its disk: a write is handed over and its completion arrives later, so that heartbeats go
-//! on while an fsync hangs. What waits is bounded by what the node takes in: see [`Backlog::admission`]. A store in
-//! memory needs no thread: its writes are complete at once.
+//! The node never waits for its disk: it hands a write over and the completion arrives later, so that heartbeats continue
+//! while an fsync hangs. What waits is bounded where it enters the node: see [`Backlog::admission`]. A store in memory
+//! needs no thread: its writes are complete at once.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,17 +29,17 @@ const ENTRY_BYTES_MAX: usize = 64 << 20;
 /// Writes that may wait for the disk before the node takes in no more entries.
 const WRITES_MAX: usize = 4_096;
 
-/// Writes that may wait before the node takes in nothing that needs the disk: as many again for heartbeats' answers
-/// and votes, which weigh next to nothing.
+/// Writes that may wait before the node takes in nothing that needs the disk: as many again for the small writes of
+/// heartbeats' answers and votes.
 const WRITES_LIMIT: usize = 2 * WRITES_MAX;
 
-/// Writes that share one fsync at most.
+/// The most writes that share one fsync.
 const BATCH_MAX: usize = 1_024;
 
-/// How long a log may be durable before its store records up to where.
+/// How long after a sync the store records up to where its log is durable.
 const FLOOR_DELAY: Duration = Duration::from_secs(1);
 
-/// The same in times that the disk took for its last sync: a record takes two syncs, for which the log's have to wait.
+/// And at least this many times as long as the last sync took: a record takes two syncs, which delay the log's.
 const FLOOR_SYNCS: u32 = 20;
 
 const FLOOR_DELAY_MAX: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub(super) enum Admission {
     Take,
     /// Tell the client to try again later.
     Refuse,
-    /// As if the network had lost it: the leader sends it again.
+    /// Ignore it, as if the network had lost it: the leader sends it again.
     Drop,
 }
 
@@ -76,13 +76,13 @@ pub(super) enum NodeDisk {
     Threaded(DiskThread),
 }
 
-/// What is durable; or why nothing is any more.
+/// What is durable; or why the disk failed.
 pub(super) type Completion = Result<Persisted, String>;
 
 /// This write and all before it are durable.
 pub(super) struct Persisted {
     pub id: WriteId,
-    /// Files that the store has let go of by them.
+    /// Files that the store needs no more.
     pub stale: Vec<String>,
 }
 
@@ -114,11 +114,11 @@ pub(super) enum Farewell {
 }
 
 impl Backlog {
-    /// Whether to take in what would add to this backlog.
+    /// Whether to take in an envelope that would add to this backlog.
     ///
     /// A leader's own disk bounds what clients may add, and a follower's what its leader may: entries beyond the bound
-    /// are refused or dropped. Heartbeats pass, so that a slow disk alone starts no election; only a disk that is
-    /// further behind than that cuts its node off from whatever needs a write.
+    /// are rejected or dropped. Heartbeats pass, so that a slow disk starts no election by itself; a disk that is further
+    /// behind cuts its node off from everything that needs a write.
     pub fn admission(&self, envelope: &Envelope) -> Admission {
         let behind = self.entry_bytes > ENTRY_BYTES_MAX || self.waiting.len() > WRITES_MAX;
         if !behind {
@@ -203,7 +203,7 @@ impl NodeDisk {
             }
             NodeDisk::Threaded(disk) => {
                 disk.backlog.add(&write);
-                // A thread that is gone has left its reason among the completions.
+                // A thread that has ended left its reason among the completions.
                 let _ = disk.writes.as_ref().expect("a running node has its disk").send(write);
                 Ok(None)
             }
@@ -217,7 +217,7 @@ impl NodeDisk {
         }
     }
 
-    /// Takes in a completion: the newest write that is durable, and what can be removed now.
+    /// Takes in a completion: the newest durable write, and the files to remove.
     pub fn completed(&mut self, completion: Completion) -> Result<Persisted, String> {
         let persisted = completion?;
         if let NodeDisk::Threaded(disk) = self {
@@ -245,7 +245,7 @@ impl NodeDisk {
         if let Some(thread) = disk.thread.take() {
             let _ = thread.join();
         }
-        // The node no longer listens: what failed at the very end is told here.
+        // The node takes no more completions: a failure at the very end is logged here.
         for reason in disk.completions.try_iter().filter_map(Result::err) {
             log::warn!("at the node's end: {reason}");
         }
@@ -282,7 +282,7 @@ impl Worker {
                 Err(panic) => Err(format!("by a defect of this program: {panic}")),
             };
             let failed = completion.is_err();
-            // After an error nobody knows what the disk holds: this thread never touches it again.
+            // After an error it is unknown what the disk holds: this thread never touches it again.
             if self.completions.send(completion).is_err() || failed {
                 return;
             }
@@ -300,13 +300,13 @@ impl Worker {
         }
     }
 
-    /// A node that is gone as in a crash records nothing more.
+    /// After a crash nothing more is recorded.
     fn save_floor(&mut self) -> Result<(), StorageError> {
         self.unrecorded_since = None;
         if self.progress.abandoned.load(Ordering::SeqCst) { Ok(()) } else { self.storage.save_floor() }
     }
 
-    /// Makes this write durable, and with one sync those that wait behind it; none when the node is gone.
+    /// Makes this write durable, and with the same sync those queued behind it. None when the node is gone.
     fn persist(&mut self, first: Write) -> Result<Option<WriteId>, StorageError> {
         let mut next = Some(first);
         let mut last = None;

@@ -30,8 +30,8 @@ use crate::server::{Arrival, EndReason, Server};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
 
-/// Arrivals that a step takes in: so many that what a step costs by itself is shared by many, and so few that all that is
-/// made of them is still in the processor's cache when it is used.
+/// The most arrivals in a step: enough to share the step's own cost, and few enough that what is made of them stays in the
+/// processor's cache.
 const ARRIVALS_MAX: usize = 256;
 
 /// Bytes after which a step takes in no further group.
@@ -85,8 +85,8 @@ impl EventLoop {
         self.snapshots.leave();
         self.machine.leave();
         let (name, board, context) = (self.name, Arc::clone(&self.board), self.context.clone());
-        // Whoever sees that it has ended finds its inbox closed and its files free. Letting go of a state machine is its
-        // own code: a panic there ends a node that was to end.
+        // The board shows the end after the inbox is closed and the files are free. The drop of a state machine may panic:
+        // the node ends all the same.
         let why = match (caught(|| drop(self)), why) {
             (Err(panic), EndReason::Stopped | EndReason::Crashed { .. }) => {
                 EndReason::MachineFailed(format!("its state machine panicked when it was dropped: {panic}"))
@@ -149,7 +149,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Takes in what waits behind that which woke the node, up to a bound.
+    /// Drains what else is queued, up to a bound.
     fn take_waiting(&mut self) -> Result<(), EndReason> {
         while let Ok(order) = self.orders.try_recv() {
             self.obey(order)?;
@@ -226,7 +226,7 @@ impl EventLoop {
         }
     }
 
-    /// Does as it is told. An error ends the node.
+    /// Carries out an order. An error ends the node.
     fn obey(&mut self, order: Order) -> Result<(), EndReason> {
         match order {
             Order::Crash { power } => return Err(EndReason::Crashed { power }),
@@ -255,7 +255,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Makes no step until it is told to go on. Looking at it changes nothing, so it may be looked at.
+    /// Makes no step until it is resumed. It still shows its state, which changes nothing.
     fn freeze(&mut self) -> Result<(), EndReason> {
         self.tell(self.name, [What::Paused]);
         while let Ok(order) = self.orders.recv() {
@@ -281,7 +281,7 @@ impl EventLoop {
         Err(EndReason::Stopped)
     }
 
-    /// One step, and all that it wants done.
+    /// One step, and what follows from it.
     fn step(&mut self) -> Result<(), EndReason> {
         let now = self.context.clock.now();
         self.clock_shown = self.clock_shown.max(self.clock.now());
@@ -299,10 +299,10 @@ impl EventLoop {
             adopted: &outbox.adopted,
             applied: &outbox.applied,
         };
-        // Before anything of it can reach another node.
+        // Checked before any of its messages can reach another node.
         self.context.safety.lock().observe(&step, outbox.messages());
         self.context.reporter.tell(now, self.name, outbox.take_happened());
-        // Before the answers leave: whoever has one finds its effect in the status.
+        // Shown before the answers leave: a client with an answer finds its effect in the status.
         self.board.show(self.server.status());
 
         if !outbox.envelopes.is_empty() {

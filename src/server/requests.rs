@@ -1,4 +1,4 @@
-//! Clients' requests: what is taken in, what waits for an entry or for the state machine, and the answers.
+//! Clients' requests: admission, what they wait for, and the answers.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Caller {
 }
 
 impl Server {
-    /// Takes in a client's request. What cannot be carried out is refused before it can enter the log.
+    /// Takes in a client's request. An invalid one is rejected before it can enter the log.
     pub(super) fn admit(
         &mut self,
         from: Address,
@@ -69,8 +69,8 @@ impl Server {
         Some(Input::Propose(Proposal { id, content }))
     }
 
-    /// Why this command is not taken in; none if it is. A panic over it is the command's affair and not the node's: it has
-    /// changed nothing.
+    /// Why this command is rejected; none if it is valid. A panic of the check has changed nothing, so it concerns the
+    /// command and not the node.
     fn refusal_of(&self, command: &Payload) -> Option<Response> {
         match caught(|| self.limits.check(command)) {
             Ok(Ok(())) => None,
@@ -85,7 +85,7 @@ impl Server {
         self.give(Task::Query { request, query, age }, outbox);
     }
 
-    /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.
+    /// Leadership ended: the clients that wait for an entry are told at once.
     pub(super) fn release_waiting(&mut self, outbox: &mut Outbox) {
         let leader = self.raft.leader();
         for request in self.waiting.end_all() {

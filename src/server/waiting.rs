@@ -1,7 +1,7 @@
 //! The requests behind the entries that a leader appended, until each entry is applied or the leadership ends.
 //!
-//! A request that is repeated while its entry is on its way waits for that entry: it is not appended again. Otherwise
-//! clients that lose patience with a slow cluster would fill its log with copies, and slow it down for good.
+//! A request that is repeated while its entry is pending waits for that entry and is not appended again. Otherwise clients
+//! that retry on a slow cluster would fill its log with copies, and keep it slow.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::raft::effects::RequestId;
 use crate::raft::entry::{Content, Entry};
 use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 
-/// Requests that wait for one entry at most.
+/// The most requests that wait for one entry.
 const REQUESTS_MAX: usize = 8;
 
-/// Those who wait for one entry: mostly one.
+/// Mostly one.
 pub(crate) type Requests = SmallVec<[RequestId; 2]>;
 
 #[derive(Clone, Debug)]
@@ -28,36 +28,35 @@ pub(crate) struct PendingEntry {
 
 #[derive(Debug, Default)]
 pub struct Waiting {
-    /// Keyed by place, with the term: another leader's entry at the same place is another entry.
+    /// Each holds the term, too: another leader's entry at the same index is another entry.
     pub(crate) by_index: Ascending<LogIndex, PendingEntry>,
-    /// The places of the requests that may be repeated, by who asked what and its number. Who asked is looked up alone,
-    /// so no order depends on hashing.
+    /// The entries of requests that may be repeated, by their name. Hashed keys are only looked up, so no order depends on
+    /// hashing.
     by_name: HashMap<Purpose, Ascending<Serial, LogIndex>, RandomState>,
 }
 
-/// How a request found the entry for it.
+/// Whether the entry of a request is pending already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Join {
-    /// There is none: the request needs an entry of its own.
+    /// It is not: the request needs an entry of its own.
     None,
-    /// It waits there with the requests before it. The oldest of too many is displaced: its client has asked again
-    /// since, and waits for a newer answer.
+    /// It is, and the request waits for it. The oldest of too many is displaced: its client has asked again since.
     Entry { displaced: Option<RequestId> },
 }
 
-/// What makes a repeated request the same: who asked what, and the number of the command that it was about.
+/// What makes a repeated request the same: its purpose, and the number of the command that it is about.
 type Name = (Purpose, Serial);
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Purpose {
-    /// For a session. It has no number.
+    /// To open a session, which has no number.
     Open(ClientId),
     Command(SessionId),
     Settle(SessionId),
 }
 
 impl Waiting {
-    /// Lets a request wait for the entry that the same request, asked before, has on its way.
+    /// Lets a request wait for the pending entry of the same request.
     pub fn join(&mut self, content: &Content, request: RequestId) -> Join {
         let index =
             name(content).and_then(|(purpose, serial)| self.by_name.get(&purpose)?.get(serial).copied());
@@ -69,7 +68,7 @@ impl Waiting {
         Join::Entry { displaced }
     }
 
-    /// A request waits for this entry, which the leader has just appended for it.
+    /// The leader has appended this entry for this request.
     pub fn begin(&mut self, entry: &Entry, request: RequestId) {
         let name = name(&entry.content);
         self.by_index
@@ -79,7 +78,7 @@ impl Waiting {
         }
     }
 
-    /// The requests that waited at this place, and the term of the entry that they waited for.
+    /// Removes the requests that waited at this index, with the term of their entry.
     pub fn end(&mut self, index: LogIndex) -> Option<(Term, Requests)> {
         let PendingEntry { term, name, requests } = self.by_index.remove(index)?;
         if let Some((purpose, serial)) = name
@@ -94,7 +93,7 @@ impl Waiting {
         Some((term, requests))
     }
 
-    /// All requests that wait, in the order of their places; none does any more.
+    /// Removes all requests, in the order of their entries.
     pub fn end_all(&mut self) -> impl Iterator<Item = RequestId> + use<> {
         self.by_name.clear();
         std::mem::take(&mut self.by_index).into_iter().flat_map(|(_, place)| place.requests)
