@@ -1,4 +1,4 @@
-//! A cluster on real threads: its nodes, the router between them, and everything that may be done to them.
+//! A cluster on real threads: its nodes, the router between them, and the orders to both.
 //!
 //! ```
 //! use raftlab::cluster::Cluster;
@@ -86,14 +86,14 @@ pub struct Cluster<M = KeyValue> {
     asker: Option<Client<M>>,
 }
 
-/// How a person's wish to stop what is running is seen.
+/// How a person interrupts what is running.
 struct Interrupt {
     is_raised: Box<dyn Fn() -> bool + Send + Sync>,
     wake: Receiver<()>,
 }
 
 impl Cluster {
-    /// A cluster to be described, setting by setting, and started.
+    /// Describes a cluster, setting by setting, and starts it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -120,8 +120,8 @@ impl Cluster {
 }
 
 impl<M: StateMachine> Cluster<M> {
-    /// Starts a cluster of state machines of one's own: each life of each node begins with what `machine` returns and
-    /// replays its log into it.
+    /// Starts a cluster of your own state machines: each start of a node begins with what `machine` returns and replays the
+    /// log into it.
     pub fn start_with(
         settings: &Settings,
         observer: Option<Observer>,
@@ -130,7 +130,7 @@ impl<M: StateMachine> Cluster<M> {
         Cluster::builder().settings(settings.clone()).observed_by(observer).start_with(machine)
     }
 
-    /// Starts what a builder describes. Without a folder for them there are no log files.
+    /// Starts what a builder describes. Without a folder for logs there are no log files.
     fn open(
         settings: &Settings,
         logs: Option<&Path>,
@@ -216,7 +216,7 @@ impl<M: StateMachine> Cluster<M> {
 
     /// A client of its own, for any thread.
     pub fn client(&self) -> Client<M> {
-        // Never from the seed: another run on the same states must not use the same name again (section 8).
+        // Never from the seed: another run on the same states must not use the same name (section 8).
         let id = ClientId(entropy() >> 16);
         let (sender, inbox) = inbox(self.settings.inbox_client, self.settings.inbox_client_bytes);
         self.network.register(Address::Client(id), sender);
@@ -297,8 +297,8 @@ impl<M: StateMachine> Cluster<M> {
         }
     }
 
-    /// Ends what is running when a person wishes so: `is_raised` says whether one does, and `wake` becomes ready when
-    /// one begins to.
+    /// Lets a person interrupt what is running: `is_raised` says whether one wants to, and `wake` becomes ready when one
+    /// begins to.
     pub fn set_interrupt(
         &mut self,
         is_raised: impl Fn() -> bool + Send + Sync + 'static,
@@ -325,7 +325,7 @@ impl<M: StateMachine> Cluster<M> {
 }
 
 impl<M> Cluster<M> {
-    /// Takes about a second at most, whatever the disks do: then their threads are left behind.
+    /// Takes at most about a second: then the threads of disks that do not answer are left behind.
     fn end(&mut self) {
         for node in self.slots.values().filter_map(|slot| slot.node.as_ref()) {
             node.stop();

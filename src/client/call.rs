@@ -1,7 +1,7 @@
-//! One call on its way: whom it has asked so far, and what that says about how it must end.
+//! One call under way: the nodes that it has asked, and what their answers say about how it must end.
 //!
-//! The rule that everything here serves: a command is only rejected when no attempt can have put it into a log. What
-//! cannot be shown to be harmless counts as possibly applied.
+//! One rule governs all of this: a command is only rejected when no attempt can have put it into a log. What cannot be
+//! shown to be harmless counts as possibly applied.
 
 use smallvec::SmallVec;
 
@@ -30,19 +30,19 @@ pub(super) struct ActiveCall {
     pub at: Option<NodeId>,
     pub began: Time,
     pub deadline: Time,
-    /// When to look at it again though nothing arrives; never after the deadline.
+    /// When it acts next if nothing arrives; never after the deadline.
     pub wake: Time,
     pub pauses: u32,
     sent: SmallVec<[SentAttempt; 2]>,
-    /// How many attempts were made before the present turn. In one turn each node is asked once.
+    /// Attempts before the present turn. In one turn each node is asked at most once.
     turn: usize,
-    /// How many attempts were made before those that left last, together.
+    /// Attempts before the newest group, whose attempts left together.
     group: usize,
     /// An attempt of the newest group is still awaited; otherwise the call pauses.
     awaited: bool,
-    /// The last refusal was the leader's, who is busy.
+    /// The last rejection was by a leader that is busy.
     busy: bool,
-    /// The nodes whose state machine panicked at this command, and the first one's words.
+    /// The nodes whose state machine panicked at this command, and the text of the first panic.
     panicked: SmallVec<[NodeId; 1]>,
     panic: String,
 }
@@ -59,15 +59,14 @@ struct SentAttempt {
 enum Residue {
     /// No answer yet: anything.
     Open,
-    /// Nothing: it was refused.
+    /// Nothing: it was rejected.
     Nothing,
-    /// An entry whose fate is open, in the log of a leader that was deposed. No later word about the same attempt
-    /// takes this back.
+    /// An entry whose fate is open, in the log of a deposed leader. No later answer to the same attempt takes this back.
     Entry,
 }
 
 impl ActiveCall {
-    /// A call that has asked nobody yet.
+    /// A call without attempts.
     pub fn new(ask: Ask, now: Time) -> ActiveCall {
         let Ask { what, at, timeout } = ask;
         let deadline = now + timeout;
@@ -113,8 +112,8 @@ impl ActiveCall {
         self.awaited = true;
     }
 
-    /// Stops waiting for the newest attempts; their answers are still welcome when they come late. Returns the nodes
-    /// that stayed silent, none when the call was not waiting but backing off.
+    /// Stops waiting for the newest attempts, whose late answers still count. Returns the nodes that stayed silent; none when
+    /// the call was backing off.
     pub fn stop_waiting(&mut self) -> Vec<NodeId> {
         let awaited = std::mem::take(&mut self.awaited);
         let newest = self.sent[self.group..].iter().filter(|sent| awaited && sent.residue == Residue::Open);
@@ -131,7 +130,7 @@ impl ActiveCall {
         self.sent[self.turn..].iter().any(|sent| sent.node == node)
     }
 
-    /// Notes that a node did not take this attempt in. Says whether the call was waiting for this answer alone.
+    /// Notes that a node did not take this attempt in. True if the call waited only for this answer.
     pub fn note_refused(&mut self, attempt: Attempt, busy: bool) -> bool {
         let answers = self.answers(attempt, |residue| match residue {
             Residue::Entry => Residue::Entry,
@@ -143,13 +142,12 @@ impl ActiveCall {
         answers
     }
 
-    /// Notes that a node took this attempt in and lost its leadership over it. Says whether the call was waiting for
-    /// this answer alone.
+    /// Notes that a node took this attempt in and then lost its leadership. True if the call waited only for this answer.
     pub fn note_lost(&mut self, attempt: Attempt) -> bool {
         self.answers(attempt, |_| Residue::Entry)
     }
 
-    /// Notes that a node's state machine panicked at this command. On how many that is known of.
+    /// Notes that a node's state machine panicked at this command. Returns on how many nodes it has.
     pub fn note_panic(&mut self, node: NodeId, words: String) -> usize {
         if self.panicked.is_empty() {
             self.panic = words;
@@ -160,8 +158,7 @@ impl ActiveCall {
         self.panicked.len()
     }
 
-    /// Begins again, under this name or with none: as a call that has asked nobody yet. For a command only when no
-    /// attempt can have left anything behind.
+    /// Begins again without attempts, under this name or with none. Only for a command that can have left nothing behind.
     pub fn restart(&mut self, token: Option<Token>) {
         self.token = token;
         self.sent.clear();
@@ -190,19 +187,19 @@ impl ActiveCall {
         self.rejected(rejection)
     }
 
-    /// How it ends when this is why no answer will come: as a rejection only if that is certain.
+    /// How it ends when no answer will come for this reason: as a rejection only if that is certain.
     pub fn rejected(&self, rejection: Rejection) -> Outcome {
         match (&self.what, self.token) {
             _ if self.is_harmless() => Outcome::Rejected(rejection),
             (What::Command(_), Some(token)) if self.panicked.is_empty() => Outcome::Unknown(token),
             (What::Command(_), Some(token)) => Outcome::Panicked(token, self.panic.clone()),
-            // A command that waits for its session was not sent, and the others change nothing.
+            // A command without a session was not sent, and the others change nothing.
             _ if rejection == Rejection::Closed => Outcome::Rejected(rejection),
             _ => Outcome::Rejected(Rejection::NoAnswer),
         }
     }
 
-    /// Notes an answer to this attempt. True once for the newest group: when none of it is awaited any more.
+    /// Notes an answer to this attempt. True once for the newest group: when all of it is answered.
     fn answers(&mut self, attempt: Attempt, next: impl FnOnce(Residue) -> Residue) -> bool {
         // Most answers are to the newest attempts.
         let found = self.sent.iter().rposition(|sent| sent.attempt == attempt);

@@ -1,4 +1,4 @@
-//! The lives of a cluster's nodes: how they begin and end, and what is said of it.
+//! How a cluster's nodes start and end.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ impl Slot {
         }
     }
 
-    /// What it knows; of a node that has ended, what it knew, in no role.
+    /// What it knows; of a node that has ended, what it knew, without a role.
     pub fn status(&self) -> Status {
         match &self.node {
             Some(node) if node.ended().is_none() => node.status(),
@@ -76,7 +76,7 @@ impl Slot {
         }
     }
 
-    /// Waits for the node's end, and keeps what is said of it.
+    /// Waits for the node's end, and notes how it ended.
     pub fn settle(&mut self, until: Instant) {
         let Some(node) = &mut self.node else { return };
         if let Some(ended) = node.wait_for_end(until) {
@@ -87,7 +87,7 @@ impl Slot {
         }
     }
 
-    /// Sets its clock ahead, in this life and the next ones.
+    /// Sets its clock ahead, also for later starts.
     pub fn skew_clock(&mut self, ahead: Duration) {
         self.clock_ahead = ahead;
         if let Some(node) = &self.node {
@@ -118,7 +118,7 @@ impl Slot {
 }
 
 impl<M: StateMachine> Cluster<M> {
-    /// Starts a node with what its disk held. Says what that was.
+    /// Starts a node with what its disk held. Returns a summary of that.
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> Result<String, StartError> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
@@ -155,7 +155,7 @@ impl<M: StateMachine> Cluster<M> {
     }
 
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
-        // One who is alone in its cluster has nobody to readmit it.
+        // A cluster of one has no other node to readmit it.
         let newcomer = newcomer(wipe && self.members.len() > 1);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
@@ -265,7 +265,7 @@ impl<M> Cluster<M> {
     }
 }
 
-/// What was known, without the role: who has ended neither leads nor follows.
+/// The status without a role: a node that has ended neither leads nor follows.
 fn out_of_office(known: Status) -> Status {
     Status { role: RoleName::default(), leader: None, ..known }
 }

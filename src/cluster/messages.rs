@@ -11,7 +11,7 @@ impl<M> Cluster<M> {
     /// lanes. Log files get what their filter lets through, watched or not.
     pub fn watch_messages(&self, watch: bool) {
         let reporter = self.context.reporter.clone();
-        // What the log files want: with their usual filter, nothing, and then the router need not look.
+        // With the usual filter the log files want none of them, and the router need not look.
         let (dropped, all) = (reporter.logs_take(Level::Debug), reporter.logs_take(Level::Trace));
         if !watch && !dropped {
             return self.network.observe(None);

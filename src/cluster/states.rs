@@ -66,7 +66,7 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// Where a node's state is kept from one life to the next.
+/// Where a node's state is kept between its starts.
 #[derive(Clone, Debug)]
 pub(super) enum Medium {
     Memory(MemoryContent),
@@ -139,10 +139,10 @@ pub(super) fn open_all(
     Ok(all)
 }
 
-/// What a node begins with whose files are made now.
+/// Identity for a store created now; an existing store keeps its own.
 pub(super) fn newcomer(joining: bool) -> Newcomer {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // Later files get a larger number as long as the system's clock does not go back.
+    // Later stores get a larger number as long as the system's clock does not go back.
     let store_id = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
     Newcomer { store_id, joining }
 }
@@ -220,7 +220,7 @@ fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
 }
 
 impl Medium {
-    /// Opens it for a life of the node.
+    /// Opens it for a start of the node.
     pub fn open(&self, newcomer: Newcomer, load: LoadImage) -> Result<Opened, StorageError> {
         match self {
             Medium::Memory(content) => {

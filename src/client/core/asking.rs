@@ -1,4 +1,4 @@
-//! Whom a call asks, in which order, and when again.
+//! Which nodes a call asks, in which order, and when it asks again.
 
 use smallvec::SmallVec;
 
@@ -9,7 +9,7 @@ use crate::protocol::{Address, Attempt, Envelope, Packet, Request};
 use crate::types::{NodeId, Time};
 
 impl ClientCore {
-    /// Answers to what was asked so far no longer concern this call.
+    /// Ignores the answers to all attempts of this call so far.
     pub(super) fn forget_attempts(&mut self, call_id: CallId) {
         let attempts: SmallVec<[Attempt; 4]> = self
             .attempts
@@ -22,7 +22,7 @@ impl ClientCore {
         }
     }
 
-    /// Asks the next node of the call's turn, or backs off when all have been asked.
+    /// Asks the next node of the turn, or backs off after the last.
     pub(super) fn ask_next(&mut self, now: Time, call_id: CallId) {
         let call = self.call(call_id);
         if now >= call.deadline {
@@ -85,7 +85,7 @@ impl ClientCore {
         self.timers.forget_stale(&self.calls);
     }
 
-    /// No longer takes this node for the leader, and lets the search begin elsewhere.
+    /// No longer takes this node for the leader, and continues the search after it.
     pub(super) fn doubt(&mut self, node: NodeId) {
         if self.leader == Some(node) {
             self.leader = None;
