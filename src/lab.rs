@@ -180,7 +180,7 @@ impl NodeOrder {
                 NodeOrder::Campaign | NodeOrder::TakeSnapshot | NodeOrder::SetElectionTimer(_),
                 Life::Paused,
             ) => {
-                format!("{node} is paused: 'resume {node}' lets it go on")
+                format!("{node} is paused: 'resume {node}' first")
             }
             _ => return Ok(()),
         };

@@ -351,7 +351,7 @@ impl fmt::Display for Failure {
             Failure::Panicked { reason, .. } => {
                 write!(f, "a node is down: {reason}; the command stays in the log")
             }
-            Failure::Unreadable(reason) => write!(f, "carried out, but the answer cannot be read: {reason}"),
+            Failure::Unreadable(reason) => write!(f, "applied, but the answer does not decode: {reason}"),
         }
     }
 }

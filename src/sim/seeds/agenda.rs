@@ -32,7 +32,7 @@ pub(super) enum Act {
     Pause(NodeId),
     Resume(NodeId),
     Change(NetChange),
-    /// Clients ask this node first of all; none for whomever they like.
+    /// Clients ask this node first; with none, any.
     AskAt(Option<NodeId>),
 }
 
@@ -76,7 +76,7 @@ impl Run<'_> {
                 }
                 Act::Start(name) => self.restart(name),
                 Act::Wipe(name) => self.wipe(name),
-                // An error says that the node is down, or as wanted already; both are fine here.
+                // An error says that the node is down or already in that state: both are fine here.
                 Act::Campaign(name) => self.simulation.arrive_at(name, Arrival::Campaign),
                 Act::Pause(name) => drop(self.simulation.order(name, NodeOrder::Pause)),
                 Act::Resume(name) => drop(self.simulation.order(name, NodeOrder::Resume)),

@@ -9,7 +9,7 @@ use crate::sim::workload::Habits;
 use crate::types::Random;
 
 impl Scenario {
-    /// Settings and habits of clients that trust nobody's patience.
+    /// Settings and habits of clients that behave badly.
     pub(super) fn draw_clients(&mut self, random: &mut Random) {
         self.clients = 4;
         self.classes.lost_replies = true;

@@ -3,8 +3,8 @@
 //! The start must refuse, or repair without losing what was durable. When it refuses, the run does as an operator would:
 //! the node's files go, and it joins again. So only one node at a time is damaged, and none while another joins.
 //!
-//! The end of the log that `state.json` does not vouch for is the named limit: nobody can tell that it is missing. Lines
-//! are cut off only where the files claim them.
+//! Limit: the end of the log beyond what `state.json` records cannot be missed. Lines are cut off only where the files claim
+//! them.
 
 use std::time::Duration;
 

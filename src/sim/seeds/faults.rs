@@ -36,8 +36,8 @@ impl Run<'_> {
         }
     }
 
-    /// However long a follower does not answer, a node keeps few snapshots: the newest, those that it sends, and one that it
-    /// has just saved.
+    /// Even while followers do not answer, a node keeps few snapshots: the newest, those that it sends, and one that it has
+    /// just saved.
     fn check_snapshot_count(&mut self) {
         let most = self.names.len() + 1;
         for &name in &self.names {
@@ -154,7 +154,7 @@ impl Run<'_> {
     }
 
     fn pause_or_resume(&mut self, name: NodeId) {
-        // An error says that the node is down or as wanted already; both are fine here.
+        // An error says that the node is down or already in that state: both are fine here.
         if self.simulation.node(name).paused {
             let _ = self.simulation.order(name, NodeOrder::Resume);
         } else {

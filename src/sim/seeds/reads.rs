@@ -20,7 +20,7 @@ impl Scenario {
         self.faulty = Duration::from_secs(10);
         self.clients = random.within(2, 4);
         let clocks = if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True };
-        // Without leases nobody is bound by a promise, and elections come at once.
+        // Without leases no node withholds its vote, and elections come at once.
         self.clocks = Some((clocks, random.chance(600_000)));
         self.habits = Habits {
             timeout_min: ms(15),
