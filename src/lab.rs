@@ -170,8 +170,8 @@ impl NodeOrder {
     /// Why not, and what to do.
     pub fn check(self, node: NodeId, life: &Life) -> Result<(), LabError> {
         let refused = match (self, life) {
-            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _) => return Ok(()),
-            (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
+            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _)
+            | (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
             (_, Life::Down(_)) => return Err(LabError::down(node)),
             (NodeOrder::Restart | NodeOrder::Wipe, _) => format!("{node} is already running"),
             (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),

@@ -99,7 +99,7 @@ impl Simulation {
     fn of(machine: Kind, settings: SimulationSettings, observer: Option<Observer>) -> Simulation {
         let disks = NodeId::first(settings.nodes).into_iter();
         let disks = disks.map(|name| (name, SimulatedDisk::new(&name.to_string()))).collect();
-        let mut simulation = Simulation { observer, machine, ..Simulation::on_disks(settings, disks) };
+        let mut simulation = Simulation { machine, observer, ..Simulation::on_disks(settings, disks) };
         let (blank, bounds) = (simulation.machine.blank.clone(), simulation.settings.sessions);
         simulation.replay = Some(Replay::new(move || blank(bounds)));
         for name in NodeId::first(simulation.settings.nodes) {

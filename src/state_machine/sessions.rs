@@ -259,8 +259,8 @@ mod tests {
         sessions.record(origin, id(index), answer.clone(), answer.len());
     }
 
-    fn answered(index: u64) -> Option<Applied> {
-        Some(Applied::Answered { entry: id(index), answer: Payload::new(index) })
+    fn answered(index: u64) -> Applied {
+        Applied::Answered { entry: id(index), answer: Payload::new(index) }
     }
 
     #[test]
@@ -269,8 +269,8 @@ mod tests {
         carry_out(&mut sessions, 2, origin(5, 1));
         carry_out(&mut sessions, 3, origin(2, 1));
         carry_out(&mut sessions, 4, origin(9, 1));
-        assert_eq!(sessions.look_up(LogIndex(5), origin(5, 1)), answered(2));
-        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), answered(3));
+        assert_eq!(sessions.look_up(LogIndex(5), origin(5, 1)), Some(answered(2)));
+        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), Some(answered(3)));
         assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), None, "a gap is no repetition");
     }
 
@@ -283,7 +283,7 @@ mod tests {
         carry_out(&mut sessions, 6, origin(5, 4));
         assert_eq!(sessions.answers(), 2, "4 and 5 are left");
         assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), Some(Applied::Forgotten));
-        assert_eq!(sessions.look_up(LogIndex(8), origin(4, 1)), answered(5));
+        assert_eq!(sessions.look_up(LogIndex(8), origin(4, 1)), Some(answered(5)));
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
         let second = sessions.open(LogIndex(2), ClientId(8), 2);
         carry_out(&mut sessions, 3, origin(1, 1));
         sessions.open(LogIndex(4), ClientId(9), 2);
-        assert_eq!(sessions.look_up(LogIndex(5), origin(1, 1)), answered(3), "it was used at 3");
+        assert_eq!(sessions.look_up(LogIndex(5), origin(1, 1)), Some(answered(3)), "it was used at 3");
         let other = Origin { session: second, ..origin(1, 1) };
         assert_eq!(sessions.look_up(LogIndex(6), other), Some(Applied::Expired), "it was not used since 2");
         assert_eq!(sessions.count(), 2);
@@ -345,7 +345,7 @@ mod tests {
         }
         assert_eq!(sessions.answers() as u64, WINDOW);
         assert_eq!(sessions.look_up(LogIndex(9_000), origin(3, 1)), Some(Applied::Forgotten));
-        assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), answered(5));
+        assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), Some(answered(5)));
     }
 
     /// Carries out a command whose answer's text has so many bytes.
@@ -396,7 +396,7 @@ mod tests {
         carry_out(&mut sessions, 2, origin(1, 1));
         let mut copy = sessions.clone();
         carry_out(&mut sessions, 3, origin(2, 2));
-        assert_eq!(copy.look_up(LogIndex(3), origin(1, 1)), answered(2));
+        assert_eq!(copy.look_up(LogIndex(3), origin(1, 1)), Some(answered(2)));
         assert_eq!(copy.look_up(LogIndex(3), origin(2, 1)), None);
         assert_eq!(sessions.look_up(LogIndex(4), origin(1, 1)), Some(Applied::Forgotten));
     }
