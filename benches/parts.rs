@@ -269,7 +269,7 @@ fn envelope(from: Address, to: Address, number: u64) -> Envelope {
         beat: Beat { round: 1, ..Beat::default() },
     };
     let message = Message { from: NodeId::new(1), to: NodeId::new(2), term: Term(1), body };
-    Envelope { from, to, packet: Packet::Raft(message) }
+    Envelope::new(from, to, Packet::Raft(message))
 }
 
 /// The command at this place of a log whose first entry opened the session.

@@ -1,10 +1,10 @@
 //! The client's side of the contract (section 8): what may be asked and how each call ends.
 //!
-//! Every call ends within its deadline in exactly one [`Outcome`]. A time-out never reads as success, and a refusal
-//! never hides a command that may have been applied.
+//! Every call ends within its deadline in exactly one [`Outcome`]. A time-out never reads as success, and a command that may
+//! have been applied is never rejected.
 //!
 //! [`ClientCore`] holds the rules, without clock or threads; the simulator drives it in virtual time. [`Client`] drives
-//! it on a real clock, in the threads of those who wait: it has none of its own.
+//! it on a real clock, in the threads of its callers: it has none of its own.
 
 pub mod blocking;
 mod call;
@@ -42,7 +42,7 @@ use crate::types::{LogIndex, NodeId, Part, Term};
 pub struct Ask {
     /// What is asked.
     pub what: What,
-    /// Ask this node and no other; otherwise the leader is found.
+    /// The only node to ask; without one the leader is found.
     pub at: Option<NodeId>,
     /// The call ends within this time.
     pub timeout: Duration,
@@ -54,19 +54,19 @@ pub enum What {
     /// Apply this batch of commands, once, as [`What::commands`] makes it. One batch is one log entry: all of it is
     /// committed or none.
     Command(Payload),
-    /// Say what became of this command. If nothing did, nothing will: it is given up.
+    /// Say what became of this command. If it was not applied, it never will be: it is given up.
     Settle(Token),
-    /// Answer this question.
+    /// Answer this query.
     Read {
-        /// The question.
+        /// The query.
         query: Payload,
-        /// How true the answer has to be.
+        /// How consistent the answer must be.
         mode: ReadMode,
     },
 }
 
 impl Ask {
-    /// Whether JSON can hold what is asked. The caller's own types are walked here, once: what they say is kept.
+    /// Whether JSON can hold what is asked. Walks the caller's own types, once, and keeps the result.
     pub(crate) fn check(&self) -> Result<(), &str> {
         match &self.what {
             What::Command(payload) | What::Read { query: payload, .. } => payload.check(),
@@ -91,8 +91,8 @@ pub enum Outcome {
     Rejected(Rejection),
     /// No answer in time: a command that may have been applied, or may yet be. The token asks about it later.
     Unknown(Token),
-    /// No answer in time, and a node's state machine has panicked at the command, in these words. It is committed and stands
-    /// in the log; the token asks about it later.
+    /// No answer in time, and a node's state machine panicked at the command, with this text. The command is committed and
+    /// stays in the log; the token asks about it later.
     Panicked(Token, String),
     /// What became of the command that was asked about.
     Settled(Fate<Answered>),
@@ -105,10 +105,9 @@ pub enum Fate<A> {
     Applied(A),
     /// It was not applied, and never will be.
     NeverApplied,
-    /// Nobody can say any more: it was asked and told before, or the client has begun too many commands since.
+    /// It is no longer known: the client has been told before, or has begun too many commands since.
     Forgotten,
-    /// Its session has expired, and with it what was known: it may have been applied before that, and will not be any
-    /// more.
+    /// Its session has expired, and with it what was known: it may have been applied before, and will not be later.
     Expired,
 }
 
@@ -124,51 +123,50 @@ pub struct Answered {
     pub term: Term,
     /// A command's place in the log; for a read, the index up to which the state was applied.
     pub index: LogIndex,
-    /// For a stale read: the state held all that was answered to any client longer ago than this; none when the node
-    /// could not tell.
+    /// The staleness bound of a stale read: the state held all that any client was told longer ago than this. None when
+    /// the node had no bound.
     pub age: Option<Duration>,
-    /// Which of the answers are to this call, when others share its entry; none: all.
+    /// Which of the answers are to this call, when others share its entry; all, if none.
     pub part: Option<Part>,
 }
 
 /// Why a call had no effect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rejection {
-    /// The command or question is not valid.
+    /// The command or query is not valid.
     Invalid(String),
-    /// The state machine panicked when it was asked about the command or answered the question, in these words. Nothing
-    /// was changed.
+    /// The state machine panicked when it checked the command or answered the query, with this text. Nothing was changed.
     Panicked(String),
-    /// JSON cannot hold the command or question, for this reason. Nothing was sent.
+    /// JSON cannot hold the command or query, for this reason. Nothing was sent.
     Unwritable(String),
-    /// Somebody asked what had become of the command before anything had, and so gave it up.
+    /// It was given up: its outcome was asked for before it was applied.
     GivenUp,
-    /// The cluster has ended, or what could interrupt this client has: no call of it is answered any more.
+    /// The cluster has ended, or the channel that could interrupt this client is closed: no call is answered any more.
     Closed,
     /// No leader was found in time.
     NoLeader,
-    /// The node that was asked, and no other was to be, does not lead.
+    /// The only node to ask does not lead.
     NotLeader {
-        /// Who does, as far as it knows; none when it knew of no leader until the call's time was over.
+        /// The leader that it knows; none when it knew none until the deadline.
         leader: Option<NodeId>,
     },
-    /// The leader has more uncommitted bytes than it may take.
+    /// The leader has as many uncommitted bytes as it may have.
     Busy,
     /// As many calls of this client are in flight as may be.
     Full,
-    /// The node that was asked, and no other was to be, is down.
+    /// The only node to ask is down.
     Unreachable(NodeId),
-    /// Nobody answered in time, and nothing was changed: it was a read, or a command that never got its session.
+    /// No answer in time, and nothing was changed: it was a read, or a command that never got its session.
     NoAnswer,
 }
 
 impl Answered {
-    /// Those of an entry's answers that are to this call; none if it has not as many.
+    /// The answers to this call among those to its entry; none if there are too few.
     pub fn own<'a, A>(&self, all: &'a [A]) -> Option<&'a [A]> {
         self.part.map_or(Some(all), |part| part.of(all))
     }
 
-    /// The answers to this call's commands; none if they are no such answers, as to a read.
+    /// The answers to this call's commands; none if they are of another type, as to a read.
     pub fn answers<A: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<&[A]> {
         self.own(self.answer.value::<Batch<A>>().ok()?)
     }

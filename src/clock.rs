@@ -11,7 +11,6 @@ use crate::types::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// How far it was set ahead.
     ahead: Duration,
 }
 
@@ -26,14 +25,13 @@ impl Clock {
         Time::ZERO + self.origin.elapsed() + self.ahead
     }
 
-    /// The same clock, set ahead of the run's time by so much.
+    /// The same clock, set ahead of the run's time.
     #[must_use]
     pub fn set_ahead(self, by: Duration) -> Clock {
         Clock { ahead: by, ..self }
     }
 
-    /// The machine's name for a time of the run. What lies too far ahead for the machine, [`Time::NEVER`] included,
-    /// becomes a century.
+    /// The `Instant` of a time of the run. What lies too far ahead for one, such as [`Time::NEVER`], becomes a century.
     pub fn instant(&self, time: Time) -> Instant {
         const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         self.origin + (time - self.ahead).since(Time::ZERO).min(CENTURY)

@@ -1,4 +1,4 @@
-//! A cluster on real threads: its nodes, the router between them, and everything that may be done to them.
+//! A cluster on real threads: its nodes, the router between them, and the orders to both.
 //!
 //! ```
 //! use raftlab::cluster::Cluster;
@@ -51,7 +51,7 @@ use crate::lab::Life;
 use crate::net::counts::LinkCounts;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
-use crate::node::{Changes, Leaders, Reporter, Surroundings};
+use crate::node::{Changes, Context, Leaders, Reporter};
 use crate::protocol::Address;
 use crate::server::{RoleName, Status};
 use crate::state_machine::StateMachine;
@@ -76,7 +76,7 @@ pub struct Cluster<M = KeyValue> {
     slots: BTreeMap<NodeId, Slot>,
     router: Option<Router>,
     network: RouterHandle,
-    surroundings: Surroundings,
+    context: Context,
     logs: Option<Arc<NodeLogs>>,
     machine: Machine<M>,
     random: Random,
@@ -86,14 +86,14 @@ pub struct Cluster<M = KeyValue> {
     asker: Option<Client<M>>,
 }
 
-/// How a person's wish to stop what is running is seen.
+/// How a person interrupts what is running.
 struct Interrupt {
     is_raised: Box<dyn Fn() -> bool + Send + Sync>,
     wake: Receiver<()>,
 }
 
 impl Cluster {
-    /// A cluster to be described, setting by setting, and started.
+    /// Describes a cluster, setting by setting, and starts it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -120,8 +120,8 @@ impl Cluster {
 }
 
 impl<M: StateMachine> Cluster<M> {
-    /// Starts a cluster of state machines of one's own: each life of each node begins with what `machine` returns and
-    /// replays its log into it.
+    /// Starts a cluster of your own state machines: each start of a node begins with what `machine` returns and replays the
+    /// log into it.
     pub fn start_with(
         settings: &Settings,
         observer: Option<Observer>,
@@ -130,7 +130,7 @@ impl<M: StateMachine> Cluster<M> {
         Cluster::builder().settings(settings.clone()).observed_by(observer).start_with(machine)
     }
 
-    /// Starts what a builder describes. Without a folder for them there are no log files.
+    /// Starts what a builder describes. Without a folder for logs there are no log files.
     fn open(
         settings: &Settings,
         logs: Option<&Path>,
@@ -170,7 +170,7 @@ impl<M: StateMachine> Cluster<M> {
             slots: BTreeMap::new(),
             network: router.handle(),
             router: Some(router),
-            surroundings: Surroundings {
+            context: Context {
                 clock,
                 safety: Arc::new(Mutex::new(Safety::default())),
                 reporter: Reporter::new(observer, logs.clone()),
@@ -204,8 +204,8 @@ impl<M: StateMachine> Cluster<M> {
     }
 
     fn start_nodes(&mut self, opened: OpenedNodes) -> Result<(), StartError> {
-        for (name, (keep, opened)) in opened {
-            self.slots.insert(name, Slot::new(keep));
+        for (name, (medium, opened)) in opened {
+            self.slots.insert(name, Slot::new(medium));
             match opened {
                 Some(opened) => drop(self.launch(name, opened, false)?),
                 None => self.slot(name).missing(name),
@@ -216,13 +216,13 @@ impl<M: StateMachine> Cluster<M> {
 
     /// A client of its own, for any thread.
     pub fn client(&self) -> Client<M> {
-        // Never from the seed: another run on the same states must not use the same name again (section 8).
+        // Never from the seed: another run on the same states must not use the same name (section 8).
         let id = ClientId(entropy() >> 16);
         let (sender, inbox) = inbox(self.settings.inbox_client, self.settings.inbox_client_bytes);
         self.network.register(Address::Client(id), sender);
         let patience = ClientSettings::suited_to(&self.settings.raft);
         let core = ClientCore::new(id, self.members.clone(), patience, Random::new(entropy()));
-        Client::new(core, self.network.clone(), inbox, self.surroundings.clock)
+        Client::new(core, self.network.clone(), inbox, self.context.clock)
             .with_timeout(self.settings.client_timeout)
     }
 
@@ -282,12 +282,12 @@ impl<M: StateMachine> Cluster<M> {
     /// # Ok::<(), StartError>(())
     /// ```
     pub fn leadership(&self) -> Leadership {
-        self.surroundings.leaders.listen()
+        self.context.leaders.listen()
     }
 
     /// Waits until this finds something, looking whenever anything changed; none when it has not in time.
     pub fn wait_for<T>(&self, timeout: Duration, find: impl Fn(&Cluster<M>) -> Option<T>) -> Option<T> {
-        let changed = self.surroundings.changes.listen();
+        let changed = self.context.changes.listen();
         let until = Instant::now() + timeout;
         loop {
             let found = find(self);
@@ -297,8 +297,8 @@ impl<M: StateMachine> Cluster<M> {
         }
     }
 
-    /// Ends what is running when a person wishes so: `is_raised` says whether one does, and `wake` becomes ready when
-    /// one begins to.
+    /// Lets a person interrupt what is running: `is_raised` says whether one wants to, and `wake` becomes ready when one
+    /// begins to.
     pub fn set_interrupt(
         &mut self,
         is_raised: impl Fn() -> bool + Send + Sync + 'static,
@@ -325,7 +325,7 @@ impl<M: StateMachine> Cluster<M> {
 }
 
 impl<M> Cluster<M> {
-    /// Takes about a second at most, whatever the disks do: then their threads are left behind.
+    /// Takes at most about a second: then the threads of disks that do not answer are left behind.
     fn end(&mut self) {
         for node in self.slots.values().filter_map(|slot| slot.node.as_ref()) {
             node.stop();
@@ -338,7 +338,7 @@ impl<M> Cluster<M> {
         if let Some(router) = self.router.take() {
             router.stop();
         }
-        self.surroundings.leaders.close();
+        self.context.leaders.close();
     }
 
     fn wait_until(&self, until: Instant) {
@@ -373,7 +373,7 @@ impl<M> fmt::Debug for Cluster<M> {
 }
 
 /// Whether a node has never run before.
-fn is_new((_, opened): &(states::Keep, Option<Opened>)) -> bool {
+fn is_new((_, opened): &(states::Medium, Option<Opened>)) -> bool {
     opened.as_ref().is_some_and(|opened| opened.recovered.fresh)
 }
 

@@ -57,7 +57,7 @@ pub enum DropReason {
     Loss,
     /// A queue on the way is full.
     Overflow,
-    /// Nobody listens at the destination.
+    /// No node or client is registered at the destination.
     Down,
 }
 
@@ -68,7 +68,7 @@ pub struct Faults {
     isolated: Vec<NodeId>,
     /// The groups, for as long as the partition is whole.
     partition: Option<Vec<Vec<NodeId>>>,
-    /// No rule anywhere: then nothing is looked up.
+    /// No rule on any link: then no lookup is needed.
     all_clear: bool,
     random: Random,
 }

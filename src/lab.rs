@@ -1,7 +1,7 @@
 //! The seam between the console and what it drives: real threads and virtual time answer the same questions and take
 //! the same faults, so one language runs on both.
 //!
-//! Answers are facts, not text for people, unless a sentence is all there is to say. Nothing here knows a directive.
+//! Answers are facts, or one sentence where there is nothing else to say. Nothing here knows a directive.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,15 +32,14 @@ pub trait Lab {
     /// Whether a person asked to stop what is running (Ctrl-C). Reading it does not clear it.
     fn interrupted(&self) -> bool;
 
-    /// Carries out these calls at once, from one client, and returns when each has ended: how, when it began and how
-    /// long it took, in their order.
+    /// Makes these calls at once, from one client, and waits until each has ended. The ends are in the order of the calls.
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended>;
 
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;
 
-    /// Asked before each step of a long search: whether to go on. It ends after as many steps as it may take in virtual
-    /// time, else after as much time; a person can end it at once.
+    /// Asked before each step of a long search, whether to continue: limited by steps in virtual time, else by time. A
+    /// person can end it at once.
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_>;
 
     /// What a node is and knows.
@@ -172,8 +171,8 @@ impl NodeOrder {
     /// Why not, and what to do.
     pub fn check(self, node: NodeId, life: &Life) -> Result<(), LabError> {
         let refused = match (self, life) {
-            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _) => return Ok(()),
-            (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
+            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _)
+            | (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
             (_, Life::Down(_)) => return Err(LabError::down(node)),
             (NodeOrder::Restart | NodeOrder::Wipe, _) => format!("{node} is already running"),
             (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),
@@ -182,7 +181,7 @@ impl NodeOrder {
                 NodeOrder::Campaign | NodeOrder::TakeSnapshot | NodeOrder::SetElectionTimer(_),
                 Life::Paused,
             ) => {
-                format!("{node} is paused: 'resume {node}' lets it go on")
+                format!("{node} is paused: 'resume {node}' first")
             }
             _ => return Ok(()),
         };
@@ -191,12 +190,10 @@ impl NodeOrder {
 }
 
 impl LabError {
-    /// The cluster has no such node.
     pub(crate) fn unknown(node: NodeId, nodes: usize) -> LabError {
         LabError(format!("there is no {node}: nodes are n1 to n{nodes}"))
     }
 
-    /// The node does not run.
     pub(crate) fn down(node: NodeId) -> LabError {
         LabError(format!("{node} is down: 'restart {node}' starts it"))
     }

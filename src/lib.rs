@@ -60,7 +60,7 @@ pub mod storage;
 pub mod net;
 pub mod trace;
 pub mod interrupt;
-mod linger;
+mod spin;
 mod panics;
 
 // L3: one server, one client and its history, and what a console asks of a cluster.

@@ -12,10 +12,10 @@ pub mod router;
 
 use crate::protocol::Envelope;
 
-/// The seam between whoever sends and the network that carries.
+/// The seam between senders and the network.
 pub trait Transport: Send {
-    /// Takes the whole group and leaves the vector empty. One call for all that a step has to say costs one hand-over
-    /// to another thread instead of many.
+    /// Takes the whole group and leaves the vector empty. One call for all messages of a step costs one hand-over to
+    /// another thread.
     ///
     /// It never blocks and never fails: what a full queue cannot take is dropped and counted, as on a real network.
     fn send(&self, envelopes: &mut Vec<Envelope>);

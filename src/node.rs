@@ -1,8 +1,8 @@
 //! A node on a thread of its own: a [`Server`] that waits for messages, orders, its disk and its timer.
 //!
-//! The thread sleeps in one `select!` over all four: it never polls, and never sleeps for a time that it guessed. When
-//! it wakes, it takes in everything that waits, up to a bound, and makes one step of it: one group of envelopes
-//! leaves and one write goes to the disk, however many requests came together.
+//! The thread sleeps in one `select!` over all four: it never polls, and never sleeps for a guessed time. When it wakes, it
+//! takes in everything that waits, up to a bound, and makes one step: one group of envelopes leaves and one write goes to
+//! the disk for all requests that came together.
 //!
 //! A panic or a failing disk ends the node and says why; it never ends the process. The node must never block: not on
 //! its disk (see `src/node/disk.rs`), not on the network, which drops what does not fit.
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
-pub use self::board::{Board, Changes, Ended, Lost};
+pub use self::board::{Board, Changes, Ended, Losses};
 use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
 pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};
@@ -45,18 +45,18 @@ use crate::types::{NodeId, Time};
 
 /// What the nodes of a process share.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Context {
     /// The clock.
     pub clock: Clock,
     /// The properties that are checked after every step.
     pub safety: Arc<Mutex<Safety>>,
-    /// Where events go.
+    /// The receiver of events.
     pub reporter: Reporter,
-    /// Who is woken by changes.
+    /// Wakes those who wait for changes.
     pub changes: Arc<Changes>,
-    /// Who leads, and who hears of it.
+    /// The leader, and its listeners.
     pub leaders: Arc<Leaders>,
-    /// Held by a node while it removes a file: those that share a disk take turns.
+    /// Held by a node while it removes a file: nodes that share a disk take turns.
     pub removing: Arc<Mutex<()>>,
 }
 
@@ -69,7 +69,7 @@ pub enum Store {
 }
 
 /// What a node's server works with.
-pub struct Equipment {
+pub struct Handles {
     /// Where its writes go.
     pub store: Store,
     /// Opens the files of its snapshots for a thread.
@@ -78,7 +78,7 @@ pub struct Equipment {
     pub load: LoadImage,
     /// Bytes of a snapshot that are sent at once.
     pub part_bytes: usize,
-    /// How long its state machine may take at once, to stay with the node's thread.
+    /// A state machine that takes longer at once moves to a thread of its own.
     pub patience: Duration,
 }
 
@@ -94,29 +94,28 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the thread of this server, which takes its messages from `inbox`, sends by `transport` and lives by
-    /// `clock`.
+    /// Starts the thread of this server, which receives from `inbox`, sends by `transport` and reads `clock`.
     ///
     /// # Errors
     ///
     /// When the system has no thread left.
     pub fn start(
         mut server: Server,
-        equipment: Equipment,
+        handles: Handles,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
-        surroundings: Surroundings,
+        context: Context,
         clock: Clock,
     ) -> io::Result<Node> {
         let name = server.raft().id();
-        let Equipment { store, open, load, part_bytes, patience } = equipment;
+        let Handles { store, open, load, part_bytes, patience } = handles;
         let disk = match store {
             Store::Inline(storage) => NodeDisk::inline(storage),
             Store::Threaded(storage, faults) => NodeDisk::threaded(name, storage, faults)?,
         };
         let (orders, ordered) = unbounded();
         let (alive_sender, alive) = bounded::<()>(0);
-        let (changes, leaders) = (Arc::clone(&surroundings.changes), Arc::clone(&surroundings.leaders));
+        let (changes, leaders) = (Arc::clone(&context.changes), Arc::clone(&context.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
         let step_began = Arc::new(Mutex::new(Instant::now()));
         let begun = Arc::clone(&step_began);
@@ -125,13 +124,13 @@ impl Node {
             name,
             server,
             disk,
-            snapshots: SnapshotThreads::new(name, open, load, part_bytes, Arc::clone(&surroundings.removing)),
+            snapshots: SnapshotThreads::new(name, open, load, part_bytes, Arc::clone(&context.removing)),
             machine: MachineThread::new(patience),
             transport,
             inbox,
             orders: ordered,
             board: Arc::clone(&board),
-            surroundings,
+            context,
             clock,
             clock_shown: Time::ZERO,
             arrivals: Vec::new(),
@@ -181,13 +180,13 @@ impl Node {
         self.ask(Order::Pause);
     }
 
-    /// Lets it go on, with everything that waits. How many messages do; none when it has ended.
+    /// Resumes it. Returns how many messages waited; none when it has ended.
     pub fn resume(&mut self) -> Option<usize> {
         self.paused = false;
         self.ask(Order::Resume)
     }
 
-    /// Lets this look at the server, between two steps. None when the node has ended.
+    /// Calls `look` with the server, between two steps. None when the node has ended.
     pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Server) -> T + Send + 'static) -> Option<T> {
         self.ask(|answer| {
             Order::Inspect(Box::new(move |server| {
@@ -196,7 +195,7 @@ impl Node {
         })
     }
 
-    /// Lets this look at the state machine, between two entries. None when the node has ended.
+    /// Calls `look` with the state machine, between two entries. None when the node has ended.
     pub fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&dyn Machine) -> T + Send + 'static,
@@ -208,8 +207,8 @@ impl Node {
         })
     }
 
-    /// Hands something to its server that does not come over the network, and returns when the server has acted on
-    /// it; a frozen node acts when it goes on.
+    /// Hands something to its server that does not come over the network, and returns when the server has acted on it; a
+    /// frozen node acts when it is resumed.
     pub fn arrive(&self, arrival: Arrival) {
         self.ask(|done| Order::Arrive(arrival, done));
     }
@@ -232,7 +231,7 @@ impl Node {
     }
 
     fn order(&self, order: Order) {
-        // A node that has ended obeys no more; its board says why.
+        // A node that has ended takes no orders; its board says why.
         let _ = self.orders.send(order);
     }
 

@@ -1,6 +1,6 @@
-//! A node's panic is the node's affair: its words become the reason why it is down, and nothing is printed.
+//! Catches a panic: its text becomes the reason why a node is down, and nothing is printed.
 //!
-//! The panics of all other threads go on to whatever hook was set before.
+//! Panics that are not caught here reach the hook that was set before.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -41,8 +41,8 @@ trait Faces: Any + Send + Sync {
     fn take_items(&mut self, other: &mut dyn Faces) -> bool;
 }
 
-/// Made from a value.
-struct Made<T: 'static> {
+/// A payload made from its value.
+struct FromValue<T: 'static> {
     value: T,
     text: OnceLock<Box<str>>,
     measured: OnceLock<Result<usize, Box<str>>>,
@@ -55,8 +55,8 @@ struct List<T> {
     take_items: fn(&mut T, &mut T),
 }
 
-/// Read from a text.
-struct Read {
+/// A payload read from its text.
+struct FromText {
     text: Box<str>,
     value: OnceLock<Result<Value, String>>,
 }
@@ -72,7 +72,7 @@ pub(crate) fn check<T: Serialize>(value: &T) -> Result<(), String> {
 impl Payload {
     /// From its value; the text is made when first asked for. Whether it can be, [`Payload::check`] says.
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Payload {
-        Payload(Arc::new(Made::new(value, None)))
+        Payload(Arc::new(FromValue::new(value, None)))
     }
 
     /// From a list's items, as a [`Batch`].
@@ -80,12 +80,12 @@ impl Payload {
         let items: Batch<T> = items.into_iter().collect();
         let list =
             const { &List { len: |items: &Batch<T>| items.len(), take_items: |to, from| to.append(from) } };
-        Payload(Arc::new(Made::new(items, Some(list))))
+        Payload(Arc::new(FromValue::new(items, Some(list))))
     }
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
     pub fn from_text(text: impl Into<Box<str>>) -> Payload {
-        Payload(Arc::new(Read { text: text.into(), value: OnceLock::new() }))
+        Payload(Arc::new(FromText { text: text.into(), value: OnceLock::new() }))
     }
 
     /// Whether JSON can hold the value: written as text, it is read back. The value's type is walked once, and the answer
@@ -113,11 +113,11 @@ impl Payload {
     /// What is wrong with the text, or that another type is held.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<&T, &str> {
         let faces = self.0.as_any();
-        if let Some(made) = faces.downcast_ref::<Made<T>>() {
+        if let Some(made) = faces.downcast_ref::<FromValue<T>>() {
             return Ok(&made.value);
         }
         let another = "the payload holds a value of another type";
-        match faces.downcast_ref::<Read>().ok_or(another)?.value::<T>() {
+        match faces.downcast_ref::<FromText>().ok_or(another)?.value::<T>() {
             Ok(value) => value.downcast_ref::<T>().ok_or(another),
             Err(reason) => Err(reason),
         }
@@ -193,13 +193,13 @@ impl Payload {
     }
 }
 
-impl<T> Made<T> {
-    fn new(value: T, list: Option<&'static List<T>>) -> Made<T> {
-        Made { value, text: OnceLock::new(), measured: OnceLock::new(), list }
+impl<T> FromValue<T> {
+    fn new(value: T, list: Option<&'static List<T>>) -> FromValue<T> {
+        FromValue { value, text: OnceLock::new(), measured: OnceLock::new(), list }
     }
 }
 
-impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
+impl<T: Serialize + Send + Sync + 'static> Faces for FromValue<T> {
     fn text(&self) -> &str {
         self.text.get_or_init(|| {
             let text = serde_json::to_string(&self.value);
@@ -228,7 +228,7 @@ impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
     }
 
     fn take_items(&mut self, other: &mut dyn Faces) -> bool {
-        let (Some(list), Some(other)) = (self.list, other.as_any_mut().downcast_mut::<Made<T>>()) else {
+        let (Some(list), Some(other)) = (self.list, other.as_any_mut().downcast_mut::<FromValue<T>>()) else {
             return false;
         };
         let (Ok(own), Ok(others)) = (self.measured(), other.measured()) else { return false };
@@ -240,7 +240,7 @@ impl<T: Serialize + Send + Sync + 'static> Faces for Made<T> {
     }
 }
 
-impl Read {
+impl FromText {
     fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> &Result<Value, String> {
         self.value.get_or_init(|| match serde_json::from_str::<T>(&self.text) {
             Ok(value) => Ok(Box::new(value)),
@@ -249,7 +249,7 @@ impl Read {
     }
 }
 
-impl Faces for Read {
+impl Faces for FromText {
     fn text(&self) -> &str {
         &self.text
     }
@@ -311,7 +311,7 @@ mod tests {
         let made = Payload::new(vec!["x".repeat(100)]);
         let estimate = made.weight();
         assert!((100..150).contains(&estimate), "{estimate}");
-        let faces = made.0.as_any().downcast_ref::<Made<Vec<String>>>().expect("it was made of this");
+        let faces = made.0.as_any().downcast_ref::<FromValue<Vec<String>>>().expect("it was made of this");
         assert!(faces.text.get().is_none(), "nobody has asked for it");
         made.text();
         assert_eq!(made.weight(), estimate, "what is counted in is counted out as the same");

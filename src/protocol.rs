@@ -11,7 +11,7 @@ use crate::raft::message::Message;
 use crate::state_machine::Applied;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
 
-/// Someone who sends and receives: a node or a client.
+/// A sender or receiver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Address {
     /// A node of the cluster.
@@ -20,8 +20,8 @@ pub enum Address {
     Client(ClientId),
 }
 
-/// Something under way.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One message on its way.
+#[derive(Clone, Debug)]
 pub struct Envelope {
     /// Who sent it.
     pub from: Address,
@@ -29,6 +29,8 @@ pub struct Envelope {
     pub to: Address,
     /// What it carries.
     pub packet: Packet,
+    /// Fixed when it is made, though the payload may weigh something else later.
+    weight: usize,
 }
 
 /// What an envelope carries.
@@ -66,7 +68,7 @@ pub enum Call {
         /// The command.
         command: Payload,
     },
-    /// Say what became of this command; if nothing did, see to it that nothing will.
+    /// Say what became of this command; if it was not applied, it never will be.
     Settle {
         /// The command's.
         origin: Origin,
@@ -75,14 +77,14 @@ pub enum Call {
     Read {
         /// The question, for the state machine.
         query: Payload,
-        /// How true the answer has to be.
+        /// How consistent the answer must be.
         mode: ReadMode,
-        /// The client wants this node's answer, whoever leads. Otherwise a follower names the leader.
+        /// This node is to answer even if it does not lead. Otherwise a follower names the leader.
         here: bool,
     },
 }
 
-/// How true the answer to a read has to be.
+/// The consistency of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReadMode {
     /// At least as new as every write answered before the read began (section 8).
@@ -91,7 +93,7 @@ pub enum ReadMode {
     /// The same, as long as no clock runs faster than another by more than `clock_drift_percent`: a leader that holds a
     /// lease answers at once (6.4.1). Without one, and at a follower, as a linearizable read.
     Lease,
-    /// Whatever the node that is asked has applied.
+    /// What the node has applied so far.
     Stale,
 }
 
@@ -115,15 +117,16 @@ pub enum Response {
     Read {
         /// The index that had been applied.
         applied: LogIndex,
-        /// For a stale read: the state holds all that was answered to any client longer ago than this; none when the
-        /// node cannot tell.
+        /// The staleness bound of a stale read: the state holds all that any client was told longer ago than this. None
+        /// when the node has no bound.
         age: Option<Duration>,
         /// The state machine's answer.
         answer: Payload,
     },
-    /// Not taken in by this node.
+    /// This node did not take the request in.
     Refused(RejectReason),
-    /// Nobody listens at the node's address: its process is gone, and the network says so at once. Not taken in.
+    /// The node is down, and the network says so at once, as a host rejects connections to a process that is gone. The
+    /// request had no effect.
     Unreachable,
     /// Taken in, but the node lost its leadership before it was committed: it may or may not be yet.
     LeadershipLost {
@@ -148,7 +151,6 @@ impl Call {
         !matches!(self, Call::Read { .. })
     }
 
-    /// Its payload's bytes.
     fn weight(&self) -> usize {
         match self {
             Call::Command { command: payload, .. } | Call::Read { query: payload, .. } => payload.weight(),
@@ -158,7 +160,6 @@ impl Call {
 }
 
 impl Response {
-    /// Its payload's bytes.
     fn weight(&self) -> usize {
         match self {
             Response::Entry(Applied::Answered { answer, .. }) | Response::Read { answer, .. } => {
@@ -174,6 +175,11 @@ impl Response {
 }
 
 impl Envelope {
+    /// From one to the other. It is weighed here, once.
+    pub fn new(from: Address, to: Address, packet: Packet) -> Envelope {
+        Envelope { weight: packet.weight(), from, to, packet }
+    }
+
     /// The message that it carries from node to node.
     pub fn message(&self) -> Option<&Message> {
         match &self.packet {
@@ -186,21 +192,33 @@ impl Envelope {
     pub fn reply(&self, term: Term, response: Response) -> Option<Envelope> {
         let Packet::Request(Request { attempt, .. }) = self.packet else { return None };
         let packet = Packet::Reply(Reply { attempt, term, response });
-        Some(Envelope { from: self.to, to: self.from, packet })
+        Some(Envelope::new(self.to, self.from, packet))
     }
 
-    /// What a client hears whose request finds nobody: its node is gone, and what carries the envelope says so at once, as
-    /// the host of a process that has ended refuses connections.
+    /// The network's answer to a request for a node that is down; none for other envelopes.
     pub fn unreachable(&self) -> Option<Envelope> {
         self.reply(Term(0), Response::Unreachable)
     }
 
     /// Bytes that it weighs in queues: what it carries, and a little for itself.
-    ///
-    /// No payload's text is made for it: within one process nobody may ever need it.
     pub fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+impl PartialEq for Envelope {
+    fn eq(&self, other: &Envelope) -> bool {
+        (self.from, self.to) == (other.from, other.to) && self.packet == other.packet
+    }
+}
+
+impl Eq for Envelope {}
+
+impl Packet {
+    /// Bytes in queues. No payload's text is made for it: within one process none may ever be needed.
+    fn weight(&self) -> usize {
         const ITSELF: usize = 64;
-        match &self.packet {
+        match self {
             Packet::Raft(message) => message.body.weight(),
             Packet::Request(request) => ITSELF + request.call.weight(),
             Packet::Reply(reply) => ITSELF + reply.response.weight(),

@@ -1,7 +1,7 @@
 //! Figure 1's box: the consensus core, the state machine and the clients that wait, as one unit.
 //!
 //! [`Server::handle`] is the one place that fixes the order of effects, the same for every driver: step the core,
-//! hand out what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
+//! send what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
 //! The driver owns the disk and the network; it must perform the writes in their order and report each completion.
 
 pub mod applier;
@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use crate::ascending::Ascending;
 use crate::config::RaftSettings;
-use crate::protocol::{Address, Envelope, Packet, Response};
+use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::Raft;
 use crate::raft::effects::{Input, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
@@ -38,41 +38,42 @@ use self::waiting::Waiting;
 /// One node's server.
 pub struct Server {
     raft: Raft,
-    /// Empty between steps: its memory is used again.
+    /// Empty between steps: kept for its memory.
     inputs: Vec<Input>,
     settings: RaftSettings,
-    /// The state machine; none while it is on a thread of its own.
+    /// None while the state machine is on a thread of its own.
     applier: Option<Applier>,
-    /// The state machine, once it has panicked.
+    /// The state machine after it has panicked, dropped with the server.
     broken: Option<Applier>,
-    /// Whether the state machine has been at work for too long in this step.
+    /// Whether the state machine has taken too long in this step.
     is_late: Box<dyn Fn() -> bool + Send>,
-    /// What the state machine is to do first, now that it is back.
+    /// Tasks that the state machine brought back from its thread, to be done first.
     postponed: Vec<Task>,
-    /// A machine in its first state, to ask what is within the limits.
+    /// A machine in its first state, which knows the limits.
     limits: Box<dyn Machine>,
-    /// The last entry that was applied, as far as this server has heard.
+    /// The last entry that was reported applied.
     applied: EntryId,
-    /// How many items its state held then.
+    /// Items of the state after that entry.
     size: usize,
-    /// Up to where entries went to the state machine, and bytes of those of which it has not heard.
+    /// The last index handed to the state machine.
     pub(crate) handed: LogIndex,
+    /// Bytes handed over and not yet reported applied.
     unapplied_bytes: usize,
     schedule: Schedule,
     /// Messages that leave when their write is durable.
     pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
-    /// Requests that were taken in and not answered yet.
+    /// Requests without an answer yet.
     pub(crate) calls: Ascending<RequestId, Caller>,
     /// The requests behind the entries that this leader appended.
     pub(crate) waiting: Waiting,
     last_request: RequestId,
-    /// Since when the leader that it knows has been the one it knows.
+    /// Since when it has known its present leader.
     leader_since: Time,
 }
 
 impl Server {
-    /// A server that starts from what its disk held, with state machines in their first state from `blank`: the
-    /// snapshot's state is taken over, and the log is replayed into it.
+    /// A server that starts from what its disk held. `blank` makes state machines in their first state: one adopts the
+    /// snapshot's state, and the log is replayed into it.
     pub fn new(
         id: NodeId,
         members: &[NodeId],
@@ -112,7 +113,7 @@ impl Server {
         }
     }
 
-    /// Takes in everything that arrived and says what is to be done. `arrivals` is emptied.
+    /// One step: takes in everything that arrived, and returns what the driver has to do. `arrivals` is emptied.
     pub fn handle(&mut self, now: Time, arrivals: &mut Vec<Arrival>) -> Outbox {
         let mut outbox = Outbox::default();
         let led = self.led_term();
@@ -124,11 +125,11 @@ impl Server {
         for arrival in arrivals.drain(..) {
             match arrival {
                 Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
-                    Packet::Raft(message) => inputs.push(Input::Message(self.bearable(message))),
+                    Packet::Raft(message) => inputs.push(Input::Message(self.shed_entries(message))),
                     Packet::Request(request) => {
                         inputs.extend(self.admit(from, request, &mut stale_reads, &mut outbox));
                     }
-                    // Nodes ask nothing of clients.
+                    // Nodes send no requests.
                     Packet::Reply(_) => {}
                 },
                 Arrival::Persisted(id) => {
@@ -228,36 +229,36 @@ impl Server {
         self.applier.as_ref().map(Applier::machine)
     }
 
-    /// The last entry that was applied, as far as this server has heard.
+    /// The last entry that was reported applied.
     pub fn applied(&self) -> EntryId {
         self.applied
     }
 
-    /// Asks this after each entry that is applied: whether the rest of the step's entries are to be left to a thread of
-    /// the state machine's own. They are in the [`Outbox`] then, and the machine must be handed out and given them.
+    /// Asks `is_late` after each applied entry whether to leave the rest of the step's entries to a thread of the state
+    /// machine's own. They are in the [`Outbox`] then, and the machine must be detached and given them.
     pub fn leave_off_when(&mut self, is_late: impl Fn() -> bool + Send + 'static) {
         self.is_late = Box::new(is_late);
     }
 
-    /// Hands out the state machine, to be used on a thread of its own: from now on what it is to do is in each
-    /// [`Outbox`], and what came of it must be told as [`Arrival::Done`], in order. None when it is away already.
+    /// Hands out the state machine for a thread of its own. From now on its tasks are in each [`Outbox`], and their results
+    /// must arrive as [`Arrival::Done`], in order. None when it is away already.
     pub fn detach(&mut self) -> Option<Applier> {
         self.applier.take()
     }
 
-    /// Takes the state machine back, with what it was not given yet. It has told all that came of what it was given, or
-    /// that is about to be handed in.
+    /// Takes the state machine back, with the tasks that it was not given. All its results have arrived, or are among the
+    /// next arrivals.
     pub fn attach(&mut self, applier: Applier, tasks: Vec<Task>) {
         self.applier = Some(applier);
         self.postponed = tasks;
     }
 
-    /// Whether the state machine is so far behind that nothing more should be taken in for it.
+    /// Whether the state machine is so far behind that the server must take in no more entries.
     pub fn lags(&self) -> bool {
         self.unapplied_bytes > self.settings.uncommitted_bytes_max
     }
 
-    /// What this server knows of itself, less the time since when.
+    /// What this server knows of itself.
     pub fn status(&self) -> Status {
         let raft = &self.raft;
         Status {
@@ -297,9 +298,9 @@ impl Server {
         matches!(self.raft.role(), Role::Leader(_)).then(|| self.raft.current_term())
     }
 
-    /// A message as this node can bear it: while its state machine is far behind it takes in no entries, and answers as
-    /// if the message had carried none. The leader sends them again.
-    fn bearable(&self, mut message: Message) -> Message {
+    /// Drops a message's entries while the state machine lags: it is answered as if it had carried none, and the leader
+    /// sends them again.
+    fn shed_entries(&self, mut message: Message) -> Message {
         if let Body::AppendEntries { entries, .. } = &mut message.body
             && self.lags()
         {
@@ -308,7 +309,7 @@ impl Server {
         message
     }
 
-    /// What waited for this write, or an earlier one, may leave.
+    /// Sends the messages that waited for this write or an earlier one.
     fn release(&mut self, durable: WriteId, outbox: &mut Outbox) {
         while let Some((_, messages)) = self.held.pop_front_if(|(id, _)| *id <= durable) {
             post(messages, outbox);
@@ -317,9 +318,9 @@ impl Server {
 }
 
 fn post(messages: Vec<Message>, outbox: &mut Outbox) {
-    outbox.envelopes.extend(messages.into_iter().map(|message| Envelope {
-        from: Address::Node(message.from),
-        to: Address::Node(message.to),
-        packet: Packet::Raft(message),
-    }));
+    outbox.envelopes.extend(
+        messages
+            .into_iter()
+            .map(|message| Envelope::new(message.from.into(), message.to.into(), Packet::Raft(message))),
+    );
 }

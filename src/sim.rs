@@ -1,8 +1,8 @@
 //! Virtual time: a whole cluster on one thread, driven by a seed.
 //!
-//! The same servers, stores and fault rules as on threads, but time jumps from event to event: a run takes no longer
-//! than its work, and the same seed gives the same run, byte for byte. Nothing here may read a clock or draw from
-//! anything but the seed.
+//! It runs the same servers, stores and fault rules as on threads, but time jumps from event to event: a run takes no longer
+//! than its work, and the same seed gives the same run, byte for byte. Nothing here may read a clock, or draw random numbers
+//! from anything but the seed.
 
 pub mod exhibit;
 mod lab;
@@ -43,10 +43,10 @@ use tally::Tally;
 /// How many steps the search for an order of a history may take.
 const SEARCH_STEPS: u64 = 200_000;
 
-/// Who is told of everything that happens, as it happens.
+/// Called for each event, as it happens.
 pub type Observer = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 
-/// Lets this much of the clock's time pass.
+/// Waits for this much of real time.
 pub type Pace = Box<dyn FnMut(Duration)>;
 
 /// A cluster in virtual time.
@@ -65,7 +65,6 @@ pub struct Simulation {
     /// What the snapshots must hold; none when the run did not see all that they cover.
     replay: Option<Replay>,
     tally: Tally,
-    /// When a property was first broken.
     broken_at: Option<Time>,
     observer: Option<Observer>,
     exhibit: Option<Box<dyn Exhibit>>,
@@ -78,17 +77,16 @@ pub struct Simulation {
 /// Something that will happen at a known time.
 #[derive(Debug)]
 enum Happening {
-    /// An envelope reaches its destination.
     Arrives {
         envelope: Envelope,
         /// A rule held it back on its way.
         held_back: bool,
     },
-    /// The disk of a node's this life has finished what it was given.
+    /// A node's disk has finished its writes, if the node still lives this life.
     Written { node: NodeId, life: u64 },
-    /// Something that a node's this life does beside its log is done.
+    /// A work beside the log is done, if the node still lives this life.
     Worked { node: NodeId, life: u64, lane: Lane },
-    /// A node's thread gets its turn, in this life.
+    /// A node's thread runs, if the node still lives this life.
     Wakes { node: NodeId, life: u64 },
 }
 
@@ -101,7 +99,7 @@ impl Simulation {
     fn of(machine: Kind, settings: SimulationSettings, observer: Option<Observer>) -> Simulation {
         let disks = NodeId::first(settings.nodes).into_iter();
         let disks = disks.map(|name| (name, SimulatedDisk::new(&name.to_string()))).collect();
-        let mut simulation = Simulation { observer, machine, ..Simulation::on_disks(settings, disks) };
+        let mut simulation = Simulation { machine, observer, ..Simulation::on_disks(settings, disks) };
         let (blank, bounds) = (simulation.machine.blank.clone(), simulation.settings.sessions);
         simulation.replay = Some(Replay::new(move || blank(bounds)));
         for name in NodeId::first(simulation.settings.nodes) {
@@ -110,7 +108,7 @@ impl Simulation {
         simulation
     }
 
-    /// A cluster of key-value stores on these disks. None of its nodes has been started yet.
+    /// A cluster of key-value stores on these disks, whose nodes are not started yet.
     pub fn on_disks(settings: SimulationSettings, disks: BTreeMap<NodeId, SimulatedDisk>) -> Simulation {
         let mut random = Random::new(settings.seed);
         let names: Vec<NodeId> = disks.keys().copied().collect();
@@ -138,7 +136,7 @@ impl Simulation {
         }
     }
 
-    /// Puts a broken rule into every node, to see who notices.
+    /// Puts a broken rule into every node, to see which check notices.
     pub fn break_rule(&mut self, exhibit: Box<dyn Exhibit>) {
         self.exhibit = Some(exhibit);
     }
@@ -148,7 +146,7 @@ impl Simulation {
         self.node(name).disk.clone()
     }
 
-    /// Tells this one of everything that happens from now on.
+    /// Tells this observer of every event from now on.
     pub fn set_observer(&mut self, observer: Option<Observer>) {
         self.observer = observer;
     }
@@ -158,8 +156,8 @@ impl Simulation {
         self.now
     }
 
-    /// A moment later. What is called now comes after all that has ended: at one time the two would count as concurrent,
-    /// and a history would hold the later one to nothing.
+    /// Moves time by a nanosecond, so that a call now begins after all that have ended: at the same time they would count as
+    /// concurrent, and the history would say nothing about their order.
     fn come_after(&mut self) {
         self.now = self.now + Duration::from_nanos(1);
     }
@@ -169,7 +167,7 @@ impl Simulation {
         &self.safety
     }
 
-    /// What kinds of things have happened.
+    /// How often each kind of thing has happened.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -192,7 +190,7 @@ impl Simulation {
         queued.min(nodes).min(clients).max(self.now)
     }
 
-    /// Lets the next thing happen, if it does not lie beyond `until`; otherwise time moves there. False then.
+    /// Lets the next event happen, if it is not after `until`. Otherwise time moves there, and this is false.
     pub fn advance(&mut self, until: Time) -> bool {
         let next = self.next_event();
         if next > until {
@@ -225,7 +223,7 @@ impl Simulation {
         }
     }
 
-    /// Lets everything happen up to this time.
+    /// Lets all events up to this time happen.
     pub fn run_until(&mut self, until: Time) {
         while self.advance(until) {}
     }
@@ -307,7 +305,7 @@ impl Simulation {
         call_id
     }
 
-    /// The calls of a client that have ended since the last question.
+    /// The calls of a client that have ended since the last call of this.
     pub fn take_ended(&mut self, id: ClientId) -> Vec<Ended> {
         self.clients.get_mut(&id).expect("a client that was added").take_ended()
     }

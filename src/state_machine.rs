@@ -1,14 +1,14 @@
 //! The replicated state machine (section 2): what a cluster keeps, and how committed entries change it.
 //!
 //! A user writes a [`StateMachine`], typed at its edges by serde. A [`Replica`] joins it with the clients' sessions
-//! behind [`Machine`], a face without type parameters that works on entries and payloads, so that neither server
-//! nor node knows what is replicated.
+//! behind [`Machine`], which has no type parameters and works on entries and payloads, so that neither server nor node
+//! knows what is replicated.
 //!
 //! An entry's command is a *batch*: a JSON list of commands, a single command being a list of one, and its answer is
-//! the list of their answers. The batch is one entry, so it is committed whole or not at all and nothing comes
-//! between its commands. A command that answers with a refusal of its own, such as "exists", undoes no neighbor.
+//! the list of their answers. The batch is one entry, so it is committed as a whole or not at all, and no other command
+//! comes between its own. A command that the machine declines, such as with "exists", does not undo the others.
 //!
-//! An [`Image`] holds both, the state and the sessions, as they were at one moment: what a snapshot is made of.
+//! An [`Image`] holds the state and the sessions of one moment: a snapshot is made of it.
 //!
 //! Every replica must come to the same state from the same entries. Nothing here may read a clock, draw a random
 //! number, or depend on whether a payload came as a value or as text.
@@ -101,7 +101,7 @@ use crate::types::EntryId;
 ///
 /// Not found is what JSON holds as something else, because it is written without complaint:
 ///
-/// - `Some(())`, `Some(None)` and whatever else is written as `null` inside an `Option` comes back as `None`;
+/// - `Some(())`, `Some(None)` and everything else that is written as `null` inside an `Option` comes back as `None`;
 /// - an `#[serde(untagged)]` enum comes back as the first variant that fits; in one, and beside `#[serde(flatten)]` and
 ///   `#[serde(tag = "..")]`, numbers of 128 bits do not come back;
 /// - a field that is skipped comes back as its default.
@@ -112,7 +112,7 @@ use crate::types::EntryId;
 /// # Panics
 /// What a state machine's panic does depends on whether it may have changed the state. In [`StateMachine::check`] and
 /// [`StateMachine::query`] it has not: the call ends as [`Rejection::Panicked`](crate::Rejection::Panicked), and the node
-/// goes on. In [`StateMachine::items`] whoever looks gets no answer. In [`StateMachine::apply`],
+/// runs on. In [`StateMachine::items`] the caller gets no answer. In [`StateMachine::apply`],
 /// [`StateMachine::snapshot`], [`StateMachine::restore`] and [`StateMachine::size`] the node ends, and says why: in its
 /// status, to the observer and the log files, and to the program's own log, or to standard error if it has none. If the
 /// `Serialize` of a snapshot panics, the snapshot is not made. While a cluster starts, a panic is the
@@ -135,8 +135,8 @@ pub trait StateMachine: Send + 'static {
     /// state on every replica.
     ///
     /// # Panics
-    /// It should not, whatever the command: it can answer with a refusal, and [`StateMachine::check`] can keep out what it
-    /// cannot do. If it does, its node ends, since a state that was half changed is not to be trusted. The command is
+    /// It should never panic: it can decline a command by its answer, and [`StateMachine::check`] can keep out what it
+    /// cannot apply. If it does, its node ends, since a state that was half changed is not to be trusted. The command is
     /// committed and stays in the log, so every replica comes to it and panics as well, and a restart comes to it again.
     /// The client's call is tried until its time is over or most nodes are known to have failed, and ends as
     /// [`Failure::Panicked`](crate::Failure::Panicked).
@@ -154,7 +154,7 @@ pub trait StateMachine: Send + 'static {
     /// Whether the command is within the machine's limits. The leader asks before it takes a command in, and a batch
     /// with one command over a limit is refused whole.
     ///
-    /// Limits may be configured, and may be others after a restart: so nobody asks before applying. What the log holds
+    /// Limits may be configured, and may differ after a restart, so they are not checked before applying. What the log holds
     /// is applied, and [`StateMachine::apply`] must be able to.
     ///
     /// # Errors
@@ -353,8 +353,8 @@ impl<M: StateMachine> Machine for Replica<M> {
 
 /// The answers to a batch as a payload, and the length of its text.
 ///
-/// The commands have been carried out, whatever their answers are like. Answers that JSON cannot hold are lost to all: a
-/// sentence that says why stands in their place, the same on every replica, for the client and for the session's table.
+/// The commands have been applied in any case. Answers that JSON cannot hold are lost: a sentence that says why takes their
+/// place, the same on every replica, for the client and in the session's table.
 fn told<M: StateMachine>(answers: Batch<M::Answer>) -> (Payload, usize) {
     let payload = Payload::new(answers);
     if let Err(reason) = payload.check() {

@@ -35,7 +35,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("trace", 2),
     ("clock", 2),
     ("interrupt", 2),
-    ("linger", 2),
+    ("spin", 2),
     ("panics", 2),
     ("server", 3),
     ("client", 3),

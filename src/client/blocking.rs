@@ -1,6 +1,6 @@
 //! The client on a real clock: what an embedding program calls.
 //!
-//! All rules are the core's, and all waiting is in `src/client/shared.rs`. This file only joins types to them.
+//! All rules are the core's, and all waiting is in `src/client/shared.rs`. This file adds the types.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::core::{ClientCore, Ended};
 use super::pipeline::Pipeline;
 use super::settings::WhenFull;
-use super::shared::Shared;
+use super::shared::SharedClient;
 use super::ticket::{Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
 use crate::clock::Clock;
@@ -25,7 +25,7 @@ use crate::protocol::ReadMode;
 use crate::state_machine::StateMachine;
 use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
 
-/// How long a call may take unless it says otherwise.
+/// The default timeout of a call.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A client of a cluster that replicates `M`.
@@ -78,10 +78,10 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// # fill(&cluster.client()).expect("a leader answers");
 /// ```
 ///
-/// At most [`CALLS_MAX`](super::CALLS_MAX) calls are in flight, those of dropped tickets included. What a call does
-/// when there is no room for it, [`Client::with_when_full`] says.
+/// At most [`CALLS_MAX`](super::CALLS_MAX) calls are in flight, those of dropped tickets included.
+/// [`Client::with_when_full`] decides what a call does when there is no room for it.
 pub struct Client<M> {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     timeout: Duration,
     /// Its calls ask this node and no other.
     at: Option<NodeId>,
@@ -112,7 +112,8 @@ pub struct Observed<A> {
     pub term: Term,
     /// The read saw the state after this entry.
     pub index: LogIndex,
-    /// A stale read: the state is no older than this, whatever the clocks of others show; none when nobody can tell.
+    /// The staleness bound of a stale read: the state is no older than this, by the node's own clock. None when the node had
+    /// no bound.
     pub age: Option<Duration>,
 }
 
@@ -124,28 +125,28 @@ pub enum Failure {
     /// No answer in time: a command that may have been applied, or may yet be. [`Client::outcome`] asks later which.
     Unknown(Token),
     /// A node's state machine panicked at the command, and no other node could answer in time. The command is committed and
-    /// stands in the log: it is applied once a state machine can. See [`StateMachine::apply`] for the way on, and [`Client::outcome`] to ask later what became of it.
+    /// stays in the log: it is applied once a state machine can. [`StateMachine::apply`] says what to do, and
+    /// [`Client::outcome`] asks later what became of the command.
     Panicked {
         /// The command.
         token: Token,
-        /// At what, and the panic's words.
+        /// Where, and the text of the panic.
         reason: String,
     },
-    /// Carried out, but the answer is none of this state machine: the cluster replicates another one, or JSON cannot hold
-    /// the answer.
+    /// Applied, but the answer does not decode: the cluster replicates another state machine, or JSON cannot hold the answer.
     Unreadable(String),
 }
 
 impl<M> Client<M> {
-    /// A client that sends by this transport and gets its answers from this inbox, which belongs to the address of
-    /// the core's client.
+    /// A client that sends by this transport and receives from this inbox, which is registered at the address of the core's
+    /// client.
     pub fn new(
         core: ClientCore,
         transport: impl Transport + 'static,
         inbox: InboxReceiver,
         clock: Clock,
     ) -> Client<M> {
-        let shared = Shared::new(core, Box::new(transport), inbox, clock);
+        let shared = SharedClient::new(core, Box::new(transport), inbox, clock);
         Client { shared: Arc::new(shared), timeout: TIMEOUT, at: None, machine: PhantomData }
     }
 
@@ -155,16 +156,16 @@ impl<M> Client<M> {
         Client { timeout, ..self }
     }
 
-    /// This client and all its clones, to be interrupted: a message ends the calls that run when it comes, as their
-    /// deadline would, and is lost when none runs. When the sender is gone, every call ends at once.
+    /// Lets this channel interrupt this client and all its clones: a message ends all running calls, as their deadline
+    /// would, and is lost when none runs. When the sender is gone, every call ends at once.
     #[must_use]
     pub fn with_interrupt(self, interrupt: Receiver<()>) -> Client<M> {
         self.shared.set_interrupt(interrupt);
         self
     }
 
-    /// What this client and all its clones do from now on when the leader is busy, or as many of their calls are in
-    /// flight as may be. Unless this is called, they wait for room and try again until the call's deadline.
+    /// Sets what this client and all its clones do when the leader is busy, or when [`CALLS_MAX`](super::CALLS_MAX) calls are
+    /// in flight. By default they wait for room and try again until the call's deadline.
     #[must_use]
     pub fn with_when_full(self, when_full: WhenFull) -> Client<M> {
         self.shared.set_when_full(when_full);
@@ -199,51 +200,50 @@ impl<M> Client<M> {
         Client { at: Some(node), ..self.clone() }
     }
 
-    /// Carries out these calls, all under way at once, and returns when each has ended: how, when it began and how
-    /// long it took, in the order of asking. They may take effect in any order. They leave however many are in flight already: whoever
-    /// names them at once has room for them.
+    /// Makes these calls at once and waits until each has ended. The ends are in the order of the calls, which may take effect
+    /// in any order. They are sent even beyond [`CALLS_MAX`](super::CALLS_MAX).
     pub fn ask_all(&self, asks: Vec<Ask>) -> Vec<Ended> {
         let end = |call| self.shared.wait(call, Time::NEVER).expect("each call ends by its deadline");
         self.shared.begin_all(asks).into_iter().map(end).collect()
     }
 
-    /// This client as a pipeline, for whoever keeps many calls under way and takes their ends as they come.
+    /// This client as a pipeline: many calls under way, whose ends are taken as they come.
     pub fn into_pipeline(self) -> Pipeline {
         Pipeline::new(self.shared)
     }
 
-    /// Carries out one call.
+    /// Makes one call.
     pub fn ask(&self, ask: Ask) -> Ended {
         self.ask_all(vec![ask]).pop().expect("one outcome for one call")
     }
 }
 
 impl<M: StateMachine<Answer: Clone>> Client<M> {
-    /// Has this command applied, exactly once.
+    /// Applies this command, exactly once.
     pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
         self.submit_async(command).wait()
     }
 
-    /// Has these commands applied, exactly once, as one entry: all in this order with nothing between them, or none.
-    /// A command that the state machine answers with a refusal, such as "exists", does not undo the others.
+    /// Applies these commands, exactly once, as one entry: all in this order with nothing between them, or none.
+    /// A command that the state machine declines, such as with "exists", does not undo the others.
     pub fn submit_batch(&self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
         self.submit_batch_async(commands).wait()
     }
 
-    /// Asks for the state, at least as new as every write that was answered before.
+    /// Reads the state, at least as new as every write that was answered before.
     pub fn read(&self, query: M::Query) -> Result<Observed<M::Answer>, Failure> {
         self.read_async(query).wait()
     }
 
-    /// Asks for the state, as true as this mode says.
+    /// Reads the state, with this consistency.
     pub fn read_with(&self, query: M::Query, mode: ReadMode) -> Result<Observed<M::Answer>, Failure> {
         self.read_with_async(query, mode).wait()
     }
 
-    /// Says what became of a command that ended as [`Failure::Unknown`] with this token, once and for all: if it was
-    /// not applied before this question is in the log, it never will be.
+    /// Says what became of a command that ended as [`Failure::Unknown`] with this token. The answer is final: a command that
+    /// was not applied before this question is in the log never will be.
     ///
-    /// A failure leaves it as unknown as before: ask again. The answers come as a list, also to a single command.
+    /// After a failure the outcome is still unknown: ask again. The answers are a list, also to a single command.
     pub fn outcome(&self, token: Token) -> Result<Fate<Committed<Vec<M::Answer>>>, Failure> {
         let ask = Ask { what: What::Settle(token), at: self.at, timeout: self.timeout };
         let fate = match self.ask(ask).outcome {
@@ -265,23 +265,23 @@ impl<M: StateMachine<Answer: Clone>> Client<M> {
         })
     }
 
-    /// Sends this command, and waits for nothing but room. See [`Ticket`] for how the call goes on.
+    /// Sends this command, and waits only for room. See [`Ticket`] for how the call continues.
     pub fn submit_async(&self, command: M::Command) -> Ticket<Committed<M::Answer>> {
         self.begin(What::commands([command]), 1, committed_one::<M::Answer>)
     }
 
-    /// Sends these commands, and waits for nothing but room. See [`Client::submit_batch`].
+    /// Sends these commands, and waits only for room. See [`Client::submit_batch`].
     pub fn submit_batch_async(&self, commands: Vec<M::Command>) -> Ticket<Committed<Vec<M::Answer>>> {
         let count = commands.len();
         self.begin(What::commands(commands), count, committed::<M::Answer>)
     }
 
-    /// Sends this query, and waits for nothing but room. See [`Client::read`].
+    /// Sends this query, and waits only for room. See [`Client::read`].
     pub fn read_async(&self, query: M::Query) -> Ticket<Observed<M::Answer>> {
         self.read_with_async(query, ReadMode::default())
     }
 
-    /// Sends this query, and waits for nothing but room. See [`Client::read_with`].
+    /// Sends this query, and waits only for room. See [`Client::read_with`].
     pub fn read_with_async(&self, query: M::Query, mode: ReadMode) -> Ticket<Observed<M::Answer>> {
         self.begin(What::Read { query: Payload::new(query), mode }, 0, observed::<M::Answer>)
     }
@@ -321,7 +321,7 @@ fn answers<A: Readable>(answered: &Answered) -> Result<Vec<A>, Failure> {
     let own =
         |all: &Batch<A>| answered.own(all).map(<[A]>::to_vec).ok_or_else(|| format!("{} answers", all.len()));
     let read = answered.answer.read(own).flatten();
-    // What stands in the place of answers that JSON cannot hold is a sentence, and no list.
+    // In place of answers that JSON cannot hold there is a sentence, and no list.
     let sentence = || serde_json::from_str::<String>(answered.answer.text());
     read.map_err(|reason| Failure::Unreadable(sentence().unwrap_or(reason)))
 }
@@ -351,7 +351,7 @@ impl fmt::Display for Failure {
             Failure::Panicked { reason, .. } => {
                 write!(f, "a node is down: {reason}; the command stays in the log")
             }
-            Failure::Unreadable(reason) => write!(f, "carried out, but the answer cannot be read: {reason}"),
+            Failure::Unreadable(reason) => write!(f, "applied, but the answer does not decode: {reason}"),
         }
     }
 }

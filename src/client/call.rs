@@ -1,7 +1,7 @@
-//! One call on its way: whom it has asked so far, and what that says about how it must end.
+//! One call under way: the nodes that it has asked, and what their answers say about how it must end.
 //!
-//! The rule that everything here serves: a command is only rejected when no attempt can have put it into a log. What
-//! cannot be shown to be harmless counts as possibly applied.
+//! One rule governs all of this: a command is only rejected when no attempt can have put it into a log. What cannot be
+//! shown to be harmless counts as possibly applied.
 
 use smallvec::SmallVec;
 
@@ -21,66 +21,57 @@ impl Number for CallId {
     }
 }
 
-/// A call that has not ended.
 #[derive(Clone, Debug)]
-pub(super) struct Running {
-    /// What is asked.
+pub(super) struct ActiveCall {
     pub what: What,
     /// The command that it is about: the name that makes a command's retries one command. A command has none before it
     /// is first sent; until then its client asks for a session.
     pub token: Option<Token>,
-    /// Ask this node and no other.
     pub at: Option<NodeId>,
-    /// When it began.
     pub began: Time,
-    /// When it must have ended.
     pub deadline: Time,
-    /// When to look at it again though nothing arrives; never after the deadline.
+    /// When it acts next if nothing arrives; never after the deadline.
     pub wake: Time,
-    /// How often it has backed off.
     pub pauses: u32,
-    /// Its attempts, in order.
-    sent: SmallVec<[Sent; 2]>,
-    /// How many attempts were made before the present turn. In one turn each node is asked once.
+    sent: SmallVec<[SentAttempt; 2]>,
+    /// Attempts before the present turn. In one turn each node is asked at most once.
     turn: usize,
-    /// How many attempts were made before those that left last, together.
+    /// Attempts before the newest group, whose attempts left together.
     group: usize,
     /// An attempt of the newest group is still awaited; otherwise the call pauses.
     awaited: bool,
-    /// The last refusal was the leader's, who is busy.
+    /// The last rejection was by a leader that is busy.
     busy: bool,
-    /// The nodes whose state machine panicked at this command, and the first one's words.
+    /// The nodes whose state machine panicked at this command, and the text of the first panic.
     panicked: SmallVec<[NodeId; 1]>,
     panic: String,
 }
 
-/// One attempt.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+struct SentAttempt {
     attempt: Attempt,
     node: NodeId,
-    trace: Trace,
+    residue: Residue,
 }
 
 /// What an attempt may have left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Trace {
+enum Residue {
     /// No answer yet: anything.
     Open,
-    /// Nothing: it was refused.
+    /// Nothing: it was rejected.
     Nothing,
-    /// An entry whose fate is open, in the log of a leader that was deposed. No later word about the same attempt
-    /// takes this back.
+    /// An entry whose fate is open, in the log of a deposed leader. No later answer to the same attempt takes this back.
     Entry,
 }
 
-impl Running {
-    /// A call that has asked nobody yet.
-    pub fn new(ask: Ask, now: Time) -> Running {
+impl ActiveCall {
+    /// A call without attempts.
+    pub fn new(ask: Ask, now: Time) -> ActiveCall {
         let Ask { what, at, timeout } = ask;
         let deadline = now + timeout;
         let token = if let What::Settle(token) = what { Some(token) } else { None };
-        Running {
+        ActiveCall {
             what,
             token,
             at,
@@ -116,17 +107,16 @@ impl Running {
         self.group = self.sent.len();
     }
 
-    /// Notes an attempt that leaves now.
     pub fn note_sent(&mut self, attempt: Attempt, node: NodeId) {
-        self.sent.push(Sent { attempt, node, trace: Trace::Open });
+        self.sent.push(SentAttempt { attempt, node, residue: Residue::Open });
         self.awaited = true;
     }
 
-    /// Stops waiting for the newest attempts; their answers are still welcome when they come late. Returns the nodes
-    /// that stayed silent, none when the call was not waiting but backing off.
+    /// Stops waiting for the newest attempts, whose late answers still count. Returns the nodes that stayed silent; none when
+    /// the call was backing off.
     pub fn stop_waiting(&mut self) -> Vec<NodeId> {
         let awaited = std::mem::take(&mut self.awaited);
-        let newest = self.sent[self.group..].iter().filter(|sent| awaited && sent.trace == Trace::Open);
+        let newest = self.sent[self.group..].iter().filter(|sent| awaited && sent.residue == Residue::Open);
         newest.map(|sent| sent.node).collect()
     }
 
@@ -140,11 +130,11 @@ impl Running {
         self.sent[self.turn..].iter().any(|sent| sent.node == node)
     }
 
-    /// Notes that a node did not take this attempt in. Says whether the call was waiting for this answer alone.
+    /// Notes that a node did not take this attempt in. True if the call waited only for this answer.
     pub fn note_refused(&mut self, attempt: Attempt, busy: bool) -> bool {
-        let answers = self.answers(attempt, |trace| match trace {
-            Trace::Entry => Trace::Entry,
-            Trace::Open | Trace::Nothing => Trace::Nothing,
+        let answers = self.answers(attempt, |residue| match residue {
+            Residue::Entry => Residue::Entry,
+            Residue::Open | Residue::Nothing => Residue::Nothing,
         });
         if answers {
             self.busy = busy;
@@ -152,13 +142,12 @@ impl Running {
         answers
     }
 
-    /// Notes that a node took this attempt in and lost its leadership over it. Says whether the call was waiting for
-    /// this answer alone.
+    /// Notes that a node took this attempt in and then lost its leadership. True if the call waited only for this answer.
     pub fn note_lost(&mut self, attempt: Attempt) -> bool {
-        self.answers(attempt, |_| Trace::Entry)
+        self.answers(attempt, |_| Residue::Entry)
     }
 
-    /// Notes that a node's state machine panicked at this command. On how many that is known of.
+    /// Notes that a node's state machine panicked at this command. Returns on how many nodes it has.
     pub fn note_panic(&mut self, node: NodeId, words: String) -> usize {
         if self.panicked.is_empty() {
             self.panic = words;
@@ -169,8 +158,7 @@ impl Running {
         self.panicked.len()
     }
 
-    /// Begins again, under this name or with none: as a call that has asked nobody yet. For a command only when no
-    /// attempt can have left anything behind.
+    /// Begins again without attempts, under this name or with none. Only for a command that can have left nothing behind.
     pub fn restart(&mut self, token: Option<Token>) {
         self.token = token;
         self.sent.clear();
@@ -182,10 +170,9 @@ impl Running {
 
     /// Whether no attempt can have left anything behind.
     pub fn is_harmless(&self) -> bool {
-        self.sent.iter().all(|sent| sent.trace == Trace::Nothing)
+        self.sent.iter().all(|sent| sent.residue == Residue::Nothing)
     }
 
-    /// The attempts made.
     pub fn attempts(&self) -> impl Iterator<Item = Attempt> + '_ {
         self.sent.iter().map(|sent| sent.attempt)
     }
@@ -200,26 +187,26 @@ impl Running {
         self.rejected(rejection)
     }
 
-    /// How it ends when this is why no answer will come: as a rejection only if that is certain.
+    /// How it ends when no answer will come for this reason: as a rejection only if that is certain.
     pub fn rejected(&self, rejection: Rejection) -> Outcome {
         match (&self.what, self.token) {
             _ if self.is_harmless() => Outcome::Rejected(rejection),
             (What::Command(_), Some(token)) if self.panicked.is_empty() => Outcome::Unknown(token),
             (What::Command(_), Some(token)) => Outcome::Panicked(token, self.panic.clone()),
-            // A command that waits for its session was not sent, and the others change nothing.
+            // A command without a session was not sent, and the others change nothing.
             _ if rejection == Rejection::Closed => Outcome::Rejected(rejection),
             _ => Outcome::Rejected(Rejection::NoAnswer),
         }
     }
 
-    /// Notes an answer to this attempt. True once for the newest group: when none of it is awaited any more.
-    fn answers(&mut self, attempt: Attempt, next: impl FnOnce(Trace) -> Trace) -> bool {
+    /// Notes an answer to this attempt. True once for the newest group: when all of it is answered.
+    fn answers(&mut self, attempt: Attempt, next: impl FnOnce(Residue) -> Residue) -> bool {
         // Most answers are to the newest attempts.
         let found = self.sent.iter().rposition(|sent| sent.attempt == attempt);
         let found = found.expect("a call is found by its own attempts alone");
-        self.sent[found].trace = next(self.sent[found].trace);
+        self.sent[found].residue = next(self.sent[found].residue);
         let newest = found >= self.group;
-        let last = newest && self.sent[self.group..].iter().all(|sent| sent.trace != Trace::Open);
+        let last = newest && self.sent[self.group..].iter().all(|sent| sent.residue != Residue::Open);
         last && std::mem::take(&mut self.awaited)
     }
 }

@@ -9,16 +9,16 @@
 //!   lowest serial whose answer is still needed: answers below that need not be kept.
 //! - A session that was not used for long may expire. A command that certainly was not applied in it is sent again in a
 //!   new one; any other ends as unknown.
-//! - Asking goes by *turns*: in one turn each node is asked once at most, the believed leader first, then by hint or in
-//!   rotation. When a turn is over the call backs off, twice as long each time and with jitter. So neither dead nodes
-//!   nor nodes that point at each other make a hot loop.
-//! - A call to one node asks that node alone, and again while it knows no leader. That another node leads, or that this one
-//!   is down, is final.
-//! - A call ends by its deadline. A command that may have been taken in by any node ends as [`Outcome::Unknown`], never
-//!   as a rejection. This relies on an attempt reaching its node once at most, as over a connection: of two copies one
-//!   may be taken in and the other refused, and the client hears of the refusal alone.
+//! - Asking goes by *turns*: in one turn each node is asked at most once, the last known leader first, then by hint or in
+//!   rotation. After a turn the call backs off, twice as long each time and with jitter. So neither dead nodes nor nodes
+//!   that name each other as leader make a hot loop.
+//! - A call to one node asks only that node, and repeats it while the node knows no leader. That another node leads, or
+//!   that this one is down, is final.
+//! - A call ends by its deadline. A command that a node may have taken in ends as [`Outcome::Unknown`], never as a rejection.
+//!   This relies on each attempt reaching its node at most once, as over a connection: of two copies one might be taken in
+//!   and the other rejected, and the client would hear only of the rejection.
 //!
-//! Calls that are under way at the same time may take effect in any order.
+//! Concurrent calls may take effect in any order.
 
 mod answers;
 mod asking;
@@ -27,7 +27,7 @@ mod opening;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::call::{CallId, Running};
+use super::call::{ActiveCall, CallId};
 use super::session::Session;
 use super::settings::{CALLS_MAX, ClientSettings, WhenFull};
 use super::timers::Timers;
@@ -47,7 +47,7 @@ pub struct Ended {
     pub outcome: Outcome,
     /// When it began: nothing of it was sent before.
     pub began: Time,
-    /// How long it took, until its answer was in the client's hands.
+    /// How long it took, until the client had the answer.
     pub took: Duration,
 }
 
@@ -62,9 +62,9 @@ pub struct ClientCore {
     random: Random,
     /// The last known leader, until a request to it fails.
     leader: Option<NodeId>,
-    /// The place in `nodes` where the search goes on while no leader is believed in.
+    /// The index in `nodes` where the search for a leader continues.
     next: usize,
-    calls: Ascending<CallId, Running>,
+    calls: Ascending<CallId, ActiveCall>,
     /// When each call has to be looked at.
     timers: Timers,
     /// The call of each attempt. Kept until the call ends: a late answer to an earlier attempt answers the same call.
@@ -75,7 +75,7 @@ pub struct ClientCore {
     opener: Option<CallId>,
     /// Commands that wait for a session, or for room in it.
     waiting: BTreeSet<CallId>,
-    /// Nobody will answer any more.
+    /// The network has ended: no call is answered any more.
     closed: bool,
     last_call: u64,
     last_attempt: Attempt,
@@ -98,7 +98,7 @@ impl ClientCore {
         assert!(!settings.backoff_min.is_zero(), "backing off for no time at all is a hot loop");
         assert!(settings.backoff_min <= settings.backoff_max, "back-offs grow");
         assert!(settings.copies > 0, "somebody has to be asked");
-        // Clients that start at the same moment do not all start at the same node.
+        // Clients that start together begin at different nodes.
         let next = random.below(nodes.len() as u64);
         ClientCore {
             id,
@@ -155,7 +155,7 @@ impl ClientCore {
         let unwritable = ask.check().err().map(|reason| Rejection::Unwritable(reason.to_string()));
         let turned_down = unwritable.or(self.closed.then_some(Rejection::Closed));
         let is_command = matches!(ask.what, What::Command(_));
-        self.calls.insert(call_id, Running::new(ask, now));
+        self.calls.insert(call_id, ActiveCall::new(ask, now));
         if let Some(rejection) = turned_down {
             self.end(now, call_id, Outcome::Rejected(rejection));
         } else if !is_command {
@@ -170,9 +170,9 @@ impl ClientCore {
         call_id
     }
 
-    /// Takes in what the network delivered. What is no answer to a call under way is ignored.
+    /// Takes in what the network delivered. Ignores everything but answers to calls under way.
     pub fn receive(&mut self, now: Time, envelope: Envelope) {
-        let Envelope { from: Address::Node(node), to, packet: Packet::Reply(reply) } = envelope else {
+        let Envelope { from: Address::Node(node), to, packet: Packet::Reply(reply), .. } = envelope else {
             return;
         };
         if to != Address::Client(self.id) {
@@ -188,8 +188,8 @@ impl ClientCore {
     pub fn tick(&mut self, now: Time) {
         while let Some(call_id) = self.timers.take_due(now, &self.calls) {
             let call = self.call_mut(call_id);
-            // Also at the deadline of a call that was less patient than an attempt: else a client of such calls would
-            // ask the same silent node for ever.
+            // Also at a deadline that comes before the attempt's time-out: otherwise a client of such calls would always ask
+            // the same silent node.
             for silent in call.stop_waiting() {
                 self.doubt(silent);
             }
@@ -222,16 +222,16 @@ impl ClientCore {
     /// Ends every call now, as its deadline would. What was not taken from [`ClientCore::take_outgoing`] yet is not
     /// sent.
     pub fn give_up(&mut self, now: Time) {
-        self.end_all(now, Running::unanswered);
+        self.end_all(now, ActiveCall::unanswered);
     }
 
-    /// Nobody will answer any more: ends every call now, and each that is begun later at once.
+    /// The network has ended: ends every call now, and each later one at once.
     pub fn close(&mut self, now: Time) {
         self.closed = true;
         self.end_all(now, |call| call.rejected(Rejection::Closed));
     }
 
-    fn end_all(&mut self, now: Time, outcome: impl Fn(&Running) -> Outcome) {
+    fn end_all(&mut self, now: Time, outcome: impl Fn(&ActiveCall) -> Outcome) {
         self.outgoing.clear();
         self.waiting.clear();
         let calls: Vec<CallId> = self.calls.iter().map(|(call_id, _)| call_id).collect();
@@ -241,17 +241,17 @@ impl ClientCore {
         }
     }
 
-    /// What is to be sent, in order.
+    /// The envelopes to send, in order.
     pub fn take_outgoing(&mut self) -> Vec<Envelope> {
         std::mem::take(&mut self.outgoing)
     }
 
-    /// The calls that have ended since this was last asked, in the order in which they ended.
+    /// The calls that have ended since the last call of this, in order.
     pub fn take_ended(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Takes back the memory of ends that were looked at, unless it is a burst's.
+    /// Takes back the memory of ends, unless a burst made it large.
     pub(super) fn reuse(&mut self, ended: Vec<Ended>) {
         if self.ended.is_empty() && ended.capacity() <= CALLS_MAX {
             self.ended = ended;
@@ -278,11 +278,11 @@ impl ClientCore {
         self.ended.push(Ended { call_id, outcome, began, took });
     }
 
-    fn call(&self, call_id: CallId) -> &Running {
+    fn call(&self, call_id: CallId) -> &ActiveCall {
         self.calls.get(call_id).expect("timers and attempts name calls under way alone")
     }
 
-    fn call_mut(&mut self, call_id: CallId) -> &mut Running {
+    fn call_mut(&mut self, call_id: CallId) -> &mut ActiveCall {
         self.calls.get_mut(call_id).expect("timers and attempts name calls under way alone")
     }
 }

@@ -1,10 +1,10 @@
-//! Calls that leave together share an entry: what one costs by itself, on every node, is then shared by many commands.
+//! Calls that leave together share an entry: the cost of an entry, on every node, is then shared by many commands.
 //!
-//! Nobody waits for others to join: only what its caller hands over at once is gathered. Each call ends for itself, with
-//! its own part of the answers. The commands of an entry are applied in the order of asking with nothing between them,
-//! which is one of the orders that calls under way at the same time may take effect in.
+//! No call waits for others to join: only calls that are handed over at once are gathered. Each call ends by itself, with
+//! its own part of the answers. The commands of an entry are applied in the order of the calls with nothing between them,
+//! which is one of the orders that concurrent calls may take effect in.
 //!
-//! [`Gathering`] only counts and divides; whoever drives it asks and takes in ends.
+//! [`Gathering`] only groups and divides; its driver makes the calls and takes in their ends.
 
 use smallvec::SmallVec;
 
@@ -14,20 +14,20 @@ use super::{Answered, Ask, Outcome, Rejection, What};
 use crate::ascending::Ascending;
 use crate::types::{Part, Time};
 
-/// Commands that share an entry at most, unless it is said otherwise.
+/// The most commands that share an entry, by default.
 pub const GATHERED_MAX: usize = 64;
 
-/// Bytes that they weigh together at most: beyond this an entry's own cost is small beside theirs.
+/// The most bytes that they weigh together: beyond this an entry's own cost is small beside theirs.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 
-/// With many commands under way they make so many groups: one travels, one is written, one is applied, and nobody waits
-/// for the others.
+/// Many commands under way make at least this many groups, so that one travels while another is written and a third is
+/// applied.
 const GROUPS_MIN: usize = 16;
 
-/// Groups need not be smaller than this for the sake of having more of them.
+/// Groups are not made smaller than this to have more of them.
 const GROUP_MIN: usize = 8;
 
-/// How many commands may share an entry while so many are under way, if `most` may at all.
+/// How many commands may share an entry while `under_way` are under way; never more than `most`.
 pub fn gathered_max(under_way: usize, most: usize) -> usize {
     (under_way / GROUPS_MIN).max(GROUP_MIN).min(most).max(1)
 }
@@ -44,28 +44,26 @@ pub struct Gathering {
     groups: Ascending<CallId, Group>,
 }
 
-/// Calls that leave as one.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// What is asked for all of them.
     ask: Ask,
     /// The first one's name; the others' follow it.
     first: CallId,
-    /// How many commands each has; empty for a call that goes alone whatever comes.
+    /// How many commands each call has; empty for a call that never shares an entry.
     sizes: SmallVec<[u32; 4]>,
-    /// How many all have.
     commands: usize,
-    /// When they began, if they left in other company first.
+    /// When they began, if they first left in another group.
     began: Option<Time>,
 }
 
 impl Gathering {
-    /// No call is under way, and so many commands may share an entry.
+    /// No call is under way, and `most` commands may share an entry.
     pub fn new(most: usize) -> Gathering {
         Gathering { most, last: CallId(0), under_way: 0, groups: Ascending::default() }
     }
 
-    /// From now on so many commands may share an entry.
+    /// From now on `most` commands may share an entry.
     pub fn set_most(&mut self, most: usize) {
         self.most = most;
     }
@@ -98,11 +96,10 @@ impl Gathering {
         self.groups.insert(asked, group);
     }
 
-    /// Takes in how what was asked ended, and puts how each of its calls did into `ended`. What others have asked is
-    /// none of its business.
+    /// Takes in the end of a group, and adds the end of each of its calls to `ended`. Ignores calls that it did not gather.
     ///
-    /// If one command of many is not valid, nothing of them was carried out: then they are to be asked again one by one, by
-    /// the groups that this hands out.
+    /// If one command of a group is not valid, none of them was applied: then this returns a group for each call, to be asked
+    /// again.
     pub fn end(&mut self, now: Time, all: Ended, ended: &mut Vec<Ended>) -> Vec<Group> {
         let Some(group) = self.groups.remove(all.call_id) else { return Vec::new() };
         if group.sizes.len() > 1
@@ -140,7 +137,7 @@ impl Group {
         self.ask.clone()
     }
 
-    /// Takes a call in; hands it back if it has to leave by itself.
+    /// Takes a call in; returns it if it must leave by itself.
     fn join(&mut self, ask: Ask, most: usize) -> Option<Ask> {
         let (Some(size), false) = (ask.commands(), self.sizes.is_empty()) else { return Some(ask) };
         let sum = self.commands + size as usize;
@@ -273,7 +270,6 @@ mod tests {
         ended
     }
 
-    /// What the answered calls were told.
     fn told(ended: &[Ended]) -> Vec<(u64, Vec<u64>)> {
         let told = |ended: &Ended| {
             let Outcome::Answered(answered) = &ended.outcome else { panic!("{ended:?}") };

@@ -1,8 +1,8 @@
 //! Many calls of one client under way at once, their ends taken as they come.
 //!
-//! Tickets are for those who want the answer to one call. Whoever keeps hundreds under way, as a load generator does,
-//! wants to sleep until any of them has ended and then see all that have: one lock and one wake-up for a whole group.
-//! Commands that are sent together also share entries: see [`Gathering`].
+//! A ticket is for the answer to one call. A caller with hundreds under way, such as a load generator, sleeps until any of
+//! them has ended and then takes all that have: one lock and one wake-up for a whole group. Commands that are sent together
+//! also share entries: see [`Gathering`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use super::Ask;
 use super::call::CallId;
 use super::core::Ended;
 use super::gathering::{GATHERED_MAX, Gathering, Group};
-use super::shared::Shared;
+use super::shared::SharedClient;
 use crate::types::Time;
 
 /// A client whose calls are sent in groups and end in any order. See [`Client::into_pipeline`](super::Client).
 ///
-/// Whoever drives it bounds what is in flight: [`CALLS_MAX`](super::CALLS_MAX) is as much as the servers remember.
+/// Its caller bounds what is in flight: [`CALLS_MAX`](super::CALLS_MAX) is as much as the servers remember.
 pub struct Pipeline {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     gathering: Gathering,
-    /// What was asked and has ended; empty between waits.
+    /// The ends of groups; empty between waits.
     all: Vec<Ended>,
 }
 
 impl Pipeline {
-    pub(super) fn new(shared: Arc<Shared>) -> Pipeline {
+    pub(super) fn new(shared: Arc<SharedClient>) -> Pipeline {
         Pipeline { shared, gathering: Gathering::new(GATHERED_MAX), all: Vec::new() }
     }
 
-    /// This pipeline, of whose commands so many may share an entry; with one, each call has an entry of its own. It is
-    /// [`GATHERED_MAX`] unless this is called.
+    /// This pipeline, with at most `most` commands in an entry ([`GATHERED_MAX`] by default). With one, each call has an
+    /// entry of its own.
     #[must_use]
     pub fn gathering(mut self, most: usize) -> Pipeline {
         self.gathering.set_most(most);
@@ -45,7 +45,7 @@ impl Pipeline {
     /// Sends these calls at once. Their names come in the order of asking, and count up.
     ///
     /// Commands share an entry if they stand side by side, have the same timeout and no node of their own, were made by
-    /// [`What::commands`](super::What::commands), and nobody else holds them.
+    /// [`What::commands`](super::What::commands), and are not shared with another holder.
     pub fn send(&mut self, asks: Vec<Ask>) -> impl Iterator<Item = CallId> + use<> {
         let first = self.gathering.last().0 + 1;
         let groups = self.gathering.gather(asks);
@@ -53,7 +53,7 @@ impl Pipeline {
         (first..=self.gathering.last().0).map(CallId)
     }
 
-    /// Waits until a call has ended, or until then, and puts all that have ended into `ended`, in place of what was there.
+    /// Waits until a call has ended, or until then, and replaces `ended` by all that have.
     /// Each call ends once, by its deadline.
     pub fn wait(&mut self, until: Time, ended: &mut Vec<Ended>) {
         ended.clear();

@@ -1,8 +1,7 @@
 //! A client's side of its session (dissertation 6.3): the numbers of its commands, and what it acknowledges.
 //!
-//! The servers keep the answers to a window of commands. So no more than half a window is under way at once, and a
-//! command of unknown outcome can be asked about until the client is half a window further: then its answer is given
-//! up for the sake of newer ones.
+//! The servers keep the answers to a window of commands. So at most half a window is under way at once, and a command of
+//! unknown outcome can be asked about until the client has begun half a window more: then newer answers take its place.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -13,12 +12,11 @@ use crate::types::{Serial, SessionId, Token};
 /// Commands that a client has under way in its session at most; more wait until others have ended.
 pub const UNDER_WAY_MAX: u64 = WINDOW / 2;
 
-/// An open session.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     id: SessionId,
     last_serial: Serial,
-    /// Whether each command has not ended, from the oldest that has not up to the last.
+    /// Whether each command still runs, from the oldest that does up to the last.
     running: VecDeque<bool>,
     /// Commands that ended with an unknown outcome, and may still be asked about.
     unsettled: BTreeSet<Serial>,
@@ -35,12 +33,10 @@ impl Session {
         self.id == token.session
     }
 
-    /// Whether one more command may begin.
     pub fn has_room(&self) -> bool {
         (self.running.len() as u64) < UNDER_WAY_MAX
     }
 
-    /// Begins a command.
     pub fn begin(&mut self) -> Token {
         assert!(self.has_room(), "a client stays within the servers' window");
         self.last_serial += 1;
@@ -64,8 +60,7 @@ impl Session {
         }
     }
 
-    /// It is known what became of a command. One that shared its name with others stays known to the servers for their
-    /// sake, as long as those that nobody asks about.
+    /// The outcome of a command is known. If it shared its name with others, the servers keep that name's answer for them.
     pub fn settled(&mut self, token: Token) {
         if token.part.is_none() {
             self.unsettled.remove(&token.serial);

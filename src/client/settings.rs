@@ -7,8 +7,8 @@ use crate::config::RaftSettings;
 
 /// Calls of one client that may be in flight: sent, and not ended.
 ///
-/// There is room for a full pipeline to a fast cluster, a cluster that answers nothing is not held more than this, and
-/// commands stay within the window of answers that the servers keep.
+/// It suffices for a full pipeline to a fast cluster, bounds the memory that a silent cluster costs, and keeps commands
+/// within the window of answers that the servers keep.
 pub const CALLS_MAX: usize = 2_048;
 
 const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within the servers' window");
@@ -18,9 +18,9 @@ const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within t
 pub struct ClientSettings {
     /// How long one node may take to answer before another is asked; above zero.
     pub attempt_timeout: Duration,
-    /// The first back-off of a call lasts this long at most; above zero.
+    /// The first back-off of a call is at most this long; above zero.
     pub backoff_min: Duration,
-    /// No back-off lasts longer than this.
+    /// The longest back-off.
     pub backoff_max: Duration,
     /// How many nodes are asked at a time; above zero. More than one find a new leader sooner and send each command more
     /// than once, which does no harm.
@@ -36,14 +36,14 @@ pub enum WhenFull {
     #[default]
     Wait,
     /// Ends at once, as [`Rejection::Busy`](super::Rejection::Busy) or [`Rejection::Full`](super::Rejection::Full).
-    /// Only if it is certain that it had no effect: a command that an earlier attempt may have put into a log goes on
-    /// until its deadline.
+    /// Only if it certainly had no effect: a command that an earlier attempt may have put into a log is retried until its
+    /// deadline.
     Reject,
 }
 
 impl ClientSettings {
-    /// Settings that suit a cluster's times: after the longest election timeout somebody else may lead, and an
-    /// election is over soon enough not to be slept through.
+    /// Settings that suit a cluster's times: after the longest election timeout another node may lead, and back-offs are
+    /// short beside an election.
     pub fn suited_to(raft: &RaftSettings) -> ClientSettings {
         let least = Duration::from_micros(100);
         let backoff_min = (raft.heartbeat / 10).max(least);

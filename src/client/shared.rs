@@ -1,12 +1,11 @@
-//! What the clones of a client and its tickets share: one core behind one lock, driven by whoever waits.
+//! The state that the clones of a client and its tickets share: one core behind one lock, driven by the threads that wait.
 //!
-//! There is no thread behind a client. A thread that waits for a call while nobody else does becomes the *driver*: it
-//! waits at the inbox, without the lock, and hands the core all that arrives. Others who wait meanwhile are *parked*,
-//! each on a condition variable of its own, until their call ends, the driver leaves and hands its place on, or the
-//! core's next deadline comes: then they tick the core themselves, since the driver went to sleep before it could know
-//! of their calls.
+//! There is no thread behind a client. The first thread that waits for a call becomes the *driver*: it waits at the inbox,
+//! without the lock, and hands the core all that arrives. Other waiting threads are *parked*, each on a condition variable
+//! of its own, until their call ends, the driver leaves and another takes its place, or the core's next deadline comes:
+//! then they tick the core themselves, because the driver fell asleep before it could know of their calls.
 //!
-//! A driver looks for a moment before it sleeps (`src/linger.rs`), and nobody is woken for another's answer.
+//! A driver spins before it sleeps (`src/spin.rs`), and no thread is woken for another's answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +25,7 @@ use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
 use crate::types::{ClientId, NodeId, Time};
 
-/// One client, whoever holds it.
-pub(super) struct Shared {
+pub(super) struct SharedClient {
     id: ClientId,
     clock: Clock,
     inbox: InboxReceiver,
@@ -40,45 +38,44 @@ struct State {
     interrupt: Option<Receiver<()>>,
     /// How many interruptions ended what ran.
     interruptions: u64,
-    /// A thread waits at the inbox, for all.
+    /// Whether a driver waits at the inbox.
     driven: bool,
-    /// Nothing will be answered any more: the network has ended, or nobody is left who could interrupt.
+    /// No call is answered any more: the network has ended, or the interrupting channel is closed.
     closed: bool,
-    /// The calls that somebody holds, with their end once they have ended.
+    /// The calls with a ticket or a waiting caller, and their ends.
     held: Ascending<CallId, Option<Ended>>,
-    /// Somebody takes the ends of the calls that nobody holds, in the order in which they end.
+    /// Whether a pipeline takes the ends of all other calls, in the order in which they end.
     streaming: bool,
     /// Those that were not taken yet.
     stream: Vec<Ended>,
     /// The threads that wait while another one drives.
-    parked: BTreeMap<Place, Arc<Condvar>>,
-    /// How many threads have waited for room.
+    parked: BTreeMap<Waiter, Arc<Condvar>>,
+    /// How many threads have ever waited for room.
     queued: u64,
 }
 
-/// What a parked thread waits for. Those who wait for room come first, in their order.
+/// What a parked thread waits for. Threads that wait for room come first, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum Waiter {
     Room(u64),
     Call(CallId),
     Stream,
 }
 
-/// What ended the driver's wait.
-enum Woken {
+enum WakeUp {
     Arrived(Vec<Envelope>),
     Due,
     Interrupted,
     Closed,
 }
 
-impl Shared {
+impl SharedClient {
     pub fn new(
         core: ClientCore,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
         clock: Clock,
-    ) -> Shared {
+    ) -> SharedClient {
         let id = core.id();
         let state = State {
             core,
@@ -93,7 +90,7 @@ impl Shared {
             parked: BTreeMap::new(),
             queued: 0,
         };
-        Shared { id, clock, inbox, state: Mutex::new(state) }
+        SharedClient { id, clock, inbox, state: Mutex::new(state) }
     }
 
     pub fn id(&self) -> ClientId {
@@ -116,8 +113,8 @@ impl Shared {
         self.state.lock().core.set_when_full(when_full);
     }
 
-    /// Sends a call. It only waits when [`CALLS_MAX`] are in flight and the client is to wait then: for room, as long
-    /// as the call may take. A rejection means that nothing was sent.
+    /// Sends a call. Waits for room when [`CALLS_MAX`] are in flight, if the client is set to wait, until the call's
+    /// deadline. A rejection means that nothing was sent.
     pub fn begin(&self, mut ask: Ask) -> Result<CallId, Rejection> {
         walk(&ask);
         let mut state = self.state.lock();
@@ -135,7 +132,7 @@ impl Shared {
         Ok(call)
     }
 
-    /// Sends all these calls at once, however many are in flight.
+    /// Sends all these calls at once, even beyond [`CALLS_MAX`].
     pub fn begin_all(&self, asks: Vec<Ask>) -> Vec<CallId> {
         asks.iter().for_each(walk);
         let mut state = self.state.lock();
@@ -147,8 +144,7 @@ impl Shared {
         begun
     }
 
-    /// Sends all these calls at once, however many are in flight. Nobody holds them: [`Shared::wait_for_stream`] hands
-    /// out their ends.
+    /// Sends all these calls of a pipeline at once. [`SharedClient::wait_for_stream`] returns their ends.
     pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
         asks.iter().for_each(walk);
         let mut state = self.state.lock();
@@ -161,17 +157,16 @@ impl Shared {
         begun
     }
 
-    /// Waits until a call that nobody holds has ended, or until then. Puts all that have into `ended`, each once; the
-    /// memory of what was there is used again.
+    /// Waits until a call of the pipeline has ended, or until then, and replaces `ended` by all that have.
     pub fn wait_for_stream(&self, until: Time, ended: &mut Vec<Ended>) {
         ended.clear();
         let mut state = self.state.lock();
         let take =
             |state: &mut State| (!state.stream.is_empty()).then(|| std::mem::swap(&mut state.stream, ended));
-        self.wait_for(&mut state, until, Place::Stream, take);
+        self.wait_for(&mut state, until, Waiter::Stream, take);
     }
 
-    /// Nobody takes the ends of calls that nobody holds any more.
+    /// The pipeline is gone: the ends of its calls are dropped.
     pub fn end_stream(&self) {
         let mut state = self.state.lock();
         state.streaming = false;
@@ -183,10 +178,10 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Waits until this call has ended, or until then. An end is handed out once.
+    /// Waits until this call has ended, or until then. Each end is returned once.
     pub fn wait(&self, call: CallId, until: Time) -> Option<Ended> {
         let mut state = self.state.lock();
-        self.wait_for(&mut state, until, Place::Call(call), |state| state.take_end(call))
+        self.wait_for(&mut state, until, Waiter::Call(call), |state| state.take_end(call))
     }
 
     /// The call's end, if it has ended by now.
@@ -197,12 +192,11 @@ impl Shared {
         state.take_end(call)
     }
 
-    /// Nobody will ask for this call's end.
+    /// The call's ticket is gone: its end is dropped.
     pub fn forget(&self, call: CallId) {
         self.state.lock().held.remove(call);
     }
 
-    /// How many calls somebody holds.
     #[cfg(test)]
     pub fn held(&self) -> usize {
         self.state.lock().held.len()
@@ -218,25 +212,25 @@ impl Shared {
             return Err(Rejection::Full);
         }
         state.queued += 1;
-        let place = Place::Room(state.queued);
+        let waiter = Waiter::Room(state.queued);
         let before = state.interruptions;
         let look = |state: &mut State| {
             let interrupted = state.interruptions > before;
             (interrupted || state.has_room()).then_some(interrupted)
         };
-        match self.wait_for(state, until, place, look) {
+        match self.wait_for(state, until, waiter, look) {
             _ if state.closed => Err(Rejection::Closed),
             Some(false) => Ok(()),
             Some(true) | None => Err(Rejection::Full),
         }
     }
 
-    /// Waits until this finds something, or until then: at the inbox for all, or parked while another thread is there.
+    /// Waits until `find` finds something, or until then: as the driver, or parked while another thread drives.
     fn wait_for<T>(
         &self,
         state: &mut MutexGuard<'_, State>,
         until: Time,
-        place: Place,
+        waiter: Waiter,
         mut find: impl FnMut(&mut State) -> Option<T>,
     ) -> Option<T> {
         loop {
@@ -246,7 +240,7 @@ impl Shared {
                 return found;
             }
             if state.driven {
-                self.park(state, until, place);
+                self.park(state, until, waiter);
             } else {
                 self.drive(state, until);
             }
@@ -261,15 +255,15 @@ impl Shared {
         state.driven = false;
         let now = self.clock.now();
         match woken {
-            Woken::Arrived(group) => {
+            WakeUp::Arrived(group) => {
                 state.receive(now, group);
                 state.receive_waiting(now, &self.inbox);
             }
-            Woken::Due => {}
-            Woken::Interrupted | Woken::Closed => {
-                // What is here already may still answer.
+            WakeUp::Due => {}
+            WakeUp::Interrupted | WakeUp::Closed => {
+                // Answers that have arrived still count.
                 state.receive_waiting(now, &self.inbox);
-                state.closed |= matches!(woken, Woken::Closed);
+                state.closed |= matches!(woken, WakeUp::Closed);
                 state.give_up(now);
             }
         }
@@ -277,39 +271,39 @@ impl Shared {
         state.settle();
     }
 
-    fn park(&self, state: &mut MutexGuard<'_, State>, until: Time, place: Place) {
+    fn park(&self, state: &mut MutexGuard<'_, State>, until: Time, waiter: Waiter) {
         let until = state.core.deadline().min(until);
         let signal = Arc::new(Condvar::new());
-        state.parked.insert(place, Arc::clone(&signal));
+        state.parked.insert(waiter, Arc::clone(&signal));
         let ended = signal.wait_until(state, self.clock.instant(until));
-        state.parked.remove(&place);
+        state.parked.remove(&waiter);
         if ended.timed_out() {
             state.core.tick(self.clock.now());
             state.settle();
         }
     }
 
-    fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> Woken {
+    fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> WakeUp {
         let until = self.clock.instant(until);
-        self.inbox.linger(Some(until), || interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
+        self.inbox.spin(Some(until), || interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
         match interrupt {
             None => match self.inbox.recv_deadline(until) {
-                Ok(group) => Woken::Arrived(group),
-                Err(RecvTimeoutError::Timeout) => Woken::Due,
-                Err(RecvTimeoutError::Disconnected) => Woken::Closed,
+                Ok(group) => WakeUp::Arrived(group),
+                Err(RecvTimeoutError::Timeout) => WakeUp::Due,
+                Err(RecvTimeoutError::Disconnected) => WakeUp::Closed,
             },
             Some(interrupt) => select! {
                 recv(self.inbox.receiver()) -> parcel => {
-                    parcel.map_or(Woken::Closed, |parcel| Woken::Arrived(self.inbox.open(parcel)))
+                    parcel.map_or(WakeUp::Closed, |parcel| WakeUp::Arrived(parcel.open()))
                 }
-                recv(interrupt) -> wish => wish.map_or(Woken::Closed, |()| Woken::Interrupted),
-                recv(at(until)) -> _ => Woken::Due,
+                recv(interrupt) -> wish => wish.map_or(WakeUp::Closed, |()| WakeUp::Interrupted),
+                recv(at(until)) -> _ => WakeUp::Due,
             },
         }
     }
 
-    /// Takes in what came while nobody waited; a driver does so itself. What is due is done in either case: the driver
-    /// may have gone to sleep before it could know of it.
+    /// Takes in what has arrived, unless a driver does, and ticks the core in either case: the driver may have fallen asleep
+    /// before it could know of a deadline.
     fn take_in(&self, state: &mut State, now: Time) {
         if !state.driven {
             state.receive_waiting(now, &self.inbox);
@@ -322,8 +316,7 @@ impl Shared {
     }
 }
 
-/// Lets the caller's own types say whether JSON can hold what is asked, while no lock is held. The core asks again, and
-/// finds what they said.
+/// Checks the caller's own types while no lock is held. The result is kept, and the core finds it.
 fn walk(ask: &Ask) {
     let _ = ask.check();
 }
@@ -340,7 +333,7 @@ impl State {
         call
     }
 
-    /// The same for a call that nobody holds.
+    /// The same for a call of a pipeline.
     fn pass(&mut self, now: Time, ask: Ask) -> CallId {
         self.core.ask(now, ask)
     }
@@ -358,7 +351,6 @@ impl State {
         }
     }
 
-    /// Takes in what is already here.
     fn receive_waiting(&mut self, now: Time, inbox: &InboxReceiver) {
         loop {
             match inbox.try_recv() {
@@ -371,7 +363,7 @@ impl State {
         }
     }
 
-    /// Whether an interruption came since somebody last looked.
+    /// Whether an interruption has come since the last look.
     fn take_interruptions(&mut self) -> bool {
         let Some(interrupt) = &self.interrupt else { return false };
         let mut interrupted = false;
@@ -386,7 +378,6 @@ impl State {
         }
     }
 
-    /// Ends what runs.
     fn give_up(&mut self, now: Time) {
         self.interruptions += 1;
         if self.closed {
@@ -396,7 +387,7 @@ impl State {
         }
     }
 
-    /// Sends what the core has to say, and tells those who wait what it has ended.
+    /// Sends the core's envelopes, and wakes the threads whose calls have ended.
     fn settle(&mut self) {
         let mut outgoing = self.core.take_outgoing();
         if !outgoing.is_empty() {
@@ -409,12 +400,12 @@ impl State {
                 *end = Some(ended);
             } else if self.streaming {
                 self.stream.push(ended);
-                if let Some(signal) = self.parked.remove(&Place::Stream) {
+                if let Some(signal) = self.parked.remove(&Waiter::Stream) {
                     signal.notify_one();
                 }
             }
-            // Otherwise nobody holds it any more: it is of no interest.
-            if let Some(signal) = self.parked.remove(&Place::Call(call_id)) {
+            // Otherwise its ticket is gone.
+            if let Some(signal) = self.parked.remove(&Waiter::Call(call_id)) {
                 signal.notify_one();
             }
             self.call_next_in_queue();
@@ -422,10 +413,10 @@ impl State {
         self.core.reuse(all);
     }
 
-    /// Somebody stops waiting: what it would have seen to is seen to by others.
+    /// A thread stops waiting: another one takes its place.
     fn hand_over(&mut self) {
         self.call_next_in_queue();
-        // The newest call will presumably be waited for longest.
+        // The newest call will probably be waited for longest.
         if !self.driven
             && let Some((_, signal)) = self.parked.pop_last()
         {
@@ -433,11 +424,11 @@ impl State {
         }
     }
 
-    /// If there is room, whoever has waited for it longest may look.
+    /// If there is room, wakes the thread that has waited for it longest.
     fn call_next_in_queue(&mut self) {
         if self.has_room()
             && let Some(first) = self.parked.first_entry()
-            && matches!(first.key(), Place::Room(_))
+            && matches!(first.key(), Waiter::Room(_))
         {
             first.remove().notify_one();
         }

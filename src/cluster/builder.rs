@@ -12,7 +12,7 @@ use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
 use crate::trace::TraceEvent;
 
-/// Makes the state machine that each life of a node begins with.
+/// Makes the state machine that each start of a node begins with.
 pub(super) type Machine<M> = Box<dyn Fn() -> M + Send + Sync>;
 
 /// Makes the same, once the settings are known.
@@ -20,7 +20,7 @@ type MachineOf<M> = Box<dyn FnOnce(&Settings) -> Machine<M>>;
 
 /// A cluster that is not started yet. See [`Cluster::builder`].
 ///
-/// Without a word it is three nodes that keep their state in `states`, as [`Settings::default`] has it, and write no
+/// By default it is three nodes that keep their state in `states`, as [`Settings::default`] has it, and write no
 /// log files.
 #[must_use = "nothing runs before `start`"]
 pub struct Builder<M = KeyValue> {
@@ -42,7 +42,7 @@ impl Builder {
 }
 
 impl<M: StateMachine> Builder<M> {
-    /// All settings at once, the folder for log files included. What is said afterwards goes over them.
+    /// All settings at once, the folder for log files included. Later calls override them.
     pub fn settings(self, settings: Settings) -> Builder<M> {
         Builder { logs: Some(settings.logs.clone()), settings, ..self }
     }
@@ -57,7 +57,7 @@ impl<M: StateMachine> Builder<M> {
         self.with(|settings| settings.memory = true)
     }
 
-    /// Decides all chance that threads leave to be decided: election timeouts and faults of the network.
+    /// The seed of election timeouts and faults of the network.
     pub fn seed(self, seed: u64) -> Builder<M> {
         self.with(|settings| settings.seed = Some(seed))
     }
@@ -93,7 +93,7 @@ impl<M: StateMachine> Builder<M> {
         self.with(|settings| settings.client_timeout = timeout)
     }
 
-    /// Bytes in a value of the key-value store at most. Another state machine has limits of its own.
+    /// The most bytes in a value of the key-value store. Another state machine has limits of its own.
     pub fn value_bytes_max(self, most: usize) -> Builder<M> {
         self.with(|settings| settings.value_bytes_max = most)
     }
@@ -103,8 +103,7 @@ impl<M: StateMachine> Builder<M> {
         Builder { observer: Some(Arc::new(observer)), ..self }
     }
 
-    /// Replicates this state machine: each life of each node begins with what `machine` returns and replays its log
-    /// into it.
+    /// Replicates this state machine: each start of a node begins with what `machine` returns and replays the log into it.
     pub fn machine<N: StateMachine>(self, machine: impl Fn() -> N + Send + Sync + 'static) -> Builder<N> {
         let Builder { settings, logs, observer, machine: _ } = self;
         Builder { settings, logs, observer, machine: Box::new(|_| Box::new(machine)) }

@@ -1,7 +1,7 @@
-//! What a start makes before it has succeeded: a start that is refused removes it again.
+//! What a start makes before it has succeeded, so that a failed start can remove it.
 //!
-//! Only what was not there before, and only folders of nodes that had no state: those hold nothing yet but what this start
-//! has put there. Whatever cannot be removed stays; the refusal is what there is to tell.
+//! It removes only what was not there before, and only folders of nodes that had no state: those hold nothing but what this
+//! start has made. What cannot be removed stays; the error of the start is reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,14 @@ use crate::types::NodeId;
 /// What was not there before a start.
 #[derive(Debug, Default)]
 pub(super) struct Footprint {
-    /// The folders of nodes without state.
     nodes: Vec<PathBuf>,
-    /// Log files.
     files: Vec<PathBuf>,
     /// Folders, the innermost first.
     folders: Vec<PathBuf>,
 }
 
 impl Footprint {
-    /// Looks at what a start with these settings may make.
+    /// Notes what a start with these settings would make.
     pub fn before(settings: &Settings, members: &[NodeId], logs: Option<&Path>) -> Footprint {
         let mut print = Footprint::default();
         if let Some(folder) = logs {
@@ -40,7 +38,7 @@ impl Footprint {
         print
     }
 
-    /// Removes what has come since. Nothing of this start may be open any more.
+    /// Removes what the start has made. All its files must be closed.
     pub fn erase(self) {
         for folder in self.nodes.iter().filter(|folder| folder.is_dir()) {
             let mut disk = RealDisk::new(folder);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Cluster;
 use super::lives::Slot;
-use super::states::Keep;
+use super::states::Medium;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
@@ -24,7 +24,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn now(&self) -> Time {
-        self.surroundings.clock.now()
+        self.context.clock.now()
     }
 
     fn seed(&self) -> u64 {
@@ -33,7 +33,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
 
     fn wait(&mut self, until: Time) {
         if !self.is_interrupted() {
-            self.wait_until(self.surroundings.clock.instant(until));
+            self.wait_until(self.context.clock.instant(until));
         }
     }
 
@@ -56,9 +56,9 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn disk_syncs(&self) -> Option<u64> {
-        let files = |slot: &Slot| match &slot.keep {
-            Keep::Files(files) => files.faults.syncs(),
-            Keep::Memory(_) => 0,
+        let files = |slot: &Slot| match &slot.medium {
+            Medium::Files(files) => files.faults.syncs(),
+            Medium::Memory(_) => 0,
         };
         Some(self.slots.values().map(files).sum())
     }
@@ -130,7 +130,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn check(&mut self) -> Vec<Verdict> {
-        self.surroundings.safety.lock().verdicts()
+        self.context.safety.lock().verdicts()
     }
 }
 

@@ -1,15 +1,15 @@
-//! The lives of a cluster's nodes: how they begin and end, and what is said of it.
+//! How a cluster's nodes start and end.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
-use super::states::{Files, Keep, Opened, StartError, newcomer};
+use super::states::{Files, Medium, Opened, StartError, newcomer};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
 use crate::lab::{DiskChange, LabError, Life};
 use crate::net::inbox::inbox;
-use crate::node::{Equipment, Lost, Node};
+use crate::node::{Handles, Losses, Node};
 use crate::panics::caught;
 use crate::protocol::Address;
 use crate::server::{RoleName, Server, Start, Status};
@@ -21,27 +21,26 @@ use crate::types::NodeId;
 
 /// A member of the cluster, running or not.
 pub(super) struct Slot {
-    pub keep: Keep,
+    pub medium: Medium,
     /// The node's thread; none when it is known to have ended.
     pub node: Option<Node>,
-    /// Why it does not run.
     down: String,
     /// What it knew when it last ran.
     status: Status,
     /// What its disk had not taken when it ended.
-    lost: Lost,
+    lost: Losses,
     /// How far its clock was set ahead.
     pub clock_ahead: Duration,
 }
 
 impl Slot {
-    pub fn new(keep: Keep) -> Slot {
+    pub fn new(medium: Medium) -> Slot {
         Slot {
-            keep,
+            medium,
             node: None,
             down: String::new(),
             status: Status::default(),
-            lost: Lost::default(),
+            lost: Losses::default(),
             clock_ahead: Duration::ZERO,
         }
     }
@@ -68,7 +67,7 @@ impl Slot {
         }
     }
 
-    /// What it knows; of a node that has ended, what it knew, in no role.
+    /// What it knows; of a node that has ended, what it knew, without a role.
     pub fn status(&self) -> Status {
         match &self.node {
             Some(node) if node.ended().is_none() => node.status(),
@@ -77,7 +76,7 @@ impl Slot {
         }
     }
 
-    /// Waits for the node's end, and keeps what is said of it.
+    /// Waits for the node's end, and notes how it ended.
     pub fn settle(&mut self, until: Instant) {
         let Some(node) = &mut self.node else { return };
         if let Some(ended) = node.wait_for_end(until) {
@@ -88,7 +87,7 @@ impl Slot {
         }
     }
 
-    /// Sets its clock ahead, in this life and the next ones.
+    /// Sets its clock ahead, also for later starts.
     pub fn skew_clock(&mut self, ahead: Duration) {
         self.clock_ahead = ahead;
         if let Some(node) = &self.node {
@@ -96,9 +95,8 @@ impl Slot {
         }
     }
 
-    /// Breaks or mends its disk.
     pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
-        let Keep::Files(files) = &self.keep else {
+        let Medium::Files(files) = &self.medium else {
             return Err(LabError(format!(
                 "{name} keeps its state in memory: start the cluster without --memory"
             )));
@@ -113,19 +111,19 @@ impl Slot {
 
     /// Lets its disk fail instead of waiting.
     pub fn interrupt(&self) {
-        if let (Keep::Files(files), Some(_)) = (&self.keep, &self.node) {
+        if let (Medium::Files(files), Some(_)) = (&self.medium, &self.node) {
             files.faults.interrupt();
         }
     }
 }
 
 impl<M: StateMachine> Cluster<M> {
-    /// Starts a node with what its disk held. Says what that was.
+    /// Starts a node with what its disk held. Returns a summary of that.
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> Result<String, StartError> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
         let (start, repaired, fresh) = Start::of(recovered);
-        let (random, clock) = (self.random.fork(), self.surroundings.clock);
+        let (random, clock) = (self.random.fork(), self.context.clock);
         let settings = self.settings.raft.clone();
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
         let make = &self.machine;
@@ -134,13 +132,13 @@ impl<M: StateMachine> Cluster<M> {
         let server = caught(|| Server::new(name, members, settings, start, &blank, random, own_clock.now()));
         let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
-        self.surroundings.safety.lock().started(server.raft(), wiped);
-        self.surroundings.reporter.tell(clock.now(), name, [server.started(fresh, &repaired)]);
+        self.context.safety.lock().started(server.raft(), wiped);
+        self.context.reporter.tell(clock.now(), name, [server.started(fresh, &repaired)]);
 
         let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);
         self.network.register(Address::Node(name), sender);
         let transport = Box::new(self.network.clone());
-        let equipment = Equipment {
+        let handles = Handles {
             store,
             open,
             load: image::load::<M>,
@@ -148,30 +146,29 @@ impl<M: StateMachine> Cluster<M> {
             // So that two such delays in a row do not look like a dead leader.
             patience: self.settings.raft.heartbeat / 2,
         };
-        let surroundings = self.surroundings.clone();
-        let node = Node::start(server, equipment, transport, inbox, surroundings, own_clock);
+        let context = self.context.clone();
+        let node = Node::start(server, handles, transport, inbox, context, own_clock);
         let node = node.map_err(StartError::Thread)?;
         self.slot(name).node = Some(node);
-        self.surroundings.changes.announce();
+        self.context.changes.announce();
         Ok(said)
     }
 
-    /// Starts a node that is down.
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
-        // One who is alone in its cluster has nobody to readmit it.
+        // A cluster of one has no other node to readmit it.
         let newcomer = newcomer(wipe && self.members.len() > 1);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
-        let opened = match slot.keep.clone() {
-            Keep::Files(files) => self.open_patiently(name, files, newcomer, wipe)?,
-            Keep::Memory(content) if wipe => {
-                let keep = Keep::Memory(content.wiped());
-                slot.keep = keep.clone();
-                keep.open(newcomer, load).map_err(told)?
+        let opened = match slot.medium.clone() {
+            Medium::Files(files) => self.open_patiently(name, files, newcomer, wipe)?,
+            Medium::Memory(content) if wipe => {
+                let medium = Medium::Memory(content.wiped());
+                slot.medium = medium.clone();
+                medium.open(newcomer, load).map_err(told)?
             }
-            keep @ Keep::Memory(_) => keep.open(newcomer, load).map_err(told)?,
+            medium @ Medium::Memory(_) => medium.open(newcomer, load).map_err(told)?,
         };
-        self.surroundings.reporter.tell(self.surroundings.clock.now(), name, [What::Restarted]);
+        self.context.reporter.tell(self.context.clock.now(), name, [What::Restarted]);
         self.launch(name, opened, wipe).map_err(told)
     }
 
@@ -217,11 +214,10 @@ impl<M: StateMachine> Cluster<M> {
 }
 
 impl<M> Cluster<M> {
-    /// Ends a node's life at once.
     pub(super) fn crash_node(&mut self, name: NodeId, power: bool) -> Result<String, LabError> {
         self.running(name)?.crash(power);
         let slot = self.ended(name, Instant::now() + END_PATIENCE)?;
-        if let (Keep::Files(files), true) = (&slot.keep, power) {
+        if let (Medium::Files(files), true) = (&slot.medium, power) {
             let lost = files.faults.lose_unsynced(&mut RealDisk::new(&files.folder));
             lost.map_err(|error| LabError(format!("{name} crashed, but its files cannot be cut: {error}")))?;
         }
@@ -235,10 +231,10 @@ impl<M> Cluster<M> {
         slot.settle(Instant::now() + STOP_PATIENCE);
         slot.interrupt();
         let slot = self.ended(name, Instant::now() + END_PATIENCE)?;
-        Ok(match (lost_shown(slot.lost), &slot.keep) {
+        Ok(match (lost_shown(slot.lost), &slot.medium) {
             (Some(lost), _) => format!("its disk did not answer: {lost}"),
-            (None, Keep::Files(_)) => "all it had is on its disk".to_string(),
-            (None, Keep::Memory(_)) => "all it had is kept in memory".to_string(),
+            (None, Medium::Files(_)) => "all it had is on its disk".to_string(),
+            (None, Medium::Memory(_)) => "all it had is kept in memory".to_string(),
         })
     }
 
@@ -269,13 +265,13 @@ impl<M> Cluster<M> {
     }
 }
 
-/// What was known, without the role: who has ended neither leads nor follows.
+/// The status without a role: a node that has ended neither leads nor follows.
 fn out_of_office(known: Status) -> Status {
     Status { role: RoleName::default(), leader: None, ..known }
 }
 
 /// `3 entries and its newest term and vote were not on its disk yet`; none when nothing was lost.
-fn lost_shown(lost: Lost) -> Option<String> {
+fn lost_shown(lost: Losses) -> Option<String> {
     let entries = match lost.entries {
         0 => None,
         1 => Some("1 entry".to_string()),
@@ -298,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_said_in_a_sentence() {
-        let said = |entries, hard_states| lost_shown(Lost { entries, hard_states }).unwrap_or_default();
+        let said = |entries, hard_states| lost_shown(Losses { entries, hard_states }).unwrap_or_default();
         assert_eq!(said(0, 0), "");
         assert_eq!(said(1, 0), "1 entry was not on its disk yet");
         assert_eq!(said(3, 1), "3 entries and its newest term and vote were not on its disk yet");

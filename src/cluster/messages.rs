@@ -10,13 +10,13 @@ impl<M> Cluster<M> {
     /// Tells the observer of every message and its fate, or no longer. Costs time at each message, and closes express
     /// lanes. Log files get what their filter lets through, watched or not.
     pub fn watch_messages(&self, watch: bool) {
-        let reporter = self.surroundings.reporter.clone();
-        // What the log files want: with their usual filter, nothing, and then the router need not look.
+        let reporter = self.context.reporter.clone();
+        // With the usual filter the log files want none of them, and the router need not look.
         let (dropped, all) = (reporter.logs_take(Level::Debug), reporter.logs_take(Level::Trace));
         if !watch && !dropped {
             return self.network.observe(None);
         }
-        let clock = self.surroundings.clock;
+        let clock = self.context.clock;
         self.network.observe(Some(Box::new(move |envelope, fate| {
             let Some(message) = envelope.message() else { return };
             if watch || all || matches!(fate, Fate::Dropped(_)) {

@@ -66,9 +66,9 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// Where a node's state is kept from one life to the next.
+/// Where a node's state is kept between its starts.
 #[derive(Clone, Debug)]
-pub(super) enum Keep {
+pub(super) enum Medium {
     Memory(MemoryContent),
     Files(Files),
 }
@@ -82,7 +82,6 @@ pub(super) struct Files {
     pub faults: Arc<DiskFaults>,
 }
 
-/// A node's state, open.
 pub(super) struct Opened {
     pub store: Store,
     pub open: OpenSnapshots,
@@ -90,7 +89,7 @@ pub(super) struct Opened {
 }
 
 /// The nodes' states, as [`open_all`] finds them.
-pub(super) type OpenedNodes = BTreeMap<NodeId, (Keep, Option<Opened>)>;
+pub(super) type OpenedNodes = BTreeMap<NodeId, (Medium, Option<Opened>)>;
 
 /// Where each node's state is kept, and what it holds; none for a node whose files are missing though the cluster has
 /// run.
@@ -104,9 +103,9 @@ pub(super) fn open_all(
         let cluster = ClusterId(entropy());
         let in_memory = |&node: &NodeId| {
             let identity = Identity { cluster, node, members: members.to_vec() };
-            let keep = Keep::Memory(MemoryContent::new(identity));
-            let opened = keep.open(founder, load)?;
-            Ok((node, (keep, Some(opened))))
+            let medium = Medium::Memory(MemoryContent::new(identity));
+            let opened = medium.open(founder, load)?;
+            Ok((node, (medium, Some(opened))))
         };
         return members.iter().map(in_memory).collect();
     }
@@ -118,7 +117,7 @@ pub(super) fn open_all(
         let files = Files { folder, identity, segment_bytes, faults };
         let open = || if files.exist()? { files.open(founder, load).map(Some) } else { Ok(None) };
         let opened = caught(open).map_err(|reason| StartError::Machine { node, reason })??;
-        Ok((node, (Keep::Files(files), opened)))
+        Ok((node, (Medium::Files(files), opened)))
     };
     // A long log takes its time to be read and checked: all nodes' are, side by side.
     let all: Result<BTreeMap<_, _>, StartError> = thread::scope(|scope| {
@@ -133,17 +132,17 @@ pub(super) fn open_all(
         .filter_map(|(_, opened)| opened.as_ref())
         .any(|opened| opened.recovered.hard_state.current_term.0 > 0 || !opened.recovered.entries.is_empty());
     if !has_run {
-        for (keep, opened) in all.values_mut().filter(|(_, opened)| opened.is_none()) {
-            *opened = Some(keep.open(founder, load)?);
+        for (medium, opened) in all.values_mut().filter(|(_, opened)| opened.is_none()) {
+            *opened = Some(medium.open(founder, load)?);
         }
     }
     Ok(all)
 }
 
-/// What a node begins with whose files are made now.
+/// Identity for a store created now; an existing store keeps its own.
 pub(super) fn newcomer(joining: bool) -> Newcomer {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // Later files get a larger number as long as the system's clock does not go back.
+    // Later stores get a larger number as long as the system's clock does not go back.
     let store_id = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
     Newcomer { store_id, joining }
 }
@@ -202,7 +201,6 @@ fn survey(settings: &Settings, members: &[NodeId]) -> Result<ClusterId, StartErr
     Ok(cluster.unwrap_or_else(|| ClusterId(entropy())))
 }
 
-/// The folders whose names are nodes'.
 fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
     let failed = |reason| StartError::Folder { path: states.to_path_buf(), reason };
     let found = match fs::read_dir(states) {
@@ -221,17 +219,17 @@ fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
     Ok(folders)
 }
 
-impl Keep {
-    /// Opens it for a life of the node.
+impl Medium {
+    /// Opens it for a start of the node.
     pub fn open(&self, newcomer: Newcomer, load: LoadImage) -> Result<Opened, StorageError> {
         match self {
-            Keep::Memory(content) => {
+            Medium::Memory(content) => {
                 let (store, recovered) = content.open(newcomer, load)?;
                 let content = content.clone();
                 let open: OpenSnapshots = Arc::new(move || Box::new(content.snapshots()));
                 Ok(Opened { store: Store::Inline(Box::new(store)), open, recovered })
             }
-            Keep::Files(files) => files.open(newcomer, load),
+            Medium::Files(files) => files.open(newcomer, load),
         }
     }
 }

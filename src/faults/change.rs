@@ -59,7 +59,7 @@ pub enum NetChange {
     Reset,
 }
 
-/// Why a change was not made. Nothing has changed then.
+/// Why a change was rejected. The network is as before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NetError {
     /// The cluster has no such node.
@@ -130,7 +130,7 @@ impl fmt::Display for NetError {
 
 impl std::error::Error for NetError {}
 
-/// All links are meant where none is named.
+/// Without a name, all links are meant.
 fn on(scope: LinkScope) -> String {
     match scope {
         LinkScope::All => String::new(),

@@ -1,6 +1,6 @@
-//! The links of the network: which there are, how a set of them is named, and a table with a cell for each.
+//! The links of the network, the names of sets of links, and a table with a cell for each link.
 //!
-//! A link leads one way. Clients come and go, so all of them together count as one end.
+//! A link leads one way. Clients come and go, so all of them count as one end.
 
 use std::fmt;
 
@@ -131,7 +131,6 @@ impl<T> LinkTable<T> {
         self.place(from, to).and_then(|place| self.cells.get(place))
     }
 
-    /// The link's cell, to be changed.
     pub fn get_mut(&mut self, from: End, to: End) -> Option<&mut T> {
         self.place(from, to).and_then(|place| self.cells.get_mut(place))
     }

@@ -1,7 +1,6 @@
-//! The file that a history is written to while it happens: whole lines, one for each operation, each on its way to the
-//! file before the next is asked for.
+//! The file that a history is written to while it happens: a whole line for each operation.
 //!
-//! It holds keys and values, so only its owner may read it. Who reads it: [`check::history`](crate::check::history).
+//! It holds keys and values, so only its owner may read it. [`check::history`](crate::check::history) reads it back.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,7 +20,7 @@ pub struct HistoryFile {
 }
 
 impl HistoryFile {
-    /// A new file, in the place of whatever is there: `warn` is told of history that is lost.
+    /// A new file, in place of an existing one: `warn` is told when that held a history.
     ///
     /// # Errors
     /// One line that names the file and says why it cannot be written.
@@ -34,8 +33,8 @@ impl HistoryFile {
         Ok(HistoryFile { path: path.to_path_buf(), file: Some(file) })
     }
 
-    /// Finds out before anything else starts whether the file can be written, and changes nothing that is there. Says
-    /// whether it had to be made: then it is to be removed if nothing starts.
+    /// Finds out whether the file can be written, without changing it. True if it had to be made: remove it then if the run
+    /// does not start.
     ///
     /// # Errors
     /// As [`HistoryFile::create`].
@@ -64,7 +63,7 @@ impl HistoryFile {
         self.append(&format!("{}\n", warm_up_line(ends)))
     }
 
-    /// Adds operations that have ended, or whose outcome nobody will know.
+    /// Adds operations that have ended, or whose outcome stays unknown.
     ///
     /// # Errors
     /// One line, the first time that something cannot be written; from then on nothing is.

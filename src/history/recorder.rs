@@ -1,12 +1,12 @@
-//! Calls on the key-value store as operations of a [history]: the one place that knows what a
-//! call asked there, and what its outcome told.
+//! Records calls on the key-value store as operations of a [history]: the one place that knows what such a call asked and
+//! what its outcome says.
 //!
-//! An operation's interval holds the real one. It begins before anything was sent and ends after the answer was in the
-//! client's hands, both by the clock of the run, so it may hide an order that there was; it never invents one.
-//! Reads that may be stale promise nothing and are not recorded.
+//! An operation's interval contains the real one: it begins before anything is sent and ends after the client has the
+//! answer, both by the clock of the run. So it may hide a real order, and never invents one. Stale reads promise nothing
+//! and are not recorded.
 //!
-//! What is learned later of a command of unknown outcome gives its client no new operation: the history may have been
-//! written with the outcome unknown.
+//! A client whose command had an unknown outcome gets no further operation, even if the outcome becomes known: the history
+//! may have been written already.
 
 use std::collections::BTreeSet;
 
@@ -17,21 +17,20 @@ use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Answer, Command, Query};
 use crate::types::{ClientId, Time};
 
-/// Gives operations their clients. A client of a history has one operation under way, and none after one whose outcome
-/// is unknown, so it is not the client that sends: that one may have many.
+/// Gives operations their clients. A client of a history has one operation at a time, and none after one of unknown
+/// outcome; the client that sends may have many.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Callers {
     idle: BTreeSet<ClientId>,
     last: u64,
 }
 
-/// A call that is under way, as if nothing will be known of it: an operation for each of its commands. Empty for what
-/// is not recorded.
+/// A call under way: an operation of unknown outcome for each of its commands. Empty if it is not recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Pending(Vec<(usize, Operation)>);
 
 impl Callers {
-    /// Gives clients with numbers above this one: histories that are made side by side are one history then.
+    /// Gives clients numbers above this one, so that histories recorded side by side can be joined.
     pub fn after(last: u64) -> Callers {
         Callers { idle: BTreeSet::new(), last }
     }
@@ -41,7 +40,7 @@ impl Callers {
         self.begin_on(ask, called, |_| true)
     }
 
-    /// The same for the keys that are wanted. What is known of a key is whole only if each call asks for it.
+    /// The same for wanted keys only. The history of a key is complete only if it is wanted in each call.
     pub fn begin_on(&mut self, ask: &Ask, called: Time, wanted: impl Fn(&str) -> bool) -> Pending {
         let asked: Vec<(usize, &str, Action)> = match &ask.what {
             What::Command(batch) => match batch.value::<Batch<Command>>() {
@@ -69,7 +68,7 @@ impl Callers {
         Pending(asked.into_iter().map(|(place, key, action)| (place, operation(key, action))).collect())
     }
 
-    /// The operations of a call that has ended. An answer that is none to this call tells nothing.
+    /// The operations of a call that has ended. An answer of another type leaves the outcome unknown.
     pub fn end(&mut self, pending: Pending, ended: &Ended) -> Vec<Operation> {
         let begun = |(place, operation)| (place, Operation { called: ended.began, ..operation });
         let learned = learn(pending.0.into_iter().map(begun), &ended.outcome, ended.returned());
@@ -78,7 +77,7 @@ impl Callers {
         learned
     }
 
-    /// The operations of a call whose outcome was unknown, once it was asked about: as they were, if nobody can tell.
+    /// The operations of a call of unknown outcome that was asked about; unchanged if the outcome is lost.
     pub fn settle(&self, operations: Vec<Operation>, fate: &Fate<Answered>, now: Time) -> Vec<Operation> {
         let outcome = match fate {
             Fate::Applied(answered) => Outcome::Answered(answered.clone()),
@@ -97,7 +96,7 @@ impl Callers {
 }
 
 impl Pending {
-    /// The operations, whose outcome nobody knows yet.
+    /// The operations, of unknown outcome.
     pub fn into_operations(self) -> Vec<Operation> {
         self.0.into_iter().map(|(_, operation)| operation).collect()
     }

@@ -1,7 +1,7 @@
 //! What happened on each link, in numbers.
 //!
-//! For each link: sent + duplicated = delivered + dropped + in flight. Shared by all who carry messages, so the
-//! numbers are atomic; they order nothing.
+//! For each link: sent + duplicated = delivered + dropped + in flight. Several threads count at once, so the numbers
+//! are atomic; they order nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ pub struct LinkCounts {
     pub sent: u64,
     /// Messages that reached the destination's inbox, duplicates included.
     pub delivered: u64,
-    /// Messages that were lost, whatever the reason.
+    /// Messages that were lost, for any reason.
     pub dropped: u64,
     /// Messages that were held back on their way, duplicates included.
     pub delayed: u64,
@@ -63,8 +63,8 @@ impl Counts {
         self.each_link(envelopes, |row, count| add(&row.dropped, count));
     }
 
-    /// These were counted as delivered, but are lost: a sender counts first, so that whoever hears of a message finds
-    /// it in the numbers.
+    /// These were counted as delivered, but are lost. Delivery is counted first, so that a receiver finds its message in
+    /// the numbers.
     pub fn not_delivered(&self, envelopes: &[Envelope]) {
         self.each_link(envelopes, |row, count| {
             row.delivered.fetch_sub(count, Ordering::Relaxed);
@@ -72,7 +72,7 @@ impl Counts {
         });
     }
 
-    /// These were counted as sent and delivered, but are not: they go another way, and are counted there.
+    /// These were counted as sent and delivered, but take another way, where they are counted again.
     pub fn not_sent(&self, envelopes: &[Envelope]) {
         self.each_link(envelopes, |row, count| {
             row.sent.fetch_sub(count, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl Counts {
         });
     }
 
-    /// One that was held back goes on: to its destination, or lost there.
+    /// One that was held back is no longer: it is delivered or dropped next.
     pub fn released(&self, from: Address, to: Address) {
         self.row(from, to).inspect(|row| {
             row.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The router's other side: what everyone else holds of it.
+//! The router's handle: how other threads send and give orders.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crossbeam_channel::{Sender, bounded};
 use super::Transport;
 use super::counts::LinkCounts;
 use super::inbox::{Inbox, NotSent};
-use super::lanes::Shared;
+use super::lanes::Routes;
 use crate::faults::{End, Fate, NetChange, NetError};
 use crate::protocol::{Address, Envelope};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub type Observer = Box<dyn Fn(&Envelope, &Fate) + Send>;
 pub struct RouterHandle {
     pub(super) inbox: Inbox,
     pub(super) control: Sender<Control>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) routes: Arc<Routes>,
 }
 
 /// What the router is asked to do, with the way back for the answer.
@@ -84,17 +84,17 @@ impl RouterHandle {
 
 impl Transport for RouterHandle {
     fn send(&self, envelopes: &mut Vec<Envelope>) {
-        if let Some(lanes) = &self.shared.lanes {
-            lanes.read().send(&self.shared.counts, envelopes);
+        if let Some(lanes) = &self.routes.lanes {
+            lanes.read().send(&self.routes.counts, envelopes);
         }
         if envelopes.is_empty() {
             return;
         }
-        match self.inbox.try_send_to_be_parted(std::mem::take(envelopes)) {
+        match self.inbox.try_send(std::mem::take(envelopes)) {
             Ok(()) => {}
             Err(NotSent::Full(lost) | NotSent::Closed(lost)) => {
-                self.shared.counts.sent(&lost);
-                self.shared.counts.dropped(&lost);
+                self.routes.counts.sent(&lost);
+                self.routes.counts.dropped(&lost);
             }
         }
     }

@@ -1,11 +1,9 @@
-//! A bounded queue of groups of envelopes, between whoever sends and the one who takes in.
+//! A bounded queue of groups of envelopes: many senders, one receiver.
 //!
 //! It is bounded in groups and in bytes: a few large messages fill memory long before many small ones do. A sender
-//! never waits: what does not fit comes back to it.
+//! never waits: what does not fit is returned to it.
 //!
-//! Each group is weighed once, by its sender, and travels with its weight in a [`Parcel`]. Only the receiver can open
-//! one, and opening gives back the room, so none is lost: what a payload weighs may change on its way, the parcel's
-//! weight does not.
+//! A group travels with the room that it takes in a [`Parcel`], which gives it back when it is opened or let go.
 
 mod bell;
 
@@ -14,18 +12,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use self::bell::{Bell, HangUp};
-use crate::linger::Linger;
 use crate::protocol::Envelope;
+use crate::spin::Spin;
 
 /// The sending end. Clones send to the same receiver.
 #[derive(Clone)]
 pub struct Inbox {
     sender: Sender<Parcel>,
     room: Arc<Room>,
-    /// Let go after the sender, so that who is woken by it finds that the last one is gone.
+    /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
     bell: HangUp,
 }
 
@@ -34,17 +32,14 @@ pub struct InboxReceiver {
     receiver: Receiver<Parcel>,
     room: Arc<Room>,
     bell: Arc<Bell>,
-    linger: Linger,
+    spin: Spin,
 }
 
-/// A group on its way, and its weight. The receiver that it arrived at gives the group: [`InboxReceiver::open`]. A parcel
-/// that is let go unopened keeps its room for ever.
+/// A group on its way, and the room that it takes.
 pub struct Parcel {
     group: Vec<Envelope>,
     weight: usize,
-    /// Each message's, for a receiver that parts the group; else empty. More than there are messages once the end of the
-    /// group was cut off.
-    weights: Box<[usize]>,
+    room: Arc<Room>,
 }
 
 /// Why a group, or its end, came back.
@@ -52,13 +47,13 @@ pub struct Parcel {
 pub enum NotSent {
     /// There was no room for these; those before them were sent.
     Full(Vec<Envelope>),
-    /// Nobody listens: none was sent.
+    /// The receiver is gone: none was sent.
     Closed(Vec<Envelope>),
 }
 
 /// An inbox for that many groups and bytes at most, and its receiver.
 ///
-/// A message that is larger than the bound passes alone, when nothing else waits: otherwise nobody could ever send it.
+/// A message that is larger than the bound passes when nothing else waits: otherwise it could never be sent.
 pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     let (sender, receiver) = bounded(groups_max);
     let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
@@ -66,13 +61,8 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     let hang_up = HangUp(Arc::clone(&bell));
     (
         Inbox { sender, room: Arc::clone(&room), bell: hang_up },
-        InboxReceiver { receiver, room, bell, linger: Linger::default() },
+        InboxReceiver { receiver, room, bell, spin: Spin::default() },
     )
-}
-
-/// Bytes that a group weighs in queues.
-pub fn weight_of(group: &[Envelope]) -> usize {
-    group.iter().map(Envelope::weight).sum()
 }
 
 impl Inbox {
@@ -80,43 +70,21 @@ impl Inbox {
     ///
     /// # Errors
     /// What was not sent.
-    pub fn try_send(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
-        let weight = weight_of(&group);
-        self.try_send_weighed(group, weight)
-    }
-
-    /// The same for a group whose weight is known.
-    pub(super) fn try_send_weighed(&self, group: Vec<Envelope>, weight: usize) -> Result<(), NotSent> {
-        self.try_send_parcel(Parcel { group, weight, weights: Box::default() })
-    }
-
-    /// The same for a receiver that will hand the messages on: it need not weigh them again. To do so it would look at
-    /// each entry, in memory that another thread has just written.
-    pub(super) fn try_send_to_be_parted(&self, group: Vec<Envelope>) -> Result<(), NotSent> {
-        let shared = group.windows(2).all(|pair| (pair[0].from, pair[0].to) == (pair[1].from, pair[1].to));
-        if shared {
-            return self.try_send(group);
-        }
-        let weights: Box<[usize]> = group.iter().map(Envelope::weight).collect();
-        self.try_send_parcel(Parcel { group, weight: weights.iter().sum(), weights })
-    }
-
-    fn try_send_parcel(&self, mut parcel: Parcel) -> Result<(), NotSent> {
-        if parcel.group.is_empty() {
+    pub fn try_send(&self, mut group: Vec<Envelope>) -> Result<(), NotSent> {
+        if group.is_empty() {
             return Ok(());
         }
-        let mut rest = Vec::new();
-        if !self.room.take(parcel.weight) {
-            (parcel.weight, rest) = self.room.take_for_some(&mut parcel.group);
-        }
-        if parcel.group.is_empty() {
+        let (weight, mut rest) = self.room.take(&mut group);
+        if group.is_empty() {
             return Err(NotSent::Full(rest));
         }
-        match self.sender.try_send(parcel) {
+        match self.sender.try_send(Parcel { group, weight, room: Arc::clone(&self.room) }) {
             Ok(()) => self.bell.0.ring(),
-            Err(TrySendError::Full(parcel)) => return Err(NotSent::Full(self.unsent(parcel, rest))),
-            Err(TrySendError::Disconnected(parcel)) => {
-                return Err(NotSent::Closed(self.unsent(parcel, rest)));
+            Err(unsent) => {
+                let closed = unsent.is_disconnected();
+                let mut group = unsent.into_inner().open();
+                group.append(&mut rest);
+                return Err(if closed { NotSent::Closed(group) } else { NotSent::Full(group) });
             }
         }
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
@@ -131,14 +99,6 @@ impl Inbox {
     pub fn is_empty(&self) -> bool {
         self.sender.is_empty()
     }
-
-    /// The group as it was before its end was cut off.
-    fn unsent(&self, parcel: Parcel, mut rest: Vec<Envelope>) -> Vec<Envelope> {
-        self.room.give_back(parcel.weight);
-        let mut group = parcel.group;
-        group.append(&mut rest);
-        group
-    }
 }
 
 impl InboxReceiver {
@@ -147,36 +107,24 @@ impl InboxReceiver {
         &self.receiver
     }
 
-    /// Takes the group out, which makes room for others.
-    pub fn open(&self, parcel: Parcel) -> Vec<Envelope> {
-        self.room.give_back(parcel.weight);
-        parcel.group
-    }
-
-    /// The same, with the weight of each of the first messages that were weighed by itself.
-    pub(super) fn open_weighed(&self, parcel: Parcel) -> (Vec<Envelope>, Box<[usize]>) {
-        self.room.give_back(parcel.weight);
-        (parcel.group, parcel.weights)
-    }
-
-    /// Returns when a group waits or this finds something else, when this time has come, or when it is time to sleep.
-    pub fn linger(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
-        self.linger.until(deadline, || !self.is_empty() || found());
+    /// Returns when a group waits or `found` does, at the deadline, or when it is time to sleep.
+    pub fn spin(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
+        self.spin.until(deadline, || !self.is_empty() || found());
     }
 
     /// The next group, if one waits.
     ///
     /// # Errors
-    /// None waits, or nobody is left to send one.
+    /// None waits, or all senders are gone.
     pub fn try_recv(&self) -> Result<Vec<Envelope>, TryRecvError> {
-        self.receiver.try_recv().map(|parcel| self.open(parcel))
+        self.receiver.try_recv().map(Parcel::open)
     }
 
-    /// The next group, when it comes. It sleeps at once: how long to look for it before, [`InboxReceiver::linger`] knows
-    /// better than the channel's own way to wait.
+    /// Waits for the next group. It sleeps at once: [`InboxReceiver::spin`] is the place to spin before, and adapts better
+    /// than the channel does.
     ///
     /// # Errors
-    /// None came in time, or nobody is left to send one.
+    /// None came in time, or all senders are gone.
     pub fn recv_deadline(&self, until: Instant) -> Result<Vec<Envelope>, RecvTimeoutError> {
         let look = || match self.try_recv() {
             Ok(group) => Some(Ok(group)),
@@ -207,6 +155,17 @@ impl Parcel {
     pub fn weight(&self) -> usize {
         self.weight
     }
+
+    /// Takes the group out.
+    pub fn open(mut self) -> Vec<Envelope> {
+        std::mem::take(&mut self.group)
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.weight, Ordering::Relaxed);
+    }
 }
 
 /// The bytes that are taken, of those that may be. It is a number and orders nothing.
@@ -216,16 +175,11 @@ struct Room {
 }
 
 impl Room {
-    /// Takes room for this weight, if there is some. Where nothing is taken, there always is for one message: whoever
-    /// sends several asks for them together first, and then for as many as fit.
-    fn take(&self, weight: usize) -> bool {
-        self.take_if(|taken| taken.checked_add(weight).filter(|sum| *sum <= self.bytes_max))
-    }
-
-    /// Takes room for as many of the first messages as fit. Returns their weight, and cuts off the rest.
-    fn take_for_some(&self, group: &mut Vec<Envelope>) -> (usize, Vec<Envelope>) {
+    /// Takes room for as many of the first messages as fit; where nothing is taken, that is at least one. Returns their
+    /// weight, and cuts off the rest.
+    fn take(&self, group: &mut Vec<Envelope>) -> (usize, Vec<Envelope>) {
         let (mut fit, mut weight) = (0, 0);
-        self.take_if(|taken| {
+        let count = |taken| {
             (fit, weight) = (0, 0);
             for envelope in group.iter() {
                 let sum = weight + envelope.weight();
@@ -235,16 +189,9 @@ impl Room {
                 (fit, weight) = (fit + 1, sum);
             }
             Some(taken + weight)
-        });
+        };
+        let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         (weight, group.split_off(fit))
-    }
-
-    fn take_if(&self, next: impl FnMut(usize) -> Option<usize>) -> bool {
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
-    }
-
-    fn give_back(&self, weight: usize) {
-        self.taken.fetch_sub(weight, Ordering::Relaxed);
     }
 }
 
@@ -274,7 +221,7 @@ mod tests {
         let query = Payload::from_text("x".repeat(weight - ITSELF));
         let call = Call::Read { query, mode: ReadMode::Stale, here: true };
         let (from, to) = (ClientId(1).into(), NodeId::new(1).into());
-        Envelope { from, to, packet: Packet::Request(Request { attempt, call }) }
+        Envelope::new(from, to, Packet::Request(Request { attempt, call }))
     }
 
     /// Sends these, and says how many came back.
@@ -334,10 +281,18 @@ mod tests {
         let call = Call::Read { query: query.clone(), mode: ReadMode::Stale, here: true };
         let (from, to) = (ClientId(1).into(), NodeId::new(1).into());
         let packet = Packet::Request(Request { attempt: 1, call });
-        assert_eq!(returned(&sender, vec![Envelope { from, to, packet }]), 0);
+        assert_eq!(returned(&sender, vec![Envelope::new(from, to, packet)]), 0);
         let before = query.weight();
         assert!(query.text().len() > before, "each character takes two in the text");
         assert!(receiver.try_recv().is_ok());
+        assert_eq!(receiver.weight(), 0);
+    }
+
+    #[test]
+    fn a_parcel_that_is_let_go_gives_its_room_back() {
+        let (sender, receiver) = inbox(100, 1_000);
+        assert_eq!(returned(&sender, vec![message(1, 300)]), 0);
+        drop(receiver.receiver().try_recv());
         assert_eq!(receiver.weight(), 0);
     }
 

@@ -14,21 +14,17 @@ use super::inbox::{Inbox, NotSent};
 use crate::faults::LinkTable;
 use crate::protocol::{Address, Envelope};
 
-/// What the router thread and all senders share.
+/// Shared by the router thread and all senders.
 #[derive(Debug)]
-pub(super) struct Shared {
-    /// The numbers of each link.
+pub(super) struct Routes {
     pub counts: Counts,
     /// The open express lanes; none in a run without them.
     pub lanes: Option<RwLock<Lanes>>,
 }
 
-/// The express lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// The links whose lane is open.
     pub open: LinkTable<bool>,
-    /// The inboxes that lanes lead to.
     pub inboxes: HashMap<Address, Inbox>,
 }
 

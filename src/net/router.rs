@@ -1,7 +1,7 @@
 //! The router thread: every message of a run on threads passes it, the clients' too, and meets its fate here.
 //!
-//! It sleeps until a group arrives, a request comes or a message that was held back is due, after it has looked for a
-//! moment (`src/linger.rs`). It never waits for a destination, and it never ends because somebody else did.
+//! It spins (`src/spin.rs`), then sleeps until a group or an order arrives or a delayed message is due. It never waits for
+//! a destination, and it does not end when another thread does.
 
 mod held_back;
 
@@ -20,7 +20,7 @@ use super::counts::Counts;
 use super::handle::Control;
 pub use super::handle::{Observer, RouterHandle};
 use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
-use super::lanes::{Lanes, Shared};
+use super::lanes::{Lanes, Routes};
 use crate::clock::Clock;
 use crate::faults::{DropReason, Fate, Faults, LinkTable, NetChange, NetError};
 use crate::panics::caught;
@@ -67,7 +67,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts the thread, with no rule on any link and nobody listening.
+    /// Starts the thread, with no rule on any link and no destination.
     ///
     /// # Errors
     ///
@@ -83,14 +83,14 @@ impl Router {
         let faults = Faults::new(nodes, random);
         let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
         let lanes = settings.express.then(|| RwLock::new(lanes));
-        let shared = Arc::new(Shared { counts: Counts::new(nodes), lanes });
+        let routes = Arc::new(Routes { counts: Counts::new(nodes), lanes });
         let handle =
-            RouterHandle { inbox: inbox_sender, control: control_sender, shared: Arc::clone(&shared) };
+            RouterHandle { inbox: inbox_sender, control: control_sender, routes: Arc::clone(&routes) };
         let routing = Routing {
             clock,
             inbox,
             control,
-            shared,
+            routes,
             faults,
             observer: None,
             destinations: HashMap::new(),
@@ -106,7 +106,7 @@ impl Router {
         self.handle.clone()
     }
 
-    /// Hands on what was sent before this call, then ends the thread. What is held back by delays is lost.
+    /// Delivers what was sent before this call, then ends the thread. Delayed messages are lost.
     pub fn stop(mut self) {
         self.end();
     }
@@ -124,33 +124,30 @@ impl Drop for Router {
     }
 }
 
-/// What the thread owns.
 struct Routing {
     clock: Clock,
     inbox: InboxReceiver,
     control: Receiver<Control>,
-    shared: Arc<Shared>,
+    routes: Arc<Routes>,
     faults: Faults,
     observer: Option<Observer>,
     destinations: HashMap<Address, Destination>,
-    /// The destinations that something waits for, in the order in which it came.
+    /// The destinations with a gathered group, in the order of arrival.
     touched: Vec<Address>,
     held_back: HeldBack,
 }
 
-/// Somebody who listens, and what is gathered to be handed over in one group.
+/// A registered inbox, and the group that is gathered for it.
 struct Destination {
     inbox: Inbox,
     gathered: Vec<Envelope>,
-    /// What is gathered weighs this.
-    weight: usize,
 }
 
 impl Routing {
     fn run(mut self) {
         loop {
-            // What is carried has code of its own, to be weighed, watched and let go. Its panic loses what is in hand, as
-            // a network may, and never stops the network.
+            // Payloads and observers run code of their own. Its panic loses the messages in hand, as a network may, and
+            // never stops the network.
             match caught(|| self.turn()) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -166,17 +163,17 @@ impl Routing {
         if let Err(panic) = last {
             report_panic(&panic);
         }
-        if let Some(lanes) = &self.shared.lanes {
-            // Who still has a handle, such as a client, holds its own inbox open with it otherwise.
+        if let Some(lanes) = &self.routes.lanes {
+            // Otherwise a client that still holds a handle would keep its own inbox open with it.
             lanes.write().inboxes.clear();
         }
     }
 
-    /// Waits for something and sees to it. False when it was the last thing.
+    /// Waits for one thing and handles it. False when the router must stop.
     fn turn(&mut self) -> bool {
         let due = self.held_back.next_due().map(|due| self.clock.instant(due));
         let timer = due.map_or_else(never, at);
-        self.inbox.linger(due, || !self.control.is_empty());
+        self.inbox.spin(due, || !self.control.is_empty());
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
                 Ok(parcel) => self.take_in(parcel),
@@ -193,24 +190,22 @@ impl Routing {
         true
     }
 
-    /// Takes in this parcel and those that wait behind it, up to a bound.
+    /// Drains this parcel and those queued behind it, up to a bound.
     fn take_in(&mut self, first: Parcel) {
         let mut next = Some(first);
         let (mut groups, mut bytes) = (0, 0);
         while let Some(parcel) = next {
-            let weight = parcel.weight();
             groups += 1;
-            bytes += weight;
-            let (group, weights) = self.inbox.open_weighed(parcel);
-            self.route_group(group, weight, &weights);
+            bytes += parcel.weight();
+            self.route_group(parcel.open());
             let goes_on = groups < GROUPS_AT_A_TIME && bytes < BYTES_AT_A_TIME;
             next = goes_on.then(|| self.inbox.receiver().try_recv().ok()).flatten();
         }
     }
 
-    /// A group that shares a link without rules is moved whole; others go one by one.
-    fn route_group(&mut self, mut group: Vec<Envelope>, weight: usize, weights: &[usize]) {
-        self.shared.counts.sent(&group);
+    /// A group on one link without rules is moved whole; the messages of others one by one.
+    fn route_group(&mut self, mut group: Vec<Envelope>) {
+        self.routes.counts.sent(&group);
         let link = group.first().map(|first| (first.from, first.to));
         let whole = link.filter(|&(from, to)| {
             self.observer.is_none()
@@ -218,14 +213,8 @@ impl Routing {
                 && group.iter().all(|envelope| (envelope.from, envelope.to) == (from, to))
         });
         let Some(destination) = whole.and_then(|(_, to)| self.touch(to)) else {
-            let mut known = weights.iter().copied();
-            for envelope in group {
-                let weight = known.next().unwrap_or_else(|| envelope.weight());
-                self.route(envelope, weight);
-            }
-            return;
+            return group.into_iter().for_each(|envelope| self.route(envelope));
         };
-        destination.weight += weight;
         if destination.gathered.is_empty() {
             destination.gathered = group;
         } else {
@@ -233,27 +222,27 @@ impl Routing {
         }
     }
 
-    fn route(&mut self, envelope: Envelope, weight: usize) {
+    fn route(&mut self, envelope: Envelope) {
         let fate = self.faults.decide(envelope.from, envelope.to);
         self.show(&envelope, fate);
         match fate {
-            Fate::Dropped(_) => self.shared.counts.dropped(&[envelope]),
-            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, weight, delay),
+            Fate::Dropped(_) => self.routes.counts.dropped(&[envelope]),
+            Fate::Delivered { delay, duplicate: None } => self.carry(envelope, delay),
             Fate::Delivered { delay, duplicate: Some(later) } => {
-                self.shared.counts.duplicated(envelope.from, envelope.to);
-                self.carry(envelope.clone(), weight, delay);
-                self.carry(envelope, weight, later);
+                self.routes.counts.duplicated(envelope.from, envelope.to);
+                self.carry(envelope.clone(), delay);
+                self.carry(envelope, later);
             }
         }
     }
 
-    fn carry(&mut self, envelope: Envelope, weight: usize, delay: Duration) {
+    fn carry(&mut self, envelope: Envelope, delay: Duration) {
         if delay.is_zero() {
-            return self.arrive(envelope, weight);
+            return self.arrive(envelope);
         }
         let (from, to) = (envelope.from, envelope.to);
-        match self.held_back.push(self.clock.now() + delay, envelope, weight) {
-            None => self.shared.counts.held_back(from, to),
+        match self.held_back.push(self.clock.now() + delay, envelope) {
+            None => self.routes.counts.held_back(from, to),
             Some(envelope) => self.lose(&envelope, DropReason::Overflow),
         }
     }
@@ -263,23 +252,20 @@ impl Routing {
             return;
         }
         let now = self.clock.now();
-        while let Some((envelope, weight)) = self.held_back.pop_due(now) {
-            self.shared.counts.released(envelope.from, envelope.to);
-            self.arrive(envelope, weight);
+        while let Some(envelope) = self.held_back.pop_due(now) {
+            self.routes.counts.released(envelope.from, envelope.to);
+            self.arrive(envelope);
         }
     }
 
-    fn arrive(&mut self, envelope: Envelope, weight: usize) {
+    fn arrive(&mut self, envelope: Envelope) {
         match self.touch(envelope.to) {
-            Some(destination) => {
-                destination.weight += weight;
-                destination.gathered.push(envelope);
-            }
+            Some(destination) => destination.gathered.push(envelope),
             None => self.lose(&envelope, DropReason::Down),
         }
     }
 
-    /// This destination, if somebody listens there; something will be gathered for it.
+    /// This destination, if it is registered; the caller adds to its group.
     fn touch(&mut self, to: Address) -> Option<&mut Destination> {
         let destination = self.destinations.get_mut(&to)?;
         if destination.gathered.is_empty() {
@@ -288,16 +274,15 @@ impl Routing {
         Some(destination)
     }
 
-    /// Hands each destination its group. Losing one may add a refusal to another's, so the list may grow meanwhile.
+    /// Sends each destination its group. A lost request adds a refusal to another group, so the list may grow meanwhile.
     fn hand_over(&mut self) {
         let mut next = 0;
         while let Some(address) = self.touched.get(next).copied() {
             next += 1;
             let Some(destination) = self.destinations.get_mut(&address) else { continue };
             let group = std::mem::take(&mut destination.gathered);
-            let weight = std::mem::take(&mut destination.weight);
-            self.shared.counts.delivered(&group);
-            match destination.inbox.try_send_weighed(group, weight) {
+            self.routes.counts.delivered(&group);
+            match destination.inbox.try_send(group) {
                 Ok(()) => {}
                 Err(NotSent::Full(rest)) => self.take_back(rest, DropReason::Overflow),
                 Err(NotSent::Closed(group)) => {
@@ -310,26 +295,26 @@ impl Routing {
     }
 
     fn take_back(&mut self, group: Vec<Envelope>, reason: DropReason) {
-        self.shared.counts.not_delivered(&group);
+        self.routes.counts.not_delivered(&group);
         for envelope in group {
             self.report_loss(&envelope, reason);
         }
     }
 
     fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
-        self.shared.counts.dropped(std::slice::from_ref(envelope));
+        self.routes.counts.dropped(std::slice::from_ref(envelope));
         self.report_loss(envelope, reason);
     }
 
-    /// Shows the loss, and tells a client where nobody listens. A full queue, like a cut link, says nothing.
+    /// Shows the loss to the observer. A client whose node is down is told at once; a full queue, like a cut link, says
+    /// nothing.
     fn report_loss(&mut self, envelope: &Envelope, reason: DropReason) {
         self.show(envelope, Fate::Dropped(reason));
         if reason == DropReason::Down
             && let Some(refusal) = envelope.unreachable()
         {
-            self.shared.counts.sent(std::slice::from_ref(&refusal));
-            let weight = refusal.weight();
-            self.route(refusal, weight);
+            self.routes.counts.sent(std::slice::from_ref(&refusal));
+            self.route(refusal);
         }
     }
 
@@ -339,7 +324,7 @@ impl Routing {
         }
     }
 
-    /// Carries out a request, and ignores that its sender may be gone.
+    /// Carries out an order. Ignores a caller that has gone away.
     fn obey(&mut self, request: Control) {
         match request {
             Control::Apply(change, answer) => {
@@ -349,7 +334,7 @@ impl Routing {
                 let _ = answer.send(self.faults.rules());
             }
             Control::Counts(answer) => {
-                let _ = answer.send(self.shared.counts.snapshot());
+                let _ = answer.send(self.routes.counts.snapshot());
             }
             Control::Register(address, inbox, answer) => {
                 self.register(address, inbox);
@@ -374,30 +359,29 @@ impl Routing {
         answer
     }
 
-    /// Opens the express lanes of the links that nobody has to watch, and closes the others.
+    /// Opens the express lanes of links without rules or observer, and closes the others.
     fn set_lanes(&self) {
-        let Some(lanes) = &self.shared.lanes else { return };
+        let Some(lanes) = &self.routes.lanes else { return };
         let clear = self.faults.clear_links();
         let open = if self.observer.is_none() { clear } else { LinkTable::like(&clear, || false) };
         lanes.write().open = open;
     }
 
     fn register(&mut self, address: Address, inbox: Inbox) {
-        if let Some(lanes) = &self.shared.lanes {
+        if let Some(lanes) = &self.routes.lanes {
             lanes.write().inboxes.insert(address, inbox.clone());
         }
-        self.destinations.insert(address, Destination { inbox, gathered: Vec::new(), weight: 0 });
+        self.destinations.insert(address, Destination { inbox, gathered: Vec::new() });
     }
 
     fn forget(&mut self, address: Address) {
-        if let Some(lanes) = &self.shared.lanes {
+        if let Some(lanes) = &self.routes.lanes {
             lanes.write().inboxes.remove(&address);
         }
         self.destinations.remove(&address);
     }
 }
 
-/// The network goes on after a panic, and says so.
 fn report_panic(panic: &str) {
     log::error!(target: "raftlab::router", "messages are lost by a panic: {panic}");
     if log::max_level() == LevelFilter::Off {

@@ -16,13 +16,13 @@ pub struct Changes(RwLock<Vec<Sender<()>>>);
 #[derive(Debug)]
 pub struct Board {
     node: NodeId,
-    shown: Mutex<Shown>,
+    shown: Mutex<Content>,
     changes: Arc<Changes>,
     leaders: Arc<Leaders>,
 }
 
 #[derive(Debug, Default)]
-struct Shown {
+struct Content {
     status: Status,
     ended: Option<Ended>,
 }
@@ -33,12 +33,12 @@ pub struct Ended {
     /// Why.
     pub why: EndReason,
     /// What its disk had not taken, though it was handed over.
-    pub lost: Lost,
+    pub lost: Losses,
 }
 
 /// What had been handed to a disk that did not take it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Lost {
+pub struct Losses {
     /// Log entries.
     pub entries: usize,
     /// Terms and votes.
@@ -46,14 +46,14 @@ pub struct Lost {
 }
 
 impl Changes {
-    /// Something changed. Whoever has not looked since the change before is not told twice.
+    /// Wakes the listeners. One that has not looked since the last change is not woken twice.
     pub fn announce(&self) {
         let mut gone = false;
         for listener in &*self.0.read() {
             gone |= matches!(listener.try_send(()), Err(TrySendError::Disconnected(())));
         }
         if gone {
-            // A sender that is full has a receiver; this only finds out which have none.
+            // A full channel has a receiver; this finds those that have none.
             self.0
                 .write()
                 .retain(|listener| !matches!(listener.try_send(()), Err(TrySendError::Disconnected(()))));
@@ -71,7 +71,7 @@ impl Changes {
 impl Board {
     /// The board of a node that starts with this status.
     pub fn new(node: NodeId, status: Status, changes: Arc<Changes>, leaders: Arc<Leaders>) -> Board {
-        Board { node, shown: Mutex::new(Shown { status, ended: None }), changes, leaders }
+        Board { node, shown: Mutex::new(Content { status, ended: None }), changes, leaders }
     }
 
     /// What the node knew when it last looked.
@@ -84,7 +84,6 @@ impl Board {
         self.shown.lock().ended.clone()
     }
 
-    /// Shows this status from now on.
     pub(super) fn show(&self, status: Status) {
         let before = std::mem::replace(&mut self.shown.lock().status, status);
         if led(&before) != led(&status) {

@@ -1,8 +1,8 @@
-//! A node's disk, beside the node's thread: `n1-disk` writes, syncs once for all that waits, and reports.
+//! A node's disk thread, `n1-disk`: it writes, syncs once for all writes that wait, and reports.
 //!
-//! The node never waits for its disk: a write is handed over and its completion arrives later, so that heartbeats go
-//! on while an fsync hangs. What waits is bounded by what the node takes in: see [`Backlog::verdict`]. A store in
-//! memory needs no thread: its writes are complete at once.
+//! The node never waits for its disk: it hands a write over and the completion arrives later, so that heartbeats continue
+//! while an fsync hangs. What waits is bounded where it enters the node: see [`Backlog::admission`]. A store in memory
+//! needs no thread: its writes are complete at once.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, unbounded};
 
-use super::board::Lost;
-use crate::linger::Linger;
+use super::board::Losses;
 use crate::panics::caught;
 use crate::protocol::{Envelope, Packet, Request};
 use crate::raft::effects::{Write, WriteId};
 use crate::raft::message::{Body, Extra, Message};
+use crate::spin::Spin;
 use crate::storage::faults::DiskFaults;
 use crate::storage::{Storage, StorageError};
 use crate::types::NodeId;
@@ -29,31 +29,30 @@ const ENTRY_BYTES_MAX: usize = 64 << 20;
 /// Writes that may wait for the disk before the node takes in no more entries.
 const WRITES_MAX: usize = 4_096;
 
-/// Writes that may wait before the node takes in nothing that needs the disk: as many again for heartbeats' answers
-/// and votes, which weigh next to nothing.
+/// Writes that may wait before the node takes in nothing that needs the disk: as many again for the small writes of
+/// heartbeats' answers and votes.
 const WRITES_LIMIT: usize = 2 * WRITES_MAX;
 
-/// Writes that share one fsync at most.
+/// The most writes that share one fsync.
 const BATCH_MAX: usize = 1_024;
 
-/// How long a log may be durable before its store records up to where.
+/// How long after a sync the store records up to where its log is durable.
 const FLOOR_DELAY: Duration = Duration::from_secs(1);
 
-/// The same in times that the disk took for its last sync: a record takes two syncs, for which the log's have to wait.
+/// And at least this many times as long as the last sync took: a record takes two syncs, which delay the log's.
 const FLOOR_SYNCS: u32 = 20;
 
-/// And never longer than this.
 const FLOOR_DELAY_MAX: Duration = Duration::from_secs(10);
 
 /// How many bytes of a log wait for the disk, and how many writes.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<PendingWrite>,
     entry_bytes: usize,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingWrite {
     id: WriteId,
     entries: usize,
     entry_bytes: usize,
@@ -62,15 +61,14 @@ struct Waiting {
 
 /// Whether a node whose disk is behind may take this in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(super) enum Admission {
     Take,
     /// Tell the client to try again later.
     Refuse,
-    /// As if the network had lost it: the leader sends it again.
+    /// Ignore it, as if the network had lost it: the leader sends it again.
     Drop,
 }
 
-/// The node's side of its disk.
 pub(super) enum NodeDisk {
     /// Complete as soon as it is written.
     Inline { storage: Box<dyn Storage>, completions: Receiver<Completion> },
@@ -78,34 +76,33 @@ pub(super) enum NodeDisk {
     Threaded(DiskThread),
 }
 
-/// What is durable; or why nothing is any more.
+/// What is durable; or why the disk failed.
 pub(super) type Completion = Result<Persisted, String>;
 
 /// This write and all before it are durable.
 pub(super) struct Persisted {
     pub id: WriteId,
-    /// Files that the store has let go of by them.
+    /// Files that the store needs no more.
     pub stale: Vec<String>,
 }
 
 pub(super) struct DiskThread {
     writes: Option<Sender<Write>>,
     completions: Receiver<Completion>,
-    shared: Arc<Shared>,
+    progress: Arc<WriteProgress>,
     faults: Arc<DiskFaults>,
     backlog: Backlog,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct WriteProgress {
     /// The node is gone: nothing more is written.
     abandoned: AtomicBool,
     written: AtomicU64,
     synced: AtomicU64,
 }
 
-/// How a node leaves its disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Farewell {
     /// What was handed over is written and synced first.
@@ -117,29 +114,29 @@ pub(super) enum Farewell {
 }
 
 impl Backlog {
-    /// Whether to take in what would add to this backlog.
+    /// Whether to take in an envelope that would add to this backlog.
     ///
     /// A leader's own disk bounds what clients may add, and a follower's what its leader may: entries beyond the bound
-    /// are refused or dropped. Heartbeats pass, so that a slow disk alone starts no election; only a disk that is
-    /// further behind than that cuts its node off from whatever needs a write.
-    pub fn verdict(&self, envelope: &Envelope) -> Verdict {
+    /// are rejected or dropped. Heartbeats pass, so that a slow disk starts no election by itself; a disk that is further
+    /// behind cuts its node off from everything that needs a write.
+    pub fn admission(&self, envelope: &Envelope) -> Admission {
         let behind = self.entry_bytes > ENTRY_BYTES_MAX || self.waiting.len() > WRITES_MAX;
         if !behind {
-            return Verdict::Take;
+            return Admission::Take;
         }
         let far_behind = self.waiting.len() > WRITES_LIMIT;
         match &envelope.packet {
-            Packet::Request(Request { call, .. }) if call.is_logged() => Verdict::Refuse,
+            Packet::Request(Request { call, .. }) if call.is_logged() => Admission::Refuse,
             Packet::Raft(Message { body: Body::AppendEntries { entries, .. }, .. })
                 if far_behind || !entries.is_empty() =>
             {
-                Verdict::Drop
+                Admission::Drop
             }
             Packet::Raft(Message {
                 body: Body::RequestVote { .. } | Body::Extra(Extra::PreVote { .. }),
                 ..
-            }) if far_behind => Verdict::Drop,
-            _ => Verdict::Take,
+            }) if far_behind => Admission::Drop,
+            _ => Admission::Take,
         }
     }
 
@@ -147,7 +144,7 @@ impl Backlog {
         let entry_bytes = write.entries.iter().map(crate::raft::entry::Entry::weight).sum();
         self.entry_bytes += entry_bytes;
         let (entries, hard_state) = (write.entries.len(), write.hard_state.is_some());
-        self.waiting.push_back(Waiting { id: write.id, entries, entry_bytes, hard_state });
+        self.waiting.push_back(PendingWrite { id: write.id, entries, entry_bytes, hard_state });
     }
 
     fn complete(&mut self, id: WriteId) {
@@ -156,8 +153,8 @@ impl Backlog {
         }
     }
 
-    fn behind(&self, kept: WriteId) -> Lost {
-        let mut lost = Lost::default();
+    fn behind(&self, kept: WriteId) -> Losses {
+        let mut lost = Losses::default();
         for waiting in self.waiting.iter().filter(|waiting| waiting.id > kept) {
             lost.entries += waiting.entries;
             lost.hard_states += usize::from(waiting.hard_state);
@@ -167,7 +164,6 @@ impl Backlog {
 }
 
 impl NodeDisk {
-    /// A disk without a thread.
     pub fn inline(storage: Box<dyn Storage>) -> NodeDisk {
         NodeDisk::Inline { storage, completions: never() }
     }
@@ -181,20 +177,20 @@ impl NodeDisk {
         // Both are bounded by the backlog: the node hands over nothing that it did not take in.
         let (writes, receiver) = unbounded();
         let (sender, completions) = unbounded();
-        let shared = Arc::new(Shared::default());
+        let progress = Arc::new(WriteProgress::default());
         let worker = Worker {
             storage,
             writes: receiver,
             completions: sender,
-            shared: Arc::clone(&shared),
-            linger: Linger::default(),
+            progress: Arc::clone(&progress),
+            spin: Spin::default(),
             unrecorded_since: Some(Instant::now()),
             sync_took: Duration::ZERO,
         };
         let thread = thread::Builder::new().name(format!("{node}-disk")).spawn(move || worker.run())?;
         let (writes, thread) = (Some(writes), Some(thread));
         let backlog = Backlog::default();
-        Ok(NodeDisk::Threaded(DiskThread { writes, completions, shared, faults, backlog, thread }))
+        Ok(NodeDisk::Threaded(DiskThread { writes, completions, progress, faults, backlog, thread }))
     }
 
     /// Hands a write over. Its number when it is durable already.
@@ -207,14 +203,13 @@ impl NodeDisk {
             }
             NodeDisk::Threaded(disk) => {
                 disk.backlog.add(&write);
-                // A thread that is gone has left its reason among the completions.
+                // A thread that has ended left its reason among the completions.
                 let _ = disk.writes.as_ref().expect("a running node has its disk").send(write);
                 Ok(None)
             }
         }
     }
 
-    /// Where completions arrive.
     pub fn completions(&self) -> &Receiver<Completion> {
         match self {
             NodeDisk::Inline { completions, .. } => completions,
@@ -222,7 +217,7 @@ impl NodeDisk {
         }
     }
 
-    /// Takes in a completion: the newest write that is durable, and what can be removed now.
+    /// Takes in a completion: the newest durable write, and the files to remove.
     pub fn completed(&mut self, completion: Completion) -> Result<Persisted, String> {
         let persisted = completion?;
         if let NodeDisk::Threaded(disk) = self {
@@ -232,43 +227,41 @@ impl NodeDisk {
     }
 
     /// Whether this envelope may be taken in.
-    pub fn verdict(&self, envelope: &Envelope) -> Verdict {
+    pub fn admission(&self, envelope: &Envelope) -> Admission {
         match self {
-            NodeDisk::Inline { .. } => Verdict::Take,
-            NodeDisk::Threaded(disk) => disk.backlog.verdict(envelope),
+            NodeDisk::Inline { .. } => Admission::Take,
+            NodeDisk::Threaded(disk) => disk.backlog.admission(envelope),
         }
     }
 
     /// Ends the thread and closes the files. Says what the disk did not take.
-    pub fn leave(&mut self, farewell: Farewell) -> Lost {
-        let NodeDisk::Threaded(disk) = self else { return Lost::default() };
+    pub fn leave(&mut self, farewell: Farewell) -> Losses {
+        let NodeDisk::Threaded(disk) = self else { return Losses::default() };
         if farewell != Farewell::Finish {
-            disk.shared.abandoned.store(true, Ordering::SeqCst);
+            disk.progress.abandoned.store(true, Ordering::SeqCst);
             disk.faults.interrupt();
         }
         disk.writes = None;
         if let Some(thread) = disk.thread.take() {
             let _ = thread.join();
         }
-        // The node no longer listens: what failed at the very end is told here.
+        // The node takes no more completions: a failure at the very end is logged here.
         for reason in disk.completions.try_iter().filter_map(Result::err) {
             log::warn!("at the node's end: {reason}");
         }
-        let kept = if farewell == Farewell::Abandon { &disk.shared.written } else { &disk.shared.synced };
+        let kept = if farewell == Farewell::Abandon { &disk.progress.written } else { &disk.progress.synced };
         disk.backlog.behind(kept.load(Ordering::SeqCst))
     }
 }
 
-/// The disk's thread.
 struct Worker {
     storage: Box<dyn Storage>,
     writes: Receiver<Write>,
     completions: Sender<Completion>,
-    shared: Arc<Shared>,
-    linger: Linger,
+    progress: Arc<WriteProgress>,
+    spin: Spin,
     /// Since when the log is durable further than the store has recorded.
     unrecorded_since: Option<Instant>,
-    /// How long the last sync took.
     sync_took: Duration,
 }
 
@@ -289,7 +282,7 @@ impl Worker {
                 Err(panic) => Err(format!("by a defect of this program: {panic}")),
             };
             let failed = completion.is_err();
-            // After an error nobody knows what the disk holds: this thread never touches it again.
+            // After an error it is unknown what the disk holds: this thread never touches it again.
             if self.completions.send(completion).is_err() || failed {
                 return;
             }
@@ -298,7 +291,7 @@ impl Worker {
 
     /// The next write; a time-out when the store is to record up to where the log is durable.
     fn next(&self) -> Result<Write, RecvTimeoutError> {
-        self.linger.until(None, || !self.writes.is_empty());
+        self.spin.until(None, || !self.writes.is_empty());
         let delay = (self.sync_took * FLOOR_SYNCS).clamp(FLOOR_DELAY, FLOOR_DELAY_MAX);
         match self.unrecorded_since.map(|since| since + delay) {
             Some(due) if due <= Instant::now() => Err(RecvTimeoutError::Timeout),
@@ -307,24 +300,24 @@ impl Worker {
         }
     }
 
-    /// A node that is gone as in a crash records nothing more.
+    /// After a crash nothing more is recorded.
     fn save_floor(&mut self) -> Result<(), StorageError> {
         self.unrecorded_since = None;
-        if self.shared.abandoned.load(Ordering::SeqCst) { Ok(()) } else { self.storage.save_floor() }
+        if self.progress.abandoned.load(Ordering::SeqCst) { Ok(()) } else { self.storage.save_floor() }
     }
 
-    /// Makes this write durable, and with one sync those that wait behind it; none when the node is gone.
+    /// Makes this write durable, and with the same sync those queued behind it. None when the node is gone.
     fn persist(&mut self, first: Write) -> Result<Option<WriteId>, StorageError> {
         let mut next = Some(first);
         let mut last = None;
         let mut count = 0;
         while let Some(write) = next {
-            if self.shared.abandoned.load(Ordering::SeqCst) {
+            if self.progress.abandoned.load(Ordering::SeqCst) {
                 return Ok(None);
             }
             let id = write.id;
             self.storage.write(write)?;
-            self.shared.written.store(id, Ordering::SeqCst);
+            self.progress.written.store(id, Ordering::SeqCst);
             last = Some(id);
             count += 1;
             next = if count < BATCH_MAX { self.writes.try_recv().ok() } else { None };
@@ -334,7 +327,7 @@ impl Worker {
         self.sync_took = began.elapsed();
         self.unrecorded_since.get_or_insert_with(Instant::now);
         if let Some(id) = last {
-            self.shared.synced.store(id, Ordering::SeqCst);
+            self.progress.synced.store(id, Ordering::SeqCst);
         }
         Ok(last)
     }

@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, Sender, at, select};
 use log::Level;
 use parking_lot::Mutex;
 
-use super::Surroundings;
+use super::Context;
 use super::board::{Board, Ended};
-use super::disk::{Completion, Farewell, NodeDisk, Persisted, Verdict};
+use super::disk::{Admission, Completion, Farewell, NodeDisk, Persisted};
 use super::machine::{self, MachineThread};
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
@@ -30,14 +30,13 @@ use crate::server::{Arrival, EndReason, Server};
 use crate::trace::What;
 use crate::types::{NodeId, Time};
 
-/// Arrivals that a step takes in: so many that what a step costs by itself is shared by many, and so few that all that is
-/// made of them is still in the processor's cache when it is used.
+/// The most arrivals in a step: enough to share the step's own cost, and few enough that what is made of them stays in the
+/// processor's cache.
 const ARRIVALS_MAX: usize = 256;
 
 /// Bytes after which a step takes in no further group.
 const ARRIVED_BYTES_MAX: usize = 16 << 20;
 
-/// What a node's thread is told.
 pub(super) enum Order {
     Crash { power: bool },
     Stop,
@@ -49,7 +48,6 @@ pub(super) enum Order {
     SetClock(Duration, Sender<()>),
 }
 
-/// What the thread owns.
 pub(super) struct EventLoop {
     pub name: NodeId,
     pub server: Server,
@@ -60,7 +58,7 @@ pub(super) struct EventLoop {
     pub inbox: InboxReceiver,
     pub orders: Receiver<Order>,
     pub board: Arc<Board>,
-    pub surroundings: Surroundings,
+    pub context: Context,
     /// The node's own clock: what it shows may differ from the run's time.
     pub clock: Clock,
     /// What it last showed: it never goes back.
@@ -73,7 +71,6 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    /// The node's whole life.
     pub fn live(mut self) {
         let why = caught(|| self.run()).unwrap_or_else(EndReason::Panicked);
         let farewell = match why {
@@ -87,9 +84,9 @@ impl EventLoop {
         let lost = self.disk.leave(farewell);
         self.snapshots.leave();
         self.machine.leave();
-        let (name, board, surroundings) = (self.name, Arc::clone(&self.board), self.surroundings.clone());
-        // Whoever sees that it has ended finds its inbox closed and its files free. Letting go of a state machine is its
-        // own code: a panic there ends a node that was to end.
+        let (name, board, context) = (self.name, Arc::clone(&self.board), self.context.clone());
+        // The board shows the end after the inbox is closed and the files are free. The drop of a state machine may panic:
+        // the node ends all the same.
         let why = match (caught(|| drop(self)), why) {
             (Err(panic), EndReason::Stopped | EndReason::Crashed { .. }) => {
                 EndReason::MachineFailed(format!("its state machine panicked when it was dropped: {panic}"))
@@ -97,13 +94,12 @@ impl EventLoop {
             (_, why) => why,
         };
         if let Some(violation) = why.violation(name) {
-            surroundings.safety.lock().report(Property::NodeInvariants, violation);
+            context.safety.lock().report(Property::NodeInvariants, violation);
         }
-        surroundings.reporter.tell(surroundings.clock.now(), name, [why.clone().into()]);
+        context.reporter.tell(context.clock.now(), name, [why.clone().into()]);
         board.end(Ended { why, lost });
     }
 
-    /// Steps until something ends the node.
     fn run(&mut self) -> EndReason {
         loop {
             if self.arrivals.is_empty()
@@ -121,7 +117,7 @@ impl EventLoop {
     /// Sleeps until something arrives or the server's time has come.
     fn wait(&mut self) -> Result<(), EndReason> {
         let deadline = self.clock.instant(self.server.deadline());
-        self.inbox.linger(Some(deadline), || {
+        self.inbox.spin(Some(deadline), || {
             !self.orders.is_empty()
                 || !self.disk.completions().is_empty()
                 || !self.snapshots.reports().is_empty()
@@ -130,7 +126,7 @@ impl EventLoop {
         let timer = at(deadline);
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
-                Ok(parcel) => self.opened = self.inbox.open(parcel).into_iter(),
+                Ok(parcel) => self.opened = parcel.open().into_iter(),
                 Err(_) => return Err(EndReason::Stopped),
             },
             recv(self.orders) -> order => match order {
@@ -153,7 +149,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Takes in what waits behind that which woke the node, up to a bound.
+    /// Drains what else is queued, up to a bound.
     fn take_waiting(&mut self) -> Result<(), EndReason> {
         while let Ok(order) = self.orders.try_recv() {
             self.obey(order)?;
@@ -178,7 +174,7 @@ impl EventLoop {
                 && let Ok(parcel) = self.inbox.receiver().try_recv()
             {
                 bytes += parcel.weight();
-                self.opened = self.inbox.open(parcel).into_iter();
+                self.opened = parcel.open().into_iter();
             } else {
                 break;
             }
@@ -209,10 +205,10 @@ impl EventLoop {
 
     fn take_in(&mut self, envelope: Envelope) {
         self.tell_request(&envelope);
-        match self.disk.verdict(&envelope) {
-            Verdict::Take => self.arrivals.push(Arrival::Envelope(envelope)),
-            Verdict::Refuse => self.refuse(&envelope),
-            Verdict::Drop => self.drop_message(envelope),
+        match self.disk.admission(&envelope) {
+            Admission::Take => self.arrivals.push(Arrival::Envelope(envelope)),
+            Admission::Refuse => self.refuse(&envelope),
+            Admission::Drop => self.drop_message(envelope),
         }
     }
 
@@ -230,7 +226,7 @@ impl EventLoop {
         }
     }
 
-    /// Does as it is told. An error ends the node.
+    /// Carries out an order. An error ends the node.
     fn obey(&mut self, order: Order) -> Result<(), EndReason> {
         match order {
             Order::Crash { power } => return Err(EndReason::Crashed { power }),
@@ -259,7 +255,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Makes no step until it is told to go on. Looking at it changes nothing, so it may be looked at.
+    /// Makes no step until it is resumed. It still shows its state, which changes nothing.
     fn freeze(&mut self) -> Result<(), EndReason> {
         self.tell(self.name, [What::Paused]);
         while let Ok(order) = self.orders.recv() {
@@ -285,9 +281,9 @@ impl EventLoop {
         Err(EndReason::Stopped)
     }
 
-    /// One step, and all that it wants done.
+    /// One step, and what follows from it.
     fn step(&mut self) -> Result<(), EndReason> {
-        let now = self.surroundings.clock.now();
+        let now = self.context.clock.now();
         self.clock_shown = self.clock_shown.max(self.clock.now());
         let began = Instant::now();
         *self.step_began.lock() = began;
@@ -303,10 +299,10 @@ impl EventLoop {
             adopted: &outbox.adopted,
             applied: &outbox.applied,
         };
-        // Before anything of it can reach another node.
-        self.surroundings.safety.lock().observe(&step, outbox.messages());
-        self.surroundings.reporter.tell(now, self.name, outbox.take_happened());
-        // Before the answers leave: whoever has one finds its effect in the status.
+        // Checked before any of its messages can reach another node.
+        self.context.safety.lock().observe(&step, outbox.messages());
+        self.context.reporter.tell(now, self.name, outbox.take_happened());
+        // Shown before the answers leave: a client with an answer finds its effect in the status.
         self.board.show(self.server.status());
 
         if !outbox.envelopes.is_empty() {
@@ -335,7 +331,7 @@ impl EventLoop {
     }
 
     fn tell_request(&self, envelope: &Envelope) {
-        if self.surroundings.reporter.takes(Level::Debug)
+        if self.context.reporter.takes(Level::Debug)
             && let Some(what) = request_received(envelope)
         {
             self.tell(self.name, [what]);
@@ -343,6 +339,6 @@ impl EventLoop {
     }
 
     fn tell<const N: usize>(&self, node: NodeId, happened: [What; N]) {
-        self.surroundings.reporter.tell(self.surroundings.clock.now(), node, happened);
+        self.context.reporter.tell(self.context.clock.now(), node, happened);
     }
 }

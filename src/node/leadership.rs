@@ -1,8 +1,8 @@
-//! Who leads a cluster, told to those who wish to hear of each change.
+//! Tells listeners of each change of a cluster's leader.
 //!
-//! A node's board says when it begins or ends to lead; what is told is the cluster's view of it. Of several nodes that
-//! think they lead, the one of the newest term does, and a term that was left behind never leads again. Telling never
-//! blocks a node: a listener who falls behind loses its oldest changes.
+//! Each node's board reports when the node begins or ceases to lead. Of several nodes that think they lead, the one of the
+//! newest term does, and an earlier term never leads again. Telling never blocks a node: a listener that falls behind
+//! loses its oldest changes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::types::{NodeId, Term, Time};
 
-/// Changes that wait for a listener at most.
+/// The most changes that wait for a listener.
 const CHANGES_MAX: usize = 256;
 
 /// Another node leads than before, or none.
@@ -26,7 +26,7 @@ pub struct LeadershipChange {
     pub node: NodeId,
     /// The term that it leads, or led.
     pub term: Term,
-    /// When this was seen.
+    /// When the change was noticed.
     pub time: Time,
 }
 
@@ -34,14 +34,14 @@ pub struct LeadershipChange {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LeadershipKind {
-    /// Nobody led, and this node does.
+    /// There was no leader, and this node leads.
     Gained,
     /// This node took over while another still thought that it led, or began a new term itself.
     Changed {
         /// Who led before.
         before: NodeId,
     },
-    /// This node led, and nobody does.
+    /// This node led, and no node does.
     Lost,
 }
 
@@ -50,7 +50,7 @@ pub enum LeadershipKind {
 /// At most 256 changes wait to be received; then the oldest are lost, so the last one received is always the newest.
 pub struct Leadership {
     changes: Receiver<LeadershipChange>,
-    /// Tells the other side that somebody listens.
+    /// Shows the sender that the listener still exists.
     _listening: Arc<()>,
 }
 
@@ -58,12 +58,12 @@ pub struct Leadership {
 #[derive(Debug)]
 pub struct Leaders {
     clock: Clock,
-    seen: Mutex<Seen>,
+    seen: Mutex<ClusterView>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    /// Who thinks that it leads, and since which term.
+struct ClusterView {
+    /// The nodes that think they lead, with their terms.
     leading: BTreeMap<NodeId, Term>,
     /// The newest term that was led.
     newest: Term,
@@ -97,7 +97,7 @@ impl Iterator for Leadership {
 }
 
 impl Leaders {
-    /// Of a cluster in which nobody leads yet.
+    /// Of a cluster without a leader.
     pub fn new(clock: Clock) -> Leaders {
         Leaders { clock, seen: Mutex::default() }
     }
@@ -117,14 +117,14 @@ impl Leaders {
         Leadership { changes, _listening: listening }
     }
 
-    /// The cluster has ended: nothing more will be told.
+    /// The cluster has ended: the listeners are told nothing more.
     pub fn close(&self) {
         let mut seen = self.seen.lock();
         seen.closed = true;
         seen.listeners.clear();
     }
 
-    /// This node leads this term from now on, or none any more.
+    /// From now on this node leads this term, or none.
     pub(super) fn leads(&self, node: NodeId, term: Option<Term>) {
         let mut seen = self.seen.lock();
         match term {
@@ -150,7 +150,7 @@ impl Leaders {
 }
 
 impl Listener {
-    /// Tells this listener, and says whether there still is one.
+    /// Tells this listener. False if it is gone.
     fn tell(&self, change: LeadershipChange) -> bool {
         while let Err(TrySendError::Full(_)) = self.sender.try_send(change) {
             let _ = self.oldest.try_recv();

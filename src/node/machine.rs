@@ -1,8 +1,8 @@
-//! A node's state machine, when it is slow: on a thread of its own, `n1-machine`.
+//! A slow state machine on a thread of its own, `n1-machine`.
 //!
-//! As long as the machine is quick, the node's thread applies entries itself, which saves a hop to another thread. When
-//! it has taken too long once, the machine is moved away, with all that it had not come to in that step, so that
-//! heartbeats, votes and replication go on beside it; when it has been quick for a while, it comes back.
+//! While the machine is quick, the node's thread applies entries itself, which saves a hop to another thread. Once it has
+//! taken too long, it moves to its own thread, with the rest of that step's tasks, so that heartbeats, votes and
+//! replication continue. After it has been quick for a while it returns.
 
 use std::io;
 use std::sync::Arc;
@@ -16,28 +16,26 @@ use crate::panics::caught;
 use crate::server::applier::{Applier, Done, Task};
 use crate::types::NodeId;
 
-/// So many things in a row, each done quickly, bring the machine back.
+/// After this many consecutive quick tasks the machine returns to the node's thread.
 const QUICK_MIN: u32 = 256;
 
-/// How long entries are applied before it is told what came of them.
+/// How long entries are applied before their results are reported.
 const PIECE: Duration = Duration::from_millis(1);
 
-/// The node's side of it.
 pub(super) struct MachineThread {
-    /// What takes longer than this stands in the way of heartbeats.
+    /// A task that takes longer than this delays heartbeats.
     patience: Duration,
     away: Option<Away>,
-    /// Where nothing arrives while the machine is here.
+    /// A channel without reports, for while the machine is with the node.
     silence: Receiver<Report>,
 }
 
-/// What was done; or the panic that ended it.
-pub(super) type Report = Result<Told, String>;
+/// The result of a task; or the panic that ended the thread.
+pub(super) type Report = Result<TaskReport, String>;
 
-/// What the machine's thread has done.
-pub(super) struct Told {
+pub(super) struct TaskReport {
     done: Done,
-    /// How long the whole task took, if nothing is left of it.
+    /// How long the whole task took; none while a part of it is left.
     took: Option<Duration>,
 }
 
@@ -48,12 +46,12 @@ struct Away {
     abandoned: Arc<AtomicBool>,
     outstanding: usize,
     quick: u32,
-    /// What it is to do once it is back: it has been called.
+    /// Tasks for after its return, once it has been called back.
     held: Vec<Task>,
 }
 
 impl Away {
-    /// Whether it has been quick for so long that it comes back as soon as it has done what it was given.
+    /// Whether it has been quick for long enough to return after the tasks that it was given.
     fn is_called(&self) -> bool {
         self.quick >= QUICK_MIN
     }
@@ -89,41 +87,39 @@ impl MachineThread {
         Ok(())
     }
 
-    /// Hands over what it is to do.
+    /// Hands over its tasks.
     pub fn give(&mut self, tasks: Vec<Task>) {
         if tasks.is_empty() {
             return;
         }
         let away = self.away.as_mut().expect("only a machine that is away is given tasks");
         if away.is_called() {
-            // Were it given more, it would never be done as long as there is work.
+            // With more tasks it would never finish while there is load.
             return away.held.extend(tasks);
         }
         away.outstanding += tasks.len();
         for task in tasks {
-            // A thread that is gone has left its reason among the reports.
+            // A thread that has ended left its reason among the reports.
             let _ = away.tasks.send(task);
         }
     }
 
-    /// Where reports arrive.
     pub fn reports(&self) -> &Receiver<Report> {
         self.away.as_ref().map_or(&self.silence, |away| &away.reports)
     }
 
-    /// Takes in a report.
     pub fn reported(&mut self, report: Report) -> Result<Done, String> {
-        let Told { done, took } = report?;
+        let TaskReport { done, took } = report?;
         if let (Some(away), Some(took)) = (&mut self.away, took) {
             away.outstanding -= 1;
             let quick = if took * 4 > self.patience { 0 } else { away.quick + 1 };
-            // One that has been called comes back, however its last tasks went.
+            // Once called back it returns, even if its last tasks were slow.
             away.quick = if away.is_called() { away.quick } else { quick };
         }
         Ok(done)
     }
 
-    /// The machine, if it has become quick and has done what it was given; and what it is to do now.
+    /// The machine and its next tasks, if it has been called back and has finished.
     pub fn come_back(&mut self) -> Option<(Applier, Vec<Task>)> {
         let away = self.away.take_if(|away| away.outstanding == 0 && away.is_called())?;
         drop(away.tasks);
@@ -131,7 +127,7 @@ impl MachineThread {
         applier.map(|applier| (applier, away.held))
     }
 
-    /// Lets its thread end, after what it is doing.
+    /// Lets its thread end after its present task.
     pub fn leave(&mut self) {
         if let Some(away) = self.away.take() {
             away.abandoned.store(true, Ordering::SeqCst);
@@ -152,12 +148,12 @@ fn run(
             if abandoned.load(Ordering::SeqCst) {
                 return None;
             }
-            // Piece by piece: whoever waits for the first entry does not wait for the last one.
+            // In pieces: the client of the first entry does not wait for the last one.
             let piece = Instant::now();
             let is_late = || piece.elapsed() > PIECE;
             let report = caught(|| applier.perform(task, &is_late)).map(|(done, rest)| {
                 next = rest;
-                Told { done, took: next.is_none().then(|| began.elapsed()) }
+                TaskReport { done, took: next.is_none().then(|| began.elapsed()) }
             });
             let failed = report.as_ref().map_or(true, |told| matches!(told.done, Done::Failed(_)));
             if reports.send(report).is_err() || failed {

@@ -1,11 +1,10 @@
-//! Work that may wait: its thread gets mostly what the others leave of a processor.
+//! A low priority for work that may wait.
 
-/// On Linux, of this thread alone: then it gets about a tenth of a processor that somebody else wants too. Elsewhere
-/// nothing is changed.
+/// Lowers the priority of this thread, on Linux: it then gets about a tenth of a busy processor.
 #[cfg(target_os = "linux")]
 pub(super) fn lower() {
     const NICE: i32 = 10;
-    // Without it the work is done all the same.
+    // A failure does no harm: the work is done at the usual priority.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 

@@ -1,7 +1,7 @@
 //! Where a node's events go: to the log files and to those who watch the run.
 //!
-//! The end of a node that nobody ordered also goes to the program's own log, or to standard error if it has none and nobody
-//! watches: a program that embeds a cluster hears of it, however it was built.
+//! The end of a node that was not ordered also goes to the program's own log, or to standard error if there is neither a log
+//! nor an observer: every program that embeds a cluster hears of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Reporter {
         Reporter { observer, logs }
     }
 
-    /// Whether anybody may want an event of this level: asked before one is made up.
+    /// Whether an event of this level may be used: asked before one is made.
     pub fn takes(&self, level: Level) -> bool {
         self.observer.is_some() || self.logs_take(level)
     }
@@ -38,7 +38,7 @@ impl Reporter {
         self.logs.as_ref().is_some_and(|logs| logs.takes(level))
     }
 
-    /// Tells what happened at a node. Nothing is formatted that nobody reads.
+    /// Tells what happened at a node. An event without a reader is not formatted.
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
         let mut lines = Vec::new();
         for what in happened {
@@ -56,7 +56,7 @@ impl Reporter {
         }
     }
 
-    /// What the observer does is its own affair: a panic in it ends no node, and is told.
+    /// A panic of the observer is reported, and ends no node.
     fn show(&self, event: &TraceEvent) {
         let Some(observer) = &self.observer else { return };
         if let Err(panic) = caught(|| observer(event)) {

@@ -1,13 +1,12 @@
 //! The files beside a node's log: `n1-snapshot` saves the node's own snapshots, `n1-transfer` reads and writes the parts
 //! of those that are sent and received, and `n1-removal` removes what the log needs no more.
 //!
-//! Saving a large state takes its time, and so does reading one that was received, or removing a log of many segments.
-//! None of it holds up an entry's fsync, a heartbeat, or a part that a follower waits for: so these threads are apart
-//! from the log's, and from one another. Each starts when there is first something for it to do, and ends with the node;
-//! what it was doing then is given up.
+//! Saving or reading a large state and removing a log of many segments take long. No entry's fsync, no heartbeat and no
+//! part that a follower waits for is held up by them: so these threads are apart from the log's and from one another. Each
+//! starts with its first work and ends with the node, which abandons unfinished work.
 //!
-//! The log's fsync still shares the disk with them. A file system writes its removals together with the next fsync that
-//! anybody asks for, so removals come one at a time, with pauses, and from one node of the process at a time.
+//! The log's fsync still shares the disk with them. A file system writes removals with the next fsync of any file, so
+//! removals come one at a time, with pauses, and from one node of the process at a time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,18 +27,17 @@ use crate::storage::StorageError;
 use crate::storage::snapshots::SnapshotFiles;
 use crate::types::NodeId;
 
-/// Between two removals a node lets this many times as long pass as the first took, within these bounds.
+/// The pause between two removals: this many times as long as the first took, within these bounds.
 const PAUSE_SHARE: u32 = 4;
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// When more files than this wait to be removed, there is no pause: a disk is not to fill up with them.
+/// When more files than this wait to be removed, there is no pause: they must not fill the disk.
 const STALE_MAX: usize = 4_096;
 
 /// Opens the files of a node's snapshots for one thread.
 pub type OpenSnapshots = Arc<dyn Fn() -> Box<dyn SnapshotFiles> + Send + Sync>;
 
-/// The node's side of the threads.
 pub(super) struct SnapshotThreads {
     node: NodeId,
     open: OpenSnapshots,
@@ -53,11 +51,11 @@ pub(super) struct SnapshotThreads {
     reports: Receiver<Report>,
 }
 
-/// What became of a work; or why the disk can no longer be trusted.
+/// The result of a work; or why the disk can no longer be trusted.
 pub(super) type Report = Result<Arrival, String>;
 
-/// What came of a work; none when nobody has to hear of it.
-type Performed = Result<Option<Arrival>, StorageError>;
+/// What the server has to hear of a work, if anything.
+type WorkResult = Result<Option<Arrival>, StorageError>;
 
 struct SnapshotThread {
     works: Sender<SnapshotWork>,
@@ -65,7 +63,7 @@ struct SnapshotThread {
 }
 
 impl SnapshotThreads {
-    /// No thread yet. Files are removed by whoever holds `removing`.
+    /// No thread yet. A file is removed while `removing` is held.
     pub fn new(
         node: NodeId,
         open: OpenSnapshots,
@@ -79,13 +77,12 @@ impl SnapshotThreads {
         SnapshotThreads { node, open, load, part_bytes, threads, abandoned, removing, sender, reports }
     }
 
-    /// Hands a work over.
     pub fn work(&mut self, work: SnapshotWork) -> io::Result<()> {
         let lane = work.lane();
         if !self.threads.contains_key(&lane) {
             self.threads.insert(lane, self.start(lane)?);
         }
-        // A thread that is gone has left its reason among the reports.
+        // A thread that has ended left its reason among the reports.
         let _ = self.threads[&lane].works.send(work);
         Ok(())
     }
@@ -102,7 +99,7 @@ impl SnapshotThreads {
         };
         let removing = Arc::clone(&self.removing);
         let (name, run): (_, Box<dyn FnOnce() + Send>) = match lane {
-            // Nobody waits for a node's own snapshot.
+            // No node waits for another's own snapshot.
             Lane::Save => (
                 "snapshot",
                 Box::new(move || {
@@ -111,7 +108,7 @@ impl SnapshotThreads {
                 }),
             ),
             Lane::Transfer => ("transfer", Box::new(move || worker.run(Worker::perform))),
-            // Not at a lower priority: a removal that is left half done on a busy processor holds up the file system.
+            // Not at a lower priority: a removal that stops halfway on a busy processor holds up the file system.
             Lane::Removal => {
                 ("removal", Box::new(move || worker.run(|worker, work| worker.remove(work, &removing))))
             }
@@ -120,7 +117,6 @@ impl SnapshotThreads {
         Ok(SnapshotThread { works, thread })
     }
 
-    /// Where reports arrive.
     pub fn reports(&self) -> &Receiver<Report> {
         &self.reports
     }
@@ -136,7 +132,6 @@ impl SnapshotThreads {
     }
 }
 
-/// One thread.
 struct Worker {
     files: Box<dyn SnapshotFiles>,
     load: LoadImage,
@@ -147,7 +142,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, mut perform: impl FnMut(&mut Worker, SnapshotWork) -> Performed) {
+    fn run(mut self, mut perform: impl FnMut(&mut Worker, SnapshotWork) -> WorkResult) {
         while let Ok(work) = self.works.recv() {
             if self.is_abandoned() {
                 return;
@@ -167,14 +162,14 @@ impl Worker {
         }
     }
 
-    fn perform(&mut self, work: SnapshotWork) -> Performed {
+    fn perform(&mut self, work: SnapshotWork) -> WorkResult {
         let abandoned = Arc::clone(&self.abandoned);
         let go_on = || !abandoned.load(Ordering::SeqCst);
         work.perform(&mut *self.files, self.load, self.part_bytes, &go_on)
     }
 
     /// Removes a file when it is this node's turn, and pauses.
-    fn remove(&mut self, work: SnapshotWork, removing: &Mutex<()>) -> Performed {
+    fn remove(&mut self, work: SnapshotWork, removing: &Mutex<()>) -> WorkResult {
         let turn = removing.lock();
         let began = Instant::now();
         let performed = self.perform(work);

@@ -23,7 +23,6 @@ pub(super) fn measure<T: Serialize>(value: &T) -> Result<usize, Box<str>> {
     walked.map(|()| bytes).map_err(|Unwritable(reason)| reason)
 }
 
-/// Why JSON cannot hold a value.
 #[derive(Debug)]
 struct Unwritable(Box<str>);
 

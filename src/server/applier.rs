@@ -1,8 +1,8 @@
-//! The state machine's side of a server: what it is to do, in order, and what came of it.
+//! The state machine's side of a server: its tasks, in order, and their results.
 //!
-//! Usually the node's own thread does it, at once. A machine that takes long is moved to a thread of its own: then what
-//! it is to do is handed out, and what came of it arrives later, so that heartbeats, votes and replication go on
-//! meanwhile. Either way the order is the log's, and what a read sees has been applied before it.
+//! Usually the node's own thread performs them at once. A slow machine is moved to a thread of its own: its tasks are
+//! handed out and their results arrive later, so that heartbeats, votes and replication continue. Either way the order is
+//! the log's, and a read sees everything before it.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -18,12 +18,12 @@ use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, Machine};
 use crate::types::EntryId;
 
-/// Entries that are usually applied at once at most.
+/// More entries than this are seldom applied at once.
 const APPLIED_EXPECTED: usize = 4_096;
 
 /// What the state machine is to do next.
 pub enum Task {
-    /// Apply these committed entries. What is left of them is not copied, however often applying is left off.
+    /// Apply these committed entries. When applying stops early, the rest is moved, never copied.
     Apply(IntoIter<Entry>),
     /// Answer a client's question.
     Query {
@@ -31,7 +31,7 @@ pub enum Task {
         request: RequestId,
         /// The question.
         query: Payload,
-        /// How old the state may be, when the client asked for what there is.
+        /// The staleness bound, for a stale read.
         age: Option<Duration>,
     },
     /// Make an image of the state, for a snapshot.
@@ -43,14 +43,14 @@ pub enum Task {
         /// The state.
         image: Box<dyn Image>,
     },
-    /// Let somebody look at it.
+    /// Show it to a callback.
     Look(Look),
 }
 
-/// Somebody's look at a state machine.
+/// A read-only callback on the state machine.
 pub type Look = Box<dyn FnOnce(&dyn Machine) + Send>;
 
-/// What came of a [`Task`].
+/// The result of a [`Task`].
 pub enum Done {
     /// Entries were applied, with these results, and now the state holds this many items.
     Applied(Vec<EntryResult>, usize),
@@ -60,7 +60,7 @@ pub enum Done {
     Imaged(EntryId, Box<dyn Image>),
     /// The state is that of a snapshot of everything up to this entry, and holds this many items.
     Adopted(EntryId, usize),
-    /// Somebody looked at it.
+    /// The callback was called.
     Looked,
     /// The state machine panicked: it must not be used any more.
     Failed(Failure),
@@ -71,13 +71,13 @@ pub enum Done {
 pub struct Failure {
     /// What was applied in the same task before.
     pub applied: Vec<EntryResult>,
-    /// The entry at which it happened, if it was at one.
+    /// The entry that it was applying, if any.
     pub entry: Option<EntryId>,
-    /// At what it panicked, and its words, in one line.
+    /// Where it panicked, and the text, in one line.
     pub reason: String,
 }
 
-/// What came of one entry.
+/// The result of one entry.
 #[derive(Clone, Debug)]
 pub struct EntryResult {
     /// Which one.
@@ -90,10 +90,10 @@ pub struct EntryResult {
     pub applied: Applied,
 }
 
-/// The state machine, with who has it.
+/// The state machine, owned by the thread that uses it.
 pub struct Applier {
     machine: Box<dyn Machine>,
-    /// Always empty: memory to be used again.
+    /// Always empty: kept for its memory.
     results: Vec<EntryResult>,
 }
 
@@ -107,14 +107,14 @@ impl Applier {
         &*self.machine
     }
 
-    /// Takes back the memory of results that were looked at.
+    /// Takes back the memory of results.
     pub(super) fn reuse(&mut self, results: Vec<EntryResult>) {
         if results.capacity() <= APPLIED_EXPECTED {
             self.results = results;
         }
     }
 
-    /// Applies these entries, or the first of them: it leaves off behind the one after which it has taken too long.
+    /// Applies these entries, and stops after the one at which it is late.
     pub(super) fn apply<E: Borrow<Entry>>(
         &mut self,
         entries: impl Iterator<Item = E>,
@@ -144,15 +144,14 @@ impl Applier {
             Err(panic) => {
                 let place = at.map_or("no entry".to_string(), |entry| format!("entry {}", entry.index));
                 let reason = format!("its state machine panicked at {place}: {panic}");
-                // Once an entry has been applied it is not the one at which the next thing failed.
+                // An entry with a result is not the one that failed.
                 let entry = at.filter(|at| results.last().is_none_or(|last| last.entry != *at));
                 Done::Failed(Failure { applied: results, entry, reason })
             }
         }
     }
 
-    /// Does this task, or the beginning of it: after each entry it is asked whether it has taken too long. What is left
-    /// then comes back, and is to be done next.
+    /// Performs this task. Applying stops after the entry at which it is late; the rest is returned, and is the next task.
     pub fn perform(&mut self, task: Task, is_late: &dyn Fn() -> bool) -> (Done, Option<Task>) {
         let done = match task {
             Task::Apply(mut entries) => {
@@ -160,7 +159,7 @@ impl Applier {
                 let rest = (entries.len() > 0).then(|| Task::Apply(entries));
                 return (done, rest);
             }
-            // A question changes nothing, so a panic over it is an answer: the others would only follow this node.
+            // A query changes nothing, so its panic is an answer: other nodes would only panic as well.
             Task::Query { request, query, age } => {
                 let response = match caught(|| self.machine.query(&query)) {
                     Ok(Ok(answer)) => Response::Read { applied: self.machine.applied().index, age, answer },
@@ -185,7 +184,7 @@ impl Applier {
                 }
             }
             Task::Look(look) => {
-                // Who looks finds out that there is no answer.
+                // The caller finds that there is no answer.
                 let _ = caught(|| look(&*self.machine));
                 Done::Looked
             }
@@ -195,7 +194,7 @@ impl Applier {
 }
 
 impl Done {
-    /// The state machine panicked, at no entry.
+    /// A panic outside any entry.
     fn failed(at: &str, panic: &str) -> Done {
         let reason = format!("its state machine panicked {at}: {panic}");
         Done::Failed(Failure { applied: Vec::new(), entry: None, reason })

@@ -1,4 +1,4 @@
-//! What is committed goes to the state machine, and what came of it to those who wait.
+//! Committed entries go to the state machine, and its results to the waiting clients.
 
 use super::Server;
 use super::applier::{Done, EntryResult, Failure, Task};
@@ -11,7 +11,7 @@ use crate::state_machine::{Applied, AppliedEntry};
 use crate::types::EntryId;
 
 impl Server {
-    /// The state of a leader's snapshot replaces the state machine's, unless that has come as far by itself.
+    /// The state of a leader's snapshot replaces the state machine's, unless that has applied as much.
     pub(super) fn adopt(&mut self, last: EntryId, image: Box<dyn Image>, outbox: &mut Outbox) {
         if last.index <= self.handed {
             return;
@@ -48,10 +48,10 @@ impl Server {
         }
     }
 
-    /// Lets the state machine do something, here or on its own thread.
+    /// Gives the state machine a task, here or on its own thread.
     pub(super) fn give(&mut self, task: Task, outbox: &mut Outbox) {
         match &mut self.applier {
-            // What was left over comes first.
+            // A task that was left over comes first.
             Some(applier) if outbox.tasks.is_empty() => {
                 let (done, rest) = applier.perform(task, &*self.is_late);
                 outbox.tasks.extend(rest);
@@ -61,7 +61,6 @@ impl Server {
         }
     }
 
-    /// The state machine has done something.
     pub(super) fn settle(&mut self, done: Done, outbox: &mut Outbox) {
         match done {
             Done::Applied(mut entries, size) => {
@@ -89,11 +88,11 @@ impl Server {
         }
     }
 
-    /// The state machine has panicked and is used no more. Who waits for what it still did, or for the entry at which it
-    /// panicked, is told; the others find the node gone.
+    /// The state machine has panicked and must not be used. Clients of the entries that it still applied, and of the entry
+    /// at which it panicked, are answered; the others find the node down.
     fn fail(&mut self, failure: Failure, outbox: &mut Outbox) {
         let Failure { applied, entry, reason } = failure;
-        // Dropping it is its own code: that comes when the node has ended.
+        // Its drop may panic again: it is dropped after the node has ended.
         self.broken = self.applier.take();
         for result in applied {
             self.settle_entry(result, outbox);
@@ -123,7 +122,7 @@ impl Server {
         outbox.applied.push(AppliedEntry { entry, carried_out, repetition, expired });
         let Some((term, requests)) = self.waiting.end(entry.index) else { return };
         let response = match applied {
-            // The place went to another leader's entry: this client's command is not here.
+            // Another leader's entry has this index: the client's command is not here.
             _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },
             Applied::Invalid(reason) => Response::Invalid(reason),
             applied => Response::Entry(applied),

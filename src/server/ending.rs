@@ -1,4 +1,4 @@
-//! Why a node ended: the same reasons and the same words on threads and in virtual time.
+//! Why a node ended, in the same words on threads and in virtual time.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    /// What broke a property of the run by this end, if anything did: a node must not stop itself.
+    /// How this end breaks a property of the run, if it does: a node must not stop itself.
     pub fn violation(&self, node: NodeId) -> Option<String> {
         match self {
             EndReason::Panicked(_) => Some(format!("{node} {self}")),

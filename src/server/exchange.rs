@@ -16,11 +16,11 @@ use crate::types::EntryId;
 
 /// What a driver hands to a server.
 pub enum Arrival {
-    /// Something came over the network.
+    /// A message from the network.
     Envelope(Envelope),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
-    /// The state machine, on its own thread, has done something.
+    /// A result of the state machine on its own thread.
     Done(Done),
     /// Take a snapshot of what has been applied.
     TakeSnapshot,
@@ -47,7 +47,7 @@ pub enum Arrival {
         /// The state.
         image: Box<dyn Image>,
     },
-    /// Something else became of a snapshot, or of a part of one.
+    /// Any other report on a snapshot or a part of one.
     Snapshot(SnapshotReport),
     /// Start an election now.
     Campaign,
@@ -55,21 +55,21 @@ pub enum Arrival {
     SetElectionTimer(Duration),
 }
 
-/// What a server wants done, in this order.
+/// What the driver has to do after a step, in this order.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// To be sent now.
+    /// Send these now.
     pub envelopes: Vec<Envelope>,
-    /// To be made durable and reported as [`Arrival::Persisted`]. The messages that wait for it stay in the server.
+    /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server.
     pub write: Option<Write>,
-    /// To be done with the files of snapshots, in this order.
+    /// Work on the files of snapshots, in this order.
     pub snapshots: Vec<SnapshotWork>,
-    /// To be done by the state machine, in this order, when it is on a thread of its own, or has to move to one.
+    /// Tasks for the state machine, in this order, when it is on a thread of its own or has to move to one.
     pub tasks: Vec<Task>,
     /// What happened in the core, for logs, narration and checks.
     pub events: Vec<Event>,
-    /// The snapshots whose state was taken over, each after so many entries of `applied`: a machine on its own thread may
-    /// have told of several things at once.
+    /// The snapshots whose state was adopted, each after this many entries of `applied`: results of a machine on its own
+    /// thread may arrive several at once.
     pub adopted: Vec<(usize, EntryId)>,
     /// What was applied, in order.
     pub applied: Vec<AppliedEntry>,
@@ -77,9 +77,9 @@ pub struct Outbox {
     pub persisted: Option<WriteId>,
     /// This node's own snapshot that was reported as durable, and its bytes.
     pub saved: Option<(EntryId, u64)>,
-    /// The last entry of this node's own snapshot that was reported as not to be made, and why.
+    /// The last entry of this node's own snapshot that could not be made, and why.
     pub not_saved: Option<(EntryId, String)>,
-    /// The state machine has panicked, in these words: the node must end once the envelopes are sent.
+    /// The state machine has panicked, with this text: the node must end once the envelopes are sent.
     pub failed: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// From what a disk held: with what was repaired there, and whether nothing was there.
+    /// From what a disk held. Also returns what was repaired there, and whether it was empty.
     pub fn of(recovered: storage::Recovered) -> (Start, Vec<String>, bool) {
         let storage::Recovered { hard_state, snapshot, base, entries, repaired, fresh } = recovered;
         let (snapshot, image) = match snapshot {

@@ -9,7 +9,7 @@ use crate::raft::message::Message;
 use crate::trace::What;
 
 impl Server {
-    /// That it starts, before its first step. `fresh` says that nothing was on its disk, `repaired` what was mended there.
+    /// The event of its start. `fresh` says that its disk was empty, `repaired` what was repaired there.
     pub fn started(&self, fresh: bool, repaired: &[String]) -> What {
         let raft = self.raft();
         What::Started {
@@ -23,7 +23,7 @@ impl Server {
 }
 
 impl Outbox {
-    /// What happened in the step. The core's events are taken out for it.
+    /// The events of the step. Takes the core's events out.
     pub fn take_happened(&mut self) -> impl Iterator<Item = What> {
         let events = std::mem::take(&mut self.events).into_iter().map(What::Raft);
         let first_last = self.applied.first().zip(self.applied.last());
@@ -36,13 +36,13 @@ impl Outbox {
         events.chain(applied).chain(saved).chain(not_saved).chain(invalid)
     }
 
-    /// The messages to other nodes that leave now.
+    /// The messages to other nodes.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.envelopes.iter().filter_map(Envelope::message)
     }
 }
 
-/// That a client's request reached a node; none for other envelopes.
+/// The event of a client's request that reached its node; none for other envelopes.
 pub fn request_received(envelope: &Envelope) -> Option<What> {
     match (&envelope.packet, envelope.from) {
         (Packet::Request(request), Address::Client(client)) => {
@@ -52,7 +52,7 @@ pub fn request_received(envelope: &Envelope) -> Option<What> {
     }
 }
 
-/// What becomes of a message on its way, in one event.
+/// The event of a message that the network decided on.
 pub fn message_sent(message: Message, fate: Fate) -> What {
     match fate {
         Fate::Dropped(reason) => What::MessageDropped { message, reason },

@@ -1,28 +1,26 @@
-//! Clients' requests: what is taken in, what waits for an entry or for the state machine, and the answers.
+//! Clients' requests: admission, what they wait for, and the answers.
 
 use std::time::Duration;
 
 use super::Server;
 use super::applier::Task;
 use super::exchange::Outbox;
-use super::waiting::Joined;
+use super::waiting::Join;
 use crate::panics::caught;
 use crate::payload::Payload;
 use crate::protocol::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use crate::raft::effects::{Input, Proposal, ReadRequest, RejectReason, RequestId};
 use crate::raft::entry::Content;
 
-/// Who waits for an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     address: Address,
     pub(crate) attempt: Attempt,
-    /// The question, if it was one.
     query: Option<Payload>,
 }
 
 impl Server {
-    /// Takes in a client's request. What cannot be carried out is refused before it can enter the log.
+    /// Takes in a client's request. An invalid one is rejected before it can enter the log.
     pub(super) fn admit(
         &mut self,
         from: Address,
@@ -56,7 +54,7 @@ impl Server {
                 };
             }
         };
-        if let Joined::Entry { displaced } = self.waiting.join(&content, id) {
+        if let Join::Entry { displaced } = self.waiting.join(&content, id) {
             displaced.and_then(|displaced| self.calls.remove(displaced));
             self.calls.insert(id, caller);
             return None;
@@ -71,8 +69,8 @@ impl Server {
         Some(Input::Propose(Proposal { id, content }))
     }
 
-    /// Why this command is not taken in; none if it is. A panic over it is the command's affair and not the node's: it has
-    /// changed nothing.
+    /// Why this command is rejected; none if it is valid. A panic of the check has changed nothing, so it concerns the
+    /// command and not the node.
     fn refusal_of(&self, command: &Payload) -> Option<Response> {
         match caught(|| self.limits.check(command)) {
             Ok(Ok(())) => None,
@@ -87,7 +85,7 @@ impl Server {
         self.give(Task::Query { request, query, age }, outbox);
     }
 
-    /// Leadership ended: whoever waits for an entry is told at once, for nobody here will.
+    /// Leadership ended: the clients that wait for an entry are told at once.
     pub(super) fn release_waiting(&mut self, outbox: &mut Outbox) {
         let leader = self.raft.leader();
         for request in self.waiting.end_all() {
@@ -103,6 +101,6 @@ impl Server {
     pub(super) fn reply(&self, caller: &Caller, response: Response, outbox: &mut Outbox) {
         let reply = Reply { attempt: caller.attempt, term: self.raft.current_term(), response };
         let from = Address::Node(self.raft.id());
-        outbox.envelopes.push(Envelope { from, to: caller.address, packet: Packet::Reply(reply) });
+        outbox.envelopes.push(Envelope::new(from, caller.address, Packet::Reply(reply)));
     }
 }

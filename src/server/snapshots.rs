@@ -1,7 +1,7 @@
-//! Snapshots between server and disk (section 7): when one is taken, and what the disk has to do with them.
+//! Snapshots between server and disk (section 7): when one is taken, and the work on their files.
 //!
-//! The files of snapshots are worked on beside the log's: saving a large state or reading one takes its time, and
-//! neither an entry's fsync nor a heartbeat waits for it.
+//! That work is done beside the log: saving or reading a large state takes long, and neither an entry's fsync nor a
+//! heartbeat waits for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::storage::StorageError;
 use crate::storage::snapshots::{Part, SnapshotFiles};
 use crate::types::EntryId;
 
-/// A snapshot of no more bytes than this costs next to nothing, and is taken as often as the settings say.
+/// A snapshot of at most this size is cheap, and is taken as often as the settings say.
 const SMALL_BYTES: u64 = 64 << 10;
 
-/// Of a larger one, so many times its size is logged before the next is taken: making one as text costs many times
-/// what logging as many bytes does. It is also what the log may be longer than the state.
+/// Before a larger one is taken again, this many times its size must be logged: writing a state as text costs many times
+/// what logging as many bytes does. It also bounds how much longer than the state the log may be.
 const LOGGED_PER_SIZE: u64 = 16;
 
-/// What is to be done with files beside the log's writes.
+/// Work on files beside the log's writes.
 pub enum SnapshotWork {
-    /// Write this node's own.
+    /// Write this node's own snapshot.
     Save {
         /// The last entry that it covers.
         last: EntryId,
@@ -37,46 +37,41 @@ pub enum SnapshotWork {
     Remove(String),
 }
 
-/// What does not wait for one another.
+/// Work of one lane is done in order; lanes do not wait for one another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lane {
     /// Saves the node's own snapshots: that may take long.
     Save,
-    /// Reads and writes the parts of snapshots that are sent and received: somebody waits for them.
+    /// Reads and writes the parts of snapshots that are sent and received: a node waits for them.
     Transfer,
     /// Removes what the log needs no more: that may wait.
     Removal,
 }
 
-/// When a snapshot is due.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Schedule {
-    /// The newest one.
     pub newest: SnapshotInfo,
-    /// One is being taken, from when it was due until it is durable.
+    /// One is being taken: from when it is due until it is durable.
     taking: bool,
     /// Items of the one that is being saved.
     size: usize,
     /// Entries applied since the newest one was taken, and bytes of them.
     entries: u64,
     bytes: usize,
-    /// One was asked for.
     wanted: bool,
 }
 
 impl Schedule {
-    /// What a start found.
     pub fn recovered(newest: SnapshotInfo) -> Schedule {
         Schedule { newest, ..Schedule::default() }
     }
 
-    /// So many entries, of these bytes, go to the state machine.
+    /// This many entries, of these bytes, go to the state machine.
     pub fn note_entries(&mut self, count: u64, bytes: usize) {
         self.entries += count;
         self.bytes += bytes;
     }
 
-    /// Somebody asks for one.
     pub fn want(&mut self) {
         self.wanted = true;
     }
@@ -92,7 +87,7 @@ impl Schedule {
         }
         let enough = self.entries >= settings.snapshot_entries || self.bytes >= settings.snapshot_bytes;
         let size = self.newest.bytes;
-        // So many bytes are enough whatever the state's size, as long as as much is logged as is written.
+        // `snapshot_bytes` are enough for a larger state, as long as no less is logged than is written.
         let dear = (LOGGED_PER_SIZE * size).min(size.max(settings.snapshot_bytes as u64));
         let worth = size <= SMALL_BYTES || self.bytes as u64 >= dear;
         self.taking = std::mem::take(&mut self.wanted) || enough && worth;
@@ -120,7 +115,7 @@ impl Schedule {
         self.note_durable(SnapshotInfo { last, bytes, size: self.size });
     }
 
-    /// The one that was to be saved cannot be: another try is due as if it had been.
+    /// It cannot be saved: the next try is due as if it had been.
     pub fn not_saved(&mut self) {
         self.taking = false;
     }
@@ -132,7 +127,7 @@ impl Schedule {
 }
 
 impl SnapshotWork {
-    /// With what it is done in order.
+    /// The lane that it is done in.
     pub fn lane(&self) -> Lane {
         match self {
             SnapshotWork::Save { .. } => Lane::Save,
@@ -141,7 +136,7 @@ impl SnapshotWork {
         }
     }
 
-    /// Does it, and says what the server has to hear of it. `go_on` is asked now and then whether to.
+    /// Performs it, and returns what the server has to hear of it. Asks `go_on` now and then whether to continue.
     ///
     /// # Errors
     /// The disk failed: the node must stop.

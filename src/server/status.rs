@@ -1,4 +1,4 @@
-//! What a server says of itself to whoever shows or compares nodes: facts, copied out of it.
+//! What a server tells those who show and compare nodes: facts, copied out of it.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub struct Status {
     pub base: EntryId,
     /// Its newest durable snapshot.
     pub snapshot: SnapshotInfo,
-    /// It lost its files and is not readmitted yet: it votes for nobody, and its copies do not count.
+    /// It lost its files and is not readmitted yet: it does not vote, and its copies of entries do not count.
     pub joining: bool,
     /// Its commit index.
     pub commit: LogIndex,

@@ -1,7 +1,7 @@
 //! The requests behind the entries that a leader appended, until each entry is applied or the leadership ends.
 //!
-//! A request that is repeated while its entry is on its way waits for that entry: it is not appended again. Otherwise
-//! clients that lose patience with a slow cluster would fill its log with copies, and slow it down for good.
+//! A request that is repeated while its entry is pending waits for that entry and is not appended again. Otherwise clients
+//! that retry on a slow cluster would fill its log with copies, and keep it slow.
 
 use std::collections::HashMap;
 
@@ -13,93 +13,87 @@ use crate::raft::effects::RequestId;
 use crate::raft::entry::{Content, Entry};
 use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 
-/// Requests that wait for one entry at most.
+/// The most requests that wait for one entry.
 const REQUESTS_MAX: usize = 8;
 
-/// Those who wait for one entry: mostly one.
+/// Mostly one.
 pub(crate) type Requests = SmallVec<[RequestId; 2]>;
 
-/// An entry that is waited for.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    /// Its term.
+pub(crate) struct PendingEntry {
     pub term: Term,
     name: Option<Name>,
-    /// Who waits.
     pub requests: Requests,
 }
 
-/// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    /// Keyed by place, with the term: another leader's entry at the same place is another entry.
-    pub(crate) by_index: Ascending<LogIndex, Place>,
-    /// The places of the requests that may be repeated, by who asked what and its number. Who asked is looked up alone,
-    /// so no order depends on hashing.
-    by_name: HashMap<Asked, Ascending<Serial, LogIndex>, RandomState>,
+    /// Each holds the term, too: another leader's entry at the same index is another entry.
+    pub(crate) by_index: Ascending<LogIndex, PendingEntry>,
+    /// The entries of requests that may be repeated, by their name. Hashed keys are only looked up, so no order depends on
+    /// hashing.
+    by_name: HashMap<Purpose, Ascending<Serial, LogIndex>, RandomState>,
 }
 
-/// How a request found the entry for it.
+/// Whether the entry of a request is pending already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Joined {
-    /// There is none: the request needs an entry of its own.
+pub enum Join {
+    /// It is not: the request needs an entry of its own.
     None,
-    /// It waits there with the requests before it. The oldest of too many is displaced: its client has asked again
-    /// since, and waits for a newer answer.
+    /// It is, and the request waits for it. The oldest of too many is displaced: its client has asked again since.
     Entry { displaced: Option<RequestId> },
 }
 
-/// What makes a repeated request the same: who asked what, and the number of the command that it was about.
-type Name = (Asked, Serial);
+/// What makes a repeated request the same: its purpose, and the number of the command that it is about.
+type Name = (Purpose, Serial);
 
-/// Who asked what.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Asked {
-    /// For a session. It has no number.
+enum Purpose {
+    /// To open a session, which has no number.
     Open(ClientId),
-    /// To carry out a command.
     Command(SessionId),
-    /// What became of a command.
     Settle(SessionId),
 }
 
 impl Waiting {
-    /// Lets a request wait for the entry that the same request, asked before, has on its way.
-    pub fn join(&mut self, content: &Content, request: RequestId) -> Joined {
-        let index = name(content).and_then(|(asked, serial)| self.by_name.get(&asked)?.get(serial).copied());
-        let Some(Place { requests, .. }) = index.and_then(|index| self.by_index.get_mut(index)) else {
-            return Joined::None;
+    /// Lets a request wait for the pending entry of the same request.
+    pub fn join(&mut self, content: &Content, request: RequestId) -> Join {
+        let index =
+            name(content).and_then(|(purpose, serial)| self.by_name.get(&purpose)?.get(serial).copied());
+        let Some(PendingEntry { requests, .. }) = index.and_then(|index| self.by_index.get_mut(index)) else {
+            return Join::None;
         };
         let displaced = (requests.len() >= REQUESTS_MAX).then(|| requests.remove(0));
         requests.push(request);
-        Joined::Entry { displaced }
+        Join::Entry { displaced }
     }
 
-    /// A request waits for this entry, which the leader has just appended for it.
+    /// The leader has appended this entry for this request.
     pub fn begin(&mut self, entry: &Entry, request: RequestId) {
         let name = name(&entry.content);
-        self.by_index.insert(entry.index, Place { term: entry.term, name, requests: smallvec![request] });
-        if let Some((asked, serial)) = name {
-            self.by_name.entry(asked).or_default().insert(serial, entry.index);
+        self.by_index
+            .insert(entry.index, PendingEntry { term: entry.term, name, requests: smallvec![request] });
+        if let Some((purpose, serial)) = name {
+            self.by_name.entry(purpose).or_default().insert(serial, entry.index);
         }
     }
 
-    /// The requests that waited at this place, and the term of the entry that they waited for.
+    /// Removes the requests that waited at this index, with the term of their entry.
     pub fn end(&mut self, index: LogIndex) -> Option<(Term, Requests)> {
-        let Place { term, name, requests } = self.by_index.remove(index)?;
-        if let Some((asked, serial)) = name
-            && let Some(places) = self.by_name.get_mut(&asked)
+        let PendingEntry { term, name, requests } = self.by_index.remove(index)?;
+        if let Some((purpose, serial)) = name
+            && let Some(places) = self.by_name.get_mut(&purpose)
             && places.get(serial) == Some(&index)
         {
             places.remove(serial);
             if places.is_empty() {
-                self.by_name.remove(&asked);
+                self.by_name.remove(&purpose);
             }
         }
         Some((term, requests))
     }
 
-    /// All requests that wait, in the order of their places; none does any more.
+    /// Removes all requests, in the order of their entries.
     pub fn end_all(&mut self) -> impl Iterator<Item = RequestId> + use<> {
         self.by_name.clear();
         std::mem::take(&mut self.by_index).into_iter().flat_map(|(_, place)| place.requests)
@@ -109,9 +103,9 @@ impl Waiting {
 fn name(content: &Content) -> Option<Name> {
     match content {
         Content::NoOp | Content::Readmit { .. } => None,
-        Content::Open { client, .. } => Some((Asked::Open(*client), 0)),
-        Content::Command { origin, .. } => Some((Asked::Command(origin.session), origin.serial)),
-        Content::Settle { origin } => Some((Asked::Settle(origin.session), origin.serial)),
+        Content::Open { client, .. } => Some((Purpose::Open(*client), 0)),
+        Content::Command { origin, .. } => Some((Purpose::Command(origin.session), origin.serial)),
+        Content::Settle { origin } => Some((Purpose::Settle(origin.session), origin.serial)),
     }
 }
 
@@ -131,20 +125,20 @@ mod tests {
     fn a_repeated_request_waits_for_the_entry_that_is_on_its_way() {
         let mut waiting = Waiting::default();
         let entry = command(5, 1);
-        assert_eq!(waiting.join(&entry.content, 1), Joined::None, "nothing is on its way");
+        assert_eq!(waiting.join(&entry.content, 1), Join::None, "nothing is on its way");
         waiting.begin(&entry, 1);
-        assert_eq!(waiting.join(&entry.content, 2), Joined::Entry { displaced: None });
-        assert_eq!(waiting.join(&command(0, 2).content, 3), Joined::None, "another command");
+        assert_eq!(waiting.join(&entry.content, 2), Join::Entry { displaced: None });
+        assert_eq!(waiting.join(&command(0, 2).content, 3), Join::None, "another command");
         let Content::Command { origin, .. } = entry.content else { panic!("a command") };
         assert_eq!(
             waiting.join(&Content::Settle { origin }, 4),
-            Joined::None,
+            Join::None,
             "a question about it is another request"
         );
         assert_eq!(waiting.end(entry.index), Some((Term(1), smallvec![1, 2])));
         assert_eq!(
             waiting.join(&entry.content, 5),
-            Joined::None,
+            Join::None,
             "it has been applied: asked again, it is looked up"
         );
     }
@@ -154,9 +148,9 @@ mod tests {
         let mut waiting = Waiting::default();
         waiting.begin(&command(5, 1), 1);
         waiting.begin(&command(6, 2), 2);
-        assert_eq!(waiting.join(&command(0, 1).content, 3), Joined::Entry { displaced: None });
+        assert_eq!(waiting.join(&command(0, 1).content, 3), Join::Entry { displaced: None });
         assert_eq!(waiting.end_all().collect::<Vec<_>>(), [1, 3, 2]);
-        assert_eq!(waiting.join(&command(0, 1).content, 4), Joined::None);
+        assert_eq!(waiting.join(&command(0, 1).content, 4), Join::None);
     }
 
     #[test]
@@ -165,8 +159,8 @@ mod tests {
         let entry = command(5, 1);
         waiting.begin(&entry, 0);
         let displaced = (1..100).filter_map(|request| match waiting.join(&entry.content, request) {
-            Joined::None => panic!("its entry is on its way"),
-            Joined::Entry { displaced } => displaced,
+            Join::None => panic!("its entry is on its way"),
+            Join::Entry { displaced } => displaced,
         });
         let displaced: Vec<_> = displaced.collect();
         assert_eq!(displaced, (0..92).collect::<Vec<_>>(), "the oldest first");

@@ -156,7 +156,7 @@ where
                     }
                     Outcome::Rejected(_) => self.rejected.push(position),
                     Outcome::Unknown(token) | Outcome::Panicked(token, _) => {
-                        self.unknown.push((position, token))
+                        self.unknown.push((position, token));
                     }
                     Outcome::Settled(_) => {}
                 }
@@ -254,7 +254,7 @@ where
                     .push(format!("linearizable: no order explains the answer to the call made at {called}"));
             }
             Judgement::Undecided => {
-                found.push("linearizable: undecided, there are too many calls".to_string())
+                found.push("linearizable: undecided, there are too many calls".to_string());
             }
         }
         found

@@ -1,7 +1,7 @@
 //! Broken rules for the museum: a way to put a defect into simulated nodes, and nowhere else.
 //!
-//! An exhibit changes what goes into a step, what comes out of it, the state between steps, or what the disk does
-//! beside them. The core's own code holds no switch for it, so no shipped path can be broken by one.
+//! An exhibit changes what goes into a step, what comes out of it, the state between steps, or what the disk does. The core
+//! has no switch for it, so no shipped code can be broken by one.
 
 use crate::raft::Recovered;
 use crate::server::{Arrival, Outbox, Server};
@@ -51,8 +51,8 @@ pub trait Exhibit: Send {
 pub enum DiskFailure {
     /// The node stops and says why: the rule.
     EndsNode,
-    /// Nobody is told, and nothing more is reported as durable.
+    /// It is ignored, and nothing more is reported as durable.
     Hidden,
-    /// It is taken for a success, as by one who tries a failed fsync again.
+    /// It is taken for a success, as when a failed fsync is tried again.
     TakenForSuccess,
 }

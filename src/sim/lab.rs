@@ -20,8 +20,8 @@ use crate::types::{ClientId, NodeId, Time};
 const CONSOLE: ClientId = ClientId(1);
 
 impl Simulation {
-    /// Calls this before time jumps, with how long a person should wait meanwhile. Without it time runs as fast as it
-    /// can, whatever the speed.
+    /// Calls this before time jumps, with how long a person should wait. Without it time runs as fast as it can, at any
+    /// speed setting.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pace = Some(pace);
     }
@@ -50,7 +50,7 @@ impl Simulation {
         self.existing(name)?.server.as_ref().ok_or_else(|| LabError::down(name))
     }
 
-    /// Ends a node once its disk has all that it was given, and waits for nothing else: a frozen node's disk is not frozen.
+    /// Ends a node once its disk has all writes. The disk of a frozen node works, too.
     fn stop(&mut self, name: NodeId) -> Result<String, LabError> {
         let (now, node) = (self.now, self.node(name));
         let mut saved = Ok(());

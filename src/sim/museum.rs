@@ -220,5 +220,5 @@ fn message_mut(packet: &mut Packet) -> Option<&mut Message> {
 /// A message in its envelope.
 fn sent(message: Message) -> Envelope {
     let (from, to) = (Address::Node(message.from), Address::Node(message.to));
-    Envelope { from, to, packet: Packet::Raft(message) }
+    Envelope::new(from, to, Packet::Raft(message))
 }

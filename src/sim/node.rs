@@ -31,18 +31,17 @@ pub(super) struct Node {
     store: Option<JsonStore<SimulatedDisk>>,
     files: Option<Snapshots<SimulatedDisk>>,
     pub disk: SimulatedDisk,
-    /// Counts its starts, so that what was begun in an earlier life is recognised.
+    /// Counts its starts, so that events of an earlier life are recognised.
     pub life: u64,
     pub paused: bool,
-    /// What its thread has not come to yet.
+    /// What its thread has not taken in yet.
     pub inbox: Vec<Arrival>,
-    /// What the disk has not been given yet.
+    /// Writes for the disk when it is free.
     pub writes: VecDeque<Write>,
-    /// What the disk is working on.
     writing: Option<WriteId>,
-    /// What is to be done with files beside the log's.
+    /// Work on files beside the log's.
     works: BTreeMap<snapshots::Lane, VecDeque<SnapshotWork>>,
-    /// The state machine, when it is on a thread of its own, and what it is to do.
+    /// The state machine, when it is on a thread of its own, and its tasks.
     applier: Option<Applier>,
     tasks: VecDeque<Task>,
     pub slow: Duration,
@@ -59,10 +58,9 @@ pub(super) struct Node {
     clock_shown: Time,
 }
 
-/// What a node has a thread for, beside its own and its log's.
+/// A thread of a node, beside its own and its log's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Lane {
-    /// Files beside the log's.
     Files(snapshots::Lane),
     /// A state machine that is slow.
     Machine,
@@ -115,7 +113,7 @@ impl Node {
         matches!(self.down, Some(EndReason::StorageFailed(_)))
     }
 
-    /// When it has to be called though nothing arrives, in the run's time.
+    /// When it must step if nothing arrives, in the run's time.
     pub fn deadline(&self) -> Time {
         match &self.server {
             Some(server) if !self.paused => self.true_time(server.deadline()),
@@ -123,7 +121,6 @@ impl Node {
         }
     }
 
-    /// What its own clock shows.
     fn local_time(&mut self, now: Time) -> Time {
         let local = u128::from(now.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
         let local = Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX)) + self.clock_ahead;
@@ -168,7 +165,7 @@ impl Node {
         Ok(Some(outbox))
     }
 
-    /// Gives the disk all that waits, unless it is busy: when it will be done, and in which life.
+    /// Gives the disk all waiting writes, unless it is busy. Returns when it will be done, and the node's life.
     pub fn begin_writing(
         &mut self,
         now: Time,
@@ -203,13 +200,13 @@ impl Node {
         }
     }
 
-    /// What the store has let go of, to be removed.
+    /// Files that the store needs no more.
     pub fn stale(&mut self) -> Vec<SnapshotWork> {
         let stale = self.store.as_mut().map(JsonStore::take_stale).unwrap_or_default();
         stale.into_iter().map(SnapshotWork::Remove).collect()
     }
 
-    /// Takes in what is to be done beside the log. The lanes that have something to do now and had nothing before.
+    /// Takes in work beside the log. Returns the lanes that were idle and have work now.
     pub fn take_in_work(&mut self, snapshots: Vec<SnapshotWork>, tasks: Vec<Task>) -> Vec<Lane> {
         let mut woken = Vec::new();
         for work in snapshots {
@@ -227,7 +224,7 @@ impl Node {
         woken
     }
 
-    /// Does the first thing that waits in a lane: what the server hears of it, and whether more waits.
+    /// Does the first work of a lane. Returns what the server hears of it, and whether more waits.
     pub fn work(
         &mut self,
         lane: Lane,
@@ -249,7 +246,7 @@ impl Node {
         Ok((arrival, !works.is_empty()))
     }
 
-    /// When what waits in a lane will be done.
+    /// When the next work of a lane will be done.
     pub fn done_at(&self, lane: Lane, now: Time, disk: Duration, machine: Duration) -> Time {
         match lane {
             Lane::Machine => now + machine,
@@ -279,7 +276,7 @@ impl Node {
         kept.len()
     }
 
-    /// The most that is gone at an end: the thread, what it held in memory, its files' lock.
+    /// Drops what is gone at an end: the thread, its memory, the lock of its files.
     fn forget(&mut self) {
         self.server = None;
         self.store = None;
@@ -295,14 +292,13 @@ impl Node {
     }
 }
 
-/// The lives of nodes.
 impl Simulation {
     /// Starts a node from its disk, or from an empty one. Says what was reloaded.
     pub(super) fn start(&mut self, name: NodeId, wipe: bool) -> Result<String, StorageError> {
         let now = self.now;
         let random = self.random.fork();
         let members: Vec<NodeId> = self.nodes.keys().copied().collect();
-        // Later files of a node have a larger number, and a wiped node joins a cluster that has run.
+        // A later store has a larger number, and a wiped node joins a cluster that has run.
         let newcomer = Newcomer { store_id: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
         let away = !self.settings.machine_delay.is_zero();
         let identity =
@@ -348,7 +344,6 @@ impl Simulation {
         Ok(said)
     }
 
-    /// Ends a node's life.
     pub(super) fn end(&mut self, name: NodeId, why: EndReason) {
         if let Some(violation) = why.violation(name) {
             self.safety.report(Property::NodeInvariants, violation);
@@ -361,7 +356,7 @@ impl Simulation {
         if why == EndReason::Stopped
             && let Some(store) = &mut node.store
         {
-            // A disk that fails now leaves what the last record says, which holds.
+            // If the disk fails now, the last record still holds.
             let _ = store.save_floor();
         }
         node.forget();

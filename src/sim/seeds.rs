@@ -1,7 +1,7 @@
 //! Random runs: one seed decides the cluster, its settings, the clients' work and every fault.
 //!
-//! A run has two phases. First faults of the classes that the seed chose come at any time, and only safety is asked
-//! for. Then the faults end, for all nodes or for a majority alone, and the cluster must elect, commit and agree.
+//! A run has two phases. First, faults of the classes that the seed chose come at any time, and only safety is checked.
+//! Then the faults end, for all nodes or only for a majority, and the cluster must elect, commit and agree.
 
 mod agenda;
 mod clients;
@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use draw::Clocks;
 
 use self::agenda::Agenda;
-use self::draw::{Classes, Drawn};
+use self::draw::{Classes, Scenario};
 use super::Simulation;
 use super::tally::Tally;
 use super::workload::{self, Workload};
@@ -88,7 +88,7 @@ impl Family {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// Its seed.
@@ -101,12 +101,12 @@ pub struct Report {
     pub tally: Tally,
     /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
     pub calls: [u64; 3],
-    /// Commands of unknown outcome that turned out as applied, as never applied, and of which nothing was known any
-    /// more, since their session had expired.
+    /// Commands of unknown outcome that turned out to be applied, never applied, and unknown for good because their session
+    /// had expired.
     pub fates: [u64; 3],
-    /// Commands of unknown outcome of which nothing was known any more, since their session kept newer answers alone.
+    /// Commands of unknown outcome whose answer had been displaced by newer ones of their session.
     pub forgotten: u64,
-    /// Commands that left with others and were answered, and that were unknown.
+    /// Commands that shared an entry: those that were answered, and those of unknown outcome.
     pub gathered: [u64; 2],
     /// When, in virtual time, a property was first broken; what only shows at the end is not in it.
     pub broken_at: Option<Duration>,
@@ -148,7 +148,7 @@ pub fn run_with(family: Family, seed: u64, prepare: impl FnOnce(&mut Simulation)
     run_recorded(family, seed, prepare, &mut |_| {})
 }
 
-/// Runs this seed with clocks of this kind and with reads by lease, whatever the clocks.
+/// Runs this seed with clocks of this kind and with reads by lease.
 pub fn run_with_leases(seed: u64, clocks: Clocks) -> Report {
     run_as(Family::General, seed, Some((clocks, true)), |_| {}, &mut |_| {})
 }
@@ -173,8 +173,8 @@ fn run_as(
     record: &mut dyn FnMut(&[Operation]),
 ) -> Report {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
-    let Drawn { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
-        Drawn::of(family, seed, &mut random);
+    let Scenario { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
+        Scenario::of(family, seed, &mut random);
     let (nodes, pre_vote) = (settings.nodes, settings.raft.pre_vote);
     let mut simulation = Simulation::new(settings, None);
     prepare(&mut simulation);
@@ -202,12 +202,11 @@ fn run_as(
     };
     run.set_clocks(clocks);
     run.break_things();
-    // Once a property is broken, nothing that follows says more.
+    // After a property is broken, the rest of the run adds nothing.
     let unhealed = if run.simulation.broken_at().is_some() { None } else { run.heal() };
     run.report(seed, nodes, unhealed)
 }
 
-/// So many milliseconds.
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -241,7 +240,7 @@ impl Run<'_> {
         let told = self.workload.ended();
         let history = self.workload.into_history();
         (self.record)(&history[told..]);
-        // A broken property explains whatever the clients saw.
+        // A broken property explains all that the clients saw.
         let disorder = if broken_at.is_some() { None } else { workload::contradiction(&history) };
         let safety = self.simulation.safety();
         let broken =

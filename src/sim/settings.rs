@@ -11,19 +11,19 @@ use crate::state_machine::sessions::Bounds;
 pub struct SimulationSettings {
     /// How many nodes.
     pub nodes: u8,
-    /// What decides everything.
+    /// It decides the whole run.
     pub seed: u64,
     /// The core's settings.
     pub raft: RaftSettings,
-    /// What each message takes at least on its way.
+    /// The least time that a message takes.
     pub link_delay: Duration,
-    /// What it may take beyond that; above zero, messages overtake one another.
+    /// The most time beyond that; above zero, messages overtake one another.
     pub link_jitter: Duration,
-    /// How late a node's thread may be: what arrives meanwhile makes one step. Zero wakes it for each arrival.
+    /// How late a node's thread may run: all arrivals until then make one step. With zero it runs for each arrival.
     pub lateness: Duration,
-    /// What a write takes until it is durable.
+    /// How long a write takes to become durable.
     pub disk_delay: Duration,
-    /// What a state machine takes for what it is given at once. Above zero it works on a thread of its own.
+    /// How long a state machine takes for each task. Above zero it works on a thread of its own.
     pub machine_delay: Duration,
     /// What the replicas keep of each session.
     pub sessions: Bounds,

@@ -12,7 +12,7 @@ use crate::trace::TraceEvent;
 use crate::types::NodeId;
 
 impl Simulation {
-    /// Puts something into a running node's inbox. Its thread comes to it at once, or late, as the settings say.
+    /// Puts something into a running node's inbox. Its thread runs at once, or late, as the settings say.
     pub(super) fn deliver(&mut self, name: NodeId, arrival: Arrival) {
         if self.settings.lateness.is_zero() {
             return self.step_node(name, vec![arrival]);
@@ -26,7 +26,7 @@ impl Simulation {
         }
     }
 
-    /// Hands something to a node, if it runs; a frozen one comes to it when it is resumed.
+    /// Hands something to a node, if it runs; a frozen one takes it in when it is resumed.
     pub(super) fn arrive_at(&mut self, name: NodeId, arrival: Arrival) {
         if self.nodes[&name].is_running() {
             self.step_node(name, vec![arrival]);

@@ -1,4 +1,4 @@
-//! What kinds of things have happened in a run: a run that saw none of the hard cases shows nothing.
+//! Counts the kinds of things that happened in a run: a run without hard cases proves nothing.
 
 use crate::raft::Raft;
 use crate::raft::event::{Event, StepDownReason, VoteReason};
@@ -20,9 +20,9 @@ pub struct Tally {
     pub truncations: u64,
     /// Leaders that ended with entries that were not committed.
     pub uncommitted_tails: u64,
-    /// Repeated commands that were not carried out again.
+    /// Repeated commands that were not applied again.
     pub duplicates: u64,
-    /// Commands that were refused because their session had expired, over all nodes.
+    /// Commands that were not applied because their session had expired, over all nodes.
     pub expired: u64,
     /// Torn tails that were cut off.
     pub repaired: u64,
@@ -142,7 +142,7 @@ impl Tally {
         self.handed_over += handed_over;
     }
 
-    /// Name and number of each, for people and for tests that refuse a vacuous run.
+    /// Name and number of each, for people and for tests that reject a vacuous run.
     pub fn rows(&self) -> [(&'static str, u64); 13] {
         [
             ("elections started", self.elections),

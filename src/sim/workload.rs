@@ -1,7 +1,7 @@
-//! Clients at work in a simulated run, and what they may rely on afterwards.
+//! Clients at work in a simulated run, and the guarantees that they hold the cluster to.
 //!
-//! Half of their commands create keys that nobody else uses, so that at the end each one's fate can be read from the
-//! state: what was answered must be there, once. All calls are recorded as a history, which must be linearizable.
+//! Half of their commands create keys that no other command uses, so that at the end the state shows the outcome of each:
+//! what was answered must be there, once. All calls are recorded as a history, which must be linearizable.
 
 mod reads;
 
@@ -68,15 +68,13 @@ pub struct Workload {
     habits: Habits,
     clients: BTreeMap<ClientId, Worker>,
     callers: Callers,
-    /// Whom they ask first of all.
     asked_at: Option<NodeId>,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
     /// Keys whose creation was rejected: certainly never made.
     refused: Vec<String>,
-    /// The calls that have ended.
     history: Vec<Operation>,
-    /// How many of them were taken as news.
+    /// How many of them [`Workload::take_news`] has returned.
     taken: usize,
     /// Calls that were answered.
     pub answered: u64,
@@ -86,9 +84,9 @@ pub struct Workload {
     pub unknown: u64,
     /// What became of those that were asked about: applied, never applied, not known since their session has expired.
     pub fates: [u64; 3],
-    /// Calls that left with others: those that were answered, and those whose outcome was unknown.
+    /// Calls that shared an entry: those that were answered, and those of unknown outcome.
     pub gathered: [u64; 2],
-    /// Commands of unknown outcome of which nothing was known any more, since their session kept newer answers.
+    /// Commands of unknown outcome whose answer had been displaced by newer ones of their session.
     pub forgotten: u64,
     /// Local reads that said how old they may be.
     pub local_reads: u64,
@@ -109,10 +107,8 @@ struct Worker {
     next: Time,
 }
 
-/// What a running call is about.
 #[derive(Debug)]
 enum Task {
-    /// These operations.
     Call(Pending),
     /// What became of a command, and its place in the history.
     Settle(Token, usize),
@@ -137,7 +133,7 @@ impl Workload {
         workload
     }
 
-    /// From now on clients wait long enough for an answer: what nobody waits for cannot be counted.
+    /// From now on clients wait long enough for an answer: only an answered call counts as served.
     pub fn become_patient(&mut self) {
         self.habits = Habits { timeout_min: TIMEOUT, timeout_max: TIMEOUT, ..self.habits };
     }
@@ -211,14 +207,14 @@ impl Workload {
             let worker = self.clients.get_mut(&client).expect("it has just worked");
             worker.unsettled.extend(token.filter(|_| habits.settles));
         }
-        // Held against all that is known by now.
+        // Checked against all calls that have ended by now.
         for (asked, outcome) in local {
             self.note_local(asked, &outcome);
         }
     }
 
-    /// A local read holds all that was answered before it was asked, less the age that it admits to. Its age is counted
-    /// by the node's clock, which is right within the bound; the answers it is held against are those that are known.
+    /// Checks the staleness bound of a local read: it must show all that was answered longer before it than that. The bound
+    /// is measured by the node's clock, which is right within the drift.
     fn note_local(&mut self, asked: Time, outcome: &Outcome) {
         let Outcome::Answered(Answered { index, age: Some(age), node, .. }) = outcome else { return };
         let as_of = asked - *age * 12 / 10;
@@ -281,7 +277,7 @@ impl Workload {
                 self.forgotten += 1;
                 return false;
             }
-            // Clients ask within half a window, and so far all that they may ask about is kept for them.
+            // Clients ask within half a window, and the replicas keep all answers of that window.
             Fate::Forgotten => {
                 let forgotten = format!("{}: nobody knows any more what became of it", self.history[place]);
                 self.contradictions.push(forgotten);
@@ -322,7 +318,7 @@ impl Workload {
         }
     }
 
-    /// Notes what the shared keys hold at the end, as if somebody had read them all.
+    /// Notes what the shared keys hold at the end, as if one client had read them all.
     pub fn audit(&mut self, items: &[(String, String)], now: Time) {
         let state: BTreeMap<&str, &str> =
             items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -354,7 +350,7 @@ impl Workload {
     }
 
     /// Compares what the clients were told with a node's state at the end.
-    pub fn lies(&self, items: &[(String, String)]) -> Vec<String> {
+    pub fn lost_or_phantom_keys(&self, items: &[(String, String)]) -> Vec<String> {
         let state: BTreeMap<&str, &str> =
             items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let gone = |(key, value): &(&String, &String)| state.get(key.as_str()) != Some(&value.as_str());
@@ -367,7 +363,6 @@ impl Workload {
 }
 
 impl Worker {
-    /// Asks for these groups of calls.
     fn begin(&mut self, simulation: &mut Simulation, client: ClientId, groups: Vec<Group>) {
         for group in groups {
             let asked = simulation.call(client, group.ask());

@@ -1,4 +1,4 @@
-//! What applying an entry comes to: for the client that waits for it, and for those who watch the replicas.
+//! The result of applying an entry: for the client that waits for it, and for the checks.
 
 use crate::payload::Payload;
 use crate::raft::entry::Origin;
@@ -7,11 +7,11 @@ use crate::types::{EntryId, SessionId};
 /// What became of an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Applied {
-    /// It was a no-op, or concerns the cluster alone.
+    /// It was a no-op, or concerns only the cluster.
     NoOp,
-    /// Its batch was carried out, now or before.
+    /// Its batch was applied, now or before.
     Answered {
-        /// The entry that carried it out: this one, or an earlier one if the client repeated its command.
+        /// The entry that applied it: this one, or an earlier one if the client repeated its command.
         entry: EntryId,
         /// The answers to the batch, in order.
         answer: Payload,
@@ -21,10 +21,9 @@ pub enum Applied {
         /// Its name: the entry that opened it.
         session: SessionId,
     },
-    /// It was not carried out, and never will be: the client has asked what became of it when nothing had.
+    /// It was not applied, and never will be: the client asked for its outcome before.
     GivenUp,
-    /// The client repeated a command whose answer it needs no more. It was not carried out again, and the answer is
-    /// no longer kept.
+    /// The client repeated a command that it had acknowledged. It was not applied again, and its answer is no longer kept.
     Forgotten,
     /// Its session has expired, or never was: nothing was done.
     Expired,
@@ -38,9 +37,9 @@ pub enum Applied {
 pub struct AppliedEntry {
     /// Which one.
     pub entry: EntryId,
-    /// Whose command it carried out; none for a no-op, a repetition or an invalid command.
+    /// The origin of the command that it applied; none for a no-op, a repetition or an invalid command.
     pub carried_out: Option<Origin>,
-    /// It holds a command that was carried out before, and was not again.
+    /// It holds a command that was applied before, and was not again.
     pub repetition: bool,
     /// It names a command of a session that has expired, and changed nothing.
     pub expired: bool,

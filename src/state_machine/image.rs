@@ -1,11 +1,11 @@
-//! The state at one moment, held apart from the machine that goes on: what a snapshot is made of (section 7).
+//! The state at one moment, apart from the running machine: a snapshot is made of it (section 7).
 //!
-//! Making an image must be cheap, whatever the size of the state: it is made between two commands. Writing it is not,
-//! and happens elsewhere, while the machine goes on.
+//! Making an image must be cheap for a state of any size: it is made between two commands. Writing it is not, and happens
+//! on another thread while the machine runs on.
 //!
 //! An image is written as `{"size":2,"sessions":[...],"state":...}`, each session and each member of the state on a
-//! line of its own. It holds the sessions too, because a replica that started without them would carry out again what
-//! a client repeats (section 8). The same state gives the same bytes on every replica, however the replica came to it.
+//! line of its own. It holds the sessions, too: a replica that started without them would apply a repeated command again
+//! (section 8). The same state gives the same bytes on every replica.
 
 #[cfg(test)]
 mod tests;
@@ -55,11 +55,8 @@ const PIECE: usize = 1 << 16;
 
 /// The image of a replica of this machine.
 pub(super) struct ReplicaImage<M: StateMachine> {
-    /// How many items the state holds.
     pub size: usize,
-    /// The clients' sessions.
     pub sessions: Sessions,
-    /// The machine's state.
     pub state: M::Snapshot,
 }
 

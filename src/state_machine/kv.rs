@@ -1,7 +1,7 @@
 //! The key-value store: the state machine that consoles, scripts and load work on.
 //!
-//! Keys and values are text. A value may be empty, and a key with an empty value is present. A command that cannot be
-//! carried out, such as creating a key that exists, changes nothing and answers why.
+//! Keys and values are text. A value may be empty, and a key with an empty value is present. A command that does not fit,
+//! such as creating a key that exists, changes nothing and answers why.
 
 mod reading;
 mod values;
@@ -14,19 +14,19 @@ pub use self::values::Values;
 use super::StateMachine;
 use crate::config::VALUE_BYTES_MAX;
 
-/// A key's length at most, in bytes; at least one.
+/// The most bytes in a key. It has at least one.
 pub const KEY_BYTES_MAX: usize = 1 << 10;
 
 /// The store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyValue {
     values: Values,
-    /// A value's length at most, in bytes, to be taken in. What is in the log already is applied whatever its length.
+    /// The most bytes in a value that is taken in. What is in the log already is applied at any length.
     value_bytes_max: usize,
 }
 
-/// A key or a value. A short one lies where it is used, and a longer one is shared, not copied: by a command, by whoever
-/// hands it on, and by the stores of all nodes of a process.
+/// A key or a value. A short one is stored in place; a longer one is shared, not copied, by a command and the stores of all
+/// nodes of a process.
 pub type Text = SmolStr;
 
 /// A change to one key. As JSON: `{"op":"create","key":"x","value":"1"}`.
@@ -99,7 +99,7 @@ pub enum Answer {
     Value(Text),
     /// The keys, in order.
     Keys(Vec<Text>),
-    /// Nothing was changed: the key that was to be created is there.
+    /// Nothing was changed: the key to create exists.
     Exists,
     /// Nothing was changed or read: the key is absent.
     NotFound,
@@ -111,7 +111,7 @@ pub enum Answer {
 }
 
 impl KeyValue {
-    /// An empty store that takes in values of at most so many bytes.
+    /// An empty store that takes in values of at most this many bytes.
     pub fn with_value_bytes_max(value_bytes_max: usize) -> KeyValue {
         KeyValue { values: Values::default(), value_bytes_max }
     }
@@ -239,7 +239,7 @@ impl StateMachine for KeyValue {
 
     fn check(&self, command: &Command) -> Result<(), String> {
         let key = command.key().len();
-        // What a compare and swap expects is bounded too: it lies in the log like any other text.
+        // The expected value of a compare and swap is bounded, too: it is logged like any other text.
         let expected = match command {
             Command::Cas { expected, .. } => expected.len(),
             _ => 0,

@@ -1,16 +1,16 @@
-//! Clients' sessions: a command that arrives twice is carried out once (section 8; dissertation 6.3).
+//! Clients' sessions: a command that arrives twice is applied once (section 8; dissertation 6.3).
 //!
-//! A client opens a session with an entry of its own, numbers its commands in it and repeats one, under its number,
-//! until it is answered. The table keeps each answer until the client says that it needs it no more. Numbers may come
-//! out of order and with gaps, because a client may have many commands under way at once.
+//! A client opens a session with an entry of its own, numbers its commands in it and repeats each, under its number, until
+//! it is answered. The table keeps each answer until the client acknowledges it. Numbers may come out of order and with
+//! gaps, because a client may have many commands under way at once.
 //!
 //! The table is part of the replicated state: it changes only by applied entries and never by a clock, so every
-//! replica holds the same. It is bounded. Of a session it keeps the answers to a window of commands, and not more than
-//! a number of bytes; and when more sessions are opened than the log allows, the one that was used least recently
-//! expires. A command of an expired session is never carried out: nobody can tell any more whether it was before.
+//! replica holds the same. It is bounded. For each session it keeps the answers to a window of commands, up to a number of
+//! bytes; and when more sessions are opened than the log allows, the least recently used one expires. A command of an
+//! expired session is never applied: it is no longer known whether it was before.
 //!
-//! A copy of the table shares the sessions, and whichever of the two is changed first copies the one session that the
-//! change concerns: so an image of the table is cheap, and stays as it is.
+//! A copy of the table shares the sessions, and the first change of either table copies the one session that it concerns:
+//! so an image of the table is cheap, and does not change.
 
 mod text;
 
@@ -21,22 +21,22 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::text::Kept;
+use self::text::StoredAnswer;
 use super::Applied;
 use crate::ascending::Ascending;
 use crate::payload::Payload;
 use crate::raft::entry::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, Serial, SessionId};
 
-/// How many answers a session keeps: a client has no more commands than this unanswered or unsettled. Of one that
-/// has, the oldest answers are forgotten.
+/// How many answers a session keeps: a client has at most this many commands unanswered or unsettled. Of more, the oldest
+/// answers are forgotten.
 pub const WINDOW: u64 = 4_096;
 
-/// How many bytes of text the answers of a session have together at most. Of more, the oldest are forgotten; the
-/// answer to the newest command is kept, however long it is.
+/// The most bytes of text that the answers of a session have together. Of more, the oldest are forgotten; the answer to the
+/// newest command is always kept.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// What a session keeps at most. All replicas of a cluster must have the same.
+/// The bounds of what a session keeps. All replicas of a cluster must have the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// How many answers.
@@ -57,17 +57,16 @@ pub struct Sessions {
     bounds: Bounds,
     pub(crate) by_id: BTreeMap<SessionId, Arc<Session>>,
     /// Each session once, the one with the smallest index first. The index is an entry that used it, not always the
-    /// last one: it is brought up to date when somebody asks, so that a command costs nothing here.
+    /// last one: it is updated when a session must expire, so that a command costs nothing here.
     pub(crate) by_use: BinaryHeap<Reverse<(LogIndex, SessionId)>>,
 }
 
-/// One client's session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
     pub(crate) client: ClientId,
     /// The entry that used it last.
     pub(crate) used: LogIndex,
-    /// The client needs no answer below this serial. It never goes back, however late an older mark arrives.
+    /// The client needs no answer below this serial. It never decreases, even if an older mark arrives late.
     pub(crate) acknowledged: Serial,
     /// What is known of the commands from `acknowledged` on.
     pub(crate) settled: Ascending<Serial, Settled>,
@@ -75,23 +74,25 @@ pub(crate) struct Session {
     pub(crate) bytes: usize,
 }
 
-/// What became of a command, once and for all.
+/// The final outcome of a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Settled {
     /// This entry carried it out, with this answer.
-    Answered { entry: EntryId, answer: Kept },
-    /// It will not be carried out.
+    Answered {
+        entry: EntryId,
+        answer: StoredAnswer,
+    },
     GivenUp,
 }
 
 impl Sessions {
-    /// No session yet, and these bounds for each. Only the simulator has others than the usual ones.
+    /// No session, with these bounds for each. Only the simulator has other bounds than the default.
     pub fn new(bounds: Bounds) -> Sessions {
         Sessions { bounds, ..Sessions::default() }
     }
 
-    /// These sessions, as the table before them bounds its own from now on.
+    /// These sessions, with the bounds of the table that they replace.
     #[must_use]
     pub fn in_place_of(self, before: &Sessions) -> Sessions {
         Sessions { bounds: before.bounds, ..self }
@@ -104,15 +105,15 @@ impl Sessions {
         let before = self.by_id.insert(id, Arc::new(Session::new(client, index)));
         assert!(before.is_none(), "an entry opens one session (6.3)");
         self.by_use.push(Reverse((index, id)));
-        // The one that was opened just now is never the least recent.
+        // The newest session is never the least recently used.
         while self.by_id.len() as u64 > sessions_max.max(1) {
             self.expire_least_recent();
         }
         id
     }
 
-    /// An entry at this index names a command: takes in what its client acknowledges with it, then tells what became of
-    /// the command; none if nothing has yet, and it is to be carried out.
+    /// An entry at this index names a command: takes in what its client acknowledges with it, then returns what became of the
+    /// command; none if it is to be applied now.
     pub fn look_up(&mut self, index: LogIndex, origin: Origin) -> Option<Applied> {
         let Some(session) = self.by_id.get_mut(&origin.session) else { return Some(Applied::Expired) };
         let session = Arc::make_mut(session);
@@ -129,17 +130,15 @@ impl Sessions {
         })
     }
 
-    /// Keeps the answer to a command that was fresh and has just been carried out by this entry. `bytes` is the
-    /// length of the answer's text.
+    /// Keeps the answer to a command that this entry has just applied. `bytes` is the length of the answer's text.
     ///
-    /// It is handed in because whoever has the answer as a value can count its text in a few nanoseconds without
-    /// making it. It has to be the exact length: a replica that starts from an image has the text to go by, and must
-    /// forget what the others forget.
+    /// The caller, which has the answer as a value, counts it in a few nanoseconds without making the text. It must be the
+    /// exact length: a replica that starts from an image has only the text, and must forget what the others forget.
     pub fn record(&mut self, origin: Origin, entry: EntryId, answer: Payload, bytes: usize) {
-        self.settle(origin, Settled::Answered { entry, answer: Kept { payload: answer, bytes } });
+        self.settle(origin, Settled::Answered { entry, answer: StoredAnswer { payload: answer, bytes } });
     }
 
-    /// Notes that a command that was fresh will not be carried out.
+    /// Notes that a command will never be applied.
     pub fn give_up(&mut self, origin: Origin) {
         self.settle(origin, Settled::GivenUp);
     }
@@ -174,13 +173,13 @@ impl Sessions {
                 PeekMut::pop(least);
                 return;
             }
-            // It was used since it was noted: it takes its true place. All others were used later than noted, or then.
+            // It was used since: it takes its true place. All others were used no earlier than noted.
             *noted = used;
         }
     }
 }
 
-/// The order of use is brought up to date at other times on other replicas, and counts for nothing.
+/// The order of use is updated at different times on different replicas, so it does not count.
 impl PartialEq for Sessions {
     fn eq(&self, other: &Sessions) -> bool {
         self.by_id == other.by_id
@@ -215,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Forgets what became of the oldest command that is known, and tells its number.
+    /// Forgets the outcome of the oldest command that has one, and returns its serial.
     fn forget_oldest(&mut self) -> Serial {
         let (oldest, settled) = self.settled.pop_first().expect("the caller has seen that there is one");
         self.bytes -= settled.bytes();
@@ -260,8 +259,8 @@ mod tests {
         sessions.record(origin, id(index), answer.clone(), answer.len());
     }
 
-    fn answered(index: u64) -> Option<Applied> {
-        Some(Applied::Answered { entry: id(index), answer: Payload::new(index) })
+    fn answered(index: u64) -> Applied {
+        Applied::Answered { entry: id(index), answer: Payload::new(index) }
     }
 
     #[test]
@@ -270,8 +269,8 @@ mod tests {
         carry_out(&mut sessions, 2, origin(5, 1));
         carry_out(&mut sessions, 3, origin(2, 1));
         carry_out(&mut sessions, 4, origin(9, 1));
-        assert_eq!(sessions.look_up(LogIndex(5), origin(5, 1)), answered(2));
-        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), answered(3));
+        assert_eq!(sessions.look_up(LogIndex(5), origin(5, 1)), Some(answered(2)));
+        assert_eq!(sessions.look_up(LogIndex(6), origin(2, 1)), Some(answered(3)));
         assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), None, "a gap is no repetition");
     }
 
@@ -284,7 +283,7 @@ mod tests {
         carry_out(&mut sessions, 6, origin(5, 4));
         assert_eq!(sessions.answers(), 2, "4 and 5 are left");
         assert_eq!(sessions.look_up(LogIndex(7), origin(3, 1)), Some(Applied::Forgotten));
-        assert_eq!(sessions.look_up(LogIndex(8), origin(4, 1)), answered(5));
+        assert_eq!(sessions.look_up(LogIndex(8), origin(4, 1)), Some(answered(5)));
     }
 
     #[test]
@@ -327,7 +326,7 @@ mod tests {
         let second = sessions.open(LogIndex(2), ClientId(8), 2);
         carry_out(&mut sessions, 3, origin(1, 1));
         sessions.open(LogIndex(4), ClientId(9), 2);
-        assert_eq!(sessions.look_up(LogIndex(5), origin(1, 1)), answered(3), "it was used at 3");
+        assert_eq!(sessions.look_up(LogIndex(5), origin(1, 1)), Some(answered(3)), "it was used at 3");
         let other = Origin { session: second, ..origin(1, 1) };
         assert_eq!(sessions.look_up(LogIndex(6), other), Some(Applied::Expired), "it was not used since 2");
         assert_eq!(sessions.count(), 2);
@@ -346,7 +345,7 @@ mod tests {
         }
         assert_eq!(sessions.answers() as u64, WINDOW);
         assert_eq!(sessions.look_up(LogIndex(9_000), origin(3, 1)), Some(Applied::Forgotten));
-        assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), answered(5));
+        assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), Some(answered(5)));
     }
 
     /// Carries out a command whose answer's text has so many bytes.
@@ -397,7 +396,7 @@ mod tests {
         carry_out(&mut sessions, 2, origin(1, 1));
         let mut copy = sessions.clone();
         carry_out(&mut sessions, 3, origin(2, 2));
-        assert_eq!(copy.look_up(LogIndex(3), origin(1, 1)), answered(2));
+        assert_eq!(copy.look_up(LogIndex(3), origin(1, 1)), Some(answered(2)));
         assert_eq!(copy.look_up(LogIndex(3), origin(2, 1)), None);
         assert_eq!(sessions.look_up(LogIndex(4), origin(1, 1)), Some(Applied::Forgotten));
     }

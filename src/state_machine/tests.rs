@@ -12,7 +12,6 @@ pub(super) fn entry(index: u64, origin: Origin, command: Payload) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), content: Content::Command { origin, command } }
 }
 
-/// Of the sessions that [`opened`] opens.
 pub(super) fn origin(session: u64, serial: Serial, acknowledged: Serial) -> Origin {
     Origin { session: SessionId(session), serial, acknowledged }
 }

@@ -91,7 +91,7 @@ fn send_to_server_of_one(
     let from = Address::Client(ClientId(1));
     let [open, request] = [Call::Open, Call::Command { origin, command }].map(|call| {
         let packet = Packet::Request(Request { attempt: 1, call });
-        Arrival::Envelope(Envelope { from, to: node.into(), packet })
+        Arrival::Envelope(Envelope::new(from, node.into(), packet))
     });
     let mut answers = Vec::new();
     for first in [Arrival::Campaign, open, request] {

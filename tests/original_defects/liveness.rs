@@ -174,5 +174,5 @@ fn answered(envelope: Envelope, response: Response) -> Envelope {
     let Envelope { from, to, .. } = envelope;
     assert!(matches!((from, to), (Address::Client(_), Address::Node(_))), "from a client to a node");
     let reply = Reply { attempt: request.attempt, term: Term(0), response };
-    Envelope { from: to, to: from, packet: Packet::Reply(reply) }
+    Envelope::new(to, from, Packet::Reply(reply))
 }

@@ -49,7 +49,7 @@ fn l11_a_peer_that_hangs_costs_bounded_memory_and_nobody_else_anything() {
 fn message(to: u8) -> Envelope {
     let (from, to) = (NodeId::new(1), NodeId::new(to));
     let message = Message { from, to, term: Term(1), body: Body::VoteReply { granted: true } };
-    Envelope { from: from.into(), to: to.into(), packet: Packet::Raft(message) }
+    Envelope::new(from.into(), to.into(), Packet::Raft(message))
 }
 
 #[test]

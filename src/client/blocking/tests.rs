@@ -49,7 +49,6 @@ where
     client_with(hasty(), answer)
 }
 
-/// The same with these settings.
 fn client_with<F>(settings: ClientSettings, mut answer: F) -> Client<KeyValue>
 where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
@@ -62,8 +61,7 @@ where
                 panic!("a client sends requests to nodes")
             };
             let Some(replies) = answer(node, &request) else { return };
-            let envelope =
-                |reply| Envelope { from: to, to: Address::Client(ID), packet: Packet::Reply(reply) };
+            let envelope = |reply| Envelope::new(to, Address::Client(ID), Packet::Reply(reply));
             let _ = answers.try_send(replies.into_iter().map(envelope).collect());
         }
     });

@@ -19,7 +19,7 @@ impl ClientCore {
                 self.entry_applied(now, call_id, (attempt, node, term), applied);
             }
             (Response::Read { applied, age, answer }, What::Read { mode, .. }, _) => {
-                // Whom the client asked for its own answer may be anybody; otherwise only a leader answers.
+                // A node that was asked by name need not lead; otherwise only a leader answers.
                 if *mode != ReadMode::Stale && call.at.is_none() {
                     self.leader = Some(node);
                 }
@@ -84,7 +84,7 @@ impl ClientCore {
             (Applied::GivenUp, What::Command(_), _) => {
                 self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
             }
-            // A session forgets what its client has ended, and this call has not: nobody can tell any more.
+            // A session forgets commands that its client has ended, but this one has not: its outcome is lost.
             (Applied::Forgotten, What::Command(_), Some(token)) => {
                 self.end(now, call_id, Outcome::Unknown(token));
             }
@@ -94,7 +94,7 @@ impl ClientCore {
         }
     }
 
-    /// It is known what became of the command that this call asks about.
+    /// The outcome of the command that this call asks about is known.
     fn settled(&mut self, now: Time, call_id: CallId, fate: Fate<Answered>) {
         let token = self.call(call_id).token.expect("it asks about a command");
         if let Some(session) = self.session.as_mut().filter(|session| session.holds(token)) {
@@ -103,7 +103,7 @@ impl ClientCore {
         self.end(now, call_id, Outcome::Settled(fate));
     }
 
-    /// One node finds the call not valid. Another may have found otherwise, by other limits, and taken it in.
+    /// One node finds the call not valid. Another one, with other limits, may have taken it in.
     fn invalid(&mut self, now: Time, call_id: CallId, attempt: Attempt, rejection: Rejection) {
         let last = self.call_mut(call_id).note_refused(attempt, false);
         let call = self.call(call_id);
@@ -113,8 +113,8 @@ impl ClientCore {
         }
     }
 
-    /// The command is committed, and this node's state machine could not apply it. Another's may, unless so many have
-    /// failed that nobody will lead.
+    /// The command is committed, and this node's state machine could not apply it. Another's may, unless too many have
+    /// failed for a node to lead.
     fn panicked(&mut self, now: Time, call_id: CallId, attempt: Attempt, node: NodeId, words: String) {
         let majority = self.nodes.len() / 2 + 1;
         let call = self.call_mut(call_id);
@@ -127,7 +127,7 @@ impl ClientCore {
         }
     }
 
-    /// The leader holds too much; it is still the one to ask.
+    /// The leader is busy; it is still the node to ask.
     fn busy(&mut self, now: Time, call_id: CallId, attempt: Attempt) {
         if !self.call_mut(call_id).note_refused(attempt, true) {
             return;
@@ -154,12 +154,12 @@ impl ClientCore {
         }
     }
 
-    /// This node does not lead, or no longer; perhaps that one does.
+    /// This node does not lead; perhaps `leader` does.
     fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>) {
         self.doubt(node);
         let call = self.call(call_id);
         if call.at.is_some() {
-            // Which other node leads is final. A node that knows of none may know, or lead, before the time is over.
+            // That another node leads is final. A node that knows no leader may know one, or lead, before the deadline.
             return match leader {
                 Some(_) => {
                     let outcome = call.rejected(Rejection::NotLeader { leader });
@@ -168,7 +168,7 @@ impl ClientCore {
                 None => self.back_off(now, call_id),
             };
         }
-        // Whom this turn has asked already does not answer as a leader: a hint at it is old, or early.
+        // A node that was asked in this turn did not answer as a leader: a hint at it is old, or early.
         let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));
         match news {
             Some(_) => {

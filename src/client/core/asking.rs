@@ -1,4 +1,4 @@
-//! Whom a call asks, in which order, and when again.
+//! Which nodes a call asks, in which order, and when it asks again.
 
 use smallvec::SmallVec;
 
@@ -9,7 +9,7 @@ use crate::protocol::{Address, Attempt, Envelope, Packet, Request};
 use crate::types::{NodeId, Time};
 
 impl ClientCore {
-    /// Answers to what was asked so far no longer concern this call.
+    /// Ignores the answers to all attempts of this call so far.
     pub(super) fn forget_attempts(&mut self, call_id: CallId) {
         let attempts: SmallVec<[Attempt; 4]> = self
             .attempts
@@ -22,7 +22,7 @@ impl ClientCore {
         }
     }
 
-    /// Asks the next node of the call's turn, or backs off when all have been asked.
+    /// Asks the next node of the turn, or backs off after the last.
     pub(super) fn ask_next(&mut self, now: Time, call_id: CallId) {
         let call = self.call(call_id);
         if now >= call.deadline {
@@ -46,7 +46,6 @@ impl ClientCore {
         if targets.is_empty() { self.back_off(now, call_id) } else { self.send_to(now, call_id, &targets) }
     }
 
-    /// Asks these nodes together.
     fn send_to(&mut self, now: Time, call_id: CallId, nodes: &[NodeId]) {
         self.call_mut(call_id).begin_group();
         for node in nodes {
@@ -64,7 +63,7 @@ impl ClientCore {
         call.note_sent(attempt, node);
         let request = Request { attempt, call: call.request(acknowledged) };
         let (from, to) = (Address::Client(self.id), Address::Node(node));
-        self.outgoing.push(Envelope { from, to, packet: Packet::Request(request) });
+        self.outgoing.push(Envelope::new(from, to, Packet::Request(request)));
         self.attempts.insert(attempt, call_id);
         self.wake_at(call_id, now + self.settings.attempt_timeout);
     }
@@ -86,7 +85,7 @@ impl ClientCore {
         self.timers.forget_stale(&self.calls);
     }
 
-    /// No longer takes this node for the leader, and lets the search begin elsewhere.
+    /// No longer takes this node for the leader, and continues the search after it.
     pub(super) fn doubt(&mut self, node: NodeId) {
         if self.leader == Some(node) {
             self.leader = None;

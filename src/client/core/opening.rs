@@ -8,7 +8,7 @@ use crate::protocol::Attempt;
 use crate::types::{SessionId, Time};
 
 impl ClientCore {
-    /// Lets commands begin that wait, as far as they may: in the session, or by asking for one.
+    /// Begins waiting commands, as many as may: in the session, or by asking for one.
     pub(super) fn begin_waiting(&mut self, now: Time) {
         while !self.waiting.is_empty() && self.may_begin() {
             let call_id = self.waiting.pop_first().expect("seen just now");
@@ -32,7 +32,7 @@ impl ClientCore {
         self.ask_next(now, call_id);
     }
 
-    /// The session is open. Whoever asked for it waits like the others to send its command in it.
+    /// The session is open. The call that asked for it now waits like the others to send its command.
     pub(super) fn opened(&mut self, call_id: CallId, session: SessionId) {
         self.forget_attempts(call_id);
         self.session = Some(Session::new(session));
@@ -40,7 +40,7 @@ impl ClientCore {
         self.waiting.insert(call_id);
     }
 
-    /// The session has expired. What can have left nothing behind is asked again in a new one.
+    /// The session has expired. A command that can have left nothing behind is sent again in a new one.
     pub(super) fn expired(&mut self, now: Time, call_id: CallId, attempt: Attempt, token: Token) {
         if self.session.as_ref().is_some_and(|session| session.holds(token)) {
             self.session = None;
@@ -50,7 +50,7 @@ impl ClientCore {
         if call.is_harmless() {
             call.restart(None);
             self.forget_attempts(call_id);
-            // Where more clients are at work than sessions may be open, each new one costs another its own: not at once.
+            // With more active clients than sessions, each new session expires another: so it waits first.
             self.back_off(now, call_id);
         } else {
             self.end(now, call_id, Outcome::Unknown(token));

@@ -35,7 +35,6 @@ enum Happening {
         back: usize,
         response: Response,
     },
-    /// Time passes.
     Pass(Duration),
     GiveUp,
 }
@@ -178,7 +177,7 @@ impl World {
             self.replies.entry(attempt).or_default().push(response.clone());
         }
         let packet = Packet::Reply(Reply { attempt, term: Term(1), response });
-        self.core.receive(self.now, Envelope { from, to: Address::Client(ClientId(7)), packet });
+        self.core.receive(self.now, Envelope::new(from, Address::Client(ClientId(7)), packet));
     }
 
     fn pass(&mut self, until: Time) {

@@ -29,7 +29,6 @@ struct Bench {
     now: Time,
 }
 
-/// An attempt as it was sent.
 #[derive(Clone, PartialEq, Debug)]
 struct Sent {
     to: NodeId,
@@ -38,7 +37,6 @@ struct Sent {
 }
 
 impl Bench {
-    /// A client whose session is open.
     fn new() -> Bench {
         let Bench { core, now } = Bench::without_session();
         Bench { core: core.in_session(SESSION), now }
@@ -87,7 +85,7 @@ impl Bench {
     fn reply(&mut self, sent: &Sent, response: Response) {
         let reply = Reply { attempt: sent.attempt, term: Term(4), response };
         let (from, to) = (Address::Node(sent.to), Address::Client(ClientId(7)));
-        self.core.receive(self.now, Envelope { from, to, packet: Packet::Reply(reply) });
+        self.core.receive(self.now, Envelope::new(from, to, Packet::Reply(reply)));
     }
 
     /// Lets time pass up to what is due next, and does it.
@@ -199,7 +197,7 @@ fn an_answer_for_somebody_else_or_of_the_wrong_kind_is_ignored() {
     let sent = bench.command();
     let reply = Reply { attempt: sent.attempt, term: Term(4), response: applied() };
     let (from, to) = (Address::Node(sent.to), Address::Client(ClientId(8)));
-    bench.core.receive(bench.now, Envelope { from, to, packet: Packet::Reply(reply) });
+    bench.core.receive(bench.now, Envelope::new(from, to, Packet::Reply(reply)));
     bench.reply(&sent, Response::Read { applied: LogIndex(17), age: None, answer: Payload::new("1") });
     assert!(bench.core.take_ended().is_empty());
     assert_eq!(bench.wait_for_end(), Outcome::Unknown(token(1)));

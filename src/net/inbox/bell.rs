@@ -1,4 +1,4 @@
-//! Wakes a thread that sleeps until something arrives.
+//! Wakes a thread that sleeps until something arrives: many ring, one sleeps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -7,24 +7,24 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-/// Between many who ring and one who sleeps.
+/// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     asleep: AtomicBool,
     sleeper: Mutex<Option<Thread>>,
 }
 
-/// Rings when it is let go, and when it is told to.
+/// Rings when it is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct HangUp(pub Arc<Bell>);
 
 impl Bell {
-    /// Sleeps until `look` finds something, or until then. What whoever rings has done before, it finds.
+    /// Sleeps until `look` finds something, or until then. `look` sees everything that was done before a `ring`.
     pub fn sleep_unless<T>(&self, until: Instant, look: impl Fn() -> Option<T>) -> Option<T> {
         *self.sleeper.lock() = Some(thread::current());
         loop {
             self.asleep.store(true, Ordering::Relaxed);
-            // Either the one who rings sees that somebody sleeps, or this look sees what it has done.
+            // Either `ring` sees that this thread sleeps, or this look sees what was done before the ring.
             fence(Ordering::SeqCst);
             let found = look();
             let left = until.saturating_duration_since(Instant::now());
@@ -36,7 +36,7 @@ impl Bell {
         }
     }
 
-    /// Something has been done: whoever sleeps looks.
+    /// Makes the sleeper look again.
     pub fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed)

@@ -1,6 +1,6 @@
-//! Messages on their way: what a link's rules hold back until it is due.
+//! Messages that a link's rules hold back until they are due.
 //!
-//! Bounded in messages and in bytes, together for all links: a long delay and a quick sender would fill any memory.
+//! Bounded in messages and in bytes for all links together: a long delay and a fast sender would fill any memory.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -8,10 +8,9 @@ use std::collections::BinaryHeap;
 use crate::protocol::Envelope;
 use crate::types::Time;
 
-/// All that is held back, the next due first. Messages due at the same time keep the order in which they came.
+/// The messages, the next due first. Messages due at the same time keep their order.
 pub(super) struct HeldBack {
     waiting: BinaryHeap<Reverse<Waiting>>,
-    /// Counts what came.
     sequence: u64,
     bytes: usize,
     messages_max: usize,
@@ -21,39 +20,38 @@ pub(super) struct HeldBack {
 struct Waiting {
     due: Time,
     sequence: u64,
-    weight: usize,
     envelope: Envelope,
 }
 
 impl HeldBack {
-    /// Nothing yet, and so much at most. A message that is larger than the bound is held back when it is alone.
+    /// Empty, with these bounds. A message that is larger than the bound is held back when no other is.
     pub fn new(messages_max: usize, bytes_max: usize) -> HeldBack {
         HeldBack { waiting: BinaryHeap::new(), sequence: 0, bytes: 0, messages_max, bytes_max }
     }
 
-    /// Holds back a message of this weight until then. Returns it when there is no room.
-    pub fn push(&mut self, due: Time, envelope: Envelope, weight: usize) -> Option<Envelope> {
+    /// Holds back a message until then. Returns it when there is no room.
+    pub fn push(&mut self, due: Time, envelope: Envelope) -> Option<Envelope> {
+        let weight = envelope.weight();
         let too_large = self.bytes + weight > self.bytes_max && !self.waiting.is_empty();
         if too_large || self.waiting.len() >= self.messages_max {
             return Some(envelope);
         }
         self.sequence += 1;
         self.bytes += weight;
-        self.waiting.push(Reverse(Waiting { due, sequence: self.sequence, weight, envelope }));
+        self.waiting.push(Reverse(Waiting { due, sequence: self.sequence, envelope }));
         None
     }
 
-    /// When the next is due.
     pub fn next_due(&self) -> Option<Time> {
         self.waiting.peek().map(|Reverse(next)| next.due)
     }
 
-    /// The next and its weight, if it is due by now.
-    pub fn pop_due(&mut self, now: Time) -> Option<(Envelope, usize)> {
+    /// The next, if it is due by now.
+    pub fn pop_due(&mut self, now: Time) -> Option<Envelope> {
         self.next_due().filter(|due| *due <= now)?;
-        let Reverse(Waiting { weight, envelope, .. }) = self.waiting.pop()?;
-        self.bytes -= weight;
-        Some((envelope, weight))
+        let Reverse(Waiting { envelope, .. }) = self.waiting.pop()?;
+        self.bytes -= envelope.weight();
+        Some(envelope)
     }
 }
 
@@ -87,7 +85,7 @@ mod tests {
 
     fn message(attempt: u64, weight: usize) -> Envelope {
         let reply = Reply { attempt, term: Term(1), response: Response::Invalid("x".repeat(weight - 64)) };
-        Envelope { from: NodeId::new(1).into(), to: ClientId(1).into(), packet: Packet::Reply(reply) }
+        Envelope::new(NodeId::new(1).into(), ClientId(1).into(), Packet::Reply(reply))
     }
 
     fn after(milliseconds: u64) -> Time {
@@ -98,11 +96,11 @@ mod tests {
     fn what_is_due_first_comes_first_and_equals_keep_their_order() {
         let mut held_back = HeldBack::new(10, 10_000);
         for (number, due) in [(1, 20), (2, 10), (3, 10), (4, 30)] {
-            assert_eq!(held_back.push(after(due), message(number, 100), 100), None);
+            assert_eq!(held_back.push(after(due), message(number, 100)), None);
         }
         assert_eq!(held_back.next_due(), Some(after(10)));
         for number in [2, 3, 1] {
-            assert_eq!(held_back.pop_due(after(20)), Some((message(number, 100), 100)));
+            assert_eq!(held_back.pop_due(after(20)), Some(message(number, 100)));
         }
         assert_eq!(held_back.pop_due(after(20)), None);
     }
@@ -113,14 +111,14 @@ mod tests {
         let mut small = HeldBack::new(10, 250);
         for held_back in [&mut few, &mut small] {
             for number in [1, 2] {
-                assert_eq!(held_back.push(after(1), message(number, 100), 100), None);
+                assert_eq!(held_back.push(after(1), message(number, 100)), None);
             }
-            assert_eq!(held_back.push(after(1), message(3, 100), 100), Some(message(3, 100)));
+            assert_eq!(held_back.push(after(1), message(3, 100)), Some(message(3, 100)));
             assert!(held_back.pop_due(after(1)).is_some());
-            assert_eq!(held_back.push(after(1), message(4, 100), 100), None, "what has left makes room");
+            assert_eq!(held_back.push(after(1), message(4, 100)), None, "what has left makes room");
         }
         let mut empty = HeldBack::new(10, 250);
-        assert_eq!(empty.push(after(1), message(5, 1_000), 1_000), None, "alone it passes, however large");
-        assert_eq!(empty.push(after(1), message(6, 100), 100), Some(message(6, 100)));
+        assert_eq!(empty.push(after(1), message(5, 1_000)), None, "alone it passes, however large");
+        assert_eq!(empty.push(after(1), message(6, 100)), Some(message(6, 100)));
     }
 }

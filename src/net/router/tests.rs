@@ -50,7 +50,7 @@ fn end(number: u8) -> End {
 fn vote(from: u8, to: u8, term: u64) -> Envelope {
     let (from, to) = (NodeId::new(from), NodeId::new(to));
     let message = Message { from, to, term: Term(term), body: Body::VoteReply { granted: true } };
-    Envelope { from: from.into(), to: to.into(), packet: Packet::Raft(message) }
+    Envelope::new(from.into(), to.into(), Packet::Raft(message))
 }
 
 fn request(to: u8) -> Envelope {
@@ -64,7 +64,7 @@ fn large(to: u8) -> Envelope {
 
 fn request_of(to: u8, query: &str) -> Envelope {
     let call = Call::Read { query: Payload::from_text(query), mode: ReadMode::Stale, here: true };
-    Envelope { from: CLIENT, to: at(to), packet: Packet::Request(Request { attempt: 9, call }) }
+    Envelope::new(CLIENT, at(to), Packet::Request(Request { attempt: 9, call }))
 }
 
 fn refused(envelope: &Envelope) -> bool {

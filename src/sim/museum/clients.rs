@@ -6,7 +6,7 @@ use super::{Caught, GENERAL, Specimen};
 use crate::protocol::{Call, Packet, Request, Response};
 use crate::raft::effects::{RejectReason, RequestId};
 use crate::raft::entry::{Content, Origin};
-use crate::server::waiting::Place;
+use crate::server::waiting::PendingEntry;
 use crate::server::{Arrival, Caller, Outbox, Server};
 use crate::sim::exhibit::Exhibit;
 use crate::types::{LogIndex, NodeId};
@@ -43,7 +43,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
 ];
 
-type Waiting = BTreeMap<LogIndex, (Place, Vec<(RequestId, Caller)>)>;
+type Waiting = BTreeMap<LogIndex, (PendingEntry, Vec<(RequestId, Caller)>)>;
 
 /// Keeps clients waiting across the end of a leadership, and pretends that whatever stands at their place is theirs.
 #[derive(Default)]

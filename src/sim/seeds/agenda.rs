@@ -16,26 +16,23 @@ pub(super) struct Agenda {
     decided: u64,
 }
 
-/// One part of a fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Act {
     /// This node crashes, with its power or without, and starts again at once.
-    Restart { name: NodeId, power: bool },
-    /// This node crashes.
+    Restart {
+        name: NodeId,
+        power: bool,
+    },
     Crash(NodeId),
     /// This node starts, if it is down.
     Start(NodeId),
     /// This node loses its files and starts again, unless another one has and is not readmitted yet.
     Wipe(NodeId),
-    /// This node is ordered to campaign.
     Campaign(NodeId),
-    /// This node is paused.
     Pause(NodeId),
-    /// This node is paused no longer.
     Resume(NodeId),
-    /// The network changes.
     Change(NetChange),
-    /// Clients ask this node first of all; none for whomever they like.
+    /// Clients ask this node first; with none, any.
     AskAt(Option<NodeId>),
 }
 
@@ -63,7 +60,6 @@ impl Run<'_> {
         self.agenda.acts.insert((self.simulation.now() + after, self.agenda.decided), act);
     }
 
-    /// Does what is due.
     pub(super) fn attend(&mut self) {
         while let Some(act) = self.agenda.take_due(self.simulation.now()) {
             match act {
@@ -80,7 +76,7 @@ impl Run<'_> {
                 }
                 Act::Start(name) => self.restart(name),
                 Act::Wipe(name) => self.wipe(name),
-                // An error says that the node is down, or as wanted already; both are fine here.
+                // An error says that the node is down or already in that state: both are fine here.
                 Act::Campaign(name) => self.simulation.arrive_at(name, Arrival::Campaign),
                 Act::Pause(name) => drop(self.simulation.order(name, NodeOrder::Pause)),
                 Act::Resume(name) => drop(self.simulation.order(name, NodeOrder::Resume)),

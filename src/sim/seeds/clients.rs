@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::Run;
-use super::draw::Drawn;
+use super::draw::Scenario;
 use crate::faults::{End, LinkScope, NetChange};
 use crate::sim::workload::Habits;
 use crate::types::Random;
 
-impl Drawn {
-    /// Settings and habits of clients that trust nobody's patience.
+impl Scenario {
+    /// Settings and habits of clients that behave badly.
     pub(super) fn draw_clients(&mut self, random: &mut Random) {
         self.clients = 4;
         self.classes.lost_replies = true;

@@ -3,12 +3,12 @@
 //! The start must refuse, or repair without losing what was durable. When it refuses, the run does as an operator would:
 //! the node's files go, and it joins again. So only one node at a time is damaged, and none while another joins.
 //!
-//! The end of the log that `state.json` does not vouch for is the named limit: nobody can tell that it is missing. Lines
-//! are cut off only where the files claim them.
+//! Limit: the end of the log beyond what `state.json` records cannot be missed. Lines are cut off only where the files claim
+//! them.
 
 use std::time::Duration;
 
-use super::draw::Drawn;
+use super::draw::Scenario;
 use super::{Run, ms};
 use crate::lab::{Lab, NodeOrder};
 use crate::server::EndReason;
@@ -18,7 +18,7 @@ use crate::storage::disk::Disk;
 use crate::storage::simulated::SimulatedDisk;
 use crate::types::{NodeId, Random};
 
-impl Drawn {
+impl Scenario {
     /// Many restarts, logs of several segments, snapshots in half of the runs.
     pub(super) fn draw_damage(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(12);
@@ -68,7 +68,6 @@ impl Run<'_> {
         }
     }
 
-    /// One change of one file.
     fn damage_disk(&mut self, disk: &SimulatedDisk) {
         let mut names = disk.list().unwrap_or_default();
         names.retain(|name| name.strip_suffix(".new").is_none());

@@ -9,10 +9,8 @@ use crate::sim::SimulationSettings;
 use crate::sim::workload::Habits;
 use crate::types::Random;
 
-/// All of it.
-pub(super) struct Drawn {
+pub(super) struct Scenario {
     pub(super) settings: SimulationSettings,
-    /// How many clients.
     pub(super) clients: u64,
     pub(super) habits: Habits,
     pub(super) classes: Classes,
@@ -85,14 +83,14 @@ impl Clocks {
     }
 }
 
-impl Drawn {
+impl Scenario {
     /// What this seed of the family decides.
-    pub(super) fn of(family: Family, seed: u64, random: &mut Random) -> Drawn {
+    pub(super) fn of(family: Family, seed: u64, random: &mut Random) -> Scenario {
         let settings = draw_settings(seed, random);
         let clients = random.within(1, 4);
         let (habits, classes) = (Habits::default(), Classes::draw(random));
         let (clocks, faulty, pause_max) = (None, FAULTY, PAUSE_MAX);
-        let mut drawn = Drawn { settings, clients, habits, classes, clocks, faulty, pause_max };
+        let mut drawn = Scenario { settings, clients, habits, classes, clocks, faulty, pause_max };
         match family {
             Family::General => {}
             Family::Clients => drawn.draw_clients(random),

@@ -12,7 +12,6 @@ use crate::storage::simulated::Failure;
 use crate::types::{NodeId, Time};
 
 impl Run<'_> {
-    /// The faulty phase.
     pub(super) fn break_things(&mut self) {
         let end = self.simulation.now() + self.faulty;
         let pause = self.random.duration(Duration::from_millis(30), self.pause_max);
@@ -29,7 +28,7 @@ impl Run<'_> {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }
             if self.simulation.now() >= next_fault {
-                self.note_hoards();
+                self.check_snapshot_count();
                 self.fault();
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
@@ -37,9 +36,9 @@ impl Run<'_> {
         }
     }
 
-    /// However long a follower does not answer, a node keeps few snapshots: the newest, those that it sends, and one that it
-    /// has just saved.
-    fn note_hoards(&mut self) {
+    /// Even while followers do not answer, a node keeps few snapshots: the newest, those that it sends, and one that it has
+    /// just saved.
+    fn check_snapshot_count(&mut self) {
         let most = self.names.len() + 1;
         for &name in &self.names {
             let node = self.simulation.node(name);
@@ -155,7 +154,7 @@ impl Run<'_> {
     }
 
     fn pause_or_resume(&mut self, name: NodeId) {
-        // An error says that the node is down or as wanted already; both are fine here.
+        // An error says that the node is down or already in that state: both are fine here.
         if self.simulation.node(name).paused {
             let _ = self.simulation.order(name, NodeOrder::Resume);
         } else {

@@ -99,6 +99,6 @@ impl Run<'_> {
             return Some("nodes that applied the same log hold different states".to_string());
         }
         self.workload.audit(&states[0], self.simulation.now());
-        self.workload.lies(&states[0]).into_iter().next()
+        self.workload.lost_or_phantom_keys(&states[0]).into_iter().next()
     }
 }

@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use super::agenda::Act;
-use super::draw::{Clocks, Drawn};
+use super::draw::{Clocks, Scenario};
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
 use crate::types::{NodeId, Random};
 
-impl Drawn {
+impl Scenario {
     /// Short timeouts; nodes that catch up slowly; snapshots in some runs.
     pub(super) fn draw_joining(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);

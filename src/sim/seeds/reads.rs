@@ -7,20 +7,20 @@
 use std::time::Duration;
 
 use super::agenda::Act;
-use super::draw::{Clocks, Drawn};
+use super::draw::{Clocks, Scenario};
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
 use crate::server::RoleName;
 use crate::sim::workload::Habits;
 use crate::types::{NodeId, Random};
 
-impl Drawn {
+impl Scenario {
     /// Two keys, many reads, links and disks quick enough for a change of leaders within a lease.
     pub(super) fn draw_reads(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);
         self.clients = random.within(2, 4);
         let clocks = if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True };
-        // Without leases nobody is bound by a promise, and elections come at once.
+        // Without leases no node withholds its vote, and elections come at once.
         self.clocks = Some((clocks, random.chance(600_000)));
         self.habits = Habits {
             timeout_min: ms(15),

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::draw::Drawn;
+use super::draw::Scenario;
 use super::ms;
 use crate::state_machine::sessions::Bounds;
 use crate::types::Random;
 
-impl Drawn {
+impl Scenario {
     /// Clients that behave badly, of whom little is remembered.
     pub(super) fn draw_sessions(&mut self, random: &mut Random) {
         self.draw_clients(random);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::Run;
-use super::draw::Drawn;
+use super::draw::Scenario;
 use crate::faults::{End, LinkScope, NetChange};
 use crate::server::RoleName;
 use crate::types::Random;
 
-impl Drawn {
+impl Scenario {
     /// Snapshots so often that everything about them happens.
     pub(super) fn draw_snapshots(&mut self, random: &mut Random) {
         let raft = &mut self.settings.raft;

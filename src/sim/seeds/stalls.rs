@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::draw::{Clocks, Drawn};
+use super::draw::{Clocks, Scenario};
 use super::{Run, ms};
 use crate::config::RaftSettings;
 use crate::types::Random;
 
-impl Drawn {
+impl Scenario {
     /// All disks slow for good in half of the runs; in the others, leaders' disks that stall.
     pub(super) fn draw_stalls(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(12);

@@ -7,13 +7,12 @@
 use std::time::Duration;
 
 use super::agenda::Act;
-use super::draw::Drawn;
+use super::draw::Scenario;
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
 use crate::types::{NodeId, Random};
 
-impl Drawn {
-    /// Short timeouts, seldom pre-vote.
+impl Scenario {
     pub(super) fn draw_votes(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);
         self.clients = random.within(2, 4);

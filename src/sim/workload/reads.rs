@@ -35,7 +35,7 @@ impl Worker {
                 1 => Command::delete(key),
                 _ => Command::put(key, value),
             };
-            // Whoever leads by now is asked at once, not after the old leader kept the client waiting.
+            // The present leader is asked at once, not after the old one kept the client waiting.
             let others = nodes.iter().filter(|node| Some(**node) != asked_at).copied().collect::<Vec<_>>();
             let elsewhere = asked_at.is_some() && self.random.chance(800_000);
             let at = if elsewhere { self.random.pick(&others).copied() } else { None };

@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::{Command, Text};
 
-/// Any command's fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadCommand<'a> {

@@ -1,16 +1,14 @@
-//! The pairs of the key-value store: a map that is copied in a fraction of a millisecond, however much it holds.
+//! The pairs of the key-value store: a map of any size that is copied in a fraction of a millisecond.
 //!
-//! The pairs are spread over shards. A copy of the map shares all of them, and whichever of the two is changed first
-//! copies the one shard that the change concerns. So a copy can be taken between two commands, and what it costs later
-//! commands comes in small pieces.
+//! The pairs are spread over shards. A copy of the map shares all of them, and the first change of either map copies the
+//! one shard that it concerns. So a copy can be taken between two commands, and costs later commands little at a time.
 //!
-//! There is a shard for every [`FULL`] pairs: few pairs lie close together in few shards, which the processor's caches
-//! hold, and many make many. When another is due, one shard is split in two (linear hashing: W. Litwin, 1980), so no
-//! command waits for more than that.
+//! There is a shard for every [`FULL`] pairs: a small map has few shards, which fit the processor's caches. When another is
+//! due, one shard is split in two (linear hashing: W. Litwin, 1980), so no command waits for more than that.
 //!
-//! The shard of a key is told by its hash. Nothing that can be seen depends on it: what is listed or written is in the
-//! order of the keys. Keys that were chosen to meet in one shard cost only the copies and splits of that shard: within
-//! it they are told apart by another hash, which nobody knows.
+//! The hash of a key decides its shard. Nothing visible depends on it: listings and files are in the order of the keys. Keys
+//! that were chosen to meet in one shard cost only the copies and splits of that shard: inside it they are found by another,
+//! secret hash.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,8 +24,8 @@ use super::Text;
 /// How many pairs a shard holds on average when another shard is due.
 const FULL: usize = 64;
 
-/// More shards are not made: a copy of the map counts them all, which takes 0.1 ms with so many, and 0.3 ms when they
-/// are not in the processor's cache.
+/// The most shards: a copy of the map touches them all, which takes 0.1 ms, and 0.3 ms when they are not in the processor's
+/// cache.
 const SHARDS_MAX: usize = 16_384;
 
 /// Keys with their values, text both. As JSON: an object in the order of the keys.
@@ -85,7 +83,7 @@ impl Values {
         self.len == 0
     }
 
-    /// All pairs in the order of their keys: gathered and sorted, so by far the dearest thing to ask for.
+    /// All pairs in the order of their keys: gathered and sorted, by far the most expensive call.
     pub fn ordered(&self) -> Vec<(&str, &str)> {
         let mut pairs: Vec<(&str, &str)> =
             self.pairs().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -99,7 +97,7 @@ impl Values {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
-    /// Makes one shard more: the pairs whose hash now says so move there, all of them from one other shard.
+    /// Adds a shard, and moves pairs to it from one other shard, as their hashes now say.
     fn split(&mut self) {
         let added = self.shards.len();
         self.shards.push(Arc::default());

@@ -22,12 +22,11 @@ use crate::types::{ClientId, LogIndex, Serial, SessionId};
 
 /// An answer with the length of its text, which may not have been made yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StoredAnswer {
     pub payload: Payload,
     pub bytes: usize,
 }
 
-/// One session, to be written.
 #[derive(Serialize)]
 struct Line<'a> {
     session: SessionId,
@@ -37,7 +36,6 @@ struct Line<'a> {
     settled: Pairs<'a>,
 }
 
-/// One session, as it was read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadLine {
@@ -117,7 +115,7 @@ impl ReadLine {
     }
 }
 
-impl Serialize for Kept {
+impl Serialize for StoredAnswer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = self.payload.text();
         assert_eq!(text.len(), self.bytes, "the answer's text has the length that was counted");
@@ -125,10 +123,10 @@ impl Serialize for Kept {
     }
 }
 
-impl<'de> Deserialize<'de> for Kept {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kept, D::Error> {
+impl<'de> Deserialize<'de> for StoredAnswer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StoredAnswer, D::Error> {
         let payload = Payload::from_text(Box::<RawValue>::deserialize(deserializer)?);
         let bytes = payload.len();
-        Ok(Kept { payload, bytes })
+        Ok(StoredAnswer { payload, bytes })
     }
 }

@@ -1,38 +1,37 @@
-//! Looks again for a moment before a thread goes to sleep.
+//! Spins for a moment, with an adaptive backoff, before a thread sleeps.
 //!
-//! A thread that sleeps has to be woken, and a core with nothing to run halts: on a virtual machine it takes tens of
-//! microseconds until it runs again, much more than all else that a message's way takes. So who waits for messages first
-//! leaves its core to others for a moment, again and again, and sleeps when nothing has come. A core does nothing else
-//! only while nobody else could use it.
+//! Waking a thread costs more than all the rest of a message's way: a core with nothing to run halts, and on a virtual
+//! machine it takes tens of microseconds to resume. So a thread that waits for messages first yields its core a few times
+//! and looks again in between. It never keeps a core that another thread could use.
 //!
-//! Where this was in vain the next waits begin with sleep, the more of them the longer it stays so. An idle cluster is
-//! idle, and of many clients that wait for their turn most are asleep.
+//! When the spin finds nothing, the next waits sleep at once: one of them, then three, seven, up to thirty-one. An idle
+//! cluster stays idle, and of many waiting clients most are asleep.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a thread looks before it sleeps. On a core that nobody else wants that is some 30 microseconds.
+/// How often a thread looks before it sleeps: some 30 microseconds on a core without other work.
 const LOOKS: u32 = 64;
 
-/// Who had to wait longer than this until it could look again shares its core with others who are busy. It sleeps: whoever is
-/// woken comes before those who were running.
+/// A thread that gets its core back later than this shares it with busy threads, and sleeps: the scheduler favors a
+/// thread that was woken over those that were running.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// Waits in a row that begin with sleep at most.
+/// The most waits in a row that sleep at once.
 const PAUSES_MAX: u32 = 31;
 
-/// What one thread's waits have taught. Threads that wait in turn may share it.
+/// The backoff of one thread. Threads that wait in turn may share it.
 #[derive(Debug, Default)]
-pub struct Linger {
-    /// Waits that are yet to begin with sleep.
+pub struct Spin {
+    /// Waits left that sleep at once.
     pauses: AtomicU32,
-    /// How many there were when looking was last in vain.
+    /// How many there were after the last spin in vain.
     last: AtomicU32,
 }
 
-impl Linger {
-    /// Returns as soon as this finds something, and else when it is time to sleep, or this time has come.
+impl Spin {
+    /// Returns when `found` does, at the deadline, or when it is time to sleep.
     pub fn until(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
         let leave_core = || {
             thread::yield_now();
@@ -41,7 +40,7 @@ impl Linger {
         self.look(Instant::now(), deadline, leave_core, found);
     }
 
-    /// The same on any clock: `leave_core` leaves the core to others once, and says what time it is then.
+    /// The same on any clock: `leave_core` yields the core once and returns the time.
     fn look(
         &self,
         begin: Instant,
@@ -81,8 +80,8 @@ mod tests {
 
     use super::*;
 
-    /// How often each of these waits looks, if the first looks of each find this, and time stands still.
-    fn looks(linger: &Linger, waits: usize, finds: bool) -> Vec<u32> {
+    /// How often each wait looks while time stands still and every look returns `finds`.
+    fn looks(spin: &Spin, waits: usize, finds: bool) -> Vec<u32> {
         let now = Instant::now();
         let wait = |_| {
             let looks = Cell::new(0);
@@ -90,7 +89,7 @@ mod tests {
                 looks.set(looks.get() + 1);
                 finds
             };
-            linger.look(now, None, || now, found);
+            spin.look(now, None, || now, found);
             looks.get()
         };
         (0..waits).map(wait).collect()
@@ -98,20 +97,20 @@ mod tests {
 
     #[test]
     fn who_looks_in_vain_sleeps_at_once_more_and_more_often() {
-        let linger = Linger::default();
+        let spin = Spin::default();
         let expected = [LOOKS, 0, LOOKS, 0, 0, 0, LOOKS, 0, 0, 0, 0, 0, 0, 0, LOOKS];
-        assert_eq!(looks(&linger, 15, false), expected);
-        let later = looks(&linger, 1_000, false);
+        assert_eq!(looks(&spin, 15, false), expected);
+        let later = looks(&spin, 1_000, false);
         let most = later.iter().filter(|looks| **looks > 0).count();
         assert!((25..40).contains(&most), "one wait in thirty-two, not {most} in a thousand");
     }
 
     #[test]
     fn who_has_something_to_do_stops_looking() {
-        let linger = Linger::default();
+        let spin = Spin::default();
         let looks = Cell::new(0);
         for _ in 0..3 {
-            linger.until(Some(Instant::now()), || {
+            spin.until(Some(Instant::now()), || {
                 looks.set(looks.get() + 1);
                 false
             });
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn who_could_not_look_for_long_sleeps() {
-        let linger = Linger::default();
+        let spin = Spin::default();
         let looks = Cell::new(0);
         let now = Instant::now();
         for _ in 0..2 {
@@ -129,16 +128,16 @@ mod tests {
                 looks.set(looks.get() + 1);
                 false
             };
-            linger.look(now, None, || now + 2 * SLOW, found);
+            spin.look(now, None, || now + 2 * SLOW, found);
         }
         assert_eq!(looks.get(), 1, "and at once, the next time");
     }
 
     #[test]
     fn who_finds_something_goes_on_looking() {
-        let linger = Linger::default();
-        assert_eq!(looks(&linger, 3, false), [LOOKS, 0, LOOKS]);
-        assert_eq!(looks(&linger, 6, true), [0, 0, 0, 1, 1, 1]);
-        assert_eq!(looks(&linger, 3, false), [LOOKS, 0, LOOKS], "it begins anew");
+        let spin = Spin::default();
+        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS]);
+        assert_eq!(looks(&spin, 6, true), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS], "it begins anew");
     }
 }
