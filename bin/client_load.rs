@@ -182,6 +182,7 @@ fn main() -> ExitCode {
         Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     let output = Output::standard(Style { json: options.json, ..Style::default() });
+    options::log_as_asked();
     let ran = match &options.measurement {
         Some(Measurement::Figure16(plan)) => measure(plan, &output),
         None => run(&options, &output),

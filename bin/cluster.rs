@@ -118,7 +118,12 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
             output.warn(line);
         }
     }
-    let started = Cluster::start(&settings, Some(narrator.observer()));
+    let told = narrator.clone();
+    let builder = Cluster::builder().settings(settings.clone()).observer(move |event| told.observe(event));
+    let started = match options::log_as_asked() {
+        Some(filter) => builder.log_filter(filter).start(),
+        None => builder.start(),
+    };
     if let (Err(_), Some(path), Some(true)) = (&started, history, made) {
         // A start that is refused leaves nothing behind.
         let _ = std::fs::remove_file(path);

@@ -1,7 +1,7 @@
 //! Settings: what may be chosen, the defaults, and the rules that choices must keep.
 //!
-//! A setting is a field here, with its default below. [`file`] has the comment that stands above it in a file, and
-//! [`rules`] what it must keep. Text goes in and settings come out: nothing here reads a file, a clock or the environment.
+//! A setting is a field here, with its default below. `file` has the comment that stands above it in a file, and
+//! `rules` what it must keep. Text goes in and settings come out: nothing here reads a file, a clock or the environment.
 
 mod file;
 mod rules;

@@ -2,11 +2,10 @@
 //!
 //! Only the text is read here; whether the values go together is for the rules of [`Settings::validate`].
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::de::IgnoredAny;
-use toml::{Spanned, Table};
+use toml::Table;
+use toml::de::DeTable;
 
 use super::{ConfigError, RaftSettings, Settings};
 use crate::text::suggest::advice;
@@ -113,17 +112,16 @@ pub fn commented_defaults() -> String {
 
 /// Reads the text over the defaults.
 pub(super) fn read(text: &str) -> Result<Settings, ConfigError> {
-    let keys: BTreeMap<Spanned<String>, IgnoredAny> =
-        toml::from_str(text).map_err(|error| in_text(text, &error))?;
+    let table = DeTable::parse(text).map_err(|error| in_text(text, &error))?;
     let known = SECTIONS.iter().flat_map(|(_, keys)| *keys).copied();
-    let unknown = keys.keys().filter(|key| !known.clone().any(|name| name == key.as_ref()));
+    let unknown = table.get_ref().keys().filter(|key| !known.clone().any(|name| name == key.get_ref()));
     if let Some(key) = unknown.min_by_key(|key| key.span().start) {
-        let name = key.as_ref();
+        let name = key.get_ref();
         let advice = advice(name, &known, "--print-config shows the settings that there are");
         let problem = format!("unknown setting{advice}");
         return Err(ConfigError::Text {
             line: line_of(text, key.span().start),
-            key: Some(name.clone()),
+            key: Some(name.to_string()),
             problem,
         });
     }
