@@ -16,12 +16,9 @@ use raftlab::config::{ElectionRange, Settings};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 use raftlab::console::session::{self, Ending};
-use raftlab::figure16;
+use raftlab::experiment::{self, Expectation, Experiment, Progress, Sweep, TimedLine, Trouble, figure16};
 use raftlab::interrupt::Interrupt;
-use raftlab::load::{
-    self, Amount, Expectation, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble,
-    WorkloadSettings,
-};
+use raftlab::load::{self, Amount, Mix, Plan, Row, WorkloadSettings};
 use raftlab::protocol::ReadMode;
 use raftlab::text::units;
 
@@ -198,7 +195,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     let usage = |text: String| Trouble { text, code: options::USAGE };
-    let experiment = experiment(options).map_err(usage)?;
+    let experiment = experiment_of(options).map_err(usage)?;
     if let Some(sweep) = &options.sweep {
         sweep.experiments(&experiment)?;
     } else {
@@ -215,7 +212,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
         let sweep = sweep.clone().run(&experiment, &interrupt, &mut |said| progress.take(&said))?;
         progress.clear();
         let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
-        print(options, output, &load::table(&sweep), json);
+        print(options, output, &experiment::table(&sweep), json);
         write_if_wanted(options.report.as_deref(), || sweep.page(), output)?;
         return sweep.trouble.clone().map_or_else(|| Ok(sweep.code()), Err);
     }
@@ -226,8 +223,8 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     if !options.json {
         output.progress(&format!("again: {}", report.command));
     }
-    write_if_wanted(options.report.as_deref(), || load::page(&report), output)?;
-    write_if_wanted(options.csv.as_deref(), || load::csv(&report.rows), output)?;
+    write_if_wanted(options.report.as_deref(), || experiment::page(&report), output)?;
+    write_if_wanted(options.csv.as_deref(), || load::csv(&report.load.rows), output)?;
     Ok(report.code())
 }
 
@@ -253,7 +250,7 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
     }
 }
 
-fn experiment(options: &Options) -> Result<Experiment, String> {
+fn experiment_of(options: &Options) -> Result<Experiment, String> {
     let base = options::settings_of(options.config.as_deref())?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
     let nodes = options.nodes.unwrap_or(base.nodes);
@@ -301,13 +298,13 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         timeout,
         seed,
         kept_max: if options.no_check { 0 } else { options.judge },
-        expectations: options.expect.clone(),
     };
     let faults = options.at.chunks(2).map(|pair| TimedLine::parse(&pair[0], &pair[1]));
     Ok(Experiment {
         settings,
         states: options.states.clone(),
         plan,
+        expectations: options.expect.clone(),
         faults: faults.collect::<Result<_, _>>()?,
         leader_within: options.leader_within,
         check: !options.no_check,

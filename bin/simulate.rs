@@ -15,7 +15,7 @@ use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
 use raftlab::console::terminal;
-use raftlab::figure16::{self, Plan, RANGES, Range};
+use raftlab::experiment::figure16::{self, Plan, RANGES, Range};
 use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::sim::seeds::{self, Family};

@@ -77,7 +77,7 @@ pub mod sim;
 pub mod cluster;
 pub mod console;
 pub mod load;
-pub mod figure16;
+pub mod experiment;
 
 // What most programs that embed a cluster need.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};

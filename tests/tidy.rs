@@ -45,7 +45,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("sim", 4),
     ("cluster", 5),
     ("load", 5),
-    ("figure16", 5),
+    ("experiment", 6),
     // What carries directives out and prints.
     ("console", 5),
 ];

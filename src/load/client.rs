@@ -11,7 +11,6 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::numbers::{float, nanos, ratio, whole};
 use super::outage::Outages;
 use super::plan::{Amount, Plan};
 use super::sampling::Recorder;
@@ -21,6 +20,7 @@ use crate::ascending::Ascending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
 use crate::history::Pending;
 use crate::state_machine::kv::Answer;
+use crate::text::numbers::{float, nanos, ratio, whole};
 use crate::types::{Random, Time};
 
 /// What happens in this time is one row.

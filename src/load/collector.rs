@@ -6,20 +6,20 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use super::client::{Client, Common, Pace, SECOND, Told};
-use super::numbers::{float, nanos};
 use super::plan::{Amount, Plan};
 use super::sampling::{Kept, Recorder, Sampling};
-use super::tally::{Carried, Figures, Latencies, Row, Slice};
+use super::summary::Summary;
+use super::tally::{Figures, Latencies, Row, Slice};
 use super::workload::Workload;
 use crate::client::Pipeline;
 use crate::history::HistoryFile;
+use crate::text::numbers::{float, nanos, rate, ratio};
 use crate::types::{Random, Time};
 
 /// Clients' threads call little: they need no deep stack, and there may be thousands.
@@ -28,50 +28,8 @@ const STACK_BYTES: usize = 256 << 10;
 /// A load that runs, or has ended. Dropping it ends it.
 pub struct Load {
     common: Arc<Common>,
-    collector: Option<JoinHandle<Outcome>>,
+    collector: Option<JoinHandle<(Summary, Kept)>>,
     ended: Receiver<()>,
-}
-
-/// What came of a load. Times count from the beginning of the measured time.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// A row for each second.
-    pub rows: Vec<Row>,
-    /// When the measured time began.
-    pub start: Time,
-    /// The measured time: as long as was planned, until the load was stopped, or until the last of a number of
-    /// operations had ended.
-    pub elapsed: Duration,
-    /// When the last call had ended: calls that were under way at the end of the measured time are waited for.
-    pub ended: Duration,
-    /// Operations that left in the measured time.
-    pub sent: u64,
-    /// Operations of an open loop that were due in it, and for which there was no room before its end.
-    pub unsent: u64,
-    /// Of those sent, the ones that were answered, at any time.
-    pub answered: u64,
-    /// Those of them that the store refused, such as creating a key that exists.
-    pub refused: u64,
-    /// Of those sent, the ones that certainly had no effect, by the reason.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// Of those sent, the ones of which it is not known whether they had an effect.
-    pub unknown: u64,
-    /// Operations that were answered in the measured time, whenever they left: what throughput counts.
-    pub in_time: u64,
-    /// Operations of the warm-up that ended after it.
-    pub carried: Carried,
-    /// From sending to the answer; none if nothing was answered.
-    pub service: Option<Figures>,
-    /// From the intended start to the answer; none if nothing was answered.
-    pub response: Option<Figures>,
-    /// The same with all that got no answer at its time-out; what was unsent is taken for the longest of all.
-    pub all: Option<Figures>,
-    /// The longest stretch of the measured time in which nothing was answered although calls were waiting.
-    pub outage: Duration,
-    /// When that began.
-    pub outage_began: Duration,
-    /// What was kept to be judged.
-    pub kept: Kept,
 }
 
 /// What happens in a load, for whoever watches.
@@ -79,7 +37,7 @@ pub enum Event<'a> {
     /// A second is over.
     Row(&'a Row),
     /// All clients have ended.
-    Ended(&'a Outcome),
+    Ended,
 }
 
 /// What is gathered.
@@ -174,12 +132,12 @@ impl Load {
         self.common.start
     }
 
-    /// Waits until all clients have ended.
-    pub fn join(mut self) -> Outcome {
+    /// Waits until all clients have ended: what was measured, and what was kept of the history to be judged.
+    pub fn join(mut self) -> (Summary, Kept) {
         match self.collector.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
+            Some(Ok(ended)) => ended,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Outcome::default(),
+            None => Default::default(),
         }
     }
 }
@@ -235,7 +193,7 @@ impl Collector {
     }
 
     /// `over` is dropped at the end, which closes its channel.
-    fn run(mut self, over: Sender<()>) -> Outcome {
+    fn run(mut self, over: Sender<()>) -> (Summary, Kept) {
         while let Ok(told) = self.told.recv() {
             match told {
                 Told::Slice { client, second, slice } => {
@@ -260,12 +218,12 @@ impl Collector {
             }
         }
         let mut on_event = std::mem::replace(&mut self.on_event, Box::new(|_| {}));
-        let outcome = self.outcome();
-        on_event(Event::Ended(&outcome));
-        // Whoever waits for the end finds that everything was told: what tells goes first.
+        let ended = self.summary();
+        on_event(Event::Ended);
+        // At the end of the load everything has been told: the listener goes first.
         drop(on_event);
         drop(over);
-        outcome
+        ended
     }
 
     /// A second is over for all clients.
@@ -292,38 +250,48 @@ impl Collector {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn summary(self) -> (Summary, Kept) {
         let Collector { common, rows, sums, service, response, lost, recorders, last, .. } = self;
+        let plan = &common.plan;
         let until = match common.measured_until() {
             Time::NEVER => last,
             until => until.max(common.start),
         };
+        let elapsed = until.since(common.start);
         let (outage_began, outage) = common.outages.lock().longest(until);
         let mut all = response.clone();
         all.add(&lost).expect("both have the same bounds");
         if sums.unsent > 0 {
             // What never had its turn would have waited longer than all that had.
-            all.saturating_record_n(nanos(common.plan.timeout).max(all.max()), sums.unsent);
+            all.saturating_record_n(nanos(plan.timeout).max(all.max()), sums.unsent);
         }
-        Outcome {
-            rows,
-            start: common.start,
-            elapsed: until.since(common.start),
-            ended: last.max(until).since(common.start),
+        let summary = Summary {
+            clients: plan.clients,
+            batch: plan.batch,
+            gather: plan.gather,
+            pipeline: plan.in_flight_max(),
+            rate: plan.rate,
+            seed: plan.seed,
+            elapsed: elapsed.as_secs_f64(),
+            ended: last.max(until).since(common.start).as_secs_f64(),
             sent: sums.sent,
             unsent: sums.unsent,
             answered: sums.answered,
             refused: sums.refused,
-            rejected: sums.rejected,
+            failed: sums.rejections() + sums.unknown,
             unknown: sums.unknown,
-            in_time: sums.in_time,
-            carried: sums.carried,
+            answered_in_time: sums.in_time,
+            throughput: rate(sums.in_time, elapsed),
+            warm_up: sums.carried,
             service: Figures::of(&service),
             response: Figures::of(&response),
             all: Figures::of(&all),
-            outage,
-            outage_began: outage_began.since(common.start),
-            kept: Recorder::merge(recorders),
-        }
+            outage: outage.as_secs_f64(),
+            outage_began: outage_began.since(common.start).as_secs_f64(),
+            outage_share: ratio(outage.as_secs_f64(), elapsed.as_secs_f64()),
+            rejected: sums.rejected,
+            rows,
+        };
+        (summary, Recorder::merge(recorders))
     }
 }

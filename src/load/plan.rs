@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::expectation::Expectation;
-use super::numbers::float;
 use super::workload::WorkloadSettings;
 use crate::client::{CALLS_MAX, GATHERED_MAX, gathered_max};
+use crate::text::numbers::float;
 
 /// Clients at most: each is a thread.
 const CLIENTS_MAX: usize = 10_000;
@@ -47,8 +46,6 @@ pub struct Plan {
     pub seed: u64,
     /// Operations that are kept to be judged at the end; zero keeps none.
     pub kept_max: usize,
-    /// What its figures are held against.
-    pub expectations: Vec<Expectation>,
 }
 
 /// When a load ends.
@@ -76,7 +73,6 @@ impl Default for Plan {
             timeout: Duration::from_secs(2),
             seed: 1,
             kept_max: 200_000,
-            expectations: Vec::new(),
         }
     }
 }
@@ -111,7 +107,6 @@ impl Plan {
         if workload.zipf.is_some_and(|exponent| !(0.0..=10.0).contains(&exponent)) {
             return Err("the exponent of Zipf's law must be between 0 and 10".to_string());
         }
-        self.expectations.iter().try_for_each(|expectation| expectation.check(self.rate))?;
         match self.amount {
             Amount::For(Duration::ZERO) => Err("the duration must be above zero".to_string()),
             Amount::Count(0) => {
@@ -131,7 +126,7 @@ impl Plan {
     }
 
     /// Commands of several calls in an entry at most, with as many in flight as there may be.
-    pub(super) fn gathered_max(&self) -> u64 {
+    pub fn gathered_max(&self) -> u64 {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let in_flight = self.in_flight_max();
         in_flight.min(gathered_max(number(in_flight), number(self.gather)) as u64)

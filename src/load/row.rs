@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::grouped;
-use super::report::micros_shown;
 use super::tally::{Figures, Row};
+use crate::text::numbers::{grouped, micros_shown};
 
 impl Row {
     /// What stands above the rows.
@@ -16,13 +15,13 @@ impl Row {
     }
 
     /// The second's name: one behind the measured time is `4+`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}{}", self.second, if self.after_end { "+" } else { "" })
     }
 
     /// For people: the median, the 99th percentile and the longest latency of answers, and the 99th percentile with
     /// what got no answer. Where nothing was measured there is none.
-    pub(super) fn latencies_shown(&self) -> [String; 4] {
+    pub(crate) fn latencies_shown(&self) -> [String; 4] {
         let Row { latency, all, .. } = self;
         let figures = [
             latency.map(|figures| figures.p50),

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::numbers::grouped;
 use crate::check::history::{Action, Operation, Outcome};
 use crate::check::linearizability::{self, Start, Verdict};
 use crate::client::{Ask, Ended};
 use crate::history::{Callers, HistoryFile, Pending};
 use crate::quoting::{CELL_LETTERS, brief};
+use crate::text::numbers::grouped;
 use crate::types::Time;
 
 /// So many keys are sampled at least, as long as all together have as many.
@@ -59,7 +59,7 @@ pub struct Kept {
     /// Not all keys were sampled, or not to the end.
     pub(super) partial: bool,
     /// What went wrong with the history's file.
-    pub(super) trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
 }
 
 /// What a check of a load's history found.

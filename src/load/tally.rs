@@ -10,8 +10,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
-use super::numbers::nanos;
 use crate::client::{Outcome, Rejection};
+use crate::text::numbers::nanos;
 
 /// The longest latency that is told apart.
 const LATENCY_MAX: Duration = Duration::from_secs(600);
@@ -186,7 +186,7 @@ impl Slice {
         self.carried.unknown += other.carried.unknown;
     }
 
-    fn rejections(&self) -> u64 {
+    pub(super) fn rejections(&self) -> u64 {
         self.rejected.values().sum()
     }
 
@@ -217,7 +217,7 @@ impl Slice {
 impl Figures {
     /// None of nothing.
     pub(super) fn of<C: hdrhistogram::Counter>(latencies: &Histogram<C>) -> Option<Figures> {
-        let micros = |value: u64| super::numbers::float(value) / 1_000.0;
+        let micros = |value: u64| crate::text::numbers::float(value) / 1_000.0;
         let at = |quantile| micros(latencies.value_at_quantile(quantile));
         (!latencies.is_empty()).then(|| Figures {
             p50: at(0.5),

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::{float, ratio};
-use super::plot::{Band, Mark, Plot, Scale, Series, escape, seconds};
-use super::report::{Report, micros_shown};
+use super::plot::{Band, Mark, Plot, Scale, Series, seconds};
+use super::report::Report;
 use super::sweep::Sweep;
-use super::tally::Row;
+use crate::load::Row;
+use crate::text::escape;
+use crate::text::numbers::{float, grouped, micros_shown, ratio, whole};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -29,9 +30,9 @@ pub fn page(report: &Report) -> String {
     }
     body.push_str("</table></div>\n");
     happened(report, &mut body);
-    each_second(&report.rows, &mut body);
+    each_second(&report.load.rows, &mut body);
     repeat(&report.command, &mut body);
-    whole("Load on a Raft cluster", &body)
+    document("Load on a Raft cluster", &body)
 }
 
 /// The page of several runs that differ in one setting.
@@ -48,14 +49,14 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         (0..).zip(&sweep.reports).map(|(at, report)| (float(at), figure(report))).collect()
     };
     let throughput =
-        Series { name: "throughput", color: 0, points: points(|report| Some(report.throughput)) };
+        Series { name: "throughput", color: 0, points: points(|report| Some(report.load.throughput)) };
     let mut latency = vec![
-        Series { name: "p50", color: 0, points: points(|report| Some(report.response?.p50)) },
-        Series { name: "p99", color: 1, points: points(|report| Some(report.response?.p99)) },
-        Series { name: "max", color: 2, points: points(|report| Some(report.response?.max)) },
+        Series { name: "p50", color: 0, points: points(|report| Some(report.load.response?.p50)) },
+        Series { name: "p99", color: 1, points: points(|report| Some(report.load.response?.p99)) },
+        Series { name: "max", color: 2, points: points(|report| Some(report.load.response?.max)) },
     ];
-    if sweep.reports.iter().any(|report| report.all != report.response) {
-        latency.push(Series { name: P99_ALL, color: 3, points: points(|report| Some(report.all?.p99)) });
+    if sweep.reports.iter().any(|report| report.load.all != report.load.response) {
+        latency.push(Series { name: P99_ALL, color: 3, points: points(|report| Some(report.load.all?.p99)) });
     }
     let plots = [
         (
@@ -85,10 +86,10 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
     }
     repeat(&sweep.command, &mut body);
-    whole("Load on a Raft cluster", &body)
+    document("Load on a Raft cluster", &body)
 }
 
-fn whole(title: &str, body: &str) -> String {
+fn document(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
@@ -117,7 +118,13 @@ fn verdict_lines(lines: impl IntoIterator<Item = String>, body: &mut String) {
 fn over_time(report: &Report) -> String {
     let lengths = lengths(report);
     let points = |figure: fn(&Row) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
-        report.rows.iter().zip(&lengths).map(|(row, length)| (middle(row, *length), figure(row))).collect()
+        report
+            .load
+            .rows
+            .iter()
+            .zip(&lengths)
+            .map(|(row, length)| (middle(row, *length), figure(row)))
+            .collect()
     };
     let of = |name, color, figure| Series { name, color, points: points(figure) };
     let mut latency = vec![
@@ -125,10 +132,10 @@ fn over_time(report: &Report) -> String {
         of("p99", 1, |row| Some(row.latency?.p99)),
         of("max", 2, |row| Some(row.latency?.max)),
     ];
-    if report.rows.iter().any(|row| row.all != row.latency) {
+    if report.load.rows.iter().any(|row| row.all != row.latency) {
         latency.push(of(P99_ALL, 3, |row| Some(row.all?.p99)));
     }
-    let rates = report.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
+    let rates = report.load.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
     let rates = rates.map(|(row, length)| (middle(row, *length), Some(ratio(float(row.answered), *length))));
     let throughput = vec![Series { name: "throughput", color: 3, points: rates.collect() }];
     let plots = [
@@ -158,7 +165,7 @@ fn over_time(report: &Report) -> String {
             series,
             bands: bands.collect(),
             marks,
-            ticks: seconds(report.ended),
+            ticks: seconds(report.load.ended),
             axis: "since the measured time began",
             shown,
         };
@@ -169,12 +176,12 @@ fn over_time(report: &Report) -> String {
 
 /// How long each row's time was: a second, but for the last one, which ends with the last call.
 fn lengths(report: &Report) -> Vec<f64> {
-    let last = report.rows.len().saturating_sub(1);
+    let last = report.load.rows.len().saturating_sub(1);
     let length = |(nth, row): (usize, &Row)| {
-        let until_the_end = report.ended - begin(row);
+        let until_the_end = report.load.ended - begin(row);
         if nth == last && until_the_end > 0.0 { until_the_end } else { 1.0 }
     };
-    report.rows.iter().enumerate().map(length).collect()
+    report.load.rows.iter().enumerate().map(length).collect()
 }
 
 fn middle(row: &Row, length: f64) -> f64 {
@@ -227,13 +234,14 @@ fn repeat(command: &str, body: &mut String) {
 }
 
 fn per_second(value: f64) -> String {
-    super::numbers::grouped(super::numbers::whole(value.round()))
+    grouped(whole(value.round()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{FaultReport, Figures, LeaderReport};
+    use crate::experiment::{FaultReport, LeaderReport};
+    use crate::load::{Figures, Summary};
 
     #[test]
     fn the_page_is_whole_and_names_no_other_place() {
@@ -247,11 +255,10 @@ mod tests {
             ..Row::default()
         };
         let (directive, answer) = ("crash leader".to_string(), "n1 <crashed>".to_string());
+        let rows = (1..=4).map(row).collect();
+        let load = Summary { elapsed: 4.0, ended: 4.0, answered: 20, rows, ..Summary::default() };
         let report = Report {
-            elapsed: 4.0,
-            ended: 4.0,
-            answered: 20,
-            rows: (1..=4).map(row).collect(),
+            load,
             faults: vec![FaultReport { at: 1.0, until: 3.0, directive, answer, ok: true }],
             leaders: vec![LeaderReport { at: 1.3, text: "n2 leads term 2".to_string() }],
             command: "client_load --at 1s \"crash leader\"".to_string(),
@@ -283,7 +290,8 @@ mod tests {
     #[test]
     fn the_last_second_is_as_long_as_it_was() {
         let row = |second| Row { second, answered: 10, ..Row::default() };
-        let report = Report { ended: 2.25, rows: (1..=3).map(row).collect(), ..Report::default() };
+        let load = Summary { ended: 2.25, rows: (1..=3).map(row).collect(), ..Summary::default() };
+        let report = Report { load, ..Report::default() };
         assert_eq!(lengths(&report), [1.0, 1.0, 0.25]);
         assert!(lengths(&Report::default()).is_empty());
     }

@@ -5,13 +5,14 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::expectation::Judgment;
-use super::experiment::{Experiment, Listener, Progress, Trouble};
-use super::numbers::{grouped, whole};
 use super::page::sweep_page;
-use super::report::{Report, micros_shown, seconds_shown};
-use super::tally::Figures;
+use super::report::Report;
+use super::run::{Listener, Progress};
+use super::{Experiment, Trouble};
 use crate::interrupt::Interrupt;
+use crate::load::Figures;
 use crate::text::layout::{self, Align};
+use crate::text::numbers::{grouped, micros_shown, seconds_shown, whole};
 
 /// What may be swept.
 const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];
@@ -114,7 +115,7 @@ impl Sweep {
             listener(Progress::Said(&format!(
                 "{}={value}: {}/s",
                 self.setting,
-                grouped(whole(report.throughput))
+                grouped(whole(report.load.throughput))
             )));
             let over = report.interrupted;
             self.reports.push(report);
@@ -173,14 +174,14 @@ impl Sweep {
         let head = std::iter::once(setting).chain(head.map(str::to_string));
         let head = head.chain(expects.then(|| "EXPECT".to_string())).collect();
         let row = |(value, report): (&u64, &Report)| {
-            let figures = report.response.map(|latency| {
+            let figures = report.load.response.map(|latency| {
                 let Figures { p50, p90, p99, p999, max, .. } = latency;
                 [p50, p90, p99, p999, max].map(micros_shown)
             });
             let [p50, p90, p99, p999, max] = figures.unwrap_or_else(|| [(); 5].map(|()| none()));
-            let all = report.all.map_or_else(none, |all| micros_shown(all.p99));
-            let throughput = grouped(whole(report.throughput.round()));
-            let rejected: u64 = report.rejected.values().sum();
+            let all = report.load.all.map_or_else(none, |all| micros_shown(all.p99));
+            let throughput = grouped(whole(report.load.throughput.round()));
+            let rejected: u64 = report.load.rejected.values().sum();
             let check = match (report.verdict.checked, report.verdict.pass) {
                 (false, _) => "-",
                 (true, Some(true)) => "PASS",
@@ -188,9 +189,11 @@ impl Sweep {
                 (true, None) => "UNDECIDED",
             };
             let cpu = report.cpu_seconds.map_or_else(none, |cpu| format!("{cpu:.1} s"));
-            let share = 100.0 * report.outage_share;
-            let (outage, unknown) =
-                (format!("{} ({share:.0} %)", seconds_shown(report.outage)), report.unknown.to_string());
+            let share = 100.0 * report.load.outage_share;
+            let (outage, unknown) = (
+                format!("{} ({share:.0} %)", seconds_shown(report.load.outage)),
+                report.load.unknown.to_string(),
+            );
             let expected =
                 if report.expectations.iter().all(|judgment| judgment.pass) { "PASS" } else { "FAIL" };
             let rest = [all, rejected.to_string(), unknown, outage, cpu, check.to_string()];
@@ -219,9 +222,9 @@ pub fn table(sweep: &Sweep) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::plan::{Amount, Plan};
     use super::*;
     use crate::config::Settings;
+    use crate::load::{Amount, Plan};
 
     #[test]
     fn a_sweep_is_read_or_refused_in_one_line() {
@@ -247,13 +250,11 @@ mod tests {
         let history = folder.path().join("h.jsonl");
         let base = Experiment {
             settings: Settings { nodes: 1, memory: true, ..Settings::default() },
-            states: None,
             plan: Plan { amount: Amount::Count(10), ..Plan::default() },
-            faults: Vec::new(),
             leader_within: Duration::from_secs(60),
             check: false,
             history: Some(history.clone()),
-            command: String::new(),
+            ..Experiment::default()
         };
         // After the first run its file is in the way of the second.
         let mut listener = |progress: Progress<'_>| {
@@ -265,7 +266,7 @@ mod tests {
         let sweep: Sweep = "batch=1,2,5".parse().expect("a sweep");
         let sweep = sweep.run(&base, &Interrupt::new(), &mut listener).expect("the first run was made");
         assert_eq!((sweep.reports.len(), table(&sweep).lines().count()), (1, 2));
-        assert_eq!(sweep.reports[0].answered, 10);
+        assert_eq!(sweep.reports[0].load.answered, 10);
         let trouble = sweep.trouble.clone().expect("the second was not");
         assert!(trouble.text.starts_with("batch=2: "), "{}", trouble.text);
         assert_eq!(sweep.code(), trouble.code);

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::{float, ratio, whole};
+use crate::text::escape;
+use crate::text::numbers::{float, ratio, whole};
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 290.0;
@@ -294,21 +295,6 @@ fn nice(value: f64) -> f64 {
         .map(|step| step * unit)
         .find(|high| *high >= value)
         .unwrap_or(10.0 * unit)
-}
-
-/// Text that stands in a page as itself.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
