@@ -48,15 +48,34 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
     let points = |figure: fn(&Report) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
         (0..).zip(&sweep.reports).map(|(at, report)| (float(at), figure(report))).collect()
     };
-    let throughput =
-        Series { name: "throughput", color: 0, points: points(|report| Some(report.load.throughput)) };
+    let throughput = Series {
+        name: "throughput".to_string(),
+        color: 0,
+        points: points(|report| Some(report.load.throughput)),
+    };
     let mut latency = vec![
-        Series { name: "p50", color: 0, points: points(|report| Some(report.load.response?.p50)) },
-        Series { name: "p99", color: 1, points: points(|report| Some(report.load.response?.p99)) },
-        Series { name: "max", color: 2, points: points(|report| Some(report.load.response?.max)) },
+        Series {
+            name: "p50".to_string(),
+            color: 0,
+            points: points(|report| Some(report.load.response?.p50)),
+        },
+        Series {
+            name: "p99".to_string(),
+            color: 1,
+            points: points(|report| Some(report.load.response?.p99)),
+        },
+        Series {
+            name: "max".to_string(),
+            color: 2,
+            points: points(|report| Some(report.load.response?.max)),
+        },
     ];
     if sweep.reports.iter().any(|report| report.load.all != report.load.response) {
-        latency.push(Series { name: P99_ALL, color: 3, points: points(|report| Some(report.load.all?.p99)) });
+        latency.push(Series {
+            name: P99_ALL.to_string(),
+            color: 3,
+            points: points(|report| Some(report.load.all?.p99)),
+        });
     }
     let plots = [
         (
@@ -68,8 +87,18 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         ("Latency".to_string(), Scale::Logarithmic, latency, micros_shown),
     ];
     for (title, scale, series, shown) in plots {
-        let (bands, marks, ticks) = (Vec::new(), Vec::new(), ticks.clone());
-        body.push_str(&Plot { title, scale, series, bands, marks, ticks, axis: setting, shown }.svg());
+        let plot = Plot {
+            title,
+            series,
+            bands: Vec::new(),
+            marks: Vec::new(),
+            vertical: scale,
+            horizontal: Scale::Linear,
+            ticks: ticks.clone(),
+            axis: setting,
+            shown,
+        };
+        body.push_str(&plot.figure());
     }
     body.push_str("<h2>Figures</h2>\n<div class=\"scroll\"><table class=\"right\">\n");
     for (nth, row) in sweep.rows().iter().enumerate() {
@@ -126,7 +155,7 @@ fn over_time(report: &Report) -> String {
             .map(|(row, length)| (middle(row, *length), figure(row)))
             .collect()
     };
-    let of = |name, color, figure| Series { name, color, points: points(figure) };
+    let of = |name: &str, color, figure| Series { name: name.to_string(), color, points: points(figure) };
     let mut latency = vec![
         of("p50", 0, |row| Some(row.latency?.p50)),
         of("p99", 1, |row| Some(row.latency?.p99)),
@@ -137,7 +166,7 @@ fn over_time(report: &Report) -> String {
     }
     let rates = report.load.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
     let rates = rates.map(|(row, length)| (middle(row, *length), Some(ratio(float(row.answered), *length))));
-    let throughput = vec![Series { name: "throughput", color: 3, points: rates.collect() }];
+    let throughput = vec![Series { name: "throughput".to_string(), color: 3, points: rates.collect() }];
     let plots = [
         (
             "Latency, by the second in which the call ended",
@@ -161,7 +190,8 @@ fn over_time(report: &Report) -> String {
         marks.sort_by(|one, other| one.at.total_cmp(&other.at));
         let plot = Plot {
             title: title.to_string(),
-            scale,
+            vertical: scale,
+            horizontal: Scale::Linear,
             series,
             bands: bands.collect(),
             marks,
@@ -169,7 +199,7 @@ fn over_time(report: &Report) -> String {
             axis: "since the measured time began",
             shown,
         };
-        text.push_str(&plot.svg());
+        text.push_str(&plot.figure());
     }
     text
 }
