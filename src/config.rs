@@ -3,6 +3,7 @@
 //! A setting is a field here, with its default below. `file` has the comment that stands above it in a file, and
 //! `rules` what it must keep. Text goes in and settings come out: nothing here reads a file, a clock or the environment.
 
+#[cfg(feature = "cli")]
 mod file;
 mod rules;
 mod times;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "cli")]
 pub use self::file::commented_defaults;
 pub use self::rules::ConfigError;
 
@@ -138,11 +140,12 @@ pub struct ElectionRange {
 }
 
 impl Settings {
-    /// Reads the settings from TOML. What the text leaves out keeps its default.
+    /// Reads the settings from TOML, with the feature `cli`. What the text leaves out keeps its default.
     ///
     /// # Errors
     /// The text is not TOML, names an unknown setting, gives a value of the wrong kind, or breaks a rule of
     /// [`Settings::validate`].
+    #[cfg(feature = "cli")]
     pub fn from_toml(text: &str) -> Result<Settings, ConfigError> {
         let settings = file::read(text)?;
         settings.validate()?;
@@ -243,7 +246,7 @@ impl fmt::Display for ElectionRange {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
 

@@ -191,7 +191,7 @@ impl TraceEvent {
 
 impl What {
     /// The message that the event is about, if it is about one.
-    pub(crate) fn message(&self) -> Option<&Message> {
+    pub fn message(&self) -> Option<&Message> {
         match self {
             What::MessageSent(message)
             | What::MessageDuplicated(message)
