@@ -170,7 +170,7 @@ enum Measurement {
     /// Repeats the paper's Figure 16 on threads: how long it takes to replace a crashed leader, by the range of election
     /// timeouts
     #[command(after_help = AFTER_HELP_FIGURE16)]
-    Figure16(figure16::Plan),
+    Figure16(figure16::TrialPlan),
 }
 
 fn main() -> ExitCode {
@@ -229,7 +229,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
 }
 
 /// The ranges of Figure 16 that threads can try.
-fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
+fn measure(plan: &figure16::TrialPlan, output: &Output) -> Result<u8, Trouble> {
     let usage = |text: String| Trouble { text, code: options::USAGE };
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
@@ -237,8 +237,7 @@ fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
     let one = |range: &figure16::Range, seed| range.on_threads(seed, &interrupt);
     let ranges = figure16::ranges_of_threads();
     let ran = figure16::run(plan, &ranges, trials, one, output, &interrupt);
-    let failed = |figure16::Failure { text, code }| Trouble { text, code };
-    ran.map(Ending::code).map_err(failed)
+    ran.map(Ending::code)
 }
 
 /// The answer: JSON goes to standard output as it is, everything else beside it.

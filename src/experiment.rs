@@ -26,7 +26,7 @@ pub use self::report::{FaultReport, LeaderReport, Report, VerdictReport};
 pub use self::run::{Listener, Progress};
 pub use self::sweep::{Sweep, table};
 
-use self::run::{Run, TICK, Used, bands};
+use self::run::{Run, TICK, Usage, bands};
 use crate::check::linearizability::Start;
 use crate::cluster::Cluster;
 use crate::config::Settings;
@@ -38,7 +38,7 @@ use crate::console::session::Ending;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
-use crate::load::{Amount, Event, Kept, Load, Plan, Summary, judge};
+use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge};
 use crate::protocol::ReadMode;
 use crate::text::numbers::{float, quotient};
 use crate::types::NodeId;
@@ -201,7 +201,14 @@ impl Experiment {
         }
     }
 
-    fn report(&self, run: Run<'_>, load: Summary, kept: &Kept, used: Used, interrupt: &Interrupt) -> Report {
+    fn report(
+        &self,
+        run: Run<'_>,
+        load: Summary,
+        kept: &Sample,
+        used: Usage,
+        interrupt: &Interrupt,
+    ) -> Report {
         let Run { console, faults, done, leaders, before, interrupted, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
@@ -242,7 +249,7 @@ impl Experiment {
     fn verdict(
         &self,
         cluster: &mut Cluster,
-        kept: &Kept,
+        kept: &Sample,
         sent: u64,
         go_on: impl Fn() -> bool,
     ) -> VerdictReport {

@@ -17,7 +17,7 @@ use log::Level;
 pub(crate) use facade::{is_logged, log_event, target};
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
-pub use merge::{Following, LogLine, Merge, merge};
+pub use merge::{LogLine, LogTail, Merge, merge};
 
 use crate::faults::DropReason;
 use crate::protocol::Call;

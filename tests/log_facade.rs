@@ -12,11 +12,11 @@ use raftlab::cluster::StartError;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A logger that keeps what it takes: everything but the records of n3.
-struct Kept(Mutex<Vec<(Level, String, String)>>);
+struct Memory(Mutex<Vec<(Level, String, String)>>);
 
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
+static MEMORY: Memory = Memory(Mutex::new(Vec::new()));
 
-impl Log for Kept {
+impl Log for Memory {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() != "raftlab::n3"
     }
@@ -33,7 +33,7 @@ impl Log for Kept {
 
 #[test]
 fn a_programs_logger_shows_the_cluster_and_the_files_have_a_filter_of_their_own() -> Result<(), StartError> {
-    log::set_logger(&KEPT).expect("the only logger of this program");
+    log::set_logger(&MEMORY).expect("the only logger of this program");
     log::set_max_level(LevelFilter::Info);
     let folder = tempfile::tempdir().expect("a folder");
     let builder = Cluster::builder().nodes(3).memory().logs(folder.path());
@@ -42,7 +42,7 @@ fn a_programs_logger_shows_the_cluster_and_the_files_have_a_filter_of_their_own(
     let term = cluster.status(leader).expect("it is a member").term;
     cluster.shutdown();
 
-    let kept = KEPT.0.lock();
+    let kept = MEMORY.0.lock();
     let of = |node: &str| kept.iter().filter(|(_, target, _)| target == &format!("raftlab::{node}")).count();
     assert!(of("n1") > 0 && of("n2") > 0, "{kept:?}");
     assert_eq!(of("n3"), 0, "the logger filters by itself: {kept:?}");

@@ -163,9 +163,6 @@ fn line_of(text: &str, place: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::time::Duration;
-
     use super::*;
 
     fn refused(text: &str) -> String {
@@ -199,7 +196,7 @@ mod tests {
             states = 'a'
             logs = 'b'
             memory = true
-            time_scale = 2
+            time_scale = 2.0
             heartbeat = '20ms'
             election_min = '100ms'
             election_max = '1s 500ms'
@@ -229,45 +226,11 @@ mod tests {
             segment_bytes = 8
             value_bytes_max = 9
         ";
-        let expected = Settings {
-            nodes: 5,
-            seed: Some(7),
-            states: PathBuf::from("a"),
-            logs: PathBuf::from("b"),
-            memory: true,
-            raft: RaftSettings {
-                heartbeat: Duration::from_millis(20),
-                election_min: Duration::from_millis(100),
-                election_max: Duration::from_millis(1500),
-                batch_window: Duration::from_millis(5),
-                message_bytes_max: 1,
-                in_flight_messages_max: 2,
-                in_flight_bytes_max: 3,
-                uncommitted_bytes_max: 4,
-                snapshot_entries: 10,
-                snapshot_bytes: 11,
-                snapshot_part_bytes: 12,
-                trailing_entries: 13,
-                trailing_bytes: 14,
-                disk_patience: Duration::from_secs(3),
-                pre_vote: false,
-                check_quorum: false,
-                sessions_max: 9,
-                clock_drift_percent: 50,
-            },
-            time_scale: 2.0,
-            express: true,
-            inbox_node: 5,
-            inbox_router: 6,
-            inbox_client: 7,
-            inbox_node_bytes: 10,
-            inbox_router_bytes: 11,
-            inbox_client_bytes: 12,
-            client_timeout: Duration::from_secs(60),
-            segment_bytes: 8,
-            value_bytes_max: 9,
-        };
-        assert_eq!(Settings::from_toml(text), Ok(expected));
+        let read = Table::try_from(Settings::from_toml(text).expect("valid")).expect("a table");
+        let defaults = Table::try_from(Settings::default()).expect("a table");
+        assert_eq!(read, text.parse::<Table>().expect("valid"));
+        assert_eq!(read.len(), defaults.len() + 1, "each setting, and the seed");
+        assert!(defaults.iter().all(|(key, value)| read[key] != *value), "none has its default");
     }
 
     #[test]

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use plot::plot;
-pub use run::{Failure, Plan, run};
+pub use run::{TrialPlan, run};
 pub use table::table;
-pub use trial::{Trouble, replace_leader};
+pub use trial::{TrialError, replace_leader};
 
 use crate::cluster::Cluster;
 use crate::config::RaftSettings;
@@ -108,7 +108,7 @@ impl Range {
     ///
     /// # Errors
     /// The trial could not be prepared.
-    pub fn simulate(&self, seed: u64) -> Result<Option<Duration>, Trouble> {
+    pub fn simulate(&self, seed: u64) -> Result<Option<Duration>, TrialError> {
         let mut random = Random::new(seed);
         let mut settings = SimulationSettings::new(SERVERS, random.bits());
         settings.raft = self.settings();
@@ -123,11 +123,11 @@ impl Range {
     ///
     /// # Errors
     /// The trial could not be prepared.
-    pub fn on_threads(&self, seed: u64, interrupt: &Arc<Interrupt>) -> Result<Option<Duration>, Trouble> {
+    pub fn on_threads(&self, seed: u64, interrupt: &Arc<Interrupt>) -> Result<Option<Duration>, TrialError> {
         let mut random = Random::new(seed);
         let builder = Cluster::builder().nodes(SERVERS).memory().seed(random.bits());
         let started = builder.with(|settings| settings.raft = self.settings()).start();
-        let mut cluster = started.map_err(|error| Trouble::Refused(LabError(error.to_string())))?;
+        let mut cluster = started.map_err(|error| TrialError::Rejected(LabError(error.to_string())))?;
         let raised = Arc::clone(interrupt);
         cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
         let result = replace_leader(&mut cluster, self.settings().heartbeat, LIMIT, &mut random);

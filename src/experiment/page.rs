@@ -43,6 +43,27 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
     if let Some(first) = sweep.reports.first() {
         let _ = writeln!(body, "<p class=\"soft\">The first: {}</p>", escape(&first.setup));
     }
+    sweep_plots(sweep, &mut body);
+    body.push_str("<h2>Figures</h2>\n<div class=\"scroll\"><table class=\"right\">\n");
+    for (nth, row) in sweep.rows().iter().enumerate() {
+        let cell = if nth == 0 { "th" } else { "td" };
+        body.push_str("<tr>");
+        for text in row {
+            let _ = write!(body, "<{cell}>{}</{cell}>", escape(text));
+        }
+        body.push_str("</tr>\n");
+    }
+    body.push_str("</table></div>\n");
+    verdict_lines(sweep.judgments(), &mut body);
+    if let Some(trouble) = &sweep.trouble {
+        let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
+    }
+    repeat(&sweep.command, &mut body);
+    document("Load on a Raft cluster", &body)
+}
+
+/// Throughput and latency by the setting's value.
+fn sweep_plots(sweep: &Sweep, body: &mut String) {
     let ticks: Vec<(f64, String)> =
         (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.to_string())).collect();
     let points = |figure: fn(&Report) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
@@ -95,27 +116,11 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
             vertical: scale,
             horizontal: Scale::Linear,
             ticks: ticks.clone(),
-            axis: setting,
+            axis: sweep.setting,
             shown,
         };
         body.push_str(&plot.figure());
     }
-    body.push_str("<h2>Figures</h2>\n<div class=\"scroll\"><table class=\"right\">\n");
-    for (nth, row) in sweep.rows().iter().enumerate() {
-        let cell = if nth == 0 { "th" } else { "td" };
-        body.push_str("<tr>");
-        for text in row {
-            let _ = write!(body, "<{cell}>{}</{cell}>", escape(text));
-        }
-        body.push_str("</tr>\n");
-    }
-    body.push_str("</table></div>\n");
-    verdict_lines(sweep.judgments(), &mut body);
-    if let Some(trouble) = &sweep.trouble {
-        let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
-    }
-    repeat(&sweep.command, &mut body);
-    document("Load on a Raft cluster", &body)
 }
 
 fn document(title: &str, body: &str) -> String {

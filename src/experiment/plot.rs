@@ -111,7 +111,7 @@ pub(super) fn document(title: &str, style: &str, plots: &[Plot]) -> String {
 
 /// Where the label of a mark stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Place {
+struct LabelPlace {
     line: u64,
     /// Left of its mark, as there is no room on the right.
     leftward: bool,
@@ -187,8 +187,8 @@ impl Plot {
         svg
     }
 
-    fn marks(&self, places: &[Option<Place>], frame: &Frame, svg: &mut String) {
-        let height = |place: &Place| TOP + LABEL * float(place.line);
+    fn marks(&self, places: &[Option<LabelPlace>], frame: &Frame, svg: &mut String) {
+        let height = |place: &LabelPlace| TOP + LABEL * float(place.line);
         for (mark, place) in self.marks.iter().zip(places) {
             let (x, label) = (frame.x(mark.at), escape(&mark.label));
             let from = place.as_ref().map_or(frame.top, |place| height(place) - 9.0);
@@ -229,7 +229,7 @@ impl Plot {
     }
 
     /// For each mark where its label stands clear of the others, if there is such a place.
-    fn places(&self, frame: &Frame) -> Vec<Option<Place>> {
+    fn places(&self, frame: &Frame) -> Vec<Option<LabelPlace>> {
         let mut ends = [f64::MIN; LABEL_LINES_MAX];
         let place = |mark: &Mark| {
             let at = frame.x(mark.at);
@@ -238,7 +238,7 @@ impl Plot {
             let (begin, end) = if leftward { (at - width, at) } else { (at, at + width) };
             let line = ends.iter().position(|taken| *taken <= begin).filter(|_| begin >= 0.0)?;
             ends[line] = end;
-            Some(Place { line: line as u64, leftward })
+            Some(LabelPlace { line: line as u64, leftward })
         };
         self.marks.iter().map(place).collect()
     }

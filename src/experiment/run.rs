@@ -48,14 +48,14 @@ pub(super) struct Run<'a> {
     pub faults: VecDeque<TimedLine>,
     pub done: Vec<(TimedLine, FaultReport)>,
     pub leaders: Vec<LeaderReport>,
-    pub before: Option<Used>,
+    pub before: Option<Usage>,
     pub interrupted: bool,
     pub listener: Listener<'a>,
 }
 
 /// What was used up to a moment.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Used {
+pub(super) struct Usage {
     pub messages: u64,
     pub syncs: Option<u64>,
     pub cpu: Option<Duration>,
@@ -136,10 +136,10 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn used(&mut self) -> Used {
+    pub(super) fn used(&mut self) -> Usage {
         let lab = self.console.lab();
         let messages = lab.counts().into_iter().map(|(_, _, counts)| counts.sent).sum();
-        Used { messages, syncs: lab.disk_syncs(), cpu: usage::cpu() }
+        Usage { messages, syncs: lab.disk_syncs(), cpu: usage::cpu() }
     }
 }
 

@@ -12,16 +12,17 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::outage::Outages;
+use super::pace::Pace;
 use super::plan::{Amount, Plan};
 use super::sampling::Recorder;
-use super::tally::{Slice, Took};
+use super::tally::{CallTimes, Slice};
 use super::workload::Workload;
 use crate::ascending::Ascending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
 use crate::history::Pending;
 use crate::state_machine::kv::Answer;
-use crate::text::numbers::{float, nanos, ratio, whole};
-use crate::types::{Random, Time};
+use crate::text::numbers::{float, whole};
+use crate::types::Time;
 
 /// What happens in this time is one row.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(super) struct Common {
 }
 
 /// What a client tells the collector.
-pub(super) enum Told {
+pub(super) enum Notice {
     /// What it saw in this second, which is over.
     Slice { client: usize, second: u64, slice: Box<Slice> },
     /// It has ended.
@@ -58,19 +59,10 @@ pub(super) struct Client {
     pub pipeline: Pipeline,
     pub workload: Workload,
     pub recorder: Recorder,
-    pub told: Sender<Told>,
+    pub told: Sender<Notice>,
     /// Operations that it may still send, and that count.
     pub left: u64,
     pub pace: Option<Pace>,
-}
-
-/// When calls of an open loop are due: one in each interval, at a place that is drawn.
-pub(super) struct Pace {
-    random: Random,
-    begins: Time,
-    interval_nanos: f64,
-    passed: u64,
-    due: Time,
 }
 
 /// A call under way.
@@ -137,37 +129,6 @@ fn end(plan: &Plan, start: Time) -> Time {
     }
 }
 
-impl Pace {
-    /// For one of so many clients that together ask so many calls a second.
-    pub(super) fn new(begins: Time, calls_a_second: f64, clients: usize, random: Random) -> Pace {
-        let interval_nanos = 1e9 * ratio(float(clients as u64), calls_a_second);
-        let mut pace = Pace { random, begins, interval_nanos, passed: 0, due: begins };
-        pace.draw();
-        pace
-    }
-
-    fn draw(&mut self) {
-        let fraction = float(self.random.bits() >> 11) / float(1 << 53);
-        let offset = whole((float(self.passed) + fraction) * self.interval_nanos);
-        self.due = self.begins + Duration::from_nanos(offset);
-    }
-
-    fn pass(&mut self) {
-        self.passed += 1;
-        self.draw();
-    }
-
-    /// How many calls of this time are due and have not left.
-    fn behind(&self, from: Time, until: Time) -> u64 {
-        let intervals = |time: Time| whole(ratio(float(nanos(time.since(self.begins))), self.interval_nanos));
-        if self.due < from || self.due >= until {
-            return intervals(until).saturating_sub(intervals(from).max(self.passed));
-        }
-        // Where in its interval a call is due is drawn when its turn comes.
-        intervals(until).saturating_sub(self.passed).max(1)
-    }
-}
-
 impl Client {
     /// Runs until the plan is carried out and every call has ended.
     pub(super) fn run(self) {
@@ -212,8 +173,8 @@ impl Run {
         let Run { client, slice, second, last, .. } = self;
         let Client { number, told, recorder, .. } = client;
         // Who listens no more needs nothing.
-        let _ = told.send(Told::Slice { client: number, second, slice: Box::new(slice) });
-        let _ = told.send(Told::Ended { client: number, recorder: Box::new(recorder), last });
+        let _ = told.send(Notice::Slice { client: number, second, slice: Box::new(slice) });
+        let _ = told.send(Notice::Ended { client: number, recorder: Box::new(recorder), last });
     }
 
     /// Sends what there is room for and what is due. Says when there may be more, though nothing ends.
@@ -313,7 +274,7 @@ impl Run {
             }
             if counted {
                 let response = if self.client.pace.is_some() { returned.since(due) } else { ended.took };
-                let took = Took { service: ended.took, response, timeout: common.plan.timeout };
+                let took = CallTimes { service: ended.took, response, timeout: common.plan.timeout };
                 self.slice.note(&ended.outcome, size, took);
                 self.last = self.last.max(returned);
             } else if returned >= common.start {
@@ -349,8 +310,11 @@ impl Run {
     fn turn_over(&mut self, now: Time) {
         while now >= self.second_ends() {
             let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));
-            let _ =
-                self.client.told.send(Told::Slice { client: self.client.number, second: self.second, slice });
+            let _ = self.client.told.send(Notice::Slice {
+                client: self.client.number,
+                second: self.second,
+                slice,
+            });
             self.second += 1;
         }
     }
@@ -395,35 +359,5 @@ mod tests {
         assert_eq!(load.ended().recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "all ended");
         load.join();
         cluster.shutdown();
-    }
-
-    #[test]
-    fn an_open_loop_keeps_its_rate_whatever_it_draws() {
-        let mut pace = Pace::new(Time::ZERO, 1_000.0, 4, Random::new(7));
-        let mut before = Time::ZERO;
-        for _ in 0..10_000 {
-            assert!(pace.due >= before, "calls are due in order");
-            before = pace.due;
-            pace.pass();
-        }
-        let seconds = before.since(Time::ZERO).as_secs_f64();
-        assert!((39.9..40.1).contains(&seconds), "10,000 calls at 250 a second, not {seconds}");
-    }
-
-    #[test]
-    fn calls_that_were_due_and_did_not_leave_are_counted() {
-        let second = |number: u64| Time::ZERO + SECOND * u32::try_from(number).expect("few");
-        // A call in each second.
-        let mut pace = Pace::new(Time::ZERO, 1.0, 1, Random::new(7));
-        assert_eq!(pace.behind(second(0), second(10)), 10);
-        assert_eq!(pace.behind(second(3), second(10)), 7, "those of the warm-up do not count");
-        for _ in 0..8 {
-            pace.pass();
-        }
-        assert_eq!(pace.behind(second(0), second(10)), 2);
-        assert_eq!(pace.behind(second(0), second(8)), 0);
-        assert_eq!(pace.behind(second(0), pace.due), 0);
-        let just_due = pace.due + Duration::from_nanos(1);
-        assert_eq!(pace.behind(second(0), just_due), 1);
     }
 }

@@ -11,9 +11,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
-use super::client::{Client, Common, Pace, SECOND, Told};
+use super::client::{Client, Common, Notice, SECOND};
+use super::pace::Pace;
 use super::plan::{Amount, Plan};
-use super::sampling::{Kept, Recorder, Sampling};
+use super::sampling::{Recorder, Sample, Sampling};
 use super::summary::Summary;
 use super::tally::{Figures, Latencies, Row, Slice};
 use super::workload::Workload;
@@ -28,7 +29,7 @@ const STACK_BYTES: usize = 256 << 10;
 /// A load that runs, or has ended. Dropping it ends it.
 pub struct Load {
     common: Arc<Common>,
-    collector: Option<JoinHandle<(Summary, Kept)>>,
+    collector: Option<JoinHandle<(Summary, Sample)>>,
     ended: Receiver<()>,
 }
 
@@ -43,7 +44,7 @@ pub enum Event<'a> {
 /// What is gathered.
 struct Collector {
     common: Arc<Common>,
-    told: Receiver<Told>,
+    told: Receiver<Notice>,
     on_event: Box<dyn FnMut(Event<'_>) + Send>,
     /// For each client the second that it is in; none when it has ended.
     seconds: Vec<Option<u64>>,
@@ -133,7 +134,7 @@ impl Load {
     }
 
     /// Waits until all clients have ended: what was measured, and what was kept of the history to be judged.
-    pub fn join(mut self) -> (Summary, Kept) {
+    pub fn join(mut self) -> (Summary, Sample) {
         match self.collector.take().map(JoinHandle::join) {
             Some(Ok(ended)) => ended,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -168,7 +169,7 @@ fn share(amount: Amount, clients: usize, number: usize) -> u64 {
 impl Collector {
     fn new(
         common: Arc<Common>,
-        told: Receiver<Told>,
+        told: Receiver<Notice>,
         clients: usize,
         on_event: Box<dyn FnMut(Event<'_>) + Send>,
     ) -> Collector {
@@ -193,17 +194,17 @@ impl Collector {
     }
 
     /// `over` is dropped at the end, which closes its channel.
-    fn run(mut self, over: Sender<()>) -> (Summary, Kept) {
+    fn run(mut self, over: Sender<()>) -> (Summary, Sample) {
         while let Ok(told) = self.told.recv() {
             match told {
-                Told::Slice { client, second, slice } => {
+                Notice::Slice { client, second, slice } => {
                     match self.open.get_mut(&second) {
                         Some(sum) => sum.add(&slice),
                         None => drop(self.open.insert(second, *slice)),
                     }
                     self.seconds[client] = Some(second + 1);
                 }
-                Told::Ended { client, recorder, last } => {
+                Notice::Ended { client, recorder, last } => {
                     self.seconds[client] = None;
                     self.recorders.push(*recorder);
                     self.last = self.last.max(last);
@@ -250,7 +251,7 @@ impl Collector {
         }
     }
 
-    fn summary(self) -> (Summary, Kept) {
+    fn summary(self) -> (Summary, Sample) {
         let Collector { common, rows, sums, service, response, lost, recorders, last, .. } = self;
         let plan = &common.plan;
         let until = match common.measured_until() {

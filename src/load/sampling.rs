@@ -53,7 +53,7 @@ pub(super) struct Recorder {
 
 /// What was kept.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Kept {
+pub struct Sample {
     /// The operations, of all clients.
     pub(super) operations: Vec<Operation>,
     /// Not all keys were sampled, or not to the end.
@@ -64,7 +64,7 @@ pub struct Kept {
 
 /// What a check of a load's history found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judged {
+pub struct SampleVerdict {
     /// Whether there is an order; none when it took too long to say.
     pub pass: Option<bool>,
     /// In words: of how much, and what contradicts.
@@ -158,8 +158,8 @@ impl Recorder {
     }
 
     /// What was kept, once all clients have ended.
-    pub(super) fn merge(recorders: Vec<Recorder>) -> Kept {
-        let mut all = Kept::default();
+    pub(super) fn merge(recorders: Vec<Recorder>) -> Sample {
+        let mut all = Sample::default();
         for recorder in recorders {
             let (mask, cut) = (recorder.sampling.mask(), recorder.sampling.cut());
             all.partial |= mask != 0 || cut != u64::MAX;
@@ -190,8 +190,8 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
 }
 
 /// Judges what was kept of a history that begins like this and had so many operations, as long as that is to go on.
-pub fn judge(start: Start, kept: &Kept, asked: u64, go_on: impl Fn() -> bool) -> Judged {
-    let Kept { operations, partial, .. } = kept;
+pub fn judge(start: Start, kept: &Sample, asked: u64, go_on: impl Fn() -> bool) -> SampleVerdict {
+    let Sample { operations, partial, .. } = kept;
     let begun = Instant::now();
     let keys = linearizability::keys(operations).len() as u64;
     let count = operations.len() as u64;
@@ -209,7 +209,7 @@ pub fn judge(start: Start, kept: &Kept, asked: u64, go_on: impl Fn() -> bool) ->
             (None, format!("UNDECIDED linearizable: {key}: {limit} ({size})"))
         }
     };
-    Judged { pass, text, operations: count }
+    SampleVerdict { pass, text, operations: count }
 }
 
 fn counted(count: u64, what: &str) -> String {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::tally::{Carried, Figures, Row, or_nulls};
+use super::tally::{CarryOver, Figures, Row, or_nulls};
 use crate::text::layout::{Align, table};
 use crate::text::numbers::{float, grouped, micros_shown, quotient, seconds_shown, whole};
 
@@ -60,7 +60,7 @@ pub struct Summary {
     /// Operations a second that were answered in the measured time.
     pub throughput: f64,
     /// Operations of the warm-up that ended after it.
-    pub warm_up: Carried,
+    pub warm_up: CarryOver,
     /// From sending to the answer; null if nothing was answered.
     #[serde(serialize_with = "or_nulls")]
     pub service: Option<Figures>,
@@ -150,7 +150,7 @@ impl Summary {
 
     /// What ended of the warm-up, if anything did.
     fn carried_over(&self) -> Option<String> {
-        let Carried { answered, rejected, unknown } = self.warm_up;
+        let CarryOver { answered, rejected, unknown } = self.warm_up;
         let parts = [(answered, "answered"), (rejected, "rejected"), (unknown, "unknown")];
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);
         let parts: Vec<String> = parts.map(|(count, what)| format!("{} {what}", grouped(count))).collect();

@@ -39,7 +39,7 @@ pub(super) struct Slice {
     /// Operations that were answered within the measured time, whenever they left.
     pub in_time: u64,
     /// What ended of the warm-up.
-    pub carried: Carried,
+    pub carried: CarryOver,
     /// From sending to the answer.
     pub service: Latencies,
     /// From the intended start to the answer: waiting for a turn counts.
@@ -50,7 +50,7 @@ pub(super) struct Slice {
 
 /// Operations that left in the warm-up and ended after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Carried {
+pub struct CarryOver {
     /// They were answered.
     pub answered: u64,
     /// They certainly had no effect.
@@ -61,7 +61,7 @@ pub struct Carried {
 
 /// How long a call took.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Took {
+pub(super) struct CallTimes {
     /// Since it was sent.
     pub service: Duration,
     /// Since it was due.
@@ -120,7 +120,7 @@ impl Slice {
             rejected: BTreeMap::new(),
             unknown: 0,
             in_time: 0,
-            carried: Carried::default(),
+            carried: CarryOver::default(),
             service: latencies(),
             response: latencies(),
             lost: None,
@@ -128,8 +128,8 @@ impl Slice {
     }
 
     /// Notes a counted call of this many operations that has ended. One without an answer took its time-out at least.
-    pub(super) fn note(&mut self, outcome: &Outcome, size: u64, took: Took) {
-        let Took { service, response, timeout } = took;
+    pub(super) fn note(&mut self, outcome: &Outcome, size: u64, took: CallTimes) {
+        let CallTimes { service, response, timeout } = took;
         match outcome {
             Outcome::Answered(_) | Outcome::Settled(_) => {
                 self.answered += size;
@@ -156,7 +156,7 @@ impl Slice {
     /// Whether nothing was sent and nothing ended.
     pub(super) fn is_idle(&self) -> bool {
         let ended = self.answered + self.rejections() + self.unknown;
-        self.sent == 0 && ended == 0 && self.carried == Carried::default()
+        self.sent == 0 && ended == 0 && self.carried == CarryOver::default()
     }
 
     pub(super) fn add(&mut self, other: &Slice) {
@@ -282,7 +282,7 @@ fn kind(rejection: &Rejection) -> &'static str {
 mod tests {
     use super::*;
 
-    const TOOK: Took = Took {
+    const TOOK: CallTimes = CallTimes {
         service: Duration::from_micros(100),
         response: Duration::from_millis(5),
         timeout: Duration::from_millis(600),

@@ -34,7 +34,7 @@ pub struct Merge {
 /// The lines of logs that are being written. Two nodes' lines reach their files a moment apart, so a line is held back
 /// until a later look has found nothing that belongs before it.
 #[derive(Debug)]
-pub struct Following {
+pub struct LogTail {
     merged: Merge,
     /// What was read by the last look, in order, each line with its place in time.
     held: Vec<(String, LogLine)>,
@@ -66,8 +66,8 @@ impl Merge {
     }
 
     /// From now on only what was settled by two looks.
-    pub fn follow(self) -> Following {
-        Following { merged: self, held: Vec::new() }
+    pub fn follow(self) -> LogTail {
+        LogTail { merged: self, held: Vec::new() }
     }
 
     /// The next line, with the place in time that it has.
@@ -87,7 +87,7 @@ impl Iterator for Merge {
     }
 }
 
-impl Following {
+impl LogTail {
     /// Reads what was added, and gives what is settled: nothing that is read from now on belongs before it, unless a
     /// node writes it later than the next look.
     pub fn look(&mut self) -> Vec<LogLine> {
@@ -118,7 +118,7 @@ impl Following {
 struct Source {
     node: NodeId,
     path: PathBuf,
-    file: Option<Open>,
+    file: Option<OpenLog>,
     /// The bytes of a line whose end is not there yet.
     partial: Vec<u8>,
     /// The latest time read. A line without one, such as the rest of a torn line, keeps its place behind that.
@@ -128,7 +128,7 @@ struct Source {
 
 /// A log that is there.
 #[derive(Debug)]
-struct Open {
+struct OpenLog {
     reader: BufReader<File>,
     /// Tells the file from another of its name.
     identity: (u64, u64),
@@ -144,7 +144,7 @@ impl Source {
     fn open(&mut self) -> io::Result<()> {
         let file = File::open(&self.path)?;
         let identity = identity(&file.metadata()?);
-        self.file = Some(Open { reader: BufReader::new(file), identity, read: 0 });
+        self.file = Some(OpenLog { reader: BufReader::new(file), identity, read: 0 });
         // What was torn in a file that is gone never gets its end.
         self.partial.clear();
         Ok(())

@@ -46,7 +46,7 @@ fn a_label_at_the_right_end_stands_left_of_its_mark() {
     let marks = [9.0, 9.9].map(|at| Mark { at, label: "restart all".to_string() });
     let plot = Plot { marks: marks.into(), ..empty() };
     let places = plot.places(&plot.frame());
-    let place = |line, leftward| Some(Place { line, leftward });
+    let place = |line, leftward| Some(LabelPlace { line, leftward });
     assert_eq!(places, [place(0, false), place(1, true)]);
     assert!(plot.figure().contains("text-anchor=\"end\">restart all<"));
 }
