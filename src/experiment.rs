@@ -52,9 +52,9 @@ pub struct Experiment {
     pub states: Option<PathBuf>,
     /// The load.
     pub plan: Plan,
-    /// What its figures are held against.
+    /// Conditions on its figures.
     pub expectations: Vec<Expectation>,
-    /// What is done meanwhile.
+    /// Directives that are executed at their times.
     pub faults: Vec<TimedLine>,
     /// How long the first leader may take.
     pub leader_within: Duration,
@@ -101,7 +101,7 @@ impl Default for Experiment {
 }
 
 impl Experiment {
-    /// Whether it can be made: everything that can be known before is.
+    /// Checks everything that can be known before the run.
     ///
     /// # Errors
     /// One line, and the exit code of wrong usage.
@@ -121,10 +121,10 @@ impl Experiment {
             .map_err(Trouble::usage)
     }
 
-    /// Makes it.
+    /// Makes the run.
     ///
     /// # Errors
-    /// One line, and the exit code: it cannot be made, the cluster does not start, nobody leads it in time, or a person
+    /// One line, and the exit code: it cannot be made, the cluster does not start, no leader is elected in time, or a person
     /// interrupts before.
     pub fn run(&self, interrupt: &Interrupt, listener: Listener<'_>) -> Result<Report, Trouble> {
         self.validate()?;
@@ -180,7 +180,7 @@ impl Experiment {
         Ok(self.report(run, summary, &kept, used, interrupt))
     }
 
-    /// Waits until somebody leads, and looks up now and then whether a person interrupts.
+    /// Waits for a leader, and checks now and then whether a person interrupts.
     fn await_leader(&self, cluster: &Cluster, interrupt: &Interrupt) -> Result<(), Trouble> {
         let until = Instant::now() + self.leader_within;
         loop {
@@ -189,13 +189,12 @@ impl Experiment {
                 return Ok(());
             }
             if interrupt.is_raised() {
-                let text = "interrupted before anybody led".to_string();
+                let text = "interrupted before a leader was elected".to_string();
                 return Err(Trouble { text, code: Ending::Interrupted.code() });
             }
             if left.is_zero() {
                 let within = self.leader_within.as_secs_f64();
-                let text =
-                    format!("nobody leads after {within} s: is a majority of the nodes able to start?");
+                let text = format!("no leader after {within} s: can a majority of the nodes start?");
                 return Err(Trouble { text, code: 3 });
             }
         }
@@ -212,14 +211,14 @@ impl Experiment {
         let Run { console, faults, done, leaders, before, interrupted, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
-        // Who interrupted the load wants to know what came of it; who interrupts later does not.
+        // A person who interrupted the load wants the verdict on it; an interrupt during the check ends the check.
         let verdict = self.verdict(&mut cluster, kept, load.sent, || interrupted || !interrupt.is_raised());
         let interrupted = interrupted || interrupt.is_raised();
         let per_operation = |count: u64| quotient(float(count), float(load.answered_in_time));
         let syncs = used.syncs.filter(|_| !self.settings.memory);
         let mut notes: Vec<String> = faults
             .iter()
-            .map(|line| format!("'{}' was not carried out: the run had ended", line.line))
+            .map(|line| format!("'{}' was not executed: the run had ended", line.line))
             .collect();
         notes.extend(kept.trouble.clone());
         notes.extend(load.remarks());
@@ -326,7 +325,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed lies where such things are removed one day.
+        // A folder that cannot be removed is left to the system's cleaning of temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

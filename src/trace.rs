@@ -1,4 +1,4 @@
-//! One line for each thing that happened: what log files, the console's narration and transcripts show.
+//! Events: one line each in log files, the console's narration and transcripts.
 //!
 //! An event reports and explains; no rule reads one. How much is shown is up to the reader: `table` gives each event its
 //! level for logs, its topic for the console's `events`, and when the console shows it. `sentence` says it in words.
@@ -28,11 +28,11 @@ use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TraceEvent {
-    /// When.
+    /// The time of the run.
     pub time: Time,
-    /// At which node.
+    /// The node at which it happened.
     pub node: NodeId,
-    /// What.
+    /// The event itself.
     pub what: What,
 }
 
@@ -65,7 +65,7 @@ pub enum What {
     Restarted,
     /// Its thread is frozen.
     Paused,
-    /// Its thread goes on.
+    /// Its thread runs again.
     Resumed,
     /// It ended by a defect of this program.
     Panicked {

@@ -1,7 +1,7 @@
 //! What a run is expected to measure: `p99<50ms`, `outage<1s`, `failed=0`, `rate>=95%`.
 //!
 //! An expectation is a metric, an operator and a value. Latencies are those of all operations, with what got no answer
-//! at its time-out; `answers.p99` is about answers only. What nothing was measured for does not hold.
+//! at its time-out; `answers.p99` is about answers only. A condition on something that was not measured fails.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +29,7 @@ pub struct Judgment {
     pub expectation: String,
     /// It held.
     pub pass: bool,
-    /// What was measured: `16.2 ms`.
+    /// The measured value: `16.2 ms`.
     pub found: String,
 }
 
@@ -101,7 +101,7 @@ const METRICS: [(&str, Metric); 15] = [
     ("outage", Metric::Outage),
 ];
 
-/// What a latency's name begins with when it is about answers only.
+/// The prefix of a latency that is about answers only.
 const ANSWERS: &str = "answers.";
 
 const OPERATORS: [(&str, Operator); 5] = [
@@ -259,7 +259,7 @@ impl Expectation {
         }
     }
 
-    /// Holds it against what a run has measured.
+    /// Judges what a load has measured.
     pub(super) fn judge(&self, load: &Summary) -> Judgment {
         let (value, found) = self.found(load);
         let limit = match self.limit {
@@ -267,7 +267,7 @@ impl Expectation {
             Limit::Number(limit) => float(limit),
             Limit::Share(share) => f64::from(share) / 1e4,
         };
-        // What was counted is compared exactly; what was timed is known to a hundredth.
+        // Counts are compared exactly; times are known to a hundredth.
         let pass = value.is_some_and(|value| match self.operator {
             Operator::Below => value < limit,
             Operator::AtMost => value <= limit,

@@ -45,7 +45,7 @@ pub const TRIALS_ON_THREADS: u64 = 20;
 /// After this time without a leader a trial ends: the paper's longest are only said to be longer than 10 s.
 pub const LIMIT: Duration = Duration::from_secs(15);
 
-/// What a message takes at least in virtual time, what it may take beyond that, and what a write takes.
+/// The delays of virtual time: the shortest of a message, the most that is drawn beyond it, and that of a write.
 const LINK_DELAY: Duration = Duration::from_micros(500);
 const LINK_JITTER: Duration = Duration::from_micros(500);
 const DISK_DELAY: Duration = Duration::from_millis(2);
@@ -142,7 +142,7 @@ pub fn ranges_of_threads() -> Vec<Range> {
 }
 
 impl Curve {
-    /// What the trials of a range gave.
+    /// The curve of a range, from the results of its trials.
     pub fn new(range: Range, results: &[Option<Duration>]) -> Curve {
         let mut times: Vec<Duration> = results.iter().flatten().copied().collect();
         times.sort_unstable();
@@ -180,7 +180,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// The seed of a trial: no two share one, whatever the range.
+/// The seed of a trial: no two trials share one, in any range.
 pub fn seed_of(seed: u64, range: Range, trial: u64) -> u64 {
     let place = u64::from(range.min) << 16 | u64::from(range.max);
     Random::new(seed ^ place << 32).bits() ^ trial

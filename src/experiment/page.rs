@@ -14,7 +14,7 @@ const STYLE: &str = include_str!("page.css");
 /// The name of a line.
 const P99_ALL: &str = "p99, with what got no answer at its time-out";
 
-/// A row that is shorter, in seconds, says nothing of how many are answered in one.
+/// A row that is shorter, in seconds, gives no rate.
 const SHORTEST: f64 = 0.05;
 
 /// The page of a report.

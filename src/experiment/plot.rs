@@ -16,7 +16,7 @@ const BOTTOM: f64 = 42.0;
 const TOP: f64 = 12.0;
 const LABEL: f64 = 13.0;
 
-/// Lines of labels at most: a mark whose label has no room there has its title alone.
+/// The most lines of labels: a mark whose label has no room there only has its title.
 const LABEL_LINES_MAX: usize = 5;
 
 /// How wide a letter of a label is, about.
@@ -28,7 +28,7 @@ pub(super) enum Scale {
     /// The vertical one from zero.
     #[default]
     Linear,
-    /// By powers of ten; what is not above zero is left out.
+    /// By powers of ten; only values above zero are drawn.
     Logarithmic,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Plot {
     pub horizontal: Scale,
     /// The places of labels on the horizontal axis, with these.
     pub ticks: Vec<(f64, String)>,
-    /// What stands below the horizontal axis.
+    /// The text below the horizontal axis.
     pub axis: &'static str,
     /// A value of the vertical axis for people.
     pub shown: fn(f64) -> String,
@@ -210,7 +210,7 @@ impl Plot {
         }
     }
 
-    /// What the colors mean, where it is not plain.
+    /// The meaning of the colors, where there are several.
     fn legend(&self, text: &mut String) {
         let lines = self.series.iter().filter(|_| self.series.len() > 1);
         let mut keys: Vec<(String, &str)> =
@@ -319,7 +319,7 @@ impl Plot {
         let _ = writeln!(svg, "<path class=\"line c{}\" d=\"{path}\"/>", series.color);
     }
 
-    /// The points of a line, each with what it says.
+    /// The points of a line, each with its value as a title.
     fn dots(&self, series: &Series, frame: &Frame, svg: &mut String) {
         let (color, name) = (series.color, escape(&series.name));
         for (at, value) in &series.points {

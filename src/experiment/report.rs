@@ -1,4 +1,4 @@
-//! What came of a run: for people, and as JSON.
+//! The report of a run: for people, and as JSON.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ pub struct Report {
     pub v: u8,
     /// The command that repeats the run.
     pub command: String,
-    /// The run in a line: how many nodes, where they keep their state, what was asked.
+    /// The run in a line: how many nodes, where they keep their state, which calls.
     pub setup: String,
     /// The nodes.
     pub nodes: u8,
     /// They kept nothing on disk.
     pub memory: bool,
-    /// What its load measured.
+    /// The measurements of its load.
     #[serde(flatten)]
     pub load: Summary,
     /// Syncs of all nodes for an operation; none in memory.
@@ -31,32 +31,32 @@ pub struct Report {
     pub cpu_seconds: Option<f64>,
     /// The most memory of this process.
     pub memory_max_bytes: Option<u64>,
-    /// What happened by order.
+    /// The directives that were executed, with their answers.
     pub faults: Vec<FaultReport>,
-    /// Who led, when.
+    /// The changes of the leader.
     pub leaders: Vec<LeaderReport>,
-    /// What the checks say.
+    /// The verdict of the checks.
     pub verdict: VerdictReport,
-    /// What was expected of the figures, and whether it held.
+    /// The expectations, and whether they held.
     pub expectations: Vec<Judgment>,
-    /// What a reader has to know besides.
+    /// What a reader has to know beside the figures.
     pub notes: Vec<String>,
     /// A person ended it early.
     pub interrupted: bool,
 }
 
-/// A directive that was carried out during a run.
+/// A directive that was executed during a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct FaultReport {
     /// When.
     pub at: f64,
-    /// Until when it did harm.
+    /// When its effect ended.
     pub until: f64,
     /// The directive.
     pub directive: String,
-    /// What it answered.
+    /// Its answer.
     pub answer: String,
-    /// It was carried out.
+    /// It succeeded.
     pub ok: bool,
 }
 
@@ -69,7 +69,7 @@ pub struct LeaderReport {
     pub text: String,
 }
 
-/// What the checks say.
+/// The verdict of the checks.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct VerdictReport {
     /// Nothing was broken; none when that could not be decided or was not asked.
@@ -143,7 +143,7 @@ mod tests {
     fn a_run_in_which_nothing_happened_says_so() {
         let report = Report::default();
         let text = report.to_string();
-        assert!(text.contains("nothing was answered") && text.contains("nobody was ever answered"), "{text}");
+        assert!(text.contains("nothing was answered") && text.contains("nothing was ever answered"), "{text}");
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         assert_eq!(report.code(), 3);
         assert!(report.json().contains(r#""service":{"p50":null,"#), "{}", report.json());

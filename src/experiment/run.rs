@@ -1,4 +1,4 @@
-//! A run under way: what is due is done at its time, and what happens is passed on.
+//! A run under way: directives are executed when they are due, and a listener hears what happens.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::lab::Lab;
 use crate::load::{Amount, Load, Row};
 use crate::types::Time;
 
-/// How often a listener is told how far the run is.
+/// How often a listener hears how far the run is.
 pub(super) const TICK: Duration = Duration::from_millis(200);
 
-/// What a listener of a run is told.
+/// News of a run, for its listener.
 pub enum Progress<'a> {
     /// A second is over.
     Row(&'a Row),
@@ -41,7 +41,7 @@ pub type Listener<'a> = &'a mut dyn FnMut(Progress<'_>);
 /// A run under way.
 pub(super) struct Run<'a> {
     pub console: Console<Cluster>,
-    /// What the console says by itself.
+    /// Lines of the console that answer no directive.
     pub said: Output,
     pub leadership: Leadership,
     pub start: Time,
@@ -53,7 +53,7 @@ pub(super) struct Run<'a> {
     pub listener: Listener<'a>,
 }
 
-/// What was used up to a moment.
+/// What was used of the network, the disks and the processor up to a moment.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
     pub messages: u64,
@@ -62,7 +62,7 @@ pub(super) struct Usage {
 }
 
 impl Run<'_> {
-    /// Carries out what is due, and passes on what happens, until the load has ended.
+    /// Executes directives when they are due, and passes on what happens, until the load has ended.
     pub(super) fn watch(&mut self, load: &Load, rows: &Receiver<Row>, interrupt: &Interrupt, amount: Amount) {
         let of = match amount {
             Amount::For(duration) => Some(duration),
@@ -120,7 +120,7 @@ impl Run<'_> {
     fn note_leaders(&mut self) {
         let changes: Vec<LeadershipChange> = self.leadership.receiver().try_iter().collect();
         for LeadershipChange { kind, node, term, time } in changes {
-            // Who leads when counting begins is no change.
+            // The leader at the beginning of the measured time is no change.
             if time < self.start {
                 continue;
             }

@@ -14,10 +14,9 @@ use crate::load::Figures;
 use crate::text::layout::{self, Align};
 use crate::text::numbers::{grouped, micros_shown, seconds_shown, whole};
 
-/// What may be swept.
+/// The settings that can be swept.
 const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];
 
-/// Values at most.
 const VALUES_MAX: usize = 50;
 
 /// The runs, with the setting in which they differ. As text: `clients=1,8,64,256`.
@@ -68,7 +67,7 @@ impl Sweep {
                 "clients" => plan.clients = usize::try_from(value).unwrap_or(usize::MAX),
                 "batch" => {
                     plan.batch = value;
-                    // What is in flight has room for one batch at least.
+                    // The pipeline has room for at least one batch.
                     plan.pipeline = plan.pipeline.map(|pipeline| pipeline.max(value));
                 }
                 "gather" => plan.gather = value,
@@ -85,8 +84,8 @@ impl Sweep {
         self.values.iter().map(with).collect()
     }
 
-    /// Makes the runs, one after the other, until one cannot be made or a person interrupts. What was measured before is
-    /// kept: the sweep says what the trouble was.
+    /// Makes the runs, one after the other, until one cannot be made or a person interrupts. The reports of the runs before
+    /// are kept, with the trouble.
     ///
     /// # Errors
     /// One line: a value makes no sense, or the first run cannot be made.
@@ -126,7 +125,7 @@ impl Sweep {
         Ok(self)
     }
 
-    /// The exit code of what ended it early, or the worst of all runs.
+    /// The exit code of the trouble that ended it early, or the worst of all runs.
     pub fn code(&self) -> u8 {
         if let Some(trouble) = &self.trouble {
             return trouble.code;
@@ -204,7 +203,7 @@ impl Sweep {
     }
 }
 
-/// What stands where nothing was measured.
+/// The cell of a value that was not measured.
 fn none() -> String {
     "-".to_string()
 }

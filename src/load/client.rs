@@ -1,8 +1,8 @@
 //! One client's thread: it keeps its calls under way, and notes how each ended.
 //!
-//! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
-//! that finds no room leaves later, and its latency counts from when it was due, though that was in the warm-up. What
-//! still has no room when the time is up is counted as unsent.
+//! A closed loop sends when there is room. In an open loop calls are due at set times, independent of answers; a call that
+//! finds no room leaves later, and its latency counts from when it was due, even if that was in the warm-up. Calls that
+//! still have no room when the time is up count as unsent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,19 +24,19 @@ use crate::state_machine::kv::Answer;
 use crate::text::numbers::{float, whole};
 use crate::types::Time;
 
-/// What happens in this time is one row.
+/// The length of a row.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// How long a client rests after a call that was rejected at once: what nobody can answer is not asked without a pause.
+/// How long a client rests after a call that was rejected at once, so that it does not spin while no node answers.
 const REST: Duration = Duration::from_millis(1);
 
-/// What all clients of a load share.
+/// Shared by all clients of a load.
 #[derive(Debug)]
 pub(super) struct Common {
     pub plan: Plan,
     /// When the measured time begins.
     pub start: Time,
-    /// Nothing more is to be sent.
+    /// Set to end the load: clients send nothing more.
     pub stop: AtomicBool,
     /// When a client first saw that, in nanoseconds.
     stopped: AtomicU64,
@@ -44,15 +44,14 @@ pub(super) struct Common {
     pub outages: Mutex<Outages>,
 }
 
-/// What a client tells the collector.
+/// A client's message to the collector.
 pub(super) enum Notice {
-    /// What it saw in this second, which is over.
+    /// A second is over: what the client measured in it.
     Slice { client: usize, second: u64, slice: Box<Slice> },
-    /// It has ended.
+    /// The client has ended.
     Ended { client: usize, recorder: Box<Recorder>, last: Time },
 }
 
-/// One client.
 pub(super) struct Client {
     pub number: usize,
     pub common: Arc<Common>,
@@ -74,13 +73,13 @@ struct Flight {
     pending: Pending,
 }
 
-/// What a client's thread works on.
+/// The state of a client's thread.
 struct Run {
     client: Client,
     flying: Ascending<CallId, Flight>,
     /// Operations in `flying`.
     in_flight: u64,
-    /// All were told that it waits for an answer.
+    /// The outages count this client as one that waits for an answer.
     waits: bool,
     slice: Slice,
     second: u64,
@@ -130,7 +129,7 @@ fn end(plan: &Plan, start: Time) -> Time {
 }
 
 impl Client {
-    /// Runs until the plan is carried out and every call has ended.
+    /// Runs until the plan is done and every call has ended.
     pub(super) fn run(self) {
         let last = self.common.start;
         let run = Run {
@@ -163,7 +162,7 @@ impl Run {
             if self.flying.is_empty() && self.over.is_some() {
                 break;
             }
-            // Whoever has nothing to do still sees within a second that it is to stop.
+            // An idle client still notices within a second that it is to stop.
             self.client.pipeline.wait(wake.min(self.second_ends()).min(now + SECOND), &mut ended);
             // A wait that found nothing took its time too.
             self.turn_over(self.client.pipeline.now());
@@ -172,12 +171,12 @@ impl Run {
         self.slice.unsent = self.unsent();
         let Run { client, slice, second, last, .. } = self;
         let Client { number, told, recorder, .. } = client;
-        // Who listens no more needs nothing.
+        // A collector that is gone needs nothing.
         let _ = told.send(Notice::Slice { client: number, second, slice: Box::new(slice) });
         let _ = told.send(Notice::Ended { client: number, recorder: Box::new(recorder), last });
     }
 
-    /// Sends what there is room for and what is due. Says when there may be more, though nothing ends.
+    /// Sends the calls that are due and have room. Returns when to look again if no call ends before.
     fn fill(&mut self, now: Time) -> Time {
         if self.over.is_some() {
             return Time::NEVER;
@@ -191,7 +190,7 @@ impl Run {
         let wake = loop {
             let counts = now >= common.start;
             let due = self.client.pace.as_ref().map_or(now, |pace| pace.due);
-            // What was due in time leaves at the first look after the end, if there is room.
+            // A call that was due in time leaves at the first look after the end, if there is room.
             let over = common.is_over(due, if counts { self.client.left } else { u64::MAX });
             let full = self.in_flight + plan.batch > plan.in_flight_max() && self.in_flight > 0;
             if over {
@@ -228,7 +227,7 @@ impl Run {
                 self.flying.insert(call, flight);
             }
         }
-        // At the end of the plan somebody has to notice.
+        // The end of the plan must be noticed.
         let end = common.end();
         if now < end { wake.min(end) } else { wake }
     }
@@ -237,7 +236,7 @@ impl Run {
     fn unsent(&self) -> u64 {
         let Client { pace: Some(pace), common, left, .. } = &self.client else { return 0 };
         if !self.crowded {
-            // What came due after the last look before the load was stopped had room.
+            // Calls that came due between the last look and the stop had room.
             return 0;
         }
         let until = self.over.unwrap_or(Time::ZERO).min(common.end());
@@ -250,7 +249,7 @@ impl Run {
         let measured = common.start..common.measured_until();
         let (mut answered, mut failed) = (None, None);
         for ended in ended.drain(..) {
-            // A call of another holder of this client is none of ours.
+            // The call belongs to another holder of this client.
             let Some(flight) = self.flying.remove(ended.call_id) else { continue };
             let Flight { due, size, counted, pending } = flight;
             self.in_flight -= size;
@@ -293,7 +292,7 @@ impl Run {
         }
     }
 
-    /// A client that sends again at once never stopped waiting.
+    /// Tells the outages when the client begins or ends to wait. A client that sends again at once never stopped waiting.
     fn tell_whether_it_waits(&mut self, now: Time) {
         let waits = !self.flying.is_empty();
         if waits != std::mem::replace(&mut self.waits, waits) {
@@ -306,7 +305,7 @@ impl Run {
         self.client.common.start + SECOND * u32::try_from(self.second + 1).unwrap_or(u32::MAX)
     }
 
-    /// Hands over the seconds that are over.
+    /// Hands the seconds that are over to the collector.
     fn turn_over(&mut self, now: Time) {
         while now >= self.second_ends() {
             let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));

@@ -1,4 +1,4 @@
-//! A load that runs: its clients' threads, and the one that gathers what they tell, a row for each second.
+//! A load that runs: its clients' threads, and the thread that adds up what they measure, a row for each second.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ pub struct Load {
     ended: Receiver<()>,
 }
 
-/// What happens in a load, for whoever watches.
+/// An event of a load, for a listener.
 pub enum Event<'a> {
     /// A second is over.
     Row(&'a Row),
@@ -41,7 +41,7 @@ pub enum Event<'a> {
     Ended,
 }
 
-/// What is gathered.
+/// The state of the collecting thread.
 struct Collector {
     common: Arc<Common>,
     told: Receiver<Notice>,
@@ -79,7 +79,7 @@ impl Load {
         let sampling = Arc::new(Sampling::new(plan.workload.keys, plan.kept_max.div_ceil(clients.max(1))));
         let workloads = Workload::of_clients(&plan.workload, clients, plan.batch, plan.seed);
         let mut random = Random::new(plan.seed ^ 0x7061_6365);
-        // From here on whoever fails has the clients that run already ended.
+        // If a step from here on fails, dropping the load ends the clients that run already.
         let (over, ended) = bounded::<()>(1);
         let mut load = Load { common: Arc::clone(&common), collector: None, ended };
         for (number, (pipeline, workload)) in pipelines.into_iter().zip(workloads).enumerate() {
@@ -133,7 +133,7 @@ impl Load {
         self.common.start
     }
 
-    /// Waits until all clients have ended: what was measured, and what was kept of the history to be judged.
+    /// Waits until all clients have ended. Returns what was measured, and the sample of the history to be judged.
     pub fn join(mut self) -> (Summary, Sample) {
         match self.collector.take().map(JoinHandle::join) {
             Some(Ok(ended)) => ended,
@@ -155,7 +155,7 @@ impl fmt::Debug for Load {
     }
 }
 
-/// The operations that are this client's to send.
+/// How many operations this client sends.
 fn share(amount: Amount, clients: usize, number: usize) -> u64 {
     match amount {
         Amount::Count(count) => {
@@ -231,7 +231,7 @@ impl Collector {
     fn close(&mut self, second: u64, slice: &Slice) {
         let begins = self.common.start + SECOND * u32::try_from(second).unwrap_or(u32::MAX);
         let after_end = begins >= self.common.measured_until();
-        // Rows behind the end are for what ended there.
+        // A row behind the end only exists if calls ended in it.
         if !slice.is_idle() || !(after_end || self.seconds.iter().all(Option::is_none)) {
             let row = slice.row(second, after_end);
             (self.on_event)(Event::Row(&row));
@@ -263,7 +263,7 @@ impl Collector {
         let mut all = response.clone();
         all.add(&lost).expect("both have the same bounds");
         if sums.unsent > 0 {
-            // What never had its turn would have waited longer than all that had.
+            // Unsent operations would have waited longer than all that were sent.
             all.saturating_record_n(nanos(plan.timeout).max(all.max()), sums.unsent);
         }
         let summary = Summary {

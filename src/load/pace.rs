@@ -1,4 +1,4 @@
-//! The pace of an open loop: when each call is due, whatever the answers.
+//! The pace of an open loop: when each call is due, independent of the answers.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// For one of so many clients that together ask so many calls a second.
+    /// The pace of one of these clients, which together make this many calls a second.
     pub(super) fn new(begins: Time, calls_a_second: f64, clients: usize, random: Random) -> Pace {
         let interval_nanos = 1e9 * ratio(float(clients as u64), calls_a_second);
         let mut pace = Pace { random, begins, interval_nanos, passed: 0, due: begins };
@@ -35,7 +35,7 @@ impl Pace {
         self.draw();
     }
 
-    /// How many calls of this time are due and have not left.
+    /// How many calls that are due in this stretch have not left.
     pub(super) fn behind(&self, from: Time, until: Time) -> u64 {
         let intervals = |time: Time| whole(ratio(float(nanos(time.since(self.begins))), self.interval_nanos));
         if self.due < from || self.due >= until {

@@ -9,16 +9,16 @@ use super::tally::{CarryOver, Figures, Row, or_nulls};
 use crate::text::layout::{Align, table};
 use crate::text::numbers::{float, grouped, micros_shown, quotient, seconds_shown, whole};
 
-/// An outage that is shorter is not remarked on, in seconds.
+/// A shorter outage, in seconds, is not remarked on.
 const OUTAGE_SHORT: f64 = 0.1;
 
-/// An outage that is as long is remarked on, whatever its share of the measured time, in seconds.
+/// An outage of this many seconds is remarked on even if its share of the measured time is small.
 const OUTAGE_LONG: f64 = 1.0;
 
-/// So much of the measured time without service is remarked on.
+/// This share of the measured time without service is remarked on.
 const OUTAGE_SHARE: f64 = 0.1;
 
-/// With so much of it without service, a run in which calls failed has measured nothing.
+/// With this share of it without service, a run in which calls failed has measured nothing.
 const OUTAGE_ALL: f64 = 0.9;
 
 /// What came of a load. Times are in seconds since the measured time began, latencies in microseconds.
@@ -81,7 +81,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// What the figures do not show at a glance.
+    /// Sentences on what the figures do not show at a glance.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         let silence = match (self.sent + self.unsent, self.answered, self.answered_in_time) {
@@ -148,7 +148,7 @@ impl Summary {
         rows
     }
 
-    /// What ended of the warm-up, if anything did.
+    /// What ended of the warm-up after it, if any call did.
     fn carried_over(&self) -> Option<String> {
         let CarryOver { answered, rejected, unknown } = self.warm_up;
         let parts = [(answered, "answered"), (rejected, "rejected"), (unknown, "unknown")];
@@ -160,7 +160,7 @@ impl Summary {
     /// The longest outage, with its share of the measured time.
     fn outage_shown(&self) -> String {
         if self.answered + self.answered_in_time == 0 {
-            return "nobody was ever answered".to_string();
+            return "nothing was ever answered".to_string();
         }
         let (outage, share) = (seconds_shown(self.outage), 100.0 * self.outage_share);
         format!("{outage} from {:.2} s, {share:.1} % of the measured time", self.outage_began)

@@ -1,4 +1,4 @@
-//! What was measured: for each client a second at a time, for all of them row by row, and as a whole.
+//! Measurements: for each client a second at a time, for all of them row by row, and as a whole.
 //!
 //! An operation is *counted* when it left in the measured time: what became of it, and how long it took, is counted
 //! whenever it ended. An operation of the warm-up that ended later is *carried over*: it has no latency here, but its
@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::client::{Outcome, Rejection};
 use crate::text::numbers::nanos;
 
-/// The longest latency that is told apart.
+/// Longer latencies count as this.
 const LATENCY_MAX: Duration = Duration::from_secs(600);
 
 /// Digits that a latency keeps: within one percent, in a table that fits into a processor's cache.
@@ -22,7 +22,7 @@ const DIGITS: u8 = 2;
 /// Latencies in nanoseconds.
 pub(super) type Latencies = Histogram<u32>;
 
-/// What one client saw in one second.
+/// What one client measured in one second.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     pub sent: u64,
@@ -38,7 +38,7 @@ pub(super) struct Slice {
     pub unknown: u64,
     /// Operations that were answered within the measured time, whenever they left.
     pub in_time: u64,
-    /// What ended of the warm-up.
+    /// Operations of the warm-up.
     pub carried: CarryOver,
     /// From sending to the answer.
     pub service: Latencies,
@@ -75,7 +75,7 @@ pub(super) struct CallTimes {
 pub struct Row {
     /// When it ends, in seconds since the measured time began: the first is 1.
     pub second: u64,
-    /// It lies behind the measured time: calls that were under way at the end ended in it.
+    /// It is behind the measured time: calls that were under way at the end ended in it.
     pub after_end: bool,
     /// Operations sent.
     pub sent: u64,
@@ -215,7 +215,7 @@ impl Slice {
 }
 
 impl Figures {
-    /// None of nothing.
+    /// None if nothing was recorded.
     pub(super) fn of<C: hdrhistogram::Counter>(latencies: &Histogram<C>) -> Option<Figures> {
         let micros = |value: u64| crate::text::numbers::float(value) / 1_000.0;
         let at = |quantile| micros(latencies.value_at_quantile(quantile));

@@ -23,7 +23,7 @@ use crate::types::NodeId;
 /// node whose name begins so.
 pub const TARGET: &str = "raftlab::";
 
-/// What is shown when no filter is given.
+/// The filter when none is given.
 const FILTER: &str = "info";
 
 /// The log files of a cluster's nodes.
@@ -40,9 +40,9 @@ pub struct NodeLogs {
 pub struct LogsError {
     /// The folder or file.
     pub path: PathBuf,
-    /// What cannot be done: `written to` or `read from`.
+    /// `written to` or `read from`.
     pub doing: &'static str,
-    /// What the system says.
+    /// The system's error.
     #[source]
     pub reason: io::Error,
 }
@@ -103,8 +103,8 @@ impl NodeLogs {
         self.flush_files(last);
     }
 
-    /// What went wrong since this was last asked: a sentence for each file that could not be written, once until it
-    /// can be again.
+    /// The errors since the last call: a sentence for each file that could not be written, once until it can be written
+    /// again.
     pub fn take_notices(&self) -> Vec<String> {
         mem::take(&mut self.notices.lock())
     }
@@ -137,7 +137,7 @@ impl NodeFile {
         Ok(NodeFile { path: path.to_path_buf(), file, waiting: String::new(), torn, failing: false })
     }
 
-    /// Writes what waits; what cannot be written is given up. The first failure of a row is told.
+    /// Writes the waiting lines; lines that cannot be written are lost. Returns a notice at the first failure of a row.
     fn flush(&mut self) -> Option<String> {
         if self.waiting.is_empty() {
             return None;

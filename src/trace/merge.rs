@@ -36,7 +36,7 @@ pub struct Merge {
 #[derive(Debug)]
 pub struct LogTail {
     merged: Merge,
-    /// What was read by the last look, in order, each line with its place in time.
+    /// The lines of the last look, in order, each with its place in time.
     held: Vec<(String, LogLine)>,
 }
 
@@ -65,7 +65,7 @@ impl Merge {
         self.sources.iter().filter(|source| source.file.is_some()).map(|source| source.node).collect()
     }
 
-    /// From now on only what was settled by two looks.
+    /// Follows the logs: from now on a line is given when two looks agree on its place.
     pub fn follow(self) -> LogTail {
         LogTail { merged: self, held: Vec::new() }
     }
@@ -88,8 +88,8 @@ impl Iterator for Merge {
 }
 
 impl LogTail {
-    /// Reads what was added, and gives what is settled: nothing that is read from now on belongs before it, unless a
-    /// node writes it later than the next look.
+    /// Reads what was added, and returns the settled lines: a line that is read later belongs behind them, unless a node
+    /// writes it later than the next look.
     pub fn look(&mut self) -> Vec<LogLine> {
         let horizon = self.held.last().map(|(time, _)| time.clone());
         let begun = self.held.len();
@@ -107,7 +107,7 @@ impl LogTail {
         self.held.drain(..settled).map(|(_, line)| line).collect()
     }
 
-    /// What is still held back, at the end.
+    /// The lines that are still held back, at the end.
     pub fn rest(&mut self) -> Vec<LogLine> {
         mem::take(&mut self.held).into_iter().map(|(_, line)| line).collect()
     }
@@ -145,7 +145,7 @@ impl Source {
         let file = File::open(&self.path)?;
         let identity = identity(&file.metadata()?);
         self.file = Some(OpenLog { reader: BufReader::new(file), identity, read: 0 });
-        // What was torn in a file that is gone never gets its end.
+        // The torn line of a file that is gone never gets its end.
         self.partial.clear();
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Source {
     }
 }
 
-/// What a file has in common with no other that is there at the same time.
+/// Tells a file from all others that exist at the same time.
 #[cfg(unix)]
 fn identity(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;

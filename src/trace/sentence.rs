@@ -1,4 +1,4 @@
-//! Events as sentences. What happens in the core words itself: see [`Event`](crate::raft::event::Event).
+//! Events as sentences. An event of the core has its own: see [`Event`](crate::raft::event::Event).
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::raft::entry::Origin;
 use crate::raft::message::Message;
 
 impl fmt::Display for What {
-    /// The sentence alone, which begins behind the node's name.
+    /// The sentence, which begins behind the node's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::Raft(event) => event.fmt(f),
@@ -27,11 +27,11 @@ impl fmt::Display for What {
             What::Crashed { power: true } => f.write_str("crashed by a power cut"),
             What::Restarted => f.write_str("restarts"),
             What::Paused => f.write_str("paused"),
-            What::Resumed => f.write_str("goes on"),
-            What::Panicked { reason } => write!(f, "is down, by a defect of this program: {reason}"),
+            What::Resumed => f.write_str("resumed"),
+            What::Panicked { reason } => write!(f, "is down, because of a defect in this program: {reason}"),
             What::MachineFailed { reason } => write!(
                 f,
-                "is down: {reason}; what its log holds stays there: restart it with a state machine that can go on from that"
+                "is down: {reason}; what its log holds stays there: restart it with a state machine that accepts it"
             ),
             What::StorageFailed { reason } => write!(f, "is down, its disk failed: {reason}"),
             What::Applied { first, last } if first == last => write!(f, "applied entry {first}"),
@@ -41,7 +41,7 @@ impl fmt::Display for What {
             }
             What::MachineSlow { took } => write!(
                 f,
-                "its state machine took {} ms: it works on a thread of its own now",
+                "its state machine took {} ms: it runs on a thread of its own now",
                 took.as_millis()
             ),
             What::SnapshotCreated { last, bytes } => {
@@ -63,11 +63,11 @@ impl fmt::Display for What {
                     write!(f, "command {serial} of {client} received, {} bytes", command.len())
                 }
                 Call::Settle { origin: Origin { serial, .. } } => {
-                    write!(f, "{client} asks what became of its command {serial}")
+                    write!(f, "{client} asks for the outcome of its command {serial}")
                 }
                 Call::Read { .. } => write!(f, "read of {client} received"),
             },
-            What::RequestInvalid { client, reason } => write!(f, "request of {client} refused: {reason}"),
+            What::RequestInvalid { client, reason } => write!(f, "request of {client} rejected: {reason}"),
         }
     }
 }

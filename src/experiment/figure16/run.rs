@@ -24,8 +24,8 @@ pub struct TrialPlan {
     pub svg: PathBuf,
 }
 
-/// Carries out so many trials for each range, prints the table and draws the curves. Of a measurement that ends early the
-/// ranges are shown that were finished.
+/// Makes this many trials for each range, prints the table and draws the curves. A measurement that ends early shows the
+/// ranges that were finished.
 ///
 /// # Errors
 /// The plot cannot be written, or a trial could not be prepared: one line that says which.

@@ -10,7 +10,7 @@ use crate::server::RoleName;
 use crate::state_machine::kv::Command;
 use crate::types::{NodeId, Random, Term};
 
-/// How often a trial is prepared anew because another leader was elected meanwhile.
+/// How often a trial is prepared again because another leader was elected meanwhile.
 const ATTEMPTS: usize = 200;
 
 /// How long an election, and a command, may take while a trial is prepared.
@@ -159,7 +159,7 @@ fn is_ready<L: Lab>(lab: &mut L, leader: NodeId, term: Term) -> bool {
     differ && leading(lab, Term(0)) == Some((leader, term)) && follow(lab, leader, term)
 }
 
-/// Who leads the newest term above this one.
+/// The leader of the newest term above this one.
 fn leading<L: Lab>(lab: &mut L, above: Term) -> Option<(NodeId, Term)> {
     let views = lab.nodes().into_iter().map(|node| (node, lab.view(node)));
     let leaders = views.filter(|(_, view)| view.life == Life::Up && view.status.role == RoleName::Leader);
