@@ -242,7 +242,7 @@ mod tests {
             ("nodes = 300", ["nodes", "300", "1 to 99"]),
             ("seed = -1", ["line 1", "seed", "0 or above"]),
             ("nodes = 3\nheartbeat = '50'", ["line 2", "heartbeat", "150ms, 2s, 1.5s"]),
-            ("heartbeat = 50", ["line 1", "heartbeat", "integer"]),
+            ("heartbeat = 50", ["line 1", "heartbeat", "integer `50`, expected a time such as \"150ms\""]),
             ("nodes = 3\nnodes = 4", ["line 2", "nodes", "duplicate"]),
             ("nodes =", ["line 1", "nodes", ""]),
             ("election_max = -1\nnodes = 1", ["line 1", "election_max", "integer"]),

@@ -143,7 +143,10 @@ mod tests {
     fn a_run_in_which_nothing_happened_says_so() {
         let report = Report::default();
         let text = report.to_string();
-        assert!(text.contains("nothing was answered") && text.contains("nothing was ever answered"), "{text}");
+        assert!(
+            text.contains("nothing was answered") && text.contains("nothing was ever answered"),
+            "{text}"
+        );
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         assert_eq!(report.code(), 3);
         assert!(report.json().contains(r#""service":{"p50":null,"#), "{}", report.json());

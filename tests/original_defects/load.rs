@@ -57,7 +57,10 @@ fn u11_a_report_has_percentiles_and_divides_by_nothing() {
     let nothing = Report::default();
     let text = format!("{nothing}\n{}", nothing.json());
     assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
-    assert!(text.contains("nothing was ever answered") && nothing.code() == 3, "and it is no success: {text}");
+    assert!(
+        text.contains("nothing was ever answered") && nothing.code() == 3,
+        "and it is no success: {text}"
+    );
     // The original's mean latency, of nothing.
     let mean = |sum: f64, count: f64| sum / count;
     assert!(mean(0.0, 0.0).is_nan(), "the defect shows");
