@@ -26,8 +26,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use raftlab::Settings;
+use raftlab::experiment::{Experiment, Report};
 use raftlab::interrupt::Interrupt;
-use raftlab::load::{Amount, Experiment, Plan, Report, WorkloadSettings};
+use raftlab::load::{Amount, Plan, WorkloadSettings};
 use raftlab::protocol::ReadMode;
 use tempfile::TempDir;
 
@@ -380,8 +381,8 @@ fn cluster(row: &Row, options: &Options) -> Result<Figure, String> {
     let states = written.as_ref().map(|folder| folder.path().to_path_buf());
     let report = run(settings, states, plan, options.check);
     let report = report.map_err(|reason| format!("{}: {reason}", row.name))?;
-    let service = report.service.ok_or("nothing was answered")?;
-    Ok(Figure { p50: service.p50, p99: service.p99, rate: report.throughput })
+    let service = report.load.service.ok_or("nothing was answered")?;
+    Ok(Figure { p50: service.p50, p99: service.p99, rate: report.load.throughput })
 }
 
 /// The files of a cluster that holds every key.
@@ -406,18 +407,10 @@ fn written() -> Result<TempDir, String> {
 
 /// A run in which all goes well.
 fn run(settings: Settings, states: Option<PathBuf>, plan: Plan, check: bool) -> Result<Report, String> {
-    let experiment = Experiment {
-        settings,
-        states,
-        plan,
-        faults: Vec::new(),
-        leader_within: LEADER_WITHIN,
-        check,
-        history: None,
-        command: String::new(),
-    };
+    let leader_within = LEADER_WITHIN;
+    let experiment = Experiment { settings, states, plan, leader_within, check, ..Experiment::default() };
     let report = experiment.run(&Interrupt::new(), &mut |_| {}).map_err(|trouble| trouble.text)?;
-    if report.code() != 0 || report.answered < report.sent {
+    if report.code() != 0 || report.load.answered < report.load.sent {
         return Err(format!("not all is well:\n{report}"));
     }
     Ok(report)

@@ -16,12 +16,9 @@ use raftlab::config::{ElectionRange, Settings};
 use raftlab::console::options;
 use raftlab::console::printer::{Output, Style};
 use raftlab::console::session::{self, Ending};
-use raftlab::figure16;
+use raftlab::experiment::{self, Expectation, Experiment, Progress, Sweep, TimedLine, Trouble, figure16};
 use raftlab::interrupt::Interrupt;
-use raftlab::load::{
-    self, Amount, Expectation, Experiment, Mix, Plan, Progress, Row, Sweep, TimedLine, Trouble,
-    WorkloadSettings,
-};
+use raftlab::load::{self, Amount, Mix, Plan, Row, WorkloadSettings};
 use raftlab::protocol::ReadMode;
 use raftlab::text::units;
 
@@ -173,7 +170,7 @@ enum Measurement {
     /// Repeats the paper's Figure 16 on threads: how long it takes to replace a crashed leader, by the range of election
     /// timeouts
     #[command(after_help = AFTER_HELP_FIGURE16)]
-    Figure16(figure16::Plan),
+    Figure16(figure16::TrialPlan),
 }
 
 fn main() -> ExitCode {
@@ -182,6 +179,7 @@ fn main() -> ExitCode {
         Err(error) => return ExitCode::from(options::refuse(&error)),
     };
     let output = Output::standard(Style { json: options.json, ..Style::default() });
+    options::log_as_asked();
     let ran = match &options.measurement {
         Some(Measurement::Figure16(plan)) => measure(plan, &output),
         None => run(&options, &output),
@@ -197,7 +195,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     let usage = |text: String| Trouble { text, code: options::USAGE };
-    let experiment = experiment(options).map_err(usage)?;
+    let experiment = experiment_of(options).map_err(usage)?;
     if let Some(sweep) = &options.sweep {
         sweep.experiments(&experiment)?;
     } else {
@@ -214,7 +212,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
         let sweep = sweep.clone().run(&experiment, &interrupt, &mut |said| progress.take(&said))?;
         progress.clear();
         let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
-        print(options, output, &load::table(&sweep), json);
+        print(options, output, &experiment::table(&sweep), json);
         write_if_wanted(options.report.as_deref(), || sweep.page(), output)?;
         return sweep.trouble.clone().map_or_else(|| Ok(sweep.code()), Err);
     }
@@ -225,13 +223,13 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
     if !options.json {
         output.progress(&format!("again: {}", report.command));
     }
-    write_if_wanted(options.report.as_deref(), || load::page(&report), output)?;
-    write_if_wanted(options.csv.as_deref(), || load::csv(&report.rows), output)?;
+    write_if_wanted(options.report.as_deref(), || experiment::page(&report), output)?;
+    write_if_wanted(options.csv.as_deref(), || load::csv(&report.load.rows), output)?;
     Ok(report.code())
 }
 
 /// The ranges of Figure 16 that threads can try.
-fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
+fn measure(plan: &figure16::TrialPlan, output: &Output) -> Result<u8, Trouble> {
     let usage = |text: String| Trouble { text, code: options::USAGE };
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
@@ -239,8 +237,7 @@ fn measure(plan: &figure16::Plan, output: &Output) -> Result<u8, Trouble> {
     let one = |range: &figure16::Range, seed| range.on_threads(seed, &interrupt);
     let ranges = figure16::ranges_of_threads();
     let ran = figure16::run(plan, &ranges, trials, one, output, &interrupt);
-    let failed = |figure16::Failure { text, code }| Trouble { text, code };
-    ran.map(Ending::code).map_err(failed)
+    ran.map(Ending::code)
 }
 
 /// The answer: JSON goes to standard output as it is, everything else beside it.
@@ -252,7 +249,7 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
     }
 }
 
-fn experiment(options: &Options) -> Result<Experiment, String> {
+fn experiment_of(options: &Options) -> Result<Experiment, String> {
     let base = options::settings_of(options.config.as_deref())?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
     let nodes = options.nodes.unwrap_or(base.nodes);
@@ -300,13 +297,13 @@ fn experiment(options: &Options) -> Result<Experiment, String> {
         timeout,
         seed,
         kept_max: if options.no_check { 0 } else { options.judge },
-        expectations: options.expect.clone(),
     };
     let faults = options.at.chunks(2).map(|pair| TimedLine::parse(&pair[0], &pair[1]));
     Ok(Experiment {
         settings,
         states: options.states.clone(),
         plan,
+        expectations: options.expect.clone(),
         faults: faults.collect::<Result<_, _>>()?,
         leader_within: options.leader_within,
         check: !options.no_check,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use raftlab::cluster::{self, Cluster};
 use raftlab::config::{Settings, commented_defaults};
-use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::executor::{Console, Context};
 use raftlab::console::narrator::Narrator;
 use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
@@ -118,7 +118,12 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
             output.warn(line);
         }
     }
-    let started = Cluster::start(&settings, Some(narrator.observer()));
+    let told = narrator.clone();
+    let builder = Cluster::builder().settings(settings.clone()).observer(move |event| told.observe(event));
+    let started = match options::log_as_asked() {
+        Some(filter) => builder.log_filter(filter).start(),
+        None => builder.start(),
+    };
     if let (Err(_), Some(path), Some(true)) = (&started, history, made) {
         // A start that is refused leaves nothing behind.
         let _ = std::fs::remove_file(path);
@@ -131,14 +136,14 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     }
     let raised = Arc::clone(&interrupt);
     cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
-    let surroundings = Surroundings {
+    let context = Context {
         client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
         keep_going: options.keep_going,
         columns: attended.then(terminal::columns),
         attended,
         logs: Some(settings.logs.clone()),
     };
-    let mut console = Console::new(cluster, surroundings, output, narrator);
+    let mut console = Console::new(cluster, context, output, narrator);
     if let Some(file) = history {
         console.record_to(file);
     }

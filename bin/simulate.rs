@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use raftlab::console::executor::{Console, Surroundings};
+use raftlab::console::executor::{Console, Context};
 use raftlab::console::language::Answer;
 use raftlab::console::museum::{self, Visit};
 use raftlab::console::narrator::{EventFilter, Narrator};
@@ -15,7 +15,7 @@ use raftlab::console::options::{self, SettingOptions};
 use raftlab::console::printer::{ColorChoice, Output, Style};
 use raftlab::console::session::{self, Source};
 use raftlab::console::terminal;
-use raftlab::figure16::{self, Plan, RANGES, Range};
+use raftlab::experiment::figure16::{self, RANGES, Range, TrialPlan};
 use raftlab::history::HistoryFile;
 use raftlab::interrupt::Interrupt;
 use raftlab::sim::seeds::{self, Family};
@@ -73,7 +73,7 @@ struct Options {
 #[derive(Subcommand)]
 enum Work {
     /// Repeats the paper's Figure 16: how long it takes to replace a crashed leader, by the range of election timeouts
-    Figure16(Plan),
+    Figure16(TrialPlan),
     /// Shows the museum of broken rules: what each breaks, the property that caught it, and by which seed
     Museum(Visit),
 }
@@ -121,7 +121,7 @@ fn run(options: &Options) -> Result<u8, String> {
 }
 
 /// Figure 16 in virtual time.
-fn figure16(plan: &Plan, interrupt: &Arc<Interrupt>) -> u8 {
+fn figure16(plan: &TrialPlan, interrupt: &Arc<Interrupt>) -> u8 {
     let output = Output::standard(Style::default());
     let trials = plan.trials.unwrap_or(figure16::TRIALS);
     let ran = figure16::run(plan, &RANGES, trials, Range::simulate, &output, interrupt);
@@ -255,12 +255,12 @@ fn console(
         let _ = waker.receiver().recv_timeout(pause);
     }));
     let attended = options.script.is_none() && Source::choose(None) == Source::Terminal;
-    let surroundings = Surroundings {
+    let context = Context {
         client_timeout: settings.client_timeout,
         keep_going: options.keep_going,
         columns: attended.then(terminal::columns),
         attended,
         logs: None,
     };
-    Ok(Console::new(simulation, surroundings, output, narrator))
+    Ok(Console::new(simulation, context, output, narrator))
 }

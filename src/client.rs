@@ -21,7 +21,9 @@ pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::call::CallId;
 pub use self::core::{ClientCore, Ended};
 pub use self::gathering::GATHERED_MAX;
-pub(crate) use self::gathering::{Gathering, Group, gathered_max};
+#[cfg(feature = "cli")]
+pub(crate) use self::gathering::gathered_max;
+pub(crate) use self::gathering::{Gathering, Group};
 pub use self::pipeline::Pipeline;
 pub use self::settings::{CALLS_MAX, ClientSettings, WhenFull};
 pub use self::ticket::Ticket;

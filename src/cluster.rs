@@ -112,8 +112,6 @@ impl Cluster {
     }
 
     /// Starts a cluster of key-value stores, from what the states folder holds. The observer is called for each event.
-    ///
-    /// The environment's `RUST_LOG` filters the log files.
     pub fn start(settings: &Settings, observer: Option<Observer>) -> Result<Cluster, StartError> {
         Cluster::builder().settings(settings.clone()).observed_by(observer).start()
     }
@@ -130,17 +128,17 @@ impl<M: StateMachine> Cluster<M> {
         Cluster::builder().settings(settings.clone()).observed_by(observer).start_with(machine)
     }
 
-    /// Starts what a builder describes. Without a folder for logs there are no log files.
+    /// Starts what a builder describes. Log files have a folder and a filter; without a folder there are none.
     fn open(
         settings: &Settings,
-        logs: Option<&Path>,
+        logs: Option<(&Path, Option<&str>)>,
         observer: Option<Observer>,
         machine: Machine<M>,
     ) -> Result<Cluster<M>, StartError> {
         settings.validate().map_err(StartError::Settings)?;
         let settings = settings.scaled();
         let members = NodeId::first(settings.nodes);
-        let before = Footprint::before(&settings, &members, logs);
+        let before = Footprint::before(&settings, &members, logs.map(|(folder, _)| folder));
         let (logs, opened) = match Cluster::<M>::open_files(&settings, &members, logs) {
             Ok(files) => files,
             Err(refused) => {
@@ -194,10 +192,9 @@ impl<M: StateMachine> Cluster<M> {
     fn open_files(
         settings: &Settings,
         members: &[NodeId],
-        logs: Option<&Path>,
+        logs: Option<(&Path, Option<&str>)>,
     ) -> Result<(Option<Arc<NodeLogs>>, OpenedNodes), StartError> {
-        let filter = std::env::var("RUST_LOG").ok();
-        let logs = logs.map(|folder| NodeLogs::open(folder, members, filter.as_deref())).transpose();
+        let logs = logs.map(|(folder, filter)| NodeLogs::open(folder, members, filter)).transpose();
         let logs = logs.map_err(StartError::Logs)?.map(Arc::new);
         let opened = states::open_all(settings, members, crate::state_machine::image::load::<M>)?;
         Ok((logs, opened))

@@ -36,6 +36,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The feature `cli`, which is on by default, adds the console, loads and experiments for the crate's programs. A program
+//! that embeds a cluster leaves it away with `default-features = false`, and half of the dependencies with it.
+//!
 //! Modules stand in reading order, which is also the order of their layers: each imports only from those above it
 //! in the same or an earlier group.
 
@@ -59,6 +62,7 @@ pub mod clock;
 pub mod storage;
 pub mod net;
 pub mod trace;
+#[cfg(feature = "cli")]
 pub mod interrupt;
 mod spin;
 mod panics;
@@ -75,9 +79,12 @@ pub mod sim;
 
 // L5: whole clusters, who talks to them and what is measured with them.
 pub mod cluster;
+#[cfg(feature = "cli")]
 pub mod console;
+#[cfg(feature = "cli")]
 pub mod load;
-pub mod figure16;
+#[cfg(feature = "cli")]
+pub mod experiment;
 
 // What most programs that embed a cluster need.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};

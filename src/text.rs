@@ -3,6 +3,7 @@
 //! Pure, and below everything else, so that settings, directives and reports read and write quantities alike.
 
 pub mod layout;
+pub mod numbers;
 pub mod suggest;
 pub mod units;
 
@@ -39,6 +40,21 @@ pub fn shorten_to(text: &str, letters: usize) -> String {
         None => visible(text).into_owned(),
         Some((end, _)) => format!("{}...", visible(&text[..end])),
     }
+}
+
+/// The text with the letters escaped that mean something in HTML and SVG.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

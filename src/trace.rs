@@ -1,36 +1,38 @@
-//! One line for each thing that happened: what log files, the console's narration and transcripts show.
+//! Events: one line each in log files, the console's narration and transcripts.
 //!
-//! An event reports and explains; nothing is ever decided by one. How much is shown is up to the reader: each event
-//! has a level for log files, a topic for the console's `events`, and is or is not worth telling unasked.
+//! An event reports and explains; no rule reads one. How much is shown is up to the reader: `table` gives each event its
+//! level for logs, its topic for the console's `events`, and when the console shows it. `sentence` says it in words.
 
+mod facade;
 mod logs;
 mod merge;
+mod sentence;
+mod table;
 
 use std::fmt;
 use std::time::Duration;
 
 use log::Level;
 
+pub(crate) use facade::{is_logged, log_event, target};
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
-pub use merge::{Following, LogLine, Merge, merge};
+pub use merge::{LogLine, LogTail, Merge, merge};
 
 use crate::faults::DropReason;
 use crate::protocol::Call;
-use crate::raft::effects::RejectReason;
-use crate::raft::entry::Origin;
-use crate::raft::event::{AppendOutcome, Event};
+use crate::raft::event::Event;
 use crate::raft::message::Message;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TraceEvent {
-    /// When.
+    /// The time of the run.
     pub time: Time,
-    /// At which node.
+    /// The node at which it happened.
     pub node: NodeId,
-    /// What.
+    /// The event itself.
     pub what: What,
 }
 
@@ -63,7 +65,7 @@ pub enum What {
     Restarted,
     /// Its thread is frozen.
     Paused,
-    /// Its thread goes on.
+    /// Its thread runs again.
     Resumed,
     /// It ended by a defect of this program.
     Panicked {
@@ -106,11 +108,6 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// A leader may serve reads from its own state for this long.
-    LeaseRefreshed {
-        /// How long.
-        remaining: Duration,
-    },
     /// A message left this node.
     MessageSent(Message),
     /// A message of this node was lost.
@@ -129,13 +126,6 @@ pub enum What {
     },
     /// A message of this node was copied: it arrives twice.
     MessageDuplicated(Message),
-    /// A message could not be handed to the network.
-    SendFailed {
-        /// To whom.
-        to: NodeId,
-        /// Why.
-        reason: String,
-    },
     /// A client's request arrived.
     RequestReceived {
         /// Whose.
@@ -148,13 +138,6 @@ pub enum What {
         /// Whose.
         client: ClientId,
         /// What is wrong.
-        reason: String,
-    },
-    /// A client's connection failed.
-    ClientConnectionFailed {
-        /// Whose, when it had said so.
-        client: Option<ClientId>,
-        /// Why.
         reason: String,
     },
 }
@@ -176,187 +159,46 @@ pub enum Topic {
     Process,
 }
 
+/// When the console shows an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Narration {
+    /// Always: leaders, ends of nodes, trouble.
+    Unasked,
+    /// Only when everything is shown: it happens on a person's request, and the directive's answer tells it.
+    Answered,
+    /// When its topic or everything is shown.
+    OnRequest,
+    /// Never: it comes with each heartbeat, or repeats what the line of a message says.
+    Heartbeat,
+}
+
 impl TraceEvent {
-    /// How loud it is in log files.
+    /// The level at which it is logged.
     pub fn level(&self) -> Level {
-        self.what.level()
+        table::row(&self.what).0
     }
 
     /// What it is about.
     pub fn topic(&self) -> Topic {
-        self.what.topic()
+        table::row(&self.what).1
     }
 
-    /// Whether the console tells it unasked: elections, leaders, crashes and trouble, never what happens all the time.
-    pub fn is_narrated(&self) -> bool {
-        self.what.is_narrated()
+    /// When the console shows it.
+    pub fn narration(&self) -> Narration {
+        table::row(&self.what).2
     }
 }
 
 impl What {
-    fn level(&self) -> Level {
+    /// The message that the event is about, if it is about one.
+    pub fn message(&self) -> Option<&Message> {
         match self {
-            What::Raft(event) => event_level(event),
-            What::Panicked { .. } | What::MachineFailed { .. } | What::StorageFailed { .. } => Level::Error,
-            What::Crashed { .. }
-            | What::MachineSlow { .. }
-            | What::SnapshotUnwritable { .. }
-            | What::Started { repaired: Some(_), .. }
-            | What::SendFailed { .. }
-            | What::RequestInvalid { .. }
-            | What::ClientConnectionFailed { .. } => Level::Warn,
-            What::Started { .. }
-            | What::Stopped
-            | What::Restarted
-            | What::Paused
-            | What::Resumed
-            | What::SnapshotCreated { .. } => Level::Info,
-            What::Applied { .. } | What::RequestReceived { .. } | What::MessageDropped { .. } => Level::Debug,
-            What::LeaseRefreshed { .. }
-            | What::MessageSent(_)
-            | What::MessageDelayed { .. }
-            | What::MessageDuplicated(_) => Level::Trace,
+            What::MessageSent(message)
+            | What::MessageDuplicated(message)
+            | What::MessageDelayed { message, .. }
+            | What::MessageDropped { message, .. } => Some(message),
+            _ => None,
         }
-    }
-
-    fn topic(&self) -> Topic {
-        match self {
-            What::Raft(event) => event_topic(event),
-            What::Started { .. }
-            | What::Stopped
-            | What::Crashed { .. }
-            | What::Restarted
-            | What::Paused
-            | What::Resumed
-            | What::MachineSlow { .. }
-            | What::Panicked { .. }
-            | What::MachineFailed { .. } => Topic::Process,
-            What::StorageFailed { .. } | What::SnapshotCreated { .. } | What::SnapshotUnwritable { .. } => {
-                Topic::Storage
-            }
-            What::Applied { .. } => Topic::Replication,
-            What::LeaseRefreshed { .. } => Topic::Election,
-            What::MessageSent(_)
-            | What::MessageDropped { .. }
-            | What::MessageDelayed { .. }
-            | What::MessageDuplicated(_)
-            | What::SendFailed { .. } => Topic::Net,
-            What::RequestReceived { .. }
-            | What::RequestInvalid { .. }
-            | What::ClientConnectionFailed { .. } => Topic::Client,
-        }
-    }
-
-    fn is_narrated(&self) -> bool {
-        match self {
-            What::Raft(event) => matches!(
-                event,
-                Event::ElectionStarted { .. }
-                    | Event::BecameLeader { .. }
-                    | Event::SteppedDown { led: true, .. }
-                    | Event::QuorumLost { .. }
-                    | Event::Truncated { .. }
-                    | Event::SnapshotSending { .. }
-                    | Event::SnapshotInstalled { .. }
-                    | Event::SnapshotUnusable { .. }
-                    | Event::AcknowledgedLost { .. }
-                    | Event::Rejoining
-                    | Event::SnapshotRejected { .. }
-                    | Event::Readmitted
-                    | Event::CampaignRejected
-                    | Event::DiskStalled { .. }
-            ),
-            What::SnapshotCreated { .. } => false,
-            _ => matches!(self.topic(), Topic::Process | Topic::Storage),
-        }
-    }
-}
-
-fn event_level(event: &Event) -> Level {
-    match event {
-        Event::SteppedDown { led: true, .. }
-        | Event::QuorumLost { .. }
-        | Event::Truncated { .. }
-        | Event::SnapshotUnusable { .. }
-        | Event::AcknowledgedLost { .. }
-        | Event::Rejoining
-        | Event::SnapshotRejected { .. }
-        | Event::CampaignRejected
-        | Event::DiskStalled { .. }
-        | Event::ClientRejected { reason: RejectReason::Busy, .. }
-        | Event::AppendReceived {
-            outcome:
-                AppendOutcome::StaleTerm
-                | AppendOutcome::NoEntryAtPrevious
-                | AppendOutcome::TermsMismatch { .. }
-                | AppendOutcome::Conflict(_),
-            ..
-        } => Level::Warn,
-        Event::TermAdvanced { .. }
-        | Event::PreVoteStarted { .. }
-        | Event::ElectionStarted { .. }
-        | Event::VoteDecided { .. }
-        | Event::VoteReceived { .. }
-        | Event::BecameLeader { .. }
-        | Event::Following { .. }
-        | Event::SteppedDown { led: false, .. }
-        | Event::ElectionHeldBack { .. }
-        | Event::LogCompacted { .. }
-        | Event::SnapshotSending { .. }
-        | Event::SnapshotSent { .. }
-        | Event::SnapshotReceiving { .. }
-        | Event::SnapshotInstalled { .. }
-        | Event::Readmitting { .. }
-        | Event::Readmitted
-        | Event::NoOpAppended { .. } => Level::Info,
-        Event::AppendSent { count: 0, .. }
-        | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
-        | Event::AppendSucceeded { .. } => Level::Trace,
-        Event::CommandsAppended { .. }
-        | Event::ClientRejected { .. }
-        | Event::FollowerRead { .. }
-        | Event::LeaseRead { .. }
-        | Event::AppendSent { .. }
-        | Event::AppendReceived { .. }
-        | Event::AppendFailed { .. }
-        | Event::CommitAdvanced { .. } => Level::Debug,
-    }
-}
-
-fn event_topic(event: &Event) -> Topic {
-    match event {
-        Event::TermAdvanced { .. }
-        | Event::PreVoteStarted { .. }
-        | Event::ElectionStarted { .. }
-        | Event::VoteDecided { .. }
-        | Event::VoteReceived { .. }
-        | Event::BecameLeader { .. }
-        | Event::Following { .. }
-        | Event::SteppedDown { .. }
-        | Event::ElectionHeldBack { .. }
-        | Event::Readmitting { .. }
-        | Event::Readmitted
-        | Event::AcknowledgedLost { .. }
-        | Event::Rejoining
-        | Event::CampaignRejected
-        | Event::DiskStalled { .. }
-        | Event::QuorumLost { .. } => Topic::Election,
-        Event::LogCompacted { .. } => Topic::Storage,
-        Event::NoOpAppended { .. }
-        | Event::CommandsAppended { .. }
-        | Event::AppendSent { .. }
-        | Event::AppendReceived { .. }
-        | Event::AppendSucceeded { .. }
-        | Event::AppendFailed { .. }
-        | Event::Truncated { .. }
-        | Event::SnapshotSending { .. }
-        | Event::SnapshotSent { .. }
-        | Event::SnapshotReceiving { .. }
-        | Event::SnapshotInstalled { .. }
-        | Event::SnapshotUnusable { .. }
-        | Event::SnapshotRejected { .. }
-        | Event::CommitAdvanced { .. } => Topic::Replication,
-        Event::ClientRejected { .. } | Event::FollowerRead { .. } | Event::LeaseRead { .. } => Topic::Client,
     }
 }
 
@@ -367,82 +209,10 @@ impl fmt::Display for TraceEvent {
     }
 }
 
-impl fmt::Display for What {
-    /// The sentence alone, which begins behind the node's name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            What::Raft(event) => event.fmt(f),
-            What::Started { term, vote, last, fresh, repaired } => {
-                match (fresh, vote) {
-                    (true, _) => f.write_str("started with a new, empty state")?,
-                    (false, Some(vote)) => {
-                        write!(f, "started: term {term}, vote for {vote}, log up to {last}")?;
-                    }
-                    (false, None) => write!(f, "started: term {term}, no vote, log up to {last}")?,
-                }
-                repaired.iter().try_for_each(|repair| write!(f, "; repaired: {repair}"))
-            }
-            What::Stopped => f.write_str("stopped"),
-            What::Crashed { power: false } => f.write_str("crashed"),
-            What::Crashed { power: true } => f.write_str("crashed by a power cut"),
-            What::Restarted => f.write_str("restarts"),
-            What::Paused => f.write_str("paused"),
-            What::Resumed => f.write_str("goes on"),
-            What::Panicked { reason } => write!(f, "is down, by a defect of this program: {reason}"),
-            What::MachineFailed { reason } => write!(
-                f,
-                "is down: {reason}; what its log holds stays there: restart it with a state machine that can go on from that"
-            ),
-            What::StorageFailed { reason } => write!(f, "is down, its disk failed: {reason}"),
-            What::Applied { first, last } if first == last => write!(f, "applied entry {first}"),
-            What::Applied { first, last } => {
-                let count = (last.0 + 1).saturating_sub(first.0);
-                write!(f, "applied a batch of {count}: entries {first}..{last}")
-            }
-            What::MachineSlow { took } => write!(
-                f,
-                "its state machine took {} ms: it works on a thread of its own now",
-                took.as_millis()
-            ),
-            What::SnapshotCreated { last, bytes } => {
-                write!(f, "snapshot created up to {last}, {bytes} bytes")
-            }
-            What::SnapshotUnwritable { last, reason } => write!(
-                f,
-                "made no snapshot up to {last}, since JSON cannot hold the state: {reason}; its log grows until one is made"
-            ),
-            What::LeaseRefreshed { remaining } => write!(f, "lease refreshed for {remaining:?}"),
-            What::MessageSent(message) => message.fmt(f),
-            What::MessageDropped { message: Message { from, to, term, body }, reason } => {
-                write!(f, "{from}@{term} x {to} {body} ({reason})")
-            }
-            What::MessageDelayed { message, delay } => write!(f, "{message} (delayed {delay:?})"),
-            What::MessageDuplicated(message) => write!(f, "{message} (twice)"),
-            What::SendFailed { to, reason } => write!(f, "cannot send to {to}: {reason}"),
-            What::RequestReceived { client, call } => match call {
-                Call::Open => write!(f, "{client} asks for a session"),
-                Call::Command { origin: Origin { serial, .. }, command } => {
-                    write!(f, "command {serial} of {client} received, {} bytes", command.len())
-                }
-                Call::Settle { origin: Origin { serial, .. } } => {
-                    write!(f, "{client} asks what became of its command {serial}")
-                }
-                Call::Read { .. } => write!(f, "read of {client} received"),
-            },
-            What::RequestInvalid { client, reason } => write!(f, "request of {client} refused: {reason}"),
-            What::ClientConnectionFailed { client: Some(client), reason } => {
-                write!(f, "connection of {client} failed: {reason}")
-            }
-            What::ClientConnectionFailed { client: None, reason } => {
-                write!(f, "a client's connection failed: {reason}")
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::event::AppendOutcome;
     use crate::raft::message::{Beat, Body};
 
     fn event(what: What) -> TraceEvent {
@@ -464,7 +234,7 @@ mod tests {
         let leads = event(What::Raft(Event::BecameLeader { term: Term(4) }));
         assert_eq!(leads.to_string(), "12.000450 n2 leads term 4");
         assert_eq!((leads.level(), leads.topic()), (Level::Info, Topic::Election));
-        assert!(leads.is_narrated());
+        assert_eq!(leads.narration(), Narration::Unasked);
     }
 
     #[test]
@@ -478,7 +248,7 @@ mod tests {
         for what in [What::Raft(received), What::MessageSent(heartbeat())] {
             let event = event(what);
             assert_eq!(event.level(), Level::Trace);
-            assert!(!event.is_narrated(), "{event}");
+            assert_eq!(event.narration(), Narration::Heartbeat, "{event}");
         }
     }
 
@@ -514,7 +284,8 @@ mod tests {
         for what in [What::Panicked { reason: reason() }, What::StorageFailed { reason: reason() }] {
             let event = event(what);
             assert_eq!(event.level(), Level::Error);
-            assert!(event.is_narrated() && event.to_string().ends_with("no space left"));
+            assert_eq!(event.narration(), Narration::Unasked);
+            assert!(event.to_string().ends_with("no space left"));
         }
     }
 }

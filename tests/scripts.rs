@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use raftlab::config::{ElectionRange, Settings};
-use raftlab::console::executor::{Console, Script, Surroundings, parse};
+use raftlab::console::executor::{Console, Context, Script, parse};
 use raftlab::console::language::Outcome;
 use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
@@ -140,7 +140,7 @@ impl Golden {
         let output = Output::memory(Style { transcript: true, ..Style::default() });
         let narrator = Narrator::direct(output.clone(), true);
         let simulation = Simulation::new(self.settings.clone(), Some(narrator.observer()));
-        let mut console = Console::new(simulation, Surroundings::default(), output.clone(), narrator);
+        let mut console = Console::new(simulation, Context::default(), output.clone(), narrator);
         let mut text = String::new();
         let mut outcome = Ok(());
         let mut was_comment = true;

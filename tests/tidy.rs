@@ -45,9 +45,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("sim", 4),
     ("cluster", 5),
     ("load", 5),
-    ("figure16", 5),
     // What carries directives out and prints.
-    ("console", 5),
+    ("console", 6),
+    ("experiment", 7),
 ];
 
 /// The layers up to this one are pure: no clock, threads, files, sockets, logging or order of hashes.

@@ -26,6 +26,7 @@ type MachineOf<M> = Box<dyn FnOnce(&Settings) -> Machine<M>>;
 pub struct Builder<M = KeyValue> {
     settings: Settings,
     logs: Option<PathBuf>,
+    log_filter: Option<String>,
     observer: Option<Observer>,
     machine: MachineOf<M>,
 }
@@ -37,7 +38,13 @@ impl Builder {
             let value_bytes_max = settings.value_bytes_max;
             Box::new(move || KeyValue::with_value_bytes_max(value_bytes_max))
         };
-        Builder { settings: Settings::default(), logs: None, observer: None, machine: Box::new(machine) }
+        Builder {
+            settings: Settings::default(),
+            logs: None,
+            log_filter: None,
+            observer: None,
+            machine: Box::new(machine),
+        }
     }
 }
 
@@ -67,9 +74,18 @@ impl<M: StateMachine> Builder<M> {
         self.with(|settings| (settings.memory, settings.states) = (false, folder.into()))
     }
 
-    /// Writes log files to this folder, one a node. The environment's `RUST_LOG` filters them.
+    /// Writes log files to this folder, one a node. See [`Builder::log_filter`].
     pub fn logs(self, folder: impl Into<PathBuf>) -> Builder<M> {
         Builder { logs: Some(folder.into()), ..self }
+    }
+
+    /// Chooses what goes to the log files, in the words of `RUST_LOG`: `debug`, or `info,raftlab::n2=trace`. Without it
+    /// they hold `info` and above.
+    ///
+    /// The events also go to the program's logger, if it has set one for the `log` crate: as records with the target
+    /// `raftlab::n1` for n1, which that logger filters by itself.
+    pub fn log_filter(self, filter: impl Into<String>) -> Builder<M> {
+        Builder { log_filter: Some(filter.into()), ..self }
     }
 
     /// How often a leader speaks to each follower.
@@ -105,8 +121,8 @@ impl<M: StateMachine> Builder<M> {
 
     /// Replicates this state machine: each start of a node begins with what `machine` returns and replays the log into it.
     pub fn machine<N: StateMachine>(self, machine: impl Fn() -> N + Send + Sync + 'static) -> Builder<N> {
-        let Builder { settings, logs, observer, machine: _ } = self;
-        Builder { settings, logs, observer, machine: Box::new(|_| Box::new(machine)) }
+        let Builder { settings, logs, log_filter, observer, machine: _ } = self;
+        Builder { settings, logs, log_filter, observer, machine: Box::new(|_| Box::new(machine)) }
     }
 
     /// Starts it, from what the states folder holds.
@@ -115,7 +131,8 @@ impl<M: StateMachine> Builder<M> {
     /// One line: which setting breaks a rule, or what the system refuses.
     pub fn start(self) -> Result<Cluster<M>, StartError> {
         let machine = (self.machine)(&self.settings);
-        Cluster::open(&self.settings, self.logs.as_deref(), self.observer, machine)
+        let logs = self.logs.as_deref().map(|folder| (folder, self.log_filter.as_deref()));
+        Cluster::open(&self.settings, logs, self.observer, machine)
     }
 
     /// Starts it with this state machine. See [`Builder::machine`].

@@ -8,11 +8,13 @@ use crate::server::report::message_sent;
 
 impl<M> Cluster<M> {
     /// Tells the observer of every message and its fate, or no longer. Costs time at each message, and closes express
-    /// lanes. Log files get what their filter lets through, watched or not.
+    /// lanes. Logs get what their filters let through, watched or not: a logger that is
+    /// set, or made finer, after the start gets no messages before this is called.
     pub fn watch_messages(&self, watch: bool) {
         let reporter = self.context.reporter.clone();
-        // With the usual filter the log files want none of them, and the router need not look.
-        let (dropped, all) = (reporter.logs_take(Level::Debug), reporter.logs_take(Level::Trace));
+        // With the usual filters, logs take neither, and then the router need not look.
+        let [dropped, all] =
+            [Level::Debug, Level::Trace].map(|level| reporter.logs_take(level, &self.members));
         if !watch && !dropped {
             return self.network.observe(None);
         }

@@ -63,9 +63,9 @@ const HISTORY_MAX: usize = 1_000;
 /// Keys that completion offers at most: more than a person reads.
 const KEYS_OFFERED_MAX: usize = 500;
 
-/// What a console is told about its surroundings.
+/// What a console is told about its context.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Surroundings {
+pub struct Context {
     /// How long a data command tries, unless it says otherwise.
     pub client_timeout: Duration,
     /// Continue after a directive that failed.
@@ -81,7 +81,7 @@ pub struct Surroundings {
 /// A lab with its console: the state that directives share. The functions of verbs take any lab.
 pub struct Console<L: ?Sized = dyn Lab> {
     language: &'static Language,
-    surroundings: Surroundings,
+    context: Context,
     output: Output,
     narrator: Narrator,
     /// Draws `random`, `minority` and the commands of `pipe`.
@@ -102,9 +102,9 @@ pub struct Console<L: ?Sized = dyn Lab> {
     lab: L,
 }
 
-impl Default for Surroundings {
-    fn default() -> Surroundings {
-        Surroundings {
+impl Default for Context {
+    fn default() -> Context {
+        Context {
             client_timeout: Duration::from_secs(2),
             keep_going: false,
             columns: None,
@@ -116,12 +116,12 @@ impl Default for Surroundings {
 
 impl<L: Lab + 'static> Console<L> {
     /// A console for this lab. Its draws are those of the lab's seed.
-    pub fn new(lab: L, surroundings: Surroundings, output: Output, narrator: Narrator) -> Console<L> {
+    pub fn new(lab: L, context: Context, output: Output, narrator: Narrator) -> Console<L> {
         // Another stream than the lab's own: both begin with the same seed.
         let random = Random::new(lab.seed() ^ 0x636f_6e73_6f6c_6531);
         Console {
             language: &LANGUAGE,
-            surroundings,
+            context,
             output,
             narrator,
             random,

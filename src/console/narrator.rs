@@ -18,9 +18,8 @@ use log::Level;
 use parking_lot::Mutex;
 
 use super::printer::Output;
-use crate::raft::event::{AppendOutcome, Event};
 use crate::raft::message::{AppendResult, Body, Message};
-use crate::trace::{Topic, TraceEvent, What};
+use crate::trace::{Narration, Topic, TraceEvent, What};
 use crate::types::{LogIndex, NodeId, Term};
 
 /// Lines that may wait for the terminal.
@@ -123,7 +122,7 @@ impl Narrator {
 
     /// Whether a message acknowledges nothing new: the answer to a heartbeat.
     fn repeats_acknowledgement(&self, what: &What) -> bool {
-        let Some(Message { from, to, term, body }) = message_of(what) else { return false };
+        let Some(Message { from, to, term, body }) = what.message() else { return false };
         let Body::AppendReply { result: AppendResult::Matched(index), .. } = body else { return false };
         let mut acknowledged = self.0.acknowledged.lock();
         let known = acknowledged.entry((*from, *to)).or_default();
@@ -199,59 +198,22 @@ fn write_lines(output: &Output, orders: &Receiver<Order>) {
 fn line(event: &TraceEvent) -> String {
     let millis = event.time.as_nanos() / 1_000_000;
     let time = format!("[{}.{:03}]", millis / 1_000, millis % 1_000);
-    match message_of(&event.what) {
+    match event.what.message() {
         Some(_) => format!("{time} {}", event.what),
         None => format!("{time} {} {}", event.node, event.what),
     }
 }
 
-fn message_of(what: &What) -> Option<&Message> {
-    match what {
-        What::MessageSent(message)
-        | What::MessageDuplicated(message)
-        | What::MessageDelayed { message, .. }
-        | What::MessageDropped { message, .. } => Some(message),
-        _ => None,
-    }
-}
-
 fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
+    let (topic, narration) = (event.topic(), event.narration());
     match filter {
         EventFilter::Off => false,
-        EventFilter::On => event.is_narrated() && !is_answered(&event.what),
+        EventFilter::On => narration == Narration::Unasked,
         EventFilter::Election => {
-            matches!(event.topic(), Topic::Election | Topic::Process) && !is_answered(&event.what)
+            matches!(topic, Topic::Election | Topic::Process) && narration != Narration::Answered
         }
-        EventFilter::Net => event.topic() == Topic::Net && !is_heartbeat(&event.what),
-        EventFilter::All => !is_heartbeat(&event.what),
-    }
-}
-
-/// What happens on a person's order only, so that an answer tells it.
-fn is_answered(what: &What) -> bool {
-    matches!(
-        what,
-        What::Started { repaired: None, .. }
-            | What::Stopped
-            | What::Crashed { .. }
-            | What::Restarted
-            | What::Paused
-            | What::Resumed
-            | What::Raft(Event::ElectionStarted { transfer: true, .. })
-    )
-}
-
-/// Heartbeats are never told: nothing else would be seen. Nor is what a message's own line tells.
-fn is_heartbeat(what: &What) -> bool {
-    match what {
-        What::Raft(event) => matches!(
-            event,
-            Event::AppendSent { .. }
-                | Event::AppendReceived { outcome: AppendOutcome::Heartbeat, .. }
-                | Event::AppendSucceeded { .. }
-        ),
-        What::LeaseRefreshed { .. } => true,
-        _ => message_of(what).is_some_and(|message| message.body.is_heartbeat()),
+        EventFilter::Net => topic == Topic::Net && narration != Narration::Heartbeat,
+        EventFilter::All => narration != Narration::Heartbeat,
     }
 }
 
@@ -280,6 +242,7 @@ mod tests {
     use super::*;
     use crate::console::printer::Style;
     use crate::faults::DropReason;
+    use crate::raft::event::Event;
     use crate::raft::message::{Ack, Beat};
     use crate::types::{EntryId, Time};
 

@@ -82,6 +82,14 @@ pub fn fresh_seed() -> u64 {
     entropy() % 1_000_000
 }
 
+/// Shows the cluster's events on standard error if the environment's `RUST_LOG` asks for it. Returns its filter, for log
+/// files.
+pub fn log_as_asked() -> Option<String> {
+    let filter = std::env::var("RUST_LOG").ok()?;
+    env_logger::Builder::new().parse_filters(&filter).init();
+    Some(filter)
+}
+
 /// Prints what a command line that is not understood, or asks for help, is answered with. Gives the exit code.
 pub fn refuse(error: &clap::Error) -> u8 {
     let (text, code) = refusal(error);

@@ -1,8 +1,8 @@
 //! One client's thread: it keeps its calls under way, and notes how each ended.
 //!
-//! A closed loop sends when there is room. An open loop has times at which calls are due, whatever the answers; a call
-//! that finds no room leaves later, and its latency counts from when it was due, though that was in the warm-up. What
-//! still has no room when the time is up is counted as unsent.
+//! A closed loop sends when there is room. In an open loop calls are due at set times, independent of answers; a call that
+//! finds no room leaves later, and its latency counts from when it was due, even if that was in the warm-up. Calls that
+//! still have no room when the time is up count as unsent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,31 +11,32 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::numbers::{float, nanos, ratio, whole};
 use super::outage::Outages;
+use super::pace::Pace;
 use super::plan::{Amount, Plan};
 use super::sampling::Recorder;
-use super::tally::{Slice, Took};
+use super::tally::{CallTimes, Slice};
 use super::workload::Workload;
 use crate::ascending::Ascending;
 use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
 use crate::history::Pending;
 use crate::state_machine::kv::Answer;
-use crate::types::{Random, Time};
+use crate::text::numbers::{float, whole};
+use crate::types::Time;
 
-/// What happens in this time is one row.
+/// The length of a row.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// How long a client rests after a call that was rejected at once: what nobody can answer is not asked without a pause.
+/// How long a client rests after a call that was rejected at once, so that it does not spin while no node answers.
 const REST: Duration = Duration::from_millis(1);
 
-/// What all clients of a load share.
+/// Shared by all clients of a load.
 #[derive(Debug)]
 pub(super) struct Common {
     pub plan: Plan,
     /// When the measured time begins.
     pub start: Time,
-    /// Nothing more is to be sent.
+    /// Set to end the load: clients send nothing more.
     pub stop: AtomicBool,
     /// When a client first saw that, in nanoseconds.
     stopped: AtomicU64,
@@ -43,34 +44,24 @@ pub(super) struct Common {
     pub outages: Mutex<Outages>,
 }
 
-/// What a client tells the collector.
-pub(super) enum Told {
-    /// What it saw in this second, which is over.
+/// A client's message to the collector.
+pub(super) enum Notice {
+    /// A second is over: what the client measured in it.
     Slice { client: usize, second: u64, slice: Box<Slice> },
-    /// It has ended.
+    /// The client has ended.
     Ended { client: usize, recorder: Box<Recorder>, last: Time },
 }
 
-/// One client.
 pub(super) struct Client {
     pub number: usize,
     pub common: Arc<Common>,
     pub pipeline: Pipeline,
     pub workload: Workload,
     pub recorder: Recorder,
-    pub told: Sender<Told>,
+    pub told: Sender<Notice>,
     /// Operations that it may still send, and that count.
     pub left: u64,
     pub pace: Option<Pace>,
-}
-
-/// When calls of an open loop are due: one in each interval, at a place that is drawn.
-pub(super) struct Pace {
-    random: Random,
-    begins: Time,
-    interval_nanos: f64,
-    passed: u64,
-    due: Time,
 }
 
 /// A call under way.
@@ -82,13 +73,13 @@ struct Flight {
     pending: Pending,
 }
 
-/// What a client's thread works on.
+/// The state of a client's thread.
 struct Run {
     client: Client,
     flying: Ascending<CallId, Flight>,
     /// Operations in `flying`.
     in_flight: u64,
-    /// All were told that it waits for an answer.
+    /// The outages count this client as one that waits for an answer.
     waits: bool,
     slice: Slice,
     second: u64,
@@ -137,39 +128,8 @@ fn end(plan: &Plan, start: Time) -> Time {
     }
 }
 
-impl Pace {
-    /// For one of so many clients that together ask so many calls a second.
-    pub(super) fn new(begins: Time, calls_a_second: f64, clients: usize, random: Random) -> Pace {
-        let interval_nanos = 1e9 * ratio(float(clients as u64), calls_a_second);
-        let mut pace = Pace { random, begins, interval_nanos, passed: 0, due: begins };
-        pace.draw();
-        pace
-    }
-
-    fn draw(&mut self) {
-        let fraction = float(self.random.bits() >> 11) / float(1 << 53);
-        let offset = whole((float(self.passed) + fraction) * self.interval_nanos);
-        self.due = self.begins + Duration::from_nanos(offset);
-    }
-
-    fn pass(&mut self) {
-        self.passed += 1;
-        self.draw();
-    }
-
-    /// How many calls of this time are due and have not left.
-    fn behind(&self, from: Time, until: Time) -> u64 {
-        let intervals = |time: Time| whole(ratio(float(nanos(time.since(self.begins))), self.interval_nanos));
-        if self.due < from || self.due >= until {
-            return intervals(until).saturating_sub(intervals(from).max(self.passed));
-        }
-        // Where in its interval a call is due is drawn when its turn comes.
-        intervals(until).saturating_sub(self.passed).max(1)
-    }
-}
-
 impl Client {
-    /// Runs until the plan is carried out and every call has ended.
+    /// Runs until the plan is done and every call has ended.
     pub(super) fn run(self) {
         let last = self.common.start;
         let run = Run {
@@ -202,7 +162,7 @@ impl Run {
             if self.flying.is_empty() && self.over.is_some() {
                 break;
             }
-            // Whoever has nothing to do still sees within a second that it is to stop.
+            // An idle client still notices within a second that it is to stop.
             self.client.pipeline.wait(wake.min(self.second_ends()).min(now + SECOND), &mut ended);
             // A wait that found nothing took its time too.
             self.turn_over(self.client.pipeline.now());
@@ -211,12 +171,12 @@ impl Run {
         self.slice.unsent = self.unsent();
         let Run { client, slice, second, last, .. } = self;
         let Client { number, told, recorder, .. } = client;
-        // Who listens no more needs nothing.
-        let _ = told.send(Told::Slice { client: number, second, slice: Box::new(slice) });
-        let _ = told.send(Told::Ended { client: number, recorder: Box::new(recorder), last });
+        // A collector that is gone needs nothing.
+        let _ = told.send(Notice::Slice { client: number, second, slice: Box::new(slice) });
+        let _ = told.send(Notice::Ended { client: number, recorder: Box::new(recorder), last });
     }
 
-    /// Sends what there is room for and what is due. Says when there may be more, though nothing ends.
+    /// Sends the calls that are due and have room. Returns when to look again if no call ends before.
     fn fill(&mut self, now: Time) -> Time {
         if self.over.is_some() {
             return Time::NEVER;
@@ -230,7 +190,7 @@ impl Run {
         let wake = loop {
             let counts = now >= common.start;
             let due = self.client.pace.as_ref().map_or(now, |pace| pace.due);
-            // What was due in time leaves at the first look after the end, if there is room.
+            // A call that was due in time leaves at the first look after the end, if there is room.
             let over = common.is_over(due, if counts { self.client.left } else { u64::MAX });
             let full = self.in_flight + plan.batch > plan.in_flight_max() && self.in_flight > 0;
             if over {
@@ -267,7 +227,7 @@ impl Run {
                 self.flying.insert(call, flight);
             }
         }
-        // At the end of the plan somebody has to notice.
+        // The end of the plan must be noticed.
         let end = common.end();
         if now < end { wake.min(end) } else { wake }
     }
@@ -276,7 +236,7 @@ impl Run {
     fn unsent(&self) -> u64 {
         let Client { pace: Some(pace), common, left, .. } = &self.client else { return 0 };
         if !self.crowded {
-            // What came due after the last look before the load was stopped had room.
+            // Calls that came due between the last look and the stop had room.
             return 0;
         }
         let until = self.over.unwrap_or(Time::ZERO).min(common.end());
@@ -289,7 +249,7 @@ impl Run {
         let measured = common.start..common.measured_until();
         let (mut answered, mut failed) = (None, None);
         for ended in ended.drain(..) {
-            // A call of another holder of this client is none of ours.
+            // The call belongs to another holder of this client.
             let Some(flight) = self.flying.remove(ended.call_id) else { continue };
             let Flight { due, size, counted, pending } = flight;
             self.in_flight -= size;
@@ -313,7 +273,7 @@ impl Run {
             }
             if counted {
                 let response = if self.client.pace.is_some() { returned.since(due) } else { ended.took };
-                let took = Took { service: ended.took, response, timeout: common.plan.timeout };
+                let took = CallTimes { service: ended.took, response, timeout: common.plan.timeout };
                 self.slice.note(&ended.outcome, size, took);
                 self.last = self.last.max(returned);
             } else if returned >= common.start {
@@ -332,7 +292,7 @@ impl Run {
         }
     }
 
-    /// A client that sends again at once never stopped waiting.
+    /// Tells the outages when the client begins or ends to wait. A client that sends again at once never stopped waiting.
     fn tell_whether_it_waits(&mut self, now: Time) {
         let waits = !self.flying.is_empty();
         if waits != std::mem::replace(&mut self.waits, waits) {
@@ -345,12 +305,15 @@ impl Run {
         self.client.common.start + SECOND * u32::try_from(self.second + 1).unwrap_or(u32::MAX)
     }
 
-    /// Hands over the seconds that are over.
+    /// Hands the seconds that are over to the collector.
     fn turn_over(&mut self, now: Time) {
         while now >= self.second_ends() {
             let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));
-            let _ =
-                self.client.told.send(Told::Slice { client: self.client.number, second: self.second, slice });
+            let _ = self.client.told.send(Notice::Slice {
+                client: self.client.number,
+                second: self.second,
+                slice,
+            });
             self.second += 1;
         }
     }
@@ -395,35 +358,5 @@ mod tests {
         assert_eq!(load.ended().recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "all ended");
         load.join();
         cluster.shutdown();
-    }
-
-    #[test]
-    fn an_open_loop_keeps_its_rate_whatever_it_draws() {
-        let mut pace = Pace::new(Time::ZERO, 1_000.0, 4, Random::new(7));
-        let mut before = Time::ZERO;
-        for _ in 0..10_000 {
-            assert!(pace.due >= before, "calls are due in order");
-            before = pace.due;
-            pace.pass();
-        }
-        let seconds = before.since(Time::ZERO).as_secs_f64();
-        assert!((39.9..40.1).contains(&seconds), "10,000 calls at 250 a second, not {seconds}");
-    }
-
-    #[test]
-    fn calls_that_were_due_and_did_not_leave_are_counted() {
-        let second = |number: u64| Time::ZERO + SECOND * u32::try_from(number).expect("few");
-        // A call in each second.
-        let mut pace = Pace::new(Time::ZERO, 1.0, 1, Random::new(7));
-        assert_eq!(pace.behind(second(0), second(10)), 10);
-        assert_eq!(pace.behind(second(3), second(10)), 7, "those of the warm-up do not count");
-        for _ in 0..8 {
-            pace.pass();
-        }
-        assert_eq!(pace.behind(second(0), second(10)), 2);
-        assert_eq!(pace.behind(second(0), second(8)), 0);
-        assert_eq!(pace.behind(second(0), pace.due), 0);
-        let just_due = pace.due + Duration::from_nanos(1);
-        assert_eq!(pace.behind(second(0), just_due), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! A load that runs: its clients' threads, and the one that gathers what they tell, a row for each second.
+//! A load that runs: its clients' threads, and the thread that adds up what they measure, a row for each second.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,20 +6,21 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
-use super::client::{Client, Common, Pace, SECOND, Told};
-use super::numbers::{float, nanos};
+use super::client::{Client, Common, Notice, SECOND};
+use super::pace::Pace;
 use super::plan::{Amount, Plan};
-use super::sampling::{Kept, Recorder, Sampling};
-use super::tally::{Carried, Figures, Latencies, Row, Slice};
+use super::sampling::{Recorder, Sample, Sampling};
+use super::summary::Summary;
+use super::tally::{Figures, Latencies, Row, Slice};
 use super::workload::Workload;
 use crate::client::Pipeline;
 use crate::history::HistoryFile;
+use crate::text::numbers::{float, nanos, rate, ratio};
 use crate::types::{Random, Time};
 
 /// Clients' threads call little: they need no deep stack, and there may be thousands.
@@ -28,64 +29,22 @@ const STACK_BYTES: usize = 256 << 10;
 /// A load that runs, or has ended. Dropping it ends it.
 pub struct Load {
     common: Arc<Common>,
-    collector: Option<JoinHandle<Outcome>>,
+    collector: Option<JoinHandle<(Summary, Sample)>>,
     ended: Receiver<()>,
 }
 
-/// What came of a load. Times count from the beginning of the measured time.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// A row for each second.
-    pub rows: Vec<Row>,
-    /// When the measured time began.
-    pub start: Time,
-    /// The measured time: as long as was planned, until the load was stopped, or until the last of a number of
-    /// operations had ended.
-    pub elapsed: Duration,
-    /// When the last call had ended: calls that were under way at the end of the measured time are waited for.
-    pub ended: Duration,
-    /// Operations that left in the measured time.
-    pub sent: u64,
-    /// Operations of an open loop that were due in it, and for which there was no room before its end.
-    pub unsent: u64,
-    /// Of those sent, the ones that were answered, at any time.
-    pub answered: u64,
-    /// Those of them that the store refused, such as creating a key that exists.
-    pub refused: u64,
-    /// Of those sent, the ones that certainly had no effect, by the reason.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// Of those sent, the ones of which it is not known whether they had an effect.
-    pub unknown: u64,
-    /// Operations that were answered in the measured time, whenever they left: what throughput counts.
-    pub in_time: u64,
-    /// Operations of the warm-up that ended after it.
-    pub carried: Carried,
-    /// From sending to the answer; none if nothing was answered.
-    pub service: Option<Figures>,
-    /// From the intended start to the answer; none if nothing was answered.
-    pub response: Option<Figures>,
-    /// The same with all that got no answer at its time-out; what was unsent is taken for the longest of all.
-    pub all: Option<Figures>,
-    /// The longest stretch of the measured time in which nothing was answered although calls were waiting.
-    pub outage: Duration,
-    /// When that began.
-    pub outage_began: Duration,
-    /// What was kept to be judged.
-    pub kept: Kept,
-}
-
-/// What happens in a load, for whoever watches.
+/// An event of a load, for a listener.
 pub enum Event<'a> {
     /// A second is over.
     Row(&'a Row),
     /// All clients have ended.
-    Ended(&'a Outcome),
+    Ended,
 }
 
-/// What is gathered.
+/// The state of the collecting thread.
 struct Collector {
     common: Arc<Common>,
-    told: Receiver<Told>,
+    told: Receiver<Notice>,
     on_event: Box<dyn FnMut(Event<'_>) + Send>,
     /// For each client the second that it is in; none when it has ended.
     seconds: Vec<Option<u64>>,
@@ -120,7 +79,7 @@ impl Load {
         let sampling = Arc::new(Sampling::new(plan.workload.keys, plan.kept_max.div_ceil(clients.max(1))));
         let workloads = Workload::of_clients(&plan.workload, clients, plan.batch, plan.seed);
         let mut random = Random::new(plan.seed ^ 0x7061_6365);
-        // From here on whoever fails has the clients that run already ended.
+        // If a step from here on fails, dropping the load ends the clients that run already.
         let (over, ended) = bounded::<()>(1);
         let mut load = Load { common: Arc::clone(&common), collector: None, ended };
         for (number, (pipeline, workload)) in pipelines.into_iter().zip(workloads).enumerate() {
@@ -174,12 +133,12 @@ impl Load {
         self.common.start
     }
 
-    /// Waits until all clients have ended.
-    pub fn join(mut self) -> Outcome {
+    /// Waits until all clients have ended. Returns what was measured, and the sample of the history to be judged.
+    pub fn join(mut self) -> (Summary, Sample) {
         match self.collector.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
+            Some(Ok(ended)) => ended,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Outcome::default(),
+            None => Default::default(),
         }
     }
 }
@@ -196,7 +155,7 @@ impl fmt::Debug for Load {
     }
 }
 
-/// The operations that are this client's to send.
+/// How many operations this client sends.
 fn share(amount: Amount, clients: usize, number: usize) -> u64 {
     match amount {
         Amount::Count(count) => {
@@ -210,7 +169,7 @@ fn share(amount: Amount, clients: usize, number: usize) -> u64 {
 impl Collector {
     fn new(
         common: Arc<Common>,
-        told: Receiver<Told>,
+        told: Receiver<Notice>,
         clients: usize,
         on_event: Box<dyn FnMut(Event<'_>) + Send>,
     ) -> Collector {
@@ -235,17 +194,17 @@ impl Collector {
     }
 
     /// `over` is dropped at the end, which closes its channel.
-    fn run(mut self, over: Sender<()>) -> Outcome {
+    fn run(mut self, over: Sender<()>) -> (Summary, Sample) {
         while let Ok(told) = self.told.recv() {
             match told {
-                Told::Slice { client, second, slice } => {
+                Notice::Slice { client, second, slice } => {
                     match self.open.get_mut(&second) {
                         Some(sum) => sum.add(&slice),
                         None => drop(self.open.insert(second, *slice)),
                     }
                     self.seconds[client] = Some(second + 1);
                 }
-                Told::Ended { client, recorder, last } => {
+                Notice::Ended { client, recorder, last } => {
                     self.seconds[client] = None;
                     self.recorders.push(*recorder);
                     self.last = self.last.max(last);
@@ -260,19 +219,19 @@ impl Collector {
             }
         }
         let mut on_event = std::mem::replace(&mut self.on_event, Box::new(|_| {}));
-        let outcome = self.outcome();
-        on_event(Event::Ended(&outcome));
-        // Whoever waits for the end finds that everything was told: what tells goes first.
+        let ended = self.summary();
+        on_event(Event::Ended);
+        // At the end of the load everything has been told: the listener goes first.
         drop(on_event);
         drop(over);
-        outcome
+        ended
     }
 
     /// A second is over for all clients.
     fn close(&mut self, second: u64, slice: &Slice) {
         let begins = self.common.start + SECOND * u32::try_from(second).unwrap_or(u32::MAX);
         let after_end = begins >= self.common.measured_until();
-        // Rows behind the end are for what ended there.
+        // A row behind the end only exists if calls ended in it.
         if !slice.is_idle() || !(after_end || self.seconds.iter().all(Option::is_none)) {
             let row = slice.row(second, after_end);
             (self.on_event)(Event::Row(&row));
@@ -292,38 +251,48 @@ impl Collector {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn summary(self) -> (Summary, Sample) {
         let Collector { common, rows, sums, service, response, lost, recorders, last, .. } = self;
+        let plan = &common.plan;
         let until = match common.measured_until() {
             Time::NEVER => last,
             until => until.max(common.start),
         };
+        let elapsed = until.since(common.start);
         let (outage_began, outage) = common.outages.lock().longest(until);
         let mut all = response.clone();
         all.add(&lost).expect("both have the same bounds");
         if sums.unsent > 0 {
-            // What never had its turn would have waited longer than all that had.
-            all.saturating_record_n(nanos(common.plan.timeout).max(all.max()), sums.unsent);
+            // Unsent operations would have waited longer than all that were sent.
+            all.saturating_record_n(nanos(plan.timeout).max(all.max()), sums.unsent);
         }
-        Outcome {
-            rows,
-            start: common.start,
-            elapsed: until.since(common.start),
-            ended: last.max(until).since(common.start),
+        let summary = Summary {
+            clients: plan.clients,
+            batch: plan.batch,
+            gather: plan.gather,
+            pipeline: plan.in_flight_max(),
+            rate: plan.rate,
+            seed: plan.seed,
+            elapsed: elapsed.as_secs_f64(),
+            ended: last.max(until).since(common.start).as_secs_f64(),
             sent: sums.sent,
             unsent: sums.unsent,
             answered: sums.answered,
             refused: sums.refused,
-            rejected: sums.rejected,
+            failed: sums.rejections() + sums.unknown,
             unknown: sums.unknown,
-            in_time: sums.in_time,
-            carried: sums.carried,
+            answered_in_time: sums.in_time,
+            throughput: rate(sums.in_time, elapsed),
+            warm_up: sums.carried,
             service: Figures::of(&service),
             response: Figures::of(&response),
             all: Figures::of(&all),
-            outage,
-            outage_began: outage_began.since(common.start),
-            kept: Recorder::merge(recorders),
-        }
+            outage: outage.as_secs_f64(),
+            outage_began: outage_began.since(common.start).as_secs_f64(),
+            outage_share: ratio(outage.as_secs_f64(), elapsed.as_secs_f64()),
+            rejected: sums.rejected,
+            rows,
+        };
+        (summary, Recorder::merge(recorders))
     }
 }

@@ -1,6 +1,6 @@
 //! Which key a command is about: each as often, or a few much more often than the rest.
 
-use super::numbers::{float, whole};
+use crate::text::numbers::{float, whole};
 use crate::types::Random;
 
 /// Draws the numbers of keys.

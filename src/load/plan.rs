@@ -1,54 +1,49 @@
-//! What a load is to do, and what it may not ask for.
+//! The plan of a load, and its limits.
 
 use std::time::Duration;
 
-use super::expectation::Expectation;
-use super::numbers::float;
 use super::workload::WorkloadSettings;
 use crate::client::{CALLS_MAX, GATHERED_MAX, gathered_max};
+use crate::text::numbers::float;
 
-/// Clients at most: each is a thread.
+/// The most clients: each is a thread.
 const CLIENTS_MAX: usize = 10_000;
 
-/// Commands in one call, or sharing an entry, at most.
+/// The most commands in one call, or in one entry.
 const BATCH_MAX: u64 = 10_000;
 
-/// Keys at most.
 const KEYS_MAX: u64 = 10_000_000;
 
-/// Bytes in a value at most.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// Commands a second at most.
+/// The most operations a second.
 const RATE_MAX: u64 = 100_000_000;
 
-/// What a load is to do.
+/// A load: how many clients, what they ask, how fast, for how long.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
     /// How many clients, each on a thread of its own.
     pub clients: usize,
-    /// Commands in flight a client at most; none: one batch, or with a rate as many calls as a client may have.
+    /// The most commands in flight of a client; none: one batch, or with a rate as many calls as a client may have.
     pub pipeline: Option<u64>,
     /// Commands in one call, which are applied together.
     pub batch: u64,
-    /// Commands of calls that leave together and share an entry, at most; with one, each call has its own.
+    /// The most commands of calls that leave together and share an entry; with 1, each call has its own entry.
     pub gather: u64,
     /// When it ends.
     pub amount: Amount,
-    /// Operations a second, of all clients together, whatever the answers (an open loop); none: as fast as answers come.
+    /// Operations a second of all clients together, independent of answers (an open loop); none: as fast as answers come.
     pub rate: Option<u64>,
-    /// What is asked.
+    /// The keys and commands.
     pub workload: WorkloadSettings,
-    /// What is sent in this time at the beginning is not counted.
+    /// A time at the beginning in which calls are not counted.
     pub warm_up: Duration,
-    /// How long a client tries.
+    /// How long a client tries before it gives up.
     pub timeout: Duration,
     /// Decides keys, commands and the times of an open loop.
     pub seed: u64,
-    /// Operations that are kept to be judged at the end; zero keeps none.
+    /// The most operations that are kept to be judged at the end; zero keeps none.
     pub kept_max: usize,
-    /// What its figures are held against.
-    pub expectations: Vec<Expectation>,
 }
 
 /// When a load ends.
@@ -58,7 +53,7 @@ pub enum Amount {
     For(Duration),
     /// After this many operations.
     Count(u64),
-    /// When somebody ends it.
+    /// When it is stopped.
     Unending,
 }
 
@@ -76,16 +71,15 @@ impl Default for Plan {
             timeout: Duration::from_secs(2),
             seed: 1,
             kept_max: 200_000,
-            expectations: Vec::new(),
         }
     }
 }
 
 impl Plan {
-    /// Whether it can be carried out.
+    /// Checks the limits.
     ///
     /// # Errors
-    /// One line: what cannot be, and what to write instead.
+    /// One line: which limit is broken, and what to write instead.
     pub fn validate(&self) -> Result<(), String> {
         let Plan { clients, batch, workload, .. } = self;
         let within = |what: &str, number: u64, most: u64| match number {
@@ -111,7 +105,6 @@ impl Plan {
         if workload.zipf.is_some_and(|exponent| !(0.0..=10.0).contains(&exponent)) {
             return Err("the exponent of Zipf's law must be between 0 and 10".to_string());
         }
-        self.expectations.iter().try_for_each(|expectation| expectation.check(self.rate))?;
         match self.amount {
             Amount::For(Duration::ZERO) => Err("the duration must be above zero".to_string()),
             Amount::Count(0) => {
@@ -121,7 +114,7 @@ impl Plan {
         }
     }
 
-    /// Operations in flight a client at most.
+    /// The most operations in flight of a client.
     pub fn in_flight_max(&self) -> u64 {
         match (self.pipeline, self.rate) {
             (Some(pipeline), _) => pipeline,
@@ -130,8 +123,8 @@ impl Plan {
         }
     }
 
-    /// Commands of several calls in an entry at most, with as many in flight as there may be.
-    pub(super) fn gathered_max(&self) -> u64 {
+    /// The most commands of several calls in an entry, when as many are in flight as may be.
+    pub fn gathered_max(&self) -> u64 {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let in_flight = self.in_flight_max();
         in_flight.min(gathered_max(number(in_flight), number(self.gather)) as u64)

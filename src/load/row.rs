@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::grouped;
-use super::report::micros_shown;
 use super::tally::{Figures, Row};
+use crate::text::numbers::{grouped, micros_shown};
 
 impl Row {
-    /// What stands above the rows.
+    /// The head of the columns.
     pub fn header() -> String {
         format!(
             "{:>5} {:>11} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10}",
@@ -16,13 +15,13 @@ impl Row {
     }
 
     /// The second's name: one behind the measured time is `4+`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}{}", self.second, if self.after_end { "+" } else { "" })
     }
 
-    /// For people: the median, the 99th percentile and the longest latency of answers, and the 99th percentile with
-    /// what got no answer. Where nothing was measured there is none.
-    pub(super) fn latencies_shown(&self) -> [String; 4] {
+    /// For people: the median, the 99th percentile and the longest latency of answers, and the 99th percentile of all
+    /// operations. A `-` where nothing was measured.
+    pub(crate) fn latencies_shown(&self) -> [String; 4] {
         let Row { latency, all, .. } = self;
         let figures = [
             latency.map(|figures| figures.p50),
@@ -46,8 +45,8 @@ impl std::fmt::Display for Row {
     }
 }
 
-/// The rows, with a head, for spreadsheets. Latencies are in microseconds, those of `all_` with what got no answer; a
-/// cell is empty where nothing was measured.
+/// The rows, with a head, for spreadsheets. Latencies are in microseconds, those of `all_` include operations without an
+/// answer; a cell is empty where nothing was measured.
 pub fn csv(rows: &[Row]) -> String {
     let mut text = "second,sent,answered,rejected,unknown,p50_us,p90_us,p99_us,p999_us,max_us,\
                     all_p50_us,all_p90_us,all_p99_us,all_p999_us,all_max_us,after_end\n"

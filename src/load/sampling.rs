@@ -1,9 +1,9 @@
-//! What of a load's history is kept to be judged: bounded, and still a sound history.
+//! The sample of a load's history that is kept to be judged: bounded, and still a sound history.
 //!
 //! Judging needs all operations on a key from the beginning, but not all keys. Each client keeps what it asked of the
 //! *sampled* keys: at first all keys are. When a client keeps too much, half of the keys are no longer sampled, for all
-//! clients, and what was kept of them is dropped. A few keys that are still too much are kept up to a moment, the *cut*:
-//! what was told before the cut can only be owed to what was asked before it, so later operations may be missing.
+//! clients, and their operations are dropped. A few keys that are still too much are kept up to a moment, the *cut*: an
+//! answer before the cut can only depend on operations that were called before it, so later ones may be missing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::numbers::grouped;
 use crate::check::history::{Action, Operation, Outcome};
 use crate::check::linearizability::{self, Start, Verdict};
 use crate::client::{Ask, Ended};
 use crate::history::{Callers, HistoryFile, Pending};
 use crate::quoting::{CELL_LETTERS, brief};
+use crate::text::numbers::grouped;
 use crate::types::Time;
 
-/// So many keys are sampled at least, as long as all together have as many.
+/// At least this many keys are sampled, if there are as many.
 const KEYS_MIN: u64 = 8;
 
 /// How long the search for an order may take.
@@ -28,12 +28,12 @@ const SEARCH_TIME: Duration = Duration::from_secs(30);
 /// How far apart the numbers of two clients' callers begin.
 const CALLERS_APART: u64 = 1 << 32;
 
-/// What all clients of a load agree on.
+/// Which keys are sampled, and until when: the same for all clients of a load.
 #[derive(Debug)]
 pub(super) struct Sampling {
     /// A key is sampled when none of these bits is set in its hash. Bits are only added.
     mask: AtomicU64,
-    /// Only what was asked before this is kept, in nanoseconds.
+    /// Only operations that were called before this are kept, in nanoseconds.
     cut: AtomicU64,
     keys: u64,
     kept_max: usize,
@@ -51,30 +51,30 @@ pub(super) struct Recorder {
     trouble: Option<String>,
 }
 
-/// What was kept.
+/// The operations that were kept.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Kept {
+pub struct Sample {
     /// The operations, of all clients.
     pub(super) operations: Vec<Operation>,
     /// Not all keys were sampled, or not to the end.
     pub(super) partial: bool,
-    /// What went wrong with the history's file.
-    pub(super) trouble: Option<String>,
+    /// The error of the history's file.
+    pub(crate) trouble: Option<String>,
 }
 
-/// What a check of a load's history found.
+/// The verdict on a sample.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Judged {
+pub struct SampleVerdict {
     /// Whether there is an order; none when it took too long to say.
     pub pass: Option<bool>,
-    /// In words: of how much, and what contradicts.
+    /// One line: of how many operations, and what contradicts.
     pub text: String,
     /// Operations that were judged.
     pub operations: u64,
 }
 
 impl Sampling {
-    /// Of so many keys; a client keeps as many operations at most.
+    /// Sampling of this many keys, of which each client keeps at most this many operations.
     pub(super) fn new(keys: u64, kept_max: usize) -> Sampling {
         Sampling { mask: AtomicU64::new(0), cut: AtomicU64::new(u64::MAX), keys, kept_max }
     }
@@ -87,7 +87,7 @@ impl Sampling {
         self.cut.load(Ordering::Acquire)
     }
 
-    /// Half of the keys are no longer sampled; if they are few already, nothing later than now is.
+    /// Stops sampling half of the keys; if they are few already, stops keeping operations from now on.
     fn narrow(&self, mask: u64, now: Time) {
         if self.keys / (2 * (mask + 1)) >= KEYS_MIN {
             // If another client was faster, this has happened.
@@ -118,7 +118,7 @@ impl Recorder {
         }
     }
 
-    /// What is to be kept of a call that begins now.
+    /// The operations to be kept of a call that begins now.
     pub(super) fn begin(&mut self, ask: &Ask, now: Time) -> Pending {
         if self.file.is_some() {
             return self.callers.begin(ask, now);
@@ -130,7 +130,7 @@ impl Recorder {
         self.callers.begin_on(ask, now, |key| is_sampled(key, mask))
     }
 
-    /// Keeps what a call has told.
+    /// Keeps the operations of a call that has ended.
     pub(super) fn end(&mut self, pending: Pending, ended: &Ended) {
         let operations = self.callers.end(pending, ended);
         if operations.is_empty() {
@@ -157,9 +157,9 @@ impl Recorder {
         }
     }
 
-    /// What was kept, once all clients have ended.
-    pub(super) fn merge(recorders: Vec<Recorder>) -> Kept {
-        let mut all = Kept::default();
+    /// The sample of all clients.
+    pub(super) fn merge(recorders: Vec<Recorder>) -> Sample {
+        let mut all = Sample::default();
         for recorder in recorders {
             let (mask, cut) = (recorder.sampling.mask(), recorder.sampling.cut());
             all.partial |= mask != 0 || cut != u64::MAX;
@@ -175,7 +175,7 @@ fn is_sampled(key: &str, mask: u64) -> bool {
     mask == 0 || u64::from(crc32fast::hash(key.as_bytes())) & mask == 0
 }
 
-/// An operation as it was known at the cut; none if it had not been asked then. Who was not told has seen nothing.
+/// An operation as it was known at the cut; none if it was called later, or was a read without its answer then.
 fn before(operation: Operation, cut: Time) -> Option<Operation> {
     let told = operation.returned.is_none_or(|returned| returned < cut);
     match operation {
@@ -183,15 +183,15 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
         operation if told => Some(operation),
         Operation { action: Action::Read, .. } => None,
         operation => {
-            // Nobody else may be this client from now on: its later operations are missing in any case.
+            // This client has no later operation: they are missing in any case.
             Some(Operation { returned: None, outcome: Outcome::Unknown, index: None, ..operation })
         }
     }
 }
 
-/// Judges what was kept of a history that begins like this and had so many operations, as long as that is to go on.
-pub fn judge(start: Start, kept: &Kept, asked: u64, go_on: impl Fn() -> bool) -> Judged {
-    let Kept { operations, partial, .. } = kept;
+/// Judges a sample of a history that begins like this and had this many operations, until `go_on` says no.
+pub fn judge(start: Start, kept: &Sample, asked: u64, go_on: impl Fn() -> bool) -> SampleVerdict {
+    let Sample { operations, partial, .. } = kept;
     let begun = Instant::now();
     let keys = linearizability::keys(operations).len() as u64;
     let count = operations.len() as u64;
@@ -209,7 +209,7 @@ pub fn judge(start: Start, kept: &Kept, asked: u64, go_on: impl Fn() -> bool) ->
             (None, format!("UNDECIDED linearizable: {key}: {limit} ({size})"))
         }
     };
-    Judged { pass, text, operations: count }
+    SampleVerdict { pass, text, operations: count }
 }
 
 fn counted(count: u64, what: &str) -> String {

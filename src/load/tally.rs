@@ -1,4 +1,4 @@
-//! What was measured: for each client a second at a time, for all of them row by row, and as a whole.
+//! Measurements: for each client a second at a time, for all of them row by row, and as a whole.
 //!
 //! An operation is *counted* when it left in the measured time: what became of it, and how long it took, is counted
 //! whenever it ended. An operation of the warm-up that ended later is *carried over*: it has no latency here, but its
@@ -10,10 +10,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
-use super::numbers::nanos;
 use crate::client::{Outcome, Rejection};
+use crate::text::numbers::nanos;
 
-/// The longest latency that is told apart.
+/// Longer latencies count as this.
 const LATENCY_MAX: Duration = Duration::from_secs(600);
 
 /// Digits that a latency keeps: within one percent, in a table that fits into a processor's cache.
@@ -22,7 +22,7 @@ const DIGITS: u8 = 2;
 /// Latencies in nanoseconds.
 pub(super) type Latencies = Histogram<u32>;
 
-/// What one client saw in one second.
+/// What one client measured in one second.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     pub sent: u64,
@@ -38,8 +38,8 @@ pub(super) struct Slice {
     pub unknown: u64,
     /// Operations that were answered within the measured time, whenever they left.
     pub in_time: u64,
-    /// What ended of the warm-up.
-    pub carried: Carried,
+    /// Operations of the warm-up.
+    pub carried: CarryOver,
     /// From sending to the answer.
     pub service: Latencies,
     /// From the intended start to the answer: waiting for a turn counts.
@@ -50,7 +50,7 @@ pub(super) struct Slice {
 
 /// Operations that left in the warm-up and ended after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Carried {
+pub struct CarryOver {
     /// They were answered.
     pub answered: u64,
     /// They certainly had no effect.
@@ -61,7 +61,7 @@ pub struct Carried {
 
 /// How long a call took.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Took {
+pub(super) struct CallTimes {
     /// Since it was sent.
     pub service: Duration,
     /// Since it was due.
@@ -75,7 +75,7 @@ pub(super) struct Took {
 pub struct Row {
     /// When it ends, in seconds since the measured time began: the first is 1.
     pub second: u64,
-    /// It lies behind the measured time: calls that were under way at the end ended in it.
+    /// It is behind the measured time: calls that were under way at the end ended in it.
     pub after_end: bool,
     /// Operations sent.
     pub sent: u64,
@@ -120,7 +120,7 @@ impl Slice {
             rejected: BTreeMap::new(),
             unknown: 0,
             in_time: 0,
-            carried: Carried::default(),
+            carried: CarryOver::default(),
             service: latencies(),
             response: latencies(),
             lost: None,
@@ -128,8 +128,8 @@ impl Slice {
     }
 
     /// Notes a counted call of this many operations that has ended. One without an answer took its time-out at least.
-    pub(super) fn note(&mut self, outcome: &Outcome, size: u64, took: Took) {
-        let Took { service, response, timeout } = took;
+    pub(super) fn note(&mut self, outcome: &Outcome, size: u64, took: CallTimes) {
+        let CallTimes { service, response, timeout } = took;
         match outcome {
             Outcome::Answered(_) | Outcome::Settled(_) => {
                 self.answered += size;
@@ -156,7 +156,7 @@ impl Slice {
     /// Whether nothing was sent and nothing ended.
     pub(super) fn is_idle(&self) -> bool {
         let ended = self.answered + self.rejections() + self.unknown;
-        self.sent == 0 && ended == 0 && self.carried == Carried::default()
+        self.sent == 0 && ended == 0 && self.carried == CarryOver::default()
     }
 
     pub(super) fn add(&mut self, other: &Slice) {
@@ -186,7 +186,7 @@ impl Slice {
         self.carried.unknown += other.carried.unknown;
     }
 
-    fn rejections(&self) -> u64 {
+    pub(super) fn rejections(&self) -> u64 {
         self.rejected.values().sum()
     }
 
@@ -215,9 +215,9 @@ impl Slice {
 }
 
 impl Figures {
-    /// None of nothing.
+    /// None if nothing was recorded.
     pub(super) fn of<C: hdrhistogram::Counter>(latencies: &Histogram<C>) -> Option<Figures> {
-        let micros = |value: u64| super::numbers::float(value) / 1_000.0;
+        let micros = |value: u64| crate::text::numbers::float(value) / 1_000.0;
         let at = |quantile| micros(latencies.value_at_quantile(quantile));
         (!latencies.is_empty()).then(|| Figures {
             p50: at(0.5),
@@ -282,7 +282,7 @@ fn kind(rejection: &Rejection) -> &'static str {
 mod tests {
     use super::*;
 
-    const TOOK: Took = Took {
+    const TOOK: CallTimes = CallTimes {
         service: Duration::from_micros(100),
         response: Duration::from_millis(5),
         timeout: Duration::from_millis(600),

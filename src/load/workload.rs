@@ -1,4 +1,4 @@
-//! What clients ask: seeded, so that the same plan asks the same each time. When, is for others to say.
+//! The calls of clients: seeded, so that the same plan makes the same calls each time. When they leave, others decide.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Command, Query, Text};
 use crate::types::Random;
 
-/// What is asked, in shares.
+/// Keys, values, and the shares of reads and commands.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WorkloadSettings {
     /// How many keys there are.
     pub keys: u64,
-    /// What their names begin with.
+    /// The beginning of their names.
     pub prefix: String,
     /// The exponent of Zipf's law; none means that each key comes as often.
     pub zipf: Option<f64>,
@@ -26,7 +26,7 @@ pub struct WorkloadSettings {
     pub value_bytes: usize,
     /// How many of a million operations are reads.
     pub reads_per_million: u32,
-    /// How true reads have to be.
+    /// The consistency of reads.
     pub read_mode: ReadMode,
     /// Which commands the others are.
     pub mix: Mix,
@@ -87,7 +87,7 @@ impl FromStr for Mix {
     }
 }
 
-/// One client's questions.
+/// One client's calls.
 #[derive(Clone, Debug)]
 pub(super) struct Workload {
     settings: Arc<WorkloadSettings>,
@@ -159,7 +159,7 @@ impl Workload {
             2 => Command::Update { key, value },
             3 => Command::Delete { key },
             _ => {
-                // What another client wrote of late can only be guessed: most of these find another value.
+                // A guess at what another client wrote of late: most of these find another value.
                 let expected =
                     value_text(self.client, self.made.saturating_sub(2), self.settings.value_bytes);
                 Command::Cas { key, expected, value }
@@ -189,7 +189,7 @@ impl Workload {
     }
 }
 
-/// `v..v3.5f` of exactly this many bytes: the number of the client, and of its command. What is too short keeps the end.
+/// `v..v3.5f` of exactly this many bytes: the number of the client, and of its command. A shorter one keeps the end.
 fn value_text(client: u64, made: u64, bytes: usize) -> Text {
     let mut text: SmallVec<[u8; 64]> = SmallVec::with_capacity(bytes);
     for mut number in [made, client] {

@@ -1,7 +1,7 @@
-//! Where a node's events go: to the log files and to those who watch the run.
+//! Where a node's events go: to the log files, to the program's own logger, and to the observer of the run.
 //!
-//! The end of a node that was not ordered also goes to the program's own log, or to standard error if there is neither a log
-//! nor an observer: every program that embeds a cluster hears of it.
+//! The end of a node that a defect or its disk caused also goes to standard error if the program has no logger and no
+//! observer: a program that embeds a cluster hears of it, however it was built.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use log::{Level, LevelFilter};
 
 use crate::panics::caught;
-use crate::trace::{NodeLogs, TraceEvent, What};
+use crate::trace::{self, NodeLogs, TraceEvent, What};
 use crate::types::{NodeId, Time};
 
 /// Is called for each event, on the thread in which it happens: it must be quick.
@@ -23,31 +23,36 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Tells the observer everything and the log files what their filter lets through.
+    /// Tells the observer everything, the log files what their filter lets through, and the program's logger what it takes.
     pub fn new(observer: Option<Observer>, logs: Option<Arc<NodeLogs>>) -> Reporter {
         Reporter { observer, logs }
     }
 
-    /// Whether an event of this level may be used: asked before one is made.
+    /// Whether an event of this level may have a reader: asked before one is made.
     pub fn takes(&self, level: Level) -> bool {
-        self.observer.is_some() || self.logs_take(level)
+        self.observer.is_some() || self.files_take(level) || level <= log::max_level()
     }
 
-    /// Whether an event of this level may be written to a log file.
-    pub fn logs_take(&self, level: Level) -> bool {
+    /// Whether events of this level of these nodes are logged, in files or by the program's logger.
+    pub fn logs_take(&self, level: Level, nodes: &[NodeId]) -> bool {
+        self.files_take(level) || trace::is_logged(level, nodes)
+    }
+
+    fn files_take(&self, level: Level) -> bool {
         self.logs.as_ref().is_some_and(|logs| logs.takes(level))
     }
 
-    /// Tells what happened at a node. An event without a reader is not formatted.
+    /// Tells what happened at a node. Nothing is formatted that has no reader.
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
         let mut lines = Vec::new();
         for what in happened {
             let event = TraceEvent { time, node, what };
-            if event.level() == Level::Error {
-                self.cry_out(&event);
+            trace::log_event(&event);
+            if event.level() == Level::Error && self.observer.is_none() {
+                cry_out(node, &event.what);
             }
             self.show(&event);
-            if self.logs_take(event.level()) {
+            if self.files_take(event.level()) {
                 lines.push(event);
             }
         }
@@ -56,23 +61,20 @@ impl Reporter {
         }
     }
 
-    /// A panic of the observer is reported, and ends no node.
+    /// A panic in the observer ends no node, and is reported.
     fn show(&self, event: &TraceEvent) {
         let Some(observer) = &self.observer else { return };
         if let Err(panic) = caught(|| observer(event)) {
-            say(event.node, &format!("an observer of events panicked: {panic}"), false);
+            let sentence = format!("an observer of events panicked: {panic}");
+            log::error!(target: trace::target(event.node), "{sentence}");
+            cry_out(event.node, &sentence);
         }
-    }
-
-    fn cry_out(&self, event: &TraceEvent) {
-        say(event.node, &event.what.to_string(), self.observer.is_some());
     }
 }
 
-/// To the program's own log; to standard error if it has none, unless somebody was told already.
-pub(super) fn say(node: NodeId, sentence: &str, told: bool) {
-    log::error!(target: &format!("raftlab::{node}"), "{node} {sentence}");
-    if log::max_level() == LevelFilter::Off && !told {
+/// To standard error, if the program has no logger.
+fn cry_out(node: NodeId, sentence: &dyn fmt::Display) {
+    if log::max_level() == LevelFilter::Off {
         eprintln!("raftlab: {node} {sentence}");
     }
 }

@@ -1,4 +1,4 @@
-//! `logs/n1.log` and its siblings: one file a node, one line an event, filtered as `RUST_LOG` says.
+//! `logs/n1.log` and its siblings: one file a node, one line an event, filtered in the words of `RUST_LOG`.
 //!
 //! A file that cannot be opened is an error at the start. A write that fails later is noticed once and never stops a
 //! node: logs explain a run, they do not keep its promises.
@@ -11,36 +11,39 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use env_filter::Filter;
+use log::{Level, LevelFilter, Record};
 use parking_lot::Mutex;
 
-use super::TraceEvent;
+use super::{TraceEvent, target};
 use crate::quoting::visible;
 use crate::types::NodeId;
 
-/// A node's records have this target and its name, as in `raftlab::n1`: what `RUST_LOG` filters by. A filter for `n1`
-/// means every node whose name begins so.
+/// A node's records have this target and its name, as in `raftlab::n1`: filters go by it. A filter for `n1` means every
+/// node whose name begins so.
 pub const TARGET: &str = "raftlab::";
 
-/// What is shown when no filter is given.
+/// The filter when none is given.
 const FILTER: &str = "info";
 
-/// The log files of a cluster's nodes. Also a [`Log`], for records with a node's target; others are left out.
+/// The log files of a cluster's nodes.
 pub struct NodeLogs {
-    filter: env_logger::Logger,
+    filter: Filter,
     level_max: LevelFilter,
     files: BTreeMap<NodeId, Mutex<NodeFile>>,
     notices: Mutex<Vec<String>>,
 }
 
 /// Why logs cannot be written or read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("logs cannot be {doing} {}: {reason}", path.display())]
 pub struct LogsError {
     /// The folder or file.
     pub path: PathBuf,
-    /// What cannot be done: `written to` or `read from`.
+    /// `written to` or `read from`.
     pub doing: &'static str,
-    /// What the system says.
+    /// The system's error.
+    #[source]
     pub reason: io::Error,
 }
 
@@ -74,14 +77,9 @@ impl NodeLogs {
             let opened = NodeFile::open(&path).map_err(at(&path))?;
             files.insert(*node, Mutex::new(opened));
         }
-        let filter = env_logger::Builder::new().parse_filters(filter.unwrap_or(FILTER)).build();
+        let filter = env_filter::Builder::new().parse(filter.unwrap_or(FILTER)).build();
         let level_max = filter.filter();
         Ok(NodeLogs { filter, level_max, files, notices: Mutex::default() })
-    }
-
-    /// The finest level that the filter lets through: what to set the `log` crate's maximum to.
-    pub fn level_max(&self) -> LevelFilter {
-        self.level_max
     }
 
     /// Whether anything of this level may be written: asked before an event is made up.
@@ -97,17 +95,16 @@ impl NodeLogs {
             if last.is_some_and(|node| node != event.node) {
                 self.flush_files(last);
             }
-            let target = format!("{TARGET}{}", event.node);
             let mut record = Record::builder();
-            record.target(&target).level(event.level());
+            record.target(target(event.node)).level(event.level());
             self.write(event.node, &record.args(format_args!("{}", event.what)).build());
             last = Some(event.node);
         }
         self.flush_files(last);
     }
 
-    /// What went wrong since this was last asked: a sentence for each file that could not be written, once until it
-    /// can be again.
+    /// The errors since the last call: a sentence for each file that could not be written, once until it can be written
+    /// again.
     pub fn take_notices(&self) -> Vec<String> {
         mem::take(&mut self.notices.lock())
     }
@@ -128,24 +125,6 @@ impl NodeLogs {
     }
 }
 
-impl Log for NodeLogs {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let known = node_of(metadata.target()).is_some_and(|node| self.files.contains_key(&node));
-        known && self.filter.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if let Some(node) = node_of(record.target()) {
-            self.write(node, record);
-            self.flush_files([node]);
-        }
-    }
-
-    fn flush(&self) {
-        self.flush_files(self.files.keys().copied());
-    }
-}
-
 impl NodeFile {
     fn open(path: &Path) -> io::Result<NodeFile> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
@@ -158,7 +137,7 @@ impl NodeFile {
         Ok(NodeFile { path: path.to_path_buf(), file, waiting: String::new(), torn, failing: false })
     }
 
-    /// Writes what waits; what cannot be written is given up. The first failure of a row is told.
+    /// Writes the waiting lines; lines that cannot be written are lost. Returns a notice at the first failure of a row.
     fn flush(&mut self) -> Option<String> {
         if self.waiting.is_empty() {
             return None;
@@ -182,18 +161,6 @@ impl fmt::Debug for NodeLogs {
     }
 }
 
-impl fmt::Display for LogsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "logs cannot be {} {}: {}", self.doing, self.path.display(), self.reason)
-    }
-}
-
-impl std::error::Error for LogsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.reason)
-    }
-}
-
 /// Where the logs of these nodes are.
 pub(crate) fn log_files(folder: &Path, nodes: &[NodeId]) -> impl Iterator<Item = PathBuf> {
     nodes.iter().map(|node| file_path(folder, *node))
@@ -202,10 +169,6 @@ pub(crate) fn log_files(folder: &Path, nodes: &[NodeId]) -> impl Iterator<Item =
 /// Where a node's log is.
 pub(super) fn file_path(folder: &Path, node: NodeId) -> PathBuf {
     folder.join(format!("{node}.log"))
-}
-
-fn node_of(target: &str) -> Option<NodeId> {
-    target.strip_prefix(TARGET)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -243,21 +206,10 @@ mod tests {
         assert_eq!(lines(folder.path(), 1), ["INFO  leads term 4"]);
         assert_eq!(lines(folder.path(), 2), ["INFO  leads term 4"]);
         let chosen = NodeLogs::open(folder.path(), &nodes, Some("off,raftlab::n2=debug")).expect("writable");
-        assert_eq!(chosen.level_max(), LevelFilter::Debug);
+        assert!(chosen.takes(Level::Debug) && !chosen.takes(Level::Trace));
         chosen.record(&[leads(1), applied(2)]);
         assert_eq!(lines(folder.path(), 1).len(), 1, "n1 is filtered out");
         assert_eq!(lines(folder.path(), 2)[1], "DEBUG applied a batch of 3: entries 1..3");
-    }
-
-    #[test]
-    fn records_of_the_log_crate_go_to_the_node_that_they_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let logs = NodeLogs::open(folder.path(), &NodeId::first(1), None).expect("a writable folder");
-        for target in ["raftlab::n1", "raftlab::n2", "elsewhere"] {
-            let mut record = Record::builder();
-            logs.log(&record.target(target).level(Level::Warn).args(format_args!("two\nlines")).build());
-        }
-        assert_eq!(lines(folder.path(), 1), ["WARN  two\\nlines"]);
     }
 
     #[test]

@@ -34,9 +34,9 @@ pub struct Merge {
 /// The lines of logs that are being written. Two nodes' lines reach their files a moment apart, so a line is held back
 /// until a later look has found nothing that belongs before it.
 #[derive(Debug)]
-pub struct Following {
+pub struct LogTail {
     merged: Merge,
-    /// What was read by the last look, in order, each line with its place in time.
+    /// The lines of the last look, in order, each with its place in time.
     held: Vec<(String, LogLine)>,
 }
 
@@ -65,9 +65,9 @@ impl Merge {
         self.sources.iter().filter(|source| source.file.is_some()).map(|source| source.node).collect()
     }
 
-    /// From now on only what was settled by two looks.
-    pub fn follow(self) -> Following {
-        Following { merged: self, held: Vec::new() }
+    /// Follows the logs: from now on a line is given when two looks agree on its place.
+    pub fn follow(self) -> LogTail {
+        LogTail { merged: self, held: Vec::new() }
     }
 
     /// The next line, with the place in time that it has.
@@ -87,9 +87,9 @@ impl Iterator for Merge {
     }
 }
 
-impl Following {
-    /// Reads what was added, and gives what is settled: nothing that is read from now on belongs before it, unless a
-    /// node writes it later than the next look.
+impl LogTail {
+    /// Reads what was added, and returns the settled lines: a line that is read later belongs behind them, unless a node
+    /// writes it later than the next look.
     pub fn look(&mut self) -> Vec<LogLine> {
         let horizon = self.held.last().map(|(time, _)| time.clone());
         let begun = self.held.len();
@@ -107,7 +107,7 @@ impl Following {
         self.held.drain(..settled).map(|(_, line)| line).collect()
     }
 
-    /// What is still held back, at the end.
+    /// The lines that are still held back, at the end.
     pub fn rest(&mut self) -> Vec<LogLine> {
         mem::take(&mut self.held).into_iter().map(|(_, line)| line).collect()
     }
@@ -118,7 +118,7 @@ impl Following {
 struct Source {
     node: NodeId,
     path: PathBuf,
-    file: Option<Open>,
+    file: Option<OpenLog>,
     /// The bytes of a line whose end is not there yet.
     partial: Vec<u8>,
     /// The latest time read. A line without one, such as the rest of a torn line, keeps its place behind that.
@@ -128,7 +128,7 @@ struct Source {
 
 /// A log that is there.
 #[derive(Debug)]
-struct Open {
+struct OpenLog {
     reader: BufReader<File>,
     /// Tells the file from another of its name.
     identity: (u64, u64),
@@ -144,8 +144,8 @@ impl Source {
     fn open(&mut self) -> io::Result<()> {
         let file = File::open(&self.path)?;
         let identity = identity(&file.metadata()?);
-        self.file = Some(Open { reader: BufReader::new(file), identity, read: 0 });
-        // What was torn in a file that is gone never gets its end.
+        self.file = Some(OpenLog { reader: BufReader::new(file), identity, read: 0 });
+        // The torn line of a file that is gone never gets its end.
         self.partial.clear();
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Source {
     }
 }
 
-/// What a file has in common with no other that is there at the same time.
+/// Tells a file from all others that exist at the same time.
 #[cfg(unix)]
 fn identity(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;

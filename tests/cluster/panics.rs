@@ -71,7 +71,7 @@ fn a_command_that_no_machine_can_apply_is_told_and_passed_with_another_machine()
     for _ in 0..2 {
         let told = told.recv_timeout(PATIENCE).expect("the observer is told");
         assert!(
-            told.contains(said) && told.contains("restart it with a state machine that can go on"),
+            told.contains(said) && told.contains("restart it with a state machine that accepts it"),
             "{told}"
         );
     }

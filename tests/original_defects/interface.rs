@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raftlab::config::{RaftSettings, Settings};
 use raftlab::console::executor::operation::{DataAnswer, DataOutcome, Operation};
-use raftlab::console::executor::{Console, Script, Surroundings, parse};
+use raftlab::console::executor::{Console, Context, Script, parse};
 use raftlab::console::language::{self, Outcome};
 use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
@@ -145,7 +145,7 @@ fn u3_a_time_out_never_reads_as_success() {
     let simulation = Simulation::new(SimulationSettings::new(3, 1), None);
     let output = Output::memory(Style::default());
     let narrator = Narrator::direct(output.clone(), true);
-    let mut console = Console::new(simulation, Surroundings::default(), output, narrator);
+    let mut console = Console::new(simulation, Context::default(), output, narrator);
     let mut script = Script::typed();
     for line in ["wait leader", "create x 1", "isolate followers", "update x 2 --timeout 100ms"] {
         console.run_line(&mut script, Ok(line));

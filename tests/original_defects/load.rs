@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use raftlab::config::Settings;
-use raftlab::console::executor::{Console, Script, Surroundings};
+use raftlab::console::executor::{Console, Context, Script};
 use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
+use raftlab::experiment::{Experiment, Report, TimedLine};
 use raftlab::interrupt::Interrupt;
 use raftlab::lab::{Lab, Life};
-use raftlab::load::{Amount, Experiment, Outcome, Plan, Report, TimedLine};
+use raftlab::load::{Amount, Plan};
 use raftlab::types::NodeId;
 
 use crate::{followers, leader, of_three};
@@ -20,13 +21,9 @@ fn u9_a_node_that_a_load_test_crashes_is_started_again() {
         let faults = [("50ms", crash), ("800ms", last)].map(|(at, line)| TimedLine::parse(at, line));
         let experiment = Experiment {
             settings: Settings { memory: true, seed: Some(7), ..Settings::default() },
-            states: None,
             plan: Plan { amount: Amount::For(Duration::from_millis(900)), clients: 2, ..Plan::default() },
             faults: faults.into_iter().collect::<Result<_, _>>().expect("these are directives"),
-            leader_within: Duration::from_secs(10),
-            check: true,
-            history: None,
-            command: String::new(),
+            ..Experiment::default()
         };
         let report = experiment.run(&Interrupt::new(), &mut |_| {}).expect("a cluster in memory");
         assert_eq!(report.verdict.pass, Some(true), "{report}");
@@ -42,7 +39,7 @@ fn u10_who_follows_is_decided_when_the_followers_are_crashed() {
     let chosen_early: Vec<NodeId> = followers(&mut simulation);
     let output = Output::memory(Style::default());
     let narrator = Narrator::direct(output.clone(), true);
-    let mut console = Console::new(simulation, Surroundings::default(), output.clone(), narrator);
+    let mut console = Console::new(simulation, Context::default(), output.clone(), narrator);
     let mut script = Script::typed();
     let next = chosen_early[0];
     for line in [format!("timeout {next}"), format!("wait leader {next}"), "crash followers".to_string()] {
@@ -57,26 +54,24 @@ fn u10_who_follows_is_decided_when_the_followers_are_crashed() {
 
 #[test]
 fn u11_a_report_has_percentiles_and_divides_by_nothing() {
-    let nothing = Report::of(&Plan::default(), &Outcome::default());
+    let nothing = Report::default();
     let text = format!("{nothing}\n{}", nothing.json());
     assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
-    assert!(text.contains("nobody was ever answered") && nothing.code() == 3, "and it is no success: {text}");
+    assert!(
+        text.contains("nothing was ever answered") && nothing.code() == 3,
+        "and it is no success: {text}"
+    );
     // The original's mean latency, of nothing.
     let mean = |sum: f64, count: f64| sum / count;
     assert!(mean(0.0, 0.0).is_nan(), "the defect shows");
 
     let experiment = Experiment {
         settings: Settings { memory: true, ..Settings::default() },
-        states: None,
         plan: Plan { amount: Amount::Count(100), ..Plan::default() },
-        faults: Vec::new(),
-        leader_within: Duration::from_secs(10),
-        check: true,
-        history: None,
-        command: String::new(),
+        ..Experiment::default()
     };
     let report = experiment.run(&Interrupt::new(), &mut |_| {}).expect("a cluster in memory");
-    let service = report.service.expect("a hundred answers");
+    let service = report.load.service.expect("a hundred answers");
     let all = [service.p50, service.p90, service.p99, service.p999, service.max];
     assert!(all[0] > 0.0 && all.is_sorted(), "{all:?}");
 }

@@ -76,7 +76,7 @@ fn a_wrong_file_of_settings_is_named_with_its_key() {
     let folder = Folder::new();
     for (text, said) in [
         ("nodes = 0\n", "settings.toml: nodes: 0 is not within 1 to 99"),
-        ("\nnodez = 3\n", "settings.toml: line 2: nodez: unknown field"),
+        ("\nnodez = 3\n", "settings.toml: line 2: nodez: unknown setting: did you mean 'nodes'?"),
         ("nodes = \"x\n", "settings.toml: line 1: nodes: "),
         ("heartbeat = \"1s\"\n", "settings.toml: heartbeat: 1s is above half of election_min"),
     ] {

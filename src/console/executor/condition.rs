@@ -218,14 +218,14 @@ impl Console {
         match (at, way) {
             (Some(node), _) => compare(local(self, node)?),
             (None, Way::Exactly) => {
-                let timeout = self.surroundings.client_timeout;
+                let timeout = self.context.client_timeout;
                 compare(self.read(key, timeout)?)
             }
             (None, Way::Reached { deadline }) => {
                 // The leader's state comes first: a read for each change would itself change something.
                 let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
                 compare(local(self, leader)?)?;
-                let timeout = self.surroundings.client_timeout.min(deadline.since(self.lab.now()));
+                let timeout = self.context.client_timeout.min(deadline.since(self.lab.now()));
                 compare(self.read(key, timeout)?)
             }
         }

@@ -104,7 +104,7 @@ impl Console {
         if let Some(node) = at.filter(|node| !self.lab.nodes().contains(node)) {
             return Answer::failed(line.name(), super::target::no_such_node(node, &self.picture()));
         }
-        let timeout = line.get(&TIMEOUT).copied().unwrap_or(self.surroundings.client_timeout);
+        let timeout = line.get(&TIMEOUT).copied().unwrap_or(self.context.client_timeout);
         self.ask(vec![Question { operation: operation(line), at, timeout }])
             .pop()
             .expect("one answer to one command")
@@ -131,7 +131,7 @@ impl Console {
     fn pipe(&mut self, line: &Directive) -> Answer {
         let count = line.get(&COUNT).copied().unwrap_or(PIPE_COUNT);
         let begun = self.lab.now();
-        let timeout = self.surroundings.client_timeout;
+        let timeout = self.context.client_timeout;
         let random = &mut self.random;
         let question = |_| Question { operation: any_operation(random), at: None, timeout };
         let questions = (0..count).map(question).collect();

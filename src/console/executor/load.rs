@@ -6,7 +6,7 @@ use super::rows::{Row as VerbRow, Run, verb};
 use super::slots::{BACKGROUND, BATCH, CLIENTS, FOR, RATE, READS, STOP};
 use super::{Console, worse};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
-use crate::load::{Amount, Event, Load, Plan, Report, Row, WorkloadSettings, judge};
+use crate::load::{Amount, Event, Load, Plan, Row, WorkloadSettings, judge};
 use crate::text::layout::duration_shown;
 
 pub(super) const VERBS: &[VerbRow<Run>] = &[verb(
@@ -33,7 +33,7 @@ const PREFIX: &str = "load";
 pub(super) struct Loads {
     count: u64,
     /// The one beside the console: it runs, or has ended and was not looked at.
-    beside: Option<(Load, Plan)>,
+    beside: Option<Load>,
 }
 
 impl Loads {
@@ -57,7 +57,7 @@ impl Console {
     }
 
     fn start_load(&mut self, line: &Directive) -> Answer {
-        if self.loads.beside.as_ref().is_some_and(|(load, _)| !load.is_over()) {
+        if self.loads.beside.as_ref().is_some_and(|load| !load.is_over()) {
             return Answer::failed("load", "a load runs already: 'load stop' ends it");
         }
         let plan = self.plan(line);
@@ -75,8 +75,8 @@ impl Console {
         say(&Row::header());
         let on_event = move |event: Event<'_>| match event {
             Event::Row(row) => say(&row.to_string()),
-            Event::Ended(_) if beside => say("the load has ended: 'load stop' shows what came of it"),
-            Event::Ended(_) => {}
+            Event::Ended if beside => say("the load has ended: 'load stop' shows what came of it"),
+            Event::Ended => {}
         };
         let load = match Load::start(&plan, pipelines, None, on_event) {
             Ok(load) => load,
@@ -85,7 +85,7 @@ impl Console {
             }
         };
         if beside {
-            self.loads.beside = Some((load, plan));
+            self.loads.beside = Some(load);
             return Answer::ok("load", "the load runs: 'load stop' ends it and shows what came of it");
         }
         while !load.is_over() {
@@ -96,16 +96,16 @@ impl Console {
                 break;
             }
         }
-        self.summary(load, &plan)
+        self.summary(load)
     }
 
     /// Ends the load beside the console and says what came of it.
     fn stop_load(&mut self) -> Answer {
         match self.loads.beside.take() {
             None => Answer::failed("load", "no load runs: 'load &' begins one"),
-            Some((load, plan)) => {
+            Some(load) => {
                 load.stop();
-                self.summary(load, &plan)
+                self.summary(load)
             }
         }
     }
@@ -125,41 +125,40 @@ impl Console {
                 reads_per_million: line.get(&READS).copied().unwrap_or(0),
                 ..WorkloadSettings::default()
             },
-            timeout: self.surroundings.client_timeout,
+            timeout: self.context.client_timeout,
             seed: self.random.bits(),
             ..Plan::default()
         }
     }
 
-    fn summary(&mut self, load: Load, plan: &Plan) -> Answer {
-        let outcome = load.join();
-        let report = Report::of(plan, &outcome);
-        let judged = judge(self.lab.began_with(), &outcome.kept, outcome.sent, || true);
-        let text = format!("{report}\n{}", judged.text);
+    fn summary(&mut self, load: Load) -> Answer {
+        let (summary, kept) = load.join();
+        let judged = judge(self.lab.began_with(), &kept, summary.sent, || true);
+        let text = format!("{summary}\n{}", judged.text);
         let millis = |micros: Option<f64>| micros.map(|micros| micros / 1_000.0);
-        let (response, all) = (report.response, report.all);
-        let took = duration_shown(outcome.elapsed);
+        let (response, all) = (summary.response, summary.all);
+        let took = duration_shown(Duration::from_secs_f64(summary.elapsed));
         let mut answer = Answer::ok("load", text)
             .with("elapsed", took)
-            .with("sent", report.sent)
-            .with("unsent", report.unsent)
-            .with("answered", report.answered)
-            .with("failed", report.failed)
-            .with("unknown", report.unknown)
-            .with("per_second", report.throughput)
+            .with("sent", summary.sent)
+            .with("unsent", summary.unsent)
+            .with("answered", summary.answered)
+            .with("failed", summary.failed)
+            .with("unknown", summary.unknown)
+            .with("per_second", summary.throughput)
             .with("p50_millis", millis(response.map(|latency| latency.p50)))
             .with("p99_millis", millis(response.map(|latency| latency.p99)))
             .with("max_millis", millis(response.map(|latency| latency.max)))
             .with("all_p99_millis", millis(all.map(|latency| latency.p99)))
-            .with("outage_millis", report.outage * 1_000.0)
-            .with("outage_share", report.outage_share)
+            .with("outage_millis", summary.outage * 1_000.0)
+            .with("outage_share", summary.outage_share)
             .with("linearizable", judged.pass);
         answer.outcome = match judged.pass {
             Some(true) => Outcome::Ok,
             Some(false) => Outcome::Failed,
             None => Outcome::Unknown,
         };
-        if report.measured_nothing() {
+        if summary.measured_nothing() {
             answer.outcome = worse(answer.outcome, Outcome::Unknown);
         }
         answer

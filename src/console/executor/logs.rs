@@ -36,10 +36,10 @@ impl Console {
             Ok(nodes) => nodes,
             Err(reason) => return Answer::failed("logs", reason),
         };
-        if follow && !self.surroundings.attended {
+        if follow && !self.context.attended {
             return Answer::failed("logs", "--follow has no end here: it is for the prompt");
         }
-        let Some(folder) = self.surroundings.logs.clone() else { return self.logs_of_memory(&nodes, follow) };
+        let Some(folder) = self.context.logs.clone() else { return self.logs_of_memory(&nodes, follow) };
         let mut merged = match merge(&folder, &nodes) {
             Ok(merged) => merged,
             Err(error) => return Answer::failed("logs", error),

@@ -39,8 +39,7 @@ impl Console {
         // Without a leader nothing is marked as different.
         let leader = picture.leader().and_then(|leader| self.lab.log(leader).ok());
         let leader = leader.as_ref().map(Entries::from);
-        let frame =
-            Frame { last: line.get(&LAST).copied(), columns: self.surroundings.columns, color: false };
+        let frame = Frame { last: line.get(&LAST).copied(), columns: self.context.columns, color: false };
         let text = draw(&rows, leader.as_ref(), frame);
         Answer::ok("log", text).with("nodes", details)
     }

@@ -38,7 +38,7 @@ impl Console {
         };
         let Some((&token, operation)) = found else { return self.nothing_unknown(token) };
         let operation = operation.clone();
-        let timeout = self.surroundings.client_timeout;
+        let timeout = self.context.client_timeout;
         let ask = Ask { what: What::Settle(token), at: None, timeout };
         let ended = self.lab.ask(vec![ask]).pop().expect("one answer to one question");
         let (took, ended) = (ended.took, ended.outcome);

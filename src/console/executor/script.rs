@@ -103,7 +103,7 @@ impl Console {
         if script.numbered {
             place(&mut answer, script, parsed.is_err());
         }
-        if self.surroundings.attended && self.lab.interrupted() {
+        if self.context.attended && self.lab.interrupted() {
             // The terminal has shown ^C: the answer begins on a line of its own.
             self.output.progress("");
         }
@@ -126,7 +126,7 @@ impl Console {
     pub fn settle(&mut self, script: &mut Script) -> Flow {
         let Some((line, text, outcome)) = script.failed.take() else { return Flow::Go };
         script.worst = worse(script.worst, outcome);
-        if !script.numbered || self.surroundings.keep_going {
+        if !script.numbered || self.context.keep_going {
             return Flow::Go;
         }
         let text = if text.is_empty() { text } else { format!(": {text}") };

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Console, Flow, Script, Surroundings, parse};
+use super::{Console, Context, Flow, Script, parse};
 use crate::console::language::{Answer, Outcome};
 use crate::console::narrator::{EventFilter, Narrator};
 use crate::console::printer::{Output, Style};
@@ -16,16 +16,16 @@ struct Desk {
 }
 
 impl Desk {
-    fn with(style: Style, surroundings: Surroundings) -> Desk {
+    fn with(style: Style, context: Context) -> Desk {
         let output = Output::memory(style);
         let narrator = Narrator::direct(output.clone(), true);
         let simulation = Simulation::new(SimulationSettings::new(3, 7), Some(narrator.observer()));
         narrator.set_filter(EventFilter::Off);
-        Desk { console: Console::new(simulation, surroundings, output, narrator), script: Script::piped() }
+        Desk { console: Console::new(simulation, context, output, narrator), script: Script::piped() }
     }
 
     fn new() -> Desk {
-        Desk::with(Style::default(), Surroundings::default())
+        Desk::with(Style::default(), Context::default())
     }
 
     /// Carries these lines out; what was printed.
@@ -125,8 +125,8 @@ fn a_script_stops_at_the_first_failure_that_nobody_expects() {
 
 #[test]
 fn with_keep_going_the_worst_is_remembered() {
-    let surroundings = Surroundings { keep_going: true, ..Surroundings::default() };
-    let mut desk = Desk::with(Style::default(), surroundings);
+    let context = Context { keep_going: true, ..Context::default() };
+    let mut desk = Desk::with(Style::default(), context);
     let told = desk.lines("wait no-leader 1ms\nwait leader 1ms\ncrsh n1\necho reached");
     assert_eq!(
         told,
@@ -214,7 +214,7 @@ fn a_clock_is_set_ahead_for_a_while() {
 
 #[test]
 fn json_has_one_object_a_directive() {
-    let mut desk = Desk::with(Style { json: true, ..Style::default() }, Surroundings::default());
+    let mut desk = Desk::with(Style { json: true, ..Style::default() }, Context::default());
     let told = desk
         .lines("wait leader\nstatus\npipe 3\nlog\nnet\ncheck\ndump\ncrash all\ncreate x 1 --timeout 10ms");
     let objects: Vec<serde_json::Value> =

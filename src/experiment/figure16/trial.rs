@@ -1,6 +1,5 @@
 //! One trial: a leader whose followers' logs all differ in length crashes, and the time runs until another leads.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::client::{Ask, Outcome, What};
@@ -11,7 +10,7 @@ use crate::server::RoleName;
 use crate::state_machine::kv::Command;
 use crate::types::{NodeId, Random, Term};
 
-/// How often a trial is prepared anew because another leader was elected meanwhile.
+/// How often a trial is prepared again because another leader was elected meanwhile.
 const ATTEMPTS: usize = 200;
 
 /// How long an election, and a command, may take while a trial is prepared.
@@ -21,56 +20,41 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const IN_VAIN: Duration = Duration::from_millis(40);
 
 /// Why there is no result.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Trouble {
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TrialError {
     /// No leader stayed long enough to be crashed.
+    #[error("no leader stays long enough to be crashed")]
     Unsteady,
     /// A person interrupted.
+    #[error("interrupted")]
     Interrupted,
-    /// The cluster refused something.
-    Refused(LabError),
+    /// The cluster rejected an order.
+    #[error(transparent)]
+    Rejected(#[from] LabError),
 }
 
-impl Trouble {
+impl TrialError {
     /// The exit code of a program that ends with it.
     pub fn code(&self) -> u8 {
         match self {
-            Trouble::Unsteady => 3,
-            Trouble::Interrupted => Ending::Interrupted.code(),
-            Trouble::Refused(_) => 1,
+            TrialError::Unsteady => 3,
+            TrialError::Interrupted => Ending::Interrupted.code(),
+            TrialError::Rejected(_) => 1,
         }
     }
 }
-
-impl From<LabError> for Trouble {
-    fn from(error: LabError) -> Trouble {
-        Trouble::Refused(error)
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Trouble::Unsteady => f.write_str("no leader stays long enough to be crashed"),
-            Trouble::Interrupted => f.write_str("interrupted"),
-            Trouble::Refused(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Trouble {}
 
 /// Crashes a leader and waits until another leads: how long that took, or none if it took longer than the limit. All
 /// nodes run at the beginning; the leader is down at the end, and the network as it was then.
 ///
 /// # Errors
-/// See [`Trouble`].
+/// See [`TrialError`].
 pub fn replace_leader<L: Lab>(
     lab: &mut L,
     heartbeat: Duration,
     limit: Duration,
     random: &mut Random,
-) -> Result<Option<Duration>, Trouble> {
+) -> Result<Option<Duration>, TrialError> {
     let names = lab.nodes();
     let first = *random.pick(&names).expect("a cluster has nodes");
     lab.order(first, NodeOrder::Campaign)?;
@@ -93,11 +77,11 @@ pub fn replace_leader<L: Lab>(
         lab.order(leader, NodeOrder::Crash)?;
         return await_successor(lab, term, limit);
     }
-    Err(Trouble::Unsteady)
+    Err(TrialError::Unsteady)
 }
 
-fn heed<L: Lab>(lab: &L) -> Result<(), Trouble> {
-    if lab.interrupted() { Err(Trouble::Interrupted) } else { Ok(()) }
+fn heed<L: Lab>(lab: &L) -> Result<(), TrialError> {
+    if lab.interrupted() { Err(TrialError::Interrupted) } else { Ok(()) }
 }
 
 fn shuffle(names: &mut [NodeId], random: &mut Random) {
@@ -108,7 +92,7 @@ fn shuffle(names: &mut [NodeId], random: &mut Random) {
 }
 
 /// A leader that all others follow, with logs as long as its own.
-fn await_leader<L: Lab>(lab: &mut L) -> Result<Option<(NodeId, Term)>, Trouble> {
+fn await_leader<L: Lab>(lab: &mut L) -> Result<Option<(NodeId, Term)>, TrialError> {
     lab.change_network(&NetChange::Reset)?;
     let until = lab.now() + PATIENCE;
     while lab.now() < until {
@@ -128,7 +112,7 @@ fn await_leader<L: Lab>(lab: &mut L) -> Result<Option<(NodeId, Term)>, Trouble> 
 
 /// Gives each follower a log of another length: the first has all entries, the last the fewest. Messages to it are lost
 /// while the others get the next entry; then it hears the leader again, but cannot tell it what it lacks.
-fn spread_logs<L: Lab>(lab: &mut L, leader: NodeId, followers: &[NodeId]) -> Result<bool, Trouble> {
+fn spread_logs<L: Lab>(lab: &mut L, leader: NodeId, followers: &[NodeId]) -> Result<bool, TrialError> {
     if !put(lab, leader, PATIENCE)? {
         return Ok(false);
     }
@@ -158,7 +142,7 @@ fn both(one: NodeId, other: NodeId) -> LinkScope {
 }
 
 /// Whether it was committed.
-fn put<L: Lab>(lab: &mut L, leader: NodeId, timeout: Duration) -> Result<bool, Trouble> {
+fn put<L: Lab>(lab: &mut L, leader: NodeId, timeout: Duration) -> Result<bool, TrialError> {
     heed(lab)?;
     let what = What::commands([Command::put("leader", leader.to_string())]);
     let ended = lab.ask(vec![Ask { what, at: Some(leader), timeout }]);
@@ -175,7 +159,7 @@ fn is_ready<L: Lab>(lab: &mut L, leader: NodeId, term: Term) -> bool {
     differ && leading(lab, Term(0)) == Some((leader, term)) && follow(lab, leader, term)
 }
 
-/// Who leads the newest term above this one.
+/// The leader of the newest term above this one.
 fn leading<L: Lab>(lab: &mut L, above: Term) -> Option<(NodeId, Term)> {
     let views = lab.nodes().into_iter().map(|node| (node, lab.view(node)));
     let leaders = views.filter(|(_, view)| view.life == Life::Up && view.status.role == RoleName::Leader);
@@ -193,7 +177,7 @@ fn follow<L: Lab>(lab: &mut L, leader: NodeId, term: Term) -> bool {
     })
 }
 
-fn await_successor<L: Lab>(lab: &mut L, term: Term, limit: Duration) -> Result<Option<Duration>, Trouble> {
+fn await_successor<L: Lab>(lab: &mut L, term: Term, limit: Duration) -> Result<Option<Duration>, TrialError> {
     let crashed = lab.now();
     let until = crashed + limit;
     loop {

@@ -1,25 +1,36 @@
-//! A whole run: a cluster of its own, a load on it, faults at their times, and the checks at the end.
+//! Experiments: a cluster of its own, a load on it, faults at their times, the checks at the end, and a [`Report`].
+//!
+//! Faults are lines of the console's language, so an experiment drives a console. [`Sweep`] makes several runs that differ in
+//! one setting; [`figure16`] repeats the measurement of the paper's Figure 16.
 
-use std::collections::VecDeque;
+mod expectation;
+mod faults;
+pub mod figure16;
+mod page;
+mod plot;
+mod report;
+mod run;
+mod sweep;
+mod usage;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, select, unbounded};
+use crossbeam_channel::unbounded;
 use serde::Serialize;
 
-use super::collector::{Event, Load, Outcome};
-use super::faults::TimedLine;
-use super::numbers::{float, quotient};
-use super::plan::{Amount, Plan};
-use super::report::{FaultReport, LeaderReport, Report, VerdictReport};
-use super::sampling::judge;
-use super::tally::Row;
-use super::usage;
+pub use self::expectation::{Expectation, Judgment};
+pub use self::faults::TimedLine;
+pub use self::page::page;
+pub use self::report::{FaultReport, LeaderReport, Report, VerdictReport};
+pub use self::run::{Listener, Progress};
+pub use self::sweep::{Sweep, table};
+
+use self::run::{Run, TICK, Usage, bands};
 use crate::check::linearizability::Start;
-use crate::cluster::{Cluster, Leadership, LeadershipChange, LeadershipKind};
+use crate::cluster::Cluster;
 use crate::config::Settings;
-use crate::console::executor::{Console, Surroundings};
-use crate::console::language;
+use crate::console::executor::{Console, Context};
 use crate::console::narrator::Narrator;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
@@ -27,11 +38,10 @@ use crate::console::session::Ending;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
+use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge};
 use crate::protocol::ReadMode;
-use crate::types::{NodeId, Time};
-
-/// How often whoever watches is told how far the run is.
-const TICK: Duration = Duration::from_millis(200);
+use crate::text::numbers::{float, quotient};
+use crate::types::NodeId;
 
 /// A run that is to be made.
 #[derive(Clone, PartialEq, Debug)]
@@ -42,7 +52,9 @@ pub struct Experiment {
     pub states: Option<PathBuf>,
     /// The load.
     pub plan: Plan,
-    /// What is done meanwhile.
+    /// Conditions on its figures.
+    pub expectations: Vec<Expectation>,
+    /// Directives that are executed at their times.
     pub faults: Vec<TimedLine>,
     /// How long the first leader may take.
     pub leader_within: Duration,
@@ -53,24 +65,6 @@ pub struct Experiment {
     /// The command that repeats the run.
     pub command: String,
 }
-
-/// What whoever watches a run is told.
-pub enum Progress<'a> {
-    /// A second is over.
-    Row(&'a Row),
-    /// Something happened.
-    Said(&'a str),
-    /// The run is so far, of so much.
-    Tick {
-        /// Since the measured time began; zero before.
-        elapsed: Duration,
-        /// Until when it will go on, if a time was set.
-        of: Option<Duration>,
-    },
-}
-
-/// Whoever watches a run.
-pub type Listener<'a> = &'a mut dyn FnMut(Progress<'_>);
 
 /// Why there was no run, in one line, and the exit code.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -84,43 +78,38 @@ pub struct Trouble {
 /// A folder that is removed when the run is over.
 struct Scratch(PathBuf);
 
-/// A run under way.
-struct Run<'a> {
-    console: Console<Cluster>,
-    /// What the console says by itself.
-    said: Output,
-    leadership: Leadership,
-    start: Time,
-    faults: VecDeque<TimedLine>,
-    done: Vec<(TimedLine, FaultReport)>,
-    leaders: Vec<LeaderReport>,
-    before: Option<Used>,
-    interrupted: bool,
-    listener: Listener<'a>,
-}
-
-/// What was used up to a moment.
-#[derive(Clone, Copy, Default)]
-struct Used {
-    messages: u64,
-    syncs: Option<u64>,
-    cpu: Option<Duration>,
-}
-
 impl Trouble {
     fn usage(text: impl Into<String>) -> Trouble {
         Trouble { text: text.into(), code: options::USAGE }
     }
 }
 
+impl Default for Experiment {
+    fn default() -> Experiment {
+        Experiment {
+            settings: Settings::default(),
+            states: None,
+            plan: Plan::default(),
+            expectations: Vec::new(),
+            faults: Vec::new(),
+            leader_within: Duration::from_secs(10),
+            check: true,
+            history: None,
+            command: String::new(),
+        }
+    }
+}
+
 impl Experiment {
-    /// Whether it can be made: everything that can be known before is.
+    /// Checks everything that can be known before the run.
     ///
     /// # Errors
     /// One line, and the exit code of wrong usage.
     pub fn validate(&self) -> Result<(), Trouble> {
         self.settings.validate().map_err(|error| Trouble::usage(error.to_string()))?;
         self.plan.validate().map_err(Trouble::usage)?;
+        let checked = self.expectations.iter().try_for_each(|expectation| expectation.check(self.plan.rate));
+        checked.map_err(Trouble::usage)?;
         let nodes = NodeId::first(self.settings.nodes);
         let length = match self.plan.amount {
             Amount::For(duration) => Some(duration),
@@ -132,10 +121,10 @@ impl Experiment {
             .map_err(Trouble::usage)
     }
 
-    /// Makes it.
+    /// Makes the run.
     ///
     /// # Errors
-    /// One line, and the exit code: it cannot be made, the cluster does not start, nobody leads it in time, or a person
+    /// One line, and the exit code: it cannot be made, the cluster does not start, no leader is elected in time, or a person
     /// interrupts before.
     pub fn run(&self, interrupt: &Interrupt, listener: Listener<'_>) -> Result<Report, Trouble> {
         self.validate()?;
@@ -160,7 +149,7 @@ impl Experiment {
         let pipelines = pipelines.map_err(|error| failed(error.to_string()))?;
         let said = Output::memory(Style::default());
         let narrator = Narrator::direct(said.clone(), false);
-        let mut console = Console::new(cluster, Surroundings::default(), said.clone(), narrator);
+        let mut console = Console::new(cluster, Context::default(), said.clone(), narrator);
         let file = self.history.as_deref().map(|path| open_history(path, &console)).transpose();
         let (sender, rows) = unbounded();
         let on_event = move |event: Event<'_>| {
@@ -187,11 +176,11 @@ impl Experiment {
         };
         run.watch(&load, &rows, interrupt, self.plan.amount);
         let used = run.used();
-        let outcome = load.join();
-        Ok(self.report(run, &outcome, used, interrupt))
+        let (summary, kept) = load.join();
+        Ok(self.report(run, summary, &kept, used, interrupt))
     }
 
-    /// Waits until somebody leads, and looks up now and then whether a person interrupts.
+    /// Waits for a leader, and checks now and then whether a person interrupts.
     fn await_leader(&self, cluster: &Cluster, interrupt: &Interrupt) -> Result<(), Trouble> {
         let until = Instant::now() + self.leader_within;
         loop {
@@ -200,35 +189,41 @@ impl Experiment {
                 return Ok(());
             }
             if interrupt.is_raised() {
-                let text = "interrupted before anybody led".to_string();
+                let text = "interrupted before a leader was elected".to_string();
                 return Err(Trouble { text, code: Ending::Interrupted.code() });
             }
             if left.is_zero() {
                 let within = self.leader_within.as_secs_f64();
-                let text =
-                    format!("nobody leads after {within} s: is a majority of the nodes able to start?");
+                let text = format!("no leader after {within} s: can a majority of the nodes start?");
                 return Err(Trouble { text, code: 3 });
             }
         }
     }
 
-    fn report(&self, run: Run<'_>, outcome: &Outcome, used: Used, interrupt: &Interrupt) -> Report {
+    fn report(
+        &self,
+        run: Run<'_>,
+        load: Summary,
+        kept: &Sample,
+        used: Usage,
+        interrupt: &Interrupt,
+    ) -> Report {
         let Run { console, faults, done, leaders, before, interrupted, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
-        // Who interrupted the load wants to know what came of it; who interrupts later does not.
-        let verdict = self.verdict(&mut cluster, outcome, || interrupted || !interrupt.is_raised());
+        // A person who interrupted the load wants the verdict on it; an interrupt during the check ends the check.
+        let verdict = self.verdict(&mut cluster, kept, load.sent, || interrupted || !interrupt.is_raised());
         let interrupted = interrupted || interrupt.is_raised();
-        let per_operation = |count: u64| quotient(float(count), float(outcome.in_time));
+        let per_operation = |count: u64| quotient(float(count), float(load.answered_in_time));
         let syncs = used.syncs.filter(|_| !self.settings.memory);
         let mut notes: Vec<String> = faults
             .iter()
-            .map(|line| format!("'{}' was not carried out: the run had ended", line.line))
+            .map(|line| format!("'{}' was not executed: the run had ended", line.line))
             .collect();
-        notes.extend(outcome.kept.trouble.clone());
-        let measured = Report::of(&self.plan, outcome);
-        notes.extend(measured.notes.clone());
+        notes.extend(kept.trouble.clone());
+        notes.extend(load.remarks());
         let report = Report {
+            v: 2,
             command: self.command.clone(),
             setup: self.setup(),
             nodes: self.settings.nodes,
@@ -238,18 +233,25 @@ impl Experiment {
             messages_per_operation: per_operation(used.messages.saturating_sub(before.messages)),
             cpu_seconds: used.cpu.zip(before.cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
             memory_max_bytes: usage::memory_max(),
-            faults: bands(done, measured.ended),
+            faults: bands(done, load.ended),
             leaders,
             verdict,
+            expectations: self.expectations.iter().map(|expectation| expectation.judge(&load)).collect(),
             notes,
             interrupted,
-            ..measured
+            load,
         };
         cluster.shutdown();
         report
     }
 
-    fn verdict(&self, cluster: &mut Cluster, outcome: &Outcome, go_on: impl Fn() -> bool) -> VerdictReport {
+    fn verdict(
+        &self,
+        cluster: &mut Cluster,
+        kept: &Sample,
+        sent: u64,
+        go_on: impl Fn() -> bool,
+    ) -> VerdictReport {
         if !self.check {
             return VerdictReport::default();
         }
@@ -266,7 +268,7 @@ impl Experiment {
             };
             lines.push(format!("PASS safety ({} properties, after every step{limit})", verdicts.len()));
         }
-        let judged = judge(cluster.began_with(), &outcome.kept, outcome.sent, go_on);
+        let judged = judge(cluster.began_with(), kept, sent, go_on);
         lines.push(judged.text);
         let pass = if safe { judged.pass } else { Some(false) };
         VerdictReport { pass, checked: true, lines }
@@ -311,103 +313,6 @@ fn open_history(path: &Path, console: &Console<Cluster>) -> Result<HistoryFile, 
     Ok(file)
 }
 
-/// Each fault with its end: its own, that of the next line that mends, or the run's.
-fn bands(done: Vec<(TimedLine, FaultReport)>, end: f64) -> Vec<FaultReport> {
-    let mends: Vec<f64> = done.iter().filter(|(line, _)| line.mends()).map(|(_, report)| report.at).collect();
-    let with_end = |(line, report): (TimedLine, FaultReport)| {
-        let mended = mends.iter().copied().find(|at| *at > report.at).unwrap_or(end);
-        let until = match line.lasts() {
-            Some(lasts) => (report.at + lasts.as_secs_f64()).min(end.max(report.at)),
-            None if report.ok => mended,
-            None => report.at,
-        };
-        FaultReport { until, ..report }
-    };
-    done.into_iter().map(with_end).collect()
-}
-
-impl Run<'_> {
-    /// Carries out what is due, and passes on what happens, until the load has ended.
-    fn watch(&mut self, load: &Load, rows: &Receiver<Row>, interrupt: &Interrupt, amount: Amount) {
-        let of = match amount {
-            Amount::For(duration) => Some(duration),
-            Amount::Count(_) | Amount::Unending => None,
-        };
-        loop {
-            if interrupt.is_raised() && !self.interrupted {
-                self.interrupted = true;
-                load.stop();
-            }
-            self.do_what_is_due();
-            let now = self.console.lab().now();
-            (self.listener)(Progress::Tick { elapsed: now.since(self.start), of });
-            let fault = self.faults.front().map(|line| self.start + line.at);
-            let start = self.before.is_none().then_some(self.start);
-            let next = [fault, start, self.console.next_undo(), Some(now + TICK)];
-            let next = next.into_iter().flatten().min().unwrap_or(now);
-            select! {
-                recv(rows) -> row => match row {
-                    Ok(row) => (self.listener)(Progress::Row(&row)),
-                    Err(_) => break,
-                },
-                recv(load.ended()) -> _ => break,
-                recv(interrupt.receiver()) -> _ => {}
-                recv(after(next.since(now))) -> _ => {}
-            }
-        }
-        rows.try_iter().for_each(|row| (self.listener)(Progress::Row(&row)));
-        self.note_leaders();
-    }
-
-    fn do_what_is_due(&mut self) {
-        let now = self.console.lab().now();
-        if self.before.is_none() && now >= self.start {
-            self.before = Some(self.used());
-        }
-        self.console.undo_due();
-        for line in self.said.take_transcript().lines() {
-            (self.listener)(Progress::Said(line));
-        }
-        while self.faults.front().is_some_and(|line| self.start + line.at <= now) && !self.interrupted {
-            let Some(line) = self.faults.pop_front() else { return };
-            let at = self.console.lab().now().since(self.start).as_secs_f64();
-            let answer = self.console.execute(&line.line);
-            let ok = matches!(answer.outcome, language::Outcome::Ok | language::Outcome::Refused);
-            let directive = line.line.to_string();
-            let text = if answer.text.is_empty() { "done".to_string() } else { answer.text };
-            (self.listener)(Progress::Said(&format!("{at:.2} s: {directive}: {text}")));
-            let report = FaultReport { at, until: at, directive, answer: text, ok };
-            self.done.push((line, report));
-        }
-        self.note_leaders();
-    }
-
-    fn note_leaders(&mut self) {
-        let changes: Vec<LeadershipChange> = self.leadership.receiver().try_iter().collect();
-        for LeadershipChange { kind, node, term, time } in changes {
-            // Who leads when counting begins is no change.
-            if time < self.start {
-                continue;
-            }
-            let text = match kind {
-                LeadershipKind::Lost => format!("{node} no longer leads term {term}"),
-                LeadershipKind::Gained | LeadershipKind::Changed { .. } => {
-                    format!("{node} leads term {term}")
-                }
-            };
-            let at = time.since(self.start).as_secs_f64();
-            (self.listener)(Progress::Said(&format!("{at:.2} s: {text}")));
-            self.leaders.push(LeaderReport { at, text });
-        }
-    }
-
-    fn used(&mut self) -> Used {
-        let lab = self.console.lab();
-        let messages = lab.counts().into_iter().map(|(_, _, counts)| counts.sent).sum();
-        Used { messages, syncs: lab.disk_syncs(), cpu: usage::cpu() }
-    }
-}
-
 impl Scratch {
     fn new() -> Result<Scratch, String> {
         let name = format!("raftlab-load-{}-{}", std::process::id(), options::fresh_seed());
@@ -420,7 +325,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed lies where such things are removed one day.
+        // A folder that cannot be removed is left to the system's cleaning of temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Lines of the console's language that are carried out at set times of a run.
+//! Directives that are executed at set times of a run.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::types::NodeId;
 pub struct TimedLine {
     /// When.
     pub at: Duration,
-    /// What to do.
+    /// The directive.
     pub line: Directive,
 }
 
@@ -33,7 +33,7 @@ impl TimedLine {
         }
     }
 
-    /// Whether it can be carried out on a cluster of these nodes, in a run that lasts so long.
+    /// Checks that it makes sense on a cluster of these nodes, in a run of this length.
     ///
     /// # Errors
     /// One line: what is not there.
@@ -61,12 +61,12 @@ impl TimedLine {
         }
     }
 
-    /// Whether it ends what earlier lines have done.
+    /// Whether it ends the faults of earlier lines.
     pub(super) fn mends(&self) -> bool {
         matches!(self.line.name(), "restart" | "resume" | "heal" | "connect" | "reset")
     }
 
-    /// How long what it does lasts; none if somebody has to end it, zero if it is over at once.
+    /// How long its fault lasts; none if another line has to end it, zero if it is over at once.
     pub(super) fn lasts(&self) -> Option<Duration> {
         let stalled = self.line.values().find_map(|value| match value {
             Value::Duration(duration) => Some(*duration),

@@ -5,18 +5,18 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::expectation::Judgment;
-use super::experiment::{Experiment, Listener, Progress, Trouble};
-use super::numbers::{grouped, whole};
 use super::page::sweep_page;
-use super::report::{Report, micros_shown, seconds_shown};
-use super::tally::Figures;
+use super::report::Report;
+use super::run::{Listener, Progress};
+use super::{Experiment, Trouble};
 use crate::interrupt::Interrupt;
+use crate::load::Figures;
 use crate::text::layout::{self, Align};
+use crate::text::numbers::{grouped, micros_shown, seconds_shown, whole};
 
-/// What may be swept.
+/// The settings that can be swept.
 const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];
 
-/// Values at most.
 const VALUES_MAX: usize = 50;
 
 /// The runs, with the setting in which they differ. As text: `clients=1,8,64,256`.
@@ -67,7 +67,7 @@ impl Sweep {
                 "clients" => plan.clients = usize::try_from(value).unwrap_or(usize::MAX),
                 "batch" => {
                     plan.batch = value;
-                    // What is in flight has room for one batch at least.
+                    // The pipeline has room for at least one batch.
                     plan.pipeline = plan.pipeline.map(|pipeline| pipeline.max(value));
                 }
                 "gather" => plan.gather = value,
@@ -84,8 +84,8 @@ impl Sweep {
         self.values.iter().map(with).collect()
     }
 
-    /// Makes the runs, one after the other, until one cannot be made or a person interrupts. What was measured before is
-    /// kept: the sweep says what the trouble was.
+    /// Makes the runs, one after the other, until one cannot be made or a person interrupts. The reports of the runs before
+    /// are kept, with the trouble.
     ///
     /// # Errors
     /// One line: a value makes no sense, or the first run cannot be made.
@@ -114,7 +114,7 @@ impl Sweep {
             listener(Progress::Said(&format!(
                 "{}={value}: {}/s",
                 self.setting,
-                grouped(whole(report.throughput))
+                grouped(whole(report.load.throughput))
             )));
             let over = report.interrupted;
             self.reports.push(report);
@@ -125,7 +125,7 @@ impl Sweep {
         Ok(self)
     }
 
-    /// The exit code of what ended it early, or the worst of all runs.
+    /// The exit code of the trouble that ended it early, or the worst of all runs.
     pub fn code(&self) -> u8 {
         if let Some(trouble) = &self.trouble {
             return trouble.code;
@@ -173,14 +173,14 @@ impl Sweep {
         let head = std::iter::once(setting).chain(head.map(str::to_string));
         let head = head.chain(expects.then(|| "EXPECT".to_string())).collect();
         let row = |(value, report): (&u64, &Report)| {
-            let figures = report.response.map(|latency| {
+            let figures = report.load.response.map(|latency| {
                 let Figures { p50, p90, p99, p999, max, .. } = latency;
                 [p50, p90, p99, p999, max].map(micros_shown)
             });
             let [p50, p90, p99, p999, max] = figures.unwrap_or_else(|| [(); 5].map(|()| none()));
-            let all = report.all.map_or_else(none, |all| micros_shown(all.p99));
-            let throughput = grouped(whole(report.throughput.round()));
-            let rejected: u64 = report.rejected.values().sum();
+            let all = report.load.all.map_or_else(none, |all| micros_shown(all.p99));
+            let throughput = grouped(whole(report.load.throughput.round()));
+            let rejected: u64 = report.load.rejected.values().sum();
             let check = match (report.verdict.checked, report.verdict.pass) {
                 (false, _) => "-",
                 (true, Some(true)) => "PASS",
@@ -188,9 +188,11 @@ impl Sweep {
                 (true, None) => "UNDECIDED",
             };
             let cpu = report.cpu_seconds.map_or_else(none, |cpu| format!("{cpu:.1} s"));
-            let share = 100.0 * report.outage_share;
-            let (outage, unknown) =
-                (format!("{} ({share:.0} %)", seconds_shown(report.outage)), report.unknown.to_string());
+            let share = 100.0 * report.load.outage_share;
+            let (outage, unknown) = (
+                format!("{} ({share:.0} %)", seconds_shown(report.load.outage)),
+                report.load.unknown.to_string(),
+            );
             let expected =
                 if report.expectations.iter().all(|judgment| judgment.pass) { "PASS" } else { "FAIL" };
             let rest = [all, rejected.to_string(), unknown, outage, cpu, check.to_string()];
@@ -201,7 +203,7 @@ impl Sweep {
     }
 }
 
-/// What stands where nothing was measured.
+/// The cell of a value that was not measured.
 fn none() -> String {
     "-".to_string()
 }
@@ -219,9 +221,9 @@ pub fn table(sweep: &Sweep) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::plan::{Amount, Plan};
     use super::*;
     use crate::config::Settings;
+    use crate::load::{Amount, Plan};
 
     #[test]
     fn a_sweep_is_read_or_refused_in_one_line() {
@@ -247,13 +249,11 @@ mod tests {
         let history = folder.path().join("h.jsonl");
         let base = Experiment {
             settings: Settings { nodes: 1, memory: true, ..Settings::default() },
-            states: None,
             plan: Plan { amount: Amount::Count(10), ..Plan::default() },
-            faults: Vec::new(),
             leader_within: Duration::from_secs(60),
             check: false,
             history: Some(history.clone()),
-            command: String::new(),
+            ..Experiment::default()
         };
         // After the first run its file is in the way of the second.
         let mut listener = |progress: Progress<'_>| {
@@ -265,7 +265,7 @@ mod tests {
         let sweep: Sweep = "batch=1,2,5".parse().expect("a sweep");
         let sweep = sweep.run(&base, &Interrupt::new(), &mut listener).expect("the first run was made");
         assert_eq!((sweep.reports.len(), table(&sweep).lines().count()), (1, 2));
-        assert_eq!(sweep.reports[0].answered, 10);
+        assert_eq!(sweep.reports[0].load.answered, 10);
         let trouble = sweep.trouble.clone().expect("the second was not");
         assert!(trouble.text.starts_with("batch=2: "), "{}", trouble.text);
         assert_eq!(sweep.code(), trouble.code);

@@ -1,9 +1,10 @@
-//! A plot as inline SVG, made by hand: lines over an axis, bands and marks behind them. Colors are classes, so that the
-//! page decides what they are by day and by night.
+//! Plots as SVG: lines over an axis, bands and marks behind them. A plot is a figure of a page, or one of several in a
+//! document of their own. Colors are classes: the page or the document decides what they are.
 
 use std::fmt::Write as _;
 
-use super::numbers::{float, ratio, whole};
+use crate::text::escape;
+use crate::text::numbers::{float, ratio, whole};
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 290.0;
@@ -15,25 +16,26 @@ const BOTTOM: f64 = 42.0;
 const TOP: f64 = 12.0;
 const LABEL: f64 = 13.0;
 
-/// Lines of labels at most: a mark whose label has no room there has its title alone.
+/// The most lines of labels: a mark whose label has no room there only has its title.
 const LABEL_LINES_MAX: usize = 5;
 
 /// How wide a letter of a label is, about.
 const LETTER: f64 = 6.2;
 
-/// How the vertical axis runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// How an axis runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Scale {
-    /// From zero.
+    /// The vertical one from zero.
+    #[default]
     Linear,
-    /// By powers of ten; what is not above zero is left out.
+    /// By powers of ten; only values above zero are drawn.
     Logarithmic,
 }
 
 /// A line.
 pub(super) struct Series {
-    pub name: &'static str,
-    /// The place of its color.
+    pub name: String,
+    /// The number of its color: `c0` is the class of the first.
     pub color: usize,
     /// None is a gap.
     pub points: Vec<(f64, Option<f64>)>,
@@ -55,20 +57,61 @@ pub(super) struct Mark {
 /// A plot.
 pub(super) struct Plot {
     pub title: String,
-    pub scale: Scale,
     pub series: Vec<Series>,
     pub bands: Vec<Band>,
     pub marks: Vec<Mark>,
+    pub vertical: Scale,
+    pub horizontal: Scale,
     /// The places of labels on the horizontal axis, with these.
     pub ticks: Vec<(f64, String)>,
+    /// The text below the horizontal axis.
     pub axis: &'static str,
     /// A value of the vertical axis for people.
     pub shown: fn(f64) -> String,
 }
 
+/// Plots below one another as a document that needs no page, with these styles for its classes. It draws titles and
+/// legends itself, and its lines without their points.
+pub(super) fn document(title: &str, style: &str, plots: &[Plot]) -> String {
+    let height = HEIGHT * float(plots.len() as u64);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n<title>{}</title>\n<style>{style}</style>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+        escape(title)
+    );
+    for (nth, plot) in (0..).zip(plots) {
+        let down = HEIGHT * float(nth);
+        let _ = writeln!(svg, "<svg y=\"{down}\" width=\"{WIDTH}\" height=\"{HEIGHT}\">");
+        let mut frame = plot.frame();
+        frame.top += 2.0 * LABEL;
+        plot.grid(&frame, &mut svg);
+        plot.series.iter().for_each(|series| plot.line(series, &frame, &mut svg));
+        let _ = writeln!(
+            svg,
+            "<text x=\"{LEFT}\" y=\"{:.1}\" font-weight=\"bold\">{}</text>",
+            frame.top - 10.0,
+            escape(&plot.title)
+        );
+        for (nth, series) in (1..).zip(&plot.series) {
+            let (x, y) = (LEFT + 10.0, frame.top + 16.0 * float(nth));
+            let (color, name) = (series.color, escape(&series.name));
+            let _ = writeln!(
+                svg,
+                "<path class=\"line c{color}\" d=\"M{x} {y:.1}h26\"/><text x=\"{}\" y=\"{:.1}\">{name}</text>",
+                x + 32.0,
+                y + 4.0
+            );
+        }
+        svg.push_str("</svg>\n");
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
 /// Where the label of a mark stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Place {
+struct LabelPlace {
     line: u64,
     /// Left of its mark, as there is no room on the right.
     leftward: bool,
@@ -81,29 +124,34 @@ struct Frame {
     right: f64,
     low: f64,
     high: f64,
-    scale: Scale,
+    horizontal: Scale,
+    vertical: Scale,
+}
+
+impl Scale {
+    /// How far a value lies between two others, from 0 to 1.
+    fn part(self, value: f64, from: f64, to: f64) -> f64 {
+        let part = match self {
+            Scale::Linear => ratio(value - from, to - from),
+            Scale::Logarithmic => ratio(value.log10() - from.log10(), to.log10() - from.log10()),
+        };
+        part.clamp(0.0, 1.0)
+    }
 }
 
 impl Frame {
     fn x(&self, at: f64) -> f64 {
-        let part = ratio(at - self.left, self.right - self.left).clamp(0.0, 1.0);
-        LEFT + part * (WIDTH - LEFT - RIGHT)
+        LEFT + self.horizontal.part(at, self.left, self.right) * (WIDTH - LEFT - RIGHT)
     }
 
     fn y(&self, value: f64) -> f64 {
-        let part = match self.scale {
-            Scale::Linear => ratio(value - self.low, self.high - self.low),
-            Scale::Logarithmic => {
-                ratio(value.log10() - self.low.log10(), self.high.log10() - self.low.log10())
-            }
-        };
-        HEIGHT - BOTTOM - part.clamp(0.0, 1.0) * (HEIGHT - self.top - BOTTOM)
+        HEIGHT - BOTTOM - self.vertical.part(value, self.low, self.high) * (HEIGHT - self.top - BOTTOM)
     }
 }
 
 impl Plot {
-    /// The SVG element, with its title above.
-    pub(super) fn svg(&self) -> String {
+    /// A figure of a page, with its title above and its legend below.
+    pub(super) fn figure(&self) -> String {
         let mut svg = String::new();
         let mut frame = self.frame();
         let places = self.places(&frame);
@@ -129,6 +177,7 @@ impl Plot {
         self.grid(&frame, &mut svg);
         for series in &self.series {
             self.line(series, &frame, &mut svg);
+            self.dots(series, &frame, &mut svg);
         }
         // In front of the lines, so that nothing runs through a label.
         self.marks(&places, &frame, &mut svg);
@@ -138,8 +187,8 @@ impl Plot {
         svg
     }
 
-    fn marks(&self, places: &[Option<Place>], frame: &Frame, svg: &mut String) {
-        let height = |place: &Place| TOP + LABEL * float(place.line);
+    fn marks(&self, places: &[Option<LabelPlace>], frame: &Frame, svg: &mut String) {
+        let height = |place: &LabelPlace| TOP + LABEL * float(place.line);
         for (mark, place) in self.marks.iter().zip(places) {
             let (x, label) = (frame.x(mark.at), escape(&mark.label));
             let from = place.as_ref().map_or(frame.top, |place| height(place) - 9.0);
@@ -161,11 +210,11 @@ impl Plot {
         }
     }
 
-    /// What the colors mean, where it is not plain.
+    /// The meaning of the colors, where there are several.
     fn legend(&self, text: &mut String) {
         let lines = self.series.iter().filter(|_| self.series.len() > 1);
         let mut keys: Vec<(String, &str)> =
-            lines.map(|series| (format!("c{}", series.color), series.name)).collect();
+            lines.map(|series| (format!("c{}", series.color), series.name.as_str())).collect();
         if !self.bands.is_empty() {
             keys.push(("during".to_string(), "a fault lasts"));
         }
@@ -180,7 +229,7 @@ impl Plot {
     }
 
     /// For each mark where its label stands clear of the others, if there is such a place.
-    fn places(&self, frame: &Frame) -> Vec<Option<Place>> {
+    fn places(&self, frame: &Frame) -> Vec<Option<LabelPlace>> {
         let mut ends = [f64::MIN; LABEL_LINES_MAX];
         let place = |mark: &Mark| {
             let at = frame.x(mark.at);
@@ -189,7 +238,7 @@ impl Plot {
             let (begin, end) = if leftward { (at - width, at) } else { (at, at + width) };
             let line = ends.iter().position(|taken| *taken <= begin).filter(|_| begin >= 0.0)?;
             ends[line] = end;
-            Some(Place { line: line as u64, leftward })
+            Some(LabelPlace { line: line as u64, leftward })
         };
         self.marks.iter().map(place).collect()
     }
@@ -203,18 +252,18 @@ impl Plot {
         let (low, high) =
             values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if low <= high { (low, high) } else { (1.0, 10.0) };
-        let (low, high) = match self.scale {
+        let (low, high) = match self.vertical {
             Scale::Linear => (0.0, nice(high)),
             Scale::Logarithmic => {
                 let (low, high) = (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
                 (low, if high > low { high } else { low * 10.0 })
             }
         };
-        Frame { top: TOP, left, right, low, high, scale: self.scale }
+        Frame { top: TOP, left, right, low, high, horizontal: self.horizontal, vertical: self.vertical }
     }
 
     fn grid(&self, frame: &Frame, svg: &mut String) {
-        let values: Vec<f64> = match self.scale {
+        let values: Vec<f64> = match self.vertical {
             Scale::Linear => (0..=4).map(|quarter| frame.high * float(quarter) / 4.0).collect(),
             Scale::Logarithmic => {
                 let mut values = vec![frame.low];
@@ -256,25 +305,37 @@ impl Plot {
     }
 
     fn line(&self, series: &Series, frame: &Frame, svg: &mut String) {
-        let shown = |value: &f64| *value > 0.0 || self.scale == Scale::Linear;
-        let (mut path, mut down, mut dots) = (String::new(), false, String::new());
+        let (mut path, mut step) = (String::new(), "M");
         for (at, value) in &series.points {
-            let Some(value) = value.filter(shown) else {
-                down = false;
-                continue;
-            };
-            let (x, y) = (frame.x(*at), frame.y(value));
-            let _ = write!(path, "{}{x:.1} {y:.1}", if down { "L" } else { "M" });
-            let _ = write!(
-                dots,
-                "<circle class=\"dot c{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"><title>{} at {at}: {}</title></circle>",
-                series.color,
-                escape(series.name),
-                escape(&(self.shown)(value))
-            );
-            down = true;
+            match value.filter(|value| self.has(*value)) {
+                Some(value) => {
+                    let _ = write!(path, "{step}{:.1} {:.1}", frame.x(*at), frame.y(value));
+                    step = "L";
+                }
+                // A gap lifts the pen.
+                None => step = "M",
+            }
         }
-        let _ = writeln!(svg, "<path class=\"line c{}\" d=\"{path}\"/>{dots}", series.color);
+        let _ = writeln!(svg, "<path class=\"line c{}\" d=\"{path}\"/>", series.color);
+    }
+
+    /// The points of a line, each with its value as a title.
+    fn dots(&self, series: &Series, frame: &Frame, svg: &mut String) {
+        let (color, name) = (series.color, escape(&series.name));
+        for (at, value) in &series.points {
+            let Some(value) = value.filter(|value| self.has(*value)) else { continue };
+            let (x, y, shown) = (frame.x(*at), frame.y(value), escape(&(self.shown)(value)));
+            let _ = write!(
+                svg,
+                "<circle class=\"dot c{color}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"><title>{name} at {at}: {shown}</title></circle>"
+            );
+        }
+        svg.push('\n');
+    }
+
+    /// Whether the vertical axis has this value.
+    fn has(&self, value: f64) -> bool {
+        value > 0.0 || self.vertical == Scale::Linear
     }
 }
 
@@ -296,73 +357,5 @@ fn nice(value: f64) -> f64 {
         .unwrap_or(10.0 * unit)
 }
 
-/// Text that stands in a page as itself.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plot(scale: Scale, points: Vec<(f64, Option<f64>)>) -> String {
-        let series = vec![Series { name: "p50", color: 0, points }];
-        let shown = |value: f64| format!("{value}");
-        let title = "a <b>".to_string();
-        let (bands, marks, ticks) = (Vec::new(), Vec::new(), seconds(3.0));
-        Plot { title, scale, series, bands, marks, ticks, axis: "time", shown }.svg()
-    }
-
-    #[test]
-    fn no_points_and_strange_points_make_a_whole_plot() {
-        for scale in [Scale::Linear, Scale::Logarithmic] {
-            for points in [vec![], vec![(0.0, None)], vec![(0.0, Some(0.0))], vec![(1.0, Some(5.0))]] {
-                let svg = plot(scale, points);
-                assert!(svg.contains("a &lt;b&gt;") && svg.ends_with("</figure>\n"), "{svg}");
-                assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-            }
-        }
-    }
-
-    #[test]
-    fn labels_of_marks_never_lie_upon_one_another() {
-        let marks = (0..20).map(|nth| Mark { at: 1.0 + float(nth) / 100.0, label: "n1 leads".to_string() });
-        let ticks = seconds(10.0);
-        let (title, scale, shown) = (String::new(), Scale::Linear, |value: f64| format!("{value}"));
-        let (series, bands, marks) = (Vec::new(), Vec::new(), marks.collect());
-        let plot = Plot { title, scale, series, bands, marks, ticks, axis: "time", shown };
-        let places = plot.places(&plot.frame());
-        let lines: Vec<Option<u64>> = places.iter().map(|place| place.map(|place| place.line)).collect();
-        assert_eq!(lines[..6], [Some(0), Some(1), Some(2), Some(3), Some(4), None]);
-    }
-
-    #[test]
-    fn a_label_at_the_right_end_stands_left_of_its_mark() {
-        let marks = [9.0, 9.9].map(|at| Mark { at, label: "restart all".to_string() });
-        let (title, scale, shown) = (String::new(), Scale::Linear, |value: f64| format!("{value}"));
-        let (series, bands, marks, ticks) = (Vec::new(), Vec::new(), Vec::from(marks), seconds(10.0));
-        let plot = Plot { title, scale, series, bands, marks, ticks, axis: "time", shown };
-        let places = plot.places(&plot.frame());
-        let place = |line, leftward| Some(Place { line, leftward });
-        assert_eq!(places, [place(0, false), place(1, true)]);
-        assert!(plot.svg().contains("text-anchor=\"end\">restart all<"));
-    }
-
-    #[test]
-    fn a_gap_lifts_the_pen() {
-        let svg =
-            plot(Scale::Linear, vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(1.0)), (3.0, Some(2.0))]);
-        let path = svg.lines().find(|line| line.contains("<path")).expect("a line");
-        assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1), "{path}");
-    }
-}
+mod tests;

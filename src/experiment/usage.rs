@@ -1,4 +1,4 @@
-//! What this process has used of the machine, as Linux tells it; nothing where it does not.
+//! What this process has used of the machine, from Linux's `/proc`; none elsewhere.
 
 use std::fs;
 use std::time::Duration;

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use plot::plot;
-pub use run::{Failure, Plan, run};
+pub use run::{TrialPlan, run};
 pub use table::table;
-pub use trial::{Trouble, replace_leader};
+pub use trial::{TrialError, replace_leader};
 
 use crate::cluster::Cluster;
 use crate::config::RaftSettings;
@@ -45,7 +45,7 @@ pub const TRIALS_ON_THREADS: u64 = 20;
 /// After this time without a leader a trial ends: the paper's longest are only said to be longer than 10 s.
 pub const LIMIT: Duration = Duration::from_secs(15);
 
-/// What a message takes at least in virtual time, what it may take beyond that, and what a write takes.
+/// The delays of virtual time: the shortest of a message, the most that is drawn beyond it, and that of a write.
 const LINK_DELAY: Duration = Duration::from_micros(500);
 const LINK_JITTER: Duration = Duration::from_micros(500);
 const DISK_DELAY: Duration = Duration::from_millis(2);
@@ -108,7 +108,7 @@ impl Range {
     ///
     /// # Errors
     /// The trial could not be prepared.
-    pub fn simulate(&self, seed: u64) -> Result<Option<Duration>, Trouble> {
+    pub fn simulate(&self, seed: u64) -> Result<Option<Duration>, TrialError> {
         let mut random = Random::new(seed);
         let mut settings = SimulationSettings::new(SERVERS, random.bits());
         settings.raft = self.settings();
@@ -123,11 +123,11 @@ impl Range {
     ///
     /// # Errors
     /// The trial could not be prepared.
-    pub fn on_threads(&self, seed: u64, interrupt: &Arc<Interrupt>) -> Result<Option<Duration>, Trouble> {
+    pub fn on_threads(&self, seed: u64, interrupt: &Arc<Interrupt>) -> Result<Option<Duration>, TrialError> {
         let mut random = Random::new(seed);
         let builder = Cluster::builder().nodes(SERVERS).memory().seed(random.bits());
         let started = builder.with(|settings| settings.raft = self.settings()).start();
-        let mut cluster = started.map_err(|error| Trouble::Refused(LabError(error.to_string())))?;
+        let mut cluster = started.map_err(|error| TrialError::Rejected(LabError(error.to_string())))?;
         let raised = Arc::clone(interrupt);
         cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
         let result = replace_leader(&mut cluster, self.settings().heartbeat, LIMIT, &mut random);
@@ -142,7 +142,7 @@ pub fn ranges_of_threads() -> Vec<Range> {
 }
 
 impl Curve {
-    /// What the trials of a range gave.
+    /// The curve of a range, from the results of its trials.
     pub fn new(range: Range, results: &[Option<Duration>]) -> Curve {
         let mut times: Vec<Duration> = results.iter().flatten().copied().collect();
         times.sort_unstable();
@@ -180,7 +180,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// The seed of a trial: no two share one, whatever the range.
+/// The seed of a trial: no two trials share one, in any range.
 pub fn seed_of(seed: u64, range: Range, trial: u64) -> u64 {
     let place = u64::from(range.min) << 16 | u64::from(range.max);
     Random::new(seed ^ place << 32).bits() ^ trial

@@ -2,18 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::{float, ratio};
-use super::plot::{Band, Mark, Plot, Scale, Series, escape, seconds};
-use super::report::{Report, micros_shown};
+use super::plot::{Band, Mark, Plot, Scale, Series, seconds};
+use super::report::Report;
 use super::sweep::Sweep;
-use super::tally::Row;
+use crate::load::Row;
+use crate::text::escape;
+use crate::text::numbers::{float, grouped, micros_shown, ratio, whole};
 
 const STYLE: &str = include_str!("page.css");
 
 /// The name of a line.
 const P99_ALL: &str = "p99, with what got no answer at its time-out";
 
-/// A row that is shorter, in seconds, says nothing of how many are answered in one.
+/// A row that is shorter, in seconds, gives no rate.
 const SHORTEST: f64 = 0.05;
 
 /// The page of a report.
@@ -29,9 +30,9 @@ pub fn page(report: &Report) -> String {
     }
     body.push_str("</table></div>\n");
     happened(report, &mut body);
-    each_second(&report.rows, &mut body);
+    each_second(&report.load.rows, &mut body);
     repeat(&report.command, &mut body);
-    whole("Load on a Raft cluster", &body)
+    document("Load on a Raft cluster", &body)
 }
 
 /// The page of several runs that differ in one setting.
@@ -42,34 +43,7 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
     if let Some(first) = sweep.reports.first() {
         let _ = writeln!(body, "<p class=\"soft\">The first: {}</p>", escape(&first.setup));
     }
-    let ticks: Vec<(f64, String)> =
-        (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.to_string())).collect();
-    let points = |figure: fn(&Report) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
-        (0..).zip(&sweep.reports).map(|(at, report)| (float(at), figure(report))).collect()
-    };
-    let throughput =
-        Series { name: "throughput", color: 0, points: points(|report| Some(report.throughput)) };
-    let mut latency = vec![
-        Series { name: "p50", color: 0, points: points(|report| Some(report.response?.p50)) },
-        Series { name: "p99", color: 1, points: points(|report| Some(report.response?.p99)) },
-        Series { name: "max", color: 2, points: points(|report| Some(report.response?.max)) },
-    ];
-    if sweep.reports.iter().any(|report| report.all != report.response) {
-        latency.push(Series { name: P99_ALL, color: 3, points: points(|report| Some(report.all?.p99)) });
-    }
-    let plots = [
-        (
-            "Operations answered a second".to_string(),
-            Scale::Linear,
-            vec![throughput],
-            per_second as fn(f64) -> String,
-        ),
-        ("Latency".to_string(), Scale::Logarithmic, latency, micros_shown),
-    ];
-    for (title, scale, series, shown) in plots {
-        let (bands, marks, ticks) = (Vec::new(), Vec::new(), ticks.clone());
-        body.push_str(&Plot { title, scale, series, bands, marks, ticks, axis: setting, shown }.svg());
-    }
+    sweep_plots(sweep, &mut body);
     body.push_str("<h2>Figures</h2>\n<div class=\"scroll\"><table class=\"right\">\n");
     for (nth, row) in sweep.rows().iter().enumerate() {
         let cell = if nth == 0 { "th" } else { "td" };
@@ -85,10 +59,71 @@ pub(super) fn sweep_page(sweep: &Sweep) -> String {
         let _ = writeln!(body, "<p class=\"fail\">The next run was not made: {}</p>", escape(&trouble.text));
     }
     repeat(&sweep.command, &mut body);
-    whole("Load on a Raft cluster", &body)
+    document("Load on a Raft cluster", &body)
 }
 
-fn whole(title: &str, body: &str) -> String {
+/// Throughput and latency by the setting's value.
+fn sweep_plots(sweep: &Sweep, body: &mut String) {
+    let ticks: Vec<(f64, String)> =
+        (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.to_string())).collect();
+    let points = |figure: fn(&Report) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
+        (0..).zip(&sweep.reports).map(|(at, report)| (float(at), figure(report))).collect()
+    };
+    let throughput = Series {
+        name: "throughput".to_string(),
+        color: 0,
+        points: points(|report| Some(report.load.throughput)),
+    };
+    let mut latency = vec![
+        Series {
+            name: "p50".to_string(),
+            color: 0,
+            points: points(|report| Some(report.load.response?.p50)),
+        },
+        Series {
+            name: "p99".to_string(),
+            color: 1,
+            points: points(|report| Some(report.load.response?.p99)),
+        },
+        Series {
+            name: "max".to_string(),
+            color: 2,
+            points: points(|report| Some(report.load.response?.max)),
+        },
+    ];
+    if sweep.reports.iter().any(|report| report.load.all != report.load.response) {
+        latency.push(Series {
+            name: P99_ALL.to_string(),
+            color: 3,
+            points: points(|report| Some(report.load.all?.p99)),
+        });
+    }
+    let plots = [
+        (
+            "Operations answered a second".to_string(),
+            Scale::Linear,
+            vec![throughput],
+            per_second as fn(f64) -> String,
+        ),
+        ("Latency".to_string(), Scale::Logarithmic, latency, micros_shown),
+    ];
+    for (title, scale, series, shown) in plots {
+        let plot = Plot {
+            title,
+            series,
+            bands: Vec::new(),
+            marks: Vec::new(),
+            vertical: scale,
+            horizontal: Scale::Linear,
+            ticks: ticks.clone(),
+            axis: sweep.setting,
+            shown,
+        };
+        body.push_str(&plot.figure());
+    }
+}
+
+fn document(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
@@ -117,20 +152,26 @@ fn verdict_lines(lines: impl IntoIterator<Item = String>, body: &mut String) {
 fn over_time(report: &Report) -> String {
     let lengths = lengths(report);
     let points = |figure: fn(&Row) -> Option<f64>| -> Vec<(f64, Option<f64>)> {
-        report.rows.iter().zip(&lengths).map(|(row, length)| (middle(row, *length), figure(row))).collect()
+        report
+            .load
+            .rows
+            .iter()
+            .zip(&lengths)
+            .map(|(row, length)| (middle(row, *length), figure(row)))
+            .collect()
     };
-    let of = |name, color, figure| Series { name, color, points: points(figure) };
+    let of = |name: &str, color, figure| Series { name: name.to_string(), color, points: points(figure) };
     let mut latency = vec![
         of("p50", 0, |row| Some(row.latency?.p50)),
         of("p99", 1, |row| Some(row.latency?.p99)),
         of("max", 2, |row| Some(row.latency?.max)),
     ];
-    if report.rows.iter().any(|row| row.all != row.latency) {
+    if report.load.rows.iter().any(|row| row.all != row.latency) {
         latency.push(of(P99_ALL, 3, |row| Some(row.all?.p99)));
     }
-    let rates = report.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
+    let rates = report.load.rows.iter().zip(&lengths).filter(|(_, length)| **length >= SHORTEST);
     let rates = rates.map(|(row, length)| (middle(row, *length), Some(ratio(float(row.answered), *length))));
-    let throughput = vec![Series { name: "throughput", color: 3, points: rates.collect() }];
+    let throughput = vec![Series { name: "throughput".to_string(), color: 3, points: rates.collect() }];
     let plots = [
         (
             "Latency, by the second in which the call ended",
@@ -154,27 +195,28 @@ fn over_time(report: &Report) -> String {
         marks.sort_by(|one, other| one.at.total_cmp(&other.at));
         let plot = Plot {
             title: title.to_string(),
-            scale,
+            vertical: scale,
+            horizontal: Scale::Linear,
             series,
             bands: bands.collect(),
             marks,
-            ticks: seconds(report.ended),
+            ticks: seconds(report.load.ended),
             axis: "since the measured time began",
             shown,
         };
-        text.push_str(&plot.svg());
+        text.push_str(&plot.figure());
     }
     text
 }
 
 /// How long each row's time was: a second, but for the last one, which ends with the last call.
 fn lengths(report: &Report) -> Vec<f64> {
-    let last = report.rows.len().saturating_sub(1);
+    let last = report.load.rows.len().saturating_sub(1);
     let length = |(nth, row): (usize, &Row)| {
-        let until_the_end = report.ended - begin(row);
+        let until_the_end = report.load.ended - begin(row);
         if nth == last && until_the_end > 0.0 { until_the_end } else { 1.0 }
     };
-    report.rows.iter().enumerate().map(length).collect()
+    report.load.rows.iter().enumerate().map(length).collect()
 }
 
 fn middle(row: &Row, length: f64) -> f64 {
@@ -227,13 +269,14 @@ fn repeat(command: &str, body: &mut String) {
 }
 
 fn per_second(value: f64) -> String {
-    super::numbers::grouped(super::numbers::whole(value.round()))
+    grouped(whole(value.round()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{FaultReport, Figures, LeaderReport};
+    use crate::experiment::{FaultReport, LeaderReport};
+    use crate::load::{Figures, Summary};
 
     #[test]
     fn the_page_is_whole_and_names_no_other_place() {
@@ -247,11 +290,10 @@ mod tests {
             ..Row::default()
         };
         let (directive, answer) = ("crash leader".to_string(), "n1 <crashed>".to_string());
+        let rows = (1..=4).map(row).collect();
+        let load = Summary { elapsed: 4.0, ended: 4.0, answered: 20, rows, ..Summary::default() };
         let report = Report {
-            elapsed: 4.0,
-            ended: 4.0,
-            answered: 20,
-            rows: (1..=4).map(row).collect(),
+            load,
             faults: vec![FaultReport { at: 1.0, until: 3.0, directive, answer, ok: true }],
             leaders: vec![LeaderReport { at: 1.3, text: "n2 leads term 2".to_string() }],
             command: "client_load --at 1s \"crash leader\"".to_string(),
@@ -283,7 +325,8 @@ mod tests {
     #[test]
     fn the_last_second_is_as_long_as_it_was() {
         let row = |second| Row { second, answered: 10, ..Row::default() };
-        let report = Report { ended: 2.25, rows: (1..=3).map(row).collect(), ..Report::default() };
+        let load = Summary { ended: 2.25, rows: (1..=3).map(row).collect(), ..Summary::default() };
+        let report = Report { load, ..Report::default() };
         assert_eq!(lengths(&report), [1.0, 1.0, 0.25]);
         assert!(lengths(&Report::default()).is_empty());
     }

@@ -1,7 +1,7 @@
 //! What a run is expected to measure: `p99<50ms`, `outage<1s`, `failed=0`, `rate>=95%`.
 //!
 //! An expectation is a metric, an operator and a value. Latencies are those of all operations, with what got no answer
-//! at its time-out; `answers.p99` is about answers only. What nothing was measured for does not hold.
+//! at its time-out; `answers.p99` is about answers only. A condition on something that was not measured fails.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::numbers::{float, grouped, quotient, whole};
-use super::report::{Report, micros_shown};
-use super::tally::Figures;
+use crate::load::{Figures, Summary};
+use crate::text::numbers::{float, grouped, micros_shown, quotient, whole};
 use crate::text::suggest::nearest;
 use crate::text::units::{duration_text, parse_duration, parse_percent, percent_text};
 
@@ -30,7 +29,7 @@ pub struct Judgment {
     pub expectation: String,
     /// It held.
     pub pass: bool,
-    /// What was measured: `16.2 ms`.
+    /// The measured value: `16.2 ms`.
     pub found: String,
 }
 
@@ -102,7 +101,7 @@ const METRICS: [(&str, Metric); 15] = [
     ("outage", Metric::Outage),
 ];
 
-/// What a latency's name begins with when it is about answers only.
+/// The prefix of a latency that is about answers only.
 const ANSWERS: &str = "answers.";
 
 const OPERATORS: [(&str, Operator); 5] = [
@@ -260,15 +259,15 @@ impl Expectation {
         }
     }
 
-    /// Holds it against what a run has measured.
-    pub(super) fn judge(&self, report: &Report) -> Judgment {
-        let (value, found) = self.found(report);
+    /// Judges what a load has measured.
+    pub(super) fn judge(&self, load: &Summary) -> Judgment {
+        let (value, found) = self.found(load);
         let limit = match self.limit {
             Limit::Time(limit) => limit.as_secs_f64() * 1e6,
             Limit::Number(limit) => float(limit),
             Limit::Share(share) => f64::from(share) / 1e4,
         };
-        // What was counted is compared exactly; what was timed is known to a hundredth.
+        // Counts are compared exactly; times are known to a hundredth.
         let pass = value.is_some_and(|value| match self.operator {
             Operator::Below => value < limit,
             Operator::AtMost => value <= limit,
@@ -281,31 +280,31 @@ impl Expectation {
 
     /// The value in the limit's unit (microseconds, operations, percent), and as people read it. None where nothing
     /// was measured.
-    fn found(&self, report: &Report) -> (Option<f64>, String) {
+    fn found(&self, load: &Summary) -> (Option<f64>, String) {
         let percent = |part: f64, whole: f64| quotient(100.0 * part, whole);
-        let sent = float(report.sent);
+        let sent = float(load.sent);
         let (value, shown, share) = match self.metric {
             Metric::Latency { figure, answers } => {
-                let latency = if answers { report.response } else { report.all };
+                let latency = if answers { load.response } else { load.all };
                 let value = latency.map(|latency| figure.of(&latency));
                 (value, value.map(micros_shown), None)
             }
             Metric::Rate => {
-                let shown = format!("{}/s", grouped(whole(report.throughput.round())));
-                let share = report.rate.and_then(|rate| percent(report.throughput, float(rate)));
-                (Some(report.throughput), Some(shown), share)
+                let shown = format!("{}/s", grouped(whole(load.throughput.round())));
+                let share = load.rate.and_then(|rate| percent(load.throughput, float(rate)));
+                (Some(load.throughput), Some(shown), share)
             }
             Metric::Count(count) => {
-                let number = count.of(report);
+                let number = count.of(load);
                 let of = if count == Count::Unsent { sent + float(number) } else { sent };
                 (Some(float(number)), Some(grouped(number)), percent(float(number), of))
             }
             Metric::Outage => {
-                let micros = report.outage * 1e6;
-                (Some(micros), Some(micros_shown(micros)), percent(report.outage, report.elapsed))
+                let micros = load.outage * 1e6;
+                (Some(micros), Some(micros_shown(micros)), percent(load.outage, load.elapsed))
             }
         };
-        let measured = report.sent + report.unsent + report.answered_in_time > 0;
+        let measured = load.sent + load.unsent + load.answered_in_time > 0;
         let value = if matches!(self.limit, Limit::Share(_)) { share } else { value }.filter(|_| measured);
         match (value, shown) {
             (Some(_), Some(shown)) => {
@@ -331,14 +330,14 @@ impl Figure {
 }
 
 impl Count {
-    fn of(self, report: &Report) -> u64 {
+    fn of(self, load: &Summary) -> u64 {
         match self {
-            Count::Answered => report.answered,
-            Count::Refused => report.refused,
-            Count::Failed => report.failed,
-            Count::Rejected => report.rejected.values().sum(),
-            Count::Unknown => report.unknown,
-            Count::Unsent => report.unsent,
+            Count::Answered => load.answered,
+            Count::Refused => load.refused,
+            Count::Failed => load.failed,
+            Count::Rejected => load.failed - load.unknown,
+            Count::Unknown => load.unknown,
+            Count::Unsent => load.unsent,
         }
     }
 }
@@ -347,22 +346,22 @@ impl Count {
 mod tests {
     use super::*;
 
-    fn report() -> Report {
+    fn summary() -> Summary {
         let figures = |p99| Some(Figures { p99, max: 700_000.0, ..Figures::default() });
-        Report {
+        Summary {
             elapsed: 2.0,
             sent: 3_000,
             answered: 1_000,
             answered_in_time: 1_000,
             failed: 2_000,
             unknown: 1_990,
-            rejected: [("no leader".to_string(), 10)].into(),
+            rejected: [("no leader", 10)].into(),
             rate: Some(1_000),
             throughput: 500.0,
             response: figures(16_200.0),
             all: figures(600_000.0),
             outage: 1.8,
-            ..Report::default()
+            ..Summary::default()
         }
     }
 
@@ -384,7 +383,7 @@ mod tests {
             ("outage<95%", "PASS outage < 95%: 1.8 s (90.0 %)"),
         ] {
             let expectation: Expectation = text.parse().expect(text);
-            assert_eq!(expectation.judge(&report()).to_string(), line);
+            assert_eq!(expectation.judge(&summary()).to_string(), line);
             assert_eq!(expectation.to_string().parse(), Ok(expectation), "what is shown can be typed");
         }
     }
@@ -393,7 +392,7 @@ mod tests {
     fn what_was_not_measured_does_not_hold() {
         for text in ["p99<50ms", "failed=0", "outage<1s", "failed<1%", "rate<5"] {
             let expectation: Expectation = text.parse().expect(text);
-            let judgment = expectation.judge(&Report::default());
+            let judgment = expectation.judge(&Summary::default());
             assert!(!judgment.pass && judgment.found == "nothing was measured", "{judgment}");
         }
         let rate: Expectation = "rate>=95%".parse().expect("an expectation");
