@@ -4,7 +4,7 @@
 //! [`executor`] executes its directives on any lab, [`narrator`] tells what happens meanwhile, [`printer`] writes, and
 //! [`session`] decides where lines come from, how it ends and with which exit code.
 //!
-//! Architecture invariant: only these four and their parts ([`prompt`], [`lines`], [`options`]) read a clock, a file,
+//! Architecture invariant: only these four and their parts (`prompt`, `lines`, [`options`]) read a clock, a file,
 //! a terminal or the cluster.
 
 pub mod language;

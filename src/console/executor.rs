@@ -1,8 +1,10 @@
 //! Executes directives on any [`Lab`]: real threads or virtual time.
 //!
-//! A verb is one row and one function, side by side in the files below, by theme: [`nodes`], [`network`], [`data`],
-//! [`inspect`] and so on. The row has the verb's name, its slots, its help and the function; all that the language does
-//! with a verb goes by the row. Loops wait for the lab, never for a clock of their own, so that the same script runs at any speed.
+//! A verb is one row and one function, side by side in the files below, by theme: `nodes`, `network`, `data`,
+//! `inspect` and so on. The row has the verb's name, its slots, its help and the function; all that the language does
+//! with a verb goes by the row.
+//!
+//! Loops wait for the lab, never for a clock of their own, so that the same script runs at any speed.
 //!
 //! Architecture invariant: nothing here knows which kind of lab it drives, and nothing here prints except through
 //! [`Output`].

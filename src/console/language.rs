@@ -11,9 +11,9 @@
 //! word        = anything without spaces | "text with \" \\ \n \t \r \u{7f}" | 'text as it stands'
 //! ```
 //!
-//! A verb is one row beside the function that carries it out, in the files of [`executor`](super::executor): its name, its
+//! A verb is one row beside the function that executes it, in the files of [`executor`](super::executor): its name, its
 //! slots and its help. What is here reads, shows, completes and explains directives by those rows, which
-//! [`Language::new`] is handed. A directive's `Display` is its canonical text and parses back to itself.
+//! `Language::new` is handed. A directive's `Display` is its canonical text and parses back to itself.
 //!
 //! Pure: no clock, thread, file or terminal is touched here, and nothing knows of a cluster.
 
