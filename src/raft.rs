@@ -38,14 +38,14 @@ use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 use beyond::Beyond;
 use durability::Durability;
-use effects::{Effects, HardState, Input};
+use effects::{Effects, HardState, Input, Needed};
 use entry::Entry;
 use event::{Event, StepDownReason};
 use invariants::Marks;
 use log::Log;
 use message::{Body, Message};
 use role::{Follower, Leader, Progress, Role};
-use snapshot::{Needed, Receiving};
+use snapshot::Receiving;
 
 /// One item per node, inline up to eight.
 type Few<T> = SmallVec<[T; 8]>;
@@ -241,7 +241,7 @@ impl Raft {
         match &self.role {
             Role::Leader(_) => Some(self.id),
             Role::Follower(follower) => follower.leader.map(|(leader, _)| leader),
-            Role::PreCandidate(_) | Role::Candidate(_) => None,
+            Role::PreCandidate { .. } | Role::Candidate(_) => None,
         }
     }
 

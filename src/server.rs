@@ -263,7 +263,7 @@ impl Server {
         Status {
             role: match raft.role() {
                 Role::Follower(_) => RoleName::Follower,
-                Role::PreCandidate(_) => RoleName::PreCandidate,
+                Role::PreCandidate { .. } => RoleName::PreCandidate,
                 Role::Candidate(_) => RoleName::Candidate,
                 Role::Leader(_) => RoleName::Leader,
             },

@@ -88,6 +88,9 @@ impl fmt::Display for ClientId {
 /// A client's own count of its commands in a session, from 1. With the [`SessionId`] it names one command, and no other ever.
 pub type Serial = u64;
 
+/// A server's own number for a client's request that it handed to the core.
+pub type RequestId = u64;
+
 /// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
 pub type StoreId = u64;
 

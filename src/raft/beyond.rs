@@ -1,6 +1,6 @@
 //! What this core does beyond Figure 2: extras, each in a file of its own, and the places where Figure 2 meets them.
 //!
-//! The files of Figure 2 name no extra. They call a function at these moments; the first six are here:
+//! The files of Figure 2 name no extra. They call a function at these moments; most functions are here:
 //!
 //! | moment | function | extras |
 //! |---|---|---|
@@ -22,21 +22,22 @@ mod check_quorum;
 mod freshness;
 mod lease;
 pub(super) mod message;
-pub(super) mod prevote;
+mod prevote;
 mod readmission;
-pub(super) mod reads;
+mod reads;
 pub(super) mod rounds;
 mod stall;
 
 use self::freshness::Freshness;
 use self::lease::VoteHold;
 use self::reads::FollowerReads;
+use self::rounds::Rounds;
 use self::stall::Elections;
 use super::Raft;
 use super::effects::HardState;
 use super::event::{Event, VoteReason};
 use super::message::{Ack, Beat, Body, Extra};
-use super::role::{Leader, Role};
+use super::role::{Leader, Progress, Role};
 use crate::types::{LogIndex, NodeId, StoreId, Term, Time};
 
 use message::{BootId, Round};
@@ -191,5 +192,41 @@ impl Raft {
             leader.progress_mut(from).answers.note(ack);
         }
         admitted
+    }
+}
+
+/// A leader's rounds.
+impl Leader {
+    /// The newest round that a quorum has answered, the leader itself included.
+    pub(crate) fn confirmed_round(&self) -> Round {
+        self.quorum_value(self.rounds.newest, |progress| progress.answers.round)
+    }
+
+    /// What AppendEntries to this follower carry.
+    pub(super) fn beat_for(&self, follower: NodeId) -> Beat {
+        let Rounds { newest, confirmed, lease_from, .. } = self.rounds;
+        let (boot_id, answered) = self.followers[&follower].answers.seen_before;
+        Beat { round: newest, lease: lease_from.is_some(), answered, boot_id, confirmed }
+    }
+}
+
+impl Raft {
+    /// Begins a round when a heartbeat is due or reads want one: whether it did.
+    pub(super) fn begin_round(&mut self, now: Time, heartbeat: bool) -> bool {
+        let claims = self.claims_lease(now);
+        let Role::Leader(Leader { rounds, followers, .. }) = &mut self.role else { return false };
+        if !heartbeat && !std::mem::take(&mut rounds.wanted) {
+            return false;
+        }
+        rounds.newest += 1;
+        rounds.lease_from = claims.then(|| rounds.lease_from.unwrap_or(rounds.newest));
+        rounds.began.note(rounds.newest, now);
+        for Progress { answers, .. } in followers.values_mut() {
+            answers.seen_before = answers.seen;
+        }
+        if heartbeat {
+            self.readmit();
+        }
+        true
     }
 }

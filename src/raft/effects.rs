@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::beyond::reads::ReadRequest;
+pub use super::beyond::rounds::ReadRequest;
 use super::entry::{Content, Entry};
 use super::event::Event;
+pub use super::event::RejectReason;
 pub use super::log::Rebase;
 use super::message::Message;
-pub use super::snapshot::{Needed, SnapshotReport, SnapshotTask};
-pub use crate::types::StoreId;
+pub use super::snapshot::tasks::{Needed, SnapshotReport, SnapshotTask};
 use crate::types::{EntryId, LogIndex, NodeId, Term};
+pub use crate::types::{RequestId, StoreId};
 
 /// What a driver may hand to a step.
 #[derive(Clone, Debug)]
@@ -43,9 +44,6 @@ pub struct Proposal {
     /// What the entry is to hold.
     pub content: Content,
 }
-
-/// The server's own number for a client's request that it handed in.
-pub type RequestId = u64;
 
 /// The number of a write; later writes have larger numbers. Completions are reported in this order.
 pub type WriteId = u64;
@@ -85,18 +83,6 @@ pub struct Write {
     pub entries: Vec<Entry>,
     /// Messages that may leave only when this write is durable: votes and acknowledgements.
     pub then: Vec<Message>,
-}
-
-/// Why a command or a read was not taken in. It has certainly not been applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum RejectReason {
-    /// This node does not lead; perhaps that one does.
-    NotLeader {
-        /// The leader that this node follows, if it follows one and has no doubt of it.
-        leader: Option<NodeId>,
-    },
-    /// The node holds as many uncommitted bytes, or as many reads, as it may: try again later.
-    Busy,
 }
 
 /// What a step asks of its driver, in the order of execution.

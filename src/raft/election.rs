@@ -44,7 +44,7 @@ impl Raft {
                 self.reset_election_timer(now);
             }
             Role::Candidate(_) => self.note(Event::SteppedDown { term: left, led: false, reason }),
-            Role::Follower(_) | Role::PreCandidate(_) => {}
+            Role::Follower(_) | Role::PreCandidate { .. } => {}
         }
     }
 
@@ -77,7 +77,7 @@ impl Raft {
         let granted = reason.granted();
         if granted {
             self.voted_for = Some(from);
-            if matches!(self.role, Role::PreCandidate(_)) {
+            if matches!(self.role, Role::PreCandidate { .. }) {
                 // It asked for itself before; a late answer must not set it against the candidate it votes for.
                 self.role = Role::Follower(Follower::default());
             }

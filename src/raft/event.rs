@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::effects::RejectReason;
+use serde::{Deserialize, Serialize};
+
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core.
@@ -282,6 +283,18 @@ impl VoteReason {
     pub fn granted(self) -> bool {
         matches!(self, VoteReason::Granted | VoteReason::AlreadyGranted)
     }
+}
+
+/// Why a command or a read was not taken in. It has certainly not been applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RejectReason {
+    /// This node does not lead; perhaps that one does.
+    NotLeader {
+        /// The leader that this node follows, if it follows one and has no doubt of it.
+        leader: Option<NodeId>,
+    },
+    /// The node holds as many uncommitted bytes, or as many reads, as it may: try again later.
+    Busy,
 }
 
 /// Why a node no longer leads or campaigns.

@@ -59,7 +59,7 @@ fn check_state(raft: &Raft) {
     assert!(last.term <= raft.current_term, "an entry's term was this node's term once");
     assert!(raft.durable_index() <= last.index, "only what is in the log is durable in it");
     match &raft.role {
-        Role::Follower(_) | Role::PreCandidate(_) => {}
+        Role::Follower(_) | Role::PreCandidate { .. } => {}
         Role::Candidate(votes) => {
             assert!(!raft.beyond.joining, "a node that lost its files does not campaign");
             assert_eq!(raft.voted_for, Some(raft.id), "a candidate voted for itself (5.2)");

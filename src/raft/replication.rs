@@ -69,7 +69,7 @@ impl Raft {
                 panic!("{leader} leads term {} too: at most one leader a term (5.2)", self.current_term)
             }
             // Figure 2, Candidates 3: AppendEntries from the leader of this term: become follower.
-            Role::Candidate(_) | Role::PreCandidate(_) => {
+            Role::Candidate(_) | Role::PreCandidate { .. } => {
                 self.become_follower(now, self.current_term, StepDownReason::LeaderFound(leader));
             }
             Role::Follower(Follower { leader: Some((known, _)) }) => {

@@ -4,11 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use super::beyond::prevote::PreVotes;
 pub use super::beyond::rounds::{Answers, Rounds};
 use super::effects::Proposal;
 use super::message::Round;
-pub use super::snapshot::{Sending, Transfer};
+pub use super::snapshot::sending::{Sending, Transfer};
 use crate::types::{LogIndex, NodeId, Time};
 
 /// What a node is at the moment.
@@ -17,7 +16,13 @@ pub enum Role {
     /// Answers leaders and candidates (5.2).
     Follower(Follower),
     /// Asks whether an election would succeed (9.6). Its term has not changed yet.
-    PreCandidate(PreVotes),
+    PreCandidate {
+        /// Who would vote for it in the next term.
+        pre_votes: Votes,
+        /// The votes of its own term, if it was a candidate there. They count until another term begins: on slow disks
+        /// votes take longer than election timeouts.
+        votes: Option<Votes>,
+    },
     /// Seeks election in its current term (5.2).
     Candidate(Votes),
     /// Serves clients and replicates its log (5.3).
@@ -92,7 +97,7 @@ impl Role {
     pub(super) fn votes_mut(&mut self) -> Option<&mut Votes> {
         match self {
             Role::Candidate(votes) => Some(votes),
-            Role::PreCandidate(pre_votes) => pre_votes.votes.as_mut(),
+            Role::PreCandidate { votes, .. } => votes.as_mut(),
             Role::Follower(_) | Role::Leader(_) => None,
         }
     }

@@ -10,103 +10,19 @@
 //! was unusable is sent again, with the newest snapshot, at growing intervals, and once the leader's own file of it is
 //! known to be whole. A leader with a damaged file ends, as with other damage.
 
+pub(super) mod sending;
+pub(super) mod tasks;
 mod transfer;
 
 use std::sync::Arc;
-
-use smallvec::SmallVec;
 
 use super::Raft;
 use super::event::Event;
 use super::message::{Body, InstallResult};
 use super::role::{ProgressState, Role};
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
-pub use transfer::{Sending, Transfer};
-
-/// The snapshots that a node cannot do without.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Needed {
-    /// The index that the newest one covers.
-    pub newest: LogIndex,
-    /// The indexes that older ones cover which are being sent, each once.
-    pub sent: SmallVec<[LogIndex; 2]>,
-}
-
-/// What a step wants done with the files of snapshots, beside the log's writes and in this order. What becomes of it is
-/// reported as a [`SnapshotReport`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SnapshotTask {
-    /// Read a part of a snapshot, to be sent.
-    Read {
-        /// To whom.
-        to: NodeId,
-        /// Which snapshot.
-        last: EntryId,
-        /// From which byte on.
-        offset: u64,
-    },
-    /// Add a part to the snapshot that is being received. A first part restarts it.
-    Receive {
-        /// Which snapshot.
-        last: EntryId,
-        /// Its place.
-        offset: u64,
-        /// Its bytes.
-        data: Arc<[u8]>,
-        /// It is the last one: make the snapshot durable and read it.
-        done: bool,
-    },
-    /// Read the whole of a snapshot that a follower could not use. One that is damaged here too ends the node.
-    Check {
-        /// Whom it was sent to.
-        to: NodeId,
-        /// Which snapshot.
-        last: EntryId,
-    },
-    /// Older snapshots than the newest of these go, but for the others.
-    Forget {
-        /// Snapshots to keep.
-        but: Needed,
-    },
-}
-
-/// What became of a snapshot, or of a part of one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SnapshotReport {
-    /// This node's own, taken of its applied state, is durable.
-    Saved(EntryId),
-    /// A part was read.
-    Read {
-        /// For whom.
-        to: NodeId,
-        /// Of which snapshot.
-        last: EntryId,
-        /// Its place.
-        offset: u64,
-        /// Its bytes.
-        data: Arc<[u8]>,
-        /// Whether it is the last one.
-        done: bool,
-    },
-    /// A snapshot that was checked is whole.
-    Whole {
-        /// Whom it was sent to.
-        to: NodeId,
-        /// The snapshot.
-        last: EntryId,
-    },
-    /// What was received so far ends at this byte.
-    Received {
-        /// The snapshot.
-        last: EntryId,
-        /// Where the next part begins.
-        next: u64,
-    },
-    /// A snapshot that was received is durable and was read.
-    Installed(EntryId),
-    /// A snapshot that was received is damaged. Nothing of it is kept.
-    Unusable(EntryId),
-}
+use sending::Transfer;
+use tasks::{Needed, SnapshotReport, SnapshotTask};
 
 /// A snapshot that a follower is receiving.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-use super::effects::RejectReason;
-use super::event::{AppendOutcome, Event, StepDownReason, VoteReason};
+use super::event::{AppendOutcome, Event, RejectReason, StepDownReason, VoteReason};
 use super::message::{Ack, AppendResult, Beat, Body, Extra, InstallResult, Message};
 
 impl fmt::Display for Message {

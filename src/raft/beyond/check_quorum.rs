@@ -19,7 +19,7 @@ impl Raft {
             Role::Follower(follower) => {
                 follower.leader.is_some_and(|(_, heard)| now < heard + self.settings.election_min)
             }
-            Role::PreCandidate(_) | Role::Candidate(_) => false,
+            Role::PreCandidate { .. } | Role::Candidate(_) => false,
         }
     }
 

@@ -1,8 +1,6 @@
 //! Pre-vote (9.6): a node asks whether an election would succeed before it starts one, so that a node that was cut off
 //! does not raise the others' terms.
 
-use std::collections::BTreeSet;
-
 use super::message::Extra;
 use crate::raft::Raft;
 use crate::raft::event::{Event, VoteReason};
@@ -10,23 +8,13 @@ use crate::raft::message::Body;
 use crate::raft::role::{Follower, Role, Votes};
 use crate::types::{EntryId, NodeId, Term, Time};
 
-/// Pre-votes for one node, for the term after its own.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct PreVotes {
-    /// Who would vote for it.
-    pub granted: BTreeSet<NodeId>,
-    /// The votes of its own term, if it was a candidate there. They count until another term begins: on slow disks votes
-    /// take longer than election timeouts.
-    pub votes: Option<Votes>,
-}
-
 impl Raft {
     pub(super) fn become_pre_candidate(&mut self, now: Time) {
         let next_term = self.current_term.next();
         self.note(Event::PreVoteStarted { next_term });
         // The leader is doubted from here on: clients are not sent to it any more.
         let votes = self.take_votes();
-        self.role = Role::PreCandidate(PreVotes { votes, ..PreVotes::default() });
+        self.role = Role::PreCandidate { pre_votes: Votes::default(), votes };
         self.reset_election_timer(now);
         self.send_to_others(&Body::Extra(Extra::PreVote { next_term, last: self.log.last() }));
         self.count_pre_vote(now, self.id, true);
@@ -42,7 +30,7 @@ impl Raft {
     fn take_votes(&mut self) -> Option<Votes> {
         match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
             Role::Candidate(votes) => Some(votes),
-            Role::PreCandidate(pre_votes) => pre_votes.votes,
+            Role::PreCandidate { votes, .. } => votes,
             Role::Follower(_) | Role::Leader(_) => None,
         }
     }
@@ -73,11 +61,8 @@ impl Raft {
     /// Counts a pre-vote, and starts the election if it would succeed.
     fn count_pre_vote(&mut self, now: Time, from: NodeId, granted: bool) {
         let quorum = self.quorum();
-        let Role::PreCandidate(pre_votes) = &mut self.role else { return };
-        if granted {
-            pre_votes.granted.insert(from);
-        }
-        let total = pre_votes.granted.len();
+        let Role::PreCandidate { pre_votes, .. } = &mut self.role else { return };
+        let total = pre_votes.count(from, granted);
         self.note(Event::VoteReceived { from, pre: true, granted, total, quorum });
         if total >= quorum {
             self.become_candidate(now, false);

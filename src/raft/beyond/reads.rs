@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::message::{Extra, ReadNumber, Round};
-use super::rounds::Rounds;
+use super::message::{Extra, ReadNumber};
+use super::rounds::{Asker, ReadRequest, Rounds, WaitingRead};
 use crate::raft::Raft;
 use crate::raft::effects::{RejectReason, RequestId};
 use crate::raft::event::Event;
@@ -26,37 +26,6 @@ const READS_MAX: usize = 1 << 16;
 
 /// The first question's number is drawn below this, so that the numbers of two runs of a node do not meet.
 const NUMBERS: u64 = 1 << 48;
-
-/// A client's question on its way to the state machine; what is asked is the server's business.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReadRequest {
-    /// The server's number for it.
-    pub id: RequestId,
-    /// The client wants the answer of this node, also if it does not lead: it then asks its leader for the read index.
-    pub here: bool,
-    /// A leader that holds a lease may answer at once (6.4.1).
-    pub by_lease: bool,
-}
-
-/// A read that waits until its node is known to have led after it began.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WaitingRead {
-    /// Who waits for it.
-    pub asker: Asker,
-    /// A quorum must answer this round or a later one.
-    pub round: Round,
-    /// The state machine must have applied up to here.
-    pub index: LogIndex,
-}
-
-/// Who waits for a read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Asker {
-    /// A client of this node; the server's number for its request.
-    Client(RequestId),
-    /// A follower with reads of its own, and its number for the question.
-    Node(NodeId, ReadNumber),
-}
 
 /// A follower's reads that wait for its leader.
 #[derive(Clone, Debug, Default)]

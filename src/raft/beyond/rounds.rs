@@ -4,11 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::message::{Ack, Beat, BootId, Round};
-use super::reads::WaitingRead;
-use crate::raft::Raft;
-use crate::raft::role::{Leader, Progress, Role};
-use crate::types::{LogIndex, NodeId, StoreId, Time};
+use super::message::{Ack, BootId, ReadNumber, Round};
+use crate::types::{LogIndex, NodeId, RequestId, StoreId, Time};
 
 /// Rounds whose times are remembered at most.
 const ROUNDS_MAX: usize = 256;
@@ -32,6 +29,37 @@ pub struct Rounds {
     pub lease_from: Option<Round>,
     /// The commit index when the newest round of heartbeats began: a node that holds this much has caught up.
     pub caught_up: LogIndex,
+}
+
+/// A client's question on its way to the state machine; what is asked is the server's business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRequest {
+    /// The server's number for it.
+    pub id: RequestId,
+    /// The client wants the answer of this node, also if it does not lead: it then asks its leader for the read index.
+    pub here: bool,
+    /// A leader that holds a lease may answer at once (6.4.1).
+    pub by_lease: bool,
+}
+
+/// A read that waits until its node is known to have led after it began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WaitingRead {
+    /// Who waits for it.
+    pub asker: Asker,
+    /// A quorum must answer this round or a later one.
+    pub round: Round,
+    /// The state machine must have applied up to here.
+    pub index: LogIndex,
+}
+
+/// Who waits for a read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A client of this node; the server's number for its request.
+    Client(RequestId),
+    /// A follower with reads of its own, and its number for the question.
+    Node(NodeId, ReadNumber),
 }
 
 /// What a leader knows of a follower beyond Figure 2, from its answers.
@@ -91,41 +119,6 @@ impl RoundTimes {
         while self.0.get(1).is_some_and(|(noted, _)| *noted <= round) {
             self.0.pop_front();
         }
-    }
-}
-
-impl Leader {
-    /// The newest round that a quorum has answered, the leader itself included.
-    pub(crate) fn confirmed_round(&self) -> Round {
-        self.quorum_value(self.rounds.newest, |progress| progress.answers.round)
-    }
-
-    /// What AppendEntries to this follower carry.
-    pub(in crate::raft) fn beat_for(&self, follower: NodeId) -> Beat {
-        let Rounds { newest, confirmed, lease_from, .. } = self.rounds;
-        let (boot_id, answered) = self.followers[&follower].answers.seen_before;
-        Beat { round: newest, lease: lease_from.is_some(), answered, boot_id, confirmed }
-    }
-}
-
-impl Raft {
-    /// Begins a round when a heartbeat is due or reads want one: whether it did.
-    pub(in crate::raft) fn begin_round(&mut self, now: Time, heartbeat: bool) -> bool {
-        let claims = self.claims_lease(now);
-        let Role::Leader(Leader { rounds, followers, .. }) = &mut self.role else { return false };
-        if !heartbeat && !std::mem::take(&mut rounds.wanted) {
-            return false;
-        }
-        rounds.newest += 1;
-        rounds.lease_from = claims.then(|| rounds.lease_from.unwrap_or(rounds.newest));
-        rounds.began.note(rounds.newest, now);
-        for Progress { answers, .. } in followers.values_mut() {
-            answers.seen_before = answers.seen;
-        }
-        if heartbeat {
-            self.readmit();
-        }
-        true
     }
 }
 

@@ -1,0 +1,65 @@
+//! Where a snapshot is on its way to a follower (7).
+
+use crate::raft::message::Round;
+use crate::types::{EntryId, Time};
+
+/// A snapshot on its way to a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// The last entry that it covers.
+    pub last: EntryId,
+    /// Where the part begins that the follower needs next.
+    pub offset: u64,
+    /// What becomes of that part.
+    pub sending: Sending,
+    /// How often what arrived was unusable.
+    pub failures: u32,
+}
+
+/// Where the part of a snapshot is that a follower needs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// It is being read.
+    Read,
+    /// It was sent.
+    Sent {
+        /// The heartbeat round it was sent in.
+        round: Round,
+    },
+    /// It was sent, and is being read to be sent again. The answer may still come.
+    ReadAgain,
+    /// What arrived was unusable: whether the leader's own file is whole is being checked.
+    Checked {
+        /// The snapshot is sent again at this moment, not sooner.
+        until: Time,
+    },
+    /// The snapshot is to be sent from its beginning.
+    Postponed {
+        /// At this moment, not sooner.
+        until: Time,
+    },
+}
+
+impl Transfer {
+    /// The follower needs the part that begins here. False when the answer is old.
+    pub fn advance_to(&mut self, next: u64) -> bool {
+        // A follower that needs the first part has nothing: it crashed, or what it had received was damaged.
+        let news = next > self.offset || next == 0 && self.offset > 0;
+        let advances = news && self.was_sent();
+        if advances {
+            (self.offset, self.sending) = (next, Sending::Read);
+        }
+        advances
+    }
+
+    /// Whether an answer to the part may come.
+    pub fn was_sent(&self) -> bool {
+        matches!(self.sending, Sending::Sent { .. } | Sending::ReadAgain)
+    }
+
+    /// Begins again, not before this moment, with the newest snapshot: nothing of this one was used.
+    pub fn postpone(&mut self, newest: EntryId, until: Time) {
+        let last = if newest.index > self.last.index { newest } else { self.last };
+        *self = Transfer { last, offset: 0, sending: Sending::Postponed { until }, ..*self };
+    }
+}
