@@ -27,7 +27,7 @@ use raftlab::state_machine::{Machine, Replica};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::memory_store::MemoryContent;
-use raftlab::storage::{ClusterId, Identity, Newcomer, Storage, no_image};
+use raftlab::storage::{ClusterId, Identity, NewStore, Storage, no_image};
 use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId, Term, Time};
 
 /// As in the programs: commands are made on one thread and let go on others.
@@ -122,7 +122,7 @@ fn log(criterion: &mut Criterion) {
     group.bench_function("append to the store in memory", |bencher| {
         let open = || {
             let content = MemoryContent::new(identity.clone());
-            (content.open(Newcomer::default(), no_image).expect("an empty store").0, log_writes(WRITES))
+            (content.open(NewStore::default(), no_image).expect("an empty store").0, log_writes(WRITES))
         };
         bencher.iter_batched_ref(
             open,
@@ -158,7 +158,7 @@ fn log_writes(count: u64) -> Vec<Write> {
 }
 
 fn open_lines(disk: MemoryDisk, identity: &Identity) -> (JsonStore<MemoryDisk>, Vec<Entry>) {
-    let opened = JsonStore::open(disk, identity, SEGMENT_BYTES, Newcomer::default(), no_image);
+    let opened = JsonStore::open(disk, identity, SEGMENT_BYTES, NewStore::default(), no_image);
     let (store, recovered) = opened.expect("the files are right");
     (store, recovered.entries)
 }

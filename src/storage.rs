@@ -136,9 +136,9 @@ impl fmt::Debug for RecoveredSnapshot {
     }
 }
 
-/// What a node begins with whose files are made now. One that finds its files keeps what they say.
+/// Identity for a store created now; an existing store keeps its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Newcomer {
+pub struct NewStore {
     /// Tells it from earlier nodes of its name.
     pub store_id: StoreId,
     /// The cluster has run before: the node has to be readmitted before it votes.

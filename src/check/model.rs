@@ -204,8 +204,8 @@ impl Events {
         let mut events: Vec<(Time, u8, Event)> = made.chain(answers).collect();
         events.sort_by_key(|(time, kind, _)| (*time, *kind));
         // Calls behind the last return have nothing to explain.
-        let last = events.iter().rposition(|(_, kind, _)| *kind == 1).map_or(0, |at| at + 1);
-        events.truncate(last);
+        let end = events.iter().rposition(|(_, kind, _)| *kind == 1).map_or(0, |at| at + 1);
+        events.truncate(end);
         let events = events.into_iter().map(|(_, _, event)| event);
         let list = [Event::End].into_iter().chain(events).chain([Event::End]).enumerate();
         let list: Vec<Link> =

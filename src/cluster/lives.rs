@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
-use super::states::{Files, Medium, Opened, StartError, newcomer};
+use super::states::{Files, Medium, Opened, StartError, new_store};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
 use crate::lab::{DiskChange, LabError, Life};
 use crate::net::inbox::inbox;
@@ -14,7 +14,7 @@ use crate::panics::caught;
 use crate::protocol::Address;
 use crate::server::{RoleName, Server, Start, Status};
 use crate::state_machine::{Machine, Replica, StateMachine, image};
-use crate::storage::Newcomer;
+use crate::storage::NewStore;
 use crate::storage::real::RealDisk;
 use crate::trace::What;
 use crate::types::NodeId;
@@ -156,17 +156,17 @@ impl<M: StateMachine> Cluster<M> {
 
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
         // A cluster of one has no other node to readmit it.
-        let newcomer = newcomer(wipe && self.members.len() > 1);
+        let new_store = new_store(wipe && self.members.len() > 1);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
         let opened = match slot.medium.clone() {
-            Medium::Files(files) => self.open_patiently(name, files, newcomer, wipe)?,
+            Medium::Files(files) => self.open_patiently(name, files, new_store, wipe)?,
             Medium::Memory(content) if wipe => {
                 let medium = Medium::Memory(content.wiped());
                 slot.medium = medium.clone();
-                medium.open(newcomer, load).map_err(told)?
+                medium.open(new_store, load).map_err(told)?
             }
-            medium @ Medium::Memory(_) => medium.open(newcomer, load).map_err(told)?,
+            medium @ Medium::Memory(_) => medium.open(new_store, load).map_err(told)?,
         };
         self.context.reporter.tell(self.context.clock.now(), name, [What::Restarted]);
         self.launch(name, opened, wipe).map_err(told)
@@ -177,19 +177,19 @@ impl<M: StateMachine> Cluster<M> {
         &self,
         name: NodeId,
         files: Files,
-        newcomer: Newcomer,
+        new_store: NewStore,
         wipe: bool,
     ) -> Result<Opened, LabError> {
         let faults = files.faults.clone();
         let (sender, opened) = bounded(1);
         let open = move || {
-            let fresh = || files.wipe().and_then(|()| files.open(newcomer, image::load::<M>));
+            let fresh = || files.wipe().and_then(|()| files.open(new_store, image::load::<M>));
             let opened = || match files.exist() {
                 Ok(false) if !wipe => {
                     Err(format!("{name} has no files: 'restart {name} --wipe' starts it empty"))
                 }
                 Ok(_) if wipe => fresh().map_err(|error| error.to_string()),
-                Ok(_) => files.open(newcomer, image::load::<M>).map_err(|error| error.to_string()),
+                Ok(_) => files.open(new_store, image::load::<M>).map_err(|error| error.to_string()),
                 // Damaged files can still be wiped.
                 Err(_) if wipe => fresh().map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),

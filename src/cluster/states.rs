@@ -26,7 +26,7 @@ use crate::storage::json_store::{self, JsonStore};
 use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
 use crate::storage::snapshots::Snapshots;
-use crate::storage::{ClusterId, Identity, Newcomer, Recovered, StorageError};
+use crate::storage::{ClusterId, Identity, NewStore, Recovered, StorageError};
 use crate::trace::LogsError;
 use crate::types::NodeId;
 
@@ -98,7 +98,7 @@ pub(super) fn open_all(
     members: &[NodeId],
     load: LoadImage,
 ) -> Result<OpenedNodes, StartError> {
-    let founder = newcomer(false);
+    let founder = new_store(false);
     if settings.memory {
         let cluster = ClusterId(entropy());
         let in_memory = |&node: &NodeId| {
@@ -140,11 +140,11 @@ pub(super) fn open_all(
 }
 
 /// Identity for a store created now; an existing store keeps its own.
-pub(super) fn newcomer(joining: bool) -> Newcomer {
+pub(super) fn new_store(joining: bool) -> NewStore {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Later stores get a larger number as long as the system's clock does not go back.
     let store_id = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
-    Newcomer { store_id, joining }
+    NewStore { store_id, joining }
 }
 
 /// The folders of nodes that hold files of ours, one line each: what [`wipe`] would remove.
@@ -221,15 +221,15 @@ fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
 
 impl Medium {
     /// Opens it for a start of the node.
-    pub fn open(&self, newcomer: Newcomer, load: LoadImage) -> Result<Opened, StorageError> {
+    pub fn open(&self, new_store: NewStore, load: LoadImage) -> Result<Opened, StorageError> {
         match self {
             Medium::Memory(content) => {
-                let (store, recovered) = content.open(newcomer, load)?;
+                let (store, recovered) = content.open(new_store, load)?;
                 let content = content.clone();
                 let open: OpenSnapshots = Arc::new(move || Box::new(content.snapshots()));
                 Ok(Opened { store: Store::Inline(Box::new(store)), open, recovered })
             }
-            Medium::Files(files) => files.open(newcomer, load),
+            Medium::Files(files) => files.open(new_store, load),
         }
     }
 }
@@ -243,9 +243,9 @@ impl Files {
         Ok(json_store::read_identity(&disk)?.is_some() || has_log)
     }
 
-    pub fn open(&self, newcomer: Newcomer, load: LoadImage) -> Result<Opened, StorageError> {
+    pub fn open(&self, new_store: NewStore, load: LoadImage) -> Result<Opened, StorageError> {
         let (store, recovered) =
-            JsonStore::open(self.disk(), &self.identity, self.segment_bytes, newcomer, load)?;
+            JsonStore::open(self.disk(), &self.identity, self.segment_bytes, new_store, load)?;
         let files = self.clone();
         let open: OpenSnapshots = Arc::new(move || Box::new(Snapshots::new(files.disk(), &files.identity)));
         Ok(Opened { store: Store::Threaded(Box::new(store), Arc::clone(&self.faults)), open, recovered })

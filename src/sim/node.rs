@@ -18,7 +18,7 @@ use crate::state_machine::{Machine, Replica};
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::snapshots::{Snapshots, finished};
-use crate::storage::{ClusterId, Identity, Newcomer, Storage, StorageError};
+use crate::storage::{ClusterId, Identity, NewStore, Storage, StorageError};
 use crate::types::{NodeId, Time};
 
 /// A segment is small, so that short runs have several.
@@ -299,7 +299,7 @@ impl Simulation {
         let random = self.random.fork();
         let members: Vec<NodeId> = self.nodes.keys().copied().collect();
         // A later store has a larger number, and a wiped node joins a cluster that has run.
-        let newcomer = Newcomer { store_id: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
+        let new_store = NewStore { store_id: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
         let away = !self.settings.machine_delay.is_zero();
         let identity =
             Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
@@ -315,7 +315,7 @@ impl Simulation {
         let load = self.machine.load;
         let node = self.node(name);
         let (store, recovered) =
-            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, newcomer, load)?;
+            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, new_store, load)?;
         let files = Snapshots::new(node.disk.clone(), &identity);
         let said = recovered.summary();
         let (mut start, repaired, fresh) = Start::of(recovered);

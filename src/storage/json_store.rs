@@ -32,7 +32,7 @@ use super::error::StorageError;
 use super::segments::{self, Segment};
 use super::state_file::StateFile;
 use super::terms::Terms;
-use super::{Identity, Newcomer, Recovered, Storage, files, record, recovery, state_file};
+use super::{Identity, NewStore, Recovered, Storage, files, record, recovery, state_file};
 use crate::raft::effects::{Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::state_machine::image::LoadImage;
@@ -96,12 +96,12 @@ impl<D: Disk> JsonStore<D> {
         mut disk: D,
         identity: &Identity,
         segment_bytes: u64,
-        newcomer: Newcomer,
+        new_store: NewStore,
         load: LoadImage,
     ) -> Result<(JsonStore<D>, Recovered), StorageError> {
         disk.create_folder().map_err(|error| StorageError::io("create", disk.describe(""), error))?;
         let lock = lock(&mut disk)?;
-        let found = recovery::recover(&mut disk, identity, newcomer, load)?;
+        let found = recovery::recover(&mut disk, identity, new_store, load)?;
         let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
         let terms = Terms::of(found.recovered.base, &found.recovered.entries);
         let recorded = found.state.log_floor.index;

@@ -13,7 +13,7 @@ use super::error::StorageError;
 use super::memory::{Files, MemoryDisk};
 use super::snapshot_file;
 use super::snapshots::Snapshots;
-use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, Storage, files, recovery};
+use super::{Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, recovery};
 use crate::raft::effects::{HardState, Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::state_machine::image::LoadImage;
@@ -67,12 +67,12 @@ impl MemoryContent {
     /// A snapshot that `load` refuses.
     pub fn open(
         &self,
-        newcomer: Newcomer,
+        new_store: NewStore,
         load: LoadImage,
     ) -> Result<(MemoryStore, Recovered), StorageError> {
         let mut content = self.content.lock();
         if !content.used {
-            let Newcomer { store_id, joining } = newcomer;
+            let NewStore { store_id, joining } = new_store;
             content.hard_state = HardState { joining, store_id, ..HardState::default() };
         }
         let snapshot = self.open_snapshots(content.hard_state.current_term, load)?;
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn opened(content: &MemoryContent) -> (MemoryStore, Recovered) {
-        content.open(Newcomer::default(), load_nothing).expect("memory does not fail")
+        content.open(NewStore::default(), load_nothing).expect("memory does not fail")
     }
 
     /// What a store of three entries holds after these writes.
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn the_next_life_finds_what_was_synced() {
         let content = MemoryContent::new(identity());
-        let newcomer = Newcomer { store_id: 71, joining: true };
-        let (mut store, recovered) = content.open(newcomer, no_image).expect("there is no snapshot");
+        let new_store = NewStore { store_id: 71, joining: true };
+        let (mut store, recovered) = content.open(new_store, no_image).expect("there is no snapshot");
         assert!(recovered.fresh && recovered.hard_state.joining);
         for write in [appending(1), appending(2), appending(3)] {
             store.write(write).expect("memory takes it");

@@ -40,7 +40,7 @@ use super::error::StorageError;
 use super::segments::{self, Segment};
 use super::snapshot_file;
 use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
-use super::{Identity, Newcomer, Recovered, RecoveredSnapshot, files, log_reading};
+use super::{Identity, NewStore, Recovered, RecoveredSnapshot, files, log_reading};
 use crate::raft::effects::HardState;
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
@@ -72,7 +72,7 @@ pub fn read_state(disk: &impl Disk) -> Result<Option<StateFile>, StorageError> {
 pub fn recover(
     disk: &mut impl Disk,
     identity: &Identity,
-    newcomer: Newcomer,
+    new_store: NewStore,
     load: LoadImage,
 ) -> Result<Found, StorageError> {
     let names = files::list(disk)?;
@@ -83,7 +83,7 @@ pub fn recover(
     let Some(mut state) = read_state(disk)? else {
         refuse_orphans(disk, &segments, &snapshots)?;
         files::remove_leftovers(disk, &names)?;
-        return begin(disk, identity, newcomer);
+        return begin(disk, identity, new_store);
     };
     check_identity(disk.describe(STATE), &state.identity, identity)?;
     let newest = snapshots.pop();
@@ -134,9 +134,9 @@ fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), St
 
 /// The first start. The log's first segment is durable before `state.json` is, so that a `state.json` without a log
 /// always means that the log was lost.
-fn begin(disk: &mut impl Disk, identity: &Identity, newcomer: Newcomer) -> Result<Found, StorageError> {
+fn begin(disk: &mut impl Disk, identity: &Identity, new_store: NewStore) -> Result<Found, StorageError> {
     let first = Segment { first: LogIndex(1), length: 0 };
-    let Newcomer { store_id, joining } = newcomer;
+    let NewStore { store_id, joining } = new_store;
     let hard_state = HardState { joining, store_id, ..HardState::default() };
     let state = StateFile { identity: identity.clone(), hard_state, log_floor: EntryId::ZERO };
     files::replace(disk, &first.name(), &[])?;

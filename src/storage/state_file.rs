@@ -46,7 +46,7 @@ struct Line {
     /// Left out while it is false, as in a cluster that never read by lease.
     #[serde(default, skip_serializing_if = "is_false")]
     promised: bool,
-    /// Left out while it is false, as in a node that never was a newcomer to a cluster that had run.
+    /// Left out while it is false, as in a node that never joined a cluster that had run.
     #[serde(default, skip_serializing_if = "is_false")]
     joining: bool,
     log_floor: LogIndex,

@@ -7,7 +7,7 @@ use raftlab::raft::log::Log;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::simulated::{Failure, SimulatedDisk};
-use raftlab::storage::{ClusterId, Identity, Newcomer, Recovered, Storage, StorageError, no_image};
+use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError, no_image};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, SessionId, Term};
 
 const LOG: &str = "log-00000000000000000001.jsonl";
@@ -103,7 +103,7 @@ fn identity() -> Identity {
 }
 
 fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), StorageError> {
-    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, Newcomer::default(), no_image)
+    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, NewStore::default(), no_image)
 }
 
 fn entry(index: u64) -> Entry {

@@ -19,7 +19,7 @@ use raftlab::state_machine::kv::{Answer, Command, KeyValue, Query};
 use raftlab::state_machine::{Applied, Machine, Replica, StateMachine};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::real::RealDisk;
-use raftlab::storage::{ClusterId, Identity, Newcomer, no_image};
+use raftlab::storage::{ClusterId, Identity, NewStore, no_image};
 use raftlab::trace::NodeLogs;
 use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId};
 
@@ -172,7 +172,7 @@ fn u4_a_node_that_cannot_have_its_place_says_so() {
 
     let held = folder.path().join("n1");
     let holder =
-        JsonStore::open(RealDisk::new(&held), &identity(), SEGMENT_BYTES, Newcomer::default(), no_image)
+        JsonStore::open(RealDisk::new(&held), &identity(), SEGMENT_BYTES, NewStore::default(), no_image)
             .expect("the place is free");
     assert!(fails_by_name(open_store, &held), "another holds it");
     drop(holder);
@@ -189,7 +189,7 @@ fn fails_by_name(open: impl Fn(&Path) -> Result<(), String>, path: &Path) -> boo
 
 fn open_store(path: &Path) -> Result<(), String> {
     let opened =
-        JsonStore::open(RealDisk::new(path), &identity(), SEGMENT_BYTES, Newcomer::default(), no_image);
+        JsonStore::open(RealDisk::new(path), &identity(), SEGMENT_BYTES, NewStore::default(), no_image);
     opened.map(|_| ()).map_err(|error| error.to_string())
 }
 

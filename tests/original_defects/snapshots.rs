@@ -20,7 +20,7 @@ use raftlab::state_machine::{Machine, Replica};
 use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::simulated::{Failure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
-use raftlab::storage::{ClusterId, Identity, Newcomer, Recovered, Storage, StorageError};
+use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
 use raftlab::trace::{TraceEvent, What};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term};
 
@@ -74,7 +74,7 @@ fn compact(disk: &SimulatedDisk, covered: u64) -> Result<(), StorageError> {
 fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), StorageError> {
     // Three entries or so.
     const SEGMENT_BYTES: u64 = 200;
-    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, Newcomer::default(), image::load::<KeyValue>)
+    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, NewStore::default(), image::load::<KeyValue>)
 }
 
 fn identity() -> Identity {

@@ -17,7 +17,7 @@ use raftlab::raft::entry::{Content, Entry, Origin};
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
-use raftlab::storage::{ClusterId, Identity, Newcomer, Recovered, Storage, StorageError};
+use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
 use raftlab::types::{LogIndex, NodeId, SessionId, Term};
 
 use image::load_table;
@@ -30,7 +30,7 @@ fn identity() -> Identity {
 }
 
 fn open<D: Disk>(disk: D) -> Result<(JsonStore<D>, Recovered), StorageError> {
-    JsonStore::open(disk, &identity(), SEGMENT_BYTES, Newcomer::default(), load_table)
+    JsonStore::open(disk, &identity(), SEGMENT_BYTES, NewStore::default(), load_table)
 }
 
 /// The snapshots that lie beside the log in this folder.

@@ -6,7 +6,7 @@ use std::path::Path;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES, read_identity, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::real::RealDisk;
-use raftlab::storage::{ClusterId, Identity, Newcomer, Storage, StorageError, no_image};
+use raftlab::storage::{ClusterId, Identity, NewStore, Storage, StorageError, no_image};
 use raftlab::types::NodeId;
 
 use crate::model::{Action, Model, carry_out, run_of_everything, run_with_snapshots};
@@ -70,7 +70,7 @@ fn the_files_of_another_cluster_node_or_membership_are_refused() {
     let disk = MemoryDisk::new("n1", Files::new());
     drop(open(disk.clone()).expect("a new folder"));
     let opened_as = |identity: &Identity| {
-        JsonStore::open(disk.clone(), identity, SEGMENT_BYTES, Newcomer::default(), no_image)
+        JsonStore::open(disk.clone(), identity, SEGMENT_BYTES, NewStore::default(), no_image)
     };
     let other_cluster = Identity { cluster: ClusterId(0xc2), ..identity() };
     let message = refusal(opened_as(&other_cluster));

@@ -4,7 +4,7 @@ use raftlab::raft::effects::{HardState, Write};
 use raftlab::storage::json_store::{JsonStore, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::snapshots::SnapshotFiles;
-use raftlab::storage::{Newcomer, Recovered, Storage, StorageError};
+use raftlab::storage::{NewStore, Recovered, Storage, StorageError};
 use raftlab::types::EntryId;
 
 use crate::image::{Table, load_table};
@@ -256,8 +256,8 @@ fn a_log_that_was_compacted_or_reset_is_truncated_and_written_on() {
 #[test]
 fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
     let disk = MemoryDisk::new("n1", Files::new());
-    let open_as = |newcomer| JsonStore::open(disk.clone(), &identity(), 250, newcomer, load_table);
-    let (_, recovered) = open_as(Newcomer { store_id: 71, joining: true }).expect("a new folder");
+    let open_as = |new_store| JsonStore::open(disk.clone(), &identity(), 250, new_store, load_table);
+    let (_, recovered) = open_as(NewStore { store_id: 71, joining: true }).expect("a new folder");
     assert!(recovered.fresh && recovered.hard_state.joining && recovered.hard_state.store_id == 71);
     let text = String::from_utf8(disk.files()["state.json"].clone()).expect("JSON is text");
     assert!(
@@ -266,12 +266,12 @@ fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
         ),
         "{text}"
     );
-    let (mut store, recovered) = open_as(Newcomer::default()).expect("nothing is wrong");
+    let (mut store, recovered) = open_as(NewStore::default()).expect("nothing is wrong");
     assert!(!recovered.fresh && recovered.hard_state.joining && recovered.hard_state.store_id == 71);
     let readmitted = HardState { joining: false, ..recovered.hard_state };
     store.write(Write { hard_state: Some(readmitted), ..Write::default() }).expect("memory takes it");
     drop(store);
-    let (_, recovered) = open_as(Newcomer { store_id: 72, joining: true }).expect("nothing is wrong");
+    let (_, recovered) = open_as(NewStore { store_id: 72, joining: true }).expect("nothing is wrong");
     assert!(
         !recovered.hard_state.joining && recovered.hard_state.store_id == 71,
         "what the files say counts"
