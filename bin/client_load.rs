@@ -213,7 +213,7 @@ fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
         progress.clear();
         let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
         print(options, output, &experiment::table(&sweep), json);
-        write_if_wanted(options.report.as_deref(), || sweep.page(), output)?;
+        write_if_wanted(options.report.as_deref(), || experiment::sweep_page(&sweep), output)?;
         return sweep.trouble.clone().map_or_else(|| Ok(sweep.code()), Err);
     }
     progress.begin();

@@ -9,9 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-/// What counts up.
 pub trait Number: Ord + Copy {
-    /// As a number.
     fn number(self) -> u64;
 }
 
@@ -21,7 +19,6 @@ impl Number for u64 {
     }
 }
 
-/// See the head of this file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ascending<K, V>(VecDeque<(K, V)>);
 
@@ -47,7 +44,6 @@ impl<K: Number, V> Ascending<K, V> {
         }
     }
 
-    /// The value of this key.
     pub fn get(&self, key: K) -> Option<&V> {
         self.place(key).ok().map(|place| &self.0[place].1)
     }
@@ -57,7 +53,6 @@ impl<K: Number, V> Ascending<K, V> {
         self.place(key).ok().map(|place| &mut self.0[place].1)
     }
 
-    /// Removes a key.
     pub fn remove(&mut self, key: K) -> Option<V> {
         match self.place(key) {
             Ok(0) => self.0.pop_front().map(|(_, value)| value),
@@ -66,12 +61,10 @@ impl<K: Number, V> Ascending<K, V> {
         }
     }
 
-    /// The lowest key.
     pub fn first_key(&self) -> Option<K> {
         self.0.front().map(|(key, _)| *key)
     }
 
-    /// Removes the lowest key.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
         self.0.pop_front()
     }
@@ -81,7 +74,6 @@ impl<K: Number, V> Ascending<K, V> {
         self.0.is_empty()
     }
 
-    /// How many keys there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -270,7 +270,7 @@ mod tests {
             ("heartbeat = '0s'", "heartbeat", "above"),
             ("election_min = '0s'", "election_min", "above"),
             ("election_min = '301ms'", "election_min", "election_max (300ms)"),
-            ("election_min = '300ms'", "election_max", "split for ever (5.2)"),
+            ("election_min = '300ms'", "election_max", "split without end (5.2)"),
             ("heartbeat = '76ms'", "heartbeat", "half of election_min (150ms)"),
             ("batch_window = '50ms'", "batch_window", "heartbeat (50ms)"),
             ("election_max = '25h'", "election_max", "1day"),

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub use self::expectation::{Expectation, Judgment};
 pub use self::faults::TimedLine;
-pub use self::page::page;
+pub use self::page::{page, sweep_page};
 pub use self::report::{FaultReport, LeaderReport, Report, VerdictReport};
 pub use self::run::{Listener, Progress};
 pub use self::sweep::{Sweep, table};
@@ -50,28 +50,21 @@ pub struct Experiment {
     pub settings: Settings,
     /// Where the nodes keep their state; none: in a folder that is removed afterwards.
     pub states: Option<PathBuf>,
-    /// The load.
     pub plan: Plan,
-    /// Conditions on its figures.
     pub expectations: Vec<Expectation>,
     /// Directives that are executed at their times.
     pub faults: Vec<TimedLine>,
     /// How long the first leader may take.
     pub leader_within: Duration,
-    /// Whether safety and history are judged.
     pub check: bool,
-    /// Where the whole history is written.
     pub history: Option<PathBuf>,
-    /// The command that repeats the run.
     pub command: String,
 }
 
 /// Why there was no run, in one line, and the exit code.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Trouble {
-    /// Why.
     pub text: String,
-    /// The exit code.
     pub code: u8,
 }
 

@@ -27,33 +27,20 @@ use crate::types::{NodeId, Random};
 const HELD_BACK_MIN: Duration = Duration::from_millis(1);
 /// ... and at most this long, beside the link's delay.
 const HELD_BACK_MAX: Duration = Duration::from_millis(10);
-/// Certainty, in parts of a million.
 const MILLION: u32 = 1_000_000;
 
-/// What becomes of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
-    /// It is lost.
     Dropped(DropReason),
-    /// It arrives.
-    Delivered {
-        /// After this time.
-        delay: Duration,
-        /// And once more, after this time.
-        duplicate: Option<Duration>,
-    },
+    Delivered { delay: Duration, duplicate: Option<Duration> },
 }
 
-/// Why a message is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DropReason {
-    /// The link is cut.
     Cut,
-    /// A partition separates sender and destination.
     Partition,
     /// The sender or the destination is isolated.
     Isolated,
-    /// By the link's probability.
     Loss,
     /// A queue on the way is full.
     Overflow,
@@ -61,7 +48,6 @@ pub enum DropReason {
     Down,
 }
 
-/// The rules of every link.
 #[derive(Clone, Debug)]
 pub struct Faults {
     links: LinkTable<Rules>,
@@ -86,7 +72,6 @@ struct Rules {
 }
 
 impl Fate {
-    /// It arrives at once, and once.
     pub const AT_ONCE: Fate = Fate::Delivered { delay: Duration::ZERO, duplicate: None };
 }
 
@@ -102,7 +87,6 @@ impl Faults {
         }
     }
 
-    /// Decides on one message, now.
     pub fn decide(&mut self, from: Address, to: Address) -> Fate {
         if self.all_clear {
             return Fate::AT_ONCE;

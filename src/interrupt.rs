@@ -30,7 +30,6 @@ impl Interrupt {
         before
     }
 
-    /// Whether somebody asked to stop.
     pub fn is_raised(&self) -> bool {
         self.raised.load(Ordering::SeqCst)
     }
@@ -41,7 +40,7 @@ impl Interrupt {
         self.raised.store(false, Ordering::SeqCst);
     }
 
-    /// Becomes ready, once, when somebody asks to stop. Whoever takes its message must look at
+    /// Becomes ready, once, on a request to stop. The one who takes its message must look at
     /// [`Interrupt::is_raised`] from then on.
     pub fn receiver(&self) -> &Receiver<()> {
         &self.receiver

@@ -43,47 +43,72 @@
 //! in the same or an earlier group.
 
 // L0: words and settings.
+#[doc(hidden)]
 pub mod types;
 mod ascending;
+#[doc(hidden)]
 pub mod quoting;
+#[doc(hidden)]
 pub mod payload;
+#[doc(hidden)]
 pub mod text;
+#[doc(hidden)]
 pub mod config;
 
 // L1: pure rules.
+#[doc(hidden)]
 pub mod raft;
+#[doc(hidden)]
 pub mod protocol;
+#[doc(hidden)]
 pub mod faults;
+#[doc(hidden)]
 pub mod state_machine;
+#[doc(hidden)]
 pub mod check;
 
 // L2: clocks, disks, networks, traces, signals.
+#[doc(hidden)]
 pub mod clock;
+#[doc(hidden)]
 pub mod storage;
+#[doc(hidden)]
 pub mod net;
+#[doc(hidden)]
 pub mod trace;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod interrupt;
 mod spin;
 mod panics;
 
 // L3: one server, one client and its history, and what a console asks of a cluster.
+#[doc(hidden)]
 pub mod server;
+#[doc(hidden)]
 pub mod client;
+#[doc(hidden)]
 pub mod history;
+#[doc(hidden)]
 pub mod lab;
 
 // L4: what drives servers.
+#[doc(hidden)]
 pub mod node;
+#[doc(hidden)]
 pub mod sim;
 
 // L5: whole clusters, who talks to them and what is measured with them.
+#[doc(hidden)]
 pub mod cluster;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod console;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod load;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod experiment;
 
 // What most programs that embed a cluster need.

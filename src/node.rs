@@ -46,21 +46,16 @@ use crate::types::{NodeId, Time};
 /// What the nodes of a process share.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The clock.
     pub clock: Clock,
     /// The properties that are checked after every step.
     pub safety: Arc<Mutex<Safety>>,
-    /// The receiver of events.
     pub reporter: Reporter,
-    /// Wakes those who wait for changes.
     pub changes: Arc<Changes>,
-    /// The leader, and its listeners.
     pub leaders: Arc<Leaders>,
     /// Held by a node while it removes a file: nodes that share a disk take turns.
     pub removing: Arc<Mutex<()>>,
 }
 
-/// Where a node's writes go.
 pub enum Store {
     /// To memory: each is complete at once.
     Inline(Box<dyn Storage>),
@@ -68,13 +63,10 @@ pub enum Store {
     Threaded(Box<dyn Storage>, Arc<DiskFaults>),
 }
 
-/// What a node's server works with.
 pub struct Handles {
-    /// Where its writes go.
     pub store: Store,
     /// Opens the files of its snapshots for a thread.
     pub open: OpenSnapshots,
-    /// Reads a snapshot's state back.
     pub load: LoadImage,
     /// Bytes of a snapshot that are sent at once.
     pub part_bytes: usize,
@@ -87,7 +79,6 @@ pub struct Node {
     name: NodeId,
     orders: Sender<Order>,
     board: Arc<Board>,
-    /// Closed when the thread has ended.
     alive: Receiver<()>,
     thread: Option<JoinHandle<()>>,
     paused: bool,
@@ -144,7 +135,6 @@ impl Node {
         Ok(Node { name, orders, board, alive, thread: Some(thread), paused: false })
     }
 
-    /// Its name.
     pub fn name(&self) -> NodeId {
         self.name
     }
@@ -159,7 +149,6 @@ impl Node {
         self.board.ended()
     }
 
-    /// Whether it is frozen.
     pub fn is_paused(&self) -> bool {
         self.paused
     }

@@ -41,7 +41,6 @@ trait Faces: Any + Send + Sync {
     fn take_items(&mut self, other: &mut dyn Faces) -> bool;
 }
 
-/// A payload made from its value.
 struct FromValue<T: 'static> {
     value: T,
     text: OnceLock<Box<str>>,
@@ -55,7 +54,6 @@ struct List<T> {
     take_items: fn(&mut T, &mut T),
 }
 
-/// A payload read from its text.
 struct FromText {
     text: Box<str>,
     value: OnceLock<Result<Value, String>>,

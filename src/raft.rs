@@ -75,12 +75,9 @@ pub struct Raft {
     // Snapshots (7).
     /// The last entry that its newest durable snapshot covers.
     pub(crate) snapshot: EntryId,
-    /// The snapshot that its leader sends.
     receiving: Option<Receiving>,
-    /// The snapshots that its driver keeps.
     needed: Needed,
 
-    /// What the extras keep.
     pub(crate) beyond: Beyond,
 
     // What the step in progress has produced.
@@ -91,13 +88,11 @@ pub struct Raft {
 /// What a node's disk held when it starts.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// Term and vote.
     pub hard_state: HardState,
     /// The last entry that its snapshot covers; [`EntryId::ZERO`] without one.
     pub snapshot: EntryId,
     /// The entry just before those kept: at the snapshot's last or before it.
     pub base: EntryId,
-    /// The entries behind the base.
     pub entries: Vec<Entry>,
 }
 

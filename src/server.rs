@@ -20,10 +20,11 @@ use crate::ascending::Ascending;
 use crate::config::RaftSettings;
 use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::Raft;
-use crate::raft::effects::{Input, RequestId, SnapshotReport, WriteId};
+use crate::raft::effects::{Input, RejectReason, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
 use crate::raft::role::Role;
 use crate::state_machine::Machine;
+use crate::state_machine::image::Image;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 pub use self::ending::EndReason;
@@ -35,7 +36,16 @@ use self::applier::{Applier, Task};
 use self::snapshots::{Schedule, SnapshotWork};
 use self::waiting::Waiting;
 
-/// One node's server.
+/// What one step takes in.
+#[derive(Default)]
+struct Intake {
+    inputs: Vec<Input>,
+    persisted: Option<WriteId>,
+    /// Stale reads, to be answered from the state after this step.
+    stale_reads: Vec<RequestId>,
+    installed: Option<(EntryId, Box<dyn Image>)>,
+}
+
 pub struct Server {
     raft: Raft,
     /// Empty between steps: kept for its memory.
@@ -118,87 +128,33 @@ impl Server {
         let mut outbox = Outbox::default();
         let led = self.led_term();
         let leader = self.raft.leader();
-        let mut persisted = None;
-        let mut stale_reads = Vec::new();
-        let mut installed = None;
-        let mut inputs = std::mem::take(&mut self.inputs);
+        let mut intake = Intake { inputs: std::mem::take(&mut self.inputs), ..Intake::default() };
         for arrival in arrivals.drain(..) {
-            match arrival {
-                Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
-                    Packet::Raft(message) => inputs.push(Input::Message(self.shed_entries(message))),
-                    Packet::Request(request) => {
-                        inputs.extend(self.admit(from, request, &mut stale_reads, &mut outbox));
-                    }
-                    // Nodes send no requests.
-                    Packet::Reply(_) => {}
-                },
-                Arrival::Persisted(id) => {
-                    persisted = persisted.max(Some(id));
-                    inputs.push(Input::Persisted(id));
-                }
-                Arrival::Done(done) => self.settle(done, &mut outbox),
-                Arrival::TakeSnapshot => self.schedule.want(),
-                Arrival::SnapshotSaved { last, bytes } => {
-                    self.schedule.saved(last, bytes);
-                    outbox.saved = Some((last, bytes));
-                    inputs.push(Input::Snapshot(SnapshotReport::Saved(last)));
-                }
-                Arrival::SnapshotUnwritable { last, reason } => {
-                    self.schedule.not_saved();
-                    outbox.not_saved = Some((last, reason));
-                }
-                Arrival::SnapshotInstalled { last, bytes, image } => {
-                    self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
-                    inputs.push(Input::Snapshot(SnapshotReport::Installed(last)));
-                    installed = Some((last, image));
-                }
-                Arrival::Snapshot(report) => inputs.push(Input::Snapshot(report)),
-                Arrival::Campaign => inputs.push(Input::Campaign),
-                Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
-            }
+            self.take_in(arrival, &mut intake, &mut outbox);
         }
-
         for task in std::mem::take(&mut self.postponed) {
             self.give(task, &mut outbox);
         }
-        let mut effects = self.raft.step(now, &mut inputs);
-        self.inputs = inputs;
+        let mut effects = self.raft.step(now, &mut intake.inputs);
+        self.inputs = intake.inputs;
 
+        // Nothing that promises leaves before it is durable, entries are applied before reads are answered, and a snapshot
+        // comes last: it covers what was applied.
         post(effects.messages, &mut outbox);
-        if let Some(durable) = persisted {
+        if let Some(durable) = intake.persisted {
             self.release(durable, &mut outbox);
         }
         if let Some(mut write) = effects.write.take() {
             self.held.push_back((write.id, std::mem::take(&mut write.then)));
             outbox.write = Some(write);
         }
-        for (request, result) in effects.proposals {
-            match result {
-                Ok(entry) => {
-                    let entry = self.raft.log().get(entry.index).expect("it has just been appended");
-                    self.waiting.begin(entry, request);
-                }
-                Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
-            }
-        }
+        self.await_proposals(effects.proposals, &mut outbox);
         outbox.snapshots.extend(effects.snapshots.drain(..).map(SnapshotWork::Task));
-        if let Some((last, image)) = installed {
+        if let Some((last, image)) = intake.installed {
             self.adopt(last, image, &mut outbox);
         }
         self.apply(&mut outbox);
-        for (request, result) in effects.reads {
-            match result {
-                Ok(index) => {
-                    assert!(self.handed >= index, "a read sees every write before it (8)");
-                    self.answer_read(request, None, &mut outbox);
-                }
-                Err(refusal) => self.answer(request, Response::Refused(refusal), &mut outbox),
-            }
-        }
-        let age = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));
-        for request in stale_reads {
-            self.answer_read(request, age, &mut outbox);
-        }
+        self.answer_reads(now, effects.reads, intake.stale_reads, &mut outbox);
         // A snapshot's term must be durable before the snapshot is.
         if self.raft.is_hard_state_durable() && self.schedule.due(&self.settings) {
             self.give(Task::Image, &mut outbox);
@@ -210,8 +166,84 @@ impl Server {
             self.leader_since = now;
         }
         outbox.events = effects.events;
-        outbox.persisted = persisted;
+        outbox.persisted = intake.persisted;
         outbox
+    }
+
+    /// Sorts one thing that arrived: for the core, for the state machine, or for the schedule of snapshots.
+    fn take_in(&mut self, arrival: Arrival, intake: &mut Intake, outbox: &mut Outbox) {
+        let inputs = &mut intake.inputs;
+        match arrival {
+            Arrival::Envelope(Envelope { from, packet, .. }) => match packet {
+                Packet::Raft(message) => inputs.push(Input::Message(self.shed_entries(message))),
+                Packet::Request(request) => {
+                    inputs.extend(self.admit(from, request, &mut intake.stale_reads, outbox));
+                }
+                // Nodes send no requests.
+                Packet::Reply(_) => {}
+            },
+            Arrival::Persisted(id) => {
+                intake.persisted = intake.persisted.max(Some(id));
+                inputs.push(Input::Persisted(id));
+            }
+            Arrival::Done(done) => self.settle(done, outbox),
+            Arrival::TakeSnapshot => self.schedule.want(),
+            Arrival::SnapshotSaved { last, bytes } => {
+                self.schedule.saved(last, bytes);
+                outbox.saved = Some((last, bytes));
+                inputs.push(Input::Snapshot(SnapshotReport::Saved(last)));
+            }
+            Arrival::SnapshotUnwritable { last, reason } => {
+                self.schedule.not_saved();
+                outbox.not_saved = Some((last, reason));
+            }
+            Arrival::SnapshotInstalled { last, bytes, image } => {
+                self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
+                inputs.push(Input::Snapshot(SnapshotReport::Installed(last)));
+                intake.installed = Some((last, image));
+            }
+            Arrival::Snapshot(report) => inputs.push(Input::Snapshot(report)),
+            Arrival::Campaign => inputs.push(Input::Campaign),
+            Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
+        }
+    }
+
+    fn await_proposals(
+        &mut self,
+        proposals: Vec<(RequestId, Result<EntryId, RejectReason>)>,
+        outbox: &mut Outbox,
+    ) {
+        for (request, result) in proposals {
+            match result {
+                Ok(entry) => {
+                    let entry = self.raft.log().get(entry.index).expect("it has just been appended");
+                    self.waiting.begin(entry, request);
+                }
+                Err(reason) => self.answer(request, Response::Refused(reason), outbox),
+            }
+        }
+    }
+
+    fn answer_reads(
+        &mut self,
+        now: Time,
+        reads: Vec<(RequestId, Result<LogIndex, RejectReason>)>,
+        stale_reads: Vec<RequestId>,
+        outbox: &mut Outbox,
+    ) {
+        for (request, result) in reads {
+            match result {
+                Ok(index) => {
+                    assert!(self.handed >= index, "a read sees every write before it (8)");
+                    self.answer_read(request, None, outbox);
+                }
+                Err(reason) => self.answer(request, Response::Refused(reason), outbox),
+            }
+        }
+        let age = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));
+        for request in stale_reads {
+            self.answer_read(request, age, outbox);
+        }
     }
 
     /// When to call [`Server::handle`] again though nothing arrives.
@@ -219,7 +251,6 @@ impl Server {
         self.raft.deadline()
     }
 
-    /// The consensus core.
     pub fn raft(&self) -> &Raft {
         &self.raft
     }
@@ -258,7 +289,6 @@ impl Server {
         self.unapplied_bytes > self.settings.uncommitted_bytes_max
     }
 
-    /// What this server knows of itself.
     pub fn status(&self) -> Status {
         let raft = &self.raft;
         Status {

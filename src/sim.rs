@@ -49,7 +49,6 @@ pub type Observer = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 /// Waits for this much of real time.
 pub type Pace = Box<dyn FnMut(Duration)>;
 
-/// A cluster in virtual time.
 pub struct Simulation {
     settings: SimulationSettings,
     machine: Kind,
@@ -151,7 +150,6 @@ impl Simulation {
         self.observer = observer;
     }
 
-    /// The time of the run.
     pub fn now(&self) -> Time {
         self.now
     }
@@ -162,7 +160,6 @@ impl Simulation {
         self.now = self.now + Duration::from_nanos(1);
     }
 
-    /// What the checks have seen.
     pub fn safety(&self) -> &Safety {
         &self.safety
     }
@@ -182,7 +179,6 @@ impl Simulation {
         self.digest
     }
 
-    /// When the next thing happens.
     pub fn next_event(&self) -> Time {
         let queued = self.queue.keys().next().map_or(Time::NEVER, |(time, _)| *time);
         let nodes = self.nodes.values().map(Node::deadline).min().unwrap_or(Time::NEVER);
@@ -228,7 +224,6 @@ impl Simulation {
         while self.advance(until) {}
     }
 
-    /// Changes the network's rules.
     pub fn change(&mut self, change: &NetChange) -> Result<String, NetError> {
         self.faults.apply(change)
     }
@@ -289,14 +284,12 @@ impl Simulation {
         self.queue.insert((self.now + after, self.scheduled), happening);
     }
 
-    /// Adds a client.
     pub fn add_client(&mut self, id: ClientId) {
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         let core = ClientCore::new(id, nodes, self.settings.client, self.random.fork());
         self.clients.insert(id, core);
     }
 
-    /// Makes a client call.
     pub fn call(&mut self, id: ClientId, ask: Ask) -> CallId {
         let now = self.now;
         let client = self.clients.get_mut(&id).expect("a client that was added");

@@ -24,7 +24,6 @@ const PAUSES_MAX: u32 = 31;
 /// The backoff of one thread. Threads that wait in turn may share it.
 #[derive(Debug, Default)]
 pub struct Spin {
-    /// Waits left that sleep at once.
     pauses: AtomicU32,
     /// How many there were after the last spin in vain.
     last: AtomicU32,
@@ -138,6 +137,6 @@ mod tests {
         let spin = Spin::default();
         assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS]);
         assert_eq!(looks(&spin, 6, true), [0, 0, 0, 1, 1, 1]);
-        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS], "it begins anew");
+        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS], "it starts again");
     }
 }

@@ -201,7 +201,7 @@ pub trait Machine: Send {
     fn check(&self, command: &Payload) -> Result<(), String>;
 
     /// Applies the next committed entry. Limits are not asked for: another node, or this one before it was configured
-    /// anew, may have had others when it took the command in, and all replicas must apply the same.
+    /// differently, may have had others when it took the command in, and all replicas must apply the same.
     ///
     /// Entries come in the order of the log, each once; anything else is a defect of the caller and panics, because
     /// going on would make this replica differ from the others for good.
@@ -272,7 +272,7 @@ impl<M: StateMachine> Replica<M> {
                     replica.sessions.record(origin, entry, answer.clone(), bytes);
                     Applied::Answered { entry, answer }
                 }
-                // It stays unrecorded: what was never carried out leaves no answer to repeat.
+                // It stays unrecorded: a command that was never applied leaves no answer to repeat.
                 Err(reason) => Applied::Invalid(reason),
             }
         })

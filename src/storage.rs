@@ -23,6 +23,7 @@ pub mod real;
 pub(crate) mod private;
 pub(crate) mod record;
 mod recovery;
+pub(crate) mod segment;
 pub(crate) mod segments;
 pub mod simulated;
 mod simulated_file;
@@ -53,7 +54,6 @@ pub trait Storage: Send {
     /// that several writes can share one.
     fn write(&mut self, write: Write) -> Result<(), StorageError>;
 
-    /// Makes every write so far durable.
     fn sync(&mut self) -> Result<(), StorageError>;
 
     /// Records beside the log up to where it is durable, so that a later start that finds less refuses. A driver calls
@@ -88,7 +88,6 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 /// What a node finds when it starts. All of it is durable.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// Term and vote.
     pub hard_state: HardState,
     /// The newest snapshot. The log connects to it: `base` is not behind what it covers, and the entry where it ends,
     /// if it is among `entries`, is the one that it covers last.
@@ -121,9 +120,7 @@ impl Recovered {
 
 /// A snapshot that was read, and found right.
 pub struct RecoveredSnapshot {
-    /// The last entry that it covers.
     pub id: EntryId,
-    /// Its file's length.
     pub bytes: u64,
     /// The state, to be taken over by the replica.
     pub image: Box<dyn Image>,
@@ -192,9 +189,7 @@ impl<'de> Deserialize<'de> for ClusterId {
 /// The cluster and node that files belong to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
-    /// The cluster.
     pub cluster: ClusterId,
-    /// The node.
     pub node: NodeId,
     /// Every node of the cluster, this one included.
     pub members: Vec<NodeId>,

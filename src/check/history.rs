@@ -25,23 +25,17 @@ const AUDITOR: ClientId = ClientId(0);
 /// One operation on one key, from call to return. A batch is one operation for each of its commands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
-    /// Who asked.
     pub client: ClientId,
-    /// The key it was about.
     pub key: String,
-    /// What was asked.
     pub action: Action,
-    /// When it was asked.
     pub called: Time,
     /// When the client learned the outcome, or gave up; none if it still waited at the end.
     pub returned: Option<Time>,
-    /// What the client was told.
     pub outcome: Outcome,
     /// A change's place in the log; for a read, the index up to which the state was applied.
     pub index: Option<LogIndex>,
 }
 
-/// What was asked of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Add the key, which must be absent, with this value.
@@ -52,21 +46,17 @@ pub enum Action {
     Update(String),
     /// Remove the key, which must be present.
     Delete,
-    /// Add or change the key.
     Put(String),
     /// Change the key, which must be present with the expected value.
     Cas {
         /// The value that it must have.
         expected: String,
-        /// Its new value.
         value: String,
     },
 }
 
-/// What a client was told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The change was made.
     Changed,
     /// The read's result: the value, or none when the key was absent.
     Found(Option<String>),

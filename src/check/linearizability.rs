@@ -38,25 +38,20 @@ pub const MEMORY_MAX: usize = 256 << 20;
 /// What each key holds before the first operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Start {
-    /// Nothing: the cluster was new.
     #[default]
     Absent,
     /// Nobody knows what: the cluster had a life before. Any one value, or none, may explain the history.
     Unknown,
 }
 
-/// What came of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Every operation can have taken effect at once.
     Linearizable,
-    /// There is no such order.
     Violation(Violation),
     /// It took too much to say. No violation was found.
     Undecided {
-        /// The first key that is open.
         key: String,
-        /// What was used up.
         limit: Limit,
     },
 }
@@ -64,7 +59,6 @@ pub enum Verdict {
 /// What ended a search without a verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Limit {
-    /// The caller had no more time.
     Time,
     /// There was no room to remember more.
     Memory,

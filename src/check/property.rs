@@ -46,7 +46,6 @@ impl Property {
         Property::NodeInvariants,
     ];
 
-    /// Its name in words.
     pub fn name(self) -> &'static str {
         match self {
             Property::ElectionSafety => "election safety",
@@ -65,16 +64,12 @@ impl Property {
     }
 }
 
-/// A property that was broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// Which.
     pub property: Property,
-    /// What and where, in one line.
     pub detail: String,
 }
 
-/// Whether a property held.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verdict {
     /// The property, by its name in the paper where it has one.

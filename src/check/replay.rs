@@ -54,7 +54,6 @@ impl Replay {
         self.entries.iter().find(is_it).map(|entry| entry.index)
     }
 
-    /// How many snapshots have been compared.
     pub fn compared(&self) -> u64 {
         self.compared
     }

@@ -22,7 +22,6 @@ use super::window::Window;
 
 /// What one step of one node did.
 pub struct Step<'a> {
-    /// The node's core, after the step.
     pub raft: &'a Raft,
     /// The newest write whose completion the step was told of.
     pub persisted: Option<WriteId>,
@@ -30,7 +29,6 @@ pub struct Step<'a> {
     pub write: Option<&'a Write>,
     /// The snapshots whose state it installed, each with how many of `applied` came before it.
     pub adopted: &'a [(usize, EntryId)],
-    /// What was applied.
     pub applied: &'a [AppliedEntry],
 }
 
@@ -64,7 +62,6 @@ pub struct Safety {
     violations: Vec<Violation>,
 }
 
-/// The commands applied in one session.
 #[derive(Clone, Debug, Default)]
 struct CarriedOut {
     /// The client has every answer below this serial: no command below it may be applied any more.
@@ -83,7 +80,6 @@ struct Record {
     /// What is on its way to the disk. Followed here from the writes and their completions alone, so that the core's
     /// own account of its durability is checked and not believed.
     pending: VecDeque<Pending>,
-    /// The newest write that is durable.
     persisted: WriteId,
     /// Entries that were removed, the newest: an acknowledgement of one may still leave, rightly.
     removed: VecDeque<Removed>,

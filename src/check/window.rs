@@ -11,7 +11,6 @@ const KEPT_MIN: usize = 1_000_000;
 /// Values by index, from 1 to `last`, the oldest of which may be gone.
 #[derive(Clone, Debug)]
 pub(super) struct Window<T> {
-    /// The last index that is gone.
     base: LogIndex,
     values: VecDeque<T>,
 }
@@ -38,7 +37,6 @@ impl<T: Copy> Window<T> {
         index > LogIndex(0) && index <= self.base
     }
 
-    /// The last index.
     pub fn last(&self) -> LogIndex {
         LogIndex(self.base.0 + self.values.len() as u64)
     }
@@ -58,7 +56,6 @@ impl<T: Copy> Window<T> {
         }
     }
 
-    /// Removes everything behind this index.
     pub fn truncate(&mut self, last: LogIndex) {
         let kept = last.0.saturating_sub(self.base.0);
         self.values.truncate(usize::try_from(kept).expect("a length in memory"));

@@ -57,9 +57,7 @@ struct SentAttempt {
 /// What an attempt may have left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Residue {
-    /// No answer yet: anything.
     Open,
-    /// Nothing: it was rejected.
     Nothing,
     /// An entry whose fate is open, in the log of a deposed leader. No later answer to the same attempt takes this back.
     Entry,

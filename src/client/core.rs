@@ -38,12 +38,9 @@ use crate::protocol::{Address, Attempt, Envelope, Packet};
 use crate::types::SessionId;
 use crate::types::{ClientId, NodeId, Random, Time};
 
-/// A call that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Which call.
     pub call_id: CallId,
-    /// How it ended.
     pub outcome: Outcome,
     /// When it began: nothing of it was sent before.
     pub began: Time,
@@ -84,7 +81,6 @@ pub struct ClientCore {
 }
 
 impl Ended {
-    /// When it ended.
     pub fn returned(&self) -> Time {
         self.began + self.took
     }
@@ -127,7 +123,6 @@ impl ClientCore {
         ClientCore { session: Some(Session::new(id)), ..self }
     }
 
-    /// Who this client is.
     pub fn id(&self) -> ClientId {
         self.id
     }
@@ -209,12 +204,10 @@ impl ClientCore {
         self.timers.next()
     }
 
-    /// Whether no call is under way.
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// How many calls are under way.
     pub fn in_flight(&self) -> usize {
         self.calls.len()
     }
@@ -241,7 +234,6 @@ impl ClientCore {
         }
     }
 
-    /// The envelopes to send, in order.
     pub fn take_outgoing(&mut self) -> Vec<Envelope> {
         std::mem::take(&mut self.outgoing)
     }

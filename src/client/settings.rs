@@ -13,14 +13,12 @@ pub const CALLS_MAX: usize = 2_048;
 
 const _: () = assert!(CALLS_MAX as u64 <= UNDER_WAY_MAX, "commands stay within the servers' window");
 
-/// How patient a client is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientSettings {
     /// How long one node may take to answer before another is asked; above zero.
     pub attempt_timeout: Duration,
     /// The first back-off of a call is at most this long; above zero.
     pub backoff_min: Duration,
-    /// The longest back-off.
     pub backoff_max: Duration,
     /// How many nodes are asked at a time; above zero. More than one find a new leader sooner and send each command more
     /// than once, which does no harm.

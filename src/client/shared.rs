@@ -36,7 +36,6 @@ struct State {
     core: ClientCore,
     transport: Box<dyn Transport>,
     interrupt: Option<Receiver<()>>,
-    /// How many interruptions ended what ran.
     interruptions: u64,
     /// Whether a driver waits at the inbox.
     driven: bool,

@@ -16,7 +16,6 @@ use crate::types::Time;
 pub(super) struct Timers(BinaryHeap<Reverse<(Time, CallId)>>);
 
 impl Timers {
-    /// Wakes the call then.
     pub fn add(&mut self, time: Time, call: CallId) {
         self.0.push(Reverse((time, call)));
     }

@@ -17,7 +17,6 @@ use crate::types::NodeId;
 pub(super) struct Footprint {
     nodes: Vec<PathBuf>,
     files: Vec<PathBuf>,
-    /// Folders, the innermost first.
     folders: Vec<PathBuf>,
 }
 

@@ -110,7 +110,6 @@ pub fn commented_defaults() -> String {
     text
 }
 
-/// Reads the text over the defaults.
 pub(super) fn read(text: &str) -> Result<Settings, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| in_text(text, &error))?;
     let known = SECTIONS.iter().flat_map(|(_, keys)| *keys).copied();

@@ -14,7 +14,6 @@ const HEARTBEAT_MIN: Duration = Duration::from_micros(100);
 /// Why settings are rejected. Shown as one line that names the setting, or the line of the text, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The text cannot be read.
     #[error("line {line}: {}{problem}", key.as_ref().map_or_else(String::new, |key| format!("{key}: ")))]
     Text {
         /// Counted from 1.
@@ -24,14 +23,8 @@ pub enum ConfigError {
         /// What is wrong, and what to write.
         problem: String,
     },
-    /// A setting breaks a rule.
     #[error("{key}: {problem}")]
-    Rule {
-        /// The setting's name in a file.
-        key: &'static str,
-        /// The rule, and what to do.
-        problem: String,
-    },
+    Rule { key: &'static str, problem: String },
 }
 
 impl Settings {
@@ -124,8 +117,7 @@ impl RaftSettings {
         if self.election_min > self.election_max {
             rule("election_min", format!("{min} is above election_max ({max}): exchange the two"))
         } else if self.election_min == self.election_max {
-            let why =
-                "with one timeout for all, elections can split for ever (5.2): choose a longer election_max";
+            let why = "with one timeout for all, elections can split without end (5.2): choose a longer election_max";
             rule("election_max", format!("it equals election_min ({min}); {why}"))
         } else if self.heartbeat > self.election_min / 2 {
             let why = "one lost or late heartbeat would start an election (5.6)";

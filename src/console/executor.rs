@@ -70,7 +70,6 @@ const KEYS_OFFERED_MAX: usize = 500;
 pub struct Context {
     /// How long a data command tries, unless it says otherwise.
     pub client_timeout: Duration,
-    /// Continue after a directive that failed.
     pub keep_going: bool,
     /// Columns that tables should fit into; none without a terminal.
     pub columns: Option<usize>,
@@ -140,7 +139,6 @@ impl<L: Lab + 'static> Console<L> {
         }
     }
 
-    /// The lab itself; the console ends.
     pub fn into_lab(self) -> L {
         self.lab
     }
@@ -172,17 +170,14 @@ impl<L: Lab + ?Sized> Console<L> {
         &self.lab
     }
 
-    /// How many nodes there are.
     pub fn nodes(&self) -> u8 {
         u8::try_from(self.lab.nodes().len()).unwrap_or(u8::MAX)
     }
 
-    /// Where answers go.
     pub fn output(&self) -> &Output {
         &self.output
     }
 
-    /// What is narrated.
     pub fn narrator(&self) -> &Narrator {
         &self.narrator
     }

@@ -12,9 +12,7 @@ use crate::types::NodeId;
 /// What the files said at one moment, ready to be drawn.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Glimpses {
-    /// A row a node.
     pub rows: Vec<Row>,
-    /// What cannot be read and why.
     pub troubles: Vec<String>,
 }
 
@@ -70,7 +68,6 @@ impl Glimpses {
     }
 }
 
-/// The nodes that have a folder.
 fn folders(states: &Path) -> Result<BTreeSet<NodeId>, String> {
     let unreadable =
         |error| format!("{} cannot be read: {error}; --states names the nodes' folder", states.display());

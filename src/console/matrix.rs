@@ -18,23 +18,17 @@ use crate::types::{LogIndex, NodeId, Term};
 /// Entries that are shown without a terminal and without a number.
 pub const ENTRIES: usize = 20;
 
-/// Columns before the first cell.
 const MARGIN: usize = 6;
 
-/// A row of the matrix.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
-    /// Whose log.
     pub node: NodeId,
-    /// Its role, or a space.
     pub letter: char,
     /// Its log, or why there is none to be seen.
     pub log: Result<Entries, String>,
-    /// What stands behind the last cell.
     pub end: String,
 }
 
-/// A log, or its last entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Entries {
     /// The index before the first of `terms`.
@@ -49,7 +43,6 @@ pub struct Entries {
     pub commit: Option<LogIndex>,
 }
 
-/// How much is drawn, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Frame {
     /// This many of the last entries, instead of as many as fit.
@@ -179,7 +172,6 @@ enum Cell {
     Unreadable,
 }
 
-/// What the legend has to explain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a mark that was drawn or not")]
 struct Seen {

@@ -28,16 +28,11 @@ const WAITING_MAX: usize = 4_096;
 /// Events that are kept for `logs` when there are no files.
 const KEPT_MAX: usize = 10_000;
 
-/// What is narrated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventFilter {
-    /// What changes something: elections, crashes, faults.
     On,
-    /// Nothing.
     Off,
-    /// Terms, votes, leaders.
     Election,
-    /// What becomes of messages.
     Net,
     /// Everything but heartbeats.
     All,
@@ -106,7 +101,6 @@ impl Narrator {
         Arc::new(move |event| narrator.observe(event))
     }
 
-    /// Something happened.
     pub fn observe(&self, event: &TraceEvent) {
         if let Some(kept) = self.0.kept.as_ref().filter(|_| event.level() <= Level::Info) {
             let mut kept = kept.lock();
@@ -157,12 +151,10 @@ impl Narrator {
         }
     }
 
-    /// What is narrated.
     pub fn filter(&self) -> EventFilter {
         EventFilter::ALL[usize::from(self.0.filter.load(Ordering::Relaxed))]
     }
 
-    /// Narrates this from now on.
     pub fn set_filter(&self, filter: EventFilter) {
         self.0.filter.store(filter as u8, Ordering::Relaxed);
     }
@@ -218,14 +210,12 @@ fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
 }
 
 impl EventFilter {
-    /// The filters' names.
     pub const NAMES: [&str; 5] = ["on", "off", "election", "net", "all"];
 
     /// The filters, in the order of their names.
     const ALL: [EventFilter; 5] =
         [EventFilter::On, EventFilter::Off, EventFilter::Election, EventFilter::Net, EventFilter::All];
 
-    /// The filter of this name.
     pub fn named(name: &str) -> Option<EventFilter> {
         EventFilter::NAMES.iter().position(|known| *known == name).map(|at| EventFilter::ALL[at])
     }

@@ -24,7 +24,6 @@ use super::printer::AbovePrompt;
 use super::terminal;
 use crate::text::painted;
 
-/// Lines that the history file keeps.
 const HISTORY_MAX: usize = 1_000;
 
 /// What a person did at the prompt.
@@ -81,7 +80,6 @@ impl Prompt {
         &self.typed
     }
 
-    /// Prints above the prompt's line; once.
     pub fn printer(&self) -> Option<AbovePrompt> {
         self.printer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -21,27 +21,20 @@ use crate::types::Time;
 /// How long the last lines of narration may take.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Where lines come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// A person at a terminal.
     Terminal,
-    /// Standard input.
     Pipe,
-    /// A script.
     File(PathBuf),
 }
 
-/// How a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// All well.
     Fine,
     /// A directive, an expectation or a check failed.
     Failed,
     /// No leader in time, or no answer.
     Inconclusive,
-    /// A signal ended it.
     Interrupted,
 }
 
@@ -69,7 +62,6 @@ impl Source {
 }
 
 impl Ending {
-    /// The exit code.
     pub fn code(self) -> u8 {
         match self {
             Ending::Fine => 0,
@@ -229,7 +221,6 @@ fn stay(console: &mut Console, interrupt: &Interrupt) -> Ending {
 
 enum Next<T> {
     Came(T),
-    /// A fault's time is over.
     Due,
     Interrupted,
     Ended,

@@ -13,7 +13,6 @@ type Termios = ();
 /// The settings before the editor changed them, while it may have.
 static SETTINGS: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Remembers the terminal's settings.
 pub(super) fn remember() {
     #[cfg(unix)]
     {

@@ -22,12 +22,10 @@ pub struct Expectation {
     limit: Limit,
 }
 
-/// Whether an expectation held.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Judgment {
     /// The expectation: `p99 < 50ms`.
     pub expectation: String,
-    /// It held.
     pub pass: bool,
     /// The measured value: `16.2 ms`.
     pub found: String,
@@ -36,12 +34,12 @@ pub struct Judgment {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Metric {
     /// A latency, of answers only or of all operations.
-    Latency { figure: Figure, answers: bool },
-    /// Operations answered a second.
+    Latency {
+        figure: Figure,
+        answers: bool,
+    },
     Rate,
-    /// A number of operations.
     Count(Count),
-    /// The longest outage.
     Outage,
 }
 
@@ -259,7 +257,6 @@ impl Expectation {
         }
     }
 
-    /// Judges what a load has measured.
     pub(super) fn judge(&self, load: &Summary) -> Judgment {
         let (value, found) = self.found(load);
         let limit = match self.limit {

@@ -10,9 +10,7 @@ use crate::types::NodeId;
 /// A line and its time, from the moment at which counting begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TimedLine {
-    /// When.
     pub at: Duration,
-    /// The directive.
     pub line: Directive,
 }
 

@@ -33,7 +33,6 @@ use crate::lab::LabError;
 use crate::sim::{Simulation, SimulationSettings};
 use crate::types::Random;
 
-/// How many servers.
 pub const SERVERS: u8 = 5;
 
 /// How many trials the paper has for each range; but for 150-150 ms, where it has 100.
@@ -50,12 +49,9 @@ const LINK_DELAY: Duration = Duration::from_micros(500);
 const LINK_JITTER: Duration = Duration::from_micros(500);
 const DISK_DELAY: Duration = Duration::from_millis(2);
 
-/// A range of election timeouts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
-    /// The shortest timeout, in milliseconds.
     pub min: u16,
-    /// The longest.
     pub max: u16,
     /// What section 9.3 says of it; empty where it says nothing.
     pub paper: &'static str,
@@ -82,7 +78,6 @@ const fn range(min: u16, max: u16, paper: &'static str) -> Range {
 /// The times without a leader that a range gave, one a trial.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Curve {
-    /// The range.
     pub range: Range,
     /// In order; none is longer than [`LIMIT`].
     times: Vec<Duration>,
@@ -91,7 +86,6 @@ pub struct Curve {
 }
 
 impl Range {
-    /// The core's settings for it.
     pub fn settings(&self) -> RaftSettings {
         let min = Duration::from_millis(self.min.into());
         RaftSettings {
@@ -149,7 +143,6 @@ impl Curve {
         Curve { range, leaderless: results.len() - times.len(), times }
     }
 
-    /// How many trials.
     pub fn trials(&self) -> usize {
         self.times.len() + self.leaderless
     }

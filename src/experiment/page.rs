@@ -11,13 +11,11 @@ use crate::text::numbers::{float, grouped, micros_shown, ratio, whole};
 
 const STYLE: &str = include_str!("page.css");
 
-/// The name of a line.
 const P99_ALL: &str = "p99, with what got no answer at its time-out";
 
 /// A row that is shorter, in seconds, gives no rate.
 const SHORTEST: f64 = 0.05;
 
-/// The page of a report.
 pub fn page(report: &Report) -> String {
     let mut body = String::new();
     let _ =
@@ -36,7 +34,7 @@ pub fn page(report: &Report) -> String {
 }
 
 /// The page of several runs that differ in one setting.
-pub(super) fn sweep_page(sweep: &Sweep) -> String {
+pub fn sweep_page(sweep: &Sweep) -> String {
     let mut body = String::new();
     let setting = sweep.setting;
     let _ = writeln!(body, "<h1>Load on a Raft cluster, by {setting}</h1>");
@@ -227,7 +225,6 @@ fn begin(row: &Row) -> f64 {
     float(row.second.saturating_sub(1))
 }
 
-/// Faults and leaders, by time.
 fn happened(report: &Report, body: &mut String) {
     let faults = report.faults.iter().map(|fault| {
         let failed = if fault.ok { "" } else { "failed: " };

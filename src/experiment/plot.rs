@@ -22,7 +22,6 @@ const LABEL_LINES_MAX: usize = 5;
 /// How wide a letter of a label is, about.
 const LETTER: f64 = 6.2;
 
-/// How an axis runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Scale {
     /// The vertical one from zero.
@@ -32,7 +31,6 @@ pub(super) enum Scale {
     Logarithmic,
 }
 
-/// A line.
 pub(super) struct Series {
     pub name: String,
     /// The number of its color: `c0` is the class of the first.
@@ -41,20 +39,17 @@ pub(super) struct Series {
     pub points: Vec<(f64, Option<f64>)>,
 }
 
-/// A stretch of the horizontal axis.
 pub(super) struct Band {
     pub from: f64,
     pub to: f64,
     pub label: String,
 }
 
-/// A moment of the horizontal axis.
 pub(super) struct Mark {
     pub at: f64,
     pub label: String,
 }
 
-/// A plot.
 pub(super) struct Plot {
     pub title: String,
     pub series: Vec<Series>,
@@ -64,7 +59,6 @@ pub(super) struct Plot {
     pub horizontal: Scale,
     /// The places of labels on the horizontal axis, with these.
     pub ticks: Vec<(f64, String)>,
-    /// The text below the horizontal axis.
     pub axis: &'static str,
     /// A value of the vertical axis for people.
     pub shown: fn(f64) -> String,
@@ -117,7 +111,6 @@ struct LabelPlace {
     leftward: bool,
 }
 
-/// Where values lie.
 struct Frame {
     top: f64,
     left: f64,

@@ -10,17 +10,12 @@ use crate::load::{Summary, figures_shown};
 /// Everything that is known of a run. Times are in seconds since the measured time began, latencies in microseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Report {
-    /// The version of this form.
     pub v: u8,
-    /// The command that repeats the run.
     pub command: String,
     /// The run in a line: how many nodes, where they keep their state, which calls.
     pub setup: String,
-    /// The nodes.
     pub nodes: u8,
-    /// They kept nothing on disk.
     pub memory: bool,
-    /// The measurements of its load.
     #[serde(flatten)]
     pub load: Summary,
     /// Syncs of all nodes for an operation; none in memory.
@@ -29,52 +24,38 @@ pub struct Report {
     pub messages_per_operation: Option<f64>,
     /// The processor's time of this process while it was counted, clients and check included.
     pub cpu_seconds: Option<f64>,
-    /// The most memory of this process.
     pub memory_max_bytes: Option<u64>,
     /// The directives that were executed, with their answers.
     pub faults: Vec<FaultReport>,
-    /// The changes of the leader.
     pub leaders: Vec<LeaderReport>,
-    /// The verdict of the checks.
     pub verdict: VerdictReport,
-    /// The expectations, and whether they held.
     pub expectations: Vec<Judgment>,
     /// What a reader has to know beside the figures.
     pub notes: Vec<String>,
-    /// A person ended it early.
     pub interrupted: bool,
 }
 
 /// A directive that was executed during a run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct FaultReport {
-    /// When.
     pub at: f64,
-    /// When its effect ended.
     pub until: f64,
-    /// The directive.
     pub directive: String,
-    /// Its answer.
     pub answer: String,
-    /// It succeeded.
     pub ok: bool,
 }
 
-/// A change of the leader.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct LeaderReport {
-    /// When.
     pub at: f64,
     /// `n2 leads term 4`, or `n1 no longer leads`.
     pub text: String,
 }
 
-/// The verdict of the checks.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct VerdictReport {
     /// Nothing was broken; none when that could not be decided or was not asked.
     pub pass: Option<bool>,
-    /// Whether anything was checked.
     pub checked: bool,
     /// A line for each property, or one when all safety properties held.
     pub lines: Vec<String>,
@@ -96,7 +77,6 @@ impl Report {
         }
     }
 
-    /// One JSON object on one line.
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("names, texts and numbers serialize without error")
     }
@@ -125,7 +105,6 @@ impl Report {
     }
 }
 
-/// The report for people.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = figures_shown(&self.figures());

@@ -22,9 +22,7 @@ pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// News of a run, for its listener.
 pub enum Progress<'a> {
-    /// A second is over.
     Row(&'a Row),
-    /// Something happened.
     Said(&'a str),
     /// The run is so far, of so much.
     Tick {
@@ -35,10 +33,8 @@ pub enum Progress<'a> {
     },
 }
 
-/// Listens to a run.
 pub type Listener<'a> = &'a mut dyn FnMut(Progress<'_>);
 
-/// A run under way.
 pub(super) struct Run<'a> {
     pub console: Console<Cluster>,
     /// Lines of the console that answer no directive.

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::expectation::Judgment;
-use super::page::sweep_page;
 use super::report::Report;
 use super::run::{Listener, Progress};
 use super::{Experiment, Trouble};
@@ -14,7 +13,6 @@ use crate::load::Figures;
 use crate::text::layout::{self, Align};
 use crate::text::numbers::{grouped, micros_shown, seconds_shown, whole};
 
-/// The settings that can be swept.
 const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];
 
 const VALUES_MAX: usize = 50;
@@ -22,13 +20,10 @@ const VALUES_MAX: usize = 50;
 /// The runs, with the setting in which they differ. As text: `clients=1,8,64,256`.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Sweep {
-    /// The setting.
     pub setting: &'static str,
     /// Its values, in the order of the runs.
     pub values: Vec<u64>,
-    /// The command that repeats them.
     pub command: String,
-    /// The runs that were made.
     pub reports: Vec<Report>,
     /// Why there are fewer of them than values, if one could not be made.
     pub trouble: Option<Trouble>,
@@ -134,11 +129,6 @@ impl Sweep {
         self.reports.iter().map(Report::code).max_by_key(rank).unwrap_or(3)
     }
 
-    /// One page with plots.
-    pub fn page(&self) -> String {
-        sweep_page(self)
-    }
-
     /// `PASS clients=8: p99 < 50ms: 16.2 ms`, for each expectation of each run.
     pub(super) fn judgments(&self) -> Vec<String> {
         let of = |(value, report): (&u64, &Report)| -> Vec<String> {
@@ -223,6 +213,7 @@ mod tests {
 
     use super::*;
     use crate::config::Settings;
+    use crate::experiment::sweep_page;
     use crate::load::{Amount, Plan};
 
     #[test]
@@ -239,7 +230,7 @@ mod tests {
         let sweep: Sweep = "batch=1,2".parse().expect("a sweep");
         let sweep = Sweep { reports: vec![Report::default(); 2], ..sweep };
         assert_eq!(table(&sweep).lines().count(), 3);
-        assert!(sweep.page().contains("by batch") && !sweep.page().contains("NaN"));
+        assert!(sweep_page(&sweep).contains("by batch") && !sweep_page(&sweep).contains("NaN"));
         assert_eq!(sweep.code(), 3);
     }
 
@@ -269,6 +260,10 @@ mod tests {
         let trouble = sweep.trouble.clone().expect("the second was not");
         assert!(trouble.text.starts_with("batch=2: "), "{}", trouble.text);
         assert_eq!(sweep.code(), trouble.code);
-        assert!(sweep.page().contains("The next run was not made: batch=2: "), "{}", sweep.page());
+        assert!(
+            sweep_page(&sweep).contains("The next run was not made: batch=2: "),
+            "{}",
+            sweep_page(&sweep)
+        );
     }
 }

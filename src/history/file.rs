@@ -11,7 +11,6 @@ use crate::check::linearizability::Start;
 use crate::storage::private;
 use crate::types::Time;
 
-/// An open file of operations.
 #[derive(Debug)]
 pub struct HistoryFile {
     path: PathBuf,

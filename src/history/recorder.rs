@@ -96,7 +96,6 @@ impl Callers {
 }
 
 impl Pending {
-    /// The operations, of unknown outcome.
     pub fn into_operations(self) -> Vec<Operation> {
         self.0.into_iter().map(|(_, operation)| operation).collect()
     }

@@ -24,7 +24,6 @@ use crate::state_machine::kv::Answer;
 use crate::text::numbers::{float, whole};
 use crate::types::Time;
 
-/// The length of a row.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// How long a client rests after a call that was rejected at once, so that it does not spin while no node answers.
@@ -34,22 +33,26 @@ const REST: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Common {
     pub plan: Plan,
-    /// When the measured time begins.
     pub start: Time,
     /// Set to end the load: clients send nothing more.
     pub stop: AtomicBool,
     /// When a client first saw that, in nanoseconds.
     stopped: AtomicU64,
-    /// When nothing was answered.
     pub outages: Mutex<Outages>,
 }
 
-/// A client's message to the collector.
 pub(super) enum Notice {
     /// A second is over: what the client measured in it.
-    Slice { client: usize, second: u64, slice: Box<Slice> },
-    /// The client has ended.
-    Ended { client: usize, recorder: Box<Recorder>, last: Time },
+    Slice {
+        client: usize,
+        second: u64,
+        slice: Box<Slice>,
+    },
+    Ended {
+        client: usize,
+        recorder: Box<Recorder>,
+        last: Time,
+    },
 }
 
 pub(super) struct Client {
@@ -64,16 +67,13 @@ pub(super) struct Client {
     pub pace: Option<Pace>,
 }
 
-/// A call under way.
 struct Flight {
     due: Time,
     size: u64,
-    /// It left in the measured time.
     counted: bool,
     pending: Pending,
 }
 
-/// The state of a client's thread.
 struct Run {
     client: Client,
     flying: Ascending<CallId, Flight>,
@@ -108,7 +108,6 @@ impl Common {
         due >= self.end() || left == 0 || self.stop.load(Ordering::Relaxed)
     }
 
-    /// From when on nothing is due.
     fn end(&self) -> Time {
         end(&self.plan, self.start)
     }

@@ -35,13 +35,10 @@ pub struct Load {
 
 /// An event of a load, for a listener.
 pub enum Event<'a> {
-    /// A second is over.
     Row(&'a Row),
-    /// All clients have ended.
     Ended,
 }
 
-/// The state of the collecting thread.
 struct Collector {
     common: Arc<Common>,
     told: Receiver<Notice>,
@@ -123,12 +120,10 @@ impl Load {
         &self.ended
     }
 
-    /// Whether all clients have ended.
     pub fn is_over(&self) -> bool {
         self.collector.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// When the measured time begins.
     pub fn start_time(&self) -> Time {
         self.common.start
     }
@@ -155,7 +150,6 @@ impl fmt::Debug for Load {
     }
 }
 
-/// How many operations this client sends.
 fn share(amount: Amount, clients: usize, number: usize) -> u64 {
     match amount {
         Amount::Count(count) => {

@@ -3,10 +3,8 @@
 use crate::text::numbers::{float, whole};
 use crate::types::Random;
 
-/// Draws the numbers of keys.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Keys {
-    /// Each as often.
     Uniform(u64),
     /// The key of rank r in proportion to r^-s (Zipf), by Walker's table of aliases: one draw, whatever the number of
     /// keys.

@@ -10,14 +10,11 @@ use crate::types::Time;
 /// The longest outage of a load, found while it runs.
 #[derive(Debug)]
 pub(super) struct Outages {
-    /// The measured time.
     start: Time,
     end: Time,
-    /// Clients that have calls under way.
     waiting: u64,
     /// Since when nothing was answered; none while no call waits.
     since: Option<Time>,
-    /// When a call was last answered.
     answered: Time,
     /// When a call last ended without an answer.
     failed: Time,
@@ -47,7 +44,6 @@ impl Outages {
         }
     }
 
-    /// A call was answered.
     pub(super) fn answer(&mut self, at: Time) {
         self.answered = self.answered.max(at);
         if let Some(since) = self.since {

@@ -11,7 +11,6 @@ pub(super) struct Pace {
     begins: Time,
     interval_nanos: f64,
     passed: u64,
-    /// When the next one is.
     pub due: Time,
 }
 

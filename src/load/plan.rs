@@ -16,7 +16,6 @@ const KEYS_MAX: u64 = 10_000_000;
 
 const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// The most operations a second.
 const RATE_MAX: u64 = 100_000_000;
 
 /// A load: how many clients, what they ask, how fast, for how long.
@@ -30,11 +29,9 @@ pub struct Plan {
     pub batch: u64,
     /// The most commands of calls that leave together and share an entry; with 1, each call has its own entry.
     pub gather: u64,
-    /// When it ends.
     pub amount: Amount,
     /// Operations a second of all clients together, independent of answers (an open loop); none: as fast as answers come.
     pub rate: Option<u64>,
-    /// The keys and commands.
     pub workload: WorkloadSettings,
     /// A time at the beginning in which calls are not counted.
     pub warm_up: Duration,
@@ -46,14 +43,10 @@ pub struct Plan {
     pub kept_max: usize,
 }
 
-/// When a load ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Amount {
-    /// After this time.
     For(Duration),
-    /// After this many operations.
     Count(u64),
-    /// When it is stopped.
     Unending,
 }
 

@@ -6,7 +6,6 @@ use super::tally::{Figures, Row};
 use crate::text::numbers::{grouped, micros_shown};
 
 impl Row {
-    /// The head of the columns.
     pub fn header() -> String {
         format!(
             "{:>5} {:>11} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10}",

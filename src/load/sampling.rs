@@ -39,7 +39,6 @@ pub(super) struct Sampling {
     kept_max: usize,
 }
 
-/// One client's share of the history.
 #[derive(Debug)]
 pub(super) struct Recorder {
     sampling: Arc<Sampling>,
@@ -51,25 +50,20 @@ pub(super) struct Recorder {
     trouble: Option<String>,
 }
 
-/// The operations that were kept.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sample {
-    /// The operations, of all clients.
     pub(super) operations: Vec<Operation>,
     /// Not all keys were sampled, or not to the end.
     pub(super) partial: bool,
-    /// The error of the history's file.
     pub(crate) trouble: Option<String>,
 }
 
-/// The verdict on a sample.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SampleVerdict {
     /// Whether there is an order; none when it took too long to say.
     pub pass: Option<bool>,
     /// One line: of how many operations, and what contradicts.
     pub text: String,
-    /// Operations that were judged.
     pub operations: u64,
 }
 
@@ -99,7 +93,6 @@ impl Sampling {
 }
 
 impl Recorder {
-    /// For the client of this number.
     pub(super) fn new(
         sampling: Arc<Sampling>,
         client: usize,
@@ -157,7 +150,6 @@ impl Recorder {
         }
     }
 
-    /// The sample of all clients.
     pub(super) fn merge(recorders: Vec<Recorder>) -> Sample {
         let mut all = Sample::default();
         for recorder in recorders {

@@ -24,9 +24,7 @@ const OUTAGE_ALL: f64 = 0.9;
 /// What came of a load. Times are in seconds since the measured time began, latencies in microseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Summary {
-    /// How many clients there were.
     pub clients: usize,
-    /// Commands in a call.
     pub batch: u64,
     /// The most commands of several calls in an entry.
     pub gather: u64,
@@ -34,7 +32,6 @@ pub struct Summary {
     pub pipeline: u64,
     /// Operations a second that were wanted; none in a closed loop.
     pub rate: Option<u64>,
-    /// Decided all chance.
     pub seed: u64,
     /// The measured time: as long as was planned, until the load was stopped, or until the last of a number of
     /// operations had ended.
@@ -72,11 +69,9 @@ pub struct Summary {
     pub all: Option<Figures>,
     /// The longest stretch of the measured time in which nothing was answered although calls were waiting.
     pub outage: f64,
-    /// When that began.
     pub outage_began: f64,
     /// Its share of the measured time, from 0 to 1.
     pub outage_share: f64,
-    /// A row for each second.
     pub rows: Vec<Row>,
 }
 
@@ -176,7 +171,6 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A line for each figure.
 pub(crate) fn figures_shown(figures: &[(&'static str, String)]) -> Vec<String> {
     let row = |(name, value): &(&str, String)| vec![(*name).to_string(), value.clone()];
     let rows: Vec<Vec<String>> = figures.iter().map(row).collect();

@@ -13,13 +13,11 @@ use serde::{Serialize, Serializer};
 use crate::client::{Outcome, Rejection};
 use crate::text::numbers::nanos;
 
-/// Longer latencies count as this.
 const LATENCY_MAX: Duration = Duration::from_secs(600);
 
 /// Digits that a latency keeps: within one percent, in a table that fits into a processor's cache.
 const DIGITS: u8 = 2;
 
-/// Latencies in nanoseconds.
 pub(super) type Latencies = Histogram<u32>;
 
 /// What one client measured in one second.
@@ -28,7 +26,6 @@ pub(super) struct Slice {
     pub sent: u64,
     /// Operations that were due and never had room; known at the end.
     pub unsent: u64,
-    /// Operations that were answered.
     pub answered: u64,
     /// Those of them that the store refused, such as creating a key that exists.
     pub refused: u64,
@@ -38,9 +35,7 @@ pub(super) struct Slice {
     pub unknown: u64,
     /// Operations that were answered within the measured time, whenever they left.
     pub in_time: u64,
-    /// Operations of the warm-up.
     pub carried: CarryOver,
-    /// From sending to the answer.
     pub service: Latencies,
     /// From the intended start to the answer: waiting for a turn counts.
     pub response: Latencies,
@@ -51,22 +46,18 @@ pub(super) struct Slice {
 /// Operations that left in the warm-up and ended after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct CarryOver {
-    /// They were answered.
     pub answered: u64,
-    /// They certainly had no effect.
     pub rejected: u64,
     /// It is not known whether they had an effect.
     pub unknown: u64,
 }
 
-/// How long a call took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallTimes {
     /// Since it was sent.
     pub service: Duration,
     /// Since it was due.
     pub response: Duration,
-    /// How long its client tries.
     pub timeout: Duration,
 }
 
@@ -77,11 +68,8 @@ pub struct Row {
     pub second: u64,
     /// It is behind the measured time: calls that were under way at the end ended in it.
     pub after_end: bool,
-    /// Operations sent.
     pub sent: u64,
-    /// Operations answered.
     pub answered: u64,
-    /// Operations that certainly had no effect.
     pub rejected: u64,
     /// Operations of which it is not known whether they had an effect.
     pub unknown: u64,
@@ -96,9 +84,7 @@ pub struct Row {
 /// Percentiles, in microseconds.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Figures {
-    /// Half were faster.
     pub p50: f64,
-    /// Nine of ten were.
     pub p90: f64,
     /// 99 of a hundred were.
     pub p99: f64,
@@ -106,7 +92,6 @@ pub struct Figures {
     pub p999: f64,
     /// None was slower.
     pub max: f64,
-    /// The mean.
     pub mean: f64,
 }
 

@@ -16,19 +16,14 @@ use crate::types::Random;
 /// Keys, values, and the shares of reads and commands.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WorkloadSettings {
-    /// How many keys there are.
     pub keys: u64,
-    /// The beginning of their names.
     pub prefix: String,
     /// The exponent of Zipf's law; none means that each key comes as often.
     pub zipf: Option<f64>,
-    /// Bytes in a value.
     pub value_bytes: usize,
     /// How many of a million operations are reads.
     pub reads_per_million: u32,
-    /// The consistency of reads.
     pub read_mode: ReadMode,
-    /// Which commands the others are.
     pub mix: Mix,
 }
 
@@ -39,7 +34,6 @@ pub struct Mix([u32; 5]);
 /// The kinds, in the order of a [`Mix`].
 const KINDS: [&str; 5] = ["put", "create", "update", "delete", "cas"];
 
-/// The largest weight of a kind.
 const WEIGHT_MAX: u32 = 1_000_000;
 
 impl Default for WorkloadSettings {
@@ -87,7 +81,6 @@ impl FromStr for Mix {
     }
 }
 
-/// One client's calls.
 #[derive(Clone, Debug)]
 pub(super) struct Workload {
     settings: Arc<WorkloadSettings>,
@@ -101,10 +94,8 @@ pub(super) struct Workload {
     read_calls_per_million: u32,
 }
 
-/// One call.
 pub(super) struct Question {
     pub what: What,
-    /// Operations in it.
     pub size: u64,
 }
 

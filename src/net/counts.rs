@@ -12,7 +12,6 @@ use crate::types::NodeId;
 /// The numbers of one link, one way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LinkCounts {
-    /// Messages that were handed over.
     pub sent: u64,
     /// Messages that reached the destination's inbox, duplicates included.
     pub delivered: u64,
@@ -20,13 +19,10 @@ pub struct LinkCounts {
     pub dropped: u64,
     /// Messages that were held back on their way, duplicates included.
     pub delayed: u64,
-    /// Second copies made.
     pub duplicated: u64,
-    /// Messages that are held back now.
     pub in_flight: u64,
 }
 
-/// The numbers of every link.
 #[derive(Debug)]
 pub struct Counts(LinkTable<Row>);
 
@@ -48,17 +44,14 @@ impl Counts {
         Counts(LinkTable::new(nodes, Row::default))
     }
 
-    /// These were handed over.
     pub fn sent(&self, envelopes: &[Envelope]) {
         self.each_link(envelopes, |row, count| add(&row.sent, count));
     }
 
-    /// These reached their destination's inbox.
     pub fn delivered(&self, envelopes: &[Envelope]) {
         self.each_link(envelopes, |row, count| add(&row.delivered, count));
     }
 
-    /// These were lost.
     pub fn dropped(&self, envelopes: &[Envelope]) {
         self.each_link(envelopes, |row, count| add(&row.dropped, count));
     }
@@ -80,7 +73,6 @@ impl Counts {
         });
     }
 
-    /// A second copy was made.
     pub fn duplicated(&self, from: Address, to: Address) {
         self.row(from, to).inspect(|row| add(&row.duplicated, 1));
     }

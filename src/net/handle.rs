@@ -47,7 +47,6 @@ impl RouterHandle {
         self.ask(|answer| Control::Apply(change, answer)).unwrap_or(Err(NetError::Stopped))
     }
 
-    /// The rules in force.
     pub fn rules(&self) -> Vec<NetChange> {
         self.ask(Control::Rules).unwrap_or_default()
     }

@@ -27,7 +27,6 @@ pub struct Inbox {
     bell: HangUp,
 }
 
-/// The receiving end.
 pub struct InboxReceiver {
     receiver: Receiver<Parcel>,
     room: Arc<Room>,
@@ -90,12 +89,10 @@ impl Inbox {
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
     }
 
-    /// How many groups wait.
     pub fn len(&self) -> usize {
         self.sender.len()
     }
 
-    /// Whether no group waits.
     pub fn is_empty(&self) -> bool {
         self.sender.is_empty()
     }
@@ -134,29 +131,24 @@ impl InboxReceiver {
         look().or_else(|| self.bell.sleep_unless(until, look)).unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
-    /// How many groups wait.
     pub fn len(&self) -> usize {
         self.receiver.len()
     }
 
-    /// Whether no group waits.
     pub fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
 
-    /// Bytes that wait.
     pub fn weight(&self) -> usize {
         self.room.taken.load(Ordering::Relaxed)
     }
 }
 
 impl Parcel {
-    /// Bytes that its group weighs.
     pub fn weight(&self) -> usize {
         self.weight
     }
 
-    /// Takes the group out.
     pub fn open(mut self) -> Vec<Envelope> {
         std::mem::take(&mut self.group)
     }

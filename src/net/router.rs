@@ -32,7 +32,6 @@ const GROUPS_AT_A_TIME: usize = 64;
 /// Bytes after which no further group is taken in, before what is in hand is handed on.
 const BYTES_AT_A_TIME: usize = 8 << 20;
 
-/// How the router works.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouterSettings {
     /// Groups that may wait for the router; more are lost.
@@ -101,7 +100,6 @@ impl Router {
         Ok(Router { handle, thread: Some(thread) })
     }
 
-    /// What others hold of this router.
     pub fn handle(&self) -> RouterHandle {
         self.handle.clone()
     }

@@ -27,10 +27,8 @@ struct Content {
     ended: Option<Ended>,
 }
 
-/// How a node's life ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Why.
     pub why: EndReason,
     /// What its disk had not taken, though it was handed over.
     pub lost: Losses,
@@ -39,9 +37,7 @@ pub struct Ended {
 /// What had been handed to a disk that did not take it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Losses {
-    /// Log entries.
     pub entries: usize,
-    /// Terms and votes.
     pub hard_states: usize,
 }
 

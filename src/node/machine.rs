@@ -87,7 +87,6 @@ impl MachineThread {
         Ok(())
     }
 
-    /// Hands over its tasks.
     pub fn give(&mut self, tasks: Vec<Task>) {
         if tasks.is_empty() {
             return;

@@ -8,7 +8,6 @@ pub(super) fn lower() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
-/// Nothing is changed here.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn lower() {}
 

@@ -45,7 +45,6 @@ pub(super) struct SnapshotThreads {
     part_bytes: usize,
     threads: BTreeMap<Lane, SnapshotThread>,
     abandoned: Arc<AtomicBool>,
-    /// Held while a file is removed.
     removing: Arc<Mutex<()>>,
     sender: Sender<Report>,
     reports: Receiver<Report>,

@@ -81,7 +81,6 @@ impl fmt::Write for Measure<'_> {
     }
 }
 
-/// Counts what an encoder writes.
 impl io::Write for Measure<'_> {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
         *self.bytes = self.bytes.saturating_add(part.len());

@@ -11,7 +11,6 @@ use super::{Raft, Recovered};
 use crate::config::RaftSettings;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
-/// A node in a test's hands.
 pub struct Bench {
     pub raft: Raft,
     pub now: Time,
@@ -50,7 +49,6 @@ impl Bench {
         self.step_all(vec![input])
     }
 
-    /// One step with all of these.
     pub fn step_all(&mut self, mut inputs: Vec<Input>) -> Said {
         let mut said = Said::default();
         loop {
@@ -69,7 +67,6 @@ impl Bench {
         }
     }
 
-    /// A message arrives.
     pub fn hear(&mut self, from: u8, term: u64, body: Body) -> Said {
         let message = Message { from: NodeId::new(from), to: self.raft.id(), term: Term(term), body };
         self.step(Input::Message(message))
@@ -116,14 +113,12 @@ impl Bench {
 }
 
 impl Said {
-    /// What was said to this node.
     pub fn to(&self, node: u8) -> Vec<&Body> {
         let to = |message: &&Message| message.to == NodeId::new(node);
         self.messages.iter().filter(to).map(|message| &message.body).collect()
     }
 }
 
-/// Index and term.
 pub fn id(index: u64, term: u64) -> EntryId {
     EntryId::new(Term(term), LogIndex(index))
 }

@@ -45,9 +45,7 @@ use message::{BootId, Round};
 /// What a node keeps beyond Figure 2.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Beyond {
-    /// Identifies this run of the process.
     boot_id: BootId,
-    /// Identity of the data directory.
     store_id: StoreId,
     /// It lost the files before these and is not readmitted yet.
     pub joining: bool,
@@ -57,7 +55,6 @@ pub(crate) struct Beyond {
     pub freshness: Freshness,
     /// Reads that wait for the leader that this node follows.
     pub reads: FollowerReads,
-    /// When its newest elections began.
     elections: Elections,
 }
 
@@ -69,14 +66,12 @@ impl Beyond {
         Beyond { boot_id, store_id, joining, vote_hold, ..Beyond::default() }
     }
 
-    /// Adds what has to be durable.
     pub fn fill(&self, hard_state: HardState) -> HardState {
         let (joining, store_id) = (self.joining, self.store_id);
         HardState { withheld_votes: self.vote_hold.ever, joining, store_id, ..hard_state }
     }
 }
 
-/// Votes and elections.
 impl Raft {
     /// Why this node withholds its vote now; none when Figure 2 decides. The one place that says which extras withhold a
     /// vote. `transfer` tells that a person, or a leader that hands over, asked for the election.
@@ -153,7 +148,6 @@ impl Raft {
     }
 }
 
-/// Messages.
 impl Raft {
     pub(super) fn receive_extra(&mut self, now: Time, from: NodeId, stale: bool, extra: Extra) {
         match extra {
@@ -178,7 +172,6 @@ impl Raft {
         self.ack(if confirms { beat.round } else { 0 })
     }
 
-    /// An answer that confirms this round.
     pub(super) fn ack(&self, round: Round) -> Ack {
         let Beyond { boot_id, store_id, joining, .. } = self.beyond;
         Ack { round, boot_id, store_id, joining }
@@ -195,14 +188,12 @@ impl Raft {
     }
 }
 
-/// A leader's rounds.
 impl Leader {
     /// The newest round that a quorum has answered, the leader itself included.
     pub(crate) fn confirmed_round(&self) -> Round {
         self.quorum_value(self.rounds.newest, |progress| progress.answers.round)
     }
 
-    /// What AppendEntries to this follower carry.
     pub(super) fn beat_for(&self, follower: NodeId) -> Beat {
         let Rounds { newest, confirmed, lease_from, .. } = self.rounds;
         let (boot_id, answered) = self.followers[&follower].answers.seen_before;

@@ -19,7 +19,6 @@ impl Leader {
 }
 
 impl Raft {
-    /// Commits what a majority holds durably.
     pub(super) fn advance_commit_index(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
         let majority = leader.quorum_value(self.durable_index(), |progress| progress.match_index);

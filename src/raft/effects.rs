@@ -20,7 +20,6 @@ pub use crate::types::{RequestId, StoreId};
 /// What a driver may hand to a step.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A message from another node arrived.
     Message(Message),
     /// A client's request, to be appended if this node leads.
     Propose(Proposal),
@@ -39,9 +38,7 @@ pub enum Input {
 /// A client's request on its way into the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proposal {
-    /// The server's number for it.
     pub id: RequestId,
-    /// What the entry is to hold.
     pub content: Content,
 }
 
@@ -71,9 +68,7 @@ pub struct HardState {
 /// It may carry no change at all: then it only waits for the writes before it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Write {
-    /// Its number.
     pub id: WriteId,
-    /// Term and vote, when they changed.
     pub hard_state: Option<HardState>,
     /// What becomes of the log's beginning, before anything else in it changes.
     pub rebase: Option<Rebase>,

@@ -11,7 +11,6 @@ use super::role::{Follower, Leader, Progress, Role, Rounds, Votes};
 use crate::types::{EntryId, NodeId, Term, Time};
 
 impl Raft {
-    /// Lets the timers run out.
     pub(super) fn elapse(&mut self, now: Time) {
         if matches!(self.role, Role::Leader(_)) {
             return self.resign_if_due(now);

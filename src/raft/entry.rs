@@ -4,14 +4,11 @@ use crate::payload::Payload;
 pub use crate::types::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, StoreId, Term};
 
-/// One entry of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Its place.
     pub index: LogIndex,
     /// The term of the leader that created it.
     pub term: Term,
-    /// What it holds.
     pub content: Content,
 }
 
@@ -22,29 +19,22 @@ pub enum Content {
     NoOp,
     /// A client's session begins, named by this entry's place (dissertation 6.3).
     Open {
-        /// The client.
         client: ClientId,
         /// How many sessions may be open from here on; the least recently used is closed for a new one. The log
         /// says so, and not each node's settings, so that all nodes close the same one.
         sessions_max: u64,
     },
-    /// A client's command.
     Command {
-        /// The session and its number there.
         origin: Origin,
-        /// The command; opaque here.
         command: Payload,
     },
     /// A client asks what became of one of its commands: if it was not applied before this entry, it never will be.
     Settle {
-        /// The command's session and number.
         origin: Origin,
     },
     /// A node that lost its files has caught up: from here on it votes, and its copies count.
     Readmit {
-        /// The node.
         node: NodeId,
-        /// The files that it has now.
         store_id: StoreId,
     },
 }
@@ -61,7 +51,6 @@ impl Content {
 }
 
 impl Entry {
-    /// Index and term.
     pub fn id(&self) -> EntryId {
         EntryId::new(self.term, self.index)
     }

@@ -137,7 +137,6 @@ impl Log {
         self.handed
     }
 
-    /// Puts an entry behind the last.
     pub fn append(&mut self, entry: Entry) {
         let last = self.last();
         assert_eq!(entry.index, last.index.next(), "a log has no gaps (5.3)");

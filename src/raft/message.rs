@@ -12,17 +12,13 @@ use crate::types::{EntryId, LogIndex, NodeId, Term};
 /// One message from a node to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// The sender.
     pub from: NodeId,
-    /// The receiver.
     pub to: NodeId,
     /// The sender's `current_term` at the time of sending.
     pub term: Term,
-    /// What it says.
     pub body: Body,
 }
 
-/// What a message says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Body {
     /// Figure 2, RequestVote. The message's term is the candidate's.
@@ -33,7 +29,6 @@ pub enum Body {
         /// a leader (4.2.3).
         transfer: bool,
     },
-    /// The answer to RequestVote.
     VoteReply {
         /// Whether the sender voted for the receiver in the message's term.
         granted: bool,
@@ -46,14 +41,10 @@ pub enum Body {
         entries: Vec<Entry>,
         /// The leader's commit index (`leaderCommit`).
         commit: LogIndex,
-        /// What the extras say with it.
         beat: Beat,
     },
-    /// The answer to AppendEntries.
     AppendReply {
-        /// What became of it.
         result: AppendResult,
-        /// What the extras say with it.
         ack: Ack,
     },
     /// Figure 13, InstallSnapshot: a part of a snapshot. The message's term is the leader's.
@@ -62,18 +53,13 @@ pub enum Body {
         last: EntryId,
         /// The byte of the snapshot at which the part begins.
         offset: u64,
-        /// The part's bytes.
         data: Arc<[u8]>,
-        /// Whether it is the last part.
         done: bool,
     },
-    /// The answer to InstallSnapshot.
     InstallReply {
         /// The snapshot that the answer is about.
         last: EntryId,
-        /// What became of it.
         result: InstallResult,
-        /// What the extras say with it.
         ack: Ack,
     },
     /// A message that the paper's figures do not have.
@@ -100,7 +86,6 @@ pub enum AppendResult {
     StaleTerm,
 }
 
-/// What a follower answers to InstallSnapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InstallResult {
     /// It needs the part that begins at this byte.
@@ -109,7 +94,6 @@ pub enum InstallResult {
     Installed,
     /// What arrived is damaged, or of another format; nothing of it was kept.
     Unusable,
-    /// The request's term is over.
     StaleTerm,
 }
 

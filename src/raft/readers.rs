@@ -8,7 +8,6 @@ use super::role::Role;
 use crate::types::{LogIndex, NodeId, Term, Time};
 
 impl Raft {
-    /// This node's name.
     pub fn id(&self) -> NodeId {
         self.id
     }
@@ -28,7 +27,6 @@ impl Raft {
         self.voted_for
     }
 
-    /// Its log.
     pub fn log(&self) -> &Log {
         &self.log
     }
@@ -38,7 +36,6 @@ impl Raft {
         self.commit_index
     }
 
-    /// Its role.
     pub fn role(&self) -> &Role {
         &self.role
     }

@@ -11,7 +11,6 @@ use super::role::{Follower, Leader, ProgressState, Role};
 use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, NodeId, Time};
 
-/// The follower's side.
 impl Raft {
     /// Figure 2, AppendEntries, from the leader of the current term.
     pub(super) fn handle_append_entries(
@@ -62,7 +61,6 @@ impl Raft {
         self.send(from, Body::AppendReply { result: AppendResult::StaleTerm, ack });
     }
 
-    /// The leader of this term spoke.
     pub(super) fn follow(&mut self, now: Time, leader: NodeId) {
         match &self.role {
             Role::Leader(_) => {
@@ -135,7 +133,6 @@ impl Raft {
     }
 }
 
-/// The leader's side.
 impl Raft {
     /// Takes in a client's command, if this node leads and has room for it.
     pub(super) fn propose(&mut self, now: Time, proposal: Proposal) {

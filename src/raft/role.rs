@@ -29,7 +29,6 @@ pub enum Role {
     Leader(Leader),
 }
 
-/// The volatile state of a follower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Follower {
     /// The leader it follows and when it was last heard; none while in doubt.
@@ -50,7 +49,6 @@ pub struct Leader {
     pub followers: BTreeMap<NodeId, Progress>,
     /// The no-op that opened the term: once it is committed, everything before it is.
     pub no_op: LogIndex,
-    /// When the next heartbeat is due.
     pub heartbeat_due: Time,
     /// Commands that wait to be appended together.
     pub gathered: Vec<Proposal>,
@@ -69,7 +67,6 @@ pub struct Progress {
     pub next_index: LogIndex,
     /// The follower's durable log equals the leader's up to here (Figure 2, `matchIndex`).
     pub match_index: LogIndex,
-    /// How entries are sent to it.
     pub state: ProgressState,
     /// Beyond Figure 2: what its answers said of itself.
     pub answers: Answers,

@@ -30,9 +30,7 @@ pub(super) struct Receiving {
     /// The term of the leader that sends it.
     term: Term,
     last: EntryId,
-    /// Bytes taken in.
     taken: u64,
-    /// All of it was taken in.
     whole: bool,
 }
 
@@ -126,7 +124,6 @@ impl Raft {
     }
 }
 
-/// The follower's side.
 impl Raft {
     /// Figure 13, InstallSnapshot, from the leader of the current term.
     pub(super) fn handle_install_snapshot(

@@ -69,7 +69,6 @@ impl fmt::Display for Ack {
 }
 
 impl fmt::Display for Extra {
-    /// What follows the message's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Extra::PreVote { next_term, last } => write!(f, " next_term={next_term} last={last}"),

@@ -25,25 +25,18 @@ const APPLIED_EXPECTED: usize = 4_096;
 pub enum Task {
     /// Apply these committed entries. When applying stops early, the rest is moved, never copied.
     Apply(IntoIter<Entry>),
-    /// Answer a client's question.
     Query {
-        /// The server's number for the request.
         request: RequestId,
-        /// The question.
         query: Payload,
         /// The staleness bound, for a stale read.
         age: Option<Duration>,
     },
     /// Make an image of the state, for a snapshot.
     Image,
-    /// Take over a snapshot's state.
     Adopt {
-        /// The last entry that it covers.
         last: EntryId,
-        /// The state.
         image: Box<dyn Image>,
     },
-    /// Show it to a callback.
     Look(Look),
 }
 
@@ -54,19 +47,16 @@ pub type Look = Box<dyn FnOnce(&dyn Machine) + Send>;
 pub enum Done {
     /// Entries were applied, with these results, and now the state holds this many items.
     Applied(Vec<EntryResult>, usize),
-    /// A question was answered.
     Answered(RequestId, Response),
     /// An image was made of the state after this entry.
     Imaged(EntryId, Box<dyn Image>),
     /// The state is that of a snapshot of everything up to this entry, and holds this many items.
     Adopted(EntryId, usize),
-    /// The callback was called.
     Looked,
     /// The state machine panicked: it must not be used any more.
     Failed(Failure),
 }
 
-/// A state machine's panic.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What was applied in the same task before.
@@ -77,16 +67,12 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// The result of one entry.
 #[derive(Clone, Debug)]
 pub struct EntryResult {
-    /// Which one.
     pub entry: EntryId,
-    /// Bytes that it weighs.
     pub weight: usize,
     /// Whose command it holds, if it holds one.
     pub command: Option<Origin>,
-    /// What became of it.
     pub applied: Applied,
 }
 
@@ -102,12 +88,10 @@ impl Applier {
         Applier { machine, results: Vec::new() }
     }
 
-    /// The state machine.
     pub fn machine(&self) -> &dyn Machine {
         &*self.machine
     }
 
-    /// Takes back the memory of results.
     pub(super) fn reuse(&mut self, results: Vec<EntryResult>) {
         if results.capacity() <= APPLIED_EXPECTED {
             self.results = results;
@@ -194,7 +178,6 @@ impl Applier {
 }
 
 impl Done {
-    /// A panic outside any entry.
     fn failed(at: &str, panic: &str) -> Done {
         let reason = format!("its state machine panicked {at}: {panic}");
         Done::Failed(Failure { applied: Vec::new(), entry: None, reason })

@@ -5,21 +5,15 @@ use std::fmt;
 use crate::trace::What;
 use crate::types::NodeId;
 
-/// Why a node ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EndReason {
-    /// It was crashed.
     Crashed {
-        /// As by a power cut.
         power: bool,
     },
-    /// It was stopped politely.
     Stopped,
     /// An assertion failed, or another defect showed.
     Panicked(String),
-    /// Its state machine panicked.
     MachineFailed(String),
-    /// Its disk failed.
     StorageFailed(String),
 }
 

@@ -16,7 +16,6 @@ use crate::types::EntryId;
 
 /// What a driver hands to a server.
 pub enum Arrival {
-    /// A message from the network.
     Envelope(Envelope),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
@@ -24,32 +23,24 @@ pub enum Arrival {
     Done(Done),
     /// Take a snapshot of what has been applied.
     TakeSnapshot,
-    /// This node's own snapshot is durable.
     SnapshotSaved {
-        /// The last entry that it covers.
         last: EntryId,
-        /// Its size.
         bytes: u64,
     },
     /// This node's own snapshot was not made: JSON cannot hold the state.
     SnapshotUnwritable {
         /// The last entry that it would have covered.
         last: EntryId,
-        /// Why, in one line.
         reason: String,
     },
     /// A leader's snapshot is durable, and was read.
     SnapshotInstalled {
-        /// The last entry that it covers.
         last: EntryId,
-        /// Its size.
         bytes: u64,
-        /// The state.
         image: Box<dyn Image>,
     },
     /// Any other report on a snapshot or a part of one.
     Snapshot(SnapshotReport),
-    /// Start an election now.
     Campaign,
     /// Let the election timer run out after this time.
     SetElectionTimer(Duration),
@@ -58,7 +49,6 @@ pub enum Arrival {
 /// What the driver has to do after a step, in this order.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Send these now.
     pub envelopes: Vec<Envelope>,
     /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server.
     pub write: Option<Write>,
@@ -71,7 +61,6 @@ pub struct Outbox {
     /// The snapshots whose state was adopted, each after this many entries of `applied`: results of a machine on its own
     /// thread may arrive several at once.
     pub adopted: Vec<(usize, EntryId)>,
-    /// What was applied, in order.
     pub applied: Vec<AppliedEntry>,
     /// The newest write that was reported as durable.
     pub persisted: Option<WriteId>,
@@ -86,9 +75,7 @@ pub struct Outbox {
 /// What a server starts from. By default it is new.
 #[derive(Default)]
 pub struct Start {
-    /// What the core starts from.
     pub recovered: Recovered,
-    /// The newest snapshot.
     pub snapshot: SnapshotInfo,
     /// Its state, if there is one.
     pub image: Option<Box<dyn Image>>,

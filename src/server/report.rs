@@ -36,7 +36,6 @@ impl Outbox {
         events.chain(applied).chain(saved).chain(not_saved).chain(invalid)
     }
 
-    /// The messages to other nodes.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.envelopes.iter().filter_map(Envelope::message)
     }

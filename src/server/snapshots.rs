@@ -24,14 +24,10 @@ const LOGGED_PER_SIZE: u64 = 16;
 
 /// Work on files beside the log's writes.
 pub enum SnapshotWork {
-    /// Write this node's own snapshot.
     Save {
-        /// The last entry that it covers.
         last: EntryId,
-        /// The state.
         image: Box<dyn Image>,
     },
-    /// What the core asks for.
     Task(SnapshotTask),
     /// Remove a file that the log's store has let go of.
     Remove(String),

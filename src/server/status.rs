@@ -4,12 +4,9 @@ use std::fmt;
 
 use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
-/// What a node knows of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Status {
-    /// Its role.
     pub role: RoleName,
-    /// Its term.
     pub term: Term,
     /// The leader it knows of and does not doubt.
     pub leader: Option<NodeId>,
@@ -17,34 +14,26 @@ pub struct Status {
     pub since: Time,
     /// Whom it voted for in its term.
     pub voted_for: Option<NodeId>,
-    /// Its last entry.
     pub last: EntryId,
     /// The last entry that its log does not keep; zero while it keeps all.
     pub base: EntryId,
-    /// Its newest durable snapshot.
     pub snapshot: SnapshotInfo,
     /// It lost its files and is not readmitted yet: it does not vote, and its copies of entries do not count.
     pub joining: bool,
-    /// Its commit index.
     pub commit: LogIndex,
-    /// The last entry that it applied.
     pub applied: LogIndex,
     /// How many items its state machine holds.
     pub size: usize,
 }
 
-/// A node's newest durable snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SnapshotInfo {
     /// The last entry that it covers; zero without one.
     pub last: EntryId,
-    /// Its bytes.
     pub bytes: u64,
-    /// How many items its state holds.
     pub size: usize,
 }
 
-/// A role's name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum RoleName {
     /// See [`crate::raft::role::Role`].
@@ -67,7 +56,6 @@ pub struct LogView {
     pub snapshot: EntryId,
     /// The terms of the entries behind it, in order.
     pub terms: Vec<Term>,
-    /// The commit index.
     pub commit: LogIndex,
 }
 

@@ -16,7 +16,6 @@ use crate::types::{ClientId, LogIndex, Serial, SessionId, Term};
 /// The most requests that wait for one entry.
 const REQUESTS_MAX: usize = 8;
 
-/// Mostly one.
 pub(crate) type Requests = SmallVec<[RequestId; 2]>;
 
 #[derive(Clone, Debug)]

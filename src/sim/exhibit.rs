@@ -10,12 +10,10 @@ use crate::state_machine::{Machine, Replica};
 use crate::storage::simulated::SimulatedDisk;
 use crate::types::{NodeId, Time};
 
-/// A rule, broken.
 pub trait Exhibit: Send {
     /// What the clock of the node shows whose step comes next.
     fn tell_time(&mut self, _now: Time) {}
 
-    /// Before a node's step.
     fn before(&mut self, _server: &mut Server, _arrivals: &mut Vec<Arrival>) {}
 
     /// After a node's step, before the checks see it and before anything leaves.

@@ -37,25 +37,20 @@ use crate::protocol::{Address, Envelope, Packet};
 use crate::raft::message::Message;
 use crate::server::{Arrival, Outbox, Server};
 
-/// A defect on show.
 #[derive(Clone, Copy, Debug)]
 pub struct Specimen {
-    /// Its name.
     pub name: &'static str,
     /// What it does wrong, in one sentence.
     pub defect: &'static str,
     /// The section of the paper whose rule it breaks.
     pub section: &'static str,
-    /// How it is caught.
     pub caught: Caught,
     /// Makes the exhibit that puts it into nodes.
     pub exhibit: fn() -> Box<dyn Exhibit>,
 }
 
-/// Random runs of any kind.
 const GENERAL: Family = Family::General;
 
-/// Random runs with many snapshots.
 const SNAPSHOTS: Family = Family::Snapshots;
 
 /// Random runs in which nodes lose their files.
@@ -70,15 +65,11 @@ const DAMAGE: Family = Family::Damage;
 /// Random runs in which old leaders are asked.
 const READS: Family = Family::Reads;
 
-/// Random runs with many elections.
 const VOTES: Family = Family::Votes;
 
-/// How a specimen is caught.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caught {
-    /// By random runs.
     BySeeds {
-        /// What the runs are like.
         family: Family,
         /// The seed to begin with: it caught the defect when this was written.
         first: u64,
@@ -92,15 +83,12 @@ pub enum Caught {
 /// How a random run caught a specimen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Catch {
-    /// The seed of the run.
     pub seed: u64,
     /// The virtual time until it was noticed.
     pub after: Duration,
-    /// What was noticed first.
     pub complaint: String,
 }
 
-/// Every specimen, by theme.
 pub fn specimens() -> impl Iterator<Item = &'static Specimen> + Clone {
     [
         votes::SPECIMENS,
@@ -121,7 +109,6 @@ pub fn specimens() -> impl Iterator<Item = &'static Specimen> + Clone {
     .flatten()
 }
 
-/// The specimen of this name.
 pub fn specimen(name: &str) -> Option<&'static Specimen> {
     specimens().find(|specimen| specimen.name == name)
 }
@@ -179,7 +166,6 @@ impl Exhibit for After {
     }
 }
 
-/// The nodes' messages that arrive.
 fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
     arrivals.iter_mut().filter_map(|arrival| match arrival {
         Arrival::Envelope(envelope) => message_mut(&mut envelope.packet),
@@ -201,7 +187,6 @@ fn leaving<'a>(server: &'a mut Server, outbox: &'a mut Outbox) -> impl Iterator<
     now.chain(server.held.iter_mut().flat_map(|(_, messages)| messages))
 }
 
-/// A node's message to another.
 fn message(packet: &Packet) -> Option<&Message> {
     match packet {
         Packet::Raft(message) => Some(message),
@@ -209,7 +194,6 @@ fn message(packet: &Packet) -> Option<&Message> {
     }
 }
 
-/// The same, to be changed.
 fn message_mut(packet: &mut Packet) -> Option<&mut Message> {
     match packet {
         Packet::Raft(message) => Some(message),
@@ -217,7 +201,6 @@ fn message_mut(packet: &mut Packet) -> Option<&mut Message> {
     }
 }
 
-/// A message in its envelope.
 fn sent(message: Message) -> Envelope {
     let (from, to) = (Address::Node(message.from), Address::Node(message.to));
     Envelope::new(from, to, Packet::Raft(message))

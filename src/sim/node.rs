@@ -39,7 +39,6 @@ pub(super) struct Node {
     /// Writes for the disk when it is free.
     pub writes: VecDeque<Write>,
     writing: Option<WriteId>,
-    /// Work on files beside the log's.
     works: BTreeMap<snapshots::Lane, VecDeque<SnapshotWork>>,
     /// The state machine, when it is on a thread of its own, and its tasks.
     applier: Option<Applier>,
@@ -62,7 +61,6 @@ pub(super) struct Node {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Lane {
     Files(snapshots::Lane),
-    /// A state machine that is slow.
     Machine,
 }
 
@@ -254,7 +252,6 @@ impl Node {
         }
     }
 
-    /// The state machine, wherever it is.
     pub fn machine(&self) -> Option<&dyn Machine> {
         let here = self.server.as_ref().and_then(Server::machine);
         here.or_else(|| self.applier.as_ref().map(Applier::machine))

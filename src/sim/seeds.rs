@@ -35,7 +35,7 @@ pub enum Family {
     /// A bit of everything, with clients that are patient.
     #[default]
     General,
-    /// Clients that ask several nodes at once, lose answers alone, give up early, ask later what became of it, and
+    /// Clients that ask several nodes at once, lose answers but not requests, give up early, ask later what became of it, and
     /// share a table of sessions that is too small for them.
     Clients,
     /// A snapshot every few entries, sent in small parts; nodes that are wiped, disks that stall for seconds, state
@@ -59,7 +59,6 @@ pub enum Family {
 }
 
 impl Family {
-    /// All of them.
     pub const ALL: [Family; 9] = [
         Family::General,
         Family::Clients,
@@ -72,7 +71,6 @@ impl Family {
         Family::Damage,
     ];
 
-    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Family::General => "general",
@@ -88,16 +86,12 @@ impl Family {
     }
 }
 
-/// The result of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// Its seed.
     pub seed: u64,
-    /// How many nodes it had.
     pub nodes: u8,
     /// What was broken; empty if all is well.
     pub violations: Vec<String>,
-    /// What kinds of things happened.
     pub tally: Tally,
     /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
     pub calls: [u64; 3],
@@ -112,7 +106,6 @@ pub struct Report {
     pub broken_at: Option<Duration>,
     /// How long it was in virtual time.
     pub length: Duration,
-    /// Equal only for equal runs.
     pub digest: u64,
 }
 
@@ -120,7 +113,7 @@ pub struct Report {
 struct Run<'a> {
     simulation: Simulation,
     workload: Workload,
-    /// Who is told of operations as they end.
+    /// Called with operations as they end.
     record: &'a mut dyn FnMut(&[Operation]),
     random: Random,
     classes: Classes,

@@ -8,9 +8,7 @@ use crate::server::Outbox;
 /// How often each kind of thing happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
-    /// Elections that were started.
     pub elections: u64,
-    /// Elections that were won.
     pub leaders: u64,
     /// Elections that ended without a winner, or with another one.
     pub elections_lost: u64,
@@ -24,21 +22,16 @@ pub struct Tally {
     pub duplicates: u64,
     /// Commands that were not applied because their session had expired, over all nodes.
     pub expired: u64,
-    /// Torn tails that were cut off.
     pub repaired: u64,
-    /// Entries applied, over all nodes.
     pub applied: u64,
     /// Votes and pre-votes refused because a leader is heard.
     pub sticky_refusals: u64,
-    /// Linearizable reads that a follower answered.
     pub follower_reads: u64,
     /// Reads that a leader answered by a lease that it held.
     pub lease_reads: u64,
     /// Votes refused, and elections held back, for a promise.
     pub promises_kept: u64,
-    /// Snapshots that nodes took themselves.
     pub snapshots_saved: u64,
-    /// Snapshots that leaders began to send.
     pub snapshots_sent: u64,
     /// Snapshots that took the place of a follower's log, and those that left a part of it.
     pub snapshots_installed: [u64; 2],
@@ -53,7 +46,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Notes one step of a node.
     pub fn note(&mut self, raft: &Raft, outbox: &Outbox) {
         for event in &outbox.events {
             match event {
@@ -87,13 +79,11 @@ impl Tally {
         self.expired += outbox.applied.iter().filter(|applied| applied.expired).count() as u64;
     }
 
-    /// A leader is about to end.
     pub fn note_end(&mut self, raft: &Raft) {
         let leads = matches!(raft.role(), Role::Leader(_));
         self.uncommitted_tails += u64::from(leads && raft.log().last().index > raft.commit_index());
     }
 
-    /// Adds another run's.
     pub fn add(&mut self, other: &Tally) {
         let Tally {
             elections,

@@ -23,18 +23,15 @@ use crate::types::{ClientId, NodeId, Random, Time, Token};
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest that a client thinks before its next call.
 const THINKING_MAX: Duration = Duration::from_millis(60);
-/// Keys that all clients fight over.
 const SHARED_KEYS: u64 = 4;
-/// What the keys of one client alone begin with.
+/// The prefix of keys that only one client uses.
 const OWN: &str = "own.";
 
-/// How clients behave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each habit is there or not by itself")]
 pub struct Habits {
     /// The shortest time that a client waits for an answer.
     pub timeout_min: Duration,
-    /// The longest.
     pub timeout_max: Duration,
     /// Whether clients ask later what became of the commands that had no answer.
     pub settles: bool,
@@ -62,7 +59,6 @@ impl Default for Habits {
     }
 }
 
-/// What the clients have done.
 #[derive(Debug, Default)]
 pub struct Workload {
     habits: Habits,
@@ -76,9 +72,7 @@ pub struct Workload {
     history: Vec<Operation>,
     /// How many of them [`Workload::take_news`] has returned.
     taken: usize,
-    /// Calls that were answered.
     pub answered: u64,
-    /// Calls that certainly had no effect.
     pub rejected: u64,
     /// Calls whose outcome was unknown when they ended.
     pub unknown: u64,
@@ -90,7 +84,6 @@ pub struct Workload {
     pub forgotten: u64,
     /// Local reads that said how old they may be.
     pub local_reads: u64,
-    /// What no client should ever see.
     pub contradictions: Vec<String>,
 }
 
@@ -112,7 +105,7 @@ enum Task {
     Call(Pending),
     /// What became of a command, and its place in the history.
     Settle(Token, usize),
-    /// One node's state, whatever it is, as asked at this time.
+    /// One node's state, however old, as asked at this time.
     Local(Time),
 }
 
@@ -231,7 +224,6 @@ impl Workload {
         self.local_reads += 1;
     }
 
-    /// Whether every call has ended.
     pub fn is_idle(&self) -> bool {
         self.clients.values().all(|worker| worker.running.is_empty())
     }
@@ -334,7 +326,6 @@ impl Workload {
         &self.history[taken..]
     }
 
-    /// How many operations have ended.
     pub fn ended(&self) -> usize {
         self.history.len()
     }
@@ -412,7 +403,7 @@ impl Worker {
         }
     }
 
-    /// What it asks next, and whom alone.
+    /// What it asks next, and the only node it asks.
     fn choose(&mut self, client: ClientId, nodes: &[NodeId], leases: bool) -> (What, Option<NodeId>) {
         self.calls += 1;
         let value = format!("{client}.{}", self.calls);
@@ -452,7 +443,7 @@ fn shared_key(number: u64) -> String {
     format!("shared{number}")
 }
 
-/// Whether the key is its caller's alone.
+/// Whether only its caller uses the key.
 fn is_own(operation: &Operation) -> bool {
     operation.key.starts_with(OWN)
 }

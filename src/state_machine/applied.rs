@@ -4,7 +4,6 @@ use crate::payload::Payload;
 use crate::raft::entry::Origin;
 use crate::types::{EntryId, SessionId};
 
-/// What became of an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Applied {
     /// It was a no-op, or concerns only the cluster.
@@ -16,7 +15,6 @@ pub enum Applied {
         /// The answers to the batch, in order.
         answer: Payload,
     },
-    /// A session was opened.
     Opened {
         /// Its name: the entry that opened it.
         session: SessionId,
@@ -32,10 +30,8 @@ pub enum Applied {
     Invalid(String),
 }
 
-/// An entry that was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AppliedEntry {
-    /// Which one.
     pub entry: EntryId,
     /// The origin of the command that it applied; none for a no-op, a repetition or an invalid command.
     pub carried_out: Option<Origin>,

@@ -38,7 +38,6 @@ pub trait Image: Send + Sync {
         Ok(())
     }
 
-    /// How many items the state holds.
     fn size(&self) -> usize;
 
     /// For the replica that takes it over, and knows its type.

@@ -39,7 +39,6 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// The bounds of what a session keeps. All replicas of a cluster must have the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// How many answers.
     pub answers: u64,
     /// How many bytes of text they have together.
     pub bytes: usize,
@@ -51,7 +50,6 @@ impl Default for Bounds {
     }
 }
 
-/// All clients' sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     bounds: Bounds,
@@ -64,7 +62,6 @@ pub struct Sessions {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
     pub(crate) client: ClientId,
-    /// The entry that used it last.
     pub(crate) used: LogIndex,
     /// The client needs no answer below this serial. It never decreases, even if an older mark arrives late.
     pub(crate) acknowledged: Serial,
@@ -74,7 +71,6 @@ pub(crate) struct Session {
     pub(crate) bytes: usize,
 }
 
-/// The final outcome of a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Settled {
@@ -143,7 +139,6 @@ impl Sessions {
         self.settle(origin, Settled::GivenUp);
     }
 
-    /// How many sessions are open.
     pub fn count(&self) -> usize {
         self.by_id.len()
     }
@@ -203,10 +198,10 @@ impl Session {
     }
 
     fn settle(&mut self, serial: Serial, settled: Settled, bounds: Bounds) {
-        assert!(serial >= self.acknowledged, "an acknowledged command is never carried out again");
+        assert!(serial >= self.acknowledged, "an acknowledged command is never applied again");
         self.bytes += settled.bytes();
         let before = self.settled.insert(serial, settled);
-        assert!(before.is_none(), "a command is carried out once (section 8)");
+        assert!(before.is_none(), "a command is applied once (section 8)");
         while self.settled.len() as u64 > bounds.answers
             || (self.bytes > bounds.bytes && self.settled.len() > 1)
         {
@@ -348,7 +343,7 @@ mod tests {
         assert_eq!(sessions.look_up(LogIndex(9_001), origin(4, 1)), Some(answered(5)));
     }
 
-    /// Carries out a command whose answer's text has so many bytes.
+    /// Applies a command whose answer's text has this many bytes.
     fn answer_at_length(sessions: &mut Sessions, serial: Serial, bytes: usize) {
         assert_eq!(sessions.look_up(LogIndex(serial + 1), origin(serial, 1)), None);
         let answer = Payload::from_text(format!("\"{}\"", "a".repeat(bytes - 2)));

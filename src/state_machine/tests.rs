@@ -176,7 +176,7 @@ fn a_command_that_was_asked_about_before_it_came_is_never_applied() {
     };
     assert_eq!(replica.apply(&settle(2, 1)), Applied::GivenUp);
     assert_eq!(replica.apply(&entry(3, origin(1, 1, 1), put())), Applied::GivenUp);
-    assert_eq!(replica.apply(&settle(4, 1)), Applied::GivenUp, "whoever asks again is told the same");
+    assert_eq!(replica.apply(&settle(4, 1)), Applied::GivenUp, "asking again gives the same");
     assert_eq!(replica.size(), 0);
     replica.apply(&entry(5, origin(1, 2, 1), put()));
     assert_eq!(answers(&replica.apply(&settle(6, 2))), (id(5), vec![Answer::Put]));
@@ -201,7 +201,7 @@ pub(super) fn asked() -> impl Strategy<Value = Vec<Asked>> {
     prop::collection::vec(one, 0..80)
 }
 
-/// Keeps everything for ever: what a table of sessions must not forget as far as anyone can see.
+/// Keeps everything: what a table of sessions must not forget as far as anyone can see.
 #[derive(Default)]
 struct Model {
     /// The sessions that are open, the one that was used least recently first.

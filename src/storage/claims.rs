@@ -5,7 +5,7 @@
 
 use super::disk::Disk;
 use super::recovery;
-use super::segments::Segment;
+use super::segment::Segment;
 use super::{snapshot_file, state_file};
 use crate::types::LogIndex;
 

@@ -14,13 +14,11 @@ pub trait Disk: Send {
     /// The names of all files, in order. A folder that is missing holds none.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// A file's whole content.
     fn read(&self, file: &str) -> io::Result<Vec<u8>>;
 
     /// At most `length` bytes of a file from this offset on; fewer at its end, none behind it.
     fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 
-    /// A file's length in bytes.
     fn length(&self, file: &str) -> io::Result<u64>;
 
     /// Makes an empty file; one of that name is emptied.
@@ -37,7 +35,6 @@ pub trait Disk: Send {
         Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 
-    /// Cuts a file to this length.
     fn truncate(&mut self, file: &str, length: u64) -> io::Result<()>;
 
     /// Makes a file's content and length durable.
@@ -46,10 +43,8 @@ pub trait Disk: Send {
     /// Gives a file another name; a file that has that name is replaced.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Removes a file.
     fn remove(&mut self, file: &str) -> io::Result<()>;
 
-    /// Makes creations, renames and removals durable.
     fn sync_folder(&mut self) -> io::Result<()>;
 
     /// Locks the folder for this holder until the lock is dropped.
@@ -67,7 +62,6 @@ pub type Lock = Box<dyn Send>;
 pub enum LockError {
     /// Another holds it: the process of this number, when it is known.
     InUse(Option<u32>),
-    /// The attempt itself failed.
     Io(io::Error),
 }
 

@@ -10,58 +10,30 @@ use crate::types::NodeId;
 #[derive(Debug)]
 pub enum StorageError {
     /// Another process, or another node of this one, uses the folder.
-    InUse {
-        /// The folder.
-        folder: String,
-        /// The process, when it is known.
-        holder: Option<u32>,
-    },
-    /// The files belong to another cluster.
+    InUse { folder: String, holder: Option<u32> },
     OtherCluster {
-        /// The file that says so.
         file: String,
-        /// The cluster that it names.
         found: ClusterId,
         /// The cluster that was to be opened.
         expected: ClusterId,
     },
-    /// The files belong to another node.
     OtherNode {
-        /// The file that says so.
         file: String,
-        /// The node that it names.
         found: NodeId,
         /// The node that was to be opened.
         expected: NodeId,
     },
     /// The cluster was made with other nodes.
-    OtherMembers {
-        /// The file that says so.
-        file: String,
-        /// The nodes that it names.
-        found: Vec<NodeId>,
-        /// The nodes that were asked for.
-        expected: Vec<NodeId>,
-    },
+    OtherMembers { file: String, found: Vec<NodeId>, expected: Vec<NodeId> },
     /// Another version of the program wrote the files.
-    OtherFormat {
-        /// The file that says so.
-        file: String,
-        /// Its format.
-        found: u64,
-        /// The format that this program reads.
-        known: u64,
-    },
+    OtherFormat { file: String, found: u64, known: u64 },
     /// A file is not as it was written.
     Damaged {
-        /// The file.
         file: String,
         /// The line in it, from 1, where that is known.
         line: Option<usize>,
-        /// What is wrong.
         what: String,
     },
-    /// The disk is full.
     NoSpace {
         /// The file that was to be written.
         file: String,
@@ -70,16 +42,12 @@ pub enum StorageError {
     NoRoom {
         /// The file that has to be written.
         file: String,
-        /// How many bytes that takes.
         bytes: usize,
     },
-    /// The disk refused in another way.
     Io {
         /// What was to be done: "write", "read".
         action: &'static str,
-        /// The file.
         file: String,
-        /// The reason that the system gave.
         error: io::Error,
     },
     /// The writing of a snapshot was given up, since it is not wanted any more.
@@ -88,10 +56,7 @@ pub enum StorageError {
         file: String,
     },
     /// An earlier error left it open what the disk holds.
-    Poisoned {
-        /// That error's message.
-        first: String,
-    },
+    Poisoned { first: String },
 }
 
 impl StorageError {

@@ -18,7 +18,6 @@ use super::disk::{Disk, Lock, LockError};
 pub struct DiskFaults {
     state: Mutex<State>,
     changed: Condvar,
-    /// Completed syncs of files and folders.
     syncs: AtomicU64,
 }
 
@@ -58,7 +57,6 @@ impl DiskFaults {
         self.state.lock().room = Some(bytes);
     }
 
-    /// The disk is well again.
     pub fn clear(&self) {
         let mut state = self.state.lock();
         state.slow = Duration::ZERO;
@@ -131,7 +129,6 @@ impl DiskFaults {
     }
 }
 
-/// A disk with faults.
 pub struct FaultyDisk<D> {
     disk: D,
     faults: Arc<DiskFaults>,

@@ -6,16 +6,14 @@ use parking_lot::RwLock;
 
 use super::disk::Disk;
 use super::error::StorageError;
-use super::segments::Segment;
+use super::segment::Segment;
 use super::{snapshot_file, state_file};
 
 /// Ends the name of a file that is being made. A start removes it.
 pub const NEW: &str = ".new";
 
-/// The snapshot that is being received.
 pub const INCOMING: &str = "incoming.new";
 
-/// The names of all files.
 pub fn list(disk: &impl Disk) -> Result<Vec<String>, StorageError> {
     disk.list().map_err(|error| StorageError::io("read", disk.describe(""), error))
 }
@@ -99,7 +97,6 @@ pub fn remove_if_there(disk: &mut impl Disk, name: &str) -> Result<(), StorageEr
     })
 }
 
-/// Removes a file for good.
 pub fn remove_durably(disk: &mut impl Disk, name: &str) -> Result<(), StorageError> {
     remove(disk, name)?;
     sync_folder(disk)

@@ -9,7 +9,7 @@ use std::io;
 
 use super::disk::Disk;
 use super::error::StorageError;
-use super::segments::Segment;
+use super::segment::Segment;
 use super::state_file::{NAME as STATE, StateFile, Unreadable};
 use super::{Identity, files, record, snapshot_file};
 use crate::raft::effects::HardState;
@@ -41,7 +41,6 @@ pub struct Glimpse {
 }
 
 impl Glimpse {
-    /// The last entry's index.
     pub fn last(&self) -> LogIndex {
         LogIndex(self.before.0 + self.terms.len() as u64)
     }
@@ -68,7 +67,6 @@ fn can_be(index: LogIndex) -> bool {
     (1..u64::MAX / 2).contains(&index.0)
 }
 
-/// Why there is no glimpse yet.
 enum Obstacle {
     /// The files are no longer what they were.
     Changed,
@@ -106,7 +104,6 @@ fn try_look(disk: &impl Disk, entries: usize) -> Result<Glimpse, Obstacle> {
     Ok(Glimpse { identity, hard_state, snapshot, first, before, terms, troubles: reading.troubles })
 }
 
-/// A look under way.
 struct Reading<'a, D> {
     disk: &'a D,
     /// The parts of the log that were read: file, offset, bytes.
@@ -114,9 +111,7 @@ struct Reading<'a, D> {
     troubles: Vec<String>,
 }
 
-/// The last lines of a segment.
 struct Tail {
-    /// The first line's index.
     first: LogIndex,
     terms: Vec<Option<Term>>,
 }

@@ -29,7 +29,8 @@ use std::io;
 
 use super::disk::{Disk, Lock, LockError};
 use super::error::StorageError;
-use super::segments::{self, Segment};
+use super::segment::Segment;
+use super::segments;
 use super::state_file::StateFile;
 use super::terms::Terms;
 use super::{Identity, NewStore, Recovered, Storage, files, record, recovery, state_file};
@@ -59,9 +60,7 @@ pub struct JsonStore<D: Disk> {
     durable: LogIndex,
     /// `state.json` certainly claims the log up to here. What `state` says is the most that it may claim.
     recorded: LogIndex,
-    /// Reused for encoding.
     lines: Vec<u8>,
-    /// The first error's message.
     poisoned: Option<String>,
     _lock: Lock,
 }

@@ -5,7 +5,7 @@
 
 use super::disk::Disk;
 use super::error::StorageError;
-use super::segments::Segment;
+use super::segment::Segment;
 use super::state_file::{NAME as STATE, StateFile};
 use super::{record, snapshot_file};
 use crate::raft::entry::Entry;

@@ -30,13 +30,11 @@ pub struct MemoryContent {
 #[derive(Default)]
 struct Content {
     hard_state: HardState,
-    /// The entry before the first one.
     base: EntryId,
     entries: VecDeque<Entry>,
     used: bool,
 }
 
-/// One life's store.
 pub struct MemoryStore {
     content: MemoryContent,
     unsynced: Vec<Write>,

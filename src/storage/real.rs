@@ -12,7 +12,6 @@ use super::private;
 
 const LOCK: &str = "lock";
 
-/// A folder of the operating system.
 pub struct RealDisk {
     folder: PathBuf,
     /// The file that was last appended to, so that a log's segment is not opened again for each write.
@@ -196,7 +195,6 @@ fn is_gone(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The folder that holds this one.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

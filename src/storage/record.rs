@@ -24,7 +24,6 @@ const READMIT: &[u8] = b",\"readmit\":";
 const INCARNATION: &[u8] = b",\"incarnation\":";
 const SETTLE: &[u8] = b",\"settle\":true";
 
-/// Adds the entry's line, newline included.
 pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
     let start = line.len();
     push_number(line, b"{\"index\":", entry.index.0);

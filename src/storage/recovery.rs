@@ -37,7 +37,8 @@ use std::io;
 
 use super::disk::Disk;
 use super::error::StorageError;
-use super::segments::{self, Segment};
+use super::segment::Segment;
+use super::segments;
 use super::snapshot_file;
 use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
 use super::{Identity, NewStore, Recovered, RecoveredSnapshot, files, log_reading};

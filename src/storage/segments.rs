@@ -19,29 +19,8 @@
 use super::disk::Disk;
 use super::error::StorageError;
 use super::files;
+use super::segment::Segment;
 use crate::types::LogIndex;
-
-/// One file of the log.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Segment {
-    /// The index of its first entry.
-    pub first: LogIndex,
-    /// Its bytes.
-    pub length: u64,
-}
-
-impl Segment {
-    pub fn name(&self) -> String {
-        format!("log-{:020}.jsonl", self.first.0)
-    }
-
-    /// The segment of this name; none when it is another file's.
-    pub fn named(name: &str) -> Option<Segment> {
-        let digits = name.strip_prefix("log-")?.strip_suffix(".jsonl")?;
-        let first = LogIndex(digits.parse().ok()?);
-        Some(Segment { first, length: 0 }).filter(|segment| segment.name() == name)
-    }
-}
 
 /// The length in bytes of the first `count` lines.
 pub fn length_of_lines(bytes: &[u8], lines: u64) -> u64 {

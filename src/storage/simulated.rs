@@ -17,10 +17,8 @@ use super::files;
 use super::simulated_file::File;
 use crate::types::Random;
 
-/// How an operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// EIO; the operation has no effect.
     InputOutput,
     /// ENOSPC; of the bytes to append, half are written.
     NoSpace,
@@ -98,7 +96,6 @@ impl SimulatedDisk {
         self.inner.lock().syncs_of_new_ignored = Some(prefix);
     }
 
-    /// No operation fails any longer.
     pub fn heal(&self) {
         let mut inner = self.inner.lock();
         inner.planned = None;
@@ -119,7 +116,6 @@ impl SimulatedDisk {
         file.sync();
     }
 
-    /// A file is gone for good.
     pub fn lose(&self, file: &str) {
         let mut inner = self.inner.lock();
         inner.names.remove(file).expect("a file to damage");

@@ -31,7 +31,6 @@ const FORMAT: u64 = 1;
 /// Bytes that are read or written at once.
 pub const PIECE_BYTES: usize = 256 << 10;
 
-/// More than any head has.
 pub const HEAD_BYTES_MAX: usize = 4 << 10;
 const CONTENT: &[u8] = b",\"content\":";
 
@@ -183,9 +182,7 @@ pub fn load(
 /// A file that is as it was written.
 pub struct Checked {
     id: EntryId,
-    /// Its length.
     bytes: u64,
-    /// Where the state is in it.
     content: Range<u64>,
 }
 
@@ -219,7 +216,6 @@ pub fn check(
     Ok(Checked { id, bytes, content: content_start..content_end })
 }
 
-/// The format that a file names.
 fn format_of(start: &[u8]) -> Option<u64> {
     let rest = start.strip_prefix(b"{\"format\":")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -268,7 +264,6 @@ fn decode_head(start: &[u8]) -> Result<(Head, u64), String> {
 struct Pieces<'a, D> {
     disk: &'a D,
     file: &'a str,
-    /// Where the next piece begins.
     offset: u64,
     end: u64,
     piece: Vec<u8>,

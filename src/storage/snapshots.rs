@@ -23,12 +23,9 @@ use crate::types::{EntryId, LogIndex};
 /// Bytes after which a file that is being written is synced, so that its last sync does not hold up the log's.
 const SYNC_BYTES: u64 = 1 << 20;
 
-/// A part of a snapshot's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
-    /// Its bytes.
     pub data: Vec<u8>,
-    /// The file ends with them.
     pub done: bool,
 }
 
@@ -72,14 +69,12 @@ pub fn finished(disk: &impl Disk) -> Result<Vec<LogIndex>, StorageError> {
     Ok(files::list(disk)?.iter().filter_map(|name| snapshot_file::named(name)).collect())
 }
 
-/// The snapshots in a folder.
 pub struct Snapshots<D: Disk> {
     disk: D,
     identity: Identity,
     incoming: Option<Incoming>,
 }
 
-/// What was received so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Incoming {
     id: EntryId,

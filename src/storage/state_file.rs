@@ -9,13 +9,11 @@ use super::{ClusterId, Identity};
 use crate::raft::effects::{HardState, StoreId};
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
-/// The file's name.
 pub const NAME: &str = "state.json";
 
 /// The format that this program writes and reads.
 pub const FORMAT: u64 = 4;
 
-/// What the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateFile {
     pub identity: Identity,
@@ -25,10 +23,8 @@ pub struct StateFile {
     pub log_floor: EntryId,
 }
 
-/// Why the file cannot be used.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Unreadable {
-    /// The format of another version.
     Other(u64),
     Damaged(String),
 }
@@ -65,7 +61,6 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl StateFile {
-    /// The file's content.
     pub fn encode(&self) -> Vec<u8> {
         let line = Line {
             format: FORMAT,

@@ -17,7 +17,6 @@ impl Terms {
         terms
     }
 
-    /// An entry was appended.
     pub fn push(&mut self, id: EntryId) {
         if self.0.last().is_none_or(|last| last.term != id.term) {
             self.0.push(id);

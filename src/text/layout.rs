@@ -9,9 +9,7 @@ use super::units::decimal;
 /// On which side a column's cells stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Align {
-    /// Names and texts.
     Left,
-    /// Numbers.
     Right,
 }
 

@@ -20,7 +20,6 @@ const DURATION_LETTERS_MAX: usize = 24;
 /// More digits than any quantity within the limits has; keeps the arithmetic far from overflow.
 const DIGITS_MAX: usize = 15;
 
-/// How fast virtual time passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Speed {
     /// This many thousandths of the wall clock's pace: 1,000 is real time.
@@ -28,7 +27,6 @@ pub enum Speed {
         /// Thousandths; at least 1.
         per_thousand: u64,
     },
-    /// As fast as the machine can.
     Max,
 }
 

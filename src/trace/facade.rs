@@ -11,7 +11,6 @@ use crate::types::{NODES_MAX, NodeId};
 static TARGETS: LazyLock<Vec<String>> =
     LazyLock::new(|| NodeId::first(NODES_MAX).iter().map(|node| format!("{TARGET}{node}")).collect());
 
-/// The target of a node's records.
 pub(crate) fn target(node: NodeId) -> &'static str {
     &TARGETS[usize::from(node.number()) - 1]
 }

@@ -38,11 +38,9 @@ pub struct NodeLogs {
 #[derive(Debug, thiserror::Error)]
 #[error("logs cannot be {doing} {}: {reason}", path.display())]
 pub struct LogsError {
-    /// The folder or file.
     pub path: PathBuf,
     /// `written to` or `read from`.
     pub doing: &'static str,
-    /// The system's error.
     #[source]
     pub reason: io::Error,
 }
@@ -166,7 +164,6 @@ pub(crate) fn log_files(folder: &Path, nodes: &[NodeId]) -> impl Iterator<Item =
     nodes.iter().map(|node| file_path(folder, *node))
 }
 
-/// Where a node's log is.
 pub(super) fn file_path(folder: &Path, node: NodeId) -> PathBuf {
     folder.join(format!("{node}.log"))
 }

@@ -13,14 +13,11 @@ use super::logs::{LogsError, file_path};
 use crate::quoting::visible;
 use crate::types::NodeId;
 
-/// One line of one node's log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogLine {
-    /// Whose log.
     pub node: NodeId,
     /// When it was written, as the file has it; empty where the file has no time.
     pub time: String,
-    /// The rest: level and sentence.
     pub text: String,
 }
 
@@ -60,7 +57,6 @@ pub fn merge(folder: &Path, nodes: &[NodeId]) -> Result<Merge, LogsError> {
 }
 
 impl Merge {
-    /// The nodes whose logs are there.
     pub fn found(&self) -> Vec<NodeId> {
         self.sources.iter().filter(|source| source.file.is_some()).map(|source| source.node).collect()
     }
@@ -113,7 +109,6 @@ impl LogTail {
     }
 }
 
-/// One log, read line by line.
 #[derive(Debug)]
 struct Source {
     node: NodeId,
@@ -126,7 +121,6 @@ struct Source {
     next: Option<LogLine>,
 }
 
-/// A log that is there.
 #[derive(Debug)]
 struct OpenLog {
     reader: BufReader<File>,

@@ -43,7 +43,6 @@ const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LineError(pub(super) String);
 
-/// What a line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Line {
     /// The keys may hold anything when the history begins.

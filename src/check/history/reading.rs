@@ -17,16 +17,13 @@ pub const START_UNKNOWN: &str = r#"{"start":"unknown"}"#;
 /// Some editors begin a file with it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What a history's text holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reading {
-    /// What the keys held before.
     pub start: Start,
     /// When the warm-up of the load that wrote it ends, if a line says so.
     pub warm_up_ends: Option<Time>,
     /// The operations, in the order of their lines.
     pub operations: Vec<Operation>,
-    /// The line of each.
     pub lines: Vec<usize>,
     /// The number of the last line, if it was cut off: its operation is missing.
     pub torn: Option<usize>,
@@ -36,9 +33,7 @@ pub struct Reading {
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
     reading: Reading,
-    /// How many lines were taken.
     number: usize,
-    /// Whether one of them said something.
     begun: bool,
 }
 
@@ -90,7 +85,6 @@ impl Reader {
         Ok(())
     }
 
-    /// How many lines were taken.
     pub fn lines(&self) -> usize {
         self.number
     }

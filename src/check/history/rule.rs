@@ -15,7 +15,6 @@ pub struct BrokenRule {
     pub operation: usize,
     /// The place of the one before it.
     pub before: usize,
-    /// The client.
     pub client: ClientId,
     /// Whether the outcome of the one before is unknown.
     pub unknown: bool,

@@ -16,7 +16,6 @@ impl Budget {
         left.is_some()
     }
 
-    /// These bytes are free again.
     pub fn give(&mut self, bytes: usize) {
         self.0 += bytes;
     }

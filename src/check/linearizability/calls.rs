@@ -8,9 +8,7 @@ use crate::types::Time;
 
 /// The calls of operations in the order of their returns.
 pub(super) struct Calls {
-    /// How many there are.
     count: usize,
-    /// How many leaves the tree has.
     leaves: usize,
     /// The earliest call below each node: the root is 1, below node `n` are `2n` and `2n + 1`, the leaves come last.
     earliest: Vec<Time>,

@@ -21,7 +21,6 @@ pub(super) struct KeyHistory<'a> {
     pub key: &'a str,
     /// What it can have held at the start, the most promising first.
     pub starts: Vec<Value>,
-    /// In the order of their returns.
     pub answered: Vec<Item>,
     /// Those whose outcome is unknown, in the order of their calls.
     pub unknown: Vec<Item>,
@@ -31,10 +30,8 @@ pub(super) struct KeyHistory<'a> {
     telling: Vec<bool>,
 }
 
-/// One operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Item {
-    /// Its place in the whole history.
     pub position: usize,
     pub change: Change,
     pub told: Told,
@@ -115,7 +112,6 @@ impl<'a> KeyHistory<'a> {
         if self.telling[value as usize] { value } else { UNSEEN }
     }
 
-    /// A value in words.
     pub fn describe(&self, value: Value) -> Cow<'_, str> {
         match value {
             ABSENT => Cow::Borrowed("absent"),

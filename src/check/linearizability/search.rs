@@ -1,7 +1,7 @@
 //! The search for an order, when the log's own does not convince.
 //!
 //! It goes through the returns in order of time. The operation that returns next must take effect before it does;
-//! others that were called by then may do so first. Whoever meets a situation that was met before turns back, which is
+//! others that were called by then may do so first. A branch that meets a known situation turns back, which is
 //! the memory that Lowe added to the search of Wing and Gong.
 //!
 //! Seven rules keep the number of situations small and lose no order:
@@ -38,7 +38,6 @@ use crate::types::Time;
 /// How many possible values an explanation names.
 const VALUES_NAMED: usize = 4;
 
-/// A search on one key.
 pub(super) struct Search<'a> {
     pub history: &'a KeyHistory<'a>,
     /// For each answered operation, the earliest call among it and those that return later.
@@ -55,7 +54,6 @@ pub(super) struct Search<'a> {
     impossible: Option<usize>,
     /// Where to continue when no situation on the stack is left; the last is the most promising.
     starts: Vec<Value>,
-    /// The situations to continue from.
     stack: Vec<Fork>,
     /// What was used up in the situations that were met, apart from what makes them another.
     met: BTreeMap<Place, SmallVec<[Met; 1]>>,
@@ -63,7 +61,6 @@ pub(super) struct Search<'a> {
     held: usize,
     /// The values that the key can have had when the first that cannot be explained returned.
     values: BTreeSet<Value>,
-    /// Whether there are others like them.
     others: bool,
 }
 
@@ -72,16 +69,13 @@ pub(super) struct Search<'a> {
 struct Situation {
     place: Place,
     used: Used,
-    /// The key's value itself.
     value: Value,
 }
 
-/// What decides which orders are left.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Place {
     /// The answered operation that returns next; those before it have taken effect.
     next: usize,
-    /// The class of the key's value.
     state: Value,
     /// The later answered operations that have taken effect, in order.
     early: Vec<usize>,
@@ -96,7 +90,6 @@ struct Used {
     spent: Vec<usize>,
 }
 
-/// A situation that was met.
 #[derive(Clone, Debug)]
 struct Met {
     used: Used,
@@ -111,7 +104,6 @@ struct Fork {
     ways: Vec<Way>,
 }
 
-/// What takes effect next.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Answered(usize),
@@ -120,21 +112,16 @@ enum Way {
 
 /// What a turn of a search came to.
 pub(super) enum Settled {
-    /// There is an order.
     Linearizable,
     /// There is none.
     Contradiction(Contradiction),
-    /// The turn is over.
     Open,
     /// There is no room to remember more.
     Full,
 }
 
-/// An operation that no order allows.
 pub(super) struct Contradiction {
-    /// Its place in the whole history.
     pub position: usize,
-    /// When it returned.
     pub returned: Time,
     values: BTreeSet<Value>,
     others: bool,
@@ -211,7 +198,6 @@ impl<'a> Search<'a> {
         self.others = false;
     }
 
-    /// The next situation to look at.
     fn advance(&mut self, budget: &mut Budget) -> Option<Situation> {
         while let Some(mut fork) = self.stack.pop() {
             let cost = fork.cost();
@@ -409,7 +395,7 @@ impl<'a> Search<'a> {
         let Situation { place, used, .. } = situation;
         let uses = &self.uses[value as usize];
         let waits = |at: &&usize| **at < self.required && place.awaits(**at);
-        // Whoever can write it for the first to return can for the others.
+        // A change that can write it for the first to return can for the others.
         let Some(first) = from(&uses.observers, place.next).iter().find(waits) else { return false };
         let until = self.history.answered[*first].returned;
         let answered = from(&uses.writers, place.next)
@@ -493,7 +479,6 @@ impl Used {
 }
 
 impl Contradiction {
-    /// In one line, for people.
     pub fn explain(&self, operation: &Operation, history: &KeyHistory<'_>) -> String {
         let mut values: Vec<Cow<'_, str>> =
             self.values.iter().map(|value| history.describe(*value)).collect();
@@ -512,7 +497,6 @@ impl Contradiction {
     }
 }
 
-/// The places from this one on.
 fn from(sorted: &[usize], first: usize) -> &[usize] {
     &sorted[sorted.partition_point(|at| *at < first)..]
 }

@@ -14,7 +14,6 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    /// Those of each value.
     pub fn of(history: &KeyHistory<'_>) -> Vec<Uses> {
         let mut uses = vec![Uses::default(); history.value_count()];
         for (at, item) in history.answered.iter().enumerate() {

@@ -30,7 +30,6 @@ impl Transport for Wire {
     }
 }
 
-/// Settings that try again soon.
 fn hasty() -> ClientSettings {
     ClientSettings {
         attempt_timeout: Duration::from_millis(5),
@@ -111,7 +110,7 @@ fn carry_out(replica: &mut Replica<KeyValue>, call: &Call) -> Response {
             applied @ (Applied::Answered { .. } | Applied::GivenUp | Applied::Forgotten) => {
                 Response::Entry(applied)
             }
-            other => panic!("a live command is carried out: {other:?}"),
+            other => panic!("a live command is applied: {other:?}"),
         }
     };
     match call {

@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// A name is one command's for ever, and no answer that may still be needed is acknowledged.
+    /// A name belongs to one command, and no answer that may still be needed is acknowledged.
     fn note_named(&mut self, origin: Origin, call_id: CallId) {
         let Origin { session, serial, acknowledged } = origin;
         let name = |serial| Token { session, serial, part: None };

@@ -77,7 +77,6 @@ const fn answer(name: &'static str, meaning: &'static str) -> Form {
     form(name, Topic::Answer, &[TEXT]).does(meaning, "")
 }
 
-/// The function that judges this condition.
 pub(super) fn judge_of(condition: &Condition) -> Judge {
     CONDITIONS.iter().find(|row| row.form.name == condition.name()).expect("it was read by a form").run
 }

@@ -26,29 +26,22 @@ use crate::types::{LogIndex, NodeId, Term};
 /// A command of the key-value store, or a question about one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
-    /// A change.
     Write(Command),
-    /// A read.
     Read {
-        /// The key.
         key: String,
         /// How fresh the answer must be.
         mode: ReadMode,
     },
 }
 
-/// The answer to an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataAnswer {
-    /// What was asked.
     pub operation: Operation,
-    /// What became of it.
     pub outcome: DataOutcome,
     /// From the first attempt to the answer.
     pub took: Duration,
 }
 
-/// What became of an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DataOutcome {
     /// The store's answer, and where it came from.
@@ -62,9 +55,7 @@ pub enum DataOutcome {
 /// Who answered, and from where in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
-    /// The node.
     pub node: NodeId,
-    /// Its term.
     pub term: Term,
     /// The entry's index; for a stale read, up to where the node had applied.
     pub index: Option<LogIndex>,
@@ -74,7 +65,6 @@ pub struct Place {
 }
 
 impl Operation {
-    /// The verb.
     pub fn name(&self) -> &'static str {
         match self {
             Operation::Write(Command::Create { .. }) => "create",
@@ -86,7 +76,6 @@ impl Operation {
         }
     }
 
-    /// The key that it is about.
     pub fn key(&self) -> &str {
         match self {
             Operation::Write(command) => command.key(),
@@ -121,7 +110,6 @@ impl Operation {
 }
 
 impl fmt::Display for Operation {
-    /// As the console reads it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name(), word(self.key()))?;
         if let Some(expected) = self.expected() {
@@ -139,7 +127,6 @@ impl fmt::Display for Operation {
 }
 
 impl DataOutcome {
-    /// No answer came within this time.
     pub fn unanswered(waited: Duration) -> DataOutcome {
         DataOutcome::Unknown(format!("no answer in {}", duration_shown(waited)))
     }

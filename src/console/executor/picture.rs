@@ -7,7 +7,6 @@ use crate::lab::{Life, NodeView};
 use crate::server::RoleName;
 use crate::types::{NodeId, Term};
 
-/// The cluster at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
     nodes: Vec<(NodeId, NodeView)>,

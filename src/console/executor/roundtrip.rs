@@ -98,7 +98,6 @@ fn shape() -> BoxedStrategy<PartitionShape> {
     prop_oneof![groups, select(named), node().prop_map(PartitionShape::Bridge)].boxed()
 }
 
-/// Any value of a kind.
 fn value(kind: Kind) -> BoxedStrategy<Value> {
     match kind {
         Kind::Flag => Just(Value::Flag).boxed(),

@@ -5,14 +5,12 @@ use super::Console;
 use crate::console::language::{Answer, Condition, Directive, Form};
 use crate::types::Time;
 
-/// A form and what it does.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<F> {
     pub form: Form,
     pub run: F,
 }
 
-/// Executes a directive of a verb.
 pub(super) type Run = fn(&mut Console, &Directive) -> Answer;
 
 /// Judges a condition: it holds, or what is the case instead.

@@ -21,10 +21,8 @@ const REPORTED_LETTERS: usize = 60;
 /// How deep scripts may run scripts.
 const DEPTH_MAX: usize = 8;
 
-/// What to do after a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flow {
-    /// Read the next one.
     Go,
     /// The script ends here: a line failed, or a person interrupted it.
     Stop,
@@ -32,7 +30,6 @@ pub enum Flow {
     Quit,
 }
 
-/// How far a script has come.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Script {
     /// The file's name, where several may run.

@@ -10,7 +10,6 @@ use crate::console::language::{Directive, Target};
 use crate::lab::{Life, NodeView};
 use crate::types::{NodeId, Random};
 
-/// Which nodes a directive is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fit {
     /// Those that run, paused or not.

@@ -11,7 +11,6 @@ use crate::lab::{DiskChange, Life, NodeOrder};
 use crate::text::joined;
 use crate::types::{NodeId, Time};
 
-/// A fault that will end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Undo {
     due: Time,
@@ -22,7 +21,6 @@ pub(super) struct Undo {
 pub(super) enum Work {
     /// Start the nodes that are still down.
     Restart(Vec<NodeId>),
-    /// Resume those that are still paused.
     Resume(Vec<NodeId>),
     /// Undo a change, with the rules that were in force before it.
     Network {

@@ -88,7 +88,6 @@ impl Console {
         }
     }
 
-    /// Silent when it holds now.
     fn expect(&mut self, line: &Directive) -> Answer {
         let condition: &Condition = line.need(&EXPECTED_NOW);
         if let Err(reason) = self.check_names(condition) {

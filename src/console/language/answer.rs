@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::quoting::{ANSWER_LETTERS, visible_brief, visible_json};
 
-/// The version of the JSON form.
 const VERSION: u32 = 1;
 
 /// How many letters of a reason are shown: it may repeat two values.
@@ -18,7 +17,6 @@ const REASON_LETTERS: usize = 3 * ANSWER_LETTERS;
 /// What became of a directive, as exit codes and scripts see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It was done.
     Ok,
     /// A data command was refused (the key exists): an answer, no failure, unless an `expect` says so.
     Refused,
@@ -28,12 +26,9 @@ pub enum Outcome {
     Unknown,
 }
 
-/// A directive's answer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Answer {
-    /// The verb.
     pub directive: &'static str,
-    /// What became of it.
     pub outcome: Outcome,
     /// What a person reads; several lines for tables, empty for silence.
     pub text: String,

@@ -209,7 +209,6 @@ impl<'a> Arguments<'a> {
         what.map(|what| format!("; put quotes around {what} that begins with {begun}")).unwrap_or_default()
     }
 
-    /// Rejects words that are left.
     pub fn finish(mut self) -> Result<(), ParseError> {
         let Some(Word { text: extra, .. }) = self.words.pop_front() else { return Ok(()) };
         if extra.eq_ignore_ascii_case("for") {

@@ -13,7 +13,6 @@ use crate::types::NodeId;
 /// Durations that are offered; any other may be typed.
 const DURATIONS: &[&str] = &["100ms", "500ms", "1s", "2s", "5s"];
 
-/// What exists at the moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Names {
     pub nodes: Vec<NodeId>,

@@ -10,13 +10,11 @@ use super::kind::Kind;
 pub struct Form {
     pub name: &'static str,
     pub aliases: &'static [&'static str],
-    /// Where the help puts it.
     pub topic: Topic,
     /// What follows the name, in the order in which it is shown.
     pub slots: &'static [Slot],
     /// What it does, short enough for one line of the overview.
     pub summary: &'static str,
-    /// A line that uses it.
     pub example: &'static str,
     /// What undoes it, where that is not its opposite.
     pub undone: &'static str,
@@ -31,11 +29,8 @@ pub struct Form {
 pub enum Topic {
     Look,
     Data,
-    /// Nodes that fail and come back.
     Nodes,
-    /// Messages that are lost or late.
     Network,
-    /// Disks that fail.
     Disks,
     Time,
     Test,
@@ -59,7 +54,6 @@ pub struct Slot {
     pub meaning: &'static str,
 }
 
-/// Where a slot's words stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// The next words, which must be there.
@@ -72,7 +66,6 @@ pub enum Place {
     Option {
         /// What its value is called; none for a flag.
         value: Option<&'static str>,
-        /// Its name of one letter.
         short: Option<&'static str>,
         /// The option that it cannot stand beside.
         excludes: Option<&'static str>,
@@ -105,7 +98,6 @@ impl Form {
         Form { lasting: true, ..self }
     }
 
-    /// Its name and its aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }

@@ -22,7 +22,6 @@ const GROUPS: [(Topic, &str); 8] = [
     (Topic::Session, "Session"),
 ];
 
-/// Columns that help fits into.
 const WIDTH: usize = 80;
 
 impl Language {

@@ -5,7 +5,6 @@
 pub enum Kind {
     /// Nothing: the option's name says it all.
     Flag,
-    /// This word itself.
     Word(&'static str),
     Choice {
         name: &'static str,
@@ -28,17 +27,14 @@ pub enum Kind {
     Number,
     Speed,
     Key,
-    /// A word of any text.
     Value,
     File,
-    /// All words that are left.
     Text,
     Token,
     /// The name of a verb or of a topic of the help.
     Subject,
     Shape,
     Condition {
-        /// Also one about the answer before.
         answers: bool,
     },
 }

@@ -14,7 +14,6 @@ pub struct Word {
     pub quoted: bool,
     /// The byte of the line at which it begins, its quote included.
     pub start: usize,
-    /// The byte after its end.
     pub end: usize,
 }
 
@@ -23,7 +22,6 @@ pub struct Word {
 pub struct Split {
     /// The words; the last may be unfinished when there is an error.
     pub words: Vec<Word>,
-    /// Whether a comment follows them.
     pub comment: bool,
     /// Why reading ended before the line did.
     pub error: Option<ParseError>,

@@ -29,7 +29,6 @@ pub(super) const SHAPES: [&str; 4] = ["halves", "minority", "bridge", "ring"];
 /// A form with its slots filled: a directive, or a condition inside one.
 #[derive(Clone, Debug)]
 pub struct Phrase {
-    /// How it is written.
     pub form: &'static Form,
     /// `for 2s`: it is undone after this time.
     pub lasting: Option<Duration>,
@@ -59,7 +58,6 @@ pub enum Target {
     All,
 }
 
-/// Who still reaches whom.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PartitionShape {
     /// These groups, two or more, without a node in common. Nodes that no group names form one more group.
@@ -76,7 +74,6 @@ pub enum PartitionShape {
 
 macro_rules! values {
     ($($variant:ident($type:ty)),*) => {
-        /// What stands in a slot.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Value {
             Flag,
@@ -111,7 +108,6 @@ impl Phrase {
         Phrase { form, lasting, values }
     }
 
-    /// The form's name.
     pub fn name(&self) -> &'static str {
         self.form.name
     }
@@ -134,7 +130,6 @@ impl Phrase {
             .unwrap_or_else(|| panic!("the form of '{}' needs {} of this kind", self.name(), slot.name))
     }
 
-    /// Whether a slot is filled.
     pub fn has(&self, slot: &Slot) -> bool {
         self.values.iter().any(|(filled, _)| filled.name == slot.name)
     }

@@ -19,16 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a command may take that cannot be committed: long enough to reach the one follower that gets it.
 const IN_VAIN: Duration = Duration::from_millis(40);
 
-/// Why there is no result.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TrialError {
     /// No leader stayed long enough to be crashed.
     #[error("no leader stays long enough to be crashed")]
     Unsteady,
-    /// A person interrupted.
     #[error("interrupted")]
     Interrupted,
-    /// The cluster rejected an order.
     #[error(transparent)]
     Rejected(#[from] LabError),
 }
@@ -141,7 +138,6 @@ fn both(one: NodeId, other: NodeId) -> LinkScope {
     LinkScope::Both(End::Node(one), End::Node(other))
 }
 
-/// Whether it was committed.
 fn put<L: Lab>(lab: &mut L, leader: NodeId, timeout: Duration) -> Result<bool, TrialError> {
     heed(lab)?;
     let what = What::commands([Command::put("leader", leader.to_string())]);

@@ -7,14 +7,12 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-/// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     asleep: AtomicBool,
     sleeper: Mutex<Option<Thread>>,
 }
 
-/// Rings when it is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct HangUp(pub Arc<Bell>);
 
@@ -36,7 +34,6 @@ impl Bell {
         }
     }
 
-    /// Makes the sleeper look again.
     pub fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed)

@@ -19,16 +19,13 @@ pub(crate) struct Freshness {
     pub as_of: Option<Time>,
     /// The same for a commit index that this node has not reached yet.
     pub pending: Option<(LogIndex, Time)>,
-    /// The term of the rounds below.
     term: Term,
     /// When this node first answered each round.
     answered: RoundTimes,
-    /// A moment before each round began.
     began_after: RoundTimes,
 }
 
 impl Freshness {
-    /// The commit index is here.
     fn reach(&mut self, commit_index: LogIndex) {
         if let Some((index, as_of)) = self.pending
             && index <= commit_index

@@ -39,13 +39,11 @@ impl VoteHold {
         VoteHold { until: if ever { latest } else { Time::ZERO }, campaign_waits: false, ever }
     }
 
-    /// When an election that waits begins.
     pub fn campaign_due(&self) -> Time {
         if self.campaign_waits { self.until } else { Time::NEVER }
     }
 }
 
-/// The leader's side.
 impl Raft {
     /// Until when this leader may answer reads at once; none when it holds no lease.
     pub fn lease_until(&self) -> Option<Time> {
@@ -82,7 +80,6 @@ impl Raft {
     }
 }
 
-/// The follower's side.
 impl Raft {
     /// Whether this node withholds its vote for a leader's lease.
     pub(super) fn is_vote_on_hold(&self, now: Time) -> bool {

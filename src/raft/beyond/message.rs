@@ -16,7 +16,6 @@ pub type BootId = u64;
 /// What AppendEntries carries beyond Figure 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Beat {
-    /// The leader's newest heartbeat round.
     pub round: Round,
     /// The round claims a lease: a node that answers it withholds its vote for a while (6.4.1).
     pub lease: bool,
@@ -34,7 +33,6 @@ pub struct Beat {
 pub struct Ack {
     /// The round that the answer confirms; zero if none.
     pub round: Round,
-    /// The sender's boot.
     pub boot_id: BootId,
     /// The sender's files. Later ones have larger numbers.
     pub store_id: StoreId,
@@ -49,14 +47,10 @@ pub enum Extra {
     PreVote {
         /// The term that the sender would start: its `current_term` + 1.
         next_term: Term,
-        /// The sender's last log entry.
         last: EntryId,
     },
-    /// The answer to a pre-vote.
     PreVoteReply {
-        /// The term that was asked about.
         next_term: Term,
-        /// Whether the sender would vote.
         granted: bool,
     },
     /// The leader hands over: the receiver is to start an election at once (3.10).
@@ -68,12 +62,10 @@ pub enum Extra {
     },
     /// A follower asks its leader up to where a read must see (6.4).
     ReadIndex {
-        /// The follower's number for the question.
         number: ReadNumber,
     },
     /// The answer to a question about the read index.
     ReadIndexReply {
-        /// The question that is answered.
         number: ReadNumber,
         /// All that was answered to clients before the question arrived lies up to here; none when the sender cannot
         /// say, since it does not lead or has too many reads waiting.
@@ -82,7 +74,6 @@ pub enum Extra {
 }
 
 impl Extra {
-    /// The name of the message.
     pub fn name(&self) -> &'static str {
         match self {
             Extra::PreVote { .. } => "PreVote",

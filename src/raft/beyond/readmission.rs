@@ -31,7 +31,6 @@ use crate::raft::message::{AppendResult, Body};
 use crate::raft::role::{Progress, Role};
 use crate::types::{LogIndex, NodeId, StoreId, Time};
 
-/// The node that comes back.
 impl Raft {
     /// Whether this node is a non-voting member: it lost its files and is not readmitted yet.
     pub fn joins(&self) -> bool {
@@ -67,7 +66,6 @@ impl Raft {
     }
 }
 
-/// The leader's side.
 impl Raft {
     /// Takes in what an answer says of its sender. False when it says nothing about the node that has its place now.
     pub(super) fn admit(&mut self, now: Time, from: NodeId, ack: Ack) -> bool {

@@ -40,7 +40,6 @@ pub(crate) struct FollowerReads {
     open: bool,
     /// The newest question is to be asked, for the first time or again.
     wanted: bool,
-    /// When a question was last asked.
     sent: Time,
 }
 
@@ -94,7 +93,6 @@ impl Raft {
     }
 }
 
-/// The leader's side.
 impl Raft {
     /// Releases the reads whose round a quorum has answered.
     pub(in crate::raft) fn confirm_reads(&mut self) {
@@ -166,7 +164,6 @@ impl Leader {
     }
 }
 
-/// The follower's side.
 impl Raft {
     /// Lets a read wait for the read index of this leader.
     fn ask(&mut self, leader: NodeId, id: RequestId) {
@@ -190,7 +187,6 @@ impl Raft {
         }
     }
 
-    /// The leader answered a question.
     pub(super) fn handle_read_index_reply(
         &mut self,
         from: NodeId,

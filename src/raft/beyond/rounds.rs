@@ -15,7 +15,6 @@ const ROUNDS_MAX: usize = 256;
 pub struct Rounds {
     /// The newest round; zero before the first.
     pub newest: Round,
-    /// When rounds began.
     pub began: RoundTimes,
     /// The newest round that a quorum has answered; zero until the no-op is committed too.
     pub confirmed: Round,
@@ -34,7 +33,6 @@ pub struct Rounds {
 /// A client's question on its way to the state machine; what is asked is the server's business.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadRequest {
-    /// The server's number for it.
     pub id: RequestId,
     /// The client wants the answer of this node, also if it does not lead: it then asks its leader for the read index.
     pub here: bool,
@@ -45,7 +43,6 @@ pub struct ReadRequest {
 /// A read that waits until its node is known to have led after it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WaitingRead {
-    /// Who waits for it.
     pub asker: Asker,
     /// A quorum must answer this round or a later one.
     pub round: Round,
@@ -53,7 +50,6 @@ pub struct WaitingRead {
     pub index: LogIndex,
 }
 
-/// Who waits for a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asker {
     /// A client of this node; the server's number for its request.
@@ -67,7 +63,6 @@ pub enum Asker {
 pub struct Answers {
     /// When it last answered in this term; when the term began, if it has not.
     pub heard: Time,
-    /// The newest round that it answered.
     pub round: Round,
     /// The boot that answered last, and the newest round that this boot answered.
     pub seen: (BootId, Round),

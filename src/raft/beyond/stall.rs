@@ -43,7 +43,6 @@ const VOTE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Elections whose beginning is remembered at most.
 const ELECTIONS_MAX: usize = 64;
 
-/// When a node's newest elections began.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Elections {
     began: VecDeque<(Term, Time)>,
@@ -65,7 +64,6 @@ impl Durability {
     }
 }
 
-/// Elections.
 impl Raft {
     /// Whether the disk has not answered for too long.
     pub(super) fn disk_stalls(&self, now: Time) -> bool {
@@ -119,7 +117,6 @@ impl Raft {
     }
 }
 
-/// The leader's own disk.
 impl Raft {
     /// When this leader hands over, unless its disk answers before: when a quorum of followers have shown better disks.
     pub(super) fn hand_over_due(&self, leader: &Leader) -> Time {

@@ -6,22 +6,17 @@ use crate::types::{EntryId, Time};
 /// A snapshot on its way to a follower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transfer {
-    /// The last entry that it covers.
     pub last: EntryId,
     /// Where the part begins that the follower needs next.
     pub offset: u64,
-    /// What becomes of that part.
     pub sending: Sending,
-    /// How often what arrived was unusable.
     pub failures: u32,
 }
 
 /// Where the part of a snapshot is that a follower needs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sending {
-    /// It is being read.
     Read,
-    /// It was sent.
     Sent {
         /// The heartbeat round it was sent in.
         round: Round,

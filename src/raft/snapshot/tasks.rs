@@ -20,37 +20,19 @@ pub struct Needed {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SnapshotTask {
     /// Read a part of a snapshot, to be sent.
-    Read {
-        /// To whom.
-        to: NodeId,
-        /// Which snapshot.
-        last: EntryId,
-        /// From which byte on.
-        offset: u64,
-    },
+    Read { to: NodeId, last: EntryId, offset: u64 },
     /// Add a part to the snapshot that is being received. A first part restarts it.
     Receive {
-        /// Which snapshot.
         last: EntryId,
-        /// Its place.
         offset: u64,
-        /// Its bytes.
         data: Arc<[u8]>,
         /// It is the last one: make the snapshot durable and read it.
         done: bool,
     },
     /// Read the whole of a snapshot that a follower could not use. One that is damaged here too ends the node.
-    Check {
-        /// Whom it was sent to.
-        to: NodeId,
-        /// Which snapshot.
-        last: EntryId,
-    },
+    Check { to: NodeId, last: EntryId },
     /// Older snapshots than the newest of these go, but for the others.
-    Forget {
-        /// Snapshots to keep.
-        but: Needed,
-    },
+    Forget { but: Needed },
 }
 
 /// What became of a snapshot, or of a part of one.
@@ -58,31 +40,21 @@ pub enum SnapshotTask {
 pub enum SnapshotReport {
     /// This node's own, taken of its applied state, is durable.
     Saved(EntryId),
-    /// A part was read.
     Read {
-        /// For whom.
         to: NodeId,
-        /// Of which snapshot.
         last: EntryId,
-        /// Its place.
         offset: u64,
-        /// Its bytes.
         data: Arc<[u8]>,
-        /// Whether it is the last one.
         done: bool,
     },
     /// A snapshot that was checked is whole.
     Whole {
-        /// Whom it was sent to.
         to: NodeId,
-        /// The snapshot.
         last: EntryId,
     },
     /// What was received so far ends at this byte.
     Received {
-        /// The snapshot.
         last: EntryId,
-        /// Where the next part begins.
         next: u64,
     },
     /// A snapshot that was received is durable and was read.

@@ -12,7 +12,6 @@ use crate::raft::message::{Ack, AppendResult, Beat, Body, Extra, InstallResult, 
 use crate::raft::role::ProgressState;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
-/// Bytes in each part.
 const PART: usize = 100;
 
 /// No entry stays in a log that a snapshot covers, unless somebody needs it.
@@ -190,7 +189,6 @@ fn forget(newest: u64, sent: &[u64]) -> SnapshotTask {
     SnapshotTask::Forget { but: Needed { newest: LogIndex(newest), sent } }
 }
 
-/// A part was read.
 fn was_read(bench: &mut Bench, offset: u64, done: bool) -> Said {
     let (to, last, data) = (NodeId::new(3), id(5, 1), Arc::from([0; PART]));
     report(bench, SnapshotReport::Read { to, last, offset, data, done })

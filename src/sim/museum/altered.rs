@@ -18,12 +18,10 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// As it should be.
     pub const KEPT: Rules =
         Rules { apply: |replica, entry| replica.apply(entry), save: |_| {}, adopt: |_| {} };
 }
 
-/// Every node's machine follows these rules.
 pub(super) struct Altered(pub Rules);
 
 impl Exhibit for Altered {

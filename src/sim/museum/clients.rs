@@ -45,7 +45,7 @@ pub const SPECIMENS: &[Specimen] = &[
 
 type Waiting = BTreeMap<LogIndex, (PendingEntry, Vec<(RequestId, Caller)>)>;
 
-/// Keeps clients waiting across the end of a leadership, and pretends that whatever stands at their place is theirs.
+/// Keeps clients waiting across the end of a leadership, and pretends that any entry at their index is theirs.
 #[derive(Default)]
 struct WaitsByIndex {
     waiting: BTreeMap<NodeId, Waiting>,

@@ -39,7 +39,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "disk-failure-hidden",
-        defect: "nobody is told that a disk failed: its node runs on and never acknowledges anything again",
+        defect: "a disk's failure is hidden: its node runs on and never acknowledges anything again",
         section: "Figure 2, persistent state",
         caught: Caught::ByScenario("a node whose disk failed says so"),
         exhibit: || Box::new(Failing(DiskFailure::Hidden)),

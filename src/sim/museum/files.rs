@@ -5,7 +5,7 @@ use crate::server::{Outbox, Server};
 use crate::sim::exhibit::Exhibit;
 use crate::storage::disk::Disk;
 use crate::storage::record;
-use crate::storage::segments::Segment;
+use crate::storage::segment::Segment;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::state_file::{self, StateFile};
 use crate::types::{EntryId, LogIndex, NodeId};
@@ -23,7 +23,7 @@ const GONE: &[&str] = &[
     "log matching",
 ];
 
-/// The same, and starts that are refused although nobody damaged anything.
+/// The same, and starts that are refused although nothing was damaged.
 const TORN: &[&str] =
     &["committed is durable", "one vote a term", "n1 cannot", "n2 cannot", "n3 cannot", "n4 cannot"];
 
@@ -135,7 +135,7 @@ fn segments(disk: &SimulatedDisk) -> Vec<Segment> {
     segments
 }
 
-/// The log ends in this segment after so many bytes.
+/// The log ends in this segment after this many bytes.
 fn end_log(disk: &mut SimulatedDisk, last: Segment, length: usize) {
     for later in segments(disk).into_iter().filter(|segment| segment.first > last.first) {
         disk.lose(&later.name());

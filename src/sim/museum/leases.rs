@@ -17,7 +17,7 @@ const STALE: &[&str] = &["linearizable"];
 pub const SPECIMENS: &[Specimen] = &[
     Specimen {
         name: "lease-kept-after-stepping-down",
-        defect: "a leader that stepped down goes on answering by its lease until it follows another",
+        defect: "a leader that stepped down keeps answering by its lease until it follows another",
         section: "6.4.1 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 33, complaints: STALE },
         exhibit: || Box::<KeepsLease>::default(),
@@ -59,7 +59,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
 ];
 
-/// Those that held a lease when they last led, and follow nobody yet.
+/// Nodes that held a lease when they last led, and follow no leader yet.
 #[derive(Default)]
 struct KeepsLease(BTreeSet<NodeId>);
 
@@ -84,7 +84,6 @@ impl Exhibit for KeepsLease {
     }
 }
 
-/// What the clock shows.
 #[derive(Default)]
 struct ReadsBeforeNoOp(Time);
 
@@ -126,7 +125,6 @@ impl Exhibit for ForgetsPromise {
     }
 }
 
-/// What the clock shows.
 #[derive(Default)]
 struct CutsShort(Time);
 

@@ -117,7 +117,6 @@ pub const SPECIMENS: &[Specimen] = &[
 /// How far a leader that stops looking goes back.
 const BACK_OFF_MAX: u64 = 50;
 
-/// Reads a truncated log's first version.
 #[derive(Default)]
 struct ReadsTruncated {
     logs: BTreeMap<NodeId, Vec<Entry>>,

@@ -33,7 +33,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "lease-from-own-send",
-        defect: "a leader's own heartbeat renews its lease, whoever answers",
+        defect: "a leader's own heartbeat renews its lease, without an answer",
         section: "6.4.1 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
         exhibit: || Box::new(Before(renew_by_sending)),
@@ -89,7 +89,7 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "age-of-leader-is-zero",
-        defect: "whoever believes to lead says that its state is up to date",
+        defect: "a node that believes to lead says that its state is up to date",
         section: "6.4 of the dissertation",
         caught: Caught::BySeeds { family: READS, first: 5, complaints: AGES },
         exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Leading }),

@@ -51,30 +51,30 @@ pub const SPECIMENS: &[Specimen] = &[
     },
     Specimen {
         name: "own-vote-not-counted",
-        defect: "a candidate does not count its own vote, so that a cluster of one elects nobody",
+        defect: "a candidate does not count its own vote, so that a cluster of one elects no leader",
         section: "5.2",
         caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["not healed"] },
         exhibit: || Box::new(Before(ignore_own_vote)),
     },
     Specimen {
         name: "votes-beside-a-leader",
-        defect: "a follower that hears its leader votes for whoever asks",
+        defect: "a follower that hears its leader votes for every candidate",
         section: "4.2.3 of the dissertation",
         caught: Caught::ByScenario("a follower that its leader cannot reach deposes it"),
         exhibit: || Box::new(Before(forget_leader)),
     },
     Specimen {
         name: "refused-vote-resets-timer",
-        defect: "a follower waits anew after a vote that it refused",
+        defect: "a follower resets its election timer after a vote that it refused",
         section: "5.2",
         caught: Caught::BySeeds { family: Family::Stalls, first: 13, complaints: &["not healed"] },
-        exhibit: || Box::new(Before(wait_anew)),
+        exhibit: || Box::new(Before(reset_timer)),
     },
     Specimen {
         name: "refused-pre-vote-without-term",
         defect: "a node does not learn the newer term from a refused pre-vote",
         section: "9.6 of the dissertation",
-        caught: Caught::ByScenario("a long log of a low term and a short log of a high term elect nobody"),
+        caught: Caught::ByScenario("a long log of a low term and a short log of a high term elect no leader"),
         exhibit: || Box::new(Before(ignore_refused_pre_votes)),
     },
     Specimen {
@@ -147,7 +147,7 @@ fn forget_leader(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     }
 }
 
-fn wait_anew(server: &mut Server, arrivals: &mut Vec<Arrival>) {
+fn reset_timer(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     const TIMEOUT: Duration = Duration::from_millis(300);
     let ours = server.raft().log().last();
     let refused = arriving(arrivals).any(|message| match message.body {

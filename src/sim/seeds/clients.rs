@@ -28,7 +28,7 @@ impl Scenario {
 }
 
 impl Run<'_> {
-    /// Requests arrive and answers do not, from some nodes or all, or clients are cut off from one node alone.
+    /// Requests arrive and answers do not, from some nodes or all, or clients are cut off from one node.
     pub(super) fn lose_replies(&mut self) {
         let node = End::Node(*self.random.pick(&self.names).expect("a cluster has nodes"));
         match self.random.below(4) {

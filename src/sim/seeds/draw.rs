@@ -16,7 +16,6 @@ pub(super) struct Scenario {
     pub(super) classes: Classes,
     /// How the clocks run, and whether reads may be by lease; none to be drawn later.
     pub(super) clocks: Option<(Clocks, bool)>,
-    /// How long the faulty phase lasts.
     pub(super) faulty: Duration,
     /// The longest first pause between two faults; later ones are at most twice as long.
     pub(super) pause_max: Duration,
@@ -56,7 +55,6 @@ pub(super) struct Classes {
 /// How the nodes' clocks run in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clocks {
-    /// All at the true rate.
     True,
     /// At rates that differ by no more than `clock_drift_percent`: reads by lease are to be linearizable.
     WithinBound,

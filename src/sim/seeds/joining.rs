@@ -89,7 +89,7 @@ impl Run<'_> {
         self.bring_back(leader, end);
     }
 
-    /// The leader is cut off, and a node that helps to elect the next one loses its files; then it hears the old one alone,
+    /// The leader is cut off, and a node that helps to elect the next one loses its files; then it hears only the old one,
     /// which clients ask.
     fn lose_voter(&mut self, leader: NodeId, lost: NodeId) {
         let others: Vec<NodeId> =
@@ -191,7 +191,7 @@ impl Run<'_> {
         self.later(at, Act::Change(NetChange::Cut(link(one, other))));
     }
 
-    /// A leader has just appended a readmission, which nobody else may know of yet: it, or the node, is disturbed now.
+    /// A leader has just appended a readmission, which no other node may know of yet: it, or the node, is disturbed now.
     pub(super) fn mind_readmission(&mut self) {
         let begun = self.simulation.tally().readmitting;
         if !self.classes.aimed_wipes || begun == self.readmissions_begun {

@@ -1,6 +1,6 @@
 //! The family that is about votes: many elections in which the rules of the vote itself decide.
 //!
-//! Pre-vote asks first and hides what a wrong vote would do; a node that hears its leader refuses whatever the logs say.
+//! Pre-vote asks first and hides what a wrong vote would do; a node that hears its leader refuses, no matter what the logs say.
 //! So elections are ordered, or timed without pre-vote; candidates lack what was committed, or hold what never was; and
 //! nodes crash with votes under way.
 

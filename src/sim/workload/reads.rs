@@ -9,7 +9,6 @@ use crate::protocol::ReadMode;
 use crate::state_machine::kv::{Command, Query};
 use crate::types::{ClientId, NodeId, Time};
 
-/// Keys that they read and write.
 const KEYS: u64 = 2;
 
 /// The longest that such a client thinks before its next call, and while a node is asked first of all.

@@ -77,7 +77,7 @@ fn an_answer_comes_back_byte_for_byte() {
     };
     let mut after = from_text(KeyValue::default(), id(2), &text_of(&*before.image()));
     let repeated = after.apply(&entry(3, origin(1, 1, 1), put("x", "3")));
-    let Applied::Answered { answer: repeated, .. } = repeated else { panic!("it was carried out") };
+    let Applied::Answered { answer: repeated, .. } = repeated else { panic!("it was applied") };
     assert_eq!(repeated.text(), answer.text());
     let expected = vec![Answer::Put, Answer::Mismatch { actual: value.into() }];
     assert_eq!(repeated.value::<Batch<Answer>>(), Ok(&Batch::from_vec(expected)));
@@ -271,7 +271,7 @@ fn as_text(entry: &Entry) -> Entry {
 
 proptest! {
     #[test]
-    fn whoever_starts_from_it_goes_on_as_its_maker_does(
+    fn a_replica_that_starts_from_it_continues_as_its_maker_does(
         asked in asked(),
         batches in prop::collection::vec(kv::any_batch(), 80),
         cut in 0..80_usize,
@@ -306,7 +306,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// Answers so long that a session cannot keep all: whoever has only their texts forgets what the others forget.
+    /// Answers so long that a session cannot keep all: a replica that has only their texts forgets what the others forget.
     #[test]
     fn long_answers_are_forgotten_alike(
         lengths in prop::collection::vec(0..5_usize, 1..12),

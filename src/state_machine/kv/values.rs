@@ -41,12 +41,10 @@ pub struct Values {
 type Shard = HashMap<Text, Text, RandomState>;
 
 impl Values {
-    /// The value of this key.
     pub fn get(&self, key: &str) -> Option<&Text> {
         self.shards[self.place(key)].get(key)
     }
 
-    /// Adds or changes a key.
     pub fn put(&mut self, key: &Text, value: &Text) {
         let place = self.place(key);
         let shard = Arc::make_mut(&mut self.shards[place]);
@@ -73,7 +71,6 @@ impl Values {
         true
     }
 
-    /// How many keys there are.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -92,7 +89,6 @@ impl Values {
         pairs
     }
 
-    /// All pairs, in no order.
     fn pairs(&self) -> impl Iterator<Item = (&Text, &Text)> {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
@@ -191,7 +187,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Change {
         Put(u16, u8),
-        /// So many keys from this one on.
+        /// This many keys from this one on.
         PutAll(u16, u16),
         Remove(u16),
         /// From here on the changes go to a copy, and the map stays as it is.

@@ -7,7 +7,7 @@ fn put(number: usize) -> Command {
     Command::put(format!("k{number}"), "v")
 }
 
-/// A cluster that keeps each request until so many have come, and then answers all of them, the last first.
+/// A cluster that keeps requests until enough have come, and then answers all of them, the last first.
 fn gathering(count: usize) -> Client<KeyValue> {
     let mut kept = Vec::new();
     client_with(patient(), move |_, request| {
@@ -97,7 +97,7 @@ fn tickets_end_in_any_order_and_in_any_thread() {
 fn a_dropped_ticket_takes_nothing_back_and_leaves_nothing() {
     let client = gathering(2);
     drop(client.submit_async(put(1)));
-    assert_eq!((client.in_flight(), client.shared.held()), (1, 0), "it goes on");
+    assert_eq!((client.in_flight(), client.shared.held()), (1, 0), "the call continues");
     let second = client.submit(put(2)).expect("answered with the first");
     assert_eq!(second.index, LogIndex(2));
     assert_eq!((client.in_flight(), client.shared.held()), (0, 0));
