@@ -134,6 +134,7 @@ pub struct Answered {
 
 /// Why a call had no effect.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Rejection {
     /// The command or query is not valid.
     Invalid(String),

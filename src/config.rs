@@ -119,13 +119,13 @@ pub struct RaftSettings {
     /// over, if a quorum of followers have shown better disks.
     #[serde(with = "times")]
     pub disk_patience: Duration,
-    /// Ask before starting an election, so that a node that was cut off does not disturb the others (9.6).
+    /// Ask before starting an election, so that a node that was cut off does not disturb the others (D 9.6).
     pub pre_vote: bool,
-    /// A leader that a quorum no longer answers steps down (6.2).
+    /// A leader that a quorum no longer answers steps down (D 6.2).
     pub check_quorum: bool,
     /// The most sessions of clients that are open at once; for one more, the one that was used least recently expires.
     pub sessions_max: u64,
-    /// How much faster one node's clock may run than another's, in percent. Reads by lease rely on it (6.4.1): a clock
+    /// How much faster one node's clock may run than another's, in percent. Reads by lease rely on it (D 6.4.1): a clock
     /// that breaks it can make them stale. Nothing else depends on clocks.
     pub clock_drift_percent: u32,
 }
@@ -196,7 +196,7 @@ impl Default for Settings {
 }
 
 impl RaftSettings {
-    /// How long a lease lasts on the leader's clock from when its round began (6.4.1): the shortest election timeout,
+    /// How long a lease lasts on the leader's clock from when its round began (D 6.4.1): the shortest election timeout,
     /// as the fastest clock counts it.
     pub fn lease(&self) -> Duration {
         self.election_min * 100 / (100 + self.clock_drift_percent)

@@ -76,7 +76,7 @@ pub trait Lab {
     /// A client of its own that keeps many calls under way, for a thread of its own. Only a cluster on threads has one.
     fn pipeline(&self) -> Result<Pipeline, LabError> {
         let text = "load needs real threads: run the script with `cluster`; 'pipe' sends many commands here";
-        Err(LabError(text.to_string()))
+        Err(LabError::new(text.to_string()))
     }
 
     /// How often the nodes have forced something to disk; none in virtual time, which does not count it.
@@ -101,6 +101,7 @@ pub trait Lab {
 
 /// What can be done to one node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum NodeOrder {
     /// It ends at once: what it had not written is gone.
     Crash,
@@ -140,6 +141,7 @@ pub struct NodeView {
 
 /// Whether a node runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Life {
     /// It runs.
     Up,
@@ -151,6 +153,7 @@ pub enum Life {
 
 /// What may be done to a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum DiskChange {
     /// Each fsync takes this much longer; zero ends it.
     Slow(Duration),
@@ -162,7 +165,11 @@ pub enum DiskChange {
 
 /// Why something could not be done, in one line that says what to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LabError(pub String);
+pub struct LabError {
+    what: String,
+    /// What to do, in the console's words.
+    advice: Option<String>,
+}
 
 impl NodeOrder {
     /// Whether a node can carry it out while it is up, paused or down.
@@ -181,21 +188,38 @@ impl NodeOrder {
                 NodeOrder::Campaign | NodeOrder::TakeSnapshot | NodeOrder::SetElectionTimer(_),
                 Life::Paused,
             ) => {
-                format!("{node} is paused: 'resume {node}' first")
+                let advice = format!("'resume {node}' first");
+                return Err(LabError::new(format!("{node} is paused")).advising(advice));
             }
             _ => return Ok(()),
         };
-        Err(LabError(refused))
+        Err(LabError::new(refused))
     }
 }
 
 impl LabError {
+    pub(crate) fn new(what: impl Into<String>) -> LabError {
+        LabError { what: what.into(), advice: None }
+    }
+
+    pub(crate) fn advising(self, advice: impl Into<String>) -> LabError {
+        LabError { advice: Some(advice.into()), ..self }
+    }
+
+    /// With what to do at the console.
+    pub(crate) fn with_advice(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}: {advice}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
     pub(crate) fn unknown(node: NodeId, nodes: usize) -> LabError {
-        LabError(format!("there is no {node}: nodes are n1 to n{nodes}"))
+        LabError::new(format!("there is no {node}: nodes are n1 to n{nodes}"))
     }
 
     pub(crate) fn down(node: NodeId) -> LabError {
-        LabError(format!("{node} is down: 'restart {node}' starts it"))
+        LabError::new(format!("{node} is down")).advising(format!("'restart {node}' starts it"))
     }
 }
 
@@ -205,14 +229,13 @@ pub(crate) fn waited(messages: usize) -> String {
 }
 
 fn only_in_virtual_time(verb: &str) -> LabError {
-    LabError(format!(
-        "'{verb}' needs virtual time: run the script with `simulate`, or start with --time-scale"
-    ))
+    LabError::new(format!("'{verb}' needs virtual time"))
+        .advising("run the script with `simulate`, or start with --time-scale")
 }
 
 impl fmt::Display for LabError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 

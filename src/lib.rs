@@ -18,14 +18,14 @@
 //!                         +-----------------------------------------+
 //! ```
 //!
-//! Two drivers run such servers: [`node`] with [`cluster`] on real threads, with a router thread that carries, drops
-//! and delays messages ([`net`]); and [`sim`] in virtual time, from a seed. The [`console`] drives either through
-//! [`lab`]. [`check`] watches over all nodes.
+//! Two drivers run such servers: real threads, with a router thread that carries, drops and delays messages
+//! ([`Cluster`]); and virtual time, from a seed ([`simulation`]). Checks of the paper's safety properties watch over all
+//! nodes.
 //!
 //! A cluster with a key-value store of strings, in memory:
 //!
 //! ```
-//! use raftlab::state_machine::kv::{Answer, Command, Query};
+//! use raftlab::kv::{Answer, Command, Query};
 //! use raftlab::{Cluster, ReadMode};
 //!
 //! let cluster = Cluster::builder().nodes(3).memory().start()?;
@@ -39,8 +39,11 @@
 //! The feature `cli`, which is on by default, adds the console, loads and experiments for the crate's programs. A program
 //! that embeds a cluster leaves it away with `default-features = false`, and half of the dependencies with it.
 //!
-//! Modules stand in reading order, which is also the order of their layers: each imports only from those above it
-//! in the same or an earlier group.
+//! Start at [`Cluster`], [`Client`] and [`StateMachine`]; test a machine of your own with
+//! [`SimulatedCluster`](simulation::SimulatedCluster). Everything else in the crate serves its programs and may change.
+
+// Modules stand in reading order, which is also the order of their layers: each imports only from those above it in the
+// same or an earlier group.
 
 // L0: words and settings.
 #[doc(hidden)]
@@ -111,15 +114,22 @@ pub mod load;
 #[doc(hidden)]
 pub mod experiment;
 
-// What most programs that embed a cluster need.
-pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token};
+// The library's face: what a program that embeds a cluster needs.
+pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token, WhenFull};
 pub use crate::cluster::{Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, StartError};
-pub use crate::config::Settings;
+pub use crate::config::{RaftSettings, Settings};
 pub use crate::faults::{End, LinkScope, NetChange};
-pub use crate::lab::{LabError, NodeOrder};
+pub use crate::lab::{DiskChange, LabError, Life, NodeOrder};
 pub use crate::protocol::ReadMode;
+pub use crate::server::{RoleName, Status};
 pub use crate::state_machine::StateMachine;
-pub use crate::types::{NodeId, Time};
+pub use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
+
+/// What happens in a cluster, as its observer and its logs are told.
+pub mod events {
+    pub use crate::raft::event::Event;
+    pub use crate::trace::{TraceEvent, What};
+}
 
 /// The key-value store that a cluster replicates unless another machine is chosen.
 pub mod kv {
@@ -137,3 +147,15 @@ pub mod simulation {
 pub mod linearizability {
     pub use crate::check::model::{Call, Judgement, MachineModel, Model, Request, judge};
 }
+
+/// Clusters, clients and tickets may be moved to and shared with other threads.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Cluster>();
+    is_shared::<Client<kv::KeyValue>>();
+    is_shared::<Failure>();
+    is_shared::<StartError>();
+    const fn is_moved<T: Send>() {}
+    is_moved::<Ticket<Committed<kv::Answer>>>();
+    is_moved::<Leadership>();
+};

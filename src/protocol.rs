@@ -59,7 +59,7 @@ pub struct Request {
 /// What can be asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Call {
-    /// Open a session for the client, in which its commands are numbered (dissertation 6.3).
+    /// Open a session for the client, in which its commands are numbered (D 6.3).
     Open,
     /// Replicate and apply this command, once, however often it is asked.
     Command {
@@ -86,12 +86,13 @@ pub enum Call {
 
 /// The consistency of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum ReadMode {
     /// At least as new as every write answered before the read began (section 8).
     #[default]
     Linearizable,
     /// The same, as long as no clock runs faster than another by more than `clock_drift_percent`: a leader that holds a
-    /// lease answers at once (6.4.1). Without one, and at a follower, as a linearizable read.
+    /// lease answers at once (D 6.4.1). Without one, and at a follower, as a linearizable read.
     Lease,
     /// What the node has applied so far.
     Stale,
@@ -124,7 +125,7 @@ pub enum Response {
         answer: Payload,
     },
     /// This node did not take the request in.
-    Refused(RejectReason),
+    Rejected(RejectReason),
     /// The node is down, and the network says so at once, as a host rejects connections to a process that is gone. The
     /// request had no effect.
     Unreachable,
@@ -167,7 +168,7 @@ impl Response {
             }
             Response::Invalid(reason) | Response::Panicked { reason, .. } => reason.len(),
             Response::Entry(_)
-            | Response::Refused(_)
+            | Response::Rejected(_)
             | Response::Unreachable
             | Response::LeadershipLost { .. } => 0,
         }

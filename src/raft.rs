@@ -187,7 +187,7 @@ impl Raft {
     fn receive(&mut self, now: Time, message: Message) {
         let Message { from, to, term, body } = message;
         let known = self.members.contains(&from) && from != self.id;
-        if to != self.id || !known || self.precedes_term_rule(now, from, term, &body) {
+        if to != self.id || !known || self.handle_before_term_rule(now, from, term, &body) {
             return;
         }
         // Figure 2, All Servers 2: a newer term in any request or reply: adopt it and become a follower.
@@ -225,13 +225,13 @@ impl Raft {
         self.members.len() / 2 + 1
     }
 
-    /// What of its state, less the log, has to be durable.
+    /// Figure 2's persistent state, without the log, and what the extras must keep.
     pub fn hard_state(&self) -> HardState {
         let (current_term, voted_for) = (self.current_term, self.voted_for);
         self.beyond.fill(HardState { current_term, voted_for, ..HardState::default() })
     }
 
-    /// The leader of the current term, as far as this node knows and does not doubt it.
+    /// The leader of the current term, if this node knows one and its election timer has not run out since.
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {
             Role::Leader(_) => Some(self.id),

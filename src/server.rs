@@ -1,4 +1,4 @@
-//! Figure 1's box: the consensus core, the state machine and the clients that wait, as one unit.
+//! One node's server, the box of Figure 1: the consensus core, the state machine and the clients that wait, as one unit.
 //!
 //! [`Server::handle`] is the one place that fixes the order of effects, the same for every driver: step the core,
 //! send what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
@@ -219,7 +219,7 @@ impl Server {
                     let entry = self.raft.log().get(entry.index).expect("it has just been appended");
                     self.waiting.begin(entry, request);
                 }
-                Err(reason) => self.answer(request, Response::Refused(reason), outbox),
+                Err(reason) => self.answer(request, Response::Rejected(reason), outbox),
             }
         }
     }
@@ -237,7 +237,7 @@ impl Server {
                     assert!(self.handed >= index, "a read sees every write before it (8)");
                     self.answer_read(request, None, outbox);
                 }
-                Err(reason) => self.answer(request, Response::Refused(reason), outbox),
+                Err(reason) => self.answer(request, Response::Rejected(reason), outbox),
             }
         }
         let age = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));

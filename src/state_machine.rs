@@ -344,7 +344,7 @@ impl<M: StateMachine> Machine for Replica<M> {
         assert!(applied >= self.applied, "an image never takes a replica back (section 7)");
         let image = image.into_any().downcast::<ReplicaImage<M>>();
         let ReplicaImage { sessions, state, .. } = *image.expect("an image is adopted by its own machine");
-        assert!(sessions.last_used() <= applied.index, "only what was applied has used a session (6.3)");
+        assert!(sessions.last_used() <= applied.index, "only what was applied has used a session (D 6.3)");
         self.machine.restore(state);
         self.sessions = sessions.in_place_of(&self.sessions);
         self.applied = applied;

@@ -38,6 +38,7 @@ pub struct TraceEvent {
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum What {
     /// In the consensus core.
     Raft(Event),

@@ -142,7 +142,7 @@ counter! {
 }
 
 counter! {
-    /// A client's session, named by the place of the entry that opened it (dissertation 6.3). No two sessions of a
+    /// A client's session, named by the place of the entry that opened it (D 6.3). No two sessions of a
     /// cluster ever share a name.
     SessionId
 }

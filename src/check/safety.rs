@@ -55,7 +55,7 @@ pub struct Safety {
     /// a hash of its own, which is that of every log that holds it.
     anchors: BTreeMap<EntryId, u64>,
     /// Where each command that a client may still retry was applied.
-    carried_out: BTreeMap<SessionId, CarriedOut>,
+    executed: BTreeMap<SessionId, CarriedOut>,
     /// Whether each entry, by index from 1, changed the state where it was applied first.
     effective: Window<bool>,
     snapshots_compared: u64,
@@ -440,7 +440,7 @@ impl Safety {
     }
 
     fn check_applied(&mut self, node: NodeId, applied: &[AppliedEntry]) {
-        for AppliedEntry { entry, carried_out, .. } in applied {
+        for AppliedEntry { entry, executed, .. } in applied {
             let record = self.nodes.get_mut(&node).expect("observed just now");
             let expected = record.applied.next();
             record.applied = entry.index;
@@ -450,7 +450,7 @@ impl Safety {
                 let detail = format!("{node} applied {entry} where {expected} of term {canonical:?} was due");
                 self.report(Property::StateMachineSafety, detail);
             }
-            let effective = carried_out.is_some();
+            let effective = executed.is_some();
             match self.effective.get(entry.index) {
                 Some(first) if first == effective => {}
                 Some(_) => {
@@ -463,7 +463,7 @@ impl Safety {
                 None if self.effective.is_gone(entry.index) => {}
                 None => {
                     self.effective.push(effective);
-                    if let Some(origin) = carried_out {
+                    if let Some(origin) = executed {
                         self.check_once(*origin, *entry);
                     }
                 }
@@ -473,10 +473,10 @@ impl Safety {
 
     fn check_once(&mut self, origin: Origin, entry: EntryId) {
         let Origin { session, serial, acknowledged } = origin;
-        if self.carried_out.len() > SESSIONS_MAX {
-            self.carried_out.pop_first();
+        if self.executed.len() > SESSIONS_MAX {
+            self.executed.pop_first();
         }
-        let known = self.carried_out.entry(session).or_default();
+        let known = self.executed.entry(session).or_default();
         let before = if serial < known.acknowledged {
             Some("before its answer was acknowledged".to_string())
         } else {

@@ -119,6 +119,7 @@ pub struct Observed<A> {
 
 /// Why a call has no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Failure {
     /// Certainly not applied, now or later.
     Rejected(Rejection),

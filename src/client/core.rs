@@ -4,7 +4,7 @@
 //! The blocking client and the simulator drive this same core, so what the checks see is what users run. It must
 //! never read a clock, draw chance from elsewhere, or block: time, chance and envelopes are handed in.
 //!
-//! - Commands are sent within a session, which the first of them asks for (dissertation 6.3). A command keeps its name
+//! - Commands are sent within a session, which the first of them asks for (D 6.3). A command keeps its name
 //!   there, its [`Token`](super::Token), through all its attempts, so that the servers apply it once. It also carries the
 //!   lowest serial whose answer is still needed: answers below that need not be kept.
 //! - A session that was not used for long may expire. A command that certainly was not applied in it is sent again in a

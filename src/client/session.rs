@@ -1,4 +1,4 @@
-//! A client's side of its session (dissertation 6.3): the numbers of its commands, and what it acknowledges.
+//! A client's side of its session (D 6.3): the numbers of its commands, and what it acknowledges.
 //!
 //! The servers keep the answers to a window of commands. So at most half a window is under way at once, and a command of
 //! unknown outcome can be asked about until the client has begun half a window more: then newer answers take its place.

@@ -75,7 +75,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     fn view(&mut self, name: NodeId) -> NodeView {
         match self.existing(name) {
             Ok(slot) => NodeView { life: slot.life(), status: slot.status() },
-            Err(error) => NodeView { life: Life::Down(error.0), status: Status::default() },
+            Err(error) => NodeView { life: Life::Down(error.to_string()), status: Status::default() },
         }
     }
 
@@ -110,7 +110,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
-        self.network.apply(change.clone()).map_err(|error| LabError(error.to_string()))
+        self.network.apply(change.clone()).map_err(|error| LabError::new(error.to_string()))
     }
 
     fn network_rules(&mut self) -> Vec<NetChange> {
@@ -146,5 +146,5 @@ impl<M> Cluster<M> {
 }
 
 fn ended_just_now(name: NodeId) -> LabError {
-    LabError(format!("{name} has just ended: 'status' says why"))
+    LabError::new(format!("{name} has just ended")).advising("'status' says why")
 }

@@ -97,7 +97,7 @@ impl Slot {
 
     pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
         let Medium::Files(files) = &self.medium else {
-            return Err(LabError(format!(
+            return Err(LabError::new(format!(
                 "{name} keeps its state in memory: start the cluster without --memory"
             )));
         };
@@ -209,7 +209,7 @@ impl<M: StateMachine> Cluster<M> {
                 opened.recv()
             }
         };
-        result.unwrap_or_else(|_| Err(format!("{name}'s files cannot be opened"))).map_err(LabError)
+        result.unwrap_or_else(|_| Err(format!("{name}'s files cannot be opened"))).map_err(LabError::new)
     }
 }
 
@@ -219,7 +219,9 @@ impl<M> Cluster<M> {
         let slot = self.ended(name, Instant::now() + END_PATIENCE)?;
         if let (Medium::Files(files), true) = (&slot.medium, power) {
             let lost = files.faults.lose_unsynced(&mut RealDisk::new(&files.folder));
-            lost.map_err(|error| LabError(format!("{name} crashed, but its files cannot be cut: {error}")))?;
+            lost.map_err(|error| {
+                LabError::new(format!("{name} crashed, but its files cannot be cut: {error}"))
+            })?;
         }
         Ok(lost_shown(slot.lost).unwrap_or_else(|| "nothing was lost".to_string()))
     }
@@ -242,7 +244,9 @@ impl<M> Cluster<M> {
         let slot = self.slots.get_mut(&name).expect("it ran just now");
         slot.settle(until);
         if slot.node.is_some() {
-            return Err(LabError(format!("{name} does not end: its disk does not answer; try again later")));
+            return Err(LabError::new(format!(
+                "{name} does not end: its disk does not answer; try again later"
+            )));
         }
         self.network.unregister(Address::Node(name));
         Ok(slot)
@@ -285,7 +289,7 @@ fn lost_shown(lost: Losses) -> Option<String> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
 fn told(error: impl ToString) -> LabError {
-    LabError(error.to_string())
+    LabError::new(error.to_string())
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use crate::types::NodeId;
 
 /// Why a cluster does not start. Shown as one line that says what to do.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum StartError {
     /// The settings break a rule.
     Settings(ConfigError),

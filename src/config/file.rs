@@ -36,12 +36,12 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ),
     ("How long a client tries before it says that it does not know.", &["client_timeout"]),
     (
-        "Ask before starting an election, so that a node that was cut off does not disturb the others (9.6).",
+        "Ask before starting an election, so that a node that was cut off does not disturb the others (D 9.6).",
         &["pre_vote"],
     ),
-    ("A leader that a quorum no longer answers steps down (6.2).", &["check_quorum"]),
+    ("A leader that a quorum no longer answers steps down (D 6.2).", &["check_quorum"]),
     (
-        "How much faster one node's clock may run than another's, in percent, 0 to 100. Reads by lease rely on it (6.4.1): a\n\
+        "How much faster one node's clock may run than another's, in percent, 0 to 100. Reads by lease rely on it (D 6.4.1): a\n\
          clock that breaks it can make them stale. Nothing else depends on clocks.",
         &["clock_drift_percent"],
     ),

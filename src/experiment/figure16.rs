@@ -121,7 +121,7 @@ impl Range {
         let mut random = Random::new(seed);
         let builder = Cluster::builder().nodes(SERVERS).memory().seed(random.bits());
         let started = builder.with(|settings| settings.raft = self.settings()).start();
-        let mut cluster = started.map_err(|error| TrialError::Rejected(LabError(error.to_string())))?;
+        let mut cluster = started.map_err(|error| TrialError::Rejected(LabError::new(error.to_string())))?;
         let raised = Arc::clone(interrupt);
         cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
         let result = replace_leader(&mut cluster, self.settings().heartbeat, LIMIT, &mut random);

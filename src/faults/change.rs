@@ -12,6 +12,7 @@ use crate::types::NodeId;
 
 /// One change. A later change of the same kind replaces an earlier one on every link that it covers.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum NetChange {
     /// Two nodes hear one another only when a group holds both. Nodes that no group names form one more group.
     /// Groups may overlap: that makes bridges and rings. Replaces the partition before; clients reach every node.

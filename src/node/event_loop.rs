@@ -215,7 +215,7 @@ impl EventLoop {
     /// The disk is behind: the client may try again.
     fn refuse(&mut self, envelope: &Envelope) {
         let term = self.server.raft().current_term();
-        let refusal = envelope.reply(term, Response::Refused(RejectReason::Busy));
+        let refusal = envelope.reply(term, Response::Rejected(RejectReason::Busy));
         self.transport.send(&mut Vec::from_iter(refusal));
     }
 

@@ -4,13 +4,13 @@
 //!
 //! | moment | function | extras |
 //! |---|---|---|
-//! | a message arrives, before its term counts | `precedes_term_rule` | `prevote`, and the gate |
+//! | a message arrives, before its term counts | `handle_before_term_rule` | `prevote`, and the gate |
 //! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease`, `readmission` |
-//! | the election timer runs out | `may_start_election` | `lease`, `readmission`, `stall`, `prevote` |
+//! | the election timer runs out | `prepare_election` | `lease`, `readmission`, `stall`, `prevote` |
 //! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall` |
 //! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease` |
 //! | an answer arrives | `heard` | `readmission`, `rounds` |
-//! | and it rejects, or acknowledges | `finds_loss`, `note_lag` | `readmission`, `stall` |
+//! | and it rejects, or acknowledges | `handle_loss`, `note_lag` | `readmission`, `stall` |
 //! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `readmission` |
 //! | an entry is committed | `note_readmission` | `readmission` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
@@ -86,9 +86,15 @@ impl Raft {
 
     /// Whether the term rule does not see a message: a pre-vote, which may be asked of any term and changes none, or a
     /// request for a vote that is withheld for a leader's sake. That request is not answered and its term not adopted:
-    /// a node that was cut off, or removed, cannot depose the leader (4.2.3). A node that is joining has no leader to
+    /// a node that was cut off, or removed, cannot depose the leader (D 4.2.3). A node that is joining has no leader to
     /// protect: it adopts the term, and rejects.
-    pub(super) fn precedes_term_rule(&mut self, now: Time, from: NodeId, term: Term, body: &Body) -> bool {
+    pub(super) fn handle_before_term_rule(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        term: Term,
+        body: &Body,
+    ) -> bool {
         match *body {
             Body::Extra(Extra::PreVote { next_term, last }) => {
                 self.handle_pre_vote(now, from, next_term, last);
@@ -108,8 +114,8 @@ impl Raft {
     /// Whether an election starts now, as Figure 2 has it when the timer runs out (`due`). It waits while this node
     /// withholds its vote; it does not start on a node that could not vote for itself, or whose disk owes that; and
     /// with pre-votes the node asks first.
-    pub(super) fn may_start_election(&mut self, now: Time, due: bool) -> bool {
-        if !due && !self.beyond.vote_hold.campaign_waits || self.waits_for_lease(now) {
+    pub(super) fn prepare_election(&mut self, now: Time, due: bool) -> bool {
+        if (!due && !self.beyond.vote_hold.campaign_waits) || self.handle_lease_hold(now) {
             return false;
         }
         if self.beyond.joining || self.disk_stalls(now) || !self.is_hard_state_durable() {
@@ -122,7 +128,7 @@ impl Raft {
         !self.settings.pre_vote
     }
 
-    /// An election on request: no pre-vote, and others vote although they hear from a leader (3.10, 4.2.3).
+    /// An election on request: no pre-vote, and others vote although they hear from a leader (D 3.10, D 4.2.3).
     pub(super) fn campaign(&mut self, now: Time) {
         match self.role {
             Role::Leader(_) => {}
@@ -177,8 +183,7 @@ impl Raft {
         Ack { round, boot_id, store_id, joining }
     }
 
-    /// An answer came to this leader. False when it says nothing about the log of the node that has its sender's place
-    /// now.
+    /// An answer came to this leader. False if it comes from files that its sender has since lost.
     pub(super) fn heard(&mut self, now: Time, from: NodeId, ack: Ack) -> bool {
         let admitted = self.admit(now, from, ack);
         if let (true, Role::Leader(leader)) = (admitted, &mut self.role) {

@@ -2,7 +2,8 @@
 //!
 //! Writing is asynchronous: a step hands out at most one [`Write`], with the messages that may leave only after it,
 //! and the driver reports its completion later as an input. Handlers change terms, votes and entries freely; what has
-//! to be written is found here, by comparing, so that no handler can forget it.
+//! to be written is found here: term and vote by comparing them with what the step began with, entries by what the log
+//! notes of its own changes. So no handler can forget it.
 
 use std::collections::VecDeque;
 
@@ -78,7 +79,7 @@ impl Durability {
         self.last_id
     }
 
-    /// This write and every earlier one are durable. Since when the newest term or vote among them was owed.
+    /// This write and every earlier one are durable. Returns when the newest completed term or vote was handed out.
     fn complete(&mut self, id: WriteId) -> Option<Time> {
         let mut owed = None;
         while let Some(write) = self.outstanding.pop_front_if(|write| write.id <= id) {
@@ -107,7 +108,7 @@ impl Raft {
         self.durability.holds(self.hard_state())
     }
 
-    /// Entries from this index on are gone. What this step was about to acknowledge of them no disk will ever hold.
+    /// Entries from this index on are gone. Drops this step's acknowledgements of them: no disk will hold those entries.
     pub(super) fn retract(&mut self, index: LogIndex) {
         self.durability.truncated_from(index);
         self.outbox.retain(|message| match message.body {
@@ -145,7 +146,7 @@ impl Raft {
 /// Whether a message promises something that the disk does not hold yet.
 ///
 /// A leader's AppendEntries promise nothing: its term was durable before it could win, and its own copy of an entry
-/// counts only when it is durable (10.2.1). Pre-votes promise nothing at all.
+/// counts only when it is durable (D 10.2.1). Pre-votes promise nothing at all.
 fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> bool {
     match body {
         Body::AppendEntries { .. }

@@ -23,7 +23,7 @@ pub enum Input {
     Message(Message),
     /// A client's request, to be appended if this node leads.
     Propose(Proposal),
-    /// A client wants to read: answered when the state is known to be as new as the read (section 8, 6.4).
+    /// A client wants to read: answered when the state is known to be as new as the read (section 8, D 6.4).
     Read(ReadRequest),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),
@@ -54,7 +54,7 @@ pub struct HardState {
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
     /// It has promised to withhold its vote for a lease, in this term or an earlier one: after a restart the promise may
-    /// still hold (6.4.1).
+    /// still hold (D 6.4.1).
     pub withheld_votes: bool,
     /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It gives no
     /// vote until the cluster has readmitted it.
@@ -83,7 +83,7 @@ pub struct Write {
 /// What a step asks of its driver, in the order of execution.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    /// Messages that may leave at once, beside the disk: a leader's AppendEntries (10.2.1), pre-votes.
+    /// Messages that may leave at once, beside the disk: a leader's AppendEntries (D 10.2.1), pre-votes.
     pub messages: Vec<Message>,
     /// What must become durable, with the messages that wait for it.
     pub write: Option<Write>,

@@ -18,7 +18,7 @@ impl Raft {
         // Figure 2, Followers 2: no heartbeat and no vote given for an election timeout: start an election.
         // Figure 2, Candidates 4: an election without a winner in that time: start another.
         let due = now >= self.election_due;
-        if self.may_start_election(now, due) {
+        if self.prepare_election(now, due) {
             self.become_candidate(now, false);
         }
     }
@@ -59,7 +59,8 @@ impl Raft {
         self.send_to_others(&Body::RequestVote { last: self.log.last(), transfer });
     }
 
-    /// Figure 2, RequestVote. A request that must not even raise the term has been left out before.
+    /// Figure 2, RequestVote. `handle_before_term_rule` has dropped the requests that must not
+    /// raise the term.
     pub(super) fn handle_request_vote(&mut self, now: Time, from: NodeId, term: Term, last: EntryId) {
         let ours = self.log.last();
         let withheld = self.withholds_vote(now, true);
@@ -77,7 +78,7 @@ impl Raft {
         if granted {
             self.voted_for = Some(from);
             if matches!(self.role, Role::PreCandidate { .. }) {
-                // It asked for itself before; a late answer must not set it against the candidate it votes for.
+                // It stops collecting pre-votes: a late one must not start an election against this candidate.
                 self.role = Role::Follower(Follower::default());
             }
             // Only a vote that was given holds this node's own election back; a refusal does not (5.2).

@@ -17,7 +17,7 @@ pub struct Entry {
 pub enum Content {
     /// Nothing: it opens a leader's term, so that older entries commit (section 8).
     NoOp,
-    /// A client's session begins, named by this entry's place (dissertation 6.3).
+    /// A client's session begins, named by this entry's place (D 6.3).
     Open {
         client: ClientId,
         /// How many sessions may be open from here on; the least recently used is closed for a new one. The log

@@ -10,6 +10,7 @@ use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// A message of a newer term was seen (5.1).
     TermAdvanced {
@@ -20,7 +21,7 @@ pub enum Event {
         /// Whose message showed it.
         by: NodeId,
     },
-    /// The election timer ran out and this node asks who would vote for it (9.6).
+    /// The election timer ran out and this node asks who would vote for it (D 9.6).
     PreVoteStarted {
         /// The term it would start.
         next_term: Term,
@@ -96,19 +97,19 @@ pub enum Event {
         /// Why.
         reason: RejectReason,
     },
-    /// A follower answers reads: it has applied as far as its leader's read index (6.4).
+    /// A follower answers reads: it has applied as far as its leader's read index (D 6.4).
     FollowerRead {
         /// How many.
         count: usize,
         /// The read index.
         index: LogIndex,
     },
-    /// The leader answers a read at once, since no other leader can be elected yet (6.4.1).
+    /// The leader answers a read at once, since no other leader can be elected yet (D 6.4.1).
     LeaseRead {
         /// How much longer that is certain; none in a cluster of one, where it always is.
         left: Option<Duration>,
     },
-    /// An election on request waits: this node withholds its vote, its own candidacy included (6.4.1).
+    /// An election on request waits: this node withholds its vote, its own candidacy included (D 6.4.1).
     ElectionHeldBack {
         /// For this long.
         left: Duration,
@@ -268,13 +269,13 @@ pub enum VoteReason {
         /// This node's last entry.
         ours: EntryId,
     },
-    /// This node hears from a leader (4.2.3).
+    /// This node hears from a leader (D 4.2.3).
     LeaderAlive(NodeId),
     /// This node's own disk owes its term and vote: an election is under way.
     VotePending,
     /// This node lost its files, and with them whom it voted for.
     Joining,
-    /// This node withholds its vote for a while: a leader may hold a lease (6.4.1).
+    /// This node withholds its vote for a while: a leader may hold a lease (D 6.4.1).
     Withheld,
 }
 
@@ -304,7 +305,7 @@ pub enum StepDownReason {
     NewerTerm(Term),
     /// It heard from the leader of its term.
     LeaderFound(NodeId),
-    /// It led, but a quorum no longer answers (6.2).
+    /// It led, but a quorum no longer answers (D 6.2).
     NoQuorum,
     /// It led, but its own disk does not answer.
     DiskStalled,

@@ -26,7 +26,7 @@ pub enum Body {
         /// The candidate's last log entry (`lastLogIndex`, `lastLogTerm`).
         last: EntryId,
         /// A person, or a leader that hands over, asked for the election: a receiver votes although it hears from
-        /// a leader (4.2.3).
+        /// a leader (D 4.2.3).
         transfer: bool,
     },
     VoteReply {

@@ -84,7 +84,7 @@ impl Raft {
 
     /// Puts a leader's entries into the log, if it holds the entry before them.
     ///
-    /// Entries are removed only where one conflicts, although the log may go on behind what the request carries. A late
+    /// Entries are removed only where one conflicts, even if the log extends past the request. A late
     /// request is often shorter than what came since: cutting the log to it would remove what this node has
     /// acknowledged, and what may be committed by that.
     fn take_entries(&mut self, prev: EntryId, entries: Vec<Entry>) -> AppendOutcome {
@@ -158,7 +158,7 @@ impl Raft {
         self.effects.proposals.push((id, Err(reason)));
     }
 
-    /// Tells clients at once that wait for what only a leader can do: this one leads no longer.
+    /// Rejects the requests that were waiting for this leader, which has stepped down.
     pub(super) fn reject_waiting(&mut self, leader: Leader) {
         for proposal in leader.gathered {
             self.reject(proposal.id, RejectReason::NotLeader { leader: None });
@@ -247,7 +247,7 @@ impl Raft {
     }
 
     pub(super) fn handle_append_reply(&mut self, now: Time, from: NodeId, result: AppendResult, ack: Ack) {
-        if !self.heard(now, from, ack) || self.finds_loss(now, from, result, ack) {
+        if !self.heard(now, from, ack) || self.handle_loss(now, from, result, ack) {
             return;
         }
         let last = self.log.last().index;

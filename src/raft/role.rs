@@ -15,7 +15,7 @@ use crate::types::{LogIndex, NodeId, Time};
 pub enum Role {
     /// Answers leaders and candidates (5.2).
     Follower(Follower),
-    /// Asks whether an election would succeed (9.6). Its term has not changed yet.
+    /// Asks whether an election would succeed (D 9.6). Its term has not changed yet.
     PreCandidate {
         /// Who would vote for it in the next term.
         pre_votes: Votes,

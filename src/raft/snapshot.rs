@@ -1,5 +1,5 @@
-//! Snapshots (section 7): what of the log they replace, and InstallSnapshot (Figure 13), by which a leader brings a
-//! follower up that lacks what is gone.
+//! Snapshots (section 7): what of the log they replace, and InstallSnapshot (Figure 13), with which a leader catches up a
+//! follower that needs compacted entries.
 //!
 //! The core knows a snapshot by the last entry that it covers. What is in it, and where it is kept, is the driver's
 //! business: the core asks for parts of it and is told what became of them. Neither the state machine nor an index ever
@@ -96,8 +96,8 @@ impl Raft {
         }
     }
 
-    /// Lets go of snapshots that neither this node nor a transfer needs. However long a follower does not answer, it keeps
-    /// one of them, not all that were made since.
+    /// Releases snapshots that neither this node nor a transfer needs. A silent follower holds back one old snapshot,
+    /// never all the later ones.
     pub(super) fn forget_snapshots(&mut self) {
         let newest = self.snapshot.index;
         let mut but = Needed { newest, ..Needed::default() };

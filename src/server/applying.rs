@@ -113,13 +113,13 @@ impl Server {
         let EntryResult { entry, weight, command, applied } = result;
         self.applied = entry;
         self.unapplied_bytes = self.unapplied_bytes.saturating_sub(weight);
-        let (carried_out, repetition) = match &applied {
+        let (executed, repetition) = match &applied {
             Applied::Answered { entry: by, .. } if *by == entry => (command, false),
             Applied::Answered { .. } | Applied::Forgotten => (None, command.is_some()),
             _ => (None, false),
         };
         let expired = applied == Applied::Expired;
-        outbox.applied.push(AppliedEntry { entry, carried_out, repetition, expired });
+        outbox.applied.push(AppliedEntry { entry, executed, repetition, expired });
         let Some((term, requests)) = self.waiting.end(entry.index) else { return };
         let response = match applied {
             // Another leader's entry has this index: the client's command is not here.

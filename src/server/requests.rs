@@ -33,7 +33,7 @@ impl Server {
         let id = self.last_request;
         let mut caller = Caller { address: from, attempt: request.attempt, query: None };
         if request.call.is_logged() && self.lags() {
-            self.reply(&caller, Response::Refused(RejectReason::Busy), outbox);
+            self.reply(&caller, Response::Rejected(RejectReason::Busy), outbox);
             return None;
         }
         let content = match request.call {
@@ -60,7 +60,7 @@ impl Server {
             return None;
         }
         if let Content::Command { command, .. } = &content
-            && let Some(refusal) = self.refusal_of(command)
+            && let Some(refusal) = self.rejection_of(command)
         {
             self.reply(&caller, refusal, outbox);
             return None;
@@ -71,7 +71,7 @@ impl Server {
 
     /// Why this command is rejected; none if it is valid. A panic of the check has changed nothing, so it concerns the
     /// command and not the node.
-    fn refusal_of(&self, command: &Payload) -> Option<Response> {
+    fn rejection_of(&self, command: &Payload) -> Option<Response> {
         match caught(|| self.limits.check(command)) {
             Ok(Ok(())) => None,
             Ok(Err(reason)) => Some(Response::Invalid(reason)),

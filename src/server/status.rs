@@ -6,7 +6,9 @@ use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Status {
+    /// Its role in its term.
     pub role: RoleName,
+    /// The latest term that it has seen.
     pub term: Term,
     /// The leader it knows of and does not doubt.
     pub leader: Option<NodeId>,
@@ -14,13 +16,17 @@ pub struct Status {
     pub since: Time,
     /// Whom it voted for in its term.
     pub voted_for: Option<NodeId>,
+    /// The last entry of its log.
     pub last: EntryId,
     /// The last entry that its log does not keep; zero while it keeps all.
     pub base: EntryId,
+    /// Its newest durable snapshot.
     pub snapshot: SnapshotInfo,
     /// It lost its files and is not readmitted yet: it does not vote, and its copies of entries do not count.
     pub joining: bool,
+    /// The highest index that it knows to be committed.
     pub commit: LogIndex,
+    /// The highest index that its state machine has applied.
     pub applied: LogIndex,
     /// How many items its state machine holds.
     pub size: usize,

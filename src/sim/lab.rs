@@ -60,7 +60,7 @@ impl Simulation {
         }
         if let Err(error) = saved {
             self.end(name, EndReason::StorageFailed(error.to_string()));
-            return Err(LabError(error.to_string()));
+            return Err(LabError::new(error.to_string()));
         }
         self.end(name, EndReason::Stopped);
         Ok("all it had is on its disk".to_string())
@@ -122,7 +122,7 @@ impl Lab for Simulation {
     fn view(&mut self, name: NodeId) -> NodeView {
         match self.existing(name) {
             Ok(node) => NodeView { life: node.life(), status: node.status },
-            Err(error) => NodeView { life: Life::Down(error.0), status: Status::default() },
+            Err(error) => NodeView { life: Life::Down(error.to_string()), status: Status::default() },
         }
     }
 
@@ -152,7 +152,7 @@ impl Lab for Simulation {
             NodeOrder::Stop => return self.stop(name),
             NodeOrder::Restart | NodeOrder::Wipe => {
                 let started = self.start(name, order == NodeOrder::Wipe);
-                return started.map_err(|error| LabError(error.to_string()));
+                return started.map_err(|error| LabError::new(error.to_string()));
             }
             NodeOrder::Pause => {
                 node.paused = true;
@@ -181,7 +181,7 @@ impl Lab for Simulation {
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
-        self.change(change).map_err(|error| LabError(error.to_string()))
+        self.change(change).map_err(|error| LabError::new(error.to_string()))
     }
 
     fn network_rules(&mut self) -> Vec<NetChange> {

@@ -34,7 +34,7 @@ pub enum Applied {
 pub struct AppliedEntry {
     pub entry: EntryId,
     /// The origin of the command that it applied; none for a no-op, a repetition or an invalid command.
-    pub carried_out: Option<Origin>,
+    pub executed: Option<Origin>,
     /// It holds a command that was applied before, and was not again.
     pub repetition: bool,
     /// It names a command of a session that has expired, and changed nothing.

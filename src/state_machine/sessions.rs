@@ -1,4 +1,4 @@
-//! Clients' sessions: a command that arrives twice is applied once (section 8; dissertation 6.3).
+//! Clients' sessions: a command that arrives twice is applied once (section 8; D 6.3).
 //!
 //! A client opens a session with an entry of its own, numbers its commands in it and repeats each, under its number, until
 //! it is answered. The table keeps each answer until the client acknowledges it. Numbers may come out of order and with
@@ -99,7 +99,7 @@ impl Sessions {
     pub fn open(&mut self, index: LogIndex, client: ClientId, sessions_max: u64) -> SessionId {
         let id = SessionId(index.0);
         let before = self.by_id.insert(id, Arc::new(Session::new(client, index)));
-        assert!(before.is_none(), "an entry opens one session (6.3)");
+        assert!(before.is_none(), "an entry opens one session (D 6.3)");
         self.by_use.push(Reverse((index, id)));
         // The newest session is never the least recently used.
         while self.by_id.len() as u64 > sessions_max.max(1) {

@@ -267,13 +267,13 @@ proptest! {
             );
         }
         let state: BTreeMap<String, String> = replica.items().into_iter().collect();
-        let carried_out = model.first.iter().filter_map(|((session, serial), applied)| match applied {
+        let executed = model.first.iter().filter_map(|((session, serial), applied)| match applied {
             Applied::Answered { entry, .. } => {
                 Some((format!("{session}.{serial}"), entry.index.to_string()))
             }
             _ => None,
         });
-        prop_assert_eq!(state, carried_out.collect());
+        prop_assert_eq!(state, executed.collect());
     }
 
     /// One replica is handed values, the other the text that its disk would hold.

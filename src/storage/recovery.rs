@@ -9,7 +9,7 @@
 //!
 //! **What is damage.** A line *with* its newline may have been synced and acknowledged, even the last one, no matter what
 //! its checksum says: cutting it off could lose a committed entry, and a node that does so lies instead of failing
-//! one (CORRECTNESS, 30). It is refused. So is a whole record that runs on into something other than a newline: no
+//! cleanly. It is refused. So is a whole record that runs on into something other than a newline: no
 //! cut leaves that, but a changed newline does. A disk that wrote a later block of one unfinished append but not an
 //! earlier one leaves just what rot leaves, and is refused too: what cannot be told apart is not guessed at. So are
 //! anything wrong before the last segment, a missing segment, an index or a term out of order, a term above the one

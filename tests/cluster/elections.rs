@@ -97,8 +97,11 @@ fn a_frozen_leader_is_replaced_and_follows_when_it_goes_on() {
     put(&cluster, "a");
     let frozen = leader(&cluster);
     cluster.order(frozen, NodeOrder::Pause).unwrap();
-    assert_eq!(cluster.order(frozen, NodeOrder::Pause).unwrap_err().0, format!("{frozen} is paused already"));
-    assert!(cluster.order(frozen, NodeOrder::Campaign).unwrap_err().0.contains("is paused"));
+    assert_eq!(
+        cluster.order(frozen, NodeOrder::Pause).unwrap_err().to_string(),
+        format!("{frozen} is paused already")
+    );
+    assert!(cluster.order(frozen, NodeOrder::Campaign).unwrap_err().to_string().contains("is paused"));
     let seen = cluster.view(frozen);
     assert_eq!((seen.life, seen.status.role), (Life::Paused, RoleName::Leader));
     put(&cluster, "b");

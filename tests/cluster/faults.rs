@@ -83,7 +83,7 @@ fn a_full_disk_takes_its_node_down_and_no_other() {
     let Life::Down(reason) = cluster.view(full).life else { unreachable!("seen above") };
     assert!(reason.contains("its disk failed") && reason.contains("the disk is full"), "{reason}");
     put(&cluster, "c");
-    let refused = cluster.order(full, NodeOrder::Restart).unwrap_err().0;
+    let refused = cluster.order(full, NodeOrder::Restart).unwrap_err().to_string();
     assert!(refused.contains("the disk is full"), "{refused}");
     cluster.order(full, NodeOrder::Disk(DiskChange::Full(false))).unwrap();
     cluster.order(full, NodeOrder::Restart).unwrap();

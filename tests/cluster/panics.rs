@@ -160,7 +160,7 @@ fn a_panic_while_a_state_is_taken_over_refuses_the_start_and_a_restart() {
         |cluster: &Cluster<Odd>| cluster.status(node).filter(|status| status.snapshot.last.index.0 > 0);
     cluster.wait_for(PATIENCE, saved).expect("a snapshot is made");
     cluster.order(node, NodeOrder::Crash).expect("it runs");
-    let refused = cluster.order(node, NodeOrder::Restart).expect_err("its machine panics").0;
+    let refused = cluster.order(node, NodeOrder::Restart).expect_err("its machine panics").to_string();
     assert!(refused.contains("cannot start, its state machine panicked: "), "{refused}");
     assert!(matches!(cluster.life(node), Some(Life::Down(_))), "and is said to be down");
     drop(cluster);

@@ -20,7 +20,7 @@ fn writes_survive_the_leaders_crash_and_everybodys_restart() {
     cluster.order(first, NodeOrder::Crash).unwrap();
     assert_eq!(cluster.view(first).life, Life::Down("crashed".to_string()));
     assert_eq!(
-        cluster.order(first, NodeOrder::Crash).unwrap_err().0,
+        cluster.order(first, NodeOrder::Crash).unwrap_err().to_string(),
         format!("{first} is down: 'restart {first}' starts it")
     );
     put(&cluster, "b");
@@ -29,7 +29,7 @@ fn writes_survive_the_leaders_crash_and_everybodys_restart() {
     let said = cluster.order(first, NodeOrder::Restart).unwrap();
     assert!(said.starts_with("term ") && said.ends_with(" reloaded"), "{said}");
     assert_eq!(
-        cluster.order(first, NodeOrder::Restart).unwrap_err().0,
+        cluster.order(first, NodeOrder::Restart).unwrap_err().to_string(),
         format!("{first} is already running")
     );
     converge(&mut cluster);
@@ -93,7 +93,7 @@ fn in_memory_nothing_is_on_disk_and_a_restart_loses_nothing() {
         cluster
             .order(NodeId::new(1), NodeOrder::Disk(DiskChange::Full(true)))
             .unwrap_err()
-            .0
+            .to_string()
             .contains("--memory")
     );
     assert!(!settings.states.exists());
@@ -151,7 +151,7 @@ fn a_node_without_its_files_does_not_start_empty() {
     let mut cluster = start(&settings);
     let n3 = NodeId::new(3);
     assert!(matches!(cluster.view(n3).life, Life::Down(reason) if reason.contains("its files are missing")));
-    assert!(cluster.order(n3, NodeOrder::Restart).unwrap_err().0.contains("restart n3 --wipe"));
+    assert!(cluster.order(n3, NodeOrder::Restart).unwrap_err().to_string().contains("restart n3 --wipe"));
     assert_read(&cluster, "a");
     cluster.order(n3, NodeOrder::Wipe).unwrap();
     converge(&mut cluster);

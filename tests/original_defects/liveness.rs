@@ -66,7 +66,7 @@ fn l8_a_client_that_is_sent_to_a_dead_node_looks_elsewhere() {
     let answer = |node: NodeId| match node {
         _ if node == dead => Response::Unreachable,
         _ if node == leading => Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("x") },
-        _ => Response::Refused(RejectReason::NotLeader { leader: Some(dead) }),
+        _ => Response::Rejected(RejectReason::NotLeader { leader: Some(dead) }),
     };
     for seed in 0..20 {
         let settings = ClientSettings::default();
@@ -86,7 +86,7 @@ fn l8_a_client_that_is_sent_to_a_dead_node_looks_elsewhere() {
     }
     // The original's client connects to whomever it is sent to, and ends with the error of that connection.
     let follow = |node: NodeId| match answer(node) {
-        Response::Refused(RejectReason::NotLeader { leader: Some(leader) }) => match answer(leader) {
+        Response::Rejected(RejectReason::NotLeader { leader: Some(leader) }) => match answer(leader) {
             Response::Unreachable => Err("connection refused"),
             _ => Ok(()),
         },

@@ -327,9 +327,9 @@ fn faults_are_carried_out_at_their_times_and_reported() {
         ["--at", "200ms", "crash leader", "--at", "900ms", "restart all", "--at", "1400ms", "expect up all"];
     let ran = folder.client_load(&[&run[..], &faults].concat()).exits(0);
     let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
-    let carried_out = report["faults"].as_array().expect("a list");
-    assert_eq!(carried_out.len(), 3, "{report}");
-    assert!(carried_out.iter().all(|fault| fault["ok"] == true), "{report}");
+    let executed = report["faults"].as_array().expect("a list");
+    assert_eq!(executed.len(), 3, "{report}");
+    assert!(executed.iter().all(|fault| fault["ok"] == true), "{report}");
     assert!(report["leaders"].as_array().is_some_and(|changes| !changes.is_empty()), "{report}");
     assert_eq!(report["verdict"]["pass"], true, "{report}");
     let page = folder.read("r.html");

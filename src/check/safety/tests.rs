@@ -83,8 +83,7 @@ fn a_state_is_taken_over_after_what_was_applied_before_it() {
         safety.started(raft, false);
     }
     let id = |index| EntryId::new(Term(1), LogIndex(index));
-    let entry =
-        |index| AppliedEntry { entry: id(index), carried_out: None, repetition: false, expired: false };
+    let entry = |index| AppliedEntry { entry: id(index), executed: None, repetition: false, expired: false };
     let applied = [entry(1), entry(2), entry(6)];
     let (first, second) = ([(2, id(5))], [(1, id(7))]);
     let step = |adopted, applied| Step { raft: &nodes[2], persisted: None, write: None, adopted, applied };

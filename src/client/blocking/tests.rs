@@ -96,7 +96,7 @@ fn cluster_with(
     client_with(settings, move |node, request| {
         if node != leader() {
             let refusal = RejectReason::NotLeader { leader: Some(leader()) };
-            return Some(vec![reply(request, Response::Refused(refusal))]);
+            return Some(vec![reply(request, Response::Rejected(refusal))]);
         }
         let response = carry_out(&mut replica, &request.call);
         Some(if loses(request.attempt) { vec![] } else { vec![reply(request, response)] })
@@ -204,7 +204,7 @@ fn a_call_that_nobody_answers_ends_at_its_deadline() {
 
 #[test]
 fn a_command_that_every_node_refuses_is_rejected() {
-    let refusal = Response::Refused(RejectReason::NotLeader { leader: None });
+    let refusal = Response::Rejected(RejectReason::NotLeader { leader: None });
     let client = client_of(move |_, request| Some(vec![reply(request, refusal.clone())]));
     // Long enough that an attempt that is still open at the deadline is improbable, and tried until one is not.
     let ended = (0..100).map(|_| client.within(Duration::from_millis(20)).submit(Command::put("x", "1")));

@@ -35,9 +35,9 @@ impl ClientCore {
             (Response::Panicked { reason, .. }, _, _) => {
                 self.invalid(now, call_id, attempt, Rejection::Panicked(reason));
             }
-            (Response::Refused(RejectReason::Busy), _, _) => self.busy(now, call_id, attempt),
+            (Response::Rejected(RejectReason::Busy), _, _) => self.busy(now, call_id, attempt),
             (Response::Unreachable, _, _) => self.unreachable(now, call_id, attempt, node),
-            (Response::Refused(RejectReason::NotLeader { leader }), _, _)
+            (Response::Rejected(RejectReason::NotLeader { leader }), _, _)
             | (Response::LeadershipLost { leader }, What::Read { .. }, _) => {
                 if self.call_mut(call_id).note_refused(attempt, false) {
                     self.redirected(now, call_id, node, leader);

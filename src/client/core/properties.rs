@@ -76,8 +76,8 @@ fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
         1 => Just(applied),
         1 => Just(read),
-        8 => hint().prop_map(|leader| Response::Refused(RejectReason::NotLeader { leader })),
-        4 => Just(Response::Refused(RejectReason::Busy)),
+        8 => hint().prop_map(|leader| Response::Rejected(RejectReason::NotLeader { leader })),
+        4 => Just(Response::Rejected(RejectReason::Busy)),
         8 => Just(Response::Unreachable),
         2 => hint().prop_map(|leader| Response::LeadershipLost { leader }),
         1 => Just(Response::Entry(Applied::Forgotten)),
@@ -279,7 +279,7 @@ impl World {
 /// Whether an attempt with these answers certainly left nothing in any log.
 fn is_harmless(answers: &[Response]) -> bool {
     let refusal = |response: &Response| {
-        matches!(response, Response::Refused(_) | Response::Unreachable | Response::Entry(Applied::Expired))
+        matches!(response, Response::Rejected(_) | Response::Unreachable | Response::Entry(Applied::Expired))
     };
     let taken_in = |response: &Response| matches!(response, Response::LeadershipLost { .. });
     answers.iter().any(refusal) && !answers.iter().any(taken_in)

@@ -20,8 +20,8 @@ const SETTINGS: ClientSettings = ClientSettings {
 };
 const SESSION: SessionId = SessionId(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
-const NO_HINT: Response = Response::Refused(RejectReason::NotLeader { leader: None });
-const BUSY: Response = Response::Refused(RejectReason::Busy);
+const NO_HINT: Response = Response::Rejected(RejectReason::NotLeader { leader: None });
+const BUSY: Response = Response::Rejected(RejectReason::Busy);
 
 /// A core, its time, and what it has sent.
 struct Bench {
@@ -129,7 +129,7 @@ fn n(number: u8) -> NodeId {
 }
 
 fn hint(leader: u8) -> Response {
-    Response::Refused(RejectReason::NotLeader { leader: Some(n(leader)) })
+    Response::Rejected(RejectReason::NotLeader { leader: Some(n(leader)) })
 }
 
 fn lost(leader: Option<u8>) -> Response {
@@ -307,7 +307,7 @@ fn a_silent_node_is_left_and_its_late_answer_still_counts() {
 }
 
 #[test]
-fn a_late_refusal_of_an_earlier_attempt_starts_no_second_chain() {
+fn a_late_rejection_of_an_earlier_attempt_starts_no_second_chain() {
     let mut bench = Bench::led_by(n(1));
     let first = bench.command();
     bench.wait();

@@ -159,7 +159,7 @@ impl Console {
         if let Some((node, _)) = astray {
             return Err(format!("{node} does not follow {leader} yet"));
         }
-        let log = self.lab.log(leader).map_err(|error| error.to_string())?;
+        let log = self.lab.log(leader).map_err(|error| error.with_advice())?;
         // 5.4.2: what is committed is known only once an entry of the leader's own term is.
         let committed = match status.commit.0.checked_sub(log.base.index.0 + 1) {
             None => log.base.term,
@@ -191,9 +191,9 @@ impl Console {
                 return Err(format!("{node} with another last entry than {leader}"));
             }
         }
-        let expected = self.lab.items(leader).map_err(|error| error.to_string())?;
+        let expected = self.lab.items(leader).map_err(|error| error.with_advice())?;
         for (node, _) in picture.nodes().iter().filter(|(_, view)| view.life == Life::Up) {
-            if self.lab.items(*node).map_err(|error| error.to_string())? != expected {
+            if self.lab.items(*node).map_err(|error| error.with_advice())? != expected {
                 return Err(format!("{node} with other keys or values than {leader}: 'diff' shows them"));
             }
         }
@@ -206,7 +206,7 @@ impl Console {
         let at: Option<NodeId> = condition.get(&AT).copied();
         let picture = self.picture();
         let local = |console: &mut Self, node| {
-            let items = console.lab.items(node).map_err(|error| error.to_string())?;
+            let items = console.lab.items(node).map_err(|error| error.with_advice())?;
             Ok::<_, String>(items.into_iter().find(|(known, _)| known == key).map(|(_, value)| value))
         };
         let compare = |found: Option<String>| match (found, wanted) {

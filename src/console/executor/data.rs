@@ -27,7 +27,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("read", Topic::Data, &[KEY, AT, STALE, LEASE, TIMEOUT])
             .does("looks a key up", "read x")
-            .shows("8, 6.4: a leader confirms that it still leads; a follower asks it how far to read")
+            .shows("8, D 6.4: a leader confirms that it still leads; a follower asks it how far to read")
             .also(&["get"]),
         Console::data,
     ),

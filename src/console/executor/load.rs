@@ -67,7 +67,7 @@ impl Console {
         let pipelines = (0..plan.clients).map(|_| self.lab.pipeline()).collect::<Result<Vec<_>, _>>();
         let pipelines = match pipelines {
             Ok(pipelines) => pipelines,
-            Err(error) => return Answer::failed("load", error.to_string()),
+            Err(error) => return Answer::failed("load", error.with_advice()),
         };
         self.loads.count += 1;
         let (output, beside) = (self.output.clone(), line.has(&BACKGROUND));

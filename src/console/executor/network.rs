@@ -38,20 +38,20 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("isolate", Topic::Network, &[TARGET])
             .does("cuts a node off from everyone, clients included", "isolate leader")
-            .shows("9.6, 6.2: cut off, it raises no term, and a leader steps down")
+            .shows("D 9.6, D 6.2: cut off, it raises no term, and a leader steps down")
             .lasting(),
         |console, line| console.change_each(line, NetChange::Isolate),
     ),
     verb(
         form("connect", Topic::Network, &[TARGET])
             .does("undoes isolate", "connect n1")
-            .shows("4.2.3: who returns deposes no leader that others hear"),
+            .shows("D 4.2.3: who returns deposes no leader that others hear"),
         |console, line| console.change_each(line, NetChange::Connect),
     ),
     verb(
         form("cut", Topic::Network, &[LINK])
             .does("lets no message pass one way; n1>clients loses answers", "cut n1>n2")
-            .shows("6.2: a leader that sends but hears no answers must step down")
+            .shows("D 6.2: a leader that sends but hears no answers must step down")
             .lasting(),
         |console, line| console.change(line, NetChange::Cut(scope(line))),
     ),

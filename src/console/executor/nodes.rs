@@ -58,7 +58,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("slow-disk", Topic::Disks, &[TARGET, DURATION])
             .does("makes each write of a node's disk take longer", "slow-disk leader 30ms")
-            .shows("10.2.1: the leader sends entries while its own disk still writes")
+            .shows("D 10.2.1: the leader sends entries while its own disk still writes")
             .undone(UNDONE)
             .lasting(),
         Console::slow_disk,
@@ -66,7 +66,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("stall-disk", Topic::Disks, &[TARGET, DURATION])
             .does("lets a node's disk complete nothing for a time", "stall-disk n2 500ms")
-            .shows("10.2.1: a majority of disks commits, whichever they are")
+            .shows("D 10.2.1: a majority of disks commits, whichever they are")
             .undone(UNDONE),
         Console::stall_disk,
     ),
@@ -167,7 +167,7 @@ impl Console {
     fn take_snapshot(&mut self, node: NodeId) -> Result<String, LabError> {
         let before = self.lab.view(node).status;
         if before.applied == LogIndex(0) {
-            return Err(LabError(format!("{node} has applied nothing yet: 'wait leader' first")));
+            return Err(LabError::new(format!("{node} has applied nothing yet: 'wait leader' first")));
         }
         let known = before.snapshot.last.index == before.applied;
         if !known {
@@ -186,10 +186,10 @@ impl Console {
                 let known = if known { ", which it had" } else { "" };
                 Ok(format!("{node} snapshot at index {} ({keys}, {bytes} B){known}", last.index))
             }
-            (_, Life::Down(reason)) => Err(LabError(format!("{node} is down: {reason}"))),
-            _ => {
-                Err(LabError(format!("the snapshot of {node} is not durable yet: 'status' shows when it is")))
-            }
+            (_, Life::Down(reason)) => Err(LabError::new(format!("{node} is down: {reason}"))),
+            _ => Err(LabError::new(format!(
+                "the snapshot of {node} is not durable yet: 'status' shows when it is"
+            ))),
         }
     }
 
@@ -220,7 +220,8 @@ impl Console {
                     lines.push(said);
                     done.push(node);
                 }
-                Err(LabError(reason)) => {
+                Err(error) => {
+                    let reason = error.with_advice();
                     details.push(json!({"node": node, "ok": false, "error": reason}));
                     lines.push(format!("ERR {reason}"));
                     outcome = Outcome::Failed;

@@ -13,7 +13,7 @@ use crate::types::Token;
 pub(super) const VERBS: &[Row<Run>] = &[verb(
     form("outcome", Topic::Data, &[TOKEN])
         .does("whether the last (or this) unanswered command was applied", "outcome")
-        .shows("6.3 of the dissertation: a session keeps each answer until its client needs it no more"),
+        .shows("D 6.3: a session keeps each answer until its client needs it no more"),
     Console::outcome,
 )];
 

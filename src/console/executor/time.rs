@@ -37,7 +37,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("skew-clock", Topic::Time, &[TARGET, DURATION])
             .does("sets a node's clock ahead; 0 holds it until time catches up", "skew-clock n2 100ms")
-            .shows("6.4.1: reads by lease need clocks that agree; nothing else does")
+            .shows("D 6.4.1: reads by lease need clocks that agree; nothing else does")
             .lasting(),
         Console::skew_clock,
     ),
@@ -59,10 +59,10 @@ impl Console {
     fn campaign(&mut self, node: NodeId) -> Result<String, LabError> {
         let status = self.lab.view(node).status;
         if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {
-            return Err(LabError(format!("{node} leads already: choose a follower")));
+            return Err(LabError::new(format!("{node} leads already: choose a follower")));
         }
         if status.joining {
-            return Err(LabError(format!(
+            return Err(LabError::new(format!(
                 "{node} lost its files and is not readmitted yet: it starts no election"
             )));
         }

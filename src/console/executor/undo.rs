@@ -116,7 +116,7 @@ impl Console {
         let nodes: Vec<NodeId> = nodes.into_iter().filter(|node| is_so(&self.lab.view(*node).life)).collect();
         let said = nodes.into_iter().map(|node| match self.lab.order(node, order) {
             Ok(said) => format!("{node} {done} ({said})"),
-            Err(error) => format!("{node} stays as it is: {error}"),
+            Err(error) => format!("{node} stays as it is: {}", error.with_advice()),
         });
         said.collect()
     }
@@ -148,7 +148,7 @@ impl Console {
         let failed = changes.iter().find_map(|change| self.lab.change_network(change).err());
         match failed {
             None => vec![format!("'{change}' is over")],
-            Some(error) => vec![format!("'{change}' cannot be undone: {error}")],
+            Some(error) => vec![format!("'{change}' cannot be undone: {}", error.with_advice())],
         }
     }
 }

@@ -106,7 +106,7 @@ mod tests {
         assert_ends(&TrialError::Interrupted, &Ok(Ending::Interrupted));
         let failure = |reason: &str, code| Trouble { text: format!("150-155 ms, trial 1: {reason}"), code };
         assert_ends(&TrialError::Unsteady, &Err(failure("no leader stays long enough to be crashed", 3)));
-        let refused = TrialError::Rejected(LabError("no threads are left".to_string()));
+        let refused = TrialError::Rejected(LabError::new("no threads are left".to_string()));
         assert_ends(&refused, &Err(failure("no threads are left", 1)));
     }
 

@@ -1,4 +1,4 @@
-//! Check-quorum (6.2): a leader that no quorum answers steps down. With it goes stickiness (4.2.3): a node that hears a
+//! Check-quorum (D 6.2): a leader that no quorum answers steps down. With it goes stickiness (D 4.2.3): a node that hears a
 //! leader gives no vote. One is sound only with the other: otherwise a leader that only one node hears could
 //! keep that node from ever voting.
 

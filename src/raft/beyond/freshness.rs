@@ -1,5 +1,5 @@
 //! How fresh a node's state is known to be: a moment such that the state holds everything that was answered before it
-//! (6.4 of the dissertation).
+//! (D 6.4).
 //!
 //! No two nodes compare their clocks here. A leader knows when, on its own clock, a round began that a quorum has
 //! answered. A follower is told, for each round, which of its answers the leader had seen when that round began, and
@@ -69,7 +69,7 @@ impl Raft {
             *freshness = Freshness { as_of, pending, term, ..Freshness::default() };
         }
         freshness.reach(self.commit_index);
-        // What an earlier boot answered, this one cannot tell when.
+        // This boot does not know when an earlier boot answered.
         if beat.boot_id == self.beyond.boot_id
             && beat.answered > 0
             && let Some(before) = freshness.answered.at(beat.answered)
@@ -80,7 +80,7 @@ impl Raft {
         if beat.confirmed > 0
             && let Some(as_of) = freshness.began_after.at(beat.confirmed)
         {
-            // What waits to be reached is not put off by what comes later.
+            // The older pending bound stays: newer ones must not postpone it.
             freshness.pending = freshness.pending.or(Some((commit, as_of)));
             freshness.began_after.forget_before(beat.confirmed);
         }

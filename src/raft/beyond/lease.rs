@@ -1,4 +1,4 @@
-//! Leases: reads without a round, on request (6.4.1 of the dissertation). The one rule that depends on clocks.
+//! Leases: reads without a round, on request (D 6.4.1). The one rule that depends on clocks.
 //!
 //! A follower that answers a round which claims a lease promises to withhold its vote, from itself too and also in an
 //! election on request, until the shortest election timeout has passed on its own clock. A leader whose round a
@@ -107,7 +107,7 @@ impl Raft {
 
     /// Whether the lease decides instead of the election timer: the vote is on hold, or was, and an election that waited
     /// for its end begins.
-    pub(super) fn waits_for_lease(&mut self, now: Time) -> bool {
+    pub(super) fn handle_lease_hold(&mut self, now: Time) -> bool {
         if self.is_vote_on_hold(now) {
             self.election_due = self.election_due.max(self.beyond.vote_hold.until);
             return true;

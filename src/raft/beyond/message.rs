@@ -3,7 +3,7 @@
 use crate::types::{EntryId, LogIndex, StoreId, Term};
 
 /// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
-/// each answer returns it, so an answer proves that its sender still followed when that round began (6.4).
+/// each answer returns it, so an answer proves that its sender still followed when that round began (D 6.4).
 pub type Round = u64;
 
 /// A follower's number for a question about the read index. Each run of a node begins at a place of its own, so that
@@ -17,7 +17,7 @@ pub type BootId = u64;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Beat {
     pub round: Round,
-    /// The round claims a lease: a node that answers it withholds its vote for a while (6.4.1).
+    /// The round claims a lease: a node that answers it withholds its vote for a while (D 6.4.1).
     pub lease: bool,
     /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
     pub answered: Round,
@@ -43,7 +43,7 @@ pub struct Ack {
 /// The messages that the paper's figures do not have; their sections are the dissertation's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extra {
-    /// Would you vote for me in the next term? Changes nothing at the receiver (9.6).
+    /// Would you vote for me in the next term? Changes nothing at the receiver (D 9.6).
     PreVote {
         /// The term that the sender would start: its `current_term` + 1.
         next_term: Term,
@@ -53,14 +53,14 @@ pub enum Extra {
         next_term: Term,
         granted: bool,
     },
-    /// The leader hands over: the receiver is to start an election at once (3.10).
+    /// The leader hands over: the receiver is to start an election at once (D 3.10).
     TimeoutNow,
     /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
     Rejoin {
         /// What its files are known by from now on.
         store_id: StoreId,
     },
-    /// A follower asks its leader up to where a read must see (6.4).
+    /// A follower asks its leader up to where a read must see (D 6.4).
     ReadIndex {
         number: ReadNumber,
     },

@@ -1,4 +1,4 @@
-//! Pre-vote (9.6): a node asks whether an election would succeed before it starts one, so that a node that was cut off
+//! Pre-vote (D 9.6): a node asks whether an election would succeed before it starts one, so that a node that was cut off
 //! does not raise the others' terms.
 
 use super::message::Extra;
@@ -26,7 +26,7 @@ impl Raft {
         self.reset_election_timer(now);
     }
 
-    /// Ends a role that is no leader's. The votes of this term are kept: they decide it, however late they are.
+    /// Leaves the current role and returns the votes of this term, which still count, however late they are.
     fn take_votes(&mut self) -> Option<Votes> {
         match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
             Role::Candidate(votes) => Some(votes),
@@ -46,7 +46,7 @@ impl Raft {
         };
         let granted = reason.granted();
         self.note(Event::VoteDecided { candidate: from, term: next_term, pre: true, reason });
-        // Silence refuses as well, and an answer would be one more thing that waits for the disk.
+        // No answer counts as a refusal, and a reply would have to wait for the disk.
         if reason != VoteReason::VotePending {
             self.send(from, Body::Extra(Extra::PreVoteReply { next_term, granted }));
         }

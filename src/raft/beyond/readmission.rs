@@ -83,7 +83,7 @@ impl Raft {
 
     /// Whether a follower rejects an entry that it had acknowledged before it was sent the request: its disk lost it.
     /// Then its files count as lost and it is to join again, or, where the others are too few, it is sent the rest again.
-    pub(in crate::raft) fn finds_loss(
+    pub(in crate::raft) fn handle_loss(
         &mut self,
         now: Time,
         node: NodeId,
@@ -246,7 +246,7 @@ mod tests {
             matches!(bench.raft.role(), Role::Leader(_))
         };
         assert!(leads_on(LOST), "n2 and n1 are a quorum");
-        assert!(!leads_on(NEW), "n1 has heard no quorum for an election timeout (6.2)");
+        assert!(!leads_on(NEW), "n1 has heard no quorum for an election timeout (D 6.2)");
     }
 
     #[test]

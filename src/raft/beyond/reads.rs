@@ -1,4 +1,4 @@
-//! Linearizable reads without a log entry (section 8; the dissertation's 6.4, read-index), at any node.
+//! Linearizable reads without a log entry (section 8; D 6.4, read-index), at any node.
 //!
 //! A leader may have been deposed without knowing. So a read waits until a quorum has answered a heartbeat round that
 //! began after the read, and until the no-op of the leader's term is committed: the state up to the commit index of

@@ -1,5 +1,5 @@
 //! A leader's rounds of heartbeats. A round that a quorum has answered shows that the leader still led when the round
-//! *began*: reads (6.4), leases (6.4.1) and the freshness of states rest on that.
+//! *began*: reads (D 6.4), leases (D 6.4.1) and the freshness of states rest on that.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub struct ReadRequest {
     pub id: RequestId,
     /// The client wants the answer of this node, also if it does not lead: it then asks its leader for the read index.
     pub here: bool,
-    /// A leader that holds a lease may answer at once (6.4.1).
+    /// A leader that holds a lease may answer at once (D 6.4.1).
     pub by_lease: bool,
 }
 
@@ -98,13 +98,13 @@ impl RoundTimes {
     /// Notes when a round happened, unless it is noted already, or later ones are.
     pub(crate) fn note(&mut self, round: Round, time: Time) {
         let newer = self.0.back().is_none_or(|(newest, _)| *newest < round);
-        // When it is full, what comes later counts as having happened earlier than it did: never the other way round.
+        // When it is full, later rounds get the time of an earlier one, which is the safe direction.
         if newer && self.0.len() < ROUNDS_MAX {
             self.0.push_back((round, time));
         }
     }
 
-    /// A moment at which this round had not happened yet, or at which it did: the latest that is known.
+    /// The latest known time that is not after this round.
     pub(crate) fn at(&self, round: Round) -> Option<Time> {
         self.0.iter().rev().find(|(noted, _)| *noted <= round).map(|(_, time)| *time)
     }

@@ -2,7 +2,7 @@
 //!
 //! A leader does not need its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
 //! for nothing of its own, and what waits for its disk piles up. So one whose oldest write has not completed for
-//! `disk_patience` hands over: it tells a follower to start an election at once (3.10 of the dissertation), and steps
+//! `disk_patience` hands over: it tells a follower to start an election at once (D 3.10), and steps
 //! down. It does so only when a quorum of followers have shown better disks: they acknowledged what its own disk owes,
 //! in a fraction of the time. Where all disks are slow nothing is gained, and an election costs several fsyncs.
 //!
@@ -29,12 +29,12 @@ use crate::raft::role::{Leader, Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
 use crate::types::{LogIndex, NodeId, Term, Time};
 
-/// How many times as long as a follower a leader's disk must take before the follower's is the better one. Equally slow
+/// A follower's disk counts as better when the leader's takes this many times as long. Equally slow
 /// disks differ by a few times: a write waits for the one before it, and some sync more files than others.
-const BETTER: u32 = 10;
+const SLOWER_BY: u32 = 10;
 
-/// By how many times the time that a vote takes to become durable the range of election timeouts grows.
-const WIDER: u32 = 6;
+/// The range of election timeouts grows by this multiple of the time that a vote takes to become durable.
+const WIDER_BY: u32 = 6;
 
 /// That time counts for no more than this: a disk that stalled for a minute and is well again does not make voters wait for
 /// minutes.
@@ -74,7 +74,7 @@ impl Raft {
     /// quick.
     pub(in crate::raft) fn wait_for_votes(&mut self, now: Time, took: Duration) {
         let took = took.min(VOTE_TIME_MAX);
-        let wider = took * WIDER;
+        let wider = took * WIDER_BY;
         let undecided = self.voted_for.is_some() && self.leader().is_none();
         if !undecided || now + wider <= self.election_due {
             return;
@@ -148,10 +148,10 @@ impl Raft {
             return None;
         }
         let from =
-            (owed + self.disk_patience().max(progress.answers.lag * BETTER)).max(progress.answers.heard);
+            (owed + self.disk_patience().max(progress.answers.lag * SLOWER_BY)).max(progress.answers.heard);
         // What it owes in turn; the leader's own disk was handed that entry when it was sent.
         let behind = self.durability.owes_since(progress.match_index.next());
-        let quick = behind.is_none_or(|since| from.since(since) * BETTER <= from.since(owed));
+        let quick = behind.is_none_or(|since| from.since(since) * SLOWER_BY <= from.since(owed));
         let heard = from < progress.answers.heard + self.settings.election_min;
         (quick && heard).then_some(from)
     }

@@ -31,7 +31,7 @@ pub enum SnapshotTask {
     },
     /// Read the whole of a snapshot that a follower could not use. One that is damaged here too ends the node.
     Check { to: NodeId, last: EntryId },
-    /// Older snapshots than the newest of these go, but for the others.
+    /// Remove snapshots older than the newest of these, except those that are being sent.
     Forget { but: Needed },
 }
 

@@ -14,7 +14,8 @@ use crate::types::{EntryId, NodeId, Time};
 /// Rounds of heartbeats after which a part that was not answered is sent again.
 pub(super) const ROUNDS_PATIENT: u64 = 2;
 
-/// Before a snapshot that arrived unusable is sent again, a heartbeat passes: each time twice as many, so often at most.
+/// A snapshot that arrived unusable is sent again after one heartbeat. The pause doubles with each failure, at most this
+/// many times.
 const PAUSE_DOUBLINGS_MAX: u32 = 6;
 
 impl Raft {

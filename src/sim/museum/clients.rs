@@ -104,7 +104,7 @@ impl Exhibit for NamesTheDead {
         let known = self.0.get(&server.raft().id()).copied();
         for envelope in &mut outbox.envelopes {
             if let Packet::Reply(reply) = &mut envelope.packet
-                && let Response::Refused(RejectReason::NotLeader { leader }) = &mut reply.response
+                && let Response::Rejected(RejectReason::NotLeader { leader }) = &mut reply.response
             {
                 *leader = leader.or(known);
             }
