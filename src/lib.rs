@@ -151,11 +151,11 @@ pub mod linearizability {
 /// Clusters, clients and tickets may be moved to and shared with other threads.
 const _: () = {
     const fn is_shared<T: Send + Sync>() {}
+    const fn is_moved<T: Send>() {}
     is_shared::<Cluster>();
     is_shared::<Client<kv::KeyValue>>();
     is_shared::<Failure>();
     is_shared::<StartError>();
-    const fn is_moved<T: Send>() {}
     is_moved::<Ticket<Committed<kv::Answer>>>();
     is_moved::<Leadership>();
 };
