@@ -1,8 +1,8 @@
 //! A cluster on real threads: its nodes, the router between them, and the orders to both.
 //!
 //! ```
-//! use raftlab::cluster::Cluster;
-//! use raftlab::state_machine::kv::{Answer, Command, Query};
+//! use raftlab::Cluster;
+//! use raftlab::kv::{Answer, Command, Query};
 //!
 //! let cluster = Cluster::builder().nodes(3).memory().start().expect("three nodes in memory");
 //! let client = cluster.client();
@@ -98,7 +98,7 @@ impl Cluster {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use raftlab::cluster::{Cluster, StartError};
+    /// use raftlab::{Cluster, StartError};
     ///
     /// // In memory and without logs, no file is written.
     /// let (min, max) = (Duration::from_millis(100), Duration::from_millis(200));
@@ -254,8 +254,7 @@ impl<M: StateMachine> Cluster<M> {
     /// ```
     /// use std::thread;
     ///
-    /// use raftlab::cluster::{Cluster, LeadershipKind, StartError};
-    /// use raftlab::types::NodeId;
+    /// use raftlab::{Cluster, LeadershipKind, NodeId, StartError};
     ///
     /// let on_leader = |node: NodeId| println!("{node} leads: its duties begin");
     /// let on_follower = |node: NodeId| println!("{node} no longer leads: its duties end");
@@ -271,6 +270,7 @@ impl<M: StateMachine> Cluster<M> {
     ///                 on_leader(change.node);
     ///             }
     ///             LeadershipKind::Lost => on_follower(change.node),
+    ///             _ => {}
     ///         }
     ///     }
     /// });
