@@ -207,6 +207,7 @@ impl LabError {
     }
 
     /// With what to do at the console.
+    #[cfg(feature = "cli")]
     pub(crate) fn with_advice(&self) -> String {
         match &self.advice {
             Some(advice) => format!("{}: {advice}", self.what),
