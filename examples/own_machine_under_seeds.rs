@@ -1,5 +1,5 @@
 //! A state machine of one's own under seeded faults: transfers run while nodes crash, lose power and are cut off, and
-//! whatever clients were told must fit the machine. The same seed is the same run, so a failure can be replayed.
+//! every answer to a client must fit the machine. The same seed is the same run, so a failure can be replayed.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 

@@ -246,10 +246,11 @@ where
         let safety = self.simulation.safety().violations().iter();
         let mut found: Vec<String> =
             safety.map(|broken| format!("{}: {}", broken.property.name(), broken.detail)).collect();
-        match judge(&MachineModel(self.machine), &self.history(), JUDGE_STEPS) {
+        let history = self.history();
+        match judge(&MachineModel(self.machine), &history, JUDGE_STEPS) {
             Judgement::Linearizable(_) => {}
             Judgement::Violation { call, .. } => {
-                let called = self.history()[call].called;
+                let called = history[call].called;
                 found
                     .push(format!("linearizable: no order explains the answer to the call made at {called}"));
             }

@@ -78,7 +78,7 @@ fn a_serving_cluster_outlives_its_input_and_ends_with_a_signal() {
     running.close_input();
     running.warning("serving until Ctrl-C or SIGTERM");
     // Without a word from anybody, a new leader is elected and the node comes back.
-    running.warning("as ordered");
+    running.warning("as scheduled");
     let status = ends_soon(&mut running, |running| running.signal("TERM"));
     assert_eq!(status.code(), Some(130));
     let ran = folder.cluster(&["3"], "wait leader\nread a\n").exits(0);

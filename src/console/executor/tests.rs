@@ -145,7 +145,7 @@ fn faults_end_when_their_time_has_come_and_others_stay() {
     );
     let rules: Vec<&str> = told.lines().filter(|line| line.starts_with("rule")).collect();
     assert_eq!(rules, ["rule  cut n1>n3", "rule  drop 10% n1>n2"]);
-    assert_eq!(told.matches(", as ordered").count(), 3, "{told}");
+    assert_eq!(told.matches(", as scheduled").count(), 3, "{told}");
     assert_eq!(desk.lines("expect up n2"), "");
 }
 
@@ -153,7 +153,7 @@ fn faults_end_when_their_time_has_come_and_others_stay() {
 fn what_was_undone_by_hand_is_not_undone_again() {
     let mut desk = Desk::led();
     let told = desk.lines("crash n2 for 100ms\nrestart n2\npartition n1 / n2 n3 for 100ms\nheal\nsleep 1s");
-    assert!(!told.contains("as ordered"), "{told}");
+    assert!(!told.contains("as scheduled"), "{told}");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_clock_is_set_ahead_for_a_while() {
     assert_eq!(desk.lines("skew-clock n2 100ms for 1s"), "the clock of n2 is 100 ms ahead\n");
     assert_eq!(
         desk.lines("sleep 2s\nskew-clock n2 0"),
-        "[1.227] the clock of n2 will be true again, as ordered\nthe clock of n2 will be true again\n"
+        "[1.227] the clock of n2 will be true again, as scheduled\nthe clock of n2 will be true again\n"
     );
     assert_eq!(desk.lines("skew-clock n9 1s"), "ERR there is no n9: the nodes are n1 to n3\n");
 }

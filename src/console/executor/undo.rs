@@ -74,7 +74,7 @@ impl Console {
             let undo = self.undos.remove(at);
             for said in self.undo(undo.work) {
                 let millis = now.since(self.zero).as_millis();
-                self.narrator.say(format!("[{}.{:03}] {said}, as ordered", millis / 1_000, millis % 1_000));
+                self.narrator.say(format!("[{}.{:03}] {said}, as scheduled", millis / 1_000, millis % 1_000));
             }
         }
     }
