@@ -89,6 +89,7 @@ impl<K: Number, V> Ascending<K, V> {
     }
 
     /// Where the key stands, or where it would.
+    #[inline]
     fn place(&self, key: K) -> Result<usize, usize> {
         let (Some((first, _)), Some((last, _))) = (self.0.front(), self.0.back()) else { return Err(0) };
         if *last < key {

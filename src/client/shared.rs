@@ -293,7 +293,7 @@ impl SharedClient {
             },
             Some(interrupt) => select! {
                 recv(self.inbox.receiver()) -> parcel => {
-                    parcel.map_or(WakeUp::Closed, |parcel| WakeUp::Arrived(parcel.open()))
+                    parcel.map_or(WakeUp::Closed, |parcel| WakeUp::Arrived(self.inbox.open(parcel)))
                 }
                 recv(interrupt) -> wish => wish.map_or(WakeUp::Closed, |()| WakeUp::Interrupted),
                 recv(at(until)) -> _ => WakeUp::Due,

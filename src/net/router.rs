@@ -195,7 +195,8 @@ impl Routing {
         while let Some(parcel) = next {
             groups += 1;
             bytes += parcel.weight();
-            self.route_group(parcel.open());
+            let group = self.inbox.open(parcel);
+            self.route_group(group);
             let goes_on = groups < GROUPS_AT_A_TIME && bytes < BYTES_AT_A_TIME;
             next = goes_on.then(|| self.inbox.receiver().try_recv().ok()).flatten();
         }

@@ -126,7 +126,7 @@ impl EventLoop {
         let timer = at(deadline);
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
-                Ok(parcel) => self.opened = parcel.open().into_iter(),
+                Ok(parcel) => self.opened = self.inbox.open(parcel).into_iter(),
                 Err(_) => return Err(EndReason::Stopped),
             },
             recv(self.orders) -> order => match order {
@@ -174,7 +174,7 @@ impl EventLoop {
                 && let Ok(parcel) = self.inbox.receiver().try_recv()
             {
                 bytes += parcel.weight();
-                self.opened = parcel.open().into_iter();
+                self.opened = self.inbox.open(parcel).into_iter();
             } else {
                 break;
             }

@@ -47,12 +47,13 @@ impl Reporter {
         let mut lines = Vec::new();
         for what in happened {
             let event = TraceEvent { time, node, what };
-            trace::log_event(&event);
-            if event.level() == Level::Error && self.observer.is_none() {
+            let level = event.level();
+            trace::log_event(&event, level);
+            if level == Level::Error && self.observer.is_none() {
                 cry_out(node, &event.what);
             }
             self.show(&event);
-            if self.files_take(event.level()) {
+            if self.files_take(level) {
                 lines.push(event);
             }
         }

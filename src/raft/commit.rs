@@ -7,14 +7,14 @@ use crate::types::LogIndex;
 
 impl Leader {
     /// The largest value that a quorum has reached: `own` is this node's, `of` says a follower's. Everything that a
-    /// leader decides by majority is decided here. A node that is joining has no say; where too few others are left, no
-    /// value is reached.
+    /// leader decides by majority is decided here. A node that is joining has no say, and counts as having reached nothing.
     pub fn quorum_value<T: Copy + Ord + Default>(&self, own: T, of: impl Fn(&Progress) -> T) -> T {
-        let voters = self.followers.values().filter(|progress| !progress.answers.joining);
-        let mut values: Few<T> = voters.map(of).chain([own]).collect();
-        values.sort_unstable_by(|a, b| b.cmp(a));
-        let quorum = self.followers.len().div_ceil(2) + 1;
-        values.get(quorum - 1).copied().unwrap_or_default()
+        let reached =
+            |progress: &Progress| if progress.answers.joining { T::default() } else { of(progress) };
+        let mut values: Few<T> = self.followers.values().map(reached).chain([own]).collect();
+        let quorum = values.len() / 2 + 1;
+        // Each step asks several times: only the value at the quorum's place need be in order.
+        *values.select_nth_unstable_by(quorum - 1, |a, b| b.cmp(a)).1
     }
 }
 

@@ -20,9 +20,8 @@ pub(crate) fn is_logged(level: Level, nodes: &[NodeId]) -> bool {
     level <= log::max_level() && nodes.iter().any(|node| log_enabled!(target: target(*node), level))
 }
 
-/// Hands an event to the program's logger, which decides whether it is formatted.
-pub(crate) fn log_event(event: &TraceEvent) {
-    let level = event.level();
+/// Hands an event of this level to the program's logger, which decides whether it is formatted.
+pub(crate) fn log_event(event: &TraceEvent, level: Level) {
     if level <= log::max_level() {
         log!(target: target(event.node), level, "{}", event.what);
     }
