@@ -114,6 +114,11 @@ pub mod load;
 #[doc(hidden)]
 pub mod experiment;
 
+// What the binaries are: thin files over these.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod programs;
+
 // The library's face: what a program that embeds a cluster needs.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token, WhenFull};
 pub use crate::cluster::{Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, StartError};

@@ -54,6 +54,7 @@ const LAYERS: &[(&str, u8)] = &[
     // What carries directives out and prints.
     ("console", 6),
     ("experiment", 7),
+    ("programs", 8),
 ];
 
 /// The layers up to this one are pure: no clock, threads, files, sockets, logging or order of hashes.

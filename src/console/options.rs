@@ -128,14 +128,6 @@ pub fn seed_range(text: &str) -> Result<(u64, u64), String> {
     }
 }
 
-/// The command that repeats a run.
-pub fn command_line(program: &str, nodes: u8, seed: u64) -> String {
-    let (binary, options) = program
-        .split_once(' ')
-        .map_or((program, String::new()), |(binary, rest)| (binary, format!(" {rest}")));
-    format!("cargo run --release --bin {binary} -- {nodes}{options} --seed {seed}")
-}
-
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number, 0 to {}", u64::MAX))
 }

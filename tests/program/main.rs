@@ -17,6 +17,7 @@ mod museum;
 mod signals;
 mod starting;
 mod viewers;
+mod whole;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::Start;
+use crate::check::history::{Operation, Outcome, Reader, Reading};
+use crate::check::linearizability::{self, Limit, MEMORY_MAX, Verdict};
+use crate::console::options;
+use crate::console::printer::{Output, Style};
+use crate::quoting::{CELL_LETTERS, brief};
+use crate::text::counted;
+use crate::text::units::parse_duration;
 use clap::Parser;
-use raftlab::check::history::{Operation, Outcome, Reader, Reading};
-use raftlab::check::linearizability::{self, Limit, MEMORY_MAX, Verdict};
-use raftlab::console::options;
-use raftlab::console::printer::{Output, Style};
-use raftlab::quoting::{CELL_LETTERS, brief};
-use raftlab::text::counted;
-use raftlab::text::units::parse_duration;
 
 /// The exit code of an open verdict.
 const UNDECIDED: u8 = 3;
@@ -44,7 +45,7 @@ suffice, or no operation succeeded.";
 /// Judges whether a history of client operations is linearizable.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = HISTORY)]
-struct Options {
+pub(super) struct Options {
     /// The history: one JSON line for each operation; '-' is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -56,20 +57,19 @@ struct Options {
     memory: usize,
 }
 
-fn main() -> ExitCode {
+pub fn main(start: &Start) -> ExitCode {
     let output = Output::standard(Style::default());
-    let code = match Options::try_parse() {
-        Ok(options) => {
-            let name = name(&options.file);
-            match read(&options.file, &name) {
-                Ok(history) => judge(&options, &name, &history, &output),
-                Err(text) => {
-                    output.warn(&format!("error: {text}"));
-                    options::USAGE
-                }
-            }
+    let options: Options = match start.options() {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    let name = name(&options.file);
+    let code = match read(&options.file, &name) {
+        Ok(history) => judge(&options, &name, &history, &output),
+        Err(text) => {
+            output.warn(&format!("error: {text}"));
+            options::USAGE
         }
-        Err(error) => options::refuse(&error),
     };
     ExitCode::from(code)
 }

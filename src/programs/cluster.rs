@@ -8,22 +8,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{EXIT_CODES, Start};
+use crate::cluster::{self, Cluster};
+use crate::config::{Settings, commented_defaults};
+use crate::console::executor::{Console, Context};
+use crate::console::narrator::Narrator;
+use crate::console::options::{self, SettingOptions};
+use crate::console::printer::{ColorChoice, Output, Style};
+use crate::console::session::{self, Source};
+use crate::console::terminal;
+use crate::history::HistoryFile;
+use crate::interrupt::Interrupt;
+use crate::lab::Lab;
 use clap::Parser;
-use raftlab::cluster::{self, Cluster};
-use raftlab::config::{Settings, commented_defaults};
-use raftlab::console::executor::{Console, Context};
-use raftlab::console::narrator::Narrator;
-use raftlab::console::options::{self, SettingOptions};
-use raftlab::console::printer::{ColorChoice, Output, Style};
-use raftlab::console::session::{self, Source};
-use raftlab::console::terminal;
-use raftlab::history::HistoryFile;
-use raftlab::interrupt::Interrupt;
-use raftlab::lab::Lab;
-
-/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A Raft cluster in one process, with a console to break it and watch it heal.
 #[derive(Parser)]
@@ -31,9 +28,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(
     version,
     max_term_width = 100,
-    after_help = "At the prompt, 'help' explains the language; piped lines run one by one."
+    after_help = format!("At the prompt, 'help' explains the language; piped lines run one by one.\n\n{EXIT_CODES}")
 )]
-struct Options {
+pub(super) struct Options {
     #[command(flatten)]
     settings: SettingOptions,
     /// The folder with the nodes' state [default: states]
@@ -80,16 +77,16 @@ struct Options {
     color: ColorChoice,
 }
 
-fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+pub fn main(start: &Start) -> ExitCode {
+    let options: Options = match start.options() {
         Ok(options) => options,
-        Err(error) => return ExitCode::from(options::refuse(&error)),
+        Err(code) => return code,
     };
     if options.print_config {
         Output::standard(Style::default()).progress(commented_defaults().trim_end());
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
+    match run(start, &options) {
         Ok(code) => ExitCode::from(code),
         Err((text, code)) => {
             Output::standard(Style::default()).warn(&format!("error: {text}"));
@@ -98,7 +95,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<u8, (String, u8)> {
+fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     let usage = |text: String| (text, options::USAGE);
     let settings = settings(options).map_err(usage)?;
     let source = Source::choose(options.script.clone());
@@ -147,7 +144,7 @@ fn run(options: &Options) -> Result<u8, (String, u8)> {
     if let Some(file) = history {
         console.record_to(file);
     }
-    session::greet(&mut console, &banner(options, &settings));
+    session::greet(&mut console, &banner(start, options, &settings));
     if attended {
         // So that the first prompt names the leader. Without one it is shown all the same.
         let _ = console.lab().wait_until_leader(FIRST_ELECTION);
@@ -176,7 +173,13 @@ fn settings(options: &Options) -> Result<Settings, String> {
     Ok(settings)
 }
 
-fn banner(options: &Options, settings: &Settings) -> Vec<String> {
+/// The command that starts the same run.
+fn again(start: &Start, options: &Options, settings: &Settings) -> String {
+    let drawn = settings.seed.filter(|_| options.settings.seed.is_none());
+    start.again(drawn.map(|seed| format!("--seed {seed}")).as_slice())
+}
+
+fn banner(start: &Start, options: &Options, settings: &Settings) -> Vec<String> {
     let logs = settings.logs.display();
     let place = if settings.memory {
         format!("state in memory only, logs in {logs}")
@@ -184,7 +187,7 @@ fn banner(options: &Options, settings: &Settings) -> Vec<String> {
         format!("state in {}, logs in {logs}", settings.states.display())
     };
     let seed = settings.seed.unwrap_or_default();
-    let again = options::command_line("cluster", settings.nodes, seed);
+    let again = again(start, options, settings);
     let mut lines = vec![place, format!("seed {seed}; the same draws again: {again}")];
     if std::io::stdin().is_terminal() && options.script.is_none() {
         lines.push("try: status, create x 1, crash leader, help".to_string());

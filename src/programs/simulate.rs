@@ -5,32 +5,29 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::{EXIT_CODES, Start};
+use crate::console::executor::{Console, Context};
+use crate::console::language::Answer;
+use crate::console::museum::{self, Visit};
+use crate::console::narrator::{EventFilter, Narrator};
+use crate::console::options::{self, SettingOptions};
+use crate::console::printer::{ColorChoice, Output, Style};
+use crate::console::session::{self, Source};
+use crate::console::terminal;
+use crate::experiment::figure16::{self, RANGES, Range, TrialPlan};
+use crate::history::HistoryFile;
+use crate::interrupt::Interrupt;
+use crate::sim::seeds::{self, Family};
+use crate::sim::{Simulation, SimulationSettings};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use raftlab::console::executor::{Console, Context};
-use raftlab::console::language::Answer;
-use raftlab::console::museum::{self, Visit};
-use raftlab::console::narrator::{EventFilter, Narrator};
-use raftlab::console::options::{self, SettingOptions};
-use raftlab::console::printer::{ColorChoice, Output, Style};
-use raftlab::console::session::{self, Source};
-use raftlab::console::terminal;
-use raftlab::experiment::figure16::{self, RANGES, Range, TrialPlan};
-use raftlab::history::HistoryFile;
-use raftlab::interrupt::Interrupt;
-use raftlab::sim::seeds::{self, Family};
-use raftlab::sim::{Simulation, SimulationSettings};
-
-/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A Raft cluster in virtual time: the same seed and the same lines give the same transcript. Without a script,
 /// --seed and --seeds replay random runs with faults, as the tests make them.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
-struct Options {
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub(super) struct Options {
     #[command(subcommand)]
     work: Option<Work>,
     #[command(flatten)]
@@ -85,12 +82,12 @@ fn family() -> impl TypedValueParser<Value = Family> {
         .map(move |name| named(name).expect("only these names pass"))
 }
 
-fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+pub fn main(start: &Start) -> ExitCode {
+    let options: Options = match start.options() {
         Ok(options) => options,
-        Err(error) => return ExitCode::from(options::refuse(&error)),
+        Err(code) => return code,
     };
-    match run(&options) {
+    match run(start, &options) {
         Ok(code) => ExitCode::from(code),
         Err(text) => {
             Output::standard(Style::default()).warn(&format!("error: {text}"));
@@ -99,7 +96,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<u8, String> {
+fn run(start: &Start, options: &Options) -> Result<u8, String> {
     Source::choose(options.script.clone()).check()?;
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt)?;
@@ -116,7 +113,7 @@ fn run(options: &Options) -> Result<u8, String> {
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
         (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(options, seed),
-        (None, _) => one(options, &interrupt),
+        (None, _) => one(start, options, &interrupt),
     }
 }
 
@@ -135,7 +132,7 @@ fn figure16(plan: &TrialPlan, interrupt: &Arc<Interrupt>) -> u8 {
 }
 
 /// A script, lines that are piped in, or a prompt.
-fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
+fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
     let source = Source::choose(options.script.clone());
     let attended = source == Source::Terminal;
     let color = options.color == ColorChoice::Always || (attended && options.color.resolve());
@@ -148,8 +145,7 @@ fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
         console.record_to(file);
     }
     if attended || options.settings.seed.is_none() {
-        let nodes = console.nodes();
-        let again = options::command_line("simulate --prompt", nodes, seed);
+        let again = start.again(&again_with(options, &source, seed));
         let lines = [
             "virtual time passes while directives run: wait, sleep, step, speed".to_string(),
             format!("seed {seed}; the same again: {again}"),
@@ -157,6 +153,17 @@ fn one(options: &Options, interrupt: &Arc<Interrupt>) -> Result<u8, String> {
         session::greet(&mut console, &lines);
     }
     Ok(session::run(&mut console, &source, false, interrupt).code())
+}
+
+/// What the command lacks that repeats a run: without a script or `--prompt`, a seed asks for a random run.
+fn again_with(options: &Options, source: &Source, seed: u64) -> Vec<String> {
+    let source = match source {
+        Source::Terminal if !options.prompt => Some("--prompt".to_string()),
+        Source::Pipe if options.script.is_none() => Some("--script -".to_string()),
+        _ => None,
+    };
+    let seed = options.settings.seed.is_none().then(|| format!("--seed {seed}"));
+    source.into_iter().chain(seed).collect()
 }
 
 /// The script, or a random run with faults, once for each seed. Only what fails is shown.

@@ -4,27 +4,24 @@
 //! measurement has a name of its own: `figure16`.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Start;
+use super::progress_line::ProgressLine;
+use crate::client::GATHERED_MAX;
+use crate::config::{ElectionRange, Settings};
+use crate::console::options;
+use crate::console::printer::{Output, Style};
+use crate::console::session::{self, Ending};
+use crate::experiment::{self, Expectation, Experiment, Sweep, TimedLine, Trouble, figure16};
+use crate::interrupt::Interrupt;
+use crate::load::{self, Amount, Mix, Plan, WorkloadSettings};
+use crate::protocol::ReadMode;
+use crate::text::units;
 use clap::{Parser, Subcommand};
-use raftlab::client::GATHERED_MAX;
-use raftlab::config::{ElectionRange, Settings};
-use raftlab::console::options;
-use raftlab::console::printer::{Output, Style};
-use raftlab::console::session::{self, Ending};
-use raftlab::experiment::{self, Expectation, Experiment, Progress, Sweep, TimedLine, Trouble, figure16};
-use raftlab::interrupt::Interrupt;
-use raftlab::load::{self, Amount, Mix, Plan, Row, WorkloadSettings};
-use raftlab::protocol::ReadMode;
-use raftlab::text::units;
-
-/// Commands are allocated on one thread and freed on others: slow with the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long a run lasts by default.
 const DURATION: Duration = Duration::from_secs(10);
@@ -62,7 +59,7 @@ refuse them; 'simulate figure16' has that range too, in virtual time.";
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(version, max_term_width = 100, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
-struct Options {
+pub(super) struct Options {
     #[command(subcommand)]
     measurement: Option<Measurement>,
     /// How many nodes: 1 to 99 [default: 3]
@@ -173,16 +170,16 @@ enum Measurement {
     Figure16(figure16::TrialPlan),
 }
 
-fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+pub fn main(start: &Start) -> ExitCode {
+    let options: Options = match start.options() {
         Ok(options) => options,
-        Err(error) => return ExitCode::from(options::refuse(&error)),
+        Err(code) => return code,
     };
     let output = Output::standard(Style { json: options.json, ..Style::default() });
     options::log_as_asked();
     let ran = match &options.measurement {
         Some(Measurement::Figure16(plan)) => measure(plan, &output),
-        None => run(&options, &output),
+        None => run(start, &options, &output),
     };
     match ran {
         Ok(code) => ExitCode::from(code),
@@ -193,9 +190,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, output: &Output) -> Result<u8, Trouble> {
+fn run(start: &Start, options: &Options, output: &Output) -> Result<u8, Trouble> {
     let usage = |text: String| Trouble { text, code: options::USAGE };
-    let experiment = experiment_of(options).map_err(usage)?;
+    let experiment = experiment_of(start, options).map_err(usage)?;
     if let Some(sweep) = &options.sweep {
         sweep.experiments(&experiment)?;
     } else {
@@ -249,7 +246,7 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
     }
 }
 
-fn experiment_of(options: &Options) -> Result<Experiment, String> {
+fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String> {
     let base = options::settings_of(options.config.as_deref())?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
     let nodes = options.nodes.unwrap_or(base.nodes);
@@ -308,24 +305,8 @@ fn experiment_of(options: &Options) -> Result<Experiment, String> {
         leader_within: options.leader_within,
         check: !options.no_check,
         history: options.history.clone(),
-        command: command(options.seed.is_none().then_some(seed)),
+        command: start.again(options.seed.is_none().then(|| format!("--seed {seed}")).as_slice()),
     })
-}
-
-/// What was typed, with the seed that was drawn.
-fn command(seed: Option<u64>) -> String {
-    let quoted = |word: String| {
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=.,/:%".contains(letter);
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    let words = std::env::args().skip(1).map(quoted).chain(seed.map(|seed| format!("--seed {seed}")));
-    let words: Vec<String> =
-        std::iter::once("cargo run --release --bin client_load --".to_string()).chain(words).collect();
-    words.join(" ")
 }
 
 fn read_mode(text: &str) -> Result<ReadMode, String> {
@@ -343,60 +324,4 @@ fn write_if_wanted(path: Option<&Path>, text: impl Fn() -> String, output: &Outp
         .map_err(|error| Trouble { text: options::cannot_write(path, &error), code: 1 })?;
     output.warn(&format!("{} written", path.display()));
     Ok(())
-}
-
-/// Rows as they come, and on a terminal a line below them that says how far the run is.
-struct ProgressLine {
-    output: Output,
-    terminal: bool,
-}
-
-impl ProgressLine {
-    fn new(output: Output) -> ProgressLine {
-        ProgressLine { output, terminal: io::stderr().is_terminal() }
-    }
-
-    fn begin(&self) {
-        self.output.progress(&Row::header());
-    }
-
-    fn take(&mut self, progress: &Progress<'_>) {
-        match progress {
-            Progress::Row(row) => {
-                self.clear();
-                self.output.progress(&row.to_string());
-            }
-            Progress::Said(text) => {
-                self.clear();
-                self.output.warn(text);
-            }
-            Progress::Tick { elapsed, of } => self.show(*elapsed, *of),
-        }
-    }
-
-    fn show(&self, elapsed: Duration, of: Option<Duration>) {
-        const WIDTH: usize = 30;
-        if !self.terminal {
-            return;
-        }
-        let elapsed = elapsed.as_secs_f64();
-        let text = match of.map(|of| of.as_secs_f64()).filter(|of| *of > 0.0) {
-            None => format!("{elapsed:.1} s"),
-            Some(of) => {
-                let part = (elapsed / of).clamp(0.0, 1.0);
-                let done = (1..=WIDTH)
-                    .filter(|step| part * 30.0 >= f64::from(u8::try_from(*step).unwrap_or(u8::MAX)))
-                    .count();
-                format!("[{}{}] {elapsed:.1} s of {of} s", "#".repeat(done), ".".repeat(WIDTH - done))
-            }
-        };
-        // A terminal that is gone needs no progress.
-        let _ = write!(io::stderr().lock(), "\r\x1b[K{text}");
-    }
-
-    fn clear(&self) {
-        if self.terminal {
-            let _ = write!(io::stderr().lock(), "\r\x1b[K");
-        }
-    }
 }

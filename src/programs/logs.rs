@@ -9,17 +9,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Start;
+use crate::console::glimpses::glimpses;
+use crate::console::matrix::{ENTRIES, Frame};
+use crate::console::options;
+use crate::console::printer::{ColorChoice, Output, Style};
+use crate::console::session::{self, Ending};
+use crate::console::terminal;
+use crate::interrupt::Interrupt;
+use crate::text::painted;
+use crate::trace::{LogLine, merge};
+use crate::types::{NODES_MAX, NodeId};
 use clap::{Args, Parser, Subcommand};
-use raftlab::console::glimpses::glimpses;
-use raftlab::console::matrix::{ENTRIES, Frame};
-use raftlab::console::options;
-use raftlab::console::printer::{ColorChoice, Output, Style};
-use raftlab::console::session::{self, Ending};
-use raftlab::console::terminal;
-use raftlab::interrupt::Interrupt;
-use raftlab::text::painted;
-use raftlab::trace::{LogLine, merge};
-use raftlab::types::{NODES_MAX, NodeId};
 
 /// How often a viewer that follows looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,8 +33,13 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Shows the nodes' log files as one, by time.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
-struct Options {
+#[command(
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit code 0: all well; 2: wrong usage, or no such files; 130: --follow was interrupted."
+)]
+pub(super) struct Options {
     #[command(subcommand)]
     command: Option<View>,
     #[command(flatten)]
@@ -83,11 +89,11 @@ struct Both {
     color: ColorChoice,
 }
 
-fn main() -> ExitCode {
+pub fn main(start: &Start) -> ExitCode {
     let output = Output::standard(Style::default());
-    let options = match Options::try_parse() {
+    let options: Options = match start.options() {
         Ok(options) => options,
-        Err(error) => return ExitCode::from(options::refuse(&error)),
+        Err(code) => return code,
     };
     let interrupt = Arc::new(Interrupt::new());
     let ending = session::heed_signals(&interrupt).and_then(|()| match &options.command {

@@ -1,0 +1,20 @@
+//! The programs: what each does with its command line.
+//!
+//! `bin/` has a file for each, which calls the function `main` of its module here; `raftlab` is all of them in one.
+
+pub mod check_history;
+pub mod client_load;
+pub mod cluster;
+pub mod logs;
+mod progress_line;
+
+pub mod simulate;
+mod start;
+pub mod whole;
+
+pub use self::start::Start;
+
+/// The exit codes of a program with a console, for its help.
+const EXIT_CODES: &str = "\
+Exit code 0: all well; 1: a directive, an expectation or a check failed; 2: wrong usage; 3: inconclusive (no leader in
+time, an unknown outcome, an open verdict); 130: interrupted.";
