@@ -49,13 +49,14 @@ use self::verbs::run_of;
 use super::language::{Answer, Directive, Language, Names, Outcome};
 use super::narrator::Narrator;
 use super::printer::Output;
+use super::scripts;
 use crate::history::HistoryFile;
 use crate::lab::Lab;
 use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Random, Time, Token};
 
-pub use self::script::{Flow, Script, open};
+pub use self::script::{Flow, Script};
 pub(crate) use self::verbs::LANGUAGE;
 pub use self::verbs::parse;
 
@@ -242,7 +243,7 @@ impl Console {
         let source = picture.leading().filter(small);
         let items = source.and_then(|node| self.lab.items(node).ok()).unwrap_or_default();
         let keys = items.into_iter().map(|(key, _)| key).collect();
-        Names { nodes: self.lab.nodes(), keys, files: script::script_files() }
+        Names { nodes: self.lab.nodes(), keys, files: scripts::names() }
     }
 
     /// `raft 3/3 leader=n2 term=4> `.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 
 use super::printer::{Output, Style};
+use super::scripts;
 use crate::cluster::entropy;
 use crate::config::{ElectionRange, Settings};
 use crate::text::units::parse_duration;
@@ -57,8 +58,7 @@ impl SettingOptions {
 /// One line that names the file and what is wrong with it.
 pub fn settings_of(file: Option<&Path>) -> Result<Settings, String> {
     let Some(path) = file else { return Ok(Settings::default()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = scripts::settings(path)?;
     Settings::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 

@@ -14,6 +14,7 @@ use super::executor::{Console, Flow, Script};
 use super::language::Outcome;
 use super::lines::next_line;
 use super::prompt::{Prompt, Typed};
+use super::scripts;
 use super::terminal;
 use crate::interrupt::Interrupt;
 use crate::types::Time;
@@ -45,7 +46,7 @@ impl Source {
     /// One line that names the file and says why it cannot be read.
     pub fn check(&self) -> Result<(), String> {
         match self {
-            Source::File(path) => super::executor::open(path).map(drop),
+            Source::File(path) => scripts::open(path).map(drop),
             Source::Terminal | Source::Pipe => Ok(()),
         }
     }
@@ -110,7 +111,7 @@ pub fn run(console: &mut Console, source: &Source, serve: bool, interrupt: &Inte
     let (ending, quit) = match source {
         Source::Terminal => converse(console, interrupt),
         Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), interrupt),
-        Source::File(path) => match super::executor::open(path) {
+        Source::File(path) => match scripts::open(path) {
             Ok(input) => obey(console, Script::piped(), input, interrupt),
             Err(reason) => {
                 console.output().warn(&format!("error: {reason}"));

@@ -33,7 +33,10 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ),
         ("create x", "ERR line 1: create needs VALUE: create KEY VALUE [@NODE] [--timeout DURATION]"),
         ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
-        ("run missing.raft", "ERR missing.raft cannot be read: No such file or directory (os error 2)"),
+        (
+            "run tuor",
+            "ERR no script 'tuor' in this folder, in scripts, or built in: did you mean 'tour'?",
+        ),
     ] {
         assert_eq!(answer(line), said, "{line}");
     }

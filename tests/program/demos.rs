@@ -80,14 +80,21 @@ fn each_passes_on_threads() {
 }
 
 #[test]
-fn a_script_that_is_named_without_its_folder_is_found() {
+fn a_script_is_found_by_its_name_here_above_and_in_the_program() {
     let folder = Folder::new();
-    fs::create_dir(folder.path("scripts")).expect("the folder is new");
-    folder.write("scripts/here.raft", "echo found\n");
-    assert_eq!(folder.simulate(&["--script", "here.raft"], "").exits(0).out, "> echo found\nfound\n");
-    let ran = folder.simulate(&[], "run here.raft\n").exits(0);
-    assert!(ran.out.contains("\nfound\n"), "{}", ran.out);
-    assert!(
-        folder.simulate(&["--script", "nowhere.raft"], "").refusal().contains("nowhere.raft cannot be read")
-    );
+    fs::create_dir_all(folder.path("scripts/below")).expect("the folder is new");
+    folder.write("scripts/here.raft", "# cluster 3\n# A script of this folder (5.1).\necho found\n");
+    for name in ["here.raft", "here", "scripts/here"] {
+        assert_eq!(folder.simulate(&["--script", name], "").exits(0).out, "> echo found\nfound\n", "{name}");
+    }
+    let mut below = folder.command(env!("CARGO_BIN_EXE_simulate"), &["--script", "here"]);
+    let ran = below.current_dir(folder.path("scripts/below")).output().expect("the program starts");
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("found"), "a folder of scripts is above");
+    let ran = folder.simulate(&["--seed", "7", "--script", "-"], "run tour\n").exits(0);
+    assert!(ran.out.contains("PASS linearizable"), "no folder has it, the program has: {}", ran.out);
+    let listed = folder.simulate(&["--script", "-"], "run\n").exits(0).out;
+    assert!(listed.contains("  here") && listed.contains("A script of this folder (5.1)"), "{listed}");
+    assert!(listed.contains("  tour") && listed.lines().all(|line| line.len() <= 80), "{listed}");
+    let settings = ["5", "--config", "figure-8.toml", "--script", "-"];
+    folder.simulate(&settings, "sleep 1ms\n").exits(0);
 }

@@ -3,17 +3,19 @@
 //! A line that failed is forgiven when the next one is an `expect` about its answer: that is how a script says that a
 //! failure is what it wants to see.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use super::slots::{EXPECTED_NOW, FILE};
+use serde_json::json;
+
+use super::slots::{EXPECTED_NOW, SCRIPT};
 use super::{Console, worse};
 use crate::console::language::lexer::split;
 use crate::console::language::{Answer, Condition, Directive, Outcome, Topic};
 use crate::console::lines::next_line;
+use crate::console::scripts;
 use crate::quoting::{ANSWER_LETTERS, visible_brief};
-use crate::text::shorten_to;
+use crate::text::layout::{Align, table};
+use crate::text::{counted, shorten_to};
 
 /// Letters of a failed line that a report shows.
 const REPORTED_LETTERS: usize = 60;
@@ -131,22 +133,34 @@ impl Console {
         Flow::Stop
     }
 
+    /// Says so when a script is written for another number of nodes: it names nodes that are not there, or shows less.
+    fn note_size(&self, file: &str, head: &scripts::Head) {
+        let here = usize::from(self.nodes());
+        if let Some(nodes) = head.nodes().filter(|nodes| usize::from(*nodes) != here) {
+            let here = counted(here, "node");
+            let command = &head.command;
+            let text = format!("{file} is written for {nodes} nodes, here are {here}; as written: {command}");
+            self.output.warn(&text);
+        }
+    }
+
     fn verb_of(&self, text: &str) -> &'static str {
         let first = split(text).words.into_iter().next();
         first.and_then(|word| self.language.find(&word.text)).map_or("unknown", |form| form.name)
     }
 
-    /// `run FILE`: silent itself.
+    /// `run SCRIPT`: silent itself. Without a script it lists those that have a name.
     pub(super) fn run_file(&mut self, line: &Directive) -> Answer {
-        let file: &String = line.need(&FILE);
+        let Some(file) = line.get::<String>(&SCRIPT) else { return list_scripts() };
         if self.running.len() >= DEPTH_MAX {
             let reason = format!("scripts run scripts at most {DEPTH_MAX} deep: does {file} run itself?");
             return Answer::failed("run", reason);
         }
-        let mut input = match open(Path::new(file)) {
+        let mut input = match scripts::open(Path::new(file)) {
             Ok(input) => input,
             Err(reason) => return Answer::failed("run", reason),
         };
+        self.note_size(file, &scripts::Head::ahead(&mut input));
         let mut script = Script::file(file);
         self.running.push(file.clone());
         let outcome = loop {
@@ -174,40 +188,25 @@ impl Console {
     }
 }
 
-/// The folder where a script is looked for that is named without one.
-const FOLDER: &str = "scripts";
-
-/// Opens a script. One that is not there and was named without a folder is looked for among the scripts, too.
-///
-/// # Errors
-/// One line that names the file and says why it cannot be read.
-pub fn open(path: &Path) -> Result<BufReader<File>, String> {
-    let shown = path.display();
-    let bare = path.components().count() == 1;
-    let elsewhere = |error| {
-        let among = if bare { File::open(Path::new(FOLDER).join(path)).ok() } else { None };
-        among.ok_or(error)
-    };
-    let file = File::open(path).or_else(elsewhere);
-    let file = file.map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(format!("{shown} is a folder: name a file in it")),
-        _ => Ok(BufReader::new(file)),
-    }
-}
-
-/// The scripts that are near enough to be offered.
-pub(super) fn script_files() -> Vec<String> {
-    let mut found = Vec::new();
-    for folder in [".", FOLDER] {
-        // A folder that cannot be read has nothing to offer.
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let scripts = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "raft"));
-        found.extend(scripts.map(|name| if folder == "." { name } else { format!("{folder}/{name}") }));
-    }
-    found.sort_unstable();
-    found
+/// The scripts that have a name, with what each says of itself.
+fn list_scripts() -> Answer {
+    let scripts = scripts::all();
+    let head = ["  SCRIPT", "NODES", "SHOWS"].map(str::to_string).to_vec();
+    let rows = scripts.iter().map(|script| {
+        let scripts::Head { title, sections, .. } = &script.head;
+        let shows = if sections.is_empty() { title.clone() } else { format!("{title} ({sections})") };
+        let nodes = script.head.nodes().map_or_else(|| "-".to_string(), |nodes| nodes.to_string());
+        vec![format!("  {}", script.name), nodes, shows]
+    });
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let mut lines = vec!["'run NAME' runs one of these, 'run PATH' any file of directives:".to_string()];
+    lines.extend(table(&rows, &[Align::Left, Align::Right, Align::Left]));
+    let details = scripts.iter().map(|script| {
+        let scripts::Head { command, title, sections } = &script.head;
+        json!({"name": script.name, "shows": title, "sections": sections, "command": command})
+    });
+    let details: Vec<serde_json::Value> = details.collect();
+    Answer::ok("run", lines.join("\n")).with("scripts", details)
 }
 
 fn is_about_answer(line: &Directive) -> bool {

@@ -3,7 +3,7 @@
 use super::Console;
 use super::rows::{Row, Run, verb};
 use super::script::line_shown;
-use super::slots::{FILE, FILTER, SUBJECT, TEXT};
+use super::slots::{FILTER, SCRIPT, SUBJECT, TEXT};
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::console::narrator::EventFilter;
 use crate::quoting::visible;
@@ -16,7 +16,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
         Console::events,
     ),
     verb(
-        form("run", Topic::Test, &[FILE]).does("runs the lines of a file", "run scripts/demo.raft"),
+        form("run", Topic::Test, &[SCRIPT]).does("runs a script; alone, lists the scripts", "run tour"),
         Console::run_file,
     ),
     verb(form("echo", Topic::Test, &[TEXT]).does("prints a text", "echo the leader is gone"), echo),

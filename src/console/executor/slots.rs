@@ -51,7 +51,7 @@ pub(super) const FILTER: Slot = Slot::optional(
     Kind::Choice { name: "events", words: &EventFilter::NAMES },
 );
 pub(super) const SPEED: Slot = Slot::needed("FACTOR", Kind::Speed);
-pub(super) const FILE: Slot = Slot::needed("FILE", Kind::File);
+pub(super) const SCRIPT: Slot = Slot::optional("SCRIPT", Kind::File);
 pub(super) const TEXT: Slot = Slot::optional("TEXT", Kind::Text);
 pub(super) const SUBJECT: Slot = Slot::optional("VERB | TOPIC", Kind::Subject);
 
