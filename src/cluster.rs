@@ -47,7 +47,7 @@ use crate::client::{Client, ClientCore, ClientSettings};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::faults::End;
-use crate::lab::Life;
+use crate::lab::{LabSettings, Life};
 use crate::net::counts::LinkCounts;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
@@ -69,6 +69,10 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Cluster<M = KeyValue> {
     /// Scaled already.
     settings: Settings,
+    /// The factor that they were scaled by.
+    time_scale: f64,
+    /// The core's settings as they change.
+    raft: LabSettings,
     seed: u64,
     /// What the keys held when this run began.
     start: Start,
@@ -136,7 +140,7 @@ impl<M: StateMachine> Cluster<M> {
         machine: Machine<M>,
     ) -> Result<Cluster<M>, StartError> {
         settings.validate().map_err(StartError::Settings)?;
-        let settings = settings.scaled();
+        let (settings, time_scale) = (settings.scaled(), settings.time_scale);
         let members = NodeId::first(settings.nodes);
         let before = Footprint::before(&settings, &members, logs.map(|(folder, _)| folder));
         let (logs, opened) = match Cluster::<M>::open_files(&settings, &members, logs) {
@@ -161,7 +165,9 @@ impl<M: StateMachine> Cluster<M> {
         let router = router.map_err(StartError::Thread)?;
         let changes = Arc::new(Changes::default());
         let mut cluster = Cluster {
+            raft: LabSettings::new(settings.raft.clone()),
             settings,
+            time_scale,
             seed,
             start: if opened.values().all(is_new) { Start::Absent } else { Start::Unknown },
             members,
@@ -217,7 +223,7 @@ impl<M: StateMachine> Cluster<M> {
         let id = ClientId(entropy() >> 16);
         let (sender, inbox) = inbox(self.settings.inbox_client, self.settings.inbox_client_bytes);
         self.network.register(Address::Client(id), sender);
-        let patience = ClientSettings::suited_to(&self.settings.raft);
+        let patience = ClientSettings::suited_to(&self.raft.now);
         let core = ClientCore::new(id, self.members.clone(), patience, Random::new(entropy()));
         Client::new(core, self.network.clone(), inbox, self.context.clock)
             .with_timeout(self.settings.client_timeout)

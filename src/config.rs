@@ -5,6 +5,8 @@
 
 #[cfg(feature = "cli")]
 mod file;
+#[cfg(feature = "cli")]
+pub mod named;
 mod rules;
 mod times;
 
@@ -233,7 +235,7 @@ impl FromStr for ElectionRange {
 
     /// The order of the two is a rule of [`RaftSettings::validate`], as in a file.
     fn from_str(text: &str) -> Result<ElectionRange, String> {
-        let Some((min, max)) = text.split_once("..") else {
+        let Some((min, max)) = text.split_once("..").or_else(|| text.split_once('-')) else {
             return Err(format!("'{text}' is not a range of times: write it as 150ms..300ms"));
         };
         Ok(ElectionRange { min: parse_duration(min.trim())?, max: parse_duration(max.trim())? })
@@ -339,7 +341,8 @@ mod tests {
         let range: ElectionRange = "150ms..300ms".parse().expect("a range");
         assert_eq!((range.min, range.max), (Duration::from_millis(150), Duration::from_millis(300)));
         assert_eq!(range.to_string(), "150ms..300ms");
-        for wrong in ["", "150ms", "150..300", "150ms..", "..300ms", "a..b", "150ms...300ms"] {
+        assert_eq!("150ms-300ms".parse(), Ok(range), "as people write it");
+        for wrong in ["", "150ms", "150..300", "150ms..", "..300ms", "a..b", "150ms...300ms", "-150ms"] {
             assert!(wrong.parse::<ElectionRange>().is_err(), "{wrong:?} is no range");
         }
     }

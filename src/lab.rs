@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
+use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
 use crate::server::{LogView, Status};
@@ -67,8 +68,15 @@ pub trait Lab {
     /// The network's counters, for each link that was used.
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)>;
 
-    /// The shortest and the longest election timeout.
-    fn election_timeouts(&self) -> (Duration, Duration);
+    /// The core's settings in force, and those that the run began with.
+    fn settings(&self) -> &LabSettings;
+
+    /// Lets every node run with these settings from now on, those that start later too. When this returns, each running node
+    /// has taken them; one that is frozen takes them when it is resumed, before all that arrives later.
+    ///
+    /// # Errors
+    /// The rule that they break. Nothing has changed then.
+    fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError>;
 
     /// Whether the properties of the run have held so far, each by name.
     fn check(&mut self) -> Vec<Verdict>;
@@ -96,6 +104,31 @@ pub trait Lab {
     /// Lets the next event happen, or all within this time. Only virtual time can.
     fn step(&mut self, _span: Option<Duration>) -> Result<(), LabError> {
         Err(only_in_virtual_time("step"))
+    }
+}
+
+/// The core's settings in the course of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LabSettings {
+    /// Those in force.
+    pub now: RaftSettings,
+    /// Those that the run began with.
+    pub at_start: RaftSettings,
+}
+
+impl LabSettings {
+    pub(crate) fn new(settings: RaftSettings) -> LabSettings {
+        LabSettings { now: settings.clone(), at_start: settings }
+    }
+
+    /// Changes those in force.
+    ///
+    /// # Errors
+    /// The rule that they break.
+    pub(crate) fn change(&mut self, settings: RaftSettings) -> Result<(), LabError> {
+        settings.validate().map_err(|error| LabError::new(error.to_string()))?;
+        self.now = settings;
+        Ok(())
     }
 }
 
@@ -230,8 +263,7 @@ pub(crate) fn waited(messages: usize) -> String {
 }
 
 fn only_in_virtual_time(verb: &str) -> LabError {
-    LabError::new(format!("'{verb}' needs virtual time"))
-        .advising("run the script with `simulate`, or start with --time-scale")
+    LabError::new(format!("'{verb}' needs virtual time, which `simulate` has"))
 }
 
 impl fmt::Display for LabError {

@@ -70,8 +70,6 @@ pub struct Handles {
     pub load: LoadImage,
     /// Bytes of a snapshot that are sent at once.
     pub part_bytes: usize,
-    /// A state machine that takes longer at once moves to a thread of its own.
-    pub patience: Duration,
 }
 
 /// A node's thread, seen from outside. Dropping this stops the node politely and does not wait for it.
@@ -91,7 +89,7 @@ impl Node {
     ///
     /// When the system has no thread left.
     pub fn start(
-        mut server: Server,
+        server: Server,
         handles: Handles,
         transport: Box<dyn Transport>,
         inbox: InboxReceiver,
@@ -99,7 +97,7 @@ impl Node {
         clock: Clock,
     ) -> io::Result<Node> {
         let name = server.raft().id();
-        let Handles { store, open, load, part_bytes, patience } = handles;
+        let Handles { store, open, load, part_bytes } = handles;
         let disk = match store {
             Store::Inline(storage) => NodeDisk::inline(storage),
             Store::Threaded(storage, faults) => NodeDisk::threaded(name, storage, faults)?,
@@ -108,15 +106,13 @@ impl Node {
         let (alive_sender, alive) = bounded::<()>(0);
         let (changes, leaders) = (Arc::clone(&context.changes), Arc::clone(&context.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
-        let step_began = Arc::new(Mutex::new(Instant::now()));
-        let begun = Arc::clone(&step_began);
-        server.leave_off_when(move || begun.lock().elapsed() > patience);
-        let node = EventLoop {
+        let heartbeat = server.raft().settings.heartbeat;
+        let mut node = EventLoop {
             name,
             server,
             disk,
             snapshots: SnapshotThreads::new(name, open, load, part_bytes, Arc::clone(&context.removing)),
-            machine: MachineThread::new(patience),
+            machine: MachineThread::new(),
             transport,
             inbox,
             orders: ordered,
@@ -126,8 +122,9 @@ impl Node {
             clock_shown: Time::ZERO,
             arrivals: Vec::new(),
             opened: Vec::new().into_iter(),
-            step_began,
+            step_began: Arc::new(Mutex::new(Instant::now())),
         };
+        node.keep_heartbeat(heartbeat);
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             node.live();
             drop(alive_sender);

@@ -154,6 +154,7 @@ impl Raft {
                 Input::Snapshot(report) => self.note_snapshot(report),
                 Input::Campaign => self.campaign(now),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
+                Input::Configure(settings) => self.configure(now, *settings),
             }
         }
         self.elapse(now);

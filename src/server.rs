@@ -205,6 +205,10 @@ impl Server {
             Arrival::Snapshot(report) => inputs.push(Input::Snapshot(report)),
             Arrival::Campaign => inputs.push(Input::Campaign),
             Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
+            Arrival::Configure(settings) => {
+                self.settings = (*settings).clone();
+                inputs.push(Input::Configure(settings));
+            }
         }
     }
 

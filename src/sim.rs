@@ -25,6 +25,7 @@ use crate::check::replay::Replay;
 use crate::check::safety::Safety;
 use crate::client::{Ask, CallId, ClientCore, Ended};
 use crate::faults::{Faults, NetChange, NetError};
+use crate::lab::LabSettings;
 use crate::net::counts::Counts;
 use crate::protocol::Envelope;
 use crate::server::{Arrival, EndReason};
@@ -60,6 +61,8 @@ pub struct Simulation {
     clients: BTreeMap<ClientId, ClientCore>,
     faults: Faults,
     counts: Counts,
+    /// The core's settings as they change.
+    raft: LabSettings,
     safety: Safety,
     /// What the snapshots must hold; none when the run did not see all that they cover.
     replay: Option<Replay>,
@@ -131,6 +134,7 @@ impl Simulation {
             pace: None,
             interrupt: None,
             random: random.fork(),
+            raft: LabSettings::new(settings.raft.clone()),
             settings,
         }
     }

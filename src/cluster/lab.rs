@@ -8,10 +8,12 @@ use super::states::Medium;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
+use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
-use crate::lab::{Lab, LabError, Life, NodeOrder, NodeView, waited};
+use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
-use crate::server::{Arrival, LogView, Server, Status};
+use crate::node::Node;
+use crate::server::{Arrival, LogView, RoleName, Server, Status};
 use crate::state_machine::StateMachine;
 use crate::types::{NodeId, Time};
 
@@ -125,8 +127,31 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.network.counts()
     }
 
-    fn election_timeouts(&self) -> (Duration, Duration) {
-        (self.settings.raft.election_min, self.settings.raft.election_max)
+    fn settings(&self) -> &LabSettings {
+        &self.raft
+    }
+
+    /// The leader is the first: it speaks by shorter timeouts before a follower counts by them.
+    fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError> {
+        self.raft.change(settings)?;
+        let mut nodes: Vec<&Node> = self.slots.values().filter_map(|slot| slot.node.as_ref()).collect();
+        nodes.sort_by_key(|node| node.status().role != RoleName::Leader);
+        for node in nodes {
+            node.arrive(Arrival::Configure(Box::new(self.raft.now.clone())));
+        }
+        Ok(())
+    }
+
+    fn set_speed(&mut self, _factor: f64) -> Result<(), LabError> {
+        let scale = self.time_scale;
+        let is_scaled = (scale - 1.0).abs() > f64::EPSILON;
+        let pace = if is_scaled {
+            format!("all times are {scale} times as long since the start, by time_scale")
+        } else {
+            "time passes as the clock does".to_string()
+        };
+        let advice = "'set election' and 'set heartbeat' change timeouts now, `simulate` has virtual time";
+        Err(LabError::new(format!("no 'speed' on threads: {pace}")).advising(advice))
     }
 
     fn check(&mut self) -> Vec<Verdict> {

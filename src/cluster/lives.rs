@@ -124,7 +124,7 @@ impl<M: StateMachine> Cluster<M> {
         let said = recovered.summary();
         let (start, repaired, fresh) = Start::of(recovered);
         let (random, clock) = (self.random.fork(), self.context.clock);
-        let settings = self.settings.raft.clone();
+        let settings = self.raft.now.clone();
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
         let make = &self.machine;
         let blank = || -> Box<dyn Machine> { Box::new(Replica::new(make())) };
@@ -143,8 +143,6 @@ impl<M: StateMachine> Cluster<M> {
             open,
             load: image::load::<M>,
             part_bytes: self.settings.raft.snapshot_part_bytes,
-            // So that two such delays in a row do not look like a dead leader.
-            patience: self.settings.raft.heartbeat / 2,
         };
         let context = self.context.clone();
         let node = Node::start(server, handles, transport, inbox, context, own_clock);

@@ -93,6 +93,11 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What stands above a setting in the commented file.
+pub(super) fn meaning(name: &str) -> &'static str {
+    SECTIONS.iter().find(|(_, keys)| keys.contains(&name)).map_or("", |(comment, _)| comment)
+}
+
 /// A configuration file with every setting at its default and a comment on each. Reading it gives the defaults.
 pub fn commented_defaults() -> String {
     let table = |settings| Table::try_from(settings).expect("settings are a table of plain values");
@@ -240,7 +245,7 @@ mod tests {
             ("nodes = 'three'", ["line 1", "nodes", "a whole number"]),
             ("nodes = 300", ["nodes", "300", "1 to 99"]),
             ("seed = -1", ["line 1", "seed", "0 or above"]),
-            ("nodes = 3\nheartbeat = '50'", ["line 2", "heartbeat", "150ms, 2s, 1.5s"]),
+            ("nodes = 3\nheartbeat = '50'", ["line 2", "heartbeat", "write 50s or 50ms"]),
             ("heartbeat = 50", ["line 1", "heartbeat", "integer `50`, expected a time such as \"150ms\""]),
             ("nodes = 3\nnodes = 4", ["line 2", "nodes", "duplicate"]),
             ("nodes =", ["line 1", "nodes", ""]),

@@ -247,12 +247,29 @@ impl EventLoop {
                 let _ = done.send(());
             }
             Order::Arrive(arrival, done) => {
-                self.arrivals.push(arrival);
+                self.take(arrival);
                 self.step()?;
                 let _ = done.send(());
             }
         }
         Ok(())
+    }
+
+    /// Something that did not come over the network.
+    fn take(&mut self, arrival: Arrival) {
+        if let Arrival::Configure(settings) = &arrival {
+            self.keep_heartbeat(settings.heartbeat);
+        }
+        self.arrivals.push(arrival);
+    }
+
+    /// Lets no state machine delay heartbeats for longer than half of their interval, so that two such delays in a row do
+    /// not look like a dead leader.
+    pub fn keep_heartbeat(&mut self, interval: Duration) {
+        let patience = interval / 2;
+        self.machine.patience = patience;
+        let begun = Arc::clone(&self.step_began);
+        self.server.leave_off_when(move || begun.lock().elapsed() > patience);
     }
 
     /// Makes no step until it is resumed. It still shows its state, which changes nothing.
@@ -272,7 +289,7 @@ impl EventLoop {
                     return Ok(());
                 }
                 Order::Arrive(arrival, done) => {
-                    self.arrivals.push(arrival);
+                    self.take(arrival);
                     let _ = done.send(());
                 }
                 other => self.obey(other)?,

@@ -24,7 +24,7 @@ const PIECE: Duration = Duration::from_millis(1);
 
 pub(super) struct MachineThread {
     /// A task that takes longer than this delays heartbeats.
-    patience: Duration,
+    pub patience: Duration,
     away: Option<Away>,
     /// A channel without reports, for while the machine is with the node.
     silence: Receiver<Report>,
@@ -58,9 +58,9 @@ impl Away {
 }
 
 impl MachineThread {
-    /// The machine is with the node's thread.
-    pub fn new(patience: Duration) -> MachineThread {
-        MachineThread { patience, away: None, silence: never() }
+    /// The machine is with the node's thread, which has patience for it.
+    pub fn new() -> MachineThread {
+        MachineThread { patience: Duration::MAX, away: None, silence: never() }
     }
 
     /// Whether the machine is with the node's thread.

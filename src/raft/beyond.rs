@@ -15,10 +15,12 @@
 //! | an entry is committed | `note_readmission` | `readmission` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
 //! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads` | `stall`, `reads`, `freshness` |
+//! | settings change | `configure` | `configuring` |
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
 
 mod check_quorum;
+mod configuring;
 mod freshness;
 mod lease;
 pub(super) mod message;
@@ -27,6 +29,8 @@ mod readmission;
 mod reads;
 pub(super) mod rounds;
 mod stall;
+
+use std::time::Duration;
 
 use self::freshness::Freshness;
 use self::lease::VoteHold;
@@ -174,7 +178,7 @@ impl Raft {
         self.ask_again(now);
         self.note_beat(now, commit, beat);
         // Without a promise to withhold its vote this answer must not confirm the round: the lease counts on it.
-        let confirms = !beat.lease || self.hold_vote(now);
+        let confirms = beat.lease.is_none_or(|claimed| self.hold_vote(now, claimed));
         self.ack(if confirms { beat.round } else { 0 })
     }
 
@@ -199,10 +203,12 @@ impl Leader {
         self.quorum_value(self.rounds.newest, |progress| progress.answers.round)
     }
 
-    pub(super) fn beat_for(&self, follower: NodeId) -> Beat {
+    /// What AppendEntries to this follower carries, with how long a claim of a lease is.
+    pub(super) fn beat_for(&self, follower: NodeId, lease: Duration) -> Beat {
         let Rounds { newest, confirmed, lease_from, .. } = self.rounds;
         let (boot_id, answered) = self.followers[&follower].answers.seen_before;
-        Beat { round: newest, lease: lease_from.is_some(), answered, boot_id, confirmed }
+        let lease = lease_from.map(|_| lease);
+        Beat { round: newest, lease, answered, boot_id, confirmed }
     }
 }
 

@@ -14,6 +14,7 @@ pub use super::event::RejectReason;
 pub use super::log::Rebase;
 use super::message::Message;
 pub use super::snapshot::tasks::{Needed, SnapshotReport, SnapshotTask};
+use crate::config::RaftSettings;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 pub use crate::types::{RequestId, StoreId};
 
@@ -33,6 +34,8 @@ pub enum Input {
     Campaign,
     /// Let the election timer run out after this time (the console's `align-timers`, `spread-timers`).
     SetElectionTimer(Duration),
+    /// Run with these settings from now on (the console's `set`).
+    Configure(Box<RaftSettings>),
 }
 
 /// A client's request on its way into the log.

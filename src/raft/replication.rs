@@ -229,7 +229,7 @@ impl Raft {
     fn send_append_entries(&mut self, follower: NodeId, entries: Vec<Entry>) {
         let (count, commit) = (entries.len(), self.commit_index);
         let Role::Leader(leader) = &mut self.role else { return };
-        let beat = leader.beat_for(follower);
+        let beat = leader.beat_for(follower, self.settings.election_min);
         let progress = leader.progress_mut(follower);
         let prev = match progress.state {
             // Where the logs agree is not known, but they do before the first entry.

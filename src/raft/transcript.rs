@@ -58,7 +58,7 @@ impl fmt::Display for Body {
 
 impl fmt::Display for Beat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "round={}{}", self.round, if self.lease { " lease" } else { "" })
+        write!(f, "round={}{}", self.round, if self.lease.is_some() { " lease" } else { "" })
     }
 }
 

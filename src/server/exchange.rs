@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::SnapshotInfo;
 use super::applier::{Done, Task};
 use super::snapshots::SnapshotWork;
+use crate::config::RaftSettings;
 use crate::protocol::Envelope;
 use crate::raft::Recovered;
 use crate::raft::effects::{SnapshotReport, Write, WriteId};
@@ -44,6 +45,8 @@ pub enum Arrival {
     Campaign,
     /// Let the election timer run out after this time.
     SetElectionTimer(Duration),
+    /// Run with these settings from now on.
+    Configure(Box<RaftSettings>),
 }
 
 /// What the driver has to do after a step, in this order.

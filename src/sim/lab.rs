@@ -8,8 +8,9 @@ use super::{Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended};
+use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
-use crate::lab::{DiskChange, Lab, LabError, Life, NodeOrder, NodeView, waited};
+use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
 use crate::server::{Arrival, EndReason, LogView, Server, Status};
 use crate::storage::simulated::Failure;
@@ -192,8 +193,16 @@ impl Lab for Simulation {
         self.counts.snapshot()
     }
 
-    fn election_timeouts(&self) -> (Duration, Duration) {
-        (self.settings.raft.election_min, self.settings.raft.election_max)
+    fn settings(&self) -> &LabSettings {
+        &self.raft
+    }
+
+    fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError> {
+        self.raft.change(settings)?;
+        for name in self.nodes() {
+            self.arrive_at(name, Arrival::Configure(Box::new(self.raft.now.clone())));
+        }
+        Ok(())
     }
 
     fn check(&mut self) -> Vec<Verdict> {

@@ -300,7 +300,7 @@ impl Simulation {
         let away = !self.settings.machine_delay.is_zero();
         let identity =
             Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
-        let (settings, bounds) = (self.settings.raft.clone(), self.settings.sessions);
+        let (settings, bounds) = (self.raft.now.clone(), self.settings.sessions);
         let node = self.node(name);
         if wipe {
             node.disk = SimulatedDisk::new(&name.to_string());

@@ -14,6 +14,8 @@ pub const DURATION_MAX: Duration = Duration::from_secs(1_000 * 3_600);
 /// The fastest speed other than `max`, in thousandths.
 const SPEED_MAX: u64 = 1_000_000_000;
 
+const MILLION: u32 = 1_000_000;
+
 /// Letters that a duration has at most.
 const DURATION_LETTERS_MAX: usize = 24;
 
@@ -72,8 +74,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     // The parser's sums overflow on some longer texts.
     let readable = Some(text.to_lowercase()).filter(|text| text.len() <= DURATION_LETTERS_MAX);
     let read = readable.and_then(|text| humantime::parse_duration(text.trim()).ok()).ok_or_else(|| {
-        let text = shorten(text);
-        format!("'{text}' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h")
+        let shown = shorten(text);
+        match scaled(text, 9) {
+            Some(_) => format!("'{shown}' has no unit: write {shown}s or {shown}ms"),
+            None => format!("'{shown}' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h"),
+        }
     })?;
     if read > DURATION_MAX {
         let most = duration_text(DURATION_MAX);
@@ -90,11 +95,21 @@ pub fn parse_percent(text: &str) -> Result<u32, String> {
     text.strip_suffix('%')
         .and_then(|number| scaled(number, 4))
         .and_then(|parts| u32::try_from(parts).ok())
-        .filter(|parts| *parts <= 1_000_000)
-        .ok_or_else(|| {
-            let text = shorten(text);
-            format!("'{text}' is not a percentage: write 0% to 100%, such as 20% or 0.5%")
-        })
+        .filter(|parts| *parts <= MILLION)
+        .ok_or_else(|| format!("'{}' is not a percentage: {}", shorten(text), percent_advice(text)))
+}
+
+/// What a number without a sign may have meant.
+fn percent_advice(text: &str) -> String {
+    let percent = scaled(text, 4).filter(|parts| *parts <= u64::from(MILLION));
+    let share = scaled(text, 6)
+        .and_then(|parts| u32::try_from(parts).ok())
+        .filter(|parts| (1..MILLION).contains(parts));
+    match (percent, share) {
+        (Some(_), Some(share)) => format!("write {text}% or {}", percent_text(share)),
+        (Some(_), None) => format!("write {text}%"),
+        (None, _) => "write 0% to 100%, such as 20% or 0.5%".to_string(),
+    }
 }
 
 /// The canonical text of a probability in parts of a million: `0.5%`.
@@ -170,7 +185,11 @@ mod tests {
 
     #[test]
     fn a_malformed_duration_is_refused_with_the_forms() {
-        for wrong in ["", "5", "s", "-1s", "1..5s", ".5s", "1.s", "1e3s", "1.5.5s", "٣s"] {
+        for number in ["5", "1.5", "007"] {
+            let said = format!("'{number}' has no unit: write {number}s or {number}ms");
+            assert_eq!(parse_duration(number).unwrap_err(), said);
+        }
+        for wrong in ["", "s", "-1s", "1..5s", ".5s", "1.s", "1e3s", "1.5.5s", "٣s"] {
             let error = parse_duration(wrong).unwrap_err();
             assert!(error.contains("write 100us, 150ms, 2s"), "{wrong}: {error}");
         }
@@ -188,6 +207,12 @@ mod tests {
         }
         for wrong in ["20", "101%", "-1%", "%", "0.00001%", "100.0001%", "a%", "20%%"] {
             assert!(parse_percent(wrong).is_err(), "{wrong}");
+        }
+        for (number, advice) in
+            [("20", "write 20%"), ("0.2", "write 0.2% or 20%"), ("120", "write 0% to 100%")]
+        {
+            let said = parse_percent(number).unwrap_err();
+            assert!(said.starts_with(&format!("'{number}' is not a percentage: {advice}")), "{said}");
         }
     }
 

@@ -171,7 +171,8 @@ fn a_cluster_in_memory_without_logs_writes_no_file() {
     let election = Duration::from_millis(100)..=Duration::from_millis(160);
     let builder = Cluster::builder().nodes(1).states(&states).logs(&logs).election(election.clone());
     let cluster = builder.observer(|_| {}).start().unwrap();
-    assert_eq!(cluster.election_timeouts(), election.into_inner());
+    let settings = &cluster.settings().now;
+    assert_eq!((settings.election_min, settings.election_max), election.into_inner());
     leader(&cluster);
     cluster.shutdown();
     assert!(states.join("n1").join("state.json").exists() && log_file(&logs, NodeId::new(1)).exists());

@@ -7,6 +7,7 @@ use super::rows::{Row, Run, verb};
 use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
 use super::target::Fit;
 use super::undo::Work;
+use crate::config::RaftSettings;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::lab::{LabError, Life, NodeOrder, NodeView};
 use crate::server::RoleName;
@@ -76,7 +77,7 @@ impl Console {
     }
 
     fn align_timers(&mut self, line: &Directive) -> Answer {
-        let (_, max) = self.lab.election_timeouts();
+        let max = self.lab.settings().now.election_max;
         self.set_timers(
             line,
             |_| max,
@@ -85,7 +86,7 @@ impl Console {
     }
 
     fn spread_timers(&mut self, line: &Directive) -> Answer {
-        let (min, max) = self.lab.election_timeouts();
+        let RaftSettings { election_min: min, election_max: max, .. } = self.lab.settings().now;
         // Spread by whole timeouts, so that a candidate has won before the next one tries.
         let after = |at| min + max.saturating_sub(min) * at;
         self.set_timers(line, after, |_, times| {
@@ -138,7 +139,7 @@ impl Console {
         };
         match self.lab.set_speed(factor) {
             Ok(()) => Answer::ok("speed", format!("speed {speed}")).with("speed", speed.to_string()),
-            Err(error) => Answer::failed("speed", error),
+            Err(error) => Answer::failed("speed", error.with_advice()),
         }
     }
 

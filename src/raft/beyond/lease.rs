@@ -1,17 +1,21 @@
 //! Leases: reads without a round, on request (D 6.4.1). The one rule that depends on clocks.
 //!
 //! A follower that answers a round which claims a lease promises to withhold its vote, from itself too and also in an
-//! election on request, until the shortest election timeout has passed on its own clock. A leader whose round a
-//! quorum has answered therefore knows that no other can be elected until then, counted from when the round *began*,
+//! election on request, until the shortest election timeout has passed on its own clock: the leader's, which the claim
+//! carries. A leader whose round a quorum has answered therefore knows that no other can be elected until then, counted from when the round *began*,
 //! and answers reads at once meanwhile. How much faster a follower's clock may run than its leader's is a setting,
 //! `clock_drift_percent`; a clock that breaks this bound can make such a read stale, and nothing else.
 //!
 //! - Rounds claim a lease only for a while after a read wanted one, so that elections on request wait for nothing
 //!   else; and never when no quorum answers, so that the one follower which hears such a leader is free to vote. This
 //!   holds with check-quorum and without.
+//! - Settings may change while a cluster runs, at each node at another moment. So a claim says for how long it wants the
+//!   promise, and a leader whose settings change begins with new claims (`configuring`).
 //! - A promise outlives its term, and its node's crash: the disk holds that a node ever made one, and then it keeps the
 //!   latest that it can have made before it started again. A node that was wiped forgets this with all else.
 //! - A node that is asked to campaign while it withholds its vote renews the promise no more, and campaigns when it ends.
+
+use std::time::Duration;
 
 use crate::raft::Raft;
 use crate::raft::event::Event;
@@ -88,10 +92,10 @@ impl Raft {
 
     /// Promises to withhold the vote, in answer to a round that claims a lease. False when nothing is promised any more:
     /// the answer confirms no round then.
-    pub(super) fn hold_vote(&mut self, now: Time) -> bool {
+    pub(super) fn hold_vote(&mut self, now: Time, claimed: Duration) -> bool {
         let hold = &mut self.beyond.vote_hold;
         if !hold.campaign_waits {
-            hold.until = hold.until.max(now + self.settings.election_min);
+            hold.until = hold.until.max(now + claimed);
             hold.ever = true;
         }
         !hold.campaign_waits

@@ -1,5 +1,7 @@
 //! What the extras say: messages of their own, and what they add to AppendEntries and to the answers.
 
+use std::time::Duration;
+
 use crate::types::{EntryId, LogIndex, StoreId, Term};
 
 /// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
@@ -17,8 +19,8 @@ pub type BootId = u64;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Beat {
     pub round: Round,
-    /// The round claims a lease: a node that answers it withholds its vote for a while (D 6.4.1).
-    pub lease: bool,
+    /// The round claims a lease: a node that answers it withholds its vote for this long (D 6.4.1).
+    pub lease: Option<Duration>,
     /// The receiver's newest answer that the leader had seen when the round began; zero before the first.
     pub answered: Round,
     /// The boot in which the receiver gave that answer.

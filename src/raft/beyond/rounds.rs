@@ -61,7 +61,7 @@ pub enum Asker {
 /// What a leader knows of a follower beyond Figure 2, from its answers.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// When it last answered in this term; when the term began, if it has not.
+    /// When it last answered in this term; when the term began, or the settings changed, if that was later.
     pub heard: Time,
     pub round: Round,
     /// The boot that answered last, and the newest round that this boot answered.

@@ -234,9 +234,10 @@ struct ClaimsAlways;
 
 impl Exhibit for ClaimsAlways {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
+        let claimed = server.raft().settings.election_min;
         for message in leaving(server, outbox) {
             if let Body::AppendEntries { beat, .. } = &mut message.body {
-                beat.lease = true;
+                beat.lease = Some(claimed);
             }
         }
     }
