@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::printer::{Output, Style};
 use super::scripts;
 use crate::cluster::entropy;
 use crate::config::{ElectionRange, Settings};
+use crate::text::shorten;
 use crate::text::units::parse_duration;
 use crate::types::NODES_MAX;
 
@@ -18,9 +19,9 @@ pub const USAGE: u8 = 2;
 /// Options that settings can be changed with; what is absent changes nothing.
 #[derive(Clone, PartialEq, Debug, Default, clap::Args)]
 pub struct SettingOptions {
-    /// How many nodes: 1 to 99 [default: 3]
-    #[arg(value_parser = nodes)]
-    pub nodes: Option<u8>,
+    /// How many nodes.
+    #[command(flatten)]
+    pub nodes: NodeCount,
     /// Decides all chance of the run; drawn and shown when absent
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
@@ -35,12 +36,40 @@ pub struct SettingOptions {
     pub batch_window: Option<Duration>,
 }
 
+/// How many nodes, the same in every program: `5` or `--nodes 5`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::Args)]
+pub struct NodeCount {
+    /// How many nodes: 1 to 99 [default: 3]
+    #[arg(value_name = "NODES", value_parser = nodes)]
+    nodes: Option<u8>,
+    /// The same, as an option
+    #[arg(long = "nodes", value_name = "N", value_parser = nodes)]
+    nodes_option: Option<u8>,
+}
+
+impl NodeCount {
+    /// The number that was given, if any.
+    ///
+    /// # Errors
+    /// Two different ones were given.
+    pub fn given(self) -> Result<Option<u8>, String> {
+        match (self.nodes, self.nodes_option) {
+            (Some(one), Some(other)) if one != other => {
+                Err(format!("{one} nodes, or --nodes {other}? give the number of nodes once"))
+            }
+            (one, other) => Ok(one.or(other)),
+        }
+    }
+}
+
 impl SettingOptions {
     /// These settings with the options over them.
-    #[must_use]
-    pub fn over(&self, base: Settings) -> Settings {
+    ///
+    /// # Errors
+    /// Options that contradict each other.
+    pub fn over(&self, base: Settings) -> Result<Settings, String> {
         let mut settings = base;
-        settings.nodes = self.nodes.unwrap_or(settings.nodes);
+        settings.nodes = self.nodes.given()?.unwrap_or(settings.nodes);
         settings.seed = self.seed.or(settings.seed);
         settings.raft.heartbeat = self.heartbeat.unwrap_or(settings.raft.heartbeat);
         if let Some(ElectionRange { min, max }) = self.election {
@@ -48,7 +77,7 @@ impl SettingOptions {
             settings.raft.election_max = max;
         }
         settings.raft.batch_window = self.batch_window.unwrap_or(settings.raft.batch_window);
-        settings
+        Ok(settings)
     }
 }
 
@@ -107,12 +136,33 @@ fn refusal(error: &clap::Error) -> (String, u8) {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return (rendered.trim_end().to_string(), 0);
     }
-    let said = rendered
-        .lines()
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
-    (format!("{} (--help shows the options)", said.collect::<Vec<_>>().join("; ")), USAGE)
+    let said = unknown_word(error).unwrap_or_else(|| {
+        let lines = rendered
+            .lines()
+            .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("; ")
+    });
+    (format!("{said} (--help shows the options)"), USAGE)
+}
+
+/// `unknown option '--sede': did you mean '--seed'?`; none when something else is wrong.
+fn unknown_word(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let (wrong, near) = match error.kind() {
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
+        _ => return None,
+    };
+    let wrong = text(wrong)?;
+    let what = if wrong.starts_with('-') { "unknown option" } else { "unexpected" };
+    let advice = text(near).map(|near| format!(": did you mean '{near}'?")).unwrap_or_default();
+    Some(format!("error: {what} '{}'{advice}", shorten(&wrong)))
 }
 
 /// `A..B` as a range of seeds, the last one included.
@@ -167,14 +217,35 @@ mod tests {
         }
         assert!(refused(&["0"]).contains("1 to 99 nodes: try 3 or 5"));
         assert!(refused(&["--election", "1s"]).contains("150ms..300ms"));
-        assert!(refused(&["--seeed", "1"]).contains("--seed"));
+        assert_eq!(
+            refused(&["--seeed", "1"]),
+            "error: unknown option '--seeed': did you mean '--seed'? (--help shows the options)"
+        );
+        assert_eq!(refused(&["3", "4"]), "error: unexpected '4' (--help shows the options)");
+        assert_eq!(refused(&["--xyzzy"]), "error: unknown option '--xyzzy' (--help shows the options)");
+    }
+
+    #[test]
+    fn the_number_of_nodes_is_an_argument_or_an_option() {
+        let nodes = |arguments: &[&str]| {
+            let front =
+                Front::try_parse_from(std::iter::once(&"cluster").chain(arguments)).expect("accepted");
+            front.settings.over(Settings::default()).map(|settings| settings.nodes)
+        };
+        assert_eq!(nodes(&[]), Ok(3));
+        assert_eq!(
+            (nodes(&["5"]), nodes(&["--nodes", "5"]), nodes(&["5", "--nodes=5"])),
+            (Ok(5), Ok(5), Ok(5))
+        );
+        let twice = "5 nodes, or --nodes 3? give the number of nodes once".to_string();
+        assert_eq!(nodes(&["5", "--nodes", "3"]), Err(twice));
     }
 
     #[test]
     fn options_go_over_the_file_and_the_file_over_the_defaults() {
         let front = Front::try_parse_from(["cluster", "5", "--election", "200ms..400ms"]).expect("accepted");
         let file = Settings { seed: Some(7), nodes: 4, ..Settings::default() };
-        let settings = front.settings.over(file);
+        let settings = front.settings.over(file).expect("no contradiction");
         assert_eq!((settings.nodes, settings.seed), (5, Some(7)));
         assert_eq!(settings.raft.election_max, Duration::from_millis(400));
         assert_eq!(settings.raft.heartbeat, Settings::default().raft.heartbeat);

@@ -13,7 +13,7 @@ use super::Start;
 use super::progress_line::ProgressLine;
 use crate::client::GATHERED_MAX;
 use crate::config::{ElectionRange, Settings};
-use crate::console::options;
+use crate::console::options::{self, NodeCount};
 use crate::console::printer::{Output, Style};
 use crate::console::session::{self, Ending};
 use crate::experiment::{self, Expectation, Experiment, Sweep, TimedLine, Trouble, figure16};
@@ -62,9 +62,8 @@ refuse them; 'simulate figure16' has that range too, in virtual time.";
 pub(super) struct Options {
     #[command(subcommand)]
     measurement: Option<Measurement>,
-    /// How many nodes: 1 to 99 [default: 3]
-    #[arg(long)]
-    nodes: Option<u8>,
+    #[command(flatten)]
+    nodes: NodeCount,
     /// Keeps nothing on disk
     #[arg(long)]
     memory: bool,
@@ -249,7 +248,7 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String> {
     let base = options::settings_of(options.config.as_deref())?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
-    let nodes = options.nodes.unwrap_or(base.nodes);
+    let nodes = options.nodes.given()?.unwrap_or(base.nodes);
     let timeout = options.timeout.unwrap_or(base.client_timeout);
     let mut settings = Settings { nodes, seed: Some(seed), client_timeout: timeout, ..base };
     settings.memory |= options.memory;

@@ -162,7 +162,7 @@ const FIRST_ELECTION: Duration = Duration::from_secs(1);
 
 /// Defaults, then the file, then the options; then the rules.
 fn settings(options: &Options) -> Result<Settings, String> {
-    let mut settings = options.settings.over(options::settings_of(options.config.as_deref())?);
+    let mut settings = options.settings.over(options::settings_of(options.config.as_deref())?)?;
     settings.states = options.states.clone().unwrap_or(settings.states);
     settings.logs = options.logs.clone().unwrap_or(settings.logs);
     settings.memory |= options.memory;

@@ -246,7 +246,7 @@ fn console(
     narrator: Narrator,
     interrupt: &Arc<Interrupt>,
 ) -> Result<Console<Simulation>, String> {
-    let settings = options.settings.over(options::settings_of(options.config.as_deref())?);
+    let settings = options.settings.over(options::settings_of(options.config.as_deref())?)?;
     settings.validate().map_err(|error| error.to_string())?;
     let mut simulated = SimulationSettings::new(settings.nodes, seed);
     simulated.raft = settings.raft;

@@ -56,7 +56,7 @@ fn the_settings_of_a_file_hold_unless_an_option_says_otherwise() {
     let folder = Folder::new();
     folder.write("five.toml", "nodes = 5\nmemory = true\nclient_timeout = '700ms'\n");
     let run = ["--count", "20", "--json", "--config", "five.toml"];
-    for (options, nodes) in [(&[][..], 5), (&["--nodes", "1"], 1)] {
+    for (options, nodes) in [(&[][..], 5), (&["--nodes", "1"], 1), (&["1"], 1)] {
         let ran = folder.client_load(&[&run, options].concat()).exits(0);
         let report: serde_json::Value = serde_json::from_str(&ran.out).expect("one JSON object");
         assert_eq!((&report["nodes"], &report["memory"]), (&nodes.into(), &true.into()), "{report}");

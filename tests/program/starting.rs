@@ -62,7 +62,8 @@ fn every_setting_is_checked_and_the_broken_rule_named() {
         (&["--config", "missing.toml"], "missing.toml cannot be read: there is no such file"),
         (&["--memory", "--fresh"], "cannot be used with '--fresh'"),
         (&["--states", ""], "a value is required for '--states <DIR>'"),
-        (&["--sede", "1"], "a similar argument exists: '--seed'"),
+        (&["--sede", "1"], "unknown option '--sede': did you mean '--seed'?"),
+        (&["5", "--nodes", "3"], "5 nodes, or --nodes 3? give the number of nodes once"),
     ] {
         let folder = Folder::new();
         let reason = folder.cluster(options, "").refusal();
