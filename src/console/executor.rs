@@ -12,11 +12,13 @@
 mod condition;
 mod data;
 mod inspect;
+mod links;
 mod load;
 mod logs;
 mod matrix;
 mod network;
 mod nodes;
+mod notes;
 pub mod operation;
 mod outcome;
 mod picture;
@@ -24,12 +26,17 @@ mod record;
 mod rows;
 mod script;
 mod session;
+mod settings;
 mod slots;
 mod target;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod completion_tests;
+#[cfg(test)]
 mod language_tests;
+#[cfg(test)]
+mod word_tests;
 #[cfg(test)]
 mod roundtrip;
 mod time;

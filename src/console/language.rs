@@ -3,10 +3,12 @@
 //! ```text
 //! line        = [ directive [ "for" DURATION ] ] [ "#" comment ]
 //! directive   = verb { argument | option }          verbs in any case; the listed aliases, no prefixes
-//! option      = "--name" [ value ] | "--name=value" | "@" node
+//! option      = "--name" [ value ] | "--name=value" | "@" node;   "--" ends the options
 //! node        = "n1" .. "n99"
 //! target      = node { "," node } | leader | followers | random | minority | majority | all
-//! link        = node ">" node (one way) | node "<>" node (both ways) | clients;   none: every link
+//! side        = target | clients
+//! link        = side ">" side (one way) | side "<>" side (both ways) | clients;   none: every link
+//! groups      = group { "/" group };   group = target { " " target }
 //! duration    = 100us | 150ms | 2s | 1.5s | 1m | 1h | 0        percentage = 0% .. 100%, 0.5%
 //! word        = anything without spaces | "text with \" \\ \n \t \r \u{7f}" | 'text as it stands'
 //! ```
@@ -21,6 +23,9 @@ mod error;
 pub(crate) mod lexer;
 mod kind;
 pub(crate) mod form;
+mod target;
+mod links;
+mod shape;
 mod phrase;
 mod read;
 mod vocabulary;
@@ -35,9 +40,12 @@ pub(crate) use complete::Names;
 pub use error::ParseError;
 pub(crate) use form::{Form, Slot, Topic, form};
 pub(crate) use kind::Kind;
+pub(crate) use links::{LinkSide, Links};
 pub(crate) use parse::LINE_BYTES_MAX;
-pub(crate) use phrase::{Condition, PartitionShape, Target, Value};
+pub(crate) use phrase::{Condition, Value};
 pub use phrase::{Directive, Phrase};
+pub(crate) use shape::{Group, PartitionShape};
+pub(crate) use target::Target;
 pub(crate) use vocabulary::Language;
 #[cfg(test)]
-pub(crate) use vocabulary::{FAMILIAR, TOPICS};
+pub(crate) use vocabulary::{FAMILIAR, subjects};

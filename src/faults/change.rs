@@ -75,6 +75,23 @@ pub enum NetError {
     Stopped,
 }
 
+impl NetChange {
+    /// The links that it is about; none of a change that is about nodes, or about everything.
+    pub fn scope(&self) -> Option<LinkScope> {
+        match self {
+            NetChange::Cut(scope)
+            | NetChange::Heal(scope)
+            | NetChange::Drop { scope, .. }
+            | NetChange::Delay { scope, .. }
+            | NetChange::Duplicate { scope, .. }
+            | NetChange::Reorder { scope, .. } => Some(*scope),
+            NetChange::Partition(_) | NetChange::Isolate(_) | NetChange::Connect(_) | NetChange::Reset => {
+                None
+            }
+        }
+    }
+}
+
 impl fmt::Display for NetChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -126,7 +126,10 @@ fn u2_a_key_with_an_empty_value_is_present_and_a_value_left_out_is_an_error() {
     assert!(!is_present(&truthy), "the defect shows");
 
     let error = parse("create x").expect_err("a create has a value").to_string();
-    assert!(error.starts_with("create needs VALUE: create KEY VALUE"), "it says what is missing: {error}");
+    assert!(
+        error.starts_with("create with which value? create KEY VALUE"),
+        "it says what is missing: {error}"
+    );
     let empty = parse("create x \"\"").expect("an empty value is a value").expect("a directive");
     assert_eq!(empty.to_string(), "create x \"\"");
 }

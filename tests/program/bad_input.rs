@@ -19,24 +19,31 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ("crsh n1", "ERR line 1: unknown directive 'crsh': did you mean 'crash'?"),
         ("crash n9", "ERR there is no n9: the nodes are n1 to n3"),
         ("read x @n9", "ERR there is no n9: the nodes are n1 to n3"),
-        ("cut n1>n9", "ERR there is no n9: 'status' lists the nodes"),
+        ("cut n1>n9", "ERR there is no n9: the nodes are n1 to n3"),
         ("restart n1", "ERR n1 is already running"),
         ("sleep 5x", "ERR line 1: '5x' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h"),
         ("drop 120%", "ERR line 1: '120%' is not a percentage: write 0% to 100%, such as 20% or 0.5%"),
-        (
-            "cut n1-n2",
-            "ERR line 1: 'n1-n2' is not a link: write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients",
-        ),
+        ("cut n1-n2", "ERR line 1: 'n1-n2' is not a link: write n1>n2 (one way) or n1<>n2 (both ways)"),
         (
             "heal n1>",
             "ERR line 1: 'n1>' is not a link: write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients",
         ),
-        ("create x", "ERR line 1: create needs VALUE: create KEY VALUE [@NODE] [--timeout DURATION]"),
-        ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
         (
-            "run tuor",
-            "ERR no script 'tuor' in this folder, in scripts, or built in: did you mean 'tour'?",
+            "create x",
+            "ERR line 1: create with which value? create KEY VALUE [@NODE] [--timeout DURATION], e.g. create x 5",
         ),
+        ("crash n1 for 2", "ERR line 1: '2' has no unit: write 2s or 2ms"),
+        ("put x 1 --timout 2s", "ERR line 1: put has no option '--timout': did you mean '--timeout'?"),
+        (
+            "set heartbeat 1s",
+            "ERR heartbeat: 1s is above half of election_min (150ms); one lost or late heartbeat would start an election (5.6): choose at most 75ms, or a longer election_min",
+        ),
+        (
+            "speed 2",
+            "ERR no 'speed' on threads: time passes as the clock does: 'set election' and 'set heartbeat' change timeouts now, `simulate` has virtual time",
+        ),
+        ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
+        ("run tuor", "ERR no script 'tuor' in this folder, in scripts, or built in: did you mean 'tour'?"),
     ] {
         assert_eq!(answer(line), said, "{line}");
     }

@@ -11,7 +11,6 @@ use super::target::{Fit, no_such_node, resolve};
 use crate::console::language::{Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
-use crate::types::NodeId;
 
 /// Every condition, in the order of the help.
 pub(super) const CONDITIONS: &[Row<Judge>] = &[
@@ -203,7 +202,7 @@ impl Console {
     fn judge_key(&mut self, condition: &Condition, way: Way) -> Result<(), String> {
         let key: &String = condition.need(&KEY);
         let wanted: Option<&String> = condition.get(&VALUE);
-        let at: Option<NodeId> = condition.get(&AT).copied();
+        let at = self.one_node(condition.get(&AT))?;
         let picture = self.picture();
         let local = |console: &mut Self, node| {
             let items = console.lab.items(node).map_err(|error| error.with_advice())?;

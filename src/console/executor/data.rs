@@ -100,10 +100,10 @@ pub(super) fn operation(line: &Directive) -> Operation {
 
 impl Console {
     fn data(&mut self, line: &Directive) -> Answer {
-        let at = line.get(&AT).copied();
-        if let Some(node) = at.filter(|node| !self.lab.nodes().contains(node)) {
-            return Answer::failed(line.name(), super::target::no_such_node(node, &self.picture()));
-        }
+        let at = match self.one_node(line.get(&AT)) {
+            Ok(at) => at,
+            Err(reason) => return Answer::failed(line.name(), reason),
+        };
         let timeout = line.get(&TIMEOUT).copied().unwrap_or(self.context.client_timeout);
         self.ask(vec![Question { operation: operation(line), at, timeout }])
             .pop()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Console;
+use super::notes;
 use super::picture::{Picture, is_running};
 use super::rows::{Row, Run, verb};
 use super::slots::NODE;
@@ -23,6 +24,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("status", Topic::Look, &[NODE])
             .does("roles, terms, logs and links, a row for each node", "status")
+            .noting(notes::STATUS)
             .shows("Figure 2: the state that each server keeps")
             .also(&["ls"]),
         Console::status,

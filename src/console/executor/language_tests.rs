@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::parse;
 use super::slots::{AT, KEY};
 use super::verbs::LANGUAGE;
-use crate::console::language::{FAMILIAR, LINE_BYTES_MAX, Names, TOPICS};
+use crate::console::language::{FAMILIAR, LINE_BYTES_MAX, Target};
 use crate::types::NodeId;
 
 #[test]
@@ -48,49 +48,86 @@ fn blank_lines_and_comments_are_nothing() {
 fn an_unknown_verb_is_answered_with_the_nearest() {
     assert_eq!(error("crsh n2"), "unknown directive 'crsh': did you mean 'crash'?");
     assert_eq!(error("xyzzy"), "unknown directive 'xyzzy': try 'help'");
-    assert_eq!(error("set x 1"), "unknown directive 'set': did you mean 'put'?");
+    assert_eq!(error("write x 1"), "unknown directive 'write': did you mean 'put'?");
     assert_eq!(error("stat"), "unknown directive 'stat': did you mean 'status'?");
     assert_eq!(error("part n1 / n2"), "unknown directive 'part': did you mean 'partition'?");
     assert!(error(&"x".repeat(1000)).len() < 100);
 }
 
 #[test]
-fn a_missing_argument_is_answered_with_the_usage() {
-    assert_eq!(error("crash"), "crash needs TARGET: crash TARGET [--power] [for DURATION]");
-    assert_eq!(error("create x"), "create needs VALUE: create KEY VALUE [@NODE] [--timeout DURATION]");
+fn a_missing_argument_is_asked_for_with_the_usage_and_an_example() {
+    assert_eq!(error("crash"), "crash whom? crash TARGET [--power] [for DURATION], e.g. crash leader for 2s");
+    assert_eq!(
+        error("create x"),
+        "create with which value? create KEY VALUE [@NODE] [--timeout DURATION], e.g. create x 5"
+    );
     assert_eq!(
         error("read x --timeout"),
         "'--timeout' needs DURATION: read KEY [@NODE] [--stale | --lease] [--timeout DURATION]"
     );
-    assert!(error("drop").starts_with("drop needs PERCENT"));
-    assert!(error("partition").starts_with("partition needs groups or a shape"));
-    assert!(error("partition bridge").starts_with("partition needs NODE"));
+    assert!(error("partition").starts_with("partition how? partition TARGET / TARGET"));
+    assert!(error("partition bridge").starts_with("bridge over which node?"));
+    assert!(error("wait commit n2").starts_with("wait commit which number? wait commit [NODE] N"));
     assert!(error("crash n2 for").starts_with("'for' needs a duration"));
+}
+
+#[test]
+fn every_verb_asks_for_what_it_cannot_do_without() {
+    for form in LANGUAGE.verbs() {
+        match parse(form.name) {
+            Ok(line) => assert_eq!(line.expect("a directive").name(), form.name),
+            Err(error) => {
+                let said = error.to_string();
+                assert!(said.starts_with(&format!("{} ", form.name)), "{said}");
+                assert!(said.contains(&format!("? {}", form.usage())), "{said}");
+                assert!(said.contains(&format!(", e.g. {}", form.example)), "{said}");
+            }
+        }
+    }
 }
 
 #[test]
 fn malformed_arguments_are_answered_with_the_forms() {
     for (line, part) in [
         ("delay fast", "'fast' is not a duration: write 100us"),
-        ("sleep 5", "'5' is not a duration"),
-        ("drop 20", "'20' is not a percentage: write 0% to 100%"),
+        ("sleep 5", "'5' has no unit: write 5s or 5ms"),
+        ("crash leader for 2", "'2' has no unit: write 2s or 2ms"),
+        ("wait leader 10", "'10' has no unit: write 10s or 10ms"),
+        ("drop 20", "'20' is not a percentage: write 20%"),
+        ("delay 20ms 5ms", "'5ms' is not a link: write 'jitter 5ms'"),
         ("drop 120%", "'120%' is not a percentage"),
-        ("drop 5% n1-n2", "'n1-n2' is not a link: write n1>n3 (one way)"),
+        ("drop 5% n1-n2", "'n1-n2' is not a link: write n1>n2 (one way) or n1<>n2 (both ways)"),
+        ("cut n1->n2", "'n1->n2' is not a link: write n1>n2"),
+        ("cut n1<-leader", "'n1<-leader' is not a link: write leader>n1"),
+        ("cut n1<->n2", "'n1<->n2' is not a link: write n1<>n2"),
+        ("cut n1\u{2192}n2", "is not a link: write n1>n2"),
+        ("cut n1 n2", "'n1' is one end of a link: write n1>n2 (one way), n1<>n2 or n1<>all"),
+        ("cut laeder", "'laeder' is not a link: did you mean 'leader<>all'?"),
+        ("cut leader<>leader", "leader has no link to itself"),
         ("heal n1>", "'n1>' is not a link: write n1>n3 (one way)"),
         ("cut n1>n1", "n1 has no link to itself"),
-        ("cut n1>n200", "'n200' is not a node's name: n1 to n99"),
+        ("cut n1>n200", "'n200' is not a target: write n2"),
         ("crash n0", "'n0' is not a target"),
-        ("crash n1,", "'' is not a node's name"),
+        ("crash n1, n2", "'n1,' is not a target: a list of nodes is written without spaces, as n1,n3"),
+        ("crash n1 n2", "unexpected 'n2': write several nodes as a list, such as n1,n3"),
+        ("crash 2", "'2' is not a target: did you mean 'n2'?"),
+        ("crash leader 2s", "unexpected '2s': did you mean 'for 2s'?"),
+        ("crash leader power", "unexpected 'power': did you mean '--power'?"),
+        ("crash leader -power", "unexpected '-power': did you mean '--power'?"),
         ("crash n1,leader", "'leader' is not a node's name"),
         ("crash laeder", "'laeder' is not a target: did you mean 'leader'?"),
-        ("status 2", "'2' is not a node's name"),
-        ("create x @home", "'home' is not a node's name: n1 to n99; put quotes"),
+        ("status 2", "'2' is not a node's name: did you mean 'n2'?"),
+        ("create x @home", "'home' is not a target: write n2"),
+        ("read x @followers", "'followers' is more than one node: name one, or leader"),
         ("create '' 5", "a key is not empty"),
         ("pipe 0", "'0' is out of range: write 1 to 100000"),
         ("pipe +4", "'+4' is not a number"),
         ("events loud", "unknown events 'loud': one of on, off"),
         ("help crsh", "no help on 'crsh': did you mean 'crash'?"),
-        ("partition n1 n2", "partition needs two groups"),
+        ("partition n1 n2", "partition needs two groups or more: put / between them, as in n1 n2 / n3"),
+        ("partition leader", "put / between them, as in leader / followers"),
+        ("partition bridge all", "'all' is more than one node"),
+        ("partition laeder / n2", "'laeder' is neither a node nor a shape: did you mean 'leader'?"),
         ("partition n1 / ", "partition has an empty group"),
         ("partition n1 / n1", "partition names a node twice"),
         ("partition havles", "'havles' is neither a node nor a shape: did you mean 'halves'?"),
@@ -119,19 +156,42 @@ fn what_does_not_belong_is_rejected() {
     assert!(error("crash for 2s n2").starts_with("'for DURATION' comes last"));
     let message = error("create x --5");
     assert!(message.starts_with("create has no option '--5'"), "{message}");
-    assert!(message.ends_with("; put quotes around a value that begins with --"), "{message}");
-    assert!(error("read --x").ends_with("; put quotes around a key that begins with --"));
-    assert!(error("run --x").ends_with("; put quotes around a name that begins with --"));
-    assert!(error("create x @n2").ends_with("; put quotes around a value that begins with @"));
-    assert!(error("put x --timeout 2s").ends_with("; put quotes around a value that begins with --"));
-    assert!(error("put x --timeout").ends_with("; put quotes around a value that begins with --"));
+    let quotes = |what: &str, begun: &str| {
+        format!("; put quotes around {what} that begins with {begun}, or -- before it")
+    };
+    assert!(message.ends_with(&quotes("a value", "--")), "{message}");
+    assert!(error("read --x").ends_with(&quotes("a key", "--")));
+    assert!(error("run --x").ends_with(&quotes("a name", "--")));
+    assert!(error("create x @n2").ends_with(&quotes("a value", "@")));
+    assert!(error("put x --timeout 2s").ends_with(&quotes("a value", "--")));
+    assert!(error("put x --timeout").ends_with(&quotes("a value", "--")));
+}
+
+#[test]
+fn an_option_with_a_slip_is_answered_with_the_nearest() {
+    assert_eq!(error("create x 5 --timout 2s"), "create has no option '--timout': did you mean '--timeout'?");
+    assert_eq!(error("crash n2 --pwoer"), "crash has no option '--pwoer': did you mean '--power'?");
+    assert_eq!(error("load --client 4"), "load has no option '--client': did you mean '--clients'?");
+}
+
+#[test]
+fn two_dashes_end_the_options() {
+    let line = parse("create x --timeout 2s -- --5").unwrap().unwrap();
+    assert_eq!(line.to_string(), "create x \"--5\" --timeout 2s");
+    assert_eq!(parse("create -- @n1 --").unwrap().unwrap().to_string(), "create \"@n1\" \"--\"");
+    assert_eq!(
+        parse("echo a -- b").unwrap().unwrap().to_string(),
+        "echo \"a -- b\"",
+        "a text has no options"
+    );
 }
 
 #[test]
 fn quotes_take_the_meaning_from_what_would_be_an_option() {
     let line = parse("create for '@n2' @n3").unwrap().unwrap();
     assert_eq!(line.to_string(), "create for \"@n2\" @n3");
-    assert_eq!((line.get(&KEY), line.get(&AT)), (Some(&"for".to_string()), Some(&NodeId::new(3))));
+    let n3 = Target::Nodes(vec![NodeId::new(3)]);
+    assert_eq!((line.get(&KEY), line.get(&AT)), (Some(&"for".to_string()), Some(&n3)));
     assert!(parse("create x '--stale'").is_ok());
     assert!(parse("create x -5").is_ok());
 }
@@ -158,8 +218,15 @@ fn lines_are_shown_in_one_canonical_form() {
         ("start all", "restart all"),
         ("pipe 40", "pipe 40"),
         ("get x --timeout=500ms @N2 --stale", "read x @n2 --stale --timeout 500ms"),
+        ("read x @LEADER --stale", "read x @leader --stale"),
         ("del 'a b'", "delete \"a b\""),
         ("partition n2,n1/n3", "partition n1 n2 / n3"),
+        ("partition Leader n2/followers", "partition n2 leader / followers"),
+        ("partition minority / majority", "partition minority / majority"),
+        ("partition bridge LEADER", "partition bridge leader"),
+        ("cut Leader<>n2", "cut leader<>n2"),
+        ("drop 20% leader>followers", "drop 20% leader>followers"),
+        ("cut n3,n1>Clients", "cut n1,n3>clients"),
         ("delay 20ms n1>n3", "delay 20ms n1>n3"),
         ("delay 0.02s Jitter 5ms clients", "delay 20ms jitter 5ms clients"),
         ("crash n3,n1,n3", "crash n1,n3"),
@@ -220,144 +287,4 @@ fn a_wrong_condition_says_what_to_do() {
     assert!(error("expect term four").contains("'four' is not a number"));
     assert!(error("expect term 4 @n1").contains("belongs to key and no-key"));
     assert!(error("wait leader n2 5s 6s").starts_with("unexpected '6s'"));
-}
-
-fn at_end(line: &str) -> (usize, Vec<String>) {
-    let keys = vec!["x".to_string(), "x y".to_string(), "z".to_string()];
-    let names = Names { nodes: NodeId::first(3), keys, files: vec!["demo.raft".to_string()] };
-    LANGUAGE.complete(line, line.len(), &names)
-}
-
-fn offered(line: &str) -> Vec<String> {
-    at_end(line).1
-}
-
-#[test]
-fn verbs_are_completed() {
-    assert_eq!(at_end("cra"), (0, vec!["crash".to_string()]));
-    assert_eq!(
-        at_end("  RE"),
-        (2, ["read", "reorder", "reset", "restart", "resume"].map(String::from).to_vec())
-    );
-    assert_eq!(offered("snap"), ["snapshot"]);
-    assert!(offered("").len() > 40);
-}
-
-#[test]
-fn arguments_are_completed_by_their_kind() {
-    for (line, expected) in [
-        ("crash ", "n1 n2 n3 leader followers random minority majority all"),
-        ("crash n1,", "n1,n2 n1,n3"),
-        ("crash l", "leader"),
-        ("crash n2 ", "for"),
-        ("crash n2 for 5", "500ms 5s"),
-        ("crash n2 -", "--power"),
-        ("status n", "n1 n2 n3"),
-        ("cut n1", "n1> n1<>"),
-        ("cut n1<", "n1<>n2 n1<>n3"),
-        ("drop 20% n1>", "n1>n2 n1>n3"),
-        ("delay 2ms j", "jitter"),
-        ("partition ha", "halves"),
-        ("partition n1 ", "n2 n3 / for"),
-        ("partition bridge n", "n1 n2 n3"),
-        ("read @", "@n1 @n2 @n3"),
-        ("read x --timeout ", "100ms 500ms 1s 2s 5s"),
-        ("wait n", "no-leader no-key"),
-        ("wait o", ""),
-        ("expect o", "ok"),
-        ("expect role n1 c", "candidate"),
-        ("expect key z", "z"),
-        ("events e", "election"),
-        ("help cond", "conditions"),
-        ("run d", "demo.raft"),
-        ("# cra", ""),
-        ("xyzzy n", ""),
-    ] {
-        assert_eq!(offered(line).join(" "), expected, "{line}");
-    }
-}
-
-#[test]
-fn keys_with_spaces_are_offered_in_quotes_and_found_from_an_open_quote() {
-    assert_eq!(offered("read x"), ["x", "\"x y\""]);
-    assert_eq!(at_end("read \"x "), (5, vec!["\"x y\"".to_string()]));
-}
-
-#[test]
-fn a_cursor_anywhere_is_accepted() {
-    let names = Names::default();
-    assert_eq!(LANGUAGE.complete("crash n1", 2, &names).1, ["crash", "create"]);
-    for cursor in 0..20 {
-        let _ = LANGUAGE.complete("pút x é", cursor, &names);
-    }
-}
-
-#[test]
-fn a_hint_shows_what_is_still_wanted() {
-    for (line, hinted) in [
-        ("create", Some(" KEY VALUE [@NODE] [--timeout DURATION]")),
-        ("create ", Some("KEY VALUE [@NODE] [--timeout DURATION]")),
-        ("create x", Some(" VALUE [@NODE] [--timeout DURATION]")),
-        ("create x 5 @n2 ", Some("[--timeout DURATION]")),
-        ("create x 5 --timeout 2s @n1", None),
-        ("crash n2 ", Some("[--power] [for DURATION]")),
-        ("read x --stale ", Some("[@NODE] [--timeout DURATION]")),
-        (
-            "partition ",
-            Some("NODES / NODES [/ NODES] | halves | minority | bridge NODE | ring [for DURATION]"),
-        ),
-        ("partition n1 ", None),
-        ("parti", Some("tion")),
-        ("re", None),
-        ("leader", None),
-        ("xyzzy", None),
-        ("", None),
-        ("create 'a", None),
-    ] {
-        assert_eq!(LANGUAGE.hint(line).as_deref(), hinted, "{line}");
-    }
-}
-
-#[test]
-fn all_help_fits_eighty_columns_and_names_each_verb() {
-    let names = LANGUAGE.verbs().map(|form| form.name).chain(TOPICS.iter().copied());
-    for text in names.map(|name| LANGUAGE.help(Some(name))).chain([LANGUAGE.help(None)]) {
-        for line in text.lines() {
-            assert!(line.chars().count() <= 80, "{line}");
-            assert_eq!(line.trim_end(), line);
-        }
-    }
-    let overview = LANGUAGE.help(None);
-    for form in LANGUAGE.verbs() {
-        assert!(overview.contains(&format!(" {}", form.name)), "{}", form.name);
-    }
-}
-
-#[test]
-fn a_verb_is_explained_with_example_and_rule() {
-    assert_eq!(
-        LANGUAGE.help(Some("kill")),
-        "crash TARGET [--power] [for DURATION]\n\
-         \x20 ends a node without warning: its memory is lost\n\
-         \x20 alias    kill\n\
-         \x20   --power       loses the writes that were not yet forced to disk, too\n\
-         \x20   for DURATION  undoes it after this time\n\
-         \x20 example  crash leader for 2s\n\
-         \x20 shows    5.2: followers that hear no leader for a timeout elect another"
-    );
-}
-
-#[test]
-fn a_fault_of_a_disk_says_what_undoes_it() {
-    for fault in ["slow-disk", "stall-disk", "fill-disk"] {
-        assert!(LANGUAGE.help(Some(fault)).contains("\n  undone   by 'reset'"), "{fault}");
-    }
-    assert!(!LANGUAGE.help(Some("snapshot")).contains("undone"));
-}
-
-#[test]
-fn every_topic_is_explained_in_its_own_words() {
-    let texts: BTreeSet<String> = TOPICS.iter().map(|topic| LANGUAGE.help(Some(topic))).collect();
-    assert_eq!(texts.len(), TOPICS.len());
-    assert!(LANGUAGE.help(Some("conditions")).contains("no-leader"));
 }

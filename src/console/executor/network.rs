@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Console;
+use super::links::{groups, links};
+use super::notes;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
 use super::undo::{Undone, Work};
-use crate::console::language::{Answer, Directive, PartitionShape, Target, Topic, form};
+use crate::console::language::{Answer, Directive, Links, PartitionShape, Target, Topic, form};
 use crate::faults::{LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, NodeOrder};
 use crate::text::layout::{Align, table};
@@ -19,6 +21,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("partition", Topic::Network, &[SHAPE])
             .does("lets messages pass within groups only", "partition n1 n2 / n3")
+            .noting(notes::SHAPES)
             .shows("5.2, 5.3: only a side with a majority elects and commits")
             .lasting(),
         Console::partition,
@@ -53,7 +56,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .does("lets no message pass one way; n1>clients loses answers", "cut n1>n2")
             .shows("D 6.2: a leader that sends but hears no answers must step down")
             .lasting(),
-        |console, line| console.change(line, NetChange::Cut(scope(line))),
+        |console, line| console.change_links(line, NetChange::Cut),
     ),
     verb(
         form("drop", Topic::Network, &[PERCENT, ANY_LINK])
@@ -61,7 +64,8 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .shows("5.1: a request that goes unanswered is sent again")
             .lasting(),
         |console, line| {
-            console.change_at_random(line, |per_million, scope| NetChange::Drop { per_million, scope })
+            let per_million = *line.need(&PERCENT);
+            console.change_links(line, |scope| NetChange::Drop { per_million, scope })
         },
     ),
     verb(
@@ -77,7 +81,8 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .shows("5.5: a request that arrives twice does no harm")
             .lasting(),
         |console, line| {
-            console.change_at_random(line, |per_million, scope| NetChange::Duplicate { per_million, scope })
+            let per_million = *line.need(&PERCENT);
+            console.change_links(line, |scope| NetChange::Duplicate { per_million, scope })
         },
     ),
     verb(
@@ -86,95 +91,103 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .shows("5.3: the consistency check rejects entries that leave a gap")
             .lasting(),
         |console, line| {
-            console.change_at_random(line, |per_million, scope| NetChange::Reorder { per_million, scope })
+            let per_million = *line.need(&PERCENT);
+            console.change_links(line, |scope| NetChange::Reorder { per_million, scope })
         },
     ),
     verb(
         form("net", Topic::Look, &[])
             .does("the rules in force and what each link did to messages", "net")
+            .noting(notes::NET)
             .shows("5.1: servers know one another only by messages"),
         Console::net,
     ),
 ];
 
-/// The links that a directive names; without one, every link, the clients' too.
-fn scope(line: &Directive) -> LinkScope {
-    line.get(&LINK).copied().unwrap_or(LinkScope::All)
-}
-
 impl Console {
     fn partition(&mut self, line: &Directive) -> Answer {
         match self.groups(line.need(&SHAPE)) {
-            Ok(groups) => self.change(line, NetChange::Partition(groups)),
+            Ok(groups) => self.change(line, vec![NetChange::Partition(groups)]),
             Err(reason) => Answer::failed(line.name(), reason),
         }
     }
 
     fn heal(&mut self, line: &Directive) -> Answer {
-        let answer = self.change(line, NetChange::Heal(scope(line)));
-        if scope(line) == LinkScope::All {
+        let answer = self.change_links(line, NetChange::Heal);
+        if !line.has(&LINK) {
             self.forget_undos(Undone::Separations);
         }
         answer
     }
 
     fn delay(&mut self, line: &Directive) -> Answer {
-        let jitter = line.get(&JITTER).copied().unwrap_or_default();
-        self.change(line, NetChange::Delay { delay: *line.need(&DURATION), jitter, scope: scope(line) })
-    }
-
-    fn change_at_random(&mut self, line: &Directive, change: fn(u32, LinkScope) -> NetChange) -> Answer {
-        self.change(line, change(*line.need(&PERCENT), scope(line)))
+        let (delay, jitter) = (*line.need(&DURATION), line.get(&JITTER).copied().unwrap_or_default());
+        self.change_links(line, |scope| NetChange::Delay { delay, jitter, scope })
     }
 
     fn groups(&mut self, shape: &PartitionShape) -> Result<Vec<Vec<NodeId>>, String> {
         let nodes = self.lab.nodes();
         Ok(match shape {
-            PartitionShape::Groups(groups) => groups.clone(),
+            PartitionShape::Groups(named) => groups(named, &self.picture(), &mut self.random)?,
             PartitionShape::Halves => shapes::halves(&nodes),
             PartitionShape::Minority => {
                 let chosen = resolve(&Target::Random, Fit::Any, &self.picture(), &mut self.random)?;
                 shapes::minority(&nodes, chosen[0])
             }
-            PartitionShape::Bridge(node) => {
-                resolve(&Target::Nodes(vec![*node]), Fit::Any, &self.picture(), &mut self.random)?;
-                shapes::bridge(&nodes, *node)
+            PartitionShape::Bridge(middle) => {
+                let middle = resolve(middle, Fit::Any, &self.picture(), &mut self.random)?;
+                shapes::bridge(&nodes, middle[0])
             }
             PartitionShape::Ring => shapes::ring(&nodes),
         })
     }
 
-    /// Makes a change; one that lasts is undone when its time has come.
-    fn change(&mut self, line: &Directive, change: NetChange) -> Answer {
-        let before = self.lab.network_rules();
-        match self.lab.change_network(&change) {
-            Ok(said) => {
-                self.undo_change(change, before, line.lasting);
-                Answer::ok(line.name(), said)
-            }
-            Err(error) => Answer::failed(line.name(), error),
+    /// Makes a change on each link that a directive names; without one, on every link, the clients' too.
+    fn change_links(&mut self, line: &Directive, change: impl Fn(LinkScope) -> NetChange) -> Answer {
+        let scopes = match line.get::<Links>(&LINK) {
+            Some(named) => links(named, &self.picture(), &mut self.random),
+            None => Ok(vec![LinkScope::All]),
+        };
+        match scopes {
+            Ok(scopes) => self.change(line, scopes.into_iter().map(change).collect()),
+            Err(reason) => Answer::failed(line.name(), reason),
         }
     }
 
-    fn undo_change(&mut self, change: NetChange, before: Vec<NetChange>, lasting: Option<Duration>) {
+    /// Makes changes, a line of answer each; those that last are undone together when their time has come.
+    fn change(&mut self, line: &Directive, changes: Vec<NetChange>) -> Answer {
+        let before = self.lab.network_rules();
+        let mut said: Vec<String> = Vec::new();
+        for change in &changes {
+            match self.lab.change_network(change) {
+                Ok(answer) if said.contains(&answer) => {}
+                Ok(answer) => said.push(answer),
+                Err(error) => return Answer::failed(line.name(), error),
+            }
+        }
+        self.undo_changes(changes, before, line.lasting);
+        Answer::ok(line.name(), said.join("\n"))
+    }
+
+    fn undo_changes(&mut self, changes: Vec<NetChange>, before: Vec<NetChange>, lasting: Option<Duration>) {
         if lasting.is_none() {
             return;
         }
         // The rules show a partition with every node in a group: that is how it is recognized later.
         let is_partition = |rule: &NetChange| matches!(rule, NetChange::Partition(_));
         let shown = self.lab.network_rules().into_iter().find(is_partition);
-        let change = match (&change, shown) {
-            (NetChange::Partition(_), Some(shown)) => shown,
-            _ => change,
+        let changes = match (changes.as_slice(), shown) {
+            ([NetChange::Partition(_)], Some(shown)) => vec![shown],
+            _ => changes,
         };
-        self.undo_after(lasting, Work::Network { change, before });
+        self.undo_after(lasting, Work::Network { changes, before });
     }
 
     fn change_each(&mut self, line: &Directive, change: fn(NodeId) -> NetChange) -> Answer {
         let act = |console: &mut Self, node| console.lab.change_network(&change(node));
         let (answer, done) = self.each(line, Fit::Any, act);
         for node in done {
-            self.undo_change(change(node), Vec::new(), line.lasting);
+            self.undo_changes(vec![change(node)], Vec::new(), line.lasting);
         }
         answer
     }

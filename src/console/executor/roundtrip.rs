@@ -10,11 +10,11 @@ use proptest::sample::select;
 
 use super::parse;
 use super::verbs::LANGUAGE;
+use crate::config::named::NAMES;
 use crate::console::language::form::Place;
 use crate::console::language::{
-    Form, Kind, Names, PartitionShape, Phrase, Slot, TOPICS, Target, Topic, Value,
+    Form, Group, Kind, LinkSide, Links, Names, PartitionShape, Phrase, Slot, Target, Topic, Value, subjects,
 };
-use crate::faults::{End, LinkScope};
 use crate::text::units::Speed;
 use crate::types::{NodeId, Part, SessionId, Token};
 
@@ -64,14 +64,14 @@ fn target() -> BoxedStrategy<Target> {
     prop_oneof![steady_target(), select(vec![Target::Random, Target::Minority, Target::Majority])].boxed()
 }
 
-fn link() -> BoxedStrategy<LinkScope> {
-    let end = || prop_oneof![4 => node().prop_map(End::Node), 1 => Just(End::Clients)];
-    let ends = (end(), end()).prop_filter("two ends", |(one, other)| one != other);
-    (ends, 0..3)
+fn links() -> BoxedStrategy<Links> {
+    let side = || prop_oneof![4 => target().prop_map(LinkSide::Nodes), 1 => Just(LinkSide::Clients)];
+    let sides = (side(), side()).prop_filter("two sides", |(one, other)| one != other);
+    (sides, 0..3)
         .prop_map(|((one, other), kind)| match kind {
-            0 => LinkScope::OneWay(one, other),
-            1 => LinkScope::Both(one, other),
-            _ => LinkScope::Clients,
+            0 => Links::OneWay(one, other),
+            1 => Links::Both(one, other),
+            _ => Links::Clients,
         })
         .boxed()
 }
@@ -83,19 +83,31 @@ fn token() -> BoxedStrategy<Token> {
         .boxed()
 }
 
+fn one_node() -> BoxedStrategy<Target> {
+    let named = node().prop_map(|node| Target::Nodes(vec![node]));
+    prop_oneof![named, select(vec![Target::Leader, Target::Random])].boxed()
+}
+
+fn word() -> BoxedStrategy<Target> {
+    let words = vec![Target::Leader, Target::Followers, Target::Random, Target::Minority, Target::Majority];
+    select(words).boxed()
+}
+
 fn shape() -> BoxedStrategy<PartitionShape> {
-    let groups = proptest::collection::btree_map(node(), 0..3_usize, 2..9).prop_filter_map(
-        "two groups or more",
-        |placed| {
-            let group =
-                |number| placed.iter().filter(|(_, at)| **at == number).map(|(node, _)| *node).collect();
-            let groups: Vec<Vec<NodeId>> =
-                (0..3).map(group).filter(|group: &Vec<_>| !group.is_empty()).collect();
-            (groups.len() > 1).then_some(PartitionShape::Groups(groups))
-        },
-    );
+    let nodes = proptest::collection::btree_map(node(), 0..3_usize, 0..9);
+    let words = proptest::collection::vec(proptest::collection::vec(word(), 0..2), 3);
+    let groups = (nodes, words).prop_filter_map("two groups or more", |(placed, words)| {
+        let group = |(number, words): (usize, Vec<Target>)| Group {
+            nodes: placed.iter().filter(|(_, at)| **at == number).map(|(node, _)| *node).collect(),
+            words,
+        };
+        let empty = |group: &Group| group.nodes.is_empty() && group.words.is_empty();
+        let groups = (0..).zip(words).map(group).filter(|group| !empty(group));
+        let groups: Vec<Group> = groups.collect();
+        (groups.len() > 1).then_some(PartitionShape::Groups(groups))
+    });
     let named = vec![PartitionShape::Halves, PartitionShape::Minority, PartitionShape::Ring];
-    prop_oneof![groups, select(named), node().prop_map(PartitionShape::Bridge)].boxed()
+    prop_oneof![groups, select(named), one_node().prop_map(PartitionShape::Bridge)].boxed()
 }
 
 fn value(kind: Kind) -> BoxedStrategy<Value> {
@@ -103,10 +115,11 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Flag => Just(Value::Flag).boxed(),
         Kind::Word(word) => Just(Value::Word(word)).boxed(),
         Kind::Choice { words, .. } => select(words).prop_map(Value::Word).boxed(),
-        Kind::Node | Kind::NodeOfCondition => node().prop_map(Value::Node).boxed(),
+        Kind::Node => node().prop_map(Value::Node).boxed(),
+        Kind::OneNode | Kind::NodeOfCondition => one_node().prop_map(Value::Target).boxed(),
         Kind::Target => target().prop_map(Value::Target).boxed(),
         Kind::SteadyTarget => steady_target().prop_map(Value::Target).boxed(),
-        Kind::Link => link().prop_map(Value::Link).boxed(),
+        Kind::Link => links().prop_map(Value::Links).boxed(),
         Kind::Duration | Kind::Jitter => duration().prop_map(Value::Duration).boxed(),
         Kind::DurationAboveZero => above_zero().prop_map(Value::Duration).boxed(),
         Kind::Percent => (0_u32..=1_000_000).prop_map(Value::PerMillion).boxed(),
@@ -119,9 +132,9 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Key | Kind::File | Kind::Text => name().prop_map(Value::Text).boxed(),
         Kind::Value => text().prop_map(Value::Text).boxed(),
         Kind::Token => token().prop_map(Value::Token).boxed(),
+        Kind::Setting => select(NAMES.to_vec()).prop_map(Value::Word).boxed(),
         Kind::Subject => {
-            let names: Vec<&str> =
-                LANGUAGE.verbs().map(|form| form.name).chain(TOPICS.iter().copied()).collect();
+            let names: Vec<&str> = LANGUAGE.verbs().map(|form| form.name).chain(subjects()).collect();
             select(names).prop_map(Value::Word).boxed()
         }
         Kind::Shape => shape().prop_map(Value::Shape).boxed(),

@@ -24,7 +24,12 @@ pub(super) const VERBS: &[Row<Run>] = &[
         form("seed", Topic::Session, &[]).does("the seed that repeats this run", "seed"),
         Console::show_seed,
     ),
-    verb(form("help", Topic::Session, &[SUBJECT]).does("explains a verb or a topic", "help crash"), help),
+    verb(
+        form("help", Topic::Session, &[SUBJECT])
+            .does("explains a verb, a theme or a topic", "help crash")
+            .also(&["?"]),
+        help,
+    ),
     verb(
         form("history", Topic::Session, &[]).does("the directives given so far", "history"),
         Console::show_history,

@@ -14,14 +14,15 @@ pub(super) const DURATION: Slot = Slot::needed("DURATION", Kind::Duration);
 pub(super) const ANY_DURATION: Slot = Slot::optional("DURATION", Kind::Duration);
 pub(super) const JITTER: Slot = Slot::if_fitting("jitter DURATION", Kind::Jitter);
 pub(super) const SHAPE: Slot =
-    Slot::needed("NODES / NODES [/ NODES] | halves | minority | bridge NODE | ring", Kind::Shape);
+    Slot::needed("TARGET / TARGET [/ TARGET] | halves | minority | bridge NODE | ring", Kind::Shape);
 
 pub(super) const KEY: Slot = Slot::needed("KEY", Kind::Key);
 pub(super) const VALUE: Slot = Slot::needed("VALUE", Kind::Value);
 pub(super) const EXPECTED: Slot = Slot::needed("EXPECTED", Kind::Value);
-pub(super) const AT: Slot = Slot::option("@NODE", "NODE", Kind::Node, "asks only this node, leader or not");
+pub(super) const AT: Slot =
+    Slot::option("@NODE", "NODE", Kind::OneNode, "asks only this node, leader or not");
 pub(super) const TIMEOUT: Slot =
-    Slot::option("--timeout", "DURATION", Kind::Duration, "how long the client tries");
+    Slot::option("--timeout", "DURATION", Kind::Duration, "how long the client tries (client_timeout, 2s)");
 pub(super) const STALE: Slot =
     Slot::flag("--stale", "from the asked node's own state; it says how old at most");
 pub(super) const LEASE: Slot =
@@ -51,9 +52,12 @@ pub(super) const FILTER: Slot = Slot::optional(
     Kind::Choice { name: "events", words: &EventFilter::NAMES },
 );
 pub(super) const SPEED: Slot = Slot::needed("FACTOR", Kind::Speed);
+pub(super) const SETTING: Slot = Slot::optional("SETTING", Kind::Setting);
+pub(super) const TO: Slot = Slot::optional("VALUE", Kind::Value);
+pub(super) const RESTORE: Slot = Slot::flag("--restore", "every setting is as it was at the start again");
 pub(super) const SCRIPT: Slot = Slot::optional("SCRIPT", Kind::File);
 pub(super) const TEXT: Slot = Slot::optional("TEXT", Kind::Text);
-pub(super) const SUBJECT: Slot = Slot::optional("VERB | TOPIC", Kind::Subject);
+pub(super) const SUBJECT: Slot = Slot::optional("VERB | THEME | TOPIC", Kind::Subject);
 
 pub(super) const WAITED_FOR: Slot = Slot::needed("CONDITION", Kind::Condition { answers: false });
 pub(super) const EXPECTED_NOW: Slot = Slot::needed("CONDITION", Kind::Condition { answers: true });

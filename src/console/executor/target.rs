@@ -48,6 +48,12 @@ impl Console {
         let target = line.get(&TARGET).unwrap_or(&Target::All);
         resolve(target, fit, &self.picture(), &mut self.random)
     }
+
+    /// The one node that a target means, if there is a target.
+    pub(super) fn one_node(&mut self, target: Option<&Target>) -> Result<Option<NodeId>, String> {
+        let resolved = target.map(|target| resolve(target, Fit::Any, &self.picture(), &mut self.random));
+        Ok(resolved.transpose()?.and_then(|nodes| nodes.first().copied()))
+    }
 }
 
 /// The nodes that are meant, in order; never none.

@@ -10,7 +10,7 @@ use crate::console::narrator::{EventFilter, Narrator};
 use crate::console::printer::{Output, Style};
 use crate::sim::{Simulation, SimulationSettings, museum};
 
-struct Desk {
+pub(super) struct Desk {
     console: Console<Simulation>,
     script: Script,
 }
@@ -29,7 +29,7 @@ impl Desk {
     }
 
     /// Carries these lines out; what was printed.
-    fn lines(&mut self, lines: &str) -> String {
+    pub(super) fn lines(&mut self, lines: &str) -> String {
         for line in lines.lines() {
             if self.console.run_line(&mut self.script, Ok(line)) != Flow::Go {
                 break;
@@ -38,7 +38,7 @@ impl Desk {
         self.console.output().take_transcript()
     }
 
-    fn led() -> Desk {
+    pub(super) fn led() -> Desk {
         let mut desk = Desk::new();
         assert_eq!(desk.lines("wait leader\nwait converged"), "");
         desk

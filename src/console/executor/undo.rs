@@ -24,8 +24,8 @@ pub(super) enum Work {
     Resume(Vec<NodeId>),
     /// Undo a change, with the rules that were in force before it.
     Network {
-        /// The change, as the rules show it.
-        change: NetChange,
+        /// The changes of one directive, as the rules show them.
+        changes: Vec<NetChange>,
         before: Vec<NetChange>,
     },
     Clock(Vec<NodeId>),
@@ -56,10 +56,11 @@ impl Console {
     pub(super) fn forget_undos(&mut self, undone: Undone) {
         self.undos.retain(|undo| match &undo.work {
             Work::Restart(_) | Work::Resume(_) | Work::Clock(_) => true,
-            Work::Network { change, .. } => {
-                let separates =
-                    matches!(change, NetChange::Partition(_) | NetChange::Cut(_) | NetChange::Isolate(_));
-                undone == Undone::Separations && !separates
+            Work::Network { changes, .. } => {
+                let separates = |change: &NetChange| {
+                    matches!(change, NetChange::Partition(_) | NetChange::Cut(_) | NetChange::Isolate(_))
+                };
+                undone == Undone::Separations && !changes.iter().any(separates)
             }
             Work::Disk(..) => undone == Undone::Separations,
         });
@@ -87,7 +88,7 @@ impl Console {
             Work::Resume(nodes) => {
                 self.order_all(nodes, NodeOrder::Resume, "resumed", |life| *life == Life::Paused)
             }
-            Work::Network { change, before } => self.undo_network(&change, &before),
+            Work::Network { changes, before } => self.undo_network(&changes, &before),
             Work::Clock(nodes) => {
                 for node in &nodes {
                     // It was set before, so it can be set.
@@ -121,36 +122,47 @@ impl Console {
         said.collect()
     }
 
-    fn undo_network(&mut self, change: &NetChange, before: &[NetChange]) -> Vec<String> {
+    fn undo_network(&mut self, changes: &[NetChange], before: &[NetChange]) -> Vec<String> {
         let rules = self.lab.network_rules();
-        let mut changes = vec![match change {
-            NetChange::Partition(_) if !rules.contains(change) => return Vec::new(),
-            NetChange::Partition(_) => NetChange::Heal(LinkScope::All),
-            NetChange::Isolate(node) => NetChange::Connect(*node),
-            NetChange::Cut(scope) => NetChange::Heal(*scope),
-            NetChange::Drop { scope, .. } => NetChange::Drop { per_million: 0, scope: *scope },
-            NetChange::Duplicate { scope, .. } => NetChange::Duplicate { per_million: 0, scope: *scope },
-            NetChange::Reorder { scope, .. } => NetChange::Reorder { per_million: 0, scope: *scope },
-            NetChange::Delay { scope, .. } => {
-                NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope: *scope }
-            }
-            NetChange::Heal(_) | NetChange::Connect(_) | NetChange::Reset => return Vec::new(),
-        }];
+        let opposites = changes.iter().filter_map(|change| opposite(change, &rules));
+        let mut opposites: Vec<NetChange> = opposites.collect();
+        let (Some(first), false) = (changes.first(), opposites.is_empty()) else { return Vec::new() };
         // Healing takes more than the partition away, and a rule on all links more than its own: what was there
         // otherwise comes back.
-        changes.extend(match change {
+        opposites.extend(match first {
             NetChange::Partition(_) => {
                 let others = |rule: &&NetChange| matches!(rule, NetChange::Cut(_) | NetChange::Isolate(_));
                 rules.iter().filter(others).cloned().collect::<Vec<_>>()
             }
-            _ => before.iter().filter(|rule| same_kind(rule, change)).cloned().collect(),
+            first => before.iter().filter(|rule| same_kind(rule, first)).cloned().collect(),
         });
-        let failed = changes.iter().find_map(|change| self.lab.change_network(change).err());
+        let failed = opposites.iter().find_map(|change| self.lab.change_network(change).err());
+        let others = changes.iter().skip(1).filter_map(NetChange::scope);
+        let shown: Vec<String> =
+            std::iter::once(first.to_string()).chain(others.map(|scope| scope.to_string())).collect();
+        let shown = shown.join(", ");
         match failed {
-            None => vec![format!("'{change}' is over")],
-            Some(error) => vec![format!("'{change}' cannot be undone: {}", error.with_advice())],
+            None => vec![format!("'{shown}' is over")],
+            Some(error) => vec![format!("'{shown}' cannot be undone: {}", error.with_advice())],
         }
     }
+}
+
+/// What undoes a change; none when it was undone by hand.
+fn opposite(change: &NetChange, rules: &[NetChange]) -> Option<NetChange> {
+    Some(match change {
+        NetChange::Partition(_) if !rules.contains(change) => return None,
+        NetChange::Partition(_) => NetChange::Heal(LinkScope::All),
+        NetChange::Isolate(node) => NetChange::Connect(*node),
+        NetChange::Cut(scope) => NetChange::Heal(*scope),
+        NetChange::Drop { scope, .. } => NetChange::Drop { per_million: 0, scope: *scope },
+        NetChange::Duplicate { scope, .. } => NetChange::Duplicate { per_million: 0, scope: *scope },
+        NetChange::Reorder { scope, .. } => NetChange::Reorder { per_million: 0, scope: *scope },
+        NetChange::Delay { scope, .. } => {
+            NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope: *scope }
+        }
+        NetChange::Heal(_) | NetChange::Connect(_) | NetChange::Reset => return None,
+    })
 }
 
 fn same_kind(one: &NetChange, other: &NetChange) -> bool {

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
-use super::{data, inspect, load, logs, matrix, network, nodes, outcome, session, time, wait};
+use super::{data, inspect, load, logs, matrix, network, nodes, outcome, session, settings, time, wait};
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 11] = [
+const VERBS: [&[Row<Run>]; 12] = [
     inspect::VERBS,
     matrix::VERBS,
     logs::VERBS,
@@ -18,6 +18,7 @@ const VERBS: [&[Row<Run>]; 11] = [
     nodes::VERBS,
     network::VERBS,
     time::VERBS,
+    settings::VERBS,
     wait::VERBS,
     session::VERBS,
 ];

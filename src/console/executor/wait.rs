@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Console;
 use super::condition::judge_of;
+use super::notes;
 use super::rows::{Row, Run, Way, verb};
 use super::slots::{ANY_DURATION, AT_OF_CONDITION, DURATION, EXPECTED_NOW, WAITED_FOR};
 use crate::console::language::{Answer, Condition, Directive, Outcome, Topic, form};
@@ -14,6 +15,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("wait", Topic::Test, &[WAITED_FOR, AT_OF_CONDITION, ANY_DURATION])
             .does("waits until a condition holds", "wait leader 5s")
+            .noting(notes::WAIT)
             .shows("5.6: a majority that can talk elects a leader sooner or later"),
         Console::wait,
     ),

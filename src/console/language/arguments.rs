@@ -10,12 +10,13 @@ use super::error::ParseError;
 use super::form::{Form, Place, Slot, Topic};
 use super::kind::Kind;
 use super::lexer::Word;
-use super::phrase::{PartitionShape, Phrase, Value};
-use super::read::{groups, node};
-use super::vocabulary::{Language, TOPICS};
+use super::phrase::{Phrase, Value};
+use super::shape::PartitionShape;
+use super::target::Target;
+use super::vocabulary::{Language, subjects};
 use crate::text::shorten;
-use crate::text::suggest::advice;
-use crate::text::units::parse_duration;
+use crate::text::suggest::{advice, nearest};
+use crate::text::units::{duration_text, parse_duration};
 
 /// The words that are still to be read, and the options that were given.
 pub(super) struct Arguments<'a> {
@@ -31,6 +32,11 @@ impl<'a> Arguments<'a> {
         let mut arguments = Arguments { language, form, words: VecDeque::new(), options: Vec::new() };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
+            if word.text == "--" && !word.quoted && !form.is_text() {
+                // What follows is no option.
+                arguments.words.extend(words);
+                break;
+            }
             let at =
                 word.text.strip_prefix('@').and_then(|node| Some((form.option("@NODE")?, node.to_string())));
             if word.quoted || form.is_text() {
@@ -48,13 +54,7 @@ impl<'a> Arguments<'a> {
 
     fn split_option(&mut self, text: &str, rest: &mut impl Iterator<Item = Word>) -> Result<(), ParseError> {
         let (name, attached) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        let Some(slot) = self.form.option(name) else {
-            let (name, usage, quotes) = (self.form.name, self.form.usage(), self.advice_on_quotes("--"));
-            return Err(ParseError::new(format!(
-                "{name} has no option '{}': {usage}{quotes}",
-                shorten(text.split('=').next().unwrap_or(text))
-            )));
-        };
+        let Some(slot) = self.form.option(name) else { return Err(self.unknown_option(name)) };
         let Place::Option { value: wanted, .. } = slot.place else { unreachable!("found among the options") };
         let value = match (wanted, attached) {
             (None, Some(_)) => return Err(ParseError::new(format!("'{name}' takes no value"))),
@@ -67,6 +67,15 @@ impl<'a> Arguments<'a> {
             })?,
         };
         self.add_option(slot, value)
+    }
+
+    fn unknown_option(&self, name: &str) -> ParseError {
+        let (verb, shown) = (self.form.name, shorten(name));
+        let advice = match nearest(name, &self.form.option_names()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("{}{}", self.form.usage(), self.advice_on_quotes("--")),
+        };
+        ParseError::new(format!("{verb} has no option '{shown}': {advice}"))
     }
 
     fn add_option(&mut self, slot: &'static Slot, value: String) -> Result<(), ParseError> {
@@ -87,7 +96,7 @@ impl<'a> Arguments<'a> {
             self.reject_node(form)?;
         }
         for slot in form.slots.iter().filter(|slot| !slot.is_option()) {
-            values.extend(self.read_words(slot)?.map(|value| (slot, value)));
+            values.extend(self.read_words(form, slot)?.map(|value| (slot, value)));
         }
         let place = |slot: &Slot| form.slots.iter().position(|other| other.name == slot.name);
         values.sort_by_key(|(slot, _)| place(slot));
@@ -126,7 +135,7 @@ impl<'a> Arguments<'a> {
         Err(ParseError::new(format!("'@NODE' belongs to key and no-key, not to {}{quotes}", condition.name)))
     }
 
-    fn read_words(&mut self, slot: &Slot) -> Result<Option<Value>, ParseError> {
+    fn read_words(&mut self, form: &Form, slot: &Slot) -> Result<Option<Value>, ParseError> {
         let next = self.words.front().map(|word| word.text.clone());
         match (slot.kind, slot.place, next) {
             (Kind::Text, ..) => {
@@ -135,7 +144,7 @@ impl<'a> Arguments<'a> {
             }
             (Kind::Jitter, _, Some(next)) if next.eq_ignore_ascii_case("jitter") => {
                 self.words.pop_front();
-                self.word("DURATION").and_then(|text| slot.kind.read(&text)).map(Some)
+                self.word(form, slot).and_then(|text| slot.kind.read(&text)).map(Some)
             }
             (_, Place::Optional | Place::IfFitting, None) | (Kind::Jitter, ..) => Ok(None),
             (kind, Place::IfFitting, Some(next)) => {
@@ -143,42 +152,51 @@ impl<'a> Arguments<'a> {
                 self.words.drain(..usize::from(value.is_some()));
                 Ok(value)
             }
-            (Kind::Shape, ..) => self.shape().map(Value::Shape).map(Some),
-            (Kind::Condition { answers }, ..) => self.condition(answers).map(Value::Condition).map(Some),
-            (Kind::Subject, ..) => self.subject().map(Value::Word).map(Some),
-            (kind, ..) => self.word(slot.name).and_then(|text| kind.read(&text)).map(Some),
+            (Kind::Shape, ..) => self.shape(form, slot).map(Value::Shape).map(Some),
+            (Kind::Condition { answers }, ..) => {
+                let name = self.word(form, slot)?.to_lowercase();
+                self.condition(&name, answers).map(Value::Condition).map(Some)
+            }
+            (Kind::Subject, ..) => self.word(form, slot).and_then(|text| self.subject(&text)).map(Some),
+            (Kind::Link, _, Some(next)) if form.has(Kind::Jitter) && parse_duration(&next).is_ok() => {
+                let delay = parse_duration(&next)?;
+                let said = format!("'{next}' is not a link: write 'jitter {}'", duration_text(delay));
+                Err(ParseError::new(format!("{said} for times that vary by as much")))
+            }
+            (kind, ..) => self.word(form, slot).and_then(|text| kind.read(&text)).map(Some),
         }
     }
 
-    fn word(&mut self, name: &str) -> Result<String, ParseError> {
-        self.words.pop_front().map(|word| word.text).ok_or_else(|| {
-            // What is missing may be what was taken for an option.
-            let taken =
-                self.options.first().map(|(slot, _)| if slot.name.starts_with('@') { "@" } else { "--" });
-            let quotes = taken.map(|begun| self.advice_on_quotes(begun)).unwrap_or_default();
-            ParseError::new(format!("{} needs {name}: {}{quotes}", self.form.name, self.form.usage()))
-        })
+    fn word(&mut self, form: &Form, slot: &Slot) -> Result<String, ParseError> {
+        self.words.pop_front().map(|word| word.text).ok_or_else(|| self.missing(form, slot))
     }
 
-    fn shape(&mut self) -> Result<PartitionShape, ParseError> {
-        let first = self.word("groups or a shape")?;
-        Ok(match first.to_lowercase().as_str() {
-            "halves" => PartitionShape::Halves,
-            "minority" => PartitionShape::Minority,
-            "ring" => PartitionShape::Ring,
-            "bridge" => PartitionShape::Bridge(node(&self.word("NODE")?)?),
-            _ => {
-                let words = std::iter::once(first).chain(self.words.drain(..).map(|word| word.text));
-                let parts: Vec<String> = words
-                    .flat_map(|word| word.split_inclusive('/').map(str::to_string).collect::<Vec<_>>())
-                    .collect();
-                groups(&parts)?
-            }
-        })
+    /// `crash whom? crash TARGET [--power] [for DURATION], e.g. crash leader`.
+    fn missing(&self, form: &Form, slot: &Slot) -> ParseError {
+        let verb = self.form.name;
+        let (asked, usage) = match form.name == verb {
+            true => (verb.to_string(), form.usage()),
+            // A condition inside a directive.
+            false => (format!("{verb} {}", form.name), format!("{verb} {}", form.usage())),
+        };
+        let example = match form.example {
+            "" => String::new(),
+            example => format!(", e.g. {example}"),
+        };
+        // What is missing may be what was taken for an option.
+        let taken = self.options.first().map(|(slot, _)| if slot.name.starts_with('@') { "@" } else { "--" });
+        let quotes = taken.map(|begun| self.advice_on_quotes(begun)).unwrap_or_default();
+        ParseError::new(format!("{asked} {}? {usage}{example}{quotes}", slot.kind.question()))
     }
 
-    fn condition(&mut self, answers: bool) -> Result<Phrase, ParseError> {
-        let name = self.word("CONDITION")?.to_lowercase();
+    fn shape(&mut self, form: &Form, slot: &Slot) -> Result<PartitionShape, ParseError> {
+        let words: Vec<String> = self.words.iter().map(|word| word.text.clone()).collect();
+        let (shape, taken) = PartitionShape::read(&words)?.ok_or_else(|| self.missing(form, slot))?;
+        self.words.drain(..taken);
+        Ok(shape)
+    }
+
+    fn condition(&mut self, name: &str, answers: bool) -> Result<Phrase, ParseError> {
         let known = self.language.conditions(answers);
         match self.language.conditions(true).find(|form| form.name == name) {
             Some(form) if form.topic == Topic::Answer && !answers => {
@@ -186,37 +204,50 @@ impl<'a> Arguments<'a> {
             }
             Some(form) => self.fill(form),
             None => {
-                let advice = advice(&name, &known.map(|form| form.name), "try 'help conditions'");
-                Err(ParseError::new(format!("unknown condition '{}'{advice}", shorten(&name))))
+                let advice = advice(name, &known.map(|form| form.name), "try 'help conditions'");
+                Err(ParseError::new(format!("unknown condition '{}'{advice}", shorten(name))))
             }
         }
     }
 
-    /// A verb, by its name, or a topic of the help.
-    fn subject(&mut self) -> Result<&'static str, ParseError> {
-        let text = self.word("VERB")?;
-        let named = TOPICS.iter().copied().find(|topic| topic.eq_ignore_ascii_case(&text));
-        self.language.find(&text).map(|form| form.name).or(named).ok_or_else(|| {
-            let known = self.language.names().chain(TOPICS.iter().copied());
-            let advice = advice(&text, &known, "try 'help'");
-            ParseError::new(format!("no help on '{}'{advice}", shorten(&text)))
+    /// A verb, by its name, or a theme or topic of the help.
+    fn subject(&self, text: &str) -> Result<Value, ParseError> {
+        let named = subjects().find(|subject| subject.eq_ignore_ascii_case(text));
+        let found = self.language.find(text).map(|form| form.name).or(named);
+        found.map(Value::Word).ok_or_else(|| {
+            let known = self.language.names().chain(subjects());
+            let advice = advice(text, &known, "try 'help'");
+            ParseError::new(format!("no help on '{}'{advice}", shorten(text)))
         })
     }
 
     /// How to write a word that was taken for an option, where a word of any text may stand.
     fn advice_on_quotes(&self, begun: &str) -> String {
-        let what = self.form.free_word();
-        what.map(|what| format!("; put quotes around {what} that begins with {begun}")).unwrap_or_default()
+        let Some(what) = self.form.free_word() else { return String::new() };
+        format!("; put quotes around {what} that begins with {begun}, or -- before it")
     }
 
     pub fn finish(mut self) -> Result<(), ParseError> {
         let Some(Word { text: extra, .. }) = self.words.pop_front() else { return Ok(()) };
+        let form = self.form;
         if extra.eq_ignore_ascii_case("for") {
-            return Err(ParseError::new(format!("{} takes no 'for DURATION'", self.form.name)));
+            return Err(ParseError::new(format!("{} takes no 'for DURATION'", form.name)));
         }
-        let valued = self.form.free_word() == Some("a value");
-        let quotes = if valued { " (quotes keep spaces in a value)" } else { "" };
-        Err(ParseError::new(format!("unexpected '{}': {}{quotes}", shorten(&extra), self.form.usage())))
+        let option = format!("--{}", extra.trim_start_matches('-'));
+        let near =
+            Some(option).filter(|_| extra.len() > 2).and_then(|name| nearest(&name, &form.option_names()));
+        let advice = if let Some(near) = near {
+            format!("did you mean '{near}'?")
+        } else if form.lasting && parse_duration(&extra).is_ok() {
+            format!("did you mean 'for {extra}'?")
+        } else if form.has(Kind::Target) && Target::read(&extra).is_ok() {
+            format!("write several nodes as a list, such as n1,n3: {}", form.usage())
+        } else {
+            let valued = form.free_word() == Some("a value");
+            let quotes = if valued { " (quotes keep spaces in a value)" } else { "" };
+            format!("{}{quotes}", form.usage())
+        };
+        Err(ParseError::new(format!("unexpected '{}': {advice}", shorten(&extra))))
     }
 }
 

@@ -5,8 +5,10 @@
 use super::form::{Form, Place, Slot};
 use super::kind::Kind;
 use super::lexer::{Word, split};
-use super::phrase::{SHAPES, TARGETS};
-use super::vocabulary::{Language, TOPICS};
+use super::shape::SHAPES;
+use super::target::TARGETS;
+use super::vocabulary::{Language, subjects};
+use crate::config::named::NAMES;
 use crate::quoting::word;
 use crate::types::NodeId;
 
@@ -135,7 +137,8 @@ struct Completion<'a> {
 impl Completion<'_> {
     fn arguments(&self, form: &Form, given: &[Word]) -> Vec<String> {
         if self.current.starts_with('@') && form.option("@NODE").is_some() {
-            let placed: Vec<String> = self.nodes.iter().map(|node| format!("@{node}")).collect();
+            let singles = self.nodes.iter().map(String::as_str).chain(["leader", "random"]);
+            let placed: Vec<String> = singles.map(|node| format!("@{node}")).collect();
             return self.beginning(placed.iter().map(String::as_str));
         }
         if self.current.starts_with('-') {
@@ -195,20 +198,24 @@ impl Completion<'_> {
         match kind {
             Kind::Word(word) => self.beginning([word].into_iter()),
             Kind::Choice { words, .. } => self.beginning(words.iter().copied()),
-            Kind::Node | Kind::NodeOfCondition => self.beginning(nodes()),
+            Kind::Node | Kind::OneNode | Kind::NodeOfCondition => self.beginning(nodes()),
             Kind::Target | Kind::SteadyTarget => self.targets(),
             Kind::Link => self.links(),
             Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),
             Kind::Jitter => self.beginning(["jitter"].into_iter()),
             Kind::Percent => self.beginning(["5%", "20%", "50%"].into_iter()),
             Kind::Speed => self.beginning(["0.1", "1", "10", "max"].into_iter()),
+            Kind::Setting => self.beginning(NAMES.into_iter()),
             Kind::Key => self.beginning(self.names.keys.iter().map(String::as_str)),
             Kind::File => self.beginning(self.names.files.iter().map(String::as_str)),
             Kind::Subject => {
                 let verbs = self.language.verbs().map(|form| form.name);
-                self.beginning(verbs.chain(TOPICS.iter().copied()))
+                self.beginning(verbs.chain(subjects()))
             }
-            Kind::Shape => self.beginning(SHAPES.into_iter().chain(nodes())),
+            Kind::Shape => {
+                let words = words().filter(|word| !SHAPES.contains(word));
+                self.beginning(SHAPES.into_iter().chain(nodes()).chain(words))
+            }
             Kind::Condition { answers } => {
                 self.beginning(self.language.conditions(answers).map(|form| form.name))
             }
@@ -219,8 +226,7 @@ impl Completion<'_> {
     /// A target's words; in a list, the nodes that are not in it yet.
     fn targets(&self) -> Vec<String> {
         let Some((list, _)) = self.current.rsplit_once(',') else {
-            let known = self.nodes.iter().map(String::as_str).chain(TARGETS.iter().map(|(name, _)| *name));
-            return self.beginning(known);
+            return self.beginning(self.nodes.iter().map(String::as_str).chain(words()));
         };
         let named: Vec<&str> = list.split(',').collect();
         let rest = self.nodes.iter().filter(|node| !named.contains(&node.as_str()));
@@ -228,31 +234,33 @@ impl Completion<'_> {
         self.beginning(lists.iter().map(String::as_str))
     }
 
-    /// Links as far as they can be told: first an end, then the way, then the other end.
+    /// Links as far as they can be told: first a side, then the way, then the other side.
     fn links(&self) -> Vec<String> {
+        let sides = || self.nodes.iter().map(String::as_str).chain(words());
         let Some(position) = self.current.find(['<', '>']) else {
-            let ways = self.nodes.iter().flat_map(|node| [format!("{node}>"), format!("{node}<>")]);
-            let known: Vec<String> = ways.chain(["clients".to_string()]).collect();
+            let ways = sides().flat_map(|side| [format!("{side}>"), format!("{side}<>")]);
+            let known: Vec<String> = ways.chain(["clients".to_string(), "clients>".to_string()]).collect();
             return self.beginning(known.iter().map(String::as_str));
         };
         let (from, way) = self.current.split_at(position);
         let way = if way.starts_with('<') { "<>" } else { ">" };
-        let others = self.nodes.iter().filter(|node| *node != from);
+        let others = sides().chain(["clients"]).filter(|side| *side != from);
         let known: Vec<String> = others.map(|other| format!("{from}{way}{other}")).collect();
         self.beginning(known.iter().map(String::as_str))
     }
 
-    /// In a partition's groups: nodes that no group has yet, and the slash between groups.
+    /// In a partition's groups: what no group has yet, and the slash between groups.
     fn group_members(&self, plain: &[&str]) -> Vec<String> {
-        let nodes = self.nodes.iter().map(String::as_str);
+        let nodes = || self.nodes.iter().map(String::as_str);
         match plain {
-            ["bridge"] => return self.beginning(nodes),
-            [shape, ..] if SHAPES.contains(shape) => return Vec::new(),
+            ["bridge"] => return self.beginning(nodes().chain(["leader", "random"])),
+            ["minority"] => return self.beginning(["/"].into_iter()),
+            [shape, ..] if SHAPES.contains(shape) && *shape != "minority" => return Vec::new(),
             _ => {}
         }
         let named: Vec<&str> = plain.iter().flat_map(|word| word.split([',', '/'])).collect();
         let slash = ["/"].into_iter().filter(|_| plain.last() != Some(&"/"));
-        self.beginning(nodes.filter(|node| !named.contains(node)).chain(slash))
+        self.beginning(nodes().chain(words()).filter(|member| !named.contains(member)).chain(slash))
     }
 
     /// Those that begin with the current word, in quotes where a line needs them.
@@ -263,6 +271,11 @@ impl Completion<'_> {
         };
         known.filter(begins).map(written).collect()
     }
+}
+
+/// The words that stand for nodes.
+fn words<'a>() -> impl Iterator<Item = &'a str> + Clone {
+    TARGETS.iter().map(|(name, _)| *name)
 }
 
 /// How many of these words a slot takes; none if the word under the cursor belongs to it.

@@ -20,6 +20,8 @@ pub struct Form {
     pub undone: &'static str,
     /// The rule of Raft that it shows, with its section; empty where there is none.
     pub rule: &'static str,
+    /// What its words, columns and defaults mean: lines of the help; none where they explain themselves.
+    pub notes: &'static [&'static str],
     /// `for DURATION` may follow: it is a fault that ends by itself.
     pub lasting: bool,
 }
@@ -74,7 +76,7 @@ pub enum Place {
 
 pub const fn form(name: &'static str, topic: Topic, slots: &'static [Slot]) -> Form {
     let (summary, example, undone, rule) = ("", "", "", "");
-    Form { name, aliases: &[], topic, slots, summary, example, undone, rule, lasting: false }
+    Form { name, aliases: &[], topic, slots, summary, example, undone, rule, notes: &[], lasting: false }
 }
 
 impl Form {
@@ -92,6 +94,10 @@ impl Form {
 
     pub const fn undone(self, undone: &'static str) -> Form {
         Form { undone, ..self }
+    }
+
+    pub const fn noting(self, notes: &'static [&'static str]) -> Form {
+        Form { notes, ..self }
     }
 
     pub const fn lasting(self) -> Form {
@@ -129,6 +135,19 @@ impl Form {
             Place::Option { short, .. } => slot.name.eq_ignore_ascii_case(name) || short == Some(name),
             _ => false,
         })
+    }
+
+    /// The names of its options, as they are written.
+    pub(super) fn option_names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+        self.slots
+            .iter()
+            .filter(|slot| slot.is_option())
+            .map(|slot| slot.name)
+            .filter(|name| name.starts_with("--"))
+    }
+
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.slots.iter().any(|slot| slot.kind == kind)
     }
 
     /// Whether every word that follows is text.

@@ -1,64 +1,89 @@
-//! What `help` answers, made from the forms. Every line fits 80 columns.
+//! What `help` answers, made from the forms. Every line fits 80 columns, and `help` without a subject fits a screen.
 
 use super::form::{Form, Place, Topic};
 use super::kind::Kind;
 use super::parse::LINE_BYTES_MAX;
-use super::phrase::TARGETS;
-use super::vocabulary::{Language, TOPICS};
+use super::target::TARGETS;
+use super::vocabulary::{Language, THEMES, TOPICS};
 use crate::config::VALUE_BYTES_MAX;
 use crate::state_machine::kv::KEY_BYTES_MAX;
 use crate::text::layout::{Align, table, wrap};
 use crate::text::units::{DURATION_MAX, duration_text};
 
-/// The groups of verbs, in the order of the help.
-const GROUPS: [(Topic, &str); 8] = [
-    (Topic::Look, "Look"),
-    (Topic::Data, "Data"),
-    (Topic::Nodes, "Nodes"),
-    (Topic::Network, "Network"),
-    (Topic::Disks, "Disks"),
-    (Topic::Time, "Time"),
-    (Topic::Test, "Test"),
-    (Topic::Session, "Session"),
-];
-
 const WIDTH: usize = 80;
 
+/// Where the verbs of a theme begin in the overview.
+const VERBS_FROM: usize = 11;
+
+/// What the theme of scripts says beside its verbs.
+const ON_SCRIPTS: &str = "One directive a line; # begins a comment. A script stops at the first line that\n\
+     fails and says which. A refused command (ERR x exists) does not fail a script;\n\
+     say what you demand of the answer on the next line:\n  \
+     create x 5\n  \
+     expect err exists";
+
 impl Language {
-    /// The answer to `help`, or to `help` with a verb's name or a topic.
+    /// The answer to `help`, or to `help` with the name of a verb, a theme or a topic.
     pub fn help(&self, subject: Option<&str>) -> String {
-        match subject {
-            None => self.overview(),
-            Some(name) => self.find(name).map_or_else(|| self.topic(name), detail),
+        let Some(name) = subject else { return self.overview() };
+        if let Some(form) = self.find(name) {
+            return detail(form);
+        }
+        match THEMES.into_iter().find(|(theme, _)| *theme == name) {
+            Some((name, topic)) => self.theme(name, topic),
+            None => self.topic(name),
         }
     }
 
+    /// The themes with their verbs.
     fn overview(&self) -> String {
         let mut lines = vec![
             "verb [target] [arguments] [for DURATION]     # a comment".to_string(),
-            "'help VERB' shows its form, an example and the rule of Raft that it shows.".to_string(),
+            "'help VERB': its form, an example and the rule of Raft that it shows.".to_string(),
+            "'help THEME': what each verb of a theme does; 'help all': of all themes.".to_string(),
+            String::new(),
         ];
-        for (topic, title) in GROUPS {
-            lines.extend([String::new(), title.to_string()]);
-            let forms = self.verbs().filter(|form| form.topic == topic);
-            lines.extend(forms.map(|form| format!("  {:<14} {}", form.name, form.summary)));
+        for (name, topic) in THEMES {
+            let verbs: Vec<&str> = self.of(topic).map(|form| form.name).collect();
+            let wrapped = wrap(&verbs.join(", "), WIDTH - VERBS_FROM);
+            let heads = [name].into_iter().chain(std::iter::repeat(""));
+            lines.extend(heads.zip(wrapped).map(|(head, verbs)| format!("{head:<VERBS_FROM$}{verbs}")));
         }
         lines.push(String::new());
-        lines.push(format!("Topics: {}", TOPICS.join(", ")));
+        lines.push(format!("'help TOPIC': {}", TOPICS.join(", ")));
         lines.join("\n")
+    }
+
+    /// What each verb of a theme does.
+    fn theme(&self, name: &str, topic: Topic) -> String {
+        let mut lines = vec![name.to_string()];
+        lines.extend(self.of(topic).map(|form| format!("  {:<14} {}", form.name, form.summary)));
+        if topic == Topic::Test {
+            lines.push(ON_SCRIPTS.to_string());
+        }
+        lines.join("\n")
+    }
+
+    fn of(&self, topic: Topic) -> impl Iterator<Item = &'static Form> {
+        self.verbs().filter(move |form| form.topic == topic)
     }
 
     fn topic(&self, name: &str) -> String {
         match name {
             "targets" => format!(
                 "A target names nodes: n2, a list n1,n3, or one of\n  {}\n\
-                 random, minority and majority are drawn from the seed when the line runs.",
+                 random, minority and majority are drawn from the seed when the line runs.\n\
+                 'all' and 'followers' leave out nodes for which the directive makes no sense.",
                 TARGETS.map(|(name, _)| name).join(", ")
             ),
-            "links" => "A link is the way that messages take:\n  \
-                 n1>n3     from n1 to n3 only\n  \
-                 n1<>n3    both ways\n  \
-                 clients   between clients and nodes\n\
+            "links" => "A link is the way that messages take; each side is a target or clients:\n  \
+                 n1>n3               from n1 to n3 only\n  \
+                 n1<>n3              both ways\n  \
+                 leader<>followers   between the leader and each follower\n  \
+                 all>n2              from every other node to n2\n  \
+                 n1>clients          answers of n1; clients>n1 are requests to it\n  \
+                 clients             between clients and all nodes, both ways\n\
+                 Words are resolved when the line runs; the rule stays with those nodes.\n\
                  Without a link, a rule holds for every link, the clients' too."
                 .to_string(),
             "quantities" => format!(
@@ -70,16 +95,12 @@ impl Language {
             "values" => format!(
                 "A word ends at a space. Quotes keep spaces: \"two words\" or 'two words'.\n\
                  In double quotes: \\\\ \\\" \\n \\t \\r \\u{{7f}}. In single quotes nothing is special.\n\
-                 Quotes also keep a value that begins with #, @ or -- as it is.\n\
+                 Quotes also keep a value that begins with #, @ or -- as it is; so does a\n\
+                 word -- before it: create x -- --5\n\
                  A key has at most {KEY_BYTES_MAX} bytes, a line at most {LINE_BYTES_MAX}.\n\
                  A value has at most value_bytes_max, a setting: {VALUE_BYTES_MAX} by default.",
             ),
-            "scripts" => "One directive a line; # begins a comment. A script stops at the first line that\n\
-                 fails and says which. A refused command (ERR x exists) does not fail a script;\n\
-                 say what you demand of the answer on the next line:\n  \
-                 create x 5\n  \
-                 expect err exists"
-                .to_string(),
+            "all" => THEMES.map(|(name, topic)| self.theme(name, topic)).join("\n\n"),
             _ => self.condition_list(),
         }
     }
@@ -111,14 +132,22 @@ fn detail(form: &Form) -> String {
         rows.push(vec!["    for DURATION".to_string(), "undoes it after this time".to_string()]);
     }
     lines.extend(table(&rows, &[Align::Left, Align::Left]));
+    lines.extend(form.notes.iter().map(|note| format!("    {note}")));
     lines.push(format!("  example  {}", form.example));
     for (head, text) in [("undone", form.undone), ("shows", form.rule)] {
         let wrapped = if text.is_empty() { Vec::new() } else { wrap(text, WIDTH - 11) };
         let heads = [head].into_iter().chain(std::iter::repeat(""));
         lines.extend(heads.zip(wrapped).map(|(head, line)| format!("  {head:<8} {line}")));
     }
-    if form.slots.iter().any(|slot| matches!(slot.kind, Kind::Condition { .. })) {
-        lines.push("  'help conditions' lists the conditions.".to_string());
+    for (kind, topic) in [
+        (Kind::Condition { answers: false }, "conditions"),
+        (Kind::Condition { answers: true }, "conditions"),
+        (Kind::Link, "links"),
+        (Kind::Target, "targets"),
+    ] {
+        if form.has(kind) {
+            lines.push(format!("  see also 'help {topic}'"));
+        }
     }
     lines.join("\n")
 }

@@ -11,7 +11,9 @@ pub enum Kind {
         words: &'static [&'static str],
     },
     Node,
-    /// A node's name that the condition in another slot takes.
+    /// A target that is one node.
+    OneNode,
+    /// The same, for the condition in another slot.
     NodeOfCondition,
     Target,
     /// Which nodes: the same ones, however often it is resolved.
@@ -31,10 +33,38 @@ pub enum Kind {
     File,
     Text,
     Token,
+    /// The name of a setting that may change while a cluster runs, with `-` or `_`.
+    Setting,
     /// The name of a verb or of a topic of the help.
     Subject,
     Shape,
     Condition {
         answers: bool,
     },
+}
+
+impl Kind {
+    /// What is asked, behind the verb, when it is missing.
+    pub(super) fn question(self) -> &'static str {
+        match self {
+            Kind::Target | Kind::SteadyTarget => "whom",
+            Kind::Node | Kind::OneNode | Kind::NodeOfCondition => "which node",
+            Kind::Link => "which link",
+            Kind::Duration | Kind::DurationAboveZero | Kind::Jitter => "how long",
+            Kind::Percent => "how many",
+            Kind::Count | Kind::Number => "which number",
+            Kind::Speed => "how fast",
+            Kind::Key => "which key",
+            Kind::Value => "with which value",
+            Kind::Shape => "how",
+            Kind::Condition { answers: false } => "for what",
+            Kind::Choice { .. } => "which one",
+            Kind::Condition { answers: true } | Kind::Text | Kind::Subject | Kind::Flag | Kind::Word(_) => {
+                "what"
+            }
+            Kind::Setting => "which setting",
+            Kind::File => "which file",
+            Kind::Token => "which token",
+        }
+    }
 }

@@ -7,24 +7,12 @@ use std::time::Duration;
 
 use super::form::{Form, Place, Slot};
 use super::kind::Kind;
-use crate::faults::LinkScope;
+use super::links::Links;
+use super::shape::PartitionShape;
+use super::target::Target;
 use crate::quoting::{quote, word};
-use crate::text::joined;
 use crate::text::units::{Speed, duration_text, percent_text};
 use crate::types::{NodeId, Token};
-
-/// What a target may be, beside nodes.
-pub(super) const TARGETS: [(&str, Target); 6] = [
-    ("leader", Target::Leader),
-    ("followers", Target::Followers),
-    ("random", Target::Random),
-    ("minority", Target::Minority),
-    ("majority", Target::Majority),
-    ("all", Target::All),
-];
-
-/// The shapes of a partition, beside groups.
-pub(super) const SHAPES: [&str; 4] = ["halves", "minority", "bridge", "ring"];
 
 /// A form with its slots filled: a directive, or a condition inside one.
 #[derive(Clone, Debug)]
@@ -40,37 +28,6 @@ pub type Directive = Phrase;
 
 /// What `wait` waits for and `expect` demands.
 pub type Condition = Phrase;
-
-/// Which nodes a directive is about. What stands for nodes is resolved when the directive runs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// These, in order and each once; never none.
-    Nodes(Vec<NodeId>),
-    Leader,
-    /// Every running node but the leader.
-    Followers,
-    /// One of the running nodes, drawn from the seed.
-    Random,
-    /// The largest number of nodes that is no majority, drawn from the seed.
-    Minority,
-    /// The smallest majority, drawn from the seed.
-    Majority,
-    All,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PartitionShape {
-    /// These groups, two or more, without a node in common. Nodes that no group names form one more group.
-    Groups(Vec<Vec<NodeId>>),
-    /// Two halves, as even as can be.
-    Halves,
-    /// A minority, drawn from the seed, against the rest.
-    Minority,
-    /// Two halves that both reach this node.
-    Bridge(NodeId),
-    /// Each node reaches its two neighbors only.
-    Ring,
-}
 
 macro_rules! values {
     ($($variant:ident($type:ty)),*) => {
@@ -94,7 +51,7 @@ macro_rules! values {
 }
 
 values! {
-    Word(&'static str), Node(NodeId), Target(Target), Link(LinkScope), Duration(Duration), PerMillion(u32),
+    Word(&'static str), Node(NodeId), Target(Target), Links(Links), Duration(Duration), PerMillion(u32),
     Count(usize), Number(u64), Speed(Speed), Text(String), Token(Token), Shape(PartitionShape), Condition(Phrase)
 }
 
@@ -187,7 +144,7 @@ impl fmt::Display for Value {
             Value::Word(word) => f.write_str(word),
             Value::Node(node) => node.fmt(f),
             Value::Target(target) => target.fmt(f),
-            Value::Link(link) => link.fmt(f),
+            Value::Links(links) => links.fmt(f),
             Value::Duration(duration) => f.write_str(&duration_text(*duration)),
             Value::PerMillion(chance) => f.write_str(&percent_text(*chance)),
             Value::Count(count) => count.fmt(f),
@@ -197,31 +154,6 @@ impl fmt::Display for Value {
             Value::Token(token) => token.fmt(f),
             Value::Shape(shape) => shape.fmt(f),
             Value::Condition(condition) => condition.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, TARGETS.iter().find(|(_, known)| known == self)) {
-            (_, Some((name, _))) => f.write_str(name),
-            (Target::Nodes(nodes), None) => f.write_str(&joined(nodes, ",")),
-            (_, None) => unreachable!("every other target has a name"),
-        }
-    }
-}
-
-impl fmt::Display for PartitionShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PartitionShape::Groups(groups) => {
-                let groups: Vec<String> = groups.iter().map(|group| joined(group, " ")).collect();
-                f.write_str(&groups.join(" / "))
-            }
-            PartitionShape::Halves => f.write_str("halves"),
-            PartitionShape::Minority => f.write_str("minority"),
-            PartitionShape::Bridge(node) => write!(f, "bridge {node}"),
-            PartitionShape::Ring => f.write_str("ring"),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::error::ParseError;
 use super::kind::Kind;
-use super::phrase::{PartitionShape, SHAPES, TARGETS, Target, Value};
-use crate::faults::{End, LinkScope};
+use super::links::Links;
+use super::phrase::Value;
+use super::target::{Target, node};
+use crate::config::named::NAMES;
+use crate::quoting::word;
 use crate::state_machine::kv::KEY_BYTES_MAX;
 use crate::text::shorten;
 use crate::text::suggest::advice;
 use crate::text::units::{Speed, parse_duration, parse_percent};
-use crate::types::NodeId;
 
 /// The largest number of commands or entries that a directive may ask for.
 pub const COUNT_MAX: usize = 100_000;
@@ -21,15 +23,17 @@ impl Kind {
             Kind::Word(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
             Kind::Word(word) => return Err(ParseError::new(format!("'{}' is not '{word}'", shorten(text)))),
             Kind::Choice { name, words } => Value::Word(choice(name, words, text)?),
-            Kind::Node | Kind::NodeOfCondition => Value::Node(node(text)?),
-            Kind::Target => Value::Target(target(text)?),
-            Kind::SteadyTarget => Value::Target(steady_target(text)?),
-            Kind::Link => Value::Link(link(text)?),
+            Kind::Node => Value::Node(node(text)?),
+            Kind::OneNode | Kind::NodeOfCondition => Value::Target(Target::read_single(text)?),
+            Kind::Target => Value::Target(Target::read(text)?),
+            Kind::SteadyTarget => Value::Target(Target::read_steady(text)?),
+            Kind::Link => Value::Links(Links::read(text)?),
             Kind::Duration | Kind::DurationAboveZero | Kind::Jitter => Value::Duration(parse_duration(text)?),
             Kind::Percent => Value::PerMillion(parse_percent(text)?),
             Kind::Count => Value::Count(count(text)?),
             Kind::Number => Value::Number(number(text)?),
             Kind::Speed => Value::Speed(Speed::parse(text)?),
+            Kind::Setting => Value::Word(setting(text)?),
             Kind::Key => Value::Text(key(text)?),
             Kind::File => Value::Text(file(text)?),
             Kind::Token => Value::Token(text.parse().map_err(ParseError::new)?),
@@ -45,6 +49,15 @@ fn choice(name: &str, words: &[&'static str], text: &str) -> Result<&'static str
     chosen.ok_or_else(|| {
         let advice = advice(text, &words.iter().copied(), &format!("one of {}", words.join(", ")));
         ParseError::new(format!("unknown {name} '{}'{advice}", shorten(text)))
+    })
+}
+
+fn setting(text: &str) -> Result<&'static str, ParseError> {
+    let name = text.to_lowercase().replace('-', "_");
+    NAMES.into_iter().find(|known| **known == *name).ok_or_else(|| {
+        let otherwise = format!("'set' lists them; 'put {}' writes a key", word(text));
+        let advice = advice(&name, &NAMES.into_iter(), &otherwise);
+        ParseError::new(format!("unknown setting '{}'{advice}", shorten(text)))
     })
 }
 
@@ -66,59 +79,6 @@ fn file(text: &str) -> Result<String, ParseError> {
     }
 }
 
-pub(super) fn node(text: &str) -> Result<NodeId, ParseError> {
-    text.parse().map_err(|_| ParseError::new(format!("'{}' is not a node's name: n1 to n99", shorten(text))))
-}
-
-fn target(text: &str) -> Result<Target, ParseError> {
-    if let Some((_, target)) = TARGETS.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)) {
-        return Ok(target.clone());
-    }
-    let nodes: Result<Vec<NodeId>, ParseError> = text.split(',').map(node).collect();
-    match nodes {
-        Ok(nodes) => Ok(Target::Nodes(in_order(nodes))),
-        Err(error) if text.contains(',') => Err(error),
-        Err(_) => {
-            let names = TARGETS.map(|(name, _)| name);
-            let forms = format!("write n2, n1,n3, {}", names.join(", "));
-            let advice = advice(text, &names.iter().copied(), &forms);
-            Err(ParseError::new(format!("'{}' is not a target{advice}", shorten(text))))
-        }
-    }
-}
-
-fn steady_target(text: &str) -> Result<Target, ParseError> {
-    match target(text)? {
-        drawn @ (Target::Random | Target::Minority | Target::Majority) => Err(ParseError::new(format!(
-            "'{drawn}' does not mean the same nodes each time: name them, or leader, followers or all"
-        ))),
-        target => Ok(target),
-    }
-}
-
-fn link(text: &str) -> Result<LinkScope, ParseError> {
-    if text.eq_ignore_ascii_case("clients") {
-        return Ok(LinkScope::Clients);
-    }
-    let ends = text.split_once("<>").map(|ends| (ends, true));
-    let ends = ends.or_else(|| text.split_once('>').map(|ends| (ends, false)));
-    let Some(((left, right), both)) = ends.filter(|((left, right), _)| !left.is_empty() && !right.is_empty())
-    else {
-        let forms = "write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients";
-        let advice = advice(text, &["clients"].into_iter(), forms);
-        return Err(ParseError::new(format!("'{}' is not a link{advice}", shorten(text))));
-    };
-    let end = |text: &str| {
-        if text.eq_ignore_ascii_case("clients") { Ok(End::Clients) } else { node(text).map(End::Node) }
-    };
-    let (left, right) = (end(left)?, end(right)?);
-    match both {
-        _ if left == right => Err(ParseError::new(format!("{left} has no link to itself: name two ends"))),
-        true => Ok(LinkScope::Both(left, right)),
-        false => Ok(LinkScope::OneWay(left, right)),
-    }
-}
-
 fn number(text: &str) -> Result<u64, ParseError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
@@ -132,43 +92,4 @@ fn count(text: &str) -> Result<usize, ParseError> {
         Ok(count) if (1..=COUNT_MAX).contains(&count) => Ok(count),
         _ => Err(ParseError::new(format!("'{}' is out of range: write 1 to {COUNT_MAX}", shorten(text)))),
     }
-}
-
-/// `n1 n2 / n3`: names with spaces or commas between them, groups with a slash between them.
-pub(super) fn groups(words: &[String]) -> Result<PartitionShape, ParseError> {
-    let mut groups: Vec<Vec<NodeId>> = vec![Vec::new()];
-    for part in words {
-        let names = part.trim_end_matches('/');
-        for name in names.split(',').filter(|name| !name.is_empty()) {
-            groups.last_mut().expect("begun with one group").push(group_member(name)?);
-        }
-        if names.len() < part.len() {
-            groups.push(Vec::new());
-        }
-    }
-    let named = groups.concat();
-    match groups.len() {
-        1 => Err(ParseError::new("partition needs two groups or more: put / between them, as in n1 n2 / n3")),
-        _ if groups.iter().any(Vec::is_empty) => {
-            Err(ParseError::new("partition has an empty group: name nodes on both sides of each /"))
-        }
-        _ if in_order(named.clone()).len() < named.len() => {
-            Err(ParseError::new("partition names a node twice: each belongs to one group"))
-        }
-        _ => Ok(PartitionShape::Groups(groups.into_iter().map(in_order).collect())),
-    }
-}
-
-fn group_member(name: &str) -> Result<NodeId, ParseError> {
-    node(name).map_err(|_| {
-        let forms = "groups as in n1 n2 / n3, or halves, minority, bridge NODE, ring";
-        let advice = advice(name, &SHAPES.into_iter(), forms);
-        ParseError::new(format!("'{}' is neither a node nor a shape{advice}", shorten(name)))
-    })
-}
-
-fn in_order(mut nodes: Vec<NodeId>) -> Vec<NodeId> {
-    nodes.sort_unstable();
-    nodes.dedup();
-    nodes
 }

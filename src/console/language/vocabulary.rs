@@ -2,12 +2,28 @@
 
 use super::form::{Form, Topic};
 
-/// What can be explained beside the verbs.
-pub const TOPICS: &[&str] = &["targets", "links", "quantities", "conditions", "values", "scripts"];
+/// The themes of the verbs, in the order of the help.
+pub const THEMES: [(&str, Topic); 8] = [
+    ("inspect", Topic::Look),
+    ("data", Topic::Data),
+    ("nodes", Topic::Nodes),
+    ("network", Topic::Network),
+    ("disks", Topic::Disks),
+    ("time", Topic::Time),
+    ("scripts", Topic::Test),
+    ("session", Topic::Session),
+];
+
+/// What can be explained beside verbs and themes.
+pub const TOPICS: [&str; 6] = ["targets", "links", "quantities", "conditions", "values", "all"];
+
+/// All that can be explained beside the verbs.
+pub fn subjects() -> impl Iterator<Item = &'static str> + Clone {
+    THEMES.into_iter().map(|(name, _)| name).chain(TOPICS)
+}
 
 /// Words that other systems use for what is called otherwise here.
 pub const FAMILIAR: &[(&str, &str)] = &[
-    ("set", "put"),
     ("write", "put"),
     ("insert", "create"),
     ("rm", "delete"),

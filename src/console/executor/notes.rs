@@ -1,0 +1,54 @@
+//! What the help of a verb says beyond its row: columns, shapes, defaults. Each line fits the help.
+
+/// The columns of `status`.
+pub(super) const STATUS: &[&str] = &[
+    "ROLE      follower, pre-candidate, candidate, leader; or paused, crashed ...",
+    "TERM      the newest term that it knows; VOTED: whom it votes for in it",
+    "LEADER    whom it takes for the leader of that term",
+    "LAST      index of its last log entry; COMMIT: of the last one committed",
+    "APPLIED   index of the last entry that its state machine has applied",
+    "TRAILS    entries of the leader's log that it has not applied",
+    "SNAPSHOT  index of the last entry that its snapshot covers; KEYS: how many",
+    "LINKS     ok; isolated; 'no n3': nothing passes, '>n3': nothing to n3,",
+    "          '<n3': nothing from n3; drop, delay ...: 'net' has the rules",
+    "The last line says who leads and whether a command can commit now.",
+];
+
+/// The lines and columns of `net`.
+pub(super) const NET: &[&str] = &[
+    "rule       a line that makes the rule again when it is typed",
+    "LINK       n1>n2: from n1 to n2; all clients count as one end",
+    "SENT       messages that were handed to the link",
+    "DELIVERED  reached the destination's inbox, duplicates included",
+    "DROPPED    lost: by a rule, at a full inbox, or because nobody was there",
+    "DELAYED    held back by a rule, duplicates included",
+    "DUPLICATED sent on twice by a rule",
+    "IN FLIGHT  on their way now",
+    "SENT + DUPLICATED = DELIVERED + DROPPED + IN FLIGHT",
+];
+
+/// The shapes of a partition.
+pub(super) const SHAPES: &[&str] = &[
+    "n1 n2 / n3         these groups; nodes that no group has form one more",
+    "leader / all       a word takes what it means of nodes no other group names",
+    "halves             the first half of the nodes against the second",
+    "minority           a minority, drawn from the seed, against the rest",
+    "bridge n3          two halves that hear one another only through n3",
+    "ring               each node hears its two neighbors (from 4 nodes on)",
+    "Clients reach every node all the same: 'isolate' cuts them off, too.",
+];
+
+/// How long `wait` waits.
+pub(super) const WAIT: &[&str] = &[
+    "DURATION  how long it waits at most (10s); after that it answers ERR, and a",
+    "          script ends with exit code 3: it may still come",
+];
+
+/// What `set` does by its arguments.
+pub(super) const SET: &[&str] = &[
+    "set              lists the settings: in force, at the start, by default",
+    "set SETTING      says what one means",
+    "They are those of --print-config, in real time also with --time-scale;",
+    "election is election_min..election_max. Nodes that start later take them,",
+    "the next run does not. A setting that breaks a rule is refused.",
+];
