@@ -159,7 +159,13 @@ fn phrase(form: &'static Form) -> BoxedStrategy<Phrase> {
     let lasting = if form.lasting { option::of(above_zero()).boxed() } else { Just(None).boxed() };
     (slots, lasting)
         .prop_map(move |(filled, lasting)| {
-            let mut values: Vec<(&Slot, Value)> = filled.into_iter().flatten().collect();
+            // A word that may be left out stands only behind the ones before it.
+            let mut left_out = false;
+            let written = filled.into_iter().zip(form.slots).filter_map(|(filled, slot)| {
+                left_out |= slot.place == Place::Optional && filled.is_none();
+                filled.filter(|_| slot.place != Place::Optional || !left_out)
+            });
+            let mut values: Vec<(&Slot, Value)> = written.collect();
             if form.name == "read" && values.iter().any(|(slot, _)| slot.name == "--stale") {
                 values.retain(|(slot, _)| slot.name != "--lease");
             }
