@@ -163,6 +163,13 @@ pub enum Rejection {
     NoAnswer,
 }
 
+/// How long these calls may wait for a session before they begin; none if one of them needs none.
+pub(crate) fn session_patience(asks: &[Ask], least: Duration) -> Option<Duration> {
+    let commands = asks.iter().all(|ask| matches!(ask.what, What::Command(_)));
+    let longest = asks.iter().map(|ask| ask.timeout).max()?;
+    commands.then(|| longest.max(least))
+}
+
 impl Answered {
     /// The answers to this call among those to its entry; none if there are too few.
     pub fn own<'a, A>(&self, all: &'a [A]) -> Option<&'a [A]> {
@@ -183,7 +190,7 @@ impl fmt::Display for Rejection {
             Rejection::Unwritable(reason) => write!(f, "JSON cannot hold it: {reason}"),
             Rejection::GivenUp => f.write_str("it was given up before it was applied"),
             Rejection::Closed => f.write_str("the cluster has ended, and this client with it"),
-            Rejection::NoLeader => f.write_str("no leader was found in time; try again, or see 'status'"),
+            Rejection::NoLeader => f.write_str("no leader was found in time"),
             Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
             Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),
             Rejection::Busy => f.write_str("the leader has too many requests waiting; try again"),

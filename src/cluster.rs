@@ -151,6 +151,9 @@ impl<M: StateMachine> Cluster<M> {
             }
         };
 
+        if let Some(logs) = &logs {
+            logs.begin_run();
+        }
         let clock = Clock::start();
         let seed = settings.seed.unwrap_or_else(entropy);
         let mut random = Random::new(seed);

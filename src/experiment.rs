@@ -40,6 +40,7 @@ use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge};
 use crate::protocol::ReadMode;
+use crate::text::counted;
 use crate::text::numbers::{float, quotient};
 use crate::types::NodeId;
 
@@ -292,10 +293,12 @@ impl Experiment {
         let gather = self.plan.gathered_max();
         let shared = if gather > *batch { format!(", up to {gather} to an entry") } else { String::new() };
         let keys = workload.zipf.map_or("uniform".to_string(), |exponent| format!("zipfian {exponent}"));
-        let (nodes, plural) = (self.settings.nodes, if *clients == 1 { "client" } else { "clients" });
-        let (count, bytes) = (workload.keys, workload.value_bytes);
+        let (nodes, clients) =
+            (counted(usize::from(self.settings.nodes), "node"), counted(*clients, "client"));
+        let (count, bytes) = (workload.keys, counted(workload.value_bytes, "byte"));
+        let plural = if count == 1 { "key" } else { "keys" };
         format!(
-            "{nodes} nodes {place}; {clients} {plural}, {speed}{batches}{shared}{reads}; {count} {keys} keys, values of {bytes} bytes"
+            "{nodes} {place}; {clients}, {speed}{batches}{shared}{reads}; {count} {keys} {plural}, values of {bytes}"
         )
     }
 }

@@ -258,11 +258,7 @@ impl Faults {
         let ends = scope.ends().into_iter().flat_map(|(one, other)| [one, other]);
         let alone = ends.filter(|end| self.is_isolated(*end));
         answer.extend(alone.map(|node| format!("{node} is still isolated: `connect {node}` undoes that")));
-        Ok(if answer.is_empty() {
-            "nothing to heal; 'reset' undoes faults of disks".to_string()
-        } else {
-            answer.join("; ")
-        })
+        Ok(if answer.is_empty() { "no partition or cut to heal".to_string() } else { answer.join("; ") })
     }
 
     fn isolate(&mut self, node: NodeId) -> Result<String, NetError> {
@@ -277,10 +273,9 @@ impl Faults {
 
     fn connect(&mut self, node: NodeId) -> Result<String, NetError> {
         self.check_node(node)?;
-        let before = self.isolated.len();
-        self.isolated.retain(|isolated| *isolated != node);
-        let verb = if self.isolated.len() < before { "connected" } else { "not isolated:" };
-        Ok(format!("{verb} {node}"))
+        let place = self.isolated.iter().position(|isolated| *isolated == node);
+        self.isolated.remove(place.ok_or(NetError::NotIsolated(node))?);
+        Ok(format!("connected {node}"))
     }
 
     fn likely(
@@ -304,8 +299,12 @@ impl Faults {
     ) -> Result<String, NetError> {
         let links = self.covered(scope)?;
         self.change_links(&links, set);
-        let everywhere = if scope == LinkScope::All { " on all links" } else { "" };
-        Ok(format!("{change}{everywhere}"))
+        Ok(match (change.ended(), scope) {
+            (Some(ended), LinkScope::All) => format!("{ended} on all links any more"),
+            (Some(ended), links) => format!("{ended} on {links} any more"),
+            (None, LinkScope::All) => format!("{change} on all links"),
+            (None, _) => change.to_string(),
+        })
     }
 
     fn reset(&mut self) -> String {
@@ -315,7 +314,7 @@ impl Faults {
         self.isolated.clear();
         self.partition = None;
         match removed.as_slice() {
-            [] => "no rule was active".to_string(),
+            [] => "no rule was in force".to_string(),
             rules => format!("removed {}", rules.join("; ")),
         }
     }
@@ -355,7 +354,12 @@ impl Faults {
     }
 
     fn check_node(&self, node: NodeId) -> Result<(), NetError> {
-        if self.nodes().any(|known| known == node) { Ok(()) } else { Err(NetError::UnknownNode(node)) }
+        let nodes = self.nodes().count();
+        if self.nodes().any(|known| known == node) {
+            Ok(())
+        } else {
+            Err(NetError::UnknownNode { node, nodes })
+        }
     }
 
     /// Which links have which value, those with the value of no fault left out: whole classes of links by one

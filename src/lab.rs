@@ -13,8 +13,9 @@ use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
 use crate::server::{LogView, Status};
-use crate::text::counted;
-use crate::types::{NodeId, Time};
+use crate::storage::glimpse::Glimpse;
+use crate::text::{counted, no_such_node};
+use crate::types::{NodeId, Term, Time};
 
 /// A cluster on which a person, or a script, experiments.
 pub trait Lab {
@@ -52,8 +53,11 @@ pub trait Lab {
     /// A running node's log.
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
 
-    /// Does this to a node. Says what came of it, where there is something to say: what was lost, what was reloaded, what
-    /// waited.
+    /// What a node has stored: its term and vote, and this many of its last entries. It need not run.
+    fn stored(&mut self, node: NodeId, entries: usize) -> Result<Glimpse, LabError>;
+
+    /// Does this to a node. Says what came of it, where there is something to say: what a crash left, what was reloaded,
+    /// what waited, which faults of a disk ended.
     ///
     /// # Errors
     /// The node cannot do it now, and what to do instead; nothing has changed then.
@@ -61,6 +65,12 @@ pub trait Lab {
 
     /// Changes the network. Says what that did.
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError>;
+
+    /// Works towards the session of the client behind [`Lab::ask`], ahead of its first command, without waiting. Says
+    /// whether there is nothing more to do. In virtual time the first command opens it.
+    fn open_session(&mut self) -> bool {
+        true
+    }
 
     /// The network's rules that are active.
     fn network_rules(&mut self) -> Vec<NetChange>;
@@ -194,6 +204,8 @@ pub enum DiskChange {
     Stall(Duration),
     /// Nothing more fits, or it does again.
     Full(bool),
+    /// It has none of these faults any more.
+    Mend,
 }
 
 /// Why something could not be done, in one line that says what to do.
@@ -213,6 +225,9 @@ impl NodeOrder {
         let refused = match (self, life) {
             (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _)
             | (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
+            (NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop, Life::Down(_)) => {
+                format!("{node} is down already")
+            }
             (_, Life::Down(_)) => return Err(LabError::down(node)),
             (NodeOrder::Restart | NodeOrder::Wipe, _) => format!("{node} is already running"),
             (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),
@@ -249,12 +264,38 @@ impl LabError {
     }
 
     pub(crate) fn unknown(node: NodeId, nodes: usize) -> LabError {
-        LabError::new(format!("there is no {node}: nodes are n1 to n{nodes}"))
+        LabError::new(no_such_node(node, nodes))
     }
 
     pub(crate) fn down(node: NodeId) -> LabError {
         LabError::new(format!("{node} is down")).advising(format!("'restart {node}' starts it"))
     }
+}
+
+/// What a crash leaves of what a node knew: `all 3 entries are on its disk`.
+pub(crate) fn left_by_crash(known: &Status, stored: &Glimpse) -> String {
+    let kept = stored.last().max(stored.snapshot.index).0;
+    let lost = known.last.index.0.saturating_sub(kept);
+    let vote = stored.hard_state.map_or((Term(0), None), |state| (state.current_term, state.voted_for));
+    let vote_lost = vote != (known.term, known.voted_for);
+    if lost == 0 && !vote_lost {
+        return match kept {
+            0 => "its log was empty".to_string(),
+            1 => "its only entry is on its disk".to_string(),
+            count => format!("all {count} entries are on its disk"),
+        };
+    }
+    let entries = |count| if count == 1 { "1 entry".to_string() } else { format!("{count} entries") };
+    let parts =
+        [(lost > 0).then(|| entries(lost)), vote_lost.then(|| "its newest term and vote".to_string())];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let were = if lost == 1 && !vote_lost { "was" } else { "were" };
+    let rest = match kept {
+        0 => String::new(),
+        1 => ", 1 entry is".to_string(),
+        count => format!(", {count} entries are"),
+    };
+    format!("{} {were} not on its disk yet{rest}", parts.join(" and "))
 }
 
 /// What a node says that is resumed.
@@ -273,3 +314,34 @@ impl fmt::Display for LabError {
 }
 
 impl std::error::Error for LabError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::effects::HardState;
+    use crate::types::{EntryId, LogIndex};
+
+    #[test]
+    fn what_a_crash_leaves_is_said_in_a_sentence() {
+        let said = |known: u64, stored: usize, term: u64| {
+            let known = Status {
+                last: EntryId::new(Term(1), LogIndex(known)),
+                term: Term(term),
+                ..Status::default()
+            };
+            let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+            let terms = vec![Some(Term(1)); stored];
+            left_by_crash(&known, &Glimpse { hard_state: Some(hard_state), terms, ..Glimpse::default() })
+        };
+        assert_eq!(said(0, 0, 1), "its log was empty");
+        assert_eq!(said(1, 1, 1), "its only entry is on its disk");
+        assert_eq!(said(3, 3, 1), "all 3 entries are on its disk");
+        assert_eq!(said(3, 2, 1), "1 entry was not on its disk yet, 2 entries are");
+        assert_eq!(said(2, 0, 1), "2 entries were not on its disk yet");
+        assert_eq!(said(1, 1, 2), "its newest term and vote were not on its disk yet, 1 entry is");
+        assert_eq!(
+            said(3, 2, 2),
+            "1 entry and its newest term and vote were not on its disk yet, 2 entries are"
+        );
+    }
+}

@@ -19,6 +19,14 @@ pub fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
+/// `there is no n9: the nodes are n1 to n3`, in a cluster of this many nodes.
+pub fn no_such_node(node: impl fmt::Display, nodes: usize) -> String {
+    match nodes {
+        1 => format!("there is no {node}: the only node is n1"),
+        last => format!("there is no {node}: the nodes are n1 to n{last}"),
+    }
+}
+
 /// The items' texts with this between them.
 pub fn joined<T: fmt::Display>(items: &[T], between: &str) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)

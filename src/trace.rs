@@ -206,7 +206,7 @@ impl What {
 impl fmt::Display for TraceEvent {
     /// `12.000450 n2 leads term 4`: seconds of the run, node, sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.time, self.node, self.what)
+        write!(f, "{} {}", self.time, self.sentence())
     }
 }
 
@@ -256,9 +256,18 @@ mod tests {
     #[test]
     fn a_lost_message_is_crossed_out_and_says_why() {
         let lost = event(What::MessageDropped { message: heartbeat(), reason: DropReason::Partition });
-        let line = "12.000450 n2 n2@2 x n3 AppendEntries prev=4@2 heartbeat commit=4 round=9 (partition)";
+        let line = "12.000450 n2@2 x n3 AppendEntries prev=4@2 heartbeat commit=4 round=9 (partition)";
         assert_eq!(lost.to_string(), line);
         assert_eq!(lost.topic(), Topic::Net);
+    }
+
+    #[test]
+    fn a_colon_stands_before_a_subject_that_is_not_the_node() {
+        let rejected = Event::AppendFailed { from: NodeId::new(3), rejected: LogIndex(5), next: LogIndex(4) };
+        let sentence = "n2: n3 rejected the entry at 5, retrying from 4";
+        assert_eq!(event(What::Raft(rejected)).sentence(), sentence);
+        let slow = What::MachineSlow { took: Duration::from_millis(43) };
+        assert!(event(slow).sentence().starts_with("n2: applying took 43 ms, so it moves"));
     }
 
     #[test]

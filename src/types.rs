@@ -225,9 +225,7 @@ impl FromStr for Token {
             let (session, serial) = name.split_once('.')?;
             Some(Token { session: SessionId(number(session)?), serial: number(serial)?, part })
         };
-        token(text).ok_or_else(|| {
-            format!("'{text}' is not a token: it was shown as 2.5 when the outcome was unknown")
-        })
+        token(text).ok_or_else(|| format!("'{text}' is not a token: write it as it was shown, such as 2.5"))
     }
 }
 

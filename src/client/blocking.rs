@@ -16,7 +16,7 @@ use super::pipeline::Pipeline;
 use super::settings::WhenFull;
 use super::shared::SharedClient;
 use super::ticket::{Reading, Ticket};
-use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What};
+use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What, session_patience};
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
@@ -206,6 +206,23 @@ impl<M> Client<M> {
     pub fn ask_all(&self, asks: Vec<Ask>) -> Vec<Ended> {
         let end = |call| self.shared.wait(call, Time::NEVER).expect("each call ends by its deadline");
         self.shared.begin_all(asks).into_iter().map(end).collect()
+    }
+
+    /// Works towards this client's session, ahead of its first command and without waiting. Says whether it is open.
+    pub(crate) fn open_session(&self) -> bool {
+        self.shared.open_session(None, self.timeout, self.shared.now())
+    }
+
+    /// As [`Client::ask_all`], and commands wait for a session first: so a time-out leaves their outcome unknown, and never
+    /// means that the session was not opened in time. That takes at most this client's own timeout, or theirs.
+    pub(crate) fn ask_in_session(&self, mut asks: Vec<Ask>) -> Vec<Ended> {
+        let begun = self.shared.now();
+        if let Some(patience) = session_patience(&asks, self.timeout)
+            && !self.shared.open_session(asks[0].at, patience, begun + patience)
+        {
+            asks.iter_mut().for_each(|ask| ask.timeout = Duration::ZERO);
+        }
+        self.ask_all(asks).into_iter().map(|ended| ended.counted_from(begun)).collect()
     }
 
     /// This client as a pipeline: many calls under way, whose ends are taken as they come.

@@ -3,6 +3,8 @@
 //! One rule governs all of this: a command is only rejected when no attempt can have put it into a log. What cannot be
 //! shown to be harmless counts as possibly applied.
 
+use std::time::Duration;
+
 use smallvec::SmallVec;
 
 use super::session::origin;
@@ -40,6 +42,8 @@ pub(super) struct ActiveCall {
     group: usize,
     /// An attempt of the newest group is still awaited; otherwise the call pauses.
     awaited: bool,
+    /// It holds no command, and only asks for the session.
+    pub only_opens: bool,
     /// The last rejection was by a leader that is busy.
     busy: bool,
     /// The nodes whose state machine panicked at this command, and the text of the first panic.
@@ -81,10 +85,17 @@ impl ActiveCall {
             turn: 0,
             group: 0,
             awaited: false,
+            only_opens: false,
             busy: false,
             panicked: SmallVec::new(),
             panic: String::new(),
         }
+    }
+
+    /// A call that asks for the session and sends nothing in it.
+    pub fn opening(now: Time, timeout: Duration) -> ActiveCall {
+        let what = What::commands([(); 0]);
+        ActiveCall { only_opens: true, ..ActiveCall::new(Ask { what, at: None, timeout }, now) }
     }
 
     /// What goes to a node, with the lowest serial whose answer the client still needs.

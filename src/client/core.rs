@@ -84,6 +84,12 @@ impl Ended {
     pub fn returned(&self) -> Time {
         self.began + self.took
     }
+
+    /// The same end of a call that counts from this earlier moment: then it was asked for.
+    #[must_use]
+    pub fn counted_from(self, began: Time) -> Ended {
+        Ended { took: self.returned().since(began), began, ..self }
+    }
 }
 
 impl ClientCore {
@@ -163,6 +169,28 @@ impl ClientCore {
             self.begin_waiting(now);
         }
         call_id
+    }
+
+    /// Asks for the session ahead of the first command, this node first; not if there is one, or if it is being asked for.
+    /// Once it is open, a command that gets no answer ends as unknown, however short its time.
+    pub fn open_session(&mut self, now: Time, first: Option<NodeId>, timeout: Duration) {
+        if self.closed || self.session.is_some() || self.opener.is_some() {
+            return;
+        }
+        self.leader = self.leader.or(first);
+        self.last_call += 1;
+        let call_id = CallId(self.last_call);
+        self.calls.insert(call_id, ActiveCall::opening(now, timeout));
+        self.begin(now, call_id);
+    }
+
+    pub fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Whether a call asks for the session.
+    pub fn is_opening(&self) -> bool {
+        self.opener.is_some()
     }
 
     /// Takes in what the network delivered. Ignores everything but answers to calls under way.
@@ -250,8 +278,21 @@ impl ClientCore {
         }
     }
 
-    /// The one way for a call to end.
+    /// The one way for a call to end that somebody waits for.
     fn end(&mut self, now: Time, call_id: CallId, outcome: Outcome) {
+        let call = self.remove(call_id);
+        if let (What::Command(_), Some(token), Some(session)) = (&call.what, call.token, &mut self.session)
+            && session.holds(token)
+        {
+            session.end(token.serial, matches!(outcome, Outcome::Unknown(_) | Outcome::Panicked(..)));
+        }
+        let (began, took) = (call.began, now.since(call.began));
+        if !call.only_opens {
+            self.ended.push(Ended { call_id, outcome, began, took });
+        }
+    }
+
+    fn remove(&mut self, call_id: CallId) -> ActiveCall {
         let call = self.calls.remove(call_id).expect("a call ends once");
         self.timers.forget_stale(&self.calls);
         for attempt in call.attempts() {
@@ -261,13 +302,7 @@ impl ClientCore {
         if self.opener == Some(call_id) {
             self.opener = None;
         }
-        if let (What::Command(_), Some(token), Some(session)) = (&call.what, call.token, &mut self.session)
-            && session.holds(token)
-        {
-            session.end(token.serial, matches!(outcome, Outcome::Unknown(_) | Outcome::Panicked(..)));
-        }
-        let (began, took) = (call.began, now.since(call.began));
-        self.ended.push(Ended { call_id, outcome, began, took });
+        call
     }
 
     fn call(&self, call_id: CallId) -> &ActiveCall {

@@ -59,6 +59,7 @@ enum Waiter {
     Room(u64),
     Call(CallId),
     Stream,
+    Session,
 }
 
 enum WakeUp {
@@ -141,6 +142,26 @@ impl SharedClient {
         state.core.tick(now);
         state.settle();
         begun
+    }
+
+    /// Asks for the session ahead of the first command, this node first, and waits for it until then. Says whether it is
+    /// open. For a client of one thread: no other thread's answer wakes this one.
+    pub fn open_session(&self, first: Option<NodeId>, timeout: Duration, until: Time) -> bool {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        if !state.driven {
+            // An interruption is left alone: it is meant for what a person sees running.
+            state.receive_waiting(now, &self.inbox);
+        }
+        state.core.open_session(now, first, timeout);
+        state.core.tick(now);
+        state.settle();
+        let before = state.interruptions;
+        let look = |state: &mut State| {
+            (state.closed || state.interruptions > before || !state.core.is_opening()).then_some(())
+        };
+        self.wait_for(&mut state, until, Waiter::Session, look);
+        state.core.has_session()
     }
 
     /// Sends all these calls of a pipeline at once. [`SharedClient::wait_for_stream`] returns their ends.

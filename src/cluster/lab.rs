@@ -7,7 +7,7 @@ use super::lives::Slot;
 use super::states::Medium;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
-use crate::client::{Ask, Ended, Pipeline};
+use crate::client::{Ask, Client, Ended, Pipeline};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
@@ -15,6 +15,7 @@ use crate::net::counts::LinkCounts;
 use crate::node::Node;
 use crate::server::{Arrival, LogView, RoleName, Server, Status};
 use crate::state_machine::StateMachine;
+use crate::storage::glimpse::Glimpse;
 use crate::types::{NodeId, Time};
 
 /// How long a search for an order of a history may take.
@@ -44,13 +45,11 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
-        let asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
-            Some(interrupt) => self.client().with_interrupt(interrupt.wake.clone()),
-            None => self.client(),
-        });
-        let ended = asker.ask_all(asks);
-        self.asker = Some(asker);
-        ended
+        self.asker().ask_in_session(asks)
+    }
+
+    fn open_session(&mut self) -> bool {
+        self.asker().open_session()
     }
 
     fn pipeline(&self) -> Result<Pipeline, LabError> {
@@ -90,6 +89,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.inspect(name, Server::log_view)
     }
 
+    fn stored(&mut self, name: NodeId, entries: usize) -> Result<Glimpse, LabError> {
+        self.existing(name)?.stored(entries).map_err(|error| LabError::new(error.to_string()))
+    }
+
     fn order(&mut self, name: NodeId, order: NodeOrder) -> Result<String, LabError> {
         order.check(name, &self.existing(name)?.life())?;
         match order {
@@ -106,7 +109,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
                 self.running(name)?.arrive(Arrival::SetElectionTimer(after));
             }
             NodeOrder::SkewClock(ahead) => self.existing(name)?.skew_clock(ahead),
-            NodeOrder::Disk(change) => self.existing(name)?.change_disk(name, change)?,
+            NodeOrder::Disk(change) => return self.existing(name)?.change_disk(name, change),
         }
         Ok(String::new())
     }
@@ -156,6 +159,18 @@ impl<M: StateMachine> Lab for Cluster<M> {
 
     fn check(&mut self) -> Vec<Verdict> {
         self.context.safety.lock().verdicts()
+    }
+}
+
+impl<M: StateMachine> Cluster<M> {
+    /// The client behind a person's data directives.
+    fn asker(&mut self) -> Client<M> {
+        let asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
+            Some(interrupt) => self.client().with_interrupt(interrupt.wake.clone()),
+            None => self.client(),
+        });
+        self.asker = Some(asker.clone());
+        asker
     }
 }
 

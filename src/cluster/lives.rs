@@ -7,15 +7,16 @@ use crossbeam_channel::{bounded, never, select};
 
 use super::states::{Files, Medium, Opened, StartError, new_store};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
-use crate::lab::{DiskChange, LabError, Life};
+use crate::lab::{DiskChange, LabError, Life, left_by_crash};
 use crate::net::inbox::inbox;
 use crate::node::{Handles, Losses, Node};
 use crate::panics::caught;
 use crate::protocol::Address;
 use crate::server::{RoleName, Server, Start, Status};
 use crate::state_machine::{Machine, Replica, StateMachine, image};
-use crate::storage::NewStore;
+use crate::storage::glimpse::{self, Glimpse};
 use crate::storage::real::RealDisk;
+use crate::storage::{NewStore, StorageError};
 use crate::trace::What;
 use crate::types::NodeId;
 
@@ -95,7 +96,7 @@ impl Slot {
         }
     }
 
-    pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<(), LabError> {
+    pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<String, LabError> {
         let Medium::Files(files) = &self.medium else {
             return Err(LabError::new(format!(
                 "{name} keeps its state in memory: start the cluster without --memory"
@@ -105,8 +106,18 @@ impl Slot {
             DiskChange::Slow(by) => files.faults.slow(by),
             DiskChange::Stall(duration) => files.faults.stall(duration),
             DiskChange::Full(full) => files.faults.fill(full),
+            DiskChange::Mend => return Ok(files.faults.clear()),
         }
-        Ok(())
+        Ok(String::new())
+    }
+
+    /// What it has stored, running or not.
+    pub fn stored(&self, entries: usize) -> Result<Glimpse, StorageError> {
+        match &self.medium {
+            Medium::Files(files) => glimpse::look(&RealDisk::new(&files.folder), entries),
+            Medium::Memory(content) => content.look(entries).map(Some),
+        }
+        .map(Option::unwrap_or_default)
     }
 
     /// Lets its disk fail instead of waiting.
@@ -221,7 +232,11 @@ impl<M> Cluster<M> {
                 LabError::new(format!("{name} crashed, but its files cannot be cut: {error}"))
             })?;
         }
-        Ok(lost_shown(slot.lost).unwrap_or_else(|| "nothing was lost".to_string()))
+        Ok(match (&slot.medium, slot.stored(1)) {
+            (Medium::Memory(_), _) => "what it stored is kept".to_string(),
+            (Medium::Files(_), Ok(stored)) => left_by_crash(&slot.status, &stored),
+            (Medium::Files(_), Err(error)) => format!("its files cannot be read: {error}"),
+        })
     }
 
     /// Ends a node's life once its disk has all that it was given, or does not answer.

@@ -273,13 +273,13 @@ impl fmt::Display for StartError {
             StartError::Settings(error) => error.fmt(f),
             StartError::Folder { path, reason } => {
                 let path = path.display();
-                let advice = files_advice(reason).unwrap_or("choose another one");
-                write!(f, "cannot use the states directory {path}: {reason}; {advice}")
+                let advice = files_advice(reason).unwrap_or("choose another one with --states DIR");
+                write!(f, "the states folder {path} cannot be used: {reason}; {advice}")
             }
             StartError::OtherNodes { path, found, asked } => write!(
                 f,
-                "{} holds a cluster of {found}, not of {asked}: start it with {found}, choose another states \
-                 directory, or start afresh with --fresh",
+                "{} holds a cluster of {found}, not of {asked}: start it with {found}, choose another folder \
+                 with --states DIR, or start afresh with --fresh",
                 path.display()
             ),
             // These end in what to do, and here it is known how.
@@ -291,17 +291,17 @@ impl fmt::Display for StartError {
             }
             StartError::Storage(error) => error.fmt(f),
             StartError::Logs(error) => {
-                let full = "make room on that disk, or choose another logs directory";
+                let full = "make room on that disk, or choose another folder with --logs DIR";
                 let advice = match error.reason.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full,
-                    _ => files_advice(&error.reason).unwrap_or("choose another logs directory"),
+                    _ => files_advice(&error.reason).unwrap_or("choose another folder with --logs DIR"),
                 };
                 write!(f, "{error}; {advice}")
             }
             StartError::Machine { node, reason } => write!(
                 f,
                 "{node} cannot start, its state machine panicked: {reason}; nothing is lost: start with a state machine \
-                 that can go on from what is stored"
+                 that can continue from what is stored"
             ),
             StartError::Thread(error) => {
                 write!(f, "the system gives no more threads: {error}; start fewer nodes")

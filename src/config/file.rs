@@ -21,7 +21,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
         "How many nodes, 1 to 99. An odd number tolerates as many failures as the even one above it.",
         &["nodes"],
     ),
-    ("The seed of all chance in a run. Without it a fresh one is drawn and shown.", &["seed"]),
+    ("Seeds every random choice of a run. Without it a fresh one is drawn and shown.", &["seed"]),
     ("Where nodes keep their state and their logs, one folder or file a node.", &["states", "logs"]),
     ("Keep nothing on disk: a crash of the program then loses everything.", &["memory"]),
     ("Every time below is multiplied by this: 10 to watch slowly, 0.1 to hurry.", &["time_scale"]),

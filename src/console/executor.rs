@@ -43,6 +43,8 @@ mod time;
 mod undo;
 mod verbs;
 mod wait;
+#[cfg(test)]
+mod wording_tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,6 +71,9 @@ pub use self::verbs::parse;
 
 /// Directives that `history` remembers.
 const HISTORY_MAX: usize = 1_000;
+
+/// How often the console looks whether its session is open.
+const SESSION_EVERY: Duration = Duration::from_millis(10);
 
 /// Keys that completion offers at most: more than a person reads.
 const KEYS_OFFERED_MAX: usize = 500;
@@ -107,6 +112,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     loads: Loads,
     /// From when on it counts the times that it tells by itself.
     zero: Time,
+    /// When the lab is to work towards its session again; none once it is open.
+    session_due: Option<Time>,
     quitting: bool,
     lab: L,
 }
@@ -142,6 +149,7 @@ impl<L: Lab + 'static> Console<L> {
             running: Vec::new(),
             loads: Loads::default(),
             zero: Time::ZERO,
+            session_due: None,
             quitting: false,
             lab,
         }
@@ -190,9 +198,15 @@ impl<L: Lab + ?Sized> Console<L> {
         &self.narrator
     }
 
-    /// When the next fault ends by itself.
+    /// When the next fault ends by itself, or the session wants attention.
     pub fn next_undo(&self) -> Option<Time> {
-        self.undos.iter().map(Undo::due).min()
+        self.undos.iter().map(Undo::due).chain(self.session_due).min()
+    }
+
+    /// From now on works towards the session of the data directives, beside all else: so that the first of them, too, ends
+    /// with an answer or as unknown.
+    pub fn open_session(&mut self) {
+        self.session_due = Some(self.lab.now());
     }
 
     /// Counts the times that it tells by itself from this one on, as the rest of a load's output does.

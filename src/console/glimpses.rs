@@ -54,7 +54,7 @@ pub fn glimpses(states: &Path, nodes: &[NodeId], entries: usize) -> Result<Glimp
             Ok(None) => (Err("changes faster than it can be read".to_string()), String::new()),
             Err(error) => (Err(error.to_string()), String::new()),
         };
-        glimpses.rows.push(Row { node, letter: ' ', log, end });
+        glimpses.rows.push(Row { node, letter: ' ', term: None, log, end });
     }
     Ok(glimpses)
 }

@@ -1,10 +1,10 @@
 //! The logs as Figure 7 draws them, a row a node, the term of each entry in its cell.
 //!
 //! ```text
-//!        1  2  3  4
-//! n1 L   1  1  2  2|
-//! n2 F   1  1  2| 2
-//! n3 F   1  1 !1| .
+//!           1  2  3  4
+//! n1 L t2   1  1  2  2|
+//! n2 F t2   1  1  2| 2
+//! n3 F t2   1  1 !1| .
 //! ```
 //!
 //! Drawn from what running nodes say (`log`), and from their files alone (`logs matrix`). A cell never shows more than
@@ -16,14 +16,18 @@ use crate::text::painted;
 use crate::types::{LogIndex, NodeId, Term};
 
 /// Entries that are shown without a terminal and without a number.
-pub const ENTRIES: usize = 20;
+const ENTRIES: usize = 20;
 
+/// Columns before the cells, at least.
 const MARGIN: usize = 6;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
     pub node: NodeId,
+    /// The node's role, by its first letter; a space where it is not known.
     pub letter: char,
+    /// Its current term, where it stands at the row's head.
+    pub term: Option<Term>,
     /// Its log, or why there is none to be seen.
     pub log: Result<Entries, String>,
     pub end: String,
@@ -53,43 +57,67 @@ pub struct Frame {
     pub color: bool,
 }
 
+impl Frame {
+    /// How many of the last entries may be shown at most.
+    pub fn entries(self) -> usize {
+        self.last.unwrap_or_else(|| self.columns.unwrap_or(ENTRIES))
+    }
+}
+
 /// The matrix. What differs from the log of `leader` is marked.
 pub fn draw(rows: &[Row], leader: Option<&Entries>, frame: Frame) -> String {
     let logs = || rows.iter().filter_map(|row| row.log.as_ref().ok());
     let end = logs().map(|log| log.last().max(log.covered)).max().unwrap_or_default();
-    if end == LogIndex(0) {
-        let lines = rows.iter().map(|row| match &row.log {
-            Ok(_) => row.text("no entries"),
-            Err(reason) => row.text(reason),
-        });
-        return lines.collect::<Vec<_>>().join("\n");
-    }
-    let begin = LogIndex(end.0.saturating_sub(window(rows, end, frame)) + 1);
-    let width = widest(rows, begin, end);
-    let indexes = || (begin.0..=end.0).map(LogIndex);
-    let head: Vec<String> = indexes().map(|index| format!(" {index:>width$} ")).collect();
-    let mut lines = vec![format!("{:MARGIN$}{}", "", head.concat())];
+    let margin = rows.iter().map(|row| row.head().len() + 2).max().unwrap_or_default().max(MARGIN);
+    let mut lines = Vec::new();
     let mut seen = Seen::default();
-    for row in rows {
-        match &row.log {
-            Err(reason) => lines.push(row.text(reason)),
-            Ok(log) => {
-                let cells = indexes().map(|index| seen.cell(log, leader, index, width, frame.color));
-                let cells = cells.collect::<String>();
-                lines.push(row.text(&cells));
+    if end == LogIndex(0) {
+        lines.extend(rows.iter().map(|row| match &row.log {
+            Ok(_) => row.text(margin, "no entries"),
+            Err(reason) => row.text(margin, reason),
+        }));
+    } else {
+        let begin = LogIndex(end.0.saturating_sub(window(rows, margin, end, frame)) + 1);
+        let width = widest(rows, begin, end);
+        let indexes = || (begin.0..=end.0).map(LogIndex);
+        let head: Vec<String> = indexes().map(|index| format!(" {index:>width$} ")).collect();
+        lines.push(format!("{:margin$}{}", "", head.concat()));
+        for row in rows {
+            match &row.log {
+                Err(reason) => lines.push(row.text(margin, reason)),
+                Ok(log) => {
+                    let cells = indexes().map(|index| seen.cell(log, leader, index, width, frame.color));
+                    let cells = cells.collect::<String>();
+                    lines.push(row.text(margin, &cells));
+                }
             }
         }
     }
-    if seen != Seen::default() {
-        lines.push(format!("{:MARGIN$} {}", "", seen.legend()));
-    }
+    let legends = [seen.legend(), legend_of_heads(rows)];
+    let legends = legends.iter().filter(|legend| !legend.is_empty());
+    lines.extend(legends.map(|legend| format!("{:margin$} {legend}", "")));
     lines.into_iter().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }
 
-fn window(rows: &[Row], end: LogIndex, frame: Frame) -> u64 {
+/// What stands at the rows' heads.
+fn legend_of_heads(rows: &[Row]) -> String {
+    let letters = [
+        ('L', "L leads"),
+        ('F', "F follows"),
+        ('C', "C campaigns"),
+        ('P', "P asks for pre-votes"),
+        ('p', "p is paused"),
+        ('x', "x is down"),
+    ];
+    let used = letters.iter().filter(|(letter, _)| rows.iter().any(|row| row.letter == *letter));
+    let term = rows.iter().find_map(|row| row.term).map(|term| format!("t{term} in term {term}"));
+    used.map(|(_, meaning)| (*meaning).to_string()).chain(term).collect::<Vec<_>>().join("   ")
+}
+
+fn window(rows: &[Row], margin: usize, end: LogIndex, frame: Frame) -> u64 {
     let fitting = frame.columns.map_or(ENTRIES, |columns| {
         let behind = rows.iter().map(|row| row.end.len()).max().unwrap_or_default();
-        let cells = columns.saturating_sub(MARGIN + behind);
+        let cells = columns.saturating_sub(margin + behind);
         // The widest cell that may come: the terms of entries that do not fit need no room.
         (cells / (widest(rows, LogIndex(end.0.saturating_sub(columns as u64)), end) + 2)).max(1)
     });
@@ -111,9 +139,13 @@ fn digits(number: u64) -> usize {
 }
 
 impl Row {
-    fn text(&self, cells: &str) -> String {
-        let name = format!("{} {}", self.node, self.letter);
-        format!("{name:MARGIN$}{cells}{}", self.end)
+    fn head(&self) -> String {
+        let term = self.term.map_or(String::new(), |term| format!(" t{term}"));
+        format!("{} {}{term}", self.node, self.letter)
+    }
+
+    fn text(&self, margin: usize, cells: &str) -> String {
+        format!("{:margin$}{cells}{}", self.head(), self.end)
     }
 }
 
@@ -243,25 +275,26 @@ mod tests {
     }
 
     fn row(node: u8, letter: char, log: Entries) -> Row {
-        Row { node: NodeId::new(node), letter, log: Ok(log), end: String::new() }
+        Row { node: NodeId::new(node), letter, term: None, log: Ok(log), end: String::new() }
     }
 
     #[test]
     fn figure_7_is_drawn_with_its_conflicts_and_holes() {
         let leader = log(&[1, 1, 2, 10], 3);
-        let down = Row {
-            log: Err("not to be seen: it is down or paused".to_string()),
-            ..row(3, 'x', Entries::default())
-        };
-        let rows = [row(1, 'L', leader.clone()), row(2, 'F', log(&[1, 1, 1, 1, 1], 2)), down];
+        let stored = Entries { commit: None, ..log(&[1, 1], 0) };
+        let down = Row { end: "  crashed, as stored".to_string(), ..row(3, 'x', stored) };
+        let mut rows = [row(1, 'L', leader.clone()), row(2, 'F', log(&[1, 1, 1, 1, 1], 2)), down];
+        rows[0].term = Some(Term(10));
+        rows[2].term = Some(Term(1));
         let frame = Frame { columns: Some(80), ..Frame::default() };
         assert_eq!(
             draw(&rows, Some(&leader), frame),
-            "        1   2   3   4   5\n\
-             n1 L    1   1   2| 10   .\n\
-             n2 F    1   1|! 1 ! 1 ! 1\n\
-             n3 x  not to be seen: it is down or paused\n\
-             \x20      | committed up to here   ! not the leader's term   . no entry"
+            "            1   2   3   4   5\n\
+             n1 L t10    1   1   2| 10   .\n\
+             n2 F        1   1|! 1 ! 1 ! 1\n\
+             n3 x t1     1   1   .   .   .   crashed, as stored\n\
+             \x20          | committed up to here   ! not the leader's term   . no entry\n\
+             \x20          L leads   F follows   x is down   t10 in term 10"
         );
     }
 
@@ -275,9 +308,13 @@ mod tests {
         assert_eq!(
             draw(&rows, None, Frame { last: Some(3), ..Frame::default() }),
             "       3  4  5\nn1 F   s s3  3|\nn2 F   2  .  .\n\
-             \x20      | committed up to here   . no entry   s covered by the snapshot"
+             \x20      | committed up to here   . no entry   s covered by the snapshot\n\
+             \x20      F follows"
         );
-        assert_eq!(draw(&[row(1, 'F', log(&[], 0))], None, Frame::default()), "n1 F  no entries");
+        assert_eq!(
+            draw(&[row(1, 'F', log(&[], 0))], None, Frame::default()),
+            "n1 F  no entries\n       F follows"
+        );
     }
 
     #[test]

@@ -19,8 +19,9 @@ use parking_lot::Mutex;
 
 use super::printer::Output;
 use crate::raft::message::{AppendResult, Body, Message};
+use crate::text::layout::stamp;
 use crate::trace::{Narration, Topic, TraceEvent, What};
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId, Term, Time};
 
 /// Lines that may wait for the terminal.
 const WAITING_MAX: usize = 4_096;
@@ -170,7 +171,8 @@ impl Narrator {
             return;
         }
         let lost = self.0.lost.swap(0, Ordering::Relaxed);
-        let text = format!("... {lost} events were too many to show: 'events on' shows fewer");
+        let lines = if lost == 1 { "line is" } else { "lines are" };
+        let text = format!("... {lost} {lines} left out, too many at once: 'events on' shows fewer");
         if lost > 0 && sender.try_send(Order::Line(text)).is_err() {
             self.0.lost.fetch_add(lost, Ordering::Relaxed);
         }
@@ -188,12 +190,7 @@ fn write_lines(output: &Output, orders: &Receiver<Order>) {
 
 /// `[0.153] n2 leads term 1`; a message begins with its sender: `[0.154] n2@1 -> n3 RequestVote last=3@1`.
 fn line(event: &TraceEvent) -> String {
-    let millis = event.time.as_nanos() / 1_000_000;
-    let time = format!("[{}.{:03}]", millis / 1_000, millis % 1_000);
-    match event.what.message() {
-        Some(_) => format!("{time} {}", event.what),
-        None => format!("{time} {} {}", event.node, event.what),
-    }
+    format!("{} {}", stamp(event.time.since(Time::ZERO)), event.sentence())
 }
 
 fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
@@ -234,7 +231,7 @@ mod tests {
     use crate::faults::DropReason;
     use crate::raft::event::Event;
     use crate::raft::message::{Ack, Beat};
-    use crate::types::{EntryId, Time};
+    use crate::types::EntryId;
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(1_250_000_000), node: NodeId::new(2), what }

@@ -22,7 +22,7 @@ pub struct SettingOptions {
     /// How many nodes.
     #[command(flatten)]
     pub nodes: NodeCount,
-    /// Decides all chance of the run; drawn and shown when absent
+    /// Seeds every random choice of the run; drawn and shown when absent
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
     /// How often a leader speaks [default: 50ms]

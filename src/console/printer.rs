@@ -36,6 +36,8 @@ pub struct Style {
     pub color: bool,
     /// Directives and narration stand among the answers, so that the output is a transcript.
     pub transcript: bool,
+    /// The lines of a script stand before their answers.
+    pub echo: bool,
 }
 
 /// Where words go. Clones share it.
@@ -117,9 +119,10 @@ impl Output {
         }
     }
 
-    /// A directive, before its answer; only a transcript shows it.
-    pub fn directive(&self, text: &str) {
-        if self.0.style.transcript && !self.0.style.json {
+    /// A directive, before its answer: in a transcript, and where lines that nobody typed are echoed.
+    pub fn directive(&self, text: &str, typed: bool) {
+        let Style { json, transcript, echo, .. } = self.0.style;
+        if !json && (transcript || (echo && !typed)) {
             self.write_out(&format!("> {text}"));
         }
     }
@@ -234,7 +237,7 @@ mod tests {
     #[test]
     fn a_transcript_holds_directives_narration_and_answers_in_order() {
         let output = Output::memory(Style { transcript: true, ..Style::default() });
-        output.directive("crash n2");
+        output.directive("crash n2", false);
         output.narrate("[0.100] n3 leads term 2");
         output.answer(&Answer::ok("crash", "n2 crashed"));
         output.answer(&Answer::ok("heal", ""));
@@ -242,9 +245,17 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_repeats_what_nobody_typed() {
+        let output = Output::memory(Style { echo: true, ..Style::default() });
+        output.directive("crash n2", false);
+        output.directive("heal", true);
+        assert_eq!(output.take_transcript(), "> crash n2\n");
+    }
+
+    #[test]
     fn json_is_one_object_a_directive_whatever_the_text() {
         let output = Output::memory(Style { json: true, ..Style::default() });
-        output.directive("heal");
+        output.directive("heal", false);
         output.answer(&Answer::ok("heal", ""));
         assert_eq!(output.take_transcript(), "{\"v\":1,\"directive\":\"heal\",\"ok\":true}\n");
     }

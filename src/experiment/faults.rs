@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::console::executor::parse;
 use crate::console::language::{Directive, Topic, Value};
+use crate::text::no_such_node;
 use crate::text::units::{duration_text, parse_duration};
 use crate::types::NodeId;
 
@@ -42,7 +43,7 @@ impl TimedLine {
         }
         let disk = matches!(self.line.name(), "slow-disk" | "stall-disk" | "fill-disk");
         if disk && memory {
-            return Err(format!("{place}: there is no disk in memory: leave --memory away"));
+            return Err(format!("{place}: there is no disk in memory: leave out --memory"));
         }
         if self.line.form.topic == Topic::Data || matches!(self.line.name(), "echo" | "run") {
             return Ok(());
@@ -50,13 +51,8 @@ impl TimedLine {
         let text = self.line.to_string();
         let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
         let stranger = words.filter_map(|word| word.parse().ok()).find(|node: &NodeId| !nodes.contains(node));
-        match (stranger, nodes) {
-            (None, _) => Ok(()),
-            (Some(node), [first, .., last]) => {
-                Err(format!("{place}: there is no {node}: the nodes are {first} to {last}"))
-            }
-            (Some(node), _) => Err(format!("{place}: there is no {node}: the only node is n1")),
-        }
+        let missing = stranger.map(|node| format!("{place}: {}", no_such_node(node, nodes.len())));
+        missing.map_or(Ok(()), Err)
     }
 
     /// Whether it ends the faults of earlier lines.

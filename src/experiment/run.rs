@@ -15,6 +15,7 @@ use crate::console::printer::Output;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::load::{Amount, Load, Row};
+use crate::text::layout::stamp;
 use crate::types::Time;
 
 /// How often a listener hears how far the run is.
@@ -101,12 +102,13 @@ impl Run<'_> {
         }
         while self.faults.front().is_some_and(|line| self.start + line.at <= now) && !self.interrupted {
             let Some(line) = self.faults.pop_front() else { return };
-            let at = self.console.lab().now().since(self.start).as_secs_f64();
+            let at = self.console.lab().now().since(self.start);
             let answer = self.console.execute(&line.line);
             let ok = matches!(answer.outcome, language::Outcome::Ok | language::Outcome::Refused);
             let directive = line.line.to_string();
             let text = if answer.text.is_empty() { "done".to_string() } else { answer.text };
-            (self.listener)(Progress::Said(&format!("{at:.2} s: {directive}: {text}")));
+            (self.listener)(Progress::Said(&format!("{} {directive}: {text}", stamp(at))));
+            let at = at.as_secs_f64();
             let report = FaultReport { at, until: at, directive, answer: text, ok };
             self.done.push((line, report));
         }
@@ -126,9 +128,9 @@ impl Run<'_> {
                     format!("{node} leads term {term}")
                 }
             };
-            let at = time.since(self.start).as_secs_f64();
-            (self.listener)(Progress::Said(&format!("{at:.2} s: {text}")));
-            self.leaders.push(LeaderReport { at, text });
+            let at = time.since(self.start);
+            (self.listener)(Progress::Said(&format!("{} {text}", stamp(at))));
+            self.leaders.push(LeaderReport { at: at.as_secs_f64(), text });
         }
     }
 

@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::link::LinkScope;
-use crate::text::joined;
 use crate::text::units::{duration_text, percent_text};
+use crate::text::{joined, no_such_node};
 use crate::types::NodeId;
 
 /// One change. A later change of the same kind replaces an earlier one on every link that it covers.
@@ -64,7 +64,14 @@ pub enum NetChange {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NetError {
     /// The cluster has no such node.
-    UnknownNode(NodeId),
+    UnknownNode {
+        /// The node.
+        node: NodeId,
+        /// How many nodes it has.
+        nodes: usize,
+    },
+    /// There is no isolation to undo.
+    NotIsolated(NodeId),
     /// A link needs two different ends.
     LinkToItself(LinkScope),
     /// The groups leave every pair of nodes together.
@@ -89,6 +96,30 @@ impl NetChange {
                 None
             }
         }
+    }
+
+    /// `drops nothing`: what a change says that ends the rule of its kind; none if it begins one.
+    pub(super) fn ended(&self) -> Option<&'static str> {
+        match self {
+            NetChange::Drop { per_million: 0, .. } => Some("drops nothing"),
+            NetChange::Duplicate { per_million: 0, .. } => Some("duplicates nothing"),
+            NetChange::Reorder { per_million: 0, .. } => Some("reorders nothing"),
+            NetChange::Delay { delay, jitter, .. } if delay.is_zero() && jitter.is_zero() => {
+                Some("delays nothing")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is a rule that `heal` leaves in force: the links still deliver.
+    pub(crate) fn is_soft(&self) -> bool {
+        matches!(
+            self,
+            NetChange::Drop { .. }
+                | NetChange::Delay { .. }
+                | NetChange::Duplicate { .. }
+                | NetChange::Reorder { .. }
+        )
     }
 }
 
@@ -127,9 +158,8 @@ impl fmt::Display for NetChange {
 impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NetError::UnknownNode(node) => {
-                write!(f, "there is no {node}: 'status' lists the nodes")
-            }
+            NetError::UnknownNode { node, nodes } => f.write_str(&no_such_node(node, *nodes)),
+            NetError::NotIsolated(node) => write!(f, "{node} is not isolated"),
             NetError::LinkToItself(scope) => write!(f, "{scope} is no link: name two different ends"),
             NetError::CutsNothing => f.write_str(
                 "these groups leave all nodes together: name at least two sides, as in n1,n2 / n3",

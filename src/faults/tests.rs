@@ -131,7 +131,7 @@ fn a_cut_is_one_way_and_healing_it_names_it() {
     assert_eq!(faults.decide(at(1), at(2)), Fate::Dropped(DropReason::Cut));
     assert_eq!(faults.decide(at(2), at(1)), Fate::AT_ONCE);
     let nothing = faults.apply(&NetChange::Heal(one_way(2, 1)));
-    assert_eq!(nothing.as_deref(), Ok("nothing to heal; 'reset' undoes faults of disks"));
+    assert_eq!(nothing.as_deref(), Ok("no partition or cut to heal"));
     assert_eq!(faults.apply(&NetChange::Heal(one_way(1, 2))).as_deref(), Ok("healed n1>n2"));
     assert!(faults.all_clear);
 }
@@ -145,6 +145,7 @@ fn an_isolated_node_hears_nobody_until_it_is_connected() {
     assert_eq!(faults.decide(at(1), at(3)), Fate::AT_ONCE);
     assert!(faults.apply(&NetChange::Heal(one_way(1, 2))).is_ok_and(|answer| answer.contains("connect n2")));
     assert_eq!(faults.apply(&NetChange::Connect(node(2))).as_deref(), Ok("connected n2"));
+    assert_eq!(faults.apply(&NetChange::Connect(node(2))), Err(NetError::NotIsolated(node(2))));
     assert!(faults.all_clear);
 }
 
@@ -157,6 +158,17 @@ fn heal_undoes_what_breaks_links_and_reset_undoes_everything() {
     assert_eq!(faults.rules(), [loss], "loss breaks no link");
     assert_eq!(faults.apply(&NetChange::Reset).as_deref(), Ok("removed drop 50% clients"));
     assert!(faults.all_clear && faults.rules().is_empty());
+}
+
+#[test]
+fn a_rule_that_ends_says_what_no_longer_happens() {
+    let mut faults = faults(3, &[]);
+    let mut said = |change| faults.apply(&change).expect("a change");
+    let (all, link) = (LinkScope::All, one_way(1, 2));
+    assert_eq!(said(NetChange::Drop { per_million: HALF, scope: all }), "drop 50% on all links");
+    assert_eq!(said(NetChange::Drop { per_million: 0, scope: all }), "drops nothing on all links any more");
+    let still = NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope: link };
+    assert_eq!(said(still), "delays nothing on n1>n2 any more");
 }
 
 #[test]
@@ -179,6 +191,9 @@ fn the_listed_rules_make_the_same_state_again() {
 #[test]
 fn a_node_or_link_that_does_not_exist_is_refused() {
     let mut faults = faults(3, &[]);
-    assert_eq!(faults.apply(&NetChange::Isolate(node(4))), Err(NetError::UnknownNode(node(4))));
+    assert_eq!(
+        faults.apply(&NetChange::Isolate(node(4))),
+        Err(NetError::UnknownNode { node: node(4), nodes: 3 })
+    );
     assert_eq!(faults.apply(&NetChange::Cut(one_way(1, 1))), Err(NetError::LinkToItself(one_way(1, 1))));
 }

@@ -70,7 +70,7 @@ pub(super) struct Options {
     /// Keeps the nodes' state in this folder, and continues from what is there [default: a new folder, removed afterwards]
     #[arg(long, value_name = "DIR", conflicts_with = "memory")]
     states: Option<PathBuf>,
-    /// Lets messages on links without a rule bypass the router's thread
+    /// Skips the router thread on links without faults (faster)
     #[arg(long)]
     express: bool,
     /// Reads the cluster's settings from a TOML file; options go over it
@@ -118,7 +118,7 @@ pub(super) struct Options {
     /// Bytes in a value
     #[arg(long, value_name = "BYTES", default_value_t = 16)]
     value_size: usize,
-    /// Decides keys, values and times; drawn and shown when absent
+    /// Seeds every random choice of the run; drawn and shown when absent
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// What is sent in this time at the beginning is not counted [default: a tenth of the duration, 1s at most; with

@@ -51,6 +51,9 @@ pub(super) struct Options {
     /// Writes what the data commands asked and were answered to this file, one JSON line each
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+    /// Prints each line of a script before its answer [default: where the output is a terminal]
+    #[arg(long, conflicts_with = "json")]
+    echo: bool,
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
@@ -69,7 +72,7 @@ pub(super) struct Options {
     /// Multiplies all times: above 1 to watch slowly
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     time_scale: Option<f64>,
-    /// Lets messages on links without a rule bypass the router's thread
+    /// Skips the router thread on links without faults (faster)
     #[arg(long)]
     express: bool,
     /// When to use colors
@@ -101,8 +104,12 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     let source = Source::choose(options.script.clone());
     source.check().map_err(usage)?;
     let attended = source == Source::Terminal;
-    let style = Style { json: options.json, color: attended && options.color.resolve(), transcript: false };
-    let style = Style { color: style.color || options.color == ColorChoice::Always, ..style };
+    let style = Style {
+        json: options.json,
+        color: (attended && options.color.resolve()) || options.color == ColorChoice::Always,
+        transcript: false,
+        echo: options.echo || std::io::stdout().is_terminal(),
+    };
     let output = Output::standard(style);
     let narrator = Narrator::queued(output.clone(), false);
     let interrupt = Arc::new(Interrupt::new());
@@ -146,6 +153,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     }
     session::greet(&mut console, &banner(start, options, &settings));
     if attended {
+        console.open_session();
         // So that the first prompt names the leader. Without one it is shown all the same.
         let _ = console.lab().wait_until_leader(FIRST_ELECTION);
     }
@@ -188,7 +196,8 @@ fn banner(start: &Start, options: &Options, settings: &Settings) -> Vec<String> 
     };
     let seed = settings.seed.unwrap_or_default();
     let again = again(start, options, settings);
-    let mut lines = vec![place, format!("seed {seed}; the same draws again: {again}")];
+    let mut lines =
+        vec![place, format!("seed {seed}: this run's random timeouts and faults. Again: {again}")];
     if std::io::stdin().is_terminal() && options.script.is_none() {
         lines.push("try: status, create x 1, crash leader, help".to_string());
     }

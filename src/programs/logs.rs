@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Start;
 use crate::console::glimpses::glimpses;
-use crate::console::matrix::{ENTRIES, Frame};
+use crate::console::matrix::Frame;
 use crate::console::options;
 use crate::console::printer::{ColorChoice, Output, Style};
 use crate::console::session::{self, Ending};
@@ -157,8 +157,7 @@ fn show_matrix(
     let attended = std::io::stdout().is_terminal();
     let columns = attended.then(terminal::columns);
     let frame = Frame { last: window, columns, color: both.color.resolve() };
-    let entries = window.unwrap_or_else(|| columns.unwrap_or(ENTRIES));
-    let draw = || glimpses(states, nodes, entries).map(|glimpses| glimpses.draw(frame));
+    let draw = || glimpses(states, nodes, frame.entries()).map(|glimpses| glimpses.draw(frame));
     if !both.follow {
         output.progress(&draw()?);
         return Ok(Ending::Fine);

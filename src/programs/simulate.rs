@@ -19,6 +19,7 @@ use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::sim::seeds::{self, Family};
 use crate::sim::{Simulation, SimulationSettings};
+use crate::text::counted;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
@@ -136,7 +137,8 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
     let source = Source::choose(options.script.clone());
     let attended = source == Source::Terminal;
     let color = options.color == ColorChoice::Always || (attended && options.color.resolve());
-    let output = Output::standard(Style { json: options.json, color, transcript: !attended });
+    let style = Style { json: options.json, color, transcript: !attended, echo: attended };
+    let output = Output::standard(style);
     let narrator = Narrator::direct(output.clone(), true);
     let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
     let history = history(options, &output)?;
@@ -148,7 +150,7 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
         let again = start.again(&again_with(options, &source, seed));
         let lines = [
             "virtual time passes while directives run: wait, sleep, step, speed".to_string(),
-            format!("seed {seed}; the same again: {again}"),
+            format!("seed {seed}: every random choice of this run. Again: {again}"),
         ];
         session::greet(&mut console, &lines);
     }
@@ -198,7 +200,8 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
         }
     }
     let count = last - first + 1;
-    let text = format!("{} of {count} seeds passed", count - failed.len() as u64);
+    let seeds = if count == 1 { "seed" } else { "seeds" };
+    let text = format!("{} of {count} {seeds} passed", count - failed.len() as u64);
     output.answer(&Answer::ok("simulate", text).with("seeds", count).with("failed", failed.clone()));
     u8::from(!failed.is_empty())
 }
@@ -206,7 +209,7 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
 /// A random run with faults, told as it happens.
 fn replay(options: &Options, seed: u64) -> Result<u8, String> {
     let color = options.color.resolve();
-    let output = Output::standard(Style { json: options.json, color, transcript: true });
+    let output = Output::standard(Style { json: options.json, color, transcript: true, echo: false });
     let mut history = history(options, &output)?;
     let narrator = Narrator::direct(output.clone(), false);
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
@@ -216,13 +219,11 @@ fn replay(options: &Options, seed: u64) -> Result<u8, String> {
             output.warn(&trouble);
         }
     });
-    let [answered, refused, unknown] = report.calls;
-    let calls = format!("{answered} calls answered, {refused} refused, {unknown} unknown");
-    let text = format!(
-        "seed {seed}: {} nodes, {:.1} s of virtual time, {calls}",
-        report.nodes,
-        report.length.as_secs_f64()
-    );
+    let [answered, rejected, unknown] = report.calls;
+    let nodes = counted(usize::from(report.nodes), "node");
+    let length = report.length.as_secs_f64();
+    let calls = format!("calls: {answered} answered, {rejected} rejected, {unknown} unknown");
+    let text = format!("seed {seed}: {nodes}, {length:.1} s of virtual time; {calls}");
     output.answer(&Answer::ok("simulate", text).with("seed", seed).with("nodes", report.nodes));
     for violation in &report.violations {
         output.answer(&Answer::failed("simulate", violation));

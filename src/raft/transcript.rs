@@ -93,7 +93,7 @@ impl fmt::Display for Event {
                 write!(f, "term {from} -> {to}, seen in a message of {by}")
             }
             Event::PreVoteStarted { next_term } => {
-                write!(f, "election timer ran out: asks for pre-votes for term {next_term}")
+                write!(f, "asks for pre-votes for term {next_term}: its election timer ran out")
             }
             Event::ElectionStarted { term, transfer } => {
                 let on_request = if *transfer { " (on request)" } else { "" };
@@ -105,7 +105,7 @@ impl fmt::Display for Event {
             }
             Event::VoteReceived { from, pre, granted, total, quorum } => {
                 let answer = if *granted { "yes" } else { "no" };
-                write!(f, "{} of {from}: {answer} ({total} of {quorum} needed)", kind(*pre))
+                write!(f, "{from}'s {} is {answer} ({total} of {quorum} needed)", kind(*pre))
             }
             Event::BecameLeader { term } => write!(f, "leads term {term}"),
             Event::Following { leader, term } => write!(f, "follows {leader} in term {term}"),
@@ -115,7 +115,7 @@ impl fmt::Display for Event {
             }
             Event::ElectionHeldBack { left } => write!(
                 f,
-                "holds its election back for {} ms: it has promised to withhold its vote until the leader's lease ends",
+                "holds its election back for {} ms: it withholds its vote until the leader's lease ends",
                 left.as_millis()
             ),
             Event::QuorumLost { heard, quorum } => {
@@ -151,38 +151,55 @@ impl fmt::Display for Event {
 
 /// The sentences of [`Event`], by subject.
 impl Event {
+    /// Whether the sentence has a subject of its own. In all others it is the node: `n1 leads term 2`.
+    pub fn has_subject(&self) -> bool {
+        matches!(
+            self,
+            Event::TermAdvanced { .. }
+                | Event::VoteReceived { .. }
+                | Event::AppendSucceeded { .. }
+                | Event::AppendFailed { .. }
+                | Event::CommitAdvanced { .. }
+                | Event::SnapshotSent { .. }
+                | Event::SnapshotRejected { .. }
+        )
+    }
+
     fn fmt_replication(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize| if count == 1 { "entry" } else { "entries" };
         match self {
-            Event::NoOpAppended { entry } => write!(f, "no-op appended at {entry}"),
+            Event::NoOpAppended { entry } => write!(f, "appends a no-op at {entry}"),
             Event::CommandsAppended { first, last } if first == last => {
-                write!(f, "command appended at {first}")
+                write!(f, "appends a command at {first}")
             }
-            Event::CommandsAppended { first, last } => write!(f, "commands appended at {first}..{last}"),
+            Event::CommandsAppended { first, last } => write!(f, "appends commands at {first}..{last}"),
             Event::AppendSent { to, prev, count: 0, next, matched, commit } => {
-                write!(f, "heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}")
+                write!(
+                    f,
+                    "sends a heartbeat to {to}: prev {prev}, next {next}, match {matched}, commit {commit}"
+                )
             }
             Event::AppendSent { to, prev, count, next, matched, commit } => {
                 let entries = plural(*count);
                 write!(
                     f,
-                    "{count} {entries} to {to}: prev {prev}, next {next}, match {matched}, commit {commit}"
+                    "sends {count} {entries} to {to}: prev {prev}, next {next}, match {matched}, commit {commit}"
                 )
             }
             Event::AppendReceived { from, prev, count: 0, outcome } => {
-                write!(f, "heartbeat of {from} (prev {prev}): {outcome}")
+                write!(f, "receives a heartbeat of {from} (prev {prev}): {outcome}")
             }
             Event::AppendReceived { from, prev, count, outcome } => {
-                write!(f, "{count} {} of {from} (prev {prev}): {outcome}", plural(*count))
+                write!(f, "receives {count} {} of {from} (prev {prev}): {outcome}", plural(*count))
             }
             Event::AppendSucceeded { from, matched } => write!(f, "{from} holds the log up to {matched}"),
             Event::AppendFailed { from, rejected, next } => {
-                write!(f, "{from} rejected entry {rejected}: retrying from {next}")
+                write!(f, "{from} rejected the entry at {rejected}, retrying from {next}")
             }
-            Event::Truncated { from, to } if from == to => write!(f, "entry {from} removed: it conflicts"),
-            Event::Truncated { from, to } => write!(f, "entries {from}..{to} removed: they conflict"),
+            Event::Truncated { from, to } if from == to => write!(f, "removes entry {from}, which conflicts"),
+            Event::Truncated { from, to } => write!(f, "removes entries {from}..{to}, which conflict"),
             Event::CommitAdvanced { from, to } => write!(f, "commit index {from} -> {to}"),
-            Event::LogCompacted { base } => write!(f, "log kept from {} on", base.index.next()),
+            Event::LogCompacted { base } => write!(f, "keeps its log from {} on", base.index.next()),
             _ => Ok(()),
         }
     }
@@ -200,7 +217,7 @@ impl Event {
                 write!(f, "installs the snapshot at {last}, keeps {kept} {entries} behind it")
             }
             Event::SnapshotUnusable { last } => {
-                write!(f, "the snapshot at {last} arrived damaged and was thrown away")
+                write!(f, "throws away the snapshot at {last}, which arrived damaged")
             }
             Event::SnapshotRejected { by, last } => {
                 write!(f, "{by} could not use the snapshot at {last} that it was sent")
@@ -220,14 +237,14 @@ impl Event {
                     "finds that {node} holds entries up to {held} and had acknowledged them up to {acknowledged}: {what}"
                 )
             }
-            Event::Rejoining => f.write_str(
-                "its files hold less than it acknowledged: they count as lost, and it joins again",
-            ),
+            Event::Rejoining => {
+                f.write_str("joins again: its files hold less than it acknowledged, and count as lost")
+            }
             Event::CampaignRejected => {
                 f.write_str("starts no election: it lost its files and is not readmitted yet")
             }
             Event::DiskStalled { successor } => {
-                write!(f, "its disk does not answer: hands over to {successor}")
+                write!(f, "hands over to {successor}: its own disk does not answer")
             }
             _ => Ok(()),
         }
@@ -242,12 +259,12 @@ impl Event {
                     ("request", "too many bytes are uncommitted")
                 };
                 match reason {
-                    RejectReason::Busy => write!(f, "{request} rejected: {limit}"),
+                    RejectReason::Busy => write!(f, "rejects a {request}: {limit}"),
                     RejectReason::NotLeader { leader: Some(leader) } => {
-                        write!(f, "{request} rejected: {leader} leads")
+                        write!(f, "rejects a {request}: {leader} leads")
                     }
                     RejectReason::NotLeader { leader: None } => {
-                        write!(f, "{request} rejected: no leader is known")
+                        write!(f, "rejects a {request}: no leader is known")
                     }
                 }
             }
@@ -276,9 +293,7 @@ impl fmt::Display for VoteReason {
             VoteReason::LogBehind { theirs, ours } => write!(f, "its log ends at {theirs}, behind {ours}"),
             VoteReason::Joining => f.write_str("it lost its files and is not readmitted yet"),
             VoteReason::VotePending => f.write_str("its disk owes its own term and vote"),
-            VoteReason::Withheld => {
-                f.write_str("it has promised to withhold its vote until the leader's lease ends")
-            }
+            VoteReason::Withheld => f.write_str("it withholds its vote until the leader's lease ends"),
             VoteReason::LeaderAlive(leader) => write!(f, "{leader} leads and is heard"),
         }
     }

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::node::Node;
-use super::{Pace, SEARCH_STEPS, Simulation};
+use super::{Happening, Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
 use crate::check::property::Verdict;
-use crate::client::{Ask, Ended};
+use crate::client::blocking::TIMEOUT;
+use crate::client::{Ask, Ended, session_patience};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
-use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
+use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, left_by_crash, waited};
 use crate::net::counts::LinkCounts;
 use crate::server::{Arrival, EndReason, LogView, Server, Status};
-use crate::storage::simulated::Failure;
+use crate::storage::glimpse::{self, Glimpse};
 use crate::trace::What;
 use crate::types::{ClientId, NodeId, Time};
 
@@ -40,6 +41,32 @@ impl Simulation {
             pace(jump.div_f64(speed));
         }
         self.advance(until)
+    }
+
+    /// A disk that no longer stalls completes at once what it was given.
+    fn let_disk_answer(&mut self, name: NodeId) {
+        let node = self.node(name);
+        let (stalled, writing, life) = (node.stalled_until, node.is_writing(), node.life);
+        if writing && stalled <= self.now {
+            self.schedule(Duration::ZERO, Happening::Written { node: name, life });
+        }
+    }
+
+    /// Lets time pass until the console's client has the session that these calls need. Whether it has.
+    fn open_session_for(&mut self, asks: &[Ask]) -> bool {
+        let client = self.clients.get_mut(&CONSOLE).expect("added before");
+        let Some(patience) = session_patience(asks, TIMEOUT).filter(|_| !client.has_session()) else {
+            return true;
+        };
+        client.open_session(self.now, asks[0].at, patience);
+        self.carry_from_client(CONSOLE);
+        while self.clients[&CONSOLE].is_opening() {
+            if self.interrupted() {
+                return false;
+            }
+            self.paced(Time::NEVER);
+        }
+        self.clients[&CONSOLE].has_session()
     }
 
     fn existing(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
@@ -89,14 +116,18 @@ impl Lab for Simulation {
         self.interrupt.as_ref().is_some_and(|interrupted| interrupted())
     }
 
-    fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
+    fn ask(&mut self, mut asks: Vec<Ask>) -> Vec<Ended> {
         if !self.clients.contains_key(&CONSOLE) {
             self.add_client(CONSOLE);
         }
         self.come_after();
         let begun = self.now;
+        if !self.open_session_for(&asks) {
+            asks.iter_mut().for_each(|ask| ask.timeout = Duration::ZERO);
+        }
+        let now = self.now;
         let client = self.clients.get_mut(&CONSOLE).expect("added above");
-        let calls: Vec<_> = asks.into_iter().map(|ask| client.ask(begun, ask)).collect();
+        let calls: Vec<_> = asks.into_iter().map(|ask| client.ask(now, ask)).collect();
         self.carry_from_client(CONSOLE);
         let mut ended = BTreeMap::new();
         while ended.len() < calls.len() {
@@ -108,7 +139,8 @@ impl Lab for Simulation {
             }
             ended.extend(self.take_ended(CONSOLE).into_iter().map(|ended| (ended.call_id, ended)));
         }
-        calls.iter().map(|call| ended.remove(call).expect("each call ends once")).collect()
+        let mut end = |call| ended.remove(call).expect("each call ends once").counted_from(begun);
+        calls.iter().map(&mut end).collect()
     }
 
     fn began_with(&self) -> Start {
@@ -136,19 +168,20 @@ impl Lab for Simulation {
         Ok(self.server(name)?.log_view())
     }
 
+    fn stored(&mut self, name: NodeId, entries: usize) -> Result<Glimpse, LabError> {
+        let seen = glimpse::look(&self.existing(name)?.disk, entries);
+        seen.map(Option::unwrap_or_default).map_err(|error| LabError::new(error.to_string()))
+    }
+
     fn order(&mut self, name: NodeId, order: NodeOrder) -> Result<String, LabError> {
         let now = self.now;
         let node = self.existing(name)?;
         order.check(name, &node.life())?;
         match order {
             NodeOrder::Crash | NodeOrder::PowerCut => {
-                let unwritten = node.unwritten();
                 self.end(name, EndReason::Crashed { power: order == NodeOrder::PowerCut });
-                return Ok(match unwritten {
-                    0 => "nothing was lost".to_string(),
-                    1 => "1 write was not on its disk yet".to_string(),
-                    many => format!("{many} writes were not on its disk yet"),
-                });
+                let known = self.node(name).status;
+                return self.stored(name, 1).map(|stored| left_by_crash(&known, &stored));
             }
             NodeOrder::Stop => return self.stop(name),
             NodeOrder::Restart | NodeOrder::Wipe => {
@@ -174,9 +207,16 @@ impl Lab for Simulation {
             }
             NodeOrder::SkewClock(ahead) => node.clock_ahead = ahead,
             NodeOrder::Disk(DiskChange::Slow(by)) => node.slow = by,
-            NodeOrder::Disk(DiskChange::Stall(duration)) => node.stalled_until = now + duration,
-            NodeOrder::Disk(DiskChange::Full(true)) => node.disk.fail_always(Failure::NoSpace),
-            NodeOrder::Disk(DiskChange::Full(false)) => node.disk.heal(),
+            NodeOrder::Disk(DiskChange::Stall(duration)) => {
+                node.stalled_until = now + duration;
+                self.let_disk_answer(name);
+            }
+            NodeOrder::Disk(DiskChange::Full(full)) => node.fill_disk(full),
+            NodeOrder::Disk(DiskChange::Mend) => {
+                let faults = node.mend_disk(now);
+                self.let_disk_answer(name);
+                return Ok(faults);
+            }
         }
         Ok(String::new())
     }

@@ -15,8 +15,9 @@ use crate::server::{Arrival, EndReason, Outbox, Server, Start, Status};
 use crate::state_machine::image::LoadImage;
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica};
+use crate::storage::faults::faults_named;
 use crate::storage::json_store::JsonStore;
-use crate::storage::simulated::SimulatedDisk;
+use crate::storage::simulated::{Failure, SimulatedDisk};
 use crate::storage::snapshots::{Snapshots, finished};
 use crate::storage::{ClusterId, Identity, NewStore, Storage, StorageError};
 use crate::types::{NodeId, Time};
@@ -45,6 +46,7 @@ pub(super) struct Node {
     tasks: VecDeque<Task>,
     pub slow: Duration,
     pub stalled_until: Time,
+    full: bool,
     /// What it knew when it last made a step.
     pub status: Status,
     /// Why it does not run; none before its first start.
@@ -84,6 +86,7 @@ impl Node {
             tasks: VecDeque::new(),
             slow: Duration::ZERO,
             stalled_until: Time::ZERO,
+            full: false,
             status: Status::default(),
             down: None,
             clock_rate: TRUE_RATE,
@@ -109,6 +112,20 @@ impl Node {
     /// Whether it does not run because its disk failed.
     pub fn has_failed_disk(&self) -> bool {
         matches!(self.down, Some(EndReason::StorageFailed(_)))
+    }
+
+    pub fn fill_disk(&mut self, full: bool) {
+        self.full = full;
+        if full { self.disk.fail_always(Failure::NoSpace) } else { self.disk.heal() }
+    }
+
+    /// Ends the faults of its disk, and says which there were.
+    pub fn mend_disk(&mut self, now: Time) -> String {
+        let slow = !std::mem::take(&mut self.slow).is_zero();
+        let stalled = std::mem::replace(&mut self.stalled_until, Time::ZERO) > now;
+        let full = self.full;
+        self.fill_disk(false);
+        faults_named(slow, stalled, full)
     }
 
     /// When it must step if nothing arrives, in the run's time.
@@ -255,6 +272,10 @@ impl Node {
     pub fn machine(&self) -> Option<&dyn Machine> {
         let here = self.server.as_ref().and_then(Server::machine);
         here.or_else(|| self.applier.as_ref().map(Applier::machine))
+    }
+
+    pub fn is_writing(&self) -> bool {
+        self.writing.is_some()
     }
 
     /// How many writes are not durable.

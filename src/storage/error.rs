@@ -76,11 +76,11 @@ impl fmt::Display for StorageError {
                 if let Some(process) = holder {
                     write!(f, " by process {process}")?;
                 }
-                write!(f, ": stop that one first, or choose another states directory")
+                write!(f, ": stop that one first, or choose another folder with --states DIR")
             }
             StorageError::OtherCluster { file, found, expected } => write!(
                 f,
-                "{file} belongs to cluster {found}, not to {expected}: choose another states directory, or start afresh"
+                "{file} belongs to cluster {found}, not to {expected}: choose another folder with --states DIR, or start afresh"
             ),
             StorageError::OtherNode { file, found, expected } => {
                 write!(
@@ -90,7 +90,7 @@ impl fmt::Display for StorageError {
             }
             StorageError::OtherMembers { file, found, expected } => write!(
                 f,
-                "{file} belongs to a cluster of {}, not of {}: start that one, choose another states directory, or start afresh",
+                "{file} belongs to a cluster of {}, not of {}: start that one, choose another folder with --states DIR, or start afresh",
                 Nodes(found),
                 Nodes(expected)
             ),
@@ -98,7 +98,7 @@ impl fmt::Display for StorageError {
                 let program = if found > known { "a newer program" } else { "the program that wrote it" };
                 write!(
                     f,
-                    "{file} has format {found}, and this program reads format {known}: use {program}, choose another states directory, or start afresh"
+                    "{file} has format {found}, and this program reads format {known}: use {program}, choose another folder with --states DIR, or start afresh"
                 )
             }
             StorageError::Damaged { file, line, what } => {
@@ -153,10 +153,10 @@ fn advice(error: &io::Error) -> &'static str {
     }
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "give this user the right to write there, or choose another states directory"
+            "give this user the right to write there, or choose another folder with --states DIR"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "a file is in the way: remove it, or choose another states directory"
+            "a file is in the way: remove it, or choose another folder with --states DIR"
         }
         _ => "check the disk, then restart the node",
     }

@@ -57,13 +57,15 @@ impl DiskFaults {
         self.state.lock().room = Some(bytes);
     }
 
-    pub fn clear(&self) {
+    /// Ends all of them, and says which there were: `slow, full`; empty if there was none.
+    pub fn clear(&self) -> String {
         let mut state = self.state.lock();
-        state.slow = Duration::ZERO;
-        state.stalled_until = None;
-        state.room = None;
+        let stalled = state.stalled_until.take().is_some_and(|until| until > Instant::now());
+        let slow = !std::mem::take(&mut state.slow).is_zero();
+        let full = state.room.take().is_some();
         drop(state);
         self.changed.notify_all();
+        faults_named(slow, stalled, full)
     }
 
     /// Lets every disk that waits fail at once, and each one made before this call fail instead of waiting: its node
@@ -127,6 +129,13 @@ impl DiskFaults {
         *room -= bytes as u64;
         Ok(())
     }
+}
+
+/// `slow, full`.
+pub fn faults_named(slow: bool, stalled: bool, full: bool) -> String {
+    let named = [(slow, "slow"), (stalled, "stalled"), (full, "full")];
+    let names: Vec<&str> = named.into_iter().filter_map(|(is_so, name)| is_so.then_some(name)).collect();
+    names.join(", ")
 }
 
 pub struct FaultyDisk<D> {
@@ -283,9 +292,11 @@ mod tests {
     fn a_full_disk_takes_nothing_until_there_is_room() {
         let (mut disk, _, faults) = disk();
         faults.fill(true);
+        faults.slow(Duration::from_millis(1));
         let error = disk.append("a", b"x").expect_err("there is no space");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        faults.clear();
+        assert_eq!(faults.clear(), "slow, full");
+        assert_eq!(faults.clear(), "", "there is none left");
         assert!(disk.append("a", b"x").is_ok());
     }
 

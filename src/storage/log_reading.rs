@@ -9,6 +9,7 @@ use super::segment::Segment;
 use super::state_file::{NAME as STATE, StateFile};
 use super::{record, snapshot_file};
 use crate::raft::entry::Entry;
+use crate::text::counted;
 use crate::types::{EntryId, LogIndex, Term};
 
 /// The log as far as it has been read.
@@ -260,7 +261,7 @@ impl LogRead {
             ));
         }
         bytes.truncate(whole);
-        Ok(Some(format!("cut off {found} bytes of the unfinished")))
+        Ok(Some(format!("cut off {} of the unfinished", counted(found, "byte"))))
     }
 }
 

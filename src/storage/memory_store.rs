@@ -10,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::error::StorageError;
+use super::glimpse::{self, Glimpse};
 use super::memory::{Files, MemoryDisk};
 use super::snapshot_file;
 use super::snapshots::Snapshots;
@@ -85,6 +86,25 @@ impl MemoryContent {
         };
         content.used = true;
         Ok((MemoryStore { content: self.clone(), unsynced: Vec::new() }, recovered))
+    }
+
+    /// What it holds now, with this many of the last entries.
+    ///
+    /// # Errors
+    /// Its snapshot cannot be read.
+    pub fn look(&self, entries: usize) -> Result<Glimpse, StorageError> {
+        let snapshot = glimpse::look(&self.snapshots, 1)?.unwrap_or_default().snapshot;
+        let content = self.content.lock();
+        let skipped = content.entries.len().saturating_sub(entries);
+        Ok(Glimpse {
+            identity: Some(self.identity.clone()),
+            hard_state: Some(content.hard_state),
+            snapshot,
+            first: content.base.index.next(),
+            before: LogIndex(content.base.index.0 + skipped as u64),
+            terms: content.entries.iter().skip(skipped).map(|entry| Some(entry.term)).collect(),
+            troubles: Vec::new(),
+        })
     }
 
     /// The node's snapshots, for a life of it that is open.

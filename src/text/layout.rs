@@ -71,6 +71,12 @@ pub fn duration_shown(duration: Duration) -> String {
     }
 }
 
+/// A moment of a run before what happened: `[1.250]`, in seconds.
+pub fn stamp(since_start: Duration) -> String {
+    let millis = since_start.as_millis();
+    format!("[{}.{:03}]", millis / 1_000, millis % 1_000)
+}
+
 fn width(text: &str) -> usize {
     text.width()
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use env_filter::Filter;
-use log::{Level, LevelFilter, Record};
+use log::{Level, LevelFilter, Metadata, Record};
 use parking_lot::Mutex;
 
 use super::{TraceEvent, target};
@@ -25,6 +25,9 @@ pub const TARGET: &str = "raftlab::";
 
 /// The filter when none is given.
 const FILTER: &str = "info";
+
+/// What stands in each file where a run of the cluster begins.
+pub(super) const RUN_BEGINS: &str = "--- a run begins ---";
 
 /// The log files of a cluster's nodes.
 pub struct NodeLogs {
@@ -80,6 +83,17 @@ impl NodeLogs {
         Ok(NodeLogs { filter, level_max, files, notices: Mutex::default() })
     }
 
+    /// Marks where a run begins, in each file that takes anything.
+    pub fn begin_run(&self) {
+        for node in self.files.keys() {
+            let anything = Metadata::builder().target(target(*node)).level(Level::Error).build();
+            if self.filter.enabled(&anything) {
+                self.append(*node, Level::Info, RUN_BEGINS);
+            }
+        }
+        self.flush_files(self.files.keys().copied());
+    }
+
     /// Whether anything of this level may be written: asked before an event is made up.
     pub fn takes(&self, level: Level) -> bool {
         level <= self.level_max
@@ -108,11 +122,16 @@ impl NodeLogs {
     }
 
     fn write(&self, node: NodeId, record: &Record<'_>) {
-        let Some(file) = self.files.get(&node).filter(|_| self.filter.matches(record)) else { return };
-        let sentence = record.args().to_string();
-        let sentence = visible(&sentence);
+        if self.filter.matches(record) {
+            self.append(node, record.level(), &record.args().to_string());
+        }
+    }
+
+    fn append(&self, node: NodeId, level: Level, sentence: &str) {
+        let Some(file) = self.files.get(&node) else { return };
+        let sentence = visible(sentence);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
-        writeln!(file.lock().waiting, "{time} {:<5} {sentence}", record.level()).expect("memory takes it");
+        writeln!(file.lock().waiting, "{time} {level:<5} {sentence}").expect("memory takes it");
     }
 
     fn flush_files(&self, nodes: impl IntoIterator<Item = NodeId>) {
@@ -207,6 +226,16 @@ mod tests {
         chosen.record(&[leads(1), applied(2)]);
         assert_eq!(lines(folder.path(), 1).len(), 1, "n1 is filtered out");
         assert_eq!(lines(folder.path(), 2)[1], "DEBUG applied a batch of 3: entries 1..3");
+    }
+
+    #[test]
+    fn a_run_is_marked_where_a_file_takes_anything() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nodes = NodeId::first(2);
+        let filter = Some("error,raftlab::n2=off");
+        NodeLogs::open(folder.path(), &nodes, filter).expect("writable").begin_run();
+        assert_eq!(lines(folder.path(), 1), [format!("INFO  {RUN_BEGINS}")]);
+        assert_eq!(lines(folder.path(), 2), Vec::<String>::new());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader};
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use super::logs::{LogsError, file_path};
+use super::logs::{LogsError, RUN_BEGINS, file_path};
 use crate::quoting::visible;
 use crate::types::NodeId;
 
@@ -209,6 +209,13 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> (u64, u64) {
     (0, 0)
+}
+
+impl LogLine {
+    /// Whether a run of the cluster begins here, as the files of all its nodes say.
+    pub fn begins_run(&self) -> bool {
+        self.text.ends_with(RUN_BEGINS)
+    }
 }
 
 impl fmt::Display for LogLine {

@@ -2,13 +2,33 @@
 
 use std::fmt;
 
-use super::What;
+use super::{TraceEvent, What};
 use crate::protocol::Call;
 use crate::raft::entry::Origin;
 use crate::raft::message::Message;
 
+impl What {
+    /// Whether the sentence has a subject of its own. In all others it is the node.
+    fn has_subject(&self) -> bool {
+        matches!(self, What::MachineSlow { .. }) || matches!(self, What::Raft(event) if event.has_subject())
+    }
+}
+
+impl TraceEvent {
+    /// `n2 leads term 4`, or `n2: commit index 3 -> 4` where the sentence has a subject of its own; a message alone, which
+    /// begins with its sender.
+    pub fn sentence(&self) -> String {
+        let TraceEvent { node, what, .. } = self;
+        match what.message() {
+            Some(_) => what.to_string(),
+            None if what.has_subject() => format!("{node}: {what}"),
+            None => format!("{node} {what}"),
+        }
+    }
+}
+
 impl fmt::Display for What {
-    /// The sentence, which begins behind the node's name.
+    /// The sentence without the node's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::Raft(event) => event.fmt(f),
@@ -41,11 +61,11 @@ impl fmt::Display for What {
             }
             What::MachineSlow { took } => write!(
                 f,
-                "its state machine took {} ms: it runs on a thread of its own now",
+                "applying took {} ms, so it moves to a thread of its own (heartbeats continue)",
                 took.as_millis()
             ),
             What::SnapshotCreated { last, bytes } => {
-                write!(f, "snapshot created up to {last}, {bytes} bytes")
+                write!(f, "created a snapshot up to {last}, {bytes} bytes")
             }
             What::SnapshotUnwritable { last, reason } => write!(
                 f,
@@ -58,16 +78,16 @@ impl fmt::Display for What {
             What::MessageDelayed { message, delay } => write!(f, "{message} (delayed {delay:?})"),
             What::MessageDuplicated(message) => write!(f, "{message} (twice)"),
             What::RequestReceived { client, call } => match call {
-                Call::Open => write!(f, "{client} asks for a session"),
+                Call::Open => write!(f, "is asked for a session by {client}"),
                 Call::Command { origin: Origin { serial, .. }, command } => {
-                    write!(f, "command {serial} of {client} received, {} bytes", command.len())
+                    write!(f, "receives command {serial} of {client}, {} bytes", command.len())
                 }
                 Call::Settle { origin: Origin { serial, .. } } => {
-                    write!(f, "{client} asks for the outcome of its command {serial}")
+                    write!(f, "is asked by {client} for the outcome of its command {serial}")
                 }
-                Call::Read { .. } => write!(f, "read of {client} received"),
+                Call::Read { .. } => write!(f, "receives a read of {client}"),
             },
-            What::RequestInvalid { client, reason } => write!(f, "request of {client} rejected: {reason}"),
+            What::RequestInvalid { client, reason } => write!(f, "rejects a request of {client}: {reason}"),
         }
     }
 }

@@ -80,7 +80,7 @@ fn in_memory_nothing_is_on_disk_and_a_restart_loses_nothing() {
     let mut cluster = start(&settings);
     put(&cluster, "a");
     for node in cluster.nodes() {
-        assert_eq!(cluster.order(node, NodeOrder::PowerCut).unwrap(), "nothing was lost");
+        assert_eq!(cluster.order(node, NodeOrder::PowerCut).unwrap(), "what it stored is kept");
     }
     for node in cluster.nodes() {
         cluster.order(node, NodeOrder::Restart).unwrap();

@@ -21,7 +21,7 @@ use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::real::RealDisk;
 use raftlab::storage::{ClusterId, Identity, NewStore, no_image};
 use raftlab::trace::NodeLogs;
-use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId};
+use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId, Token};
 
 use crate::START;
 
@@ -137,9 +137,10 @@ fn u2_a_key_with_an_empty_value_is_present_and_a_value_left_out_is_an_error() {
 #[test]
 fn u3_a_time_out_never_reads_as_success() {
     let asked = Operation::Write(Command::create("x", "1"));
-    let outcome = DataOutcome::unanswered(Duration::from_secs(2));
+    let token = Token { session: SessionId(2), serial: 5, part: None };
+    let outcome = DataOutcome::unanswered(Duration::from_secs(2), token);
     let ours = DataAnswer { operation: asked, outcome, took: Duration::from_secs(2) };
-    assert_eq!(ours.to_string(), "UNKNOWN no answer in 2 s, may have been applied");
+    assert_eq!(ours.to_string(), "UNKNOWN no answer in 2 s: may have been applied; 'outcome 2.5' asks");
     assert!(!counts_as_success(&ours.to_string()));
     let answer = language::Answer::from(&ours);
     assert_eq!(answer.outcome, Outcome::Unknown);

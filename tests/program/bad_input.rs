@@ -17,10 +17,10 @@ fn answer(line: &str) -> String {
 fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
     for (line, said) in [
         ("crsh n1", "ERR line 1: unknown directive 'crsh': did you mean 'crash'?"),
-        ("crash n9", "ERR there is no n9: the nodes are n1 to n3"),
-        ("read x @n9", "ERR there is no n9: the nodes are n1 to n3"),
-        ("cut n1>n9", "ERR there is no n9: the nodes are n1 to n3"),
-        ("restart n1", "ERR n1 is already running"),
+        ("crash n9", "ERR line 1: there is no n9: the nodes are n1 to n3"),
+        ("read x @n9", "ERR line 1: there is no n9: the nodes are n1 to n3"),
+        ("cut n1>n9", "ERR line 1: there is no n9: the nodes are n1 to n3"),
+        ("restart n1", "ERR line 1: n1 is already running"),
         ("sleep 5x", "ERR line 1: '5x' is not a duration: write 100us, 150ms, 2s, 1.5s, 1m or 1h"),
         ("drop 120%", "ERR line 1: '120%' is not a percentage: write 0% to 100%, such as 20% or 0.5%"),
         ("cut n1-n2", "ERR line 1: 'n1-n2' is not a link: write n1>n2 (one way) or n1<>n2 (both ways)"),
@@ -36,14 +36,17 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ("put x 1 --timout 2s", "ERR line 1: put has no option '--timout': did you mean '--timeout'?"),
         (
             "set heartbeat 1s",
-            "ERR heartbeat: 1s is above half of election_min (150ms); one lost or late heartbeat would start an election (5.6): choose at most 75ms, or a longer election_min",
+            "ERR line 1: heartbeat: 1s is above half of election_min (150ms); one lost or late heartbeat would start an election (5.6): choose at most 75ms, or a longer election_min",
         ),
         (
             "speed 2",
-            "ERR no 'speed' on threads: time passes as the clock does: 'set election' and 'set heartbeat' change timeouts now, `simulate` has virtual time",
+            "ERR line 1: no 'speed' on threads: time passes as the clock does: 'set election' and 'set heartbeat' change timeouts now, `simulate` has virtual time",
         ),
         ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
-        ("run tuor", "ERR no script 'tuor' in this folder, in scripts, or built in: did you mean 'tour'?"),
+        (
+            "run tuor",
+            "ERR line 1: no script 'tuor' in this folder, in scripts, or built in: did you mean 'tour'?",
+        ),
     ] {
         assert_eq!(answer(line), said, "{line}");
     }
@@ -60,9 +63,10 @@ fn a_verb_of_other_systems_is_an_unknown_directive() {
 #[test]
 fn a_node_that_is_down_cannot_crash_again() {
     let ran = Folder::new().cluster(&["3", "--memory"], "crash n1\nstop n1\n").exits(1);
-    assert_eq!(ran.out.lines().last(), Some("ERR n1 is down: 'restart n1' starts it"));
+    assert_eq!(ran.out.lines().last(), Some("ERR line 2: n1 is down already"));
     let ran = Folder::new().cluster(&["3", "--memory", "--keep-going"], "resume n1\npause n1\npause n1\n");
-    let said = ["ERR n1 is not paused", "n1 paused: its inbox fills", "ERR n1 is paused already"];
+    let said =
+        ["ERR line 1: n1 is not paused", "n1 paused: its inbox fills", "ERR line 3: n1 is paused already"];
     assert_eq!(ran.exits(1).out.lines().collect::<Vec<_>>(), said);
 }
 
@@ -79,7 +83,8 @@ fn values_and_lines_that_are_too_long_or_no_text_spoil_nothing() {
     assert_eq!(answers.len(), 6, "{answers:#?}");
     assert!(answers[0].starts_with("OK created a=1 "), "{}", answers[0]);
     assert!(answers[1].starts_with("ERR line 3: ") && answers[1].contains("8388608"), "{}", answers[1]);
-    let refused = "ERR the value has 2097152 bytes: at most 1048576 are allowed (value_bytes_max)";
+    let refused =
+        "ERR not applied: the value has 2097152 bytes: at most 1048576 are allowed (value_bytes_max)";
     assert_eq!(answers[2], refused, "the cluster says so, by its settings");
     assert_eq!(answers[3], "ERR line 5: the line is not UTF-8 text at byte 9: save it as UTF-8");
     assert!(answers[4].starts_with("OK a=1 "), "{}", answers[4]);

@@ -14,12 +14,13 @@ fn logs_tell_elections_with_their_reasons() {
     let logs = logs_of(&folder);
     for words in [
         "INFO  started with a new, empty state",
-        "INFO  election timer ran out: asks for pre-votes for term 1",
+        "INFO  --- a run begins ---",
+        "INFO  asks for pre-votes for term 1: its election timer ran out",
         "INFO  starts an election for term 1",
         "INFO  grants n",
         "its vote for term 1: its log is up-to-date",
         "INFO  leads term 1",
-        "INFO  no-op appended at 1@1",
+        "INFO  appends a no-op at 1@1",
         "WARN  crashed",
         "INFO  restarts",
         "INFO  started: term 1, vote for n",
@@ -45,7 +46,7 @@ fn the_filter_of_the_environment_shows_more() {
     running.say("wait leader\ncreate x 1\nwait converged\nquit\n");
     assert!(running.end().0.success());
     let logs = logs_of(&folder);
-    for words in ["DEBUG", "command appended at 2", "commit index 1 -> 2", "applied"] {
+    for words in ["DEBUG", "appends a command at 2", "commit index 1 -> 2", "applied"] {
         assert!(logs.contains(words), "{words}:\n{logs}");
     }
 }

@@ -106,7 +106,7 @@ fn states_in_use_are_refused_with_who_holds_them() {
     first.answer("OK a=1");
     let holder = first.child.id();
     let said = format!(
-        "states/n1 is in use by process {holder}: stop that one first, or choose another states directory"
+        "states/n1 is in use by process {holder}: stop that one first, or choose another folder with --states DIR"
     );
     for options in [&["3"][..], &["3", "--fresh"]] {
         assert_eq!(folder.cluster(options, "").refusal(), said);
@@ -123,11 +123,11 @@ fn a_file_in_the_way_of_states_or_logs_is_named() {
     let folder = with_state();
     folder.write("file", "");
     let reason = folder.refused(&["3", "--states", "file"]);
-    assert!(reason.starts_with("cannot use the states directory file: "), "{reason}");
+    assert!(reason.starts_with("the states folder file cannot be used: "), "{reason}");
     for logs in ["file", "file/logs"] {
         let reason = folder.refused(&["3", "--logs", logs]);
         assert!(reason.starts_with(&format!("logs cannot be written to {logs}: ")), "{reason}");
-        assert!(reason.ends_with("; choose another logs directory"), "{reason}");
+        assert!(reason.ends_with("; choose another folder with --logs DIR"), "{reason}");
     }
     fs::create_dir(folder.path("crowded")).expect("a folder");
     folder.write("crowded/n2", "");
@@ -146,7 +146,10 @@ fn another_clusters_states_are_refused() {
     fs::rename(other.path("states/n2"), folder.path("states/n2")).expect("a folder can be moved");
     let reason = folder.refused(&["3"]);
     assert!(reason.starts_with("states/n2/state.json belongs to cluster "), "{reason}");
-    assert!(reason.ends_with("choose another states directory, or start afresh with --fresh"), "{reason}");
+    assert!(
+        reason.ends_with("choose another folder with --states DIR, or start afresh with --fresh"),
+        "{reason}"
+    );
     fs::remove_dir_all(folder.path("states/n2")).expect("a folder can be removed");
     fs::rename(&mine, folder.path("states/n2")).expect("a folder can be moved");
     folder.still_has_it();

@@ -34,8 +34,12 @@ impl ClientCore {
 
     /// The session is open. The call that asked for it now waits like the others to send its command.
     pub(super) fn opened(&mut self, call_id: CallId, session: SessionId) {
-        self.forget_attempts(call_id);
         self.session = Some(Session::new(session));
+        if self.call(call_id).only_opens {
+            self.remove(call_id);
+            return;
+        }
+        self.forget_attempts(call_id);
         self.opener = None;
         self.waiting.insert(call_id);
     }

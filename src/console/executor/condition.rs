@@ -7,10 +7,12 @@ use super::Console;
 use super::picture::is_running;
 use super::rows::{Judge, Row, Way, condition};
 use super::slots::{AT, IF_NODE, KEY, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
-use super::target::{Fit, no_such_node, resolve};
+use super::target::{Fit, resolve};
 use crate::console::language::{Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
+use crate::text::no_such_node;
+use crate::types::NodeId;
 
 /// Every condition, in the order of the help.
 pub(super) const CONDITIONS: &[Row<Judge>] = &[
@@ -90,7 +92,7 @@ impl Console {
             _ => Vec::new(),
         });
         let unknown = named.find(|node| picture.view(*node).is_none());
-        unknown.map_or(Ok(()), |node| Err(no_such_node(node, &picture)))
+        unknown.map_or(Ok(()), |node| Err(no_such_node(node, picture.count())))
     }
 
     fn judge_leader(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
@@ -130,7 +132,7 @@ impl Console {
     fn judge_role(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
         let picture = self.picture();
         let node = *condition.need(&THIS_NODE);
-        let view = picture.view(node).ok_or_else(|| no_such_node(node, &picture))?;
+        let view = picture.view(node).ok_or_else(|| no_such_node(node, picture.count()))?;
         let got = life(view, &view.status.role.to_string());
         if got == *condition.need::<&'static str>(&ROLE) { Ok(()) } else { Err(got) }
     }
@@ -243,7 +245,7 @@ impl Console {
         }
         Err(match last.text.lines().next() {
             None => format!("{came} without a word"),
-            Some(line) => format!("'{line}'"),
+            Some(line) => format!("\"{line}\""),
         })
     }
 }

@@ -13,8 +13,8 @@ use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::payload::Batch;
 use crate::protocol::ReadMode;
 use crate::state_machine::kv::{self, Command};
-use crate::text::counted;
 use crate::text::layout::duration_shown;
+use crate::text::{counted, no_such_node};
 use crate::types::{NodeId, Random};
 
 pub(super) const VERBS: &[Row<Run>] = &[
@@ -120,9 +120,9 @@ impl Console {
                 Ok(_) => Ok(None),
                 Err(reason) => Err(format!("an answer that is not understood: {reason}")),
             },
-            Ended::Rejected(rejection) => Err(rejection.to_string()),
+            Ended::Rejected(rejection) => Err(rejection_text(&rejection, None, timeout)),
             Ended::Unknown(_) | Ended::Panicked(..) | Ended::Settled(_) => {
-                Err("no answer in time".to_string())
+                Err(format!("no answer within {}", duration_shown(timeout)))
             }
         }
     }
@@ -137,13 +137,12 @@ impl Console {
         let questions = (0..count).map(question).collect();
         let answers = self.ask(questions);
         let took = duration_shown(self.lab.now().since(begun));
-        let how_many = |wanted: Outcome| answers.iter().filter(|answer| answer.outcome == wanted).count();
-        let (done, refused, unknown) =
-            (how_many(Outcome::Ok), how_many(Outcome::Refused), how_many(Outcome::Unknown));
+        // By the words of the lines, so that a reader who counts them finds the same numbers.
+        let how_many = |word| answers.iter().filter(|answer| answer.text.starts_with(word)).count();
+        let (done, refused, unknown) = (how_many("OK "), how_many("ERR "), how_many("UNKNOWN "));
         let mut lines: Vec<&str> = answers.iter().map(|answer| answer.text.as_str()).collect();
         let commands = counted(count, "command");
-        let summary =
-            format!("{commands} in {took}: {done} OK, {refused} refused, {unknown} without an answer");
+        let summary = format!("{commands} in {took}: {done} OK, {refused} ERR, {unknown} UNKNOWN");
         lines.push(&summary);
         let outcome = answers.iter().fold(Outcome::Ok, |outcome, answer| worse(outcome, answer.outcome));
         let objects = answers.iter().map(|answer| serde_json::to_value(answer).expect("an answer is JSON"));
@@ -170,32 +169,28 @@ impl Console {
         let mut answers = Vec::with_capacity(questions.len());
         for (Question { operation, at, timeout }, ended) in questions.into_iter().zip(ended) {
             let CallEnded { outcome: ended, took, .. } = ended;
-            let given_up = if interrupted && took < timeout {
-                DataOutcome::Unknown(format!("interrupted after {}", duration_shown(took)))
-            } else {
-                DataOutcome::unanswered(timeout)
-            };
+            let ended_early = (interrupted && took < timeout).then_some(took);
             let inconclusive = matches!(ended, Ended::Rejected(Rejection::NoLeader | Rejection::NoAnswer));
-            let token = match &ended {
-                Ended::Unknown(token) | Ended::Panicked(token, _) => Some(*token),
-                Ended::Answered(_) | Ended::Rejected(_) | Ended::Settled(_) => None,
-            };
             let outcome = match ended {
                 Ended::Answered(answered) => answered_outcome(&operation, &answered),
-                Ended::Rejected(rejection) => {
-                    DataOutcome::Rejected(rejection_text(&rejection, at, operation.is_read()))
-                }
-                Ended::Panicked(_, reason) => DataOutcome::Unknown(reason),
-                Ended::Unknown(_) | Ended::Settled(_) => given_up,
+                Ended::Rejected(rejection) => DataOutcome::Rejected(match ended_early {
+                    Some(took) if inconclusive => interrupted_after(took),
+                    _ => rejection_text(&rejection, at, timeout.max(took)),
+                }),
+                Ended::Panicked(token, reason) => DataOutcome::unknown(reason, Some(token)),
+                Ended::Unknown(token) => match ended_early {
+                    Some(took) => DataOutcome::unknown(interrupted_after(took), Some(token)),
+                    None => DataOutcome::unanswered(timeout, token),
+                },
+                Ended::Settled(_) => unreachable!("this call asked about no other"),
             };
-            let mut answer = Answer::from(&DataAnswer { operation: operation.clone(), outcome, took });
+            if let DataOutcome::Unknown { token: Some(token), .. } = outcome {
+                self.note_unknown(token, operation.clone());
+            }
+            let mut answer = Answer::from(&DataAnswer { operation, outcome, took });
             if inconclusive {
                 // No node could answer, which another try may change.
                 answer.outcome = Outcome::Unknown;
-            }
-            if let Some(token) = token {
-                self.note_unknown(token, operation);
-                answer = answer.with("token", token.to_string());
             }
             answers.push(answer);
         }
@@ -214,23 +209,31 @@ pub(super) fn answered_outcome(operation: &Operation, answered: &Answered) -> Da
         batch.and_then(|answers| answers.first().ok_or("the batch was answered with nothing"))
     };
     match answer {
-        Ok(kv::Answer::Keys(_)) => DataOutcome::Unknown("an answer to another question".to_string()),
+        Ok(kv::Answer::Keys(_)) => DataOutcome::unknown("an answer to another question", None),
         Ok(answer) => DataOutcome::Answered(answer.clone(), place),
-        Err(reason) => DataOutcome::Unknown(format!("an answer that is not understood ({reason})")),
+        Err(reason) => DataOutcome::unknown(format!("an answer that is not understood ({reason})"), None),
     }
 }
 
-fn rejection_text(rejection: &Rejection, at: Option<NodeId>, reads: bool) -> String {
+fn interrupted_after(took: Duration) -> String {
+    format!("interrupted after {}", duration_shown(took))
+}
+
+/// Why a call had no effect, at a node that was named or at any, in this time.
+pub(super) fn rejection_text(rejection: &Rejection, at: Option<NodeId>, within: Duration) -> String {
+    let within = duration_shown(within);
     match (rejection, at) {
         (Rejection::NotLeader { leader: Some(leader) }, Some(node)) => {
-            format!("{node} does not lead, {leader} does: leave @{node} away")
-        }
-        (Rejection::NotLeader { leader: None }, Some(node)) if reads => {
-            format!("{node} found no leader to ask in time: see 'status', or read --stale")
+            format!("{node} does not lead, {leader} does: leave out @{node}")
         }
         (Rejection::NotLeader { leader: None }, Some(node)) => {
-            format!("{node} does not lead and found no leader in time: see 'status'")
+            format!("{node} found no leader within {within}: leave out @{node} to ask every node")
         }
+        (Rejection::NoAnswer, Some(node)) => format!("{node} did not answer within {within}"),
+        (Rejection::NoAnswer, None) => format!("no answer within {within}"),
+        (Rejection::NoLeader, _) => format!("no leader was found within {within}: 'status' says why"),
+        (Rejection::Unreachable(node), _) => format!("{node} is down: 'restart {node}' starts it"),
+        (Rejection::Busy, _) => "the leader has too many requests waiting: try again".to_string(),
         _ => rejection.to_string(),
     }
 }

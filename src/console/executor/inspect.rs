@@ -9,15 +9,14 @@ use super::notes;
 use super::picture::{Picture, is_running};
 use super::rows::{Row, Run, verb};
 use super::slots::NODE;
-use super::target::no_such_node;
 use crate::check::linearizability::Start;
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair, visible};
 use crate::server::RoleName;
-use crate::text::counted;
 use crate::text::layout::Align::{self, Left, Right};
 use crate::text::layout::{duration_shown, table};
+use crate::text::{counted, no_such_node};
 use crate::types::{LogIndex, NodeId, Time};
 
 pub(super) const VERBS: &[Row<Run>] = &[
@@ -89,7 +88,7 @@ impl Console {
         let only = line.get(&NODE).copied();
         let picture = self.picture();
         if let Some(node) = only.filter(|node| picture.view(*node).is_none()) {
-            return Answer::failed("status", no_such_node(node, &picture));
+            return Answer::failed("status", no_such_node(node, picture.count()));
         }
         let shown = || picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
         let head: Vec<String> = STATUS.iter().map(|(name, _)| (*name).to_string()).collect();
@@ -153,7 +152,7 @@ impl Console {
         let picture = self.picture();
         if let Some(node) = only {
             match picture.view(node) {
-                None => return Answer::failed("dump", no_such_node(node, &picture)),
+                None => return Answer::failed("dump", no_such_node(node, picture.count())),
                 Some(view) if view.life != Life::Up => {
                     let reason = format!("{node} is {}: its state is not to be seen", life_word(view));
                     return Answer::failed("dump", reason);
@@ -299,7 +298,7 @@ fn not_applied(view: &NodeView) -> String {
     if applied < last { format!(" ({applied} of {last} entries applied so far)") } else { String::new() }
 }
 
-fn life_word(view: &NodeView) -> &str {
+pub(super) fn life_word(view: &NodeView) -> &str {
     match &view.life {
         Life::Up => "up",
         Life::Paused => "paused",
@@ -310,7 +309,7 @@ fn life_word(view: &NodeView) -> &str {
 
 fn role_shown(view: &NodeView) -> String {
     match view.life {
-        Life::Up if view.status.joining => format!("{}, joins", view.status.role),
+        Life::Up if view.status.joining => format!("{}, joining", view.status.role),
         Life::Up => view.status.role.to_string(),
         Life::Paused => format!("{}, paused", view.status.role),
         Life::Down(_) => life_word(view).to_string(),

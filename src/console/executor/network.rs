@@ -11,9 +11,10 @@ use super::rows::{Row, Run, verb};
 use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
 use super::undo::{Undone, Work};
-use crate::console::language::{Answer, Directive, Links, PartitionShape, Target, Topic, form};
+use crate::console::language::{Answer, Directive, Links, Outcome, PartitionShape, Target, Topic, form};
 use crate::faults::{LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, NodeOrder};
+use crate::text::joined;
 use crate::text::layout::{Align, table};
 use crate::types::NodeId;
 
@@ -49,7 +50,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
         form("connect", Topic::Network, &[TARGET])
             .does("undoes isolate", "connect n1")
             .shows("D 4.2.3: who returns deposes no leader that others hear"),
-        |console, line| console.change_each(line, NetChange::Connect),
+        Console::connect,
     ),
     verb(
         form("cut", Topic::Network, &[LINK])
@@ -112,12 +113,33 @@ impl Console {
         }
     }
 
+    /// Names the rules that are left: who heals a network expects that it is well.
     fn heal(&mut self, line: &Directive) -> Answer {
-        let answer = self.change_links(line, NetChange::Heal);
+        let mut answer = self.change_links(line, NetChange::Heal);
         if !line.has(&LINK) {
             self.forget_undos(Undone::Separations);
         }
+        let left: Vec<NetChange> = self.lab.network_rules().into_iter().filter(NetChange::is_soft).collect();
+        if answer.outcome == Outcome::Ok && !left.is_empty() {
+            let them = if left.len() == 1 { "it" } else { "them" };
+            let left = joined(&left, ", ");
+            answer.text += &format!("; in force: {left} ('reset' removes {them})");
+            answer = answer.with("in_force", left);
+        }
         answer
+    }
+
+    /// Who is named must be isolated; a word stands for those that are.
+    fn connect(&mut self, line: &Directive) -> Answer {
+        let named = matches!(line.get(&TARGET), Some(Target::Nodes(_)));
+        let act = |console: &mut Self, node| {
+            let isolated = console.lab.network_rules().contains(&NetChange::Isolate(node));
+            if named || isolated {
+                return console.lab.change_network(&NetChange::Connect(node));
+            }
+            Ok(format!("{node} is not isolated"))
+        };
+        self.each(line, Fit::Any, act).0
     }
 
     fn delay(&mut self, line: &Directive) -> Answer {
@@ -192,21 +214,29 @@ impl Console {
         answer
     }
 
-    /// No fault of network or disks; nodes that are down or paused stay so.
+    /// No fault of network or disks; nodes that are down or paused stay so. Says what it undid.
     fn reset(&mut self, _: &Directive) -> Answer {
-        for node in self.lab.nodes() {
-            for mended in
-                [DiskChange::Slow(Duration::ZERO), DiskChange::Stall(Duration::ZERO), DiskChange::Full(false)]
-            {
-                // A disk without a fault, or of a node that is gone, needs no mending.
-                let _ = self.lab.order(node, NodeOrder::Disk(mended));
-            }
+        let rules = self.lab.network_rules();
+        if let Err(error) = self.lab.change_network(&NetChange::Reset) {
+            return Answer::failed("reset", error);
         }
         self.forget_undos(Undone::Everything);
-        match self.lab.change_network(&NetChange::Reset) {
-            Ok(_) => Answer::ok("reset", "no faults of network or disks"),
-            Err(error) => Answer::failed("reset", error),
+        let mut undone = Vec::new();
+        if !rules.is_empty() {
+            undone.push(format!("removed {}", joined(&rules, ", ")));
         }
+        for node in self.lab.nodes() {
+            // A node in memory has no disk to repair.
+            let faults = self.lab.order(node, NodeOrder::Disk(DiskChange::Mend)).unwrap_or_default();
+            if !faults.is_empty() {
+                undone.push(format!("repaired the disk of {node} ({faults})"));
+            }
+        }
+        if undone.is_empty() {
+            undone.push("nothing to undo: network and disks have no fault".to_string());
+        }
+        Answer::ok("reset", undone.join("; "))
+            .with("rules", rules.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     /// The rules in force, and what became of the messages on each link.

@@ -11,8 +11,8 @@ use super::target::Fit;
 use super::undo::Work;
 use super::wait::Waited;
 use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
-use crate::lab::{DiskChange, LabError, Life, NodeOrder};
-use crate::server::SnapshotInfo;
+use crate::lab::{DiskChange, LabError, Life, NodeOrder, NodeView};
+use crate::server::{RoleName, SnapshotInfo, Status};
 use crate::text::counted;
 use crate::text::layout::duration_shown;
 use crate::types::{LogIndex, NodeId};
@@ -23,7 +23,7 @@ const UNDONE: &str = "by 'reset', with every other fault of network and disks";
 pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("crash", Topic::Nodes, &[TARGET, POWER])
-            .does("ends a node without warning: its memory is lost", "crash leader for 2s")
+            .does("ends a node without warning: its memory is gone, its disk stays", "crash leader for 2s")
             .shows("5.2: followers that hear no leader for a timeout elect another")
             .also(&["kill"])
             .lasting(),
@@ -83,7 +83,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     ),
     verb(
         form("snapshot", Topic::Disks, &[TARGET])
-            .does("saves what a node has applied, and drops the log that led to it", "snapshot n1")
+            .does("saves what a node has applied; the log keeps a trailing part", "snapshot n1")
             .shows("7: a snapshot replaces the entries that it covers"),
         |console, line| console.each(line, Fit::Awake, Console::take_snapshot).0,
     ),
@@ -99,7 +99,11 @@ impl Console {
         } else {
             (NodeOrder::Crash, "crashed")
         };
-        let (answer, done) = self.order_each(line, Fit::Running, order, how);
+        let (answer, done) = self.each(line, Fit::Running, |console, node| {
+            let was = what_it_was(&console.lab.view(node));
+            let left = console.lab.order(node, order)?;
+            Ok(format!("{node} {how} ({was}): its memory is gone, {left}"))
+        });
         self.undo_after(line.lasting, Work::Restart(done));
         answer
     }
@@ -113,7 +117,7 @@ impl Console {
         let restart = |console: &mut Self, node| {
             let loaded = console.lab.order(node, order)?;
             let joins = console.lab.view(node).status.joining;
-            let vote = if joins { "; it votes again once it has caught up" } else { "" };
+            let vote = if joins { "; joining: it votes again when it has caught up" } else { "" };
             Ok(explained(&format!("{node} {how}"), &format!("{loaded}{vote}")))
         };
         self.each(line, Fit::Down, restart).0
@@ -127,7 +131,7 @@ impl Console {
         answer
     }
 
-    /// Gives the same order to each node of a target: `n2 crashed`, and what the lab says of it.
+    /// Gives the same order to each node of a target: `n2 stopped`, and what the lab says of it.
     fn order_each(
         &mut self,
         line: &Directive,
@@ -234,7 +238,19 @@ impl Console {
     }
 }
 
-/// `n2 crashed: nothing was lost`.
+/// `it led term 1`.
+fn what_it_was(view: &NodeView) -> String {
+    let Status { role, term, leader, .. } = view.status;
+    match (&view.life, role, leader) {
+        (Life::Paused, ..) => format!("it was paused in term {term}"),
+        (_, RoleName::Leader, _) => format!("it led term {term}"),
+        (_, RoleName::Candidate, _) => format!("it campaigned for term {term}"),
+        (_, _, Some(leader)) => format!("it followed {leader} in term {term}"),
+        (_, _, None) => format!("it knew no leader in term {term}"),
+    }
+}
+
+/// `n2 stopped: all it had is on its disk`.
 fn explained(what: &str, more: &str) -> String {
     if more.is_empty() { what.to_string() } else { format!("{what}: {more}") }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! OK created x=5 [n2 term 4 index 17] 3.1 ms
 //! ERR x exists
-//! UNKNOWN no answer in 2 s, may have been applied
+//! ERR not applied: no leader was found within 2 s
+//! UNKNOWN no answer in 2 s: may have been applied; 'outcome 2.5' asks
 //! {"v":1,"directive":"create","ok":true,"outcome":"committed","key":"x","value":"5","node":"n2","term":4,"index":17,"millis":3.1}
 //! ```
 //!
@@ -21,7 +22,7 @@ use crate::protocol::ReadMode;
 use crate::quoting::{ANSWER_LETTERS, brief, key_before_equals, pair, word};
 use crate::state_machine::kv::{self, Command, Query};
 use crate::text::layout::duration_shown;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, NodeId, Term, Token};
 
 /// A command of the key-value store, or a question about one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,8 +49,13 @@ pub enum DataOutcome {
     Answered(kv::Answer, Place),
     /// It certainly was not applied, for this reason: no leader, or no room.
     Rejected(String),
-    /// It may have been applied; this is why it is not known: `no answer in 2 s`.
-    Unknown(String),
+    /// It may have been applied.
+    Unknown {
+        /// Why it is not known: `no answer in 2 s`.
+        reason: String,
+        /// What asks about it later; none for a read.
+        token: Option<Token>,
+    },
 }
 
 /// Who answered, and from where in the log.
@@ -127,8 +133,12 @@ impl fmt::Display for Operation {
 }
 
 impl DataOutcome {
-    pub fn unanswered(waited: Duration) -> DataOutcome {
-        DataOutcome::Unknown(format!("no answer in {}", duration_shown(waited)))
+    pub fn unanswered(waited: Duration, token: Token) -> DataOutcome {
+        DataOutcome::unknown(format!("no answer in {}", duration_shown(waited)), Some(token))
+    }
+
+    pub(super) fn unknown(reason: impl Into<String>, token: Option<Token>) -> DataOutcome {
+        DataOutcome::Unknown { reason: reason.into(), token }
     }
 
     /// Which kind of answer it is, and which kind of error, in JSON.
@@ -140,7 +150,7 @@ impl DataOutcome {
                 refusal => ("refused", refusal),
             },
             DataOutcome::Rejected(_) => ("refused", Some("refused")),
-            DataOutcome::Unknown(_) => ("unknown", None),
+            DataOutcome::Unknown { .. } => ("unknown", None),
         }
     }
 }
@@ -150,7 +160,7 @@ impl DataAnswer {
         let (outcome, error) = self.outcome.kinds();
         let mut details: Vec<(&'static str, Value)> = vec![("outcome", outcome.into())];
         details.extend(error.map(|error| ("error", error.into())));
-        if let DataOutcome::Rejected(reason) | DataOutcome::Unknown(reason) = &self.outcome {
+        if let DataOutcome::Rejected(reason) | DataOutcome::Unknown { reason, .. } = &self.outcome {
             details.push(("reason", reason.as_str().into()));
         }
         details.push(("key", self.operation.key().into()));
@@ -174,6 +184,9 @@ impl DataAnswer {
             }
         }
         details.push(("millis", millis(self.took).into()));
+        if let DataOutcome::Unknown { token: Some(token), .. } = &self.outcome {
+            details.push(("token", token.to_string().into()));
+        }
         details
     }
 }
@@ -183,8 +196,12 @@ impl fmt::Display for DataAnswer {
         let DataAnswer { operation, outcome, took } = self;
         let (answer, place) = match outcome {
             DataOutcome::Answered(answer, place) => (answer, place),
-            DataOutcome::Rejected(reason) => return write!(f, "ERR {reason}"),
-            DataOutcome::Unknown(reason) => return write!(f, "UNKNOWN {reason}, may have been applied"),
+            DataOutcome::Rejected(reason) if operation.is_read() => return write!(f, "ERR {reason}"),
+            DataOutcome::Rejected(reason) => return write!(f, "ERR not applied: {reason}"),
+            DataOutcome::Unknown { reason, token: None } => return write!(f, "UNKNOWN {reason}"),
+            DataOutcome::Unknown { reason, token: Some(token) } => {
+                return write!(f, "UNKNOWN {reason}: may have been applied; 'outcome {token}' asks");
+            }
         };
         let key = key_before_equals(operation.key(), ANSWER_LETTERS);
         let value = match operation {
@@ -245,6 +262,7 @@ fn millis(duration: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::console::executor::{data, parse};
+    use crate::types::SessionId;
 
     #[test]
     fn no_key_value_or_reason_reaches_a_terminal_raw_or_at_full_length() {
@@ -266,6 +284,11 @@ mod tests {
 
     fn found(value: &str, place: Place) -> DataOutcome {
         DataOutcome::Answered(kv::Answer::Value(value.into()), place)
+    }
+
+    fn unanswered() -> DataOutcome {
+        let token = Token { session: SessionId(2), serial: 5, part: None };
+        DataOutcome::unanswered(Duration::from_secs(2), token)
     }
 
     fn answer(line: &str, outcome: DataOutcome) -> DataAnswer {
@@ -314,10 +337,12 @@ mod tests {
         let mismatch = kv::Answer::Mismatch { actual: "6".into() };
         assert_eq!(answered("cas x 5 7", mismatch), "ERR x is 6, expected 5");
         assert_eq!(
-            text("create x 5", DataOutcome::unanswered(Duration::from_secs(2))),
-            "UNKNOWN no answer in 2 s, may have been applied"
+            text("create x 5", unanswered()),
+            "UNKNOWN no answer in 2 s: may have been applied; 'outcome 2.5' asks"
         );
-        assert_eq!(text("put x 5", DataOutcome::Rejected("no leader".into())), "ERR no leader");
+        let rejected = || DataOutcome::Rejected("no leader was found within 2 s".into());
+        assert_eq!(text("put x 5", rejected()), "ERR not applied: no leader was found within 2 s");
+        assert_eq!(text("read x", rejected()), "ERR no leader was found within 2 s");
     }
 
     #[test]
@@ -348,8 +373,8 @@ mod tests {
             r#"{"v":1,"directive":"create","ok":false,"outcome":"refused","error":"exists","key":"x","value":"5","node":"n2","term":4,"index":17,"millis":3.1}"#
         );
         assert_eq!(
-            json("put x 5", DataOutcome::unanswered(Duration::from_secs(2))),
-            r#"{"v":1,"directive":"put","ok":false,"outcome":"unknown","reason":"no answer in 2 s","key":"x","value":"5","millis":3.1}"#
+            json("put x 5", unanswered()),
+            r#"{"v":1,"directive":"put","ok":false,"outcome":"unknown","reason":"no answer in 2 s","key":"x","value":"5","millis":3.1,"token":"2.5"}"#
         );
         assert_eq!(
             told("cas x 5 7", kv::Answer::Mismatch { actual: "6".into() }),

@@ -1,7 +1,7 @@
 //! What became of a command whose outcome was unknown: its session knows, or sees to it that nothing ever will.
 
 use super::Console;
-use super::data::answered_outcome;
+use super::data::{answered_outcome, rejection_text};
 use super::operation::{DataAnswer, Operation};
 use super::rows::{Row, Run, verb};
 use super::slots::TOKEN;
@@ -44,11 +44,16 @@ impl Console {
         let (took, ended) = (ended.took, ended.outcome);
         let command = operation.to_string();
         let shown = visible_brief(&command, ANSWER_LETTERS);
-        let Ended::Settled(fate) = ended else {
-            let reason =
-                if let Ended::Rejected(rejection) = ended { rejection.to_string() } else { String::new() };
-            let text = format!("{reason}: '{shown}' may have been applied; ask again with 'outcome {token}'");
-            return Answer::unknown("outcome", text).with("token", token.to_string());
+        let fate = match ended {
+            Ended::Settled(fate) => fate,
+            Ended::Rejected(rejection) => {
+                let reason = rejection_text(&rejection, None, timeout);
+                let text = format!("{reason}: '{shown}' may have been applied; 'outcome {token}' asks again");
+                return Answer::unknown("outcome", text).with("token", token.to_string());
+            }
+            Ended::Answered(_) | Ended::Unknown(_) | Ended::Panicked(..) => {
+                unreachable!("a question about a command is settled or not")
+            }
         };
         self.unknown.remove(&token);
         let said = |answer: Answer, fate: &str| {
@@ -58,7 +63,8 @@ impl Console {
             Fate::Applied(answered) => {
                 let outcome = answered_outcome(&operation, &answered);
                 let answer = Answer::from(&DataAnswer { operation, outcome, took });
-                said(Answer { directive: "outcome", ..answer }, "applied")
+                let text = format!("applied at index {}; its answer was: {}", answered.index, answer.text);
+                said(Answer { directive: "outcome", outcome: Outcome::Ok, text, ..answer }, "applied")
             }
             Fate::NeverApplied => {
                 let answer =
@@ -66,14 +72,13 @@ impl Console {
                 said(Answer { outcome: Outcome::Refused, ..answer }, "never_applied")
             }
             Fate::Forgotten => {
-                let text = format!(
-                    "'{shown}': too many commands have been given since, its answer is not kept any more"
-                );
+                let text =
+                    format!("'{shown}': its answer is no longer kept, since too many commands have followed");
                 said(Answer::unknown("outcome", text), "forgotten")
             }
             Fate::Expired => {
                 let text = format!(
-                    "'{shown}': its session has expired; it may have been applied before, and will not be any more"
+                    "'{shown}': its session has expired; it may have been applied before, and will not be later"
                 );
                 said(Answer::unknown("outcome", text), "expired")
             }

@@ -93,14 +93,16 @@ impl Console {
         }
         let shown = text.unwrap_or("").trim();
         self.remember(shown);
-        self.output.directive(&line_shown(shown));
+        self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed));
         let mut answer = match &parsed {
             Ok(Some(line)) => self.execute(line),
             Ok(None) => return Flow::Go,
             Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
         if script.numbered {
-            place(&mut answer, script, parsed.is_err());
+            let is_command = matches!(&parsed, Ok(Some(line)) if line.form.topic == Topic::Data);
+            let is_data = is_command && answer.outcome == Outcome::Unknown;
+            place(&mut answer, script, is_data);
         }
         if self.context.attended && self.lab.interrupted() {
             // The terminal has shown ^C: the answer begins on a line of its own.
@@ -209,18 +211,22 @@ fn list_scripts() -> Answer {
     Answer::ok("run", lines.join("\n")).with("scripts", details)
 }
 
+/// Its text is what the line is for: a script that is echoed need not say it twice.
+fn is_echo(parsed: &Result<Option<Directive>, String>) -> bool {
+    matches!(parsed, Ok(Some(line)) if line.name() == "echo")
+}
+
 fn is_about_answer(line: &Directive) -> bool {
     line.get::<Condition>(&EXPECTED_NOW).is_some_and(|condition| condition.form.topic == Topic::Answer)
 }
 
-/// `ERR line 7: reason`, where the script itself is at fault: it is not understood, or what it waits for or expects is
-/// not the case. What the cluster answers reads the same everywhere.
-fn place(answer: &mut Answer, script: &Script, misread: bool) {
+/// `ERR line 7: reason`, where a line failed. The answer to a command reads the same everywhere.
+fn place(answer: &mut Answer, script: &Script, is_data: bool) {
     if !matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
         return;
     }
     if let Some(reason) = answer.text.strip_prefix("ERR ")
-        && (misread || matches!(answer.directive, "wait" | "expect"))
+        && !is_data
     {
         answer.text = format!("ERR {}: {reason}", script.place(script.line));
     }

@@ -21,8 +21,12 @@ pub(super) const VALUE: Slot = Slot::needed("VALUE", Kind::Value);
 pub(super) const EXPECTED: Slot = Slot::needed("EXPECTED", Kind::Value);
 pub(super) const AT: Slot =
     Slot::option("@NODE", "NODE", Kind::OneNode, "asks only this node, leader or not");
-pub(super) const TIMEOUT: Slot =
-    Slot::option("--timeout", "DURATION", Kind::Duration, "how long the client tries (client_timeout, 2s)");
+pub(super) const TIMEOUT: Slot = Slot::option(
+    "--timeout",
+    "DURATION",
+    Kind::DurationAboveZero,
+    "how long the client tries (client_timeout, 2s)",
+);
 pub(super) const STALE: Slot =
     Slot::flag("--stale", "from the asked node's own state; it says how old at most");
 pub(super) const LEASE: Slot =
@@ -45,6 +49,8 @@ pub(super) const POWER: Slot =
     Slot::flag("--power", "loses the writes that were not yet forced to disk, too");
 pub(super) const WIPE: Slot = Slot::flag("--wipe", "deletes the node's files first: it forgets its votes");
 pub(super) const LAST: Slot = Slot::option("--last", "N", Kind::Count, "shows the last N entries");
+pub(super) const LAST_LINES: Slot = Slot::option("--last", "N", Kind::Count, "shows the last N lines (500)");
+pub(super) const ALL_RUNS: Slot = Slot::flag("--all", "those of earlier runs too");
 pub(super) const FOLLOW: Slot =
     Slot::flag("--follow", "also shows what is added later; also -f").or(Some("-f"), None);
 pub(super) const FILTER: Slot = Slot::optional(

@@ -8,6 +8,7 @@ use super::picture::{Picture, is_running};
 use super::slots::TARGET;
 use crate::console::language::{Directive, Target};
 use crate::lab::{Life, NodeView};
+use crate::text::no_such_node;
 use crate::types::{NodeId, Random};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +70,7 @@ pub(super) fn resolve(
     let chosen = match target {
         Target::Nodes(nodes) => {
             let unknown = nodes.iter().find(|node| picture.view(**node).is_none());
-            return unknown.map_or(Ok(nodes.clone()), |node| Err(no_such_node(*node, picture)));
+            return unknown.map_or(Ok(nodes.clone()), |node| Err(no_such_node(*node, picture.count())));
         }
         Target::Leader => {
             let leader = picture.leader().or(picture.leading());
@@ -92,15 +93,6 @@ pub(super) fn resolve(
             Err(format!("{} of {0} nodes are no minority: it takes 3 nodes or more", picture.count()))
         }
         (true, _) => Err(nothing()),
-    }
-}
-
-/// `there is no n7: the nodes are n1 to n3`.
-pub(super) fn no_such_node(node: NodeId, picture: &Picture) -> String {
-    match picture.names().as_slice() {
-        [only] => format!("there is no {node}: the only node is {only}"),
-        [first, .., last] => format!("there is no {node}: the nodes are {first} to {last}"),
-        [] => format!("there is no {node}: there are no nodes"),
     }
 }
 

@@ -6,7 +6,7 @@ use super::Console;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
 use super::target::Fit;
-use super::undo::Work;
+use super::undo::{Work, clock_set_back};
 use crate::config::RaftSettings;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::lab::{LabError, Life, NodeOrder, NodeView};
@@ -60,7 +60,7 @@ impl Console {
     fn campaign(&mut self, node: NodeId) -> Result<String, LabError> {
         let status = self.lab.view(node).status;
         if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {
-            return Err(LabError::new(format!("{node} leads already: choose a follower")));
+            return Ok(format!("{node} leads term {}: it needs no election", status.term));
         }
         if status.joining {
             return Err(LabError::new(format!(
@@ -70,7 +70,7 @@ impl Console {
         self.lab.order(node, NodeOrder::Campaign)?;
         if self.lab.view(node).status.term == status.term {
             return Ok(format!(
-                "{node} has promised to withhold its vote until the leader's lease ends: its election waits"
+                "{node} withholds its vote until the leader's lease ends: its election waits"
             ));
         }
         Ok(format!("{node} starts an election for term {}", status.term.next()))
@@ -123,8 +123,8 @@ impl Console {
         let ahead = *line.need(&DURATION);
         let (answer, done) = self.each(line, Fit::Any, |console, node| {
             console.lab.order(node, NodeOrder::SkewClock(ahead)).map(|_| match ahead {
-                Duration::ZERO => format!("the clock of {node} will be true again"),
-                ahead => format!("the clock of {node} is {} ahead", duration_shown(ahead)),
+                Duration::ZERO => clock_set_back(node),
+                ahead => format!("{node}'s clock is {} ahead", duration_shown(ahead)),
             })
         });
         self.undo_after(line.lasting, Work::Clock(done));

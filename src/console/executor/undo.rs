@@ -5,15 +5,18 @@
 
 use std::time::Duration;
 
-use super::Console;
+use super::{Console, SESSION_EVERY};
 use crate::faults::{LinkScope, NetChange};
 use crate::lab::{DiskChange, Life, NodeOrder};
 use crate::text::joined;
+use crate::text::layout::{duration_shown, stamp};
 use crate::types::{NodeId, Time};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Undo {
     due: Time,
+    /// How long it lasted when it is undone.
+    lasting: Duration,
     work: Work,
 }
 
@@ -49,7 +52,7 @@ impl Console {
     /// Does this work after this time, if there is any of either.
     pub(super) fn undo_after(&mut self, lasting: Option<Duration>, work: Work) {
         let Some(lasting) = lasting else { return };
-        self.undos.push(Undo { due: self.lab.now() + lasting, work });
+        self.undos.push(Undo { due: self.lab.now() + lasting, lasting, work });
     }
 
     /// Forgets the undos of faults that a person has ended.
@@ -66,42 +69,49 @@ impl Console {
         });
     }
 
-    /// Ends the faults whose time has come, in order.
+    /// Ends the faults whose time has come, in order, and works towards the session.
     pub fn undo_due(&mut self) {
         let now = self.lab.now();
+        if self.session_due.is_some_and(|due| due <= now) {
+            self.session_due = (!self.lab.open_session()).then(|| now + SESSION_EVERY);
+        }
         while let Some(at) =
             (0..self.undos.len()).filter(|at| self.undos[*at].due <= now).min_by_key(|at| self.undos[*at].due)
         {
             let undo = self.undos.remove(at);
-            for said in self.undo(undo.work) {
-                let millis = now.since(self.zero).as_millis();
-                self.narrator.say(format!("[{}.{:03}] {said}, as scheduled", millis / 1_000, millis % 1_000));
+            for said in self.undo(undo.work, &format!("after {}", duration_shown(undo.lasting))) {
+                self.narrator.say(format!("{} {said}", stamp(now.since(self.zero))));
             }
         }
     }
 
-    fn undo(&mut self, work: Work) -> Vec<String> {
+    /// Says what ended, and after which time.
+    fn undo(&mut self, work: Work, after: &str) -> Vec<String> {
         match work {
             Work::Restart(nodes) => {
-                self.order_all(nodes, NodeOrder::Restart, "restarts", |life| matches!(life, Life::Down(_)))
+                let (done, is_down) =
+                    (format!("restarts {after}"), |life: &Life| matches!(life, Life::Down(_)));
+                self.order_all(nodes, NodeOrder::Restart, &done, is_down)
             }
             Work::Resume(nodes) => {
-                self.order_all(nodes, NodeOrder::Resume, "resumed", |life| *life == Life::Paused)
+                let done = format!("resumes {after}");
+                self.order_all(nodes, NodeOrder::Resume, &done, |life| *life == Life::Paused)
             }
-            Work::Network { changes, before } => self.undo_network(&changes, &before),
+            Work::Network { changes, before } => self.undo_network(&changes, &before, after),
             Work::Clock(nodes) => {
-                for node in &nodes {
+                let set_back = |node: NodeId| {
                     // It was set before, so it can be set.
-                    let _ = self.lab.order(*node, NodeOrder::SkewClock(Duration::ZERO));
-                }
-                vec![format!("the clock of {} will be true again", joined(&nodes, ", "))]
+                    let _ = self.lab.order(node, NodeOrder::SkewClock(Duration::ZERO));
+                    format!("{after} {}", clock_set_back(node))
+                };
+                nodes.into_iter().map(set_back).collect()
             }
             Work::Disk(nodes, mended) => {
                 for node in &nodes {
                     // A disk that is gone needs no mending.
                     let _ = self.lab.order(*node, NodeOrder::Disk(mended));
                 }
-                vec![format!("disk of {} repaired", joined(&nodes, ", "))]
+                vec![format!("the disk of {} is repaired {after}", joined(&nodes, ", "))]
             }
         }
     }
@@ -122,7 +132,7 @@ impl Console {
         said.collect()
     }
 
-    fn undo_network(&mut self, changes: &[NetChange], before: &[NetChange]) -> Vec<String> {
+    fn undo_network(&mut self, changes: &[NetChange], before: &[NetChange], after: &str) -> Vec<String> {
         let rules = self.lab.network_rules();
         let opposites = changes.iter().filter_map(|change| opposite(change, &rules));
         let mut opposites: Vec<NetChange> = opposites.collect();
@@ -139,11 +149,11 @@ impl Console {
         let failed = opposites.iter().find_map(|change| self.lab.change_network(change).err());
         let others = changes.iter().skip(1).filter_map(NetChange::scope);
         let shown: Vec<String> =
-            std::iter::once(first.to_string()).chain(others.map(|scope| scope.to_string())).collect();
+            std::iter::once(fault_named(first)).chain(others.map(|scope| scope.to_string())).collect();
         let shown = shown.join(", ");
         match failed {
-            None => vec![format!("'{shown}' is over")],
-            Some(error) => vec![format!("'{shown}' cannot be undone: {}", error.with_advice())],
+            None => vec![format!("{shown} {} {after}", if changes.len() == 1 { "ends" } else { "end" })],
+            Some(error) => vec![format!("{shown} cannot be undone: {}", error.with_advice())],
         }
     }
 }
@@ -151,7 +161,7 @@ impl Console {
 /// What undoes a change; none when it was undone by hand.
 fn opposite(change: &NetChange, rules: &[NetChange]) -> Option<NetChange> {
     Some(match change {
-        NetChange::Partition(_) if !rules.contains(change) => return None,
+        NetChange::Partition(_) | NetChange::Isolate(_) if !rules.contains(change) => return None,
         NetChange::Partition(_) => NetChange::Heal(LinkScope::All),
         NetChange::Isolate(node) => NetChange::Connect(*node),
         NetChange::Cut(scope) => NetChange::Heal(*scope),
@@ -163,6 +173,20 @@ fn opposite(change: &NetChange, rules: &[NetChange]) -> Option<NetChange> {
         }
         NetChange::Heal(_) | NetChange::Connect(_) | NetChange::Reset => return None,
     })
+}
+
+/// What a clock does that is no longer ahead: it never goes back.
+pub(super) fn clock_set_back(node: NodeId) -> String {
+    format!("{node}'s clock stands still until time catches up, then runs true")
+}
+
+/// `the partition n1 / n2,n3`.
+fn fault_named(change: &NetChange) -> String {
+    match change {
+        NetChange::Partition(_) | NetChange::Cut(_) => format!("the {change}"),
+        NetChange::Isolate(node) => format!("the isolation of {node}"),
+        soft => soft.to_string(),
+    }
 }
 
 fn same_kind(one: &NetChange, other: &NetChange) -> bool {

@@ -88,10 +88,12 @@ impl Reader<'_> {
         words.push(Word { text, quoted: true, start, end: self.position });
         read?;
         match self.peek() {
-            Some(letter) if !letter.is_whitespace() => Err(ParseError::new(format!(
-                "put a space after the closing quote, before '{}'",
-                shorten(&letter.to_string())
-            ))),
+            Some(letter) if !letter.is_whitespace() => {
+                let mark = if letter == '\'' { '"' } else { '\'' };
+                let letter = shorten(&letter.to_string());
+                let advice = format!("put a space after the closing quote, before {mark}{letter}{mark}");
+                Err(ParseError::new(advice))
+            }
             _ => Ok(()),
         }
     }
@@ -171,6 +173,7 @@ mod tests {
         assert_eq!(error("put x \"a b"), "a quote is not closed: add \" at its end");
         assert_eq!(error("put x 'a"), "a quote is not closed: add ' at its end");
         assert_eq!(error("put x 'a'b"), "put a space after the closing quote, before 'b'");
+        assert_eq!(error("put x 'a''"), "put a space after the closing quote, before \"'\"");
         assert!(error(r#"put x "\q""#).starts_with("unknown escape"));
         assert!(error(r#"put x "\u{110000}""#).contains("a character's number"));
         assert!(error(r#"put x "\u41""#).contains("a character's number"));

@@ -143,3 +143,34 @@ fn a_session_that_knows_a_live_command_as_ended_leaves_it_unknown() {
     bench.reply(&sent, Response::Entry(Applied::Forgotten));
     assert_eq!(bench.outcome(), Outcome::Unknown(token(1)));
 }
+
+#[test]
+fn a_session_is_opened_ahead_of_the_first_command_and_nobody_is_told_of_it() {
+    let mut bench = Bench::without_session();
+    bench.core.open_session(bench.now, Some(n(2)), TIMEOUT);
+    let opening = bench.sent();
+    assert_eq!((opening.to, &opening.call), (n(2), &Call::Open), "the named node first");
+    bench.core.open_session(bench.now, None, TIMEOUT);
+    bench.core.ask(bench.now, Ask { what: What::Command(Payload::new(["x"])), at: None, timeout: TIMEOUT });
+    assert!(bench.all_sent().is_empty(), "one session is enough, and the command waits for it");
+    bench.reply(&opening, Response::Entry(Applied::Opened { session: SESSION }));
+    assert!(bench.core.has_session() && !bench.core.is_opening());
+    let sent = bench.sent();
+    assert_eq!(numbers(&sent), (1, 1));
+    bench.reply(&sent, applied());
+    assert_eq!(bench.outcome(), answered_by(n(2)));
+    assert!(bench.core.is_idle());
+}
+
+#[test]
+fn a_session_that_nobody_opens_is_given_up_in_time() {
+    let mut bench = Bench::without_session();
+    bench.core.open_session(bench.now, None, TIMEOUT);
+    while !bench.core.is_idle() {
+        bench.wait();
+    }
+    assert!(bench.now.since(Time::ZERO) <= TIMEOUT && !bench.core.is_opening());
+    assert_eq!(bench.core.take_ended(), Vec::new());
+    bench.core.open_session(bench.now, None, TIMEOUT);
+    assert!(bench.core.is_opening(), "it can be asked for again");
+}
