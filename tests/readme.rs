@@ -165,7 +165,7 @@ fn type_row<L: Lab + 'static>(console: &mut Console<L>, row: &Row) {
         if row.seen.iter().all(|text| transcript.contains(text)) {
             return;
         }
-        transcript += &typed(console, "sleep 50ms");
+        transcript += typed(console, "sleep 50ms").trim_start_matches("> sleep 50ms\n");
     }
     panic!("{:?} are not all in\n{transcript}", row.seen);
 }
