@@ -25,7 +25,7 @@ fn heal_names_what_it_leaves_and_reset_what_it_undoes() {
 #[test]
 fn a_disk_that_is_repaired_answers_at_once() {
     let mut desk = Desk::led();
-    desk.lines("stall-disk n2,n3 10s\nput x 1 --timeout 50ms\nexpect unknown");
+    desk.lines("put x 0\nstall-disk n2,n3 10s\nput x 1 --timeout 50ms\nexpect unknown");
     let said = desk.lines("reset\nwait converged 1s");
     assert_eq!(said, "repaired the disk of n2 (stalled); repaired the disk of n3 (stalled)\n");
 }
