@@ -62,7 +62,11 @@ fn the_command_that_repeats_a_run_is_the_one_that_works_where_it_was_started() {
     let folder = Folder::new();
     let options = ["cluster", "3", "--memory", "--batch-window", "1ms"];
     let by_cargo = folder.run(WHOLE, &options, "").exits(0).err;
-    assert!(again(&by_cargo).starts_with("cargo run --release --bin raftlab -- cluster 3 --memory --batch-window 1ms --seed "));
+    assert!(
+        again(&by_cargo).starts_with(
+            "cargo run --release --bin raftlab -- cluster 3 --memory --batch-window 1ms --seed "
+        )
+    );
     let mut command: Command = folder.command(WHOLE, &options);
     command.env_remove("CARGO_PKG_NAME");
     let ran = command.stdin(std::process::Stdio::null()).output().expect("it starts");

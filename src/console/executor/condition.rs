@@ -12,7 +12,6 @@ use crate::console::language::{Condition, Form, Outcome, Slot, Target, Topic, Va
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
 use crate::text::no_such_node;
-use crate::types::NodeId;
 
 /// Every condition, in the order of the help.
 pub(super) const CONDITIONS: &[Row<Judge>] = &[

@@ -13,8 +13,8 @@ use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::payload::Batch;
 use crate::protocol::ReadMode;
 use crate::state_machine::kv::{self, Command};
+use crate::text::counted;
 use crate::text::layout::duration_shown;
-use crate::text::{counted, no_such_node};
 use crate::types::{NodeId, Random};
 
 pub(super) const VERBS: &[Row<Run>] = &[
