@@ -414,9 +414,9 @@ mod tests {
             ("p99≤50ms", "did you mean '<='?"),
             ("rate=>5", "did you mean '>='?"),
             ("failed!=0", "'!=' is no operator: write one of"),
-            ("p99<50", "p99: '50' is not a duration: write 100us"),
+            ("p99<50", "p99: '50' has no unit: write 50s or 50ms"),
             ("p99<50%", "'50%' is not a duration"),
-            ("outage<1", "outage: '1' is not a duration"),
+            ("outage<1", "outage: '1' has no unit"),
             (
                 "failed=1.5",
                 "failed: '1.5' is no count: write a whole number, or a percentage of what was sent",

@@ -42,7 +42,7 @@ fn what_cannot_be_carried_out_is_refused_before_anything_starts() {
         (&["--config", "none.toml"], "none.toml cannot be read: "),
         (&["--expect", "p99"], "'p99' has no operator: write one of < <= > >= =, as in p99<50ms"),
         (&["--expect", "p98<5ms"], "'p98' is no metric: did you mean 'p9"),
-        (&["--expect", "failed=0", "--expect", "p99<50"], "'50' is not a duration: write 100us"),
+        (&["--expect", "failed=0", "--expect", "p99<50"], "'50' has no unit: write 50s or 50ms"),
         (&["--expect", "rate>=95%"], "a percentage is of --rate, which is not given"),
     ] {
         let reason = folder.client_load(options).refusal();

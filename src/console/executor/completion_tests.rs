@@ -131,7 +131,7 @@ fn a_verb_is_explained_with_example_and_rule() {
     assert_eq!(
         LANGUAGE.help(Some("kill")),
         "crash TARGET [--power] [for DURATION]\n\
-         \x20 ends a node without warning: its memory is lost\n\
+         \x20 ends a node without warning: its memory is gone, its disk stays\n\
          \x20 alias    kill\n\
          \x20   --power       loses the writes that were not yet forced to disk, too\n\
          \x20   for DURATION  undoes it after this time\n\

@@ -1,10 +1,12 @@
 //! Words that stand for nodes in links and groups, and settings that change while a cluster runs.
 
+use super::Script;
 use super::tests::Desk;
 
 #[test]
 fn links_and_groups_take_words_that_are_resolved_when_the_line_runs() {
     let mut desk = Desk::led();
+    desk.script = Script::typed();
     let first = |told: String| told.lines().next().map(str::to_string);
     let said = |line: &str| Some(line.to_string());
     assert_eq!(desk.lines("cut leader<>followers"), "cut n1<>n2\ncut n1<>n3\n");
@@ -39,7 +41,7 @@ fn links_and_groups_take_words_that_are_resolved_when_the_line_runs() {
 fn rules_on_several_links_end_together() {
     let mut desk = Desk::led();
     let told = desk.lines("drop 10% n1>n2\ndrop 50% leader>followers for 100ms\nsleep 200ms\nnet");
-    assert!(told.contains("'drop 50% n1>n2, n1>n3' is over"), "{told}");
+    assert!(told.contains("drop 50% n1>n2, n1>n3 end after 100 ms"), "{told}");
     let rules: Vec<&str> = told.lines().filter(|line| line.starts_with("rule")).collect();
     assert_eq!(rules, ["rule  drop 10% n1>n2"], "what was in force before is in force again");
 }
@@ -47,6 +49,7 @@ fn rules_on_several_links_end_together() {
 #[test]
 fn settings_change_while_the_cluster_runs() {
     let mut desk = Desk::led();
+    desk.script = Script::typed();
     assert_eq!(desk.lines("set election 1s-2s"), "election 1s..2s on every node, was 150ms..300ms\n");
     assert_eq!(desk.lines("set Heartbeat 200ms"), "heartbeat 200ms on every node, was 50ms\n");
     assert_eq!(desk.lines("set heartbeat 200ms"), "heartbeat is 200ms already\n");
