@@ -96,6 +96,7 @@ impl Run<'_> {
         if self.before.is_none() && now >= self.start {
             self.before = Some(self.used());
         }
+        self.note_leaders();
         self.console.undo_due();
         for line in self.said.take_transcript().lines() {
             (self.listener)(Progress::Said(line));

@@ -59,7 +59,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("pipe", Topic::Data, &[COUNT])
             .does("N (40) random commands at once, answers in order", "pipe 100")
-            .shows("10.2.2: entries follow one another without waiting for answers"),
+            .shows("D 10.2.2: entries follow one another without waiting for answers"),
         Console::pipe,
     ),
 ];

@@ -15,7 +15,7 @@ pub(super) const VERBS: &[VerbRow<Run>] = &[verb(
             "many clients at once, measured; & runs it beside the console",
             "load --clients 8 --duration 2s",
         )
-        .shows("5.3, 10.2: what a leader can commit, and how long each command takes"),
+        .shows("5.3, D 10.2: what a leader can commit, and how long each command takes"),
     Console::load,
 )];
 
