@@ -10,6 +10,7 @@
 //! Architecture invariant: clients' threads share only a few atomic numbers, and what a client measures costs less than
 //! what it asks for. No figure is a division by something that may be zero. Nothing here knows of a console.
 
+mod buckets;
 mod client;
 mod collector;
 mod keys;
@@ -22,11 +23,12 @@ mod summary;
 mod tally;
 mod workload;
 
+pub use self::buckets::{Bucket, Cell, ClientSeen};
 pub use self::collector::{Event, Load};
 pub use self::plan::{Amount, Plan};
 pub use self::row::csv;
 pub use self::sampling::{Sample, SampleVerdict, judge};
-pub use self::summary::Summary;
 pub(crate) use self::summary::figures_shown;
+pub use self::summary::{Curves, Summary};
 pub use self::tally::{CarryOver, Figures, Row};
 pub use self::workload::{Mix, WorkloadSettings};

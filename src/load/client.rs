@@ -34,6 +34,8 @@ const REST: Duration = Duration::from_millis(1);
 pub(super) struct Common {
     pub plan: Plan,
     pub start: Time,
+    /// How long the slices of time are in which clients tell what they measured.
+    pub slice: Duration,
     /// Set to end the load: clients send nothing more.
     pub stop: AtomicBool,
     /// When a client first saw that, in nanoseconds.
@@ -42,10 +44,11 @@ pub(super) struct Common {
 }
 
 pub(super) enum Notice {
-    /// A second is over: what the client measured in it.
+    /// A slice of time is over: what the client measured in it.
     Slice {
         client: usize,
-        second: u64,
+        /// Which slice, from zero.
+        number: u64,
         slice: Box<Slice>,
     },
     Ended {
@@ -82,7 +85,8 @@ struct Run {
     /// The outages count this client as one that waits for an answer.
     waits: bool,
     slice: Slice,
-    second: u64,
+    /// The number of the slice of time, from zero.
+    number: u64,
     rest_until: Time,
     /// When it last looked, there was no room for what was due.
     crowded: bool,
@@ -94,8 +98,8 @@ struct Run {
 impl Common {
     pub(super) fn new(plan: Plan, start: Time) -> Common {
         let (stop, stopped) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        let end = end(&plan, start);
-        Common { plan, start, stop, stopped, outages: Mutex::new(Outages::new(start, end)) }
+        let (end, slice) = (end(&plan, start), SECOND / plan.slices_a_second());
+        Common { plan, start, slice, stop, stopped, outages: Mutex::new(Outages::new(start, end)) }
     }
 
     /// When the measured time ends, as far as it is known: the plan's end, or when it was seen that the load is to stop.
@@ -136,8 +140,8 @@ impl Client {
             flying: Ascending::default(),
             in_flight: 0,
             waits: false,
-            slice: Slice::new(),
-            second: 0,
+            slice: Slice::default(),
+            number: 0,
             rest_until: Time::ZERO,
             crowded: false,
             over: None,
@@ -162,17 +166,17 @@ impl Run {
                 break;
             }
             // An idle client still notices within a second that it is to stop.
-            self.client.pipeline.wait(wake.min(self.second_ends()).min(now + SECOND), &mut ended);
+            self.client.pipeline.wait(wake.min(self.slice_ends()).min(now + SECOND), &mut ended);
             // A wait that found nothing took its time too.
             self.turn_over(self.client.pipeline.now());
             self.take(&mut ended);
         }
-        self.slice.unsent = self.unsent();
-        let Run { client, slice, second, last, .. } = self;
-        let Client { number, told, recorder, .. } = client;
+        self.slice.counts.unsent = self.unsent();
+        let Run { client, slice, number, last, .. } = self;
+        let Client { number: client, told, recorder, .. } = client;
         // A collector that is gone needs nothing.
-        let _ = told.send(Notice::Slice { client: number, second, slice: Box::new(slice) });
-        let _ = told.send(Notice::Ended { client: number, recorder: Box::new(recorder), last });
+        let _ = told.send(Notice::Slice { client, number, slice: Box::new(slice) });
+        let _ = told.send(Notice::Ended { client, recorder: Box::new(recorder), last });
     }
 
     /// Sends the calls that are due and have room. Returns when to look again if no call ends before.
@@ -214,7 +218,7 @@ impl Run {
             self.in_flight += question.size;
             if counts {
                 self.client.left -= question.size;
-                self.slice.sent += question.size;
+                self.slice.counts.sent += question.size;
             }
             if let Some(pace) = &mut self.client.pace {
                 pace.pass();
@@ -257,10 +261,10 @@ impl Run {
                 Outcome::Answered(told) => {
                     answered = answered.max(Some(returned));
                     if counted {
-                        self.slice.refused += refused(told);
+                        self.slice.counts.refused += refused(told);
                     }
                     if measured.contains(&returned) {
-                        self.slice.in_time += size;
+                        self.slice.counts.in_time += size;
                     }
                 }
                 Outcome::Rejected(_) | Outcome::Unknown(_) | Outcome::Panicked(..) | Outcome::Settled(_) => {
@@ -300,20 +304,19 @@ impl Run {
         }
     }
 
-    fn second_ends(&self) -> Time {
-        self.client.common.start + SECOND * u32::try_from(self.second + 1).unwrap_or(u32::MAX)
+    fn slice_ends(&self) -> Time {
+        let length = self.client.common.slice;
+        self.client.common.start + length * u32::try_from(self.number + 1).unwrap_or(u32::MAX)
     }
 
-    /// Hands the seconds that are over to the collector.
+    /// Hands the slices of time that are over to the collector.
     fn turn_over(&mut self, now: Time) {
-        while now >= self.second_ends() {
-            let slice = Box::new(std::mem::replace(&mut self.slice, Slice::new()));
-            let _ = self.client.told.send(Notice::Slice {
-                client: self.client.number,
-                second: self.second,
-                slice,
-            });
-            self.second += 1;
+        while now >= self.slice_ends() {
+            let mut slice = Box::new(std::mem::take(&mut self.slice));
+            slice.waits = self.waits;
+            let (client, number) = (self.client.number, self.number);
+            let _ = self.client.told.send(Notice::Slice { client, number, slice });
+            self.number += 1;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A load that runs: its clients' threads, and the thread that adds up what they measure, a row for each second.
+//! A load that runs: its clients' threads, and the thread that adds up what they measure, a row for each second and a
+//! bucket for each slice of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +12,13 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use super::buckets::{Buckets, Cell};
 use super::client::{Client, Common, Notice, SECOND};
 use super::pace::Pace;
 use super::plan::{Amount, Plan};
 use super::sampling::{Recorder, Sample, Sampling};
-use super::summary::Summary;
-use super::tally::{Figures, Latencies, Row, Slice};
+use super::summary::{Curves, Summary};
+use super::tally::{Counts, Figures, Latencies, Row, Slice, Tally, curve, latencies};
 use super::workload::Workload;
 use crate::client::Pipeline;
 use crate::history::HistoryFile;
@@ -43,16 +45,26 @@ struct Collector {
     common: Arc<Common>,
     told: Receiver<Notice>,
     on_event: Box<dyn FnMut(Event<'_>) + Send>,
-    /// For each client the second that it is in; none when it has ended.
-    seconds: Vec<Option<u64>>,
-    open: BTreeMap<u64, Slice>,
+    /// For each client the slice of time that it is in; none when it has ended.
+    places: Vec<Option<u64>>,
+    open: BTreeMap<u64, Open>,
+    /// The second that is not over, with its number.
+    second: Option<(u64, Tally)>,
     rows: Vec<Row>,
-    sums: Slice,
+    buckets: Buckets,
+    sums: Counts,
     service: Histogram<u64>,
     response: Histogram<u64>,
     lost: Histogram<u64>,
     recorders: Vec<Recorder>,
     last: Time,
+}
+
+/// A slice of time that is not over for all clients.
+struct Open {
+    tally: Tally,
+    /// What those clients saw that are looked at.
+    cells: Vec<Cell>,
 }
 
 impl Load {
@@ -170,20 +182,22 @@ impl Collector {
         let wide = |narrow: &Latencies| {
             Histogram::new_with_bounds(narrow.low(), narrow.high(), narrow.sigfig()).expect("the same bounds")
         };
-        let sums = Slice::new();
+        let narrow = latencies();
         Collector {
             last: common.start,
-            common,
             told,
             on_event,
-            seconds: vec![Some(0); clients],
+            places: vec![Some(0); clients],
             open: BTreeMap::new(),
+            second: None,
             rows: Vec::new(),
-            service: wide(&sums.service),
-            response: wide(&sums.response),
-            lost: wide(&sums.response),
-            sums,
+            buckets: Buckets::new(clients, common.slice.as_secs_f64()),
+            service: wide(&narrow),
+            response: wide(&narrow),
+            lost: wide(&narrow),
+            sums: Counts::default(),
             recorders: Vec::new(),
+            common,
         }
     }
 
@@ -191,27 +205,25 @@ impl Collector {
     fn run(mut self, over: Sender<()>) -> (Summary, Sample) {
         while let Ok(told) = self.told.recv() {
             match told {
-                Notice::Slice { client, second, slice } => {
-                    match self.open.get_mut(&second) {
-                        Some(sum) => sum.add(&slice),
-                        None => drop(self.open.insert(second, *slice)),
-                    }
-                    self.seconds[client] = Some(second + 1);
+                Notice::Slice { client, number, slice } => {
+                    self.take(client, number, &slice);
+                    self.places[client] = Some(number + 1);
                 }
                 Notice::Ended { client, recorder, last } => {
-                    self.seconds[client] = None;
+                    self.places[client] = None;
                     self.recorders.push(*recorder);
                     self.last = self.last.max(last);
                 }
             }
-            let reached = self.seconds.iter().flatten().min().copied().unwrap_or(u64::MAX);
+            let reached = self.places.iter().flatten().min().copied().unwrap_or(u64::MAX);
             while let Some(first) = self.open.first_entry()
                 && *first.key() < reached
             {
-                let (second, slice) = first.remove_entry();
-                self.close(second, &slice);
+                let (number, open) = first.remove_entry();
+                self.close(number, open);
             }
         }
+        self.close_second();
         let mut on_event = std::mem::replace(&mut self.on_event, Box::new(|_| {}));
         let ended = self.summary();
         on_event(Event::Ended);
@@ -221,21 +233,26 @@ impl Collector {
         ended
     }
 
-    /// A second is over for all clients.
-    fn close(&mut self, second: u64, slice: &Slice) {
-        let begins = self.common.start + SECOND * u32::try_from(second).unwrap_or(u32::MAX);
-        let after_end = begins >= self.common.measured_until();
-        // A row behind the end only exists if calls ended in it.
-        if !slice.is_idle() || !(after_end || self.seconds.iter().all(Option::is_none)) {
-            let row = slice.row(second, after_end);
-            (self.on_event)(Event::Row(&row));
-            self.rows.push(row);
+    fn take(&mut self, client: usize, number: u64, slice: &Slice) {
+        let seen = self.buckets.seen_count();
+        let new = || Open { tally: Tally::new(), cells: vec![Cell::default(); seen] };
+        let open = self.open.entry(number).or_insert_with(new);
+        open.tally.note(slice);
+        if let Some(place) = self.buckets.seen_at(client) {
+            let [answered, rejected, unknown] = slice.counts.ended();
+            open.cells[place] = Cell { answered, rejected, unknown, waits: slice.waits };
         }
-        self.sums.add_counts(slice);
+    }
+
+    /// A slice of time is over for all clients.
+    fn close(&mut self, number: u64, open: Open) {
+        let Open { tally, cells } = open;
+        let slices = u64::from(self.common.plan.slices_a_second());
+        self.sums.add(&tally.counts);
         let parts = [
-            (&mut self.service, Some(&slice.service)),
-            (&mut self.response, Some(&slice.response)),
-            (&mut self.lost, slice.lost.as_deref()),
+            (&mut self.service, Some(&tally.service)),
+            (&mut self.response, Some(&tally.response)),
+            (&mut self.lost, tally.lost.as_deref()),
         ];
         for (sum, part) in parts.into_iter().filter_map(|(sum, part)| Some((sum, part?))) {
             for value in part.iter_recorded() {
@@ -243,10 +260,31 @@ impl Collector {
                 sum.saturating_record_n(value.value_iterated_to(), count);
             }
         }
+        self.buckets.push(number, &tally, cells);
+        match &mut self.second {
+            Some((_, second)) => second.add(&tally),
+            second @ None => *second = Some((number / slices, tally)),
+        }
+        if (number + 1).is_multiple_of(slices) {
+            self.close_second();
+        }
+    }
+
+    /// A second is over for all clients.
+    fn close_second(&mut self) {
+        let Some((second, tally)) = self.second.take() else { return };
+        let begins = self.common.start + SECOND * u32::try_from(second).unwrap_or(u32::MAX);
+        let after_end = begins >= self.common.measured_until();
+        // A row behind the end only exists if calls ended in it.
+        if !tally.counts.is_idle() || !(after_end || self.places.iter().all(Option::is_none)) {
+            let row = tally.row(second, after_end);
+            (self.on_event)(Event::Row(&row));
+            self.rows.push(row);
+        }
     }
 
     fn summary(self) -> (Summary, Sample) {
-        let Collector { common, rows, sums, service, response, lost, recorders, last, .. } = self;
+        let Collector { common, rows, buckets, sums, service, response, lost, recorders, last, .. } = self;
         let plan = &common.plan;
         let until = match common.measured_until() {
             Time::NEVER => last,
@@ -260,6 +298,8 @@ impl Collector {
             // Unsent operations would have waited longer than all that were sent.
             all.saturating_record_n(nanos(plan.timeout).max(all.max()), sums.unsent);
         }
+        let ended = last.max(until).since(common.start).as_secs_f64();
+        let (buckets, seen) = buckets.finish(ended);
         let summary = Summary {
             clients: plan.clients,
             batch: plan.batch,
@@ -268,7 +308,7 @@ impl Collector {
             rate: plan.rate,
             seed: plan.seed,
             elapsed: elapsed.as_secs_f64(),
-            ended: last.max(until).since(common.start).as_secs_f64(),
+            ended,
             sent: sums.sent,
             unsent: sums.unsent,
             answered: sums.answered,
@@ -285,7 +325,10 @@ impl Collector {
             outage_began: outage_began.since(common.start).as_secs_f64(),
             outage_share: ratio(outage.as_secs_f64(), elapsed.as_secs_f64()),
             rejected: sums.rejected,
+            curves: Curves { service: curve(&service), response: curve(&response), all: curve(&all) },
             rows,
+            buckets,
+            seen,
         };
         (summary, Recorder::merge(recorders))
     }

@@ -9,6 +9,12 @@ use crate::text::numbers::float;
 /// The most clients: each is a thread.
 const CLIENTS_MAX: usize = 10_000;
 
+/// With more clients than this, each tells what it measured once a second: they would be woken too often.
+const CLIENTS_IN_DETAIL_MAX: usize = 1_000;
+
+/// A longer run is shown second by second.
+const DETAIL_MAX: Duration = Duration::from_secs(60);
+
 /// The most commands in one call, or in one entry.
 const BATCH_MAX: u64 = 10_000;
 
@@ -105,6 +111,12 @@ impl Plan {
             }
             Amount::For(_) | Amount::Count(_) | Amount::Unending => Ok(()),
         }
+    }
+
+    /// How many times a second each client tells what it measured.
+    pub(super) fn slices_a_second(&self) -> u32 {
+        let long = matches!(self.amount, Amount::For(duration) if duration > DETAIL_MAX);
+        if long || self.clients > CLIENTS_IN_DETAIL_MAX { 1 } else { 10 }
     }
 
     /// The most operations in flight of a client.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::buckets::{Bucket, ClientSeen};
 use super::tally::{CarryOver, Figures, Row, or_nulls};
 use crate::text::layout::{Align, table};
 use crate::text::numbers::{float, grouped, micros_shown, quotient, seconds_shown, whole};
@@ -73,6 +74,23 @@ pub struct Summary {
     /// Its share of the measured time, from 0 to 1.
     pub outage_share: f64,
     pub rows: Vec<Row>,
+    /// The run in finer steps than rows, for plots.
+    #[serde(skip)]
+    pub buckets: Vec<Bucket>,
+    /// What some of the clients saw in each bucket.
+    #[serde(skip)]
+    pub seen: Vec<ClientSeen>,
+    #[serde(skip)]
+    pub curves: Curves,
+}
+
+/// Latencies by the share of operations that took as long or longer, from all (1) to the slowest one; in microseconds.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Curves {
+    pub service: Vec<(f64, f64)>,
+    pub response: Vec<(f64, f64)>,
+    /// With what got no answer.
+    pub all: Vec<(f64, f64)>,
 }
 
 impl Summary {
@@ -98,7 +116,7 @@ impl Summary {
         }
         if self.failed > 0 {
             remarks.push(format!(
-                "{} of {} operations got no answer: only the figures of 'all' count them, at their time-out",
+                "{} of {} operations got no answer: latencies of answers leave them out, those with unanswered count them at their time-out",
                 grouped(self.failed),
                 grouped(self.sent)
             ));

@@ -1,4 +1,4 @@
-//! Measurements: for each client a second at a time, for all of them row by row, and as a whole.
+//! Measurements: of each client slice by slice, of all of them second by second, and as a whole.
 //!
 //! An operation is *counted* when it left in the measured time: what became of it, and how long it took, is counted
 //! whenever it ended. An operation of the warm-up that ended later is *carried over*: it has no latency here, but its
@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
 use crate::client::{Outcome, Rejection};
-use crate::text::numbers::nanos;
+use crate::text::numbers::{float, nanos};
 
 const LATENCY_MAX: Duration = Duration::from_secs(600);
 
@@ -20,9 +20,9 @@ const DIGITS: u8 = 2;
 
 pub(super) type Latencies = Histogram<u32>;
 
-/// What one client measured in one second.
-#[derive(Clone, Debug)]
-pub(super) struct Slice {
+/// Operations by what became of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counts {
     pub sent: u64,
     /// Operations that were due and never had room; known at the end.
     pub unsent: u64,
@@ -36,10 +36,35 @@ pub(super) struct Slice {
     /// Operations that were answered within the measured time, whenever they left.
     pub in_time: u64,
     pub carried: CarryOver,
+}
+
+/// What one client measured in one stretch of time. Latencies are a list: a client's thread has no time to sort.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slice {
+    pub counts: Counts,
+    /// At its end the client waited for an answer.
+    pub waits: bool,
+    answers: Vec<Took>,
+    /// From the intended start to the end without an answer, the time-out at least, and of how many operations.
+    lost: Vec<(u64, u32)>,
+}
+
+/// How long the operations of an answered call took, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Took {
+    service: u64,
+    response: u64,
+    size: u32,
+}
+
+/// What all clients measured in one stretch of time.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    pub counts: Counts,
     pub service: Latencies,
     /// From the intended start to the answer: waiting for a turn counts.
     pub response: Latencies,
-    /// From the intended start to the end without an answer, the time-out at least; none while all were answered.
+    /// Of operations without an answer; none while all were answered.
     pub lost: Option<Box<Latencies>>,
 }
 
@@ -95,68 +120,8 @@ pub struct Figures {
     pub mean: f64,
 }
 
-impl Slice {
-    pub(super) fn new() -> Slice {
-        Slice {
-            sent: 0,
-            unsent: 0,
-            answered: 0,
-            refused: 0,
-            rejected: BTreeMap::new(),
-            unknown: 0,
-            in_time: 0,
-            carried: CarryOver::default(),
-            service: latencies(),
-            response: latencies(),
-            lost: None,
-        }
-    }
-
-    /// Notes a counted call of this many operations that has ended. One without an answer took its time-out at least.
-    pub(super) fn note(&mut self, outcome: &Outcome, size: u64, took: CallTimes) {
-        let CallTimes { service, response, timeout } = took;
-        match outcome {
-            Outcome::Answered(_) | Outcome::Settled(_) => {
-                self.answered += size;
-                self.service.saturating_record_n(nanos(service), count(size));
-                self.response.saturating_record_n(nanos(response), count(size));
-                return;
-            }
-            Outcome::Rejected(rejection) => *self.rejected.entry(kind(rejection)).or_default() += size,
-            Outcome::Unknown(_) | Outcome::Panicked(..) => self.unknown += size,
-        }
-        let lost = self.lost.get_or_insert_with(|| Box::new(latencies()));
-        lost.saturating_record_n(nanos(response.max(timeout)), count(size));
-    }
-
-    /// Notes a call of the warm-up that has ended after it.
-    pub(super) fn carry(&mut self, outcome: &Outcome, size: u64) {
-        match outcome {
-            Outcome::Answered(_) | Outcome::Settled(_) => self.carried.answered += size,
-            Outcome::Rejected(_) => self.carried.rejected += size,
-            Outcome::Unknown(_) | Outcome::Panicked(..) => self.carried.unknown += size,
-        }
-    }
-
-    /// Whether nothing was sent and nothing ended.
-    pub(super) fn is_idle(&self) -> bool {
-        let ended = self.answered + self.rejections() + self.unknown;
-        self.sent == 0 && ended == 0 && self.carried == CarryOver::default()
-    }
-
-    pub(super) fn add(&mut self, other: &Slice) {
-        self.add_counts(other);
-        self.service.add(&other.service).expect("both have the same bounds");
-        self.response.add(&other.response).expect("both have the same bounds");
-        match (&mut self.lost, &other.lost) {
-            (Some(sum), Some(part)) => sum.add(&**part).expect("both have the same bounds"),
-            (sum @ None, Some(part)) => *sum = Some(part.clone()),
-            (_, None) => {}
-        }
-    }
-
-    /// Everything but the latencies.
-    pub(super) fn add_counts(&mut self, other: &Slice) {
+impl Counts {
+    pub(super) fn add(&mut self, other: &Counts) {
         self.sent += other.sent;
         self.unsent += other.unsent;
         self.answered += other.answered;
@@ -175,34 +140,100 @@ impl Slice {
         self.rejected.values().sum()
     }
 
+    /// What ended, operations of the warm-up included: answered, rejected, unknown.
+    pub(super) fn ended(&self) -> [u64; 3] {
+        [
+            self.answered + self.carried.answered,
+            self.rejections() + self.carried.rejected,
+            self.unknown + self.carried.unknown,
+        ]
+    }
+
+    /// Whether nothing was sent and nothing ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sent == 0 && self.ended() == [0; 3]
+    }
+}
+
+impl Slice {
+    /// Notes a counted call of this many operations that has ended. One without an answer took its time-out at least.
+    pub(super) fn note(&mut self, outcome: &Outcome, size: u64, took: CallTimes) {
+        let CallTimes { service, response, timeout } = took;
+        let counts = &mut self.counts;
+        match outcome {
+            Outcome::Answered(_) | Outcome::Settled(_) => {
+                counts.answered += size;
+                let (service, response) = (nanos(service), nanos(response));
+                self.answers.push(Took { service, response, size: count(size) });
+                return;
+            }
+            Outcome::Rejected(rejection) => *counts.rejected.entry(kind(rejection)).or_default() += size,
+            Outcome::Unknown(_) | Outcome::Panicked(..) => counts.unknown += size,
+        }
+        self.lost.push((nanos(response.max(timeout)), count(size)));
+    }
+
+    /// Notes a call of the warm-up that has ended after it.
+    pub(super) fn carry(&mut self, outcome: &Outcome, size: u64) {
+        let carried = &mut self.counts.carried;
+        match outcome {
+            Outcome::Answered(_) | Outcome::Settled(_) => carried.answered += size,
+            Outcome::Rejected(_) => carried.rejected += size,
+            Outcome::Unknown(_) | Outcome::Panicked(..) => carried.unknown += size,
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn new() -> Tally {
+        Tally { counts: Counts::default(), service: latencies(), response: latencies(), lost: None }
+    }
+
+    /// Adds what one client measured.
+    pub(super) fn note(&mut self, slice: &Slice) {
+        self.counts.add(&slice.counts);
+        for Took { service, response, size } in &slice.answers {
+            self.service.saturating_record_n(*service, *size);
+            self.response.saturating_record_n(*response, *size);
+        }
+        for (took, size) in &slice.lost {
+            self.lost.get_or_insert_with(|| Box::new(latencies())).saturating_record_n(*took, *size);
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Tally) {
+        self.counts.add(&other.counts);
+        self.service.add(&other.service).expect("both have the same bounds");
+        self.response.add(&other.response).expect("both have the same bounds");
+        match (&mut self.lost, &other.lost) {
+            (Some(sum), Some(part)) => sum.add(&**part).expect("both have the same bounds"),
+            (sum @ None, Some(part)) => *sum = Some(part.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// The figures of what was answered, and of all that ended.
+    pub(super) fn figures(&self) -> (Option<Figures>, Option<Figures>) {
+        let answers = Figures::of(&self.response);
+        let Some(lost) = &self.lost else { return (answers, answers) };
+        let mut all = self.response.clone();
+        all.add(&**lost).expect("both have the same bounds");
+        (answers, Figures::of(&all))
+    }
+
     /// The row of the second with this number, from zero.
     pub(super) fn row(&self, second: u64, after_end: bool) -> Row {
-        let latency = Figures::of(&self.response);
-        let all = match &self.lost {
-            None => latency,
-            Some(lost) => {
-                let mut all = self.response.clone();
-                all.add(&**lost).expect("both have the same bounds");
-                Figures::of(&all)
-            }
-        };
-        Row {
-            second: second + 1,
-            after_end,
-            sent: self.sent,
-            answered: self.answered + self.carried.answered,
-            rejected: self.rejections() + self.carried.rejected,
-            unknown: self.unknown + self.carried.unknown,
-            latency,
-            all,
-        }
+        let (latency, all) = self.figures();
+        let [answered, rejected, unknown] = self.counts.ended();
+        let sent = self.counts.sent;
+        Row { second: second + 1, after_end, sent, answered, rejected, unknown, latency, all }
     }
 }
 
 impl Figures {
     /// None if nothing was recorded.
     pub(super) fn of<C: hdrhistogram::Counter>(latencies: &Histogram<C>) -> Option<Figures> {
-        let micros = |value: u64| crate::text::numbers::float(value) / 1_000.0;
+        let micros = |value: u64| float(value) / 1_000.0;
         let at = |quantile| micros(latencies.value_at_quantile(quantile));
         (!latencies.is_empty()).then(|| Figures {
             p50: at(0.5),
@@ -238,7 +269,22 @@ pub(super) fn or_nulls<S: Serializer>(figures: &Option<Figures>, serializer: S) 
     shape.serialize(serializer)
 }
 
-fn latencies() -> Latencies {
+/// Shares of the operations, from all to the slowest one, with the latency that the share exceeds or reaches, in
+/// microseconds: some points for each power of ten.
+pub(super) fn curve(latencies: &Histogram<u64>) -> Vec<(f64, f64)> {
+    const POINTS_A_POWER: f64 = 8.0;
+    let micros = |value: u64| float(value) / 1_000.0;
+    if latencies.is_empty() {
+        return Vec::new();
+    }
+    let count = float(latencies.len());
+    let share = |point: u8| 10f64.powf(-f64::from(point) / POINTS_A_POWER);
+    let shares = (0..=u8::MAX).map(share).take_while(|share| share * count > 1.0);
+    let points = shares.map(|share| (share, micros(latencies.value_at_quantile(1.0 - share))));
+    points.chain([(1.0 / count, micros(latencies.max()))]).collect()
+}
+
+pub(super) fn latencies() -> Latencies {
     Histogram::new_with_bounds(1, nanos(LATENCY_MAX), DIGITS).expect("these bounds are in order")
 }
 
@@ -273,16 +319,22 @@ mod tests {
         timeout: Duration::from_millis(600),
     };
 
+    fn noted(outcome: &Outcome, size: u64) -> Slice {
+        let mut slice = Slice::default();
+        slice.note(outcome, size, TOOK);
+        slice
+    }
+
     #[test]
     fn nothing_measured_has_no_figures_and_nothing_is_lost_in_adding() {
-        assert_eq!(Figures::of(&Slice::new().service), None);
-        let (mut one, mut other) = (Slice::new(), Slice::new());
-        other.note(&Outcome::Rejected(Rejection::Busy), 3, TOOK);
+        assert_eq!(Tally::new().figures(), (None, None));
+        let (mut one, mut other) = (Tally::new(), Tally::new());
+        other.note(&noted(&Outcome::Rejected(Rejection::Busy), 3));
         other.service.record_n(nanos(TOOK.service), 4).expect("within the bounds");
         one.add(&other);
         one.add(&other);
         assert_eq!(
-            (one.rejections(), one.service.len(), one.lost.as_ref().map(|lost| lost.len())),
+            (one.counts.rejections(), one.service.len(), one.lost.as_ref().map(|lost| lost.len())),
             (6, 8, Some(6))
         );
         let p50 = Figures::of(&one.service).expect("figures").p50;
@@ -291,10 +343,10 @@ mod tests {
 
     #[test]
     fn what_got_no_answer_counts_at_its_time_out_beside_the_answers() {
-        let mut slice = Slice::new();
-        slice.response.record_n(nanos(TOOK.response), 1).expect("within the bounds");
-        slice.note(&Outcome::Rejected(Rejection::Busy), 2, TOOK);
-        let row = slice.row(0, false);
+        let mut tally = Tally::new();
+        tally.response.record_n(nanos(TOOK.response), 1).expect("within the bounds");
+        tally.note(&noted(&Outcome::Rejected(Rejection::Busy), 2));
+        let row = tally.row(0, false);
         let (answers, all) = (row.latency.expect("an answer"), row.all.expect("ends"));
         assert!(answers.max < 5_100.0, "{answers:?}");
         assert!((599_000.0..610_000.0).contains(&all.p50) && all.p50 <= all.max, "{all:?}");
@@ -302,17 +354,18 @@ mod tests {
 
     #[test]
     fn a_second_without_an_answer_has_null_for_each_figure() {
-        let json = serde_json::to_string(&Slice::new().row(0, false)).expect("it serializes");
+        let json = serde_json::to_string(&Tally::new().row(0, false)).expect("it serializes");
         assert!(json.contains(r#""latency":{"p50":null,"p90":null,"#), "{json}");
         assert!(!json.contains("0.0"), "{json}");
     }
 
     #[test]
     fn what_the_warm_up_left_is_in_the_row_and_has_no_latency() {
-        let mut slice = Slice::new();
+        let (mut slice, mut tally) = (Slice::default(), Tally::new());
         slice.carry(&Outcome::Rejected(Rejection::Busy), 2);
-        assert!(!slice.is_idle());
-        let row = slice.row(4, true);
+        tally.note(&slice);
+        assert!(!tally.counts.is_idle());
+        let row = tally.row(4, true);
         assert_eq!((row.second, row.rejected, row.answered, row.all), (5, 2, 0, None));
     }
 }
