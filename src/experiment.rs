@@ -6,8 +6,8 @@
 mod expectation;
 mod faults;
 pub mod figure16;
+mod nodes;
 mod page;
-mod plot;
 mod report;
 mod run;
 mod sweep;
@@ -26,6 +26,7 @@ pub use self::report::{FaultReport, LeaderReport, Report, VerdictReport};
 pub use self::run::{Listener, Progress};
 pub use self::sweep::{Sweep, table};
 
+use self::nodes::Nodes;
 use self::run::{Run, TICK, Usage, bands};
 use crate::check::linearizability::Start;
 use crate::cluster::Cluster;
@@ -39,9 +40,10 @@ use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge};
+use crate::page::Origin;
 use crate::protocol::ReadMode;
 use crate::text::counted;
-use crate::text::numbers::{float, quotient};
+use crate::text::numbers::{float, grouped, quotient};
 use crate::types::NodeId;
 
 /// A run that is to be made.
@@ -59,6 +61,8 @@ pub struct Experiment {
     pub leader_within: Duration,
     pub check: bool,
     pub history: Option<PathBuf>,
+    /// Records the messages between nodes around elections and faults, which takes time at each message.
+    pub messages: bool,
     pub command: String,
 }
 
@@ -89,6 +93,7 @@ impl Default for Experiment {
             leader_within: Duration::from_secs(10),
             check: true,
             history: None,
+            messages: false,
             command: String::new(),
         }
     }
@@ -135,14 +140,22 @@ impl Experiment {
         if let Some(Scratch(folder)) = &scratch {
             settings.states.clone_from(folder);
         }
-        let cluster = Cluster::builder().with(|all| *all = settings).start();
-        let cluster = cluster.map_err(|error| failed(error.to_string()))?;
+        let said = Output::memory(Style::default());
+        let narrator = Narrator::direct(said.clone());
+        let mut builder = Cluster::builder().with(|all| *all = settings);
+        if self.messages {
+            let told = narrator.recording().clone();
+            builder = builder.observer(move |event| told.observe(event));
+        }
+        let cluster = builder.start().map_err(|error| failed(error.to_string()))?;
+        if self.messages {
+            cluster.watch_messages(true);
+        }
         let leadership = cluster.leadership();
         self.await_leader(&cluster, interrupt)?;
         let pipelines = (0..self.plan.clients).map(|_| cluster.pipeline()).collect::<Result<Vec<_>, _>>();
         let pipelines = pipelines.map_err(|error| failed(error.to_string()))?;
-        let said = Output::memory(Style::default());
-        let narrator = Narrator::direct(said.clone(), false);
+        let recording = narrator.recording().clone();
         let mut console = Console::new(cluster, Context::default(), said.clone(), narrator);
         let file = self.history.as_deref().map(|path| open_history(path, &console)).transpose();
         let (sender, rows) = unbounded();
@@ -164,6 +177,7 @@ impl Experiment {
             faults: faults.into(),
             done: Vec::new(),
             leaders: Vec::new(),
+            nodes: Nodes::new(recording, self.messages),
             before: None,
             interrupted: false,
             listener,
@@ -202,7 +216,7 @@ impl Experiment {
         used: Usage,
         interrupt: &Interrupt,
     ) -> Report {
-        let Run { console, faults, done, leaders, before, interrupted, .. } = run;
+        let Run { console, faults, done, leaders, nodes, before, interrupted, start, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
         // A person who interrupted the load wants the verdict on it; an interrupt during the check ends the check.
@@ -233,6 +247,8 @@ impl Experiment {
             expectations: self.expectations.iter().map(|expectation| expectation.judge(&load)).collect(),
             notes,
             interrupted,
+            origin: Origin::here(),
+            recorded: nodes.recorded(start),
             load,
         };
         cluster.shutdown();
@@ -278,7 +294,7 @@ impl Experiment {
             (false, false) => "on disk",
         };
         let speed = match rate {
-            Some(rate) => format!("{rate}/s wanted"),
+            Some(rate) => format!("{}/s wanted", grouped(*rate)),
             None => format!("{} in flight each", self.plan.in_flight_max()),
         };
         let mode = match workload.read_mode {
@@ -298,7 +314,8 @@ impl Experiment {
         let (count, bytes) = (workload.keys, counted(workload.value_bytes, "byte"));
         let plural = if count == 1 { "key" } else { "keys" };
         format!(
-            "{nodes} {place}; {clients}, {speed}{batches}{shared}{reads}; {count} {keys} {plural}, values of {bytes}"
+            "{nodes} {place}; {clients}, {speed}{batches}{shared}{reads}; {} {keys} {plural}, values of {bytes}",
+            grouped(count)
         )
     }
 }

@@ -112,6 +112,9 @@ pub mod console;
 pub mod load;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod page;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod experiment;
 
 // What the binaries are: thin files over these.

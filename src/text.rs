@@ -14,9 +14,10 @@ use crate::quoting::visible;
 /// The longest piece of a person's text that an error repeats.
 const SHOWN_MAX: usize = 40;
 
-/// `1 key`, `2 keys`.
+/// `1 key`, `2 keys`, `10,000 keys`.
 pub fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", numbers::grouped(count as u64))
 }
 
 /// `there is no n9: the nodes are n1 to n3`, in a cluster of this many nodes.

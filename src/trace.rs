@@ -6,6 +6,7 @@
 mod facade;
 mod logs;
 mod merge;
+mod recording;
 mod sentence;
 mod table;
 
@@ -18,6 +19,7 @@ pub(crate) use facade::{is_logged, log_event, target};
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
 pub use merge::{LogLine, LogTail, Merge, merge};
+pub use recording::{Acknowledged, Passage, PassageEnd, Recorded, Recording, distances};
 
 use crate::faults::DropReason;
 use crate::protocol::Call;
@@ -127,6 +129,8 @@ pub enum What {
     },
     /// A message of this node was copied: it arrives twice.
     MessageDuplicated(Message),
+    /// A message arrived at this node.
+    MessageArrived(Message),
     /// A client's request arrived.
     RequestReceived {
         /// Whose.
@@ -196,6 +200,7 @@ impl What {
         match self {
             What::MessageSent(message)
             | What::MessageDuplicated(message)
+            | What::MessageArrived(message)
             | What::MessageDelayed { message, .. }
             | What::MessageDropped { message, .. } => Some(message),
             _ => None,

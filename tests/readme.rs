@@ -184,7 +184,7 @@ fn typed<L: Lab + 'static>(console: &mut Console<L>, line: &str) -> String {
 
 fn virtual_console(seed: u64) -> Console<Simulation> {
     let output = Output::memory(Style { transcript: true, ..Style::default() });
-    let narrator = Narrator::direct(output.clone(), true);
+    let narrator = Narrator::direct(output.clone());
     let simulation = Simulation::new(SimulationSettings::new(3, seed), Some(narrator.observer()));
     let mut console = Console::new(simulation, Context::default(), output, narrator);
     typed(&mut console, "wait leader");
@@ -210,7 +210,7 @@ fn rows_can_follow_each_other_in_virtual_time() {
 /// A prompt on threads, as `cluster` opens it for a person.
 fn console_on_threads(settings: &Settings) -> Console<Cluster> {
     let output = Output::memory(Style { transcript: true, ..Style::default() });
-    let narrator = Narrator::queued(output.clone(), false);
+    let narrator = Narrator::queued(output.clone());
     let cluster = Cluster::start(settings, Some(narrator.observer())).expect("it starts");
     assert!(cluster.wait_until_leader(Duration::from_secs(20)).is_some(), "a leader");
     let mut console = Console::new(cluster, Context::default(), output, narrator);

@@ -138,7 +138,7 @@ impl Golden {
     /// The whole text as it comes out now, and whether every line went as it should.
     fn run(&self) -> (String, Result<(), String>) {
         let output = Output::memory(Style { transcript: true, ..Style::default() });
-        let narrator = Narrator::direct(output.clone(), true);
+        let narrator = Narrator::direct(output.clone());
         let simulation = Simulation::new(self.settings.clone(), Some(narrator.observer()));
         let mut console = Console::new(simulation, Context::default(), output.clone(), narrator);
         let mut text = String::new();

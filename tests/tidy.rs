@@ -51,6 +51,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("sim", 4),
     ("cluster", 5),
     ("load", 5),
+    ("page", 5),
     // What carries directives out and prints.
     ("console", 6),
     ("experiment", 7),

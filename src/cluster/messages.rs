@@ -12,6 +12,7 @@ impl<M> Cluster<M> {
     /// set, or made finer, after the start gets no messages before this is called.
     pub fn watch_messages(&self, watch: bool) {
         let reporter = self.context.reporter.clone();
+        reporter.watch_messages(watch);
         // With the usual filters, logs take neither, and then the router need not look.
         let [dropped, all] =
             [Level::Debug, Level::Trace].map(|level| reporter.logs_take(level, &self.members));

@@ -12,6 +12,7 @@
 mod condition;
 mod data;
 mod inspect;
+mod journal;
 mod links;
 mod load;
 mod logs;
@@ -23,6 +24,7 @@ pub mod operation;
 mod outcome;
 mod picture;
 mod record;
+mod report;
 mod rows;
 mod script;
 mod session;
@@ -47,9 +49,10 @@ mod wait;
 mod wording_tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::journal::Journal;
 use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
@@ -65,6 +68,7 @@ use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Random, Time, Token};
 
+pub use self::journal::fault_ends;
 pub use self::script::{Flow, Script};
 pub(crate) use self::verbs::LANGUAGE;
 pub use self::verbs::parse;
@@ -102,6 +106,7 @@ pub struct Console<L: ?Sized = dyn Lab> {
     random: Random,
     undos: Vec<Undo>,
     record: Record,
+    journal: Journal,
     history: Vec<String>,
     /// The answer before, for `expect ok` and its like.
     last: Option<Answer>,
@@ -143,6 +148,7 @@ impl<L: Lab + 'static> Console<L> {
             random,
             undos: Vec::new(),
             record: Record::default(),
+            journal: Journal::default(),
             history: Vec::new(),
             last: None,
             unknown: BTreeMap::new(),
@@ -177,6 +183,14 @@ impl<L: Lab + 'static> Console<L> {
     /// Ends the faults whose time has come, in order.
     pub fn undo_due(&mut self) {
         (self as &mut Console).undo_due();
+    }
+
+    /// Writes the run so far as a page, unless something else than an older page is there. Says what is in it.
+    ///
+    /// # Errors
+    /// One line: why nothing was written.
+    pub fn write_report(&mut self, path: &Path) -> Result<String, String> {
+        (self as &mut Console).write_report(path)
     }
 }
 
@@ -224,7 +238,10 @@ impl Console {
     /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
         self.undo_due();
-        run_of(directive)(self, directive)
+        let began = self.lab.now();
+        let answer = run_of(directive)(self, directive);
+        self.journal.note(began, directive, &answer);
+        answer
     }
 
     /// `raftlab: n1, n2, n3` and, where there is state of an earlier run, from where it continues.

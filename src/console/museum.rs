@@ -94,7 +94,7 @@ fn show_one(specimen: &Specimen, events: bool, output: &Output) -> Ending {
         return Ending::Failed;
     };
     if events {
-        let narrator = Narrator::direct(output.clone(), false);
+        let narrator = Narrator::direct(output.clone());
         narrator.set_filter(EventFilter::All);
         let observe = |simulation: &mut Simulation| simulation.set_observer(Some(narrator.observer()));
         museum::hunt_in(specimen, family, catch.seed, observe);

@@ -6,7 +6,6 @@
 //!
 //! What a directive does (crash, pause ...) stands in its answer and is not repeated here.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -14,20 +13,15 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use log::Level;
 use parking_lot::Mutex;
 
 use super::printer::Output;
-use crate::raft::message::{AppendResult, Body, Message};
 use crate::text::layout::stamp;
-use crate::trace::{Narration, Topic, TraceEvent, What};
-use crate::types::{LogIndex, NodeId, Term, Time};
+use crate::trace::{Acknowledged, Narration, Recording, Topic, TraceEvent, What};
+use crate::types::Time;
 
 /// Lines that may wait for the terminal.
 const WAITING_MAX: usize = 4_096;
-
-/// Events that are kept for `logs` when there are no files.
-const KEPT_MAX: usize = 10_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventFilter {
@@ -49,13 +43,9 @@ struct Shared {
     route: Route,
     /// Lines that did not fit into the queue and were not said yet.
     lost: AtomicU64,
-    kept: Option<Mutex<VecDeque<TraceEvent>>>,
-    /// What each follower was last told to acknowledge to each leader: the same again answers a heartbeat.
+    recording: Recording,
     acknowledged: Mutex<Acknowledged>,
 }
-
-/// From a follower to a leader: the term and the index.
-type Acknowledged = BTreeMap<(NodeId, NodeId), (Term, LogIndex)>;
 
 #[derive(Debug)]
 enum Route {
@@ -72,26 +62,26 @@ enum Order {
 
 impl Narrator {
     /// Writes lines at once, in the thread in which things happen: for virtual time.
-    pub fn direct(output: Output, keep: bool) -> Narrator {
-        Narrator::new(Route::AtOnce(output), keep)
+    pub fn direct(output: Output) -> Narrator {
+        Narrator::new(Route::AtOnce(output))
     }
 
     /// Writes lines from a thread of its own, which ends with the last clone.
     ///
     /// Panics when the system refuses a thread.
-    pub fn queued(output: Output, keep: bool) -> Narrator {
+    pub fn queued(output: Output) -> Narrator {
         let (sender, receiver) = bounded(WAITING_MAX);
         let writer = move || write_lines(&output, &receiver);
         thread::Builder::new().name("narrator".to_string()).spawn(writer).expect("a thread for narration");
-        Narrator::new(Route::Queued(sender), keep)
+        Narrator::new(Route::Queued(sender))
     }
 
-    fn new(route: Route, keep: bool) -> Narrator {
+    fn new(route: Route) -> Narrator {
         Narrator(Arc::new(Shared {
             filter: AtomicU8::new(EventFilter::On as u8),
             route,
             lost: AtomicU64::new(0),
-            kept: keep.then(Mutex::default),
+            recording: Recording::default(),
             acknowledged: Mutex::default(),
         }))
     }
@@ -103,13 +93,7 @@ impl Narrator {
     }
 
     pub fn observe(&self, event: &TraceEvent) {
-        if let Some(kept) = self.0.kept.as_ref().filter(|_| event.level() <= Level::Info) {
-            let mut kept = kept.lock();
-            if kept.len() == KEPT_MAX {
-                kept.pop_front();
-            }
-            kept.push_back(event.clone());
-        }
+        self.0.recording.observe(event);
         if takes(self.filter(), event) && !self.repeats_acknowledgement(&event.what) {
             self.say(line(event));
         }
@@ -117,17 +101,8 @@ impl Narrator {
 
     /// Whether a message acknowledges nothing new: the answer to a heartbeat.
     fn repeats_acknowledgement(&self, what: &What) -> bool {
-        let Some(Message { from, to, term, body }) = what.message() else { return false };
-        let Body::AppendReply { result: AppendResult::Matched(index), .. } = body else { return false };
-        let mut acknowledged = self.0.acknowledged.lock();
-        let known = acknowledged.entry((*from, *to)).or_default();
-        let news = (*term, *index);
-        let repeated = news <= *known;
-        // What is lost on its way is told again.
-        if !matches!(what, What::MessageDropped { .. }) {
-            *known = news.max(*known);
-        }
-        repeated
+        let is_lost = matches!(what, What::MessageDropped { .. });
+        what.message().is_some_and(|message| self.0.acknowledged.lock().repeats(message, is_lost))
     }
 
     /// Says a line of the console's own, such as a fault that has ended by itself.
@@ -160,9 +135,9 @@ impl Narrator {
         self.0.filter.store(filter as u8, Ordering::Relaxed);
     }
 
-    /// The events that were kept, in order; none when none are.
-    pub fn kept(&self) -> Option<Vec<TraceEvent>> {
-        self.0.kept.as_ref().map(|kept| kept.lock().iter().cloned().collect())
+    /// What was kept of the events, whether it was narrated or not.
+    pub fn recording(&self) -> &Recording {
+        &self.0.recording
     }
 
     /// Says how many lines were lost, once there is room again.
@@ -230,8 +205,8 @@ mod tests {
     use crate::console::printer::Style;
     use crate::faults::DropReason;
     use crate::raft::event::Event;
-    use crate::raft::message::{Ack, Beat};
-    use crate::types::EntryId;
+    use crate::raft::message::{Ack, AppendResult, Beat, Body, Message};
+    use crate::types::{EntryId, LogIndex, NodeId, Term};
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(1_250_000_000), node: NodeId::new(2), what }
@@ -255,7 +230,7 @@ mod tests {
     #[test]
     fn the_filter_decides_and_heartbeats_are_never_told() {
         let output = Output::memory(Style::default());
-        let narrator = Narrator::direct(output.clone(), false);
+        let narrator = Narrator::direct(output.clone());
         narrator.observe(&leads());
         narrator.observe(&event(What::Paused));
         assert_eq!(output.take_transcript(), "[1.250] n2 leads term 4\n");
@@ -274,7 +249,7 @@ mod tests {
     #[test]
     fn an_acknowledgement_is_told_until_it_arrives_and_not_at_every_heartbeat() {
         let output = Output::memory(Style::default());
-        let narrator = Narrator::direct(output.clone(), false);
+        let narrator = Narrator::direct(output.clone());
         narrator.set_filter(EventFilter::Net);
         let body = Body::AppendReply {
             ack: Ack { round: 2, ..Ack::default() },
@@ -293,13 +268,13 @@ mod tests {
     #[test]
     fn queued_lines_are_all_written_after_a_flush() {
         let output = Output::memory(Style::default());
-        let narrator = Narrator::queued(output.clone(), true);
+        let narrator = Narrator::queued(output.clone());
         let observe = narrator.observer();
         for _ in 0..3 {
             observe(&leads());
         }
         narrator.flush(Duration::from_secs(10));
         assert_eq!(output.take_transcript().lines().count(), 3);
-        assert_eq!(narrator.kept().map(|kept| kept.len()), Some(3));
+        assert_eq!(narrator.recording().events().len(), 3);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::console::executor::parse;
-use crate::console::language::{Directive, Topic, Value};
+use crate::console::language::{Directive, Topic};
 use crate::text::no_such_node;
 use crate::text::units::{duration_text, parse_duration};
 use crate::types::NodeId;
@@ -53,26 +53,6 @@ impl TimedLine {
         let stranger = words.filter_map(|word| word.parse().ok()).find(|node: &NodeId| !nodes.contains(node));
         let missing = stranger.map(|node| format!("{place}: {}", no_such_node(node, nodes.len())));
         missing.map_or(Ok(()), Err)
-    }
-
-    /// Whether it ends the faults of earlier lines.
-    pub(super) fn mends(&self) -> bool {
-        matches!(self.line.name(), "restart" | "resume" | "heal" | "connect" | "reset")
-    }
-
-    /// How long its fault lasts; none if another line has to end it, zero if it is over at once.
-    pub(super) fn lasts(&self) -> Option<Duration> {
-        let stalled = self.line.values().find_map(|value| match value {
-            Value::Duration(duration) => Some(*duration),
-            _ => None,
-        });
-        match (self.line.name(), self.line.lasting) {
-            (_, Some(lasting)) => Some(lasting),
-            ("stall-disk", None) => stalled,
-            ("stop", None) => None,
-            _ if self.line.form.lasting => None,
-            _ => Some(Duration::ZERO),
-        }
     }
 }
 

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::expectation::Judgment;
 use crate::load::{Summary, figures_shown};
+use crate::page::Origin;
+use crate::trace::Recorded;
 
 /// Everything that is known of a run. Times are in seconds since the measured time began, latencies in microseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -33,6 +35,11 @@ pub struct Report {
     /// What a reader has to know beside the figures.
     pub notes: Vec<String>,
     pub interrupted: bool,
+    /// When, by which program and on which machine.
+    pub origin: Origin,
+    /// What the nodes were, and the messages between them if these were watched.
+    #[serde(skip)]
+    pub recorded: Recorded,
 }
 
 /// A directive that was executed during a run.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, after, select};
 
 use super::faults::TimedLine;
+use super::nodes::Nodes;
 use super::report::{FaultReport, LeaderReport};
 use super::usage;
 use crate::cluster::{Cluster, Leadership, LeadershipChange, LeadershipKind};
-use crate::console::executor::Console;
+use crate::console::executor::{Console, fault_ends};
 use crate::console::language;
 use crate::console::printer::Output;
 use crate::interrupt::Interrupt;
@@ -45,6 +46,7 @@ pub(super) struct Run<'a> {
     pub faults: VecDeque<TimedLine>,
     pub done: Vec<(TimedLine, FaultReport)>,
     pub leaders: Vec<LeaderReport>,
+    pub nodes: Nodes,
     pub before: Option<Usage>,
     pub interrupted: bool,
     pub listener: Listener<'a>,
@@ -117,8 +119,11 @@ impl Run<'_> {
     }
 
     fn note_leaders(&mut self) {
+        self.nodes.look(self.console.lab());
         let changes: Vec<LeadershipChange> = self.leadership.receiver().try_iter().collect();
-        for LeadershipChange { kind, node, term, time } in changes {
+        for change in changes {
+            self.nodes.note(change);
+            let LeadershipChange { kind, node, term, time } = change;
             // The leader at the beginning of the measured time is no change.
             if time < self.start {
                 continue;
@@ -142,17 +147,9 @@ impl Run<'_> {
     }
 }
 
-/// Each fault with its end: its own, that of the next line that mends, or the run's.
+/// Each fault with its end.
 pub(super) fn bands(done: Vec<(TimedLine, FaultReport)>, end: f64) -> Vec<FaultReport> {
-    let mends: Vec<f64> = done.iter().filter(|(line, _)| line.mends()).map(|(_, report)| report.at).collect();
-    let with_end = |(line, report): (TimedLine, FaultReport)| {
-        let mended = mends.iter().copied().find(|at| *at > report.at).unwrap_or(end);
-        let until = match line.lasts() {
-            Some(lasts) => (report.at + lasts.as_secs_f64()).min(end.max(report.at)),
-            None if report.ok => mended,
-            None => report.at,
-        };
-        FaultReport { until, ..report }
-    };
-    done.into_iter().map(with_end).collect()
+    let lines: Vec<_> = done.iter().map(|(line, report)| (report.at, &line.line, report.ok)).collect();
+    let ends = fault_ends(&lines, end);
+    done.into_iter().zip(ends).map(|((_, report), until)| FaultReport { until, ..report }).collect()
 }

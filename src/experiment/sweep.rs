@@ -129,6 +129,19 @@ impl Sweep {
         self.reports.iter().map(Report::code).max_by_key(rank).unwrap_or(3)
     }
 
+    /// What the checks said of all runs together, and of each run whether it met what was expected.
+    pub(super) fn verdict(&self) -> Vec<String> {
+        let checked = self.reports.iter().filter(|report| report.verdict.checked).count();
+        let passed = self.reports.iter().filter(|report| report.verdict.pass == Some(true)).count();
+        let all = format!("{passed} of {checked} runs: safe, and their answers linearizable");
+        let checks = match (checked, passed) {
+            (0, _) => "Nothing was checked.".to_string(),
+            _ if checked == passed => format!("PASS {all}"),
+            _ => format!("FAIL {all}"),
+        };
+        std::iter::once(checks).chain(self.judgments()).collect()
+    }
+
     /// `PASS clients=8: p99 < 50ms: 16.2 ms`, for each expectation of each run.
     pub(super) fn judgments(&self) -> Vec<String> {
         let of = |(value, report): (&u64, &Report)| -> Vec<String> {
@@ -181,11 +194,11 @@ impl Sweep {
             let share = 100.0 * report.load.outage_share;
             let (outage, unknown) = (
                 format!("{} ({share:.0} %)", seconds_shown(report.load.outage)),
-                report.load.unknown.to_string(),
+                grouped(report.load.unknown),
             );
             let expected =
                 if report.expectations.iter().all(|judgment| judgment.pass) { "PASS" } else { "FAIL" };
-            let rest = [all, rejected.to_string(), unknown, outage, cpu, check.to_string()];
+            let rest = [all, grouped(rejected), unknown, outage, cpu, check.to_string()];
             let first = [value.to_string(), throughput, p50, p90, p99, p999, max];
             first.into_iter().chain(rest).chain(expects.then(|| expected.to_string())).collect()
         };
@@ -261,7 +274,7 @@ mod tests {
         assert!(trouble.text.starts_with("batch=2: "), "{}", trouble.text);
         assert_eq!(sweep.code(), trouble.code);
         assert!(
-            sweep_page(&sweep).contains("The next run was not made: batch=2: "),
+            sweep_page(&sweep).contains("the next run was not made: batch=2: "),
             "{}",
             sweep_page(&sweep)
         );

@@ -16,6 +16,7 @@ use crate::check::linearizability::{self, Start, Verdict};
 use crate::client::{Ask, Ended};
 use crate::history::{Callers, HistoryFile, Pending};
 use crate::quoting::{CELL_LETTERS, brief};
+use crate::text::counted;
 use crate::text::numbers::grouped;
 use crate::types::Time;
 
@@ -185,10 +186,13 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
 pub fn judge(start: Start, kept: &Sample, asked: u64, go_on: impl Fn() -> bool) -> SampleVerdict {
     let Sample { operations, partial, .. } = kept;
     let begun = Instant::now();
-    let keys = linearizability::keys(operations).len() as u64;
-    let count = operations.len() as u64;
-    let all =
-        if *partial { format!(" of {}, sampled by key", grouped(asked.max(count))) } else { String::new() };
+    let keys = linearizability::keys(operations).len();
+    let count = operations.len();
+    let all = if *partial {
+        format!(" of {}, sampled by key", grouped(asked.max(count as u64)))
+    } else {
+        String::new()
+    };
     let size = format!("{} on {}{all}", counted(count, "operation"), counted(keys, "key"));
     let verdict = linearizability::check(start, operations, || begun.elapsed() < SEARCH_TIME && go_on());
     let (pass, text) = match verdict {
@@ -201,11 +205,7 @@ pub fn judge(start: Start, kept: &Sample, asked: u64, go_on: impl Fn() -> bool) 
             (None, format!("UNDECIDED linearizable: {key}: {limit} ({size})"))
         }
     };
-    SampleVerdict { pass, text, operations: count }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(count)) }
+    SampleVerdict { pass, text, operations: count as u64 }
 }
 
 #[cfg(test)]

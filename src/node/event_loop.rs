@@ -204,7 +204,7 @@ impl EventLoop {
     }
 
     fn take_in(&mut self, envelope: Envelope) {
-        self.tell_request(&envelope);
+        self.tell_arrival(&envelope);
         match self.disk.admission(&envelope) {
             Admission::Take => self.arrivals.push(Arrival::Envelope(envelope)),
             Admission::Refuse => self.refuse(&envelope),
@@ -347,7 +347,12 @@ impl EventLoop {
         Ok(())
     }
 
-    fn tell_request(&self, envelope: &Envelope) {
+    fn tell_arrival(&self, envelope: &Envelope) {
+        if self.context.reporter.watches_messages()
+            && let Some(message) = envelope.message()
+        {
+            self.tell(self.name, [What::MessageArrived(message.clone())]);
+        }
         if self.context.reporter.takes(Level::Debug)
             && let Some(what) = request_received(envelope)
         {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{Level, LevelFilter};
 
@@ -20,12 +21,24 @@ pub type Observer = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 pub struct Reporter {
     observer: Option<Observer>,
     logs: Option<Arc<NodeLogs>>,
+    /// Messages are told, too.
+    watches: Arc<AtomicBool>,
 }
 
 impl Reporter {
     /// Tells the observer everything, the log files what their filter lets through, and the program's logger what it takes.
     pub fn new(observer: Option<Observer>, logs: Option<Arc<NodeLogs>>) -> Reporter {
-        Reporter { observer, logs }
+        Reporter { observer, logs, watches: Arc::default() }
+    }
+
+    /// From now on messages are told, too, or no longer.
+    pub fn watch_messages(&self, watches: bool) {
+        self.watches.store(watches, Ordering::Relaxed);
+    }
+
+    /// Whether the arrival of a message is to be told.
+    pub fn watches_messages(&self) -> bool {
+        self.watches.load(Ordering::Relaxed)
     }
 
     /// Whether an event of this level may have a reader: asked before one is made.

@@ -19,6 +19,7 @@ use crate::console::session::{self, Ending};
 use crate::experiment::{self, Expectation, Experiment, Sweep, TimedLine, Trouble, figure16};
 use crate::interrupt::Interrupt;
 use crate::load::{self, Amount, Mix, Plan, WorkloadSettings};
+use crate::page::document::may_replace;
 use crate::protocol::ReadMode;
 use crate::text::units;
 use clap::{Parser, Subcommand};
@@ -40,6 +41,9 @@ after it. Throughput is what was answered within the measured time, operations o
 ended in each second; one behind the measured time has a '+'. 'all' counts operations without an answer too: at their
 time-out or at how long they took, if that is longer; unsent ones at the longest of all. An outage is a stretch in which
 nothing was answered although calls were waiting.
+
+A report shows rates and latencies in steps of 100 ms, of a run of more than a minute in steps of a second, and what a dozen
+of the clients saw. --messages adds what the nodes said to one another around elections and faults.
 
 --expect takes METRIC OPERATOR VALUE, with < <= > >= or =:
   p50 p90 p99 p99.9 max mean   a latency of all, from the intended start: p99<50ms; of answers only: answers.p99<50ms
@@ -158,6 +162,9 @@ pub(super) struct Options {
     /// Writes the report with its plots to this file, as a page that needs no network
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Draws in the report the messages between nodes, around elections and faults; takes time at each message
+    #[arg(long, requires = "report", conflicts_with = "sweep")]
+    messages: bool,
 }
 
 /// What is measured in a way of its own.
@@ -198,6 +205,7 @@ fn run(start: &Start, options: &Options, output: &Output) -> Result<u8, Trouble>
         experiment.validate()?;
     }
     // A run may take hours: what cannot be written is said before.
+    options.report.as_deref().map_or(Ok(()), may_replace).map_err(usage)?;
     for path in [&options.report, &options.csv, &options.history].into_iter().flatten() {
         options::writable(path).map_err(usage)?;
     }
@@ -304,6 +312,7 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         leader_within: options.leader_within,
         check: !options.no_check,
         history: options.history.clone(),
+        messages: options.messages,
         command: start.again(options.seed.is_none().then(|| format!("--seed {seed}")).as_slice()),
     })
 }

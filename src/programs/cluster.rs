@@ -111,7 +111,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
         echo: options.echo || std::io::stdout().is_terminal(),
     };
     let output = Output::standard(style);
-    let narrator = Narrator::queued(output.clone(), false);
+    let narrator = Narrator::queued(output.clone());
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
     let history = options.history.as_deref();

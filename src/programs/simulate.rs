@@ -17,6 +17,8 @@ use crate::console::terminal;
 use crate::experiment::figure16::{self, RANGES, Range, TrialPlan};
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
+use crate::page::RunPage;
+use crate::page::document::may_replace;
 use crate::sim::seeds::{self, Family};
 use crate::sim::{Simulation, SimulationSettings};
 use crate::text::counted;
@@ -53,6 +55,10 @@ pub(super) struct Options {
     /// Writes what clients asked and were answered to this file, one JSON line each
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     history: Option<PathBuf>,
+    /// Writes the run to this file at its end, as a page that needs no network: what was typed, what clients saw, the
+    /// messages between nodes
+    #[arg(long, value_name = "FILE.html", conflicts_with = "seeds")]
+    report: Option<PathBuf>,
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]
     prompt: bool,
@@ -99,6 +105,10 @@ pub fn main(start: &Start) -> ExitCode {
 
 fn run(start: &Start, options: &Options) -> Result<u8, String> {
     Source::choose(options.script.clone()).check()?;
+    if let Some(path) = &options.report {
+        may_replace(path)?;
+        options::writable(path)?;
+    }
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt)?;
     match &options.work {
@@ -113,7 +123,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, String> {
     }
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
-        (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(options, seed),
+        (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(start, options, seed),
         (None, _) => one(start, options, &interrupt),
     }
 }
@@ -139,7 +149,7 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
     let color = options.color == ColorChoice::Always || (attended && options.color.resolve());
     let style = Style { json: options.json, color, transcript: !attended, echo: attended };
     let output = Output::standard(style);
-    let narrator = Narrator::direct(output.clone(), true);
+    let narrator = Narrator::direct(output.clone());
     let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
     let history = history(options, &output)?;
     let mut console = console(options, seed, output, narrator, interrupt)?;
@@ -154,7 +164,12 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
         ];
         session::greet(&mut console, &lines);
     }
-    Ok(session::run(&mut console, &source, false, interrupt).code())
+    let ending = session::run(&mut console, &source, false, interrupt);
+    if let Some(path) = &options.report {
+        let written = console.write_report(path)?;
+        console.output().warn(&written);
+    }
+    Ok(ending.code())
 }
 
 /// What the command lacks that repeats a run: without a script or `--prompt`, a seed asks for a random run.
@@ -180,7 +195,7 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
             None => seeds::run(options.family, seed).violations.join("; "),
             Some(path) => {
                 let quiet = Output::memory(Style { transcript: true, ..Style::default() });
-                let narrator = Narrator::direct(quiet.clone(), true);
+                let narrator = Narrator::direct(quiet.clone());
                 match console(options, seed, quiet.clone(), narrator, interrupt) {
                     Err(reason) => reason,
                     Ok(mut console) => {
@@ -207,14 +222,18 @@ fn many(options: &Options, first: u64, last: u64, interrupt: &Arc<Interrupt>) ->
 }
 
 /// A random run with faults, told as it happens.
-fn replay(options: &Options, seed: u64) -> Result<u8, String> {
+fn replay(start: &Start, options: &Options, seed: u64) -> Result<u8, String> {
     let color = options.color.resolve();
     let output = Output::standard(Style { json: options.json, color, transcript: true, echo: false });
     let mut history = history(options, &output)?;
-    let narrator = Narrator::direct(output.clone(), false);
+    let narrator = Narrator::direct(output.clone());
     narrator.set_filter(if options.events { EventFilter::All } else { EventFilter::On });
     let observe = |simulation: &mut Simulation| simulation.set_observer(Some(narrator.observer()));
+    let mut told = Vec::new();
     let report = seeds::run_recorded(options.family, seed, observe, &mut |operations| {
+        if options.report.is_some() {
+            told.extend_from_slice(operations);
+        }
         if let Some(Err(trouble)) = history.as_mut().map(|file| file.write(operations)) {
             output.warn(&trouble);
         }
@@ -230,6 +249,12 @@ fn replay(options: &Options, seed: u64) -> Result<u8, String> {
     }
     if report.violations.is_empty() {
         output.answer(&Answer::ok("simulate", "PASS every property held"));
+    }
+    if let Some(path) = &options.report {
+        let recorded = narrator.recording().recorded();
+        let page = RunPage::of_seed(options.family, &report, &recorded, &told, start.again(&[])).html();
+        std::fs::write(path, page).map_err(|error| options::cannot_write(path, &error))?;
+        output.warn(&format!("{} written", path.display()));
     }
     Ok(u8::from(!report.violations.is_empty()))
 }

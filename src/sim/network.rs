@@ -8,6 +8,7 @@ use crate::faults::{DropReason, Fate};
 use crate::protocol::{Address, Envelope};
 use crate::server::Arrival;
 use crate::server::report::message_sent;
+use crate::trace::What;
 use crate::types::ClientId;
 
 impl Simulation {
@@ -24,6 +25,9 @@ impl Simulation {
             }
             Address::Node(name) if self.nodes[&name].is_running() => {
                 self.counts.delivered(std::slice::from_ref(&envelope));
+                if let Some(message) = envelope.message().filter(|_| self.observer.is_some()) {
+                    self.tell(name, What::MessageArrived(message.clone()));
+                }
                 self.deliver(name, Arrival::Envelope(envelope));
             }
             Address::Node(_) => {

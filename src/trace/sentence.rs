@@ -77,6 +77,7 @@ impl fmt::Display for What {
             }
             What::MessageDelayed { message, delay } => write!(f, "{message} (delayed {delay:?})"),
             What::MessageDuplicated(message) => write!(f, "{message} (twice)"),
+            What::MessageArrived(message) => write!(f, "{message} (arrived)"),
             What::RequestReceived { client, call } => match call {
                 Call::Open => write!(f, "is asked for a session by {client}"),
                 Call::Command { origin: Origin { serial, .. }, command } => {

@@ -28,6 +28,7 @@ pub(super) fn row(what: &What) -> Row {
         What::MessageSent(message)
         | What::MessageDuplicated(message)
         | What::MessageDelayed { message, .. } => (Trace, Net, message_narration(message)),
+        What::MessageArrived(_) => (Trace, Net, Heartbeat),
         What::RequestReceived { .. } => (Debug, Client, OnRequest),
         What::RequestInvalid { .. } => (Warn, Client, OnRequest),
     }

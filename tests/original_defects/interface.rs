@@ -148,7 +148,7 @@ fn u3_a_time_out_never_reads_as_success() {
     // And so it is at the end of a script: it is told apart from success and from failure.
     let simulation = Simulation::new(SimulationSettings::new(3, 1), None);
     let output = Output::memory(Style::default());
-    let narrator = Narrator::direct(output.clone(), true);
+    let narrator = Narrator::direct(output.clone());
     let mut console = Console::new(simulation, Context::default(), output, narrator);
     let mut script = Script::typed();
     for line in ["wait leader", "create x 1", "isolate followers", "update x 2 --timeout 100ms"] {

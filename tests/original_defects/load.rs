@@ -38,7 +38,7 @@ fn u10_who_follows_is_decided_when_the_followers_are_crashed() {
     let mut simulation = of_three(None);
     let chosen_early: Vec<NodeId> = followers(&mut simulation);
     let output = Output::memory(Style::default());
-    let narrator = Narrator::direct(output.clone(), true);
+    let narrator = Narrator::direct(output.clone());
     let mut console = Console::new(simulation, Context::default(), output.clone(), narrator);
     let mut script = Script::typed();
     let next = chosen_early[0];

@@ -14,6 +14,7 @@ mod limits;
 mod load;
 mod logs;
 mod museum;
+mod report;
 mod signals;
 mod starting;
 mod viewers;

@@ -6,8 +6,9 @@ use super::rows::{Row as VerbRow, Run, verb};
 use super::slots::{BACKGROUND, BATCH, CLIENTS, FOR, RATE, READS, STOP};
 use super::{Console, worse};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
-use crate::load::{Amount, Event, Load, Plan, Row, WorkloadSettings, judge};
+use crate::load::{Amount, Event, Load, Plan, Row, Summary, WorkloadSettings, judge};
 use crate::text::layout::duration_shown;
+use crate::types::Time;
 
 pub(super) const VERBS: &[VerbRow<Run>] = &[verb(
     form("load", Topic::Data, &[STOP, RATE, CLIENTS, BATCH, FOR, READS, BACKGROUND])
@@ -34,9 +35,20 @@ pub(super) struct Loads {
     count: u64,
     /// The one beside the console: it runs, or has ended and was not looked at.
     beside: Option<Load>,
+    /// When the measured time of the last one that was looked at began, and what came of it.
+    last: Option<(Time, Summary)>,
 }
 
 impl Loads {
+    /// The last load whose results were shown, with the time at which its measured time began.
+    pub(super) fn last(&self) -> Option<(Time, &Summary)> {
+        self.last.as_ref().map(|(start, summary)| (*start, summary))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.beside.as_ref().is_some_and(|load| !load.is_over())
+    }
+
     /// Whether this is a key of a load of this session.
     pub(super) fn writes(&self, key: &str) -> bool {
         let number = key.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
@@ -57,7 +69,7 @@ impl Console {
     }
 
     fn start_load(&mut self, line: &Directive) -> Answer {
-        if self.loads.beside.as_ref().is_some_and(|load| !load.is_over()) {
+        if self.loads.is_running() {
             return Answer::failed("load", "a load runs already: 'load stop' ends it");
         }
         let plan = self.plan(line);
@@ -132,6 +144,7 @@ impl Console {
     }
 
     fn summary(&mut self, load: Load) -> Answer {
+        let start = load.start_time();
         let (summary, kept) = load.join();
         let judged = judge(self.lab.began_with(), &kept, summary.sent, || true);
         let text = format!("{summary}\n{}", judged.text);
@@ -161,6 +174,7 @@ impl Console {
         if summary.measured_nothing() {
             answer.outcome = worse(answer.outcome, Outcome::Unknown);
         }
+        self.loads.last = Some((start, summary));
         answer
     }
 }
@@ -171,7 +185,7 @@ mod tests {
 
     #[test]
     fn keys_of_loads_are_told_from_others() {
-        let loads = Loads { count: 2, beside: None };
+        let loads = Loads { count: 2, ..Loads::default() };
         assert!(loads.writes("load1-17") && loads.writes("load2-0"));
         for other in ["load3-0", "load-1", "load1", "x", "load0-1", "loads1-1"] {
             assert!(!loads.writes(other), "{other}");

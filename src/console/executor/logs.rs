@@ -84,9 +84,7 @@ impl Console {
                 "there are no log files to follow: 'events all' shows what happens",
             );
         }
-        let Some(events) = self.narrator.kept() else {
-            return Answer::failed("logs", "no logs are kept: start without --memory");
-        };
+        let events = self.narrator.recording().events();
         let wanted = |level: Level| level <= Level::Info;
         let lines = events
             .iter()

@@ -91,6 +91,11 @@ impl Record {
         self.file = Some(file);
     }
 
+    /// The operations that are kept, in the order in which they ended.
+    pub fn operations(&self) -> &[Operation] {
+        &self.kept
+    }
+
     /// Notes calls that began together and have all ended. Says what is wrong with the file, the first time.
     fn note(&mut self, pending: Vec<Pending>, ended: &[Ended]) -> Option<String> {
         let calls = pending.into_iter().zip(ended);

@@ -62,6 +62,7 @@ pub(super) const SETTING: Slot = Slot::optional("SETTING", Kind::Setting);
 pub(super) const TO: Slot = Slot::optional("VALUE", Kind::Value);
 pub(super) const RESTORE: Slot = Slot::flag("--restore", "every setting is as it was at the start again");
 pub(super) const SCRIPT: Slot = Slot::optional("SCRIPT", Kind::File);
+pub(super) const PAGE: Slot = Slot::needed("FILE.html", Kind::Value);
 pub(super) const TEXT: Slot = Slot::optional("TEXT", Kind::Text);
 pub(super) const SUBJECT: Slot = Slot::optional("VERB | THEME | TOPIC", Kind::Subject);
 

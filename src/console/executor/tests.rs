@@ -18,7 +18,7 @@ pub(super) struct Desk {
 impl Desk {
     fn with(style: Style, context: Context) -> Desk {
         let output = Output::memory(style);
-        let narrator = Narrator::direct(output.clone(), true);
+        let narrator = Narrator::direct(output.clone());
         let simulation = Simulation::new(SimulationSettings::new(3, 7), Some(narrator.observer()));
         narrator.set_filter(EventFilter::Off);
         Desk { console: Console::new(simulation, context, output, narrator), script: Script::piped() }

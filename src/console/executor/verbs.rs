@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
-use super::{data, inspect, load, logs, matrix, network, nodes, outcome, session, settings, time, wait};
+use super::{
+    data, inspect, load, logs, matrix, network, nodes, outcome, report, session, settings, time, wait,
+};
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 12] = [
+const VERBS: [&[Row<Run>]; 13] = [
     inspect::VERBS,
     matrix::VERBS,
     logs::VERBS,
@@ -20,6 +22,7 @@ const VERBS: [&[Row<Run>]; 12] = [
     time::VERBS,
     settings::VERBS,
     wait::VERBS,
+    report::VERBS,
     session::VERBS,
 ];
 

@@ -21,11 +21,17 @@ pub fn table(curves: &[Curve]) -> String {
             millis(curve.mean()),
             millis(curve.within(900)),
             millis(curve.within(1000)),
-            curve.range.paper
+            paper(curve)
         );
         row.trim_end().to_string()
     });
     std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+/// What the paper says of the curve's range.
+fn paper(curve: &Curve) -> String {
+    let numbers = curve.range.paper.iter().map(|(measure, millis)| format!("{measure} {millis}"));
+    numbers.collect::<Vec<_>>().join(", ")
 }
 
 /// A time, or that it was beyond the limit of a trial.

@@ -1,0 +1,76 @@
+//! What the nodes of a run were: as the cluster tells when its messages are watched, else from its leaders and from a look
+//! at the nodes now and then, which costs the run nothing.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Cluster, LeadershipChange, LeadershipKind};
+use crate::lab::{Lab, Life};
+use crate::raft::event::{Event, StepDownReason};
+use crate::trace::{Recorded, Recording, TraceEvent, What};
+use crate::types::{EntryId, NodeId, Term, Time};
+
+pub(super) struct Nodes {
+    recording: Recording,
+    /// The cluster tells everything by itself.
+    is_told: bool,
+    /// What each node was when it was last looked at.
+    lives: BTreeMap<NodeId, Life>,
+}
+
+impl Nodes {
+    pub(super) fn new(recording: Recording, is_told: bool) -> Nodes {
+        Nodes { recording, is_told, lives: BTreeMap::new() }
+    }
+
+    /// Notes which nodes went down, came back or were paused.
+    pub(super) fn look(&mut self, cluster: &Cluster) {
+        if self.is_told {
+            return;
+        }
+        for node in cluster.members() {
+            let Some(life) = cluster.life(node) else { continue };
+            let before = self.lives.insert(node, life.clone()).unwrap_or(Life::Up);
+            if before == life {
+                continue;
+            }
+            let (term, last) = (Term(0), EntryId::ZERO);
+            let started = What::Started { term, vote: None, last, fresh: false, repaired: None };
+            let what = match (before, life) {
+                (_, Life::Down(_)) => What::Crashed { power: false },
+                (_, Life::Paused) => What::Paused,
+                (Life::Paused, Life::Up) => What::Resumed,
+                (_, Life::Up) => started,
+            };
+            self.tell(cluster.now(), node, what);
+        }
+    }
+
+    /// Notes a change of the leader.
+    pub(super) fn note(&mut self, change: LeadershipChange) {
+        let LeadershipChange { kind, node, term, time } = change;
+        if self.is_told {
+            return;
+        }
+        let reason = StepDownReason::NewerTerm(term);
+        let stepped_down = || What::Raft(Event::SteppedDown { term, led: true, reason });
+        match kind {
+            LeadershipKind::Lost => self.tell(time, node, stepped_down()),
+            LeadershipKind::Gained => self.tell(time, node, What::Raft(Event::BecameLeader { term })),
+            LeadershipKind::Changed { before } => {
+                if before != node {
+                    self.tell(time, before, stepped_down());
+                }
+                self.tell(time, node, What::Raft(Event::BecameLeader { term }));
+            }
+        }
+    }
+
+    fn tell(&self, time: Time, node: NodeId, what: What) {
+        self.recording.observe(&TraceEvent { time, node, what });
+    }
+
+    /// What was recorded, its times counted from this one.
+    pub(super) fn recorded(&self, zero: Time) -> Recorded {
+        self.recording.recorded().since(zero)
+    }
+}

@@ -1,0 +1,302 @@
+//! Which messages of a recording a picture shows, and how far down each moment lies: time runs downward, and quiet
+//! stretches are short.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::raft::event::Event;
+use crate::trace::{Passage, PassageEnd, Recorded, TraceEvent, What, distances};
+use crate::types::{NodeId, Time};
+
+/// The most messages and the most labelled moments of a picture.
+const PASSAGES_MAX: usize = 320;
+const MOMENTS_MAX: usize = 400;
+
+/// Where there are too many messages, this many are shown around each of the turns that matter most.
+const AROUND_A_TURN: usize = 32;
+
+/// Quiet messages are shown so close to a moment of note.
+const CLOSE: Duration = Duration::from_millis(60);
+
+/// A longer stretch without anything to show is folded.
+const FOLD: Duration = Duration::from_millis(250);
+const FOLD_HEIGHT: f64 = 34.0;
+
+/// The room that a label needs below the one before in its lane.
+const LABEL_HEIGHT: f64 = 13.0;
+
+/// Where the first moment lies.
+const TOP: f64 = 14.0;
+
+/// What a picture shows.
+pub(super) struct Scene<'a> {
+    pub passages: Vec<&'a Passage>,
+    pub moments: Vec<Moment>,
+    /// Directives, which concern all lanes, at their times.
+    pub directives: Vec<(Time, String)>,
+    /// How many messages are not shown.
+    pub left_out: u64,
+    /// The times in order, and how far down each lies, in pixels.
+    places: Vec<(Time, f64)>,
+    pub folds: Vec<Fold>,
+}
+
+/// What happened at a node at one time, in a few words.
+pub(super) struct Moment {
+    pub time: Time,
+    pub node: NodeId,
+    pub label: String,
+    pub kind: MomentKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum MomentKind {
+    Commit,
+    Vote,
+    Election,
+    Leader,
+    Process,
+}
+
+/// A stretch that is not shown.
+pub(super) struct Fold {
+    pub top: f64,
+    pub length: Duration,
+    pub messages: usize,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(recorded: &'a Recorded, directives: &[(Time, String)]) -> Scene<'a> {
+        let all: Vec<&Passage> = recorded.passages.iter().collect();
+        let turning = recorded.events.iter().filter(|event| event.what.is_turning_point());
+        let turns: Vec<(bool, Time)> = turning
+            .map(|event| (matches!(event.what, What::Raft(Event::BecameLeader { .. })), event.time))
+            .chain(directives.iter().map(|(time, _)| (true, *time)))
+            .collect();
+        let passages = chosen(&all, &turns);
+        let left_out = recorded.left_out + (all.len() - passages.len()) as u64;
+        let spans: Vec<(Time, Time)> =
+            passages.iter().map(|passage| (passage.sent, passage.ended())).collect();
+        let moments = moments(recorded.events.iter().chain(&recorded.details), &spans);
+        let first = spans.first().map_or(Time::ZERO, |(sent, _)| *sent);
+        let directives: Vec<_> =
+            directives.iter().filter(|(time, _)| *time + CLOSE >= first).cloned().collect();
+        let mut scene =
+            Scene { passages, moments, directives, left_out, places: Vec::new(), folds: Vec::new() };
+        scene.place(&all);
+        scene
+    }
+
+    /// How far down a time lies, in pixels.
+    pub(super) fn y(&self, time: Time) -> f64 {
+        let after = self.places.partition_point(|(place, _)| *place <= time);
+        let before = after.checked_sub(1).and_then(|at| self.places.get(at));
+        match (before, self.places.get(after)) {
+            (Some((from, top)), Some((to, bottom))) => {
+                let part = time.since(*from).as_secs_f64() / to.since(*from).as_secs_f64();
+                top + part * (bottom - top)
+            }
+            (Some((_, top)), None) => *top,
+            (None, _) => 0.0,
+        }
+    }
+
+    pub(super) fn height(&self) -> f64 {
+        self.places.last().map_or(0.0, |(_, y)| *y) + 24.0
+    }
+
+    /// Each time that is shown, with its place.
+    pub(super) fn times(&self) -> &[(Time, f64)] {
+        &self.places
+    }
+
+    /// Gives each time its place, from the first to the last.
+    fn place(&mut self, all: &[&Passage]) {
+        let mut times: Vec<Time> =
+            self.passages.iter().flat_map(|passage| [passage.sent, passage.ended()]).collect();
+        times.extend(self.moments.iter().map(|moment| moment.time));
+        times.extend(self.directives.iter().map(|(time, _)| *time));
+        times.sort_unstable();
+        times.dedup();
+        let mut labelled: BTreeMap<Time, Vec<Option<NodeId>>> = BTreeMap::new();
+        for moment in &self.moments {
+            labelled.entry(moment.time).or_default().push(Some(moment.node));
+        }
+        for (time, _) in &self.directives {
+            labelled.entry(*time).or_default().push(None);
+        }
+        let mut bottoms: BTreeMap<Option<NodeId>, f64> = BTreeMap::new();
+        let (mut y, mut before): (f64, Option<Time>) = (TOP, None);
+        for time in times {
+            if let Some(before) = before {
+                let length = time.since(before);
+                if length > FOLD {
+                    let between = |passage: &&&Passage| passage.sent > before && passage.sent < time;
+                    let messages = all.iter().filter(between).count();
+                    self.folds.push(Fold { top: y + FOLD_HEIGHT / 2.0, length, messages });
+                    y += FOLD_HEIGHT;
+                } else {
+                    y += gap(length);
+                }
+            }
+            for lane in labelled.get(&time).into_iter().flatten() {
+                // A directive's label goes over all lanes.
+                let concerns = |(other, _): &(&Option<NodeId>, &f64)| {
+                    lane.is_none() || other.is_none() || *other == lane
+                };
+                y = bottoms.iter().filter(concerns).fold(y, |y, (_, bottom)| y.max(*bottom));
+            }
+            for lane in labelled.get(&time).into_iter().flatten() {
+                bottoms.insert(*lane, y + LABEL_HEIGHT);
+            }
+            self.places.push((time, y));
+            before = Some(time);
+        }
+    }
+}
+
+impl Passage {
+    /// When it arrived or was lost; when it was sent, if it is under way.
+    fn ended(&self) -> Time {
+        match self.end {
+            PassageEnd::UnderWay => self.sent,
+            PassageEnd::Arrived(at) | PassageEnd::Lost(at, _) => at.max(self.sent),
+        }
+    }
+}
+
+/// How far apart two moments are drawn, in pixels: ten times as long is a little farther.
+fn gap(length: Duration) -> f64 {
+    4.0 + 10.0 * (1.0 + length.as_secs_f64() / 100e-6).log10()
+}
+
+/// The passages to be shown: those of note; where these are too many, those closest to the turns, first of all to leaders
+/// and directives; where they are few, quiet ones around them.
+fn chosen<'a>(all: &[&'a Passage], turns: &[(bool, Time)]) -> Vec<&'a Passage> {
+    let noted = noted(all);
+    let sent: Vec<Time> = noted.iter().map(|at| all[*at].sent).collect();
+    let mut kept: Vec<usize> = if noted.len() > PASSAGES_MAX {
+        let mut turns = turns.to_vec();
+        turns.sort_by_key(|(matters, _)| !matters);
+        turns.truncate(PASSAGES_MAX / AROUND_A_TURN);
+        let distances = distances(&sent, turns.into_iter().map(|(_, time)| time));
+        let mut ranked: Vec<(usize, usize)> = distances.into_iter().zip(noted.iter().copied()).collect();
+        // Of equally close ones the newest stay.
+        ranked.sort_unstable_by_key(|(distance, at)| (*distance, usize::MAX - at));
+        ranked.into_iter().take(PASSAGES_MAX).map(|(_, at)| at).collect()
+    } else {
+        let mut near: Vec<Time> = turns.iter().map(|(_, time)| *time).chain(sent).collect();
+        near.sort_unstable();
+        let is_quiet = |at: &usize| noted.binary_search(at).is_err();
+        let quiet = (0..all.len()).filter(|at| is_quiet(at) && is_close(all[*at].sent, &near));
+        let quiet: Vec<usize> = quiet.take(PASSAGES_MAX - noted.len()).collect();
+        noted.iter().copied().chain(quiet).collect()
+    };
+    if kept.is_empty() {
+        // Nothing but heartbeats: the newest show what they are.
+        kept.extend(all.len().saturating_sub(24)..all.len());
+    }
+    kept.sort_unstable();
+    kept.into_iter().map(|at| all[at]).collect()
+}
+
+/// The places of messages of note: all but heartbeats, the answers to these, and what a broken link drops again and again.
+fn noted(all: &[&Passage]) -> Vec<usize> {
+    const DROPS_SHOWN: usize = 2;
+    let mut dropped: BTreeMap<(NodeId, NodeId), usize> = BTreeMap::new();
+    let mut is_of_note = |passage: &Passage| {
+        let drops = dropped.entry((passage.from, passage.to)).or_default();
+        match passage.end {
+            PassageEnd::Lost(..) => {
+                *drops += 1;
+                *drops <= DROPS_SHOWN
+            }
+            PassageEnd::UnderWay | PassageEnd::Arrived(_) => {
+                *drops = 0;
+                !passage.quiet
+            }
+        }
+    };
+    (0..all.len()).filter(|at| is_of_note(all[*at])).collect()
+}
+
+fn is_close(time: Time, near: &[Time]) -> bool {
+    let place = near.partition_point(|other| *other < time);
+    let ahead = near.get(place).is_some_and(|other| other.since(time) <= CLOSE);
+    let behind =
+        place.checked_sub(1).and_then(|at| near.get(at)).is_some_and(|other| time.since(*other) <= CLOSE);
+    ahead || behind
+}
+
+/// What happened at the nodes, as far as it is to be shown: turning points, and the rest where messages are.
+fn moments<'a>(events: impl Iterator<Item = &'a TraceEvent>, spans: &[(Time, Time)]) -> Vec<Moment> {
+    let first = spans.first().map_or(Time::ZERO, |(sent, _)| *sent);
+    let last = spans.iter().map(|(_, ended)| *ended).max().unwrap_or(Time::NEVER);
+    let is_shown = |event: &&TraceEvent| {
+        let beside = spans.partition_point(|(sent, _)| *sent <= event.time + CLOSE);
+        let newest = beside.checked_sub(1).and_then(|at| spans.get(at));
+        let among = newest.is_some_and(|(_, ended)| event.time <= *ended + CLOSE);
+        let turns = event.what.is_turning_point() && event.time + FOLD >= first && event.time <= last + FOLD;
+        among || turns
+    };
+    let mut moments: Vec<Moment> = Vec::new();
+    for event in events.filter(is_shown) {
+        let Some((kind, label)) = told(&event.what) else { continue };
+        match moments.iter_mut().rev().find(|moment| moment.node == event.node) {
+            Some(same) if same.time == event.time => {
+                same.label = format!("{}, {label}", same.label);
+                same.kind = same.kind.max(kind);
+            }
+            _ => moments.push(Moment { time: event.time, node: event.node, label, kind }),
+        }
+    }
+    moments.sort_by_key(|moment| moment.time);
+    let excess = moments.len().saturating_sub(MOMENTS_MAX);
+    moments.drain(..excess);
+    moments
+}
+
+/// An event in two or three words; none if the picture does not show its kind.
+fn told(what: &What) -> Option<(MomentKind, String)> {
+    let told = match what {
+        What::Raft(event) => return told_of_raft(event),
+        What::Started { term, .. } => (MomentKind::Process, format!("starts in term {term}")),
+        What::Stopped => (MomentKind::Process, "stopped".to_string()),
+        What::Crashed { power: false } => (MomentKind::Process, "crashed".to_string()),
+        What::Crashed { power: true } => (MomentKind::Process, "power cut".to_string()),
+        What::Paused => (MomentKind::Process, "paused".to_string()),
+        What::Resumed => (MomentKind::Process, "resumed".to_string()),
+        What::Panicked { .. } | What::MachineFailed { .. } => (MomentKind::Process, "panicked".to_string()),
+        What::StorageFailed { .. } => (MomentKind::Process, "disk failed".to_string()),
+        _ => return None,
+    };
+    Some(told)
+}
+
+fn told_of_raft(event: &Event) -> Option<(MomentKind, String)> {
+    let told = match event {
+        Event::PreVoteStarted { next_term } => {
+            (MomentKind::Vote, format!("asks for pre-votes, term {next_term}"))
+        }
+        Event::ElectionStarted { term, .. } => (MomentKind::Election, format!("candidate in term {term}")),
+        Event::VoteDecided { candidate, pre, reason, .. } => {
+            let verdict = match (pre, reason.granted()) {
+                (true, true) => "pre-vote for",
+                (true, false) => "no pre-vote for",
+                (false, true) => "vote for",
+                (false, false) => "no vote for",
+            };
+            (MomentKind::Vote, format!("{verdict} {candidate}"))
+        }
+        Event::BecameLeader { term } => (MomentKind::Leader, format!("leads term {term}")),
+        Event::SteppedDown { term, led: true, .. } => {
+            (MomentKind::Leader, format!("steps down, term {term}"))
+        }
+        Event::Following { leader, .. } => (MomentKind::Vote, format!("follows {leader}")),
+        Event::CommitAdvanced { to, .. } => (MomentKind::Commit, format!("commit {to}")),
+        Event::Truncated { from, to } => (MomentKind::Election, format!("drops entries {from}..{to}")),
+        Event::SnapshotInstalled { last, .. } => (MomentKind::Election, format!("snapshot {}", last.index)),
+        _ => return None,
+    };
+    Some(told)
+}
