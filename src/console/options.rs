@@ -10,6 +10,7 @@ use super::scripts;
 use crate::cluster::entropy;
 use crate::config::{ElectionRange, Settings};
 use crate::text::shorten;
+use crate::text::suggest::nearest;
 use crate::text::units::parse_duration;
 use crate::types::NODES_MAX;
 
@@ -119,9 +120,10 @@ pub fn log_as_asked() -> Option<String> {
     Some(filter)
 }
 
-/// Prints what a command line that is not understood, or asks for help, is answered with. Gives the exit code.
-pub fn refuse(error: &clap::Error) -> u8 {
-    let (text, code) = refusal(error);
+/// Prints what a command line of this program that is not understood, or asks for help, is answered with. Gives the exit
+/// code.
+pub fn refuse(error: &clap::Error, command: &clap::Command) -> u8 {
+    let (text, code) = refusal(error, command);
     let output = Output::standard(Style::default());
     match code {
         0 => output.progress(&text),
@@ -131,12 +133,12 @@ pub fn refuse(error: &clap::Error) -> u8 {
 }
 
 /// Help as it is, an error on one line; and the exit code.
-fn refusal(error: &clap::Error) -> (String, u8) {
+fn refusal(error: &clap::Error, command: &clap::Command) -> (String, u8) {
     let rendered = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return (rendered.trim_end().to_string(), 0);
     }
-    let said = unknown_word(error).unwrap_or_else(|| {
+    let said = unknown_word(error).or_else(|| unknown_part(error, command)).unwrap_or_else(|| {
         let lines = rendered
             .lines()
             .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
@@ -178,6 +180,21 @@ pub fn seed_range(text: &str) -> Result<(u64, u64), String> {
     }
 }
 
+/// A word that stands where the number of nodes may, and looks like a part of the program.
+fn unknown_part(error: &clap::Error, command: &clap::Command) -> Option<String> {
+    let (Some(ContextValue::String(place)), Some(ContextValue::String(wrong))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return None;
+    };
+    if place.starts_with('-') {
+        return None;
+    }
+    let parts: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let near = nearest(wrong, &parts.into_iter())?;
+    Some(format!("error: unexpected '{}': did you mean '{near}'?", shorten(wrong)))
+}
+
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number, 0 to {}", u64::MAX))
 }
@@ -191,7 +208,7 @@ fn nodes(text: &str) -> Result<u8, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
@@ -203,7 +220,7 @@ mod tests {
 
     fn refused(arguments: &[&str]) -> String {
         let error = Front::try_parse_from(std::iter::once(&"cluster").chain(arguments)).expect_err("refused");
-        let (text, code) = refusal(&error);
+        let (text, code) = refusal(&error, &Front::command());
         assert_eq!(code, USAGE);
         assert!(!text.contains('\n'), "one line: {text}");
         text

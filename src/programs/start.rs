@@ -68,7 +68,7 @@ impl Start {
         match parsed {
             Ok(Ok(options)) => Ok(options),
             Ok(Err(wanted)) => Err(print_generated(wanted, command, self.name)),
-            Err(error) => Err(ExitCode::from(options::refuse(&error))),
+            Err(error) => Err(ExitCode::from(options::refuse(&error, &command))),
         }
     }
 

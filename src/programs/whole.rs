@@ -79,7 +79,7 @@ fn explain(arguments: &[OsString]) -> ExitCode {
     let words = std::iter::once(OsString::from(WHOLE)).chain(arguments.iter().cloned());
     let matches = match command.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
-        Err(error) => return ExitCode::from(options::refuse(&error)),
+        Err(error) => return ExitCode::from(options::refuse(&error, &command)),
     };
     let of_part = matches.subcommand().and_then(|(name, matches)| Some((name, generated(matches)?)));
     match (generated(&matches), of_part) {

@@ -39,6 +39,8 @@ fn a_wrong_number_of_nodes_is_a_usage_error() {
         assert!(reason.contains("a cluster has 1 to 99 nodes: try 3 or 5"), "{reason}");
         assert_eq!(Folder::new().simulate(&[nodes], "").refusal(), reason);
     }
+    let reason = Folder::new().simulate(&["figur16"], "").refusal();
+    assert!(reason.starts_with("unexpected 'figur16': did you mean 'figure16'?"), "{reason}");
 }
 
 #[test]
