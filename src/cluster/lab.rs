@@ -148,13 +148,11 @@ impl<M: StateMachine> Lab for Cluster<M> {
     fn set_speed(&mut self, _factor: f64) -> Result<(), LabError> {
         let scale = self.time_scale;
         let is_scaled = (scale - 1.0).abs() > f64::EPSILON;
-        let pace = if is_scaled {
-            format!("all times are {scale} times as long since the start, by time_scale")
-        } else {
-            "time passes as the clock does".to_string()
-        };
-        let advice = "'set election' and 'set heartbeat' change timeouts now, `simulate` has virtual time";
-        Err(LabError::new(format!("no 'speed' on threads: {pace}")).advising(advice))
+        let started =
+            if is_scaled { format!(" (time_scale {scale} counts from the start)") } else { String::new() };
+        let what =
+            format!("'speed' needs virtual time, which `simulate` has; threads run by the clock{started}");
+        Err(LabError::new(what).advising("'set election' and 'set heartbeat' change their timeouts"))
     }
 
     fn check(&mut self) -> Vec<Verdict> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use raftlab::RaftSettings;
 use raftlab::cluster::{Cluster, LeadershipKind};
 use raftlab::faults::{LinkScope, NetChange};
 use raftlab::lab::{Lab, Life, NodeOrder};
@@ -50,6 +51,29 @@ fn a_minority_commits_nothing_and_heals() {
     cluster.change_network(&NetChange::Heal(LinkScope::All)).unwrap();
     converge(&mut cluster);
     assert_eq!(cluster.items(old).unwrap().len(), 2);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn settings_change_on_nodes_that_run_that_are_frozen_and_that_start_later() {
+    let folder = folder();
+    let short = settings(&folder, 3);
+    let mut long = short.clone();
+    (long.raft.election_min, long.raft.election_max) = (Duration::from_mins(10), Duration::from_mins(20));
+    let mut cluster = start(&long);
+    let [frozen, down, _] = cluster.nodes()[..] else { panic!("three nodes") };
+    cluster.order(frozen, NodeOrder::Pause).unwrap();
+    cluster.order(down, NodeOrder::Crash).unwrap();
+    cluster.configure(short.raft.clone()).unwrap();
+    assert_eq!(cluster.settings().now, short.raft);
+    cluster.order(frozen, NodeOrder::Resume).unwrap();
+    let first = leader(&cluster);
+    cluster.order(down, NodeOrder::Restart).unwrap();
+    cluster.order(first, NodeOrder::Crash).unwrap();
+    leader(&cluster);
+    let heartbeat = short.raft.election_max;
+    let refused = cluster.configure(RaftSettings { heartbeat, ..short.raft }).unwrap_err().to_string();
+    assert!(refused.starts_with("heartbeat: ") && refused.contains("half of election_min"), "{refused}");
     assert_safe(&mut cluster);
 }
 

@@ -40,7 +40,7 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ),
         (
             "speed 2",
-            "ERR line 1: no 'speed' on threads: time passes as the clock does: 'set election' and 'set heartbeat' change timeouts now, `simulate` has virtual time",
+            "ERR line 1: 'speed' needs virtual time, which `simulate` has; threads run by the clock: 'set election' and 'set heartbeat' change their timeouts",
         ),
         ("create \"x", "ERR line 1: a quote is not closed: add \" at its end"),
         (
