@@ -92,9 +92,9 @@ fn a_script_is_found_by_its_name_here_above_and_in_the_program() {
     assert!(String::from_utf8_lossy(&ran.stdout).contains("found"), "a folder of scripts is above");
     let ran = folder.simulate(&["--seed", "7", "--script", "-"], "run tour\n").exits(0);
     assert!(ran.out.contains("PASS linearizable"), "no folder has it, the program has: {}", ran.out);
-    let listed = folder.simulate(&["--script", "-"], "run\n").exits(0).out;
-    assert!(listed.contains("  here") && listed.contains("A script of this folder (5.1)"), "{listed}");
-    assert!(listed.contains("  tour") && listed.lines().all(|line| line.len() <= 80), "{listed}");
+    let listed = folder.simulate(&["--seed", "7", "--script", "-"], "run\n").exits(0).out;
+    assert!(listed.contains("\nhere ") && listed.contains("A script of this folder (5.1)"), "{listed}");
+    assert!(listed.contains("\ntour ") && listed.lines().all(|line| line.len() <= 80), "{listed}");
     let settings = ["5", "--config", "figure-8.toml", "--script", "-"];
     folder.simulate(&settings, "sleep 1ms\n").exits(0);
 }

@@ -193,12 +193,12 @@ impl Console {
 /// The scripts that have a name, with what each says of itself.
 fn list_scripts() -> Answer {
     let scripts = scripts::all();
-    let head = ["  SCRIPT", "NODES", "SHOWS"].map(str::to_string).to_vec();
+    let head = ["SCRIPT", "NODES", "SHOWS"].map(str::to_string).to_vec();
     let rows = scripts.iter().map(|script| {
         let scripts::Head { title, sections, .. } = &script.head;
         let shows = if sections.is_empty() { title.clone() } else { format!("{title} ({sections})") };
         let nodes = script.head.nodes().map_or_else(|| "-".to_string(), |nodes| nodes.to_string());
-        vec![format!("  {}", script.name), nodes, shows]
+        vec![script.name.clone(), nodes, shows]
     });
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let mut lines = vec!["'run NAME' runs one of these, 'run PATH' any file of directives:".to_string()];
