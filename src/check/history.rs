@@ -107,6 +107,11 @@ impl Outcome {
         matches!(self, Outcome::Changed | Outcome::Found(_))
     }
 
+    /// Whether the client was told anything by the state machine, be it a refusal.
+    pub fn is_answer(&self) -> bool {
+        !matches!(self, Outcome::Refused | Outcome::Unknown)
+    }
+
     /// What the state machine's answer to this action says; none if it is no answer to it.
     pub fn of(action: &Action, answer: &Answer) -> Option<Outcome> {
         match (action, answer) {

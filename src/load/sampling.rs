@@ -61,7 +61,7 @@ pub struct Sample {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SampleVerdict {
-    /// Whether there is an order; none when it took too long to say.
+    /// Whether there is an order; none when it took too long to say, or when there is nothing to judge.
     pub pass: Option<bool>,
     /// One line: of how many operations, and what contradicts.
     pub text: String,
@@ -196,6 +196,14 @@ pub fn judge(start: Start, kept: &Sample, asked: u64, go_on: impl Fn() -> bool) 
     let size = format!("{} on {}{all}", counted(count, "operation"), counted(keys, "key"));
     let verdict = linearizability::check(start, operations, || begun.elapsed() < SEARCH_TIME && go_on());
     let (pass, text) = match verdict {
+        Verdict::Linearizable if !operations.iter().any(|operation| operation.outcome.is_answer()) => {
+            let why = match (operations.len(), asked) {
+                (0, 0) => "nothing was asked",
+                (0, _) => "no operation was kept",
+                _ => "nothing was answered",
+            };
+            (None, format!("UNDECIDED linearizable: {why}, so there is nothing to judge ({size})"))
+        }
         Verdict::Linearizable => (Some(true), format!("PASS linearizable ({size})")),
         Verdict::Violation(found) => {
             (Some(false), format!("FAIL linearizable: {} ({size})", found.explanation))
@@ -214,7 +222,7 @@ mod tests {
     use crate::client::{Answered, CallId, Outcome as CallOutcome, What};
     use crate::payload::Payload;
     use crate::state_machine::kv::{Answer, Command};
-    use crate::types::{LogIndex, NodeId, Term};
+    use crate::types::{ClientId, LogIndex, NodeId, Term};
 
     fn put(recorder: &mut Recorder, key: u64, at: u64) {
         let what = What::commands([Command::put(format!("k{key}"), at.to_string())]);
@@ -239,6 +247,28 @@ mod tests {
         let keys = linearizability::keys(&kept.operations);
         assert!(keys.values().all(|places| places.len() == 5), "each key is kept whole");
         assert_eq!(judge(Start::Absent, &kept, 5_000, || true).pass, Some(true));
+    }
+
+    #[test]
+    fn a_load_without_an_answer_is_not_judged() {
+        let unanswered = |outcome| Operation {
+            client: ClientId(1),
+            key: "k".to_string(),
+            action: Action::Put("1".to_string()),
+            called: Time::from_nanos(1),
+            returned: None,
+            outcome,
+            index: None,
+        };
+        let mut kept = Sample { operations: vec![unanswered(Outcome::Unknown)], ..Sample::default() };
+        for (operations, asked, why) in
+            [(1, 1, "nothing was answered"), (0, 1, "no operation was kept"), (0, 0, "nothing was asked")]
+        {
+            kept.operations.truncate(operations);
+            let judged = judge(Start::Absent, &kept, asked, || true);
+            assert_eq!(judged.pass, None);
+            assert!(judged.text.starts_with(&format!("UNDECIDED linearizable: {why}, ")), "{}", judged.text);
+        }
     }
 
     #[test]
