@@ -9,6 +9,7 @@
 //! a terminal or the cluster.
 
 pub mod language;
+mod drawn;
 pub mod executor;
 pub mod glimpses;
 mod lines;
@@ -20,4 +21,5 @@ pub mod printer;
 mod prompt;
 pub mod scripts;
 pub mod session;
+pub mod standing;
 pub mod terminal;

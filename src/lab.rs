@@ -106,6 +106,11 @@ pub trait Lab {
     /// they always are.
     fn watch_messages(&mut self, _watch: bool) {}
 
+    /// Whether time passes by a clock, so that a person can watch what happens. Virtual time can run ahead of any clock.
+    fn has_clock(&self) -> bool {
+        true
+    }
+
     /// Runs time at this multiple of the clock's. Only virtual time can.
     fn set_speed(&mut self, _factor: f64) -> Result<(), LabError> {
         Err(only_in_virtual_time("speed"))

@@ -2,6 +2,7 @@
 //!
 //! Pure, and below everything else, so that settings, directives and reports read and write quantities alike.
 
+pub mod fitted;
 pub mod layout;
 pub mod numbers;
 pub mod suggest;

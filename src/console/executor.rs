@@ -30,6 +30,7 @@ mod script;
 mod session;
 mod settings;
 mod slots;
+mod status;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ use super::language::{Answer, Directive, Language, Names, Outcome};
 use super::narrator::Narrator;
 use super::printer::Output;
 use super::scripts;
+use super::standing::Standing;
 use crate::history::HistoryFile;
 use crate::lab::Lab;
 use crate::text::joined;
@@ -212,6 +214,11 @@ impl<L: Lab + ?Sized> Console<L> {
         &self.narrator
     }
 
+    /// Tables fit into this many columns from now on, if there is a terminal.
+    pub fn fit(&mut self, columns: usize) {
+        self.context.columns = self.context.columns.and(Some(columns));
+    }
+
     /// When the next fault ends by itself, or the session wants attention.
     pub fn next_undo(&self) -> Option<Time> {
         self.undos.iter().map(Undo::due).chain(self.session_due).min()
@@ -263,7 +270,7 @@ impl Console {
 
     /// `n2 is down: why`, for each node that something keeps from running.
     pub fn nodes_missing(&mut self) -> Vec<String> {
-        inspect::nodes_missing(&self.picture(), None)
+        status::nodes_missing(&self.picture(), None)
     }
 
     fn remember(&mut self, line: &str) {
@@ -284,11 +291,13 @@ impl Console {
         Names { nodes: self.lab.nodes(), keys, files: scripts::names() }
     }
 
-    /// `raft 3/3 leader=n2 term=4> `.
-    pub fn prompt(&mut self) -> String {
+    /// What the prompt says now.
+    pub fn standing(&mut self) -> Standing {
         let picture = self.picture();
-        let leader = picture.leader().map_or("none".to_string(), |node| node.to_string());
-        format!("raft {}/{} leader={leader} term={}> ", picture.up_count(), picture.count(), picture.term())
+        let leader = picture.leader();
+        let led = leader.and_then(|leader| picture.view(leader)).map(|view| view.status.term);
+        let term = led.unwrap_or_else(|| picture.term());
+        Standing { up: picture.up_count(), count: picture.count(), leader, term }
     }
 
     /// A directive was interrupted by a person.

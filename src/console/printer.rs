@@ -11,7 +11,9 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use parking_lot::Mutex;
 
+use super::drawn::Drawn;
 use super::language::Answer;
+use super::terminal::{self, Quiet};
 use crate::quoting::visible;
 use crate::text::painted;
 
@@ -45,7 +47,10 @@ pub struct Style {
 pub struct Output(Arc<Shared>);
 
 /// Writes a text above the prompt's line without tearing it.
-pub type AbovePrompt = Box<dyn FnMut(String) -> io::Result<()> + Send>;
+pub type AbovePrompt = Box<dyn Fn(&str) + Send>;
+
+/// The first row, and nothing on the screen or above it.
+const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 
 struct Shared {
     style: Style,
@@ -53,12 +58,24 @@ struct Shared {
 }
 
 enum Sink {
-    Standard {
-        above_prompt: Option<AbovePrompt>,
-        /// The reader of standard output has gone.
-        gone: bool,
-    },
+    Standard(Standard),
     Memory(String),
+}
+
+#[derive(Default)]
+struct Standard {
+    above_prompt: Option<AbovePrompt>,
+    /// What stands in place below all else, and is drawn again when something is written.
+    drawn: Option<Drawn>,
+    /// The reader of standard output has gone.
+    gone: bool,
+}
+
+/// While this lives, a picture stands below all else that is written. Then it stays as it is.
+#[derive(Debug)]
+pub struct Drawing {
+    output: Output,
+    _quiet: Quiet,
 }
 
 impl ColorChoice {
@@ -79,7 +96,7 @@ impl ColorChoice {
 impl Output {
     /// To standard output and standard error.
     pub fn standard(style: Style) -> Output {
-        Output::new(style, Sink::Standard { above_prompt: None, gone: false })
+        Output::new(style, Sink::Standard(Standard::default()))
     }
 
     /// Into memory, as one text.
@@ -98,16 +115,30 @@ impl Output {
 
     /// From now on, narration goes above the prompt's line.
     pub fn attach_prompt(&self, printer: AbovePrompt) {
-        if let Sink::Standard { above_prompt, .. } = &mut *self.0.sink.lock() {
-            *above_prompt = Some(printer);
+        if let Sink::Standard(standard) = &mut *self.0.sink.lock() {
+            standard.above_prompt = Some(printer);
         }
     }
 
     /// There is no prompt any more.
     pub fn detach_prompt(&self) {
-        if let Sink::Standard { above_prompt, .. } = &mut *self.0.sink.lock() {
-            *above_prompt = None;
+        if let Sink::Standard(standard) = &mut *self.0.sink.lock() {
+            standard.above_prompt = None;
         }
+    }
+
+    /// Clears the screen, where there is one.
+    pub fn clear_screen(&self) {
+        if let Sink::Standard(standard) = &mut *self.0.sink.lock()
+            && io::stdout().is_terminal()
+        {
+            standard.write(CLEAR);
+        }
+    }
+
+    /// Begins a picture that is drawn again in place. For a terminal.
+    pub fn drawing(&self) -> Drawing {
+        Drawing { output: self.clone(), _quiet: Quiet::begin() }
     }
 
     /// A directive's answer. Silent in text when there is nothing to say.
@@ -147,44 +178,30 @@ impl Output {
 
     /// Whether the reader of the answers has gone.
     pub fn is_gone(&self) -> bool {
-        matches!(&*self.0.sink.lock(), Sink::Standard { gone: true, .. })
+        matches!(&*self.0.sink.lock(), Sink::Standard(Standard { gone: true, .. }))
     }
 
     /// What was written to memory since this was last asked.
     pub fn take_transcript(&self) -> String {
         match &mut *self.0.sink.lock() {
             Sink::Memory(text) => std::mem::take(text),
-            Sink::Standard { .. } => String::new(),
+            Sink::Standard(_) => String::new(),
         }
     }
 
     fn write_out(&self, text: &str) {
-        match &mut *self.0.sink.lock() {
-            Sink::Standard { gone, .. } => {
-                let mut out = io::stdout().lock();
-                let written = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
-                *gone |= written.is_err();
-            }
-            Sink::Memory(transcript) => {
-                transcript.push_str(text);
-                transcript.push('\n');
-            }
-        }
+        self.write(text, Standard::write);
     }
 
     fn write_beside(&self, text: &str) {
+        self.write(text, Standard::write_beside);
+    }
+
+    fn write(&self, text: &str, to: fn(&mut Standard, &str)) {
+        let text = format!("{text}\n");
         match &mut *self.0.sink.lock() {
-            Sink::Standard { above_prompt, .. } => {
-                let printed = above_prompt.as_mut().is_some_and(|print| print(format!("{text}\n")).is_ok());
-                if !printed {
-                    // There is nowhere left to say that standard error is gone.
-                    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
-                }
-            }
-            Sink::Memory(transcript) => {
-                transcript.push_str(text);
-                transcript.push('\n');
-            }
+            Sink::Memory(transcript) => transcript.push_str(&text),
+            Sink::Standard(standard) => standard.above_picture(|standard| to(standard, &text)),
         }
     }
 
@@ -201,6 +218,54 @@ impl Output {
         });
         let lines: Vec<String> = marked.collect();
         lines.join("\n")
+    }
+}
+
+impl Standard {
+    fn write(&mut self, text: &str) {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        self.gone |= written.is_err();
+    }
+
+    fn write_beside(&mut self, text: &str) {
+        match &self.above_prompt {
+            Some(print) => print(text),
+            // There is nowhere left to say that standard error is gone.
+            None => drop(io::stderr().lock().write_all(text.as_bytes())),
+        }
+    }
+
+    /// Writes while the picture is away, and draws it below.
+    fn above_picture(&mut self, write: impl FnOnce(&mut Standard)) {
+        let Some(drawn) = self.drawn.take() else { return write(self) };
+        self.write(&drawn.erased());
+        write(self);
+        self.write(drawn.text());
+        self.drawn = Some(drawn);
+    }
+}
+
+impl Drawing {
+    /// Draws this in place of what is there.
+    pub fn show(&self, text: &str) {
+        match &mut *self.output.0.sink.lock() {
+            Sink::Memory(transcript) => transcript.push_str(&format!("{text}\n")),
+            Sink::Standard(standard) => {
+                let erased = standard.drawn.take().map_or_else(String::new, |drawn| drawn.erased());
+                let drawn = Drawn::new(text, terminal::columns(), terminal::rows());
+                standard.write(&(erased + drawn.text()));
+                standard.drawn = Some(drawn);
+            }
+        }
+    }
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        if let Sink::Standard(standard) = &mut *self.output.0.sink.lock() {
+            standard.drawn = None;
+        }
     }
 }
 

@@ -1,28 +1,27 @@
 //! The prompt: a line editor with completion, hints and history, in a thread of its own.
 //!
-//! The editor asks for one line at a time, when it is told to, so that the prompt's words are those of the moment.
+//! The editor asks for one line at a time, when it is told to. While it waits, the words before the line may change and
+//! lines be printed above it.
 
-use std::borrow::Cow;
+mod assistant;
+mod shown;
+
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::Validator;
-use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+use rustyline::{ColorMode, Config, Editor, ExternalPrinter};
 
-use super::executor::LANGUAGE;
+use self::assistant::Assistant;
+use self::shown::{Shown, UP_AND_DOWN};
 use super::language::Names;
 use super::printer::AbovePrompt;
+use super::standing::Standing;
 use super::terminal;
-use crate::text::painted;
 
 const HISTORY_MAX: usize = 1_000;
 
@@ -31,15 +30,18 @@ const HISTORY_MAX: usize = 1_000;
 pub enum Typed {
     Line(String),
     /// Cleared the line (Ctrl-C).
-    Nothing,
+    Cleared {
+        /// There was nothing to clear.
+        empty: bool,
+    },
     /// Closed the session (Ctrl-D).
     End,
 }
 
 pub struct Prompt {
-    asks: Sender<(String, Names)>,
+    asks: Sender<Names>,
     typed: Receiver<Typed>,
-    printer: Mutex<Option<AbovePrompt>>,
+    shown: Arc<Shown>,
 }
 
 impl Prompt {
@@ -49,39 +51,57 @@ impl Prompt {
     /// Why the terminal cannot be used.
     pub fn open(color: bool) -> Result<Prompt, String> {
         let config = Config::builder()
-            .completion_type(CompletionType::List)
             .max_history_size(HISTORY_MAX)
             .and_then(|config| config.history_ignore_dups(true))
             .map_err(|error| error.to_string())?
             .history_ignore_space(true)
+            // What it draws is decided here, colors too.
+            .color_mode(ColorMode::Forced)
             .build();
         let mut editor: Editor<Assistant, FileHistory> =
             Editor::with_config(config).map_err(|error| error.to_string())?;
-        editor.set_helper(Some(Assistant { names: Names::default(), color }));
-        let printer = editor.create_external_printer().ok().map(|mut printer| {
-            let print = move |text: String| printer.print(text).map_err(io::Error::other);
-            Box::new(print) as AbovePrompt
-        });
+        let (wake, woken) = bounded(1);
+        let shown = Arc::new(Shown::new(wake));
+        editor.set_helper(Some(Assistant::new(Arc::clone(&shown), color)));
+        if let Ok(mut printer) = editor.create_external_printer() {
+            // It waits until the editor takes what it prints, so it has a thread of its own.
+            let shown = Arc::clone(&shown);
+            let mut draw = move || !shown.is_stale() || printer.print(UP_AND_DOWN.to_string()).is_ok();
+            spawn("redraw", move || while woken.recv().is_ok() && draw() {})?;
+        }
         terminal::remember();
-        let (asks, asked) = bounded::<(String, Names)>(1);
+        let (asks, asked) = bounded::<Names>(1);
         let (sender, typed) = unbounded();
-        let edit = move || edit_lines(editor, &asked, &sender);
-        thread::Builder::new().name("prompt".to_string()).spawn(edit).map_err(|error| error.to_string())?;
-        Ok(Prompt { asks, typed, printer: Mutex::new(printer) })
+        let shared = Arc::clone(&shown);
+        spawn("prompt", move || edit_lines(editor, &shared, &asked, &sender))?;
+        Ok(Prompt { asks, typed, shown })
     }
 
-    /// Asks for a line with this prompt; what came of it arrives at [`Prompt::typed`].
-    pub fn ask(&self, prompt: String, names: Names) {
+    /// Asks for a line; what came of it arrives at [`Prompt::typed`].
+    pub fn ask(&self, standing: Standing, names: Names) {
+        self.shown.change(standing);
         // An editor that is gone has closed the other channel, and that is what is looked at.
-        let _ = self.asks.send((prompt, names));
+        let _ = self.asks.send(names);
+    }
+
+    /// Shows these words from now on.
+    pub fn change(&self, standing: Standing) {
+        self.shown.change(standing);
+    }
+
+    /// Whether the editor has taken over the terminal, so that Ctrl-C is a key.
+    pub fn is_open(&self) -> bool {
+        self.shown.is_open()
     }
 
     pub fn typed(&self) -> &Receiver<Typed> {
         &self.typed
     }
 
-    pub fn printer(&self) -> Option<AbovePrompt> {
-        self.printer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Prints above the line that is edited.
+    pub fn printer(&self) -> AbovePrompt {
+        let shown = Arc::clone(&self.shown);
+        Box::new(move |text| shown.print(text))
     }
 }
 
@@ -91,9 +111,14 @@ impl std::fmt::Debug for Prompt {
     }
 }
 
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    thread::Builder::new().name(name.to_string()).spawn(run).map(drop).map_err(|error| error.to_string())
+}
+
 fn edit_lines(
     mut editor: Editor<Assistant, FileHistory>,
-    asked: &Receiver<(String, Names)>,
+    shown: &Shown,
+    asked: &Receiver<Names>,
     typed: &Sender<Typed>,
 ) {
     let file = history_file();
@@ -101,16 +126,19 @@ fn edit_lines(
         // The first session has no history yet.
         let _ = editor.load_history(file);
     }
-    for (prompt, names) in asked {
-        if let Some(assistant) = editor.helper_mut() {
-            assistant.names = names;
-        }
-        let came = match editor.readline(&prompt) {
+    for names in asked {
+        let assistant = editor.helper_mut().expect("set when the prompt was opened");
+        let prompt = assistant.begin(names);
+        let read = editor.readline(&prompt);
+        shown.close();
+        let came = match read {
             Ok(line) => {
                 keep(&mut editor, file.as_deref(), &line);
                 Typed::Line(line)
             }
-            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => Typed::Nothing,
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => {
+                Typed::Cleared { empty: editor.helper().is_none_or(Assistant::is_empty) }
+            }
             Err(_) => Typed::End,
         };
         if typed.send(came).is_err() {
@@ -138,65 +166,4 @@ fn history_file() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
     Some(state.join("raftlab").join("history"))
-}
-
-/// A word that is the only one and whole has a space behind it, so that the next can be typed at once.
-fn with_space(mut offered: Vec<String>) -> Vec<String> {
-    if let [only] = offered.as_mut_slice()
-        && !only.ends_with(['>', ','])
-    {
-        only.push(' ');
-    }
-    offered
-}
-
-/// Completion and hints from the language's own lists.
-struct Assistant {
-    names: Names,
-    color: bool,
-}
-
-impl Completer for Assistant {
-    type Candidate = String;
-
-    fn complete(
-        &self,
-        line: &str,
-        position: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
-        let (start, offered) = LANGUAGE.complete(line, position, &self.names);
-        Ok((start, if position == line.len() { with_space(offered) } else { offered }))
-    }
-}
-
-impl Hinter for Assistant {
-    type Hint = String;
-
-    fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<String> {
-        if position == line.len() && self.color { LANGUAGE.hint(line) } else { None }
-    }
-}
-
-impl Highlighter for Assistant {
-    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        Cow::Owned(painted(hint, "2"))
-    }
-}
-
-impl Validator for Assistant {}
-
-impl Helper for Assistant {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_only_word_is_followed_by_a_space_when_it_is_whole() {
-        let spaced = |words: &[&str]| with_space(words.iter().map(ToString::to_string).collect());
-        assert_eq!(spaced(&["create"]), ["create "]);
-        assert_eq!(spaced(&["n1>"]), ["n1>"], "a link wants its other end");
-        assert_eq!(spaced(&["crash", "create"]), ["crash", "create"], "a choice is left");
-    }
 }

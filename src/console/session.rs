@@ -6,9 +6,9 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded, never, select, tick};
 
 use super::executor::{Console, Flow, Script};
 use super::language::Outcome;
@@ -21,6 +21,9 @@ use crate::types::Time;
 
 /// How long the last lines of narration may take.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How often a prompt that waits for a line looks whether its words are still true.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
@@ -106,20 +109,29 @@ pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
     ctrlc::set_handler(handler).map_err(|error| format!("signals cannot be handled: {error}"))
 }
 
-/// Runs a session to its end. With `serve`, the cluster stays up after the last line until a signal comes.
+/// Runs a session to its end. With `serve`, the cluster stays up after the last line until a signal comes, which is an end
+/// like any other.
 pub fn run(console: &mut Console, source: &Source, serve: bool, interrupt: &Interrupt) -> Ending {
     let (ending, quit) = match source {
-        Source::Terminal => converse(console, interrupt),
-        Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), interrupt),
+        Source::Terminal => converse(console, serve, interrupt),
+        Source::Pipe => obey(console, Script::piped(), BufReader::new(io::stdin()), serve, interrupt),
         Source::File(path) => match scripts::open(path) {
-            Ok(input) => obey(console, Script::piped(), input, interrupt),
+            Ok(input) => obey(console, Script::piped(), input, serve, interrupt),
             Err(reason) => {
                 console.output().warn(&format!("error: {reason}"));
                 (Ending::Failed, true)
             }
         },
     };
-    let ending = if serve && !quit && ending == Ending::Fine { stay(console, interrupt) } else { ending };
+    if serve && !quit && ending == Ending::Fine {
+        stay(console, interrupt);
+    }
+    let load = if ending == Ending::Interrupted { None } else { console.end_load() };
+    let ending = match &load {
+        Some(answer) if ending == Ending::Fine && *source != Source::Terminal => Ending::of(answer.outcome),
+        _ => ending,
+    };
+    load.iter().for_each(|answer| console.output().answer(answer));
     console.narrator().flush(PATIENCE);
     ending
 }
@@ -129,15 +141,16 @@ fn obey(
     console: &mut Console,
     mut script: Script,
     input: impl BufRead + Send + 'static,
+    serve: bool,
     interrupt: &Interrupt,
 ) -> (Ending, bool) {
     let lines = read_in_background(input);
     loop {
         let line = loop {
-            match next(console, &lines, interrupt) {
+            match next(console, &lines, interrupt, never()) {
                 Next::Came(line) => break line,
                 Next::Due => console.undo_due(),
-                Next::Interrupted => return (Ending::Interrupted, true),
+                Next::Interrupted => return (signalled(&script, serve), true),
                 Next::Ended => {
                     let stopped = console.settle(&mut script) == Flow::Stop;
                     return (Ending::of(script.worst()), stopped);
@@ -153,7 +166,7 @@ fn obey(
         };
         let flow = console.run_line(&mut script, line.as_deref().map_err(String::as_str));
         if interrupt.is_raised() {
-            return (Ending::Interrupted, true);
+            return (signalled(&script, serve), true);
         }
         if flow != Flow::Go {
             console.settle(&mut script);
@@ -162,61 +175,82 @@ fn obey(
     }
 }
 
+/// How a script ends by a signal. A cluster that serves is ended so, unless that cut a line short.
+fn signalled(script: &Script, serve: bool) -> Ending {
+    if serve && script.is_settled() { Ending::of(script.worst()) } else { Ending::Interrupted }
+}
+
 /// Talks with a person. Ctrl-C ends what is running, not the session; nothing that fails decides the exit code.
-fn converse(console: &mut Console, interrupt: &Interrupt) -> (Ending, bool) {
+fn converse(console: &mut Console, serve: bool, interrupt: &Interrupt) -> (Ending, bool) {
     let prompt = match Prompt::open(console.output().style().color) {
         Ok(prompt) => prompt,
         Err(reason) => {
             console.output().warn(&format!("no line editing here ({reason}): reading plain lines"));
-            return obey(console, Script::typed(), BufReader::new(io::stdin()), interrupt);
+            return obey(console, Script::typed(), BufReader::new(io::stdin()), serve, interrupt);
         }
     };
-    if let Some(printer) = prompt.printer() {
-        console.output().attach_prompt(printer);
-    }
+    console.output().attach_prompt(prompt.printer());
     let mut script = Script::typed();
-    let ending = loop {
-        let (text, names) = (console.prompt(), console.names());
-        prompt.ask(text, names);
-        let typed = loop {
-            match next(console, prompt.typed(), interrupt) {
-                Next::Came(typed) => break typed,
-                Next::Due => console.undo_due(),
-                // At the prompt Ctrl-C is a key, so this signal comes from elsewhere.
-                Next::Interrupted => {
-                    terminal::restore();
-                    console.output().detach_prompt();
-                    return (Ending::Interrupted, true);
-                }
-                Next::Ended => break Typed::End,
-            }
+    let (ending, quit) = loop {
+        let Some(typed) = ask(console, &prompt, interrupt) else {
+            terminal::restore();
+            break (if serve { Ending::Fine } else { Ending::Interrupted }, true);
         };
         match typed {
-            Typed::Line(line) => {
-                let flow = console.run_line(&mut script, Ok(&line));
-                interrupt.lower();
-                if flow != Flow::Go {
-                    break Ending::Fine;
+            Typed::Line(lines) => {
+                if run_typed(console, &mut script, &lines, interrupt) != Flow::Go {
+                    break (Ending::Fine, true);
                 }
             }
-            Typed::Nothing => {}
-            Typed::End => break Ending::Fine,
+            Typed::Cleared { empty: true } => console.output().warn(&console.how_to_leave()),
+            Typed::Cleared { empty: false } => {}
+            Typed::End => break (Ending::Fine, false),
         }
     };
     console.output().detach_prompt();
-    (ending, true)
+    (ending, quit)
+}
+
+/// Runs what was typed: a line, or the lines that were pasted. Ctrl-C ends the one that runs, and leaves out the rest.
+fn run_typed(console: &mut Console, script: &mut Script, lines: &str, interrupt: &Interrupt) -> Flow {
+    console.fit(terminal::columns());
+    let mut flow = Flow::Go;
+    for line in lines.lines() {
+        flow = console.run_line(script, Ok(line));
+        if flow != Flow::Go || interrupt.is_raised() {
+            break;
+        }
+    }
+    interrupt.lower();
+    flow
+}
+
+/// Asks for a line, and keeps the prompt true meanwhile; none when a signal ends the session.
+fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<Typed> {
+    prompt.ask(console.standing(), console.names());
+    let looks = tick(LOOK_EVERY);
+    loop {
+        match next(console, prompt.typed(), interrupt, looks.clone()) {
+            Next::Came(typed) => return Some(typed),
+            Next::Due => {
+                console.undo_due();
+                prompt.change(console.standing());
+            }
+            // Before the editor has taken over the terminal, Ctrl-C is a signal: one too many for what ran before. Later
+            // it is a key, and a signal comes from elsewhere.
+            Next::Interrupted if !prompt.is_open() => interrupt.lower(),
+            Next::Interrupted => return None,
+            Next::Ended => return Some(Typed::End),
+        }
+    }
 }
 
 /// Keeps the cluster up until a signal comes.
-fn stay(console: &mut Console, interrupt: &Interrupt) -> Ending {
+fn stay(console: &mut Console, interrupt: &Interrupt) {
     console.output().warn("serving until Ctrl-C or SIGTERM");
     let nothing: Receiver<()> = never();
-    loop {
-        match next(console, &nothing, interrupt) {
-            Next::Interrupted => return Ending::Interrupted,
-            Next::Due | Next::Came(()) => console.undo_due(),
-            Next::Ended => return Ending::Fine,
-        }
+    while let Next::Due | Next::Came(()) = next(console, &nothing, interrupt, never()) {
+        console.undo_due();
     }
 }
 
@@ -227,7 +261,13 @@ enum Next<T> {
     Ended,
 }
 
-fn next<T>(console: &Console, lines: &Receiver<T>, interrupt: &Interrupt) -> Next<T> {
+/// The next thing to heed. It is due to look after the cluster when a fault is to end, and when `looks` says so.
+fn next<T>(
+    console: &Console,
+    lines: &Receiver<T>,
+    interrupt: &Interrupt,
+    looks: Receiver<Instant>,
+) -> Next<T> {
     if interrupt.is_raised() {
         return Next::Interrupted;
     }
@@ -237,6 +277,7 @@ fn next<T>(console: &Console, lines: &Receiver<T>, interrupt: &Interrupt) -> Nex
         recv(interrupt.receiver()) -> _ => Next::Interrupted,
         recv(lines) -> line => line.map_or(Next::Ended, Next::Came),
         recv(due) -> _ => Next::Due,
+        recv(looks) -> _ => Next::Due,
     }
 }
 

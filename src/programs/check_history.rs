@@ -39,8 +39,8 @@ delete of an absent key is not_found. A first line {\"start\": \"unknown\"} says
 before; a line {\"warm_up_ends_ns\": N} marks when a load's warm-up ends, and is passed over. 'cluster --history FILE',
 'simulate --history FILE' and 'client_load --history FILE' write one.
 
-Exit code: 0 linearizable; 1 not; 2 not readable, or a client breaks its rule; 3 inconclusive: time or memory did not
-suffice, or no operation succeeded.";
+Exit code 0: linearizable; 1: not; 2: not readable, or a client breaks its rule; 3: inconclusive (time or memory did
+not suffice, or no operation succeeded).";
 
 /// Judges whether a history of client operations is linearizable.
 #[derive(Parser)]

@@ -22,13 +22,17 @@ use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use clap::Parser;
 
+const AFTER_HELP: &str = "\
+At the prompt, 'help' explains the language. Piped lines run one by one, and end at the first that fails. With --serve, a
+signal is an end like any other: exit code 0.";
+
 /// A Raft cluster in one process, with a console to break it and watch it heal.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
     version,
     max_term_width = 100,
-    after_help = format!("At the prompt, 'help' explains the language; piped lines run one by one.\n\n{EXIT_CODES}")
+    after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}")
 )]
 pub(super) struct Options {
     #[command(flatten)]

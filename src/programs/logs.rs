@@ -28,9 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Lines that are written at once.
 const LINES_AT_ONCE: usize = 512;
 
-/// Moves to the terminal's first line and clears all from there.
-const CLEAR: &str = "\x1b[H\x1b[J";
-
 /// Shows the nodes' log files as one, by time.
 #[derive(Parser)]
 #[command(
@@ -155,13 +152,16 @@ fn show_matrix(
     interrupt: &Interrupt,
 ) -> Result<Ending, String> {
     let attended = std::io::stdout().is_terminal();
-    let columns = attended.then(terminal::columns);
-    let frame = Frame { last: window, columns, color: both.color.resolve() };
-    let draw = || glimpses(states, nodes, frame.entries()).map(|glimpses| glimpses.draw(frame));
+    let color = both.color.resolve();
+    let draw = || {
+        let frame = Frame { last: window, columns: attended.then(terminal::columns), color };
+        glimpses(states, nodes, frame.entries()).map(|glimpses| glimpses.draw(frame))
+    };
     if !both.follow {
         output.progress(&draw()?);
         return Ok(Ending::Fine);
     }
+    let drawing = attended.then(|| output.drawing());
     let mut shown = String::new();
     let ending = look_again_and_again(interrupt, output, || {
         let picture = draw().unwrap_or_else(|reason| {
@@ -173,12 +173,11 @@ fn show_matrix(
             shown.clone()
         });
         if picture != shown {
-            let text = match (attended, shown.is_empty()) {
-                (true, _) => format!("{CLEAR}{picture}"),
-                (false, true) => picture.clone(),
-                (false, false) => format!("\n{picture}"),
-            };
-            output.progress(&text);
+            match &drawing {
+                Some(drawing) => drawing.show(&picture),
+                None if shown.is_empty() => output.progress(&picture),
+                None => output.progress(&format!("\n{picture}")),
+            }
             shown = picture;
         }
     });

@@ -249,6 +249,10 @@ impl Lab for Simulation {
         self.safety.verdicts()
     }
 
+    fn has_clock(&self) -> bool {
+        self.pace.is_some() && self.speed.is_some_and(f64::is_finite)
+    }
+
     fn set_speed(&mut self, factor: f64) -> Result<(), LabError> {
         self.speed = Some(factor);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::units::decimal;
 
@@ -34,6 +34,21 @@ pub fn table(rows: &[Vec<String>], aligns: &[Align]) -> Vec<String> {
         cells.join("  ").trim_end().to_string()
     };
     rows.iter().map(line).collect()
+}
+
+/// Words side by side, column by column, in lines of at most this many columns; of more than `count` words the rest is
+/// counted.
+pub fn listed(words: &[String], columns: usize, count: usize) -> Vec<String> {
+    const BETWEEN: usize = 2;
+    let shown = &words[..words.len().min(count)];
+    let widest = shown.iter().map(|word| width(word)).max().unwrap_or(0) + BETWEEN;
+    let side_by_side = ((columns + BETWEEN) / widest).max(1);
+    let height = shown.len().div_ceil(side_by_side);
+    let row = |at: usize| shown.iter().skip(at).step_by(height.max(1)).cloned().collect();
+    let rows: Vec<Vec<String>> = (0..height).map(row).collect();
+    let mut lines = table(&rows, &[]);
+    lines.extend((words.len() > count).then(|| format!("... {} more", words.len() - count)));
+    lines
 }
 
 /// The text in lines of at most this many columns; a longer word has a line of its own.
@@ -77,8 +92,24 @@ pub fn stamp(since_start: Duration) -> String {
     format!("[{}.{:03}]", millis / 1_000, millis % 1_000)
 }
 
-fn width(text: &str) -> usize {
+/// The columns that a text takes.
+pub fn width(text: &str) -> usize {
     text.width()
+}
+
+/// The beginning of a text in at most this many columns, with `...` where something is left out.
+pub fn cut(text: &str, columns: usize) -> String {
+    const LEFT_OUT: &str = "...";
+    if width(text) <= columns {
+        return text.to_string();
+    }
+    let room = columns.saturating_sub(LEFT_OUT.len());
+    let mut taken = 0;
+    let fits = |letter: &char| {
+        taken += letter.width().unwrap_or(0);
+        taken <= room
+    };
+    text.chars().take_while(fits).collect::<String>() + LEFT_OUT
 }
 
 #[cfg(test)]
@@ -97,6 +128,23 @@ mod tests {
             ["NODE  TERM  VOTED", "n1       4  n2", "日      12", ""]
         );
         assert!(table(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn words_stand_side_by_side_as_many_as_fit() {
+        let words: Vec<String> = ["n1", "n2", "n3", "leader", "all"].map(String::from).to_vec();
+        assert_eq!(listed(&words, 80, 9), ["n1  n2  n3  leader  all"]);
+        assert_eq!(listed(&words, 22, 9), ["n1  n3      all", "n2  leader"]);
+        assert_eq!(listed(&words, 22, 2), ["n1  n2", "... 3 more"]);
+        assert_eq!(listed(&words[..2], 1, 9), ["n1", "n2"]);
+        assert!(listed(&[], 80, 9).is_empty());
+    }
+
+    #[test]
+    fn a_text_is_cut_where_it_has_no_room() {
+        assert_eq!(cut("one two", 7), "one two");
+        assert_eq!(cut("one two", 6), "one...");
+        assert_eq!(cut("日本語", 5), "日...");
     }
 
     #[test]

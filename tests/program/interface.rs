@@ -84,6 +84,20 @@ fn what_nobody_knows_is_exit_code_three() {
 }
 
 #[test]
+fn each_program_tells_its_exit_codes() {
+    for program in [
+        env!("CARGO_BIN_EXE_cluster"),
+        env!("CARGO_BIN_EXE_simulate"),
+        env!("CARGO_BIN_EXE_client_load"),
+        env!("CARGO_BIN_EXE_logs"),
+        env!("CARGO_BIN_EXE_check_history"),
+    ] {
+        let help = Folder::new().run(program, &["--help"], "").exits(0).out;
+        assert!(help.contains("\nExit code 0: ") && help.contains(" 2: "), "{help}");
+    }
+}
+
+#[test]
 fn color_is_for_terminals_and_for_those_who_ask() {
     let lines = "echo hi\ncrsh\n";
     let ran = Folder::new().cluster(&["3", "--memory"], lines).exits(1);

@@ -244,6 +244,7 @@ fn a_run_in_which_nothing_is_sent_says_so() {
     let options = ["--memory", "--rate", "1", "--duration", "1ms", "--seed", "7"];
     let ran = Folder::new().client_load(&options).exits(3);
     assert!(ran.out.contains("\nnote: nothing was sent\n"), "{}", ran.out);
+    assert!(ran.out.contains("\nUNDECIDED linearizable: nothing was asked, "), "{}", ran.out);
     assert!(ran.out.contains("nothing was ever answered"), "{}", ran.out);
     assert!(!ran.out.contains("NaN") && !ran.out.contains("inf"), "{}", ran.out);
 }
@@ -380,6 +381,27 @@ fn the_console_runs_a_load_before_it_or_beside_it() {
     has("PASS linearizable (0 operations on 0 keys)");
     has("ERR line 8: no load runs: 'load &' begins one");
     assert_eq!(said.iter().filter(|line| line.starts_with("longest outage")).count(), 2, "{said:#?}");
+}
+
+#[test]
+fn a_load_of_which_nothing_is_answered_is_undecided() {
+    let lines = "wait leader\nisolate all\nload --clients 2 --duration 200ms\n";
+    let ran = Folder::new().cluster(&["3", "--memory"], lines).exits(3);
+    assert!(ran.out.contains("\nUNDECIDED linearizable: nothing was answered, "), "{}", ran.out);
+    assert!(!ran.out.contains("PASS"), "{}", ran.out);
+}
+
+#[test]
+fn a_load_in_the_background_is_summed_up_at_the_end() {
+    for end in ["", "quit\n"] {
+        let lines = format!("wait leader\nload --clients 2 --duration 1m &\nput x 1\nsleep 200ms\n{end}");
+        let ran = Folder::new().cluster(&["3", "--memory"], &lines).exits(0);
+        assert!(
+            ran.out.contains("\nlongest outage ") && ran.out.contains("\nPASS linearizable ("),
+            "{}",
+            ran.out
+        );
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_signal_interrupts_a_command_that_waits_and_says_so() {
 }
 
 #[test]
-fn a_serving_cluster_outlives_its_input_and_ends_with_a_signal() {
+fn a_serving_cluster_outlives_its_input_and_a_signal_is_its_end() {
     let folder = Folder::new();
     let mut running = folder.start(&["3", "--serve"]);
     running.say("wait leader\ncreate a 1\ncrash leader for 300ms\n");
@@ -80,7 +80,16 @@ fn a_serving_cluster_outlives_its_input_and_ends_with_a_signal() {
     // Without a word from anybody, a new leader is elected and the node comes back.
     running.warning(" restarts after 300 ms (");
     let status = ends_soon(&mut running, |running| running.signal("TERM"));
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(status.code(), Some(0));
     let ran = folder.cluster(&["3"], "wait leader\nread a\n").exits(0);
     assert!(ran.out.starts_with("OK a=1 "), "{}", ran.out);
+}
+
+#[test]
+fn a_serving_cluster_may_keep_its_input_and_ends_well_between_two_lines() {
+    let mut running = Folder::new().start(&["3", "--serve", "--memory"]);
+    running.say("wait leader\necho ready\n");
+    running.answer("ready");
+    let status = ends_soon(&mut running, |running| running.signal("TERM"));
+    assert_eq!(status.code(), Some(0));
 }

@@ -1,33 +1,23 @@
-//! Looking at the cluster: status, leader, keys, dump, diff, check. Nothing here changes anything.
+//! Looking at the cluster: leader, keys, dump, diff, check. Nothing here changes anything.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::Console;
-use super::notes;
-use super::picture::{Picture, is_running};
+use super::picture::{Picture, life_word};
 use super::rows::{Row, Run, verb};
 use super::slots::NODE;
+use super::status::NONE;
 use crate::check::linearizability::Start;
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::lab::{Life, NodeView};
-use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair, visible};
-use crate::server::RoleName;
-use crate::text::layout::Align::{self, Left, Right};
+use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair};
 use crate::text::layout::{duration_shown, table};
 use crate::text::{counted, no_such_node};
-use crate::types::{LogIndex, NodeId, Time};
+use crate::types::{NodeId, Time};
 
 pub(super) const VERBS: &[Row<Run>] = &[
-    verb(
-        form("status", Topic::Look, &[NODE])
-            .does("roles, terms, logs and links, a row for each node", "status")
-            .noting(notes::STATUS)
-            .shows("Figure 2: the state that each server keeps")
-            .also(&["ls"]),
-        Console::status,
-    ),
     verb(
         form("leader", Topic::Look, &[])
             .does("who leads and since when, or why there is no leader", "leader")
@@ -60,54 +50,11 @@ pub(super) const VERBS: &[Row<Run>] = &[
     ),
 ];
 
-/// What stands in a cell that has nothing to say.
-const NONE: &str = "-";
-
 /// What `check` says of a run that found files.
 const FROM_FILES: &str =
     "NOTE this run began from files: what was committed before is not known to it, and not checked";
 
-const STATUS: [(&str, Align); 12] = [
-    ("NODE", Left),
-    ("ROLE", Left),
-    ("TERM", Right),
-    ("LEADER", Left),
-    ("LAST", Right),
-    ("COMMIT", Right),
-    ("APPLIED", Right),
-    ("TRAILS", Right),
-    ("VOTED", Left),
-    ("SNAPSHOT", Right),
-    ("KEYS", Right),
-    ("LINKS", Left),
-];
-
 impl Console {
-    /// A row for each node, then what it all means.
-    fn status(&mut self, line: &Directive) -> Answer {
-        let only = line.get(&NODE).copied();
-        let picture = self.picture();
-        if let Some(node) = only.filter(|node| picture.view(*node).is_none()) {
-            return Answer::failed("status", no_such_node(node, picture.count()));
-        }
-        let shown = || picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
-        let head: Vec<String> = STATUS.iter().map(|(name, _)| (*name).to_string()).collect();
-        let rows: Vec<Vec<String>> = std::iter::once(head)
-            .chain(shown().map(|(node, view)| status_row(*node, view, &picture)))
-            .collect();
-        let mut lines = table(&rows, &STATUS.map(|(_, align)| align));
-        lines.extend(nodes_missing(&picture, only));
-        let (leader, summary) = summary(&picture);
-        lines.push(summary);
-        let details: Vec<Value> = shown().map(|(node, view)| status_json(*node, view, &picture)).collect();
-        Answer::ok("status", lines.join("\n"))
-            .with("nodes", details)
-            .with("leader", leader.map(|node| node.to_string()))
-            .with("up", picture.up_count())
-            .with("quorum", picture.quorum())
-            .with("can_commit", leader.is_some())
-    }
-
     /// `n2 (term 4, for 12.4 s)` or why there is no leader.
     fn leader(&mut self, _: &Directive) -> Answer {
         let picture = self.picture();
@@ -267,107 +214,10 @@ fn leader_text(node: NodeId, picture: &Picture, now: Time) -> String {
     format!("{node} (term {}, for {})", view.status.term, duration_shown(now.since(view.status.since)))
 }
 
-/// Who leads, how many are up, and what that means.
-fn summary(picture: &Picture) -> (Option<NodeId>, String) {
-    let (up, total, quorum) = (picture.up_count(), picture.count(), picture.quorum());
-    let up = format!("{up} of {total} up, quorum {quorum}");
-    let Some(leader) = picture.leader() else {
-        let why = picture.why_no_leader();
-        let why = why.strip_prefix("none").unwrap_or(&why);
-        return (None, format!("no leader{why}; {up}: cannot commit"));
-    };
-    let term = picture.view(leader).map_or(0, |view| view.status.term.0);
-    (Some(leader), format!("{leader} leads term {term}; {up}: can commit"))
-}
-
-/// `n2 is down: why`, for each of these nodes that neither a crash nor a stop has ended.
-pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<String> {
-    let shown = picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node));
-    let reasons = shown.filter_map(|(node, view)| match &view.life {
-        Life::Down(reason) if !matches!(reason.as_str(), "crashed" | "stopped") => {
-            Some(format!("{node} is down: {}", visible(reason)))
-        }
-        _ => None,
-    });
-    reasons.collect()
-}
-
 /// ` (2 of 7 entries applied so far)`: a leader that has just begun seems to hold less than it does.
 fn not_applied(view: &NodeView) -> String {
     let (applied, last) = (view.status.applied, view.status.last.index);
     if applied < last { format!(" ({applied} of {last} entries applied so far)") } else { String::new() }
-}
-
-pub(super) fn life_word(view: &NodeView) -> &str {
-    match &view.life {
-        Life::Up => "up",
-        Life::Paused => "paused",
-        Life::Down(reason) if matches!(reason.as_str(), "crashed" | "stopped") => reason,
-        Life::Down(_) => "down",
-    }
-}
-
-fn role_shown(view: &NodeView) -> String {
-    match view.life {
-        Life::Up if view.status.joining => format!("{}, joining", view.status.role),
-        Life::Up => view.status.role.to_string(),
-        Life::Paused => format!("{}, paused", view.status.role),
-        Life::Down(_) => life_word(view).to_string(),
-    }
-}
-
-fn status_row(node: NodeId, view: &NodeView, picture: &Picture) -> Vec<String> {
-    let status = &view.status;
-    let running = is_running(view);
-    // Of a node that is down, only what Figure 2 calls persistent is there.
-    let volatile = |text: String| if running { text } else { NONE.to_string() };
-    let node_or_none = |node: Option<NodeId>| node.map_or(NONE.to_string(), |node| node.to_string());
-    let trails = trails(view, picture).map_or(NONE.to_string(), |trails| trails.to_string());
-    let snapshot = match status.snapshot.last.index {
-        LogIndex(0) => NONE.to_string(),
-        index => index.to_string(),
-    };
-    vec![
-        node.to_string(),
-        role_shown(view),
-        status.term.to_string(),
-        volatile(node_or_none(status.leader)),
-        status.last.index.to_string(),
-        volatile(status.commit.to_string()),
-        volatile(status.applied.to_string()),
-        trails,
-        node_or_none(status.voted_for),
-        snapshot,
-        volatile(status.size.to_string()),
-        picture.links(node),
-    ]
-}
-
-/// How many entries of the leader's log a node has not applied.
-fn trails(view: &NodeView, picture: &Picture) -> Option<u64> {
-    let leader = picture.leader().filter(|_| is_running(view))?;
-    let last = picture.view(leader)?.status.last.index;
-    Some(last.0.saturating_sub(view.status.applied.0))
-}
-
-fn status_json(node: NodeId, view: &NodeView, picture: &Picture) -> Value {
-    let status = &view.status;
-    json!({
-        "node": node,
-        "life": life_word(view),
-        "role": status.role.to_string(),
-        "term": status.term,
-        "leader": status.leader,
-        "last": status.last.index,
-        "commit": status.commit,
-        "applied": status.applied,
-        "trails": trails(view, picture),
-        "voted": status.voted_for,
-        "snapshot": status.snapshot.last.index,
-        "joining": status.joining,
-        "keys": status.size,
-        "links": picture.links(node),
-    })
 }
 
 fn item_shown((key, value): &(String, String)) -> String {
@@ -380,16 +230,4 @@ fn object(items: &[(String, String)]) -> Value {
         .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
         .collect::<serde_json::Map<_, _>>()
         .into()
-}
-
-/// A role's letter, for places too narrow for its name.
-pub(super) fn role_letter(view: &NodeView) -> char {
-    match (&view.life, view.status.role) {
-        (Life::Down(_), _) => 'x',
-        (Life::Paused, _) => 'p',
-        (Life::Up, RoleName::Leader) => 'L',
-        (Life::Up, RoleName::Candidate) => 'C',
-        (Life::Up, RoleName::PreCandidate) => 'P',
-        (Life::Up, RoleName::Follower) => 'F',
-    }
 }

@@ -122,6 +122,18 @@ impl Console {
         }
     }
 
+    /// Ends the load beside the console with the session, and says what came of it; none when none was begun.
+    pub fn end_load(&mut self) -> Option<Answer> {
+        self.loads.beside.is_some().then(|| self.stop_load())
+    }
+
+    /// What Ctrl-C says when it has nothing to end.
+    pub fn how_to_leave(&self) -> String {
+        let runs = self.loads.beside.as_ref().is_some_and(|load| !load.is_over());
+        let load = if runs { "the load runs on ('load stop' ends it); " } else { "" };
+        format!("{load}'quit' or Ctrl-D leaves")
+    }
+
     fn plan(&mut self, line: &Directive) -> Plan {
         let count = |slot| line.get::<usize>(slot).map(|count| *count as u64);
         Plan {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Console;
-use super::inspect::{life_word, role_letter};
+use super::picture::{life_word, role_letter};
 use super::rows::{Row as VerbRow, Run, verb};
 use super::slots::{ANY_TARGET, LAST};
 use super::target::Fit;

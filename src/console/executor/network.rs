@@ -12,10 +12,12 @@ use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
 use super::undo::{Undone, Work};
 use crate::console::language::{Answer, Directive, Links, Outcome, PartitionShape, Target, Topic, form};
-use crate::faults::{LinkScope, NetChange, shapes};
+use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, NodeOrder};
+use crate::net::counts::LinkCounts;
+use crate::text::fitted::{Column, fitted};
 use crate::text::joined;
-use crate::text::layout::{Align, table};
+use crate::text::layout::{Align, wrap};
 use crate::types::NodeId;
 
 pub(super) const VERBS: &[Row<Run>] = &[
@@ -243,37 +245,47 @@ impl Console {
     fn net(&mut self, _: &Directive) -> Answer {
         let rules: Vec<String> = self.lab.network_rules().iter().map(ToString::to_string).collect();
         let counts = self.lab.network_counts();
+        let room = self.context.columns.unwrap_or(usize::MAX);
         let mut lines = match rules.as_slice() {
             [] => vec!["no rules: every message passes".to_string()],
-            rules => rules.iter().map(|rule| format!("rule  {rule}")).collect(),
+            rules => rules.iter().flat_map(|rule| wrap(&format!("rule  {rule}"), room)).collect(),
         };
-        let head = ["LINK", "SENT", "DELIVERED", "DROPPED", "DELAYED", "DUPLICATED", "IN FLIGHT"];
-        let mut rows: Vec<Vec<String>> = vec![head.iter().map(ToString::to_string).collect()];
-        let mut details: Vec<Value> = Vec::new();
-        for (from, to, count) in &counts {
-            let numbers = [
-                count.sent,
-                count.delivered,
-                count.dropped,
-                count.delayed,
-                count.duplicated,
-                count.in_flight,
-            ];
-            let link = format!("{from}>{to}");
-            rows.push(std::iter::once(link).chain(numbers.iter().map(u64::to_string)).collect());
-            details.push(json!({
-                "from": from.to_string(), "to": to.to_string(), "sent": count.sent, "delivered": count.delivered,
-                "dropped": count.dropped, "delayed": count.delayed, "duplicated": count.duplicated,
-                "in_flight": count.in_flight,
-            }));
-        }
         if counts.is_empty() {
             lines.push("no message was sent yet".to_string());
         } else {
-            let right = [Align::Right; 6];
-            let aligns: Vec<Align> = std::iter::once(Align::Left).chain(right).collect();
-            lines.extend(table(&rows, &aligns));
+            lines.extend(link_table(&counts, self.context.columns));
         }
+        let details = counts.iter().map(|(from, to, count)| {
+            json!({
+                "from": from.to_string(), "to": to.to_string(), "sent": count.sent, "delivered": count.delivered,
+                "dropped": count.dropped, "delayed": count.delayed, "duplicated": count.duplicated,
+                "in_flight": count.in_flight,
+            })
+        });
+        let details: Vec<Value> = details.collect();
         Answer::ok("net", lines.join("\n")).with("rules", rules).with("links", details)
     }
+}
+
+/// What became of the messages, a row for each link. For want of room, columns in which every number is 0 are left out.
+fn link_table(counts: &[(End, End, LinkCounts)], within: Option<usize>) -> Vec<String> {
+    let names = ["SENT", "DELIVERED", "DROPPED", "DELAYED", "DUPLICATED", "IN FLIGHT"];
+    let numbers = |count: &LinkCounts| {
+        [count.sent, count.delivered, count.dropped, count.delayed, count.duplicated, count.in_flight]
+    };
+    let is_zero = |at: usize| counts.iter().all(|(_, _, count)| numbers(count)[at] == 0);
+    let column = |(at, name)| Column { name, align: Align::Right, spare: is_zero(at).then_some(0) };
+    let link = Column { name: "LINK", align: Align::Left, spare: None };
+    let columns: Vec<Column> =
+        std::iter::once(link).chain(names.into_iter().enumerate().map(column)).collect();
+    let row = |(from, to, count): &(End, End, LinkCounts)| {
+        std::iter::once(format!("{from}>{to}"))
+            .chain(numbers(count).map(|number| number.to_string()))
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = counts.iter().map(row).collect();
+    let table = fitted(&columns, &rows, within);
+    let zero =
+        (!table.left_out.is_empty()).then(|| format!("0 on every link: {}", joined(&table.left_out, ", ")));
+    table.lines.into_iter().chain(zero).collect()
 }

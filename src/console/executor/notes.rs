@@ -11,6 +11,7 @@ pub(super) const STATUS: &[&str] = &[
     "SNAPSHOT  index of the last entry that its snapshot covers; KEYS: how many",
     "LINKS     ok; isolated; 'no n3': nothing passes, '>n3': nothing to n3,",
     "          '<n3': nothing from n3; drop, delay ...: 'net' has the rules",
+    "--all shows VOTED and SNAPSHOT, too, and what a narrow terminal leaves out.",
     "The last line says who leads and whether a command can commit now.",
 ];
 

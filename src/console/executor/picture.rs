@@ -180,3 +180,24 @@ fn soft(rule: &NetChange) -> Option<(&'static str, LinkScope)> {
         _ => None,
     }
 }
+
+pub(super) fn life_word(view: &NodeView) -> &str {
+    match &view.life {
+        Life::Up => "up",
+        Life::Paused => "paused",
+        Life::Down(reason) if matches!(reason.as_str(), "crashed" | "stopped") => reason,
+        Life::Down(_) => "down",
+    }
+}
+
+/// A role's letter, for places too narrow for its name.
+pub(super) fn role_letter(view: &NodeView) -> char {
+    match (&view.life, view.status.role) {
+        (Life::Down(_), _) => 'x',
+        (Life::Paused, _) => 'p',
+        (Life::Up, RoleName::Leader) => 'L',
+        (Life::Up, RoleName::Candidate) => 'C',
+        (Life::Up, RoleName::PreCandidate) => 'P',
+        (Life::Up, RoleName::Follower) => 'F',
+    }
+}

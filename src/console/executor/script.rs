@@ -65,6 +65,11 @@ impl Script {
         self.worst
     }
 
+    /// Whether no line has failed that an `expect` could still forgive.
+    pub fn is_settled(&self) -> bool {
+        self.failed.is_none()
+    }
+
     /// `line 7` or `demo.raft line 7`.
     fn place(&self, line: usize) -> String {
         match &self.name {
@@ -104,7 +109,7 @@ impl Console {
             let is_data = is_command && answer.outcome == Outcome::Unknown;
             place(&mut answer, script, is_data);
         }
-        if self.context.attended && self.lab.interrupted() {
+        if self.context.attended && self.lab.interrupted() && !answer.text.is_empty() {
             // The terminal has shown ^C: the answer begins on a line of its own.
             self.output.progress("");
         }

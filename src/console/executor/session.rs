@@ -27,13 +27,14 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("help", Topic::Session, &[SUBJECT])
             .does("explains a verb, a theme or a topic", "help crash")
-            .also(&["?"]),
+            .also(&["?", "h"]),
         help,
     ),
     verb(
         form("history", Topic::Session, &[]).does("the directives given so far", "history"),
         Console::show_history,
     ),
+    verb(form("clear", Topic::Session, &[]).does("clears the screen, as Ctrl-L does", "clear"), clear),
     verb(
         form("quit", Topic::Session, &[]).does("stops the cluster and leaves", "quit").also(&["exit"]),
         Console::quit,
@@ -76,6 +77,11 @@ impl Console {
         self.quitting = true;
         Answer::ok("quit", "")
     }
+}
+
+fn clear(console: &mut Console, _: &Directive) -> Answer {
+    console.output.clear_screen();
+    Answer::ok("clear", "")
 }
 
 fn echo(_: &mut Console, line: &Directive) -> Answer {

@@ -53,6 +53,10 @@ pub(super) const LAST_LINES: Slot = Slot::option("--last", "N", Kind::Count, "sh
 pub(super) const ALL_RUNS: Slot = Slot::flag("--all", "those of earlier runs too");
 pub(super) const FOLLOW: Slot =
     Slot::flag("--follow", "also shows what is added later; also -f").or(Some("-f"), None);
+pub(super) const ALL: Slot =
+    Slot::flag("--all", "with votes and snapshots, and nothing left out for want of room");
+pub(super) const WATCH: Slot =
+    Slot::flag("--watch", "draws it again at each change, until Ctrl-C; also -w").or(Some("-w"), None);
 pub(super) const FILTER: Slot = Slot::optional(
     "on | off | election | net | all",
     Kind::Choice { name: "events", words: &EventFilter::NAMES },

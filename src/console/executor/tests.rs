@@ -85,13 +85,49 @@ fn status_is_a_table_with_what_it_means() {
             .skip(3)
             .collect::<Vec<_>>(),
         [
-            "NODE  ROLE      TERM  LEADER  LAST  COMMIT  APPLIED  TRAILS  VOTED  SNAPSHOT  KEYS  LINKS",
-            "n1    leader       1  n1         3       3        3       -  n1            -     1  no n3",
-            "n2    crashed      1  -          3       -        -       -  n1            -     -  no n3",
-            "n3    follower     1  n1         3       3        3       -  n1            -     1  isolated",
+            "NODE  ROLE      TERM  LEADER  LAST  COMMIT  APPLIED  TRAILS  KEYS  LINKS",
+            "n1    leader       1  n1         3       3        3       -     1  no n3",
+            "n2    crashed      1  -          3       -        -       -     -  no n3",
+            "n3    follower     1  n1         3       3        3       -     1  isolated",
             "no leader: no node reaches a quorum of 2; 'net' shows the rules; 2 of 3 up, quorum 2: cannot commit",
         ]
     );
+}
+
+#[test]
+fn tables_fit_the_columns_of_the_terminal() {
+    let context = Context { columns: Some(60), ..Context::default() };
+    let mut desk = Desk::with(Style::default(), context);
+    desk.lines(
+        "wait leader\nput x 1\nsnapshot n1\nwait converged\npause n3\npartition n1 n2 / n3\ndelay 1ms",
+    );
+    for line in ["status", "status --all", "net"] {
+        let told = desk.lines(line);
+        assert!(told.lines().all(|row| row.len() <= 60), "{told}");
+    }
+    let told = desk.lines("status n3\nstatus n1 --all");
+    assert_eq!(
+        told.lines().collect::<Vec<_>>(),
+        [
+            "NODE  ROLE              TERM  LAST  COMMIT  LINKS",
+            "n3    follower, paused     1     3       3  no n1 n2, delay",
+            "no room for KEYS, APPLIED, TRAILS, LEADER: 'status --all'",
+            "n1 leads term 1; 3 of 3 up, quorum 2: can commit",
+            "NODE  ROLE    TERM  LEADER  LAST  COMMIT  APPLIED  TRAILS",
+            "n1    leader     1  n1         3       3        3       0",
+            "NODE  VOTED  SNAPSHOT  KEYS  LINKS",
+            "n1    n1            3     1  no n3, delay",
+            "n1 leads term 1; 3 of 3 up, quorum 2: can commit",
+        ]
+    );
+}
+
+#[test]
+fn a_status_is_watched_by_a_person_only() {
+    let mut desk = Desk::led();
+    let refused = "ERR --watch draws on a terminal until Ctrl-C: leave it out here\n";
+    assert_eq!(desk.lines("status --watch\nexpect err"), refused);
+    assert_eq!(desk.lines("status n1 -w\nexpect err"), refused);
 }
 
 #[test]

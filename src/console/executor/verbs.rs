@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
-    data, inspect, load, logs, matrix, network, nodes, outcome, report, session, settings, time, wait,
+    data, inspect, load, logs, matrix, network, nodes, outcome, report, session, settings, status, time, wait,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 13] = [
+const VERBS: [&[Row<Run>]; 14] = [
+    status::VERBS,
     inspect::VERBS,
     matrix::VERBS,
     logs::VERBS,

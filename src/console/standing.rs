@@ -1,0 +1,67 @@
+//! How a cluster stands, in the words of the prompt: how many nodes run, and who leads which term.
+//!
+//! A line editor sets its cursor by the width that the prompt had when it began to read, so a prompt that changes while a
+//! line is typed keeps that width.
+
+use crate::types::{NodeId, Term};
+
+/// What the prompt says of a cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    pub up: usize,
+    pub count: usize,
+    pub leader: Option<NodeId>,
+    /// The term that the leader leads; without one, the newest term.
+    pub term: Term,
+}
+
+impl Standing {
+    /// `raft 3/3 leader=n2 term=4> `. It is as wide with a leader as without one.
+    pub fn text(&self) -> String {
+        let Standing { up, count, leader, term } = self;
+        let digits = count.to_string().len();
+        let leader = leader.map_or("no leader".to_string(), |leader| format!("leader={leader}"));
+        let width = "leader=n".len() + digits;
+        format!("raft {up:>digits$}/{count} {leader:<width$} term={term}> ")
+    }
+
+    /// The same in exactly this many columns. A term with more digits than there were takes the space behind the prompt,
+    /// then its first word.
+    pub fn within(&self, columns: usize) -> String {
+        let text = self.text();
+        let short = text.strip_prefix("raft ").unwrap_or(&text);
+        let fits = [text.as_str(), text.trim_end(), short, short.trim_end()];
+        let chosen = fits.into_iter().find(|form| form.len() <= columns).unwrap_or(short);
+        format!("{chosen:<columns$.columns$}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(leader: Option<u8>, term: u64) -> Standing {
+        Standing { up: 3, count: 3, leader: leader.map(NodeId::new), term: Term(term) }
+    }
+
+    #[test]
+    fn a_prompt_is_as_wide_without_a_leader_as_with_one() {
+        assert_eq!(standing(Some(2), 4).text(), "raft 3/3 leader=n2 term=4> ");
+        assert_eq!(standing(None, 5).text(), "raft 3/3 no leader term=5> ");
+        let of_twelve = |up, leader: Option<u8>| Standing { up, count: 12, ..standing(leader, 4) }.text();
+        assert_eq!(of_twelve(12, Some(12)), "raft 12/12 leader=n12 term=4> ");
+        assert_eq!(of_twelve(9, Some(3)), "raft  9/12 leader=n3  term=4> ");
+        assert_eq!(of_twelve(9, None), "raft  9/12 no leader  term=4> ");
+    }
+
+    #[test]
+    fn a_prompt_keeps_its_width_while_its_term_grows() {
+        let width = standing(Some(2), 9).text().len();
+        let within = |term| standing(Some(3), term).within(width);
+        assert_eq!(within(8), "raft 3/3 leader=n3 term=8> ");
+        assert_eq!(within(10), "raft 3/3 leader=n3 term=10>");
+        assert_eq!(within(100), "3/3 leader=n3 term=100>    ");
+        assert_eq!(within(u64::MAX).len(), width, "whatever the term");
+        assert_eq!(standing(Some(3), 9).within(width + 1), "raft 3/3 leader=n3 term=9>  ");
+    }
+}
