@@ -17,6 +17,8 @@ mod museum;
 mod report;
 mod signals;
 mod starting;
+#[cfg(unix)]
+mod terminal;
 mod viewers;
 mod whole;
 

@@ -87,7 +87,8 @@ fn a_serving_cluster_outlives_its_input_and_a_signal_is_its_end() {
 
 #[test]
 fn a_serving_cluster_may_keep_its_input_and_ends_well_between_two_lines() {
-    let mut running = Folder::new().start(&["3", "--serve", "--memory"]);
+    let folder = Folder::new();
+    let mut running = folder.start(&["3", "--serve", "--memory"]);
     running.say("wait leader\necho ready\n");
     running.answer("ready");
     let status = ends_soon(&mut running, |running| running.signal("TERM"));

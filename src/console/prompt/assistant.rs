@@ -186,7 +186,7 @@ mod tests {
     fn a_hint_stays_within_its_row() {
         let shown = |line: &str, columns| suggestion(line, 27, columns).map(|hint| hint.shown);
         let whole = shown("partition ", 120).expect("a partition wants groups");
-        assert!(whole.starts_with("NODES / NODES") && !whole.ends_with("..."), "{whole}");
+        assert!(whole.starts_with("TARGET / ") && !whole.ends_with("..."), "{whole}");
         let cut = shown("partition ", 60).expect("there is room for a part");
         assert!(whole.starts_with(cut.trim_end_matches("...")) && cut.ends_with("..."), "{cut}");
         assert_eq!(27 + "partition ".len() + cut.len(), 59, "the last column stays free");

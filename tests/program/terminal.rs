@@ -1,0 +1,362 @@
+//! The prompt at a terminal: a pseudo-terminal of 80 by 24 or 60 by 20, keys that are typed, and what the screen shows.
+//!
+//! A test waits for what is to be seen, never for a time.
+
+use std::io::{Read, Write};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use vt100::Parser;
+
+use crate::{Folder, PATIENCE};
+
+const WIDE: (u16, u16) = (80, 24);
+const NARROW: (u16, u16) = (60, 20);
+
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+
+/// A program at a terminal.
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    keyboard: Box<dyn Write + Send>,
+    output: Receiver<Vec<u8>>,
+    parser: Parser,
+    // The terminal is there as long as somebody holds it.
+    _master: Box<dyn MasterPty + Send>,
+    _folder: Folder,
+}
+
+impl Terminal {
+    fn start(size: (u16, u16), program: &str, options: &[&str]) -> Terminal {
+        let folder = Folder::new();
+        let (cols, rows) = size;
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(program);
+        command.args(options);
+        command.cwd(folder.path(""));
+        command.env("TERM", "xterm-256color");
+        command.env("XDG_STATE_HOME", folder.path("home"));
+        for set in ["COLUMNS", "LINES", "NO_COLOR", "RUST_LOG"] {
+            command.env_remove(set);
+        }
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        drop(pair.slave);
+        let mut screen = pair.master.try_clone_reader().expect("the terminal can be read");
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut bytes)
+                && sender.send(bytes[..count].to_vec()).is_ok()
+            {}
+        });
+        let keyboard = pair.master.take_writer().expect("the terminal can be written");
+        let parser = Parser::new(rows, cols, 0);
+        Terminal { child, keyboard, output, parser, _master: pair.master, _folder: folder }
+    }
+
+    /// A cluster whose prompt names a leader, on a screen that is else empty.
+    fn led(size: (u16, u16), options: &[&str]) -> Terminal {
+        let options = [options, &["--memory"]].concat();
+        let mut terminal = Terminal::start(size, env!("CARGO_BIN_EXE_cluster"), &options);
+        terminal.sees("a prompt with a leader", |screen| screen.prompt("leader=n").is_some());
+        terminal.enters("clear");
+        terminal.sees("an empty screen", |screen| screen.waits() && screen.cursor.0 <= 1);
+        terminal
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("it reads");
+    }
+
+    fn enters(&mut self, line: &str) {
+        self.types(&format!("{line}\r"));
+    }
+
+    /// Waits until the screen is so.
+    #[track_caller]
+    fn sees(&mut self, what: &str, is_so: impl Fn(&Screen) -> bool) -> Screen {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = Screen::of(&self.parser);
+            if is_so(&screen) {
+                return screen;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.parser.process(&bytes),
+                Err(reason) => panic!("no {what} ({reason}):\n{}", screen.rows.join("\n")),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn sees_text(&mut self, text: &str) -> Screen {
+        self.sees(text, |screen| screen.text().contains(text))
+    }
+
+    /// Waits for the end. Gives the exit code and the last screen.
+    #[track_caller]
+    fn ends(&mut self) -> (u32, Screen) {
+        let deadline = Instant::now() + PATIENCE;
+        // The terminal closes with its last program.
+        while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            self.parser.process(&bytes);
+        }
+        assert!(Instant::now() < deadline, "it does not end:\n{}", Screen::of(&self.parser).text());
+        let status = self.child.wait().expect("its parent may wait");
+        (status.exit_code(), Screen::of(&self.parser))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended, and then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a terminal shows.
+struct Screen {
+    rows: Vec<String>,
+    /// Rows that are too long and continue in the next one. Narration may.
+    wrapped: Vec<String>,
+    cursor: (u16, u16),
+}
+
+impl Screen {
+    fn of(parser: &Parser) -> Screen {
+        let screen = parser.screen();
+        let rows: Vec<String> =
+            screen.rows(0, screen.size().1).map(|row| row.trim_end().to_string()).collect();
+        let wrapped = (0..).zip(&rows).filter(|(at, row)| screen.row_wrapped(*at) && !row.starts_with('['));
+        let wrapped = wrapped.map(|(_, row)| row.clone()).collect();
+        Screen { wrapped, cursor: screen.cursor_position(), rows }
+    }
+
+    fn text(&self) -> String {
+        self.rows.join("\n")
+    }
+
+    /// The row of the cursor, if it is a prompt with these words.
+    fn prompt(&self, words: &str) -> Option<&str> {
+        let row = self.rows.get(usize::from(self.cursor.0))?;
+        (row.starts_with("raft ") && row.contains(words)).then_some(row)
+    }
+
+    /// Who leads, as the prompt says.
+    fn leader(&self) -> Option<&str> {
+        let (_, rest) = self.prompt("leader=")?.split_once("leader=")?;
+        rest.split(' ').next()
+    }
+
+    /// The cursor stands behind a prompt, and nothing else does.
+    fn waits(&self) -> bool {
+        self.prompt("term=").is_some_and(|row| row.ends_with('>'))
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.text().matches(text).count()
+    }
+}
+
+#[test]
+fn the_prompt_follows_the_leader_while_a_line_is_half_typed() {
+    for size in [WIDE, NARROW] {
+        let mut terminal = Terminal::led(size, &["3"]);
+        let before = terminal.sees("a leader", |screen| screen.leader().is_some());
+        let before = before.leader().expect("just seen").to_string();
+        terminal.enters("crash leader for 2s");
+        terminal.sees("a crash", |screen| screen.prompt("raft 2/3 ").is_some());
+        terminal.types("echo half");
+        let is_half = |screen: &Screen| screen.prompt("> echo half").is_some();
+        let other = terminal.sees("another leader", |screen| {
+            is_half(screen)
+                && screen.prompt("raft 2/3 ").is_some()
+                && screen.leader().is_some_and(|leader| leader != before)
+        });
+        let other = other.leader().expect("just seen").to_string();
+        let told = terminal.sees("narration above the line", |screen| {
+            is_half(screen) && screen.text().contains(&format!("] {other} leads term "))
+        });
+        let prompts = told.count("> echo half");
+        assert_eq!(prompts, 1, "the line is drawn once:\n{}", told.text());
+        let term = told.prompt("term=").and_then(|row| row.split_once("term=")).expect("a term").1;
+        let term = term.split('>').next().expect("a prompt ends");
+        assert!(told.text().contains(&format!("{other} leads term {term}")), "{}", told.text());
+        terminal.sees("all nodes", |screen| is_half(screen) && screen.prompt("raft 3/3 ").is_some());
+        terminal.enters(" a line");
+        terminal.sees("the answer", |screen| screen.rows.iter().any(|row| row == "half a line"));
+        terminal.enters("quit");
+        assert_eq!(terminal.ends().0, 0);
+    }
+}
+
+/// Without a line of narration that would draw it.
+#[test]
+fn the_prompt_is_drawn_again_in_its_place() {
+    let mut terminal = Terminal::led(WIDE, &["3"]);
+    terminal.enters("events off");
+    terminal.enters("crash leader");
+    let screen = terminal.sees("a new leader", |screen| screen.prompt("raft 2/3 leader=n").is_some());
+    assert_eq!(screen.count("raft 2/3 "), 1, "one prompt since the crash:\n{}", screen.text());
+    let crashed = screen.rows.iter().find(|row| row.contains(" crashed")).expect("the answer");
+    assert!(!crashed.starts_with(screen.leader().expect("just seen")), "{}", screen.text());
+    terminal.enters("crash leader");
+    terminal.sees("no leader", |screen| screen.prompt("raft 1/3 no leader term=2> ".trim_end()).is_some());
+}
+
+#[test]
+fn completions_are_listed_above_the_line_and_no_row_is_overwritten() {
+    for size in [WIDE, NARROW] {
+        let mut terminal = Terminal::led(size, &["3"]);
+        for (typed, offered) in [
+            ("partition ", &["bridge", "halves", "minority", "n1", "n2", "n3", "ring"][..]),
+            ("read ", &["first-key", "second-key"]),
+            ("cr", &["crash", "create"]),
+        ] {
+            if typed == "read " {
+                terminal.enters("put first-key 1");
+                terminal.sees_text("OK put first-key=1");
+                terminal.enters("put second-key 2");
+                terminal.sees_text("OK put second-key=2");
+            }
+            terminal.types(typed);
+            let prompt = format!("> {typed}");
+            terminal.sees("what was typed", |screen| screen.prompt(prompt.trim_end()).is_some());
+            terminal.types("\t");
+            let screen = terminal.sees(&format!("{offered:?}"), |screen| {
+                let words = || screen.rows.iter().take(usize::from(screen.cursor.0));
+                screen.prompt(prompt.trim_end()).is_some()
+                    && offered.iter().all(|word| {
+                        words().any(|row| {
+                            !row.starts_with("raft") && row.split_whitespace().any(|part| part == *word)
+                        })
+                    })
+            });
+            assert!(screen.wrapped.is_empty(), "{:?}\n{}", screen.wrapped, screen.text());
+            terminal.types(CTRL_C);
+            terminal.sees("an empty line", Screen::waits);
+        }
+        // A part that all share is filled in; what is left alone is completed with a space.
+        terminal.types("dup\t5");
+        terminal.sees("a whole word", |screen| screen.prompt("> duplicate 5").is_some());
+    }
+}
+
+/// A line of two rows, with a list: both stay whole.
+#[test]
+fn completions_of_a_long_line_stand_above_all_of_it() {
+    let mut terminal = Terminal::led(NARROW, &["3"]);
+    let key = "k".repeat(40);
+    terminal.types(&format!("create {key} 1 @n"));
+    terminal.types("\t");
+    let screen = terminal.sees("three nodes", |screen| screen.rows.iter().any(|row| row == "@n1  @n2  @n3"));
+    let at = screen.rows.iter().position(|row| row == "@n1  @n2  @n3").expect("just seen");
+    assert!(screen.rows[at + 1].contains("> create kkk"), "{}", screen.text());
+    assert_eq!(screen.count("> create kkk"), 1, "{}", screen.text());
+}
+
+#[test]
+fn ctrl_c_clears_a_line_and_says_how_to_leave_an_empty_one() {
+    let mut terminal = Terminal::led(NARROW, &["3"]);
+    terminal.types("echo never");
+    terminal.sees("a line", |screen| screen.prompt("> echo never").is_some());
+    terminal.types(CTRL_C);
+    let screen = terminal.sees("a cleared line", Screen::waits);
+    assert_eq!(screen.count("Ctrl-D leaves"), 0, "{}", screen.text());
+    terminal.types(CTRL_C);
+    terminal.sees_text("\n'quit' or Ctrl-D leaves");
+    terminal.sees("a prompt", Screen::waits);
+    terminal.types(CTRL_D);
+    assert_eq!(terminal.ends().0, 0);
+}
+
+#[test]
+fn ctrl_c_leaves_a_load_in_the_background_alone_and_leaving_sums_it_up() {
+    for leave in ["quit\r", CTRL_D] {
+        let mut terminal = Terminal::led(WIDE, &["3"]);
+        terminal.enters("load --rate 100 &");
+        terminal.sees("a load", |screen| screen.text().contains("the load runs: ") && screen.waits());
+        terminal.types(CTRL_C);
+        terminal.sees_text("the load runs on ('load stop' ends it); 'quit' or Ctrl-D leaves");
+        terminal.enters("sleep 1h");
+        // It is a signal once the line was taken.
+        terminal.sees("a row of the load below the line", |screen| {
+            let at = screen.rows.iter().position(|row| row.contains("> sleep 1h"));
+            at.is_some_and(|at| {
+                screen.rows[at + 1..].iter().any(|row| row.contains(" ms") || row.contains(" us"))
+            }) && screen.prompt("").is_none()
+        });
+        terminal.types(CTRL_C);
+        terminal.sees_text("interrupted after ");
+        terminal.enters("load");
+        terminal.sees("a prompt", |screen| screen.text().contains("a load runs already") && screen.waits());
+        terminal.types(leave);
+        let (code, screen) = terminal.ends();
+        assert_eq!(code, 0);
+        for line in ["longest outage ", "PASS linearizable ("] {
+            assert!(screen.text().contains(line), "no {line:?} in\n{}", screen.text());
+        }
+    }
+}
+
+#[test]
+fn a_status_that_is_watched_is_drawn_in_its_place() {
+    for size in [WIDE, NARROW] {
+        let mut terminal = Terminal::led(size, &["3"]);
+        terminal.enters("crash n2 for 2s");
+        terminal.enters("status --watch");
+        terminal.sees("a crashed node", |screen| {
+            screen.rows.iter().any(|row| row.starts_with("n2    crashed ")) && screen.prompt("").is_none()
+        });
+        let screen = terminal.sees("the node in the same place", |screen| {
+            screen.rows.iter().any(|row| row.starts_with("n2    follower "))
+                && screen.text().contains("3 of 3 up")
+                && screen.text().contains("\nCtrl-C ends this")
+        });
+        assert_eq!(screen.count("NODE "), 1, "{}", screen.text());
+        assert!(screen.wrapped.is_empty(), "{:?}", screen.wrapped);
+        // What is typed meanwhile does not show.
+        terminal.types("unseen\r\r");
+        terminal.types(CTRL_C);
+        let screen = terminal.sees("a prompt", Screen::waits);
+        let counts = ["Ctrl-C ends this", "NODE ", "unseen"].map(|text| screen.count(text));
+        assert_eq!(counts, [0, 1, 0], "{}", screen.text());
+    }
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    for size in [WIDE, NARROW] {
+        let mut terminal = Terminal::led(size, &["5"]);
+        for line in ["partition n1 n2 n3 / n4 n5", "drop 1%", "duplicate 1%", "delay 1ms", "pause n3"] {
+            terminal.enters(line);
+            terminal.sees("a prompt", Screen::waits);
+        }
+        for (line, last) in [("status", "commit"), ("status --all", "commit"), ("net", "n5>")] {
+            terminal.enters("clear");
+            terminal.enters(line);
+            let screen = terminal.sees(line, |screen| screen.text().contains(last) && screen.waits());
+            assert!(screen.wrapped.is_empty(), "{line}: {:?}\n{}", screen.wrapped, screen.text());
+        }
+    }
+}
+
+#[test]
+fn a_status_is_watched_in_virtual_time_only_while_it_passes_by_a_clock() {
+    let mut terminal =
+        Terminal::start(WIDE, env!("CARGO_BIN_EXE_simulate"), &["3", "--prompt", "--seed", "7"]);
+    terminal.sees("a prompt", |screen| screen.prompt("term=0").is_some());
+    terminal.enters("status --watch");
+    terminal.sees_text("ERR time stands still here while you watch: 'speed 1', then --watch lets it pass");
+    terminal.enters("speed 1");
+    terminal.enters("status --watch");
+    terminal.sees("an election", |screen| screen.text().contains(" leads term 1; 3 of 3 up"));
+    terminal.types(CTRL_C);
+    terminal.sees("a prompt", |screen| screen.leader().is_some());
+}
