@@ -30,7 +30,7 @@ fn a_power_cut_loses_only_what_was_not_acknowledged() {
         cluster.view(node).status.last.index == LogIndex(last.0 + 2)
     });
     let said = cluster.order(node, NodeOrder::PowerCut).unwrap();
-    assert_eq!(said, "2 entries were not on its disk yet");
+    assert_eq!(said, format!("2 entries were not on its disk yet, {} entries are", last.0));
     cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).unwrap();
     let said = cluster.order(node, NodeOrder::Restart).unwrap();
     assert!(said.contains(&format!("{} entries reloaded", last.0)), "{said}");

@@ -45,6 +45,8 @@ fn l2_a_node_whose_disk_failed_is_down_and_says_so() {
 fn l7_nobody_is_sent_to_a_leader_that_is_gone() {
     let named = |defect| {
         let mut simulation = of_three(defect);
+        // The client has its session before it is sent astray.
+        create(&mut simulation, None, 1, 1);
         let survivor = followers(&mut simulation)[0];
         for victim in [leader(&mut simulation), followers(&mut simulation)[1]] {
             simulation.order(victim, NodeOrder::Crash).expect("it runs");
