@@ -112,7 +112,7 @@ impl Chart {
         let title = escape(&self.title);
         let _ = writeln!(
             html,
-            "<figure class=\"chart\" data-readable tabindex=\"0\" aria-label=\"{title}. The arrow keys read values.\">"
+            "<figure class=\"chart\" role=\"group\" data-readable tabindex=\"0\" aria-label=\"{title}. The arrow keys read values.\">"
         );
         self.mark_labels(&mut html);
         html.push_str("<div class=\"curves\">\n");

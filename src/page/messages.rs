@@ -36,7 +36,7 @@ pub fn messages(nodes: &[NodeId], recorded: &Recorded, deeds: &[Deed]) -> String
     let height = scene.height();
     let lanes = Lanes(nodes);
     let mut html = format!(
-        "<figure class=\"scene\" data-readable tabindex=\"0\" aria-label=\"Messages between nodes. The arrow keys read messages.\">\n\
+        "<figure class=\"scene\" role=\"group\" data-readable tabindex=\"0\" aria-label=\"Messages between nodes. The arrow keys read messages.\">\n\
          <p class=\"soft\">{}</p>\n<div class=\"lane-names\">",
         escape(&remark(&scene))
     );

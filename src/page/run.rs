@@ -39,8 +39,8 @@ pub struct RunPage<'a> {
     pub recorded: &'a Recorded,
     /// What a reader has to know beside it.
     pub notes: Vec<String>,
-    /// How to make the run again.
-    pub again: String,
+    /// How to make the run again: what that is, and the lines.
+    pub again: (&'static str, String),
 }
 
 const TITLE: &str = "A run of a Raft cluster";
@@ -72,7 +72,7 @@ impl<'a> RunPage<'a> {
             load: None,
             recorded,
             notes: vec!["Faults of the network are seen where messages are dropped.".to_string()],
-            again,
+            again: ("The same run again", again),
         }
     }
 
@@ -99,7 +99,9 @@ impl<'a> RunPage<'a> {
         self.operations(&mut body);
         document::heading("About this run", &mut body);
         document::list(Origin::here().rows(), &mut body);
-        document::command(&self.again, &mut body);
+        let (heading, lines) = &self.again;
+        document::heading(heading, &mut body);
+        document::command(lines, &mut body);
         document::document(TITLE, &body)
     }
 
@@ -297,7 +299,7 @@ mod tests {
             load: None,
             recorded: &recorded,
             notes: Vec::new(),
-            again: String::new(),
+            again: ("Typed so far", String::new()),
         };
         let page = run.html();
         assert!(page.ends_with("</html>\n") && !page.contains("NaN") && !page.contains("inf%"), "{page}");

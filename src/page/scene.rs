@@ -18,6 +18,9 @@ const AROUND_A_TURN: usize = 32;
 /// Quiet messages are shown so close to a moment of note.
 const CLOSE: Duration = Duration::from_millis(60);
 
+/// And a commit so close to a message.
+const CLOSE_OF_COMMIT: Duration = Duration::from_millis(1);
+
 /// A longer stretch without anything to show is folded.
 const FOLD: Duration = Duration::from_millis(250);
 const FOLD_HEIGHT: f64 = 34.0;
@@ -233,9 +236,11 @@ fn moments<'a>(events: impl Iterator<Item = &'a TraceEvent>, spans: &[(Time, Tim
     let first = spans.first().map_or(Time::ZERO, |(sent, _)| *sent);
     let last = spans.iter().map(|(_, ended)| *ended).max().unwrap_or(Time::NEVER);
     let is_shown = |event: &&TraceEvent| {
-        let beside = spans.partition_point(|(sent, _)| *sent <= event.time + CLOSE);
+        let is_commit = matches!(event.what, What::Raft(Event::CommitAdvanced { .. }));
+        let close = if is_commit { CLOSE_OF_COMMIT } else { CLOSE };
+        let beside = spans.partition_point(|(sent, _)| *sent <= event.time + close);
         let newest = beside.checked_sub(1).and_then(|at| spans.get(at));
-        let among = newest.is_some_and(|(_, ended)| event.time <= *ended + CLOSE);
+        let among = newest.is_some_and(|(_, ended)| event.time <= *ended + close);
         let turns = event.what.is_turning_point() && event.time + FOLD >= first && event.time <= last + FOLD;
         among || turns
     };
@@ -299,4 +304,78 @@ fn told_of_raft(event: &Event) -> Option<(MomentKind, String)> {
         _ => return None,
     };
     Some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Term;
+
+    fn at(millis: u64) -> Time {
+        Time::from_nanos(millis * 1_000_000)
+    }
+
+    fn passage(sent: u64, quiet: bool) -> Passage {
+        Passage {
+            from: NodeId::new(1),
+            to: NodeId::new(2),
+            sent: at(sent),
+            end: PassageEnd::Arrived(at(sent + 1)),
+            name: "AppendEntries",
+            quiet,
+            text: String::new(),
+        }
+    }
+
+    fn leads(millis: u64) -> TraceEvent {
+        TraceEvent {
+            time: at(millis),
+            node: NodeId::new(1),
+            what: What::Raft(Event::BecameLeader { term: Term(2) }),
+        }
+    }
+
+    #[test]
+    fn a_picture_is_bounded_and_shows_what_follows_a_turn() {
+        let mut recorded = Recorded::default();
+        recorded.passages.extend((0..2_000).map(|sent| passage(sent, false)));
+        recorded.events.push_back(leads(1_000));
+        let scene = Scene::new(&recorded, &[]);
+        assert_eq!((scene.passages.len(), scene.left_out), (PASSAGES_MAX, 1_680));
+        let has = |sent: u64| scene.passages.iter().any(|passage| passage.sent == at(sent));
+        assert!(has(980) && has(1_200) && !has(700) && !has(1_400));
+        assert!(scene.times().is_sorted_by(|one, other| one.0 < other.0 && one.1 < other.1));
+        assert_eq!(scene.moments[0].label, "leads term 2");
+    }
+
+    #[test]
+    fn quiet_time_is_folded_and_says_what_is_left_out() {
+        let mut recorded = Recorded::default();
+        let beats = (0..100).map(|beat| passage(beat * 50, true));
+        recorded.passages.extend(beats.chain([passage(5_010, false)]));
+        recorded.events.push_back(leads(3));
+        let scene = Scene::new(&recorded, &[(at(5_000), "put x 1".to_string())]);
+        let [fold] = scene.folds.as_slice() else { panic!("one fold, not {}", scene.folds.len()) };
+        assert_eq!((fold.messages, scene.left_out), (97, 97));
+        assert!(fold.length > Duration::from_millis(4_800), "{:?}", fold.length);
+        assert!(scene.y(at(5_000)) < scene.y(at(5_010)) && scene.height() < 300.0, "{}", scene.height());
+    }
+
+    #[test]
+    fn labels_of_a_lane_have_room_and_what_happens_at_once_shares_one() {
+        let mut recorded = Recorded::default();
+        recorded.passages.extend([passage(1, false), passage(2, false)]);
+        let micros = |micros: u64| Time::from_nanos(1_000_000 + micros * 1_000);
+        for (time, what) in [
+            (micros(1), Event::ElectionStarted { term: Term(2), transfer: false }),
+            (micros(2), Event::BecameLeader { term: Term(2) }),
+            (micros(2), Event::Following { leader: NodeId::new(1), term: Term(2) }),
+        ] {
+            recorded.events.push_back(TraceEvent { time, node: NodeId::new(1), what: What::Raft(what) });
+        }
+        let scene = Scene::new(&recorded, &[]);
+        let labels: Vec<&str> = scene.moments.iter().map(|moment| moment.label.as_str()).collect();
+        assert_eq!(labels, ["candidate in term 2", "leads term 2, follows n1"]);
+        assert!(scene.y(micros(2)) - scene.y(micros(1)) >= LABEL_HEIGHT);
+    }
 }

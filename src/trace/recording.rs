@@ -248,8 +248,10 @@ impl Recorded {
     }
 }
 
-/// For each of these times, which are in order, how many of them lie between it and the nearest turn.
+/// For each of these times, which are in order, how many of them lie between it and the nearest turn. What leads to a turn
+/// is farther from it than what follows: there is less to see.
 pub fn distances(times: &[Time], turns: impl Iterator<Item = Time>) -> Vec<usize> {
+    const BEFORE: usize = 4;
     let mut distances = vec![usize::MAX; times.len()];
     for turn in turns {
         let place = times.partition_point(|time| *time < turn);
@@ -263,7 +265,7 @@ pub fn distances(times: &[Time], turns: impl Iterator<Item = Time>) -> Vec<usize
         distances[at] = distances[at].min(distances[at - 1].saturating_add(1));
     }
     for at in (1..times.len()).rev() {
-        distances[at - 1] = distances[at - 1].min(distances[at].saturating_add(1));
+        distances[at - 1] = distances[at - 1].min(distances[at].saturating_add(BEFORE));
     }
     distances
 }

@@ -58,7 +58,7 @@ impl Console {
             load,
             recorded: &recorded,
             notes: self.notes_of_report(),
-            again: self.typed_so_far(),
+            again: ("Typed so far", self.typed_so_far()),
         };
         fs::write(path, page.html()).map_err(|error| cannot_write(path, &error))?;
         Ok(format!("{} written: {}", path.display(), held.join(", ")))
@@ -97,7 +97,7 @@ impl Console {
 
     /// The seed and the lines that were typed.
     fn typed_so_far(&self) -> String {
-        let seed = format!("# --seed {}", self.lab.seed());
+        let seed = format!("# seed {}", self.lab.seed());
         let lines = self.history.iter().map(|line| super::script::line_shown(line));
         std::iter::once(seed).chain(lines).collect::<Vec<_>>().join("\n")
     }

@@ -12,8 +12,8 @@ use crate::text::numbers::float;
 const TITLE: &str = "Figure 16: the time to detect and replace a crashed leader";
 
 const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 350.0;
-const TOP: f64 = 46.0;
+const HEIGHT: f64 = 370.0;
+const TOP: f64 = 66.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 20.0;
 const BOTTOM: f64 = 50.0;
@@ -40,6 +40,7 @@ text { fill: var(--ink) }
 .c3 { stroke: var(--c3); stroke-dasharray: 2 3 }
 .c4 { stroke: var(--c4); stroke-dasharray: 9 3 2 3 }
 .c5 { stroke: var(--c5); stroke-dasharray: 4 2 }
+.number { font-size: 11px; stroke: var(--paper); stroke-width: 4px; paint-order: stroke }
 .of-paper { fill: var(--paper); stroke-width: 2; stroke-dasharray: none }
 ";
 
@@ -92,7 +93,7 @@ impl Graph<'_> {
         let _ = writeln!(
             svg,
             "<text x=\"{LEFT}\" y=\"{}\" font-weight=\"bold\">{}</text>",
-            TOP - 14.0,
+            TOP - 38.0,
             escape(self.title)
         );
         self.grid(svg);
@@ -162,36 +163,37 @@ impl Graph<'_> {
             let _ = writeln!(
                 svg,
                 "<path class=\"of-paper c{color}\" d=\"M{x:.1} {:.1}l6 6l-6 6l-6 -6z\"><title>{}: the paper's {measure} {millis} ms</title></path>\
-                 <text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"11\">{measure} {millis}</text>",
+                 <text class=\"number\" x=\"{:.1}\" y=\"{:.1}\">{measure} {millis}</text>",
                 y - 6.0,
                 curve.range,
-                x + 9.0,
-                y - 6.0
+                x + 11.0,
+                y + 4.0
             );
         }
     }
 
-    /// The curves' names, at the right, where no curve is as long as any is left.
+    /// The curves' names, in a row above the graph.
     fn legend(&self, svg: &mut String) {
-        let x = LEFT + 14.0;
+        const KEY: f64 = 118.0;
+        let y = TOP - 16.0;
         for (nth, curve) in self.curves.iter().enumerate() {
-            let y = TOP + 18.0 + 16.0 * float(nth as u64);
+            let x = LEFT + KEY * float(nth as u64);
             let _ = writeln!(
                 svg,
-                "<path class=\"line c{}\" d=\"M{x} {y:.1}h26\"/><text x=\"{}\" y=\"{:.1}\">{}</text>",
+                "<path class=\"line c{}\" d=\"M{x} {y}h24\"/><text x=\"{}\" y=\"{}\">{}</text>",
                 nth % 6,
-                x + 32.0,
+                x + 30.0,
                 y + 4.0,
                 curve.range
             );
         }
-        let y = TOP + 18.0 + 16.0 * float(self.curves.len() as u64);
+        let x = LEFT + KEY * float(self.curves.len() as u64);
         let _ = writeln!(
             svg,
-            "<path class=\"of-paper c0\" d=\"M{} {:.1}l6 6l-6 6l-6 -6z\"/><text x=\"{}\" y=\"{:.1}\">the paper's own number (9.3)</text>",
-            x + 13.0,
+            "<path class=\"of-paper c0\" d=\"M{} {}l6 6l-6 6l-6 -6z\"/><text x=\"{}\" y=\"{}\">the paper's number (9.3)</text>",
+            x + 8.0,
             y - 6.0,
-            x + 32.0,
+            x + 20.0,
             y + 4.0
         );
     }
