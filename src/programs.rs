@@ -9,6 +9,7 @@ pub mod logs;
 mod progress_line;
 
 pub mod simulate;
+mod slow;
 mod start;
 pub mod whole;
 

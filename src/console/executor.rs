@@ -9,10 +9,12 @@
 //! Architecture invariant: nothing here knows which kind of lab it drives, and nothing here prints except through
 //! [`Output`].
 
+mod chaos;
 mod condition;
 mod data;
 mod inspect;
 mod journal;
+mod later;
 mod links;
 mod load;
 mod logs;
@@ -25,6 +27,7 @@ mod outcome;
 mod picture;
 mod record;
 mod report;
+mod rerun;
 mod rows;
 mod script;
 mod session;
@@ -53,10 +56,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::chaos::Chaos;
 use self::journal::Journal;
+use self::later::Later;
 use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
+use self::rerun::Rerun;
 use self::undo::Undo;
 use self::verbs::run_of;
 use super::language::{Answer, Directive, Language, Names, Outcome};
@@ -96,6 +102,8 @@ pub struct Context {
     pub attended: bool,
     /// Where the nodes' log files are, if there are any.
     pub logs: Option<PathBuf>,
+    /// The command that starts the same run, for a script that is saved.
+    pub again: Option<String>,
 }
 
 /// A lab with its console: the state that directives share. The functions of verbs take any lab.
@@ -107,9 +115,14 @@ pub struct Console<L: ?Sized = dyn Lab> {
     /// Draws `random`, `minority` and the commands of `pipe`.
     random: Random,
     undos: Vec<Undo>,
+    laters: Vec<Later>,
+    chaos: Option<Chaos>,
+    /// How often chaos was begun.
+    chaos_begun: u64,
     record: Record,
     journal: Journal,
     history: Vec<String>,
+    rerun: Rerun,
     /// The answer before, for `expect ok` and its like.
     last: Option<Answer>,
     /// The commands whose outcome is unknown, the newest last.
@@ -133,6 +146,7 @@ impl Default for Context {
             columns: None,
             attended: false,
             logs: None,
+            again: None,
         }
     }
 }
@@ -149,9 +163,13 @@ impl<L: Lab + 'static> Console<L> {
             narrator,
             random,
             undos: Vec::new(),
+            laters: Vec::new(),
+            chaos: None,
+            chaos_begun: 0,
             record: Record::default(),
             journal: Journal::default(),
             history: Vec::new(),
+            rerun: Rerun::default(),
             last: None,
             unknown: BTreeMap::new(),
             running: Vec::new(),
@@ -182,7 +200,7 @@ impl<L: Lab + 'static> Console<L> {
         (self as &mut Console).settle(script)
     }
 
-    /// Ends the faults whose time has come, in order.
+    /// Does what is to be done by itself now, in order: ends faults, executes lines that waited, makes chaos.
     pub fn undo_due(&mut self) {
         (self as &mut Console).undo_due();
     }
@@ -219,9 +237,11 @@ impl<L: Lab + ?Sized> Console<L> {
         self.context.columns = self.context.columns.and(Some(columns));
     }
 
-    /// When the next fault ends by itself, or the session wants attention.
+    /// When something is to be done by itself next: a fault ends or is made, a line has waited, or the session wants
+    /// attention.
     pub fn next_undo(&self) -> Option<Time> {
-        self.undos.iter().map(Undo::due).chain(self.session_due).min()
+        let works = self.undos.iter().map(Undo::due).chain(self.laters.iter().map(Later::due));
+        works.chain(self.chaos.iter().map(Chaos::due)).chain(self.session_due).min()
     }
 
     /// From now on works towards the session of the data directives, beside all else: so that the first of them, too, ends
@@ -233,6 +253,11 @@ impl<L: Lab + ?Sized> Console<L> {
     /// Counts the times that it tells by itself from this one on, as the rest of a load's output does.
     pub fn count_from(&mut self, zero: Time) {
         self.zero = zero;
+    }
+
+    /// The same run can be started again by this command.
+    pub fn repeat_by(&mut self, command: String) {
+        self.context.again = Some(command);
     }
 
     /// From now on operations are written to this file too, as they end.

@@ -31,6 +31,8 @@ pub enum EventFilter {
     Net,
     /// Everything but heartbeats.
     All,
+    /// Everything.
+    Heartbeats,
 }
 
 /// Turns events into lines. Clones share it.
@@ -94,7 +96,9 @@ impl Narrator {
 
     pub fn observe(&self, event: &TraceEvent) {
         self.0.recording.observe(event);
-        if takes(self.filter(), event) && !self.repeats_acknowledgement(&event.what) {
+        let filter = self.filter();
+        let repeats = || filter != EventFilter::Heartbeats && self.repeats_acknowledgement(&event.what);
+        if takes(filter, event) && !repeats() {
             self.say(line(event));
         }
     }
@@ -178,15 +182,22 @@ fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
         }
         EventFilter::Net => topic == Topic::Net && narration != Narration::Heartbeat,
         EventFilter::All => narration != Narration::Heartbeat,
+        EventFilter::Heartbeats => true,
     }
 }
 
 impl EventFilter {
-    pub const NAMES: [&str; 5] = ["on", "off", "election", "net", "all"];
+    pub const NAMES: [&str; 6] = ["on", "off", "election", "net", "all", "heartbeats"];
 
     /// The filters, in the order of their names.
-    const ALL: [EventFilter; 5] =
-        [EventFilter::On, EventFilter::Off, EventFilter::Election, EventFilter::Net, EventFilter::All];
+    const ALL: [EventFilter; 6] = [
+        EventFilter::On,
+        EventFilter::Off,
+        EventFilter::Election,
+        EventFilter::Net,
+        EventFilter::All,
+        EventFilter::Heartbeats,
+    ];
 
     pub fn named(name: &str) -> Option<EventFilter> {
         EventFilter::NAMES.iter().position(|known| *known == name).map(|at| EventFilter::ALL[at])

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EXIT_CODES, Start};
+use super::{EXIT_CODES, Start, slow};
 use crate::cluster::{self, Cluster};
 use crate::config::{Settings, commented_defaults};
 use crate::console::executor::{Console, Context};
@@ -76,6 +76,10 @@ pub(super) struct Options {
     /// Multiplies all times: above 1 to watch slowly
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     time_scale: Option<f64>,
+    /// Runs so slowly that each message can be followed, and tells of each: all times are 20 times as long (--time-scale
+    /// says otherwise), messages take a while
+    #[arg(long, conflicts_with = "express")]
+    slow: bool,
     /// Skips the router thread on links without faults (faster)
     #[arg(long)]
     express: bool,
@@ -150,12 +154,13 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
         columns: attended.then(terminal::columns),
         attended,
         logs: Some(settings.logs.clone()),
+        again: options.script.is_none().then(|| again(start, options, &settings)),
     };
     let mut console = Console::new(cluster, context, output, narrator);
     if let Some(file) = history {
         console.record_to(file);
     }
-    session::greet(&mut console, &banner(start, options, &settings));
+    welcome(&mut console, start, options, &settings);
     if attended {
         console.open_session();
         // So that the first prompt names the leader. Without one it is shown all the same.
@@ -169,6 +174,14 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     Ok(ending.code())
 }
 
+fn welcome(console: &mut Console, start: &Start, options: &Options, settings: &Settings) {
+    let mut lines = banner(start, options, settings);
+    if options.slow {
+        lines.push(slow::begin(console, settings.time_scale));
+    }
+    session::greet(console, &lines);
+}
+
 /// How long the first prompt waits for a leader.
 const FIRST_ELECTION: Duration = Duration::from_secs(1);
 
@@ -179,7 +192,8 @@ fn settings(options: &Options) -> Result<Settings, String> {
     settings.logs = options.logs.clone().unwrap_or(settings.logs);
     settings.memory |= options.memory;
     settings.express |= options.express;
-    settings.time_scale = options.time_scale.unwrap_or(settings.time_scale);
+    let scale = if options.slow { slow::FACTOR } else { settings.time_scale };
+    settings.time_scale = options.time_scale.unwrap_or(scale);
     settings.seed = settings.seed.or_else(|| Some(options::fresh_seed()));
     settings.validate().map_err(|error| error.to_string())?;
     Ok(settings)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{EXIT_CODES, Start};
+use super::{EXIT_CODES, Start, slow};
 use crate::console::executor::{Console, Context};
 use crate::console::language::Answer;
 use crate::console::museum::{self, Visit};
@@ -68,6 +68,9 @@ pub(super) struct Options {
     /// Narrates everything but heartbeats
     #[arg(long)]
     events: bool,
+    /// Runs so slowly that each message can be followed, and tells of each
+    #[arg(long, conflicts_with_all = ["events", "seeds"])]
+    slow: bool,
     /// When to use colors
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: ColorChoice,
@@ -153,6 +156,10 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
     let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
     let history = history(options, &output)?;
     let mut console = console(options, seed, output, narrator, interrupt)?;
+    if options.script.is_none() {
+        let drawn = options.settings.seed.is_none().then(|| format!("--seed {seed}"));
+        console.repeat_by(start.again_without("--prompt", drawn.as_slice()));
+    }
     if let Some(file) = history {
         console.record_to(file);
     }
@@ -163,6 +170,10 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
             format!("seed {seed}: every random choice of this run. Again: {again}"),
         ];
         session::greet(&mut console, &lines);
+    }
+    if options.slow {
+        let said = slow::begin_in_virtual_time(&mut console);
+        console.output().warn(&said);
     }
     let ending = session::run(&mut console, &source, false, interrupt);
     if let Some(path) = &options.report {
@@ -294,6 +305,7 @@ fn console(
         columns: attended.then(terminal::columns),
         attended,
         logs: None,
+        again: None,
     };
     Ok(Console::new(simulation, context, output, narrator))
 }

@@ -74,7 +74,13 @@ impl Start {
 
     /// The command that starts it again in the same way, with these words added.
     pub(super) fn again(&self, added: &[String]) -> String {
-        let given = self.arguments.iter().map(|argument| quoted(&argument.to_string_lossy()).into_owned());
+        self.again_without("", added)
+    }
+
+    /// The same without this word.
+    pub(super) fn again_without(&self, left_out: &str, added: &[String]) -> String {
+        let given = self.arguments.iter().map(|argument| argument.to_string_lossy());
+        let given = given.filter(|word| *word != left_out).map(|word| quoted(&word).into_owned());
         let words = given.chain(added.iter().cloned());
         std::iter::once(self.command()).chain(words).collect::<Vec<_>>().join(" ")
     }

@@ -9,6 +9,7 @@ mod figure16;
 mod history;
 mod interface;
 mod killed;
+mod lessons;
 #[cfg(unix)]
 mod limits;
 mod load;

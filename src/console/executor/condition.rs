@@ -8,7 +8,7 @@ use super::picture::is_running;
 use super::rows::{Judge, Row, Way, condition};
 use super::slots::{AT, IF_NODE, KEY, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
 use super::target::{Fit, resolve};
-use crate::console::language::{Condition, Form, Outcome, Slot, Target, Topic, Value, form};
+use crate::console::language::{Answer, Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
 use crate::text::no_such_node;
@@ -233,11 +233,7 @@ impl Console {
     /// How the answer before begins, and what it contains.
     fn judge_answer(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
         let Some(last) = &self.last else { return Err("nothing: no directive came before".to_string()) };
-        let came = match last.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Unknown if last.text.starts_with("UNKNOWN") => "unknown",
-            Outcome::Refused | Outcome::Failed | Outcome::Unknown => "err",
-        };
+        let came = expected_of(last);
         let contained = condition.get::<String>(&TEXT).is_none_or(|text| last.text.contains(text));
         if came == condition.name() && contained {
             return Ok(());
@@ -246,6 +242,15 @@ impl Console {
             None => format!("{came} without a word"),
             Some(line) => format!("\"{line}\""),
         })
+    }
+}
+
+/// The condition that an answer meets: `expect unknown`.
+pub(super) fn expected_of(answer: &Answer) -> &'static str {
+    match answer.outcome {
+        Outcome::Ok => "ok",
+        Outcome::Unknown if answer.text.starts_with("UNKNOWN") => "unknown",
+        Outcome::Refused | Outcome::Failed | Outcome::Unknown => "err",
     }
 }
 

@@ -109,6 +109,26 @@ impl Picture {
         "none yet: a quorum is up, an election decides".to_string()
     }
 
+    /// Nodes that run, have a vote and reach one another: as many as are found by leaving out who reaches fewest.
+    pub(super) fn healthy(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> =
+            self.nodes.iter().filter(|(_, view)| has_a_say(view)).map(|(node, _)| *node).collect();
+        loop {
+            let lost = |node: &NodeId| {
+                nodes.iter().filter(|other| *other != node && !self.connected(*node, **other)).count()
+            };
+            let Some((worst, most)) =
+                nodes.iter().enumerate().map(|(at, node)| (at, lost(node))).max_by_key(|(_, lost)| *lost)
+            else {
+                return nodes;
+            };
+            if most == 0 {
+                return nodes;
+            }
+            nodes.remove(worst);
+        }
+    }
+
     /// Whether no partition or cut keeps messages from passing both ways.
     pub(super) fn connected(&self, one: NodeId, other: NodeId) -> bool {
         self.passes(one, other) && self.passes(other, one)

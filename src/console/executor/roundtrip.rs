@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 
 use super::parse;
 use super::verbs::LANGUAGE;
@@ -115,12 +115,13 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Flag => Just(Value::Flag).boxed(),
         Kind::Word(word) => Just(Value::Word(word)).boxed(),
         Kind::Choice { words, .. } => select(words).prop_map(Value::Word).boxed(),
+        Kind::Choices { words, .. } => sample_words(words),
         Kind::Node => node().prop_map(Value::Node).boxed(),
         Kind::OneNode | Kind::NodeOfCondition => one_node().prop_map(Value::Target).boxed(),
         Kind::Target => target().prop_map(Value::Target).boxed(),
         Kind::SteadyTarget => steady_target().prop_map(Value::Target).boxed(),
         Kind::Link => links().prop_map(Value::Links).boxed(),
-        Kind::Duration | Kind::Jitter => duration().prop_map(Value::Duration).boxed(),
+        Kind::Duration | Kind::Named(_) => duration().prop_map(Value::Duration).boxed(),
         Kind::DurationAboveZero => above_zero().prop_map(Value::Duration).boxed(),
         Kind::Percent => (0_u32..=1_000_000).prop_map(Value::PerMillion).boxed(),
         Kind::Count => (1_usize..=100_000).prop_map(Value::Count).boxed(),
@@ -140,9 +141,18 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Shape => shape().prop_map(Value::Shape).boxed(),
         Kind::Condition { answers } => {
             let forms: Vec<&Form> = LANGUAGE.conditions(answers).collect();
-            select(forms).prop_flat_map(phrase).prop_map(Value::Condition).boxed()
+            select(forms).prop_flat_map(phrase).prop_map(Value::Phrase).boxed()
+        }
+        Kind::Line => {
+            let simple = LANGUAGE.verbs().filter(|form| form.line_behind().is_none());
+            select(simple.collect::<Vec<_>>()).prop_flat_map(phrase).prop_map(Value::Phrase).boxed()
         }
     }
+}
+
+/// Some of these words, in their order.
+fn sample_words(words: &'static [&'static str]) -> BoxedStrategy<Value> {
+    subsequence(words.to_vec(), 1..=words.len()).prop_map(Value::Words).boxed()
 }
 
 /// A form with its slots filled in any way that can be written.

@@ -100,7 +100,7 @@ impl Console {
         self.remember(shown);
         self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed));
         let mut answer = match &parsed {
-            Ok(Some(line)) => self.execute(line),
+            Ok(Some(line)) => self.execute_noted(line),
             Ok(None) => return Flow::Go,
             Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
@@ -149,6 +149,13 @@ impl Console {
             let text = format!("{file} is written for {nodes} nodes, here are {here}; as written: {command}");
             self.output.warn(&text);
         }
+    }
+
+    fn execute_noted(&mut self, line: &Directive) -> Answer {
+        let begun = self.rerun.begin(self.lab.now(), line);
+        let answer = self.execute(line);
+        self.rerun.end(begun, self.lab.now(), &answer);
+        answer
     }
 
     fn verb_of(&self, text: &str) -> &'static str {
@@ -221,7 +228,7 @@ fn is_echo(parsed: &Result<Option<Directive>, String>) -> bool {
     matches!(parsed, Ok(Some(line)) if line.name() == "echo")
 }
 
-fn is_about_answer(line: &Directive) -> bool {
+pub(super) fn is_about_answer(line: &Directive) -> bool {
     line.get::<Condition>(&EXPECTED_NOW).is_some_and(|condition| condition.form.topic == Topic::Answer)
 }
 

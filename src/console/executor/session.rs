@@ -48,7 +48,8 @@ impl Console {
             return Answer::ok("events", format!("events {filter}")).with("filter", filter);
         };
         let filter = EventFilter::named(word).expect("the form lists the filters");
-        self.lab.watch_messages(matches!(filter, EventFilter::Net | EventFilter::All));
+        self.lab
+            .watch_messages(matches!(filter, EventFilter::Net | EventFilter::All | EventFilter::Heartbeats));
         self.narrator.set_filter(filter);
         let narrated = match filter {
             EventFilter::On => "events on: elections, leaders and trouble",
@@ -56,6 +57,7 @@ impl Console {
             EventFilter::Election => "events election: terms, votes and leaders",
             EventFilter::Net => "events net: messages, without heartbeats",
             EventFilter::All => "events all: everything but heartbeats",
+            EventFilter::Heartbeats => "events heartbeats: everything, heartbeats and their answers too",
         };
         Answer::ok("events", narrated).with("filter", filter.to_string())
     }

@@ -12,7 +12,7 @@ pub(super) const ANY_LINK: Slot = Slot::optional("LINK", Kind::Link);
 pub(super) const PERCENT: Slot = Slot::needed("PERCENT", Kind::Percent);
 pub(super) const DURATION: Slot = Slot::needed("DURATION", Kind::Duration);
 pub(super) const ANY_DURATION: Slot = Slot::optional("DURATION", Kind::Duration);
-pub(super) const JITTER: Slot = Slot::if_fitting("jitter DURATION", Kind::Jitter);
+pub(super) const JITTER: Slot = Slot::if_fitting("jitter DURATION", Kind::Named("jitter"));
 pub(super) const SHAPE: Slot =
     Slot::needed("TARGET / TARGET [/ TARGET] | halves | minority | bridge NODE | ring", Kind::Shape);
 
@@ -58,7 +58,7 @@ pub(super) const ALL: Slot =
 pub(super) const WATCH: Slot =
     Slot::flag("--watch", "draws it again at each change, until Ctrl-C; also -w").or(Some("-w"), None);
 pub(super) const FILTER: Slot = Slot::optional(
-    "on | off | election | net | all",
+    "on | off | election | net | all | heartbeats",
     Kind::Choice { name: "events", words: &EventFilter::NAMES },
 );
 pub(super) const SPEED: Slot = Slot::needed("FACTOR", Kind::Speed);
@@ -67,6 +67,9 @@ pub(super) const TO: Slot = Slot::optional("VALUE", Kind::Value);
 pub(super) const RESTORE: Slot = Slot::flag("--restore", "every setting is as it was at the start again");
 pub(super) const SCRIPT: Slot = Slot::optional("SCRIPT", Kind::File);
 pub(super) const PAGE: Slot = Slot::needed("FILE.html", Kind::Value);
+pub(super) const LINE: Slot = Slot::needed("LINE", Kind::Line);
+pub(super) const OVERWRITE: Slot = Slot::flag("--overwrite", "replaces a file that is there");
+pub(super) const FILE: Slot = Slot::needed("FILE", Kind::File);
 pub(super) const TEXT: Slot = Slot::optional("TEXT", Kind::Text);
 pub(super) const SUBJECT: Slot = Slot::optional("VERB | THEME | TOPIC", Kind::Subject);
 

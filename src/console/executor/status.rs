@@ -14,9 +14,9 @@ use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::visible;
 use crate::text::fitted::{Column, fitted};
-use crate::text::{joined, no_such_node};
 use crate::text::layout::Align::{self, Left, Right};
 use crate::text::layout::wrap;
+use crate::text::{joined, no_such_node};
 use crate::types::{LogIndex, NodeId};
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(

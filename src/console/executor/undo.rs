@@ -9,7 +9,7 @@ use super::{Console, SESSION_EVERY};
 use crate::faults::{LinkScope, NetChange};
 use crate::lab::{DiskChange, Life, NodeOrder};
 use crate::text::joined;
-use crate::text::layout::{duration_shown, stamp};
+use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Time};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Undo {
     /// How long it lasted when it is undone.
     lasting: Duration,
     work: Work,
+    /// Chaos made it, and ends it when it is stopped.
+    of_chaos: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,13 +48,26 @@ impl Undo {
     pub(super) fn due(&self) -> Time {
         self.due
     }
+
+    pub(super) fn is_of_chaos(&self) -> bool {
+        self.of_chaos
+    }
+
+    /// The node whose disk completes nothing until then.
+    pub(super) fn stalled(&self) -> Option<NodeId> {
+        match &self.work {
+            Work::Disk(nodes, DiskChange::Stall(_)) => nodes.first().copied(),
+            _ => None,
+        }
+    }
 }
 
 impl Console {
     /// Does this work after this time, if there is any of either.
     pub(super) fn undo_after(&mut self, lasting: Option<Duration>, work: Work) {
         let Some(lasting) = lasting else { return };
-        self.undos.push(Undo { due: self.lab.now() + lasting, lasting, work });
+        let of_chaos = self.is_chaos_acting();
+        self.undos.push(Undo { due: self.lab.now() + lasting, lasting, work, of_chaos });
     }
 
     /// Forgets the undos of faults that a person has ended.
@@ -69,25 +84,27 @@ impl Console {
         });
     }
 
-    /// Ends the faults whose time has come, in order, and works towards the session.
+    /// Does what is to be done by itself now, in order: ends faults, executes lines that waited, makes chaos, and works
+    /// towards the session.
     pub fn undo_due(&mut self) {
         let now = self.lab.now();
-        if self.session_due.is_some_and(|due| due <= now) {
-            self.session_due = (!self.lab.open_session()).then(|| now + SESSION_EVERY);
-        }
-        while let Some(at) =
-            (0..self.undos.len()).filter(|at| self.undos[*at].due <= now).min_by_key(|at| self.undos[*at].due)
-        {
-            let undo = self.undos.remove(at);
-            for said in self.undo(undo.work, &format!("after {}", duration_shown(undo.lasting))) {
-                self.narrator.say(format!("{} {said}", stamp(now.since(self.zero))));
+        while let Some(due) = self.next_undo().filter(|due| *due <= now) {
+            if self.session_due == Some(due) {
+                self.session_due = (!self.lab.open_session()).then(|| now + SESSION_EVERY);
+            } else if let Some(at) = self.undos.iter().position(|undo| undo.due == due) {
+                let undo = self.undos.remove(at);
+                self.undo(undo).iter().for_each(|said| self.tell(said));
+            } else if !self.run_later(due) {
+                self.act_chaos();
             }
         }
     }
 
-    /// Says what ended, and after which time.
-    fn undo(&mut self, work: Work, after: &str) -> Vec<String> {
-        match work {
+    /// Ends a fault, at its time or before. Says what ended, and after which time.
+    pub(super) fn undo(&mut self, undo: Undo) -> Vec<String> {
+        let left = undo.due.since(self.lab.now());
+        let after = &format!("after {}", duration_shown(undo.lasting.saturating_sub(left)));
+        match undo.work {
             Work::Restart(nodes) => {
                 let (done, is_down) =
                     (format!("restarts {after}"), |life: &Life| matches!(life, Life::Down(_)));

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
-    data, inspect, load, logs, matrix, network, nodes, outcome, report, session, settings, status, time, wait,
+    chaos, data, inspect, later, load, logs, matrix, network, nodes, outcome, report, rerun, session,
+    settings, status, time, wait,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 14] = [
+const VERBS: [&[Row<Run>]; 17] = [
     status::VERBS,
     inspect::VERBS,
     matrix::VERBS,
@@ -24,6 +25,9 @@ const VERBS: [&[Row<Run>]; 14] = [
     settings::VERBS,
     wait::VERBS,
     report::VERBS,
+    later::VERBS,
+    chaos::VERBS,
+    rerun::VERBS,
     session::VERBS,
 ];
 

@@ -39,7 +39,8 @@ impl<'a> Arguments<'a> {
             }
             let at =
                 word.text.strip_prefix('@').and_then(|node| Some((form.option("@NODE")?, node.to_string())));
-            if word.quoted || form.is_text() {
+            let in_line = form.line_behind().is_some_and(|before| arguments.words.len() >= before);
+            if word.quoted || form.is_text() || in_line {
                 arguments.words.push_back(word);
             } else if let Some((slot, node)) = at {
                 arguments.add_option(slot, node)?;
@@ -142,11 +143,16 @@ impl<'a> Arguments<'a> {
                 let words: Vec<String> = self.words.drain(..).map(|word| word.text).collect();
                 Ok(Some(words.join(" ")).filter(|text| !text.is_empty()).map(Value::Text))
             }
-            (Kind::Jitter, _, Some(next)) if next.eq_ignore_ascii_case("jitter") => {
+            (Kind::Named(word), _, Some(next)) if next.eq_ignore_ascii_case(word) => {
                 self.words.pop_front();
                 self.word(form, slot).and_then(|text| slot.kind.read(&text)).map(Some)
             }
-            (_, Place::Optional | Place::IfFitting, None) | (Kind::Jitter, ..) => Ok(None),
+            (_, Place::Optional | Place::IfFitting, None) | (Kind::Named(_), ..) => Ok(None),
+            (Kind::Choices { .. }, _, Some(next)) if form.begins_slot(&next) => Ok(None),
+            (Kind::Choices { .. }, ..) => {
+                self.word(form, slot).and_then(|text| slot.kind.read(&text)).map(Some)
+            }
+            (Kind::Line, ..) => self.line(form, slot).map(Value::Phrase).map(Some),
             (kind, Place::IfFitting, Some(next)) => {
                 let value = kind.read(&next).ok();
                 self.words.drain(..usize::from(value.is_some()));
@@ -155,10 +161,12 @@ impl<'a> Arguments<'a> {
             (Kind::Shape, ..) => self.shape(form, slot).map(Value::Shape).map(Some),
             (Kind::Condition { answers }, ..) => {
                 let name = self.word(form, slot)?.to_lowercase();
-                self.condition(&name, answers).map(Value::Condition).map(Some)
+                self.condition(&name, answers).map(Value::Phrase).map(Some)
             }
             (Kind::Subject, ..) => self.word(form, slot).and_then(|text| self.subject(&text)).map(Some),
-            (Kind::Link, _, Some(next)) if form.has(Kind::Jitter) && parse_duration(&next).is_ok() => {
+            (Kind::Link, _, Some(next))
+                if form.has(Kind::Named("jitter")) && parse_duration(&next).is_ok() =>
+            {
                 let delay = parse_duration(&next)?;
                 let said = format!("'{next}' is not a link: write 'jitter {}'", duration_text(delay));
                 Err(ParseError::new(format!("{said} for times that vary by as much")))
@@ -187,6 +195,12 @@ impl<'a> Arguments<'a> {
         let taken = self.options.first().map(|(slot, _)| if slot.name.starts_with('@') { "@" } else { "--" });
         let quotes = taken.map(|begun| self.advice_on_quotes(begun)).unwrap_or_default();
         ParseError::new(format!("{asked} {}? {usage}{example}{quotes}", slot.kind.question()))
+    }
+
+    /// The directive that the words which are left make.
+    fn line(&mut self, form: &Form, slot: &Slot) -> Result<Phrase, ParseError> {
+        let words: Vec<Word> = self.words.drain(..).collect();
+        self.language.read(words)?.ok_or_else(|| self.missing(form, slot))
     }
 
     fn shape(&mut self, form: &Form, slot: &Slot) -> Result<PartitionShape, ParseError> {

@@ -40,11 +40,7 @@ impl Language {
         let nodes = names.nodes.iter().map(NodeId::to_string).collect();
         let completion = Completion { language: self, current: &current, names, nodes };
         let offered = match words.split_first() {
-            None => {
-                let mut verbs = completion.beginning(self.names());
-                verbs.sort_unstable();
-                verbs
-            }
+            None => completion.verbs(),
             Some((verb, given)) => {
                 self.find(&verb.text).map(|form| completion.arguments(form, given)).unwrap_or_default()
             }
@@ -135,7 +131,18 @@ struct Completion<'a> {
 }
 
 impl Completion<'_> {
+    fn verbs(&self) -> Vec<String> {
+        let mut verbs = self.beginning(self.language.names());
+        verbs.sort_unstable();
+        verbs
+    }
+
     fn arguments(&self, form: &Form, given: &[Word]) -> Vec<String> {
+        let inner = form.line_behind().and_then(|before| given.get(before..)?.split_first());
+        if let Some((verb, given)) = inner {
+            let form = self.language.find(&verb.text);
+            return form.map(|form| self.arguments(form, given)).unwrap_or_default();
+        }
         if self.current.starts_with('@') && form.option("@NODE").is_some() {
             let singles = self.nodes.iter().map(String::as_str).chain(["leader", "random"]);
             let placed: Vec<String> = singles.map(|node| format!("@{node}")).collect();
@@ -183,7 +190,7 @@ impl Completion<'_> {
     /// What may stand behind these words of one slot.
     fn within(&self, kind: Kind, words: &[&str]) -> Vec<String> {
         match (kind, words) {
-            (Kind::Jitter, [_, ..]) => self.beginning(DURATIONS.iter().copied()),
+            (Kind::Named(_), [_, ..]) => self.beginning(DURATIONS.iter().copied()),
             (Kind::Shape, [_, ..]) => self.group_members(words),
             (Kind::Condition { answers }, [name, rest @ ..]) => {
                 let form = self.language.conditions(answers).find(|form| form.name == *name);
@@ -202,7 +209,8 @@ impl Completion<'_> {
             Kind::Target | Kind::SteadyTarget => self.targets(),
             Kind::Link => self.links(),
             Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),
-            Kind::Jitter => self.beginning(["jitter"].into_iter()),
+            Kind::Named(word) => self.beginning([word].into_iter()),
+            Kind::Choices { words, .. } => self.choices(words),
             Kind::Percent => self.beginning(["5%", "20%", "50%"].into_iter()),
             Kind::Speed => self.beginning(["0.1", "1", "10", "max"].into_iter()),
             Kind::Setting => self.beginning(NAMES.into_iter()),
@@ -219,18 +227,28 @@ impl Completion<'_> {
             Kind::Condition { answers } => {
                 self.beginning(self.language.conditions(answers).map(|form| form.name))
             }
+            Kind::Line => self.verbs(),
             Kind::Flag | Kind::Count | Kind::Number | Kind::Value | Kind::Text | Kind::Token => Vec::new(),
         }
     }
 
     /// A target's words; in a list, the nodes that are not in it yet.
     fn targets(&self) -> Vec<String> {
+        let nodes: Vec<&str> = self.nodes.iter().map(String::as_str).collect();
+        if self.current.contains(',') {
+            return self.choices(&nodes);
+        }
+        self.beginning(nodes.into_iter().chain(TARGETS.iter().map(|(name, _)| *name)))
+    }
+
+    /// One of these words; in a list, those that are not in it yet.
+    fn choices(&self, words: &[&str]) -> Vec<String> {
         let Some((list, _)) = self.current.rsplit_once(',') else {
-            return self.beginning(self.nodes.iter().map(String::as_str).chain(words()));
+            return self.beginning(words.iter().copied());
         };
         let named: Vec<&str> = list.split(',').collect();
-        let rest = self.nodes.iter().filter(|node| !named.contains(&node.as_str()));
-        let lists: Vec<String> = rest.map(|node| format!("{list},{node}")).collect();
+        let rest = words.iter().filter(|word| !named.contains(word));
+        let lists: Vec<String> = rest.map(|word| format!("{list},{word}")).collect();
         self.beginning(lists.iter().map(String::as_str))
     }
 
@@ -282,9 +300,9 @@ fn words<'a>() -> impl Iterator<Item = &'a str> + Clone {
 fn taken(slot: &Slot, words: &[&str]) -> Option<usize> {
     let first = words.first()?;
     match (slot.kind, slot.place) {
-        (Kind::Jitter, _) if *first == "jitter" => (words.len() > 1).then_some(2),
-        (Kind::Jitter, _) => Some(0),
-        (Kind::Shape | Kind::Text | Kind::Condition { .. }, _) => None,
+        (Kind::Named(word), _) if *first == word => (words.len() > 1).then_some(2),
+        (Kind::Named(_), _) => Some(0),
+        (Kind::Shape | Kind::Text | Kind::Condition { .. } | Kind::Line, _) => None,
         (kind, Place::IfFitting) => Some(usize::from(kind.read(first).is_ok())),
         _ => Some(1),
     }

@@ -150,6 +150,18 @@ impl Form {
         self.slots.iter().any(|slot| slot.kind == kind)
     }
 
+    /// How many words stand before the directive with which it ends; none if it does not end with one.
+    pub fn line_behind(&self) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.kind == Kind::Line)
+    }
+
+    /// Whether this word begins one of its slots.
+    pub(super) fn begins_slot(&self, text: &str) -> bool {
+        self.slots
+            .iter()
+            .any(|slot| matches!(slot.kind, Kind::Named(word) if word.eq_ignore_ascii_case(text)))
+    }
+
     /// Whether every word that follows is text.
     pub(super) fn is_text(&self) -> bool {
         matches!(self.slots, [Slot { kind: Kind::Text, .. }])

@@ -10,6 +10,11 @@ pub enum Kind {
         name: &'static str,
         words: &'static [&'static str],
     },
+    /// Several of these words, with commas between them.
+    Choices {
+        name: &'static str,
+        words: &'static [&'static str],
+    },
     Node,
     /// A target that is one node.
     OneNode,
@@ -21,8 +26,8 @@ pub enum Kind {
     Link,
     Duration,
     DurationAboveZero,
-    /// `jitter` and a duration.
-    Jitter,
+    /// This word and a duration: `jitter 5ms`.
+    Named(&'static str),
     /// A percentage, kept in parts of a million.
     Percent,
     Count,
@@ -41,6 +46,8 @@ pub enum Kind {
     Condition {
         answers: bool,
     },
+    /// A directive: the rest of the line.
+    Line,
 }
 
 impl Kind {
@@ -50,7 +57,7 @@ impl Kind {
             Kind::Target | Kind::SteadyTarget => "whom",
             Kind::Node | Kind::OneNode | Kind::NodeOfCondition => "which node",
             Kind::Link => "which link",
-            Kind::Duration | Kind::DurationAboveZero | Kind::Jitter => "how long",
+            Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => "how long",
             Kind::Percent => "how many",
             Kind::Count | Kind::Number => "which number",
             Kind::Speed => "how fast",
@@ -59,9 +66,13 @@ impl Kind {
             Kind::Shape => "how",
             Kind::Condition { answers: false } => "for what",
             Kind::Choice { .. } => "which one",
-            Kind::Condition { answers: true } | Kind::Text | Kind::Subject | Kind::Flag | Kind::Word(_) => {
-                "what"
-            }
+            Kind::Choices { .. } => "which ones",
+            Kind::Condition { answers: true }
+            | Kind::Text
+            | Kind::Line
+            | Kind::Subject
+            | Kind::Flag
+            | Kind::Word(_) => "what",
             Kind::Setting => "which setting",
             Kind::File => "which file",
             Kind::Token => "which token",

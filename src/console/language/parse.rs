@@ -5,7 +5,7 @@
 
 use super::arguments::{Arguments, split_lasting};
 use super::error::ParseError;
-use super::lexer::split;
+use super::lexer::{Word, split};
 use super::phrase::Directive;
 use super::vocabulary::{FAMILIAR, Language};
 use crate::text::shorten;
@@ -30,7 +30,12 @@ impl Language {
         if let Some(error) = line.error {
             return Err(error);
         }
-        let mut words = line.words.into_iter();
+        self.read(line.words)
+    }
+
+    /// The directive that these words make; none without a word.
+    pub(super) fn read(&self, words: Vec<Word>) -> Result<Option<Directive>, ParseError> {
+        let mut words = words.into_iter();
         let Some(verb) = words.next() else { return Ok(None) };
         let form = self.find(&verb.text).ok_or_else(|| self.unknown_verb(&verb.text))?;
         let (words, lasting) = split_lasting(form, words.collect())?;

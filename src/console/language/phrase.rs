@@ -11,6 +11,7 @@ use super::links::Links;
 use super::shape::PartitionShape;
 use super::target::Target;
 use crate::quoting::{quote, word};
+use crate::text::joined;
 use crate::text::units::{Speed, duration_text, percent_text};
 use crate::types::{NodeId, Token};
 
@@ -52,7 +53,8 @@ macro_rules! values {
 
 values! {
     Word(&'static str), Node(NodeId), Target(Target), Links(Links), Duration(Duration), PerMillion(u32),
-    Count(usize), Number(u64), Speed(Speed), Text(String), Token(Token), Shape(PartitionShape), Condition(Phrase)
+    Count(usize), Number(u64), Speed(Speed), Text(String), Token(Token), Shape(PartitionShape), Phrase(Phrase),
+    Words(Vec<&'static str>)
 }
 
 impl Phrase {
@@ -128,7 +130,7 @@ impl Kind {
     pub(super) fn shown(self, slot: &Slot, value: &Value) -> String {
         match (self, value, slot.place) {
             (Kind::Flag, ..) => slot.name.to_string(),
-            (Kind::Jitter, ..) => format!("jitter {value}"),
+            (Kind::Named(word), ..) => format!("{word} {value}"),
             (Kind::Text, Value::Text(text), _) => sentence(text).into_owned(),
             (_, _, Place::Option { .. }) if slot.name.starts_with('@') => format!("@{value}"),
             (_, _, Place::Option { .. }) => format!("{} {value}", slot.name),
@@ -153,7 +155,8 @@ impl fmt::Display for Value {
             Value::Text(text) => f.write_str(&word(text)),
             Value::Token(token) => token.fmt(f),
             Value::Shape(shape) => shape.fmt(f),
-            Value::Condition(condition) => condition.fmt(f),
+            Value::Phrase(phrase) => phrase.fmt(f),
+            Value::Words(words) => f.write_str(&joined(words, ",")),
         }
     }
 }

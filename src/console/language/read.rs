@@ -23,12 +23,15 @@ impl Kind {
             Kind::Word(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
             Kind::Word(word) => return Err(ParseError::new(format!("'{}' is not '{word}'", shorten(text)))),
             Kind::Choice { name, words } => Value::Word(choice(name, words, text)?),
+            Kind::Choices { name, words } => Value::Words(choices(name, words, text)?),
             Kind::Node => Value::Node(node(text)?),
             Kind::OneNode | Kind::NodeOfCondition => Value::Target(Target::read_single(text)?),
             Kind::Target => Value::Target(Target::read(text)?),
             Kind::SteadyTarget => Value::Target(Target::read_steady(text)?),
             Kind::Link => Value::Links(Links::read(text)?),
-            Kind::Duration | Kind::DurationAboveZero | Kind::Jitter => Value::Duration(parse_duration(text)?),
+            Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => {
+                Value::Duration(parse_duration(text)?)
+            }
             Kind::Percent => Value::PerMillion(parse_percent(text)?),
             Kind::Count => Value::Count(count(text)?),
             Kind::Number => Value::Number(number(text)?),
@@ -37,7 +40,7 @@ impl Kind {
             Kind::Key => Value::Text(key(text)?),
             Kind::File => Value::Text(file(text)?),
             Kind::Token => Value::Token(text.parse().map_err(ParseError::new)?),
-            Kind::Value | Kind::Text | Kind::Subject | Kind::Shape | Kind::Condition { .. } => {
+            Kind::Value | Kind::Text | Kind::Subject | Kind::Shape | Kind::Condition { .. } | Kind::Line => {
                 Value::Text(text.to_string())
             }
         })
@@ -59,6 +62,13 @@ fn setting(text: &str) -> Result<&'static str, ParseError> {
         let advice = advice(&name, &NAMES.into_iter(), &otherwise);
         ParseError::new(format!("unknown setting '{}'{advice}", shorten(text)))
     })
+}
+
+/// These words, each once, in the order of the list.
+fn choices(name: &str, words: &[&'static str], text: &str) -> Result<Vec<&'static str>, ParseError> {
+    let named: Result<Vec<&str>, ParseError> =
+        text.split(',').map(|text| choice(name, words, text)).collect();
+    named.map(|named| words.iter().copied().filter(|word| named.contains(word)).collect())
 }
 
 fn key(text: &str) -> Result<String, ParseError> {

@@ -1,0 +1,205 @@
+//! `chaos`: faults at random, each a directive that ends by itself, drawn from a seed.
+//!
+//! Unless it is told otherwise, chaos takes no more nodes than the others can do without: a majority stays up and
+//! connected, faults of a person included. What it does is done between directives, while one waits, and while a person
+//! thinks at the prompt, as all that happens by itself here.
+
+mod draw;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::draw::{KINDS, Situation, draw};
+use super::Console;
+use super::rows::{Row, Run, verb};
+use super::undo::{Undo, Work};
+use crate::console::language::{Answer, Directive, Kind, Outcome, Slot, Topic, form};
+use crate::lab::{DiskChange, NodeOrder};
+use crate::text::layout::duration_shown;
+use crate::text::units::duration_text;
+use crate::text::{counted, joined};
+use crate::types::{NodeId, Random, Time};
+
+pub(super) use self::draw::Draw;
+
+const CHAOS: Slot = Slot::needed("start | stop", Kind::Choice { name: "part", words: &["start", "stop"] });
+const FAULTS: Slot = Slot::if_fitting("FAULT,FAULT", Kind::Choices { name: "fault", words: &KINDS });
+const EVERY: Slot = Slot::if_fitting("every DURATION", Kind::Named("every"));
+const SEED: Slot = Slot::option("--seed", "N", Kind::Number, "draws what this seed decides");
+const BEYOND_QUORUM: Slot = Slot::flag("--beyond-quorum", "spares no node: a majority may be lost");
+
+pub(super) const VERBS: &[Row<Run>] = &[verb(
+    form("chaos", Topic::Test, &[CHAOS, FAULTS, EVERY, SEED, BEYOND_QUORUM])
+        .does(
+            "random faults, each undone after a while; a majority stays up",
+            "chaos start crash,partition every 2s",
+        )
+        .shows("5.1, 5.4: whatever fails, what was answered stays; 'check' judges it")
+        .undone("by 'chaos stop', which ends the faults it made"),
+    Console::chaos,
+)];
+
+/// The kinds that are drawn from unless they are named. Clocks are left out: reads by lease rely on them.
+const USUAL: [&str; 11] = [
+    "crash",
+    "power-cut",
+    "pause",
+    "isolate",
+    "partition",
+    "cut",
+    "drop",
+    "delay",
+    "duplicate",
+    "reorder",
+    "stall-disk",
+];
+
+/// Chaos under way.
+#[derive(Debug)]
+pub(super) struct Chaos {
+    random: Random,
+    kinds: Vec<&'static str>,
+    /// The mean time from one fault to the next.
+    every: Duration,
+    next: Time,
+    beyond_quorum: bool,
+    begun: Time,
+    drawn: usize,
+    /// It is executing a fault: what will undo that is its own.
+    acting: bool,
+}
+
+impl Chaos {
+    pub(super) fn due(&self) -> Time {
+        self.next
+    }
+
+    /// Half of the mean to one and a half, in whole milliseconds.
+    fn wait(&mut self) -> Duration {
+        let mean = u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX).max(1);
+        Duration::from_millis(self.random.within(mean / 2, mean + mean / 2).max(1))
+    }
+}
+
+impl Console {
+    fn chaos(&mut self, line: &Directive) -> Answer {
+        match (line.need::<&'static str>(&CHAOS), line.values().count()) {
+            (&"stop", 1) => self.stop_chaos(),
+            (&"stop", _) => Answer::failed("chaos", "'chaos stop' takes nothing more"),
+            _ => self.start_chaos(line),
+        }
+    }
+
+    fn start_chaos(&mut self, line: &Directive) -> Answer {
+        if self.chaos.is_some() {
+            return Answer::failed("chaos", "chaos is under way: 'chaos stop' ends it");
+        }
+        let named = line.get::<Vec<&'static str>>(&FAULTS);
+        let disks = self.has_disks();
+        let kinds = match named {
+            Some(kinds) if !disks && kinds.iter().any(|kind| kind.ends_with("-disk")) => {
+                return Answer::failed(
+                    "chaos",
+                    "no disk to stall or slow down: this cluster keeps its state in memory",
+                );
+            }
+            Some(kinds) => kinds.clone(),
+            None => USUAL.into_iter().filter(|kind| disks || !kind.ends_with("-disk")).collect(),
+        };
+        // As much slower as everything else is.
+        let every = line.get(&EVERY).copied().unwrap_or(self.context.client_timeout / 2);
+        if every.is_zero() {
+            return Answer::failed("chaos", "'every' needs a duration above zero, such as 2s");
+        }
+        let seed = line.get(&SEED).copied().unwrap_or_else(|| self.lab.seed().wrapping_add(self.chaos_begun));
+        self.chaos_begun += 1;
+        let now = self.lab.now();
+        let mut chaos = Chaos {
+            random: Random::new(seed),
+            kinds,
+            every,
+            next: now,
+            beyond_quorum: line.has(&BEYOND_QUORUM),
+            begun: now,
+            drawn: 0,
+            acting: false,
+        };
+        chaos.next = now + chaos.wait();
+        let (names, often) = (joined(&chaos.kinds, ", "), duration_text(every));
+        let kept = if chaos.beyond_quorum { "no node is spared" } else { "a majority is spared" };
+        let text = format!("chaos: one of {names} about every {often}; {kept}; seed {seed}");
+        let answer = Answer::ok("chaos", text)
+            .with("seed", seed)
+            .with("faults", chaos.kinds.clone())
+            .with("every", often)
+            .with("beyond_quorum", chaos.beyond_quorum);
+        self.chaos = Some(chaos);
+        answer
+    }
+
+    /// Whether disks can be made to fail: asked by a change that changes nothing.
+    fn has_disks(&mut self) -> bool {
+        let first = self.lab.nodes().first().copied();
+        first.is_some_and(|node| {
+            self.lab.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).is_ok()
+        })
+    }
+
+    fn stop_chaos(&mut self) -> Answer {
+        let Some(chaos) = self.chaos.take() else {
+            return Answer::failed("chaos", "there is no chaos: 'chaos start' begins it");
+        };
+        let now = self.lab.now();
+        self.rerun.cut_short(now);
+        let (own, others): (Vec<Undo>, Vec<Undo>) = self.undos.drain(..).partition(Undo::is_of_chaos);
+        self.undos = others;
+        let ended: Vec<String> = own.into_iter().flat_map(|undo| self.undo(undo)).collect();
+        let (faults, lasted) = (counted(chaos.drawn, "fault"), duration_shown(now.since(chaos.begun)));
+        let mut lines = vec![format!("chaos is over: {faults} in {lasted}")];
+        lines.extend(ended.iter().cloned());
+        Answer::ok("chaos", lines.join("\n")).with("faults", chaos.drawn).with("ended", ended)
+    }
+
+    /// Whether what is done now is done by chaos.
+    pub(super) fn is_chaos_acting(&self) -> bool {
+        self.chaos.as_ref().is_some_and(|chaos| chaos.acting)
+    }
+
+    /// Makes the next fault, if one can be made now.
+    pub(super) fn act_chaos(&mut self) {
+        let now = self.lab.now();
+        let settings = &self.lab.settings().now;
+        let election = (settings.election_min, settings.election_max);
+        let (picture, rules) = (self.picture(), self.lab.network_rules());
+        let stalled: Vec<NodeId> = self.undos.iter().filter_map(Undo::stalled).collect();
+        let Some(chaos) = self.chaos.as_mut() else { return };
+        chaos.next = now + chaos.wait();
+        let mut healthy = picture.healthy();
+        healthy.retain(|node| !stalled.contains(node));
+        let needed = if chaos.beyond_quorum { 0 } else { picture.quorum() };
+        let spare = healthy.len().saturating_sub(needed);
+        let situation = Situation { nodes: picture.names(), healthy, spare, rules, election };
+        let span = chaos.wait() + chaos.every / 2;
+        let Some(drawn) = draw(&mut chaos.random, &chaos.kinds, &situation, span) else { return };
+        chaos.drawn += 1;
+        chaos.acting = true;
+        self.make(&drawn);
+        if let Some(chaos) = self.chaos.as_mut() {
+            chaos.acting = false;
+        }
+    }
+
+    fn make(&mut self, drawn: &Draw) {
+        let text = drawn.to_string();
+        let line = self.language.parse(&text).ok().flatten().expect("a draw is a directive");
+        self.tell(&format!("chaos: {text}"));
+        self.rerun.note_drawn(self.lab.now(), drawn.clone());
+        let answer = self.execute(&line);
+        if answer.outcome == Outcome::Failed {
+            self.tell(&format!("chaos: {}", answer.text));
+        } else if let Some(node) = drawn.stalled {
+            self.undo_after(Some(drawn.span), Work::Disk(vec![node], DiskChange::Stall(Duration::ZERO)));
+        }
+    }
+}
