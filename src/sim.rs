@@ -4,7 +4,7 @@
 //! than its work, and the same seed gives the same run, byte for byte. Nothing here may read a clock, or draw random numbers
 //! from anything but the seed.
 
-pub mod exhibit;
+pub mod mutation;
 mod lab;
 mod machine;
 pub mod museum;
@@ -36,8 +36,8 @@ use crate::types::{ClientId, NodeId, Random, Time};
 
 pub use settings::SimulationSettings;
 
-use exhibit::Exhibit;
 use machine::Kind;
+use mutation::Mutation;
 use node::{Lane, Node};
 use tally::Tally;
 
@@ -69,7 +69,7 @@ pub struct Simulation {
     tally: Tally,
     broken_at: Option<Time>,
     observer: Option<Observer>,
-    exhibit: Option<Box<dyn Exhibit>>,
+    mutation: Option<Box<dyn Mutation>>,
     digest: u64,
     speed: Option<f64>,
     pace: Option<Pace>,
@@ -128,7 +128,7 @@ impl Simulation {
             tally: Tally::default(),
             broken_at: None,
             observer: None,
-            exhibit: None,
+            mutation: None,
             digest: settings.seed,
             speed: None,
             pace: None,
@@ -140,8 +140,8 @@ impl Simulation {
     }
 
     /// Puts a broken rule into every node, to see which check notices.
-    pub fn break_rule(&mut self, exhibit: Box<dyn Exhibit>) {
-        self.exhibit = Some(exhibit);
+    pub fn break_rule(&mut self, mutation: Box<dyn Mutation>) {
+        self.mutation = Some(mutation);
     }
 
     /// A node's disk, to look at or to damage.
@@ -241,10 +241,10 @@ impl Simulation {
                 self.arrive(envelope);
             }
             Happening::Written { node: name, life } => {
-                let exhibit = self.exhibit.as_deref();
+                let mutation = self.mutation.as_deref();
                 let node = self.nodes.get_mut(&name).expect("a node of this cluster");
                 if node.life == life && node.is_running() {
-                    match node.written(exhibit) {
+                    match node.written(mutation) {
                         Ok(Some(id)) => {
                             let stale = node.stale();
                             for lane in node.take_in_work(stale, Vec::new()) {

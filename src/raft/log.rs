@@ -132,7 +132,6 @@ impl Log {
         usize::try_from(count).expect("a length in memory")
     }
 
-    /// The last index that was handed to the disk.
     pub fn handed(&self) -> LogIndex {
         self.handed
     }
@@ -178,7 +177,7 @@ impl Log {
         *self = Log { base, handed: base.index, rebase: Some(Rebase::Reset(base)), ..Log::default() };
     }
 
-    /// For the museum of broken rules: an exhibit takes an entry for one of another term.
+    /// For the museum of broken rules: a mutation takes an entry for one of another term.
     pub(crate) fn forge_term(&mut self, id: EntryId) {
         let place = self.count_to(id.index) - 1;
         self.entries[place].term = id.term;

@@ -1,41 +1,42 @@
 //! The museum of broken rules: defects that real implementations had, put back into simulated nodes to see who notices.
 //!
-//! Each specimen breaks one rule and nothing else, through an [`Exhibit`]; the core knows nothing of it. Most are
+//! Each specimen breaks one rule and nothing else, through a [`Mutation`]; the core knows nothing of it. Most are
 //! caught by the random runs of [`seeds`], some only by a scenario of their own. A specimen that nothing catches has no
 //! place here: it would show that the checks are blind.
 
+#![allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
+
 mod altered;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod acknowledgements;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod candidates;
 mod clients;
 mod disks;
 mod files;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod joining;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod leases;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod logs;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod reads;
 mod sessions;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod snapshots;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod transfers;
-#[allow(clippy::ptr_arg, reason = "one shape for all: some of them add or remove arrivals")]
 mod votes;
 
 use std::time::Duration;
 
+use self::altered::Altered;
 use super::Simulation;
-use super::exhibit::Exhibit;
+use super::mutation::{DiskUse, Mutation};
 use super::seeds::{self, Family};
 use crate::protocol::{Address, Envelope, Packet};
+use crate::raft::entry::Entry;
 use crate::raft::message::Message;
+use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
+use crate::state_machine::kv::KeyValue;
+use crate::state_machine::sessions::Sessions;
+use crate::state_machine::{Applied, Machine, Replica};
+use crate::storage::simulated::SimulatedDisk;
+use crate::types::{NodeId, Time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Specimen {
@@ -45,27 +46,117 @@ pub struct Specimen {
     /// The section of the paper whose rule it breaks.
     pub section: &'static str,
     pub caught: Caught,
-    /// Makes the exhibit that puts it into nodes.
-    pub exhibit: fn() -> Box<dyn Exhibit>,
+    hook: Hook,
 }
 
-const GENERAL: Family = Family::General;
+impl Specimen {
+    const fn new(name: &'static str, section: &'static str) -> Specimen {
+        let nothing = Hook::Before(|_, _| {});
+        Specimen { name, defect: "", section, caught: Caught::ByScenario(""), hook: nothing }
+    }
 
-const SNAPSHOTS: Family = Family::Snapshots;
+    const fn defect(self, defect: &'static str) -> Specimen {
+        Specimen { defect, ..self }
+    }
 
-/// Random runs in which nodes lose their files.
-const JOINING: Family = Family::Joining;
+    const fn hook(self, hook: Hook) -> Specimen {
+        Specimen { hook, ..self }
+    }
 
-/// Random runs with small tables of sessions.
-const SESSIONS: Family = Family::Sessions;
+    const fn caught(self, family: Family, first: u64, complaints: &'static [&'static str]) -> Specimen {
+        Specimen { caught: Caught::BySeeds { family, first, complaints }, ..self }
+    }
 
-/// Random runs in which files are damaged.
-const DAMAGE: Family = Family::Damage;
+    const fn caught_by_scenario(self, scenario: &'static str) -> Specimen {
+        Specimen { caught: Caught::ByScenario(scenario), ..self }
+    }
 
-/// Random runs in which old leaders are asked.
-const READS: Family = Family::Reads;
+    /// What puts it into nodes.
+    pub fn mutation(&self) -> Box<dyn Mutation> {
+        match self.hook {
+            Hook::Other(make) => make(),
+            hook => Box::new(hook),
+        }
+    }
+}
 
-const VOTES: Family = Family::Votes;
+/// Where a defect reaches into a node. All but the last have no memory from one step to the next.
+#[derive(Clone, Copy, Debug)]
+enum Hook {
+    /// Each of the nodes' messages that arrives.
+    Arriving(fn(&Raft, &mut Message)),
+    /// Each message that leaves now, or waits for the disk.
+    Leaving(fn(&Raft, &mut Message)),
+    Before(fn(&mut Server, &mut Vec<Arrival>)),
+    /// Before a step as well, with what the node's clock shows.
+    Timed(fn(Time, &mut Server, &mut Vec<Arrival>)),
+    After(fn(&mut Server, &mut Outbox)),
+    Opening(fn(&mut SimulatedDisk)),
+    Recovering(fn(&mut Recovered)),
+    /// How a state machine applies an entry.
+    Applying(fn(&mut Replica<KeyValue>, &Entry) -> Applied),
+    /// The sessions in an image that is saved.
+    Saving(fn(&mut Sessions)),
+    /// The sessions that came with an image.
+    Adopting(fn(&mut Sessions)),
+    UseDisk(fn(&mut SimulatedDisk)),
+    Syncing(DiskUse),
+    Other(fn() -> Box<dyn Mutation>),
+}
+
+impl Mutation for Hook {
+    fn before(&mut self, now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+        match self {
+            Hook::Arriving(change) => {
+                arriving(arrivals).for_each(|message| change(server.raft(), message));
+            }
+            Hook::Before(change) => change(server, arrivals),
+            Hook::Timed(change) => change(now, server, arrivals),
+            _ => {}
+        }
+    }
+
+    fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
+        match self {
+            Hook::Leaving(change) => {
+                let mut held = std::mem::take(&mut server.held);
+                let now =
+                    outbox.envelopes.iter_mut().filter_map(|envelope| message_mut(&mut envelope.packet));
+                let later = held.iter_mut().flat_map(|(_, messages)| messages);
+                now.chain(later).for_each(|message| change(server.raft(), message));
+                server.held = held;
+            }
+            Hook::After(change) => change(server, outbox),
+            _ => {}
+        }
+    }
+
+    fn opening(&mut self, disk: &mut SimulatedDisk) {
+        if let Hook::Opening(change) = self {
+            change(disk);
+        }
+    }
+
+    fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
+        if let Hook::Recovering(change) = self {
+            change(recovered);
+        }
+    }
+
+    fn machine(&self, replica: Replica<KeyValue>) -> Box<dyn Machine> {
+        Box::new(Altered { replica, hook: *self })
+    }
+
+    fn use_disk(&mut self, disk: &mut SimulatedDisk) {
+        if let Hook::UseDisk(change) = self {
+            change(disk);
+        }
+    }
+
+    fn disk_use(&self) -> DiskUse {
+        if let Hook::Syncing(how) = self { *how } else { DiskUse::Proper }
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caught {
@@ -130,7 +221,7 @@ pub fn hunt_in(
     let Caught::BySeeds { complaints, .. } = specimen.caught else { return None };
     let report = seeds::run_with(family, seed, |simulation| {
         prepare(simulation);
-        simulation.break_rule((specimen.exhibit)());
+        simulation.break_rule(specimen.mutation());
     });
     let complaint = report.violations.into_iter().next()?;
     let expected = complaints.iter().any(|start| complaint.starts_with(start));
@@ -148,24 +239,6 @@ impl Catch {
     }
 }
 
-/// An exhibit without memory that acts before each step.
-struct Before(fn(&mut Server, &mut Vec<Arrival>));
-
-impl Exhibit for Before {
-    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
-        (self.0)(server, arrivals);
-    }
-}
-
-/// An exhibit without memory that acts after each step.
-struct After(fn(&mut Server, &mut Outbox));
-
-impl Exhibit for After {
-    fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
-        (self.0)(server, outbox);
-    }
-}
-
 fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
     arrivals.iter_mut().filter_map(|arrival| match arrival {
         Arrival::Envelope(envelope) => message_mut(&mut envelope.packet),
@@ -179,12 +252,6 @@ fn keep_messages(arrivals: &mut Vec<Arrival>, passes: impl Fn(&Message) -> bool)
         Arrival::Envelope(envelope) => message(&envelope.packet).is_none_or(&passes),
         _ => true,
     });
-}
-
-/// The messages that leave now, and those that wait for the disk.
-fn leaving<'a>(server: &'a mut Server, outbox: &'a mut Outbox) -> impl Iterator<Item = &'a mut Message> {
-    let now = outbox.envelopes.iter_mut().filter_map(|envelope| message_mut(&mut envelope.packet));
-    now.chain(server.held.iter_mut().flat_map(|(_, messages)| messages))
 }
 
 fn message(packet: &Packet) -> Option<&Message> {

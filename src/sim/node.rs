@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Simulation;
-use super::exhibit::{DiskFailure, Exhibit};
+use super::mutation::{DiskUse, Mutation};
 use crate::check::property::Property;
 use crate::lab::Life;
 use crate::panics::caught;
@@ -17,7 +17,7 @@ use crate::state_machine::kv::KeyValue;
 use crate::state_machine::{Machine, Replica};
 use crate::storage::faults::faults_named;
 use crate::storage::json_store::JsonStore;
-use crate::storage::simulated::{Failure, SimulatedDisk};
+use crate::storage::simulated::{DiskFailure, SimulatedDisk};
 use crate::storage::snapshots::{Snapshots, finished};
 use crate::storage::{ClusterId, Identity, NewStore, Storage, StorageError};
 use crate::types::{NodeId, Time};
@@ -53,7 +53,6 @@ pub(super) struct Node {
     pub down: Option<EndReason>,
     /// Its clock's rate, in parts of a million of the true one.
     pub clock_rate: u64,
-    /// How far its clock was set ahead.
     pub clock_ahead: Duration,
     /// What its clock last showed: it never goes back.
     clock_shown: Time,
@@ -116,7 +115,7 @@ impl Node {
 
     pub fn fill_disk(&mut self, full: bool) {
         self.full = full;
-        if full { self.disk.fail_always(Failure::NoSpace) } else { self.disk.heal() }
+        if full { self.disk.fail_always(DiskFailure::NoSpace) } else { self.disk.heal() }
     }
 
     /// Ends the faults of its disk, and says which there were.
@@ -159,19 +158,18 @@ impl Node {
         &mut self,
         now: Time,
         mut arrivals: Vec<Arrival>,
-        mut exhibit: Option<&mut (dyn Exhibit + 'static)>,
+        mut mutation: Option<&mut (dyn Mutation + 'static)>,
     ) -> Result<Option<Outbox>, String> {
         let local = self.local_time(now);
         let Some(server) = &mut self.server else { return Ok(None) };
         let step = || {
-            if let Some(exhibit) = exhibit.as_deref_mut() {
-                exhibit.tell_time(local);
-                exhibit.before(server, &mut arrivals);
+            if let Some(mutation) = mutation.as_deref_mut() {
+                mutation.before(local, server, &mut arrivals);
             }
             let mut outbox = server.handle(local, &mut arrivals);
-            if let Some(exhibit) = exhibit {
-                exhibit.after(server, &mut outbox);
-                exhibit.use_disk(&mut self.disk);
+            if let Some(mutation) = mutation {
+                mutation.after(server, &mut outbox);
+                mutation.use_disk(&mut self.disk);
             }
             outbox
         };
@@ -185,14 +183,14 @@ impl Node {
         &mut self,
         now: Time,
         delay: Duration,
-        exhibit: Option<&dyn Exhibit>,
+        mutation: Option<&dyn Mutation>,
     ) -> Result<Option<(Time, u64)>, StorageError> {
         let (Some(store), None) = (&mut self.store, self.writing) else { return Ok(None) };
-        let failure = exhibit.map_or(DiskFailure::EndsNode, Exhibit::disk_failure);
+        let how = mutation.map_or(DiskUse::Proper, Mutation::disk_use);
         for write in self.writes.drain(..) {
             let id = write.id;
             if let Err(error) = store.write(write)
-                && failure == DiskFailure::EndsNode
+                && matches!(how, DiskUse::Proper | DiskUse::WithoutFsync)
             {
                 return Err(error);
             }
@@ -203,15 +201,16 @@ impl Node {
     }
 
     /// The disk is done: what it was given is durable.
-    pub fn written(&mut self, exhibit: Option<&dyn Exhibit>) -> Result<Option<WriteId>, StorageError> {
+    pub fn written(&mut self, mutation: Option<&dyn Mutation>) -> Result<Option<WriteId>, StorageError> {
         let (Some(store), Some(id)) = (&mut self.store, self.writing.take()) else { return Ok(None) };
-        if exhibit.is_some_and(Exhibit::skips_sync) {
-            return Ok(Some(id));
-        }
-        match (store.sync(), exhibit.map_or(DiskFailure::EndsNode, Exhibit::disk_failure)) {
-            (Ok(()), _) | (Err(_), DiskFailure::TakenForSuccess) => Ok(Some(id)),
-            (Err(_), DiskFailure::Hidden) => Ok(None),
-            (Err(error), DiskFailure::EndsNode) => Err(error),
+        match mutation.map_or(DiskUse::Proper, Mutation::disk_use) {
+            DiskUse::Proper => store.sync().map(|()| Some(id)),
+            DiskUse::WithoutFsync => Ok(Some(id)),
+            DiskUse::FailuresHidden => Ok(store.sync().ok().map(|()| id)),
+            DiskUse::FailuresTakenForSuccess => {
+                let _ = store.sync();
+                Ok(Some(id))
+            }
         }
     }
 
@@ -327,8 +326,8 @@ impl Simulation {
             node.disk = SimulatedDisk::new(&name.to_string());
         }
         let mut disk = node.disk.clone();
-        if let Some(exhibit) = &mut self.exhibit {
-            exhibit.opening(name, &mut disk);
+        if let Some(mutation) = &mut self.mutation {
+            mutation.opening(&mut disk);
         }
         let load = self.machine.load;
         let node = self.node(name);
@@ -337,13 +336,13 @@ impl Simulation {
         let files = Snapshots::new(node.disk.clone(), &identity);
         let said = recovered.summary();
         let (mut start, repaired, fresh) = Start::of(recovered);
-        if let Some(exhibit) = &mut self.exhibit {
-            exhibit.recovered(name, &mut start.recovered);
+        if let Some(mutation) = &mut self.mutation {
+            mutation.recovered(name, &mut start.recovered);
         }
         let local = self.node(name).local_time(now);
-        let exhibit = self.exhibit.as_deref();
-        let blank = || match exhibit {
-            Some(exhibit) => exhibit.machine(Replica::bounded(KeyValue::default(), bounds)),
+        let mutation = self.mutation.as_deref();
+        let blank = || match mutation {
+            Some(mutation) => mutation.machine(Replica::bounded(KeyValue::default(), bounds)),
             None => (self.machine.blank)(bounds),
         };
         let mut server = Server::new(name, &members, settings, start, &blank, random, local);

@@ -51,8 +51,8 @@ impl Simulation {
                 observer(&TraceEvent { time: now, node: name, what });
             }
         }
-        let exhibit = self.exhibit.as_deref_mut();
-        match node.step(now, arrivals, exhibit) {
+        let mutation = self.mutation.as_deref_mut();
+        match node.step(now, arrivals, mutation) {
             Ok(Some(outbox)) => self.carry_out(name, outbox),
             Ok(None) => {}
             Err(reason) => self.end(name, EndReason::Panicked(reason)),
@@ -129,9 +129,9 @@ impl Simulation {
     /// Gives the disk what waits for it, if it is free.
     pub(super) fn use_disk(&mut self, name: NodeId) {
         let (now, delay) = (self.now, self.settings.disk_delay);
-        let exhibit = self.exhibit.as_deref();
+        let mutation = self.mutation.as_deref();
         let node = self.nodes.get_mut(&name).expect("a node of this cluster");
-        match node.begin_writing(now, delay, exhibit) {
+        match node.begin_writing(now, delay, mutation) {
             Ok(Some((at, life))) => self.schedule(at.since(now), Happening::Written { node: name, life }),
             Ok(None) => {}
             Err(error) => self.end(name, EndReason::StorageFailed(error.to_string())),

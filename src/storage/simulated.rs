@@ -18,7 +18,7 @@ use super::simulated_file::File;
 use crate::types::Random;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
+pub enum DiskFailure {
     InputOutput,
     /// ENOSPC; of the bytes to append, half are written.
     NoSpace,
@@ -48,8 +48,8 @@ struct Inner {
     /// Since the folder was last synced, in order.
     unsynced: Vec<FolderChange>,
     operations: u64,
-    planned: Option<(u64, Failure)>,
-    lasting: Option<Failure>,
+    planned: Option<(u64, DiskFailure)>,
+    lasting: Option<DiskFailure>,
     off: bool,
     folder_syncs_ignored: bool,
     /// How the names of files begin that are not synced before they take their places.
@@ -77,12 +77,12 @@ impl SimulatedDisk {
     }
 
     /// Lets the operation of this number fail; the first one has number 1.
-    pub fn fail_at(&self, operation: u64, failure: Failure) {
+    pub fn fail_at(&self, operation: u64, failure: DiskFailure) {
         self.inner.lock().planned = Some((operation, failure));
     }
 
     /// Lets every operation fail, until told otherwise.
-    pub fn fail_always(&self, failure: Failure) {
+    pub fn fail_always(&self, failure: DiskFailure) {
         self.inner.lock().lasting = Some(failure);
     }
 
@@ -132,7 +132,7 @@ impl SimulatedDisk {
 
 impl Inner {
     /// Counts an operation and says how it is to fail.
-    fn next(&mut self) -> io::Result<Option<Failure>> {
+    fn next(&mut self) -> io::Result<Option<DiskFailure>> {
         if self.off {
             return Err(io::Error::other("the power is off"));
         }
@@ -140,7 +140,7 @@ impl Inner {
         let now = self.operations;
         let planned = self.planned.take_if(|(at, _)| *at <= now).map(|(_, failure)| failure);
         let failure = planned.or(self.lasting);
-        self.off = failure == Some(Failure::PowerCut);
+        self.off = failure == Some(DiskFailure::PowerCut);
         Ok(failure)
     }
 
@@ -148,9 +148,9 @@ impl Inner {
     fn change(&mut self, operation: impl FnOnce(&mut Inner) -> io::Result<()>) -> io::Result<()> {
         match self.next()? {
             None => operation(self),
-            Some(Failure::PowerCut) => {
+            Some(DiskFailure::PowerCut) => {
                 operation(self)?;
-                Err(error(Failure::PowerCut))
+                Err(error(DiskFailure::PowerCut))
             }
             Some(failure) => Err(error(failure)),
         }
@@ -199,33 +199,33 @@ impl FolderChange {
     }
 }
 
-fn error(failure: Failure) -> io::Error {
+fn error(failure: DiskFailure) -> io::Error {
     match failure {
-        Failure::InputOutput | Failure::PagesLost => io::Error::other("input/output error"),
-        Failure::NoSpace => io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk"),
-        Failure::PowerCut => io::Error::other("the power failed"),
+        DiskFailure::InputOutput | DiskFailure::PagesLost => io::Error::other("input/output error"),
+        DiskFailure::NoSpace => io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk"),
+        DiskFailure::PowerCut => io::Error::other("the power failed"),
     }
 }
 
 impl Disk for SimulatedDisk {
     fn create_folder(&mut self) -> io::Result<()> {
-        if self.inner.lock().off { Err(error(Failure::PowerCut)) } else { Ok(()) }
+        if self.inner.lock().off { Err(error(DiskFailure::PowerCut)) } else { Ok(()) }
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
         let inner = self.inner.lock();
-        if inner.off { Err(error(Failure::PowerCut)) } else { Ok(inner.names.keys().cloned().collect()) }
+        if inner.off { Err(error(DiskFailure::PowerCut)) } else { Ok(inner.names.keys().cloned().collect()) }
     }
 
     fn read(&self, file: &str) -> io::Result<Vec<u8>> {
         let mut inner = self.inner.lock();
-        if inner.off { Err(error(Failure::PowerCut)) } else { Ok(inner.file(file)?.content.clone()) }
+        if inner.off { Err(error(DiskFailure::PowerCut)) } else { Ok(inner.file(file)?.content.clone()) }
     }
 
     fn read_at(&self, file: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut inner = self.inner.lock();
         if inner.off {
-            return Err(error(Failure::PowerCut));
+            return Err(error(DiskFailure::PowerCut));
         }
         Ok(part(&inner.file(file)?.content, offset, length))
     }
@@ -254,9 +254,9 @@ impl Disk for SimulatedDisk {
         let failure = inner.next()?;
         let content = &mut inner.file(file)?.content;
         match failure {
-            None | Some(Failure::PowerCut) => content.extend_from_slice(bytes),
-            Some(Failure::NoSpace) => content.extend_from_slice(&bytes[..bytes.len() / 2]),
-            Some(Failure::InputOutput | Failure::PagesLost) => {}
+            None | Some(DiskFailure::PowerCut) => content.extend_from_slice(bytes),
+            Some(DiskFailure::NoSpace) => content.extend_from_slice(&bytes[..bytes.len() / 2]),
+            Some(DiskFailure::InputOutput | DiskFailure::PagesLost) => {}
         }
         failure.map_or(Ok(()), |failure| Err(error(failure)))
     }
@@ -277,7 +277,7 @@ impl Disk for SimulatedDisk {
         match failure {
             None if ignored => {}
             None => inner.file(file)?.sync(),
-            Some(Failure::PagesLost) => inner.file(file)?.lose_pages(),
+            Some(DiskFailure::PagesLost) => inner.file(file)?.lose_pages(),
             Some(_) => {}
         }
         failure.map_or(Ok(()), |failure| Err(error(failure)))
@@ -395,7 +395,7 @@ mod tests {
     fn a_failed_sync_loses_the_bytes_that_a_later_one_claims_to_save() {
         let mut disk = disk();
         disk.append("a", b"xyz").expect("no failure is planned");
-        disk.fail_at(disk.operations() + 1, Failure::PagesLost);
+        disk.fail_at(disk.operations() + 1, DiskFailure::PagesLost);
         assert!(disk.sync("a").is_err());
         disk.sync("a").expect("it claims success");
         assert_eq!(disk.read("a").expect("the file is there"), b"syncedxyz");
@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn nothing_works_without_power() {
         let mut disk = disk();
-        disk.fail_at(disk.operations() + 1, Failure::PowerCut);
+        disk.fail_at(disk.operations() + 1, DiskFailure::PowerCut);
         assert!(disk.sync_folder().is_err());
         assert!(disk.append("a", b"x").is_err() && disk.read("a").is_err() && disk.list().is_err());
         disk.power_cut(&mut Random::new(1));

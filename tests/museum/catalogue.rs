@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raftlab::sim::museum;
+use raftlab::sim::museum::{self, Caught, Specimen};
 
 /// How many rules the catalogue has.
 const RULES: u8 = 30;
@@ -44,6 +44,18 @@ const ELSEWHERE: &[(u8, &str)] = &[
     (10, "the core alone shows it: an_acknowledgement_of_an_earlier_term_commits_nothing"),
     (21, "a leader that hands over steps down in the same step, and serves no read after it"),
 ];
+
+#[test]
+fn each_specimen_says_what_it_does_and_what_catches_it() {
+    for specimen in museum::specimens() {
+        let Specimen { name, defect, section, caught, .. } = specimen;
+        let by = match caught {
+            Caught::BySeeds { complaints, .. } => complaints.concat(),
+            Caught::ByScenario(scenario) => (*scenario).to_string(),
+        };
+        assert!(![*defect, *section, &by].contains(&""), "{name} lacks a word: {specimen:?}");
+    }
+}
 
 #[test]
 fn each_rule_of_the_catalogue_has_its_specimen() {

@@ -176,7 +176,7 @@ fn ms(millis: u64) -> Duration {
 fn cluster(settings: SimulationSettings, defect: Option<&str>) -> Simulation {
     let mut simulation = Simulation::new(settings, None);
     if let Some(name) = defect {
-        simulation.break_rule((museum::specimen(name).expect("a specimen of this name").exhibit)());
+        simulation.break_rule(museum::specimen(name).expect("a specimen of this name").mutation());
     }
     run_for(&mut simulation, ms(2_000));
     simulation

@@ -6,7 +6,7 @@ use raftlab::raft::entry::{Content, Entry, Origin};
 use raftlab::raft::log::Log;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
-use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError, no_image};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, SessionId, Term};
 
@@ -56,7 +56,7 @@ fn s6_a_power_cut_at_any_moment_leaves_a_state_file_that_reads() {
         let cuts = (1..=12).flat_map(|operation| (0..20).map(move |seed| (operation, seed)));
         cuts.filter(|(operation, seed)| {
             let disk = disk_with_entries(2);
-            disk.fail_at(disk.operations() + operation, Failure::PowerCut);
+            disk.fail_at(disk.operations() + operation, DiskFailure::PowerCut);
             write(&disk, vote);
             disk.power_cut(&mut Random::new(*seed));
             open(&disk).is_err()

@@ -10,7 +10,7 @@ use raftlab::protocol::{Address, Envelope, Packet, ReadMode, Reply, Response};
 use raftlab::raft::effects::RejectReason;
 use raftlab::raft::role::Progress;
 use raftlab::state_machine::kv::Query;
-use raftlab::storage::simulated::Failure;
+use raftlab::storage::simulated::DiskFailure;
 use raftlab::types::{ClientId, LogIndex, NodeId, Random, Term};
 
 use crate::{START, create, followers, is_caught, leader, of_three, run_for};
@@ -31,7 +31,7 @@ fn l2_a_node_whose_disk_failed_is_down_and_says_so() {
     let says_so = |defect| {
         let mut simulation = of_three(defect);
         let follower = followers(&mut simulation)[0];
-        simulation.disk_of(follower).fail_always(Failure::InputOutput);
+        simulation.disk_of(follower).fail_always(DiskFailure::InputOutput);
         let outcomes = create(&mut simulation, None, 5, 1);
         let served = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Answered(_)));
         assert!(served, "two of three are enough");

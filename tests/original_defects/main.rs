@@ -1,7 +1,7 @@
 //! The defects of the original (S: safety, L: liveness and resources, U: interface), each as a test named after it.
 //!
 //! Each test shows that the property holds here, and that the same scenario with the defect put in is noticed: a test
-//! that could not fail would show nothing. Defects come as exhibits of the simulator's museum, as settings, or as a
+//! that could not fail would show nothing. Defects come as specimens of the simulator's museum, as settings, or as a
 //! small stand-in for the part that had the defect; nothing in the shipped code can switch them on.
 
 mod elections;
@@ -45,7 +45,7 @@ fn cluster(settings: SimulationSettings, defect: Option<&str>) -> Simulation {
     let mut simulation = Simulation::new(settings, None);
     if let Some(name) = defect {
         let specimen = museum::specimen(name).expect("a specimen of this name");
-        simulation.break_rule((specimen.exhibit)());
+        simulation.break_rule(specimen.mutation());
     }
     run_for(&mut simulation, Duration::from_secs(2));
     simulation

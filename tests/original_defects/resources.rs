@@ -12,10 +12,10 @@ use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::message::{Body, Message};
 use raftlab::server::{Arrival, Server};
 use raftlab::sim::SimulationSettings;
-use raftlab::sim::exhibit::Exhibit;
+use raftlab::sim::mutation::Mutation;
 use raftlab::storage::simulated::SimulatedDisk;
 use raftlab::trace::{TraceEvent, What};
-use raftlab::types::{NodeId, Random, Term};
+use raftlab::types::{NodeId, Random, Term, Time};
 
 use crate::{Counter, cluster, create, followers, leader, of_three, run_for};
 
@@ -94,8 +94,8 @@ fn l13_an_idle_minute_costs_the_disk_nothing() {
 /// Counts the steps of all nodes.
 struct CountsSteps(Counter);
 
-impl Exhibit for CountsSteps {
-    fn before(&mut self, _server: &mut Server, _arrivals: &mut Vec<Arrival>) {
+impl Mutation for CountsSteps {
+    fn before(&mut self, _now: Time, _server: &mut Server, _arrivals: &mut Vec<Arrival>) {
         self.0.add(1);
     }
 }

@@ -12,17 +12,17 @@ use raftlab::raft::event::Event;
 use raftlab::raft::message::{Body, Message};
 use raftlab::raft::role::{ProgressState, Role};
 use raftlab::server::{Arrival, Outbox, Server};
-use raftlab::sim::exhibit::Exhibit;
+use raftlab::sim::mutation::Mutation;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::image;
 use raftlab::state_machine::kv::KeyValue;
 use raftlab::state_machine::{Machine, Replica};
 use raftlab::storage::json_store::JsonStore;
-use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
 use raftlab::trace::{TraceEvent, What};
-use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term};
+use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 use crate::{Counter, START, cluster, create, followers, is_caught, leader, run_for};
 
@@ -44,7 +44,7 @@ fn s4_a_power_cut_between_a_snapshot_and_its_log_shifts_no_entry() {
     let mut shifted = 0;
     for (operation, seed) in (1..=30).flat_map(|operation| (0..10).map(move |seed| (operation, seed))) {
         let disk = disk_with_entries(ENTRIES);
-        disk.fail_at(disk.operations() + operation, Failure::PowerCut);
+        disk.fail_at(disk.operations() + operation, DiskFailure::PowerCut);
         // As far as it comes.
         let _ = compact(&disk, COVERED);
         disk.power_cut(&mut Random::new(seed));
@@ -134,7 +134,7 @@ fn l14_neither_saving_a_snapshot_nor_applying_delays_heartbeats() {
 #[derive(Default)]
 struct SendsAgain(Option<Envelope>);
 
-impl Exhibit for SendsAgain {
+impl Mutation for SendsAgain {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let Role::Leader(leader) = server.raft().role() else { return };
         let sent = outbox.envelopes.iter().rfind(|envelope| part_of(envelope).is_some()).cloned();
@@ -160,7 +160,7 @@ fn part_of(envelope: &Envelope) -> Option<usize> {
 fn l15_a_snapshot_travels_in_bounded_parts_and_each_of_them_once() {
     const PART: usize = 2_000;
     // The largest part, and how often the whole snapshot was sent.
-    let sent = |part_bytes, exhibit: Option<Box<dyn Exhibit>>| {
+    let sent = |part_bytes, mutation: Option<Box<dyn Mutation>>| {
         let mut settings = SimulationSettings::new(3, 1);
         settings.raft.snapshot_part_bytes = part_bytes;
         settings.raft.trailing_entries = 0;
@@ -186,8 +186,8 @@ fn l15_a_snapshot_travels_in_bounded_parts_and_each_of_them_once() {
                 counter.add(data.len());
             }
         })));
-        if let Some(exhibit) = exhibit {
-            simulation.break_rule(exhibit);
+        if let Some(mutation) = mutation {
+            simulation.break_rule(mutation);
         }
         simulation.order(empty, NodeOrder::Crash).expect("it runs");
         simulation.order(empty, NodeOrder::Wipe).expect("it starts from nothing");
@@ -211,8 +211,8 @@ struct Damages {
     made: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
-impl Exhibit for Damages {
-    fn before(&mut self, _server: &mut Server, arrivals: &mut Vec<Arrival>) {
+impl Mutation for Damages {
+    fn before(&mut self, _now: Time, _server: &mut Server, arrivals: &mut Vec<Arrival>) {
         for arrival in arrivals {
             let Arrival::Envelope(Envelope { packet: Packet::Raft(message), .. }) = arrival else { continue };
             let Body::InstallSnapshot { data, .. } = &mut message.body else { continue };

@@ -2,7 +2,7 @@
 
 use raftlab::raft::effects::{Rebase, Write};
 use raftlab::storage::json_store::wipe;
-use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::SnapshotFiles;
 use raftlab::storage::{Recovered, Storage, StorageError};
 use raftlab::types::Random;
@@ -47,14 +47,14 @@ fn crash_at_each_operation(run: &[Action]) -> Repairs {
             let disk = SimulatedDisk::new("n1");
             let mut random = Random::new(operation << 8 | seed);
             let mut model = Model::new();
-            disk.fail_at(operation, Failure::PowerCut);
+            disk.fail_at(operation, DiskFailure::PowerCut);
             if let Ok((mut store, _)) = open(disk.clone()) {
                 let result = carry_out(&mut store, &mut beside(disk.clone()), run, &mut model);
                 assert_eq!(result.is_ok(), operation > operations, "{context}");
             }
             disk.power_cut(&mut random);
             for _ in 0..2 {
-                disk.fail_at(disk.operations() + random.within(1, 8), Failure::PowerCut);
+                disk.fail_at(disk.operations() + random.within(1, 8), DiskFailure::PowerCut);
                 if let Ok((_, recovered)) = open(disk.clone()) {
                     model.check(&recovered, &context);
                     repairs.note(&recovered);
@@ -203,7 +203,7 @@ fn a_wipe_that_the_power_cuts_short_leaves_all_or_nothing_or_a_refusal() {
             store.sync().expect("no failure is planned");
             model.synced();
             drop(store);
-            disk.fail_at(disk.operations() + operation, Failure::PowerCut);
+            disk.fail_at(disk.operations() + operation, DiskFailure::PowerCut);
             let _cut_short = wipe(&mut disk);
             disk.power_cut(&mut Random::new(seed));
             match open(disk) {

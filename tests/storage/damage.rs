@@ -4,7 +4,7 @@ use raftlab::raft::entry::Entry;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{FLOOR_ENTRIES, JsonStore};
 use raftlab::storage::memory::{Files, MemoryDisk};
-use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::{NewStore, Recovered, Storage, StorageError};
 
 use crate::image::load_table;
@@ -254,7 +254,7 @@ fn a_disk_without_room_for_a_record_is_compacted_and_records_later() {
     store.sync().expect("no failure is planned");
     let floor = || floor_of(&Files::from([(STATE.to_string(), disk.read(STATE).expect("it is there"))]));
     for write in [Some(compacting(1, 1)), None] {
-        disk.fail_at(disk.operations() + 1, Failure::NoSpace);
+        disk.fail_at(disk.operations() + 1, DiskFailure::NoSpace);
         let result = match write {
             Some(write) => store.write(write),
             None => store.save_floor(),

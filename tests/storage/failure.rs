@@ -1,6 +1,6 @@
 //! The disk refuses: EIO, ENOSPC, and an fsync that fails once and then claims success.
 
-use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::{Storage, StorageError};
 use raftlab::types::Random;
 
@@ -15,7 +15,7 @@ fn nothing_is_acknowledged_that_a_failing_disk_loses() {
 }
 
 fn fail_at_each_operation(run: &[Action]) {
-    for failure in [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost] {
+    for failure in [DiskFailure::InputOutput, DiskFailure::NoSpace, DiskFailure::PagesLost] {
         for operation in 1.. {
             let context = format!("{failure:?} at operation {operation}");
             let disk = SimulatedDisk::new("n1");
@@ -35,7 +35,7 @@ fn fail_at_each_operation(run: &[Action]) {
             assert_eq!(found, before, "{context}: a start makes durable what it finds");
             match done {
                 Ok(()) => break,
-                Err(StorageError::NoSpace { .. }) => assert_eq!(failure, Failure::NoSpace, "{context}"),
+                Err(StorageError::NoSpace { .. }) => assert_eq!(failure, DiskFailure::NoSpace, "{context}"),
                 Err(error) => assert!(matches!(error, StorageError::Io { .. }), "{context}: {error}"),
             }
         }
@@ -53,11 +53,11 @@ fn a_start_after_a_failing_operation_survives_a_power_failure_at_each_of_its_own
             let context = format!("EIO at operation {operation}, power cut {cut} later, seed {seed}");
             let disk = SimulatedDisk::new("n1");
             let mut model = Model::new();
-            disk.fail_at(operation, Failure::InputOutput);
+            disk.fail_at(operation, DiskFailure::InputOutput);
             if let Ok((mut store, _)) = open(disk.clone()) {
                 done = carry_out(&mut store, &mut beside(disk.clone()), &run, &mut model).is_ok();
             }
-            disk.fail_at(disk.operations() + cut, Failure::PowerCut);
+            disk.fail_at(disk.operations() + cut, DiskFailure::PowerCut);
             if let Ok((_, recovered)) = open(disk.clone()) {
                 model.check(&recovered, &context);
             }
@@ -76,7 +76,7 @@ fn a_full_disk_is_named_and_the_node_starts_again_when_there_is_room() {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(disk.clone()).expect("there is room");
     store.write(voting(1, 1)).expect("there is room");
-    disk.fail_always(Failure::NoSpace);
+    disk.fail_always(DiskFailure::NoSpace);
     let message = refusal(store.write(appending(&[entry(1, 1)])));
     let expected =
         "cannot write n1/log-00000000000000000001.jsonl: the disk is full; make room, then restart the node";

@@ -8,7 +8,7 @@ use raftlab::state_machine::image::Image;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::faults::{DiskFaults, FaultyDisk};
 use raftlab::storage::memory::{Files, MemoryDisk};
-use raftlab::storage::simulated::{Failure, SimulatedDisk};
+use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, Storage, StorageError};
 use raftlab::types::{LogIndex, NodeId, Random};
@@ -252,7 +252,7 @@ fn a_large_state_goes_through_in_pieces() {
 #[test]
 fn a_failing_disk_fails_a_save_which_leaves_nothing_behind() {
     let table = Table::at(LARGE);
-    for failure in [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost] {
+    for failure in [DiskFailure::InputOutput, DiskFailure::NoSpace, DiskFailure::PagesLost] {
         for operation in 1.. {
             let context = format!("{failure:?} at operation {operation}");
             let disk = SimulatedDisk::new("n1");
@@ -264,7 +264,7 @@ fn a_failing_disk_fails_a_save_which_leaves_nothing_behind() {
             };
             assert_eq!(
                 matches!(error, StorageError::NoSpace { .. }),
-                failure == Failure::NoSpace,
+                failure == DiskFailure::NoSpace,
                 "{context}"
             );
             let names = disk.list().expect("the disk works");

@@ -352,7 +352,7 @@ fn a_command_without_an_answer_is_in_the_history() {
 /// A cluster whose disks are never synced loses what was answered in a power cut.
 fn lose_a_write(then: &str) -> (Desk, String) {
     let mut desk = Desk::led();
-    desk.console.lab.break_rule((museum::specimen("no-fsync").expect("a specimen").exhibit)());
+    desk.console.lab.break_rule(museum::specimen("no-fsync").expect("a specimen").mutation());
     let told = desk.lines("create x 1\ncrash all --power\nrestart all\nwait leader\nread x");
     let checked = desk.lines(then);
     (desk, told + &checked)

@@ -2,133 +2,83 @@
 
 use std::collections::BTreeMap;
 
-use super::{After, Before, Caught, GENERAL, SNAPSHOTS, Specimen, VOTES, arriving, leaving};
+use super::Hook::{After, Arriving, Leaving, Other};
+use super::{Specimen, arriving};
 use crate::payload::Payload;
+use crate::raft::Raft;
 use crate::raft::entry::Content;
 use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
 use crate::raft::role::{ProgressState, Role};
 use crate::server::{Arrival, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
-use crate::types::{EntryId, LogIndex, NodeId};
+use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
+use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "previous-term-unchecked",
-        defect: "a follower asks only whether it has an entry at the previous index, whatever its term",
-        section: "Figure 2, AppendEntries 2",
-        caught: Caught::BySeeds {
-            family: VOTES,
-            first: 1,
-            complaints: &["log matching", "nothing promised early", "node invariants"],
-        },
-        exhibit: || Box::new(Before(forgive_previous_term)),
-    },
-    Specimen {
-        name: "command-changed-on-the-way",
-        defect: "a follower stores another command than the leader sent, under the same index and term",
-        section: "5.3",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["log matching"] },
-        exhibit: || Box::new(Before(change_command)),
-    },
-    Specimen {
-        name: "entries-stamped-again",
-        defect: "a leader sends entries of earlier terms under its own term",
-        section: "5.4.2",
-        caught: Caught::BySeeds {
-            family: VOTES,
-            first: 1,
-            complaints: &["log matching", "nothing promised early", "node invariants"],
-        },
-        exhibit: || Box::new(After(stamp_again)),
-    },
-    Specimen {
-        name: "commit-beyond-what-was-sent",
-        defect: "a follower commits up to its leader's commit index, whatever it has of the leader's log",
-        section: "Figure 2, AppendEntries 5",
-        caught: Caught::BySeeds {
-            family: VOTES,
-            first: 1,
-            complaints: &["state machine safety", "commit rule", "node invariants"],
-        },
-        exhibit: || Box::<CommitsBeyond>::default(),
-    },
-    Specimen {
-        name: "sent-counts-as-held",
-        defect: "a leader counts what it has sent as held",
-        section: "5.3",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["commit rule"] },
-        exhibit: || Box::new(After(count_sent)),
-    },
-    Specimen {
-        name: "hint-counts-as-held",
-        defect: "a leader takes the hint of a refusal for an acknowledgement of what is before it",
-        section: "5.3",
-        caught: Caught::BySeeds {
-            family: VOTES,
-            first: 4,
-            complaints: &["commit rule", "node invariants", "leader completeness"],
-        },
-        exhibit: || Box::new(Before(believe_hints)),
-    },
-    Specimen {
-        name: "heartbeat-acknowledges-all",
-        defect: "a follower answers a heartbeat with the entry before it, durable or not",
-        section: "10.2.1 of the dissertation",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["nothing promised early"] },
-        exhibit: || Box::<AcknowledgesHeartbeats>::default(),
-    },
-    Specimen {
-        name: "install-reply-before-durable",
-        defect: "a follower says that it installed a snapshot before the disk holds its last part",
-        section: "Figure 13, InstallSnapshot",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["nothing promised early"] },
-        exhibit: || Box::<InstallsEarly>::default(),
-    },
-    Specimen {
-        name: "part-taken-for-whole",
-        defect: "a leader takes the answer to a part of a snapshot for that to the whole of it",
-        section: "Figure 13, InstallSnapshot",
-        caught: Caught::BySeeds {
-            family: SNAPSHOTS,
-            first: 1,
-            complaints: &["commit rule", "node invariants", "not healed"],
-        },
-        exhibit: || Box::new(Before(take_part_for_whole)),
-    },
+    Specimen::new("previous-term-unchecked", "Figure 2, AppendEntries 2")
+        .defect("a follower asks only whether it has an entry at the previous index, whatever its term")
+        .hook(Arriving(forgive_previous_term))
+        .caught(Family::Votes, 1, &["log matching", "nothing promised early", "node invariants"]),
+    Specimen::new("command-changed-on-the-way", "5.3")
+        .defect("a follower stores another command than the leader sent, under the same index and term")
+        .hook(Arriving(change_command))
+        .caught(Family::General, 1, &["log matching"]),
+    Specimen::new("entries-stamped-again", "5.4.2")
+        .defect("a leader sends entries of earlier terms under its own term")
+        .hook(Leaving(stamp_again))
+        .caught(Family::Votes, 1, &["log matching", "nothing promised early", "node invariants"]),
+    Specimen::new("commit-beyond-what-was-sent", "Figure 2, AppendEntries 5")
+        .defect("a follower commits up to its leader's commit index, whatever it has of the leader's log")
+        .hook(Other(|| Box::<CommitsBeyond>::default()))
+        .caught(Family::Votes, 1, &["state machine safety", "commit rule", "node invariants"]),
+    Specimen::new("sent-counts-as-held", "5.3")
+        .defect("a leader counts what it has sent as held")
+        .hook(After(count_sent))
+        .caught(Family::General, 1, &["commit rule"]),
+    Specimen::new("hint-counts-as-held", "5.3")
+        .defect("a leader takes the hint of a refusal for an acknowledgement of what is before it")
+        .hook(Arriving(believe_hints))
+        .caught(Family::Votes, 4, &["commit rule", "node invariants", "leader completeness"]),
+    Specimen::new("heartbeat-acknowledges-all", "10.2.1 of the dissertation")
+        .defect("a follower answers a heartbeat with the entry before it, durable or not")
+        .hook(Other(|| Box::<AcknowledgesHeartbeats>::default()))
+        .caught(Family::General, 1, &["nothing promised early"]),
+    Specimen::new("install-reply-before-durable", "Figure 13, InstallSnapshot")
+        .defect("a follower says that it installed a snapshot before the disk holds its last part")
+        .hook(Other(|| Box::<InstallsEarly>::default()))
+        .caught(Family::Snapshots, 1, &["nothing promised early"]),
+    Specimen::new("part-taken-for-whole", "Figure 13, InstallSnapshot")
+        .defect("a leader takes the answer to a part of a snapshot for that to the whole of it")
+        .hook(Arriving(take_part_for_whole))
+        .caught(Family::Snapshots, 1, &["commit rule", "node invariants", "not healed"]),
 ];
 
 /// The entries' place in a log decides which of them are changed.
 const CHANGED_EACH: u64 = 10;
 
-fn forgive_previous_term(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let log = server.raft().log();
-    for message in arriving(arrivals) {
-        if let Body::AppendEntries { prev, .. } = &mut message.body
-            && prev.index > server.raft().commit_index()
-        {
-            prev.term = log.term_at(prev.index).unwrap_or(prev.term);
+fn forgive_previous_term(raft: &Raft, message: &mut Message) {
+    let log = raft.log();
+    if let Body::AppendEntries { prev, .. } = &mut message.body
+        && prev.index > raft.commit_index()
+    {
+        prev.term = log.term_at(prev.index).unwrap_or(prev.term);
+    }
+}
+
+fn change_command(raft: &Raft, message: &mut Message) {
+    let name = raft.id().number();
+    let Body::AppendEntries { entries, .. } = &mut message.body else { return };
+    for entry in entries.iter_mut().filter(|entry| entry.index.0 % CHANGED_EACH == u64::from(name)) {
+        if let Content::Command { command, .. } = &mut entry.content {
+            *command = Payload::from_text("[]");
         }
     }
 }
 
-fn change_command(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let name = server.raft().id().number();
-    for message in arriving(arrivals) {
-        let Body::AppendEntries { entries, .. } = &mut message.body else { continue };
-        for entry in entries.iter_mut().filter(|entry| entry.index.0 % CHANGED_EACH == u64::from(name)) {
-            if let Content::Command { command, .. } = &mut entry.content {
-                *command = Payload::from_text("[]");
-            }
-        }
-    }
-}
-
-fn stamp_again(server: &mut Server, outbox: &mut Outbox) {
-    for message in leaving(server, outbox) {
-        if let Body::AppendEntries { entries, .. } = &mut message.body {
-            for entry in entries {
-                entry.term = message.term;
-            }
+fn stamp_again(_raft: &Raft, message: &mut Message) {
+    if let Body::AppendEntries { entries, .. } = &mut message.body {
+        for entry in entries {
+            entry.term = message.term;
         }
     }
 }
@@ -137,8 +87,8 @@ fn stamp_again(server: &mut Server, outbox: &mut Outbox) {
 #[derive(Default)]
 struct CommitsBeyond(BTreeMap<NodeId, LogIndex>);
 
-impl Exhibit for CommitsBeyond {
-    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+impl Mutation for CommitsBeyond {
+    fn before(&mut self, _now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
         let raft = server.raft();
         for message in arriving(arrivals) {
             if let Body::AppendEntries { commit, .. } = message.body
@@ -167,13 +117,11 @@ fn count_sent(server: &mut Server, _outbox: &mut Outbox) {
     }
 }
 
-fn believe_hints(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    for message in arriving(arrivals) {
-        if let Body::AppendReply { result, .. } = &mut message.body
-            && let AppendResult::Conflict { first, .. } = *result
-        {
-            *result = AppendResult::Matched(first.previous());
-        }
+fn believe_hints(_raft: &Raft, message: &mut Message) {
+    if let Body::AppendReply { result, .. } = &mut message.body
+        && let AppendResult::Conflict { first, .. } = *result
+    {
+        *result = AppendResult::Matched(first.previous());
     }
 }
 
@@ -181,8 +129,8 @@ fn believe_hints(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
 #[derive(Default)]
 struct AcknowledgesHeartbeats(BTreeMap<NodeId, LogIndex>);
 
-impl Exhibit for AcknowledgesHeartbeats {
-    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+impl Mutation for AcknowledgesHeartbeats {
+    fn before(&mut self, _now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
         let raft = server.raft();
         self.0.remove(&raft.id());
         for message in arriving(arrivals) {
@@ -214,8 +162,8 @@ impl Exhibit for AcknowledgesHeartbeats {
 #[derive(Default)]
 struct InstallsEarly(BTreeMap<NodeId, (NodeId, EntryId)>);
 
-impl Exhibit for InstallsEarly {
-    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+impl Mutation for InstallsEarly {
+    fn before(&mut self, _now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
         let raft = server.raft();
         for message in arriving(arrivals) {
             if let Body::InstallSnapshot { last, done: true, .. } = message.body
@@ -235,12 +183,10 @@ impl Exhibit for InstallsEarly {
     }
 }
 
-fn take_part_for_whole(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    for message in arriving(arrivals) {
-        if let Body::InstallReply { result, .. } = &mut message.body
-            && matches!(result, InstallResult::Next(next) if *next > 0)
-        {
-            *result = InstallResult::Installed;
-        }
+fn take_part_for_whole(_raft: &Raft, message: &mut Message) {
+    if let Body::InstallReply { result, .. } = &mut message.body
+        && matches!(result, InstallResult::Next(next) if *next > 0)
+    {
+        *result = InstallResult::Installed;
     }
 }

@@ -2,45 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use super::{Caught, GENERAL, Specimen};
+use super::Hook::Other;
+use super::Specimen;
 use crate::protocol::{Call, Packet, Request, Response};
 use crate::raft::effects::{RejectReason, RequestId};
 use crate::raft::entry::{Content, Origin};
 use crate::server::waiting::PendingEntry;
 use crate::server::{Arrival, Caller, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
-use crate::types::{LogIndex, NodeId};
+use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
+use crate::types::{LogIndex, NodeId, Time};
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "waiting-by-index-alone",
-        defect: "a deposed leader's clients wait on, and are told of what is applied at their index",
-        section: "8",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 213,
-            complaints: &["only one client creates", "own."],
-        },
-        exhibit: || Box::<WaitsByIndex>::default(),
-    },
-    Specimen {
-        name: "dead-leader-named",
-        defect: "a node that doubts its leader still sends clients to it",
-        section: "8",
-        caught: Caught::ByScenario("a client asks the one survivor who leads"),
-        exhibit: || Box::<NamesTheDead>::default(),
-    },
-    Specimen {
-        name: "repetitions-carried-out",
-        defect: "a command that a client repeats is taken for another command",
-        section: "8",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 2,
-            complaints: &["only one client creates", "linearizable"],
-        },
-        exhibit: || Box::<CarriesOutRepetitions>::default(),
-    },
+    Specimen::new("waiting-by-index-alone", "8")
+        .defect("a deposed leader's clients wait on, and are told of what is applied at their index")
+        .hook(Other(|| Box::<WaitsByIndex>::default()))
+        .caught(Family::General, 213, &["only one client creates", "own."]),
+    Specimen::new("dead-leader-named", "8")
+        .defect("a node that doubts its leader still sends clients to it")
+        .hook(Other(|| Box::<NamesTheDead>::default()))
+        .caught_by_scenario("a client asks the one survivor who leads"),
+    Specimen::new("repetitions-carried-out", "8")
+        .defect("a command that a client repeats is taken for another command")
+        .hook(Other(|| Box::<CarriesOutRepetitions>::default()))
+        .caught(Family::General, 2, &["only one client creates", "linearizable"]),
 ];
 
 type Waiting = BTreeMap<LogIndex, (PendingEntry, Vec<(RequestId, Caller)>)>;
@@ -51,8 +36,8 @@ struct WaitsByIndex {
     waiting: BTreeMap<NodeId, Waiting>,
 }
 
-impl Exhibit for WaitsByIndex {
-    fn before(&mut self, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
+impl Mutation for WaitsByIndex {
+    fn before(&mut self, _now: Time, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
         let log = server.raft().log();
         let command = |index: LogIndex| log.get(index).filter(|entry| entry.content != Content::NoOp);
         let found: Vec<_> =
@@ -96,7 +81,7 @@ impl Exhibit for WaitsByIndex {
 #[derive(Default)]
 struct NamesTheDead(BTreeMap<NodeId, NodeId>);
 
-impl Exhibit for NamesTheDead {
+impl Mutation for NamesTheDead {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         if let Some(leader) = server.raft().leader() {
             self.0.insert(server.raft().id(), leader);
@@ -116,8 +101,8 @@ impl Exhibit for NamesTheDead {
 #[derive(Default)]
 struct CarriesOutRepetitions(u64);
 
-impl Exhibit for CarriesOutRepetitions {
-    fn before(&mut self, _server: &mut Server, arrivals: &mut Vec<Arrival>) {
+impl Mutation for CarriesOutRepetitions {
+    fn before(&mut self, _now: Time, _server: &mut Server, arrivals: &mut Vec<Arrival>) {
         for arrival in arrivals {
             if let Arrival::Envelope(envelope) = arrival
                 && let Packet::Request(Request { call: Call::Command { origin, .. }, .. }) =

@@ -1,14 +1,16 @@
 //! Defects of files: what a start takes for whole, and what is renamed before it is durable.
 
-use super::{After, Caught, DAMAGE, GENERAL, SNAPSHOTS, Specimen};
+use super::Hook::{After, Opening, Other};
+use super::Specimen;
 use crate::server::{Outbox, Server};
-use crate::sim::exhibit::Exhibit;
+use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
 use crate::storage::disk::Disk;
 use crate::storage::record;
 use crate::storage::segment::Segment;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::state_file::{self, StateFile};
-use crate::types::{EntryId, LogIndex, NodeId};
+use crate::types::{EntryId, LogIndex};
 
 const SECTION: &str = "Figure 2, persistent state";
 
@@ -28,89 +30,49 @@ const TORN: &[&str] =
     &["committed is durable", "one vote a term", "n1 cannot", "n2 cannot", "n3 cannot", "n4 cannot"];
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "log-floor-ignored",
-        defect: "a start does not ask how long the log is known to have been durable",
-        section: SECTION,
-        caught: Caught::BySeeds { family: DAMAGE, first: 4, complaints: GONE },
-        exhibit: || Box::new(Opens(claim_nothing)),
-    },
-    Specimen {
-        name: "log-ends-at-damaged-line",
-        defect: "a start takes the log to end before the first line that is damaged",
-        section: SECTION,
-        caught: Caught::BySeeds { family: DAMAGE, first: 1, complaints: GONE },
-        exhibit: || Box::new(Opens(end_at_damage)),
-    },
-    Specimen {
-        name: "log-ends-at-missing-segment",
-        defect: "a start takes the log to end where a segment is missing",
-        section: SECTION,
-        caught: Caught::BySeeds { family: DAMAGE, first: 1, complaints: GONE },
-        exhibit: || Box::new(Opens(end_at_gap)),
-    },
-    Specimen {
-        name: "missing-log-begun-empty",
-        defect: "a start that finds no log begins an empty one",
-        section: SECTION,
-        caught: Caught::BySeeds { family: DAMAGE, first: 2, complaints: GONE },
-        exhibit: || Box::new(Opens(begin_empty)),
-    },
-    Specimen {
-        name: "missing-state-starts-new-node",
-        defect: "a start that finds no term and vote begins as a node that never ran, with a say",
-        section: SECTION,
-        caught: Caught::BySeeds { family: DAMAGE, first: 1, complaints: GONE },
-        exhibit: || Box::new(Opens(start_as_new)),
-    },
-    Specimen {
-        name: "state-renamed-before-fsync",
-        defect: "the new file of term and vote takes the old one's place before it is durable",
-        section: SECTION,
-        caught: Caught::BySeeds { family: GENERAL, first: 2, complaints: TORN },
-        exhibit: || Box::new(RenamesEarly("state.json")),
-    },
-    Specimen {
-        name: "snapshot-renamed-before-fsync",
-        defect: "a snapshot takes its name, and the log before it goes, before it is durable",
-        section: "7",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 4, complaints: TORN },
-        exhibit: || Box::new(RenamesEarly("snapshot-")),
-    },
-    Specimen {
-        name: "segment-renamed-before-fsync",
-        defect: "a start puts a copy of the last segment into its place before the copy is durable",
-        section: SECTION,
-        caught: Caught::BySeeds { family: GENERAL, first: 2, complaints: TORN },
-        exhibit: || Box::new(RenamesEarly("log-")),
-    },
-    Specimen {
-        name: "term-saved-without-vote",
-        defect: "the term is written to the disk and the vote of that term is not",
-        section: SECTION,
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 1,
-            complaints: &["one vote a term", "nothing promised early"],
-        },
-        exhibit: || Box::new(After(save_no_vote)),
-    },
+    Specimen::new("log-floor-ignored", SECTION)
+        .defect("a start does not ask how long the log is known to have been durable")
+        .hook(Opening(claim_nothing))
+        .caught(Family::Damage, 4, GONE),
+    Specimen::new("log-ends-at-damaged-line", SECTION)
+        .defect("a start takes the log to end before the first line that is damaged")
+        .hook(Opening(end_at_damage))
+        .caught(Family::Damage, 1, GONE),
+    Specimen::new("log-ends-at-missing-segment", SECTION)
+        .defect("a start takes the log to end where a segment is missing")
+        .hook(Opening(end_at_gap))
+        .caught(Family::Damage, 1, GONE),
+    Specimen::new("missing-log-begun-empty", SECTION)
+        .defect("a start that finds no log begins an empty one")
+        .hook(Opening(begin_empty))
+        .caught(Family::Damage, 2, GONE),
+    Specimen::new("missing-state-starts-new-node", SECTION)
+        .defect("a start that finds no term and vote begins as a node that never ran, with a say")
+        .hook(Opening(start_as_new))
+        .caught(Family::Damage, 1, GONE),
+    Specimen::new("state-renamed-before-fsync", SECTION)
+        .defect("the new file of term and vote takes the old one's place before it is durable")
+        .hook(Other(|| Box::new(RenamesEarly("state.json"))))
+        .caught(Family::General, 2, TORN),
+    Specimen::new("snapshot-renamed-before-fsync", "7")
+        .defect("a snapshot takes its name, and the log before it goes, before it is durable")
+        .hook(Other(|| Box::new(RenamesEarly("snapshot-"))))
+        .caught(Family::Snapshots, 4, TORN),
+    Specimen::new("segment-renamed-before-fsync", SECTION)
+        .defect("a start puts a copy of the last segment into its place before the copy is durable")
+        .hook(Other(|| Box::new(RenamesEarly("log-"))))
+        .caught(Family::General, 2, TORN),
+    Specimen::new("term-saved-without-vote", SECTION)
+        .defect("the term is written to the disk and the vote of that term is not")
+        .hook(After(save_no_vote))
+        .caught(Family::General, 1, &["one vote a term", "nothing promised early"]),
 ];
-
-/// What is done to a node's files before it starts, so that the start finds nothing wrong.
-struct Opens(fn(&mut SimulatedDisk));
-
-impl Exhibit for Opens {
-    fn opening(&mut self, _node: NodeId, disk: &mut SimulatedDisk) {
-        (self.0)(disk);
-    }
-}
 
 /// Some files take their places before they are durable.
 struct RenamesEarly(&'static str);
 
-impl Exhibit for RenamesEarly {
-    fn opening(&mut self, _node: NodeId, disk: &mut SimulatedDisk) {
+impl Mutation for RenamesEarly {
+    fn opening(&mut self, disk: &mut SimulatedDisk) {
         disk.ignore_syncs_of_new(self.0);
     }
 

@@ -1,73 +1,53 @@
 //! Defects of readmission: what a node may do that lost its files, and what a leader makes of it (`src/raft/beyond/readmission.rs`).
 
+use super::Hook::{After, Before, Leaving, Other, Recovering};
 use super::logs::{commit, held};
-use super::{After, Before, Caught, JOINING, Specimen, arriving, leaving};
+use super::{Specimen, arriving};
 use crate::raft::entry::Content;
 use crate::raft::event::Event;
 use crate::raft::message::{Ack, Body, Extra, Message};
 use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
-use crate::types::{NodeId, Term};
+use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
+use crate::types::{Term, Time};
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "joining-node-votes",
-        defect: "a node that lost its files votes before it is readmitted",
-        section: "5.2; readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 1, complaints: LOST },
-        exhibit: || Box::<VotesWhileJoining>::default(),
-    },
-    Specimen {
-        name: "joining-node-campaigns",
-        defect: "a node that lost its files campaigns when it hears no leader",
-        section: "5.2; readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 1, complaints: LOST },
-        exhibit: || Box::new(Before(campaign_while_joining)),
-    },
-    Specimen {
-        name: "joining-forgotten-at-restart",
-        defect: "a node that lost its files and starts again takes itself for a member like the others",
-        section: "Figure 2, persistent state; readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 4, complaints: LOST },
-        exhibit: || Box::new(ForgetsJoining),
-    },
-    Specimen {
-        name: "joining-copies-commit",
-        defect: "the copies of a node that lost its files count for a majority",
-        section: "5.4.2; readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 29, complaints: LOST },
-        exhibit: || Box::new(After(commit_with_joining)),
-    },
-    Specimen {
-        name: "joining-not-said",
-        defect: "a node that lost its files does not say so in its answers",
-        section: "5.4.2; readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 29, complaints: LOST },
-        exhibit: || Box::new(After(say_nothing_of_joining)),
-    },
-    Specimen {
-        name: "readmitted-by-uncommitted-entry",
-        defect: "a node is readmitted by an entry that is not committed",
-        section: "5.4; readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 22, complaints: LOST },
-        exhibit: || Box::new(After(believe_uncommitted)),
-    },
-    Specimen {
-        name: "readmitted-for-other-files",
-        defect: "a node is readmitted by the entry that readmitted it when it lost its files before",
-        section: "readmission",
-        caught: Caught::BySeeds { family: JOINING, first: 336, complaints: LOST },
-        exhibit: || Box::new(After(believe_older_files)),
-    },
-    Specimen {
-        name: "files-without-number",
-        defect: "new files cannot be told from those that were lost",
-        section: "readmission",
-        caught: Caught::BySeeds {
-            family: JOINING,
-            first: 42,
-            complaints: &[
+    Specimen::new("joining-node-votes", "5.2; readmission")
+        .defect("a node that lost its files votes before it is readmitted")
+        .hook(Other(|| Box::<VotesWhileJoining>::default()))
+        .caught(Family::Joining, 1, LOST),
+    Specimen::new("joining-node-campaigns", "5.2; readmission")
+        .defect("a node that lost its files campaigns when it hears no leader")
+        .hook(Before(campaign_while_joining))
+        .caught(Family::Joining, 1, LOST),
+    Specimen::new("joining-forgotten-at-restart", "Figure 2, persistent state; readmission")
+        .defect("a node that lost its files and starts again takes itself for a member like the others")
+        .hook(Recovering(forget_joining))
+        .caught(Family::Joining, 4, LOST),
+    Specimen::new("joining-copies-commit", "5.4.2; readmission")
+        .defect("the copies of a node that lost its files count for a majority")
+        .hook(After(commit_with_joining))
+        .caught(Family::Joining, 29, LOST),
+    Specimen::new("joining-not-said", "5.4.2; readmission")
+        .defect("a node that lost its files does not say so in its answers")
+        .hook(Leaving(say_nothing_of_joining))
+        .caught(Family::Joining, 29, LOST),
+    Specimen::new("readmitted-by-uncommitted-entry", "5.4; readmission")
+        .defect("a node is readmitted by an entry that is not committed")
+        .hook(After(believe_uncommitted))
+        .caught(Family::Joining, 22, LOST),
+    Specimen::new("readmitted-for-other-files", "readmission")
+        .defect("a node is readmitted by the entry that readmitted it when it lost its files before")
+        .hook(After(believe_older_files))
+        .caught(Family::Joining, 336, LOST),
+    Specimen::new("files-without-number", "readmission")
+        .defect("new files cannot be told from those that were lost")
+        .hook(Recovering(number_all_alike))
+        .caught(
+            Family::Joining,
+            42,
+            &[
                 "one vote a term",
                 "commit rule",
                 "not healed",
@@ -75,9 +55,7 @@ pub const SPECIMENS: &[Specimen] = &[
                 "leader completeness",
                 "node invariants",
             ],
-        },
-        exhibit: || Box::new(WithoutNumber),
-    },
+        ),
 ];
 
 /// What shows that something committed was lost, or decided twice.
@@ -95,8 +73,8 @@ const LOST: &[&str] = &[
 #[derive(Default)]
 struct VotesWhileJoining(bool);
 
-impl Exhibit for VotesWhileJoining {
-    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+impl Mutation for VotesWhileJoining {
+    fn before(&mut self, _now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
         let asked = arriving(arrivals).any(|message| {
             matches!(message.body, Body::RequestVote { .. } | Body::Extra(Extra::PreVote { .. }))
         });
@@ -130,13 +108,9 @@ fn campaign_while_joining(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     }
 }
 
-struct ForgetsJoining;
-
-impl Exhibit for ForgetsJoining {
-    fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        // The first start from new files has heard of no term.
-        recovered.hard_state.joining &= recovered.hard_state.current_term == Term(0);
-    }
+fn forget_joining(recovered: &mut Recovered) {
+    // The first start from new files has heard of no term.
+    recovered.hard_state.joining &= recovered.hard_state.current_term == Term(0);
 }
 
 fn commit_with_joining(server: &mut Server, _outbox: &mut Outbox) {
@@ -146,11 +120,9 @@ fn commit_with_joining(server: &mut Server, _outbox: &mut Outbox) {
     commit(raft, held[raft.quorum() - 1]);
 }
 
-fn say_nothing_of_joining(server: &mut Server, outbox: &mut Outbox) {
-    for message in leaving(server, outbox) {
-        if let Some(ack) = ack_of(message) {
-            ack.joining = false;
-        }
+fn say_nothing_of_joining(_raft: &Raft, message: &mut Message) {
+    if let Some(ack) = ack_of(message) {
+        ack.joining = false;
     }
 }
 
@@ -187,10 +159,6 @@ fn believe_older_files(server: &mut Server, outbox: &mut Outbox) {
 }
 
 /// Every node's files have the same number.
-struct WithoutNumber;
-
-impl Exhibit for WithoutNumber {
-    fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        recovered.hard_state.store_id = 1;
-    }
+fn number_all_alike(recovered: &mut Recovered) {
+    recovered.hard_state.store_id = 1;
 }

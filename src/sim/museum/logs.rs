@@ -2,116 +2,74 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{After, Before, Caught, GENERAL, Specimen, arriving, leaving};
+use super::Hook::{After, Arriving, Before, Leaving, Other};
+use super::{Specimen, arriving};
 use crate::raft::entry::Entry;
-use crate::raft::message::{AppendResult, Body};
+use crate::raft::message::{AppendResult, Body, Message};
 use crate::raft::role::{Leader, ProgressState, Role};
 use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
+use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
 use crate::types::{LogIndex, NodeId};
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "last-index-acknowledged",
-        defect: "a follower acknowledges its last entry instead of the last one that it was sent",
-        section: "Figure 2, AppendEntries",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 135,
-            complaints: &["nothing promised early", "commit rule", "node invariants", "leader completeness"],
-        },
-        exhibit: || Box::new(After(acknowledge_last)),
-    },
-    Specimen {
-        name: "suffix-kept-without-term",
-        defect: "a follower keeps the entries that it has, whatever their terms",
-        section: "5.3",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 11,
-            complaints: &["nothing promised early", "log matching", "commit rule", "node invariants"],
-        },
-        exhibit: || Box::new(Before(keep_suffix)),
-    },
-    Specimen {
-        name: "cut-behind-previous",
-        defect: "a follower removes all that is behind the previous entry, even what it acknowledged",
-        section: "5.3",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 1,
-            complaints: &["nothing promised early", "commit rule", "leader completeness"],
-        },
-        exhibit: || Box::new(Before(cut_behind_previous)),
-    },
-    Specimen {
-        name: "commit-goes-back",
-        defect: "a late message with an older commit index sets the commit index back",
-        section: "5.3",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["state machine safety"] },
-        exhibit: || Box::new(Before(set_commit_back)),
-    },
-    Specimen {
-        name: "half-is-a-majority",
-        defect: "half of an even number of nodes is taken for a majority",
-        section: "5.4.2",
-        caught: Caught::BySeeds { family: GENERAL, first: 6, complaints: &["commit rule"] },
-        exhibit: || Box::new(After(commit_with_half)),
-    },
-    Specimen {
-        name: "old-term-committed-by-counting",
-        defect: "a leader commits an entry of an earlier term as soon as a majority holds it",
-        section: "5.4.2, Figure 8",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["commit rule"] },
-        exhibit: || Box::new(After(commit_old_terms)),
-    },
-    Specimen {
-        name: "unsorted-match-indexes",
-        defect: "the commit index is read from match indexes that are not in order",
-        section: "Figure 2, Leaders",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["commit rule"] },
-        exhibit: || Box::new(After(commit_unsorted)),
-    },
-    Specimen {
-        name: "own-copy-before-fsync",
-        defect: "a leader counts its own copy of an entry before its disk holds it",
-        section: "10.2.1 of the dissertation",
-        caught: Caught::BySeeds { family: GENERAL, first: 3, complaints: &["commit rule"] },
-        exhibit: || Box::new(After(commit_own_at_once)),
-    },
-    Specimen {
-        name: "stale-refusal-lowers-next",
-        defect: "a late refusal sets a follower's next index back below what it is known to hold",
-        section: "5.3",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["node invariants"] },
-        exhibit: || Box::new(Before(believe_stale_refusals)),
-    },
-    Specimen {
-        name: "short-back-off",
-        defect: "a leader stops looking for the place where the logs agree after 50 entries",
-        section: "5.3",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["not healed"] },
-        exhibit: || Box::new(Before(stop_looking)),
-    },
-    Specimen {
-        name: "whole-tail-each-step",
-        defect: "a leader sends all that is not acknowledged again at each of its steps",
-        section: "10.2.2 of the dissertation",
-        caught: Caught::ByScenario("bytes sent to a follower that is cut off"),
-        exhibit: || Box::new(After(forget_in_flight)),
-    },
-    Specimen {
-        name: "truncated-entries-come-back",
-        defect: "a restart reads entries that had been truncated, instead of those that took their places",
-        section: "5.3",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 14,
-            complaints: &["committed is durable", "log matching"],
-        },
-        exhibit: || Box::<ReadsTruncated>::default(),
-    },
+    Specimen::new("last-index-acknowledged", "Figure 2, AppendEntries")
+        .defect("a follower acknowledges its last entry instead of the last one that it was sent")
+        .hook(Leaving(acknowledge_last))
+        .caught(
+            Family::General,
+            135,
+            &["nothing promised early", "commit rule", "node invariants", "leader completeness"],
+        ),
+    Specimen::new("suffix-kept-without-term", "5.3")
+        .defect("a follower keeps the entries that it has, whatever their terms")
+        .hook(Arriving(keep_suffix))
+        .caught(
+            Family::General,
+            11,
+            &["nothing promised early", "log matching", "commit rule", "node invariants"],
+        ),
+    Specimen::new("cut-behind-previous", "5.3")
+        .defect("a follower removes all that is behind the previous entry, even what it acknowledged")
+        .hook(Before(cut_behind_previous))
+        .caught(Family::General, 1, &["nothing promised early", "commit rule", "leader completeness"]),
+    Specimen::new("commit-goes-back", "5.3")
+        .defect("a late message with an older commit index sets the commit index back")
+        .hook(Before(set_commit_back))
+        .caught(Family::General, 1, &["state machine safety"]),
+    Specimen::new("half-is-a-majority", "5.4.2")
+        .defect("half of an even number of nodes is taken for a majority")
+        .hook(After(commit_with_half))
+        .caught(Family::General, 6, &["commit rule"]),
+    Specimen::new("old-term-committed-by-counting", "5.4.2, Figure 8")
+        .defect("a leader commits an entry of an earlier term as soon as a majority holds it")
+        .hook(After(commit_old_terms))
+        .caught(Family::General, 1, &["commit rule"]),
+    Specimen::new("unsorted-match-indexes", "Figure 2, Leaders")
+        .defect("the commit index is read from match indexes that are not in order")
+        .hook(After(commit_unsorted))
+        .caught(Family::General, 1, &["commit rule"]),
+    Specimen::new("own-copy-before-fsync", "10.2.1 of the dissertation")
+        .defect("a leader counts its own copy of an entry before its disk holds it")
+        .hook(After(commit_own_at_once))
+        .caught(Family::General, 3, &["commit rule"]),
+    Specimen::new("stale-refusal-lowers-next", "5.3")
+        .defect("a late refusal sets a follower's next index back below what it is known to hold")
+        .hook(Before(believe_stale_refusals))
+        .caught(Family::General, 1, &["node invariants"]),
+    Specimen::new("short-back-off", "5.3")
+        .defect("a leader stops looking for the place where the logs agree after 50 entries")
+        .hook(Before(stop_looking))
+        .caught(Family::General, 1, &["not healed"]),
+    Specimen::new("whole-tail-each-step", "10.2.2 of the dissertation")
+        .defect("a leader sends all that is not acknowledged again at each of its steps")
+        .hook(After(forget_in_flight))
+        .caught_by_scenario("bytes sent to a follower that is cut off"),
+    Specimen::new("truncated-entries-come-back", "5.3")
+        .defect("a restart reads entries that had been truncated, instead of those that took their places")
+        .hook(Other(|| Box::<ReadsTruncated>::default()))
+        .caught(Family::General, 14, &["committed is durable", "log matching"]),
 ];
 
 /// How far a leader that stops looking goes back.
@@ -124,7 +82,7 @@ struct ReadsTruncated {
     before: BTreeMap<NodeId, Vec<Entry>>,
 }
 
-impl Exhibit for ReadsTruncated {
+impl Mutation for ReadsTruncated {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let Some(write) = &outbox.write else { return };
         let log = self.logs.entry(server.raft().id()).or_default();
@@ -143,22 +101,18 @@ impl Exhibit for ReadsTruncated {
     }
 }
 
-fn acknowledge_last(server: &mut Server, outbox: &mut Outbox) {
-    let durable = server.raft().durable_index();
-    for message in leaving(server, outbox) {
-        if let Body::AppendReply { result: AppendResult::Matched(index), .. } = &mut message.body {
-            *index = durable.max(*index);
-        }
+fn acknowledge_last(raft: &Raft, message: &mut Message) {
+    let durable = raft.durable_index();
+    if let Body::AppendReply { result: AppendResult::Matched(index), .. } = &mut message.body {
+        *index = durable.max(*index);
     }
 }
 
-fn keep_suffix(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let log = server.raft().log();
-    for message in arriving(arrivals) {
-        if let Body::AppendEntries { entries, .. } = &mut message.body {
-            for entry in entries {
-                *entry = log.get(entry.index).unwrap_or(entry).clone();
-            }
+fn keep_suffix(raft: &Raft, message: &mut Message) {
+    let log = raft.log();
+    if let Body::AppendEntries { entries, .. } = &mut message.body {
+        for entry in entries {
+            *entry = log.get(entry.index).unwrap_or(entry).clone();
         }
     }
 }

@@ -1,106 +1,68 @@
 //! Defects of reads (section 8; 6.4 of the dissertation).
 
-use super::{Before, Caught, GENERAL, READS, Specimen, arriving, leaving};
+use super::Hook::{Arriving, Before, Leaving, Timed};
+use super::{Specimen, arriving};
 use crate::protocol::{Address, Call, Envelope, Packet, ReadMode, Request};
-use crate::raft::message::{Body, Extra};
+use crate::raft::Raft;
+use crate::raft::message::{Body, Extra, Message};
 use crate::raft::role::Role;
-use crate::server::{Arrival, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
+use crate::server::{Arrival, Server};
 use crate::sim::seeds::Family;
 use crate::types::Time;
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "read-before-no-op",
-        defect: "a new leader serves reads before the no-op of its term is committed",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: GENERAL, first: 91, complaints: &["linearizable"] },
-        exhibit: || Box::new(Before(forget_no_op)),
-    },
-    Specimen {
-        name: "answers-without-round",
-        defect: "an answer to an older round confirms the newest one",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
-        exhibit: || Box::new(Before(confirm_newest)),
-    },
-    Specimen {
-        name: "lease-never-confirmed",
-        defect: "a lease that no answer has ever confirmed counts as held",
-        section: "6.4.1 of the dissertation",
-        caught: Caught::BySeeds { family: Family::Stalls, first: 3, complaints: &["staleness bound"] },
-        exhibit: || Box::new(Before(hold_unconfirmed)),
-    },
-    Specimen {
-        name: "lease-from-own-send",
-        defect: "a leader's own heartbeat renews its lease, without an answer",
-        section: "6.4.1 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
-        exhibit: || Box::new(Before(renew_by_sending)),
-    },
-    Specimen {
-        name: "expired-lease-not-awaited",
-        defect: "a read by lease that finds none fails instead of waiting for a round",
-        section: "6.4.1 of the dissertation",
-        caught: Caught::ByScenario("reads by lease in a cluster at rest"),
-        exhibit: || Box::new(Before(fail_without_lease)),
-    },
-    Specimen {
-        name: "lease-without-quorum",
-        defect: "a leader claims leases though no quorum answers, without check-quorum",
-        section: "6.4.1 of the dissertation",
-        caught: Caught::ByScenario("the one node that hears the leader freezes a connected majority"),
-        exhibit: || Box::new(ClaimsAlways),
-    },
-    Specimen {
-        name: "round-without-quorum",
-        defect: "one node less than a quorum confirms a round",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
-        exhibit: || Box::new(Before(confirm_with_less)),
-    },
-    Specimen {
-        name: "read-index-for-a-later-question",
-        defect: "a follower takes the late answer to an earlier question for that to its newest one",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 13, complaints: STALE },
-        exhibit: || Box::new(Before(take_for_newest)),
-    },
-    Specimen {
-        name: "read-index-not-awaited",
-        defect: "a follower that is told the read index answers before it has applied as far",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 3, complaints: STALE },
-        exhibit: || Box::new(Before(lower_read_index)),
-    },
-    Specimen {
-        name: "follower-asks-nobody",
-        defect: "a follower answers linearizable reads from its own state, without asking its leader",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 1, complaints: STALE },
-        exhibit: || Box::new(Before(answer_alone)),
-    },
-    Specimen {
-        name: "age-from-heartbeat",
-        defect: "a follower counts the age of its state from when it last heard its leader",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 3, complaints: AGES },
-        exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Heartbeats }),
-    },
-    Specimen {
-        name: "age-of-leader-is-zero",
-        defect: "a node that believes to lead says that its state is up to date",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 5, complaints: AGES },
-        exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Leading }),
-    },
-    Specimen {
-        name: "age-of-what-is-not-there",
-        defect: "a follower counts the age of a commit index that it has not reached",
-        section: "6.4 of the dissertation",
-        caught: Caught::BySeeds { family: READS, first: 14, complaints: AGES },
-        exhibit: || Box::new(ClaimsAge { now: Time::ZERO, claims: Claims::Pending }),
-    },
+    Specimen::new("read-before-no-op", "6.4 of the dissertation")
+        .defect("a new leader serves reads before the no-op of its term is committed")
+        .hook(Before(forget_no_op))
+        .caught(Family::General, 91, &["linearizable"]),
+    Specimen::new("answers-without-round", "6.4 of the dissertation")
+        .defect("an answer to an older round confirms the newest one")
+        .hook(Before(confirm_newest))
+        .caught(Family::Reads, 1, STALE),
+    Specimen::new("lease-never-confirmed", "6.4.1 of the dissertation")
+        .defect("a lease that no answer has ever confirmed counts as held")
+        .hook(Before(hold_unconfirmed))
+        .caught(Family::Stalls, 3, &["staleness bound"]),
+    Specimen::new("lease-from-own-send", "6.4.1 of the dissertation")
+        .defect("a leader's own heartbeat renews its lease, without an answer")
+        .hook(Before(renew_by_sending))
+        .caught(Family::Reads, 1, STALE),
+    Specimen::new("expired-lease-not-awaited", "6.4.1 of the dissertation")
+        .defect("a read by lease that finds none fails instead of waiting for a round")
+        .hook(Before(fail_without_lease))
+        .caught_by_scenario("reads by lease in a cluster at rest"),
+    Specimen::new("lease-without-quorum", "6.4.1 of the dissertation")
+        .defect("a leader claims leases though no quorum answers, without check-quorum")
+        .hook(Leaving(claim_lease))
+        .caught_by_scenario("the one node that hears the leader freezes a connected majority"),
+    Specimen::new("round-without-quorum", "6.4 of the dissertation")
+        .defect("one node less than a quorum confirms a round")
+        .hook(Before(confirm_with_less))
+        .caught(Family::Reads, 1, STALE),
+    Specimen::new("read-index-for-a-later-question", "6.4 of the dissertation")
+        .defect("a follower takes the late answer to an earlier question for that to its newest one")
+        .hook(Arriving(take_for_newest))
+        .caught(Family::Reads, 13, STALE),
+    Specimen::new("read-index-not-awaited", "6.4 of the dissertation")
+        .defect("a follower that is told the read index answers before it has applied as far")
+        .hook(Arriving(lower_read_index))
+        .caught(Family::Reads, 3, STALE),
+    Specimen::new("follower-asks-nobody", "6.4 of the dissertation")
+        .defect("a follower answers linearizable reads from its own state, without asking its leader")
+        .hook(Before(answer_alone))
+        .caught(Family::Reads, 1, STALE),
+    Specimen::new("age-from-heartbeat", "6.4 of the dissertation")
+        .defect("a follower counts the age of its state from when it last heard its leader")
+        .hook(Timed(claim_from_heartbeat))
+        .caught(Family::Reads, 3, AGES),
+    Specimen::new("age-of-leader-is-zero", "6.4 of the dissertation")
+        .defect("a node that believes to lead says that its state is up to date")
+        .hook(Timed(claim_while_leading))
+        .caught(Family::Reads, 5, AGES),
+    Specimen::new("age-of-what-is-not-there", "6.4 of the dissertation")
+        .defect("a follower counts the age of a commit index that it has not reached")
+        .hook(Before(claim_pending))
+        .caught(Family::Reads, 14, AGES),
 ];
 
 /// What a stale read does to the checks.
@@ -166,21 +128,17 @@ fn confirm_with_less(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     }
 }
 
-fn take_for_newest(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let newest = server.raft().beyond.reads.newest;
-    for message in arriving(arrivals) {
-        if let Body::Extra(Extra::ReadIndexReply { number, index: Some(_) }) = &mut message.body {
-            *number = newest.unwrap_or(*number);
-        }
+fn take_for_newest(raft: &Raft, message: &mut Message) {
+    let newest = raft.beyond.reads.newest;
+    if let Body::Extra(Extra::ReadIndexReply { number, index: Some(_) }) = &mut message.body {
+        *number = newest.unwrap_or(*number);
     }
 }
 
-fn lower_read_index(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let reached = server.raft().commit_index();
-    for message in arriving(arrivals) {
-        if let Body::Extra(Extra::ReadIndexReply { index: Some(index), .. }) = &mut message.body {
-            *index = reached.min(*index);
-        }
+fn lower_read_index(raft: &Raft, message: &mut Message) {
+    let reached = raft.commit_index();
+    if let Body::Extra(Extra::ReadIndexReply { index: Some(index), .. }) = &mut message.body {
+        *index = reached.min(*index);
     }
 }
 
@@ -197,48 +155,32 @@ fn answer_alone(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     }
 }
 
-/// Which moment a state is said to be as new as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Claims {
-    Heartbeats,
-    Leading,
-    Pending,
+fn claim_from_heartbeat(now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    let raft = server.raft_mut();
+    let heard = arriving(arrivals).any(|message| {
+        message.term == raft.current_term && matches!(message.body, Body::AppendEntries { .. })
+    });
+    claim(raft, heard.then_some(now));
 }
 
-struct ClaimsAge {
-    now: Time,
-    claims: Claims,
+fn claim_while_leading(now: Time, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
+    let raft = server.raft_mut();
+    claim(raft, matches!(raft.role, Role::Leader(_)).then_some(now));
 }
 
-impl Exhibit for ClaimsAge {
-    fn tell_time(&mut self, now: Time) {
-        self.now = now;
-    }
+fn claim_pending(server: &mut Server, _arrivals: &mut Vec<Arrival>) {
+    let raft = server.raft_mut();
+    claim(raft, raft.beyond.freshness.pending.map(|(_, as_of)| as_of));
+}
 
-    fn before(&mut self, server: &mut Server, arrivals: &mut Vec<Arrival>) {
-        let raft = server.raft_mut();
-        let heard = arriving(arrivals).any(|message| {
-            message.term == raft.current_term && matches!(message.body, Body::AppendEntries { .. })
-        });
-        let claimed = match self.claims {
-            Claims::Heartbeats => heard.then_some(self.now),
-            Claims::Leading => matches!(raft.role, Role::Leader(_)).then_some(self.now),
-            Claims::Pending => raft.beyond.freshness.pending.map(|(_, as_of)| as_of),
-        };
-        raft.beyond.freshness.as_of = raft.beyond.freshness.as_of.max(claimed);
-    }
+/// Says that the state is as new as this.
+fn claim(raft: &mut Raft, as_of: Option<Time>) {
+    raft.beyond.freshness.as_of = raft.beyond.freshness.as_of.max(as_of);
 }
 
 /// Lets every round of every leader claim a lease.
-struct ClaimsAlways;
-
-impl Exhibit for ClaimsAlways {
-    fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
-        let claimed = server.raft().settings.election_min;
-        for message in leaving(server, outbox) {
-            if let Body::AppendEntries { beat, .. } = &mut message.body {
-                beat.lease = Some(claimed);
-            }
-        }
+fn claim_lease(raft: &Raft, message: &mut Message) {
+    if let Body::AppendEntries { beat, .. } = &mut message.body {
+        beat.lease = Some(raft.settings.election_min);
     }
 }

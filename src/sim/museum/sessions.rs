@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::altered::{Altered, Rules};
-use super::{Caught, SESSIONS, Specimen};
+use super::Hook::{Adopting, Applying, Saving};
+use super::Specimen;
 use crate::raft::entry::{Content, Entry, Origin};
+use crate::sim::seeds::Family;
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::sessions::{Session, Sessions, Settled};
 use crate::state_machine::{Applied, Machine, Replica};
@@ -22,90 +23,54 @@ const RESTORED: &[&str] =
     &["exactly once", "state machine safety", "snapshot", "nodes that applied", "linearizable", "own."];
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "settle-forgotten",
-        defect: "a command that its client was told is given up is applied when a late copy arrives",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 3, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: forget_settled, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "acknowledgment-goes-back",
-        defect: "a late command with an older acknowledgment lets acknowledged commands be applied again",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: acknowledge_less, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "forgotten-answer-means-fresh",
-        defect: "a command whose answer fell out of its session's window is applied again",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: forget_without_mark, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "newest-serial-alone",
-        defect: "a session knows only the newest command, and takes earlier ones of it for repetitions",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: know_newest, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "expired-session-reopened",
-        defect: "a command of an expired session opens it again and is applied",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: reopen, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "opening-replaces-session",
-        defect: "a late copy of the request for a session ends the session that its client uses",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 5, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: open_instead, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "use-not-noted",
-        defect: "the session that was opened first expires, however lately it was used",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: TWICE },
-        exhibit: || Box::new(Altered(Rules { apply: note_no_use, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "answers-not-saved",
-        defect: "a snapshot holds the sessions and not what became of their commands",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: &["snapshot"] },
-        exhibit: || Box::new(Altered(Rules { save: forget_answers, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "answers-not-restored",
-        defect: "who starts from a snapshot takes over the sessions and not what became of their commands",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: RESTORED },
-        exhibit: || Box::new(Altered(Rules { adopt: forget_answers, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "given-up-not-restored",
-        defect: "who starts from a snapshot does not know which commands were given up",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 3, complaints: RESTORED },
-        exhibit: || Box::new(Altered(Rules { adopt: forget_given_up, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "acknowledgments-not-restored",
-        defect: "who starts from a snapshot does not know which commands were acknowledged",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: RESTORED },
-        exhibit: || Box::new(Altered(Rules { adopt: forget_acknowledgments, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "use-not-restored",
-        defect: "after a snapshot sessions expire in another order than on replicas that applied the log",
-        section: SECTION,
-        caught: Caught::BySeeds { family: SESSIONS, first: 1, complaints: RESTORED },
-        exhibit: || Box::new(Altered(Rules { adopt: forget_use, ..Rules::KEPT })),
-    },
+    Specimen::new("settle-forgotten", SECTION)
+        .defect("a command that its client was told is given up is applied when a late copy arrives")
+        .hook(Applying(forget_settled))
+        .caught(Family::Sessions, 3, TWICE),
+    Specimen::new("acknowledgment-goes-back", SECTION)
+        .defect("a late command with an older acknowledgment lets acknowledged commands be applied again")
+        .hook(Applying(acknowledge_less))
+        .caught(Family::Sessions, 1, TWICE),
+    Specimen::new("forgotten-answer-means-fresh", SECTION)
+        .defect("a command whose answer fell out of its session's window is applied again")
+        .hook(Applying(forget_without_mark))
+        .caught(Family::Sessions, 1, TWICE),
+    Specimen::new("newest-serial-alone", SECTION)
+        .defect("a session knows only the newest command, and takes earlier ones of it for repetitions")
+        .hook(Applying(know_newest))
+        .caught(Family::Sessions, 1, TWICE),
+    Specimen::new("expired-session-reopened", SECTION)
+        .defect("a command of an expired session opens it again and is applied")
+        .hook(Applying(reopen))
+        .caught(Family::Sessions, 1, TWICE),
+    Specimen::new("opening-replaces-session", SECTION)
+        .defect("a late copy of the request for a session ends the session that its client uses")
+        .hook(Applying(open_instead))
+        .caught(Family::Sessions, 5, TWICE),
+    Specimen::new("use-not-noted", SECTION)
+        .defect("the session that was opened first expires, however lately it was used")
+        .hook(Applying(note_no_use))
+        .caught(Family::Sessions, 1, TWICE),
+    Specimen::new("answers-not-saved", SECTION)
+        .defect("a snapshot holds the sessions and not what became of their commands")
+        .hook(Saving(forget_answers))
+        .caught(Family::Sessions, 1, &["snapshot"]),
+    Specimen::new("answers-not-restored", SECTION)
+        .defect("a start from a snapshot restores the sessions and not what became of their commands")
+        .hook(Adopting(forget_answers))
+        .caught(Family::Sessions, 1, RESTORED),
+    Specimen::new("given-up-not-restored", SECTION)
+        .defect("a node that starts from a snapshot does not know which commands were given up")
+        .hook(Adopting(forget_given_up))
+        .caught(Family::Sessions, 3, RESTORED),
+    Specimen::new("acknowledgments-not-restored", SECTION)
+        .defect("a node that starts from a snapshot does not know which commands were acknowledged")
+        .hook(Adopting(forget_acknowledgments))
+        .caught(Family::Sessions, 1, RESTORED),
+    Specimen::new("use-not-restored", SECTION)
+        .defect("after a snapshot sessions expire in another order than on replicas that applied the log")
+        .hook(Adopting(forget_use))
+        .caught(Family::Sessions, 1, RESTORED),
 ];
 
 fn named(entry: &Entry) -> Option<Origin> {

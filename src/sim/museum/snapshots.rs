@@ -2,115 +2,75 @@
 
 use std::collections::BTreeMap;
 
-use super::altered::{Altered, Rules};
-use super::{After, Before, Caught, SNAPSHOTS, Specimen, arriving, leaving};
+use super::Hook::{Adopting, After, Before, Leaving, Other, Saving, UseDisk};
+use super::{Specimen, arriving};
+use crate::raft::Raft;
 use crate::raft::effects::SnapshotTask;
-use crate::raft::message::Body;
+use crate::raft::message::{Body, Message};
 use crate::raft::role::Role;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
+use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
 use crate::state_machine::image::Image;
 use crate::state_machine::kv::KeyValue;
 use crate::state_machine::sessions::Sessions;
 use crate::state_machine::{Machine, Replica};
-use crate::storage::simulated::SimulatedDisk;
 use crate::types::{EntryId, NodeId, Term};
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "compacted-previous-without-term",
-        defect: "a leader sends term 0 for a previous entry that it has compacted",
-        section: "7",
-        caught: Caught::BySeeds {
-            family: SNAPSHOTS,
-            first: 1,
-            complaints: &["node invariants", "not healed"],
-        },
-        exhibit: || Box::new(After(forget_base_term)),
-    },
-    Specimen {
-        name: "old-snapshot-wipes-log",
-        defect: "a snapshot that is older than the log replaces it all the same",
-        section: "Figure 13, InstallSnapshot 6",
-        caught: Caught::BySeeds {
-            family: SNAPSHOTS,
-            first: 5,
-            complaints: &["node invariants", "committed is durable", "state machine safety", "log matching"],
-        },
-        exhibit: || Box::new(Before(wipe_log)),
-    },
-    Specimen {
-        name: "foreign-suffix-kept",
-        defect: "the log behind a snapshot's last entry is kept without looking at that entry's term",
-        section: "Figure 13, InstallSnapshot 6 and 7",
-        caught: Caught::BySeeds {
-            family: SNAPSHOTS,
-            first: 21,
-            complaints: &["state machine safety", "nothing promised early", "log matching"],
-        },
-        exhibit: || Box::new(Before(take_for_shared)),
-    },
-    Specimen {
-        name: "applied-set-back",
-        defect: "a late part of a snapshot sets the applied index back",
-        section: "Figure 13, InstallSnapshot 8",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["node invariants"] },
-        exhibit: || Box::new(Before(set_applied_back)),
-    },
-    Specimen {
-        name: "snapshot-without-sessions",
-        defect: "the table of sessions is not in the snapshot",
-        section: "8; 6.3 of the dissertation",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["snapshot"] },
-        exhibit: || Box::new(Altered(Rules { save: forget_sessions, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "sessions-not-restored",
-        defect: "who starts from a snapshot takes over its state, and not its table of sessions",
-        section: "8; 6.3 of the dissertation",
-        caught: Caught::BySeeds {
-            family: SNAPSHOTS,
-            first: 1,
-            complaints: &["state machine safety", "exactly once", "snapshot"],
-        },
-        exhibit: || Box::new(Altered(Rules { adopt: forget_sessions, ..Rules::KEPT })),
-    },
-    Specimen {
-        name: "idle-tip-not-sent",
-        defect: "a leader whose log is all compacted sends no snapshot",
-        section: "7",
-        caught: Caught::ByScenario("an idle leader whose log is all in its snapshot brings an empty node up"),
-        exhibit: || Box::new(After(send_no_snapshot_from_tip)),
-    },
-    Specimen {
-        name: "applied-index-apart",
-        defect: "the index that a snapshot claims to cover is saved apart from its state, and newer",
-        section: "7",
-        caught: Caught::BySeeds { family: SNAPSHOTS, first: 1, complaints: &["snapshot"] },
-        exhibit: || Box::<SavesApart>::default(),
-    },
-    Specimen {
-        name: "no-folder-fsync",
-        defect: "files are renamed and removed without an fsync of their folder",
-        section: "Figure 2, persistent state",
-        caught: Caught::BySeeds {
-            family: SNAPSHOTS,
-            first: 4,
-            complaints: &["committed is durable", "one vote a term", "n1 cannot", "n2 cannot", "n3 cannot"],
-        },
-        exhibit: || Box::new(NoFolderSync),
-    },
+    Specimen::new("compacted-previous-without-term", "7")
+        .defect("a leader sends term 0 for a previous entry that it has compacted")
+        .hook(Leaving(forget_base_term))
+        .caught(Family::Snapshots, 1, &["node invariants", "not healed"]),
+    Specimen::new("old-snapshot-wipes-log", "Figure 13, InstallSnapshot 6")
+        .defect("a snapshot that is older than the log replaces it all the same")
+        .hook(Before(wipe_log))
+        .caught(
+            Family::Snapshots,
+            5,
+            &["node invariants", "committed is durable", "state machine safety", "log matching"],
+        ),
+    Specimen::new("foreign-suffix-kept", "Figure 13, InstallSnapshot 6 and 7")
+        .defect("the log behind a snapshot's last entry is kept without looking at that entry's term")
+        .hook(Before(take_for_shared))
+        .caught(Family::Snapshots, 21, &["state machine safety", "nothing promised early", "log matching"]),
+    Specimen::new("applied-set-back", "Figure 13, InstallSnapshot 8")
+        .defect("a late part of a snapshot sets the applied index back")
+        .hook(Before(set_applied_back))
+        .caught(Family::Snapshots, 1, &["node invariants"]),
+    Specimen::new("snapshot-without-sessions", "8; 6.3 of the dissertation")
+        .defect("the table of sessions is not in the snapshot")
+        .hook(Saving(forget_sessions))
+        .caught(Family::Snapshots, 1, &["snapshot"]),
+    Specimen::new("sessions-not-restored", "8; 6.3 of the dissertation")
+        .defect("a start from a snapshot restores its state, and not its table of sessions")
+        .hook(Adopting(forget_sessions))
+        .caught(Family::Snapshots, 1, &["state machine safety", "exactly once", "snapshot"]),
+    Specimen::new("idle-tip-not-sent", "7")
+        .defect("a leader whose log is all compacted sends no snapshot")
+        .hook(After(send_no_snapshot_from_tip))
+        .caught_by_scenario("an idle leader whose log is all in its snapshot brings an empty node up"),
+    Specimen::new("applied-index-apart", "7")
+        .defect("the index that a snapshot claims to cover is saved apart from its state, and newer")
+        .hook(Other(|| Box::<SavesApart>::default()))
+        .caught(Family::Snapshots, 1, &["snapshot"]),
+    Specimen::new("no-folder-fsync", "Figure 2, persistent state")
+        .defect("files are renamed and removed without an fsync of their folder")
+        .hook(UseDisk(|disk| disk.ignore_folder_syncs()))
+        .caught(
+            Family::Snapshots,
+            4,
+            &["committed is durable", "one vote a term", "n1 cannot", "n2 cannot", "n3 cannot"],
+        ),
 ];
 
-fn forget_base_term(server: &mut Server, outbox: &mut Outbox) {
-    let base = server.raft().log().base();
-    for message in leaving(server, outbox) {
-        if let Body::AppendEntries { prev, .. } = &mut message.body
-            && *prev == base
-        {
-            *prev = EntryId::new(Term(0), base.index);
-        }
+fn forget_base_term(raft: &Raft, message: &mut Message) {
+    let base = raft.log().base();
+    if let Body::AppendEntries { prev, .. } = &mut message.body
+        && *prev == base
+    {
+        *prev = EntryId::new(Term(0), base.index);
     }
 }
 
@@ -172,7 +132,7 @@ fn send_no_snapshot_from_tip(server: &mut Server, outbox: &mut Outbox) {
 #[derive(Default)]
 struct SavesApart(BTreeMap<NodeId, Box<dyn Image>>);
 
-impl Exhibit for SavesApart {
+impl Mutation for SavesApart {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         for work in &mut outbox.snapshots {
             if let SnapshotWork::Save { image, .. } = work
@@ -182,13 +142,5 @@ impl Exhibit for SavesApart {
                 *image = before.unwrap_or_else(|| Replica::new(KeyValue::default()).image());
             }
         }
-    }
-}
-
-struct NoFolderSync;
-
-impl Exhibit for NoFolderSync {
-    fn use_disk(&mut self, disk: &mut SimulatedDisk) {
-        disk.ignore_folder_syncs();
     }
 }

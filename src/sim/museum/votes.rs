@@ -2,107 +2,64 @@
 
 use std::time::Duration;
 
-use super::{After, Before, Caught, GENERAL, Specimen, arriving, keep_messages, leaving};
-use crate::raft::Recovered;
+use super::Hook::{After, Arriving, Before, Leaving, Recovering};
+use super::{Specimen, arriving, keep_messages};
 use crate::raft::event::Event;
-use crate::raft::message::{Body, Extra};
+use crate::raft::message::{Body, Extra, Message};
 use crate::raft::role::{Follower, Role};
+use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
-use crate::sim::exhibit::Exhibit;
 use crate::sim::seeds::Family;
-use crate::types::NodeId;
 
 pub const SPECIMENS: &[Specimen] = &[
-    Specimen {
-        name: "vote-cleared-on-following",
-        defect: "a node that becomes a follower within its term forgets its vote of that term",
-        section: "5.2",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 2,
-            complaints: &["one vote a term", "nothing promised early", "election safety"],
-        },
-        exhibit: || Box::new(After(forget_vote)),
-    },
-    Specimen {
-        name: "vote-forgotten-at-restart",
-        defect: "the vote is not kept across a restart",
-        section: "5.2",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["one vote a term"] },
-        exhibit: || Box::new(ForgetsVote),
-    },
-    Specimen {
-        name: "vote-given-twice",
-        defect: "a node that has voted votes for the next candidate of the term too",
-        section: "5.2",
-        caught: Caught::BySeeds {
-            family: GENERAL,
-            first: 1,
-            complaints: &["one vote a term", "election safety"],
-        },
-        exhibit: || Box::new(After(vote_twice)),
-    },
-    Specimen {
-        name: "vote-replies-without-term",
-        defect: "a candidate counts votes that it was given in an earlier term",
-        section: "5.2",
-        caught: Caught::ByScenario("votes that are held back until their candidate asks for the next term"),
-        exhibit: || Box::new(Before(count_old_votes)),
-    },
-    Specimen {
-        name: "own-vote-not-counted",
-        defect: "a candidate does not count its own vote, so that a cluster of one elects no leader",
-        section: "5.2",
-        caught: Caught::BySeeds { family: GENERAL, first: 1, complaints: &["not healed"] },
-        exhibit: || Box::new(Before(ignore_own_vote)),
-    },
-    Specimen {
-        name: "votes-beside-a-leader",
-        defect: "a follower that hears its leader votes for every candidate",
-        section: "4.2.3 of the dissertation",
-        caught: Caught::ByScenario("a follower that its leader cannot reach deposes it"),
-        exhibit: || Box::new(Before(forget_leader)),
-    },
-    Specimen {
-        name: "refused-vote-resets-timer",
-        defect: "a follower resets its election timer after a vote that it refused",
-        section: "5.2",
-        caught: Caught::BySeeds { family: Family::Stalls, first: 13, complaints: &["not healed"] },
-        exhibit: || Box::new(Before(reset_timer)),
-    },
-    Specimen {
-        name: "refused-pre-vote-without-term",
-        defect: "a node does not learn the newer term from a refused pre-vote",
-        section: "9.6 of the dissertation",
-        caught: Caught::ByScenario("a long log of a low term and a short log of a high term elect no leader"),
-        exhibit: || Box::new(Before(ignore_refused_pre_votes)),
-    },
-    Specimen {
-        name: "ordered-vote-ignores-log",
-        defect: "in an election on request followers vote for a candidate whose log lacks what theirs holds",
-        section: "5.4.1; 3.10 of the dissertation",
-        caught: Caught::BySeeds {
-            family: Family::Votes,
-            first: 2,
-            complaints: &["leader completeness", "commit rule", "node invariants", "state machine safety"],
-        },
-        exhibit: || Box::new(Before(ignore_logs_if_ordered)),
-    },
-    Specimen {
-        name: "loyal-without-check-quorum",
-        defect: "followers refuse votes while they hear a leader, but that leader never steps down",
-        section: "4.2.3 of the dissertation",
-        caught: Caught::ByScenario("the one node that hears the leader freezes a connected majority"),
-        exhibit: || Box::new(Before(stay_loyal)),
-    },
+    Specimen::new("vote-cleared-on-following", "5.2")
+        .defect("a node that becomes a follower within its term forgets its vote of that term")
+        .hook(After(forget_vote))
+        .caught(Family::General, 2, &["one vote a term", "nothing promised early", "election safety"]),
+    Specimen::new("vote-forgotten-at-restart", "5.2")
+        .defect("the vote is not kept across a restart")
+        .hook(Recovering(forget_vote_at_restart))
+        .caught(Family::General, 1, &["one vote a term"]),
+    Specimen::new("vote-given-twice", "5.2")
+        .defect("a node that has voted votes for the next candidate of the term too")
+        .hook(Leaving(vote_twice))
+        .caught(Family::General, 1, &["one vote a term", "election safety"]),
+    Specimen::new("vote-replies-without-term", "5.2")
+        .defect("a candidate counts votes that it was given in an earlier term")
+        .hook(Arriving(count_old_votes))
+        .caught_by_scenario("votes that are held back until their candidate asks for the next term"),
+    Specimen::new("own-vote-not-counted", "5.2")
+        .defect("a candidate does not count its own vote, so that a cluster of one elects no leader")
+        .hook(Before(ignore_own_vote))
+        .caught(Family::General, 1, &["not healed"]),
+    Specimen::new("votes-beside-a-leader", "4.2.3 of the dissertation")
+        .defect("a follower that hears its leader votes for every candidate")
+        .hook(Before(forget_leader))
+        .caught_by_scenario("a follower that its leader cannot reach deposes it"),
+    Specimen::new("refused-vote-resets-timer", "5.2")
+        .defect("a follower resets its election timer after a vote that it refused")
+        .hook(Before(reset_timer))
+        .caught(Family::Stalls, 13, &["not healed"]),
+    Specimen::new("refused-pre-vote-without-term", "9.6 of the dissertation")
+        .defect("a node does not learn the newer term from a refused pre-vote")
+        .hook(Before(ignore_refused_pre_votes))
+        .caught_by_scenario("a long log of a low term and a short log of a high term elect no leader"),
+    Specimen::new("ordered-vote-ignores-log", "5.4.1; 3.10 of the dissertation")
+        .defect("in an election on request followers vote for a candidate whose log lacks what theirs holds")
+        .hook(Arriving(ignore_logs_if_ordered))
+        .caught(
+            Family::Votes,
+            2,
+            &["leader completeness", "commit rule", "node invariants", "state machine safety"],
+        ),
+    Specimen::new("loyal-without-check-quorum", "4.2.3 of the dissertation")
+        .defect("followers refuse votes while they hear a leader, but that leader never steps down")
+        .hook(Before(stay_loyal))
+        .caught_by_scenario("the one node that hears the leader freezes a connected majority"),
 ];
 
-struct ForgetsVote;
-
-impl Exhibit for ForgetsVote {
-    fn recovered(&mut self, _node: NodeId, recovered: &mut Recovered) {
-        recovered.hard_state.voted_for = None;
-    }
+fn forget_vote_at_restart(recovered: &mut Recovered) {
+    recovered.hard_state.voted_for = None;
 }
 
 fn forget_vote(server: &mut Server, outbox: &mut Outbox) {
@@ -113,22 +70,18 @@ fn forget_vote(server: &mut Server, outbox: &mut Outbox) {
     }
 }
 
-fn vote_twice(server: &mut Server, outbox: &mut Outbox) {
-    let term = server.raft().current_term();
-    let voted = server.raft().voted_for().is_some();
-    for message in leaving(server, outbox) {
-        if voted && message.term == term && message.body == (Body::VoteReply { granted: false }) {
-            message.body = Body::VoteReply { granted: true };
-        }
+fn vote_twice(raft: &Raft, message: &mut Message) {
+    let term = raft.current_term();
+    let voted = raft.voted_for().is_some();
+    if voted && message.term == term && message.body == (Body::VoteReply { granted: false }) {
+        message.body = Body::VoteReply { granted: true };
     }
 }
 
-fn count_old_votes(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let term = server.raft().current_term();
-    for message in arriving(arrivals) {
-        if message.body == (Body::VoteReply { granted: true }) {
-            message.term = message.term.max(term);
-        }
+fn count_old_votes(raft: &Raft, message: &mut Message) {
+    let term = raft.current_term();
+    if message.body == (Body::VoteReply { granted: true }) {
+        message.term = message.term.max(term);
     }
 }
 
@@ -165,12 +118,10 @@ fn ignore_refused_pre_votes(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
     });
 }
 
-fn ignore_logs_if_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let ours = server.raft().log().last();
-    for message in arriving(arrivals) {
-        if let Body::RequestVote { last, transfer: true } = &mut message.body {
-            *last = ours.max(*last);
-        }
+fn ignore_logs_if_ordered(raft: &Raft, message: &mut Message) {
+    let ours = raft.log().last();
+    if let Body::RequestVote { last, transfer: true } = &mut message.body {
+        *last = ours.max(*last);
     }
 }
 

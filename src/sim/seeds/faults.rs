@@ -8,7 +8,7 @@ use crate::lab::{Lab, NodeOrder};
 use crate::server::{Arrival, EndReason};
 use crate::storage::StorageError;
 use crate::storage::claims::says_joining;
-use crate::storage::simulated::Failure;
+use crate::storage::simulated::DiskFailure;
 use crate::types::{NodeId, Time};
 
 impl Run<'_> {
@@ -211,7 +211,8 @@ impl Run<'_> {
     }
 
     fn failing_disk(&mut self, name: NodeId) {
-        let failures = [Failure::InputOutput, Failure::NoSpace, Failure::PagesLost, Failure::PowerCut];
+        let failures =
+            [DiskFailure::InputOutput, DiskFailure::NoSpace, DiskFailure::PagesLost, DiskFailure::PowerCut];
         let failure = *self.random.pick(&failures).expect("there are failures");
         let after = self.random.within(1, 30);
         let node = self.simulation.node(name);
