@@ -29,9 +29,9 @@ pub use self::settings::{CALLS_MAX, ClientSettings, WhenFull};
 pub use self::ticket::Ticket;
 pub use crate::types::Token;
 
-use std::fmt;
 use std::time::Duration;
 
+use derive_more::Display;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,7 +42,6 @@ use crate::types::{LogIndex, NodeId, Part, Term};
 /// One call of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ask {
-    /// What is asked.
     pub what: What,
     /// The only node to ask; without one the leader is found.
     pub at: Option<NodeId>,
@@ -60,7 +59,6 @@ pub enum What {
     Settle(Token),
     /// Answer this query.
     Read {
-        /// The query.
         query: Payload,
         /// How consistent the answer must be.
         mode: ReadMode,
@@ -119,47 +117,59 @@ pub struct Answered {
     /// The state machine's answer: to a command, a [`Batch`] with an answer to each command of its
     /// entry, of which [`Answered::own`] gives those that are this call's.
     pub answer: Payload,
-    /// Who answered.
     pub node: NodeId,
-    /// Its term.
     pub term: Term,
     /// A command's place in the log; for a read, the index up to which the state was applied.
     pub index: LogIndex,
     /// The staleness bound of a stale read: the state held all that any client was told longer ago than this. None when
     /// the node had no bound.
-    pub age: Option<Duration>,
+    pub staleness: Option<Duration>,
     /// Which of the answers are to this call, when others share its entry; all, if none.
     pub part: Option<Part>,
 }
 
 /// Why a call had no effect.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
 #[non_exhaustive]
 pub enum Rejection {
     /// The command or query is not valid.
+    #[display("{_0}")]
     Invalid(String),
     /// The state machine panicked when it checked the command or answered the query, with this text. Nothing was changed.
+    #[display("the state machine panicked: {_0}")]
     Panicked(String),
     /// JSON cannot hold the command or query, for this reason. Nothing was sent.
+    #[display("JSON cannot hold it: {_0}")]
     Unwritable(String),
     /// It was given up: its outcome was asked for before it was applied.
+    #[display("it was given up before it was applied")]
     GivenUp,
     /// The cluster has ended, or the channel that could interrupt this client is closed: no call is answered any more.
+    #[display("the cluster has ended, and this client with it")]
     Closed,
     /// No leader was found in time.
+    #[display("no leader was found in time")]
     NoLeader,
     /// The only node to ask does not lead.
+    #[display("it does not lead{}", match leader {
+        Some(leader) => format!("; {leader} does"),
+        None => ", and knows no leader".to_string(),
+    })]
     NotLeader {
         /// The leader that it knows; none when it knew none until the deadline.
         leader: Option<NodeId>,
     },
     /// The leader has as many uncommitted bytes as it may have.
+    #[display("the leader has too many requests waiting; try again")]
     Busy,
     /// As many calls of this client are in flight as may be.
+    #[display("too many calls of this client are in flight; wait for some of them")]
     Full,
     /// The only node to ask is down.
+    #[display("{_0} is down")]
     Unreachable(NodeId),
     /// No answer in time, and nothing was changed: it was a read, or a command that never got its session.
+    #[display("no answer in time")]
     NoAnswer,
 }
 
@@ -179,26 +189,5 @@ impl Answered {
     /// The answers to this call's commands; none if they are of another type, as to a read.
     pub fn answers<A: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<&[A]> {
         self.own(self.answer.value::<Batch<A>>().ok()?)
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rejection::Invalid(reason) => f.write_str(reason),
-            Rejection::Panicked(reason) => write!(f, "the state machine panicked: {reason}"),
-            Rejection::Unwritable(reason) => write!(f, "JSON cannot hold it: {reason}"),
-            Rejection::GivenUp => f.write_str("it was given up before it was applied"),
-            Rejection::Closed => f.write_str("the cluster has ended, and this client with it"),
-            Rejection::NoLeader => f.write_str("no leader was found in time"),
-            Rejection::NotLeader { leader: Some(leader) } => write!(f, "it does not lead; {leader} does"),
-            Rejection::NotLeader { leader: None } => f.write_str("it does not lead, and knows no leader"),
-            Rejection::Busy => f.write_str("the leader has too many requests waiting; try again"),
-            Rejection::Full => {
-                f.write_str("too many calls of this client are in flight; wait for some of them")
-            }
-            Rejection::Unreachable(node) => write!(f, "{node} is down"),
-            Rejection::NoAnswer => f.write_str("no answer in time"),
-        }
     }
 }

@@ -23,13 +23,13 @@ mod messages;
 mod states;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, at, never, select};
+use derive_more::Debug;
 use parking_lot::Mutex;
 
 pub use self::builder::Builder;
@@ -66,6 +66,8 @@ const STOP_PATIENCE: Duration = Duration::from_millis(500);
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A cluster on threads that replicates `M`.
+#[derive(Debug)]
+#[debug("Cluster({members:?})")]
 pub struct Cluster<M = KeyValue> {
     /// Scaled already.
     settings: Settings,
@@ -369,12 +371,6 @@ impl<M> Cluster<M> {
 impl<M> Drop for Cluster<M> {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-impl<M> fmt::Debug for Cluster<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("members", &self.members).finish_non_exhaustive()
     }
 }
 

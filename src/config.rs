@@ -10,11 +10,11 @@ pub mod named;
 mod rules;
 mod times;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cli")]
@@ -133,11 +133,10 @@ pub struct RaftSettings {
 }
 
 /// The shortest and the longest election timeout, written `150ms..300ms`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[display("{}..{}", shown(*min), shown(*max))]
 pub struct ElectionRange {
-    /// The shortest.
     pub min: Duration,
-    /// The longest.
     pub max: Duration,
 }
 
@@ -239,12 +238,6 @@ impl FromStr for ElectionRange {
             return Err(format!("'{text}' is not a range of times: write it as 150ms..300ms"));
         };
         Ok(ElectionRange { min: parse_duration(min.trim())?, max: parse_duration(max.trim())? })
-    }
-}
-
-impl fmt::Display for ElectionRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}", shown(self.min), shown(self.max))
     }
 }
 

@@ -3,7 +3,6 @@
 //!
 //! Answers are facts, or one sentence where there is nothing else to say. Nothing here knows a directive.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::check::linearizability::Start;
@@ -22,10 +21,8 @@ pub trait Lab {
     /// The nodes, in order.
     fn nodes(&self) -> Vec<NodeId>;
 
-    /// The time of the run.
     fn now(&self) -> Time;
 
-    /// The seed of the run.
     fn seed(&self) -> u64;
 
     /// Waits until something may have changed, but not beyond `until`. In virtual time this is the next event.
@@ -44,13 +41,11 @@ pub trait Lab {
     /// person can end it at once.
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_>;
 
-    /// What a node is and knows.
     fn view(&mut self, node: NodeId) -> NodeView;
 
     /// A running node's state as names and values, in order.
     fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError>;
 
-    /// A running node's log.
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
 
     /// What a node has stored: its term and vote, and this many of its last entries. It need not run.
@@ -72,7 +67,6 @@ pub trait Lab {
         true
     }
 
-    /// The network's rules that are active.
     fn network_rules(&mut self) -> Vec<NetChange>;
 
     /// The network's counters, for each link that was used.
@@ -178,10 +172,8 @@ pub enum NodeOrder {
     Disk(DiskChange),
 }
 
-/// What a node is and knows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeView {
-    /// Whether it runs.
     pub life: Life,
     /// What it knows: now, or when it was last seen running.
     pub status: Status,
@@ -214,7 +206,8 @@ pub enum DiskChange {
 }
 
 /// Why something could not be done, in one line that says what to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{what}")]
 pub struct LabError {
     what: String,
     /// What to do, in the console's words.
@@ -311,14 +304,6 @@ pub(crate) fn waited(messages: usize) -> String {
 fn only_in_virtual_time(verb: &str) -> LabError {
     LabError::new(format!("'{verb}' needs virtual time, which `simulate` has"))
 }
-
-impl fmt::Display for LabError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for LabError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! What travels between nodes and clients: one envelope, three kinds of content.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use derive_more::{Display, From};
 
 use crate::payload::Payload;
 use crate::raft::effects::RejectReason;
@@ -12,22 +13,17 @@ use crate::state_machine::Applied;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
 
 /// A sender or receiver.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, From)]
 pub enum Address {
-    /// A node of the cluster.
     Node(NodeId),
-    /// A client.
     Client(ClientId),
 }
 
 /// One message on its way.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    /// Who sent it.
     pub from: Address,
-    /// Who is to receive it.
     pub to: Address,
-    /// What it carries.
     pub packet: Packet,
     /// Fixed when it is made, though the payload may weigh something else later.
     weight: usize,
@@ -50,9 +46,7 @@ pub type Attempt = u64;
 /// What a client asks of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// Which attempt this is.
     pub attempt: Attempt,
-    /// What is asked.
     pub call: Call,
 }
 
@@ -65,17 +59,12 @@ pub enum Call {
     Command {
         /// Session, number, and what the client needs no answer to any more.
         origin: Origin,
-        /// The command.
         command: Payload,
     },
     /// Say what became of this command; if it was not applied, it never will be.
-    Settle {
-        /// The command's.
-        origin: Origin,
-    },
+    Settle { origin: Origin },
     /// Answer from the state as it is now.
     Read {
-        /// The question, for the state machine.
         query: Payload,
         /// How consistent the answer must be.
         mode: ReadMode,
@@ -101,11 +90,8 @@ pub enum ReadMode {
 /// A node's answer to a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// The attempt that is answered.
     pub attempt: Attempt,
-    /// The answering node's term.
     pub term: Term,
-    /// What became of the request.
     pub response: Response,
 }
 
@@ -116,12 +102,10 @@ pub enum Response {
     Entry(Applied),
     /// The read's answer, from the state after applying up to this index.
     Read {
-        /// The index that had been applied.
         applied: LogIndex,
         /// The staleness bound of a stale read: the state holds all that any client was told longer ago than this. None
         /// when the node has no bound.
-        age: Option<Duration>,
-        /// The state machine's answer.
+        staleness: Option<Duration>,
         answer: Payload,
     },
     /// This node did not take the request in.
@@ -130,10 +114,7 @@ pub enum Response {
     /// request had no effect.
     Unreachable,
     /// Taken in, but the node lost its leadership before it was committed: it may or may not be yet.
-    LeadershipLost {
-        /// The new leader, if it is known.
-        leader: Option<NodeId>,
-    },
+    LeadershipLost { leader: Option<NodeId> },
     /// The command cannot be decoded, or is over the size limit: never applied.
     Invalid(String),
     /// The state machine panicked.
@@ -141,7 +122,6 @@ pub enum Response {
         /// At this entry, which holds the command and stays in the log; none when it was asked something, which has changed
         /// nothing.
         entry: Option<EntryId>,
-        /// The panic's words.
         reason: String,
     },
 }
@@ -223,27 +203,6 @@ impl Packet {
             Packet::Raft(message) => message.body.weight(),
             Packet::Request(request) => ITSELF + request.call.weight(),
             Packet::Reply(reply) => ITSELF + reply.response.weight(),
-        }
-    }
-}
-
-impl From<NodeId> for Address {
-    fn from(node: NodeId) -> Address {
-        Address::Node(node)
-    }
-}
-
-impl From<ClientId> for Address {
-    fn from(client: ClientId) -> Address {
-        Address::Client(client)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Node(node) => node.fmt(f),
-            Address::Client(client) => client.fmt(f),
         }
     }
 }

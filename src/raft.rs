@@ -27,7 +27,6 @@ mod readers;
 mod replication;
 pub mod role;
 mod snapshot;
-mod transcript;
 
 use std::collections::BTreeSet;
 

@@ -244,9 +244,9 @@ impl Server {
                 Err(reason) => self.answer(request, Response::Rejected(reason), outbox),
             }
         }
-        let age = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));
+        let staleness = self.raft.fresh_as_of(now).map(|as_of| now.since(as_of));
         for request in stale_reads {
-            self.answer_read(request, age, outbox);
+            self.answer_read(request, staleness, outbox);
         }
     }
 
@@ -264,7 +264,6 @@ impl Server {
         self.applier.as_ref().map(Applier::machine)
     }
 
-    /// The last entry that was reported applied.
     pub fn applied(&self) -> EntryId {
         self.applied
     }
@@ -323,7 +322,7 @@ impl Server {
         LogView { base: log.base(), snapshot: self.raft.snapshot(), terms, commit: self.raft.commit_index() }
     }
 
-    /// For the museum of broken rules: an exhibit reaches into the core of a simulated node.
+    /// For the museum of broken rules: a mutation reaches into the core of a simulated node.
     pub(crate) fn raft_mut(&mut self) -> &mut Raft {
         &mut self.raft
     }

@@ -251,12 +251,10 @@ impl<M: StateMachine> Replica<M> {
         Replica { machine, sessions: Sessions::new(bounds), applied: EntryId::ZERO }
     }
 
-    /// The state machine.
     pub fn machine(&self) -> &M {
         &self.machine
     }
 
-    /// The clients' sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }

@@ -32,10 +32,10 @@ pub mod snapshots;
 pub(crate) mod state_file;
 mod terms;
 
-use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use derive_more::{Debug, Display};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::StorageError;
@@ -64,24 +64,6 @@ pub trait Storage: Send {
     /// up nothing; one that is left is no harm to a later start.
     fn take_stale(&mut self) -> Vec<String> {
         Vec::new()
-    }
-}
-
-impl<S: Storage + ?Sized> Storage for Box<S> {
-    fn write(&mut self, write: Write) -> Result<(), StorageError> {
-        (**self).write(write)
-    }
-
-    fn sync(&mut self) -> Result<(), StorageError> {
-        (**self).sync()
-    }
-
-    fn save_floor(&mut self) -> Result<(), StorageError> {
-        (**self).save_floor()
-    }
-
-    fn take_stale(&mut self) -> Vec<String> {
-        (**self).take_stale()
     }
 }
 
@@ -119,18 +101,13 @@ impl Recovered {
 }
 
 /// A snapshot that was read, and found right.
+#[derive(Debug)]
+#[debug("the snapshot up to {id}, {} items in {bytes} bytes", image.size())]
 pub struct RecoveredSnapshot {
     pub id: EntryId,
     pub bytes: u64,
     /// The state, to be taken over by the replica.
     pub image: Box<dyn Image>,
-}
-
-impl fmt::Debug for RecoveredSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RecoveredSnapshot { id, bytes, image } = self;
-        write!(f, "the snapshot up to {id}, {} items in {bytes} bytes", image.size())
-    }
 }
 
 /// Identity for a store created now; an existing store keeps its own.
@@ -152,14 +129,9 @@ pub fn no_image(_: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
 
 /// A cluster's own number, drawn at random when the cluster is made, so that directories of different clusters are
 /// not mixed. Shown as 16 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display)]
+#[display("{_0:016x}")]
 pub struct ClusterId(pub u64);
-
-impl fmt::Display for ClusterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 impl FromStr for ClusterId {
     type Err = String;

@@ -1,18 +1,17 @@
 //! Events: one line each in log files, the console's narration and transcripts.
 //!
 //! An event reports and explains; no rule reads one. How much is shown is up to the reader: `table` gives each event its
-//! level for logs, its topic for the console's `events`, and when the console shows it. `sentence` says it in words.
+//! level for logs, its topic for the console's `events`, and when the console shows it.
 
 mod facade;
 mod logs;
 mod merge;
 mod recording;
-mod sentence;
 mod table;
 
-use std::fmt;
 use std::time::Duration;
 
+use derive_more::Display;
 use log::Level;
 
 pub(crate) use facade::{is_logged, log_event, target};
@@ -27,30 +26,31 @@ use crate::raft::event::Event;
 use crate::raft::message::Message;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 
-/// Something that happened.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Something that happened. Shown as `12.000450 n2 leads term 4`: seconds of the run, and the sentence.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[display("{time} {}", self.sentence())]
 pub struct TraceEvent {
     /// The time of the run.
     pub time: Time,
-    /// The node at which it happened.
     pub node: NodeId,
-    /// The event itself.
     pub what: What,
 }
 
-/// What happened.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What happened, as a sentence without the node's name.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
 #[non_exhaustive]
 pub enum What {
     /// In the consensus core.
     Raft(Event),
     /// The node runs, with this state.
+    #[display(
+        "started{}{}",
+        state(*fresh, *term, *vote, *last),
+        repaired.as_ref().map_or(String::new(), |repair| format!("; repaired: {repair}"))
+    )]
     Started {
-        /// Its term.
         term: Term,
-        /// Its vote in that term.
         vote: Option<NodeId>,
-        /// Its last log entry.
         last: EntryId,
         /// It had no state before.
         fresh: bool,
@@ -58,93 +58,107 @@ pub enum What {
         repaired: Option<String>,
     },
     /// It ended politely.
+    #[display("stopped")]
     Stopped,
     /// It ended at once: what it held in memory is gone.
+    #[display("crashed{}", if *power { " by a power cut" } else { "" })]
     Crashed {
         /// As by a power cut: un-synced writes are gone, too.
         power: bool,
     },
     /// It is started again.
+    #[display("restarts")]
     Restarted,
     /// Its thread is frozen.
+    #[display("paused")]
     Paused,
     /// Its thread runs again.
+    #[display("resumed")]
     Resumed,
     /// It ended by a defect of this program.
-    Panicked {
-        /// The panic's words.
-        reason: String,
-    },
+    #[display("is down, because of a defect in this program: {reason}")]
+    Panicked { reason: String },
     /// It ended because its state machine panicked.
+    #[display(
+        "is down: {reason}; what its log holds stays there: restart it with a state machine that accepts it"
+    )]
     MachineFailed {
         /// At what, and the panic's words.
         reason: String,
     },
     /// It ended because its disk failed.
-    StorageFailed {
-        /// What failed.
-        reason: String,
-    },
+    #[display("is down, its disk failed: {reason}")]
+    StorageFailed { reason: String },
     /// Entries were applied to the state machine.
-    Applied {
-        /// The first of them.
-        first: LogIndex,
-        /// The last of them.
-        last: LogIndex,
-    },
+    #[display("applied {}", if first == last {
+        format!("entry {first}")
+    } else {
+        format!("a batch of {}: entries {first}..{last}", (last.0 + 1).saturating_sub(first.0))
+    })]
+    Applied { first: LogIndex, last: LogIndex },
     /// The state machine is slow: it works on a thread of its own from now on.
+    #[display(
+        "applying took {} ms, so it moves to a thread of its own (heartbeats continue)",
+        took.as_millis()
+    )]
     MachineSlow {
         /// How long it took once.
         took: Duration,
     },
     /// A snapshot of the state machine was made.
+    #[display("created a snapshot up to {last}, {bytes} bytes")]
     SnapshotCreated {
         /// The last entry that it covers.
         last: EntryId,
-        /// Its size.
         bytes: u64,
     },
     /// A snapshot of the state machine was not made: JSON cannot hold the state. The log stays as it is.
+    #[display(
+        "made no snapshot up to {last}, since JSON cannot hold the state: {reason}; its log grows until one is made"
+    )]
     SnapshotUnwritable {
         /// The last entry that it would have covered.
         last: EntryId,
-        /// Why.
         reason: String,
     },
     /// A message left this node.
     MessageSent(Message),
     /// A message of this node was lost.
-    MessageDropped {
-        /// The message.
-        message: Message,
-        /// Why.
-        reason: DropReason,
-    },
+    #[display("{}@{} x {} {} ({reason})", message.from, message.term, message.to, message.body)]
+    MessageDropped { message: Message, reason: DropReason },
     /// A message of this node is held back on its way.
-    MessageDelayed {
-        /// The message.
-        message: Message,
-        /// For how long.
-        delay: Duration,
-    },
+    #[display("{message} (delayed {delay:?})")]
+    MessageDelayed { message: Message, delay: Duration },
     /// A message of this node was copied: it arrives twice.
+    #[display("{_0} (twice)")]
     MessageDuplicated(Message),
     /// A message arrived at this node.
+    #[display("{_0} (arrived)")]
     MessageArrived(Message),
     /// A client's request arrived.
-    RequestReceived {
-        /// Whose.
-        client: ClientId,
-        /// What it asks.
-        call: Call,
-    },
+    #[display("{}", match call {
+        Call::Open => format!("is asked for a session by {client}"),
+        Call::Command { origin, command } => {
+            format!("receives command {} of {client}, {} bytes", origin.serial, command.len())
+        }
+        Call::Settle { origin } => {
+            format!("is asked by {client} for the outcome of its command {}", origin.serial)
+        }
+        Call::Read { .. } => format!("receives a read of {client}"),
+    })]
+    RequestReceived { client: ClientId, call: Call },
     /// A client's request was not understood, or is over a limit.
-    RequestInvalid {
-        /// Whose.
-        client: ClientId,
-        /// What is wrong.
-        reason: String,
-    },
+    #[display("rejects a request of {client}: {reason}")]
+    RequestInvalid { client: ClientId, reason: String },
+}
+
+/// What a node starts with.
+fn state(fresh: bool, term: Term, vote: Option<NodeId>, last: EntryId) -> String {
+    match vote {
+        _ if fresh => " with a new, empty state".to_string(),
+        Some(vote) => format!(": term {term}, vote for {vote}, log up to {last}"),
+        None => format!(": term {term}, no vote, log up to {last}"),
+    }
 }
 
 /// What an event is about.
@@ -178,6 +192,17 @@ pub enum Narration {
 }
 
 impl TraceEvent {
+    /// `n2 leads term 4`, or `n2: commit index 3 -> 4` where the sentence has a subject of its own; a message alone, which
+    /// begins with its sender.
+    pub fn sentence(&self) -> String {
+        let TraceEvent { node, what, .. } = self;
+        match what.message() {
+            Some(_) => what.to_string(),
+            None if what.has_subject() => format!("{node}: {what}"),
+            None => format!("{node} {what}"),
+        }
+    }
+
     /// The level at which it is logged.
     pub fn level(&self) -> Level {
         table::row(&self.what).0
@@ -195,6 +220,11 @@ impl TraceEvent {
 }
 
 impl What {
+    /// Whether the sentence has a subject of its own. In all others it is the node.
+    fn has_subject(&self) -> bool {
+        matches!(self, What::MachineSlow { .. }) || matches!(self, What::Raft(event) if event.has_subject())
+    }
+
     /// The message that the event is about, if it is about one.
     pub fn message(&self) -> Option<&Message> {
         match self {
@@ -205,13 +235,6 @@ impl What {
             | What::MessageDropped { message, .. } => Some(message),
             _ => None,
         }
-    }
-}
-
-impl fmt::Display for TraceEvent {
-    /// `12.000450 n2 leads term 4`: seconds of the run, node, sentence.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.time, self.sentence())
     }
 }
 

@@ -8,11 +8,13 @@ use std::ops::{Add, Sub};
 use std::str::FromStr;
 use std::time::Duration;
 
+use derive_more::Display;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ascending::Number;
+use crate::text::numbers::nanos;
 
 /// The largest number of nodes in a cluster, and so the largest number in a node's name.
 pub const NODES_MAX: u8 = 99;
@@ -98,7 +100,7 @@ macro_rules! counter {
     ($(#[$attribute:meta])* $name:ident) => {
         $(#[$attribute])*
         #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Display, Serialize, Deserialize,
         )]
         #[serde(transparent)]
         pub struct $name(pub u64);
@@ -123,11 +125,6 @@ macro_rules! counter {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
-            }
-        }
     };
 }
 
@@ -150,7 +147,6 @@ counter! {
 /// Which command of which session an entry holds, so that a repeated one is recognised (section 8).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Origin {
-    /// The session.
     pub session: SessionId,
     /// The client's number for the command in it.
     pub serial: Serial,
@@ -170,11 +166,10 @@ pub struct Part {
 
 /// Names a command whose outcome is unknown, so that a client can ask later what became of it. Shown as `2.5`: the
 /// fifth command of the session that entry 2 opened; or as `2.5:4`, the fourth of those that share its entry.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, Serialize, Deserialize)]
+#[display("{session}.{serial}{}", part.map_or(String::new(), |part| format!(":{part}")))]
 pub struct Token {
-    /// The session.
     pub session: SessionId,
-    /// The command's number in it.
     pub serial: Serial,
     /// Which part of what has this number, if it is not all of it.
     pub part: Option<Part>,
@@ -195,13 +190,6 @@ impl fmt::Display for Part {
             1 => write!(f, "{first}"),
             count => write!(f, "{first}-{}", u64::from(self.before) + u64::from(count)),
         }
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.session, self.serial)?;
-        self.part.map_or(Ok(()), |part| write!(f, ":{part}"))
     }
 }
 
@@ -286,8 +274,7 @@ impl Add<Duration> for Time {
     type Output = Time;
 
     fn add(self, duration: Duration) -> Time {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Time(self.0.saturating_add(nanos))
+        Time(self.0.saturating_add(nanos(duration)))
     }
 }
 
@@ -295,8 +282,7 @@ impl Sub<Duration> for Time {
     type Output = Time;
 
     fn sub(self, duration: Duration) -> Time {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Time(self.0.saturating_sub(nanos))
+        Time(self.0.saturating_sub(nanos(duration)))
     }
 }
 
@@ -352,7 +338,6 @@ impl Random {
 
     /// A duration within `low..=high`.
     pub fn duration(&mut self, low: Duration, high: Duration) -> Duration {
-        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.within(nanos(low), nanos(high)))
     }
 

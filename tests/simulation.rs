@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use raftlab::check::history::{self, Operation};
-use raftlab::sim::seeds::{self, Clocks, Family, Report};
+use raftlab::sim::seeds::{self, Clocks, Family, RunReport};
 use raftlab::sim::tally::Tally;
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::types::{NodeId, Time};
@@ -33,7 +33,7 @@ const SESSION_SEEDS: u64 = 100;
 const STALL_SEEDS: u64 = 200;
 
 /// Runs these seeds on two threads; each must be safe and heal, and the history that it writes keeps the rule of clients.
-fn run_seeds(family: Family, count: u64) -> Vec<Report> {
+fn run_seeds(family: Family, count: u64) -> Vec<RunReport> {
     let halves = [1..=count / 2, count / 2 + 1..=count];
     let run = move |seed| {
         let mut written = Vec::new();
@@ -46,8 +46,8 @@ fn run_seeds(family: Family, count: u64) -> Vec<Report> {
     let workers = halves.map(|seeds| thread::spawn(move || seeds.map(run).collect::<Vec<_>>()));
     let reports =
         workers.into_iter().flat_map(|worker| worker.join().expect("a run reports, it does not panic"));
-    let reports: Vec<Report> = reports.collect();
-    for Report { seed, violations, .. } in &reports {
+    let reports: Vec<RunReport> = reports.collect();
+    for RunReport { seed, violations, .. } in &reports {
         assert!(
             violations.is_empty(),
             "seed {seed}: {}\nreplay: cargo run --release --bin simulate -- --family {} --seed {seed}",
@@ -63,27 +63,27 @@ fn every_seed_is_safe_and_heals() {
     let reports = run_seeds(Family::General, SEEDS);
     let mut seen = Tally::default();
     for report in &reports {
-        seen.add(&report.tally);
+        seen += report.tally;
     }
     for (what, times) in seen.rows() {
         assert!(times > 0, "no seed of {SEEDS} saw: {what}; the runs show nothing about it");
     }
-    let answered: u64 = reports.iter().map(|report| report.calls[0]).sum();
+    let answered: u64 = reports.iter().map(|report| report.calls.answered).sum();
     assert!(answered > 100 * SEEDS, "too few calls were answered to show anything: {answered}");
 }
 
 #[test]
 fn clients_that_behave_badly_are_served_exactly_once() {
     let reports = run_seeds(Family::Clients, CLIENT_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("commands repeated and not carried out again", sum(|report| report.tally.duplicates)),
-        ("calls without an answer", sum(|report| report.calls[2])),
-        ("unknown commands that had been applied", sum(|report| report.fates[0])),
-        ("unknown commands that were given up", sum(|report| report.fates[1])),
-        ("unknown commands whose session had expired", sum(|report| report.fates[2])),
-        ("commands that shared an entry", sum(|report| report.gathered[0])),
-        ("unknown commands that shared an entry", sum(|report| report.gathered[1])),
+        ("calls without an answer", sum(|report| report.calls.unknown)),
+        ("unknown commands that had been applied", sum(|report| report.calls.fates[0])),
+        ("unknown commands that were given up", sum(|report| report.calls.fates[1])),
+        ("unknown commands whose session had expired", sum(|report| report.calls.fates[2])),
+        ("commands that shared an entry", sum(|report| report.calls.gathered[0])),
+        ("unknown commands that shared an entry", sum(|report| report.calls.gathered[1])),
         ("sessions that expired", sum(|report| report.tally.expired)),
     ] {
         assert!(
@@ -91,22 +91,22 @@ fn clients_that_behave_badly_are_served_exactly_once() {
             "the {CLIENT_SEEDS} seeds saw {times} times: {what}; they show too little about it"
         );
     }
-    let answered = sum(|report| report.calls[0]);
+    let answered = sum(|report| report.calls.answered);
     assert!(answered > 50 * CLIENT_SEEDS, "too few calls were answered to show anything: {answered}");
 }
 
 #[test]
 fn snapshots_every_few_entries_lose_nothing() {
     let reports = run_seeds(Family::Snapshots, SNAPSHOT_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("snapshots taken", sum(|report| report.tally.snapshots_saved)),
         ("snapshots sent", sum(|report| report.tally.snapshots_sent)),
-        ("snapshots installed in place of a log", sum(|report| report.tally.snapshots_installed[0])),
         (
-            "snapshots installed, with the rest of the log kept",
-            sum(|report| report.tally.snapshots_installed[1]),
+            "snapshots installed in place of a log",
+            sum(|report| report.tally.snapshots_installed - report.tally.logs_kept),
         ),
+        ("snapshots installed, with the rest of the log kept", sum(|report| report.tally.logs_kept)),
         ("nodes readmitted after they lost their files", sum(|report| report.tally.readmitted)),
         ("leaders that handed over as their disk did not answer", sum(|report| report.tally.handed_over)),
     ] {
@@ -117,7 +117,7 @@ fn snapshots_every_few_entries_lose_nothing() {
 #[test]
 fn reads_at_old_leaders_are_linearizable() {
     let reports = run_seeds(Family::Reads, READ_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("reads answered by a lease", sum(|report| report.tally.lease_reads)),
         ("reads answered by followers", sum(|report| report.tally.follower_reads)),
@@ -130,7 +130,7 @@ fn reads_at_old_leaders_are_linearizable() {
 #[test]
 fn elections_without_pre_vote_lose_nothing() {
     let reports = run_seeds(Family::Votes, VOTE_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("elections", sum(|report| report.tally.elections)),
         ("elections lost", sum(|report| report.tally.elections_lost)),
@@ -143,7 +143,7 @@ fn elections_without_pre_vote_lose_nothing() {
 #[test]
 fn nodes_that_lose_their_files_cost_nothing() {
     let reports = run_seeds(Family::Joining, JOINING_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("readmissions begun", sum(|report| report.tally.readmitting)),
         ("nodes readmitted after they lost their files", sum(|report| report.tally.readmitted)),
@@ -161,15 +161,15 @@ fn nodes_that_lose_their_files_cost_nothing() {
 #[test]
 fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
     let reports = run_seeds(Family::Sessions, SESSION_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
         ("snapshots taken", sum(|report| report.tally.snapshots_saved)),
-        ("snapshots installed", sum(|report| report.tally.snapshots_installed.iter().sum())),
+        ("snapshots installed", sum(|report| report.tally.snapshots_installed)),
         ("commands repeated and not carried out again", sum(|report| report.tally.duplicates)),
         ("commands of sessions that had expired", sum(|report| report.tally.expired)),
-        ("unknown commands that had been applied", sum(|report| report.fates[0])),
-        ("unknown commands that were given up", sum(|report| report.fates[1])),
-        ("unknown commands whose answer was forgotten", sum(|report| report.forgotten)),
+        ("unknown commands that had been applied", sum(|report| report.calls.fates[0])),
+        ("unknown commands that were given up", sum(|report| report.calls.fates[1])),
+        ("unknown commands whose answer was forgotten", sum(|report| report.calls.forgotten)),
     ] {
         assert!(times > 10, "the {SESSION_SEEDS} seeds saw {times} times: {what}; they show too little");
     }
@@ -178,19 +178,19 @@ fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
 #[test]
 fn slow_disks_and_stalls_of_leaders_only_cost_time() {
     let reports = run_seeds(Family::Stalls, STALL_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     let handed_over = sum(|report| report.tally.handed_over);
     assert!(handed_over > STALL_SEEDS / 2, "too few leaders handed over: {handed_over}");
     let lost = sum(|report| report.tally.elections_lost);
     assert!(lost > STALL_SEEDS, "too few elections were lost while votes became durable: {lost}");
-    let answered = sum(|report| report.calls[0]);
+    let answered = sum(|report| report.calls.answered);
     assert!(answered > 50 * STALL_SEEDS, "too few calls were answered to show anything: {answered}");
 }
 
 #[test]
 fn damaged_files_are_refused_or_repaired_without_loss() {
     let reports = run_seeds(Family::Damage, DAMAGE_SEEDS);
-    let sum = |number: fn(&Report) -> u64| reports.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     let refused = sum(|report| report.tally.refused_starts);
     assert!(refused > DAMAGE_SEEDS, "too few starts were refused to show anything: {refused}");
     let readmitted = sum(|report| report.tally.readmitted);
@@ -204,7 +204,7 @@ fn reads_by_lease_are_linearizable_while_clocks_keep_their_bound() {
     for seed in 1..=SEEDS {
         let report = seeds::run_with_leases(seed, Clocks::WithinBound);
         assert!(report.violations.is_empty(), "seed {seed}: {}", report.violations.join("\n"));
-        seen.add(&report.tally);
+        seen += report.tally;
     }
     assert!(seen.lease_reads > 10 * SEEDS, "too few reads were answered by a lease: {}", seen.lease_reads);
     assert!(seen.promises_kept > 0, "no promise was ever put to the test");

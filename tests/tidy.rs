@@ -125,7 +125,6 @@ const LONG_FILES: &[(&str, &str)] = &[
     ("src/sim/workload.rs", "the clients of random runs and their audit"),
     ("src/state_machine/kv.rs", "the store's commands with their tests"),
     ("src/storage/simulated.rs", "one disk, operation by operation"),
-    ("src/types.rs", "the small types that all others are made of"),
 ];
 
 /// Files that may need each other in a circle, each group with its reason.

@@ -22,7 +22,8 @@ mod values;
 mod witness;
 
 use std::collections::BTreeMap;
-use std::fmt;
+
+use derive_more::Display;
 
 use self::budget::Budget;
 use self::model::KeyHistory;
@@ -57,10 +58,12 @@ pub enum Verdict {
 }
 
 /// What ended a search without a verdict.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum Limit {
+    #[display("no order found in time")]
     Time,
     /// There was no room to remember more.
+    #[display("no order found in the memory allowed")]
     Memory,
 }
 
@@ -145,15 +148,6 @@ pub fn keys(operations: &[Operation]) -> BTreeMap<&str, Vec<usize>> {
         keys.entry(&operation.key).or_default().push(position);
     }
     keys
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Limit::Time => "no order found in time",
-            Limit::Memory => "no order found in the memory allowed",
-        })
-    }
 }
 
 /// Lets a check make this many steps: the same verdict on every machine.

@@ -37,9 +37,7 @@ pub trait Model {
 /// One call of a history. Leave out calls that were certainly rejected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call<I, O> {
-    /// What was asked.
     pub input: I,
-    /// When it was asked.
     pub called: Time,
     /// When the caller was told what. None if it was not: the call may take effect at any time after it was
     /// made, or never.
@@ -276,7 +274,6 @@ pub struct MachineModel<M, F: Fn() -> M>(pub F);
 /// What is asked of a state machine: a command or a query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request<C, Q> {
-    /// A command.
     Command(C),
     /// A query that must not be stale.
     Query(Q),

@@ -30,37 +30,25 @@ pub enum Property {
 }
 
 impl Property {
-    /// All of them, in the order of the paper.
-    pub const ALL: [Property; 12] = [
-        Property::ElectionSafety,
-        Property::LeaderAppendOnly,
-        Property::LogMatching,
-        Property::LeaderCompleteness,
-        Property::StateMachineSafety,
-        Property::OneVote,
-        Property::CommitRule,
-        Property::NothingPromisedEarly,
-        Property::CommittedIsDurable,
-        Property::ExactlyOnce,
-        Property::Snapshot,
-        Property::NodeInvariants,
+    /// All of them with their names, in the order of the paper.
+    pub const ALL: [(Property, &'static str); 12] = [
+        (Property::ElectionSafety, "election safety"),
+        (Property::LeaderAppendOnly, "leader append-only"),
+        (Property::LogMatching, "log matching"),
+        (Property::LeaderCompleteness, "leader completeness"),
+        (Property::StateMachineSafety, "state machine safety"),
+        (Property::OneVote, "one vote a term"),
+        (Property::CommitRule, "commit rule"),
+        (Property::NothingPromisedEarly, "nothing promised early"),
+        (Property::CommittedIsDurable, "committed is durable"),
+        (Property::ExactlyOnce, "exactly once"),
+        (Property::Snapshot, "snapshot"),
+        (Property::NodeInvariants, "node invariants"),
     ];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Property::ElectionSafety => "election safety",
-            Property::OneVote => "one vote a term",
-            Property::LeaderAppendOnly => "leader append-only",
-            Property::LogMatching => "log matching",
-            Property::LeaderCompleteness => "leader completeness",
-            Property::StateMachineSafety => "state machine safety",
-            Property::CommitRule => "commit rule",
-            Property::NothingPromisedEarly => "nothing promised early",
-            Property::CommittedIsDurable => "committed is durable",
-            Property::ExactlyOnce => "exactly once",
-            Property::Snapshot => "snapshot",
-            Property::NodeInvariants => "node invariants",
-        }
+        let own = Property::ALL.into_iter().find(|(property, _)| *property == self);
+        own.expect("each has its name").1
     }
 }
 

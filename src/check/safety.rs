@@ -20,7 +20,6 @@ use crate::types::{EntryId, LogIndex, NodeId, Serial, SessionId, Term};
 use super::property::{Property, Verdict, Violation};
 use super::window::Window;
 
-/// What one step of one node did.
 pub struct Step<'a> {
     pub raft: &'a Raft,
     /// The newest write whose completion the step was told of.
@@ -133,12 +132,13 @@ impl Safety {
     pub fn verdicts(&self) -> Vec<Verdict> {
         let first = |property| self.violations.iter().find(|violation| violation.property == property);
         // What was compared with nothing has not been checked.
-        let checked = |property: &Property| *property != Property::Snapshot || self.snapshots_compared > 0;
+        let checked =
+            |(property, _): &(Property, _)| *property != Property::Snapshot || self.snapshots_compared > 0;
         Property::ALL
             .into_iter()
             .filter(checked)
-            .map(|property| Verdict {
-                property: property.name(),
+            .map(|(property, name)| Verdict {
+                property: name,
                 violation: first(property).map(|violation| violation.detail.clone()),
             })
             .collect()

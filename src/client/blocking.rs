@@ -2,13 +2,12 @@
 //!
 //! All rules are the core's, and all waiting is in `src/client/shared.rs`. This file adds the types.
 
-use std::error::Error;
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use derive_more::Debug;
 use serde::de::DeserializeOwned;
 
 use super::core::{ClientCore, Ended};
@@ -80,6 +79,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// At most [`CALLS_MAX`](super::CALLS_MAX) calls are in flight, those of dropped tickets included.
 /// [`Client::with_when_full`] decides what a call does when there is no room for it.
+#[derive(Debug)]
+#[debug("Client({}, leader {:?})", shared.id(), shared.leader())]
 pub struct Client<M> {
     shared: Arc<SharedClient>,
     timeout: Duration,
@@ -114,27 +115,30 @@ pub struct Observed<A> {
     pub index: LogIndex,
     /// The staleness bound of a stale read: the state is no older than this, by the node's own clock. None when the node had
     /// no bound.
-    pub age: Option<Duration>,
+    pub staleness: Option<Duration>,
 }
 
 /// Why a call has no answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// Certainly not applied, now or later.
+    #[error("{0}")]
     Rejected(Rejection),
     /// No answer in time: a command that may have been applied, or may yet be. [`Client::outcome`] asks later which.
+    #[error("no answer in time; the command may have been applied")]
     Unknown(Token),
     /// A node's state machine panicked at the command, and no other node could answer in time. The command is committed and
     /// stays in the log: it is applied once a state machine can. [`StateMachine::apply`] says what to do, and
     /// [`Client::outcome`] asks later what became of the command.
+    #[error("a node is down: {reason}; the command stays in the log")]
     Panicked {
-        /// The command.
         token: Token,
         /// Where, and the text of the panic.
         reason: String,
     },
     /// Applied, but the answer does not decode: the cluster replicates another state machine, or JSON cannot hold the answer.
+    #[error("applied, but the answer does not decode: {0}")]
     Unreadable(String),
 }
 
@@ -331,8 +335,8 @@ fn committed<A: Readable>(answered: &Answered, count: usize) -> Result<Committed
 }
 
 fn observed<A: Readable>(answered: &Answered, _count: usize) -> Result<Observed<A>, Failure> {
-    let Answered { node, term, index, age, .. } = *answered;
-    Ok(Observed { answer: decode(&answered.answer)?, node, term, index, age })
+    let Answered { node, term, index, staleness, .. } = *answered;
+    Ok(Observed { answer: decode(&answered.answer)?, node, term, index, staleness })
 }
 
 fn answers<A: Readable>(answered: &Answered) -> Result<Vec<A>, Failure> {
@@ -353,28 +357,6 @@ impl<M> Clone for Client<M> {
         Client { shared: Arc::clone(&self.shared), timeout: self.timeout, at: self.at, machine: PhantomData }
     }
 }
-
-impl<M> fmt::Debug for Client<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = &mut f.debug_struct("Client");
-        fields.field("id", &self.id()).field("leader", &self.leader()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Rejected(rejection) => rejection.fmt(f),
-            Failure::Unknown(_) => f.write_str("no answer in time; the command may have been applied"),
-            Failure::Panicked { reason, .. } => {
-                write!(f, "a node is down: {reason}; the command stays in the log")
-            }
-            Failure::Unreadable(reason) => write!(f, "applied, but the answer does not decode: {reason}"),
-        }
-    }
-}
-
-impl Error for Failure {}
 
 #[cfg(test)]
 mod tests;

@@ -133,7 +133,6 @@ impl ClientCore {
         self.id
     }
 
-    /// The node that it believes to lead.
     pub fn leader(&self) -> Option<NodeId> {
         self.leader
     }

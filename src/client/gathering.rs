@@ -245,8 +245,14 @@ mod tests {
     fn answered(asked: CallId, ask: &Ask) -> Ended {
         let (What::Command(answer) | What::Read { query: answer, .. }) = &ask.what else { unreachable!() };
         let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(asked.0));
-        let outcome =
-            Outcome::Answered(Answered { answer: answer.clone(), node, term, index, age: None, part: None });
+        let outcome = Outcome::Answered(Answered {
+            answer: answer.clone(),
+            node,
+            term,
+            index,
+            staleness: None,
+            part: None,
+        });
         ended(asked, outcome)
     }
 

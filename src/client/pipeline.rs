@@ -4,8 +4,9 @@
 //! them has ended and then takes all that have: one lock and one wake-up for a whole group. Commands that are sent together
 //! also share entries: see [`Gathering`].
 
-use std::fmt;
 use std::sync::Arc;
+
+use derive_more::Debug;
 
 use super::Ask;
 use super::call::CallId;
@@ -17,6 +18,8 @@ use crate::types::Time;
 /// A client whose calls are sent in groups and end in any order. See [`Client::into_pipeline`](super::Client).
 ///
 /// Its caller bounds what is in flight: [`CALLS_MAX`](super::CALLS_MAX) is as much as the servers remember.
+#[derive(Debug)]
+#[debug("Pipeline({})", shared.id())]
 pub struct Pipeline {
     shared: Arc<SharedClient>,
     gathering: Gathering,
@@ -86,11 +89,5 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.shared.end_stream();
-    }
-}
-
-impl fmt::Debug for Pipeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipeline").field("client", &self.shared.id()).finish_non_exhaustive()
     }
 }

@@ -193,7 +193,6 @@ impl SharedClient {
         state.stream.clear();
     }
 
-    /// The time by the clock that calls are timed with.
     pub fn now(&self) -> Time {
         self.clock.now()
     }

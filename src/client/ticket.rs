@@ -1,8 +1,9 @@
 //! The ticket of a call that its caller does not wait for yet.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use derive_more::Debug;
 
 use super::call::CallId;
 use super::shared::SharedClient;
@@ -18,9 +19,11 @@ use crate::types::Time;
 /// its tickets drives all of their calls: it takes in answers, repeats unanswered requests, and ends calls at their
 /// deadlines. There is no thread behind a client, so without such a use nothing is repeated. A ticket that is looked at
 /// after its call's deadline has ended, with the answer if that had come.
+#[derive(Debug)]
+#[debug("Ticket({progress:?})")]
 pub struct Ticket<T> {
     shared: Arc<SharedClient>,
-    progress: Progress,
+    progress: Standing,
     /// How many commands the answers are to.
     count: usize,
     read: Reading<T>,
@@ -30,7 +33,7 @@ pub struct Ticket<T> {
 pub(super) type Reading<T> = fn(&Answered, usize) -> Result<T, Failure>;
 
 #[derive(Debug)]
-enum Progress {
+enum Standing {
     ActiveCall(CallId),
     Ended(Outcome),
 }
@@ -39,8 +42,8 @@ impl<T> Ticket<T> {
     /// Begins the call. A call that is rejected at once has a ticket that has ended.
     pub(super) fn begin(shared: &Arc<SharedClient>, ask: Ask, count: usize, read: Reading<T>) -> Ticket<T> {
         let progress = match shared.begin(ask) {
-            Ok(call) => Progress::ActiveCall(call),
-            Err(rejection) => Progress::Ended(Outcome::Rejected(rejection)),
+            Ok(call) => Standing::ActiveCall(call),
+            Err(rejection) => Standing::Ended(Outcome::Rejected(rejection)),
         };
         Ticket { shared: Arc::clone(shared), progress, count, read }
     }
@@ -52,8 +55,8 @@ impl<T> Ticket<T> {
 
     /// How the call ended; none while it has not. A second call returns the same.
     pub fn try_wait(&mut self) -> Option<Result<T, Failure>> {
-        if let Progress::ActiveCall(call) = self.progress {
-            self.progress = Progress::Ended(self.shared.look(call)?.outcome);
+        if let Standing::ActiveCall(call) = self.progress {
+            self.progress = Standing::Ended(self.shared.look(call)?.outcome);
         }
         self.ended()
     }
@@ -64,16 +67,16 @@ impl<T> Ticket<T> {
     }
 
     fn wait_until(&mut self, until: Time) -> Option<Result<T, Failure>> {
-        if let Progress::ActiveCall(call) = self.progress {
-            self.progress = Progress::Ended(self.shared.wait(call, until)?.outcome);
+        if let Standing::ActiveCall(call) = self.progress {
+            self.progress = Standing::Ended(self.shared.wait(call, until)?.outcome);
         }
         self.ended()
     }
 
     fn ended(&self) -> Option<Result<T, Failure>> {
         match &self.progress {
-            Progress::ActiveCall(_) => None,
-            Progress::Ended(outcome) => {
+            Standing::ActiveCall(_) => None,
+            Standing::Ended(outcome) => {
                 Some(answered(outcome.clone()).and_then(|answered| (self.read)(&answered, self.count)))
             }
         }
@@ -93,14 +96,8 @@ fn answered(outcome: Outcome) -> Result<Answered, Failure> {
 
 impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
-        if let Progress::ActiveCall(call) = self.progress {
+        if let Standing::ActiveCall(call) = self.progress {
             self.shared.forget(call);
         }
-    }
-}
-
-impl<T> fmt::Debug for Ticket<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("progress", &self.progress).finish_non_exhaustive()
     }
 }

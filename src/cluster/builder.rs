@@ -1,10 +1,11 @@
 //! How a program describes the cluster that it wants, setting by setting.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use derive_more::Debug;
 
 use super::{Cluster, Observer, StartError};
 use crate::config::Settings;
@@ -23,6 +24,8 @@ type MachineOf<M> = Box<dyn FnOnce(&Settings) -> Machine<M>>;
 /// By default it is three nodes that keep their state in `states`, as [`Settings::default`] has it, and write no
 /// log files.
 #[must_use = "nothing runs before `start`"]
+#[derive(Debug)]
+#[debug("Builder({settings:?}, logs {logs:?})")]
 pub struct Builder<M = KeyValue> {
     settings: Settings,
     logs: Option<PathBuf>,
@@ -154,12 +157,5 @@ impl<M: StateMachine> Builder<M> {
     pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Builder<M> {
         change(&mut self.settings);
         self
-    }
-}
-
-impl<M> fmt::Debug for Builder<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = &mut f.debug_struct("Builder");
-        fields.field("settings", &self.settings).field("logs", &self.logs).finish_non_exhaustive()
     }
 }

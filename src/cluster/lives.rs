@@ -30,7 +30,6 @@ pub(super) struct Slot {
     status: Status,
     /// What its disk had not taken when it ended.
     lost: Losses,
-    /// How far its clock was set ahead.
     pub clock_ahead: Duration,
 }
 

@@ -4,8 +4,6 @@
 //! run ever starts empty under its old name, unless it is wiped on purpose.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::panic::resume_unwind;
@@ -31,40 +29,68 @@ use crate::trace::LogsError;
 use crate::types::NodeId;
 
 /// Why a cluster does not start. Shown as one line that says what to do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The settings break a rule.
-    Settings(ConfigError),
+    #[error("{0}")]
+    Settings(#[source] ConfigError),
     /// The states folder cannot be read.
+    #[error(
+        "the states folder {} cannot be used: {reason}; {}",
+        .path.display(),
+        files_advice(.reason).unwrap_or("choose another one with --states DIR")
+    )]
     Folder {
-        /// The folder.
         path: PathBuf,
-        /// What the system says.
+        #[source]
         reason: io::Error,
     },
     /// The states folder holds a cluster of other nodes.
+    #[error(
+        "{} holds a cluster of {found}, not of {asked}: start it with {found}, choose another folder with --states \
+         DIR, or start afresh with --fresh",
+        .path.display()
+    )]
     OtherNodes {
-        /// The folder.
         path: PathBuf,
         /// How many nodes that cluster has.
         found: usize,
-        /// How many were asked for.
         asked: u8,
     },
     /// A node's files cannot be used.
-    Storage(StorageError),
+    #[error("{}{}", .0, start_advice(.0))]
+    Storage(#[from] StorageError),
     /// The log files cannot be written.
-    Logs(LogsError),
+    #[error("{}; {}", .0, logs_advice(&.0.reason))]
+    Logs(#[source] LogsError),
     /// A node's state machine panicked: when it was made, when it took over the state of a snapshot, or when that was read.
-    Machine {
-        /// The node.
-        node: NodeId,
-        /// The panic's words.
-        reason: String,
-    },
+    #[error(
+        "{node} cannot start, its state machine panicked: {reason}; nothing is lost: start with a state machine that can \
+         continue from what is stored"
+    )]
+    Machine { node: NodeId, reason: String },
     /// The system gives no more threads.
-    Thread(io::Error),
+    #[error("the system gives no more threads: {0}; start fewer nodes")]
+    Thread(#[source] io::Error),
+}
+
+/// These errors end in what to do, and here it is known how.
+fn start_advice(error: &StorageError) -> &'static str {
+    match error {
+        StorageError::OtherCluster { .. } | StorageError::OtherMembers { .. } => " with --fresh",
+        StorageError::Damaged { .. } => ": remove its files, and once the others run, 'restart NODE --wipe'",
+        _ => "",
+    }
+}
+
+fn logs_advice(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on that disk, or choose another folder with --logs DIR"
+        }
+        _ => files_advice(reason).unwrap_or("choose another folder with --logs DIR"),
+    }
 }
 
 /// Where a node's state is kept between its starts.
@@ -258,67 +284,5 @@ impl Files {
 
     pub fn wipe(&self) -> Result<(), StorageError> {
         json_store::wipe(&mut self.disk())
-    }
-}
-
-impl From<StorageError> for StartError {
-    fn from(error: StorageError) -> StartError {
-        StartError::Storage(error)
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Settings(error) => error.fmt(f),
-            StartError::Folder { path, reason } => {
-                let path = path.display();
-                let advice = files_advice(reason).unwrap_or("choose another one with --states DIR");
-                write!(f, "the states folder {path} cannot be used: {reason}; {advice}")
-            }
-            StartError::OtherNodes { path, found, asked } => write!(
-                f,
-                "{} holds a cluster of {found}, not of {asked}: start it with {found}, choose another folder \
-                 with --states DIR, or start afresh with --fresh",
-                path.display()
-            ),
-            // These end in what to do, and here it is known how.
-            StartError::Storage(
-                error @ (StorageError::OtherCluster { .. } | StorageError::OtherMembers { .. }),
-            ) => write!(f, "{error} with --fresh"),
-            StartError::Storage(error @ StorageError::Damaged { .. }) => {
-                write!(f, "{error}: remove its files, and once the others run, 'restart NODE --wipe'")
-            }
-            StartError::Storage(error) => error.fmt(f),
-            StartError::Logs(error) => {
-                let full = "make room on that disk, or choose another folder with --logs DIR";
-                let advice = match error.reason.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full,
-                    _ => files_advice(&error.reason).unwrap_or("choose another folder with --logs DIR"),
-                };
-                write!(f, "{error}; {advice}")
-            }
-            StartError::Machine { node, reason } => write!(
-                f,
-                "{node} cannot start, its state machine panicked: {reason}; nothing is lost: start with a state machine \
-                 that can continue from what is stored"
-            ),
-            StartError::Thread(error) => {
-                write!(f, "the system gives no more threads: {error}; start fewer nodes")
-            }
-        }
-    }
-}
-
-impl Error for StartError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            StartError::Settings(error) => Some(error),
-            StartError::Folder { reason, .. } => Some(reason),
-            StartError::OtherNodes { .. } | StartError::Machine { .. } => None,
-            StartError::Storage(error) => Some(error),
-            StartError::Logs(error) => Some(error),
-            StartError::Thread(error) => Some(error),
-        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! The words are those of the console, so that a list of changes is a script that makes them again.
 
-use std::fmt;
 use std::time::Duration;
+
+use derive_more::Display;
 
 use super::link::LinkScope;
 use crate::text::units::{duration_text, percent_text};
@@ -11,74 +12,71 @@ use crate::text::{joined, no_such_node};
 use crate::types::NodeId;
 
 /// One change. A later change of the same kind replaces an earlier one on every link that it covers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
 #[non_exhaustive]
 pub enum NetChange {
     /// Two nodes hear one another only when a group holds both. Nodes that no group names form one more group.
     /// Groups may overlap: that makes bridges and rings. Replaces the partition before; clients reach every node.
+    #[display("partition {}", _0.iter().map(|group| joined(group, ",")).collect::<Vec<_>>().join(" / "))]
     Partition(Vec<Vec<NodeId>>),
     /// Nothing passes these links.
+    #[display("cut {_0}")]
     Cut(LinkScope),
     /// Undoes cuts and partitions on these links; on all of them, isolations too.
+    #[display("heal{}", on(*_0))]
     Heal(LinkScope),
     /// Nothing passes to or from this node, clients' messages included. The node itself runs on.
+    #[display("isolate {_0}")]
     Isolate(NodeId),
     /// Undoes the isolation of this node.
+    #[display("connect {_0}")]
     Connect(NodeId),
     /// Each message is lost with this probability, in parts of a million.
-    Drop {
-        /// Parts of a million.
-        per_million: u32,
-        /// Where.
-        scope: LinkScope,
-    },
+    #[display("drop {}{}", percent_text(*per_million), on(*scope))]
+    Drop { per_million: u32, scope: LinkScope },
     /// Each message takes between `delay` and `delay + jitter`, each time as likely. With jitter, messages overtake
     /// one another; without it, a link keeps its order.
+    #[display("delay {}{}{}", duration_text(*delay), match *jitter {
+        Duration::ZERO => String::new(),
+        jitter => format!(" jitter {}", duration_text(jitter)),
+    }, on(*scope))]
     Delay {
         /// The least time.
         delay: Duration,
         /// The most that comes on top.
         jitter: Duration,
-        /// Where.
         scope: LinkScope,
     },
     /// Each message arrives twice with this probability, in parts of a million; a client's request never does.
-    Duplicate {
-        /// Parts of a million.
-        per_million: u32,
-        /// Where.
-        scope: LinkScope,
-    },
+    #[display("duplicate {}{}", percent_text(*per_million), on(*scope))]
+    Duplicate { per_million: u32, scope: LinkScope },
     /// Each message is held back a few milliseconds with this probability, so that later ones overtake it.
-    Reorder {
-        /// Parts of a million.
-        per_million: u32,
-        /// Where.
-        scope: LinkScope,
-    },
+    #[display("reorder {}{}", percent_text(*per_million), on(*scope))]
+    Reorder { per_million: u32, scope: LinkScope },
     /// No fault of any kind on any link.
+    #[display("reset")]
     Reset,
 }
 
 /// Why a change was rejected. The network is as before.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NetError {
-    /// The cluster has no such node.
+    #[error("{}", no_such_node(.node, *.nodes))]
     UnknownNode {
-        /// The node.
         node: NodeId,
-        /// How many nodes it has.
+        /// How many nodes the cluster has.
         nodes: usize,
     },
     /// There is no isolation to undo.
+    #[error("{0} is not isolated")]
     NotIsolated(NodeId),
-    /// A link needs two different ends.
+    #[error("{0} is no link: name two different ends")]
     LinkToItself(LinkScope),
-    /// The groups leave every pair of nodes together.
+    #[error("these groups leave all nodes together: name at least two sides, as in n1,n2 / n3")]
     CutsNothing,
-    /// More than a million parts of a million.
+    #[error("{} is more than 100%: give a probability of 0% to 100%", percent_text(*.0))]
     OverOne(u32),
-    /// The network has stopped.
+    #[error("the network has stopped")]
     Stopped,
 }
 
@@ -122,61 +120,6 @@ impl NetChange {
         )
     }
 }
-
-impl fmt::Display for NetChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NetChange::Partition(groups) => {
-                let sides: Vec<String> = groups.iter().map(|group| joined(group, ",")).collect();
-                write!(f, "partition {}", sides.join(" / "))
-            }
-            NetChange::Cut(scope) => write!(f, "cut {scope}"),
-            NetChange::Heal(LinkScope::All) => f.write_str("heal"),
-            NetChange::Heal(scope) => write!(f, "heal {scope}"),
-            NetChange::Isolate(node) => write!(f, "isolate {node}"),
-            NetChange::Connect(node) => write!(f, "connect {node}"),
-            NetChange::Drop { per_million, scope } => {
-                write!(f, "drop {}{}", percent_text(*per_million), on(*scope))
-            }
-            NetChange::Delay { delay, jitter, scope } if jitter.is_zero() => {
-                write!(f, "delay {}{}", duration_text(*delay), on(*scope))
-            }
-            NetChange::Delay { delay, jitter, scope } => {
-                write!(f, "delay {} jitter {}{}", duration_text(*delay), duration_text(*jitter), on(*scope))
-            }
-            NetChange::Duplicate { per_million, scope } => {
-                write!(f, "duplicate {}{}", percent_text(*per_million), on(*scope))
-            }
-            NetChange::Reorder { per_million, scope } => {
-                write!(f, "reorder {}{}", percent_text(*per_million), on(*scope))
-            }
-            NetChange::Reset => f.write_str("reset"),
-        }
-    }
-}
-
-impl fmt::Display for NetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NetError::UnknownNode { node, nodes } => f.write_str(&no_such_node(node, *nodes)),
-            NetError::NotIsolated(node) => write!(f, "{node} is not isolated"),
-            NetError::LinkToItself(scope) => write!(f, "{scope} is no link: name two different ends"),
-            NetError::CutsNothing => f.write_str(
-                "these groups leave all nodes together: name at least two sides, as in n1,n2 / n3",
-            ),
-            NetError::OverOne(per_million) => {
-                write!(
-                    f,
-                    "{} is more than 100%: give a probability of 0% to 100%",
-                    percent_text(*per_million)
-                )
-            }
-            NetError::Stopped => f.write_str("the network has stopped"),
-        }
-    }
-}
-
-impl std::error::Error for NetError {}
 
 /// Without a name, all links are meant.
 fn on(scope: LinkScope) -> String {

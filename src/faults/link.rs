@@ -4,13 +4,15 @@
 
 use std::fmt;
 
+use derive_more::From;
+
 use crate::protocol::Address;
 use crate::types::NodeId;
 
 /// One end of a link.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, From)]
 pub enum End {
-    /// A node.
+    #[from]
     Node(NodeId),
     /// The clients, all of them.
     Clients,
@@ -22,12 +24,6 @@ impl From<Address> for End {
             Address::Node(node) => End::Node(node),
             Address::Client(_) => End::Clients,
         }
-    }
-}
-
-impl From<NodeId> for End {
-    fn from(node: NodeId) -> End {
-        End::Node(node)
     }
 }
 

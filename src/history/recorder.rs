@@ -170,7 +170,7 @@ mod tests {
 
     fn answered(answer: Payload) -> Ended {
         let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(7));
-        ended(Outcome::Answered(Answered { answer, node, term, index, age: None, part: None }))
+        ended(Outcome::Answered(Answered { answer, node, term, index, staleness: None, part: None }))
     }
 
     #[test]

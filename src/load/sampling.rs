@@ -231,7 +231,8 @@ mod tests {
         let pending = recorder.begin(&ask, began);
         let answer = Payload::batch([Answer::Put]);
         let (node, term, index) = (NodeId::new(1), Term(1), LogIndex(at));
-        let outcome = CallOutcome::Answered(Answered { answer, node, term, index, age: None, part: None });
+        let outcome =
+            CallOutcome::Answered(Answered { answer, node, term, index, staleness: None, part: None });
         recorder.end(pending, &Ended { call_id: CallId(1), outcome, began, took: Duration::from_nanos(1) });
     }
 

@@ -1,8 +1,7 @@
 //! The router's handle: how other threads send and give orders.
 
-use std::fmt;
-
 use crossbeam_channel::{Sender, bounded};
+use derive_more::Debug;
 
 use super::Transport;
 use super::counts::LinkCounts;
@@ -19,7 +18,8 @@ pub type Observer = Box<dyn Fn(&Envelope, &Fate) + Send>;
 /// Sends through the router and changes its rules. Clones reach the same router.
 ///
 /// After the router has stopped, messages are lost, changes are refused, and the rest does nothing.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
+#[debug("RouterHandle({} waiting)", inbox.len())]
 pub struct RouterHandle {
     pub(super) inbox: Inbox,
     pub(super) control: Sender<Control>,
@@ -96,11 +96,5 @@ impl Transport for RouterHandle {
                 self.routes.counts.dropped(&lost);
             }
         }
-    }
-}
-
-impl fmt::Debug for RouterHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouterHandle").field("waiting", &self.inbox.len()).finish_non_exhaustive()
     }
 }

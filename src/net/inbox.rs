@@ -7,19 +7,20 @@
 
 mod bell;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use derive_more::Debug;
 
 use self::bell::{Bell, HangUp};
 use crate::protocol::Envelope;
 use crate::spin::Spin;
 
 /// The sending end. Clones send to the same receiver.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
+#[debug("Inbox({} waiting)", sender.len())]
 pub struct Inbox {
     sender: Sender<Parcel>,
     room: Arc<Room>,
@@ -27,6 +28,8 @@ pub struct Inbox {
     bell: HangUp,
 }
 
+#[derive(Debug)]
+#[debug("InboxReceiver({} waiting)", receiver.len())]
 pub struct InboxReceiver {
     receiver: Receiver<Parcel>,
     room: Arc<Room>,
@@ -185,18 +188,6 @@ impl Room {
     fn open(&self, parcel: Parcel) -> Vec<Envelope> {
         self.taken.fetch_sub(parcel.weight, Ordering::Relaxed);
         parcel.group
-    }
-}
-
-impl fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("waiting", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for InboxReceiver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InboxReceiver").field("waiting", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -192,12 +192,12 @@ impl EventLoop {
         self.snapshots.work(work).map_err(|error| EndReason::StorageFailed(error.to_string()))
     }
 
-    fn snapshot_reported(&mut self, report: snapshots::Report) -> Result<(), EndReason> {
+    fn snapshot_reported(&mut self, report: snapshots::FilesReport) -> Result<(), EndReason> {
         self.arrivals.push(report.map_err(EndReason::StorageFailed)?);
         Ok(())
     }
 
-    fn machine_reported(&mut self, report: machine::Report) -> Result<(), EndReason> {
+    fn machine_reported(&mut self, report: machine::MachineReport) -> Result<(), EndReason> {
         let done = self.machine.reported(report).map_err(EndReason::Panicked)?;
         self.arrivals.push(Arrival::Done(done));
         Ok(())

@@ -5,10 +5,10 @@
 //! loses its oldest changes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use derive_more::Debug;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -20,7 +20,6 @@ const CHANGES_MAX: usize = 256;
 /// Another node leads than before, or none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeadershipChange {
-    /// What happened.
     pub kind: LeadershipKind,
     /// The node that leads now; when leadership was lost, the one that led last.
     pub node: NodeId,
@@ -48,6 +47,8 @@ pub enum LeadershipKind {
 /// The changes of a cluster's leader, beginning with the leader that there is. It ends with the cluster.
 ///
 /// At most 256 changes wait to be received; then the oldest are lost, so the last one received is always the newest.
+#[derive(Debug)]
+#[debug("Leadership({} waiting)", changes.len())]
 pub struct Leadership {
     changes: Receiver<LeadershipChange>,
     /// Shows the sender that the listener still exists.
@@ -156,12 +157,6 @@ impl Listener {
             let _ = self.oldest.try_recv();
         }
         self.listening.strong_count() > 0
-    }
-}
-
-impl fmt::Debug for Leadership {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leadership").field("waiting", &self.changes.len()).finish_non_exhaustive()
     }
 }
 

@@ -27,11 +27,11 @@ pub(super) struct MachineThread {
     pub patience: Duration,
     away: Option<Away>,
     /// A channel without reports, for while the machine is with the node.
-    silence: Receiver<Report>,
+    silence: Receiver<MachineReport>,
 }
 
 /// The result of a task; or the panic that ended the thread.
-pub(super) type Report = Result<TaskReport, String>;
+pub(super) type MachineReport = Result<TaskReport, String>;
 
 pub(super) struct TaskReport {
     done: Done,
@@ -41,7 +41,7 @@ pub(super) struct TaskReport {
 
 struct Away {
     tasks: Sender<Task>,
-    reports: Receiver<Report>,
+    reports: Receiver<MachineReport>,
     thread: JoinHandle<Option<Applier>>,
     abandoned: Arc<AtomicBool>,
     outstanding: usize,
@@ -103,11 +103,11 @@ impl MachineThread {
         }
     }
 
-    pub fn reports(&self) -> &Receiver<Report> {
+    pub fn reports(&self) -> &Receiver<MachineReport> {
         self.away.as_ref().map_or(&self.silence, |away| &away.reports)
     }
 
-    pub fn reported(&mut self, report: Report) -> Result<Done, String> {
+    pub fn reported(&mut self, report: MachineReport) -> Result<Done, String> {
         let TaskReport { done, took } = report?;
         if let (Some(away), Some(took)) = (&mut self.away, took) {
             away.outstanding -= 1;
@@ -137,7 +137,7 @@ impl MachineThread {
 fn run(
     mut applier: Applier,
     tasks: &Receiver<Task>,
-    reports: &Sender<Report>,
+    reports: &Sender<MachineReport>,
     abandoned: &AtomicBool,
 ) -> Option<Applier> {
     while let Ok(task) = tasks.recv() {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use derive_more::Debug;
 use log::{Level, LevelFilter};
 
 use crate::panics::caught;
@@ -17,7 +18,8 @@ use crate::types::{NodeId, Time};
 pub type Observer = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 
 /// Tells events to those who listen. Clones tell the same.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
+#[debug("Reporter({} observer, {logs:?})", if observer.is_some() { "an" } else { "no" })]
 pub struct Reporter {
     observer: Option<Observer>,
     logs: Option<Arc<NodeLogs>>,
@@ -90,12 +92,5 @@ impl Reporter {
 fn cry_out(node: NodeId, sentence: &dyn fmt::Display) {
     if log::max_level() == LevelFilter::Off {
         eprintln!("raftlab: {node} {sentence}");
-    }
-}
-
-impl fmt::Debug for Reporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = &mut f.debug_struct("Reporter");
-        fields.field("observed", &self.observer.is_some()).field("logs", &self.logs).finish()
     }
 }

@@ -46,12 +46,12 @@ pub(super) struct SnapshotThreads {
     threads: BTreeMap<Lane, SnapshotThread>,
     abandoned: Arc<AtomicBool>,
     removing: Arc<Mutex<()>>,
-    sender: Sender<Report>,
-    reports: Receiver<Report>,
+    sender: Sender<FilesReport>,
+    reports: Receiver<FilesReport>,
 }
 
 /// The result of a work; or why the disk can no longer be trusted.
-pub(super) type Report = Result<Arrival, String>;
+pub(super) type FilesReport = Result<Arrival, String>;
 
 /// What the server has to hear of a work, if anything.
 type WorkResult = Result<Option<Arrival>, StorageError>;
@@ -116,7 +116,7 @@ impl SnapshotThreads {
         Ok(SnapshotThread { works, thread })
     }
 
-    pub fn reports(&self) -> &Receiver<Report> {
+    pub fn reports(&self) -> &Receiver<FilesReport> {
         &self.reports
     }
 
@@ -136,7 +136,7 @@ struct Worker {
     load: LoadImage,
     part_bytes: usize,
     works: Receiver<SnapshotWork>,
-    reports: Sender<Report>,
+    reports: Sender<FilesReport>,
     abandoned: Arc<AtomicBool>,
 }
 

@@ -12,7 +12,7 @@ use super::tracks::{Span, SpanKind, Track, Tracks};
 use crate::check::history::{Operation, Outcome};
 use crate::load::Summary;
 use crate::raft::event::Event;
-use crate::sim::seeds::{Family, Report};
+use crate::sim::seeds::{Family, RunReport};
 use crate::text::numbers::grouped;
 use crate::trace::{Recorded, TraceEvent, What};
 use crate::types::{ClientId, NodeId, Time};
@@ -49,12 +49,12 @@ impl<'a> RunPage<'a> {
     /// The page of a random run, which nobody typed: its faults are what the nodes told.
     pub fn of_seed(
         family: Family,
-        report: &Report,
+        report: &RunReport,
         recorded: &'a Recorded,
         operations: &'a [Operation],
         again: String,
     ) -> RunPage<'a> {
-        let Report { seed, nodes, violations, length, .. } = report;
+        let RunReport { seed, nodes, violations, length, .. } = report;
         let verdict = violations.iter().map(|violation| format!("FAIL {violation}"));
         let held = violations.is_empty().then(|| "PASS every property held".to_string());
         let now = Time::ZERO + *length;

@@ -23,16 +23,9 @@ pub(super) fn measure<T: Serialize>(value: &T) -> Result<usize, Box<str>> {
     walked.map(|()| bytes).map_err(|Unwritable(reason)| reason)
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 struct Unwritable(Box<str>);
-
-impl fmt::Display for Unwritable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unwritable {}
 
 impl ser::Error for Unwritable {
     fn custom<T: fmt::Display>(reason: T) -> Unwritable {
@@ -92,11 +85,21 @@ impl io::Write for Measure<'_> {
     }
 }
 
-/// Methods that count a number of any type.
-macro_rules! numbers {
-    ($($method:ident: $number:ty),*) => {
-        $(fn $method(self, _: $number) -> Result<(), Unwritable> {
-            self.serialize_unit()
+/// Methods that count a little for what they are given, whatever it is.
+macro_rules! small {
+    ($($method:ident($($argument:ty),*);)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<(), Unwritable> {
+            self.add(SMALL);
+            Ok(())
+        })*
+    };
+}
+
+/// Methods that begin what holds other values, with how many brackets its text has.
+macro_rules! holders {
+    ($($method:ident($($argument:ty),*): $brackets:literal;)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<Measure<'a>, Unwritable> {
+            self.inside($brackets)
         })*
     };
 }
@@ -112,7 +115,34 @@ impl<'a> Serializer for Measure<'a> {
     type SerializeStruct = Measure<'a>;
     type SerializeStructVariant = Measure<'a>;
 
-    numbers!(serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128, serialize_char: char);
+    small! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_i128(i128);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_u128(u128);
+        serialize_char(char);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(&'static str);
+        serialize_unit_variant(&'static str, u32, &'static str);
+    }
+
+    holders! {
+        serialize_seq(Option<usize>): 1;
+        serialize_tuple(usize): 1;
+        serialize_tuple_struct(&'static str, usize): 1;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize): 2;
+        serialize_map(Option<usize>): 1;
+        serialize_struct(&'static str, usize): 1;
+        serialize_struct_variant(&'static str, u32, &'static str, usize): 2;
+    }
 
     fn serialize_f32(self, number: f32) -> Result<(), Unwritable> {
         self.float(number.into())
@@ -137,25 +167,8 @@ impl<'a> Serializer for Measure<'a> {
             .map_err(|_| ser::Error::custom("it cannot be shown as text"))
     }
 
-    fn serialize_none(self) -> Result<(), Unwritable> {
-        self.serialize_unit()
-    }
-
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
         value.serialize(self)
-    }
-
-    fn serialize_unit(self) -> Result<(), Unwritable> {
-        self.add(SMALL);
-        Ok(())
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unwritable> {
-        self.serialize_unit()
-    }
-
-    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Unwritable> {
-        self.serialize_unit()
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -175,56 +188,16 @@ impl<'a> Serializer for Measure<'a> {
     ) -> Result<(), Unwritable> {
         value.serialize(self.inside(1)?)
     }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Measure<'a>, Unwritable> {
-        self.inside(1)
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Measure<'a>, Unwritable> {
-        self.inside(1)
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Measure<'a>, Unwritable> {
-        self.inside(1)
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Measure<'a>, Unwritable> {
-        self.inside(2)
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Measure<'a>, Unwritable> {
-        self.inside(1)
-    }
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Measure<'a>, Unwritable> {
-        self.inside(1)
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Measure<'a>, Unwritable> {
-        self.inside(2)
-    }
 }
 
-/// What holds a list of values: each is counted in its turn.
-macro_rules! lists {
-    ($($list:ident: $method:ident),*) => {
-        $(impl ser::$list for Measure<'_> {
+/// What holds values, under names of the program or not: each is counted in its turn, and such a name takes no memory.
+macro_rules! held {
+    ($($holder:ident: $method:ident($($name:ty)?);)*) => {
+        $(impl ser::$holder for Measure<'_> {
             type Ok = ();
             type Error = Unwritable;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), Unwritable> {
                 self.hold(value)
             }
 
@@ -235,27 +208,14 @@ macro_rules! lists {
     };
 }
 
-lists!(SerializeSeq: serialize_element, SerializeTuple: serialize_element, SerializeTupleStruct: serialize_field, SerializeTupleVariant: serialize_field);
-
-/// What holds values under names, which stand in the program and take no memory.
-macro_rules! structures {
-    ($($structure:ident),*) => {
-        $(impl ser::$structure for Measure<'_> {
-            type Ok = ();
-            type Error = Unwritable;
-
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Unwritable> {
-                self.hold(value)
-            }
-
-            fn end(self) -> Result<(), Unwritable> {
-                Ok(())
-            }
-        })*
-    };
+held! {
+    SerializeSeq: serialize_element();
+    SerializeTuple: serialize_element();
+    SerializeTupleStruct: serialize_field();
+    SerializeTupleVariant: serialize_field();
+    SerializeStruct: serialize_field(&'static str);
+    SerializeStructVariant: serialize_field(&'static str);
 }
-
-structures!(SerializeStruct, SerializeStructVariant);
 
 impl ser::SerializeMap for Measure<'_> {
     type Ok = ();

@@ -20,6 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::page::RunPage;
 use crate::page::document::may_replace;
 use crate::sim::seeds::{self, Family};
+use crate::sim::workload::CallCounts;
 use crate::sim::{Simulation, SimulationSettings};
 use crate::text::counted;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -249,7 +250,7 @@ fn replay(start: &Start, options: &Options, seed: u64) -> Result<u8, String> {
             output.warn(&trouble);
         }
     });
-    let [answered, rejected, unknown] = report.calls;
+    let CallCounts { answered, rejected, unknown, .. } = report.calls;
     let nodes = counted(usize::from(report.nodes), "node");
     let length = report.length.as_secs_f64();
     let calls = format!("calls: {answered} answered, {rejected} rejected, {unknown} unknown");

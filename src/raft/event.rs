@@ -1,122 +1,110 @@
-//! What happened inside a step, each with its reason: the material of logs, narration and transcripts.
+//! What happened inside a step, each with its reason and its sentence: the material of logs, narration and transcripts.
 //!
 //! Events report; no rule ever reads one.
 
 use std::time::Duration;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
-/// One thing that happened in the core.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One thing that happened in the core, in the words of the logs behind the node's name.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
 #[non_exhaustive]
 pub enum Event {
     /// A message of a newer term was seen (5.1).
-    TermAdvanced {
-        /// The term before.
-        from: Term,
-        /// The term now.
-        to: Term,
-        /// Whose message showed it.
-        by: NodeId,
-    },
+    #[display("term {from} -> {to}, seen in a message of {by}")]
+    TermAdvanced { from: Term, to: Term, by: NodeId },
     /// The election timer ran out and this node asks who would vote for it (D 9.6).
-    PreVoteStarted {
-        /// The term it would start.
-        next_term: Term,
-    },
+    #[display("asks for pre-votes for term {next_term}: its election timer ran out")]
+    PreVoteStarted { next_term: Term },
     /// This node became a candidate (5.2).
+    #[display("starts an election for term {term}{}", if *transfer { " (on request)" } else { "" })]
     ElectionStarted {
-        /// The new term.
         term: Term,
         /// A person or a leader that hands over asked for it; no timer ran out.
         transfer: bool,
     },
     /// A vote or pre-vote was granted or refused.
+    #[display(
+        "{} {candidate} its {} for term {term}: {reason}",
+        if reason.granted() { "grants" } else { "refuses" },
+        vote(*pre)
+    )]
     VoteDecided {
-        /// Who asked.
         candidate: NodeId,
-        /// The term of the vote.
         term: Term,
         /// Whether it is only a pre-vote.
         pre: bool,
-        /// The decision and its reason.
         reason: VoteReason,
     },
     /// A vote or pre-vote arrived, one's own included.
+    #[display(
+        "{from}'s {} is {} ({total} of {quorum} needed)",
+        vote(*pre),
+        if *granted { "yes" } else { "no" }
+    )]
     VoteReceived {
-        /// Who voted.
         from: NodeId,
         /// Whether it is only a pre-vote.
         pre: bool,
-        /// Yes or no.
         granted: bool,
         /// Votes held now.
         total: usize,
-        /// Votes needed.
         quorum: usize,
     },
     /// This node leads.
-    BecameLeader {
-        /// Its term.
-        term: Term,
-    },
+    #[display("leads term {term}")]
+    BecameLeader { term: Term },
     /// This node follows this leader from now on.
-    Following {
-        /// The leader.
-        leader: NodeId,
-        /// Its term.
-        term: Term,
-    },
+    #[display("follows {leader} in term {term}")]
+    Following { leader: NodeId, term: Term },
     /// This node led or campaigned, and no longer does.
-    SteppedDown {
-        /// The term in which it led or campaigned.
-        term: Term,
-        /// Whether it led.
-        led: bool,
-        /// Why.
-        reason: StepDownReason,
-    },
+    #[display("{} term {term}: {reason}", if *led { "steps down as leader of" } else { "gives up its election for" })]
+    SteppedDown { term: Term, led: bool, reason: StepDownReason },
     /// The no-op that opens a leader's term was appended (section 8).
-    NoOpAppended {
-        /// Where.
-        entry: EntryId,
-    },
+    #[display("appends a no-op at {entry}")]
+    NoOpAppended { entry: EntryId },
     /// Clients' commands were appended by the leader.
-    CommandsAppended {
-        /// The first of them.
-        first: LogIndex,
-        /// The last of them.
-        last: LogIndex,
-    },
+    #[display("appends {} at {}", if first == last { "a command" } else { "commands" }, span(*first, *last))]
+    CommandsAppended { first: LogIndex, last: LogIndex },
     /// A client's request was rejected.
-    ClientRejected {
-        /// It was a read.
-        read: bool,
-        /// Why.
-        reason: RejectReason,
-    },
+    #[display(
+        "rejects a {}: {}",
+        if *read { "read" } else { "request" },
+        match reason {
+            RejectReason::Busy if *read => "too many reads are waiting".to_string(),
+            RejectReason::Busy => "too many bytes are uncommitted".to_string(),
+            RejectReason::NotLeader { leader: Some(leader) } => format!("{leader} leads"),
+            RejectReason::NotLeader { leader: None } => "no leader is known".to_string(),
+        }
+    )]
+    ClientRejected { read: bool, reason: RejectReason },
     /// A follower answers reads: it has applied as far as its leader's read index (D 6.4).
-    FollowerRead {
-        /// How many.
-        count: usize,
-        /// The read index.
-        index: LogIndex,
-    },
+    #[display(
+        "answers {count} read{}: its leader's read index {index} is applied",
+        if *count == 1 { "" } else { "s" }
+    )]
+    FollowerRead { count: usize, index: LogIndex },
     /// The leader answers a read at once, since no other leader can be elected yet (D 6.4.1).
+    #[display("answers a read by its lease{}", match left {
+        Some(left) => format!(", which holds for {} ms more", left.as_millis()),
+        None => ": it is a quorum by itself".to_string(),
+    })]
     LeaseRead {
         /// How much longer that is certain; none in a cluster of one, where it always is.
         left: Option<Duration>,
     },
     /// An election on request waits: this node withholds its vote, its own candidacy included (D 6.4.1).
-    ElectionHeldBack {
-        /// For this long.
-        left: Duration,
-    },
+    #[display(
+        "holds its election back for {} ms: it withholds its vote until the leader's lease ends",
+        left.as_millis()
+    )]
+    ElectionHeldBack { left: Duration },
     /// The leader sent AppendEntries.
+    #[display("sends {} to {to}: prev {prev}, next {next}, match {matched}, commit {commit}", entries(*count))]
     AppendSent {
-        /// To whom.
         to: NodeId,
         /// The entry before those sent.
         prev: EntryId,
@@ -126,30 +114,28 @@ pub enum Event {
         next: LogIndex,
         /// The leader's `match_index` for the follower.
         matched: LogIndex,
-        /// The leader's commit index.
         commit: LogIndex,
     },
     /// A follower processed AppendEntries.
+    #[display("receives {} of {from} (prev {prev}): {outcome}", entries(*count))]
     AppendReceived {
-        /// From whom.
         from: NodeId,
         /// The entry before those sent.
         prev: EntryId,
         /// How many entries; none is a heartbeat.
         count: usize,
-        /// What became of them.
         outcome: AppendOutcome,
     },
     /// The leader processed an answer: the follower holds the leader's log up to here.
+    #[display("{from} holds the log up to {matched}")]
     AppendSucceeded {
-        /// The follower.
         from: NodeId,
         /// Its `match_index` now.
         matched: LogIndex,
     },
     /// The leader processed an answer: the follower rejected, the leader tries further back.
+    #[display("{from} rejected the entry at {rejected}, retrying from {next}")]
     AppendFailed {
-        /// The follower.
         from: NodeId,
         /// The index that did not match.
         rejected: LogIndex,
@@ -157,74 +143,59 @@ pub enum Event {
         next: LogIndex,
     },
     /// Entries that conflict with the leader's were removed from the log (5.3).
-    Truncated {
-        /// The first index removed.
-        from: LogIndex,
-        /// The last index removed.
-        to: LogIndex,
-    },
+    #[display("{}", if from == to {
+        format!("removes entry {from}, which conflicts")
+    } else {
+        format!("removes entries {from}..{to}, which conflict")
+    })]
+    Truncated { from: LogIndex, to: LogIndex },
     /// The commit index moved.
-    CommitAdvanced {
-        /// From here.
-        from: LogIndex,
-        /// To here.
-        to: LogIndex,
-    },
+    #[display("commit index {from} -> {to}")]
+    CommitAdvanced { from: LogIndex, to: LogIndex },
     /// The log's beginning was dropped: a snapshot covers it (7).
+    #[display("keeps its log from {} on", base.index.next())]
     LogCompacted {
         /// The last entry that is gone.
         base: EntryId,
     },
     /// The leader begins to send a snapshot: the follower lacks what the log no longer holds (7).
+    #[display("sends {to} its snapshot at {last}: {to} lacks entries that are gone")]
     SnapshotSending {
-        /// To whom.
         to: NodeId,
-        /// The last entry that it covers.
+        /// The last entry that it covers; so in all that follow.
         last: EntryId,
     },
     /// A snapshot has arrived at a follower, which holds it durably.
-    SnapshotSent {
-        /// The follower.
-        to: NodeId,
-        /// The last entry that it covers.
-        last: EntryId,
-    },
+    #[display("{to} has installed the snapshot at {last}")]
+    SnapshotSent { to: NodeId, last: EntryId },
     /// The first part of a snapshot arrived.
-    SnapshotReceiving {
-        /// From whom.
-        from: NodeId,
-        /// The last entry that it covers.
-        last: EntryId,
-    },
+    #[display("receives the snapshot at {last} of {from}")]
+    SnapshotReceiving { from: NodeId, last: EntryId },
     /// This node's state is that of a snapshot from now on.
+    #[display("installs the snapshot at {last}, keeps {kept} {} behind it", if *kept == 1 { "entry" } else { "entries" })]
     SnapshotInstalled {
-        /// The last entry that it covers.
         last: EntryId,
         /// How many entries behind that one the log keeps.
         kept: u64,
     },
     /// What was received of a snapshot is damaged, and was thrown away.
-    SnapshotUnusable {
-        /// The last entry that it was to cover.
-        last: EntryId,
-    },
+    #[display("throws away the snapshot at {last}, which arrived damaged")]
+    SnapshotUnusable { last: EntryId },
     /// A follower could not use what arrived of a snapshot.
-    SnapshotRejected {
-        /// The follower.
-        by: NodeId,
-        /// The last entry that it was to cover.
-        last: EntryId,
-    },
+    #[display("{by} could not use the snapshot at {last} that it was sent")]
+    SnapshotRejected { by: NodeId, last: EntryId },
     /// A node that had lost its files has caught up: the leader appended its readmission.
-    Readmitting {
-        /// The node.
-        node: NodeId,
-    },
+    #[display("readmits {node}, which has caught up")]
+    Readmitting { node: NodeId },
     /// This node had lost its files, has caught up, and votes again.
+    #[display("has caught up and is readmitted: it votes again")]
     Readmitted,
     /// A follower does not hold any more what it acknowledged in this term: its disk lost it.
+    #[display(
+        "finds that {node} holds entries up to {held} and had acknowledged them up to {acknowledged}: {}",
+        if *rejoins { "its files count as lost" } else { "it is sent the rest again" }
+    )]
     AcknowledgedLost {
-        /// The follower.
         node: NodeId,
         /// Up to here it had acknowledged the leader's log.
         acknowledged: LogIndex,
@@ -234,35 +205,76 @@ pub enum Event {
         rejoins: bool,
     },
     /// This node's leader found that its files hold less than it acknowledged: they count as lost.
+    #[display("joins again: its files hold less than it acknowledged, and count as lost")]
     Rejoining,
     /// An election was requested, but this node lost its files and is not readmitted yet.
+    #[display("starts no election: it lost its files and is not readmitted yet")]
     CampaignRejected,
     /// The leader's own disk does not answer, and other disks do.
+    #[display("hands over to {successor}: its own disk does not answer")]
     DiskStalled {
         /// Who is told to start an election.
         successor: NodeId,
     },
     /// The leader heard too few followers for an election timeout.
+    #[display("hears only {heard} of the {quorum} nodes that a quorum needs")]
     QuorumLost {
         /// How many it heard, itself included.
         heard: usize,
-        /// How many it needs.
         quorum: usize,
     },
 }
 
+impl Event {
+    /// Whether the sentence has a subject of its own. In all others it is the node: `n1 leads term 2`.
+    pub fn has_subject(&self) -> bool {
+        matches!(
+            self,
+            Event::TermAdvanced { .. }
+                | Event::VoteReceived { .. }
+                | Event::AppendSucceeded { .. }
+                | Event::AppendFailed { .. }
+                | Event::CommitAdvanced { .. }
+                | Event::SnapshotSent { .. }
+                | Event::SnapshotRejected { .. }
+        )
+    }
+}
+
+fn vote(pre: bool) -> &'static str {
+    if pre { "pre-vote" } else { "vote" }
+}
+
+fn span(first: LogIndex, last: LogIndex) -> String {
+    if first == last { first.to_string() } else { format!("{first}..{last}") }
+}
+
+/// What an AppendEntries with this many entries carries.
+fn entries(count: usize) -> String {
+    match count {
+        0 => "a heartbeat".to_string(),
+        1 => "1 entry".to_string(),
+        _ => format!("{count} entries"),
+    }
+}
+
 /// Why a vote was given or refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum VoteReason {
     /// Given: no vote yet in this term, and the candidate's log is up-to-date.
+    #[display("its log is up-to-date")]
     Granted,
     /// Given again: the same candidate asked twice.
+    #[display("it has the vote already")]
     AlreadyGranted,
     /// The candidate's term is over.
+    #[display("its term is over")]
     StaleTerm,
     /// Another candidate has this term's vote.
+    #[display("{_0} has the vote")]
     VotedFor(NodeId),
     /// The candidate's log is less up-to-date (5.4.1).
+    #[display("its log ends at {theirs}, behind {ours}")]
     LogBehind {
         /// The candidate's last entry.
         theirs: EntryId,
@@ -270,12 +282,16 @@ pub enum VoteReason {
         ours: EntryId,
     },
     /// This node hears from a leader (D 4.2.3).
+    #[display("{_0} leads and is heard")]
     LeaderAlive(NodeId),
     /// This node's own disk owes its term and vote: an election is under way.
+    #[display("its disk owes its own term and vote")]
     VotePending,
     /// This node lost its files, and with them whom it voted for.
+    #[display("it lost its files and is not readmitted yet")]
     Joining,
     /// This node withholds its vote for a while: a leader may hold a lease (D 6.4.1).
+    #[display("it withholds its vote until the leader's lease ends")]
     Withheld,
 }
 
@@ -299,36 +315,47 @@ pub enum RejectReason {
 }
 
 /// Why a node no longer leads or campaigns.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum StepDownReason {
     /// It saw a newer term.
+    #[display("term {_0} has begun")]
     NewerTerm(Term),
     /// It heard from the leader of its term.
+    #[display("{_0} leads")]
     LeaderFound(NodeId),
     /// It led, but a quorum no longer answers (D 6.2).
+    #[display("no quorum answers")]
     NoQuorum,
     /// It led, but its own disk does not answer.
+    #[display("its disk does not answer")]
     DiskStalled,
 }
 
 /// What became of the entries of an AppendEntries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum AppendOutcome {
     /// Rejected: the sender's term is over.
+    #[display("rejected, its term is over")]
     StaleTerm,
     /// Rejected: the log ends before `prev`.
+    #[display("rejected, no entry at that index")]
     NoEntryAtPrevious,
     /// Rejected: the entry at `prev` is of another term.
+    #[display("rejected, that entry is of term {found}")]
     TermsMismatch {
         /// The term found there.
         found: Term,
     },
     /// Nothing carried, and `prev` matches.
+    #[display("matches")]
     Heartbeat,
     /// All entries were there already.
+    #[display("already there")]
     AlreadyThere,
     /// Entries were appended, nothing had to go.
+    #[display("appended")]
     NoConflict,
     /// Entries from this index on conflicted and were replaced.
+    #[display("replaced from {_0} on")]
     Conflict(LogIndex),
 }

@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 
+use derive_more::Display;
+
 pub use super::beyond::message::{Ack, Beat, BootId, Extra, ReadNumber, Round};
 use super::entry::Entry;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
-/// One message from a node to another.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One message from a node to another: `n1@2 -> n2 AppendEntries prev=4@1 entry=5@2 commit=4 round=9` in transcripts, the
+/// term after the sender's name, entries as index@term.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[display("{from}@{term} -> {to} {body}")]
 pub struct Message {
     pub from: NodeId,
     pub to: NodeId,
@@ -19,9 +23,11 @@ pub struct Message {
     pub body: Body,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[display("{}{_variant}", self.name())]
 pub enum Body {
     /// Figure 2, RequestVote. The message's term is the candidate's.
+    #[display(" last={last}{}", if *transfer { " transfer" } else { "" })]
     RequestVote {
         /// The candidate's last log entry (`lastLogIndex`, `lastLogTerm`).
         last: EntryId,
@@ -29,11 +35,13 @@ pub enum Body {
         /// a leader (D 4.2.3).
         transfer: bool,
     },
+    #[display(" vote={}", if *granted { "yes" } else { "no" })]
     VoteReply {
         /// Whether the sender voted for the receiver in the message's term.
         granted: bool,
     },
     /// Figure 2, AppendEntries; a heartbeat when it carries no entry. The message's term is the leader's.
+    #[display(" prev={prev} {} commit={commit} {beat}", carried(entries))]
     AppendEntries {
         /// The entry just before the first one carried (`prevLogIndex`, `prevLogTerm`).
         prev: EntryId,
@@ -43,11 +51,17 @@ pub enum Body {
         commit: LogIndex,
         beat: Beat,
     },
-    AppendReply {
-        result: AppendResult,
-        ack: Ack,
-    },
+    #[display(" {result}{}", match result {
+        AppendResult::StaleTerm => String::new(),
+        _ => format!(" {ack}"),
+    })]
+    AppendReply { result: AppendResult, ack: Ack },
     /// Figure 13, InstallSnapshot: a part of a snapshot. The message's term is the leader's.
+    #[display(
+        " last={last} offset={offset} bytes={}{}",
+        data.len(),
+        if *done { " done" } else { "" }
+    )]
     InstallSnapshot {
         /// The last entry that the snapshot covers (`lastIncludedIndex`, `lastIncludedTerm`).
         last: EntryId,
@@ -56,6 +70,7 @@ pub enum Body {
         data: Arc<[u8]>,
         done: bool,
     },
+    #[display(" last={last} {result}")]
     InstallReply {
         /// The snapshot that the answer is about.
         last: EntryId,
@@ -67,13 +82,18 @@ pub enum Body {
 }
 
 /// What a follower answers to AppendEntries: one of these, never a mixture.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum AppendResult {
     /// The follower's durable log equals the leader's up to here: previous entry plus entries carried, never
     /// the follower's own last index, which may belong to an older leader.
+    #[display("matched={_0}")]
     Matched(LogIndex),
     /// The follower has no entry equal to the request's `prev`. The hint lets the leader skip a whole term a
     /// round trip (end of 5.3).
+    #[display("conflict at={rejected} {}", match term {
+        Some(term) => format!("term={term} first={first}"),
+        None => format!("log ends before {first}"),
+    })]
     Conflict {
         /// The index of the `prev` that was rejected, so that a late answer is recognised as such.
         rejected: LogIndex,
@@ -83,18 +103,32 @@ pub enum AppendResult {
         first: LogIndex,
     },
     /// The request's term is over; the reply's own term says which one has begun.
+    #[display("stale term")]
     StaleTerm,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum InstallResult {
     /// It needs the part that begins at this byte.
+    #[display("next={_0}")]
     Next(u64),
     /// It holds, durably, all that the snapshot covers.
+    #[display("installed")]
     Installed,
     /// What arrived is damaged, or of another format; nothing of it was kept.
+    #[display("unusable")]
     Unusable,
+    #[display("stale term")]
     StaleTerm,
+}
+
+/// The entries of an AppendEntries, as a transcript names them.
+fn carried(entries: &[Entry]) -> String {
+    match entries {
+        [] => "heartbeat".to_string(),
+        [one] => format!("entry={}", one.id()),
+        [first, .., last] => format!("entries={}..{}", first.id(), last.id()),
+    }
 }
 
 impl Body {

@@ -12,7 +12,6 @@ impl Raft {
         self.id
     }
 
-    /// The members of the cluster, this node included.
     pub fn members(&self) -> &BTreeSet<NodeId> {
         &self.members
     }
@@ -31,7 +30,6 @@ impl Raft {
         &self.log
     }
 
-    /// The highest index that it knows to be committed.
     pub fn commit_index(&self) -> LogIndex {
         self.commit_index
     }
@@ -40,7 +38,6 @@ impl Raft {
         &self.role
     }
 
-    /// Its log is durable up to here.
     pub fn durable_index(&self) -> LogIndex {
         self.durability.log_index()
     }

@@ -5,9 +5,10 @@
 //! the log's, and a read sees everything before it.
 
 use std::borrow::Borrow;
-use std::fmt;
 use std::time::Duration;
 use std::vec::IntoIter;
+
+use derive_more::Debug;
 
 use crate::panics::caught;
 use crate::payload::Payload;
@@ -22,21 +23,18 @@ use crate::types::EntryId;
 const APPLIED_EXPECTED: usize = 4_096;
 
 /// What the state machine is to do next.
+#[derive(Debug)]
 pub enum Task {
     /// Apply these committed entries. When applying stops early, the rest is moved, never copied.
+    #[debug("Apply({} entries)", _0.len())]
     Apply(IntoIter<Entry>),
-    Query {
-        request: RequestId,
-        query: Payload,
-        /// The staleness bound, for a stale read.
-        age: Option<Duration>,
-    },
+    #[debug("Query({request})")]
+    Query { request: RequestId, query: Payload, staleness: Option<Duration> },
     /// Make an image of the state, for a snapshot.
     Image,
-    Adopt {
-        last: EntryId,
-        image: Box<dyn Image>,
-    },
+    #[debug("Adopt({last})")]
+    Adopt { last: EntryId, image: Box<dyn Image> },
+    #[debug("Look")]
     Look(Look),
 }
 
@@ -44,21 +42,25 @@ pub enum Task {
 pub type Look = Box<dyn FnOnce(&dyn Machine) + Send>;
 
 /// The result of a [`Task`].
+#[derive(Debug)]
 pub enum Done {
     /// Entries were applied, with these results, and now the state holds this many items.
+    #[debug("Applied({} entries)", _0.len())]
     Applied(Vec<EntryResult>, usize),
+    #[debug("Answered({_0})")]
     Answered(RequestId, Response),
     /// An image was made of the state after this entry.
+    #[debug("Imaged({_0})")]
     Imaged(EntryId, Box<dyn Image>),
     /// The state is that of a snapshot of everything up to this entry, and holds this many items.
     Adopted(EntryId, usize),
     Looked,
     /// The state machine panicked: it must not be used any more.
-    Failed(Failure),
+    Failed(MachineFailure),
 }
 
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct MachineFailure {
     /// What was applied in the same task before.
     pub applied: Vec<EntryResult>,
     /// The entry that it was applying, if any.
@@ -130,7 +132,7 @@ impl Applier {
                 let reason = format!("its state machine panicked at {place}: {panic}");
                 // An entry with a result is not the one that failed.
                 let entry = at.filter(|at| results.last().is_none_or(|last| last.entry != *at));
-                Done::Failed(Failure { applied: results, entry, reason })
+                Done::Failed(MachineFailure { applied: results, entry, reason })
             }
         }
     }
@@ -144,9 +146,11 @@ impl Applier {
                 return (done, rest);
             }
             // A query changes nothing, so its panic is an answer: other nodes would only panic as well.
-            Task::Query { request, query, age } => {
+            Task::Query { request, query, staleness } => {
                 let response = match caught(|| self.machine.query(&query)) {
-                    Ok(Ok(answer)) => Response::Read { applied: self.machine.applied().index, age, answer },
+                    Ok(Ok(answer)) => {
+                        Response::Read { applied: self.machine.applied().index, staleness, answer }
+                    }
                     Ok(Err(reason)) => Response::Invalid(reason),
                     Err(reason) => Response::Panicked { entry: None, reason },
                 };
@@ -180,32 +184,7 @@ impl Applier {
 impl Done {
     fn failed(at: &str, panic: &str) -> Done {
         let reason = format!("its state machine panicked {at}: {panic}");
-        Done::Failed(Failure { applied: Vec::new(), entry: None, reason })
-    }
-}
-
-impl fmt::Debug for Task {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Task::Apply(entries) => write!(f, "Apply({} entries)", entries.len()),
-            Task::Query { request, .. } => write!(f, "Query({request})"),
-            Task::Image => f.write_str("Image"),
-            Task::Adopt { last, .. } => write!(f, "Adopt({last})"),
-            Task::Look(_) => f.write_str("Look"),
-        }
-    }
-}
-
-impl fmt::Debug for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Done::Applied(entries, _) => write!(f, "Applied({} entries)", entries.len()),
-            Done::Answered(request, _) => write!(f, "Answered({request})"),
-            Done::Imaged(last, _) => write!(f, "Imaged({last})"),
-            Done::Adopted(last, _) => write!(f, "Adopted({last})"),
-            Done::Looked => f.write_str("Looked"),
-            Done::Failed(failure) => write!(f, "Failed({})", failure.reason),
-        }
+        Done::Failed(MachineFailure { applied: Vec::new(), entry: None, reason })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Committed entries go to the state machine, and its results to the waiting clients.
 
 use super::Server;
-use super::applier::{Done, EntryResult, Failure, Task};
+use super::applier::{Done, EntryResult, MachineFailure, Task};
 use super::exchange::Outbox;
 use super::snapshots::SnapshotWork;
 use crate::protocol::Response;
@@ -90,8 +90,8 @@ impl Server {
 
     /// The state machine has panicked and must not be used. Clients of the entries that it still applied, and of the entry
     /// at which it panicked, are answered; the others find the node down.
-    fn fail(&mut self, failure: Failure, outbox: &mut Outbox) {
-        let Failure { applied, entry, reason } = failure;
+    fn fail(&mut self, failure: MachineFailure, outbox: &mut Outbox) {
+        let MachineFailure { applied, entry, reason } = failure;
         // Its drop may panic again: it is dropped after the node has ended.
         self.broken = self.applier.take();
         for result in applied {

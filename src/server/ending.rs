@@ -1,19 +1,23 @@
 //! Why a node ended, in the same words on threads and in virtual time.
 
-use std::fmt;
+use derive_more::Display;
 
 use crate::trace::What;
 use crate::types::NodeId;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Shown as in a status: `crashed`, `its disk failed: the disk is full`.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
 pub enum EndReason {
-    Crashed {
-        power: bool,
-    },
+    #[display("crashed")]
+    Crashed { power: bool },
+    #[display("stopped")]
     Stopped,
     /// An assertion failed, or another defect showed.
+    #[display("stopped itself: {_0}")]
     Panicked(String),
+    #[display("{_0}")]
     MachineFailed(String),
+    #[display("its disk failed: {_0}")]
     StorageFailed(String),
 }
 
@@ -36,19 +40,6 @@ impl From<EndReason> for What {
             EndReason::Panicked(reason) => What::Panicked { reason },
             EndReason::MachineFailed(reason) => What::MachineFailed { reason },
             EndReason::StorageFailed(reason) => What::StorageFailed { reason },
-        }
-    }
-}
-
-impl fmt::Display for EndReason {
-    /// As a status shows it: `crashed`, `its disk failed: the disk is full`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EndReason::Crashed { .. } => f.write_str("crashed"),
-            EndReason::Stopped => f.write_str("stopped"),
-            EndReason::Panicked(reason) => write!(f, "stopped itself: {reason}"),
-            EndReason::MachineFailed(reason) => f.write_str(reason),
-            EndReason::StorageFailed(reason) => write!(f, "its disk failed: {reason}"),
         }
     }
 }

@@ -22,7 +22,6 @@ pub enum Arrival {
     Persisted(WriteId),
     /// A result of the state machine on its own thread.
     Done(Done),
-    /// Take a snapshot of what has been applied.
     TakeSnapshot,
     SnapshotSaved {
         last: EntryId,

@@ -79,10 +79,15 @@ impl Server {
         }
     }
 
-    pub(super) fn answer_read(&mut self, request: RequestId, age: Option<Duration>, outbox: &mut Outbox) {
+    pub(super) fn answer_read(
+        &mut self,
+        request: RequestId,
+        staleness: Option<Duration>,
+        outbox: &mut Outbox,
+    ) {
         let query = self.calls.get(request).and_then(|caller| caller.query.clone());
         let query = query.expect("a read keeps its question until it is answered");
-        self.give(Task::Query { request, query, age }, outbox);
+        self.give(Task::Query { request, query, staleness }, outbox);
     }
 
     /// Leadership ended: the clients that wait for an entry are told at once.

@@ -3,8 +3,9 @@
 //! That work is done beside the log: saving or reading a large state takes long, and neither an entry's fsync nor a
 //! heartbeat waits for it.
 
-use std::fmt;
 use std::sync::Arc;
+
+use derive_more::Debug;
 
 use super::{Arrival, SnapshotInfo};
 use crate::config::RaftSettings;
@@ -23,11 +24,11 @@ const SMALL_BYTES: u64 = 64 << 10;
 const LOGGED_PER_SIZE: u64 = 16;
 
 /// Work on files beside the log's writes.
+#[derive(Debug)]
 pub enum SnapshotWork {
-    Save {
-        last: EntryId,
-        image: Box<dyn Image>,
-    },
+    #[debug("Save({last})")]
+    Save { last: EntryId, image: Box<dyn Image> },
+    #[debug("{_0:?}")]
     Task(SnapshotTask),
     /// Remove a file that the log's store has let go of.
     Remove(String),
@@ -84,9 +85,9 @@ impl Schedule {
         let enough = self.entries >= settings.snapshot_entries || self.bytes >= settings.snapshot_bytes;
         let size = self.newest.bytes;
         // `snapshot_bytes` are enough for a larger state, as long as no less is logged than is written.
-        let dear = (LOGGED_PER_SIZE * size).min(size.max(settings.snapshot_bytes as u64));
-        let worth = size <= SMALL_BYTES || self.bytes as u64 >= dear;
-        self.taking = std::mem::take(&mut self.wanted) || enough && worth;
+        let bytes_min = (LOGGED_PER_SIZE * size).min(size.max(settings.snapshot_bytes as u64));
+        let repaid = size <= SMALL_BYTES || self.bytes as u64 >= bytes_min;
+        self.taking = std::mem::take(&mut self.wanted) || enough && repaid;
         if self.taking {
             (self.entries, self.bytes) = (0, 0);
         }
@@ -123,7 +124,6 @@ impl Schedule {
 }
 
 impl SnapshotWork {
-    /// The lane that it is done in.
     pub fn lane(&self) -> Lane {
         match self {
             SnapshotWork::Save { .. } => Lane::Save,
@@ -180,15 +180,5 @@ impl SnapshotWork {
             }
         };
         Ok(Some(Arrival::Snapshot(report)))
-    }
-}
-
-impl fmt::Debug for SnapshotWork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SnapshotWork::Save { last, .. } => write!(f, "Save({last})"),
-            SnapshotWork::Task(task) => task.fmt(f),
-            SnapshotWork::Remove(file) => write!(f, "Remove({file})"),
-        }
     }
 }

@@ -40,16 +40,13 @@ pub struct SnapshotInfo {
     pub size: usize,
 }
 
+/// A node's role in its term, without what it knows in it: see [`Role`](crate::raft::role::Role).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum RoleName {
-    /// See [`crate::raft::role::Role`].
     #[default]
     Follower,
-    /// See [`crate::raft::role::Role`].
     PreCandidate,
-    /// See [`crate::raft::role::Role`].
     Candidate,
-    /// See [`crate::raft::role::Role`].
     Leader,
 }
 

@@ -24,7 +24,7 @@ use self::agenda::Agenda;
 use self::draw::{Classes, Scenario};
 use super::Simulation;
 use super::tally::Tally;
-use super::workload::{self, Workload};
+use super::workload::{self, CallCounts, Workload};
 use crate::check::history::Operation;
 use crate::faults::{LinkScope, NetChange};
 use crate::types::{NodeId, Random, Time};
@@ -87,21 +87,13 @@ impl Family {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
+pub struct RunReport {
     pub seed: u64,
     pub nodes: u8,
     /// What was broken; empty if all is well.
     pub violations: Vec<String>,
     pub tally: Tally,
-    /// Calls that were answered, that certainly had no effect, and whose outcome is unknown.
-    pub calls: [u64; 3],
-    /// Commands of unknown outcome that turned out to be applied, never applied, and unknown for good because their session
-    /// had expired.
-    pub fates: [u64; 3],
-    /// Commands of unknown outcome whose answer had been displaced by newer ones of their session.
-    pub forgotten: u64,
-    /// Commands that shared an entry: those that were answered, and those of unknown outcome.
-    pub gathered: [u64; 2],
+    pub calls: CallCounts,
     /// When, in virtual time, a property was first broken; what only shows at the end is not in it.
     pub broken_at: Option<Duration>,
     /// How long it was in virtual time.
@@ -132,17 +124,17 @@ struct Run<'a> {
 }
 
 /// Runs this seed. The same seed gives the same report.
-pub fn run(family: Family, seed: u64) -> Report {
+pub fn run(family: Family, seed: u64) -> RunReport {
     run_with(family, seed, |_| {})
 }
 
 /// Runs this seed on a simulation that was prepared: with a broken rule, say.
-pub fn run_with(family: Family, seed: u64, prepare: impl FnOnce(&mut Simulation)) -> Report {
+pub fn run_with(family: Family, seed: u64, prepare: impl FnOnce(&mut Simulation)) -> RunReport {
     run_recorded(family, seed, prepare, &mut |_| {})
 }
 
 /// Runs this seed with clocks of this kind and with reads by lease.
-pub fn run_with_leases(seed: u64, clocks: Clocks) -> Report {
+pub fn run_with_leases(seed: u64, clocks: Clocks) -> RunReport {
     run_as(Family::General, seed, Some((clocks, true)), |_| {}, &mut |_| {})
 }
 
@@ -153,7 +145,7 @@ pub fn run_recorded(
     seed: u64,
     prepare: impl FnOnce(&mut Simulation),
     record: &mut dyn FnMut(&[Operation]),
-) -> Report {
+) -> RunReport {
     run_as(family, seed, None, prepare, record)
 }
 
@@ -164,7 +156,7 @@ fn run_as(
     clocks: Option<(Clocks, bool)>,
     prepare: impl FnOnce(&mut Simulation),
     record: &mut dyn FnMut(&[Operation]),
-) -> Report {
+) -> RunReport {
     let mut random = Random::new(seed ^ 0x5eed_5eed_5eed_5eed);
     let Scenario { settings, clients, mut habits, classes, clocks: drawn, faulty, pause_max } =
         Scenario::of(family, seed, &mut random);
@@ -223,11 +215,9 @@ impl Run<'_> {
         let _ = self.simulation.change(change);
     }
 
-    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> Report {
+    fn report(mut self, seed: u64, nodes: u8, unhealed: Option<String>) -> RunReport {
         let broken_at = self.simulation.broken_at();
-        let calls = [self.workload.answered, self.workload.rejected, self.workload.unknown];
-        let (fates, gathered) = (self.workload.fates, self.workload.gathered);
-        let forgotten = self.workload.forgotten;
+        let calls = self.workload.counts;
         let contradictions = std::mem::take(&mut self.workload.contradictions);
         (self.record)(self.workload.take_news());
         let told = self.workload.ended();
@@ -239,15 +229,12 @@ impl Run<'_> {
         let broken =
             safety.violations().iter().map(|broken| format!("{}: {}", broken.property.name(), broken.detail));
         let violations = broken.chain(contradictions).chain(disorder).chain(unhealed).collect();
-        Report {
+        RunReport {
             seed,
             nodes,
             violations,
             tally: *self.simulation.tally(),
             calls,
-            fates,
-            forgotten,
-            gathered,
             broken_at: broken_at.map(|time| time.since(Time::ZERO)),
             length: self.simulation.now().since(Time::ZERO),
             digest: self.simulation.digest(),

@@ -9,11 +9,9 @@ use crate::state_machine::sessions::Bounds;
 /// What a simulated cluster is made of.
 #[derive(Clone, Debug)]
 pub struct SimulationSettings {
-    /// How many nodes.
     pub nodes: u8,
     /// It decides the whole run.
     pub seed: u64,
-    /// The core's settings.
     pub raft: RaftSettings,
     /// The least time that a message takes.
     pub link_delay: Duration,

@@ -1,12 +1,14 @@
 //! Counts the kinds of things that happened in a run: a run without hard cases proves nothing.
 
+use derive_more::AddAssign;
+
 use crate::raft::Raft;
 use crate::raft::event::{Event, StepDownReason, VoteReason};
 use crate::raft::role::Role;
 use crate::server::Outbox;
 
 /// How often each kind of thing happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign)]
 pub struct Tally {
     pub elections: u64,
     pub leaders: u64,
@@ -33,8 +35,9 @@ pub struct Tally {
     pub promises_kept: u64,
     pub snapshots_saved: u64,
     pub snapshots_sent: u64,
-    /// Snapshots that took the place of a follower's log, and those that left a part of it.
-    pub snapshots_installed: [u64; 2],
+    pub snapshots_installed: u64,
+    /// Those of them that left a part of the follower's log.
+    pub logs_kept: u64,
     /// Nodes that had lost their files and were readmitted.
     pub readmitted: u64,
     /// Times that a leader appended the readmission of a node.
@@ -64,7 +67,8 @@ impl Tally {
                 Event::FollowerRead { count, .. } => self.follower_reads += *count as u64,
                 Event::SnapshotSending { .. } => self.snapshots_sent += 1,
                 Event::SnapshotInstalled { kept, .. } => {
-                    self.snapshots_installed[usize::from(*kept > 0)] += 1;
+                    self.snapshots_installed += 1;
+                    self.logs_kept += u64::from(*kept > 0);
                 }
                 Event::Readmitted => self.readmitted += 1,
                 Event::Readmitting { .. } => self.readmitting += 1,
@@ -82,54 +86,6 @@ impl Tally {
     pub fn note_end(&mut self, raft: &Raft) {
         let leads = matches!(raft.role(), Role::Leader(_));
         self.uncommitted_tails += u64::from(leads && raft.log().last().index > raft.commit_index());
-    }
-
-    pub fn add(&mut self, other: &Tally) {
-        let Tally {
-            elections,
-            leaders,
-            elections_lost,
-            quorums_lost,
-            truncations,
-            uncommitted_tails,
-            duplicates,
-            expired,
-            repaired,
-            applied,
-            sticky_refusals,
-            follower_reads,
-            lease_reads,
-            promises_kept,
-            snapshots_saved,
-            snapshots_sent,
-            snapshots_installed,
-            readmitted,
-            readmitting,
-            refused_starts,
-            handed_over,
-        } = other;
-        self.elections += elections;
-        self.leaders += leaders;
-        self.elections_lost += elections_lost;
-        self.quorums_lost += quorums_lost;
-        self.truncations += truncations;
-        self.uncommitted_tails += uncommitted_tails;
-        self.duplicates += duplicates;
-        self.expired += expired;
-        self.repaired += repaired;
-        self.applied += applied;
-        self.sticky_refusals += sticky_refusals;
-        self.follower_reads += follower_reads;
-        self.lease_reads += lease_reads;
-        self.promises_kept += promises_kept;
-        self.snapshots_saved += snapshots_saved;
-        self.snapshots_sent += snapshots_sent;
-        self.snapshots_installed[0] += snapshots_installed[0];
-        self.snapshots_installed[1] += snapshots_installed[1];
-        self.readmitted += readmitted;
-        self.readmitting += readmitting;
-        self.refused_starts += refused_starts;
-        self.handed_over += handed_over;
     }
 
     /// Name and number of each, for people and for tests that reject a vacuous run.

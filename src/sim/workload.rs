@@ -72,19 +72,24 @@ pub struct Workload {
     history: Vec<Operation>,
     /// How many of them [`Workload::take_news`] has returned.
     taken: usize,
+    pub counts: CallCounts,
+    pub contradictions: Vec<String>,
+}
+
+/// How calls ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CallCounts {
     pub answered: u64,
+    /// They certainly had no effect.
     pub rejected: u64,
     /// Calls whose outcome was unknown when they ended.
     pub unknown: u64,
     /// What became of those that were asked about: applied, never applied, not known since their session has expired.
     pub fates: [u64; 3],
+    /// Those whose answer had been displaced by newer ones of their session.
+    pub forgotten: u64,
     /// Calls that shared an entry: those that were answered, and those of unknown outcome.
     pub gathered: [u64; 2],
-    /// Commands of unknown outcome whose answer had been displaced by newer ones of their session.
-    pub forgotten: u64,
-    /// Local reads that said how old they may be.
-    pub local_reads: u64,
-    pub contradictions: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -136,7 +141,6 @@ impl Workload {
         self.asked_at = node;
     }
 
-    /// When a client wants to call next.
     pub fn next_call(&self) -> Time {
         let ready = |worker: &&Worker| worker.running.len() < worker.window;
         self.clients.values().filter(ready).map(|worker| worker.next).min().unwrap_or(Time::NEVER)
@@ -209,19 +213,20 @@ impl Workload {
     /// Checks the staleness bound of a local read: it must show all that was answered longer before it than that. The bound
     /// is measured by the node's clock, which is right within the drift.
     fn note_local(&mut self, asked: Time, outcome: &Outcome) {
-        let Outcome::Answered(Answered { index, age: Some(age), node, .. }) = outcome else { return };
-        let as_of = asked - *age * 12 / 10;
+        let Outcome::Answered(Answered { index, staleness: Some(staleness), node, .. }) = outcome else {
+            return;
+        };
+        let as_of = asked - *staleness * 12 / 10;
         let missed = self.history.iter().rev().find(|operation| {
             let changes = operation.action != Action::Read && operation.index > Some(*index);
             changes && operation.returned.is_some_and(|returned| returned < as_of)
         });
         if let Some(missed) = missed {
             let seen = format!(
-                "staleness bound: {node} said its state at {index} was at most {age:?} old at {asked}"
+                "staleness bound: {node} said its state at {index} was at most {staleness:?} old at {asked}"
             );
             self.contradictions.push(format!("{seen}, but {missed}"));
         }
-        self.local_reads += 1;
     }
 
     pub fn is_idle(&self) -> bool {
@@ -232,18 +237,18 @@ impl Workload {
     fn note(&mut self, operations: &[Operation], outcome: &Outcome) -> Option<Token> {
         match outcome {
             Outcome::Rejected(_) => {
-                self.rejected += 1;
+                self.counts.rejected += 1;
                 self.note_refused(operations);
                 None
             }
             Outcome::Unknown(token) | Outcome::Panicked(token, _) => {
-                self.unknown += 1;
-                self.gathered[1] += u64::from(token.part.is_some());
+                self.counts.unknown += 1;
+                self.counts.gathered[1] += u64::from(token.part.is_some());
                 Some(*token)
             }
             Outcome::Answered(answered) => {
-                self.answered += 1;
-                self.gathered[0] += u64::from(answered.part.is_some());
+                self.counts.answered += 1;
+                self.counts.gathered[0] += u64::from(answered.part.is_some());
                 self.note_answered(operations, answered);
                 None
             }
@@ -266,7 +271,7 @@ impl Workload {
             }
             Fate::Expired => 2,
             Fate::Forgotten if self.habits.forgetful => {
-                self.forgotten += 1;
+                self.counts.forgotten += 1;
                 return false;
             }
             // Clients ask within half a window, and the replicas keep all answers of that window.
@@ -276,7 +281,7 @@ impl Workload {
                 return false;
             }
         };
-        self.fates[known] += 1;
+        self.counts.fates[known] += 1;
         self.history.splice(place..=place, operations);
         false
     }

@@ -34,40 +34,15 @@ pub type Text = SmolStr;
 #[serde(tag = "op", rename_all = "snake_case", try_from = "ReadCommand")]
 pub enum Command {
     /// Add a key that must be absent.
-    Create {
-        /// The key.
-        key: Text,
-        /// Its value.
-        value: Text,
-    },
+    Create { key: Text, value: Text },
     /// Change a key that must be present.
-    Update {
-        /// The key.
-        key: Text,
-        /// Its new value.
-        value: Text,
-    },
+    Update { key: Text, value: Text },
     /// Add or change a key.
-    Put {
-        /// The key.
-        key: Text,
-        /// Its new value.
-        value: Text,
-    },
+    Put { key: Text, value: Text },
     /// Remove a key that must be present.
-    Delete {
-        /// The key.
-        key: Text,
-    },
+    Delete { key: Text },
     /// Change a key that must be present with the expected value (compare and swap).
-    Cas {
-        /// The key.
-        key: Text,
-        /// The value that it must have.
-        expected: Text,
-        /// Its new value.
-        value: Text,
-    },
+    Cas { key: Text, expected: Text, value: Text },
 }
 
 /// A question about the store. As JSON: `{"op":"read","key":"x"}`.
@@ -75,10 +50,7 @@ pub enum Command {
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Query {
     /// What is the value of this key?
-    Read {
-        /// The key.
-        key: Text,
-    },
+    Read { key: Text },
     /// Which keys are there?
     Keys {},
 }
@@ -104,10 +76,7 @@ pub enum Answer {
     /// Nothing was changed or read: the key is absent.
     NotFound,
     /// Nothing was changed: the key has another value than expected.
-    Mismatch {
-        /// The value it has.
-        actual: Text,
-    },
+    Mismatch { actual: Text },
 }
 
 impl KeyValue {

@@ -6,6 +6,8 @@
 
 use std::io;
 
+use derive_more::From;
+
 /// A folder of files. Every name is a plain file name, without a path.
 pub trait Disk: Send {
     /// Makes the folder, and those above it, unless they are there.
@@ -58,17 +60,12 @@ pub trait Disk: Send {
 pub type Lock = Box<dyn Send>;
 
 /// Why a folder could not be locked.
-#[derive(Debug)]
+#[derive(Debug, From)]
 pub enum LockError {
     /// Another holds it: the process of this number, when it is known.
     InUse(Option<u32>),
+    #[from]
     Io(io::Error),
-}
-
-impl From<io::Error> for LockError {
-    fn from(error: io::Error) -> LockError {
-        LockError::Io(error)
-    }
 }
 
 /// The part of a whole content that [`Disk::read_at`] gives.

@@ -1,22 +1,30 @@
 //! What may be wrong with a node's files. Each message is one line that names the file and says what to do.
 
-use std::fmt;
 use std::io;
 
 use super::ClusterId;
+use crate::text::joined;
 use crate::types::NodeId;
 
 /// Why a node's files cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Another process, or another node of this one, uses the folder.
+    #[error(
+        "{folder} is in use{}: stop that one first, or choose another folder with --states DIR",
+        .holder.map_or(String::new(), |process| format!(" by process {process}"))
+    )]
     InUse { folder: String, holder: Option<u32> },
+    #[error(
+        "{file} belongs to cluster {found}, not to {expected}: choose another folder with --states DIR, or start afresh"
+    )]
     OtherCluster {
         file: String,
         found: ClusterId,
         /// The cluster that was to be opened.
         expected: ClusterId,
     },
+    #[error("{file} belongs to {found}, not to {expected}: put each node's files back under its own name")]
     OtherNode {
         file: String,
         found: NodeId,
@@ -24,38 +32,60 @@ pub enum StorageError {
         expected: NodeId,
     },
     /// The cluster was made with other nodes.
+    #[error(
+        "{file} belongs to a cluster of {}, not of {}: start that one, choose another folder with --states DIR, or start afresh",
+        joined(.found, ","),
+        joined(.expected, ",")
+    )]
     OtherMembers { file: String, found: Vec<NodeId>, expected: Vec<NodeId> },
     /// Another version of the program wrote the files.
+    #[error(
+        "{file} has format {found}, and this program reads format {known}: use {}, choose another folder with --states DIR, or start afresh",
+        if .found > .known { "a newer program" } else { "the program that wrote it" }
+    )]
     OtherFormat { file: String, found: u64, known: u64 },
     /// A file is not as it was written.
+    #[error(
+        "{file}{} is damaged: {what}; restore this node's files from a copy, or wipe the node",
+        .line.map_or(String::new(), |line| format!(" line {line}"))
+    )]
     Damaged {
         file: String,
         /// The line in it, from 1, where that is known.
         line: Option<usize>,
         what: String,
     },
+    #[error("cannot write {file}: the disk is full; make room, then restart the node")]
     NoSpace {
         /// The file that was to be written.
         file: String,
     },
     /// The disk is too full to start from.
+    #[error(
+        "cannot write {file}: the disk is full, and a start needs {bytes} bytes of it for a moment, for term and vote; \
+         nothing is lost: make room, then start again"
+    )]
     NoRoom {
         /// The file that has to be written.
         file: String,
         bytes: usize,
     },
+    #[error("cannot {action} {file}: {error}; {}", advice(.error))]
     Io {
         /// What was to be done: "write", "read".
         action: &'static str,
         file: String,
+        #[source]
         error: io::Error,
     },
     /// The writing of a snapshot was given up, since it is not wanted any more.
+    #[error("{file} was given up before it was whole: nothing is lost, the node was stopped")]
     GivenUp {
         /// The file that is not made.
         file: String,
     },
     /// An earlier error left it open what the disk holds.
+    #[error("nothing more is written after an earlier error ({first}): restart the node")]
     Poisoned { first: String },
 }
 
@@ -64,76 +94,6 @@ impl StorageError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::NoSpace { file },
             _ => StorageError::Io { action, file, error },
-        }
-    }
-}
-
-impl fmt::Display for StorageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StorageError::InUse { folder, holder } => {
-                write!(f, "{folder} is in use")?;
-                if let Some(process) = holder {
-                    write!(f, " by process {process}")?;
-                }
-                write!(f, ": stop that one first, or choose another folder with --states DIR")
-            }
-            StorageError::OtherCluster { file, found, expected } => write!(
-                f,
-                "{file} belongs to cluster {found}, not to {expected}: choose another folder with --states DIR, or start afresh"
-            ),
-            StorageError::OtherNode { file, found, expected } => {
-                write!(
-                    f,
-                    "{file} belongs to {found}, not to {expected}: put each node's files back under its own name"
-                )
-            }
-            StorageError::OtherMembers { file, found, expected } => write!(
-                f,
-                "{file} belongs to a cluster of {}, not of {}: start that one, choose another folder with --states DIR, or start afresh",
-                Nodes(found),
-                Nodes(expected)
-            ),
-            StorageError::OtherFormat { file, found, known } => {
-                let program = if found > known { "a newer program" } else { "the program that wrote it" };
-                write!(
-                    f,
-                    "{file} has format {found}, and this program reads format {known}: use {program}, choose another folder with --states DIR, or start afresh"
-                )
-            }
-            StorageError::Damaged { file, line, what } => {
-                write!(f, "{file}")?;
-                if let Some(line) = line {
-                    write!(f, " line {line}")?;
-                }
-                write!(f, " is damaged: {what}; restore this node's files from a copy, or wipe the node")
-            }
-            StorageError::NoRoom { file, bytes } => write!(
-                f,
-                "cannot write {file}: the disk is full, and a start needs {bytes} bytes of it for a moment, for term and \
-                 vote; nothing is lost: make room, then start again"
-            ),
-            StorageError::NoSpace { file } => {
-                write!(f, "cannot write {file}: the disk is full; make room, then restart the node")
-            }
-            StorageError::Io { action, file, error } => {
-                write!(f, "cannot {action} {file}: {error}; {}", advice(error))
-            }
-            StorageError::GivenUp { file } => {
-                write!(f, "{file} was given up before it was whole: nothing is lost, the node was stopped")
-            }
-            StorageError::Poisoned { first } => {
-                write!(f, "nothing more is written after an earlier error ({first}): restart the node")
-            }
-        }
-    }
-}
-
-impl std::error::Error for StorageError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            StorageError::Io { error, .. } => Some(error),
-            _ => None,
         }
     }
 }
@@ -159,16 +119,5 @@ fn advice(error: &io::Error) -> &'static str {
             "a file is in the way: remove it, or choose another folder with --states DIR"
         }
         _ => "check the disk, then restart the node",
-    }
-}
-
-struct Nodes<'a>(&'a [NodeId]);
-
-impl fmt::Display for Nodes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, node) in self.0.iter().enumerate() {
-            write!(f, "{}{node}", if place == 0 { "" } else { "," })?;
-        }
-        Ok(())
     }
 }

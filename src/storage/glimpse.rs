@@ -7,6 +7,8 @@
 
 use std::io;
 
+use derive_more::From;
+
 use super::disk::Disk;
 use super::error::StorageError;
 use super::segment::Segment;
@@ -67,16 +69,12 @@ fn can_be(index: LogIndex) -> bool {
     (1..u64::MAX / 2).contains(&index.0)
 }
 
+#[derive(From)]
 enum Obstacle {
     /// The files are no longer what they were.
     Changed,
+    #[from]
     Storage(StorageError),
-}
-
-impl From<StorageError> for Obstacle {
-    fn from(error: StorageError) -> Obstacle {
-        Obstacle::Storage(error)
-    }
 }
 
 /// A file that was listed and is gone has been compacted, truncated or wiped away.

@@ -4,9 +4,9 @@
 //! crash; a snapshot is there as soon as it is finished.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
+use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::error::StorageError;
@@ -21,7 +21,8 @@ use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
 /// What a node's [`MemoryStore`]s of successive lives share. Cloning shares it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
+#[debug("the state of {} in memory", identity.node)]
 pub struct MemoryContent {
     identity: Identity,
     content: Arc<Mutex<Content>>,
@@ -39,12 +40,6 @@ struct Content {
 pub struct MemoryStore {
     content: MemoryContent,
     unsynced: Vec<Write>,
-}
-
-impl fmt::Debug for MemoryContent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the state of {} in memory", self.identity.node)
-    }
 }
 
 impl MemoryContent {

@@ -144,20 +144,8 @@ fn push_origin(line: &mut Vec<u8>, origin: &Origin) {
 }
 
 fn push_number(line: &mut Vec<u8>, name: &[u8], number: u64) {
-    const DIGITS_MAX: usize = 20;
     line.extend_from_slice(name);
-    let mut digits = [0_u8; DIGITS_MAX];
-    let mut first = DIGITS_MAX;
-    let mut left = number;
-    loop {
-        first -= 1;
-        digits[first] = b"0123456789"[(left % 10) as usize];
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(&digits[first..]);
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// A newline byte would split the record in two. In JSON it can only stand between tokens, where a space means the

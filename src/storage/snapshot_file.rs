@@ -16,6 +16,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 
 use crc32fast::Hasher;
+use derive_more::From;
 use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
@@ -67,7 +68,7 @@ pub enum Unusable {
 }
 
 /// Why a snapshot could not be loaded.
-#[derive(Debug)]
+#[derive(Debug, From)]
 pub enum LoadError {
     Unusable(Unusable),
     Io(io::Error),
@@ -107,18 +108,6 @@ impl Unusable {
             }
             Unusable::Damaged(what) => StorageError::Damaged { file, line: None, what },
         }
-    }
-}
-
-impl From<io::Error> for LoadError {
-    fn from(error: io::Error) -> LoadError {
-        LoadError::Io(error)
-    }
-}
-
-impl From<Unusable> for LoadError {
-    fn from(unusable: Unusable) -> LoadError {
-        LoadError::Unusable(unusable)
     }
 }
 

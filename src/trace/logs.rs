@@ -4,13 +4,14 @@
 //! node: logs explain a run, they do not keep its promises.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use derive_more::Debug;
 use env_filter::Filter;
 use log::{Level, LevelFilter, Metadata, Record};
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ const FILTER: &str = "info";
 pub(super) const RUN_BEGINS: &str = "--- a run begins ---";
 
 /// The log files of a cluster's nodes.
+#[derive(Debug)]
+#[debug("NodeLogs({:?})", files.keys())]
 pub struct NodeLogs {
     filter: Filter,
     level_max: LevelFilter,
@@ -169,12 +172,6 @@ impl NodeFile {
         let reason = written.err().filter(|_| !failed_before)?;
         let path = self.path.display();
         Some(format!("{path} cannot be written and has gaps from here on: {reason}"))
-    }
-}
-
-impl fmt::Debug for NodeLogs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeLogs").field("nodes", &self.files.keys()).finish_non_exhaustive()
     }
 }
 

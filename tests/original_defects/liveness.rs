@@ -67,7 +67,9 @@ fn l8_a_client_that_is_sent_to_a_dead_node_looks_elsewhere() {
     let (dead, leading) = (NodeId::new(2), NodeId::new(3));
     let answer = |node: NodeId| match node {
         _ if node == dead => Response::Unreachable,
-        _ if node == leading => Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("x") },
+        _ if node == leading => {
+            Response::Read { applied: LogIndex(1), staleness: None, answer: Payload::new("x") }
+        }
         _ => Response::Rejected(RejectReason::NotLeader { leader: Some(dead) }),
     };
     for seed in 0..20 {

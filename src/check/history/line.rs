@@ -40,7 +40,8 @@ const WARM_UP: &str = "warm_up_ends_ns";
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Why a line is no operation, in words that follow "line 7: ".
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct LineError(pub(super) String);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -300,14 +301,6 @@ impl<'de> Deserialize<'de> for Members {
         deserializer.deserialize_map(InOrder)
     }
 }
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for LineError {}
 
 fn wrong(what: &str) -> LineError {
     LineError(what.to_string())

@@ -24,8 +24,12 @@ fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
     let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
     let hard_state = HardState { current_term: Term(1), store_id: 1, ..HardState::default() };
     let recovered = Recovered { hard_state, snapshot: id(snapshot), base: id(base), entries };
-    let all = NodeId::first(3);
-    Raft::new(NodeId::new(name), all, RaftSettings::default(), recovered, Random::new(1), Time::ZERO)
+    started(name, recovered)
+}
+
+fn started(name: u8, recovered: Recovered) -> Raft {
+    let (all, random) = (NodeId::first(3), Random::new(name.into()));
+    Raft::new(NodeId::new(name), all, RaftSettings::default(), recovered, random, Time::ZERO)
 }
 
 /// Three nodes of which each compacted its log elsewhere, or not at all; n3 holds one more entry than the others.
@@ -119,8 +123,7 @@ fn elected(behind: Vec<Entry>, joining: bool) -> (Safety, Raft, Raft) {
     let hard_state = HardState { current_term: Term(2), joining, store_id: 1, ..HardState::default() };
     let entries = (1..=8).map(no_op).chain(behind).collect();
     let recovered = Recovered { hard_state, entries, ..Recovered::default() };
-    let all = NodeId::first(3);
-    let n2 = Raft::new(NodeId::new(2), all, RaftSettings::default(), recovered, Random::new(2), Time::ZERO);
+    let n2 = started(2, recovered);
     for raft in [&old, &n2, &node(3, 0, 0, (1..=8).map(no_op).collect())] {
         safety.started(raft, false);
     }
@@ -166,9 +169,7 @@ fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
         let hard_state = HardState { current_term: Term(3), store_id: 1, ..HardState::default() };
         let entries = (1..=8).map(no_op).collect();
         let recovered = Recovered { hard_state, entries, ..Recovered::default() };
-        let all = NodeId::first(3);
-        let n2 =
-            Raft::new(NodeId::new(2), all, RaftSettings::default(), recovered, Random::new(2), Time::ZERO);
+        let n2 = started(2, recovered);
         let first = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
         let second = Write { id: 2, truncate_from: Some(LogIndex(9)), ..Write::default() };
         for write in [&first, &second] {
@@ -226,9 +227,7 @@ fn a_node_is_readmitted_only_with_what_it_held_before_it_lost_its_files() {
             HardState { current_term: Term(2), joining: true, store_id: 9, ..HardState::default() };
         let entries: Vec<Entry> = (1..=8).map(no_op).chain([no_op_of_2()]).collect();
         let recovered = Recovered { hard_state, ..Recovered::default() };
-        let all = NodeId::first(3);
-        let empty =
-            Raft::new(NodeId::new(2), all, RaftSettings::default(), recovered, Random::new(2), Time::ZERO);
+        let empty = started(2, recovered);
         safety.started(&empty, true);
         let again = entries.into_iter().filter(|entry| entry.index.0 <= holds_again).collect();
         let readmitted = HardState { joining: false, ..hard_state };

@@ -121,7 +121,7 @@ fn carry_out(replica: &mut Replica<KeyValue>, call: &Call) -> Response {
         Call::Settle { origin } => apply(Content::Settle { origin: *origin }),
         Call::Read { query, .. } => {
             let answer = replica.query(query).expect("a query of this machine");
-            Response::Read { applied: replica.applied().index, age: None, answer }
+            Response::Read { applied: replica.applied().index, staleness: None, answer }
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::state_machine::Applied;
 use crate::types::{NodeId, Term, Time};
 
 impl ClientCore {
-    /// Takes in an answer to this call.
     pub(super) fn take_in(&mut self, now: Time, call_id: CallId, node: NodeId, reply: Reply) {
         let Reply { attempt, term, response } = reply;
         let call = self.call(call_id);
@@ -18,12 +17,12 @@ impl ClientCore {
             (Response::Entry(applied), _, _) => {
                 self.entry_applied(now, call_id, (attempt, node, term), applied);
             }
-            (Response::Read { applied, age, answer }, What::Read { mode, .. }, _) => {
+            (Response::Read { applied, staleness, answer }, What::Read { mode, .. }, _) => {
                 // A node that was asked by name need not lead; otherwise only a leader answers.
                 if *mode != ReadMode::Stale && call.at.is_none() {
                     self.leader = Some(node);
                 }
-                let answered = Answered { answer, node, term, index: applied, age, part: None };
+                let answered = Answered { answer, node, term, index: applied, staleness, part: None };
                 self.end(now, call_id, Outcome::Answered(answered));
             }
             (Response::Invalid(reason), _, _) => {
@@ -53,7 +52,6 @@ impl ClientCore {
         }
     }
 
-    /// The entry of this call was applied.
     fn entry_applied(
         &mut self,
         now: Time,
@@ -67,7 +65,7 @@ impl ClientCore {
                 let is_question = matches!(call.what, What::Settle(_));
                 let part = token.and_then(|token| token.part);
                 self.leader = Some(node);
-                let answered = Answered { answer, node, term, index: entry.index, age: None, part };
+                let answered = Answered { answer, node, term, index: entry.index, staleness: None, part };
                 if is_question {
                     self.settled(now, call_id, Fate::Applied(answered));
                 } else {

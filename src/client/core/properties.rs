@@ -76,7 +76,7 @@ fn response() -> impl Strategy<Value = Response> {
         entry: EntryId::new(Term(1), LogIndex(1)),
         answer: Payload::new("a"),
     });
-    let read = Response::Read { applied: LogIndex(1), age: None, answer: Payload::new("a") };
+    let read = Response::Read { applied: LogIndex(1), staleness: None, answer: Payload::new("a") };
     prop_oneof![
         1 => Just(applied),
         1 => Just(read),

@@ -145,7 +145,14 @@ fn applied() -> Response {
 
 fn answered_by(node: NodeId) -> Outcome {
     let answer = Payload::new(["created"]);
-    Outcome::Answered(Answered { answer, node, term: Term(4), index: LogIndex(17), age: None, part: None })
+    Outcome::Answered(Answered {
+        answer,
+        node,
+        term: Term(4),
+        index: LogIndex(17),
+        staleness: None,
+        part: None,
+    })
 }
 
 fn numbers(sent: &Sent) -> (Serial, Serial) {
@@ -198,7 +205,7 @@ fn an_answer_for_somebody_else_or_of_the_wrong_kind_is_ignored() {
     let reply = Reply { attempt: sent.attempt, term: Term(4), response: applied() };
     let (from, to) = (Address::Node(sent.to), Address::Client(ClientId(8)));
     bench.core.receive(bench.now, Envelope::new(from, to, Packet::Reply(reply)));
-    bench.reply(&sent, Response::Read { applied: LogIndex(17), age: None, answer: Payload::new("1") });
+    bench.reply(&sent, Response::Read { applied: LogIndex(17), staleness: None, answer: Payload::new("1") });
     assert!(bench.core.take_ended().is_empty());
     assert_eq!(bench.wait_for_end(), Outcome::Unknown(token(1)));
 }
@@ -392,10 +399,10 @@ fn a_read_is_never_unknown() {
 fn a_read_is_answered_with_the_index_it_saw() {
     let mut bench = Bench::new();
     let sent = bench.ask(read(), None);
-    bench.reply(&sent, Response::Read { applied: LogIndex(9), age: None, answer: Payload::new("1") });
+    bench.reply(&sent, Response::Read { applied: LogIndex(9), staleness: None, answer: Payload::new("1") });
     let answer = Payload::new("1");
     let expected =
-        Answered { answer, node: sent.to, term: Term(4), index: LogIndex(9), age: None, part: None };
+        Answered { answer, node: sent.to, term: Term(4), index: LogIndex(9), staleness: None, part: None };
     assert_eq!(bench.outcome(), Outcome::Answered(expected));
     assert_eq!(bench.core.leader(), Some(sent.to), "only a leader answers such a read");
 }
@@ -404,7 +411,7 @@ fn a_read_is_answered_with_the_index_it_saw() {
 fn a_stale_read_says_nothing_about_who_leads() {
     let mut bench = Bench::new();
     let sent = bench.ask(What::Read { query: Payload::new("x"), mode: ReadMode::Stale }, None);
-    bench.reply(&sent, Response::Read { applied: LogIndex(9), age: None, answer: Payload::new("1") });
+    bench.reply(&sent, Response::Read { applied: LogIndex(9), staleness: None, answer: Payload::new("1") });
     assert_eq!(bench.core.leader(), None);
 }
 

@@ -2,31 +2,24 @@
 //!
 //! Bounded in messages and in bytes for all links together: a long delay and a fast sender would fill any memory.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use crate::protocol::Envelope;
 use crate::types::Time;
 
 /// The messages, the next due first. Messages due at the same time keep their order.
 pub(super) struct HeldBack {
-    waiting: BinaryHeap<Reverse<Waiting>>,
+    waiting: BTreeMap<(Time, u64), Envelope>,
     sequence: u64,
     bytes: usize,
     messages_max: usize,
     bytes_max: usize,
 }
 
-struct Waiting {
-    due: Time,
-    sequence: u64,
-    envelope: Envelope,
-}
-
 impl HeldBack {
     /// Empty, with these bounds. A message that is larger than the bound is held back when no other is.
     pub fn new(messages_max: usize, bytes_max: usize) -> HeldBack {
-        HeldBack { waiting: BinaryHeap::new(), sequence: 0, bytes: 0, messages_max, bytes_max }
+        HeldBack { waiting: BTreeMap::new(), sequence: 0, bytes: 0, messages_max, bytes_max }
     }
 
     /// Holds back a message until then. Returns it when there is no room.
@@ -38,40 +31,20 @@ impl HeldBack {
         }
         self.sequence += 1;
         self.bytes += weight;
-        self.waiting.push(Reverse(Waiting { due, sequence: self.sequence, envelope }));
+        self.waiting.insert((due, self.sequence), envelope);
         None
     }
 
     pub fn next_due(&self) -> Option<Time> {
-        self.waiting.peek().map(|Reverse(next)| next.due)
+        self.waiting.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// The next, if it is due by now.
     pub fn pop_due(&mut self, now: Time) -> Option<Envelope> {
         self.next_due().filter(|due| *due <= now)?;
-        let Reverse(Waiting { envelope, .. }) = self.waiting.pop()?;
+        let (_, envelope) = self.waiting.pop_first()?;
         self.bytes -= envelope.weight();
         Some(envelope)
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Waiting) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Waiting) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Waiting) -> Ordering {
-        (self.due, self.sequence).cmp(&(other.due, other.sequence))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use derive_more::Display;
+
 use crate::types::{EntryId, LogIndex, StoreId, Term};
 
 /// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
@@ -16,7 +18,8 @@ pub type ReadNumber = u64;
 pub type BootId = u64;
 
 /// What AppendEntries carries beyond Figure 2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Display)]
+#[display("round={round}{}", if lease.is_some() { " lease" } else { "" })]
 pub struct Beat {
     pub round: Round,
     /// The round claims a lease: a node that answers it withholds its vote for this long (D 6.4.1).
@@ -31,7 +34,8 @@ pub struct Beat {
 }
 
 /// What an answer to a leader carries beyond Figure 2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Display)]
+#[display("round={round}")]
 pub struct Ack {
     /// The round that the answer confirms; zero if none.
     pub round: Round,
@@ -43,30 +47,31 @@ pub struct Ack {
 }
 
 /// The messages that the paper's figures do not have; their sections are the dissertation's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum Extra {
     /// Would you vote for me in the next term? Changes nothing at the receiver (D 9.6).
+    #[display(" next_term={next_term} last={last}")]
     PreVote {
         /// The term that the sender would start: its `current_term` + 1.
         next_term: Term,
         last: EntryId,
     },
-    PreVoteReply {
-        next_term: Term,
-        granted: bool,
-    },
+    #[display(" next_term={next_term} vote={}", if *granted { "yes" } else { "no" })]
+    PreVoteReply { next_term: Term, granted: bool },
     /// The leader hands over: the receiver is to start an election at once (D 3.10).
+    #[display("")]
     TimeoutNow,
     /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
+    #[display("")]
     Rejoin {
         /// What its files are known by from now on.
         store_id: StoreId,
     },
     /// A follower asks its leader up to where a read must see (D 6.4).
-    ReadIndex {
-        number: ReadNumber,
-    },
+    #[display(" number={number}")]
+    ReadIndex { number: ReadNumber },
     /// The answer to a question about the read index.
+    #[display(" number={number} {}", index.map_or("rejected".to_string(), |index| format!("index={index}")))]
     ReadIndexReply {
         number: ReadNumber,
         /// All that was answered to clients before the question arrived lies up to here; none when the sender cannot

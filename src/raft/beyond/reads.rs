@@ -43,7 +43,6 @@ pub(crate) struct FollowerReads {
     sent: Time,
 }
 
-/// A read that waits at a follower.
 #[derive(Clone, Copy, Debug)]
 struct FollowerRead {
     id: RequestId,

@@ -28,7 +28,7 @@ const FAULTY: Duration = Duration::from_secs(20);
 const PAUSE_MAX: Duration = Duration::from_millis(1500);
 
 /// Which faults may happen in a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each class of faults is on or off by itself")]
 pub(super) struct Classes {
     pub(super) crashes: bool,
@@ -82,7 +82,6 @@ impl Clocks {
 }
 
 impl Scenario {
-    /// What this seed of the family decides.
     pub(super) fn of(family: Family, seed: u64, random: &mut Random) -> Scenario {
         let settings = draw_settings(seed, random);
         let clients = random.within(1, 4);
@@ -117,16 +116,7 @@ impl Classes {
             slow_disks: on(400_000),
             failing_disks: on(300_000),
             ordered_elections: on(300_000),
-            lost_replies: false,
-            wipes: false,
-            long_stalls: false,
-            late_entries: false,
-            old_leaders: false,
-            torn_elections: false,
-            aimed_wipes: false,
-            slow_for_good: false,
-            leader_stalls: false,
-            damages: false,
+            ..Classes::default()
         }
     }
 }

@@ -50,7 +50,7 @@ impl Run<'_> {
         }
         self.workload.become_patient();
         let begun = self.simulation.now();
-        let answered_before = self.workload.answered;
+        let answered_before = self.workload.counts.answered;
         let healing_max = self.healing_max();
         let deadline = begun + healing_max;
         let mut calling = true;
@@ -59,7 +59,7 @@ impl Run<'_> {
             self.simulation.advance(until);
             self.work(calling);
             // Serve afresh for a while, then stop and let all catch up.
-            let served = self.workload.answered >= answered_before + 20;
+            let served = self.workload.counts.answered >= answered_before + 20;
             calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
             if !calling && self.workload.is_idle() && self.agrees(&healed) && !self.still_joins(&healed) {
                 return self.lost(&healed);
@@ -68,7 +68,7 @@ impl Run<'_> {
         if self.simulation.broken_at().is_some() {
             return None;
         }
-        let answered = self.workload.answered - answered_before;
+        let answered = self.workload.counts.answered - answered_before;
         let joining = if self.still_joins(&healed) { ", a node still joins" } else { "" };
         Some(format!("not healed after {} s: {answered} calls answered{joining}", healing_max.as_secs()))
     }
