@@ -43,7 +43,7 @@ pub struct NodeCount {
     /// How many nodes: 1 to 99 [default: 3]
     #[arg(value_name = "NODES", value_parser = nodes)]
     nodes: Option<u8>,
-    /// The same, as an option
+    /// How many nodes, as an option
     #[arg(long = "nodes", value_name = "N", value_parser = nodes)]
     nodes_option: Option<u8>,
 }

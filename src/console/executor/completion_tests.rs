@@ -45,7 +45,7 @@ fn arguments_are_completed_by_their_kind() {
         ("delay 2ms j", "jitter"),
         ("partition ha", "halves"),
         ("partition n1 ", "n2 n3 leader followers random minority majority all / for"),
-        ("partition leader / f", "followers for"),
+        ("partition leader / f", "followers"),
         ("partition minority ", "/ for"),
         ("partition bridge n", "n1 n2 n3"),
         ("read @", "@n1 @n2 @n3 @leader @random"),

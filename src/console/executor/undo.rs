@@ -169,7 +169,7 @@ impl Console {
             std::iter::once(fault_named(first)).chain(others.map(|scope| scope.to_string())).collect();
         let shown = shown.join(", ");
         match failed {
-            None => vec![format!("{shown} {} {after}", if changes.len() == 1 { "ends" } else { "end" })],
+            None => vec![format!("{shown} ends {after}")],
             Some(error) => vec![format!("{shown} cannot be undone: {}", error.with_advice())],
         }
     }

@@ -41,7 +41,7 @@ fn links_and_groups_take_words_that_are_resolved_when_the_line_runs() {
 fn rules_on_several_links_end_together() {
     let mut desk = Desk::led();
     let told = desk.lines("drop 10% n1>n2\ndrop 50% leader>followers for 100ms\nsleep 200ms\nnet");
-    assert!(told.contains("drop 50% n1>n2, n1>n3 end after 100 ms"), "{told}");
+    assert!(told.contains("drop 50% n1>n2, n1>n3 ends after 100 ms"), "{told}");
     let rules: Vec<&str> = told.lines().filter(|line| line.starts_with("rule")).collect();
     assert_eq!(rules, ["rule  drop 10% n1>n2"], "what was in force before is in force again");
 }

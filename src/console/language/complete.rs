@@ -164,7 +164,7 @@ impl Completion<'_> {
             return Vec::new();
         }
         let mut offered = self.slots(form, &plain);
-        if form.lasting && !plain.is_empty() {
+        if form.lasting && !plain.is_empty() && plain.last() != Some(&"/") {
             offered.extend(self.beginning(["for"].into_iter()));
         }
         offered

@@ -73,7 +73,8 @@ impl Language {
             "targets" => format!(
                 "A target names nodes: n2, a list n1,n3, or one of\n  {}\n\
                  random, minority and majority are drawn from the seed when the line runs.\n\
-                 'all' and 'followers' leave out nodes for which the directive makes no sense.",
+                 'all' and 'followers' leave out nodes for which the directive makes no sense.\n\
+                 @n2 or @leader behind a data command asks that node and no other.",
                 TARGETS.map(|(name, _)| name).join(", ")
             ),
             "links" => "A link is the way that messages take; each side is a target or clients:\n  \
