@@ -18,6 +18,30 @@ use raftlab::trace::{TraceEvent, What};
 use crate::{PATIENCE, assert_safe, converge, folder, leader, log_file, others, put, settings, start};
 
 #[test]
+fn a_first_command_of_an_open_session_is_unknown_without_an_answer() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 3));
+    let first = leader(&cluster);
+    let until = cluster.now() + PATIENCE;
+    while !cluster.open_session() {
+        assert!(cluster.now() < until, "a leader opens it, and no command has to wait for that");
+        let soon = cluster.now() + Duration::from_millis(10);
+        cluster.wait(soon);
+    }
+    for node in others(&cluster, first) {
+        cluster.order(node, NodeOrder::Crash).unwrap();
+    }
+    let what = client::What::commands([Command::put("a", "1")]);
+    let ended = cluster.ask(vec![Ask { what, at: None, timeout: Duration::from_millis(100) }]);
+    assert!(matches!(ended[0].outcome, Outcome::Unknown(_)), "{:?}", ended[0]);
+    for node in others(&cluster, first) {
+        cluster.order(node, NodeOrder::Restart).unwrap();
+    }
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+}
+
+#[test]
 fn without_a_quorum_a_command_ends_as_unknown_or_refused_and_in_time() {
     let folder = folder();
     let mut cluster = start(&settings(&folder, 3));

@@ -74,6 +74,17 @@ fn a_script_stops_at_its_first_failure_unless_told_to_go_on() {
 }
 
 #[test]
+fn an_echo_shows_the_lines_and_a_start_says_the_whole_command() {
+    let folder = Folder::new();
+    let ran = folder.cluster(&["3", "--memory", "--echo"], "echo hi\nsleep 1ms\n").exits(0);
+    assert_eq!(ran.out, "hi\n> sleep 1ms\n");
+    let seed = ran.err.lines().find_map(|line| line.strip_prefix("seed ")).expect("it says its seed");
+    let (seed, rest) = seed.split_once(':').expect("and what it is for");
+    assert!(rest.ends_with(&format!(" 3 --memory --echo --seed {seed}")), "{rest}");
+    assert_eq!(folder.cluster(&["3", "--memory"], "sleep 1ms\n").exits(0).out, "", "piped, without an echo");
+}
+
+#[test]
 fn what_nobody_knows_is_exit_code_three() {
     let lines = "wait leader\ncrash leader\ncrash random\nwait leader 400ms\n";
     let ran = Folder::new().cluster(&["3", "--memory"], lines).exits(3);

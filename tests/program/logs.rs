@@ -50,3 +50,17 @@ fn the_filter_of_the_environment_shows_more() {
         assert!(logs.contains(words), "{words}:\n{logs}");
     }
 }
+
+#[test]
+fn the_console_shows_the_logs_of_this_run_and_of_all_when_it_is_asked() {
+    let folder = Folder::new();
+    folder.cluster(&["1"], "wait leader\n").exits(0);
+    let lines = "wait leader\necho ===\nlogs\necho ===\nlogs --all\necho ===\nlogs --last 1\n";
+    let said = folder.cluster(&["1"], lines).exits(0).out;
+    let [_, this, all, last] = said.split("===\n").collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(this.contains("started: term 1") && !this.contains("a new, empty state"), "{this}");
+    assert!(!this.contains("a run begins"), "{this}");
+    assert_eq!(all.matches("--- a run begins at 2").count(), 2, "{all}");
+    assert!(all.contains("a new, empty state") && all.contains("started: term 1"), "{all}");
+    assert_eq!((last.lines().count(), this.ends_with(last)), (1, true), "{last}");
+}
