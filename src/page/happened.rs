@@ -59,7 +59,7 @@ pub fn marks(deeds: &[Deed], leaders: &[LeaderChange]) -> Vec<Mark> {
 /// Everything with its time, in order; nothing if nothing happened.
 pub fn happened(deeds: &[Deed], leaders: &[LeaderChange], html: &mut String) {
     let said = |deed: &Deed| {
-        let failed = if deed.ok { "" } else { "failed: " };
+        let failed = if deed.ok || deed.answer.starts_with("ERR") { "" } else { "failed: " };
         match deed.answer.as_str() {
             "" => deed.directive.clone(),
             answer => format!("{}: {failed}{answer}", deed.directive),

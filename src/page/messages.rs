@@ -1,14 +1,14 @@
 //! The messages between nodes in space and time: a lane for each node, time downward, a line from where a message was
 //! sent to where it arrived. One that was dropped ends in a cross.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::axis::WIDTH;
 use super::happened::Deed;
 use super::roles::stretches;
-use super::scene::{Fold, MomentKind, Scene};
+use super::scene::{Fold, Moment, MomentKind, Scene};
 use crate::faults::DropReason;
 use crate::text::escape;
 use crate::text::layout::duration_shown;
@@ -64,13 +64,12 @@ pub fn messages(nodes: &[NodeId], recorded: &Recorded, deeds: &[Deed]) -> String
         let y = scene.y(*time);
         let _ = writeln!(html, "<path class=\"mark directive\" d=\"M0 {y:.1}H{WIDTH}\"/>");
     }
-    for passage in &scene.passages {
-        line(passage, &scene, lanes, &mut html);
-    }
-    for moment in &scene.moments {
-        let (x, y, class) = (lanes.x(moment.node), scene.y(moment.time), moment.kind.class());
-        let _ = writeln!(html, "<path class=\"dots {class}\" d=\"M{x:.0} {y:.1}h0\"/>");
-    }
+    // In the order of time, which is that in which they are read.
+    let lines = scene.passages.iter().map(|passage| (passage.sent, line(passage, &scene, lanes)));
+    let dots = scene.moments.iter().map(|moment| (moment.time, dot(moment, &scene, lanes)));
+    let mut stops: Vec<(Time, String)> = lines.chain(dots).collect();
+    stops.sort_by_key(|(time, _)| *time);
+    html.extend(stops.into_iter().map(|(_, stop)| stop));
     html.push_str("</svg>\n");
     labels(&scene, lanes, &mut html);
     html.push_str("</div></div>\n");
@@ -138,7 +137,7 @@ fn times(scene: &Scene<'_>, html: &mut String) {
 }
 
 /// The message's line, with its words as the title.
-fn line(passage: &Passage, scene: &Scene<'_>, lanes: Lanes<'_>, html: &mut String) {
+fn line(passage: &Passage, scene: &Scene<'_>, lanes: Lanes<'_>) -> String {
     let (from, to, top) = (lanes.x(passage.from), lanes.x(passage.to), scene.y(passage.sent));
     let stops = |part: f64, down: f64| (from + part * (to - from), top + down);
     let (x, y) = match passage.end {
@@ -157,19 +156,28 @@ fn line(passage: &Passage, scene: &Scene<'_>, lanes: Lanes<'_>, html: &mut Strin
             format!("<path class=\"cross\" d=\"{cross}\"/>")
         }
     };
-    let _ = writeln!(
-        html,
-        "<g class=\"stop {}\"><title>{}</title><path class=\"wide\" d=\"{path}\"/><path class=\"way\" d=\"{path}\"/>{end}</g>",
+    format!(
+        "<g class=\"stop {}\"><title>{}</title><path class=\"wide\" d=\"{path}\"/><path class=\"way\" d=\"{path}\"/>{end}</g>\n",
         class(passage),
         escape(&passage.to_string())
-    );
+    )
+}
+
+/// What happened at a node, with its words as the title.
+fn dot(moment: &Moment, scene: &Scene<'_>, lanes: Lanes<'_>) -> String {
+    let Moment { time, node, label, kind } = moment;
+    let (x, y, class) = (lanes.x(*node), scene.y(*time), kind.class());
+    let label = escape(label);
+    format!(
+        "<g class=\"stop\"><title>{time} {node} {label}</title><path class=\"dots {class}\" d=\"M{x:.0} {y:.1}h0\"/></g>\n"
+    )
 }
 
 fn class(passage: &Passage) -> &'static str {
     match (passage.end, passage.name) {
         (PassageEnd::Lost(..), _) => "of-lost",
         _ if passage.quiet => "of-heartbeat",
-        (_, "RequestVote" | "VoteReply" | "PreVote" | "PreVoteReply" | "TimeoutNow") => "of-vote",
+        _ if passage.is_vote() => "of-vote",
         (_, "InstallSnapshot" | "InstallReply") => "of-snapshot",
         _ => "of-entries",
     }
@@ -190,30 +198,21 @@ fn labels(scene: &Scene<'_>, lanes: Lanes<'_>, html: &mut String) {
         let (y, text) = (scene.y(*time), escape(text));
         let _ = writeln!(html, "<span class=\"directive\" style=\"top:{y:.1}px\">&gt; {text}</span>");
     }
-    let mut said: BTreeSet<(NodeId, NodeId)> = BTreeSet::new();
+    // Each reason once, until a message of the link arrives again.
     let mut reasons: BTreeMap<(NodeId, NodeId), DropReason> = BTreeMap::new();
     for passage in &scene.passages {
         let link = (passage.from, passage.to);
-        match passage.end {
-            PassageEnd::Lost(at, reason) => {
-                let is_new = reasons.insert(link, reason) != Some(reason) || !said.contains(&link);
-                if !is_new {
-                    continue;
-                }
-                said.insert(link);
-                let (from, to) = (lanes.x(passage.from), lanes.x(passage.to));
-                let (part, down) = if at > passage.sent { (0.9, 0.0) } else { (DROPPED_AT, DROPPED_DOWN) };
-                let x = (from + part * (to - from)) / WIDTH * 100.0;
-                let y = scene.y(at) + down;
-                let _ = writeln!(
-                    html,
-                    "<span class=\"reason\" style=\"left:{x:.2}%;top:{y:.1}px\">{reason}</span>"
-                );
-            }
-            PassageEnd::UnderWay | PassageEnd::Arrived(_) => {
-                said.remove(&link);
-            }
+        let PassageEnd::Lost(at, reason) = passage.end else {
+            reasons.remove(&link);
+            continue;
+        };
+        if reasons.insert(link, reason) == Some(reason) {
+            continue;
         }
+        let (from, to) = (lanes.x(passage.from), lanes.x(passage.to));
+        let (part, down) = if at > passage.sent { (0.9, 0.0) } else { (DROPPED_AT, DROPPED_DOWN) };
+        let (x, y) = ((from + part * (to - from)) / WIDTH * 100.0, scene.y(at) + down);
+        let _ = writeln!(html, "<span class=\"reason\" style=\"left:{x:.2}%;top:{y:.1}px\">{reason}</span>");
     }
 }
 

@@ -159,6 +159,11 @@ impl<'a> Scene<'a> {
 }
 
 impl Passage {
+    /// Whether it is a request for a vote or an answer to one.
+    pub(super) fn is_vote(&self) -> bool {
+        matches!(self.name, "RequestVote" | "VoteReply" | "PreVote" | "PreVoteReply" | "TimeoutNow")
+    }
+
     /// When it arrived or was lost; when it was sent, if it is under way.
     fn ended(&self) -> Time {
         match self.end {
@@ -183,7 +188,10 @@ fn chosen<'a>(all: &[&'a Passage], turns: &[(bool, Time)]) -> Vec<&'a Passage> {
         turns.sort_by_key(|(matters, _)| !matters);
         turns.truncate(PASSAGES_MAX / AROUND_A_TURN);
         let distances = distances(&sent, turns.into_iter().map(|(_, time)| time));
-        let mut ranked: Vec<(usize, usize)> = distances.into_iter().zip(noted.iter().copied()).collect();
+        // An election is shown whole, from its first request for a vote.
+        let near =
+            |(distance, at): (usize, &usize)| (if all[*at].is_vote() { distance / 8 } else { distance }, *at);
+        let mut ranked: Vec<(usize, usize)> = distances.into_iter().zip(&noted).map(near).collect();
         // Of equally close ones the newest stay.
         ranked.sort_unstable_by_key(|(distance, at)| (*distance, usize::MAX - at));
         ranked.into_iter().take(PASSAGES_MAX).map(|(_, at)| at).collect()
@@ -265,6 +273,7 @@ fn moments<'a>(events: impl Iterator<Item = &'a TraceEvent>, spans: &[(Time, Tim
 fn told(what: &What) -> Option<(MomentKind, String)> {
     let told = match what {
         What::Raft(event) => return told_of_raft(event),
+        What::Started { fresh: true, .. } => return None,
         What::Started { term, .. } => (MomentKind::Process, format!("starts in term {term}")),
         What::Stopped => (MomentKind::Process, "stopped".to_string()),
         What::Crashed { power: false } => (MomentKind::Process, "crashed".to_string()),

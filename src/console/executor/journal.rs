@@ -41,7 +41,9 @@ impl Journal {
             self.kept.pop_front();
             self.left_out += 1;
         }
-        let first = answer.text.lines().next().unwrap_or_default();
+        // What an echo answers is what it was told to say.
+        let text = if line.name() == "echo" { "" } else { &answer.text };
+        let first = text.lines().next().unwrap_or_default();
         let ok = matches!(answer.outcome, Outcome::Ok | Outcome::Refused);
         let line = line.clone();
         self.kept.push_back(Executed { at, line, answer: shorten_to(first, LETTERS), ok });
@@ -62,7 +64,8 @@ impl Journal {
             directive: shorten_to(&executed.line.to_string(), LETTERS),
             answer: executed.answer.clone(),
             ok: executed.ok,
-            is_change: matches!(executed.line.form.topic, Topic::Nodes | Topic::Network | Topic::Disks),
+            is_change: executed.ok
+                && matches!(executed.line.form.topic, Topic::Nodes | Topic::Network | Topic::Disks),
         };
         kept.into_iter().zip(ends).map(deed).collect()
     }
