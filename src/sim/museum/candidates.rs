@@ -31,7 +31,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("vote-by-index-before-term", "5.4.1")
         .defect("a voter compares the lengths of the logs first, and the terms of the last entries only then")
         .hook(Arriving(|raft, message| {
-            judge(raft, message, |theirs, ours, _| (theirs.index, theirs.term) >= (ours.index, ours.term))
+            judge(raft, message, |theirs, ours, _| (theirs.index, theirs.term) >= (ours.index, ours.term));
         }))
         .caught(Family::Votes, 27, UNFIT),
     Specimen::new("vote-by-commit-index", "5.4.1")
@@ -43,7 +43,7 @@ pub const SPECIMENS: &[Specimen] = &[
         .hook(Arriving(|raft, message| {
             judge(raft, message, |theirs, ours, _| {
                 theirs.term == ours.term && theirs.index.next() >= ours.index || theirs >= ours
-            })
+            });
         }))
         .caught(Family::Votes, 8, UNFIT),
     Specimen::new("candidate-claims-its-term", "5.4.1")
