@@ -12,6 +12,7 @@ pub mod language;
 mod drawn;
 pub mod executor;
 pub mod glimpses;
+mod lesson;
 mod lines;
 pub mod matrix;
 pub mod museum;

@@ -6,7 +6,7 @@
 //!
 //! Loops wait for the lab, never for a clock of their own, so that the same script runs at any speed.
 //!
-//! Architecture invariant: nothing here knows which kind of lab it drives, and nothing here prints except through
+//! Architecture invariant: nothing here knows which kind of lab it drives (a lesson has one of its own, in virtual time), and nothing here prints except through
 //! [`Output`].
 
 mod chaos;
@@ -29,6 +29,7 @@ mod record;
 mod report;
 mod rerun;
 mod rows;
+mod scenario;
 mod script;
 mod session;
 mod settings;
@@ -63,6 +64,7 @@ use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
 use self::rerun::Rerun;
+use self::scenario::Underway;
 use self::undo::Undo;
 use self::verbs::run_of;
 use super::language::{Answer, Directive, Language, Names, Outcome};
@@ -130,6 +132,7 @@ pub struct Console<L: ?Sized = dyn Lab> {
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
+    lesson: Option<Box<Underway>>,
     /// From when on it counts the times that it tells by itself.
     zero: Time,
     /// When the lab is to work towards its session again; none once it is open.
@@ -174,6 +177,7 @@ impl<L: Lab + 'static> Console<L> {
             unknown: BTreeMap::new(),
             running: Vec::new(),
             loads: Loads::default(),
+            lesson: None,
             zero: Time::ZERO,
             session_due: None,
             quitting: false,
@@ -250,6 +254,11 @@ impl<L: Lab + ?Sized> Console<L> {
         self.session_due = Some(self.lab.now());
     }
 
+    /// Whether a lesson waits for the next line.
+    pub fn is_in_lesson(&self) -> bool {
+        self.lesson.is_some()
+    }
+
     /// Counts the times that it tells by itself from this one on, as the rest of a load's output does.
     pub fn count_from(&mut self, zero: Time) {
         self.zero = zero;
@@ -307,6 +316,9 @@ impl Console {
 
     /// What completion may offer now.
     pub fn names(&mut self) -> Names {
+        if let Some(lesson) = &mut self.lesson {
+            return lesson.names();
+        }
         let picture = self.picture();
         let small =
             |node: &NodeId| picture.view(*node).is_some_and(|view| view.status.size <= KEYS_OFFERED_MAX);
@@ -318,11 +330,14 @@ impl Console {
 
     /// What the prompt says now.
     pub fn standing(&mut self) -> Standing {
+        if let Some(lesson) = &self.lesson {
+            return Standing { lesson: Some(lesson.progress()), ..Standing::default() };
+        }
         let picture = self.picture();
         let leader = picture.leader();
         let led = leader.and_then(|leader| picture.view(leader)).map(|view| view.status.term);
         let term = led.unwrap_or_else(|| picture.term());
-        Standing { up: picture.up_count(), count: picture.count(), leader, term }
+        Standing { up: picture.up_count(), count: picture.count(), leader, term, lesson: None }
     }
 
     /// A directive was interrupted by a person.

@@ -202,6 +202,7 @@ fn converse(console: &mut Console, serve: bool, interrupt: &Interrupt) -> (Endin
                     break (Ending::Fine, true);
                 }
             }
+            Typed::Cleared { .. } if console.leave_lesson() => {}
             Typed::Cleared { empty: true } => console.output().warn(&console.how_to_leave()),
             Typed::Cleared { empty: false } => {}
             Typed::End => break (Ending::Fine, false),
@@ -215,7 +216,9 @@ fn converse(console: &mut Console, serve: bool, interrupt: &Interrupt) -> (Endin
 fn run_typed(console: &mut Console, script: &mut Script, lines: &str, interrupt: &Interrupt) -> Flow {
     console.fit(terminal::columns());
     let mut flow = Flow::Go;
-    for line in lines.lines() {
+    // Enter alone plays a lesson on.
+    let lines = if lines.is_empty() { vec![""] } else { lines.lines().collect() };
+    for line in lines {
         flow = console.run_line(script, Ok(line));
         if flow != Flow::Go || interrupt.is_raised() {
             break;

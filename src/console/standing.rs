@@ -13,12 +13,17 @@ pub struct Standing {
     pub leader: Option<NodeId>,
     /// The term that the leader leads; without one, the newest term.
     pub term: Term,
+    /// How far a lesson is that waits at the prompt, in place of all that.
+    pub lesson: Option<String>,
 }
 
 impl Standing {
     /// `raft 3/3 leader=n2 term=4> `. It is as wide with a leader as without one.
     pub fn text(&self) -> String {
-        let Standing { up, count, leader, term } = self;
+        let Standing { up, count, leader, term, lesson } = self;
+        if let Some(lesson) = lesson {
+            return format!("{lesson}> ");
+        }
         let digits = count.to_string().len();
         let leader = leader.map_or("no leader".to_string(), |leader| format!("leader={leader}"));
         let width = "leader=n".len() + digits;
@@ -41,7 +46,7 @@ mod tests {
     use super::*;
 
     fn standing(leader: Option<u8>, term: u64) -> Standing {
-        Standing { up: 3, count: 3, leader: leader.map(NodeId::new), term: Term(term) }
+        Standing { up: 3, count: 3, leader: leader.map(NodeId::new), term: Term(term), lesson: None }
     }
 
     #[test]

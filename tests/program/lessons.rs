@@ -3,6 +3,26 @@
 use crate::Folder;
 
 #[test]
+fn each_lesson_plays_through_where_no_person_is_and_leaves_the_cluster_alone() {
+    let folder = Folder::new();
+    let options = ["3", "--seed", "1", "--script", "-"];
+    let list = folder.simulate(&options, "scenario\n").exits(0).out;
+    let rows = list.lines().skip_while(|line| !line.starts_with("SCRIPT")).skip(1);
+    let names: Vec<&str> = rows.filter_map(|row| row.split(' ').next()).collect();
+    assert!(names.len() >= 18 && names.contains(&"figure-7") && names.contains(&"figure-8"), "{list}");
+    let lines: String = names.iter().map(|name| format!("scenario {name}\n")).collect();
+    let ran =
+        folder.simulate(&options, &format!("{lines}wait leader\ncreate x 1\nexpect ok created\n")).exits(0);
+    for name in &names {
+        let end = format!("That was {name}. The same on threads: cluster ");
+        assert!(ran.out.contains(&end), "{name}: {}", ran.out);
+    }
+    assert_eq!(ran.out.matches("PASS linearizable").count(), names.len(), "{}", ran.out);
+    let ran = folder.cluster(&["3", "--memory"], "scenario stale-read\nwait leader\nkeys\n").exits(0);
+    assert!(ran.out.contains("> pause n1") && ran.out.contains("OK x=old"), "{}", ran.out);
+}
+
+#[test]
 fn chaos_on_threads_loses_nothing_that_was_answered_and_is_saved_as_a_script() {
     let folder = Folder::new();
     let lines = "wait leader\nput a 1\nchaos start crash,pause,partition,cut,drop,delay every 100ms --seed 5\n\

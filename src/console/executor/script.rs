@@ -60,6 +60,11 @@ impl Script {
         Script { numbered: false, ..Script::piped() }
     }
 
+    /// The next line is the one of this number.
+    pub(super) fn go_to(&mut self, number: usize) {
+        self.line = number - 1;
+    }
+
     /// The worst outcome of any line that was not forgiven.
     pub fn worst(&self) -> Outcome {
         self.worst
@@ -82,6 +87,9 @@ impl Script {
 impl Console {
     /// Runs a line of a script, or reports what is wrong with it, and prints the answer.
     pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
+        if !script.numbered && self.lesson.is_some() {
+            return self.in_lesson(text);
+        }
         script.line += 1;
         let parsed = match text {
             Ok(text) => self.language.parse(text).map_err(|error| error.to_string()),
@@ -165,7 +173,7 @@ impl Console {
 
     /// `run SCRIPT`: silent itself. Without a script it lists those that have a name.
     pub(super) fn run_file(&mut self, line: &Directive) -> Answer {
-        let Some(file) = line.get::<String>(&SCRIPT) else { return list_scripts() };
+        let Some(file) = line.get::<String>(&SCRIPT) else { return list_scripts("run") };
         if self.running.len() >= DEPTH_MAX {
             let reason = format!("scripts run scripts at most {DEPTH_MAX} deep: does {file} run itself?");
             return Answer::failed("run", reason);
@@ -203,7 +211,7 @@ impl Console {
 }
 
 /// The scripts that have a name, with what each says of itself.
-fn list_scripts() -> Answer {
+pub(super) fn list_scripts(verb: &'static str) -> Answer {
     let scripts = scripts::all();
     let head = ["SCRIPT", "NODES", "SHOWS"].map(str::to_string).to_vec();
     let rows = scripts.iter().map(|script| {
@@ -213,14 +221,17 @@ fn list_scripts() -> Answer {
         vec![script.name.clone(), nodes, shows]
     });
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let mut lines = vec!["'run NAME' runs one of these, 'run PATH' any file of directives:".to_string()];
+    let mut lines = vec![match verb {
+        "run" => "'run NAME' runs one of these, 'run PATH' any file of directives:".to_string(),
+        _ => format!("'{verb} NAME' plays one of these step by step:"),
+    }];
     lines.extend(table(&rows, &[Align::Left, Align::Right, Align::Left]));
     let details = scripts.iter().map(|script| {
         let scripts::Head { command, title, sections } = &script.head;
         json!({"name": script.name, "shows": title, "sections": sections, "command": command})
     });
     let details: Vec<serde_json::Value> = details.collect();
-    Answer::ok("run", lines.join("\n")).with("scripts", details)
+    Answer::ok(verb, lines.join("\n")).with("scripts", details)
 }
 
 /// Its text is what the line is for: a script that is echoed need not say it twice.

@@ -1,0 +1,239 @@
+//! `scenario`: scripts as lessons, a step at a time.
+//!
+//! A lesson is played in virtual time on a cluster of its own, with the nodes and the settings that its script asks for: so
+//! its sentences are true each time, and the cluster at the prompt is left alone. Where a person is, Enter plays the next
+//! step; any directive may be typed in between, and is executed on the lesson's cluster. Elsewhere it plays to its end.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use super::rows::{Row, Run, verb};
+use super::script::{Flow, Script, list_scripts};
+use super::slots::SCRIPT;
+use super::{Console, Context};
+use crate::config::Settings;
+use crate::console::language::{Answer, Directive, Names, Topic, form};
+use crate::console::lesson::{Lesson, Step};
+use crate::console::narrator::Narrator;
+use crate::console::printer::Style;
+use crate::console::scripts;
+use crate::sim::{Simulation, SimulationSettings};
+use crate::text::layout::wrap;
+
+pub(super) const VERBS: &[Row<Run>] = &[verb(
+    form("scenario", Topic::Test, &[SCRIPT])
+        .does("plays a script as a lesson, step by step; alone it lists them", "scenario figure-8"),
+    Console::scenario,
+)];
+
+/// The seed of all lessons.
+const SEED: u64 = 7;
+
+/// How wide sentences are where no terminal says it.
+const COLUMNS: usize = 100;
+
+/// A lesson under way.
+pub(super) struct Underway {
+    name: String,
+    console: Console<Simulation>,
+    script: Script,
+    /// How it is run on threads.
+    command: String,
+    steps: VecDeque<Step>,
+    count: usize,
+}
+
+impl Console {
+    fn scenario(&mut self, line: &Directive) -> Answer {
+        let Some(name) = line.get::<String>(&SCRIPT) else { return list_scripts("scenario") };
+        let mut lesson = match self.prepare(name) {
+            Ok(lesson) => lesson,
+            Err(reason) => return Answer::failed("scenario", reason),
+        };
+        if self.context.attended {
+            self.output.progress("Enter plays the next step, q leaves; other directives work in between.");
+            if lesson.play() == Flow::Go {
+                self.lesson = Some(Box::new(lesson));
+            }
+            return Answer::ok("scenario", "");
+        }
+        while lesson.play() == Flow::Go {}
+        let mut answer = Answer::ok("scenario", "").with("name", lesson.name.as_str());
+        answer.outcome = lesson.script.worst();
+        answer
+    }
+
+    fn prepare(&self, name: &str) -> Result<Underway, String> {
+        let text = scripts::text(Path::new(name))?;
+        let Lesson { head, nodes, settings, steps } = Lesson::of(&text);
+        let settings = match &settings {
+            Some(file) => {
+                Settings::from_toml(&scripts::settings(file)?).map_err(|error| error.to_string())?
+            }
+            None => Settings::default(),
+        };
+        if !head.title.is_empty() {
+            let sections =
+                if head.sections.is_empty() { String::new() } else { format!(" ({})", head.sections) };
+            self.output.progress(&format!("{}{sections}, on {nodes} nodes in virtual time", head.title));
+        }
+        let narrator = Narrator::direct(self.output.clone());
+        let mut simulated = SimulationSettings::new(nodes, SEED);
+        simulated.raft = settings.raft;
+        let simulation = Simulation::new(simulated, Some(narrator.observer()));
+        let context = Context {
+            client_timeout: settings.client_timeout,
+            keep_going: false,
+            logs: None,
+            again: None,
+            ..self.context.clone()
+        };
+        Ok(Underway {
+            name: name.to_string(),
+            console: Console::new(simulation, context, self.output.clone(), narrator),
+            script: Script::file(name),
+            command: head.command,
+            count: steps.len(),
+            steps: steps.into(),
+        })
+    }
+
+    /// A line that was typed while a lesson waits: Enter alone plays on.
+    pub(super) fn in_lesson(&mut self, text: Result<&str, &str>) -> Flow {
+        let Some(mut lesson) = self.lesson.take() else { return Flow::Go };
+        let word = text.unwrap_or_default().trim().to_lowercase();
+        let flow = match word.as_str() {
+            _ if lesson.console.is_in_lesson() => lesson.console.run_line(&mut Script::typed(), text),
+            "" => lesson.play(),
+            "q" => Flow::Quit,
+            _ => lesson.console.run_line(&mut Script::typed(), text),
+        };
+        if flow == Flow::Go {
+            self.lesson = Some(lesson);
+        } else if !lesson.steps.is_empty() {
+            self.output.progress(&format!("{} is left; 'scenario {0}' begins it again", lesson.name));
+        }
+        Flow::Go
+    }
+
+    /// Leaves the lesson, if there is one: Ctrl-C at its prompt.
+    pub fn leave_lesson(&mut self) -> bool {
+        let left = self.lesson.is_some();
+        self.in_lesson(Ok("q"));
+        left
+    }
+}
+
+impl Underway {
+    /// `figure-8 3 of 12`.
+    pub(super) fn progress(&self) -> String {
+        format!("{} {} of {}", self.name, self.count - self.steps.len(), self.count)
+    }
+
+    pub(super) fn names(&mut self) -> Names {
+        let console: &mut Console = &mut self.console;
+        console.names()
+    }
+
+    /// Plays the next step. Stops when a line fails, and after the last.
+    fn play(&mut self) -> Flow {
+        let output = self.console.output().clone();
+        let Some(step) = self.steps.pop_front() else { return Flow::Stop };
+        let columns = self.console.context.columns.unwrap_or(COLUMNS).min(COLUMNS);
+        for said in &step.said {
+            output.progress(&format!("\n{}", wrap(said, columns).join("\n")));
+        }
+        for (number, line) in &step.lines {
+            let Style { transcript, echo, .. } = output.style();
+            if !transcript && !echo {
+                output.progress(&format!("> {line}"));
+            }
+            self.script.go_to(*number);
+            let flow = self.console.run_line(&mut self.script, Ok(line));
+            if flow != Flow::Go {
+                self.console.settle(&mut self.script);
+                return Flow::Stop;
+            }
+        }
+        let flow = self.console.settle(&mut self.script);
+        if flow != Flow::Go || !self.steps.is_empty() {
+            return flow;
+        }
+        if !self.command.is_empty() {
+            output.progress(&format!("\nThat was {}. The same on threads: {}", self.name, self.command));
+        }
+        Flow::Stop
+    }
+}
+
+impl std::fmt::Debug for Underway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Underway").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::printer::Output;
+
+    fn attended() -> Console<Simulation> {
+        let output = Output::memory(Style::default());
+        let narrator = Narrator::direct(output.clone());
+        let simulation = Simulation::new(SimulationSettings::new(3, 1), None);
+        Console::new(simulation, Context { attended: true, ..Context::default() }, output, narrator)
+    }
+
+    fn say(console: &mut Console<Simulation>, line: &str) -> String {
+        assert_eq!(console.run_line(&mut Script::typed(), Ok(line)), Flow::Go, "{line}");
+        console.output().take_transcript()
+    }
+
+    fn standing(console: &mut Console<Simulation>) -> String {
+        let console: &mut Console = console;
+        console.standing().text()
+    }
+
+    #[test]
+    fn enter_plays_the_next_step_and_other_lines_run_on_the_lessons_cluster() {
+        let mut console = attended();
+        let begun = say(&mut console, "scenario figure-8");
+        assert!(
+            begun.contains("on 5 nodes in virtual time") && begun.contains("\n> timeout n3\n"),
+            "{begun}"
+        );
+        assert!(!begun.contains("\n> delay 100ms"), "that is the next step: {begun}");
+        assert!(standing(&mut console).starts_with("figure-8 1 of "));
+        assert!(say(&mut console, "").starts_with("> delay 100ms\n"));
+        assert!(say(&mut console, "status").contains("\nn5 "), "of the lesson's five nodes");
+        assert!(say(&mut console, "crsh").contains("did you mean 'crash'"));
+        assert!(say(&mut console, "Q").contains("'scenario figure-8' begins it again"));
+        assert!(!say(&mut console, "status").contains("n5"), "the person's own cluster");
+        assert_eq!(console.lab().now().as_nanos(), 0, "whose time has not passed");
+    }
+
+    #[test]
+    fn a_lesson_ends_after_its_last_step() {
+        let mut console = attended();
+        say(&mut console, "scenario tour");
+        let steps = (0..100).take_while(|_| {
+            say(&mut console, "");
+            console.is_in_lesson()
+        });
+        assert!((5..40).contains(&steps.count()));
+        assert!(standing(&mut console).starts_with("raft 3/3"));
+        assert!(say(&mut console, "scenario tuor").contains("did you mean 'tour'"));
+    }
+
+    #[test]
+    fn control_c_leaves_a_lesson() {
+        let mut console = attended();
+        let left = |console: &mut Console<Simulation>| {
+            let console: &mut Console = console;
+            console.leave_lesson()
+        };
+        assert!(!left(&mut console));
+        say(&mut console, "scenario tour");
+        assert!(left(&mut console) && !console.is_in_lesson());
+    }
+}
