@@ -224,7 +224,10 @@ impl<M> Client<M> {
         if let Some(patience) = session_patience(&asks, self.timeout)
             && !self.shared.open_session(asks[0].at, patience, begun + patience)
         {
-            asks.iter_mut().for_each(|ask| ask.timeout = Duration::ZERO);
+            // They had their time.
+            for ask in &mut asks {
+                ask.timeout = Duration::ZERO;
+            }
         }
         self.ask_all(asks).into_iter().map(|ended| ended.counted_from(begun)).collect()
     }

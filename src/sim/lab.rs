@@ -123,7 +123,10 @@ impl Lab for Simulation {
         self.come_after();
         let begun = self.now;
         if !self.open_session_for(&asks) {
-            asks.iter_mut().for_each(|ask| ask.timeout = Duration::ZERO);
+            // They had their time.
+            for ask in &mut asks {
+                ask.timeout = Duration::ZERO;
+            }
         }
         let now = self.now;
         let client = self.clients.get_mut(&CONSOLE).expect("added above");

@@ -133,9 +133,8 @@ impl DiskFaults {
 
 /// `slow, full`.
 pub fn faults_named(slow: bool, stalled: bool, full: bool) -> String {
-    let named = [(slow, "slow"), (stalled, "stalled"), (full, "full")];
-    let names: Vec<&str> = named.into_iter().filter_map(|(is_so, name)| is_so.then_some(name)).collect();
-    names.join(", ")
+    let all = [(slow, "slow"), (stalled, "stalled"), (full, "full")];
+    all.into_iter().filter_map(|(is_so, name)| is_so.then_some(name)).collect::<Vec<_>>().join(", ")
 }
 
 pub struct FaultyDisk<D> {

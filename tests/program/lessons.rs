@@ -29,7 +29,7 @@ fn chaos_on_threads_loses_nothing_that_was_answered_and_is_saved_as_a_script() {
                  load --clients 2 --duration 1500ms\nchaos stop\nrestart all\nwait converged 10s\ncheck\nread a\n\
                  expect ok a=1\nsave-script again.raft\n";
     let ran = folder.cluster(&["3", "--memory"], lines).exits(0);
-    assert!(ran.out.contains("chaos is over: ") && !ran.out.contains("FAIL"), "{}", ran.out);
+    assert!(ran.out.contains("chaos ended: ") && !ran.out.contains("FAIL"), "{}", ran.out);
     assert!(ran.err.contains("] chaos: "), "each is told: {}", ran.err);
     let script = folder.read("again.raft");
     assert!(script.starts_with("# A run with seed "), "{script}");

@@ -156,7 +156,7 @@ impl Console {
         self.undos = others;
         let ended: Vec<String> = own.into_iter().flat_map(|undo| self.undo(undo)).collect();
         let (faults, lasted) = (counted(chaos.drawn, "fault"), duration_shown(now.since(chaos.begun)));
-        let mut lines = vec![format!("chaos is over: {faults} in {lasted}")];
+        let mut lines = vec![format!("chaos ended: {faults} in {lasted}")];
         lines.extend(ended.iter().cloned());
         Answer::ok("chaos", lines.join("\n")).with("faults", chaos.drawn).with("ended", ended)
     }

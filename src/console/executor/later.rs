@@ -3,7 +3,7 @@
 use super::Console;
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, LINE};
-use crate::console::language::{Answer, Directive, Outcome, Topic, form};
+use crate::console::language::{Answer, Directive, Topic, form};
 use crate::text::layout::stamp;
 use crate::types::Time;
 
@@ -43,11 +43,8 @@ impl Console {
     pub(super) fn run_later(&mut self, due: Time) -> bool {
         let Some(at) = self.laters.iter().position(|later| later.due == due) else { return false };
         let Later { line, .. } = self.laters.remove(at);
-        let answer = self.execute(&line);
-        match answer.outcome {
-            Outcome::Ok | Outcome::Refused => self.tell(&format!("{line}, as scheduled")),
-            Outcome::Failed | Outcome::Unknown => self.tell(&format!("{line}: {}", answer.text)),
-        }
+        let said = self.execute(&line).text.replace('\n', "; ");
+        self.tell(&format!("{line}: {said}"));
         true
     }
 

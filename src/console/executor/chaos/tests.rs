@@ -57,7 +57,7 @@ fn a_majority_stays_up_and_connected() {
         }
         assert_eq!(fewest, 3, "seed {seed}: it takes what is to spare, and no more");
         let said = desk.lines("chaos stop\nwait converged 20s");
-        assert!(said.starts_with("chaos is over: "), "{said}");
+        assert!(said.starts_with("chaos ended: "), "{said}");
         assert_eq!(desk.healthy(), 5, "seed {seed}: it has ended what it made: {said}");
         assert_eq!(desk.0.next_undo(), None);
         let verdicts = desk.console().lab.check();
@@ -84,7 +84,7 @@ fn faults_of_a_person_count_as_well() {
         "wait converged\ncrash n3\nchaos start crash,isolate,partition,cut,pause every 100ms\nsleep 5s",
     );
     assert_eq!(desk.healthy(), 2, "there was nothing to spare");
-    assert!(desk.lines("chaos stop").starts_with("chaos is over: 0 faults in 5 s"));
+    assert!(desk.lines("chaos stop").starts_with("chaos ended: 0 faults in 5 s"));
 }
 
 #[test]
