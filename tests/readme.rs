@@ -204,7 +204,9 @@ fn each_row_shows_what_it_says_in_virtual_time_from_a_fresh_prompt() {
 #[test]
 fn rows_can_follow_each_other_in_virtual_time() {
     let mut console = virtual_console(7);
-    rows().iter().for_each(|row| type_row(&mut console, row));
+    for row in rows() {
+        type_row(&mut console, &row);
+    }
 }
 
 /// A prompt on threads, as `cluster` opens it for a person.

@@ -31,6 +31,7 @@ pub enum ColorChoice {
 
 /// How answers look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for apart")]
 pub struct Style {
     /// One JSON object a directive, instead of text.
     pub json: bool,

@@ -125,7 +125,7 @@ impl Console {
         if answer.outcome == Outcome::Ok && !left.is_empty() {
             let them = if left.len() == 1 { "it" } else { "them" };
             let left = joined(&left, ", ");
-            answer.text += &format!("; in force: {left} ('reset' removes {them})");
+            answer.text = format!("{}; in force: {left} ('reset' removes {them})", answer.text);
             answer = answer.with("in_force", left);
         }
         answer
