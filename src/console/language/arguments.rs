@@ -182,11 +182,9 @@ impl<'a> Arguments<'a> {
     /// `crash whom? crash TARGET [--power] [for DURATION], e.g. crash leader`.
     fn missing(&self, form: &Form, slot: &Slot) -> ParseError {
         let verb = self.form.name;
-        let (asked, usage) = match form.name == verb {
-            true => (verb.to_string(), form.usage()),
-            // A condition inside a directive.
-            false => (format!("{verb} {}", form.name), format!("{verb} {}", form.usage())),
-        };
+        // A condition stands inside a directive.
+        let head = if form.name == verb { String::new() } else { format!("{verb} ") };
+        let (asked, usage) = (format!("{head}{}", form.name), format!("{head}{}", form.usage()));
         let example = match form.example {
             "" => String::new(),
             example => format!(", e.g. {example}"),

@@ -76,7 +76,9 @@ fn groups(words: &[String]) -> Result<PartitionShape, ParseError> {
             Err(ParseError::new("partition names a node twice: each belongs to one group"))
         }
         groups => {
-            groups.iter_mut().for_each(|group| group.nodes.sort_unstable());
+            for group in groups.iter_mut() {
+                group.nodes.sort_unstable();
+            }
             Ok(PartitionShape::Groups(groups.to_vec()))
         }
     }

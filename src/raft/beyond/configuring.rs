@@ -23,19 +23,16 @@ impl Raft {
     pub(in crate::raft) fn configure(&mut self, now: Time, settings: RaftSettings) {
         self.settings = settings;
         let settings = &self.settings;
-        match &mut self.role {
-            Role::Leader(leader) => {
-                leader.heartbeat_due = leader.heartbeat_due.min(now + settings.heartbeat);
-                leader.gather_until = leader.gather_until.min(now + settings.batch_window);
-                leader.rounds.lease_from = None;
-                for progress in leader.followers.values_mut() {
-                    progress.answers.heard = progress.answers.heard.max(now);
-                }
+        if let Role::Leader(leader) = &mut self.role {
+            leader.heartbeat_due = leader.heartbeat_due.min(now + settings.heartbeat);
+            leader.gather_until = leader.gather_until.min(now + settings.batch_window);
+            leader.rounds.lease_from = None;
+            for progress in leader.followers.values_mut() {
+                progress.answers.heard = progress.answers.heard.max(now);
             }
-            _ => {
-                let timeout = self.random.duration(settings.election_min, settings.election_max);
-                self.election_due = self.election_due.min(now + timeout);
-            }
+        } else {
+            let timeout = self.random.duration(settings.election_min, settings.election_max);
+            self.election_due = self.election_due.min(now + timeout);
         }
     }
 }
