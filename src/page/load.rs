@@ -33,11 +33,10 @@ pub fn tiles(load: &Summary) -> Vec<Tile> {
     let outage = Tile {
         name: "longest outage",
         value: seconds_shown(load.outage),
-        note: match never {
-            true => "nothing was ever answered".to_string(),
-            false => {
-                format!("from {:.2} s, {:.1} % of the time", load.outage_began, 100.0 * load.outage_share)
-            }
+        note: if never {
+            "nothing was ever answered".to_string()
+        } else {
+            format!("from {:.2} s, {:.1} % of the time", load.outage_began, 100.0 * load.outage_share)
         },
         alarming: load.outage >= OUTAGE_SHORT,
     };
@@ -229,6 +228,8 @@ fn percent_of(nines: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
+type Figure = fn(&Figures) -> f64;
+
 /// The percentiles, a row each, by how they are counted.
 pub fn percentile_table(load: &Summary, html: &mut String) {
     let mut columns = vec![("service time (send to answer)", load.service)];
@@ -238,7 +239,7 @@ pub fn percentile_table(load: &Summary, html: &mut String) {
     if load.all != load.response {
         columns.push(("with what got no answer, at its time-out", load.all));
     }
-    let rows: [(&str, fn(&Figures) -> f64); 6] = [
+    let rows: [(&str, Figure); 6] = [
         ("p50", |figures| figures.p50),
         ("p90", |figures| figures.p90),
         ("p99", |figures| figures.p99),
@@ -246,7 +247,7 @@ pub fn percentile_table(load: &Summary, html: &mut String) {
         ("max", |figures| figures.max),
         ("mean", |figures| figures.mean),
     ];
-    let row = |(name, figure): (&str, fn(&Figures) -> f64)| {
+    let row = |(name, figure): (&str, Figure)| {
         let cell = |figures: &Option<Figures>| {
             figures.as_ref().map_or_else(|| "-".to_string(), |figures| micros_shown(figure(figures)))
         };

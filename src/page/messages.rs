@@ -52,7 +52,7 @@ pub fn messages(nodes: &[NodeId], recorded: &Recorded, deeds: &[Deed]) -> String
         html,
         "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
     );
-    for stretch in stretches(nodes, recorded.events.iter(), Time::NEVER) {
+    for stretch in stretches(nodes, recorded, Time::NEVER) {
         let (from, to) =
             (scene.y(stretch.from), if stretch.to == Time::NEVER { height } else { scene.y(stretch.to) });
         if from < to {
@@ -65,9 +65,9 @@ pub fn messages(nodes: &[NodeId], recorded: &Recorded, deeds: &[Deed]) -> String
         let _ = writeln!(html, "<path class=\"mark directive\" d=\"M0 {y:.1}H{WIDTH}\"/>");
     }
     // In the order of time, which is that in which they are read.
-    let lines = scene.passages.iter().map(|passage| (passage.sent, line(passage, &scene, lanes)));
+    let ways = scene.passages.iter().map(|passage| (passage.sent, line(passage, &scene, lanes)));
     let dots = scene.moments.iter().map(|moment| (moment.time, dot(moment, &scene, lanes)));
-    let mut stops: Vec<(Time, String)> = lines.chain(dots).collect();
+    let mut stops: Vec<(Time, String)> = ways.chain(dots).collect();
     stops.sort_by_key(|(time, _)| *time);
     html.extend(stops.into_iter().map(|(_, stop)| stop));
     html.push_str("</svg>\n");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tracks::{Span, SpanKind, Track, Tracks};
 use crate::raft::event::Event;
 use crate::text::numbers::float;
-use crate::trace::{Recorded, TraceEvent, What};
+use crate::trace::{Recorded, What};
 use crate::types::{NodeId, Time};
 
 /// What a node was in a stretch of time.
@@ -20,18 +20,14 @@ pub(super) struct Stretch {
 }
 
 /// The stretches of these nodes, each node's in order, in a run that is at its end now.
-pub(super) fn stretches<'a>(
-    nodes: &[NodeId],
-    events: impl Iterator<Item = &'a TraceEvent> + Clone,
-    now: Time,
-) -> Vec<Stretch> {
+pub(super) fn stretches(nodes: &[NodeId], recorded: &Recorded, now: Time) -> Vec<Stretch> {
     let mut stretches = Vec::new();
     for node in nodes {
         let mut current =
             Stretch { node: *node, kind: SpanKind::Follower, from: Time::ZERO, to: now, term: 0 };
         // What it is again when it is resumed.
         let mut before_pause = (SpanKind::Follower, 0);
-        for event in events.clone().filter(|event| event.node == *node) {
+        for event in recorded.events.iter().filter(|event| event.node == *node) {
             let (kind, term) = match &event.what {
                 What::Paused => {
                     before_pause = (current.kind, current.term);
@@ -76,7 +72,7 @@ fn after(what: &What) -> Option<(SpanKind, u64)> {
 /// A track for each node, of a run that is so long.
 pub fn nodes_tracks(nodes: &[NodeId], recorded: &Recorded, until: f64) -> Tracks {
     let now = Time::ZERO + Duration::from_secs_f64(until.max(0.0));
-    let stretches = stretches(nodes, recorded.events.iter(), now);
+    let stretches = stretches(nodes, recorded, now);
     let row = |node: &NodeId| Track {
         name: node.to_string(),
         spans: stretches.iter().filter(|stretch| stretch.node == *node).map(Stretch::span).collect(),
@@ -106,6 +102,7 @@ pub(super) fn seconds(time: Time) -> f64 {
 mod tests {
     use super::*;
     use crate::raft::event::StepDownReason;
+    use crate::trace::TraceEvent;
     use crate::types::Term;
 
     #[test]
