@@ -5,7 +5,7 @@
 //! the program: [`Output::is_gone`] tells.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -87,8 +87,7 @@ impl ColorChoice {
             ColorChoice::Never => false,
             ColorChoice::Auto => {
                 let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-                io::stdout().is_terminal() && !refused && !dumb
+                terminal::draws() && !refused
             }
         }
     }
@@ -131,15 +130,16 @@ impl Output {
     /// Clears the screen, where there is one.
     pub fn clear_screen(&self) {
         if let Sink::Standard(standard) = &mut *self.0.sink.lock()
-            && io::stdout().is_terminal()
+            && terminal::draws()
         {
             standard.write(CLEAR);
         }
     }
 
-    /// Begins a picture that is drawn again in place. For a terminal.
-    pub fn drawing(&self) -> Drawing {
-        Drawing { output: self.clone(), _quiet: Quiet::begin() }
+    /// Begins a picture that is drawn again in place, where that can be done.
+    pub fn drawing(&self) -> Option<Drawing> {
+        let draws = matches!(&*self.0.sink.lock(), Sink::Standard(_)) && terminal::draws();
+        draws.then(|| Drawing { output: self.clone(), _quiet: Quiet::begin() })
     }
 
     /// A directive's answer. Silent in text when there is nothing to say.
@@ -250,14 +250,11 @@ impl Standard {
 impl Drawing {
     /// Draws this in place of what is there.
     pub fn show(&self, text: &str) {
-        match &mut *self.output.0.sink.lock() {
-            Sink::Memory(transcript) => transcript.push_str(&format!("{text}\n")),
-            Sink::Standard(standard) => {
-                let erased = standard.drawn.take().map_or_else(String::new, |drawn| drawn.erased());
-                let drawn = Drawn::new(text, terminal::columns(), terminal::rows());
-                standard.write(&(erased + drawn.text()));
-                standard.drawn = Some(drawn);
-            }
+        if let Sink::Standard(standard) = &mut *self.output.0.sink.lock() {
+            let erased = standard.drawn.take().map_or_else(String::new, |drawn| drawn.erased());
+            let drawn = Drawn::new(text, terminal::columns(), terminal::rows());
+            standard.write(&(erased + drawn.text()));
+            standard.drawn = Some(drawn);
         }
     }
 }

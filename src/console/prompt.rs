@@ -42,6 +42,8 @@ pub struct Prompt {
     asks: Sender<Names>,
     typed: Receiver<Typed>,
     shown: Arc<Shown>,
+    /// The terminal can move its cursor. Otherwise lines are read as it gives them, and Ctrl-C is a signal.
+    edits: bool,
 }
 
 impl Prompt {
@@ -63,7 +65,9 @@ impl Prompt {
         let (wake, woken) = bounded(1);
         let shown = Arc::new(Shown::new(wake));
         editor.set_helper(Some(Assistant::new(Arc::clone(&shown), color)));
-        if let Ok(mut printer) = editor.create_external_printer() {
+        let printer = editor.create_external_printer().ok();
+        let edits = printer.is_some();
+        if let Some(mut printer) = printer {
             // It waits until the editor takes what it prints, so it has a thread of its own.
             let shown = Arc::clone(&shown);
             let mut draw = move || !shown.is_stale() || printer.print(UP_AND_DOWN.to_string()).is_ok();
@@ -74,7 +78,7 @@ impl Prompt {
         let (sender, typed) = unbounded();
         let shared = Arc::clone(&shown);
         spawn("prompt", move || edit_lines(editor, &shared, &asked, &sender))?;
-        Ok(Prompt { asks, typed, shown })
+        Ok(Prompt { asks, typed, shown, edits })
     }
 
     /// Asks for a line; what came of it arrives at [`Prompt::typed`].
@@ -89,9 +93,9 @@ impl Prompt {
         self.shown.change(standing);
     }
 
-    /// Whether the editor has taken over the terminal, so that Ctrl-C is a key.
-    pub fn is_open(&self) -> bool {
-        self.shown.is_open()
+    /// Whether the editor is about to take over the terminal, and to make Ctrl-C a key.
+    pub fn opens(&self) -> bool {
+        self.edits && !self.shown.is_open()
     }
 
     pub fn typed(&self) -> &Receiver<Typed> {

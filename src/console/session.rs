@@ -241,7 +241,7 @@ fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<
             }
             // Before the editor has taken over the terminal, Ctrl-C is a signal: one too many for what ran before. Later
             // it is a key, and a signal comes from elsewhere.
-            Next::Interrupted if !prompt.is_open() => interrupt.lower(),
+            Next::Interrupted if prompt.opens() => interrupt.lower(),
             Next::Interrupted => return None,
             Next::Ended => return Some(Typed::End),
         }

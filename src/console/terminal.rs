@@ -1,6 +1,6 @@
 //! The terminal on standard input: its size, and its settings, which a line editor changes.
 
-use std::io::{self, Write, stdin};
+use std::io::{self, IsTerminal, Write, stdin};
 
 use parking_lot::Mutex;
 #[cfg(unix)]
@@ -27,6 +27,11 @@ pub(super) fn restore() {
     let _ = io::stdout().write_all(b"\x1b[?2004l\n").and_then(|()| io::stdout().flush());
     #[cfg(unix)]
     let _ = tcsetattr(stdin(), OptionalActions::Now, &settings);
+}
+
+/// Whether standard output is a terminal that can move its cursor and show colors.
+pub(super) fn draws() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How many columns it has, as far as it says.

@@ -161,7 +161,7 @@ fn show_matrix(
         output.progress(&draw()?);
         return Ok(Ending::Fine);
     }
-    let drawing = attended.then(|| output.drawing());
+    let drawing = output.drawing();
     let mut shown = String::new();
     let ending = look_again_and_again(interrupt, output, || {
         let picture = draw().unwrap_or_else(|reason| {

@@ -257,6 +257,23 @@ fn completions_are_listed_above_the_line_and_no_row_is_overwritten() {
     }
 }
 
+#[test]
+fn lines_that_are_typed_ahead_or_pasted_run_one_by_one() {
+    let mut terminal = Terminal::led(WIDE, &["3"]);
+    terminal.types("echo on\recho e\recho tw");
+    terminal.sees("two answers and half a line", |screen| {
+        screen.text().contains("\non\n")
+            && screen.text().contains("\ne\n")
+            && screen.prompt("> echo tw").is_some()
+    });
+    terminal.types("o\r");
+    terminal.sees("the third answer", |screen| screen.text().contains("\ntwo\n") && screen.waits());
+    terminal.types("\x1b[200~echo thr\recho ee\x1b[201~");
+    terminal.sees("two lines", |screen| screen.rows.iter().any(|row| row == "echo ee"));
+    terminal.types("\r");
+    terminal.sees("an answer to each", |screen| screen.text().contains("\nthr\nee\nraft ") && screen.waits());
+}
+
 /// A line of two rows, with a list: both stay whole.
 #[test]
 fn completions_of_a_long_line_stand_above_all_of_it() {

@@ -125,15 +125,17 @@ impl Console {
 
     /// The same, drawn again in place at each change, until a person ends it.
     fn watch_status(&mut self, line: &Directive) -> Answer {
+        let not_here =
+            || Answer::failed("status", "--watch draws on a terminal until Ctrl-C: leave it out here");
         if !self.context.attended || self.output.style().json {
-            return Answer::failed("status", "--watch draws on a terminal until Ctrl-C: leave it out here");
+            return not_here();
         }
         if !self.lab.has_clock() {
             let reason = "time stands still here while you watch: 'speed 1', then --watch lets it pass";
             return Answer::failed("status", reason);
         }
         let output = self.output.clone();
-        let drawing = output.drawing();
+        let Some(drawing) = output.drawing() else { return not_here() };
         let mut shown = String::new();
         loop {
             let answer = self.show_status(line);

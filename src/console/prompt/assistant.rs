@@ -101,8 +101,8 @@ impl Hinter for Assistant {
     fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<Suggestion> {
         self.shown.open();
         self.empty.set(line.is_empty());
-        // Without colors it could not be told from what was typed.
-        if position < line.len() || !self.color {
+        // Without colors it could not be told from what was typed; lines that were pasted are whole.
+        if position < line.len() || !self.color || line.contains('\n') {
             return None;
         }
         suggestion(line, self.prompt, terminal::columns())
