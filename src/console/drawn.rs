@@ -21,11 +21,10 @@ impl Drawn {
         while needed + usize::from(shown.len() < count) > room && shown.len() > 1 {
             needed -= shown.pop().as_ref().map_or(0, taken);
         }
-        let mut text: String = shown.iter().flat_map(|line| [line, "\n"]).collect();
-        if shown.len() < count {
-            needed += 1;
-            text.push_str(&format!("... {} more\n", count - shown.len()));
-        }
+        let left_out = count - shown.len();
+        let rest = (left_out > 0).then(|| format!("... {left_out} more\n"));
+        let text: String = shown.iter().flat_map(|line| [line, "\n"]).chain(rest.as_deref()).collect();
+        needed += usize::from(rest.is_some());
         Drawn { text, rows: needed }
     }
 

@@ -131,7 +131,9 @@ pub fn run(console: &mut Console, source: &Source, serve: bool, interrupt: &Inte
         Some(answer) if ending == Ending::Fine && *source != Source::Terminal => Ending::of(answer.outcome),
         _ => ending,
     };
-    load.iter().for_each(|answer| console.output().answer(answer));
+    if let Some(answer) = &load {
+        console.output().answer(answer);
+    }
     console.narrator().flush(PATIENCE);
     ending
 }
@@ -147,7 +149,7 @@ fn obey(
     let lines = read_in_background(input);
     loop {
         let line = loop {
-            match next(console, &lines, interrupt, never()) {
+            match next(console, &lines, interrupt, &never()) {
                 Next::Came(line) => break line,
                 Next::Due => console.undo_due(),
                 Next::Interrupted => return (signalled(&script, serve), true),
@@ -233,7 +235,7 @@ fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<
     prompt.ask(console.standing(), console.names());
     let looks = tick(LOOK_EVERY);
     loop {
-        match next(console, prompt.typed(), interrupt, looks.clone()) {
+        match next(console, prompt.typed(), interrupt, &looks) {
             Next::Came(typed) => return Some(typed),
             Next::Due => {
                 console.undo_due();
@@ -252,7 +254,7 @@ fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<
 fn stay(console: &mut Console, interrupt: &Interrupt) {
     console.output().warn("serving until Ctrl-C or SIGTERM");
     let nothing: Receiver<()> = never();
-    while let Next::Due | Next::Came(()) = next(console, &nothing, interrupt, never()) {
+    while let Next::Due | Next::Came(()) = next(console, &nothing, interrupt, &never()) {
         console.undo_due();
     }
 }
@@ -269,7 +271,7 @@ fn next<T>(
     console: &Console,
     lines: &Receiver<T>,
     interrupt: &Interrupt,
-    looks: Receiver<Instant>,
+    looks: &Receiver<Instant>,
 ) -> Next<T> {
     if interrupt.is_raised() {
         return Next::Interrupted;

@@ -105,12 +105,11 @@ impl Shown {
 
 impl State {
     fn take_waiting(&mut self) -> String {
-        let mut text = std::mem::take(&mut self.waiting);
-        let lost = std::mem::take(&mut self.lost);
-        if lost > 0 {
-            text.push_str(&format!("... {lost} lines were too many to show\n"));
+        let text = std::mem::take(&mut self.waiting);
+        match std::mem::take(&mut self.lost) {
+            0 => text,
+            lost => text + &format!("... {lost} lines were too many to show\n"),
         }
-        text
     }
 }
 
