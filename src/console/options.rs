@@ -192,6 +192,9 @@ fn unknown_part(error: &clap::Error, command: &clap::Command) -> Option<String> 
     }
     let parts: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     let near = nearest(wrong, &parts.into_iter())?;
+    if near == wrong {
+        return Some(format!("error: '{near}' comes first, and has options of its own"));
+    }
     Some(format!("error: unexpected '{}': did you mean '{near}'?", shorten(wrong)))
 }
 
