@@ -203,13 +203,12 @@ impl Completion<'_> {
     fn values(&self, kind: Kind) -> Vec<String> {
         let nodes = || self.nodes.iter().map(String::as_str);
         match kind {
-            Kind::Word(word) => self.beginning([word].into_iter()),
+            Kind::Word(word) | Kind::Named(word) => self.beginning([word].into_iter()),
             Kind::Choice { words, .. } => self.beginning(words.iter().copied()),
             Kind::Node | Kind::OneNode | Kind::NodeOfCondition => self.beginning(nodes()),
             Kind::Target | Kind::SteadyTarget => self.targets(),
             Kind::Link => self.links(),
             Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),
-            Kind::Named(word) => self.beginning([word].into_iter()),
             Kind::Choices { words, .. } => self.choices(words),
             Kind::Percent => self.beginning(["5%", "20%", "50%"].into_iter()),
             Kind::Speed => self.beginning(["0.1", "1", "10", "max"].into_iter()),
