@@ -3,6 +3,9 @@
 //! In virtual time every byte must agree. On threads, who leads and how long things take differ from run to run, so
 //! names of nodes and numbers are masked there; every word still has to agree.
 
+#[path = "readme/picture.rs"]
+mod picture;
+
 use std::time::Duration;
 
 use assert_cmd::Command;

@@ -110,9 +110,10 @@ impl Rerun {
         kept
     }
 
-    fn script(&self) -> Vec<String> {
+    /// The script, with times in whole grains.
+    fn script(&self, grain: Duration) -> Vec<String> {
         let clock = self.notes.first().map_or(Time::ZERO, |note| note.at);
-        let mut script = Writer { lines: Vec::new(), clock };
+        let mut script = Writer { lines: Vec::new(), clock, grain };
         let mut rest = self.notes.as_slice();
         while let Some((note, behind)) = rest.split_first() {
             rest = match &note.what {
@@ -134,6 +135,7 @@ impl Rerun {
 struct Writer {
     lines: Vec<String>,
     clock: Time,
+    grain: Duration,
 }
 
 impl Writer {
@@ -165,7 +167,11 @@ impl Writer {
             let after = note.at.since(at);
             self.drawn(
                 drawn,
-                &if after.is_zero() { String::new() } else { format!("after {} ", duration_text(after)) },
+                &if after.is_zero() {
+                    String::new()
+                } else {
+                    format!("after {} ", duration_text(self.whole(after)))
+                },
             );
         }
         self.lines.push(line.to_string());
@@ -178,15 +184,22 @@ impl Writer {
 
     /// A fault; one that was ended at once was none.
     fn drawn(&mut self, drawn: &Draw, after: &str) {
+        let mut drawn = drawn.clone();
+        drawn.span = self.whole(drawn.span);
         if !drawn.span.is_zero() {
             self.lines.push(format!("{after}{drawn}"));
         }
     }
 
+    fn whole(&self, duration: Duration) -> Duration {
+        let rest = duration.as_nanos() % self.grain.as_nanos();
+        duration - Duration::from_nanos(u64::try_from(rest).unwrap_or_default())
+    }
+
     fn pause(&mut self, until: Time) {
         let pause = until.since(self.clock);
         if pause >= PAUSE_MIN {
-            self.lines.push(format!("sleep {}", duration_text(pause)));
+            self.lines.push(format!("sleep {}", duration_text(self.whole(pause))));
         }
         self.clock = self.clock.max(until);
     }
@@ -195,7 +208,9 @@ impl Writer {
 impl Console {
     fn save_script(&mut self, line: &Directive) -> Answer {
         let file: &String = line.need(&FILE);
-        let lines = self.rerun.script();
+        // Virtual time, in which nothing counts syncs, is repeated to the nanosecond.
+        let grain = if self.lab.disk_syncs().is_some() { PAUSE_MIN } else { Duration::from_nanos(1) };
+        let lines = self.rerun.script(grain);
         let count = lines.iter().filter(|line| !line.starts_with('#')).count();
         let written = write(Path::new(file), &self.script_text(file, &lines), line.has(&OVERWRITE));
         if let Err(reason) = written {
