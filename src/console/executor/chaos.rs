@@ -126,9 +126,9 @@ impl Console {
             acting: false,
         };
         chaos.next = now + chaos.wait();
-        let (names, often) = (joined(&chaos.kinds, ", "), duration_text(every));
+        let (listed, often) = (joined(&chaos.kinds, ", "), duration_text(every));
         let kept = if chaos.beyond_quorum { "no node is spared" } else { "a majority is spared" };
-        let text = format!("chaos: one of {names} about every {often}; {kept}; seed {seed}");
+        let text = format!("chaos: one of {listed} about every {often}; {kept}; seed {seed}");
         let answer = Answer::ok("chaos", text)
             .with("seed", seed)
             .with("faults", chaos.kinds.clone())

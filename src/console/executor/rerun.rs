@@ -193,7 +193,7 @@ impl Writer {
 
     fn whole(&self, duration: Duration) -> Duration {
         let rest = duration.as_nanos() % self.grain.as_nanos();
-        duration - Duration::from_nanos(u64::try_from(rest).unwrap_or_default())
+        duration.saturating_sub(Duration::from_nanos(u64::try_from(rest).unwrap_or_default()))
     }
 
     fn pause(&mut self, until: Time) {
