@@ -83,12 +83,11 @@ fn explain(arguments: &[OsString]) -> ExitCode {
     };
     let of_part = matches.subcommand().and_then(|(name, matches)| Some((name, generated(matches)?)));
     match (generated(&matches), of_part) {
-        (Some(wanted), _) => print_generated(wanted, command, WHOLE),
         (None, Some((name, Generated::Man))) => {
             let part = PARTS.iter().find(|part| part.name == name).expect("a part of the description");
             print_generated(Generated::Man, with_generate((part.command)()).name(part.page), part.page)
         }
-        (None, Some((_, wanted))) => print_generated(wanted, command, WHOLE),
+        (Some(wanted), _) | (None, Some((_, wanted))) => print_generated(wanted, command, WHOLE),
         (None, None) => {
             Output::standard(Style::default()).warn("error: name a program (--help shows them)");
             ExitCode::from(options::USAGE)
