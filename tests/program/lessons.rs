@@ -10,9 +10,10 @@ fn each_lesson_plays_through_where_no_person_is_and_leaves_the_cluster_alone() {
     let rows = list.lines().skip_while(|line| !line.starts_with("SCRIPT")).skip(1);
     let names: Vec<&str> = rows.filter_map(|row| row.split(' ').next()).collect();
     assert!(names.len() >= 18 && names.contains(&"figure-7") && names.contains(&"figure-8"), "{list}");
-    let lines: String = names.iter().map(|name| format!("scenario {name}\n")).collect();
-    let ran =
-        folder.simulate(&options, &format!("{lines}wait leader\ncreate x 1\nexpect ok created\n")).exits(0);
+    let lines: Vec<String> = names.iter().map(|name| format!("scenario {name}\n")).collect();
+    let ran = folder
+        .simulate(&options, &format!("{}wait leader\ncreate x 1\nexpect ok created\n", lines.concat()))
+        .exits(0);
     for name in &names {
         let end = format!("That was {name}. The same on threads: cluster ");
         assert!(ran.out.contains(&end), "{name}: {}", ran.out);
