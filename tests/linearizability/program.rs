@@ -192,7 +192,7 @@ fn the_help_says_what_a_history_is() {
     assert!(code == 0 && text.contains("one JSON line for each operation"), "{text}");
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in
-        ["absent key is not_found", "'-' is standard input", "in MiB [default: 256]", "3 inconclusive"]
+        ["absent key is not_found", "'-' is standard input", "in MiB [default: 256]", "3: inconclusive"]
     {
         assert!(text.contains(said), "{said} is not in: {text}");
     }
