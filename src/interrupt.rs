@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn it_stays_raised_until_it_is_lowered() {
         let interrupt = Interrupt::new();
-        assert!(!interrupt.raise(), "nobody had asked before");
+        assert!(!interrupt.raise(), "it was not raised before");
         assert!(interrupt.raise(), "asked again");
         assert!(interrupt.is_raised() && interrupt.receiver().try_recv().is_ok());
         interrupt.lower();

@@ -1,7 +1,7 @@
 //! Pages: a report as one HTML file that needs nothing else. No network, no font; light and dark as the reader likes it.
 //!
 //! A page is made of a few parts: tiles, charts over time, tracks of clients and nodes, a picture of the messages, tables.
-//! Whatever a chart shows stands in a title or in a table too, so that a page is whole without its script, which shows
+//! What a chart shows stands in a title or in a table too, so that a page is whole without its script, which shows
 //! readings on hover and by keyboard.
 
 mod about;

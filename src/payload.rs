@@ -310,7 +310,7 @@ mod tests {
         let estimate = made.weight();
         assert!((100..150).contains(&estimate), "{estimate}");
         let faces = made.0.as_any().downcast_ref::<FromValue<Vec<String>>>().expect("it was made of this");
-        assert!(faces.text.get().is_none(), "nobody has asked for it");
+        assert!(faces.text.get().is_none(), "it was not asked for");
         made.text();
         assert_eq!(made.weight(), estimate, "what is counted in is counted out as the same");
         assert_eq!(Payload::from_text("[1,2]").weight(), 5);

@@ -41,7 +41,7 @@ pub const MEMORY_MAX: usize = 256 << 20;
 pub enum Start {
     #[default]
     Absent,
-    /// Nobody knows what: the cluster had a life before. Any one value, or none, may explain the history.
+    /// Unknown: the cluster ran before. Any one value, or none, may explain the history.
     Unknown,
 }
 
@@ -339,7 +339,7 @@ mod tests {
             operation
         };
         let history = [of_key("a", read("1", (8, 9))), of_key("b", read("1", (1, 2))), put("1", (0, 1))];
-        let Verdict::Violation(found) = judge(&history) else { panic!("nobody wrote that") };
+        let Verdict::Violation(found) = judge(&history) else { panic!("no client wrote that") };
         assert_eq!((found.key.as_str(), found.operation), ("b", 1));
     }
 

@@ -42,7 +42,7 @@ const SESSIONS_MAX: usize = 100_000;
 pub struct Safety {
     nodes: BTreeMap<NodeId, Record>,
     leaders: BTreeMap<Term, NodeId>,
-    /// What a node voted before it lost its files elects nobody (`src/raft/beyond/readmission.rs`): its later files may vote again.
+    /// What a node voted before it lost its files elects no leader (`src/raft/beyond/readmission.rs`): its later files may vote again.
     votes: BTreeMap<(NodeId, StoreId, Term), NodeId>,
     /// The committed entries, by index from 1: their term and the hash of the chain up to them.
     committed: Window<(Term, u64)>,

@@ -355,10 +355,10 @@ mod tests {
         begin(&mut gathering, groups, 1);
         let invalid = Outcome::Rejected(Rejection::Invalid("0 is too small".to_string()));
         let mut none = Vec::new();
-        // Nobody looks at the refusal before half of the time is gone.
+        // The refusal is not looked at before half of the time is gone.
         let now = Time::from_nanos(100) + TIMEOUT / 2;
         let again = gathering.end(now, ended(CallId(1), invalid.clone()), &mut none);
-        assert_eq!(none, [], "nobody's call has ended");
+        assert_eq!(none, [], "no call has ended");
         let again = begin(&mut gathering, again, 2);
         assert_eq!(again.len(), 2);
         assert!(again.iter().all(|(_, ask)| ask.timeout == TIMEOUT / 2), "the other half is left");

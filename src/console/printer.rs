@@ -151,7 +151,7 @@ impl Output {
         }
     }
 
-    /// A directive, before its answer: in a transcript, and where lines that nobody typed are echoed.
+    /// A directive, before its answer: in a transcript, and where lines that no person typed are echoed.
     pub fn directive(&self, text: &str, typed: bool) {
         let Style { json, transcript, echo, .. } = self.0.style;
         if !json && (transcript || (echo && !typed)) {

@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(within(8), "raft 3/3 leader=n3 term=8> ");
         assert_eq!(within(10), "raft 3/3 leader=n3 term=10>");
         assert_eq!(within(100), "3/3 leader=n3 term=100>    ");
-        assert_eq!(within(u64::MAX).len(), width, "whatever the term");
+        assert_eq!(within(u64::MAX).len(), width, "with any term");
         assert_eq!(standing(Some(3), 9).within(width + 1), "raft 3/3 leader=n3 term=9>  ");
     }
 }

@@ -6,7 +6,7 @@ use crate::types::Random;
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Keys {
     Uniform(u64),
-    /// The key of rank r in proportion to r^-s (Zipf), by Walker's table of aliases: one draw, whatever the number of
+    /// The key of rank r in proportion to r^-s (Zipf), by Walker's table of aliases: one draw for any number of
     /// keys.
     Zipfian(Vec<Cell>),
 }

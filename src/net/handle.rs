@@ -61,7 +61,7 @@ impl RouterHandle {
         let _ = self.ask(|answer| Control::Register(address, inbox, answer));
     }
 
-    /// From now on, nobody listens at this address: messages to it are lost, and requests are answered as
+    /// From now on, this address has no receiver: messages to it are lost, and requests are answered as
     /// unreachable.
     pub fn unregister(&self, address: Address) {
         let _ = self.ask(|answer| Control::Unregister(address, answer));

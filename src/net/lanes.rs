@@ -45,8 +45,8 @@ impl Lanes {
         }
     }
 
-    /// Sends a group that shares this link. Returns it when it has to go by the thread: the lane is closed, or nobody
-    /// listens, and a client should hear so.
+    /// Sends a group that shares this link. Returns it when it has to go by the thread: the lane is closed, or its receiver
+    /// is gone, and a client should hear so.
     fn send_group(&self, link: (Address, Address), counts: &Counts, group: Vec<Envelope>) -> Vec<Envelope> {
         let Some(inbox) = self.inboxes.get(&link.0).filter(|_| self.is_open(link)) else { return group };
         counts.sent(&group);

@@ -22,7 +22,7 @@ pub struct Tile {
     pub name: &'static str,
     pub value: String,
     pub note: String,
-    /// It is nothing to be proud of.
+    /// Drawn in the color of an alarm: something went wrong.
     pub alarming: bool,
 }
 

@@ -46,7 +46,7 @@ pub struct RunPage<'a> {
 const TITLE: &str = "A run of a Raft cluster";
 
 impl<'a> RunPage<'a> {
-    /// The page of a random run, which nobody typed: its faults are what the nodes told.
+    /// The page of a random run, which has no typed lines: its faults are what the nodes told.
     pub fn of_seed(
         family: Family,
         report: &RunReport,

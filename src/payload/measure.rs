@@ -85,7 +85,7 @@ impl io::Write for Measure<'_> {
     }
 }
 
-/// Methods that count a little for what they are given, whatever it is.
+/// Methods that count a little for anything that they are given.
 macro_rules! small {
     ($($method:ident($($argument:ty),*);)*) => {
         $(fn $method(self, $(_: $argument),*) -> Result<(), Unwritable> {

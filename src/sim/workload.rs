@@ -276,7 +276,7 @@ impl Workload {
             }
             // Clients ask within half a window, and the replicas keep all answers of that window.
             Fate::Forgotten => {
-                let forgotten = format!("{}: nobody knows any more what became of it", self.history[place]);
+                let forgotten = format!("{}: no node knows any more what became of it", self.history[place]);
                 self.contradictions.push(forgotten);
                 return false;
             }

@@ -1,6 +1,6 @@
 //! What a node's files claim of one another: which damage a start can notice.
 //!
-//! The simulator damages files by it. Nobody can tell that lines are missing behind what `state.json` says to be durable
+//! The simulator damages files by it. No reader can tell that lines are missing behind what `state.json` says to be durable
 //! (`log_floor`): this is the named limit, and no start is asked for more.
 
 use super::disk::Disk;

@@ -90,7 +90,7 @@ impl<D: Disk> JsonStore<D> {
     /// Opens a node's files, or makes them when the folder holds none, and says what they hold. A new segment begins
     /// whenever the last one has `segment_bytes` or more. A snapshot's image is read by `load`.
     ///
-    /// Nobody may still write snapshots for an earlier life of the node: what is unfinished is removed.
+    /// No thread may still write snapshots for an earlier run of the node: what is unfinished is removed.
     pub fn open(
         mut disk: D,
         identity: &Identity,

@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn the_lock_names_its_holder_and_ends_with_it() {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let lock = RealDisk::new(folder.path()).lock().expect("nobody holds it");
+        let lock = RealDisk::new(folder.path()).lock().expect("it is free");
         match RealDisk::new(folder.path()).lock() {
             Err(LockError::InUse(holder)) => assert_eq!(holder, Some(std::process::id())),
             Err(LockError::Io(error)) => panic!("{error}"),

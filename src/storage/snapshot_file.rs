@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_format_is_read_from_any_file_that_names_one() {
-        assert_eq!(format_of(b"{\"format\":27,\"whatever\":1"), Some(27));
+        assert_eq!(format_of(b"{\"format\":27,\"other\":1"), Some(27));
         assert_eq!(format_of(b"{\"format\":3}"), Some(3));
         for other in ["", "{\"format\":", "{\"format\":x,", "{\"format\":1", "{\"cluster\":1,\"format\":2,"] {
             assert_eq!(format_of(other.as_bytes()), None, "{other}");

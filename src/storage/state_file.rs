@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn another_format_is_told_apart_from_damage() {
         for format in (1..FORMAT).chain([FORMAT + 1]) {
-            let text = format!(r#"{{"format":{format},"whatever":[1,2],"crc":"other"}}"#);
+            let text = format!(r#"{{"format":{format},"other":[1,2],"crc":"other"}}"#);
             assert_eq!(StateFile::decode(text.as_bytes()), Err(Unreadable::Other(format)));
         }
     }

@@ -94,7 +94,7 @@ fn l5_a_rejoining_node_raises_nobodys_term() {
         (before, leaders(&mut simulation)[0].1.status.term)
     };
     let (before, after) = term_after(true);
-    assert_eq!(before, after, "a node that was away for a while disturbs nobody (9.6)");
+    assert_eq!(before, after, "a node that was away for a while disturbs no leader (9.6)");
     let (before, after) = term_after(false);
     assert!(after > Term(before.0 + 5), "the defect shows: from {before} to {after}");
 }

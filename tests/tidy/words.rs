@@ -5,6 +5,8 @@ use super::Source;
 /// Looked for in comments and in the text of the code, as whole words.
 const AVOIDED: &[(&str, &str)] = &[
     ("whoever", "name the party: the caller, the client, a node"),
+    ("whatever", "any, or what"),
+    ("nobody", "name the party: no node, no client, no reader"),
     ("anew", "again"),
     ("so many", "name the number"),
     ("for ever", "without end, or: until .."),

@@ -115,7 +115,7 @@ impl<'a> KeyHistory<'a> {
     pub fn describe(&self, value: Value) -> Cow<'_, str> {
         match value {
             ABSENT => Cow::Borrowed("absent"),
-            UNSEEN => Cow::Borrowed("a value that nobody was told"),
+            UNSEEN => Cow::Borrowed("a value that no client was told"),
             _ => value_shown(self.values[(value - UNSEEN - 1) as usize]),
         }
     }

@@ -300,7 +300,7 @@ impl<'a> Search<'a> {
             if fitting.is_empty() {
                 return;
             }
-            // Whatever fits only now shows that the unknown change before it was needed.
+            // What fits only now shows that the unknown change before it was needed.
             situation.used.before = None;
             situation.place.early.extend(fitting);
             situation.place.early.sort_unstable();
@@ -487,7 +487,7 @@ impl Contradiction {
         }
         let rest = match values.len() {
             VALUES_NAMED.. if self.others || values.len() > VALUES_NAMED => " or one of several more",
-            _ if self.others => " or another that nobody was told",
+            _ if self.others => " or another that no client was told",
             _ => "",
         };
         values.truncate(VALUES_NAMED);

@@ -34,7 +34,7 @@ impl Safety {
             let detail = format!("{node} acknowledged entry {index}, durable is {}", record.durable_index);
             return self.report(Property::NothingPromisedEarly, detail);
         }
-        // Nobody counts what is said to a leader that leads no more.
+        // No one counts what is said to a leader that leads no more.
         let Some(leader) = self.leaders.get(&term) else { return };
         let Some(theirs) = self.nodes.get(leader).filter(|leader| leader.led == Some(term)) else { return };
         if index == LogIndex(0) || theirs.chain.is_gone(index) || record.chain.is_gone(index) {

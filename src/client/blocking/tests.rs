@@ -179,7 +179,7 @@ fn what_became_of_an_unknown_command_can_be_asked_later() {
     let timeout = Duration::from_millis(30);
     let unknown = |command| match client.within(timeout).submit(command) {
         Err(Failure::Unknown(token)) => token,
-        other => panic!("nobody answers: {other:?}"),
+        other => panic!("no node answers: {other:?}"),
     };
     let (first, second) = (unknown(Command::create("x", "1")), unknown(Command::create("y", "1")));
     let Ok(Fate::Applied(committed)) = client.outcome(first) else { panic!("it was applied") };

@@ -1,4 +1,4 @@
-//! What holds for a client whatever the network does: any answers, in any order, late, twice or never.
+//! What holds for a client on any network: any answers, in any order, late, twice or never.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -220,7 +220,7 @@ impl World {
                 Call::Settle { .. } => panic!("nothing is asked about"),
                 Call::Read { query, .. } => self.reads[*query.value::<usize>().expect("a number")],
             };
-            assert!(!before.contains(&call_id), "a call that has ended asks nobody");
+            assert!(!before.contains(&call_id), "a call that has ended asks no node");
             self.sent.push((request.attempt, call_id, to));
         }
     }

@@ -35,7 +35,7 @@ pub(super) const VERBS: &[Row<Run>] = &[verb(
             "random faults, each undone after a while; a majority stays up",
             "chaos start crash,partition every 2s",
         )
-        .shows("5.1, 5.4: whatever fails, what was answered stays; 'check' judges it")
+        .shows("5.1, 5.4: through all faults, what was answered stays; 'check' judges it")
         .undone("by 'chaos stop', which ends the faults it made"),
     Console::chaos,
 )];

@@ -1,4 +1,4 @@
-//! `after 2s crash leader`: a line that is executed later, beside whatever else is done then.
+//! `after 2s crash leader`: a line that is executed later, beside what else is done then.
 
 use super::Console;
 use super::rows::{Row, Run, verb};

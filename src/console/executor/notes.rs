@@ -21,7 +21,7 @@ pub(super) const NET: &[&str] = &[
     "LINK       n1>n2: from n1 to n2; all clients count as one end",
     "SENT       messages that were handed to the link",
     "DELIVERED  reached the destination's inbox, duplicates included",
-    "DROPPED    lost: by a rule, at a full inbox, or because nobody was there",
+    "DROPPED    lost: by a rule, at a full inbox, or at a receiver that is down",
     "DELAYED    held back by a rule, duplicates included",
     "DUPLICATED sent on twice by a rule",
     "IN FLIGHT  on their way now",

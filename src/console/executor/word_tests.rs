@@ -66,7 +66,7 @@ fn settings_change_while_the_cluster_runs() {
         let told = desk.lines(&format!("{line}\nexpect err"));
         assert!(told.starts_with(said), "{line}: {told}");
     }
-    // Nobody is missed by the longer timeouts, and a node that restarts has them, too.
+    // No node is missed by the longer timeouts, and a node that restarts has them, too.
     assert_eq!(desk.lines("sleep 3s\nexpect leader n1\nexpect term 1"), "");
     assert_eq!(desk.lines("crash n2\nrestart n2\nsleep 900ms\nexpect term n2 1").lines().count(), 2);
     let restored = desk.lines("set --restore");

@@ -171,7 +171,7 @@ fn requests_to_a_node_that_is_down_are_refused_at_once() {
         assert_eq!(receive(&node, 1), [request(2)]);
         handle.unregister(at(2));
         handle.send(&mut vec![request(2)]);
-        assert!(refused(&receive(&client, 1)[0]), "nobody is registered");
+        assert!(refused(&receive(&client, 1)[0]), "no client is registered");
         drop(listen(&handle, at(2), 16));
         handle.send(&mut vec![request(2)]);
         assert!(refused(&receive(&client, 1)[0]), "its thread ended without a word");

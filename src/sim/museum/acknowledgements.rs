@@ -16,7 +16,7 @@ use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("previous-term-unchecked", "Figure 2, AppendEntries 2")
-        .defect("a follower asks only whether it has an entry at the previous index, whatever its term")
+        .defect("a follower asks only whether it has an entry at the previous index, of any term")
         .hook(Arriving(forgive_previous_term))
         .caught(Family::Votes, 1, &["log matching", "nothing promised early", "node invariants"]),
     Specimen::new("command-changed-on-the-way", "5.3")
@@ -28,7 +28,9 @@ pub const SPECIMENS: &[Specimen] = &[
         .hook(Leaving(stamp_again))
         .caught(Family::Votes, 1, &["log matching", "nothing promised early", "node invariants"]),
     Specimen::new("commit-beyond-what-was-sent", "Figure 2, AppendEntries 5")
-        .defect("a follower commits up to its leader's commit index, whatever it has of the leader's log")
+        .defect(
+            "a follower commits up to its leader's commit index, even beyond what it has of the leader's log",
+        )
         .hook(Other(|| Box::<CommitsBeyond>::default()))
         .caught(Family::Votes, 1, &["state machine safety", "commit rule", "node invariants"]),
     Specimen::new("sent-counts-as-held", "5.3")

@@ -23,7 +23,7 @@ pub const SPECIMENS: &[Specimen] = &[
             &["nothing promised early", "commit rule", "node invariants", "leader completeness"],
         ),
     Specimen::new("suffix-kept-without-term", "5.3")
-        .defect("a follower keeps the entries that it has, whatever their terms")
+        .defect("a follower keeps the entries that it has, of any term")
         .hook(Arriving(keep_suffix))
         .caught(
             Family::General,

@@ -47,7 +47,7 @@ pub const SPECIMENS: &[Specimen] = &[
         .defect("a follower that is told the read index answers before it has applied as far")
         .hook(Arriving(lower_read_index))
         .caught(Family::Reads, 3, STALE),
-    Specimen::new("follower-asks-nobody", "6.4 of the dissertation")
+    Specimen::new("follower-asks-no-leader", "6.4 of the dissertation")
         .defect("a follower answers linearizable reads from its own state, without asking its leader")
         .hook(Before(answer_alone))
         .caught(Family::Reads, 1, STALE),

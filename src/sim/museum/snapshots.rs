@@ -91,7 +91,7 @@ fn wipe_log(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     }
 }
 
-/// Takes the entry where a snapshot ends for the one that the snapshot covers, whatever its term.
+/// Takes the entry where a snapshot ends for the one that the snapshot covers, of any term.
 fn take_for_shared(server: &mut Server, arrivals: &mut Vec<Arrival>) {
     for arrival in arrivals {
         if let Arrival::SnapshotInstalled { last, .. } = arrival

@@ -201,7 +201,7 @@ fn what_the_writer_says_is_said() {
     assert_eq!(error.to_string(), "the disk is full");
 }
 
-/// Adds numbers up: another machine than the store, whose state looks the same to nobody.
+/// Adds numbers up: another machine than the store, whose state looks different.
 #[derive(Default)]
 struct Sum(u64);
 

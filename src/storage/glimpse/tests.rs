@@ -113,7 +113,7 @@ fn a_change_between_any_two_reads_gives_the_log_before_or_after_it() {
     let whole = |kept, term| {
         let mut disk = SimulatedDisk::new("n1");
         write(&mut disk, kept, term);
-        look(&disk, 6).expect("readable").expect("nobody changes it")
+        look(&disk, 6).expect("readable").expect("nothing changes it")
     };
     let (before, after) = (whole(6, 1), whole(2, 2));
     assert_eq!(before.terms, [Some(Term(1)); 6]);
@@ -142,7 +142,7 @@ fn a_line_that_cannot_be_read_is_none_and_its_neighbors_keep_their_places() {
         disk.append(&name, bytes).expect("the disk is in order");
     }
     for entries in [2, 3, 8, 100] {
-        let glimpse = look(&disk, entries).expect("readable").expect("nobody changes it");
+        let glimpse = look(&disk, entries).expect("readable").expect("nothing changes it");
         let end = &glimpse.terms[glimpse.terms.len() - 2..];
         assert_eq!((glimpse.last(), end), (LogIndex(8), [None, Some(Term(2))].as_slice()));
         assert!(glimpse.troubles[0].contains("entry 7: "), "{:?}", glimpse.troubles);

@@ -31,7 +31,7 @@ fn patient() -> ClientSettings {
     ClientSettings { attempt_timeout: 2 * HOUR, ..hasty() }
 }
 
-/// A client, a call of it in another thread that nobody answers and that carries the messages for all, and what ends
+/// A client, a call of it in another thread that no node answers and that carries the messages for all, and what ends
 /// that call.
 fn driven_by_another_thread() -> (Client<KeyValue>, Sender<()>, thread::JoinHandle<Failure>) {
     let (asked, requests) = bounded(8);
@@ -43,7 +43,7 @@ fn driven_by_another_thread() -> (Client<KeyValue>, Sender<()>, thread::JoinHand
     let (interrupt, interrupted) = bounded(1);
     let client = client.with_interrupt(interrupted);
     let long = client.clone();
-    let driver = thread::spawn(move || long.submit(put(1)).expect_err("nobody answers"));
+    let driver = thread::spawn(move || long.submit(put(1)).expect_err("no node answers"));
     requests.recv().expect("the driver has asked");
     (client, interrupt, driver)
 }
