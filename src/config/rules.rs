@@ -115,7 +115,10 @@ impl RaftSettings {
         let (min, max, half) =
             (shown(self.election_min), shown(self.election_max), shown(self.election_min / 2));
         if self.election_min > self.election_max {
-            rule("election_min", format!("{min} is above election_max ({max}): exchange the two"))
+            rule(
+                "election_min",
+                format!("{min} is above election_max ({max}): lower it, or raise election_max"),
+            )
         } else if self.election_min == self.election_max {
             let why = "with one timeout for all, elections can split without end (5.2): choose a longer election_max";
             rule("election_max", format!("it equals election_min ({min}); {why}"))

@@ -82,7 +82,7 @@ impl<'a> RunPage<'a> {
         document::remark(&self.setup, &mut body);
         let tiles = match self.load {
             Some((_, load)) => load::tiles(load),
-            None => self.tiles(leaders.len()),
+            None => self.tiles(),
         };
         body.push_str(&document::summary(&self.verdict, &tiles));
         for note in &self.notes {
@@ -105,7 +105,9 @@ impl<'a> RunPage<'a> {
         document::document(TITLE, &body)
     }
 
-    fn tiles(&self, leaders: usize) -> Vec<Tile> {
+    fn tiles(&self) -> Vec<Tile> {
+        let won = |event: &&TraceEvent| matches!(event.what, What::Raft(Event::BecameLeader { .. }));
+        let elected = self.recorded.events.iter().filter(won).count();
         let count = |kinds: &[SpanKind]| {
             let operations = self.operations.iter();
             operations.filter(|operation| kinds.contains(&kind_of(&operation.outcome))).count()
@@ -131,7 +133,7 @@ impl<'a> RunPage<'a> {
                 format!("{} rejected, {} unknown", grouped(rejected as u64), grouped(unknown as u64)),
                 rejected + unknown > 0,
             ),
-            tile("changes of leader", leaders, format!("in {:.1} s", seconds(self.now)), false),
+            tile("leaders elected", elected, format!("in {:.1} s", seconds(self.now)), false),
         ]
     }
 

@@ -89,9 +89,12 @@ impl Console {
         let known: Vec<String> = self.unknown.keys().rev().take(3).map(Token::to_string).collect();
         let reason = match (token, known.is_empty()) {
             (None, _) => "no command of this console has an unknown outcome".to_string(),
-            (Some(token), true) => format!("no command is unknown by the token {token}, nor by any other"),
+            (Some(token), true) => format!("no command has the token {token}, and every outcome is known"),
             (Some(token), false) => {
-                format!("no command is unknown by the token {token}; the newest are {}", known.join(", "))
+                format!(
+                    "no unknown outcome has the token {token}; the newest that have one are {}",
+                    known.join(", ")
+                )
             }
         };
         Answer::failed("outcome", reason)
