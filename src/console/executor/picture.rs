@@ -93,7 +93,8 @@ impl Picture {
                         _ => format!("{count} {word}"),
                     },
                 );
-            return format!("none: {}, no quorum", said.collect::<Vec<_>>().join(", "));
+            let said: Vec<String> = said.chain(["no quorum".to_string()]).collect();
+            return format!("none: {}", said.join(", "));
         }
         let reached_by = |node: NodeId| {
             let reached = self
@@ -219,5 +220,16 @@ pub(super) fn role_letter(view: &NodeView) -> char {
         (Life::Up, RoleName::Candidate) => 'C',
         (Life::Up, RoleName::PreCandidate) => 'P',
         (Life::Up, RoleName::Follower) => 'F',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_nodes_there_is_no_quorum() {
+        let picture = Picture { nodes: Vec::new(), rules: Vec::new() };
+        assert_eq!(picture.why_no_leader(), "none: no quorum");
     }
 }
