@@ -279,6 +279,11 @@ impl Console {
     /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
         self.undo_due();
+        self.perform(directive)
+    }
+
+    /// Executes a directive that is due by itself: what else is due comes before or after it, never within.
+    fn perform(&mut self, directive: &Directive) -> Answer {
         let began = self.lab.now();
         let answer = run_of(directive)(self, directive);
         self.journal.note(began, directive, &answer);

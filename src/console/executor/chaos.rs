@@ -195,7 +195,7 @@ impl Console {
         let line = self.language.parse(&text).ok().flatten().expect("a draw is a directive");
         self.tell(&format!("chaos: {text}"));
         self.rerun.note_drawn(self.lab.now(), drawn.clone());
-        let answer = self.execute(&line);
+        let answer = self.perform(&line);
         if answer.outcome == Outcome::Failed {
             self.tell(&format!("chaos: {}", answer.text));
         } else if let Some(node) = drawn.stalled {

@@ -13,6 +13,9 @@ pub(super) const VERBS: &[Row<Run>] = &[verb(
     Console::after,
 )];
 
+/// How many lines may wait at a time.
+const LATERS_MAX: usize = 1_000;
+
 /// A line that waits for its time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Later {
@@ -34,6 +37,10 @@ impl Console {
                 format!("'{}' cannot run beside others: after takes a fault, or what ends one", later.name());
             return Answer::failed("after", reason);
         }
+        if self.laters.len() >= LATERS_MAX {
+            let reason = format!("{LATERS_MAX} lines wait already: let time pass until some are executed");
+            return Answer::failed("after", reason);
+        }
         let due = self.lab.now() + *line.need(&DURATION);
         self.laters.push(Later { due, line: later.clone() });
         Answer::ok("after", "")
@@ -43,7 +50,7 @@ impl Console {
     pub(super) fn run_later(&mut self, due: Time) -> bool {
         let Some(at) = self.laters.iter().position(|later| later.due == due) else { return false };
         let Later { line, .. } = self.laters.remove(at);
-        let said = self.execute(&line).text.replace('\n', "; ");
+        let said = self.perform(&line).text.replace('\n', "; ");
         self.tell(&format!("{line}: {said}"));
         true
     }
@@ -58,4 +65,29 @@ impl Console {
 fn is_quick(line: &Directive) -> bool {
     let faulty = matches!(line.form.topic, Topic::Nodes | Topic::Network | Topic::Disks | Topic::Time);
     faulty && !matches!(line.name(), "snapshot" | "speed" | "step")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Desk;
+    use super::*;
+
+    #[test]
+    fn a_line_that_waits_holds_no_other_that_waits() {
+        let deep = format!("{}heal", "after 1s ".repeat(3_000));
+        let said = crate::console::executor::parse(&deep).expect_err("it is not a directive").to_string();
+        assert_eq!(said, "'after' cannot stand behind 'after': after DURATION LINE");
+    }
+
+    #[test]
+    fn as_many_lines_as_may_wait_are_executed_at_the_same_time() {
+        let mut desk = Desk::led();
+        let lines = "after 1s heal\n".repeat(LATERS_MAX);
+        assert_eq!(desk.lines(&lines), "");
+        let refused = desk.lines("after 1s heal\nexpect err");
+        assert!(refused.contains("1000 lines wait already"), "{refused}");
+        let told = desk.lines("sleep 2s");
+        assert_eq!(told.matches("heal: no partition or cut to heal").count(), LATERS_MAX, "{told}");
+        assert_eq!(desk.lines("after 1s heal"), "");
+    }
 }

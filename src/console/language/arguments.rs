@@ -198,6 +198,15 @@ impl<'a> Arguments<'a> {
     /// The directive that the words which are left make.
     fn line(&mut self, form: &Form, slot: &Slot) -> Result<Phrase, ParseError> {
         let words: Vec<Word> = self.words.drain(..).collect();
+        let verb = words.first().and_then(|verb| self.language.find(&verb.text));
+        if let Some(inner) = verb.filter(|inner| inner.line_behind().is_some()) {
+            let outer = self.form.name;
+            return Err(ParseError::new(format!(
+                "'{}' cannot stand behind '{outer}': {}",
+                inner.name,
+                form.usage()
+            )));
+        }
         self.language.read(words)?.ok_or_else(|| self.missing(form, slot))
     }
 

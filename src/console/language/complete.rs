@@ -40,7 +40,7 @@ impl Language {
         let nodes = names.nodes.iter().map(NodeId::to_string).collect();
         let completion = Completion { language: self, current: &current, names, nodes };
         let offered = match words.split_first() {
-            None => completion.verbs(),
+            None => completion.verbs(true),
             Some((verb, given)) => {
                 self.find(&verb.text).map(|form| completion.arguments(form, given)).unwrap_or_default()
             }
@@ -131,8 +131,10 @@ struct Completion<'a> {
 }
 
 impl Completion<'_> {
-    fn verbs(&self) -> Vec<String> {
-        let mut verbs = self.beginning(self.language.names());
+    /// Every verb; those with a directive of their own behind them only where none stands before them.
+    fn verbs(&self, nesting: bool) -> Vec<String> {
+        let forms = self.language.verbs().filter(|form| nesting || form.line_behind().is_none());
+        let mut verbs = self.beginning(forms.flat_map(Form::names));
         verbs.sort_unstable();
         verbs
     }
@@ -140,7 +142,7 @@ impl Completion<'_> {
     fn arguments(&self, form: &Form, given: &[Word]) -> Vec<String> {
         let inner = form.line_behind().and_then(|before| given.get(before..)?.split_first());
         if let Some((verb, given)) = inner {
-            let form = self.language.find(&verb.text);
+            let form = self.language.find(&verb.text).filter(|form| form.line_behind().is_none());
             return form.map(|form| self.arguments(form, given)).unwrap_or_default();
         }
         if self.current.starts_with('@') && form.option("@NODE").is_some() {
@@ -226,7 +228,7 @@ impl Completion<'_> {
             Kind::Condition { answers } => {
                 self.beginning(self.language.conditions(answers).map(|form| form.name))
             }
-            Kind::Line => self.verbs(),
+            Kind::Line => self.verbs(false),
             Kind::Flag | Kind::Count | Kind::Number | Kind::Value | Kind::Text | Kind::Token => Vec::new(),
         }
     }
