@@ -4,6 +4,7 @@
 //! it does not lower it: only the console, which knows what was stopped, does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -38,6 +39,12 @@ impl Interrupt {
     pub fn lower(&self) {
         let _ = self.receiver.try_recv();
         self.raised.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits for this long, unless it is raised.
+    pub fn pause(&self, pause: Duration) {
+        // A pause that is cut short is what an interrupt wants.
+        let _ = self.receiver.recv_timeout(pause);
     }
 
     /// Becomes ready, once, on a request to stop. The one who takes its message must look at

@@ -55,6 +55,7 @@ mod wording_tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::chaos::Chaos;
@@ -73,6 +74,7 @@ use super::printer::Output;
 use super::scripts;
 use super::standing::Standing;
 use crate::history::HistoryFile;
+use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::text::joined;
 use crate::text::layout::duration_shown;
@@ -93,7 +95,7 @@ const SESSION_EVERY: Duration = Duration::from_millis(10);
 const KEYS_OFFERED_MAX: usize = 500;
 
 /// What a console is told about its context.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// How long a data command tries, unless it says otherwise.
     pub client_timeout: Duration,
@@ -106,6 +108,8 @@ pub struct Context {
     pub logs: Option<PathBuf>,
     /// The command that starts the same run, for a script that is saved.
     pub again: Option<String>,
+    /// What a person raises: a lesson heeds it too, on a cluster of its own.
+    pub interrupt: Option<Arc<Interrupt>>,
 }
 
 /// A lab with its console: the state that directives share. The functions of verbs take any lab.
@@ -150,6 +154,7 @@ impl Default for Context {
             attended: false,
             logs: None,
             again: None,
+            interrupt: None,
         }
     }
 }

@@ -29,13 +29,16 @@ pub struct Step {
 }
 
 impl Lesson {
-    pub fn of(text: &str) -> Lesson {
+    /// The lesson that a script with this text is.
+    ///
+    /// # Errors
+    /// One line: its head asks for what no cluster has.
+    pub fn of(text: &str) -> Result<Lesson, String> {
         let head = Head::of(text);
         let words: Vec<&str> = head.command.split(' ').collect();
         let settings = words.windows(2).find(|pair| pair[0] == "--config").map(|pair| PathBuf::from(pair[1]));
-        let nodes = head.nodes().unwrap_or(3);
-        let begun = if head.command.is_empty() { 0 } else { 2 };
-        Lesson { steps: steps(text, begun), nodes, settings, head }
+        let nodes = head.nodes()?.unwrap_or(3);
+        Ok(Lesson { steps: steps(text, head.lines), nodes, settings, head })
     }
 }
 
@@ -82,7 +85,7 @@ mod tests {
         let text = "# cluster 5 --config scripts/figure-8.toml --memory --script scripts/x.raft\n\
                     # Votes are split (5.2).\n\
                     # A comment\n# of two lines.\necho Said.\n\ncrash leader\nwait leader\n\nlog\necho The end.\n";
-        let lesson = Lesson::of(text);
+        let lesson = Lesson::of(text).expect("a lesson");
         assert_eq!((lesson.nodes, lesson.head.sections.as_str()), (5, "5.2"));
         assert_eq!(lesson.settings, Some(PathBuf::from("scripts/figure-8.toml")));
         let told = |step: &Step| {
@@ -100,7 +103,13 @@ mod tests {
 
     #[test]
     fn notes_without_a_head_are_a_lesson_on_three_nodes() {
-        let lesson = Lesson::of("wait leader\ncheck\n");
+        let lesson = Lesson::of("wait leader\ncheck\n").expect("a lesson");
         assert_eq!((lesson.nodes, lesson.steps.len()), (3, 2));
+    }
+
+    #[test]
+    fn a_head_of_one_line_hides_no_directive() {
+        let lesson = Lesson::of("# cluster 3\ncrash leader\n").expect("a lesson");
+        assert_eq!(lesson.steps[0].lines, [(2, "crash leader".to_string())]);
     }
 }

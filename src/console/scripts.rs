@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::text::shorten;
 use crate::text::suggest::advice;
+use crate::types::NODES_MAX;
 
 /// The folder of scripts, here or above.
 const FOLDER: &str = "scripts";
@@ -68,6 +69,8 @@ pub struct Head {
     pub title: String,
     /// The sections that it shows: `5.2, 5.3`.
     pub sections: String,
+    /// How many lines of the script say it.
+    pub lines: usize,
 }
 
 /// A script that can be run by its name.
@@ -90,11 +93,12 @@ impl Head {
     pub fn of(text: &str) -> Head {
         let mut comments = text.lines().map_while(|line| line.strip_prefix("# "));
         let command = comments.next().filter(|line| line.starts_with("cluster ")).unwrap_or_default();
-        let said = if command.is_empty() { "" } else { comments.next().unwrap_or_default() };
-        let said = said.trim_end_matches('.');
+        let told = comments.next().filter(|_| !command.is_empty());
+        let lines = usize::from(!command.is_empty()) + usize::from(told.is_some());
+        let said = told.unwrap_or_default().trim_end_matches('.');
         let (title, sections) =
             said.strip_suffix(')').and_then(|said| said.rsplit_once(" (")).unwrap_or((said, ""));
-        Head { command: command.to_string(), title: title.to_string(), sections: sections.to_string() }
+        Head { command: command.to_string(), title: title.to_string(), sections: sections.to_string(), lines }
     }
 
     /// The head of the script that begins here; takes nothing from the input.
@@ -104,8 +108,18 @@ impl Head {
     }
 
     /// For how many nodes it is written, where it says so.
-    pub fn nodes(&self) -> Option<u8> {
-        self.command.split(' ').nth(1)?.parse().ok()
+    ///
+    /// # Errors
+    /// One line: no cluster has so many.
+    pub fn nodes(&self) -> Result<Option<u8>, String> {
+        let word = self.command.split(' ').nth(1).unwrap_or_default();
+        if !word.starts_with(|letter: char| letter.is_ascii_digit()) {
+            return Ok(None);
+        }
+        let number = word.parse().ok().filter(|number| (1..=NODES_MAX).contains(number));
+        let wrong =
+            || format!("its first line asks for '{}' nodes: a cluster has 1 to {NODES_MAX}", shorten(word));
+        number.map(Some).ok_or_else(wrong)
     }
 }
 
@@ -239,11 +253,24 @@ mod tests {
     fn a_head_is_the_command_and_a_sentence_with_its_sections() {
         let head = Head::of("# cluster 5 --memory\n# Votes are split (5.2, Figure 6).\necho x\n");
         let said = |text: &str| text.to_string();
-        assert_eq!(head.nodes(), Some(5));
+        assert_eq!((head.nodes(), head.lines), (Ok(Some(5)), 2));
         assert_eq!((head.title, head.sections), (said("Votes are split"), said("5.2, Figure 6")));
         assert_eq!(Head::of("# Notes of mine\necho x\n"), Head::default());
         assert_eq!(Head::of("# cluster 3\n# Without a section.\n").title, "Without a section");
         assert_eq!(Head::of(""), Head::default());
+        assert_eq!(Head::of("# cluster 3\nwait leader\n").lines, 1);
+    }
+
+    #[test]
+    fn a_head_asks_for_as_many_nodes_as_a_cluster_may_have() {
+        let nodes = |command: &str| Head::of(&format!("# {command}\n")).nodes();
+        assert_eq!(nodes("cluster 99"), Ok(Some(99)));
+        assert_eq!(nodes("cluster --memory"), Ok(None));
+        assert_eq!(nodes("cluster "), Ok(None));
+        for wrong in ["0", "100", "200", "300", "3x"] {
+            let said = format!("its first line asks for '{wrong}' nodes: a cluster has 1 to 99");
+            assert_eq!(nodes(&format!("cluster {wrong}")), Err(said));
+        }
     }
 
     #[test]
@@ -256,7 +283,7 @@ mod tests {
         let known: Vec<&str> = EMBEDDED.iter().map(|(file, _)| *file).collect();
         assert_eq!(known, files, "EMBEDDED lists the folder {FOLDER}");
         for (file, text) in EMBEDDED.iter().filter(|(file, _)| file.ends_with(ENDING)) {
-            let Head { command, title, sections } = Head::of(text);
+            let Head { command, title, sections, .. } = Head::of(text);
             assert!(command.ends_with(&format!("--script scripts/{file}")), "{file}: {command}");
             assert!(!title.is_empty() && !sections.is_empty(), "{file}: its second line says what it shows");
             assert!(title.len() + sections.len() <= 53, "{file}: short enough for a list");

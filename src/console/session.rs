@@ -204,7 +204,7 @@ fn converse(console: &mut Console, serve: bool, interrupt: &Interrupt) -> (Endin
                     break (Ending::Fine, true);
                 }
             }
-            Typed::Cleared { .. } if console.leave_lesson() => {}
+            Typed::Cleared { empty: true } | Typed::End if console.leave_lesson() => {}
             Typed::Cleared { empty: true } => console.output().warn(&console.how_to_leave()),
             Typed::Cleared { empty: false } => {}
             Typed::End => break (Ending::Fine, false),

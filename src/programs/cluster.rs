@@ -155,6 +155,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
         attended,
         logs: Some(settings.logs.clone()),
         again: options.script.is_none().then(|| again(start, options, &settings)),
+        interrupt: Some(Arc::clone(&interrupt)),
     };
     let mut console = Console::new(cluster, context, output, narrator);
     if let Some(file) = history {

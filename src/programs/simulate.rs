@@ -295,10 +295,7 @@ fn console(
     let raised = Arc::clone(interrupt);
     simulation.set_interrupt(Box::new(move || raised.is_raised()));
     let waker = Arc::clone(interrupt);
-    simulation.set_pace(Box::new(move |pause| {
-        // A pause that is cut short is what an interrupt wants.
-        let _ = waker.receiver().recv_timeout(pause);
-    }));
+    simulation.set_pace(Box::new(move |pause| waker.pause(pause)));
     let attended = options.script.is_none() && Source::choose(None) == Source::Terminal;
     let context = Context {
         client_timeout: settings.client_timeout,
@@ -307,6 +304,7 @@ fn console(
         attended,
         logs: None,
         again: None,
+        interrupt: Some(Arc::clone(interrupt)),
     };
     Ok(Console::new(simulation, context, output, narrator))
 }

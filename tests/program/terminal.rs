@@ -2,6 +2,8 @@
 //!
 //! A test waits for what is to be seen, never for a time.
 
+mod lessons;
+
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -145,9 +147,14 @@ impl Screen {
         self.rows.join("\n")
     }
 
-    /// The row of the cursor, if it is a prompt with these words.
+    /// The row of the cursor.
+    fn row(&self) -> &str {
+        &self.rows[usize::from(self.cursor.0)]
+    }
+
+    /// That row, if it is a prompt with these words.
     fn prompt(&self, words: &str) -> Option<&str> {
-        let row = self.rows.get(usize::from(self.cursor.0))?;
+        let row = self.row();
         (row.starts_with("raft ") && row.contains(words)).then_some(row)
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::rows::{Row, Run, verb};
 use super::script::{Flow, Script, list_scripts};
@@ -52,8 +53,9 @@ impl Console {
         };
         if self.context.attended {
             self.output.progress("Enter plays the next step, q leaves; other directives work in between.");
-            if lesson.play() == Flow::Go {
-                self.lesson = Some(Box::new(lesson));
+            match lesson.play() {
+                Flow::Go => self.lesson = Some(Box::new(lesson)),
+                Flow::Stop | Flow::Quit => lesson.say_left(),
             }
             return Answer::ok("scenario", "");
         }
@@ -65,13 +67,15 @@ impl Console {
 
     fn prepare(&self, name: &str) -> Result<Underway, String> {
         let text = scripts::text(Path::new(name))?;
-        let Lesson { head, nodes, settings, steps } = Lesson::of(&text);
+        let Lesson { head, nodes, settings, steps } = Lesson::of(&text)?;
         let settings = match &settings {
             Some(file) => {
                 Settings::from_toml(&scripts::settings(file)?).map_err(|error| error.to_string())?
             }
             None => Settings::default(),
         };
+        let settings = Settings { nodes, ..settings };
+        settings.validate().map_err(|error| error.to_string())?;
         if !head.title.is_empty() {
             let sections =
                 if head.sections.is_empty() { String::new() } else { format!(" ({})", head.sections) };
@@ -80,7 +84,12 @@ impl Console {
         let narrator = Narrator::direct(self.output.clone());
         let mut simulated = SimulationSettings::new(nodes, SEED);
         simulated.raft = settings.raft;
-        let simulation = Simulation::new(simulated, Some(narrator.observer()));
+        let mut simulation = Simulation::new(simulated, Some(narrator.observer()));
+        if let Some(interrupt) = &self.context.interrupt {
+            let (raised, waker) = (Arc::clone(interrupt), Arc::clone(interrupt));
+            simulation.set_interrupt(Box::new(move || raised.is_raised()));
+            simulation.set_pace(Box::new(move |pause| waker.pause(pause)));
+        }
         let context = Context {
             client_timeout: settings.client_timeout,
             keep_going: false,
@@ -110,13 +119,13 @@ impl Console {
         };
         if flow == Flow::Go {
             self.lesson = Some(lesson);
-        } else if !lesson.steps.is_empty() {
-            self.output.progress(&format!("{} is left; 'scenario {0}' begins it again", lesson.name));
+        } else {
+            lesson.say_left();
         }
         Flow::Go
     }
 
-    /// Leaves the lesson, if there is one: Ctrl-C at its prompt.
+    /// Leaves the lesson, if there is one: Ctrl-C or Ctrl-D at its prompt.
     pub fn leave_lesson(&mut self) -> bool {
         let left = self.lesson.is_some();
         self.in_lesson(Ok("q"));
@@ -133,6 +142,14 @@ impl Underway {
     pub(super) fn names(&mut self) -> Names {
         let console: &mut Console = &mut self.console;
         console.names()
+    }
+
+    /// Says so when it is left before its end.
+    fn say_left(&self) {
+        if !self.steps.is_empty() {
+            let said = format!("{} is left; 'scenario {0}' begins it again", self.name);
+            self.console.output().progress(&said);
+        }
     }
 
     /// Plays the next step. Stops when a line fails, and after the last.
@@ -176,6 +193,7 @@ impl std::fmt::Debug for Underway {
 mod tests {
     use super::*;
     use crate::console::printer::Output;
+    use crate::interrupt::Interrupt;
 
     fn attended() -> Console<Simulation> {
         let output = Output::memory(Style::default());
@@ -235,5 +253,35 @@ mod tests {
         assert!(!left(&mut console));
         say(&mut console, "scenario tour");
         assert!(left(&mut console) && !console.is_in_lesson());
+    }
+
+    #[test]
+    fn a_script_for_a_number_of_nodes_that_no_cluster_has_is_refused() {
+        for count in ["0", "200"] {
+            let path = std::env::temp_dir().join(format!("raftlab-{}-{count}.raft", std::process::id()));
+            std::fs::write(&path, format!("# cluster {count}\nstatus\n"))
+                .expect("a folder for temporary files");
+            let mut console = attended();
+            let said = say(&mut console, &format!("scenario {}", path.display()));
+            std::fs::remove_file(&path).expect("it was written");
+            let reason = format!("asks for '{count}' nodes: a cluster has 1 to 99");
+            assert!(said.starts_with("ERR ") && said.contains(&reason), "{said}");
+            assert!(!console.is_in_lesson());
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_what_waits_in_a_lesson_and_the_lesson_stays() {
+        let mut console = attended();
+        let interrupt = Arc::new(Interrupt::new());
+        console.context.interrupt = Some(Arc::clone(&interrupt));
+        say(&mut console, "scenario tour");
+        interrupt.raise();
+        assert!(say(&mut console, "sleep 1000h").contains("ERR interrupted after 0 us"));
+        interrupt.lower();
+        assert!(console.is_in_lesson());
+        interrupt.raise();
+        let said = say(&mut console, "");
+        assert!(said.contains("'scenario tour' begins it again") && !console.is_in_lesson(), "{said}");
     }
 }

@@ -151,7 +151,9 @@ impl Console {
     /// Says so when a script is written for another number of nodes: it names nodes that are not there, or shows less.
     fn note_size(&self, file: &str, head: &scripts::Head) {
         let here = usize::from(self.nodes());
-        if let Some(nodes) = head.nodes().filter(|nodes| usize::from(*nodes) != here) {
+        if let Ok(Some(nodes)) = head.nodes()
+            && usize::from(nodes) != here
+        {
             let here = counted(here, "node");
             let command = &head.command;
             let text = format!("{file} is written for {nodes} nodes, here are {here}; as written: {command}");
@@ -217,7 +219,8 @@ pub(super) fn list_scripts(verb: &'static str) -> Answer {
     let rows = scripts.iter().map(|script| {
         let scripts::Head { title, sections, .. } = &script.head;
         let shows = if sections.is_empty() { title.clone() } else { format!("{title} ({sections})") };
-        let nodes = script.head.nodes().map_or_else(|| "-".to_string(), |nodes| nodes.to_string());
+        let nodes = script.head.nodes().ok().flatten();
+        let nodes = nodes.map_or_else(|| "-".to_string(), |nodes| nodes.to_string());
         vec![script.name.clone(), nodes, shows]
     });
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
@@ -227,7 +230,7 @@ pub(super) fn list_scripts(verb: &'static str) -> Answer {
     }];
     lines.extend(table(&rows, &[Align::Left, Align::Right, Align::Left]));
     let details = scripts.iter().map(|script| {
-        let scripts::Head { command, title, sections } = &script.head;
+        let scripts::Head { command, title, sections, .. } = &script.head;
         json!({"name": script.name, "shows": title, "sections": sections, "command": command})
     });
     let details: Vec<serde_json::Value> = details.collect();
