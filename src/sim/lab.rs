@@ -243,7 +243,15 @@ impl Lab for Simulation {
     fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError> {
         self.raft.change(settings)?;
         for name in self.nodes() {
-            self.arrive_at(name, Arrival::Configure(Box::new(self.raft.now.clone())));
+            let settings = Box::new(self.raft.now.clone());
+            let node = self.node(name);
+            if node.is_running() {
+                // A frozen node, too, takes it in before what waits for it.
+                let is_other = |arrival: &Arrival| !matches!(arrival, Arrival::Configure(_));
+                let at = node.inbox.iter().position(is_other).unwrap_or(node.inbox.len());
+                node.inbox.insert(at, Arrival::Configure(settings));
+                self.step_node(name, Vec::new());
+            }
         }
         Ok(())
     }
