@@ -1,4 +1,4 @@
-//! A person's wish to stop what is running: raised by a signal, seen by the console and by every loop that waits.
+//! A person's wish to stop what is running, or the program: raised by a signal, seen by the console and by every loop that waits.
 //!
 //! It wakes one waiter, as a signal does; a caller that waits for something else too selects over both. Seeing
 //! it does not lower it: only the console, which knows what was stopped, does.
@@ -12,6 +12,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 #[derive(Debug)]
 pub struct Interrupt {
     raised: AtomicBool,
+    /// Not only what is running is to stop, but the program.
+    ends: AtomicBool,
     sender: Sender<()>,
     receiver: Receiver<()>,
 }
@@ -20,7 +22,7 @@ impl Interrupt {
     /// Not raised.
     pub fn new() -> Interrupt {
         let (sender, receiver) = bounded(1);
-        Interrupt { raised: AtomicBool::new(false), sender, receiver }
+        Interrupt { raised: AtomicBool::new(false), ends: AtomicBool::new(false), sender, receiver }
     }
 
     /// Asks to stop. Returns whether an earlier request is still unanswered.
@@ -31,14 +33,28 @@ impl Interrupt {
         before
     }
 
+    /// Asks the program to end: the wish is never lowered. Returns whether an earlier request is still unanswered.
+    pub fn end(&self) -> bool {
+        self.ends.store(true, Ordering::SeqCst);
+        self.raise()
+    }
+
+    /// Whether the program was asked to end.
+    pub fn ends(&self) -> bool {
+        self.ends.load(Ordering::SeqCst)
+    }
+
     pub fn is_raised(&self) -> bool {
         self.raised.load(Ordering::SeqCst)
     }
 
-    /// What was running has stopped; a new wish may come.
+    /// What was running has stopped; a new wish may come. The wish that the program ends stays.
     pub fn lower(&self) {
         let _ = self.receiver.try_recv();
         self.raised.store(false, Ordering::SeqCst);
+        if self.ends() {
+            self.raise();
+        }
     }
 
     /// Waits for this long, unless it is raised.
@@ -72,5 +88,13 @@ mod tests {
         assert!(interrupt.is_raised() && interrupt.receiver().try_recv().is_ok());
         interrupt.lower();
         assert!(!interrupt.is_raised() && interrupt.receiver().try_recv().is_err());
+    }
+
+    #[test]
+    fn the_wish_to_end_is_not_lowered() {
+        let interrupt = Interrupt::new();
+        assert!(!interrupt.raise() && interrupt.end(), "the first is unanswered");
+        interrupt.lower();
+        assert!(interrupt.ends() && interrupt.is_raised() && interrupt.receiver().try_recv().is_ok());
     }
 }

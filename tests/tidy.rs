@@ -74,6 +74,7 @@ const IMPURE_PATHS: &[&[&str]] = &[
     &["rustyline"],
     &["rustix"],
     &["ctrlc"],
+    &["signal_hook"],
 ];
 
 /// Files of pure layers that hash, and why no order depends on it.

@@ -2,6 +2,7 @@
 //!
 //! Lines are read by a thread of their own, so that faults end by themselves and signals are heeded at an idle prompt.
 
+use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,20 +94,33 @@ pub fn greet(console: &mut Console, lines: &[String]) {
     }
 }
 
-/// Raises the interrupt on Ctrl-C, SIGTERM and SIGHUP from now on. A second signal before the first was heeded ends
-/// the program at once: something hangs.
+/// From now on Ctrl-C raises the interrupt, and SIGTERM and SIGHUP ask the program to end. A second signal before the
+/// first was heeded ends the program at once: something hangs.
 ///
 /// # Errors
 /// The system refuses to install a handler.
 pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
+    let refused = |error: &dyn Display| format!("signals cannot be handled: {error}");
     let raised = Arc::clone(interrupt);
-    let handler = move || {
-        if raised.raise() {
-            terminal::restore();
-            std::process::exit(i32::from(Ending::Interrupted.code()));
-        }
-    };
-    ctrlc::set_handler(handler).map_err(|error| format!("signals cannot be handled: {error}"))
+    ctrlc::set_handler(move || exit_if(raised.raise())).map_err(|error| refused(&error))?;
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGTERM};
+        let mut signals =
+            signal_hook::iterator::Signals::new([SIGTERM, SIGHUP]).map_err(|error| refused(&error))?;
+        let raised = Arc::clone(interrupt);
+        let heed = move || signals.forever().for_each(|_| exit_if(raised.end()));
+        thread::Builder::new().name("signals".to_string()).spawn(heed).map_err(|error| refused(&error))?;
+    }
+    Ok(())
+}
+
+/// Ends the program at once, if something hangs.
+fn exit_if(hangs: bool) {
+    if hangs {
+        terminal::restore();
+        std::process::exit(i32::from(Ending::Interrupted.code()));
+    }
 }
 
 /// Runs a session to its end. With `serve`, the cluster stays up after the last line until a signal comes, which is an end
@@ -232,6 +246,9 @@ fn run_typed(console: &mut Console, script: &mut Script, lines: &str, interrupt:
 
 /// Asks for a line, and keeps the prompt true meanwhile; none when a signal ends the session.
 fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<Typed> {
+    if interrupt.ends() {
+        return None;
+    }
     prompt.ask(console.standing(), console.names());
     let looks = tick(LOOK_EVERY);
     loop {
@@ -243,7 +260,7 @@ fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<
             }
             // Before the editor has taken over the terminal, Ctrl-C is a signal: one too many for what ran before. Later
             // it is a key, and a signal comes from elsewhere.
-            Next::Interrupted if prompt.opens() => interrupt.lower(),
+            Next::Interrupted if prompt.opens() && !interrupt.ends() => interrupt.lower(),
             Next::Interrupted => return None,
             Next::Ended => return Some(Typed::End),
         }
