@@ -110,7 +110,7 @@ impl Head {
     /// For how many nodes it is written, where it says so.
     ///
     /// # Errors
-    /// One line: no cluster has so many.
+    /// One line: no cluster has that number of them.
     pub fn nodes(&self) -> Result<Option<u8>, String> {
         let word = self.command.split(' ').nth(1).unwrap_or_default();
         if !word.starts_with(|letter: char| letter.is_ascii_digit()) {
