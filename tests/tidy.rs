@@ -439,7 +439,9 @@ fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
 fn unknown_in_root(names: &[String]) -> Vec<String> {
     let known = |name: &str| name.starts_with('.') || ROOT_FILES.contains(&name) || DOCUMENTS.contains(&name);
     let unknown = names.iter().filter(|name| !known(name));
-    unknown.map(|name| format!("{name}: is no file of the project: move it, or list it in ROOT_FILES")).collect()
+    unknown
+        .map(|name| format!("{name}: is no file of the project: move it, or list it in ROOT_FILES"))
+        .collect()
 }
 
 fn paper(sources: &[Source]) -> Vec<String> {

@@ -13,7 +13,8 @@ use super::verbs::LANGUAGE;
 use crate::config::named::NAMES;
 use crate::console::language::form::Place;
 use crate::console::language::{
-    Form, Group, Kind, LinkSide, Links, Names, Outcome, PartitionShape, Phrase, Slot, Target, Topic, Value, subjects,
+    Form, Group, Kind, LinkSide, Links, Names, Outcome, PartitionShape, Phrase, Slot, Target, Topic, Value,
+    subjects,
 };
 use crate::text::units::Speed;
 use crate::types::{NodeId, Part, SessionId, Token};

@@ -120,7 +120,9 @@ fn a_saved_script_does_the_same_at_the_same_times() {
             "wait leader\nput a 1\nchaos start every 300ms\nsleep 2s\ncrash random for 400ms\nresume all\n\
              after 150ms timeout random\nwait leader 5s\nput b 2\nsleep 1s\nchaos stop\nrestart all\nwait converged 10s",
         );
-        first.typed("status --watch\ncut random<>random\ncrash n1\ncrash n1,n2\nexpect down n5\nexpect ok\nclear");
+        first.typed(
+            "status --watch\ncut random<>random\ncrash n1\ncrash n1,n2\nexpect down n5\nexpect ok\nclear",
+        );
         first.lines("isolate random for 300ms\ncrash random for 400ms\nsleep 1s\nreset\nwait converged 10s");
         let saved = first.lines(&format!("save-script '{file}'"));
         assert!(saved.contains("does the same again"), "{saved}");
