@@ -28,7 +28,6 @@ pub use self::sweep::{Sweep, table};
 
 use self::nodes::Nodes;
 use self::run::{Run, TICK, Usage, bands};
-use crate::check::linearizability::Start;
 use crate::cluster::Cluster;
 use crate::config::Settings;
 use crate::console::executor::{Console, Context};
@@ -39,7 +38,7 @@ use crate::console::session::Ending;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
-use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge};
+use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge, safety_lines};
 use crate::page::Origin;
 use crate::protocol::ReadMode;
 use crate::text::counted;
@@ -265,22 +264,10 @@ impl Experiment {
         if !self.check {
             return VerdictReport::default();
         }
-        let verdicts = cluster.check();
-        let broken =
-            verdicts.iter().filter_map(|verdict| Some((verdict.property, verdict.violation.as_ref()?)));
-        let mut lines: Vec<String> =
-            broken.map(|(property, detail)| format!("FAIL {property}: {detail}")).collect();
-        let safe = lines.is_empty();
-        if safe {
-            let limit = match cluster.began_with() {
-                Start::Absent => "",
-                Start::Unknown => "; what was committed before this run is not known to it",
-            };
-            lines.push(format!("PASS safety ({} properties, after every step{limit})", verdicts.len()));
-        }
+        let (safe, mut lines) = safety_lines(cluster.began_with(), &cluster.check());
         let judged = judge(cluster.began_with(), kept, sent, go_on);
         lines.push(judged.text);
-        let pass = if safe { judged.pass } else { Some(false) };
+        let pass = if safe == Some(true) { judged.pass } else { safe };
         VerdictReport { pass, checked: true, lines }
     }
 

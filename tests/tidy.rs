@@ -145,6 +145,17 @@ const DOCUMENTS: &[&str] = &[
     "docs/TESTING.md",
 ];
 
+/// The files of the project's folder itself that are no documents. Those whose names begin with a dot are a tool's.
+const ROOT_FILES: &[&str] = &[
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "clippy.toml",
+    "deny.toml",
+    "rustfmt.toml",
+];
+
 /// Figure 2 and what it stands on. A student reads them beside the paper in one sitting.
 const PAPER: &[&str] = &[
     "src/raft.rs",
@@ -248,6 +259,16 @@ fn no_file_has_an_avoided_word() {
         text: fs::read_to_string(root().join(document)).expect("a document"),
     }));
     complain(&words::complaints(&sources));
+}
+
+#[test]
+fn nothing_lies_about_in_the_root() {
+    let inside = fs::read_dir(root()).expect("the project's folder can be read");
+    let files = inside.map(|file| file.expect("it can be read")).filter(|file| file.path().is_file());
+    let names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.iter().any(|name| name == "Cargo.toml"), "{names:?}");
+    complain(&unknown_in_root(&names));
+    assert_eq!(unknown_in_root(&["session.raft".to_string(), "README.md".to_string()]).len(), 1);
 }
 
 #[test]
@@ -414,6 +435,14 @@ fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
         .filter(|(path, _)| !long.contains(path))
         .map(|(path, _)| format!("{path}:1: no longer too long: remove it from LONG_FILES in tests/tidy.rs"));
     unargued.chain(stale).collect()
+}
+
+fn unknown_in_root(names: &[String]) -> Vec<String> {
+    let known = |name: &str| name.starts_with('.') || ROOT_FILES.contains(&name) || DOCUMENTS.contains(&name);
+    let unknown = names.iter().filter(|name| !known(name));
+    unknown
+        .map(|name| format!("{name}: is no file of the project: move it, or list it in ROOT_FILES"))
+        .collect()
 }
 
 fn paper(sources: &[Source]) -> Vec<String> {

@@ -9,6 +9,7 @@ use super::printer::{Output, Style};
 use super::scripts;
 use crate::cluster::entropy;
 use crate::config::{ElectionRange, Settings};
+use crate::storage::private;
 use crate::text::shorten;
 use crate::text::suggest::nearest;
 use crate::text::units::parse_duration;
@@ -93,13 +94,12 @@ pub fn settings_of(file: Option<&Path>) -> Result<Settings, String> {
 }
 
 /// Whether this file can be written, known before the work that it is for. What is there stays until there is something
-/// better.
+/// better, and a start that is refused afterwards leaves no file behind.
 ///
 /// # Errors
 /// One line: it cannot.
 pub fn writable(path: &Path) -> Result<(), String> {
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| cannot_write(path, &error))
+    private::probe(path).map_err(|error| cannot_write(path, &error))
 }
 
 /// Why this file is not there, in one line.

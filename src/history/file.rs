@@ -32,15 +32,12 @@ impl HistoryFile {
         Ok(HistoryFile { path: path.to_path_buf(), file: Some(file) })
     }
 
-    /// Finds out whether the file can be written, without changing it. True if it had to be made: remove it then if the run
-    /// does not start.
+    /// Finds out whether the file can be written, and leaves all as it was.
     ///
     /// # Errors
     /// As [`HistoryFile::create`].
-    pub fn probe(path: &Path) -> Result<bool, String> {
-        let is_new = !path.exists();
-        let opened = private::options().append(true).create(true).open(path);
-        opened.map(|_| is_new).map_err(|error| unwritable(path, &error))
+    pub fn probe(path: &Path) -> Result<(), String> {
+        private::probe(path).map_err(|error| unwritable(path, &error))
     }
 
     /// Notes at the file's head what the keys held when the run began, if that is not known.

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::check::history::{Action, Operation, Outcome};
 use crate::check::linearizability::{self, Start, Verdict};
+use crate::check::property;
 use crate::client::{Ask, Ended};
 use crate::history::{Callers, HistoryFile, Pending};
 use crate::quoting::{CELL_LETTERS, brief};
@@ -182,6 +183,27 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
     }
 }
 
+/// What a report says of the properties of a run that began like this, line by line, and whether they held; none when
+/// none was checked.
+pub fn safety_lines(start: Start, verdicts: &[property::Verdict]) -> (Option<bool>, Vec<String>) {
+    let broken = verdicts
+        .iter()
+        .filter_map(|verdict| Some(format!("FAIL {}: {}", verdict.property, verdict.violation.as_ref()?)));
+    let broken: Vec<String> = broken.collect();
+    if !broken.is_empty() {
+        return (Some(false), broken);
+    }
+    if verdicts.is_empty() {
+        return (None, vec!["UNDECIDED safety: no property was checked".to_string()]);
+    }
+    let limit = match start {
+        Start::Absent => "",
+        Start::Unknown => "; what was committed before this run is not known to it",
+    };
+    let text = format!("PASS safety ({} properties, after every step{limit})", verdicts.len());
+    (Some(true), vec![text])
+}
+
 /// Judges a sample of a history that begins like this and had this many operations, until `go_on` says no.
 pub fn judge(start: Start, kept: &Sample, asked: u64, go_on: impl Fn() -> bool) -> SampleVerdict {
     let Sample { operations, partial, .. } = kept;
@@ -223,6 +245,26 @@ mod tests {
     use crate::payload::Payload;
     use crate::state_machine::kv::{Answer, Command};
     use crate::types::{ClientId, LogIndex, NodeId, Term};
+
+    #[test]
+    fn safety_is_judged_by_what_was_checked() {
+        let held = property::Verdict { property: "Log Matching", violation: None };
+        let broken = property::Verdict { property: "Log Matching", violation: Some("entry 3".to_string()) };
+        let said = |start, verdicts: &[property::Verdict]| {
+            let (pass, lines) = safety_lines(start, verdicts);
+            (pass, lines.join("\n"))
+        };
+        let passed = "PASS safety (1 properties, after every step".to_string();
+        let limit = "; what was committed before this run is not known to it)";
+        assert_eq!(said(Start::Absent, &[held.clone()]), (Some(true), format!("{passed})")));
+        assert_eq!(said(Start::Unknown, &[held.clone()]), (Some(true), passed + limit));
+        assert_eq!(
+            said(Start::Absent, &[held, broken]),
+            (Some(false), "FAIL Log Matching: entry 3".to_string())
+        );
+        let (pass, line) = said(Start::Absent, &[]);
+        assert!(pass.is_none() && line.starts_with("UNDECIDED"), "{line}");
+    }
 
     fn put(recorder: &mut Recorder, key: u64, at: u64) {
         let what = What::commands([Command::put(format!("k{key}"), at.to_string())]);

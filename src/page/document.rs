@@ -42,11 +42,15 @@ pub fn document(title: &str, body: &str) -> String {
 /// One line: the file that is there is something else.
 pub fn may_replace(path: &Path) -> Result<(), String> {
     let mut head = String::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_string(&mut head));
-    match read {
-        Ok(0) => Ok(()),
-        Ok(_) if head.contains(MARK) => Ok(()),
+    let read = |head: &mut String| File::open(path)?.take(HEAD_BYTES).read_to_string(head);
+    match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // Who opens a pipe waits for its other end.
+        Ok(there)
+            if there.is_file() && read(&mut head).is_ok_and(|read| read == 0 || head.contains(MARK)) =>
+        {
+            Ok(())
+        }
         _ => Err(format!("{} is there and is no report of raftlab: choose another name", path.display())),
     }
 }
@@ -153,6 +157,14 @@ mod tests {
             assert!(may_replace(&path).is_err_and(|reason| !reason.contains('\n')), "{other}");
         }
         assert!(may_replace(folder.path()).is_err(), "a folder is no page");
+        #[cfg(unix)]
+        {
+            let pipe = folder.path().join("pipe");
+            let made =
+                std::process::Command::new("mkfifo").arg(&pipe).status().expect("a tool of the system");
+            assert!(made.success());
+            assert!(may_replace(&pipe).is_err(), "nor is a pipe, which nobody reads");
+        }
     }
 
     #[test]

@@ -217,8 +217,8 @@ fn run(start: &Start, options: &Options, output: &Output) -> Result<u8, Trouble>
         progress.clear();
         let json = || serde_json::to_string(&sweep).expect("names and numbers serialize without error");
         print(options, output, &experiment::table(&sweep), json);
-        write_if_wanted(options.report.as_deref(), || experiment::sweep_page(&sweep), output)?;
-        return sweep.trouble.clone().map_or_else(|| Ok(sweep.code()), Err);
+        let written = write_if_wanted(options.report.as_deref(), || experiment::sweep_page(&sweep), output);
+        return sweep.trouble.clone().map_or_else(|| Ok(sweep.code().max(written)), Err);
     }
     progress.begin();
     let report = experiment.run(&interrupt, &mut |said| progress.take(&said))?;
@@ -227,9 +227,9 @@ fn run(start: &Start, options: &Options, output: &Output) -> Result<u8, Trouble>
     if !options.json {
         output.progress(&format!("again: {}", report.command));
     }
-    write_if_wanted(options.report.as_deref(), || experiment::page(&report), output)?;
-    write_if_wanted(options.csv.as_deref(), || load::csv(&report.load.rows), output)?;
-    Ok(report.code())
+    let page = write_if_wanted(options.report.as_deref(), || experiment::page(&report), output);
+    let csv = write_if_wanted(options.csv.as_deref(), || load::csv(&report.load.rows), output);
+    Ok(report.code().max(page).max(csv))
 }
 
 /// The ranges of Figure 16 that threads can try.
@@ -326,10 +326,17 @@ fn read_mode(text: &str) -> Result<ReadMode, String> {
     }
 }
 
-fn write_if_wanted(path: Option<&Path>, text: impl Fn() -> String, output: &Output) -> Result<(), Trouble> {
-    let Some(path) = path else { return Ok(()) };
-    fs::write(path, text())
-        .map_err(|error| Trouble { text: options::cannot_write(path, &error), code: 1 })?;
-    output.warn(&format!("{} written", path.display()));
-    Ok(())
+/// The exit code for this file: 1 if it is missing. What else there is to write is written all the same.
+fn write_if_wanted(path: Option<&Path>, text: impl Fn() -> String, output: &Output) -> u8 {
+    let Some(path) = path else { return 0 };
+    match fs::write(path, text()) {
+        Ok(()) => {
+            output.warn(&format!("{} written", path.display()));
+            0
+        }
+        Err(error) => {
+            output.warn(&format!("error: {}", options::cannot_write(path, &error)));
+            1
+        }
+    }
 }

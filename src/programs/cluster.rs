@@ -123,7 +123,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     let interrupt = Arc::new(Interrupt::new());
     session::heed_signals(&interrupt).map_err(usage)?;
     let history = options.history.as_deref();
-    let made = history.map(HistoryFile::probe).transpose().map_err(usage)?;
+    history.map_or(Ok(()), HistoryFile::probe).map_err(usage)?;
     if options.fresh {
         let wiped = cluster::wipe(&settings.states).map_err(|error| usage(error.to_string()))?;
         for line in &wiped {
@@ -136,10 +136,6 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
         Some(filter) => builder.log_filter(filter).start(),
         None => builder.start(),
     };
-    if let (Err(_), Some(path), Some(true)) = (&started, history, made) {
-        // A start that is refused leaves nothing behind.
-        let _ = std::fs::remove_file(path);
-    }
     let mut cluster = started.map_err(|error| usage(error.to_string()))?;
     let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
     let mut history = history.map(new_history).transpose().map_err(usage)?;

@@ -155,8 +155,8 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
     let output = Output::standard(style);
     let narrator = Narrator::direct(output.clone());
     let seed = options.settings.seed.unwrap_or_else(options::fresh_seed);
-    let history = history(options, &output)?;
     let mut console = console(options, seed, output, narrator, interrupt)?;
+    let history = history(options, console.output())?;
     if options.script.is_none() {
         let drawn = options.settings.seed.is_none().then(|| format!("--seed {seed}"));
         console.repeat_by(start.again_without("--prompt", drawn.as_slice()));
@@ -176,12 +176,24 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
         let said = slow::begin_in_virtual_time(&mut console);
         console.output().warn(&said);
     }
-    let ending = session::run(&mut console, &source, false, interrupt);
-    if let Some(path) = &options.report {
-        let written = console.write_report(path)?;
-        console.output().warn(&written);
+    let code = session::run(&mut console, &source, false, interrupt).code();
+    let Some(path) = &options.report else { return Ok(code) };
+    let written = console.write_report(path);
+    Ok(after_report(written, code, console.output()))
+}
+
+/// Says what became of the report. The exit code of the run stays, unless it was fine and its report is missing.
+fn after_report(written: Result<String, String>, code: u8, output: &Output) -> u8 {
+    match written {
+        Ok(text) => {
+            output.warn(&text);
+            code
+        }
+        Err(reason) => {
+            output.warn(&format!("error: {reason}"));
+            code.max(1)
+        }
     }
-    Ok(ending.code())
 }
 
 /// What the command lacks that repeats a run: without a script or `--prompt`, a seed asks for a random run.
@@ -262,13 +274,12 @@ fn replay(start: &Start, options: &Options, seed: u64) -> Result<u8, String> {
     if report.violations.is_empty() {
         output.answer(&Answer::ok("simulate", "PASS every property held"));
     }
-    if let Some(path) = &options.report {
-        let recorded = narrator.recording().recorded();
-        let page = RunPage::of_seed(options.family, &report, &recorded, &told, start.again(&[])).html();
-        std::fs::write(path, page).map_err(|error| options::cannot_write(path, &error))?;
-        output.warn(&format!("{} written", path.display()));
-    }
-    Ok(u8::from(!report.violations.is_empty()))
+    let code = u8::from(!report.violations.is_empty());
+    let Some(path) = &options.report else { return Ok(code) };
+    let recorded = narrator.recording().recorded();
+    let page = RunPage::of_seed(options.family, &report, &recorded, &told, start.again(&[])).html();
+    let written = std::fs::write(path, page).map_err(|error| options::cannot_write(path, &error));
+    Ok(after_report(written.map(|()| format!("{} written", path.display())), code, &output))
 }
 
 /// The file for the history, if one is wanted: known to be writable before anything starts.

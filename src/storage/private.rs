@@ -19,6 +19,17 @@ pub fn create(path: &Path) -> io::Result<File> {
     options().write(true).create(true).truncate(true).open(path)
 }
 
+/// Finds out whether a file can be written there, and leaves all as it was. A pipe or a device is not tried: opening one
+/// is noticed at its other end, or waits for it.
+pub fn probe(path: &Path) -> io::Result<()> {
+    if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return Ok(());
+    }
+    let is_new = path.symlink_metadata().is_err();
+    drop(options().append(true).create(true).open(path)?);
+    if is_new { std::fs::remove_file(path) } else { Ok(()) }
+}
+
 /// Makes a folder, and those above it, unless they are there.
 pub fn create_folders(path: &Path) -> io::Result<()> {
     let builder = &mut DirBuilder::new();

@@ -62,6 +62,12 @@ fn a_start_that_is_refused_leaves_no_folder_and_no_file_behind() {
         folder.cluster(options, "").refusal();
         assert_eq!(folder.holds(), ["file"], "{options:?}");
     }
+    let files = ["--report", "r.html", "--history", "history"];
+    let load = [&["--csv", "r.csv", "--states", "file"], &files[..]].concat();
+    assert_ne!(folder.client_load(&load).code, 0);
+    assert_eq!(folder.holds(), ["file"], "client_load");
+    folder.simulate(&[&["3", "--script", "-", "--heartbeat", "10s"], &files[..]].concat(), "").refusal();
+    assert_eq!(folder.holds(), ["file"], "simulate");
     // What is there already stays, and what lies beside it.
     fs::create_dir(folder.path("states")).expect("a folder");
     folder.write("states/n2", "in the way");
@@ -96,6 +102,8 @@ fn what_nodes_keep_and_clients_were_told_is_private() {
     // The third gets its snapshot from another.
     let lines = format!("wait leader\ncrash n3\n{}snapshot n1\nrestart n3\nwait converged\n", puts.concat());
     folder.cluster(&["3", "--config", "small.toml", "--history", "history"], &lines).exits(0);
+    folder.client_load(&["--memory", "--count", "5", "--history", "told"]).exits(0);
+    let _ = private(&folder.path("told"));
     let found = private(&folder.path("states"));
     assert!(found > 3 * (1 + 4), "state, log, lock and snapshot of each node: {found}");
     private(&folder.path("history"));

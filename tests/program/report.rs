@@ -55,6 +55,15 @@ fn a_report_replaces_an_older_one_and_nothing_else() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_in_the_end_is_a_failure_of_the_run() {
+    let folder = Folder::new();
+    let run = ["3", "--seed", "7", "--script", "-", "--report", "r.html"];
+    let ran = folder.simulate(&run, "wait leader\nsave-script r.html\n").exits(1);
+    assert!(ran.err.contains("r.html is there and is no report"), "{}", ran.err);
+    assert!(folder.read("r.html").contains("wait leader"), "it stays");
+}
+
+#[test]
 fn a_script_and_a_seed_have_their_page_and_the_same_seed_has_the_same() {
     let folder = Folder::new();
     folder.write("crash.raft", "wait leader\ncrash leader for 1s\nput x 1\nsleep 2s\n");

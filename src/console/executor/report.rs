@@ -8,6 +8,7 @@ use super::rows::{Row, Run, verb};
 use super::slots::PAGE;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::console::options::cannot_write;
+use crate::load::safety_lines;
 use crate::page::RunPage;
 use crate::page::document::may_replace;
 use crate::text::counted;
@@ -38,7 +39,7 @@ impl Console {
         may_replace(path)?;
         let recorded = self.narrator.recording().recorded();
         let now = self.lab.now();
-        let mut verdict: Vec<String> = self.verdict_of_safety();
+        let (_, mut verdict) = safety_lines(self.lab.began_with(), &self.lab.check());
         verdict.push(self.judge_history().text);
         let operations: Vec<_> = self.record.operations().iter().collect();
         let load = self.loads.last();
@@ -62,20 +63,6 @@ impl Console {
         };
         fs::write(path, page.html()).map_err(|error| cannot_write(path, &error))?;
         Ok(format!("{} written: {}", path.display(), held.join(", ")))
-    }
-
-    /// `PASS safety (10 properties)`, or what was broken.
-    fn verdict_of_safety(&mut self) -> Vec<String> {
-        let verdicts = self.lab.check();
-        let broken = verdicts.iter().filter_map(|verdict| {
-            Some(format!("FAIL {}: {}", verdict.property, verdict.violation.as_ref()?))
-        });
-        let broken: Vec<String> = broken.collect();
-        if broken.is_empty() {
-            vec![format!("PASS safety ({} properties, after every step)", verdicts.len())]
-        } else {
-            broken
-        }
     }
 
     fn setup(&self, now: Time) -> String {

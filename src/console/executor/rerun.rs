@@ -15,7 +15,7 @@ use super::chaos::Draw;
 use super::condition::expected_of;
 use super::rows::{Row, Run, verb};
 use super::script::is_about_answer;
-use super::slots::{FILE, OVERWRITE};
+use super::slots::{FILE, FOLLOW, OVERWRITE, WATCH};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::text::counted;
 use crate::text::units::duration_text;
@@ -67,6 +67,8 @@ struct Ended {
     at: Time,
     outcome: Outcome,
     expected: &'static str,
+    /// A person ended it.
+    interrupted: bool,
 }
 
 /// Where the end of a line is to be noted; none when the line is not kept.
@@ -80,10 +82,10 @@ impl Rerun {
         Begun(self.push(Note { at, what: What::Line { line: line.clone(), ended: None } }).then_some(place))
     }
 
-    pub(super) fn end(&mut self, begun: Begun, at: Time, answer: &Answer) {
+    pub(super) fn end(&mut self, begun: Begun, at: Time, answer: &Answer, interrupted: bool) {
         let note = begun.0.and_then(|place| self.notes.get_mut(place));
         if let Some(Note { what: What::Line { ended, .. }, .. }) = note {
-            *ended = Some(Ended { at, outcome: answer.outcome, expected: expected_of(answer) });
+            *ended = Some(Ended { at, outcome: answer.outcome, expected: expected_of(answer), interrupted });
         }
     }
 
@@ -142,7 +144,8 @@ impl Writer {
     /// Writes a line and what chaos drew while it ran; what is left to write.
     fn line<'a>(&mut self, at: Time, line: &Directive, ended: Ended, behind: &'a [Note]) -> &'a [Note] {
         match line.name() {
-            "save-script" | "scenario" | "history" | "help" | "quit" => return behind,
+            "save-script" | "scenario" | "history" | "help" | "clear" | "quit" => return behind,
+            _ if line.has(&WATCH) || line.has(&FOLLOW) => return behind,
             // The lines and faults themselves stand below.
             "run" | "chaos" => {
                 self.lines.push(format!("# {line}"));
@@ -155,7 +158,8 @@ impl Writer {
             _ => None,
         });
         let forgiven = next.is_some_and(|(line, outcome)| is_about_answer(line) && outcome == Outcome::Ok);
-        if ended.outcome == Outcome::Failed && !forgiven && line.name() != "check" {
+        let failed = ended.outcome == Outcome::Failed;
+        if failed && (ended.interrupted || is_about_answer(line)) {
             self.lines.push(format!("# failed: {line}"));
             return behind;
         }
@@ -175,7 +179,9 @@ impl Writer {
             );
         }
         self.lines.push(line.to_string());
-        if ended.outcome == Outcome::Unknown && !forgiven {
+        // What failed may have drawn chance, or done a part.
+        let expected = ended.outcome == Outcome::Unknown || (failed && line.name() != "check");
+        if expected && !forgiven {
             self.lines.push(format!("expect {}", ended.expected));
         }
         self.clock = ended.at;

@@ -13,7 +13,8 @@ use super::verbs::LANGUAGE;
 use crate::config::named::NAMES;
 use crate::console::language::form::Place;
 use crate::console::language::{
-    Form, Group, Kind, LinkSide, Links, Names, PartitionShape, Phrase, Slot, Target, Topic, Value, subjects,
+    Form, Group, Kind, LinkSide, Links, Names, Outcome, PartitionShape, Phrase, Slot, Target, Topic, Value,
+    subjects,
 };
 use crate::text::units::Speed;
 use crate::types::{NodeId, Part, SessionId, Token};
@@ -221,12 +222,23 @@ proptest! {
     }
 }
 
+/// Verbs whose examples need something done before: an unknown outcome, a paused node, an isolated one.
+const FAILING: &[&str] = &["outcome", "resume", "connect"];
+
+/// Verbs whose examples read or write a file, or last: not for a test of a form.
+const ELSEWHERE: &[&str] = &["run", "load", "logs", "report", "save-script"];
+
 #[test]
 fn every_function_finds_the_slots_that_its_form_lists() {
-    for form in LANGUAGE.verbs().filter(|form| !matches!(form.name, "run" | "load" | "logs" | "report")) {
+    let mut failed = Vec::new();
+    for form in LANGUAGE.verbs().filter(|form| !ELSEWHERE.contains(&form.name)) {
         let answer = super::tests::answer(form.example);
         assert_eq!(answer.directive, form.name);
+        if answer.outcome == Outcome::Failed {
+            failed.push(form.name);
+        }
     }
+    assert_eq!(failed, FAILING);
     for form in LANGUAGE.conditions(true) {
         assert!(matches!(form.topic, Topic::Condition | Topic::Answer), "{}", form.name);
     }

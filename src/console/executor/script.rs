@@ -125,7 +125,10 @@ impl Console {
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
             script.failed = Some((script.line, shorten_to(shown, REPORTED_LETTERS), answer.outcome));
         }
-        if !matches!(&parsed, Ok(Some(line)) if line.name() == "expect") {
+        let looks_at_answer = |line: &Directive| {
+            is_about_answer(line) || (line.name() == "expect" && answer.outcome != Outcome::Failed)
+        };
+        if !matches!(&parsed, Ok(Some(line)) if looks_at_answer(line)) {
             self.last = Some(answer);
         }
         match (self.quitting, script.numbered && self.lab.interrupted()) {
@@ -164,7 +167,7 @@ impl Console {
     fn execute_noted(&mut self, line: &Directive) -> Answer {
         let begun = self.rerun.begin(self.lab.now(), line);
         let answer = self.execute(line);
-        self.rerun.end(begun, self.lab.now(), &answer);
+        self.rerun.end(begun, self.lab.now(), &answer, self.lab.interrupted());
         answer
     }
 
