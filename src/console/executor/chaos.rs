@@ -15,11 +15,11 @@ use super::Console;
 use super::rows::{Row, Run, verb};
 use super::undo::{Undo, Work};
 use crate::console::language::{Answer, Directive, Kind, Outcome, Slot, Topic, form};
-use crate::lab::{DiskChange, NodeOrder};
+use crate::lab::DiskChange;
 use crate::text::layout::duration_shown;
 use crate::text::units::duration_text;
 use crate::text::{counted, joined};
-use crate::types::{NodeId, Random, Time};
+use crate::types::{Random, Time};
 
 pub(super) use self::draw::Draw;
 
@@ -96,7 +96,7 @@ impl Console {
             return Answer::failed("chaos", "chaos is under way: 'chaos stop' ends it");
         }
         let named = line.get::<Vec<&'static str>>(&FAULTS);
-        let disks = self.has_disks();
+        let disks = self.lab.has_disks();
         let kinds = match named {
             Some(kinds) if !disks && kinds.iter().any(|kind| kind.ends_with("-disk")) => {
                 return Answer::failed(
@@ -138,14 +138,6 @@ impl Console {
         answer
     }
 
-    /// Whether disks can be made to fail: asked by a change that changes nothing.
-    fn has_disks(&mut self) -> bool {
-        let first = self.lab.nodes().first().copied();
-        first.is_some_and(|node| {
-            self.lab.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).is_ok()
-        })
-    }
-
     fn stop_chaos(&mut self) -> Answer {
         let Some(chaos) = self.chaos.take() else {
             return Answer::failed("chaos", "there is no chaos: 'chaos start' begins it");
@@ -172,11 +164,9 @@ impl Console {
         let settings = &self.lab.settings().now;
         let election = (settings.election_min, settings.election_max);
         let (picture, rules) = (self.picture(), self.lab.network_rules());
-        let stalled: Vec<NodeId> = self.undos.iter().filter_map(Undo::stalled).collect();
         let Some(chaos) = self.chaos.as_mut() else { return };
         chaos.next = now + chaos.wait();
-        let mut healthy = picture.healthy();
-        healthy.retain(|node| !stalled.contains(node));
+        let healthy = picture.healthy();
         let needed = if chaos.beyond_quorum { 0 } else { picture.quorum() };
         let spare = healthy.len().saturating_sub(needed);
         let situation = Situation { nodes: picture.names(), healthy, spare, rules, election };

@@ -52,14 +52,6 @@ impl Undo {
     pub(super) fn is_of_chaos(&self) -> bool {
         self.of_chaos
     }
-
-    /// The node whose disk completes nothing until then.
-    pub(super) fn stalled(&self) -> Option<NodeId> {
-        match &self.work {
-            Work::Disk(nodes, DiskChange::Stall(_)) => nodes.first().copied(),
-            _ => None,
-        }
-    }
 }
 
 impl Console {
