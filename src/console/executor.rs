@@ -15,6 +15,7 @@ mod data;
 mod inspect;
 mod journal;
 mod later;
+mod layers;
 mod links;
 mod load;
 mod logs;
@@ -60,6 +61,7 @@ use std::time::Duration;
 use self::chaos::Chaos;
 use self::journal::Journal;
 use self::later::Later;
+use self::layers::{EndId, Layers};
 use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
@@ -117,6 +119,9 @@ pub struct Console<L: ?Sized = dyn Lab> {
     /// Draws `random`, `minority` and the commands of `pipe`.
     random: Random,
     undos: Vec<Undo>,
+    /// How many undos there were.
+    undo_count: EndId,
+    layers: Layers,
     laters: Vec<Later>,
     chaos: Option<Chaos>,
     /// How often chaos was begun.
@@ -166,6 +171,8 @@ impl<L: Lab + 'static> Console<L> {
             narrator,
             random,
             undos: Vec::new(),
+            undo_count: 0,
+            layers: Layers::default(),
             laters: Vec::new(),
             chaos: None,
             chaos_begun: 0,
@@ -279,6 +286,11 @@ impl Console {
     /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
         self.undo_due();
+        self.perform(directive)
+    }
+
+    /// Executes a directive and nothing else that is due.
+    fn perform(&mut self, directive: &Directive) -> Answer {
         let began = self.lab.now();
         let answer = run_of(directive)(self, directive);
         self.journal.note(began, directive, &answer);

@@ -1,7 +1,7 @@
 //! `chaos`: faults at random, each a directive that ends by itself, drawn from a seed.
 //!
 //! Unless it is told otherwise, chaos takes no more nodes than the others can do without: a majority stays up and
-//! connected, faults of a person included. What it does is done between directives, while one waits, and while a person
+//! connected, with disks that write, faults of a person included. What it does is done between directives, while one waits, and while a person
 //! thinks at the prompt, as all that happens by itself here.
 
 mod draw;
@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use self::draw::{KINDS, Situation, draw};
 use super::Console;
+use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::undo::{Undo, Work};
 use crate::console::language::{Answer, Directive, Kind, Outcome, Slot, Topic, form};
-use crate::lab::DiskChange;
+use crate::lab::{DiskChange, NodeOrder};
 use crate::text::layout::duration_shown;
 use crate::text::units::duration_text;
 use crate::text::{counted, joined};
@@ -66,8 +67,6 @@ pub(super) struct Chaos {
     beyond_quorum: bool,
     begun: Time,
     drawn: usize,
-    /// It is executing a fault: what will undo that is its own.
-    acting: bool,
 }
 
 impl Chaos {
@@ -123,7 +122,6 @@ impl Console {
             beyond_quorum: line.has(&BEYOND_QUORUM),
             begun: now,
             drawn: 0,
-            acting: false,
         };
         chaos.next = now + chaos.wait();
         let (listed, often) = (joined(&chaos.kinds, ", "), duration_text(every));
@@ -153,11 +151,6 @@ impl Console {
         Answer::ok("chaos", lines.join("\n")).with("faults", chaos.drawn).with("ended", ended)
     }
 
-    /// Whether what is done now is done by chaos.
-    pub(super) fn is_chaos_acting(&self) -> bool {
-        self.chaos.as_ref().is_some_and(|chaos| chaos.acting)
-    }
-
     /// Makes the next fault, if one can be made now.
     pub(super) fn act_chaos(&mut self) {
         let now = self.lab.now();
@@ -173,11 +166,7 @@ impl Console {
         let span = chaos.wait() + chaos.every / 2;
         let Some(drawn) = draw(&mut chaos.random, &chaos.kinds, &situation, span) else { return };
         chaos.drawn += 1;
-        chaos.acting = true;
         self.make(&drawn);
-        if let Some(chaos) = self.chaos.as_mut() {
-            chaos.acting = false;
-        }
     }
 
     fn make(&mut self, drawn: &Draw) {
@@ -185,11 +174,16 @@ impl Console {
         let line = self.language.parse(&text).ok().flatten().expect("a draw is a directive");
         self.tell(&format!("chaos: {text}"));
         self.rerun.note_drawn(self.lab.now(), drawn.clone());
-        let answer = self.execute(&line);
+        let first = self.undo_count;
+        let answer = self.perform(&line);
         if answer.outcome == Outcome::Failed {
             self.tell(&format!("chaos: {}", answer.text));
         } else if let Some(node) = drawn.stalled {
-            self.undo_after(Some(drawn.span), Work::Disk(vec![node], DiskChange::Stall(Duration::ZERO)));
+            let end = self.end_after(Some(drawn.span));
+            let stall = NodeOrder::Disk(DiskChange::Stall(drawn.span));
+            self.layers.set(node, stall, end.map(|end| end.id));
+            self.undo_after(end, Work::Dial(vec![node], Dial::StalledDisk));
         }
+        self.give_to_chaos(first);
     }
 }
