@@ -151,6 +151,7 @@ impl Faults {
                 (rules.delay, rules.jitter) = (*delay, *jitter);
             }),
             NetChange::Reset => Ok(self.reset()),
+            NetChange::Replace(rules) => self.replace(rules),
         }?;
         let clear = |(from, to): (End, End)| self.links.get(from, to) == Some(&Rules::default());
         self.all_clear = self.isolated.is_empty() && self.links.links().into_iter().all(clear);
@@ -160,8 +161,7 @@ impl Faults {
     /// The rules in force, as changes that would bring a network without faults to this state.
     pub fn rules(&self) -> Vec<NetChange> {
         let mut list: Vec<NetChange> = self.partition.iter().cloned().map(NetChange::Partition).collect();
-        let broken = |rules: &Rules| rules.cut || (rules.partitioned && self.partition.is_none());
-        list.extend(self.alike(broken).into_iter().map(|(_, scope)| NetChange::Cut(scope)));
+        list.extend(self.alike(|rules| rules.cut).into_iter().map(|(_, scope)| NetChange::Cut(scope)));
         list.extend(self.isolated.iter().copied().map(NetChange::Isolate));
         let drops = self.alike(|rules| rules.drop).into_iter();
         list.extend(drops.map(|(per_million, scope)| NetChange::Drop { per_million, scope }));
@@ -245,9 +245,13 @@ impl Faults {
         let broken = |rules: &Rules| rules.cut || rules.partitioned;
         links.retain(|(from, to)| self.links.get(*from, *to).is_some_and(broken));
         if links.iter().any(|(from, to)| self.links.get(*from, *to).is_some_and(|rules| rules.partitioned)) {
+            // What is left of it are cuts: no later partition takes them away.
             self.partition = None;
+            self.change_links(&self.links.links(), |rules| {
+                (rules.cut, rules.partitioned) = (rules.cut || rules.partitioned, false);
+            });
         }
-        self.change_links(&links, |rules| (rules.cut, rules.partitioned) = (false, false));
+        self.change_links(&links, |rules| rules.cut = false);
         let mut answer: Vec<String> = Vec::new();
         if !links.is_empty() {
             answer.push(format!("healed {}", words(&scopes(&links))));
@@ -317,6 +321,17 @@ impl Faults {
             [] => "no rule was in force".to_string(),
             rules => format!("removed {}", rules.join("; ")),
         }
+    }
+
+    fn replace(&mut self, rules: &[NetChange]) -> Result<String, NetError> {
+        let mut other = self.clone();
+        other.reset();
+        rules.iter().try_for_each(|rule| other.apply(rule).map(drop))?;
+        *self = other;
+        Ok(match rules {
+            [] => "no rule is in force".to_string(),
+            rules => format!("in force: {}", joined(rules, "; ")),
+        })
     }
 
     fn change_links(&mut self, links: &[(End, End)], mut set: impl FnMut(&mut Rules)) {

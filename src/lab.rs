@@ -91,6 +91,11 @@ pub trait Lab {
         Err(LabError::new(text.to_string()))
     }
 
+    /// Whether the nodes have disks, whose faults can be made.
+    fn has_disks(&self) -> bool {
+        true
+    }
+
     /// How often the nodes have forced something to disk; none in virtual time, which does not count it.
     fn disk_syncs(&self) -> Option<u64> {
         None
@@ -177,6 +182,8 @@ pub struct NodeView {
     pub life: Life,
     /// What it knows: now, or when it was last seen running.
     pub status: Status,
+    /// Whether its disk completes no write now: it is stalled, or full.
+    pub disk_blocked: bool,
 }
 
 /// Whether a node runs.

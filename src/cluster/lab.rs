@@ -56,6 +56,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
         Ok(self.client().into_pipeline())
     }
 
+    fn has_disks(&self) -> bool {
+        self.slots.values().all(|slot| matches!(slot.medium, Medium::Files(_)))
+    }
+
     fn disk_syncs(&self) -> Option<u64> {
         let files = |slot: &Slot| match &slot.medium {
             Medium::Files(files) => files.faults.syncs(),
@@ -75,8 +79,14 @@ impl<M: StateMachine> Lab for Cluster<M> {
 
     fn view(&mut self, name: NodeId) -> NodeView {
         match self.existing(name) {
-            Ok(slot) => NodeView { life: slot.life(), status: slot.status() },
-            Err(error) => NodeView { life: Life::Down(error.to_string()), status: Status::default() },
+            Ok(slot) => {
+                NodeView { life: slot.life(), status: slot.status(), disk_blocked: slot.is_disk_blocked() }
+            }
+            Err(error) => NodeView {
+                life: Life::Down(error.to_string()),
+                status: Status::default(),
+                disk_blocked: false,
+            },
         }
     }
 

@@ -95,6 +95,11 @@ impl Slot {
         }
     }
 
+    /// Whether its disk completes no write now.
+    pub fn is_disk_blocked(&self) -> bool {
+        matches!(&self.medium, Medium::Files(files) if files.faults.is_blocked())
+    }
+
     pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<String, LabError> {
         let Medium::Files(files) = &self.medium else {
             return Err(LabError::new(format!(

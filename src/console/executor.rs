@@ -15,6 +15,7 @@ mod data;
 mod inspect;
 mod journal;
 mod later;
+mod layers;
 mod links;
 mod load;
 mod logs;
@@ -61,6 +62,7 @@ use std::time::Duration;
 use self::chaos::Chaos;
 use self::journal::Journal;
 use self::later::Later;
+use self::layers::{EndId, Layers};
 use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
@@ -121,6 +123,9 @@ pub struct Console<L: ?Sized = dyn Lab> {
     /// Draws `random`, `minority` and the commands of `pipe`.
     random: Random,
     undos: Vec<Undo>,
+    /// How many undos there were.
+    undo_count: EndId,
+    layers: Layers,
     laters: Vec<Later>,
     chaos: Option<Chaos>,
     /// How often chaos was begun.
@@ -171,6 +176,8 @@ impl<L: Lab + 'static> Console<L> {
             narrator,
             random,
             undos: Vec::new(),
+            undo_count: 0,
+            layers: Layers::default(),
             laters: Vec::new(),
             chaos: None,
             chaos_begun: 0,

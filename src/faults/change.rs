@@ -56,6 +56,9 @@ pub enum NetChange {
     /// No fault of any kind on any link.
     #[display("reset")]
     Reset,
+    /// These rules, and no others, from one message to the next.
+    #[display("reset{}", _0.iter().map(|rule| format!("; {rule}")).collect::<String>())]
+    Replace(Vec<NetChange>),
 }
 
 /// Why a change was rejected. The network is as before.
@@ -90,9 +93,11 @@ impl NetChange {
             | NetChange::Delay { scope, .. }
             | NetChange::Duplicate { scope, .. }
             | NetChange::Reorder { scope, .. } => Some(*scope),
-            NetChange::Partition(_) | NetChange::Isolate(_) | NetChange::Connect(_) | NetChange::Reset => {
-                None
-            }
+            NetChange::Partition(_)
+            | NetChange::Isolate(_)
+            | NetChange::Connect(_)
+            | NetChange::Reset
+            | NetChange::Replace(_) => None,
         }
     }
 

@@ -197,3 +197,23 @@ fn a_node_or_link_that_does_not_exist_is_refused() {
     );
     assert_eq!(faults.apply(&NetChange::Cut(one_way(1, 1))), Err(NetError::LinkToItself(one_way(1, 1))));
 }
+
+#[test]
+fn what_is_left_of_a_partition_are_cuts() {
+    let one_healed = [groups(&[&[1], &[2, 3]]), NetChange::Heal(one_way(1, 2))];
+    let mut faults = faults(3, &one_healed);
+    faults.apply(&groups(&[&[1, 2], &[3]])).expect("a partition");
+    assert_eq!(reached(&mut faults, 2, 3), [] as [u8; 0], "2>1 is cut still, n3 is apart");
+    assert_eq!(reached(&mut faults, 1, 3), [2]);
+}
+
+#[test]
+fn rules_replace_all_others_or_change_nothing() {
+    let mut faults = faults(3, &[NetChange::Isolate(node(1)), NetChange::Cut(one_way(2, 3))]);
+    let unknown = NetChange::Replace(vec![NetChange::Isolate(node(2)), NetChange::Isolate(node(9))]);
+    assert!(faults.apply(&unknown).is_err());
+    assert_eq!(faults.rules(), [NetChange::Cut(one_way(2, 3)), NetChange::Isolate(node(1))]);
+    let drop = NetChange::Drop { per_million: HALF, scope: LinkScope::All };
+    faults.apply(&NetChange::Replace(vec![drop.clone()])).expect("known nodes");
+    assert_eq!(faults.rules(), [drop]);
+}

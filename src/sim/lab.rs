@@ -156,9 +156,16 @@ impl Lab for Simulation {
     }
 
     fn view(&mut self, name: NodeId) -> NodeView {
+        let now = self.now;
         match self.existing(name) {
-            Ok(node) => NodeView { life: node.life(), status: node.status },
-            Err(error) => NodeView { life: Life::Down(error.to_string()), status: Status::default() },
+            Ok(node) => {
+                NodeView { life: node.life(), status: node.status, disk_blocked: node.is_disk_blocked(now) }
+            }
+            Err(error) => NodeView {
+                life: Life::Down(error.to_string()),
+                status: Status::default(),
+                disk_blocked: false,
+            },
         }
     }
 

@@ -113,6 +113,11 @@ impl Node {
         matches!(self.down, Some(EndReason::StorageFailed(_)))
     }
 
+    /// Whether its disk completes no write at this time.
+    pub fn is_disk_blocked(&self, now: Time) -> bool {
+        self.full || self.stalled_until > now
+    }
+
     pub fn fill_disk(&mut self, full: bool) {
         self.full = full;
         if full { self.disk.fail_always(DiskFailure::NoSpace) } else { self.disk.heal() }

@@ -57,6 +57,12 @@ impl DiskFaults {
         self.state.lock().room = Some(bytes);
     }
 
+    /// Whether no write completes now: stalled, or no room is left.
+    pub fn is_blocked(&self) -> bool {
+        let state = self.state.lock();
+        state.room == Some(0) || state.stalled_until.is_some_and(|until| until > Instant::now())
+    }
+
     /// Ends all of them, and says which there were: `slow, full`; empty if there was none.
     pub fn clear(&self) -> String {
         let mut state = self.state.lock();

@@ -1,7 +1,7 @@
 //! `chaos`: faults at random, each a directive that ends by itself, drawn from a seed.
 //!
 //! Unless it is told otherwise, chaos takes no more nodes than the others can do without: a majority stays up and
-//! connected, faults of a person included. What it does is done between directives, while one waits, and while a person
+//! connected, with disks that write, faults of a person included. What it does is done between directives, while one waits, and while a person
 //! thinks at the prompt, as all that happens by itself here.
 
 mod draw;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use self::draw::{KINDS, Situation, draw};
 use super::Console;
+use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::undo::{Undo, Work};
 use crate::console::language::{Answer, Directive, Kind, Outcome, Slot, Topic, form};
@@ -19,7 +20,7 @@ use crate::lab::{DiskChange, NodeOrder};
 use crate::text::layout::duration_shown;
 use crate::text::units::duration_text;
 use crate::text::{counted, joined};
-use crate::types::{NodeId, Random, Time};
+use crate::types::{Random, Time};
 
 pub(super) use self::draw::Draw;
 
@@ -66,8 +67,6 @@ pub(super) struct Chaos {
     beyond_quorum: bool,
     begun: Time,
     drawn: usize,
-    /// It is executing a fault: what will undo that is its own.
-    acting: bool,
 }
 
 impl Chaos {
@@ -96,7 +95,7 @@ impl Console {
             return Answer::failed("chaos", "chaos is under way: 'chaos stop' ends it");
         }
         let named = line.get::<Vec<&'static str>>(&FAULTS);
-        let disks = self.has_disks();
+        let disks = self.lab.has_disks();
         let kinds = match named {
             Some(kinds) if !disks && kinds.iter().any(|kind| kind.ends_with("-disk")) => {
                 return Answer::failed(
@@ -123,7 +122,6 @@ impl Console {
             beyond_quorum: line.has(&BEYOND_QUORUM),
             begun: now,
             drawn: 0,
-            acting: false,
         };
         chaos.next = now + chaos.wait();
         let (listed, often) = (joined(&chaos.kinds, ", "), duration_text(every));
@@ -136,14 +134,6 @@ impl Console {
             .with("beyond_quorum", chaos.beyond_quorum);
         self.chaos = Some(chaos);
         answer
-    }
-
-    /// Whether disks can be made to fail: asked by a change that changes nothing.
-    fn has_disks(&mut self) -> bool {
-        let first = self.lab.nodes().first().copied();
-        first.is_some_and(|node| {
-            self.lab.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).is_ok()
-        })
     }
 
     fn stop_chaos(&mut self) -> Answer {
@@ -161,33 +151,22 @@ impl Console {
         Answer::ok("chaos", lines.join("\n")).with("faults", chaos.drawn).with("ended", ended)
     }
 
-    /// Whether what is done now is done by chaos.
-    pub(super) fn is_chaos_acting(&self) -> bool {
-        self.chaos.as_ref().is_some_and(|chaos| chaos.acting)
-    }
-
     /// Makes the next fault, if one can be made now.
     pub(super) fn act_chaos(&mut self) {
         let now = self.lab.now();
         let settings = &self.lab.settings().now;
         let election = (settings.election_min, settings.election_max);
         let (picture, rules) = (self.picture(), self.lab.network_rules());
-        let stalled: Vec<NodeId> = self.undos.iter().filter_map(Undo::stalled).collect();
         let Some(chaos) = self.chaos.as_mut() else { return };
         chaos.next = now + chaos.wait();
-        let mut healthy = picture.healthy();
-        healthy.retain(|node| !stalled.contains(node));
+        let healthy = picture.healthy();
         let needed = if chaos.beyond_quorum { 0 } else { picture.quorum() };
         let spare = healthy.len().saturating_sub(needed);
         let situation = Situation { nodes: picture.names(), healthy, spare, rules, election };
         let span = chaos.wait() + chaos.every / 2;
         let Some(drawn) = draw(&mut chaos.random, &chaos.kinds, &situation, span) else { return };
         chaos.drawn += 1;
-        chaos.acting = true;
         self.make(&drawn);
-        if let Some(chaos) = self.chaos.as_mut() {
-            chaos.acting = false;
-        }
     }
 
     fn make(&mut self, drawn: &Draw) {
@@ -195,11 +174,16 @@ impl Console {
         let line = self.language.parse(&text).ok().flatten().expect("a draw is a directive");
         self.tell(&format!("chaos: {text}"));
         self.rerun.note_drawn(self.lab.now(), drawn.clone());
+        let first = self.undo_count;
         let answer = self.perform(&line);
         if answer.outcome == Outcome::Failed {
             self.tell(&format!("chaos: {}", answer.text));
         } else if let Some(node) = drawn.stalled {
-            self.undo_after(Some(drawn.span), Work::Disk(vec![node], DiskChange::Stall(Duration::ZERO)));
+            let end = self.end_after(Some(drawn.span));
+            let stall = NodeOrder::Disk(DiskChange::Stall(drawn.span));
+            self.layers.set(node, stall, end.map(|end| end.id));
+            self.undo_after(end, Work::Dial(vec![node], Dial::StalledDisk));
         }
+        self.give_to_chaos(first);
     }
 }

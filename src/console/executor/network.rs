@@ -1,7 +1,5 @@
 //! Faults of the network, and `net`: its rules and its numbers.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::Console;
@@ -10,7 +8,7 @@ use super::notes;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
-use super::undo::{Undone, Work};
+use super::undo::{Ending, Work};
 use crate::console::language::{Answer, Directive, Links, Outcome, PartitionShape, Target, Topic, form};
 use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, NodeOrder};
@@ -118,9 +116,6 @@ impl Console {
     /// Names the rules that are left: who heals a network expects that it is well.
     fn heal(&mut self, line: &Directive) -> Answer {
         let mut answer = self.change_links(line, NetChange::Heal);
-        if !line.has(&LINK) {
-            self.forget_undos(Undone::Separations);
-        }
         let left: Vec<NetChange> = self.lab.network_rules().into_iter().filter(NetChange::is_soft).collect();
         if answer.outcome == Outcome::Ok && !left.is_empty() {
             let them = if left.len() == 1 { "it" } else { "them" };
@@ -137,7 +132,7 @@ impl Console {
         let act = |console: &mut Self, node| {
             let isolated = console.lab.network_rules().contains(&NetChange::Isolate(node));
             if named || isolated {
-                return console.lab.change_network(&NetChange::Connect(node));
+                return console.change_network(&NetChange::Connect(node), None);
             }
             Ok(format!("{node} is not isolated"))
         };
@@ -180,56 +175,61 @@ impl Console {
 
     /// Makes changes, a line of answer each; those that last are undone together when their time has come.
     fn change(&mut self, line: &Directive, changes: Vec<NetChange>) -> Answer {
-        let before = self.lab.network_rules();
-        let mut said: Vec<String> = Vec::new();
-        for change in &changes {
-            match self.lab.change_network(change) {
+        let end = self.end_after(line.lasting);
+        let (mut said, mut done): (Vec<String>, Vec<NetChange>) = (Vec::new(), Vec::new());
+        let mut failed = None;
+        for change in changes {
+            match self.change_network(&change, end) {
                 Ok(answer) if said.contains(&answer) => {}
                 Ok(answer) => said.push(answer),
-                Err(error) => return Answer::failed(line.name(), error),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
+            done.push(change);
         }
-        self.undo_changes(changes, before, line.lasting);
-        Answer::ok(line.name(), said.join("\n"))
+        self.undo_changes(done, end);
+        match failed {
+            None => Answer::ok(line.name(), said.join("\n")),
+            Some(error) => Answer::failed(line.name(), error),
+        }
     }
 
-    fn undo_changes(&mut self, changes: Vec<NetChange>, before: Vec<NetChange>, lasting: Option<Duration>) {
-        if lasting.is_none() {
-            return;
-        }
-        // The rules show a partition with every node in a group: that is how it is recognized later.
+    fn undo_changes(&mut self, changes: Vec<NetChange>, end: Option<Ending>) {
+        // The rules show a partition with every node in a group.
         let is_partition = |rule: &NetChange| matches!(rule, NetChange::Partition(_));
         let shown = self.lab.network_rules().into_iter().find(is_partition);
         let changes = match (changes.as_slice(), shown) {
             ([NetChange::Partition(_)], Some(shown)) => vec![shown],
             _ => changes,
         };
-        self.undo_after(lasting, Work::Network { changes, before });
+        self.undo_after(end, Work::Network(changes));
     }
 
     fn change_each(&mut self, line: &Directive, change: fn(NodeId) -> NetChange) -> Answer {
-        let act = |console: &mut Self, node| console.lab.change_network(&change(node));
-        let (answer, done) = self.each(line, Fit::Any, act);
-        for node in done {
-            self.undo_changes(vec![change(node)], Vec::new(), line.lasting);
-        }
-        answer
+        let act = |console: &mut Self, node| {
+            let end = console.end_after(line.lasting);
+            let said = console.change_network(&change(node), end)?;
+            console.undo_changes(vec![change(node)], end);
+            Ok(said)
+        };
+        self.each(line, Fit::Any, act).0
     }
 
     /// No fault of network or disks; nodes that are down or paused stay so. Says what it undid.
     fn reset(&mut self, _: &Directive) -> Answer {
         let rules = self.lab.network_rules();
-        if let Err(error) = self.lab.change_network(&NetChange::Reset) {
+        if let Err(error) = self.change_network(&NetChange::Reset, None) {
             return Answer::failed("reset", error);
         }
-        self.forget_undos(Undone::Everything);
         let mut undone = Vec::new();
         if !rules.is_empty() {
             undone.push(format!("removed {}", joined(&rules, ", ")));
         }
         for node in self.lab.nodes() {
             // A node in memory has no disk to repair.
-            let faults = self.lab.order(node, NodeOrder::Disk(DiskChange::Mend)).unwrap_or_default();
+            let faults = self.order(node, NodeOrder::Disk(DiskChange::Mend), None).unwrap_or_default();
             if !faults.is_empty() {
                 undone.push(format!("repaired the disk of {node} ({faults})"));
             }

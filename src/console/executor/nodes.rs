@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Console;
+use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, POWER, TARGET, WIPE};
 use super::target::Fit;
-use super::undo::Work;
+use super::undo::{Work, dial_stands};
 use super::wait::Waited;
 use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
 use crate::lab::{DiskChange, LabError, Life, NodeOrder, NodeView};
 use crate::server::{RoleName, SnapshotInfo, Status};
 use crate::text::counted;
-use crate::text::layout::duration_shown;
 use crate::types::{LogIndex, NodeId};
 
 /// What undoes the fault of a disk that ends only by `for`.
@@ -61,14 +61,14 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .shows("D 10.2.1: the leader sends entries while its own disk still writes")
             .undone(UNDONE)
             .lasting(),
-        Console::slow_disk,
+        |console, line| console.change_disks(line, DiskChange::Slow(*line.need(&DURATION))),
     ),
     verb(
         form("stall-disk", Topic::Disks, &[TARGET, DURATION])
             .does("lets a node's disk complete nothing for a time", "stall-disk n2 500ms")
             .shows("D 10.2.1: a majority of disks commits, whichever they are")
             .undone(UNDONE),
-        Console::stall_disk,
+        |console, line| console.change_disks(line, DiskChange::Stall(*line.need(&DURATION))),
     ),
     verb(
         form("fill-disk", Topic::Disks, &[TARGET])
@@ -76,10 +76,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .shows("Figure 2: a node that cannot save its state must not answer")
             .undone(UNDONE)
             .lasting(),
-        |console, line| {
-            let said = "is full: every write fails";
-            console.change_disks(line, DiskChange::Full(true), DiskChange::Full(false), said)
-        },
+        |console, line| console.change_disks(line, DiskChange::Full(true)),
     ),
     verb(
         form("snapshot", Topic::Disks, &[TARGET])
@@ -101,10 +98,11 @@ impl Console {
         };
         let (answer, done) = self.each(line, Fit::Running, |console, node| {
             let was = what_it_was(&console.lab.view(node));
-            let left = console.lab.order(node, order)?;
+            let left = console.order(node, order, None)?;
             Ok(format!("{node} {how} ({was}): its memory is gone, {left}"))
         });
-        self.undo_after(line.lasting, Work::Restart(done));
+        let end = self.end_after(line.lasting);
+        self.undo_after(end, Work::Restart(done));
         answer
     }
 
@@ -115,7 +113,7 @@ impl Console {
             (NodeOrder::Restart, "restarts")
         };
         let restart = |console: &mut Self, node| {
-            let loaded = console.lab.order(node, order)?;
+            let loaded = console.order(node, order, None)?;
             let joins = console.lab.view(node).status.joining;
             let vote = if joins { "; joining: it votes again when it has caught up" } else { "" };
             Ok(explained(&format!("{node} {how}"), &format!("{loaded}{vote}")))
@@ -125,9 +123,10 @@ impl Console {
 
     fn pause(&mut self, line: &Directive) -> Answer {
         let (answer, done) = self.each(line, Fit::Awake, |console, node| {
-            console.lab.order(node, NodeOrder::Pause).map(|_| format!("{node} paused: its inbox fills"))
+            console.order(node, NodeOrder::Pause, None).map(|_| format!("{node} paused: its inbox fills"))
         });
-        self.undo_after(line.lasting, Work::Resume(done));
+        let end = self.end_after(line.lasting);
+        self.undo_after(end, Work::Resume(done));
         answer
     }
 
@@ -140,30 +139,19 @@ impl Console {
         how: &str,
     ) -> (Answer, Vec<NodeId>) {
         self.each(line, fit, |console, node| {
-            console.lab.order(node, order).map(|said| explained(&format!("{node} {how}"), &said))
+            console.order(node, order, None).map(|said| explained(&format!("{node} {how}"), &said))
         })
     }
 
-    fn slow_disk(&mut self, line: &Directive) -> Answer {
-        let said = match *line.need(&DURATION) {
-            Duration::ZERO => "is as fast as before".to_string(),
-            delay => format!("takes {} longer for each write", duration_shown(delay)),
-        };
-        let change = DiskChange::Slow(*line.need(&DURATION));
-        self.change_disks(line, change, DiskChange::Slow(Duration::ZERO), &said)
-    }
-
-    fn stall_disk(&mut self, line: &Directive) -> Answer {
-        let duration = *line.need(&DURATION);
-        let said = format!("completes nothing for {}", duration_shown(duration));
-        self.change_disks(line, DiskChange::Stall(duration), DiskChange::Stall(Duration::ZERO), &said)
-    }
-
-    fn change_disks(&mut self, line: &Directive, change: DiskChange, undo: DiskChange, said: &str) -> Answer {
+    fn change_disks(&mut self, line: &Directive, change: DiskChange) -> Answer {
+        let end = self.end_after(line.lasting);
         let (answer, done) = self.each(line, Fit::Any, |console, node| {
-            console.lab.order(node, NodeOrder::Disk(change)).map(|_| format!("the disk of {node} {said}"))
+            let order = NodeOrder::Disk(change);
+            console.order(node, order, end).map(|_| dial_stands(node, order))
         });
-        self.undo_after(line.lasting, Work::Disk(done, undo));
+        if let Some(dial) = Dial::of(NodeOrder::Disk(change)) {
+            self.undo_after(end, Work::Dial(done, dial));
+        }
         answer
     }
 

@@ -110,10 +110,12 @@ impl Picture {
         "none yet: a quorum is up, an election decides".to_string()
     }
 
-    /// Nodes that run, have a vote and reach one another: as many as are found by leaving out who reaches fewest.
+    /// Nodes that run, have a vote and a disk that writes, and reach one another: as many as are found by leaving out who
+    /// reaches fewest.
     pub(super) fn healthy(&self) -> Vec<NodeId> {
+        let works = |view: &NodeView| has_a_say(view) && !view.disk_blocked;
         let mut nodes: Vec<NodeId> =
-            self.nodes.iter().filter(|(_, view)| has_a_say(view)).map(|(node, _)| *node).collect();
+            self.nodes.iter().filter(|(_, view)| works(view)).map(|(node, _)| *node).collect();
         loop {
             let lost = |node: &NodeId| {
                 nodes.iter().filter(|other| *other != node && !self.connected(*node, **other)).count()

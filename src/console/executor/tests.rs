@@ -313,7 +313,10 @@ fn an_unknown_outcome_can_be_asked_about_once() {
     desk.lines("create x 1\ncut n1>clients\nupdate x 2 --timeout 40ms");
     desk.lines("heal");
     let said = ["outcome 2.9", "outcome 2.2", "outcome 2.2"].map(|line| desk.lines(line));
-    assert_eq!(said[0].trim_end(), "ERR no unknown outcome has the token 2.9; the newest that have one are 2.2");
+    assert_eq!(
+        said[0].trim_end(),
+        "ERR no unknown outcome has the token 2.9; the newest that have one are 2.2"
+    );
     let applied = "applied at index 4; its answer was: OK updated x=2 [n1 term 1 index 4]";
     assert!(said[1].starts_with(applied), "{}", said[1]);
     assert_eq!(said[2].trim_end(), "ERR no command has the token 2.2, and every outcome is known");

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::Console;
+use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
 use super::target::Fit;
-use super::undo::{Work, clock_set_back};
+use super::undo::{Work, dial_stands};
 use crate::config::RaftSettings;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::lab::{LabError, Life, NodeOrder, NodeView};
@@ -120,14 +121,12 @@ impl Console {
     }
 
     fn skew_clock(&mut self, line: &Directive) -> Answer {
-        let ahead = *line.need(&DURATION);
+        let order = NodeOrder::SkewClock(*line.need(&DURATION));
+        let end = self.end_after(line.lasting);
         let (answer, done) = self.each(line, Fit::Any, |console, node| {
-            console.lab.order(node, NodeOrder::SkewClock(ahead)).map(|_| match ahead {
-                Duration::ZERO => clock_set_back(node),
-                ahead => format!("{node}'s clock is {} ahead", duration_shown(ahead)),
-            })
+            console.order(node, order, end).map(|_| dial_stands(node, order))
         });
-        self.undo_after(line.lasting, Work::Clock(done));
+        self.undo_after(end, Work::Dial(done, Dial::Clock));
         answer
     }
 

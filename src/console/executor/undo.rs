@@ -1,13 +1,18 @@
 //! `for 2s`: faults that end by themselves, and are said to.
 //!
-//! An undo is done between directives, while a directive waits, and while a person thinks at the prompt. What was
-//! undone by hand in the meantime is left as it is.
+//! An undo is done between directives, while a directive waits, and while a person thinks at the prompt. It leaves what
+//! the other faults alone would have made: see [`super::layers`]. A node is started or resumed only if nobody has
+//! started, ended, paused or resumed it since.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
+use super::layers::{Dial, EndId};
 use super::{Console, SESSION_EVERY};
-use crate::faults::{LinkScope, NetChange};
-use crate::lab::{DiskChange, Life, NodeOrder};
+use crate::faults::NetChange;
+use crate::lab::{DiskChange, LabError, Life, NodeOrder};
 use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Time};
@@ -15,11 +20,17 @@ use crate::types::{NodeId, Time};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Undo {
     due: Time,
-    /// How long it lasted when it is undone.
-    lasting: Duration,
+    end: Ending,
     work: Work,
     /// Chaos made it, and ends it when it is stopped.
     of_chaos: bool,
+}
+
+/// When a fault ends, by a name of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ending {
+    pub id: EndId,
+    lasting: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,21 +38,9 @@ pub(super) enum Work {
     /// Start the nodes that are still down.
     Restart(Vec<NodeId>),
     Resume(Vec<NodeId>),
-    /// Undo a change, with the rules that were in force before it.
-    Network {
-        /// The changes of one directive, as the rules show them.
-        changes: Vec<NetChange>,
-        before: Vec<NetChange>,
-    },
-    Clock(Vec<NodeId>),
-    Disk(Vec<NodeId>, DiskChange),
-}
-
-/// What a person has ended by hand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Undone {
-    Separations,
-    Everything,
+    /// End the changes of one directive, as the rules show them.
+    Network(Vec<NetChange>),
+    Dial(Vec<NodeId>, Dial),
 }
 
 impl Undo {
@@ -52,35 +51,79 @@ impl Undo {
     pub(super) fn is_of_chaos(&self) -> bool {
         self.of_chaos
     }
-
-    /// The node whose disk completes nothing until then.
-    pub(super) fn stalled(&self) -> Option<NodeId> {
-        match &self.work {
-            Work::Disk(nodes, DiskChange::Stall(_)) => nodes.first().copied(),
-            _ => None,
-        }
-    }
 }
 
 impl Console {
-    /// Does this work after this time, if there is any of either.
-    pub(super) fn undo_after(&mut self, lasting: Option<Duration>, work: Work) {
-        let Some(lasting) = lasting else { return };
-        let of_chaos = self.is_chaos_acting();
-        self.undos.push(Undo { due: self.lab.now() + lasting, lasting, work, of_chaos });
+    /// The end of a fault that lasts so long; none if another one has to end it.
+    pub(super) fn end_after(&mut self, lasting: Option<Duration>) -> Option<Ending> {
+        let lasting = lasting?;
+        self.undo_count += 1;
+        Some(Ending { id: self.undo_count - 1, lasting })
     }
 
-    /// Forgets the undos of faults that a person has ended.
-    pub(super) fn forget_undos(&mut self, undone: Undone) {
-        self.undos.retain(|undo| match &undo.work {
-            Work::Restart(_) | Work::Resume(_) | Work::Clock(_) => true,
-            Work::Network { changes, .. } => {
-                let separates = |change: &NetChange| {
-                    matches!(change, NetChange::Partition(_) | NetChange::Cut(_) | NetChange::Isolate(_))
-                };
-                undone == Undone::Separations && !changes.iter().any(separates)
+    /// Does this work then, if there is any of either.
+    pub(super) fn undo_after(&mut self, end: Option<Ending>, work: Work) {
+        let Some(end) = end else { return };
+        self.undos.push(Undo { due: self.lab.now() + end.lasting, end, work, of_chaos: false });
+        self.forget_undone();
+    }
+
+    /// Lets chaos end what began with this end or a later one.
+    pub(super) fn give_to_chaos(&mut self, first: EndId) {
+        self.undos.iter_mut().for_each(|undo| undo.of_chaos |= undo.end.id >= first);
+    }
+
+    /// Gives an order, and notes when what it did ends.
+    pub(super) fn order(
+        &mut self,
+        node: NodeId,
+        order: NodeOrder,
+        end: Option<Ending>,
+    ) -> Result<String, LabError> {
+        let said = self.lab.order(node, order)?;
+        self.layers.set(node, order, end.map(|end| end.id));
+        let lives = matches!(
+            order,
+            NodeOrder::Crash
+                | NodeOrder::PowerCut
+                | NodeOrder::Stop
+                | NodeOrder::Restart
+                | NodeOrder::Wipe
+                | NodeOrder::Pause
+                | NodeOrder::Resume
+        );
+        for undo in &mut self.undos {
+            if let Work::Restart(nodes) | Work::Resume(nodes) = &mut undo.work {
+                nodes.retain(|other| !lives || *other != node);
             }
-            Work::Disk(..) => undone == Undone::Separations,
+        }
+        self.forget_undone();
+        Ok(said)
+    }
+
+    /// Changes the network, and notes when that ends.
+    pub(super) fn change_network(
+        &mut self,
+        change: &NetChange,
+        end: Option<Ending>,
+    ) -> Result<String, LabError> {
+        let before = self.lab.network_rules();
+        let said = self.lab.change_network(change)?;
+        self.layers.change(before, change, end.map(|end| end.id));
+        self.forget_undone();
+        Ok(said)
+    }
+
+    /// Forgets the undos with no work left.
+    fn forget_undone(&mut self) {
+        let layers = &self.layers;
+        self.undos.retain_mut(|Undo { end, work, .. }| match work {
+            Work::Restart(nodes) | Work::Resume(nodes) => !nodes.is_empty(),
+            Work::Network(_) => layers.has_change(end.id),
+            Work::Dial(nodes, dial) => {
+                nodes.retain(|node| layers.has_setting(end.id, *node, *dial));
+                !nodes.is_empty()
+            }
         });
     }
 
@@ -103,7 +146,7 @@ impl Console {
     /// Ends a fault, at its time or before. Says what ended, and after which time.
     pub(super) fn undo(&mut self, undo: Undo) -> Vec<String> {
         let left = undo.due.since(self.lab.now());
-        let after = &format!("after {}", duration_shown(undo.lasting.saturating_sub(left)));
+        let after = &format!("after {}", duration_shown(undo.end.lasting.saturating_sub(left)));
         match undo.work {
             Work::Restart(nodes) => {
                 let (done, is_down) =
@@ -114,22 +157,8 @@ impl Console {
                 let done = format!("resumes {after}");
                 self.order_all(nodes, NodeOrder::Resume, &done, |life| *life == Life::Paused)
             }
-            Work::Network { changes, before } => self.undo_network(&changes, &before, after),
-            Work::Clock(nodes) => {
-                let set_back = |node: NodeId| {
-                    // It was set before, so it can be set.
-                    let _ = self.lab.order(node, NodeOrder::SkewClock(Duration::ZERO));
-                    format!("{after} {}", clock_set_back(node))
-                };
-                nodes.into_iter().map(set_back).collect()
-            }
-            Work::Disk(nodes, mended) => {
-                for node in &nodes {
-                    // A disk that is gone needs no mending.
-                    let _ = self.lab.order(*node, NodeOrder::Disk(mended));
-                }
-                vec![format!("the disk of {} is repaired {after}", joined(&nodes, ", "))]
-            }
+            Work::Network(changes) => self.end_changes(undo.end.id, &changes, after),
+            Work::Dial(nodes, dial) => self.end_settings(undo.end.id, nodes, dial, after),
         }
     }
 
@@ -149,52 +178,59 @@ impl Console {
         said.collect()
     }
 
-    fn undo_network(&mut self, changes: &[NetChange], before: &[NetChange], after: &str) -> Vec<String> {
-        let rules = self.lab.network_rules();
-        let opposites = changes.iter().filter_map(|change| opposite(change, &rules));
-        let mut opposites: Vec<NetChange> = opposites.collect();
-        let (Some(first), false) = (changes.first(), opposites.is_empty()) else { return Vec::new() };
-        // Healing takes more than the partition away, and a rule on all links more than its own: what was there
-        // otherwise comes back.
-        opposites.extend(match first {
-            NetChange::Partition(_) => {
-                let others = |rule: &&NetChange| matches!(rule, NetChange::Cut(_) | NetChange::Isolate(_));
-                rules.iter().filter(others).cloned().collect::<Vec<_>>()
-            }
-            first => before.iter().filter(|rule| same_kind(rule, first)).cloned().collect(),
-        });
-        let failed = opposites.iter().find_map(|change| self.lab.change_network(change).err());
+    fn end_changes(&mut self, ended: EndId, changes: &[NetChange], after: &str) -> Vec<String> {
+        let rules = self.layers.end_changes(ended, &self.lab.nodes());
+        let Some(first) = changes.first().filter(|_| rules != self.lab.network_rules()) else {
+            return Vec::new();
+        };
         let others = changes.iter().skip(1).filter_map(NetChange::scope);
         let shown: Vec<String> =
             std::iter::once(fault_named(first)).chain(others.map(|scope| scope.to_string())).collect();
         let shown = shown.join(", ");
-        match failed {
-            None => vec![format!("{shown} ends {after}")],
-            Some(error) => vec![format!("{shown} cannot be undone: {}", error.with_advice())],
+        match self.lab.change_network(&NetChange::Replace(rules)) {
+            Ok(_) => vec![format!("{shown} ends {after}")],
+            Err(error) => vec![format!("{shown} cannot be undone: {}", error.with_advice())],
         }
+    }
+
+    fn end_settings(&mut self, ended: EndId, nodes: Vec<NodeId>, dial: Dial, after: &str) -> Vec<String> {
+        let (mut said, mut repaired) = (Vec::new(), Vec::new());
+        for node in nodes {
+            let Some(order) = self.layers.end_setting(ended, node, dial) else { continue };
+            // It was set before, so it can be set.
+            let _ = self.lab.order(node, order);
+            if dial != Dial::Clock && order == dial.mended() {
+                repaired.push(node);
+            } else {
+                said.push(format!("{after} {}", dial_stands(node, order)));
+            }
+        }
+        if !repaired.is_empty() {
+            said.push(format!("the disk of {} is repaired {after}", joined(&repaired, ", ")));
+        }
+        said
     }
 }
 
-/// What undoes a change; none when it was undone by hand.
-fn opposite(change: &NetChange, rules: &[NetChange]) -> Option<NetChange> {
-    Some(match change {
-        NetChange::Partition(_) | NetChange::Isolate(_) if !rules.contains(change) => return None,
-        NetChange::Partition(_) => NetChange::Heal(LinkScope::All),
-        NetChange::Isolate(node) => NetChange::Connect(*node),
-        NetChange::Cut(scope) => NetChange::Heal(*scope),
-        NetChange::Drop { scope, .. } => NetChange::Drop { per_million: 0, scope: *scope },
-        NetChange::Duplicate { scope, .. } => NetChange::Duplicate { per_million: 0, scope: *scope },
-        NetChange::Reorder { scope, .. } => NetChange::Reorder { per_million: 0, scope: *scope },
-        NetChange::Delay { scope, .. } => {
-            NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope: *scope }
+/// What an order that sets a dial has done. A clock that is no longer ahead never goes back.
+pub(super) fn dial_stands(node: NodeId, order: NodeOrder) -> String {
+    match order {
+        NodeOrder::SkewClock(Duration::ZERO) => {
+            format!("{node}'s clock stands still until time catches up, then runs true")
         }
-        NetChange::Heal(_) | NetChange::Connect(_) | NetChange::Reset => return None,
-    })
-}
-
-/// What a clock does that is no longer ahead: it never goes back.
-pub(super) fn clock_set_back(node: NodeId) -> String {
-    format!("{node}'s clock stands still until time catches up, then runs true")
+        NodeOrder::SkewClock(ahead) => format!("{node}'s clock is {} ahead", duration_shown(ahead)),
+        NodeOrder::Disk(DiskChange::Slow(Duration::ZERO)) => {
+            format!("the disk of {node} is as fast as before")
+        }
+        NodeOrder::Disk(DiskChange::Slow(delay)) => {
+            format!("the disk of {node} takes {} longer for each write", duration_shown(delay))
+        }
+        NodeOrder::Disk(DiskChange::Stall(duration)) => {
+            format!("the disk of {node} completes nothing for {}", duration_shown(duration))
+        }
+        NodeOrder::Disk(DiskChange::Full(true)) => format!("the disk of {node} is full: every write fails"),
+        _ => format!("the disk of {node} is repaired"),
+    }
 }
 
 /// `the partition n1 / n2,n3`.
@@ -204,8 +240,4 @@ fn fault_named(change: &NetChange) -> String {
         NetChange::Isolate(node) => format!("the isolation of {node}"),
         soft => soft.to_string(),
     }
-}
-
-fn same_kind(one: &NetChange, other: &NetChange) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other) && !matches!(one, NetChange::Isolate(_))
 }

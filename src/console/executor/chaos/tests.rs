@@ -97,6 +97,25 @@ fn faults_of_a_person_count_as_well() {
 }
 
 #[test]
+fn a_disk_that_a_person_stalled_or_filled_is_one_node_less() {
+    for fault in ["stall-disk n3 60s", "fill-disk n3"] {
+        let mut desk = Desk::new(3, 1);
+        desk.lines(&format!(
+            "wait converged\n{fault}\nchaos start crash,isolate,partition,cut,pause,stall-disk every 100ms\nsleep 5s"
+        ));
+        assert_eq!(desk.healthy(), 2, "{fault}: there was nothing to spare");
+        assert!(desk.lines("chaos stop").starts_with("chaos ended: 0 faults in 5 s"), "{fault}");
+    }
+}
+
+#[test]
+fn chaos_begins_without_a_change() {
+    let mut desk = Desk::new(3, 1);
+    let told = desk.lines("stall-disk n1 10s\nchaos start crash every 1h\nreset");
+    assert!(told.ends_with("repaired the disk of n1 (stalled)\n"), "{told}");
+}
+
+#[test]
 fn the_same_seed_draws_the_same_faults() {
     let told = |seed: &str| {
         let mut desk = Desk::new(5, 7);
