@@ -57,7 +57,7 @@ pub enum NetChange {
     #[display("reset")]
     Reset,
     /// These rules, and no others, from one message to the next.
-    #[display("reset{}", _0.iter().map(|rule| format!("; {rule}")).collect::<String>())]
+    #[display("reset; {}", joined(_0, "; "))]
     Replace(Vec<NetChange>),
 }
 

@@ -1,8 +1,8 @@
 //! `chaos`: faults at random, each a directive that ends by itself, drawn from a seed.
 //!
 //! Unless it is told otherwise, chaos takes no more nodes than the others can do without: a majority stays up and
-//! connected, with disks that write, faults of a person included. What it does is done between directives, while one waits, and while a person
-//! thinks at the prompt, as all that happens by itself here.
+//! connected, with disks that write, faults of a person included. What it does is done between directives, while one
+//! waits, and while a person thinks at the prompt, as all that happens by itself here.
 
 mod draw;
 #[cfg(test)]

@@ -13,6 +13,9 @@ use crate::types::{NodeId, Random};
 /// Names what ends a fault.
 pub(super) type EndId = u64;
 
+/// What ends a setting, and the order that made it.
+type Setting = (Option<EndId>, NodeOrder);
+
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     /// The rules in force before the first of the changes.
@@ -20,7 +23,7 @@ pub(super) struct Layers {
     /// The changes since then, in order, and what ends each; none while none of them ends by itself.
     changes: Vec<(Option<EndId>, NetChange)>,
     /// The settings of each dial, in order, and what ends each.
-    dials: BTreeMap<(NodeId, Dial), Vec<(Option<EndId>, NodeOrder)>>,
+    dials: BTreeMap<(NodeId, Dial), Vec<Setting>>,
 }
 
 /// What of a node can be set, and be set back.
@@ -131,7 +134,7 @@ fn rules_of<'a>(nodes: &[NodeId], changes: impl Iterator<Item = &'a NetChange>) 
     faults.rules()
 }
 
-/// Whether nothing is left of an earlier change after a later one, whatever lies between them.
+/// Whether nothing is left of an earlier change after a later one, with any changes between them.
 fn settles(later: &NetChange, earlier: &NetChange) -> bool {
     use NetChange as Net;
     let covers = |scope: &LinkScope, other: &LinkScope| *scope == LinkScope::All || scope == other;

@@ -1,7 +1,7 @@
 //! `for 2s`: faults that end by themselves, and are said to.
 //!
 //! An undo is done between directives, while a directive waits, and while a person thinks at the prompt. It leaves what
-//! the other faults alone would have made: see [`super::layers`]. A node is started or resumed only if nobody has
+//! the other faults alone would have made: see [`super::layers`]. A node is started or resumed only if no directive has
 //! started, ended, paused or resumed it since.
 
 #[cfg(test)]
