@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_that_nobody_else_holds_become_one_and_are_taken_apart_again() {
+    fn batches_that_no_one_else_holds_become_one_and_are_taken_apart_again() {
         let mut all = Payload::batch(["a", "b"]);
         let weights = all.weight() + Payload::batch(["c"]).weight();
         assert_eq!(all.append(Payload::batch(["c"])), Ok(()));

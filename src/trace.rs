@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn heartbeats_are_told_to_nobody_unasked() {
+    fn heartbeats_are_told_to_no_one_unasked() {
         let received = Event::AppendReceived {
             from: NodeId::new(1),
             prev: EntryId::ZERO,

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_index_convinces_nobody() {
+    fn a_wrong_index_convinces_no_one() {
         let mut history = vec![put("1", (0, 1)), put("2", (2, 3)), read("1", (4, 5))];
         for (operation, index) in history.iter_mut().zip([2, 1, 2]) {
             operation.index = Some(LogIndex(index));

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_repeats_what_nobody_typed() {
+    fn an_echo_repeats_what_no_one_typed() {
         let output = Output::memory(Style { echo: true, ..Style::default() });
         output.directive("crash n2", false);
         output.directive("heal", true);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_object_a_directive_whatever_the_text() {
+    fn json_is_one_object_a_directive_with_any_text() {
         let output = Output::memory(Style { json: true, ..Style::default() });
         output.directive("heal", false);
         output.answer(&Answer::ok("heal", ""));

@@ -137,7 +137,7 @@ fn a_cut_is_one_way_and_healing_it_names_it() {
 }
 
 #[test]
-fn an_isolated_node_hears_nobody_until_it_is_connected() {
+fn an_isolated_node_hears_no_one_until_it_is_connected() {
     let mut faults = faults(3, &[NetChange::Isolate(node(2))]);
     for (from, to) in [(at(1), at(2)), (at(2), at(3)), (CLIENT, at(2)), (at(2), CLIENT)] {
         assert_eq!(faults.decide(from, to), Fate::Dropped(DropReason::Isolated));

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_loop_keeps_its_rate_whatever_it_draws() {
+    fn an_open_loop_keeps_its_rate_with_any_draws() {
         let mut pace = Pace::new(Time::ZERO, 1_000.0, 4, Random::new(7));
         let mut before = Time::ZERO;
         for _ in 0..10_000 {

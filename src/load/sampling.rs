@@ -256,8 +256,8 @@ mod tests {
         };
         let passed = "PASS safety (1 properties, after every step".to_string();
         let limit = "; what was committed before this run is not known to it)";
-        assert_eq!(said(Start::Absent, &[held.clone()]), (Some(true), format!("{passed})")));
-        assert_eq!(said(Start::Unknown, &[held.clone()]), (Some(true), passed + limit));
+        assert_eq!(said(Start::Absent, std::slice::from_ref(&held)), (Some(true), format!("{passed})")));
+        assert_eq!(said(Start::Unknown, std::slice::from_ref(&held)), (Some(true), passed + limit));
         assert_eq!(
             said(Start::Absent, &[held, broken]),
             (Some(false), "FAIL Log Matching: entry 3".to_string())

@@ -163,7 +163,7 @@ mod tests {
             let made =
                 std::process::Command::new("mkfifo").arg(&pipe).status().expect("a tool of the system");
             assert!(made.success());
-            assert!(may_replace(&pipe).is_err(), "nor is a pipe, which nobody reads");
+            assert!(may_replace(&pipe).is_err(), "nor is a pipe without a reader");
         }
     }
 

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answers_kept_are_bounded_whatever_the_client_acknowledges() {
+    fn the_answers_kept_are_bounded_for_any_acknowledgement() {
         let mut sessions = opened();
         for serial in 1..=WINDOW + 3 {
             carry_out(&mut sessions, serial + 1, origin(serial, 1));

@@ -189,7 +189,7 @@ fn what_became_of_an_unknown_command_can_be_asked_later() {
 }
 
 #[test]
-fn a_call_that_nobody_answers_ends_at_its_deadline() {
+fn a_call_that_no_one_answers_ends_at_its_deadline() {
     let client = silent();
     let timeout = Duration::from_millis(30);
     let start = Instant::now();
@@ -270,7 +270,7 @@ fn an_interruption_that_came_before_a_call_does_not_end_it() {
 }
 
 #[test]
-fn when_nobody_can_interrupt_any_more_nothing_is_asked() {
+fn when_no_one_can_interrupt_any_more_nothing_is_asked() {
     let (interrupt, interrupted) = bounded(1);
     drop(interrupt);
     let client = cluster(|_| false).with_interrupt(interrupted);

@@ -360,7 +360,7 @@ fn a_command_of_a_deposed_leader_is_asked_again_under_its_serial() {
 }
 
 #[test]
-fn an_entry_that_was_taken_in_stays_possible_whatever_is_said_later() {
+fn an_entry_that_was_taken_in_stays_possible_after_any_later_answer() {
     let mut bench = Bench::led_by(n(1));
     let first = bench.command();
     bench.reply(&first, lost(None));
@@ -381,7 +381,7 @@ fn only_what_every_node_refused_is_rejected() {
 }
 
 #[test]
-fn a_command_ends_as_unknown_at_its_deadline_when_nobody_answers() {
+fn a_command_ends_as_unknown_at_its_deadline_when_no_one_answers() {
     let mut bench = Bench::new();
     bench.command();
     assert_eq!(bench.wait_for_end(), Outcome::Unknown(token(1)));

@@ -132,7 +132,7 @@ fn a_status_is_watched_by_a_person_only() {
 }
 
 #[test]
-fn leader_says_who_or_why_nobody() {
+fn leader_says_who_or_why_no_one() {
     let mut desk = Desk::led();
     assert!(desk.lines("leader").starts_with("n1 (term 1, for "));
     assert_eq!(desk.lines("crash n2,n3\nleader").lines().last(), Some("none: 2 of 3 down, no quorum"));
@@ -150,7 +150,7 @@ fn words_for_nodes_mean_those_for_which_it_makes_sense() {
 }
 
 #[test]
-fn a_script_stops_at_the_first_failure_that_nobody_expects() {
+fn a_script_stops_at_the_first_failure_that_no_one_expects() {
     let mut desk = Desk::led();
     let told = desk.lines("resume n1\nexpect err not paused\nexpect ok\necho not reached");
     assert_eq!(

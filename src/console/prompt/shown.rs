@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_editor_that_draws_nothing_for_long_holds_up_nobody() {
+    fn an_editor_that_draws_nothing_for_long_holds_up_no_one() {
         let (wake, _woken) = bounded(1);
         let shown = Shown::new(wake);
         shown.open();

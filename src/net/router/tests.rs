@@ -328,7 +328,7 @@ fn a_panic_in_what_it_carries_or_calls_loses_messages_and_not_the_network() {
 }
 
 #[test]
-fn when_it_has_ended_nobody_waits_at_an_inbox_any_more() {
+fn when_it_has_ended_no_one_waits_at_an_inbox_any_more() {
     for express in [false, true] {
         let (router, handle) = router(express);
         let inbox = listen(&handle, CLIENT, 4096);

@@ -104,7 +104,7 @@ fn a_dropped_ticket_takes_nothing_back_and_leaves_nothing() {
 }
 
 #[test]
-fn a_ticket_that_nobody_waits_for_ends_by_its_deadline() {
+fn a_ticket_that_no_one_waits_for_ends_by_its_deadline() {
     let client = silent();
     let mut ticket = client.within(Duration::from_millis(20)).submit_async(put(1));
     // Any use of the client sees to all calls, and that of a second is over later.

@@ -145,7 +145,7 @@ fn a_session_that_knows_a_live_command_as_ended_leaves_it_unknown() {
 }
 
 #[test]
-fn a_session_is_opened_ahead_of_the_first_command_and_nobody_is_told_of_it() {
+fn a_session_is_opened_ahead_of_the_first_command_and_no_one_is_told_of_it() {
     let mut bench = Bench::without_session();
     bench.core.open_session(bench.now, Some(n(2)), TIMEOUT);
     let opening = bench.sent();
@@ -163,7 +163,7 @@ fn a_session_is_opened_ahead_of_the_first_command_and_nobody_is_told_of_it() {
 }
 
 #[test]
-fn a_session_that_nobody_opens_is_given_up_in_time() {
+fn a_session_that_no_one_opens_is_given_up_in_time() {
     let mut bench = Bench::without_session();
     bench.core.open_session(bench.now, None, TIMEOUT);
     while !bench.core.is_idle() {
