@@ -115,6 +115,7 @@ impl NetChange {
     }
 
     /// Whether it is a rule that `heal` leaves in force: the links still deliver.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_soft(&self) -> bool {
         matches!(
             self,

@@ -91,7 +91,6 @@ impl Start {
         // Cargo tells the program that it runs.
         if env::var_os("CARGO_PKG_NAME").is_some_and(|package| package == env!("CARGO_PKG_NAME")) {
             let program = if self.part { WHOLE } else { self.name };
-            let part = if self.part { part } else { String::new() };
             return format!("cargo run --release --bin {program} --{part}");
         }
         let started = env::args_os().next().unwrap_or_else(|| self.name.into());
