@@ -197,7 +197,7 @@ fn virtual_console(seed: u64) -> Console<Simulation> {
 #[test]
 fn each_row_shows_what_it_says_in_virtual_time_from_a_fresh_prompt() {
     for row in rows() {
-        // Whoever leads at first.
+        // The node that leads at first.
         for seed in 1..=6 {
             type_row(&mut virtual_console(seed), &row);
         }
