@@ -22,6 +22,7 @@ pub mod entry;
 pub mod event;
 mod invariants;
 pub mod log;
+pub mod membership;
 pub mod message;
 mod readers;
 mod replication;

@@ -96,6 +96,24 @@ pub type RequestId = u64;
 /// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
 pub type StoreId = u64;
 
+/// The files of a node that was there when its cluster began.
+pub const FOUNDERS_STORE: StoreId = 1;
+
+/// A server as the others count it: a name with its files, shown as `n2#95`. A node that lost its files is another
+/// server under the same name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, Serialize, Deserialize)]
+#[display("{node}#{store_id}")]
+pub struct Member {
+    pub node: NodeId,
+    pub store_id: StoreId,
+}
+
+impl Member {
+    pub fn founder(node: NodeId) -> Member {
+        Member { node, store_id: FOUNDERS_STORE }
+    }
+}
+
 macro_rules! counter {
     ($(#[$attribute:meta])* $name:ident) => {
         $(#[$attribute])*

@@ -505,6 +505,10 @@ fn chained(before: u64, entry: &Entry) -> u64 {
             named(2, *origin, crc32fast::hash(command.text().as_bytes()).into())
         }
         Content::Settle { origin } => named(3, *origin, 0),
+        Content::Members(configuration) => {
+            let text = serde_json::to_vec(configuration).expect("numbers and names always serialize");
+            [5, crc32fast::hash(&text).into(), 0, 0, 0]
+        }
         Content::Readmit { node, store_id } => [4, node.number().into(), *store_id, 0, 0],
     };
     [entry.index.0, entry.term.0].into_iter().chain(content).fold(before, mixed)

@@ -1,5 +1,8 @@
 //! Entries of the log (5.3): the term of the leader that made one, and what it holds.
 
+use std::sync::Arc;
+
+use super::membership::configuration::Configuration;
 use crate::payload::Payload;
 pub use crate::types::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, StoreId, Term};
@@ -12,7 +15,7 @@ pub struct Entry {
     pub content: Content,
 }
 
-/// What an entry holds. The core reads only [`Content::Readmit`]; the rest is for the state machine.
+/// What an entry holds. The core reads only [`Content::Members`]; the rest is for the state machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Content {
     /// Nothing: it opens a leader's term, so that older entries commit (section 8).
@@ -32,6 +35,8 @@ pub enum Content {
     Settle {
         origin: Origin,
     },
+    /// Who belongs to the cluster from here on: a node uses it as soon as it is in its log (section 6).
+    Members(Arc<Configuration>),
     /// A node that lost its files has caught up: from here on it votes, and its copies count.
     Readmit {
         node: NodeId,
@@ -45,6 +50,7 @@ impl Content {
         const ITSELF: usize = 64;
         match self {
             Content::Command { command, .. } => ITSELF + command.weight(),
+            Content::Members(configuration) => ITSELF + configuration.weight(),
             Content::NoOp | Content::Open { .. } | Content::Settle { .. } | Content::Readmit { .. } => ITSELF,
         }
     }

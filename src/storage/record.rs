@@ -6,14 +6,18 @@
 //! {"index":8,"term":4,"no_op":true,"crc":"0d4417be"}
 //! {"index":10,"term":4,"readmit":2,"incarnation":71,"crc":"6f1c02de"}
 //! {"index":9,"term":4,"session":6,"serial":5,"acknowledged":5,"settle":true,"crc":"51d0aa37"}
+//! {"index":11,"term":4,"members":{"voters":{"n1":1,"n3":1,"n4":95},"outgoing":{"n1":1,"n3":1}},"crc":"0fd84c11"}
 //! ```
 //!
 //! The checksum (CRC-32) covers every byte before its own member. The command's text is embedded as it is. A reader
 //! accepts exactly what the writer writes, members in this order and no space between them, so that a changed byte
 //! cannot pass, even where a lenient JSON reader would accept it.
 
+use std::sync::Arc;
+
 use crate::payload::Payload;
 use crate::raft::entry::{Content, Entry, Origin};
+use crate::raft::membership::configuration::Configuration;
 use crate::types::{ClientId, LogIndex, NODES_MAX, NodeId, SessionId, Term};
 
 const CRC_MEMBER: &[u8] = b",\"crc\":\"";
@@ -23,6 +27,7 @@ const OPEN: &[u8] = b",\"open\":";
 const READMIT: &[u8] = b",\"readmit\":";
 const INCARNATION: &[u8] = b",\"incarnation\":";
 const SETTLE: &[u8] = b",\"settle\":true";
+const MEMBERS: &[u8] = b",\"members\":";
 
 pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
     let start = line.len();
@@ -46,6 +51,10 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
         Content::Readmit { node, store_id } => {
             push_number(line, READMIT, node.number().into());
             push_number(line, INCARNATION, *store_id);
+        }
+        Content::Members(configuration) => {
+            line.extend_from_slice(MEMBERS);
+            line.extend_from_slice(&configuration_text(configuration));
         }
     }
     seal(line, start);
@@ -124,6 +133,13 @@ pub fn decode(line: &[u8]) -> Result<Entry, String> {
         let content = Content::Readmit { node, store_id: rest.number(INCARNATION)? };
         return rest.end(Entry { index, term, content });
     }
+    if let Some(text) = rest.0.strip_prefix(MEMBERS) {
+        let configuration = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if configuration_text(&configuration) != text {
+            return Err("its members are not written as this program writes them".to_string());
+        }
+        return Ok(Entry { index, term, content: Content::Members(Arc::new(configuration)) });
+    }
     let origin = Origin {
         session: SessionId(rest.number(b",\"session\":")?),
         serial: rest.number(b",\"serial\":")?,
@@ -135,6 +151,10 @@ pub fn decode(line: &[u8]) -> Result<Entry, String> {
     rest.expect(b",\"command\":")?;
     let text = std::str::from_utf8(rest.0).map_err(|_| "its command is not UTF-8 text")?;
     Ok(Entry { index, term, content: Content::Command { origin, command: Payload::from_text(text) } })
+}
+
+fn configuration_text(configuration: &Configuration) -> Vec<u8> {
+    serde_json::to_vec(configuration).expect("numbers and names always serialize")
 }
 
 fn push_origin(line: &mut Vec<u8>, origin: &Origin) {

@@ -1,0 +1,3 @@
+//! Cluster membership changes (section 6; D 4).
+
+pub mod configuration;
