@@ -43,6 +43,7 @@ use entry::Entry;
 use event::{Event, StepDownReason};
 use invariants::Marks;
 use log::Log;
+use membership::Configured;
 use message::{Body, Message};
 use role::{Follower, Leader, Progress, Role};
 use snapshot::Receiving;
@@ -94,6 +95,9 @@ pub struct Recovered {
     /// The entry just before those kept: at the snapshot's last or before it.
     pub base: EntryId,
     pub entries: Vec<Entry>,
+    /// What is known beside `entries`: the snapshot's configuration, else the founders'. None for a node that was added or
+    /// wiped: it knows no member until its log names them.
+    pub configuration: Option<Configured>,
 }
 
 impl Raft {

@@ -42,6 +42,7 @@ pub use error::StorageError;
 
 use crate::raft::effects::{HardState, StoreId, Write};
 use crate::raft::entry::Entry;
+use crate::raft::membership::Configured;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, NodeId};
 
@@ -78,6 +79,8 @@ pub struct Recovered {
     pub base: EntryId,
     /// The log, in order and without a gap.
     pub entries: Vec<Entry>,
+    /// What is known beside `entries`: the snapshot's configuration, else the founders'; none in files that joined later.
+    pub configuration: Option<Configured>,
     /// What had to be repaired, one line each.
     pub repaired: Vec<String>,
     /// Nothing was there: the node has never run before.

@@ -133,5 +133,5 @@ pub fn entries(first: u64, last: u64, term: u64) -> Vec<Entry> {
 pub fn recovered(snapshot: EntryId, last: u64, term: u64) -> Recovered {
     let hard_state = HardState { current_term: Term(term), store_id: 1, ..HardState::default() };
     let entries = entries(snapshot.index.0 + 1, last, term);
-    Recovered { hard_state, snapshot, base: snapshot, entries }
+    Recovered { hard_state, snapshot, base: snapshot, entries, ..Recovered::default() }
 }

@@ -1,3 +1,22 @@
 //! Cluster membership changes (section 6; D 4).
 
 pub mod configuration;
+
+use std::sync::Arc;
+
+use self::configuration::Configuration;
+use crate::types::{LogIndex, NodeId};
+
+/// A configuration and the index of the entry that holds it; that of the founders stands at index 0.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Configured {
+    pub index: LogIndex,
+    pub configuration: Arc<Configuration>,
+}
+
+impl Configured {
+    /// What a cluster begins with, before its first entry.
+    pub fn founders(nodes: impl IntoIterator<Item = NodeId>) -> Configured {
+        Configured { index: LogIndex(0), configuration: Arc::new(Configuration::founders(nodes)) }
+    }
+}

@@ -86,7 +86,8 @@ pub struct Start {
 impl Start {
     /// From what a disk held. Also returns what was repaired there, and whether it was empty.
     pub fn of(recovered: storage::Recovered) -> (Start, Vec<String>, bool) {
-        let storage::Recovered { hard_state, snapshot, base, entries, repaired, fresh } = recovered;
+        let storage::Recovered { hard_state, snapshot, base, entries, configuration, repaired, fresh } =
+            recovered;
         let (snapshot, image) = match snapshot {
             Some(found) => {
                 let size = found.image.size();
@@ -94,7 +95,7 @@ impl Start {
             }
             None => (SnapshotInfo::default(), None),
         };
-        let recovered = Recovered { hard_state, snapshot: snapshot.last, base, entries };
+        let recovered = Recovered { hard_state, snapshot: snapshot.last, base, entries, configuration };
         (Start { recovered, snapshot, image }, repaired, fresh)
     }
 }

@@ -17,6 +17,7 @@ use super::snapshots::Snapshots;
 use super::{Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, recovery};
 use crate::raft::effects::{HardState, Rebase, Write};
 use crate::raft::entry::Entry;
+use crate::raft::membership::Configured;
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -76,6 +77,7 @@ impl MemoryContent {
             snapshot,
             base: content.base,
             entries: content.entries.iter().cloned().collect(),
+            configuration: Some(Configured::founders(self.identity.members.iter().copied())),
             repaired: repaired.into_iter().collect(),
             fresh: !content.used,
         };

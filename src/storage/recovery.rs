@@ -43,6 +43,7 @@ use super::snapshot_file;
 use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
 use super::{Identity, NewStore, Recovered, RecoveredSnapshot, files, log_reading};
 use crate::raft::effects::HardState;
+use crate::raft::membership::Configured;
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -114,6 +115,7 @@ pub fn recover(
         snapshot,
         base: log.base(),
         entries: log.entries,
+        configuration: Some(Configured::founders(identity.members.iter().copied())),
         repaired: log.repaired,
         fresh: false,
     };
@@ -142,7 +144,8 @@ fn begin(disk: &mut impl Disk, identity: &Identity, new_store: NewStore) -> Resu
     let state = StateFile { identity: identity.clone(), hard_state, log_floor: EntryId::ZERO };
     files::replace(disk, &first.name(), &[])?;
     files::replace(disk, STATE, &state.encode())?;
-    let recovered = Recovered { hard_state, fresh: true, ..Recovered::default() };
+    let configuration = Some(Configured::founders(identity.members.iter().copied()));
+    let recovered = Recovered { hard_state, configuration, fresh: true, ..Recovered::default() };
     Ok(Found { state, segments: vec![first], recovered })
 }
 

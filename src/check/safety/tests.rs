@@ -23,7 +23,8 @@ fn no_op(index: u64) -> Entry {
 fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
     let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
     let hard_state = HardState { current_term: Term(1), store_id: 1, ..HardState::default() };
-    let recovered = Recovered { hard_state, snapshot: id(snapshot), base: id(base), entries };
+    let recovered =
+        Recovered { hard_state, snapshot: id(snapshot), base: id(base), entries, ..Recovered::default() };
     started(name, recovered)
 }
 
