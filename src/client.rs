@@ -10,6 +10,7 @@ pub mod blocking;
 mod call;
 pub mod core;
 mod gathering;
+mod nodes;
 mod pipeline;
 mod session;
 mod settings;
@@ -24,6 +25,7 @@ pub use self::gathering::GATHERED_MAX;
 #[cfg(feature = "cli")]
 pub(crate) use self::gathering::gathered_max;
 pub(crate) use self::gathering::{Gathering, Group};
+pub(crate) use self::nodes::SharedNodes;
 pub use self::pipeline::Pipeline;
 pub use self::settings::{CALLS_MAX, ClientSettings, WhenFull};
 pub use self::ticket::Ticket;

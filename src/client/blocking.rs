@@ -11,6 +11,7 @@ use derive_more::Debug;
 use serde::de::DeserializeOwned;
 
 use super::core::{ClientCore, Ended};
+use super::nodes::SharedNodes;
 use super::pipeline::Pipeline;
 use super::settings::WhenFull;
 use super::shared::SharedClient;
@@ -159,6 +160,12 @@ impl<M> Client<M> {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Client<M> {
         Client { timeout, ..self }
+    }
+
+    /// Lets this client and all its clones follow the nodes that there are.
+    pub(crate) fn following(self, nodes: SharedNodes) -> Client<M> {
+        self.shared.set_nodes(nodes);
+        self
     }
 
     /// Lets this channel interrupt this client and all its clones: a message ends all running calls, as their deadline

@@ -129,6 +129,15 @@ impl ClientCore {
         ClientCore { session: Some(Session::new(id)), ..self }
     }
 
+    /// These are the nodes from now on. A call under way asks those that are new in its turn, and none that is gone.
+    pub fn set_nodes(&mut self, nodes: Vec<NodeId>) {
+        assert!(!nodes.is_empty(), "a client needs a node to ask");
+        let at = self.nodes[self.next];
+        self.next = nodes.iter().position(|node| *node >= at).unwrap_or(0);
+        let before = std::mem::replace(&mut self.nodes, nodes);
+        self.leader = self.leader.filter(|leader| self.nodes.contains(leader) || !before.contains(leader));
+    }
+
     pub fn id(&self) -> ClientId {
         self.id
     }

@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::call::CallId;
 use super::core::{ClientCore, Ended};
+use super::nodes::{SharedNodes, Watched};
 use super::settings::{CALLS_MAX, WhenFull};
 use super::{Ask, Rejection};
 use crate::ascending::Ascending;
@@ -35,6 +36,8 @@ pub(super) struct SharedClient {
 struct State {
     core: ClientCore,
     transport: Box<dyn Transport>,
+    /// The nodes that there are, if the client is told; else those that it began with.
+    nodes: Option<Watched>,
     interrupt: Option<Receiver<()>>,
     interruptions: u64,
     /// Whether a driver waits at the inbox.
@@ -80,6 +83,7 @@ impl SharedClient {
         let state = State {
             core,
             transport,
+            nodes: None,
             interrupt: None,
             interruptions: 0,
             driven: false,
@@ -105,6 +109,10 @@ impl SharedClient {
         self.state.lock().core.in_flight()
     }
 
+    pub fn set_nodes(&self, nodes: SharedNodes) {
+        self.state.lock().nodes = Some(nodes.watch());
+    }
+
     pub fn set_interrupt(&self, interrupt: Receiver<()>) {
         self.state.lock().interrupt = Some(interrupt);
     }
@@ -127,7 +135,7 @@ impl SharedClient {
             ask.timeout = until.since(now);
         }
         let call = state.enter(now, ask);
-        state.core.tick(now);
+        state.tick(now);
         state.settle();
         Ok(call)
     }
@@ -139,7 +147,7 @@ impl SharedClient {
         let now = self.clock.now();
         self.take_in(&mut state, now);
         let begun = asks.into_iter().map(|ask| state.enter(now, ask)).collect();
-        state.core.tick(now);
+        state.tick(now);
         state.settle();
         begun
     }
@@ -154,7 +162,7 @@ impl SharedClient {
             state.receive_waiting(now, &self.inbox);
         }
         state.core.open_session(now, first, timeout);
-        state.core.tick(now);
+        state.tick(now);
         state.settle();
         let before = state.interruptions;
         let look = |state: &mut State| {
@@ -172,7 +180,7 @@ impl SharedClient {
         let now = self.clock.now();
         self.take_in(&mut state, now);
         let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
-        state.core.tick(now);
+        state.tick(now);
         state.settle();
         begun
     }
@@ -286,7 +294,7 @@ impl SharedClient {
                 state.give_up(now);
             }
         }
-        state.core.tick(now);
+        state.tick(now);
         state.settle();
     }
 
@@ -297,7 +305,7 @@ impl SharedClient {
         let ended = signal.wait_until(state, self.clock.instant(until));
         state.parked.remove(&waiter);
         if ended.timed_out() {
-            state.core.tick(self.clock.now());
+            state.tick(self.clock.now());
             state.settle();
         }
     }
@@ -330,7 +338,7 @@ impl SharedClient {
                 state.give_up(now);
             }
         }
-        state.core.tick(now);
+        state.tick(now);
         state.settle();
     }
 }
@@ -341,6 +349,14 @@ fn walk(ask: &Ask) {
 }
 
 impl State {
+    /// Lets the core do what is due, with the nodes that there are now.
+    fn tick(&mut self, now: Time) {
+        if let Some(nodes) = self.nodes.as_mut().and_then(Watched::news) {
+            self.core.set_nodes(nodes);
+        }
+        self.core.tick(now);
+    }
+
     fn has_room(&self) -> bool {
         self.core.in_flight() < CALLS_MAX
     }

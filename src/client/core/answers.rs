@@ -166,8 +166,9 @@ impl ClientCore {
                 None => self.back_off(now, call_id),
             };
         }
-        // A node that was asked in this turn did not answer as a leader: a hint at it is old, or early.
-        let news = leader.filter(|leader| self.nodes.contains(leader) && !call.has_asked(*leader));
+        // A node that was asked in this turn did not answer as a leader: a hint at it is old, or early. One that this client
+        // does not know may have come since.
+        let news = leader.filter(|leader| !call.has_asked(*leader));
         match news {
             Some(_) => {
                 self.leader = news;

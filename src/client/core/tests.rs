@@ -1,5 +1,6 @@
 //! Each rule of the client's core, shown by replies fed by hand.
 
+mod newcomers;
 mod sessions;
 
 use super::*;
@@ -233,16 +234,6 @@ fn nodes_that_point_at_each_other_are_not_asked_in_a_circle() {
     assert!(bench.all_sent().is_empty(), "n1 was asked in this turn");
     assert!(bench.wait() >= SETTINGS.backoff_min / 2);
     bench.sent();
-}
-
-#[test]
-fn a_hint_at_a_node_outside_the_cluster_is_none() {
-    let mut bench = Bench::led_by(n(1));
-    let first = bench.command();
-    bench.reply(&first, hint(9));
-    assert_eq!(bench.core.leader(), None);
-    bench.wait();
-    assert_ne!(bench.sent().to, n(9));
 }
 
 #[test]
