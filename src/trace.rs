@@ -66,6 +66,9 @@ pub enum What {
         /// As by a power cut: un-synced writes are gone, too.
         power: bool,
     },
+    /// It is new: the cluster runs without it so far.
+    #[display("is added, with new and empty files")]
+    Added,
     /// It is started again.
     #[display("restarts")]
     Restarted,

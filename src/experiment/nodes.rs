@@ -27,9 +27,17 @@ impl Nodes {
         if self.is_told {
             return;
         }
+        let is_first_look = self.lives.is_empty();
         for node in cluster.members() {
             let Some(life) = cluster.life(node) else { continue };
-            let before = self.lives.insert(node, life.clone()).unwrap_or(Life::Up);
+            let before = match self.lives.insert(node, life.clone()) {
+                Some(before) => before,
+                None if is_first_look => Life::Up,
+                None => {
+                    self.tell(cluster.now(), node, What::Added);
+                    Life::Down(String::new())
+                }
+            };
             if before == life {
                 continue;
             }

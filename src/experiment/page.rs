@@ -29,7 +29,7 @@ pub fn page(report: &Report) -> String {
     document::heading("Figures", &mut other);
     document::list(figures(report), &mut other);
     document::side_by_side(&[latency, other], &mut body);
-    let nodes = NodeId::first(report.nodes);
+    let nodes = report.recorded.nodes(&NodeId::first(report.nodes));
     let picture = messages(&nodes, &report.recorded, &deeds);
     if !picture.is_empty() {
         document::heading("Messages between nodes", &mut body);
@@ -146,7 +146,7 @@ fn verdict(report: &Report) -> Vec<String> {
 
 fn over_time(report: &Report, deeds: &[Deed], leaders: &[LeaderChange]) -> Chart {
     let load = &report.load;
-    let nodes = NodeId::first(report.nodes);
+    let nodes = report.recorded.nodes(&NodeId::first(report.nodes));
     let faults = bands(deeds).into_iter();
     Chart {
         title: "The load over time".to_string(),

@@ -23,11 +23,14 @@ pub(super) struct Stretch {
 pub(super) fn stretches(nodes: &[NodeId], recorded: &Recorded, now: Time) -> Vec<Stretch> {
     let mut stretches = Vec::new();
     for node in nodes {
-        let mut current =
-            Stretch { node: *node, kind: SpanKind::Follower, from: Time::ZERO, to: now, term: 0 };
+        let mut own = recorded.events.iter().filter(|event| event.node == *node).peekable();
+        // One that comes later is not there before.
+        let comes_later = own.peek().is_some_and(|event| event.what == What::Added);
+        let kind = if comes_later { SpanKind::Down } else { SpanKind::Follower };
+        let mut current = Stretch { node: *node, kind, from: Time::ZERO, to: now, term: 0 };
         // What it is again when it is resumed.
         let mut before_pause = (SpanKind::Follower, 0);
-        for event in recorded.events.iter().filter(|event| event.node == *node) {
+        for event in own {
             let (kind, term) = match &event.what {
                 What::Paused => {
                     before_pause = (current.kind, current.term);
@@ -103,7 +106,20 @@ mod tests {
     use super::*;
     use crate::raft::event::StepDownReason;
     use crate::trace::TraceEvent;
-    use crate::types::Term;
+    use crate::types::{EntryId, Term};
+
+    #[test]
+    fn a_node_that_comes_later_is_not_there_before() {
+        let started =
+            What::Started { term: Term(0), vote: None, last: EntryId::ZERO, fresh: true, repaired: None };
+        let mut recorded = Recorded::default();
+        for what in [What::Added, started] {
+            recorded.events.push_back(TraceEvent { time: Time::from_nanos(200), node: NodeId::new(4), what });
+        }
+        let stretches = stretches(&[NodeId::new(4)], &recorded, Time::from_nanos(500));
+        let seen = stretches.iter().map(|stretch| (stretch.kind, stretch.from.as_nanos()));
+        assert_eq!(seen.collect::<Vec<_>>(), [(SpanKind::Down, 0), (SpanKind::Follower, 200)]);
+    }
 
     #[test]
     fn a_nodes_life_is_a_row_of_stretches() {

@@ -63,7 +63,7 @@ impl<'a> RunPage<'a> {
             setup: format!(
                 "{nodes} nodes in virtual time, seed {seed} of the family {family}, with faults that it draws"
             ),
-            nodes: NodeId::first(*nodes),
+            nodes: recorded.nodes(&NodeId::first(*nodes)),
             now,
             verdict: verdict.chain(held).collect(),
             deeds: deeds_of(recorded, now),

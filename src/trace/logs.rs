@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use derive_more::Debug;
 use env_filter::Filter;
 use log::{Level, LevelFilter, Metadata, Record};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{TraceEvent, target};
 use crate::quoting::visible;
@@ -32,11 +32,13 @@ pub(super) const RUN_BEGINS: &str = "--- a run begins ---";
 
 /// The log files of a cluster's nodes.
 #[derive(Debug)]
-#[debug("NodeLogs({:?})", files.keys())]
+#[debug("NodeLogs({:?})", files.read().keys())]
 pub struct NodeLogs {
+    folder: PathBuf,
     filter: Filter,
     level_max: LevelFilter,
-    files: BTreeMap<NodeId, Mutex<NodeFile>>,
+    /// Those of the nodes that there are: nodes come and go.
+    files: RwLock<BTreeMap<NodeId, Mutex<NodeFile>>>,
     notices: Mutex<Vec<String>>,
 }
 
@@ -70,31 +72,42 @@ impl NodeLogs {
     ///
     /// When the folder or a file cannot be written.
     pub fn open(folder: &Path, nodes: &[NodeId], filter: Option<&str>) -> Result<NodeLogs, LogsError> {
-        let at = |path: &Path| {
-            let path = path.to_path_buf();
-            move |reason| LogsError { path, doing: "written to", reason }
-        };
-        create_dir_all(folder).map_err(at(folder))?;
-        let mut files = BTreeMap::new();
-        for node in nodes {
-            let path = file_path(folder, *node);
-            let opened = NodeFile::open(&path).map_err(at(&path))?;
-            files.insert(*node, Mutex::new(opened));
-        }
+        create_dir_all(folder).map_err(unwritable(folder))?;
         let filter = env_filter::Builder::new().parse(filter.unwrap_or(FILTER)).build();
         let level_max = filter.filter();
-        Ok(NodeLogs { filter, level_max, files, notices: Mutex::default() })
+        let (folder, files, notices) = (folder.to_path_buf(), RwLock::default(), Mutex::default());
+        let logs = NodeLogs { folder, filter, level_max, files, notices };
+        nodes.iter().try_for_each(|node| logs.add(*node))?;
+        Ok(logs)
+    }
+
+    /// Opens the file of a node that comes later; lines go behind those that are there.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn add(&self, node: NodeId) -> Result<(), LogsError> {
+        let path = file_path(&self.folder, node);
+        let opened = NodeFile::open(&path).map_err(unwritable(&path))?;
+        self.files.write().insert(node, Mutex::new(opened));
+        Ok(())
+    }
+
+    /// Closes the file of a node that goes. It stays where it is.
+    pub fn remove(&self, node: NodeId) {
+        self.files.write().remove(&node);
     }
 
     /// Marks where a run begins, in each file that takes anything.
     pub fn begin_run(&self) {
-        for node in self.files.keys() {
+        let nodes: Vec<NodeId> = self.files.read().keys().copied().collect();
+        for node in &nodes {
             let anything = Metadata::builder().target(target(*node)).level(Level::Error).build();
             if self.filter.enabled(&anything) {
                 self.append(*node, Level::Info, RUN_BEGINS);
             }
         }
-        self.flush_files(self.files.keys().copied());
+        self.flush_files(nodes);
     }
 
     /// Whether anything of this level may be written: asked before an event is made up.
@@ -131,7 +144,8 @@ impl NodeLogs {
     }
 
     fn append(&self, node: NodeId, level: Level, sentence: &str) {
-        let Some(file) = self.files.get(&node) else { return };
+        let files = self.files.read();
+        let Some(file) = files.get(&node) else { return };
         let sentence = visible(sentence);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         writeln!(file.lock().waiting, "{time} {level:<5} {sentence}").expect("memory takes it");
@@ -139,7 +153,7 @@ impl NodeLogs {
 
     fn flush_files(&self, nodes: impl IntoIterator<Item = NodeId>) {
         for node in nodes {
-            let notice = self.files.get(&node).and_then(|file| file.lock().flush());
+            let notice = self.files.read().get(&node).and_then(|file| file.lock().flush());
             self.notices.lock().extend(notice);
         }
     }
@@ -173,6 +187,11 @@ impl NodeFile {
         let path = self.path.display();
         Some(format!("{path} cannot be written and has gaps from here on: {reason}"))
     }
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> LogsError {
+    let path = path.to_path_buf();
+    move |reason| LogsError { path, doing: "written to", reason }
 }
 
 /// Where the logs of these nodes are.
@@ -226,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_comes_later_has_its_file_until_it_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = NodeLogs::open(folder.path(), &NodeId::first(1), None).expect("a writable folder");
+        logs.record(&[leads(7)]);
+        logs.add(NodeId::new(7)).expect("a writable folder");
+        logs.record(&[leads(7)]);
+        logs.remove(NodeId::new(7));
+        logs.record(&[leads(7)]);
+        assert_eq!(lines(folder.path(), 7), ["INFO  leads term 4"]);
+    }
+
+    #[test]
     fn a_run_is_marked_where_a_file_takes_anything() {
         let folder = tempfile::tempdir().expect("a folder");
         let nodes = NodeId::first(2);
@@ -260,13 +291,14 @@ mod tests {
         let logs = NodeLogs::open(folder.path(), &NodeId::first(1), None).expect("a writable folder");
         let path = file_path(folder.path(), NodeId::new(1));
         let read_only = File::open(&path).expect("the file was made");
-        let writable = mem::replace(&mut logs.files[&NodeId::new(1)].lock().file, read_only);
+        let put = |file| mem::replace(&mut logs.files.read()[&NodeId::new(1)].lock().file, file);
+        let writable = put(read_only);
         logs.record(&[leads(1)]);
         logs.record(&[leads(1)]);
         let notices = logs.take_notices();
         assert_eq!(notices.len(), 1, "{notices:?}");
         assert!(notices[0].contains("n1.log"), "{notices:?}");
-        logs.files[&NodeId::new(1)].lock().file = writable;
+        put(writable);
         logs.record(&[applied(1), leads(1)]);
         assert!(logs.take_notices().is_empty());
         let text = fs::read_to_string(&path).expect("the file was made");

@@ -2,7 +2,7 @@
 //!
 //! It is bounded: of the messages those are kept that are the newest or were under way around a turning point.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,6 +92,16 @@ impl Acknowledged {
             *known = news.max(*known);
         }
         repeated
+    }
+}
+
+impl Recorded {
+    /// These nodes and all others of which something is recorded, in order.
+    pub fn nodes(&self, known: &[NodeId]) -> Vec<NodeId> {
+        let told = self.events.iter().chain(&self.details).map(|event| event.node);
+        let ends = self.passages.iter().flat_map(|passage| [passage.from, passage.to]);
+        let nodes: BTreeSet<NodeId> = known.iter().copied().chain(told).chain(ends).collect();
+        nodes.into_iter().collect()
     }
 }
 

@@ -16,7 +16,9 @@ pub(super) fn row(what: &What) -> Row {
         What::Raft(event) => raft_row(event),
         What::Started { repaired: None, .. } => (Info, Process, Answered),
         What::Started { repaired: Some(_), .. } => (Warn, Process, Unasked),
-        What::Stopped | What::Restarted | What::Paused | What::Resumed => (Info, Process, Answered),
+        What::Added | What::Stopped | What::Restarted | What::Paused | What::Resumed => {
+            (Info, Process, Answered)
+        }
         What::Crashed { .. } => (Warn, Process, Answered),
         What::Panicked { .. } | What::MachineFailed { .. } => (Error, Process, Unasked),
         What::StorageFailed { .. } => (Error, Storage, Unasked),

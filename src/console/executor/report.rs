@@ -51,7 +51,7 @@ impl Console {
         ];
         let page = RunPage {
             setup: self.setup(now),
-            nodes: self.lab.nodes(),
+            nodes: recorded.nodes(&self.lab.nodes()),
             now,
             verdict,
             deeds: typed,
