@@ -20,6 +20,7 @@ mod footprint;
 mod lab;
 mod lives;
 mod messages;
+mod nodes;
 mod states;
 
 use std::collections::BTreeMap;
@@ -43,12 +44,10 @@ use self::lives::Slot;
 use self::states::{Opened, OpenedNodes};
 use crate::check::linearizability::Start;
 use crate::check::safety::Safety;
-use crate::client::{Client, ClientCore, ClientSettings};
+use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::faults::End;
 use crate::lab::{LabSettings, Life};
-use crate::net::counts::LinkCounts;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::node::{Changes, Context, Leaders, Reporter};
@@ -67,7 +66,7 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A cluster on threads that replicates `M`.
 #[derive(Debug)]
-#[debug("Cluster({members:?})")]
+#[debug("Cluster({:?})", slots.keys())]
 pub struct Cluster<M = KeyValue> {
     /// Scaled already.
     settings: Settings,
@@ -78,8 +77,12 @@ pub struct Cluster<M = KeyValue> {
     seed: u64,
     /// What the keys held when this run began.
     start: Start,
-    members: Vec<NodeId>,
+    /// The nodes that the cluster began with.
+    founders: Vec<NodeId>,
+    /// The nodes that there are now.
     slots: BTreeMap<NodeId, Slot>,
+    /// The same, for the clients.
+    nodes: SharedNodes,
     router: Option<Router>,
     network: RouterHandle,
     context: Context,
@@ -87,6 +90,8 @@ pub struct Cluster<M = KeyValue> {
     machine: Machine<M>,
     random: Random,
     changes: Receiver<()>,
+    /// What nodes that are gone have forced to disk.
+    past_syncs: u64,
     interrupt: Option<Interrupt>,
     /// The client behind the calls of [`Lab::ask`](crate::lab::Lab::ask).
     asker: Option<Client<M>>,
@@ -175,7 +180,8 @@ impl<M: StateMachine> Cluster<M> {
             time_scale,
             seed,
             start: if opened.values().all(is_new) { Start::Absent } else { Start::Unknown },
-            members,
+            nodes: SharedNodes::new(members.clone()),
+            founders: members,
             slots: BTreeMap::new(),
             network: router.handle(),
             router: Some(router),
@@ -191,6 +197,7 @@ impl<M: StateMachine> Cluster<M> {
             machine,
             random,
             changes: changes.listen(),
+            past_syncs: 0,
             interrupt: None,
             asker: None,
         };
@@ -229,8 +236,9 @@ impl<M: StateMachine> Cluster<M> {
         let (sender, inbox) = inbox(self.settings.inbox_client, self.settings.inbox_client_bytes);
         self.network.register(Address::Client(id), sender);
         let patience = ClientSettings::suited_to(&self.raft.now);
-        let core = ClientCore::new(id, self.members.clone(), patience, Random::new(entropy()));
+        let core = ClientCore::new(id, self.nodes.now(), patience, Random::new(entropy()));
         Client::new(core, self.network.clone(), inbox, self.context.clock)
+            .following(self.nodes.clone())
             .with_timeout(self.settings.client_timeout)
     }
 
@@ -316,11 +324,6 @@ impl<M: StateMachine> Cluster<M> {
         self.asker = None;
     }
 
-    /// The network's counters, for each link that was used.
-    pub fn counts(&self) -> Vec<(End, End, LinkCounts)> {
-        self.network.counts()
-    }
-
     /// What went wrong with the log files since this was last asked.
     pub fn take_log_notices(&self) -> Vec<String> {
         self.logs.as_ref().map_or_else(Vec::new, |logs| logs.take_notices())
@@ -364,7 +367,7 @@ impl<M> Cluster<M> {
     }
 
     fn slot(&mut self, name: NodeId) -> &mut Slot {
-        self.slots.get_mut(&name).expect("each member has its slot")
+        self.slots.get_mut(&name).expect("each node has its slot")
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod change;
 mod link;
+mod newcomers;
 pub mod shapes;
 
 use std::fmt;
@@ -19,6 +20,7 @@ pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};
 
 use self::link::scopes;
+use self::newcomers::{Partition, Standing};
 use crate::protocol::Address;
 use crate::text::joined;
 use crate::types::{NodeId, Random};
@@ -52,8 +54,9 @@ pub enum DropReason {
 pub struct Faults {
     links: LinkTable<Rules>,
     isolated: Vec<NodeId>,
-    /// The groups, for as long as the partition is whole.
-    partition: Option<Vec<Vec<NodeId>>>,
+    /// For as long as it is whole.
+    partition: Option<Partition>,
+    standing: Standing,
     /// No rule on any link: then no lookup is needed.
     all_clear: bool,
     random: Random,
@@ -82,6 +85,7 @@ impl Faults {
             links: LinkTable::new(nodes, Rules::default),
             isolated: Vec::new(),
             partition: None,
+            standing: Standing::default(),
             all_clear: true,
             random,
         }
@@ -153,14 +157,19 @@ impl Faults {
             NetChange::Reset => Ok(self.reset()),
             NetChange::Replace(rules) => self.replace(rules),
         }?;
+        self.note_clear();
+        Ok(answer)
+    }
+
+    fn note_clear(&mut self) {
         let clear = |(from, to): (End, End)| self.links.get(from, to) == Some(&Rules::default());
         self.all_clear = self.isolated.is_empty() && self.links.links().into_iter().all(clear);
-        Ok(answer)
     }
 
     /// The rules in force, as changes that would bring a network without faults to this state.
     pub fn rules(&self) -> Vec<NetChange> {
-        let mut list: Vec<NetChange> = self.partition.iter().cloned().map(NetChange::Partition).collect();
+        let whole = self.partition.iter().map(|partition| partition.groups.clone());
+        let mut list: Vec<NetChange> = whole.map(NetChange::Partition).collect();
         list.extend(self.alike(|rules| rules.cut).into_iter().map(|(_, scope)| NetChange::Cut(scope)));
         list.extend(self.isolated.iter().copied().map(NetChange::Isolate));
         let drops = self.alike(|rules| rules.drop).into_iter();
@@ -193,30 +202,16 @@ impl Faults {
 
     fn separate(&mut self, groups: &[Vec<NodeId>]) -> Result<String, NetError> {
         groups.iter().flatten().try_for_each(|node| self.check_node(*node))?;
-        let mut groups: Vec<Vec<NodeId>> = groups.to_vec();
-        let unnamed =
-            self.nodes().filter(|node| !groups.iter().flatten().any(|named| named == node)).collect();
-        groups.push(unnamed);
-        groups.retain(|group| !group.is_empty());
-        for group in &mut groups {
-            group.sort_unstable();
-            group.dedup();
-        }
-        let together = |from: NodeId, to: NodeId| {
-            groups.iter().any(|group| group.contains(&from) && group.contains(&to))
-        };
-        let apart = |(from, to): &(End, End)| match (from, to) {
-            (End::Node(from), End::Node(to)) => !together(*from, *to),
-            _ => false,
-        };
+        let partition = Partition::of(groups, self.nodes());
+        let apart = |(from, to): &(End, End)| partition.separates(*from, *to);
         let (separated, joined): (Vec<_>, Vec<_>) = self.links.links().into_iter().partition(apart);
         if separated.is_empty() {
             return Err(NetError::CutsNothing);
         }
         self.change_links(&separated, |rules| rules.partitioned = true);
         self.change_links(&joined, |rules| rules.partitioned = false);
-        let answer = self.describe_sides(&groups);
-        self.partition = Some(groups);
+        let answer = self.describe_sides(&partition.groups);
+        self.partition = Some(partition);
         Ok(answer)
     }
 
@@ -237,6 +232,7 @@ impl Faults {
     fn cut(&mut self, scope: LinkScope) -> Result<String, NetError> {
         let links = self.covered(scope)?;
         self.change_links(&links, |rules| rules.cut = true);
+        self.standing.change(scope, |rules| rules.cut = true);
         Ok(format!("cut {}", words(&scopes(&links))))
     }
 
@@ -252,6 +248,7 @@ impl Faults {
             });
         }
         self.change_links(&links, |rules| rules.cut = false);
+        self.standing.change(scope, |rules| rules.cut = false);
         let mut answer: Vec<String> = Vec::new();
         if !links.is_empty() {
             answer.push(format!("healed {}", words(&scopes(&links))));
@@ -299,10 +296,11 @@ impl Faults {
         &mut self,
         change: &NetChange,
         scope: LinkScope,
-        set: impl FnMut(&mut Rules),
+        mut set: impl FnMut(&mut Rules),
     ) -> Result<String, NetError> {
         let links = self.covered(scope)?;
-        self.change_links(&links, set);
+        self.change_links(&links, &mut set);
+        self.standing.change(scope, set);
         Ok(match (change.ended(), scope) {
             (Some(ended), LinkScope::All) => format!("{ended} on all links any more"),
             (Some(ended), links) => format!("{ended} on {links} any more"),
@@ -315,6 +313,7 @@ impl Faults {
         let removed: Vec<String> = self.rules().iter().map(NetChange::to_string).collect();
         let links = self.links.links();
         self.change_links(&links, |rules| *rules = Rules::default());
+        self.standing = Standing::default();
         self.isolated.clear();
         self.partition = None;
         match removed.as_slice() {
@@ -327,6 +326,7 @@ impl Faults {
         let mut other = self.clone();
         other.reset();
         rules.iter().try_for_each(|rule| other.apply(rule).map(drop))?;
+        other.keep_side_of_newcomers(self);
         *self = other;
         Ok(match rules {
             [] => "no rule is in force".to_string(),
@@ -369,20 +369,21 @@ impl Faults {
     }
 
     fn check_node(&self, node: NodeId) -> Result<(), NetError> {
-        let nodes = self.nodes().count();
         if self.nodes().any(|known| known == node) {
             Ok(())
         } else {
-            Err(NetError::UnknownNode { node, nodes })
+            Err(NetError::UnknownNode { node, nodes: self.nodes().collect() })
         }
     }
 
     /// Which links have which value, those with the value of no fault left out: whole classes of links by one
-    /// name, the rest one by one.
-    fn alike<V: Default + Copy + Ord>(&self, value: impl Fn(&Rules) -> V) -> Vec<(V, LinkScope)> {
+    /// name, if newcomers to the class have it too, the rest one by one.
+    fn alike<V: Default + Copy + Ord>(&self, of: impl Fn(&Rules) -> V) -> Vec<(V, LinkScope)> {
         let links = self.links.links();
-        let value_of = |(from, to): &(End, End)| self.links.get(*from, *to).map(&value).unwrap_or_default();
-        let mut values: Vec<V> = links.iter().map(value_of).filter(|value| *value != V::default()).collect();
+        let value_of = |(from, to): &(End, End)| self.links.get(*from, *to).map(&of).unwrap_or_default();
+        let mut values: Vec<V> = links.iter().map(value_of).collect();
+        values.extend(self.standing.of(LinkScope::All).map(|rules| of(&rules)));
+        values.retain(|value| *value != V::default());
         values.sort_unstable();
         values.dedup();
         let mut list = Vec::new();
@@ -390,10 +391,15 @@ impl Faults {
             let mut same: Vec<(End, End)> =
                 links.iter().copied().filter(|link| value_of(link) == value).collect();
             for class in [LinkScope::All, LinkScope::Nodes, LinkScope::Clients] {
-                let mut members = links.iter().filter(|(from, to)| class.covers(*from, *to)).peekable();
-                if members.peek().is_some() && members.all(|link| same.binary_search(link).is_ok()) {
+                let has_it = |(from, to): &(End, End)| {
+                    !class.covers(*from, *to) || same.binary_search(&(*from, *to)).is_ok()
+                };
+                if self.standing.of(class).all(|rules| of(&rules) == value) && links.iter().all(has_it) {
                     list.push((value, class));
                     same.retain(|(from, to)| !class.covers(*from, *to));
+                    if class == LinkScope::All {
+                        break;
+                    }
                 }
             }
             list.extend(scopes(&same).into_iter().map(|scope| (value, scope)));

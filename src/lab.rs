@@ -13,13 +13,31 @@ use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
 use crate::server::{LogView, Status};
 use crate::storage::glimpse::Glimpse;
-use crate::text::{counted, no_such_node};
-use crate::types::{NodeId, Term, Time};
+use crate::text::counted;
+use crate::text::nodes::no_such_node;
+use crate::types::{Member, NodeId, Term, Time};
 
 /// A cluster on which a person, or a script, experiments.
 pub trait Lab {
-    /// The nodes, in order.
+    /// The nodes that there are now, running or not, in order.
     fn nodes(&self) -> Vec<NodeId>;
+
+    /// Starts a new node of this name on new, empty files: it belongs to no configuration until a leader takes it in. What
+    /// an earlier node left under the name is wiped. Returns the name with the number of its files.
+    ///
+    /// # Errors
+    /// A node of this name runs, or its files cannot be made. Nothing has changed then.
+    fn add_node(&mut self, node: NodeId) -> Result<Member, LabError>;
+
+    /// Whether a node that does not run has left files under this name: [`Lab::add_node`] would wipe them.
+    fn has_old_files(&mut self, node: NodeId) -> bool;
+
+    /// Forgets a node that does not run: it is not one of the nodes any more, and the rules and numbers of its links are gone.
+    /// Its files stay.
+    ///
+    /// # Errors
+    /// It runs, there is no such node, or no other.
+    fn remove_node(&mut self, node: NodeId) -> Result<(), LabError>;
 
     fn now(&self) -> Time;
 
@@ -268,8 +286,22 @@ impl LabError {
         }
     }
 
-    pub(crate) fn unknown(node: NodeId, nodes: usize) -> LabError {
+    pub(crate) fn unknown(node: NodeId, nodes: &[NodeId]) -> LabError {
         LabError::new(no_such_node(node, nodes))
+    }
+
+    pub(crate) fn running(node: NodeId) -> LabError {
+        LabError::new(format!("{node} is already running"))
+    }
+
+    /// Why a node that runs is not removed.
+    pub(crate) fn not_removed(node: NodeId) -> LabError {
+        LabError::new(format!("{node} runs")).advising(format!("'stop {node}' first"))
+    }
+
+    /// Why the last node is not removed.
+    pub(crate) fn only(node: NodeId) -> LabError {
+        LabError::new(format!("{node} is the only node"))
     }
 
     pub(crate) fn down(node: NodeId) -> LabError {

@@ -6,10 +6,12 @@
 
 pub mod mutation;
 mod lab;
+mod lives;
 mod machine;
 pub mod museum;
 mod network;
 mod node;
+mod nodes;
 pub mod seeds;
 mod settings;
 mod stepping;
@@ -36,6 +38,7 @@ use crate::types::{ClientId, NodeId, Random, Time};
 
 pub use settings::SimulationSettings;
 
+use lives::Begin;
 use machine::Kind;
 use mutation::Mutation;
 use node::{Lane, Node};
@@ -57,7 +60,12 @@ pub struct Simulation {
     random: Random,
     queue: BTreeMap<(Time, u64), Happening>,
     scheduled: u64,
+    /// The nodes that the cluster began with.
+    founders: Vec<NodeId>,
+    /// The nodes that there are now.
     nodes: BTreeMap<NodeId, Node>,
+    /// Those that were removed: their disks outlive them.
+    removed: BTreeMap<NodeId, Node>,
     clients: BTreeMap<ClientId, ClientCore>,
     faults: Faults,
     counts: Counts,
@@ -105,7 +113,7 @@ impl Simulation {
         let (blank, bounds) = (simulation.machine.blank.clone(), simulation.settings.sessions);
         simulation.replay = Some(Replay::new(move || blank(bounds)));
         for name in NodeId::first(simulation.settings.nodes) {
-            simulation.start(name, false).expect("an empty disk is no obstacle");
+            simulation.start(name, Begin::Again).expect("an empty disk is no obstacle");
         }
         simulation
     }
@@ -120,9 +128,11 @@ impl Simulation {
             queue: BTreeMap::new(),
             scheduled: 0,
             nodes: disks.into_iter().map(|(name, disk)| (name, Node::new(name, disk))).collect(),
+            removed: BTreeMap::new(),
             clients: BTreeMap::new(),
             faults: Faults::new(&names, random.fork()),
-            counts: Counts::new(&names),
+            counts: Counts::new(),
+            founders: names,
             safety: Safety::default(),
             replay: None,
             tally: Tally::default(),
@@ -242,8 +252,7 @@ impl Simulation {
             }
             Happening::Written { node: name, life } => {
                 let mutation = self.mutation.as_deref();
-                let node = self.nodes.get_mut(&name).expect("a node of this cluster");
-                if node.life == life && node.is_running() {
+                if let Some(node) = living(&mut self.nodes, name, life) {
                     match node.written(mutation) {
                         Ok(Some(id)) => {
                             let stale = node.stale();
@@ -260,8 +269,7 @@ impl Simulation {
             }
             Happening::Worked { node: name, life, lane } => {
                 let part_bytes = self.settings.raft.snapshot_part_bytes;
-                let node = self.nodes.get_mut(&name).expect("a node of this cluster");
-                if node.life == life && node.is_running() {
+                if let Some(node) = living(&mut self.nodes, name, life) {
                     match node.work(lane, part_bytes, self.machine.load) {
                         Ok((arrival, more)) => {
                             if more {
@@ -276,7 +284,7 @@ impl Simulation {
                 }
             }
             Happening::Wakes { node: name, life } => {
-                if self.nodes[&name].life == life {
+                if living(&mut self.nodes, name, life).is_some() {
                     self.step_node(name, Vec::new());
                 }
             }
@@ -322,4 +330,9 @@ impl Simulation {
             observer(&TraceEvent { time: self.now, node, what });
         }
     }
+}
+
+/// The node, if it runs and still lives this life.
+fn living(nodes: &mut BTreeMap<NodeId, Node>, name: NodeId, life: u64) -> Option<&mut Node> {
+    nodes.get_mut(&name).filter(|node| node.life == life && node.is_running())
 }

@@ -4,6 +4,7 @@
 
 pub mod fitted;
 pub mod layout;
+pub mod nodes;
 pub mod numbers;
 pub mod suggest;
 pub mod units;
@@ -19,14 +20,6 @@ const SHOWN_MAX: usize = 40;
 pub fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {what}{plural}", numbers::grouped(count as u64))
-}
-
-/// `there is no n9: the nodes are n1 to n3`, in a cluster of this many nodes.
-pub fn no_such_node(node: impl fmt::Display, nodes: usize) -> String {
-    match nodes {
-        1 => format!("there is no {node}: the only node is n1"),
-        last => format!("there is no {node}: the nodes are n1 to n{last}"),
-    }
 }
 
 /// The items' texts with this between them.

@@ -38,9 +38,9 @@ pub enum Crash {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<M: StateMachine> Cluster<M> {
-    /// The nodes, in order.
+    /// The nodes that there are now, running or not, in order.
     pub fn members(&self) -> Vec<NodeId> {
-        self.members.clone()
+        self.slots.keys().copied().collect()
     }
 
     /// Ends a node at once.

@@ -16,14 +16,26 @@ use crate::node::Node;
 use crate::server::{Arrival, LogView, RoleName, Server, Status};
 use crate::state_machine::StateMachine;
 use crate::storage::glimpse::Glimpse;
-use crate::types::{NodeId, Time};
+use crate::types::{Member, NodeId, Time};
 
 /// How long a search for an order of a history may take.
 const SEARCH_TIME: Duration = Duration::from_secs(5);
 
 impl<M: StateMachine> Lab for Cluster<M> {
     fn nodes(&self) -> Vec<NodeId> {
-        self.members.clone()
+        self.slots.keys().copied().collect()
+    }
+
+    fn add_node(&mut self, name: NodeId) -> Result<Member, LabError> {
+        self.add(name)
+    }
+
+    fn has_old_files(&mut self, name: NodeId) -> bool {
+        self.has_files_of_the_past(name)
+    }
+
+    fn remove_node(&mut self, name: NodeId) -> Result<(), LabError> {
+        self.forget(name)
     }
 
     fn now(&self) -> Time {
@@ -61,11 +73,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn disk_syncs(&self) -> Option<u64> {
-        let files = |slot: &Slot| match &slot.medium {
-            Medium::Files(files) => files.faults.syncs(),
-            Medium::Memory(_) => 0,
-        };
-        Some(self.slots.values().map(files).sum())
+        Some(self.past_syncs + self.slots.values().map(Slot::syncs).sum::<u64>())
     }
 
     fn began_with(&self) -> Start {

@@ -18,9 +18,9 @@ use crate::storage::glimpse::{self, Glimpse};
 use crate::storage::real::RealDisk;
 use crate::storage::{NewStore, StorageError};
 use crate::trace::What;
-use crate::types::NodeId;
+use crate::types::{NodeId, StoreId};
 
-/// A member of the cluster, running or not.
+/// A node, running or not.
 pub(super) struct Slot {
     pub medium: Medium,
     /// The node's thread; none when it is known to have ended.
@@ -100,6 +100,14 @@ impl Slot {
         matches!(&self.medium, Medium::Files(files) if files.faults.is_blocked())
     }
 
+    /// How often it has forced something to disk.
+    pub fn syncs(&self) -> u64 {
+        match &self.medium {
+            Medium::Files(files) => files.faults.syncs(),
+            Medium::Memory(_) => 0,
+        }
+    }
+
     pub fn change_disk(&self, name: NodeId, change: DiskChange) -> Result<String, LabError> {
         let Medium::Files(files) = &self.medium else {
             return Err(LabError::new(format!(
@@ -124,6 +132,12 @@ impl Slot {
         .map(Option::unwrap_or_default)
     }
 
+    /// The number of its files; zero if there are none that can be read.
+    pub fn store_id(&self) -> StoreId {
+        let stored = self.stored(0).unwrap_or_default();
+        stored.hard_state.map_or(0, |hard_state| hard_state.store_id)
+    }
+
     /// Lets its disk fail instead of waiting.
     pub fn interrupt(&self) {
         if let (Medium::Files(files), Some(_)) = (&self.medium, &self.node) {
@@ -143,8 +157,8 @@ impl<M: StateMachine> Cluster<M> {
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
         let make = &self.machine;
         let blank = || -> Box<dyn Machine> { Box::new(Replica::new(make())) };
-        let members = &self.members;
-        let server = caught(|| Server::new(name, members, settings, start, &blank, random, own_clock.now()));
+        let members = self.members_known_to(name);
+        let server = caught(|| Server::new(name, &members, settings, start, &blank, random, own_clock.now()));
         let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
         self.context.safety.lock().started(server.raft(), wiped);
@@ -169,7 +183,7 @@ impl<M: StateMachine> Cluster<M> {
 
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
         // A cluster of one has no other node to readmit it.
-        let new_store = new_store(wipe && self.members.len() > 1);
+        let new_store = new_store(wipe && self.founders.len() > 1);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
         let opened = match slot.medium.clone() {
@@ -186,7 +200,7 @@ impl<M: StateMachine> Cluster<M> {
     }
 
     /// Opens a node's files, on a thread of its own: while a disk stalls, a person can give up.
-    fn open_patiently(
+    pub(super) fn open_patiently(
         &self,
         name: NodeId,
         files: Files,
@@ -274,11 +288,13 @@ impl<M> Cluster<M> {
         self.existing(name)?.node.as_mut().ok_or(LabError::down(name))
     }
 
-    /// A member. If its thread has ended, this is known from now on.
+    /// A node. If its thread has ended, this is known from now on.
     pub(super) fn existing(&mut self, name: NodeId) -> Result<&mut Slot, LabError> {
-        let last = self.members.len();
-        let slot = self.slots.get_mut(&name);
-        let slot = slot.ok_or_else(|| LabError::unknown(name, last))?;
+        if !self.slots.contains_key(&name) {
+            let nodes: Vec<NodeId> = self.slots.keys().copied().collect();
+            return Err(LabError::unknown(name, &nodes));
+        }
+        let slot = self.slot(name);
         if slot.node.as_ref().is_some_and(|node| node.ended().is_some()) {
             slot.settle(Instant::now() + END_PATIENCE);
         }
@@ -305,7 +321,7 @@ fn lost_shown(lost: Losses) -> Option<String> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
-fn told(error: impl ToString) -> LabError {
+pub(super) fn told(error: impl ToString) -> LabError {
     LabError::new(error.to_string())
 }
 

@@ -1,21 +1,32 @@
-//! The network's events: each message and its fate, for those who want to see them.
+//! What the network did: each message and its fate, for those who want to see them, and numbers.
 
 use log::Level;
 
 use super::Cluster;
-use crate::faults::Fate;
+use crate::faults::{End, Fate};
+use crate::net::counts::LinkCounts;
 use crate::server::report::message_sent;
 
 impl<M> Cluster<M> {
+    /// The network's counters, for each link that was used.
+    pub fn counts(&self) -> Vec<(End, End, LinkCounts)> {
+        self.network.counts()
+    }
+
+    /// Messages that were ever sent, by nodes and clients, on links that are gone too.
+    pub fn messages_sent(&self) -> u64 {
+        self.network.ever_sent()
+    }
+
     /// Tells the observer of every message and its fate, or no longer. Costs time at each message, and closes express
     /// lanes. Logs get what their filters let through, watched or not: a logger that is
     /// set, or made finer, after the start gets no messages before this is called.
     pub fn watch_messages(&self, watch: bool) {
         let reporter = self.context.reporter.clone();
         reporter.watch_messages(watch);
+        let nodes: Vec<_> = self.slots.keys().copied().collect();
         // With the usual filters, logs take neither, and then the router need not look.
-        let [dropped, all] =
-            [Level::Debug, Level::Trace].map(|level| reporter.logs_take(level, &self.members));
+        let [dropped, all] = [Level::Debug, Level::Trace].map(|level| reporter.logs_take(level, &nodes));
         if !watch && !dropped {
             return self.network.observe(None);
         }

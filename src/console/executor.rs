@@ -80,6 +80,7 @@ use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::text::joined;
 use crate::text::layout::duration_shown;
+use crate::text::nodes::listed;
 use crate::types::{NodeId, Random, Time, Token};
 
 pub use self::journal::fault_ends;
@@ -306,9 +307,10 @@ impl Console {
     pub fn greeting(&mut self) -> String {
         let picture = self.picture();
         let names = picture.names();
-        let nodes = match names.as_slice() {
-            [first, .., last] if names.len() > 5 => format!("{} nodes, {first} to {last}", names.len()),
-            _ => format!("nodes {}", joined(&names, ", ")),
+        let nodes = if names.len() > 5 {
+            format!("{} nodes, {}", names.len(), listed(&names))
+        } else {
+            format!("nodes {}", joined(&names, ", "))
         };
         let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
         match last.0 {
@@ -354,7 +356,8 @@ impl Console {
         let leader = picture.leader();
         let led = leader.and_then(|leader| picture.view(leader)).map(|view| view.status.term);
         let term = led.unwrap_or_else(|| picture.term());
-        Standing { up: picture.up_count(), count: picture.count(), leader, term, lesson: None }
+        let last = picture.names().last().copied();
+        Standing { up: picture.up_count(), count: picture.count(), leader, last, term, lesson: None }
     }
 
     /// A directive was interrupted by a person.

@@ -11,6 +11,8 @@ pub struct Standing {
     pub up: usize,
     pub count: usize,
     pub leader: Option<NodeId>,
+    /// The last of the nodes: no other has a longer name.
+    pub last: Option<NodeId>,
     /// The term that the leader leads; without one, the newest term.
     pub term: Term,
     /// How far a lesson is that waits at the prompt, in place of all that.
@@ -20,13 +22,14 @@ pub struct Standing {
 impl Standing {
     /// `raft 3/3 leader=n2 term=4> `. It is as wide with a leader as without one.
     pub fn text(&self) -> String {
-        let Standing { up, count, leader, term, lesson } = self;
+        let Standing { up, count, leader, last, term, lesson } = self;
         if let Some(lesson) = lesson {
             return format!("{lesson}> ");
         }
         let digits = count.to_string().len();
-        let leader = leader.map_or("no leader".to_string(), |leader| format!("leader={leader}"));
-        let width = "leader=n".len() + digits;
+        let named = |node: &NodeId| format!("leader={node}");
+        let width = last.as_ref().map_or(0, |last| named(last).len());
+        let leader = leader.as_ref().map_or("no leader".to_string(), named);
         format!("raft {up:>digits$}/{count} {leader:<width$} term={term}> ")
     }
 
@@ -46,17 +49,22 @@ mod tests {
     use super::*;
 
     fn standing(leader: Option<u8>, term: u64) -> Standing {
-        Standing { up: 3, count: 3, leader: leader.map(NodeId::new), term: Term(term), lesson: None }
+        let (leader, last) = (leader.map(NodeId::new), Some(NodeId::new(3)));
+        Standing { up: 3, count: 3, leader, last, term: Term(term), lesson: None }
     }
 
     #[test]
     fn a_prompt_is_as_wide_without_a_leader_as_with_one() {
         assert_eq!(standing(Some(2), 4).text(), "raft 3/3 leader=n2 term=4> ");
         assert_eq!(standing(None, 5).text(), "raft 3/3 no leader term=5> ");
-        let of_twelve = |up, leader: Option<u8>| Standing { up, count: 12, ..standing(leader, 4) }.text();
+        let of = |last: u8, up, count, leader| {
+            Standing { up, count, last: Some(NodeId::new(last)), ..standing(leader, 4) }.text()
+        };
+        let of_twelve = |up, leader: Option<u8>| of(12, up, 12, leader);
         assert_eq!(of_twelve(12, Some(12)), "raft 12/12 leader=n12 term=4> ");
         assert_eq!(of_twelve(9, Some(3)), "raft  9/12 leader=n3  term=4> ");
         assert_eq!(of_twelve(9, None), "raft  9/12 no leader  term=4> ");
+        assert_eq!(of(10, 2, 2, Some(9)), "raft 2/2 leader=n9  term=4> ", "n10 may lead, too");
     }
 
     #[test]

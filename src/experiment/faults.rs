@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::console::executor::parse;
 use crate::console::language::{Directive, Topic};
-use crate::text::no_such_node;
+use crate::text::nodes::no_such_node;
 use crate::text::units::{duration_text, parse_duration};
 use crate::types::NodeId;
 
@@ -51,7 +51,7 @@ impl TimedLine {
         let text = self.line.to_string();
         let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
         let stranger = words.filter_map(|word| word.parse().ok()).find(|node: &NodeId| !nodes.contains(node));
-        let missing = stranger.map(|node| format!("{place}: {}", no_such_node(node, nodes.len())));
+        let missing = stranger.map(|node| format!("{place}: {}", no_such_node(node, nodes)));
         missing.map_or(Ok(()), Err)
     }
 }

@@ -142,8 +142,7 @@ impl Run<'_> {
 
     pub(super) fn used(&mut self) -> Usage {
         let lab = self.console.lab();
-        let messages = lab.counts().into_iter().map(|(_, _, counts)| counts.sent).sum();
-        Usage { messages, syncs: lab.disk_syncs(), cpu: usage::cpu() }
+        Usage { messages: lab.messages_sent(), syncs: lab.disk_syncs(), cpu: usage::cpu() }
     }
 }
 

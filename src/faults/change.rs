@@ -7,8 +7,9 @@ use std::time::Duration;
 use derive_more::Display;
 
 use super::link::LinkScope;
+use crate::text::joined;
+use crate::text::nodes::no_such_node;
 use crate::text::units::{duration_text, percent_text};
-use crate::text::{joined, no_such_node};
 use crate::types::NodeId;
 
 /// One change. A later change of the same kind replaces an earlier one on every link that it covers.
@@ -64,11 +65,11 @@ pub enum NetChange {
 /// Why a change was rejected. The network is as before.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NetError {
-    #[error("{}", no_such_node(.node, *.nodes))]
+    #[error("{}", no_such_node(*.node, .nodes))]
     UnknownNode {
         node: NodeId,
-        /// How many nodes the cluster has.
-        nodes: usize,
+        /// The nodes of the cluster.
+        nodes: Vec<NodeId>,
     },
     /// There is no isolation to undo.
     #[error("{0} is not isolated")]

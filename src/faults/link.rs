@@ -18,6 +18,16 @@ pub enum End {
     Clients,
 }
 
+impl End {
+    /// A place in a table: a node's number, and zero for the clients.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            End::Clients => 0,
+            End::Node(node) => usize::from(node.number()),
+        }
+    }
+}
+
 impl From<Address> for End {
     fn from(address: Address) -> End {
         match address {
@@ -132,12 +142,38 @@ impl<T> LinkTable<T> {
     }
 
     fn place(&self, from: End, to: End) -> Option<usize> {
-        let number = |end: End| match end {
-            End::Clients => 0,
-            End::Node(node) => usize::from(node.number()),
-        };
-        let (row, column) = (number(from), number(to));
+        let (row, column) = (from.place(), to.place());
         (row < self.width && column < self.width).then_some(row * self.width + column)
+    }
+}
+
+impl<T: Default> LinkTable<T> {
+    /// Adds the links between a node and every end. What a removed node of this name had is gone.
+    pub fn add(&mut self, node: NodeId) {
+        let end = End::Node(node);
+        let Err(at) = self.ends.binary_search(&end) else { return };
+        self.ends.insert(at, end);
+        if end.place() >= self.width {
+            self.widen(end.place() + 1);
+        }
+        for other in self.ends.clone() {
+            for (from, to) in [(end, other), (other, end)] {
+                *self.get_mut(from, to).expect("the table is as wide as its ends need") = T::default();
+            }
+        }
+    }
+
+    /// Removes the links between a node and every end.
+    pub fn remove(&mut self, node: NodeId) {
+        self.ends.retain(|end| *end != End::Node(node));
+    }
+
+    fn widen(&mut self, width: usize) {
+        let before = std::mem::replace(&mut self.width, width);
+        let mut cells = std::mem::take(&mut self.cells).into_iter();
+        let is_old = |place: usize| place / width < before && place % width < before;
+        let cell = |place| if is_old(place) { cells.next() } else { None };
+        self.cells = (0..width * width).map(cell).map(Option::unwrap_or_default).collect();
     }
 }
 
@@ -163,6 +199,24 @@ mod tests {
         assert_eq!(table.links().len(), 12, "four ends, three others each");
         assert!(table.get(End::Clients, NodeId::new(3).into()).is_some());
         assert!(table.get(NodeId::new(1).into(), NodeId::new(4).into()).is_none(), "n4 is not in the table");
+    }
+
+    #[test]
+    fn a_table_keeps_its_cells_when_nodes_come_and_go() {
+        let [n2, n3, n7] = [2, 3, 7].map(|number| End::Node(NodeId::new(number)));
+        let mut table = LinkTable::new(&NodeId::first(3), || 0);
+        *table.get_mut(n2, End::Clients).expect("a link") = 5;
+        *table.get_mut(n2, n3).expect("a link") = 6;
+        table.add(NodeId::new(7));
+        assert_eq!(table.links().len(), 20, "five ends, four others each");
+        assert_eq!(
+            [(n2, End::Clients), (n2, n3), (n2, n7)].map(|(from, to)| table.get(from, to)),
+            [Some(&5), Some(&6), Some(&0)]
+        );
+        table.remove(NodeId::new(2));
+        assert_eq!(table.links().len(), 12);
+        table.add(NodeId::new(2));
+        assert_eq!(table.get(n2, n3), Some(&0), "a newcomer has nothing of an earlier node of its name");
     }
 
     #[test]

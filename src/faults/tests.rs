@@ -193,7 +193,7 @@ fn a_node_or_link_that_does_not_exist_is_refused() {
     let mut faults = faults(3, &[]);
     assert_eq!(
         faults.apply(&NetChange::Isolate(node(4))),
-        Err(NetError::UnknownNode { node: node(4), nodes: 3 })
+        Err(NetError::UnknownNode { node: node(4), nodes: NodeId::first(3) })
     );
     assert_eq!(faults.apply(&NetChange::Cut(one_way(1, 1))), Err(NetError::LinkToItself(one_way(1, 1))));
 }
@@ -216,4 +216,90 @@ fn rules_replace_all_others_or_change_nothing() {
     let drop = NetChange::Drop { per_million: HALF, scope: LinkScope::All };
     faults.apply(&NetChange::Replace(vec![drop.clone()])).expect("known nodes");
     assert_eq!(faults.rules(), [drop]);
+}
+
+#[test]
+fn rules_of_whole_classes_hold_for_a_newcomer() {
+    let delay = HELD_BACK_MIN;
+    let mut faults = faults(
+        3,
+        &[
+            NetChange::Drop { per_million: MILLION, scope: LinkScope::Nodes },
+            NetChange::Delay { delay, jitter: Duration::ZERO, scope: LinkScope::All },
+            NetChange::Cut(one_way(1, 2)),
+        ],
+    );
+    let before = faults.rules();
+    faults.add_node(node(9));
+    assert_eq!(faults.rules(), before, "the same rules, on more links");
+    assert_eq!(faults.decide(at(9), at(1)), Fate::Dropped(DropReason::Loss));
+    assert_eq!(faults.decide(CLIENT, at(9)), Fate::Delivered { delay, duplicate: None });
+    faults.apply(&NetChange::Reset).expect("a change");
+    faults.add_node(node(5));
+    assert!(faults.all_clear, "what has ended is not in force for a newcomer");
+}
+
+#[test]
+fn rules_of_single_links_are_nothing_to_a_newcomer() {
+    let mut faults = faults(2, &[NetChange::Cut(LinkScope::Both(node(1).into(), node(2).into()))]);
+    assert_eq!(faults.rules().len(), 1);
+    faults.add_node(node(3));
+    assert_eq!(reached(&mut faults, 3, 3), [1, 2]);
+    assert_eq!(faults.rules(), [NetChange::Cut(LinkScope::Both(node(1).into(), node(2).into()))]);
+}
+
+#[test]
+fn a_rule_between_nodes_waits_for_the_second_node() {
+    let mut faults = faults(1, &[NetChange::Cut(LinkScope::Nodes)]);
+    assert_eq!(faults.rules(), [NetChange::Cut(LinkScope::Nodes)]);
+    faults.add_node(node(2));
+    assert_eq!(reached(&mut faults, 1, 2), [] as [u8; 0]);
+    faults.apply(&NetChange::Heal(LinkScope::All)).expect("a change");
+    faults.add_node(node(3));
+    assert_eq!(reached(&mut faults, 3, 3), [1, 2]);
+}
+
+#[test]
+fn a_newcomer_is_on_the_side_that_was_not_named() {
+    let mut faults = faults(5, &[groups(&[&[1, 2]])]);
+    faults.add_node(node(6));
+    assert_eq!(reached(&mut faults, 6, 6), [3, 4, 5]);
+    assert_eq!(faults.rules(), [groups(&[&[1, 2], &[3, 4, 5, 6]])]);
+    // As when another fault ends: the same partition again, every node named.
+    let without_newcomer = groups(&[&[1, 2], &[3, 4, 5]]);
+    for rules in [faults.rules(), vec![without_newcomer]] {
+        faults.apply(&NetChange::Replace(rules)).expect("known nodes");
+        assert_eq!(reached(&mut faults, 6, 6), [3, 4, 5]);
+    }
+    faults.add_node(node(7));
+    assert_eq!(reached(&mut faults, 7, 7), [3, 4, 5, 6]);
+}
+
+#[test]
+fn newcomers_to_a_partition_that_names_all_nodes_are_a_side_of_their_own() {
+    let mut faults = faults(2, &[groups(&[&[1], &[2]])]);
+    faults.add_node(node(3));
+    faults.add_node(node(4));
+    assert_eq!(reached(&mut faults, 3, 4), [4]);
+    assert_eq!(faults.rules(), [groups(&[&[1], &[2], &[3, 4]])]);
+}
+
+#[test]
+fn what_was_a_removed_nodes_is_gone() {
+    let mut faults = faults(
+        4,
+        &[
+            groups(&[&[4]]),
+            NetChange::Isolate(node(2)),
+            NetChange::Drop { per_million: HALF, scope: one_way(2, 1) },
+        ],
+    );
+    faults.remove_node(node(2));
+    assert_eq!(faults.rules(), [groups(&[&[4], &[1, 3]])]);
+    faults.remove_node(node(4));
+    assert!(faults.all_clear && faults.rules().is_empty(), "who is left is together");
+    let unknown = NetError::UnknownNode { node: node(2), nodes: vec![node(1), node(3)] };
+    assert_eq!(faults.apply(&NetChange::Isolate(node(2))), Err(unknown));
+    faults.add_node(node(2));
+    assert!(faults.all_clear, "a later node of the name begins without rules");
 }

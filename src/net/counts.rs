@@ -1,13 +1,18 @@
 //! What happened on each link, in numbers.
 //!
 //! For each link: sent + duplicated = delivered + dropped + in flight. Several threads count at once, so the numbers
-//! are atomic; they order nothing.
+//! are atomic; they order nothing. Nodes come and go while they count, so the rows of a sender are made when it first
+//! sends, for every node that there may be.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::faults::{End, LinkTable};
+use crate::faults::End;
 use crate::protocol::{Address, Envelope};
-use crate::types::NodeId;
+use crate::types::{NODES_MAX, NodeId};
+
+/// The places of ends: those of the nodes, and one for the clients.
+const PLACES: usize = NODES_MAX as usize + 1;
 
 /// The numbers of one link, one way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,7 +29,12 @@ pub struct LinkCounts {
 }
 
 #[derive(Debug)]
-pub struct Counts(LinkTable<Row>);
+pub struct Counts {
+    /// The rows of each sender, by the place of its end.
+    rows: Box<[OnceLock<Box<[Row]>>]>,
+    /// Messages that were sent on links before these were counted from zero again.
+    past: AtomicU64,
+}
 
 /// One link's numbers, on a cache line of their own: several threads count at once, each on its own links.
 #[derive(Debug, Default)]
@@ -39,9 +49,26 @@ struct Row {
 }
 
 impl Counts {
-    /// All zero, for the links among these nodes and the clients. Other links are not counted.
-    pub fn new(nodes: &[NodeId]) -> Counts {
-        Counts(LinkTable::new(nodes, Row::default))
+    /// All zero.
+    pub fn new() -> Counts {
+        Counts { rows: (0..PLACES).map(|_| OnceLock::new()).collect(), past: AtomicU64::new(0) }
+    }
+
+    /// Counts the links of a node from zero: what an earlier node of its name sent and was sent is not its own. What is on
+    /// its way still arrives.
+    pub fn restart(&self, node: NodeId) {
+        let own = End::Node(node).place();
+        let sent = self.rows[own].get().into_iter().flatten();
+        let received = self.rows.iter().filter_map(OnceLock::get).map(|rows| &rows[own]);
+        for row in sent.chain(received) {
+            add(&self.past, row.restart());
+        }
+    }
+
+    /// Messages that were ever sent, by nodes that are gone, too.
+    pub fn ever_sent(&self) -> u64 {
+        let rows = self.rows.iter().filter_map(OnceLock::get).flatten();
+        self.past.load(Ordering::Relaxed) + rows.map(|row| row.sent.load(Ordering::Relaxed)).sum::<u64>()
     }
 
     pub fn sent(&self, envelopes: &[Envelope]) {
@@ -74,44 +101,57 @@ impl Counts {
     }
 
     pub fn duplicated(&self, from: Address, to: Address) {
-        self.row(from, to).inspect(|row| add(&row.duplicated, 1));
+        add(&self.row(from, to).duplicated, 1);
     }
 
     /// One is held back from now on.
     pub fn held_back(&self, from: Address, to: Address) {
-        self.row(from, to).inspect(|row| {
-            add(&row.delayed, 1);
-            add(&row.in_flight, 1);
-        });
+        let row = self.row(from, to);
+        add(&row.delayed, 1);
+        add(&row.in_flight, 1);
     }
 
     /// One that was held back is no longer: it is delivered or dropped next.
     pub fn released(&self, from: Address, to: Address) {
-        self.row(from, to).inspect(|row| {
-            row.in_flight.fetch_sub(1, Ordering::Relaxed);
-        });
+        self.row(from, to).in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The numbers of each link that was ever used, ordered by its ends.
-    pub fn snapshot(&self) -> Vec<(End, End, LinkCounts)> {
-        let read = |from, to| self.0.get(from, to).map(Row::read).unwrap_or_default();
-        let all = self.0.links().into_iter().map(|(from, to)| (from, to, read(from, to)));
-        all.filter(|(_, _, counts)| *counts != LinkCounts::default()).collect()
+    /// The numbers of each link between these ends that was ever used, in the order of the ends.
+    pub fn snapshot(&self, ends: &[End]) -> Vec<(End, End, LinkCounts)> {
+        let mut all = Vec::new();
+        for from in ends {
+            let Some(rows) = self.rows[from.place()].get() else { continue };
+            all.extend(ends.iter().map(|to| (*from, *to, rows[to.place()].read())));
+        }
+        all.retain(|(_, _, counts)| *counts != LinkCounts::default());
+        all
     }
 
-    fn row(&self, from: Address, to: Address) -> Option<&Row> {
-        self.0.get(from.into(), to.into())
+    fn row(&self, from: Address, to: Address) -> &Row {
+        let rows =
+            self.rows[End::from(from).place()].get_or_init(|| (0..PLACES).map(|_| Row::default()).collect());
+        &rows[End::from(to).place()]
     }
 
     /// Neighbors in a group mostly share a link: they are counted together.
     fn each_link(&self, envelopes: &[Envelope], count: impl Fn(&Row, u64)) {
         for run in envelopes.chunk_by(|one, next| one.from == next.from && one.to == next.to) {
-            self.row(run[0].from, run[0].to).inspect(|row| count(row, run.len() as u64));
+            count(self.row(run[0].from, run[0].to), run.len() as u64);
         }
     }
 }
 
 impl Row {
+    /// Counts only what is on its way. Returns how many of the messages sent are not counted any more.
+    fn restart(&self) -> u64 {
+        let under_way = self.in_flight.load(Ordering::Relaxed);
+        self.delayed.store(under_way, Ordering::Relaxed);
+        for number in [&self.delivered, &self.dropped, &self.duplicated] {
+            number.store(0, Ordering::Relaxed);
+        }
+        self.sent.swap(under_way, Ordering::Relaxed).saturating_sub(under_way)
+    }
+
     fn read(&self) -> LinkCounts {
         let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
         LinkCounts {

@@ -9,6 +9,7 @@ use super::inbox::{Inbox, NotSent};
 use super::lanes::Routes;
 use crate::faults::{End, Fate, NetChange, NetError};
 use crate::protocol::{Address, Envelope};
+use crate::types::NodeId;
 use std::sync::Arc;
 
 /// Sees each message and its fate, on the router thread: it must be quick. A message that was let through may be lost
@@ -31,6 +32,8 @@ pub(super) enum Control {
     Apply(NetChange, Sender<Result<String, NetError>>),
     Rules(Sender<Vec<NetChange>>),
     Counts(Sender<Vec<(End, End, LinkCounts)>>),
+    AddNode(NodeId, Sender<()>),
+    RemoveNode(NodeId, Sender<()>),
     Register(Address, Inbox, Sender<()>),
     Unregister(Address, Sender<()>),
     Observe(Option<Observer>, Sender<()>),
@@ -54,6 +57,21 @@ impl RouterHandle {
     /// The numbers of each link that was used, ordered by its ends.
     pub fn counts(&self) -> Vec<(End, End, LinkCounts)> {
         self.ask(Control::Counts).unwrap_or_default()
+    }
+
+    /// Messages that were ever sent, by nodes that are gone, too.
+    pub fn ever_sent(&self) -> u64 {
+        self.routes.counts.ever_sent()
+    }
+
+    /// The cluster has this node from now on: rules of whole classes of links hold for its links, and they are counted.
+    pub fn add_node(&self, node: NodeId) {
+        let _ = self.ask(|answer| Control::AddNode(node, answer));
+    }
+
+    /// The cluster does not have this node any more: the rules and numbers of its links are gone.
+    pub fn remove_node(&self, node: NodeId) {
+        let _ = self.ask(|answer| Control::RemoveNode(node, answer));
     }
 
     /// From now on, what is sent to this address goes to this inbox. Replaces an earlier inbox.

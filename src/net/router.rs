@@ -4,6 +4,7 @@
 //! a destination, and it does not end when another thread does.
 
 mod held_back;
+mod orders;
 
 use std::collections::HashMap;
 use std::io;
@@ -22,7 +23,7 @@ pub use super::handle::{Observer, RouterHandle};
 use super::inbox::{Inbox, InboxReceiver, NotSent, Parcel, inbox};
 use super::lanes::{Lanes, Routes};
 use crate::clock::Clock;
-use crate::faults::{DropReason, Fate, Faults, LinkTable, NetChange, NetError};
+use crate::faults::{DropReason, Fate, Faults};
 use crate::panics::caught;
 use crate::protocol::{Address, Envelope};
 use crate::types::{NodeId, Random};
@@ -82,7 +83,7 @@ impl Router {
         let faults = Faults::new(nodes, random);
         let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
         let lanes = settings.express.then(|| RwLock::new(lanes));
-        let routes = Arc::new(Routes { counts: Counts::new(nodes), lanes });
+        let routes = Arc::new(Routes { counts: Counts::new(), lanes });
         let handle =
             RouterHandle { inbox: inbox_sender, control: control_sender, routes: Arc::clone(&routes) };
         let routing = Routing {
@@ -321,63 +322,6 @@ impl Routing {
         if let Some(observer) = &self.observer {
             observer(envelope, &fate);
         }
-    }
-
-    /// Carries out an order. Ignores a caller that has gone away.
-    fn obey(&mut self, request: Control) {
-        match request {
-            Control::Apply(change, answer) => {
-                let _ = answer.send(self.apply(&change));
-            }
-            Control::Rules(answer) => {
-                let _ = answer.send(self.faults.rules());
-            }
-            Control::Counts(answer) => {
-                let _ = answer.send(self.routes.counts.snapshot());
-            }
-            Control::Register(address, inbox, answer) => {
-                self.register(address, inbox);
-                let _ = answer.send(());
-            }
-            Control::Unregister(address, answer) => {
-                self.forget(address);
-                let _ = answer.send(());
-            }
-            Control::Observe(observer, answer) => {
-                self.observer = observer;
-                self.set_lanes();
-                let _ = answer.send(());
-            }
-            Control::Stop => {}
-        }
-    }
-
-    fn apply(&mut self, change: &NetChange) -> Result<String, NetError> {
-        let answer = self.faults.apply(change);
-        self.set_lanes();
-        answer
-    }
-
-    /// Opens the express lanes of links without rules or observer, and closes the others.
-    fn set_lanes(&self) {
-        let Some(lanes) = &self.routes.lanes else { return };
-        let clear = self.faults.clear_links();
-        let open = if self.observer.is_none() { clear } else { LinkTable::like(&clear, || false) };
-        lanes.write().open = open;
-    }
-
-    fn register(&mut self, address: Address, inbox: Inbox) {
-        if let Some(lanes) = &self.routes.lanes {
-            lanes.write().inboxes.insert(address, inbox.clone());
-        }
-        self.destinations.insert(address, Destination { inbox, gathered: Vec::new() });
-    }
-
-    fn forget(&mut self, address: Address) {
-        if let Some(lanes) = &self.routes.lanes {
-            lanes.write().inboxes.remove(&address);
-        }
-        self.destinations.remove(&address);
     }
 }
 

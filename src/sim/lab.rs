@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::lives::Begin;
 use super::node::Node;
 use super::{Happening, Pace, SEARCH_STEPS, Simulation};
 use crate::check::linearizability::{self, Start};
@@ -16,7 +17,7 @@ use crate::net::counts::LinkCounts;
 use crate::server::{Arrival, EndReason, LogView, Server, Status};
 use crate::storage::glimpse::{self, Glimpse};
 use crate::trace::What;
-use crate::types::{ClientId, NodeId, Time};
+use crate::types::{ClientId, Member, NodeId, Time};
 
 /// The client behind a person's data directives.
 const CONSOLE: ClientId = ClientId(1);
@@ -70,8 +71,10 @@ impl Simulation {
     }
 
     fn existing(&mut self, name: NodeId) -> Result<&mut Node, LabError> {
-        let count = self.nodes.len();
-        self.nodes.get_mut(&name).ok_or_else(|| LabError::unknown(name, count))
+        if !self.nodes.contains_key(&name) {
+            return Err(LabError::unknown(name, &self.nodes()));
+        }
+        Ok(self.node(name))
     }
 
     fn server(&mut self, name: NodeId) -> Result<&Server, LabError> {
@@ -98,6 +101,19 @@ impl Simulation {
 impl Lab for Simulation {
     fn nodes(&self) -> Vec<NodeId> {
         self.nodes.keys().copied().collect()
+    }
+
+    fn add_node(&mut self, name: NodeId) -> Result<Member, LabError> {
+        self.add(name)
+    }
+
+    fn has_old_files(&mut self, name: NodeId) -> bool {
+        let node = self.nodes.get(&name).or(self.removed.get(&name));
+        node.is_some_and(|node| !node.is_running() && node.has_files())
+    }
+
+    fn remove_node(&mut self, name: NodeId) -> Result<(), LabError> {
+        self.forget(name)
     }
 
     fn now(&self) -> Time {
@@ -195,7 +211,8 @@ impl Lab for Simulation {
             }
             NodeOrder::Stop => return self.stop(name),
             NodeOrder::Restart | NodeOrder::Wipe => {
-                let started = self.start(name, order == NodeOrder::Wipe);
+                let begin = if order == NodeOrder::Wipe { Begin::Wiped } else { Begin::Again };
+                let started = self.start(name, begin);
                 return started.map_err(|error| LabError::new(error.to_string()));
             }
             NodeOrder::Pause => {
@@ -240,7 +257,7 @@ impl Lab for Simulation {
     }
 
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
-        self.counts.snapshot()
+        self.counts.snapshot(self.faults.ends())
     }
 
     fn settings(&self) -> &LabSettings {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::node::Node;
 use super::{Happening, Simulation};
 use crate::client::ClientCore;
 use crate::faults::{DropReason, Fate};
@@ -23,7 +24,7 @@ impl Simulation {
                 client.receive(now, envelope);
                 self.carry_from_client(id);
             }
-            Address::Node(name) if self.nodes[&name].is_running() => {
+            Address::Node(name) if self.nodes.get(&name).is_some_and(Node::is_running) => {
                 self.counts.delivered(std::slice::from_ref(&envelope));
                 if let Some(message) = envelope.message().filter(|_| self.observer.is_some()) {
                     self.tell(name, What::MessageArrived(message.clone()));

@@ -3,34 +3,29 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::Simulation;
 use super::mutation::{DiskUse, Mutation};
-use crate::check::property::Property;
 use crate::lab::Life;
 use crate::panics::caught;
 use crate::raft::effects::{SnapshotTask, Write, WriteId};
 use crate::server::applier::{Applier, Task};
 use crate::server::snapshots::{self, SnapshotWork};
-use crate::server::{Arrival, EndReason, Outbox, Server, Start, Status};
+use crate::server::{Arrival, EndReason, Outbox, Server, Status};
+use crate::state_machine::Machine;
 use crate::state_machine::image::LoadImage;
-use crate::state_machine::kv::KeyValue;
-use crate::state_machine::{Machine, Replica};
+use crate::storage::disk::Disk;
 use crate::storage::faults::faults_named;
 use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::{DiskFailure, SimulatedDisk};
 use crate::storage::snapshots::{Snapshots, finished};
-use crate::storage::{ClusterId, Identity, NewStore, Storage, StorageError};
-use crate::types::{NodeId, Time};
-
-/// A segment is small, so that short runs have several.
-const SEGMENT_BYTES: u64 = 4096;
+use crate::storage::{Storage, StorageError};
+use crate::types::{NodeId, StoreId, Time};
 
 /// A node, running or not. Its disk outlives it.
 pub(super) struct Node {
     pub name: NodeId,
     pub server: Option<Server>,
-    store: Option<JsonStore<SimulatedDisk>>,
-    files: Option<Snapshots<SimulatedDisk>>,
+    pub store: Option<JsonStore<SimulatedDisk>>,
+    pub files: Option<Snapshots<SimulatedDisk>>,
     pub disk: SimulatedDisk,
     /// Counts its starts, so that events of an earlier life are recognised.
     pub life: u64,
@@ -42,7 +37,7 @@ pub(super) struct Node {
     writing: Option<WriteId>,
     works: BTreeMap<snapshots::Lane, VecDeque<SnapshotWork>>,
     /// The state machine, when it is on a thread of its own, and its tasks.
-    applier: Option<Applier>,
+    pub applier: Option<Applier>,
     tasks: VecDeque<Task>,
     pub slow: Duration,
     pub stalled_until: Time,
@@ -56,6 +51,8 @@ pub(super) struct Node {
     pub clock_ahead: Duration,
     /// What its clock last showed: it never goes back.
     clock_shown: Time,
+    /// The number of its newest store; zero before the first.
+    pub store_id: StoreId,
 }
 
 /// A thread of a node, beside its own and its log's.
@@ -91,7 +88,19 @@ impl Node {
             clock_rate: TRUE_RATE,
             clock_ahead: Duration::ZERO,
             clock_shown: Time::ZERO,
+            store_id: 0,
         }
+    }
+
+    /// Another node of the same name, with a disk and a clock of its own.
+    pub fn successor(&self) -> Node {
+        let disk = SimulatedDisk::new(&self.name.to_string());
+        Node { life: self.life, store_id: self.store_id, ..Node::new(self.name, disk) }
+    }
+
+    /// Whether its disk holds anything.
+    pub fn has_files(&self) -> bool {
+        self.disk.list().is_ok_and(|names| !names.is_empty())
     }
 
     pub fn is_running(&self) -> bool {
@@ -140,7 +149,7 @@ impl Node {
         }
     }
 
-    fn local_time(&mut self, now: Time) -> Time {
+    pub fn local_time(&mut self, now: Time) -> Time {
         let local = u128::from(now.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
         let local = Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX)) + self.clock_ahead;
         self.clock_shown = self.clock_shown.max(local);
@@ -299,7 +308,7 @@ impl Node {
     }
 
     /// Drops what is gone at an end: the thread, its memory, the lock of its files.
-    fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.server = None;
         self.store = None;
         self.files = None;
@@ -311,81 +320,5 @@ impl Node {
         self.inbox.clear();
         self.writes.clear();
         self.writing = None;
-    }
-}
-
-impl Simulation {
-    /// Starts a node from its disk, or from an empty one. Says what was reloaded.
-    pub(super) fn start(&mut self, name: NodeId, wipe: bool) -> Result<String, StorageError> {
-        let now = self.now;
-        let random = self.random.fork();
-        let members: Vec<NodeId> = self.nodes.keys().copied().collect();
-        // A later store has a larger number, and a wiped node joins a cluster that has run.
-        let new_store = NewStore { store_id: now.as_nanos() + 1, joining: wipe && members.len() > 1 };
-        let away = !self.settings.machine_delay.is_zero();
-        let identity =
-            Identity { cluster: ClusterId(self.settings.seed), node: name, members: members.clone() };
-        let (settings, bounds) = (self.raft.now.clone(), self.settings.sessions);
-        let node = self.node(name);
-        if wipe {
-            node.disk = SimulatedDisk::new(&name.to_string());
-        }
-        let mut disk = node.disk.clone();
-        if let Some(mutation) = &mut self.mutation {
-            mutation.opening(&mut disk);
-        }
-        let load = self.machine.load;
-        let node = self.node(name);
-        let (store, recovered) =
-            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, new_store, load)?;
-        let files = Snapshots::new(node.disk.clone(), &identity);
-        let said = recovered.summary();
-        let (mut start, repaired, fresh) = Start::of(recovered);
-        if let Some(mutation) = &mut self.mutation {
-            mutation.recovered(name, &mut start.recovered);
-        }
-        let local = self.node(name).local_time(now);
-        let mutation = self.mutation.as_deref();
-        let blank = || match mutation {
-            Some(mutation) => mutation.machine(Replica::bounded(KeyValue::default(), bounds)),
-            None => (self.machine.blank)(bounds),
-        };
-        let mut server = Server::new(name, &members, settings, start, &blank, random, local);
-        let node = self.node(name);
-        node.applier = if away { server.detach() } else { None };
-        node.files = Some(files);
-        node.status = server.status();
-        let started = server.started(fresh, &repaired);
-        node.server = Some(server);
-        node.store = Some(store);
-        let node = &self.nodes[&name];
-        let raft = node.server.as_ref().expect("started just now").raft();
-        self.safety.started(raft, wipe);
-        self.tally.repaired += repaired.len() as u64;
-        self.tell(name, started);
-        Ok(said)
-    }
-
-    pub(super) fn end(&mut self, name: NodeId, why: EndReason) {
-        if let Some(violation) = why.violation(name) {
-            self.safety.report(Property::NodeInvariants, violation);
-        }
-        let mut random = self.random.fork();
-        if let Some(server) = &self.nodes[&name].server {
-            self.tally.note_end(server.raft());
-        }
-        let node = self.node(name);
-        if why == EndReason::Stopped
-            && let Some(store) = &mut node.store
-        {
-            // If the disk fails now, the last record still holds.
-            let _ = store.save_floor();
-        }
-        node.forget();
-        if why == (EndReason::Crashed { power: true }) {
-            node.disk.power_cut(&mut random);
-        }
-        node.down = Some(why.clone());
-        self.tell(name, why.into());
     }
 }

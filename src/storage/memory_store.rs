@@ -19,7 +19,7 @@ use crate::raft::effects::{HardState, Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
 use crate::state_machine::image::LoadImage;
-use crate::types::{EntryId, LogIndex, Term};
+use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// What a node's [`MemoryStore`]s of successive lives share. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -48,6 +48,12 @@ impl MemoryContent {
     pub fn new(identity: Identity) -> MemoryContent {
         let snapshots = MemoryDisk::new(&format!("memory of {}", identity.node), Files::new());
         MemoryContent { identity, content: Arc::default(), snapshots }
+    }
+
+    /// What another node of the cluster has that never ran.
+    #[must_use]
+    pub fn of_another(&self, node: NodeId) -> MemoryContent {
+        MemoryContent::new(Identity { node, ..self.identity.clone() })
     }
 
     /// What the same node has when it is wiped.

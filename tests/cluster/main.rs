@@ -4,6 +4,7 @@
 mod clients;
 mod elections;
 mod faults;
+mod newcomers;
 mod odd_machine;
 mod panics;
 mod restarts;

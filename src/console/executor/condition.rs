@@ -11,7 +11,7 @@ use super::target::{Fit, resolve};
 use crate::console::language::{Answer, Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
-use crate::text::no_such_node;
+use crate::text::nodes::no_such_node;
 
 /// Every condition, in the order of the help.
 pub(super) const CONDITIONS: &[Row<Judge>] = &[
@@ -91,7 +91,7 @@ impl Console {
             _ => Vec::new(),
         });
         let unknown = named.find(|node| picture.view(*node).is_none());
-        unknown.map_or(Ok(()), |node| Err(no_such_node(node, picture.count())))
+        unknown.map_or(Ok(()), |node| Err(no_such_node(node, &picture.names())))
     }
 
     fn judge_leader(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
@@ -131,7 +131,7 @@ impl Console {
     fn judge_role(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
         let picture = self.picture();
         let node = *condition.need(&THIS_NODE);
-        let view = picture.view(node).ok_or_else(|| no_such_node(node, picture.count()))?;
+        let view = picture.view(node).ok_or_else(|| no_such_node(node, &picture.names()))?;
         let got = life(view, &view.status.role.to_string());
         if got == *condition.need::<&'static str>(&ROLE) { Ok(()) } else { Err(got) }
     }

@@ -13,8 +13,9 @@ use crate::check::linearizability::Start;
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair};
+use crate::text::counted;
 use crate::text::layout::{duration_shown, table};
-use crate::text::{counted, no_such_node};
+use crate::text::nodes::no_such_node;
 use crate::types::{NodeId, Time};
 
 pub(super) const VERBS: &[Row<Run>] = &[
@@ -99,7 +100,7 @@ impl Console {
         let picture = self.picture();
         if let Some(node) = only {
             match picture.view(node) {
-                None => return Answer::failed("dump", no_such_node(node, picture.count())),
+                None => return Answer::failed("dump", no_such_node(node, &picture.names())),
                 Some(view) if view.life != Life::Up => {
                     let reason = format!("{node} is {}: its state is not to be seen", life_word(view));
                     return Answer::failed("dump", reason);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::faults::{Faults, LinkScope, NetChange};
+use crate::faults::{End, Faults, LinkScope, NetChange};
 use crate::lab::{DiskChange, NodeOrder};
 use crate::types::{NodeId, Random};
 
@@ -126,12 +126,33 @@ impl Layers {
 
 /// The rules of a network on which these changes are made.
 fn rules_of<'a>(nodes: &[NodeId], changes: impl Iterator<Item = &'a NetChange>) -> Vec<NetChange> {
-    let mut faults = Faults::new(nodes, Random::new(0));
+    let changes: Vec<&NetChange> = changes.collect();
+    // A change may name nodes that have gone since.
+    let gone: Vec<NodeId> = changes.iter().flat_map(|change| named(change)).collect();
+    let mut faults = Faults::new(&[nodes, &gone].concat(), Random::new(0));
     for change in changes {
         // What another change made possible, such as a connection, changes nothing without that one.
         let _ = faults.apply(change);
     }
+    gone.iter().filter(|node| !nodes.contains(node)).for_each(|node| faults.remove_node(*node));
     faults.rules()
+}
+
+/// The nodes that a change names.
+fn named(change: &NetChange) -> Vec<NodeId> {
+    match change {
+        NetChange::Partition(groups) => groups.concat(),
+        NetChange::Isolate(node) | NetChange::Connect(node) => vec![*node],
+        NetChange::Replace(rules) => rules.iter().flat_map(named).collect(),
+        change => {
+            let ends = change.scope().and_then(LinkScope::ends).map(|(one, other)| [one, other]);
+            let nodes = ends.into_iter().flatten().filter_map(|end| match end {
+                End::Node(node) => Some(node),
+                End::Clients => None,
+            });
+            nodes.collect()
+        }
+    }
 }
 
 /// Whether nothing is left of an earlier change after a later one, with any changes between them.

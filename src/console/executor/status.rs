@@ -14,9 +14,10 @@ use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::visible;
 use crate::text::fitted::{Column, fitted};
+use crate::text::joined;
 use crate::text::layout::Align::{self, Left, Right};
 use crate::text::layout::wrap;
-use crate::text::{joined, no_such_node};
+use crate::text::nodes::no_such_node;
 use crate::types::{LogIndex, NodeId};
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
@@ -86,7 +87,7 @@ impl Console {
         let only = line.get(&NODE).copied();
         let picture = self.picture();
         if let Some(node) = only.filter(|node| picture.view(*node).is_none()) {
-            return Answer::failed("status", no_such_node(node, picture.count()));
+            return Answer::failed("status", no_such_node(node, &picture.names()));
         }
         let shown: Vec<&(NodeId, NodeView)> =
             picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node)).collect();

@@ -8,7 +8,7 @@ use super::picture::{Picture, is_running};
 use super::slots::TARGET;
 use crate::console::language::{Directive, Target};
 use crate::lab::{Life, NodeView};
-use crate::text::no_such_node;
+use crate::text::nodes::no_such_node;
 use crate::types::{NodeId, Random};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +70,7 @@ pub(super) fn resolve(
     let chosen = match target {
         Target::Nodes(nodes) => {
             let unknown = nodes.iter().find(|node| picture.view(**node).is_none());
-            return unknown.map_or(Ok(nodes.clone()), |node| Err(no_such_node(*node, picture.count())));
+            return unknown.map_or(Ok(nodes.clone()), |node| Err(no_such_node(*node, &picture.names())));
         }
         Target::Leader => {
             let leader = picture.leader().or(picture.leading());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::*;
-use crate::faults::{End, LinkScope};
+use crate::faults::{End, LinkScope, NetChange, NetError};
 use crate::net::Transport;
 use crate::net::counts::LinkCounts;
 use crate::payload::Payload;

@@ -12,6 +12,7 @@ use super::draw::Scenario;
 use super::{Run, ms};
 use crate::lab::{Lab, NodeOrder};
 use crate::server::EndReason;
+use crate::sim::lives::Begin;
 use crate::storage::StorageError;
 use crate::storage::claims::would_be_missed;
 use crate::storage::disk::Disk;
@@ -58,7 +59,7 @@ impl Run<'_> {
         }
         let disk = self.simulation.node(name).disk.clone();
         self.damage_disk(&disk);
-        match self.simulation.start(name, false) {
+        match self.simulation.start(name, Begin::Again) {
             Ok(_) => {}
             Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => self.revive(name),
             Err(_) => {
@@ -98,7 +99,7 @@ impl Run<'_> {
 
     /// A node starts as one that has lost its files.
     pub(super) fn start_afresh(&mut self, name: NodeId) {
-        if let Err(error) = self.simulation.start(name, true) {
+        if let Err(error) = self.simulation.start(name, Begin::Wiped) {
             self.workload.contradictions.push(format!("{name} cannot start afresh: {error}"));
         }
     }

@@ -6,6 +6,7 @@ use super::Run;
 use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::{Lab, NodeOrder};
 use crate::server::{Arrival, EndReason};
+use crate::sim::lives::Begin;
 use crate::storage::StorageError;
 use crate::storage::claims::says_joining;
 use crate::storage::simulated::DiskFailure;
@@ -143,7 +144,7 @@ impl Run<'_> {
             let mut random = self.random.fork();
             disk.power_cut(&mut random);
         }
-        match self.simulation.start(name, false) {
+        match self.simulation.start(name, Begin::Again) {
             Ok(_) => {}
             // The disk failed while it was read: the next start finds it well.
             Err(error @ (StorageError::Io { .. } | StorageError::NoSpace { .. })) => {

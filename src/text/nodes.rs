@@ -1,0 +1,47 @@
+//! Lists of nodes in words.
+
+use crate::types::NodeId;
+
+/// `there is no n9: the nodes are n1 to n3`, in a cluster of these nodes, which are in order.
+pub fn no_such_node(node: NodeId, nodes: &[NodeId]) -> String {
+    let are = match nodes {
+        [] => "there are no nodes".to_string(),
+        [only] => format!("the only node is {only}"),
+        several => format!("the nodes are {}", listed(several)),
+    };
+    format!("there is no {node}: {are}")
+}
+
+/// `n1 to n3`, `n1, n2 and n4`, `n1 to n5 and n7`: nodes in order.
+pub fn listed(nodes: &[NodeId]) -> String {
+    let follows = |one: &NodeId, next: &NodeId| next.number() == one.number() + 1;
+    let rows: Vec<&[NodeId]> = nodes.chunk_by(follows).collect();
+    let words = |row: &&[NodeId]| match row {
+        [first, .., last] if row.len() > 2 || rows.len() == 1 => vec![format!("{first} to {last}")],
+        few => few.iter().map(NodeId::to_string).collect(),
+    };
+    let words: Vec<String> = rows.iter().flat_map(words).collect();
+    match words.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_in_a_row_are_named_by_their_ends() {
+        let said = |numbers: &[u8]| {
+            let nodes: Vec<NodeId> = numbers.iter().copied().map(NodeId::new).collect();
+            no_such_node(NodeId::new(9), &nodes)
+        };
+        assert_eq!(said(&[]), "there is no n9: there are no nodes");
+        assert_eq!(said(&[4]), "there is no n9: the only node is n4");
+        assert_eq!(said(&[1, 2]), "there is no n9: the nodes are n1 to n2");
+        assert_eq!(said(&[1, 2, 3]), "there is no n9: the nodes are n1 to n3");
+        assert_eq!(said(&[1, 2, 4]), "there is no n9: the nodes are n1, n2 and n4");
+        assert_eq!(said(&[1, 2, 3, 5, 7, 8]), "there is no n9: the nodes are n1 to n3, n5, n7 and n8");
+    }
+}
