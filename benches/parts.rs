@@ -28,7 +28,7 @@ use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::memory_store::MemoryContent;
 use raftlab::storage::{ClusterId, Identity, NewStore, Storage, no_image};
-use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId, Term, Time};
+use raftlab::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, Random, SessionId, Term, Time};
 
 /// As in the programs: commands are made on one thread and let go on others.
 #[global_allocator]
@@ -122,7 +122,10 @@ fn log(criterion: &mut Criterion) {
     group.bench_function("append to the store in memory", |bencher| {
         let open = || {
             let content = MemoryContent::new(identity.clone());
-            (content.open(NewStore::default(), no_image).expect("an empty store").0, log_writes(WRITES))
+            (
+                content.open(&NewStore::founding(&NodeId::first(3)), no_image).expect("an empty store").0,
+                log_writes(WRITES),
+            )
         };
         bencher.iter_batched_ref(
             open,
@@ -158,7 +161,8 @@ fn log_writes(count: u64) -> Vec<Write> {
 }
 
 fn open_lines(disk: MemoryDisk, identity: &Identity) -> (JsonStore<MemoryDisk>, Vec<Entry>) {
-    let opened = JsonStore::open(disk, identity, SEGMENT_BYTES, NewStore::default(), no_image);
+    let opened =
+        JsonStore::open(disk, identity, SEGMENT_BYTES, &NewStore::founding(&NodeId::first(3)), no_image);
     let (store, recovered) = opened.expect("the files are right");
     (store, recovered.entries)
 }
@@ -288,5 +292,5 @@ fn command(number: u64) -> Command {
 }
 
 fn identity() -> Identity {
-    Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+    Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) }
 }

@@ -41,7 +41,7 @@ pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 use self::builder::Machine;
 use self::footprint::Footprint;
 use self::lives::Slot;
-use self::states::{Opened, OpenedNodes};
+use self::states::{Found, Medium, States};
 use crate::check::linearizability::Start;
 use crate::check::safety::Safety;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
@@ -79,6 +79,7 @@ pub struct Cluster<M = KeyValue> {
     start: Start,
     /// The nodes that the cluster began with.
     founders: Vec<NodeId>,
+    notice: Option<String>,
     /// The nodes that there are now.
     slots: BTreeMap<NodeId, Slot>,
     /// The same, for the clients.
@@ -148,9 +149,10 @@ impl<M: StateMachine> Cluster<M> {
     ) -> Result<Cluster<M>, StartError> {
         settings.validate().map_err(StartError::Settings)?;
         let (settings, time_scale) = (settings.scaled(), settings.time_scale);
-        let members = NodeId::first(settings.nodes);
-        let before = Footprint::before(&settings, &members, logs.map(|(folder, _)| folder));
-        let (logs, opened) = match Cluster::<M>::open_files(&settings, &members, logs) {
+        // Only for a new cluster are files of nodes made.
+        let founders = NodeId::first(settings.nodes);
+        let before = Footprint::before(&settings, &founders, logs.map(|(folder, _)| folder));
+        let (logs, States { nodes, notice }) = match Cluster::<M>::open_files(&settings, logs) {
             Ok(files) => files,
             Err(refused) => {
                 before.erase();
@@ -161,6 +163,7 @@ impl<M: StateMachine> Cluster<M> {
         if let Some(logs) = &logs {
             logs.begin_run();
         }
+        let members: Vec<NodeId> = nodes.keys().copied().collect();
         let clock = Clock::start();
         let seed = settings.seed.unwrap_or_else(entropy);
         let mut random = Random::new(seed);
@@ -179,9 +182,10 @@ impl<M: StateMachine> Cluster<M> {
             settings,
             time_scale,
             seed,
-            start: if opened.values().all(is_new) { Start::Absent } else { Start::Unknown },
+            start: if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown },
             nodes: SharedNodes::new(members.clone()),
             founders: members,
+            notice,
             slots: BTreeMap::new(),
             network: router.handle(),
             router: Some(router),
@@ -202,31 +206,37 @@ impl<M: StateMachine> Cluster<M> {
             asker: None,
         };
         cluster.watch_messages(false);
-        cluster.start_nodes(opened)?;
+        cluster.start_nodes(nodes)?;
         Ok(cluster)
     }
 
-    /// Opens the log files, if there are to be any, and the nodes' states.
+    /// Opens the nodes' states, which say who they are, and the log files, if there are to be any.
     fn open_files(
         settings: &Settings,
-        members: &[NodeId],
         logs: Option<(&Path, Option<&str>)>,
-    ) -> Result<(Option<Arc<NodeLogs>>, OpenedNodes), StartError> {
-        let logs = logs.map(|(folder, filter)| NodeLogs::open(folder, members, filter)).transpose();
-        let logs = logs.map_err(StartError::Logs)?.map(Arc::new);
-        let opened = states::open_all(settings, members, crate::state_machine::image::load::<M>)?;
-        Ok((logs, opened))
+    ) -> Result<(Option<Arc<NodeLogs>>, States), StartError> {
+        let states = states::open_all(settings, crate::state_machine::image::load::<M>)?;
+        let members: Vec<NodeId> = states.nodes.keys().copied().collect();
+        let logs = logs.map(|(folder, filter)| NodeLogs::open(folder, &members, filter)).transpose();
+        Ok((logs.map_err(StartError::Logs)?.map(Arc::new), states))
     }
 
-    fn start_nodes(&mut self, opened: OpenedNodes) -> Result<(), StartError> {
-        for (name, (medium, opened)) in opened {
-            self.slots.insert(name, Slot::new(medium));
-            match opened {
-                Some(opened) => drop(self.launch(name, opened, false)?),
-                None => self.slot(name).missing(name),
+    fn start_nodes(&mut self, nodes: BTreeMap<NodeId, (Medium, Found)>) -> Result<(), StartError> {
+        for (name, (medium, found)) in nodes {
+            match found {
+                Found::Open(opened) => {
+                    self.slots.insert(name, Slot::new(medium));
+                    self.launch(name, opened, false)?;
+                }
+                Found::Down(why) => drop(self.slots.insert(name, Slot::down(medium, why))),
             }
         }
         Ok(())
+    }
+
+    /// What its files had to say when it started: that they hold another number of nodes than was asked for.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
     /// A client of its own, for any thread.
@@ -378,8 +388,8 @@ impl<M> Drop for Cluster<M> {
 }
 
 /// Whether a node has never run before.
-fn is_new((_, opened): &(states::Medium, Option<Opened>)) -> bool {
-    opened.as_ref().is_some_and(|opened| opened.recovered.fresh)
+fn is_new((_, found): &(Medium, Found)) -> bool {
+    matches!(found, Found::Open(opened) if opened.recovered.fresh)
 }
 
 /// A number that no other run draws.

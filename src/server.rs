@@ -197,7 +197,7 @@ impl Server {
                 self.schedule.not_saved();
                 outbox.not_saved = Some((last, reason));
             }
-            Arrival::SnapshotInstalled { last, bytes, image } => {
+            Arrival::SnapshotInstalled { last, bytes, image, .. } => {
                 self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
                 inputs.push(Input::Snapshot(SnapshotReport::Installed(last)));
                 intake.installed = Some((last, image));

@@ -44,7 +44,7 @@ use crate::raft::effects::{HardState, StoreId, Write};
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
 use crate::state_machine::image::Image;
-use crate::types::{EntryId, NodeId};
+use crate::types::{EntryId, Epoch, FOUNDERS_STORE, LogIndex, NodeId};
 
 /// Where a node's persistent state goes.
 ///
@@ -60,6 +60,10 @@ pub trait Storage: Send {
     /// Records beside the log up to where it is durable, so that a later start that finds less refuses. A driver calls
     /// it at a polite end, and a moment after the last [`sync`](Storage::sync); it costs nothing when nothing changed.
     fn save_floor(&mut self) -> Result<(), StorageError>;
+
+    /// Takes note of the commit index as it is with all that was written. It is recorded with what is recorded anyway: how
+    /// much of a log was committed is of use when most of the cluster is gone.
+    fn note_commit(&mut self, _commit: LogIndex) {}
 
     /// The files released since the last call. The driver removes them, in any order, when that holds
     /// up nothing; one that is left is no harm to a later start.
@@ -88,6 +92,18 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// The last entry of the log; where that is empty, the one that it begins behind.
+    pub fn last(&self) -> EntryId {
+        self.entries.last().map_or(self.base, Entry::id)
+    }
+
+    /// The configuration that the node starts with: the last one in its log, committed or not (section 6).
+    pub fn configured(&self) -> Option<Configured> {
+        let known = self.configuration.clone();
+        let newest = self.entries.iter().rev().find_map(Configured::of);
+        newest.into_iter().chain(known).max_by_key(|configured| configured.index)
+    }
+
     /// What was found, and what was repaired, in words.
     pub fn summary(&self) -> String {
         if self.fresh {
@@ -109,17 +125,43 @@ impl Recovered {
 pub struct RecoveredSnapshot {
     pub id: EntryId,
     pub bytes: u64,
+    /// The configuration that was effective at its last entry.
+    pub configured: Configured,
     /// The state, to be taken over by the replica.
     pub image: Box<dyn Image>,
 }
 
-/// Identity for a store created now; an existing store keeps its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// What a store is that is created now; an existing one stays what it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewStore {
-    /// Tells it from earlier nodes of its name.
+    /// Tells it from earlier ones of its name.
     pub store_id: StoreId,
-    /// The cluster has run before: the node has to be readmitted before it votes.
-    pub joining: bool,
+    /// The nodes that begin the cluster together, this one among them. None when it joins a cluster that has run.
+    pub founders: Vec<NodeId>,
+}
+
+impl NewStore {
+    /// That of one of these nodes, which begin a cluster.
+    pub fn founding(founders: &[NodeId]) -> NewStore {
+        NewStore { store_id: FOUNDERS_STORE, founders: founders.to_vec() }
+    }
+
+    /// That of a node that joins a cluster which has run, be it under a name that was used before.
+    pub fn joining(store_id: StoreId) -> NewStore {
+        assert!(store_id > FOUNDERS_STORE, "these files are not a founder's");
+        NewStore { store_id, founders: Vec::new() }
+    }
+
+    /// What the node holds when it starts for the first time.
+    fn hard_state(&self) -> HardState {
+        let joining = self.founders.is_empty();
+        HardState { joining, store_id: self.store_id, ..HardState::default() }
+    }
+}
+
+/// What such a node knows of its cluster's members before it reads a log.
+fn founding(founders: &[NodeId]) -> Option<Configured> {
+    (!founders.is_empty()).then(|| Configured::founders(founders.iter().copied()))
 }
 
 /// Loads no image: for nodes that make no snapshots.
@@ -162,10 +204,9 @@ impl<'de> Deserialize<'de> for ClusterId {
 }
 
 /// The cluster and node that files belong to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
     pub cluster: ClusterId,
+    pub epoch: Epoch,
     pub node: NodeId,
-    /// Every node of the cluster, this one included.
-    pub members: Vec<NodeId>,
 }

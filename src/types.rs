@@ -3,7 +3,9 @@
 //! Names follow Figure 2 of the Raft paper. Nothing here may read a clock, a file or the system's source of
 //! randomness: time and seeds are always handed in, so that a run can be repeated.
 
+mod member;
 mod random;
+mod token;
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -13,8 +15,9 @@ use std::time::Duration;
 use derive_more::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::member::{FOUNDERS_STORE, Member, StoreId};
 pub use self::random::Random;
-
+pub use self::token::{Part, Token};
 use crate::ascending::Number;
 use crate::text::numbers::nanos;
 
@@ -95,27 +98,6 @@ pub type Serial = u64;
 /// A server's own number for a client's request that it handed to the core.
 pub type RequestId = u64;
 
-/// Tells a node's files from those that were under its name before: later ones have larger numbers. Never zero.
-pub type StoreId = u64;
-
-/// The files of a node that was there when its cluster began.
-pub const FOUNDERS_STORE: StoreId = 1;
-
-/// A server as the others count it: a name with its files, shown as `n2#95`. A node that lost its files is another
-/// server under the same name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, Serialize, Deserialize)]
-#[display("{node}#{store_id}")]
-pub struct Member {
-    pub node: NodeId,
-    pub store_id: StoreId,
-}
-
-impl Member {
-    pub fn founder(node: NodeId) -> Member {
-        Member { node, store_id: FOUNDERS_STORE }
-    }
-}
-
 macro_rules! counter {
     ($(#[$attribute:meta])* $name:ident) => {
         $(#[$attribute])*
@@ -164,6 +146,16 @@ counter! {
     SessionId
 }
 
+counter! {
+    /// One more than how often a cluster was recovered from what was left of it. Files and messages of another epoch are of
+    /// another history.
+    Epoch
+}
+
+impl Epoch {
+    pub const FIRST: Epoch = Epoch(1);
+}
+
 /// Which command of which session an entry holds, so that a repeated one is recognised (section 8).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Origin {
@@ -172,69 +164,6 @@ pub struct Origin {
     pub serial: Serial,
     /// The client needs no answer to its serials below this one: they need not be kept any longer.
     pub acknowledged: Serial,
-}
-
-/// Which commands of an entry are one call's, when calls that left together share an entry. Shown as `4-6`, or `4`:
-/// counted from one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Part {
-    /// How many commands come before them.
-    pub before: u32,
-    /// How many there are.
-    pub count: u32,
-}
-
-/// Names a command whose outcome is unknown, so that a client can ask later what became of it. Shown as `2.5`: the
-/// fifth command of the session that entry 2 opened; or as `2.5:4`, the fourth of those that share its entry.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, Serialize, Deserialize)]
-#[display("{session}.{serial}{}", part.map_or(String::new(), |part| format!(":{part}")))]
-pub struct Token {
-    pub session: SessionId,
-    pub serial: Serial,
-    /// Which part of what has this number, if it is not all of it.
-    pub part: Option<Part>,
-}
-
-impl Part {
-    /// These items of all.
-    pub fn of<T>(self, all: &[T]) -> Option<&[T]> {
-        let (before, count) = (usize::try_from(self.before).ok()?, usize::try_from(self.count).ok()?);
-        all.get(before..before.checked_add(count)?)
-    }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = u64::from(self.before) + 1;
-        match self.count {
-            1 => write!(f, "{first}"),
-            count => write!(f, "{first}-{}", u64::from(self.before) + u64::from(count)),
-        }
-    }
-}
-
-impl FromStr for Token {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Token, String> {
-        let number =
-            |digits: &str| digits.parse().ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()));
-        let part = |text: &str| {
-            let (first, last) = text.split_once('-').unwrap_or((text, text));
-            let (first, last) = (u32::try_from(number(first)?).ok()?, u32::try_from(number(last)?).ok()?);
-            let (before, more) = (first.checked_sub(1)?, last.checked_sub(first)?);
-            Some(Part { before, count: more.checked_add(1)? })
-        };
-        let token = |text: &str| {
-            let (name, part) = match text.split_once(':') {
-                Some((name, shown)) => (name, Some(part(shown)?)),
-                None => (text, None),
-            };
-            let (session, serial) = name.split_once('.')?;
-            Some(Token { session: SessionId(number(session)?), serial: number(serial)?, part })
-        };
-        token(text).ok_or_else(|| format!("'{text}' is not a token: write it as it was shown, such as 2.5"))
-    }
 }
 
 /// Which entry: two entries of the same index and term are the same (Log Matching, 5.3). The term comes
@@ -326,19 +255,6 @@ mod tests {
         assert_eq!("n7".parse::<NodeId>().map(|node| node.to_string()), Ok("n7".to_string()));
         for wrong in ["", "n", "n0", "n100", "n07", "7", "n-1", "n+1", "x1", "n1 "] {
             assert!(wrong.parse::<NodeId>().is_err(), "{wrong} is no node");
-        }
-    }
-
-    #[test]
-    fn a_token_is_read_as_it_is_shown() {
-        let token = Token { session: SessionId(2), serial: 5, part: None };
-        let part = |before, count| Token { part: Some(Part { before, count }), ..token };
-        for (shown, token) in [("2.5", token), ("2.5:4", part(3, 1)), ("2.5:4-6", part(3, 3))] {
-            assert_eq!(token.to_string(), shown);
-            assert_eq!(shown.parse(), Ok(token));
-        }
-        for wrong in ["", "2", "2.", ".5", "2.5.1", "+2.5", "x.5", "2,5", "2.5:", "2.5:0", "2.5:4-3", "2:4"] {
-            assert!(wrong.parse::<Token>().is_err(), "{wrong:?} is no token");
         }
     }
 

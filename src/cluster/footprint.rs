@@ -21,15 +21,15 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    /// Notes what a start with these settings would make.
-    pub fn before(settings: &Settings, members: &[NodeId], logs: Option<&Path>) -> Footprint {
+    /// Notes what a start of these nodes with these settings would make.
+    pub fn before(settings: &Settings, nodes: &[NodeId], logs: Option<&Path>) -> Footprint {
         let mut print = Footprint::default();
         if let Some(folder) = logs {
-            print.files = log_files(folder, members).filter(|file| !file.exists()).collect();
+            print.files = log_files(folder, nodes).filter(|file| !file.exists()).collect();
             print.folders.extend(missing(folder));
         }
         if !settings.memory {
-            let folders = members.iter().map(|node| settings.states.join(node.to_string()));
+            let folders = nodes.iter().map(|node| settings.states.join(node.to_string()));
             let is_blank = |folder: &PathBuf| !folder.exists();
             print.nodes = folders.filter(is_blank).collect();
             print.folders.extend(missing(&settings.states));

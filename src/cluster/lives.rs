@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
-use super::states::{Files, Medium, Opened, StartError, new_store};
+use super::states::{Files, Medium, Opened, StartError, Wiped};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
 use crate::lab::{DiskChange, LabError, Life, left_by_crash};
 use crate::net::inbox::inbox;
@@ -14,9 +14,9 @@ use crate::panics::caught;
 use crate::protocol::Address;
 use crate::server::{RoleName, Server, Start, Status};
 use crate::state_machine::{Machine, Replica, StateMachine, image};
+use crate::storage::StorageError;
 use crate::storage::glimpse::{self, Glimpse};
 use crate::storage::real::RealDisk;
-use crate::storage::{NewStore, StorageError};
 use crate::trace::What;
 use crate::types::{NodeId, StoreId};
 
@@ -45,10 +45,9 @@ impl Slot {
         }
     }
 
-    /// Its files are gone, though its cluster has run.
-    pub fn missing(&mut self, name: NodeId) {
-        self.down =
-            format!("its files are missing: put them back, or 'restart {name} --wipe' starts it empty");
+    /// One that does not run, for this reason.
+    pub fn down(medium: Medium, why: String) -> Slot {
+        Slot { down: why, ..Slot::new(medium) }
     }
 
     /// The node, if it runs and is not frozen.
@@ -182,18 +181,19 @@ impl<M: StateMachine> Cluster<M> {
     }
 
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
-        // A cluster of one has no other node to readmit it.
-        let new_store = new_store(wipe && self.founders.len() > 1);
+        // A cluster of one has no other node to take it in.
+        let wiped = if self.slots.len() == 1 { Wiped::Alone } else { Wiped::Joins { after: 0 } };
+        let wiped = wipe.then_some(wiped);
         let load = image::load::<M>;
         let slot = self.existing(name)?;
         let opened = match slot.medium.clone() {
-            Medium::Files(files) => self.open_patiently(name, files, new_store, wipe)?,
-            Medium::Memory(content) if wipe => {
-                let medium = Medium::Memory(content.wiped());
-                slot.medium = medium.clone();
-                medium.open(new_store, load).map_err(told)?
+            Medium::Files(files) => self.open_patiently(name, files, wiped)?,
+            Medium::Memory(content) => {
+                let new_store = wiped.unwrap_or(Wiped::Alone).new_store(name, content.store_id());
+                let content = if wipe { content.wiped() } else { content };
+                slot.medium = Medium::Memory(content);
+                slot.medium.open(&new_store, load).map_err(told)?
             }
-            medium @ Medium::Memory(_) => medium.open(new_store, load).map_err(told)?,
         };
         self.context.reporter.tell(self.context.clock.now(), name, [What::Restarted]);
         self.launch(name, opened, wipe).map_err(told)
@@ -204,22 +204,20 @@ impl<M: StateMachine> Cluster<M> {
         &self,
         name: NodeId,
         files: Files,
-        new_store: NewStore,
-        wipe: bool,
+        wiped: Option<Wiped>,
     ) -> Result<Opened, LabError> {
         let faults = files.faults.clone();
         let (sender, opened) = bounded(1);
         let open = move || {
-            let fresh = || files.wipe().and_then(|()| files.open(new_store, image::load::<M>));
-            let opened = || match files.exist() {
-                Ok(false) if !wipe => {
+            let load = image::load::<M>;
+            let opened = || match (wiped, files.exist()) {
+                // Damaged files can still be wiped.
+                (Some(wiped), _) => files.renew(wiped, load).map_err(|error| error.to_string()),
+                (None, Ok(false)) => {
                     Err(format!("{name} has no files: 'restart {name} --wipe' starts it empty"))
                 }
-                Ok(_) if wipe => fresh().map_err(|error| error.to_string()),
-                Ok(_) => files.open(new_store, image::load::<M>).map_err(|error| error.to_string()),
-                // Damaged files can still be wiped.
-                Err(_) if wipe => fresh().map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
+                (None, Ok(true)) => files.open_again(load).map_err(|error| error.to_string()),
+                (None, Err(error)) => Err(error.to_string()),
             };
             // The state machine's types are read here.
             let result = caught(opened);

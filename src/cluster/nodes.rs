@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::footprint::Footprint;
 use super::lives::{Slot, told};
-use super::states::{Files, Medium, Opened, new_store};
+use super::states::{Files, Medium, Opened, Wiped};
 use super::{Cluster, StartError};
 use crate::lab::{LabError, Life};
 use crate::protocol::Address;
 use crate::state_machine::{StateMachine, image};
-use crate::storage::{Identity, NewStore};
+use crate::storage::Identity;
 use crate::trace::What;
 use crate::types::{Member, NodeId};
 
@@ -55,11 +55,12 @@ impl<M: StateMachine> Cluster<M> {
     /// Opens it for a new node: what was there before is wiped. The number of its files comes after theirs.
     fn open_emptied(&mut self, name: NodeId, medium: &Medium) -> Result<Opened, LabError> {
         let old = Slot::new(medium.clone()).store_id().max(self.slots.get(&name).map_or(0, Slot::store_id));
-        let NewStore { store_id, joining } = new_store(true);
-        let new_store = NewStore { store_id: store_id.max(old.saturating_add(1)), joining };
+        let wiped = Wiped::Joins { after: old };
         match medium.clone() {
-            Medium::Files(files) => self.open_patiently(name, files, new_store, true),
-            medium @ Medium::Memory(_) => medium.open(new_store, image::load::<M>).map_err(told),
+            Medium::Files(files) => self.open_patiently(name, files, Some(wiped)),
+            medium @ Medium::Memory(_) => {
+                medium.open(&wiped.new_store(name, 0), image::load::<M>).map_err(told)
+            }
         }
     }
 }
@@ -125,7 +126,7 @@ fn of_another(medium: &Medium, node: NodeId) -> Medium {
             let states = files.folder.parent().expect("a node's folder is in the states folder");
             Medium::Files(Files {
                 folder: states.join(node.to_string()),
-                identity: Identity { node, ..files.identity.clone() },
+                identity: Identity { node, ..files.identity },
                 segment_bytes: files.segment_bytes,
                 faults: Arc::default(),
             })

@@ -3,7 +3,7 @@
 //! What is there decides: a start joins the cluster that its folders hold or is refused. No node of a cluster that has
 //! run ever starts empty under its old name, unless it is wiped on purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::panic::resume_unwind;
@@ -25,8 +25,9 @@ use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
 use crate::storage::snapshots::Snapshots;
 use crate::storage::{ClusterId, Identity, NewStore, Recovered, StorageError};
+use crate::text::{counted, joined};
 use crate::trace::LogsError;
-use crate::types::NodeId;
+use crate::types::{EntryId, Epoch, FOUNDERS_STORE, NodeId, StoreId};
 
 /// Why a cluster does not start. Shown as one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -45,18 +46,6 @@ pub enum StartError {
         path: PathBuf,
         #[source]
         reason: io::Error,
-    },
-    /// The states folder holds a cluster of other nodes.
-    #[error(
-        "{} holds a cluster of {found}, not of {asked}: start it with {found}, choose another folder with --states \
-         DIR, or start afresh with --fresh",
-        .path.display()
-    )]
-    OtherNodes {
-        path: PathBuf,
-        /// How many nodes that cluster has.
-        found: usize,
-        asked: u8,
     },
     /// A node's files cannot be used.
     #[error("{}{}", .0, start_advice(.0))]
@@ -78,7 +67,7 @@ pub enum StartError {
 /// These errors end in what to do, and here it is known how.
 fn start_advice(error: &StorageError) -> &'static str {
     match error {
-        StorageError::OtherCluster { .. } | StorageError::OtherMembers { .. } => " with --fresh",
+        StorageError::OtherCluster { .. } => " with --fresh",
         StorageError::Damaged { .. } => ": remove its files, and once the others run, 'restart NODE --wipe'",
         _ => "",
     }
@@ -115,63 +104,131 @@ pub(super) struct Opened {
     pub recovered: Recovered,
 }
 
-/// The nodes' states, as [`open_all`] finds them.
-pub(super) type OpenedNodes = BTreeMap<NodeId, (Medium, Option<Opened>)>;
+/// What a start makes of a node.
+pub(super) enum Found {
+    Open(Opened),
+    /// It stays down, for this reason.
+    Down(String),
+}
 
-/// Where each node's state is kept, and what it holds; none for a node whose files are missing though the cluster has
-/// run.
-pub(super) fn open_all(
-    settings: &Settings,
-    members: &[NodeId],
-    load: LoadImage,
-) -> Result<OpenedNodes, StartError> {
-    let founder = new_store(false);
+/// What a start finds of a cluster.
+pub(super) struct States {
+    /// Its members, and the nodes that have files.
+    pub nodes: BTreeMap<NodeId, (Medium, Found)>,
+    /// What a person has to know of it.
+    pub notice: Option<String>,
+}
+
+/// Where each node's state is kept, and what it holds. Who belongs to a cluster that has run is in its files: the number of
+/// nodes counts only for a new one.
+pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, StartError> {
     if settings.memory {
-        let cluster = ClusterId(entropy());
-        let in_memory = |&node: &NodeId| {
-            let identity = Identity { cluster, node, members: members.to_vec() };
-            let medium = Medium::Memory(MemoryContent::new(identity));
-            let opened = medium.open(founder, load)?;
-            Ok((node, (medium, Some(opened))))
-        };
-        return members.iter().map(in_memory).collect();
+        return open_in_memory(settings, load);
     }
-    let cluster = survey(settings, members)?;
+    let survey = Survey::of(settings)?;
+    let founding = NewStore::founding(&survey.founders);
     let open = |node: NodeId| {
-        let identity = Identity { cluster, node, members: members.to_vec() };
-        let folder = settings.states.join(node.to_string());
-        let (segment_bytes, faults) = (settings.segment_bytes, Arc::default());
-        let files = Files { folder, identity, segment_bytes, faults };
-        let open = || if files.exist()? { files.open(founder, load).map(Some) } else { Ok(None) };
-        let opened = caught(open).map_err(|reason| StartError::Machine { node, reason })??;
-        Ok((node, (Medium::Files(files), opened)))
+        let files = survey.files(settings, node);
+        let open = || if files.exist()? { files.open(&founding, load).map(Some) } else { Ok(None) };
+        let opened = match caught(open).map_err(|reason| StartError::Machine { node, reason })? {
+            Ok(opened) => opened.map(Found::Open),
+            Err(left_behind @ StorageError::OtherEpoch { .. }) => Some(Found::Down(left_behind.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        Ok((node, (files, opened)))
     };
     // A long log takes its time to be read and checked: all nodes' are, side by side.
     let all: Result<BTreeMap<_, _>, StartError> = thread::scope(|scope| {
         let start = |&node: &NodeId| thread::Builder::new().spawn_scoped(scope, move || open(node));
-        let threads: io::Result<Vec<_>> = members.iter().map(start).collect();
+        let threads: io::Result<Vec<_>> = survey.nodes.iter().map(start).collect();
         let opened = threads.map_err(StartError::Thread)?.into_iter().map(thread::ScopedJoinHandle::join);
         opened.map(|opened| opened.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
-    let mut all = all?;
-    let has_run = all
-        .values()
-        .filter_map(|(_, opened)| opened.as_ref())
-        .any(|opened| opened.recovered.hard_state.current_term.0 > 0 || !opened.recovered.entries.is_empty());
-    if !has_run {
-        for (medium, opened) in all.values_mut().filter(|(_, opened)| opened.is_none()) {
-            *opened = Some(medium.open(founder, load)?);
-        }
+    let all = all?;
+    let found = || all.values().filter_map(|(_, found)| found.as_ref());
+    let has_run = found().any(Found::has_run);
+    let members = found().filter_map(Found::recovered).max_by_key(|recovered| recovered.last());
+    let members = members.and_then(Recovered::configured).map(|configured| configured.configuration.nodes());
+    let members = members.filter(|_| has_run).unwrap_or_else(|| survey.founders.clone());
+    let notice = (survey.is_old && members.len() != usize::from(settings.nodes)).then(|| {
+        format!(
+            "the files hold a cluster of {} ({}): the number {} counts only for a new cluster",
+            counted(members.len(), "node"),
+            joined(&members, " "),
+            settings.nodes
+        )
+    });
+    let mut nodes = BTreeMap::new();
+    for (node, (files, found)) in all {
+        let is_member = members.contains(&node);
+        let found = match found {
+            Some(found) => found,
+            None if !is_member => continue,
+            None if has_run => Found::missing(node),
+            None => Found::Open(files.open(&founding, load)?),
+        };
+        nodes.insert(node, (Medium::Files(files), found));
     }
-    Ok(all)
+    for node in members {
+        let missing = || (Medium::Files(survey.files(settings, node)), Found::missing(node));
+        nodes.entry(node).or_insert_with(missing);
+    }
+    Ok(States { nodes, notice })
 }
 
-/// Identity for a store created now; an existing store keeps its own.
-pub(super) fn new_store(joining: bool) -> NewStore {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // Later stores get a larger number as long as the system's clock does not go back.
-    let store_id = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1);
-    NewStore { store_id, joining }
+fn open_in_memory(settings: &Settings, load: LoadImage) -> Result<States, StartError> {
+    let cluster = ClusterId(entropy());
+    let founders = NodeId::first(settings.nodes);
+    let founding = NewStore::founding(&founders);
+    let open = |&node: &NodeId| {
+        let medium = Medium::Memory(MemoryContent::new(Identity { cluster, epoch: Epoch::FIRST, node }));
+        let opened = medium.open(&founding, load)?;
+        Ok((node, (medium, Found::Open(opened))))
+    };
+    let nodes: Result<_, StartError> = founders.iter().map(open).collect();
+    Ok(States { nodes: nodes?, notice: None })
+}
+
+impl Found {
+    fn missing(node: NodeId) -> Found {
+        Found::Down(format!(
+            "its files are missing: put them back, or 'restart {node} --wipe' starts it empty"
+        ))
+    }
+
+    fn recovered(&self) -> Option<&Recovered> {
+        match self {
+            Found::Open(opened) => Some(&opened.recovered),
+            Found::Down(_) => None,
+        }
+    }
+
+    /// Whether its cluster has run before.
+    fn has_run(&self) -> bool {
+        self.recovered().is_none_or(|recovered| {
+            recovered.hard_state.current_term.0 > 0 || recovered.last() != EntryId::ZERO
+        })
+    }
+}
+
+/// How a node begins that loses its files on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wiped {
+    /// No other node could bring it up to date: its cluster begins again.
+    Alone,
+    /// The cluster takes it in. Its files get a number after this one, and after that of the files which go.
+    Joins { after: StoreId },
+}
+
+impl Wiped {
+    pub fn new_store(self, node: NodeId, before: StoreId) -> NewStore {
+        let Wiped::Joins { after } = self else { return NewStore::founding(&[node]) };
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        // A clock that was set back gives no smaller number.
+        let next = before.max(after).max(FOUNDERS_STORE).saturating_add(1);
+        NewStore::joining(now.max(next))
+    }
 }
 
 /// The folders of nodes that hold files of ours, one line each: what [`wipe`] would remove.
@@ -182,8 +239,8 @@ pub fn states_found(states: &Path) -> Result<Vec<String>, StartError> {
         let shown = folder.display();
         match json_store::read_identity(&disk) {
             Ok(None) => {}
-            Ok(Some(Identity { cluster, node, members })) => {
-                lines.push(format!("{shown}: {node} of the {} nodes of cluster {cluster}", members.len()));
+            Ok(Some(Identity { cluster, node, .. })) => {
+                lines.push(format!("{shown}: {node} of cluster {cluster}"));
             }
             Err(error) => lines.push(format!("{shown}: {error}")),
         }
@@ -213,19 +270,46 @@ pub fn wipe(states: &Path) -> Result<Vec<String>, StartError> {
     Ok(lines)
 }
 
-/// The number of the cluster that the folders hold, or a new one.
-fn survey(settings: &Settings, members: &[NodeId]) -> Result<ClusterId, StartError> {
-    let mut cluster = None;
-    for folder in folders(&settings.states)?.into_values() {
-        let Some(identity) = json_store::read_identity(&RealDisk::new(folder))? else { continue };
-        if identity.members != members {
-            let (path, found) = (settings.states.clone(), identity.members.len());
-            return Err(StartError::OtherNodes { path, found, asked: settings.nodes });
+/// What the folders hold, by their `state.json`.
+struct Survey {
+    cluster: ClusterId,
+    epoch: Epoch,
+    founders: Vec<NodeId>,
+    /// The nodes that have a folder, and the founders.
+    nodes: BTreeSet<NodeId>,
+    /// Something was there.
+    is_old: bool,
+}
+
+impl Survey {
+    fn of(settings: &Settings) -> Result<Survey, StartError> {
+        let folders = folders(&settings.states)?;
+        let mut found = Vec::new();
+        for folder in folders.values() {
+            found.extend(json_store::read_state(&RealDisk::new(folder))?);
         }
         // Should another folder hold another cluster, opening it says so.
-        cluster = cluster.or(Some(identity.cluster));
+        let cluster = found.first().map_or_else(|| ClusterId(entropy()), |state| state.identity.cluster);
+        let of_cluster = || found.iter().filter(|state| state.identity.cluster == cluster);
+        let epoch = of_cluster().map(|state| state.identity.epoch).max().unwrap_or(Epoch::FIRST);
+        let founders = of_cluster().map(|state| &state.founders).find(|founders| !founders.is_empty());
+        let founders = match founders {
+            Some(founders) => founders.clone(),
+            None if found.is_empty() => NodeId::first(settings.nodes),
+            None => Vec::new(),
+        };
+        let nodes = folders.into_keys().chain(founders.iter().copied()).collect();
+        Ok(Survey { cluster, epoch, founders, nodes, is_old: !found.is_empty() })
     }
-    Ok(cluster.unwrap_or_else(|| ClusterId(entropy())))
+
+    fn files(&self, settings: &Settings, node: NodeId) -> Files {
+        Files {
+            folder: settings.states.join(node.to_string()),
+            identity: Identity { cluster: self.cluster, epoch: self.epoch, node },
+            segment_bytes: settings.segment_bytes,
+            faults: Arc::default(),
+        }
+    }
 }
 
 fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
@@ -248,7 +332,7 @@ fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
 
 impl Medium {
     /// Opens it for a start of the node.
-    pub fn open(&self, new_store: NewStore, load: LoadImage) -> Result<Opened, StorageError> {
+    pub fn open(&self, new_store: &NewStore, load: LoadImage) -> Result<Opened, StorageError> {
         match self {
             Medium::Memory(content) => {
                 let (store, recovered) = content.open(new_store, load)?;
@@ -270,11 +354,12 @@ impl Files {
         Ok(json_store::read_identity(&disk)?.is_some() || has_log)
     }
 
-    pub fn open(&self, new_store: NewStore, load: LoadImage) -> Result<Opened, StorageError> {
+    pub fn open(&self, new_store: &NewStore, load: LoadImage) -> Result<Opened, StorageError> {
         let (store, recovered) =
             JsonStore::open(self.disk(), &self.identity, self.segment_bytes, new_store, load)?;
         let files = self.clone();
-        let open: OpenSnapshots = Arc::new(move || Box::new(Snapshots::new(files.disk(), &files.identity)));
+        let open: OpenSnapshots =
+            Arc::new(move || Box::new(Snapshots::new(files.disk(), files.identity.cluster)));
         Ok(Opened { store: Store::Threaded(Box::new(store), Arc::clone(&self.faults)), open, recovered })
     }
 
@@ -282,7 +367,15 @@ impl Files {
         FaultyDisk::new(RealDisk::new(&self.folder), Arc::clone(&self.faults))
     }
 
-    pub fn wipe(&self) -> Result<(), StorageError> {
-        json_store::wipe(&mut self.disk())
+    /// Opens files that are there.
+    pub fn open_again(&self, load: LoadImage) -> Result<Opened, StorageError> {
+        // Should they be gone in this moment, new ones belong to no cluster that has run.
+        self.open(&Wiped::Joins { after: 0 }.new_store(self.identity.node, 0), load)
+    }
+
+    /// Removes what the folder holds of the node's, and makes it new files.
+    pub fn renew(&self, wiped: Wiped, load: LoadImage) -> Result<Opened, StorageError> {
+        let before = json_store::wipe(&mut self.disk())?;
+        self.open(&wiped.new_store(self.identity.node, before), load)
     }
 }

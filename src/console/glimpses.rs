@@ -30,8 +30,8 @@ pub fn glimpses(states: &Path, nodes: &[NodeId], entries: usize) -> Result<Glimp
     let mut members = BTreeSet::new();
     for node in &names {
         let glimpse = look(&RealDisk::new(states.join(node.to_string())), entries);
-        if let Ok(Some(Glimpse { identity: Some(identity), .. })) = &glimpse {
-            members.extend(identity.members.iter().copied());
+        if let Ok(Some(Glimpse { configured: Some(configured), .. })) = &glimpse {
+            members.extend(configured.configuration.nodes());
         }
         found.push((*node, glimpse));
     }

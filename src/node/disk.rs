@@ -21,7 +21,7 @@ use crate::raft::message::{Body, Extra, Message};
 use crate::spin::Spin;
 use crate::storage::faults::DiskFaults;
 use crate::storage::{Storage, StorageError};
-use crate::types::NodeId;
+use crate::types::{LogIndex, NodeId};
 
 /// Bytes of entries that may wait for the disk before the node takes in no more of them.
 const ENTRY_BYTES_MAX: usize = 64 << 20;
@@ -101,6 +101,8 @@ struct WriteProgress {
     abandoned: AtomicBool,
     written: AtomicU64,
     synced: AtomicU64,
+    /// The commit index, as known after the last write that was handed over.
+    commit: AtomicU64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,6 +212,13 @@ impl NodeDisk {
         }
     }
 
+    /// Takes note of the commit index after a step, once its write was handed over.
+    pub fn note_commit(&self, commit: LogIndex) {
+        if let NodeDisk::Threaded(disk) = self {
+            disk.progress.commit.store(commit.0, Ordering::SeqCst);
+        }
+    }
+
     pub fn completions(&self) -> &Receiver<Completion> {
         match self {
             NodeDisk::Inline { completions, .. } => completions,
@@ -303,7 +312,19 @@ impl Worker {
     /// After a crash nothing more is recorded.
     fn save_floor(&mut self) -> Result<(), StorageError> {
         self.unrecorded_since = None;
-        if self.progress.abandoned.load(Ordering::SeqCst) { Ok(()) } else { self.storage.save_floor() }
+        if self.progress.abandoned.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.note_commit();
+        self.storage.save_floor()
+    }
+
+    /// Tells the store what is committed, once it has all that was written before that was known.
+    fn note_commit(&mut self) {
+        let commit = self.progress.commit.load(Ordering::SeqCst);
+        if self.writes.is_empty() {
+            self.storage.note_commit(LogIndex(commit));
+        }
     }
 
     /// Makes this write durable, and with the same sync those queued behind it. None when the node is gone.
@@ -322,6 +343,7 @@ impl Worker {
             count += 1;
             next = if count < BATCH_MAX { self.writes.try_recv().ok() } else { None };
         }
+        self.note_commit();
         let began = Instant::now();
         self.storage.sync()?;
         self.sync_took = began.elapsed();

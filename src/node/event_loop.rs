@@ -332,6 +332,7 @@ impl EventLoop {
             let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
             self.arrivals.extend(durable.map(Arrival::Persisted));
         }
+        self.disk.note_commit(self.server.raft().commit_index());
         for work in outbox.snapshots {
             self.work_beside(work)?;
         }

@@ -137,6 +137,9 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
         None => builder.start(),
     };
     let mut cluster = started.map_err(|error| usage(error.to_string()))?;
+    // Without a number there is nothing to explain.
+    let asked = options.settings.nodes.given().is_ok_and(|given| given.is_some());
+    let notice = cluster.notice().filter(|_| asked).map(str::to_string);
     let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
     let mut history = history.map(new_history).transpose().map_err(usage)?;
     if let Some(file) = &mut history {
@@ -157,7 +160,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     if let Some(file) = history {
         console.record_to(file);
     }
-    welcome(&mut console, start, options, &settings);
+    welcome(&mut console, start, options, &settings, notice);
     if attended {
         console.open_session();
         // So that the first prompt names the leader. Without one it is shown all the same.
@@ -171,8 +174,15 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     Ok(ending.code())
 }
 
-fn welcome(console: &mut Console, start: &Start, options: &Options, settings: &Settings) {
+fn welcome(
+    console: &mut Console,
+    start: &Start,
+    options: &Options,
+    settings: &Settings,
+    notice: Option<String>,
+) {
     let mut lines = banner(start, options, settings);
+    lines.splice(..0, notice);
     if options.slow {
         lines.push(slow::begin(console, settings.time_scale));
     }

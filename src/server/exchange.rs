@@ -10,6 +10,7 @@ use crate::protocol::Envelope;
 use crate::raft::Recovered;
 use crate::raft::effects::{SnapshotReport, Write, WriteId};
 use crate::raft::event::Event;
+use crate::raft::membership::Configured;
 use crate::state_machine::AppliedEntry;
 use crate::state_machine::image::Image;
 use crate::storage;
@@ -37,6 +38,8 @@ pub enum Arrival {
     SnapshotInstalled {
         last: EntryId,
         bytes: u64,
+        /// The configuration that was effective at its last entry.
+        configured: Configured,
         image: Box<dyn Image>,
     },
     /// Any other report on a snapshot or a part of one.

@@ -11,9 +11,10 @@ use super::{Arrival, SnapshotInfo};
 use crate::config::RaftSettings;
 use crate::panics::caught;
 use crate::raft::effects::{SnapshotReport, SnapshotTask};
+use crate::raft::membership::Configured;
 use crate::state_machine::image::{Image, LoadImage};
-use crate::storage::StorageError;
 use crate::storage::snapshots::{Part, SnapshotFiles};
+use crate::storage::{RecoveredSnapshot, StorageError};
 use crate::types::EntryId;
 
 /// A snapshot of at most this size is cheap, and is taken as often as the settings say.
@@ -27,7 +28,12 @@ const LOGGED_PER_SIZE: u64 = 16;
 #[derive(Debug)]
 pub enum SnapshotWork {
     #[debug("Save({last})")]
-    Save { last: EntryId, image: Box<dyn Image> },
+    Save {
+        last: EntryId,
+        /// The configuration that was effective there.
+        configured: Configured,
+        image: Box<dyn Image>,
+    },
     #[debug("{_0:?}")]
     Task(SnapshotTask),
     /// Remove a file that the log's store has let go of.
@@ -144,11 +150,11 @@ impl SnapshotWork {
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<Arrival>, StorageError> {
         let report = match self {
-            SnapshotWork::Save { last, image } => {
+            SnapshotWork::Save { last, configured, image } => {
                 if let Err(reason) = caught(|| image.check()).flatten() {
                     return Ok(Some(Arrival::SnapshotUnwritable { last, reason }));
                 }
-                let bytes = files.save(last, &*image, go_on)?;
+                let bytes = files.save(last, &configured, &*image, go_on)?;
                 return Ok(Some(Arrival::SnapshotSaved { last, bytes }));
             }
             SnapshotWork::Task(SnapshotTask::Read { to, last, offset }) => {
@@ -164,7 +170,9 @@ impl SnapshotWork {
                 let next = offset + data.len() as u64;
                 if done {
                     return Ok(Some(match files.finish(last, load)? {
-                        Ok(image) => Arrival::SnapshotInstalled { last, bytes: next, image },
+                        Ok(RecoveredSnapshot { bytes, configured, image, .. }) => {
+                            Arrival::SnapshotInstalled { last, bytes, configured, image }
+                        }
                         Err(_) => Arrival::Snapshot(SnapshotReport::Unusable(last)),
                     }));
                 }

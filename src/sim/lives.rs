@@ -9,7 +9,7 @@ use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::SimulatedDisk;
 use crate::storage::snapshots::Snapshots;
 use crate::storage::{ClusterId, Identity, NewStore, Storage, StorageError};
-use crate::types::{FOUNDERS_STORE, NodeId};
+use crate::types::{Epoch, FOUNDERS_STORE, NodeId};
 
 /// A segment is small, so that short runs have several.
 const SEGMENT_BYTES: u64 = 4096;
@@ -34,14 +34,18 @@ impl Simulation {
         // A later store has a larger number, and a wiped node joins a cluster that has run.
         let least = FOUNDERS_STORE + u64::from(wipe);
         let store_id = (now.as_nanos() + least).max(self.node(name).store_id + 1);
-        let new_store = NewStore { store_id, joining: wipe && members.len() > 1 };
+        let new_store = if wipe && members.len() > 1 {
+            NewStore::joining(store_id)
+        } else {
+            NewStore::founding(&self.founders)
+        };
         let random = match begin {
             Begin::Added => self.random_of_newcomer(name, store_id),
             Begin::Again | Begin::Wiped => self.random.fork(),
         };
         let away = !self.settings.machine_delay.is_zero();
-        let identity =
-            Identity { cluster: ClusterId(self.settings.seed), node: name, members: self.founders.clone() };
+        let cluster = ClusterId(self.settings.seed);
+        let identity = Identity { cluster, epoch: Epoch::FIRST, node: name };
         let (settings, bounds) = (self.raft.now.clone(), self.settings.sessions);
         let node = self.node(name);
         if wipe {
@@ -54,8 +58,8 @@ impl Simulation {
         let load = self.machine.load;
         let node = self.node(name);
         let (store, recovered) =
-            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, new_store, load)?;
-        let files = Snapshots::new(node.disk.clone(), &identity);
+            JsonStore::open(node.disk.clone(), &identity, SEGMENT_BYTES, &new_store, load)?;
+        let files = Snapshots::new(node.disk.clone(), cluster);
         self.node(name).store_id = recovered.hard_state.store_id;
         let said = recovered.summary();
         let (mut start, repaired, fresh) = Start::of(recovered);

@@ -210,6 +210,9 @@ impl Node {
             }
             self.writing = Some(id);
         }
+        if let Some(server) = &self.server {
+            store.note_commit(server.raft().commit_index());
+        }
         let done = (now + delay + self.slow).max(self.stalled_until);
         Ok(self.writing.map(|_| (done, self.life)))
     }

@@ -78,7 +78,7 @@ impl Simulation {
                 }
             }
             for work in &outbox.snapshots {
-                if let SnapshotWork::Save { last, image } = work {
+                if let SnapshotWork::Save { last, image, .. } = work {
                     self.safety.snapshot_compared(name, replay.compare(*last, &**image));
                 }
             }

@@ -3,8 +3,7 @@
 use std::io;
 
 use super::ClusterId;
-use crate::text::joined;
-use crate::types::NodeId;
+use crate::types::{Epoch, NodeId};
 
 /// Why a node's files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +30,12 @@ pub enum StorageError {
         /// The node that was to be opened.
         expected: NodeId,
     },
-    /// The cluster was made with other nodes.
+    /// The files are from before the cluster was recovered from what was left of it, or from after that.
     #[error(
-        "{file} belongs to a cluster of {}, not of {}: start that one, choose another folder with --states DIR, or start afresh",
-        joined(.found, ","),
-        joined(.expected, ",")
+        "{file} is of epoch {found}, and the cluster is in epoch {expected}: what it holds is of another history; 'add {node}' \
+         takes {node} in again with new files"
     )]
-    OtherMembers { file: String, found: Vec<NodeId>, expected: Vec<NodeId> },
+    OtherEpoch { file: String, node: NodeId, found: Epoch, expected: Epoch },
     /// Another version of the program wrote the files.
     #[error(
         "{file} has format {found}, and this program reads format {known}: use {}, choose another folder with --states DIR, or start afresh",

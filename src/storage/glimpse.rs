@@ -5,6 +5,7 @@
 //! read is read again, and counts only if it is the same. Each part was then in place from its first reading to its
 //! second, and all parts were so at the moment between the two passes.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use derive_more::From;
@@ -13,9 +14,11 @@ use super::disk::Disk;
 use super::error::StorageError;
 use super::segment::Segment;
 use super::state_file::{NAME as STATE, StateFile, Unreadable};
-use super::{Identity, files, record, snapshot_file};
+use super::{Identity, files, founding, record, snapshot_file};
 use crate::raft::effects::HardState;
-use crate::types::{EntryId, LogIndex, Term};
+use crate::raft::entry::Entry;
+use crate::raft::membership::Configured;
+use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// How often a look is repeated when the files change under it.
 const TRIES: usize = 20;
@@ -28,16 +31,28 @@ const TAIL_BYTES: u64 = 16 << 10;
 pub struct Glimpse {
     /// The node and cluster; none while `state.json` is missing or cannot be read.
     pub identity: Option<Identity>,
+    /// The nodes that began the cluster; none in files that joined it later, or like `identity`.
+    pub founders: Vec<NodeId>,
     /// Term and vote; none like `identity`.
     pub hard_state: Option<HardState>,
+    /// Up to which entry `state.json` says that the log was durable.
+    pub floor: EntryId,
+    /// Up to where `state.json` knows the log to be committed.
+    pub commit: LogIndex,
     /// The newest snapshot's last entry; zero without one.
     pub snapshot: EntryId,
+    /// The configuration in that snapshot.
+    pub base: Option<Configured>,
+    /// The newest configuration that was read: in the last entries, else in the snapshot, else the founders'.
+    pub configured: Option<Configured>,
     /// The first entry that the log keeps, or would keep.
     pub first: LogIndex,
     /// The entry before those of `terms`.
     pub before: LogIndex,
     /// The terms of the last entries, in order; none in the place of one that cannot be read.
     pub terms: Vec<Option<Term>>,
+    /// The configurations among these entries, in order.
+    pub changes: Vec<Configured>,
     /// What cannot be read and why, one line each.
     pub troubles: Vec<String>,
 }
@@ -90,22 +105,36 @@ fn try_look(disk: &impl Disk, entries: usize) -> Result<Glimpse, Obstacle> {
     let found = names.iter().filter_map(|name| Segment::named(name));
     let mut segments: Vec<Segment> = found.filter(|segment| can_be(segment.first)).collect();
     segments.sort_unstable();
-    let mut reading = Reading { disk, seen: Vec::new(), troubles: Vec::new() };
+    let mut reading = Reading { disk, seen: Vec::new(), changes: BTreeMap::new(), troubles: Vec::new() };
     let (first, before, terms) = reading.log(&segments, entries)?;
-    let snapshot = match names.iter().filter_map(|name| snapshot_file::named(name)).max() {
+    let covered = match names.iter().filter_map(|name| snapshot_file::named(name)).max() {
         Some(newest) => reading.snapshot(newest)?,
-        None => EntryId::ZERO,
+        None => None,
     };
     let state = reading.state(!terms.is_empty())?;
     reading.read_again()?;
-    let (identity, hard_state) = state.map(|state| (state.identity, state.hard_state)).unzip();
-    Ok(Glimpse { identity, hard_state, snapshot, first, before, terms, troubles: reading.troubles })
+    let mut glimpse = Glimpse { first, before, terms, troubles: reading.troubles, ..Glimpse::default() };
+    // A reset may have left entries before the log.
+    let changes = reading.changes.split_off(&before.next());
+    glimpse.changes = changes.into_values().collect();
+    if let Some(StateFile { identity, founders, hard_state, log_floor, commit }) = state {
+        (glimpse.identity, glimpse.hard_state) = (Some(identity), Some(hard_state));
+        (glimpse.founders, glimpse.floor, glimpse.commit) = (founders, log_floor, commit);
+    }
+    let (snapshot, configured) = covered.unzip();
+    glimpse.snapshot = snapshot.unwrap_or_default();
+    glimpse.base = configured;
+    let newest = glimpse.changes.last().cloned().or_else(|| glimpse.base.clone());
+    glimpse.configured = newest.or_else(|| founding(&glimpse.founders));
+    Ok(glimpse)
 }
 
 struct Reading<'a, D> {
     disk: &'a D,
     /// The parts of the log that were read: file, offset, bytes.
     seen: Vec<(String, u64, Vec<u8>)>,
+    /// The configurations that were read, by their entries.
+    changes: BTreeMap<LogIndex, Configured>,
     troubles: Vec<String>,
 }
 
@@ -178,10 +207,10 @@ impl<D: Disk> Reading<'_, D> {
         lines_wanted: usize,
     ) -> Option<Tail> {
         let skipped = lines.len().saturating_sub(lines_wanted);
-        let read: Vec<Result<EntryId, String>> =
-            lines[skipped..].iter().map(|line| record::decode(line).map(|entry| entry.id())).collect();
-        let known = |(at, read): (usize, &Result<EntryId, String>)| {
-            let index = read.as_ref().ok().map(|id| id.index).filter(|index| can_be(*index))?;
+        let read: Vec<Result<Entry, String>> =
+            lines[skipped..].iter().map(|line| record::decode(line)).collect();
+        let known = |(at, read): (usize, &Result<Entry, String>)| {
+            let index = read.as_ref().ok().map(|entry| entry.index).filter(|index| can_be(*index))?;
             index.0.checked_sub(at as u64).map(LogIndex).filter(|first| can_be(*first))
         };
         let counted = place.map(|place| LogIndex(place.0 + skipped as u64));
@@ -189,11 +218,12 @@ impl<D: Disk> Reading<'_, D> {
         let mut terms = Vec::new();
         for (index, read) in (first.0..).zip(read) {
             let what = match read {
-                Ok(id) if id.index.0 == index => {
-                    terms.push(Some(id.term));
+                Ok(entry) if entry.index.0 == index => {
+                    self.changes.extend(Configured::of(&entry).map(|change| (change.index, change)));
+                    terms.push(Some(entry.term));
                     continue;
                 }
-                Ok(id) => format!("it holds index {}", id.index),
+                Ok(entry) => format!("it holds index {}", entry.index),
                 Err(what) => what,
             };
             self.troubles.push(format!("{}: entry {index}: {what}", self.disk.describe(name)));
@@ -202,20 +232,19 @@ impl<D: Disk> Reading<'_, D> {
         Some(Tail { first, terms })
     }
 
-    /// What the newest snapshot covers, by its first line.
-    fn snapshot(&mut self, index: LogIndex) -> Result<EntryId, Obstacle> {
+    /// What the newest snapshot covers, by its first line; none when that cannot be read.
+    fn snapshot(&mut self, index: LogIndex) -> Result<Option<(EntryId, Configured)>, Obstacle> {
         let name = snapshot_file::name(index);
         let start = self.disk.read_at(&name, 0, snapshot_file::HEAD_BYTES_MAX);
         let start = start.map_err(|error| obstacle(self.disk, &name, error))?;
         match snapshot_file::covers(&start) {
-            Ok(id) if id.index == index => return Ok(id),
-            Ok(id) => {
+            Ok((id, configured)) if id.index == index => return Ok(Some((id, configured))),
+            Ok((id, _)) => {
                 self.troubles.push(format!("{}: it is the snapshot up to {id}", self.disk.describe(&name)));
             }
             Err(what) => self.troubles.push(format!("{}: {what}", self.disk.describe(&name))),
         }
-        // What cannot be read covers nothing.
-        Ok(EntryId::ZERO)
+        Ok(None)
     }
 
     /// A node with entries has a term. A node that is being created has an empty log for a moment, and no term yet.

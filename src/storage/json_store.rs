@@ -1,7 +1,7 @@
 //! The store of legible files: `state.json` and the log in segments, on any [`Disk`].
 //!
 //! ```text
-//! states/n1/state.json                        whose files, term, vote          replaced in one step
+//! states/n1/state.json                        whose files, term, vote, commit  replaced in one step
 //! states/n1/log-00000000000000000001.jsonl    entries 1 to 90211, one a line   complete
 //! states/n1/log-00000000000000090212.jsonl    the following entries            only ever appended to, or cut
 //! ```
@@ -37,7 +37,7 @@ use super::{Identity, NewStore, Recovered, Storage, files, record, recovery, sta
 use crate::raft::effects::{Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::state_machine::image::LoadImage;
-use crate::types::LogIndex;
+use crate::types::{LogIndex, StoreId};
 
 /// Bytes after which a new segment begins, unless chosen otherwise.
 pub const SEGMENT_BYTES: u64 = 8 << 20;
@@ -60,6 +60,8 @@ pub struct JsonStore<D: Disk> {
     durable: LogIndex,
     /// `state.json` certainly claims the log up to here. What `state` says is the most that it may claim.
     recorded: LogIndex,
+    /// The commit index as it was with what the log has taken.
+    commit: LogIndex,
     lines: Vec<u8>,
     poisoned: Option<String>,
     _lock: Lock,
@@ -67,16 +69,24 @@ pub struct JsonStore<D: Disk> {
 
 /// The cluster and node that the folder's files belong to; none when it holds no files. Changes nothing and needs no lock.
 pub fn read_identity(disk: &impl Disk) -> Result<Option<Identity>, StorageError> {
-    Ok(recovery::read_state(disk)?.map(|state| state.identity))
+    Ok(read_state(disk)?.map(|state| state.identity))
 }
 
-/// Removes a node's files, and no others, so that it starts as a new one. Refused while the folder is in use.
-pub fn wipe(disk: &mut impl Disk) -> Result<(), StorageError> {
-    if disk.list().map_err(|error| StorageError::io("read", disk.describe(""), error))?.is_empty() {
-        return Ok(());
+/// What `state.json` says; none when it is not there. Changes nothing and needs no lock.
+pub(crate) fn read_state(disk: &impl Disk) -> Result<Option<StateFile>, StorageError> {
+    recovery::read_state(disk)
+}
+
+/// Removes a node's files, and no others, so that it starts as a new one. Refused while the folder is in use. Gives the
+/// number that told them from others of the node's name; zero when there were none, or none that could be read.
+pub fn wipe(disk: &mut impl Disk) -> Result<StoreId, StorageError> {
+    if files::list(disk)?.is_empty() {
+        return Ok(0);
     }
     let _lock = lock(disk)?;
-    files::remove_all(disk)
+    let found = recovery::read_state(disk).ok().flatten();
+    files::remove_all(disk)?;
+    Ok(found.map_or(0, |state| state.hard_state.store_id))
 }
 
 fn lock(disk: &mut impl Disk) -> Result<Lock, StorageError> {
@@ -95,7 +105,7 @@ impl<D: Disk> JsonStore<D> {
         mut disk: D,
         identity: &Identity,
         segment_bytes: u64,
-        new_store: NewStore,
+        new_store: &NewStore,
         load: LoadImage,
     ) -> Result<(JsonStore<D>, Recovered), StorageError> {
         disk.create_folder().map_err(|error| StorageError::io("create", disk.describe(""), error))?;
@@ -103,7 +113,7 @@ impl<D: Disk> JsonStore<D> {
         let found = recovery::recover(&mut disk, identity, new_store, load)?;
         let last = found.recovered.entries.last().map_or(found.recovered.base.index, |entry| entry.index);
         let terms = Terms::of(found.recovered.base, &found.recovered.entries);
-        let recorded = found.state.log_floor.index;
+        let (recorded, commit) = (found.state.log_floor.index, found.state.commit);
         let store = JsonStore {
             disk,
             segment_bytes,
@@ -114,6 +124,7 @@ impl<D: Disk> JsonStore<D> {
             last,
             durable: last,
             recorded,
+            commit,
             lines: Vec::new(),
             poisoned: None,
             _lock: lock,
@@ -177,9 +188,11 @@ impl<D: Disk> JsonStore<D> {
         self.replace_state(kept)
     }
 
-    /// Replaces `state.json` by one that claims the log up to here.
+    /// Replaces `state.json` by one that claims the log up to here. Of a log that it does not claim it does not say how much
+    /// is committed: other entries may be there.
     fn replace_state(&mut self, floor: LogIndex) -> Result<(), StorageError> {
         self.state.log_floor = self.terms.id_at(floor);
+        self.state.commit = self.commit.min(floor);
         files::replace(&mut self.disk, state_file::NAME, &self.state.encode())?;
         self.recorded = floor;
         Ok(())
@@ -188,7 +201,7 @@ impl<D: Disk> JsonStore<D> {
     /// Claims more of the log. A disk without room keeps the `state.json` that is there, and loses nothing by that: it
     /// is tried again. Since the file may have been replaced all the same, a truncation minds the higher claim.
     fn raise_floor(&mut self, floor: LogIndex) -> Result<(), StorageError> {
-        if self.recorded == floor {
+        if self.recorded == floor && self.state.commit == self.commit.min(floor) {
             return Ok(());
         }
         match self.replace_state(floor) {
@@ -306,6 +319,10 @@ impl<D: Disk> Storage for JsonStore<D> {
 
     fn save_floor(&mut self) -> Result<(), StorageError> {
         self.guarded(|store| store.raise_floor(store.durable))
+    }
+
+    fn note_commit(&mut self, commit: LogIndex) {
+        self.commit = commit;
     }
 
     fn take_stale(&mut self) -> Vec<String> {

@@ -14,12 +14,12 @@ use super::glimpse::{self, Glimpse};
 use super::memory::{Files, MemoryDisk};
 use super::snapshot_file;
 use super::snapshots::Snapshots;
-use super::{Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, recovery};
+use super::{Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, founding, recovery};
 use crate::raft::effects::{HardState, Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
 use crate::state_machine::image::LoadImage;
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{EntryId, LogIndex, NodeId, StoreId, Term};
 
 /// What a node's [`MemoryStore`]s of successive lives share. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ struct Content {
     hard_state: HardState,
     base: EntryId,
     entries: VecDeque<Entry>,
+    founders: Vec<NodeId>,
     used: bool,
 }
 
@@ -53,13 +54,18 @@ impl MemoryContent {
     /// What another node of the cluster has that never ran.
     #[must_use]
     pub fn of_another(&self, node: NodeId) -> MemoryContent {
-        MemoryContent::new(Identity { node, ..self.identity.clone() })
+        MemoryContent::new(Identity { node, ..self.identity })
+    }
+
+    /// Tells it from others under the node's name.
+    pub fn store_id(&self) -> StoreId {
+        self.content.lock().hard_state.store_id
     }
 
     /// What the same node has when it is wiped.
     #[must_use]
     pub fn wiped(&self) -> MemoryContent {
-        MemoryContent::new(self.identity.clone())
+        MemoryContent::new(self.identity)
     }
 
     /// Opens it for a life of the node, and says what earlier lives left.
@@ -68,22 +74,24 @@ impl MemoryContent {
     /// A snapshot that `load` refuses.
     pub fn open(
         &self,
-        new_store: NewStore,
+        new_store: &NewStore,
         load: LoadImage,
     ) -> Result<(MemoryStore, Recovered), StorageError> {
         let mut content = self.content.lock();
         if !content.used {
-            let NewStore { store_id, joining } = new_store;
-            content.hard_state = HardState { joining, store_id, ..HardState::default() };
+            content.hard_state = new_store.hard_state();
+            content.founders.clone_from(&new_store.founders);
         }
         let snapshot = self.open_snapshots(content.hard_state.current_term, load)?;
         let repaired = snapshot.as_ref().and_then(|snapshot| content.connect(snapshot.id));
+        let known = snapshot.as_ref().map(|snapshot| snapshot.configured.clone());
+        let configuration = known.or_else(|| founding(&content.founders));
         let recovered = Recovered {
             hard_state: content.hard_state,
             snapshot,
             base: content.base,
             entries: content.entries.iter().cloned().collect(),
-            configuration: Some(Configured::founders(self.identity.members.iter().copied())),
+            configuration,
             repaired: repaired.into_iter().collect(),
             fresh: !content.used,
         };
@@ -96,23 +104,27 @@ impl MemoryContent {
     /// # Errors
     /// Its snapshot cannot be read.
     pub fn look(&self, entries: usize) -> Result<Glimpse, StorageError> {
-        let snapshot = glimpse::look(&self.snapshots, 1)?.unwrap_or_default().snapshot;
+        let Glimpse { snapshot, configured, .. } = glimpse::look(&self.snapshots, 1)?.unwrap_or_default();
         let content = self.content.lock();
         let skipped = content.entries.len().saturating_sub(entries);
+        let newest = content.entries.iter().skip(skipped).rev().find_map(Configured::of);
+        let configured = newest.or(configured).or_else(|| founding(&content.founders));
         Ok(Glimpse {
-            identity: Some(self.identity.clone()),
+            identity: Some(self.identity),
+            founders: content.founders.clone(),
             hard_state: Some(content.hard_state),
             snapshot,
+            configured,
             first: content.base.index.next(),
             before: LogIndex(content.base.index.0 + skipped as u64),
             terms: content.entries.iter().skip(skipped).map(|entry| Some(entry.term)).collect(),
-            troubles: Vec::new(),
+            ..Glimpse::default()
         })
     }
 
     /// The node's snapshots, for a life of it that is open.
     pub fn snapshots(&self) -> Snapshots<MemoryDisk> {
-        Snapshots::new(self.snapshots.clone(), &self.identity)
+        Snapshots::new(self.snapshots.clone(), self.identity.cluster)
     }
 
     /// Loads the newest snapshot and removes all else.
@@ -126,7 +138,7 @@ impl MemoryContent {
         let mut finished: Vec<LogIndex> =
             names.iter().filter_map(|name| snapshot_file::named(name)).collect();
         let newest = finished.pop();
-        let load = |index| recovery::load_snapshot(&disk, &self.identity, index, current_term, load);
+        let load = |index| recovery::load_snapshot(&disk, self.identity.cluster, index, current_term, load);
         let snapshot = newest.map(load).transpose()?;
         files::remove_leftovers(&mut disk, &names)?;
         for old in finished {
@@ -216,10 +228,11 @@ impl Storage for MemoryStore {
 mod tests {
     use super::*;
     use crate::raft::entry::Content;
+    use crate::raft::membership::configuration::Configuration;
     use crate::state_machine::image::Image;
     use crate::storage::snapshots::SnapshotFiles;
     use crate::storage::{ClusterId, no_image};
-    use crate::types::NodeId;
+    use crate::types::Epoch;
 
     use std::any::Any;
     use std::io;
@@ -246,7 +259,15 @@ mod tests {
     }
 
     fn identity() -> Identity {
-        Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+        Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) }
+    }
+
+    fn founding() -> NewStore {
+        NewStore::founding(&NodeId::first(3))
+    }
+
+    fn founders() -> Configured {
+        Configured::founders(NodeId::first(3))
     }
 
     fn at(index: u64) -> EntryId {
@@ -260,7 +281,7 @@ mod tests {
     }
 
     fn opened(content: &MemoryContent) -> (MemoryStore, Recovered) {
-        content.open(NewStore::default(), load_nothing).expect("memory does not fail")
+        content.open(&founding(), load_nothing).expect("memory does not fail")
     }
 
     /// What a store of three entries holds after these writes.
@@ -277,9 +298,8 @@ mod tests {
     #[test]
     fn the_next_life_finds_what_was_synced() {
         let content = MemoryContent::new(identity());
-        let new_store = NewStore { store_id: 71, joining: true };
-        let (mut store, recovered) = content.open(new_store, no_image).expect("there is no snapshot");
-        assert!(recovered.fresh && recovered.hard_state.joining);
+        let (mut store, recovered) = content.open(&NewStore::joining(71), no_image).expect("no snapshot");
+        assert_eq!((recovered.fresh, recovered.configuration), (true, None), "it knows no member");
         for write in [appending(1), appending(2), appending(3)] {
             store.write(write).expect("memory takes it");
         }
@@ -315,12 +335,15 @@ mod tests {
         let content = MemoryContent::new(identity());
         assert_eq!(after(&content, &[]).entries.len(), 3);
         let mut snapshots = content.snapshots();
-        snapshots.save(at(2), &Nothing, &|| true).expect("memory takes it");
+        snapshots.save(at(2), &founders(), &Nothing, &|| true).expect("memory takes it");
         let (_, recovered) = opened(&content);
         assert_eq!(recovered.snapshot.expect("it is there").id, at(2));
         assert_eq!((recovered.base, recovered.entries.len()), (EntryId::ZERO, 3), "the log belongs to it");
-        snapshots.save(at(40), &Nothing, &|| true).expect("memory takes it");
+        let alone = Arc::new(Configuration::founders([NodeId::new(1)]));
+        let configured = Configured { index: LogIndex(31), configuration: alone };
+        snapshots.save(at(40), &configured, &Nothing, &|| true).expect("memory takes it");
         let (_, recovered) = opened(&content);
+        assert_eq!(recovered.configuration, Some(configured));
         assert_eq!((recovered.base, recovered.entries.len()), (at(40), 0));
         assert_eq!(recovered.repaired.len(), 1);
         assert_eq!(content.snapshots.files().len(), 1, "the older one is gone");

@@ -41,9 +41,7 @@ use super::segment::Segment;
 use super::segments;
 use super::snapshot_file;
 use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
-use super::{Identity, NewStore, Recovered, RecoveredSnapshot, files, log_reading};
-use crate::raft::effects::HardState;
-use crate::raft::membership::Configured;
+use super::{ClusterId, Identity, NewStore, Recovered, RecoveredSnapshot, files, founding, log_reading};
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -74,7 +72,7 @@ pub fn read_state(disk: &impl Disk) -> Result<Option<StateFile>, StorageError> {
 pub fn recover(
     disk: &mut impl Disk,
     identity: &Identity,
-    new_store: NewStore,
+    new_store: &NewStore,
     load: LoadImage,
 ) -> Result<Found, StorageError> {
     let names = files::list(disk)?;
@@ -91,7 +89,7 @@ pub fn recover(
     let newest = snapshots.pop();
     let current_term = state.hard_state.current_term;
     let snapshot =
-        newest.map(|index| load_snapshot(disk, identity, index, current_term, load)).transpose()?;
+        newest.map(|index| load_snapshot(disk, identity.cluster, index, current_term, load)).transpose()?;
     let snapshot_id = snapshot.as_ref().map(|snapshot| snapshot.id);
     let log = log_reading::read(disk, &state, &mut segments, snapshot_id)?;
 
@@ -110,12 +108,14 @@ pub fn recover(
     for old in snapshots {
         files::remove(disk, &snapshot_file::name(old))?;
     }
+    let configuration =
+        snapshot.as_ref().map(|snapshot| snapshot.configured.clone()).or_else(|| founding(&state.founders));
     let recovered = Recovered {
         hard_state: state.hard_state,
         snapshot,
         base: log.base(),
         entries: log.entries,
-        configuration: Some(Configured::founders(identity.members.iter().copied())),
+        configuration,
         repaired: log.repaired,
         fresh: false,
     };
@@ -137,14 +137,19 @@ fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), St
 
 /// The first start. The log's first segment is durable before `state.json` is, so that a `state.json` without a log
 /// always means that the log was lost.
-fn begin(disk: &mut impl Disk, identity: &Identity, new_store: NewStore) -> Result<Found, StorageError> {
+fn begin(disk: &mut impl Disk, identity: &Identity, new_store: &NewStore) -> Result<Found, StorageError> {
     let first = Segment { first: LogIndex(1), length: 0 };
-    let NewStore { store_id, joining } = new_store;
-    let hard_state = HardState { joining, store_id, ..HardState::default() };
-    let state = StateFile { identity: identity.clone(), hard_state, log_floor: EntryId::ZERO };
+    let (hard_state, founders) = (new_store.hard_state(), new_store.founders.clone());
+    let configuration = founding(&founders);
+    let state = StateFile {
+        identity: *identity,
+        founders,
+        hard_state,
+        log_floor: EntryId::ZERO,
+        commit: LogIndex(0),
+    };
     files::replace(disk, &first.name(), &[])?;
     files::replace(disk, STATE, &state.encode())?;
-    let configuration = Some(Configured::founders(identity.members.iter().copied()));
     let recovered = Recovered { hard_state, configuration, fresh: true, ..Recovered::default() };
     Ok(Found { state, segments: vec![first], recovered })
 }
@@ -156,9 +161,9 @@ fn check_identity(file: String, found: &Identity, expected: &Identity) -> Result
     if found.node != expected.node {
         return Err(StorageError::OtherNode { file, found: found.node, expected: expected.node });
     }
-    if found.members != expected.members {
-        let (found, expected) = (found.members.clone(), expected.members.clone());
-        return Err(StorageError::OtherMembers { file, found, expected });
+    if found.epoch != expected.epoch {
+        let (node, found, expected) = (found.node, found.epoch, expected.epoch);
+        return Err(StorageError::OtherEpoch { file, node, found, expected });
     }
     Ok(())
 }
@@ -187,20 +192,20 @@ fn refuse_orphans(
 /// Loads the snapshot up to this index. One of a later term than the node knows is damage.
 pub fn load_snapshot(
     disk: &impl Disk,
-    identity: &Identity,
+    cluster: ClusterId,
     index: LogIndex,
     current_term: Term,
     load: LoadImage,
 ) -> Result<RecoveredSnapshot, StorageError> {
     let name = snapshot_file::name(index);
     let file = disk.describe(&name);
-    match snapshot_file::load(disk, &name, identity, index, None, load) {
+    match snapshot_file::load(disk, &name, cluster, index, None, load) {
         Ok(loaded) if loaded.id.term > current_term => {
             let what = format!("its term {} is above the term {current_term} of state.json", loaded.id.term);
             Err(StorageError::Damaged { file, line: None, what })
         }
         Ok(loaded) => Ok(loaded),
-        Err(error) => Err(error.in_own_folder(file, identity)),
+        Err(error) => Err(error.in_own_folder(file, cluster)),
     }
 }
 

@@ -1,19 +1,21 @@
 //! A snapshot's file: what a snapshot covers, then the state itself, as one legible value of JSON (section 7).
 //!
 //! ```text
-//! {"format":1,"cluster":"51e9a7d2c04b3f86","members":["n1","n2","n3"],"index":40,"term":3,"content":
+//! {"format":2,"cluster":"51e9a7d2c04b3f86","index":40,"term":3,"configured":12,"members":{"voters":{"n1":1,"n2":1,"n4":95}},"content":
 //! {"keys":{"x":"1"}},"crc":"4ee235e0"}
 //! ```
 //!
-//! The first line is the head; the image's own JSON follows, and the checksum (CRC-32) of every byte before it. The
-//! file names no node: it travels from one to another as it is. In every format, present and later, `format` is the
-//! first member.
+//! The first line is the head; the image's own JSON follows, and the checksum (CRC-32) of every byte before it. The head
+//! holds the configuration that was effective at the last entry, committed or not, joint or not, and the index of the
+//! entry that it stood in: the log that told it is gone. The file does not say whose it is: it travels from one node to
+//! another as it is. In every format, present and later, `format` is the first member.
 //!
 //! A state may be larger than what is to spare of memory, so nothing here holds a file as a whole: it is written and
 //! read in pieces.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crc32fast::Hasher;
 use derive_more::From;
@@ -22,17 +24,21 @@ use serde::{Deserialize, Serialize};
 use super::disk::Disk;
 use super::error::StorageError;
 use super::record::{self, SEAL_LENGTH};
-use super::{ClusterId, Identity, RecoveredSnapshot};
+use super::{ClusterId, RecoveredSnapshot};
+use crate::raft::membership::Configured;
+use crate::raft::membership::configuration::Configuration;
 use crate::state_machine::image::{Image, LoadImage};
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{EntryId, LogIndex, Term};
 
 /// The format that this program writes and reads.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Bytes that are read or written at once.
 pub const PIECE_BYTES: usize = 256 << 10;
 
-pub const HEAD_BYTES_MAX: usize = 4 << 10;
+/// More than the largest configuration takes: 99 voters before and 99 after a change, each with the largest number, and as
+/// many learners.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
 const CONTENT: &[u8] = b",\"content\":";
 
 /// The name of the snapshot that covers the log up to this index.
@@ -53,9 +59,11 @@ pub fn named(file: &str) -> Option<LogIndex> {
 struct Head {
     format: u64,
     cluster: ClusterId,
-    members: Vec<NodeId>,
     index: LogIndex,
     term: Term,
+    /// The index of the entry that holds `members`; zero for the founders.
+    configured: LogIndex,
+    members: Configuration,
 }
 
 /// Why a file is not the snapshot that it was taken for.
@@ -63,7 +71,6 @@ struct Head {
 pub enum Unusable {
     OtherFormat(u64),
     OtherCluster(ClusterId),
-    OtherMembers(Vec<NodeId>),
     Damaged(String),
 }
 
@@ -76,7 +83,7 @@ pub enum LoadError {
 
 impl LoadError {
     /// The error for a node that finds it in its own folder.
-    pub fn in_own_folder(self, file: String, own: &Identity) -> StorageError {
+    pub fn in_own_folder(self, file: String, own: ClusterId) -> StorageError {
         match self {
             LoadError::Unusable(unusable) => unusable.in_own_folder(file, own),
             LoadError::Io(error) => StorageError::io("read", file, error),
@@ -92,20 +99,14 @@ impl Unusable {
                 format!("it has format {found}, and this program reads format {FORMAT}")
             }
             Unusable::OtherCluster(found) => format!("it is of cluster {found}"),
-            Unusable::OtherMembers(_) => "it is of a cluster of other nodes".to_string(),
             Unusable::Damaged(what) => format!("it is damaged: {what}"),
         }
     }
 
-    fn in_own_folder(self, file: String, own: &Identity) -> StorageError {
+    fn in_own_folder(self, file: String, own: ClusterId) -> StorageError {
         match self {
             Unusable::OtherFormat(found) => StorageError::OtherFormat { file, found, known: FORMAT },
-            Unusable::OtherCluster(found) => {
-                StorageError::OtherCluster { file, found, expected: own.cluster }
-            }
-            Unusable::OtherMembers(found) => {
-                StorageError::OtherMembers { file, found, expected: own.members.clone() }
-            }
+            Unusable::OtherCluster(found) => StorageError::OtherCluster { file, found, expected: own },
             Unusable::Damaged(what) => StorageError::Damaged { file, line: None, what },
         }
     }
@@ -116,13 +117,14 @@ fn damaged(what: impl Into<String>) -> LoadError {
 }
 
 /// Writes the whole of a snapshot's file, in pieces.
-pub fn write(out: &mut impl Write, cluster: &Identity, id: EntryId, image: &dyn Image) -> io::Result<()> {
-    let (members, EntryId { term, index }) = (cluster.members.clone(), id);
-    let head = Head { format: FORMAT, cluster: cluster.cluster, members, index, term };
-    let mut line = serde_json::to_vec(&head).expect("numbers and names always serialize");
-    line.pop();
-    line.extend_from_slice(CONTENT);
-    line.push(b'\n');
+pub fn write(
+    out: &mut impl Write,
+    cluster: ClusterId,
+    id: EntryId,
+    configured: &Configured,
+    image: &dyn Image,
+) -> io::Result<()> {
+    let line = first_line(cluster, id, configured);
     let mut pieces = BufWriter::with_capacity(PIECE_BYTES, Summing { out, hasher: Hasher::new() });
     pieces.write_all(&line)?;
     image.write(&mut pieces)?;
@@ -130,6 +132,17 @@ pub fn write(out: &mut impl Write, cluster: &Identity, id: EntryId, image: &dyn 
     let mut seal = Vec::with_capacity(SEAL_LENGTH);
     record::push_seal(&mut seal, hasher.finalize());
     out.write_all(&seal)
+}
+
+fn first_line(cluster: ClusterId, id: EntryId, configured: &Configured) -> Vec<u8> {
+    let members = (*configured.configuration).clone();
+    let EntryId { term, index } = id;
+    let head = Head { format: FORMAT, cluster, index, term, configured: configured.index, members };
+    let mut line = serde_json::to_vec(&head).expect("numbers and names always serialize");
+    line.pop();
+    line.extend_from_slice(CONTENT);
+    line.push(b'\n');
+    line
 }
 
 /// Passes bytes on and computes their checksum.
@@ -155,23 +168,24 @@ impl<W: Write> Write for Summing<'_, W> {
 pub fn load(
     disk: &impl Disk,
     file: &str,
-    cluster: &Identity,
+    cluster: ClusterId,
     index: LogIndex,
     term: Option<Term>,
     load: LoadImage,
 ) -> Result<RecoveredSnapshot, LoadError> {
-    let Checked { id, bytes, content } = check(disk, file, cluster, index, term)?;
+    let Checked { id, bytes, configured, content } = check(disk, file, cluster, index, term)?;
     let mut content = Pieces::new(disk, file, content.start, content.end);
     match load(&mut content) {
-        Ok(image) => Ok(RecoveredSnapshot { id, bytes, image }),
+        Ok(image) => Ok(RecoveredSnapshot { id, bytes, configured, image }),
         Err(what) => Err(content.failed.map_or_else(|| damaged(what), LoadError::Io)),
     }
 }
 
 /// A file that is as it was written.
 pub struct Checked {
-    id: EntryId,
+    pub id: EntryId,
     bytes: u64,
+    pub configured: Configured,
     content: Range<u64>,
 }
 
@@ -179,7 +193,7 @@ pub struct Checked {
 pub fn check(
     disk: &impl Disk,
     file: &str,
-    cluster: &Identity,
+    cluster: ClusterId,
     index: LogIndex,
     term: Option<Term>,
 ) -> Result<Checked, LoadError> {
@@ -191,18 +205,15 @@ pub fn check(
     let bytes = disk.length(file)?;
     let content_end = check_seal(disk, file, bytes)?;
     let (head, content_start) = decode_head(&start).map_err(Unusable::Damaged)?;
-    if head.cluster != cluster.cluster {
+    if head.cluster != cluster {
         return Err(Unusable::OtherCluster(head.cluster).into());
     }
-    if head.members != cluster.members {
-        return Err(Unusable::OtherMembers(head.members).into());
-    }
-    let id = EntryId::new(head.term, head.index);
+    let (id, configured) = head.covers();
     if id.index != index || term.is_some_and(|term| term != id.term) {
         let expected = term.map_or_else(|| index.to_string(), |term| EntryId::new(term, index).to_string());
         return Err(damaged(format!("it is the snapshot up to {id}, not up to {expected}")));
     }
-    Ok(Checked { id, bytes, content: content_start..content_end })
+    Ok(Checked { id, bytes, configured, content: content_start..content_end })
 }
 
 fn format_of(start: &[u8]) -> Option<u64> {
@@ -212,12 +223,20 @@ fn format_of(start: &[u8]) -> Option<u64> {
     number.parse().ok().filter(|_| matches!(rest.get(digits), Some(b',' | b'}')))
 }
 
-/// The last entry that a snapshot covers, from its file's first line: the checksum is not verified.
-pub fn covers(start: &[u8]) -> Result<EntryId, String> {
+/// The last entry that a snapshot covers, and the configuration there, from its file's first line: the checksum is not
+/// verified.
+pub fn covers(start: &[u8]) -> Result<(EntryId, Configured), String> {
     if let Some(format) = format_of(start).filter(|format| *format != FORMAT && *format > 0) {
         return Err(Unusable::OtherFormat(format).reason());
     }
-    decode_head(start).map(|(head, _)| EntryId::new(head.term, head.index))
+    decode_head(start).map(|(head, _)| head.covers())
+}
+
+impl Head {
+    fn covers(self) -> (EntryId, Configured) {
+        let configured = Configured { index: self.configured, configuration: Arc::new(self.members) };
+        (EntryId::new(self.term, self.index), configured)
+    }
 }
 
 /// Where the content ends, once the checksum of all before the seal is right.
@@ -245,6 +264,9 @@ fn decode_head(start: &[u8]) -> Result<(Head, u64), String> {
     let head: Head = serde_json::from_slice(&[line, b"}"].concat()).map_err(|error| error.to_string())?;
     if head.format != FORMAT {
         return Err(format!("no program ever wrote format {}", head.format));
+    }
+    if head.configured > head.index {
+        return Err(format!("its configuration is of entry {}, behind its end", head.configured));
     }
     Ok((head, length as u64 + 1))
 }
@@ -304,6 +326,8 @@ impl<D: Disk> Read for Pieces<'_, D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::membership::configuration::{Joins, Learner, Voters};
+    use crate::types::{NODES_MAX, NodeId, StoreId};
 
     #[test]
     fn only_the_exact_name_is_a_snapshot() {
@@ -319,6 +343,25 @@ mod tests {
         ] {
             assert_eq!(named(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_largest_configuration_fits_into_the_head() {
+        let all = || NodeId::first(NODES_MAX).into_iter();
+        let voters: Voters = all().map(|node| (node, StoreId::MAX)).collect();
+        let joins = Some(Joins { instead_of: Some(NodeId::new(NODES_MAX)) });
+        let learner = Learner { store_id: StoreId::MAX, stays: false, joins };
+        let largest = Configuration {
+            voters: voters.clone(),
+            outgoing: Some(voters),
+            learners: all().map(|node| (node, learner)).collect(),
+            preferred: Some(NodeId::new(NODES_MAX)),
+        };
+        let configured = Configured { index: LogIndex(u64::MAX), configuration: Arc::new(largest) };
+        let id = EntryId::new(Term(u64::MAX), LogIndex(u64::MAX));
+        let line = first_line(ClusterId(u64::MAX), id, &configured);
+        assert!(line.len() <= HEAD_BYTES_MAX, "{} bytes", line.len());
+        assert_eq!(covers(&line), Ok((id, configured)));
     }
 
     #[test]

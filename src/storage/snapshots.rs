@@ -12,11 +12,12 @@
 
 use std::io;
 
-use super::Identity;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::files::{self, INCOMING, NEW};
 use super::snapshot_file::{self, LoadError, PIECE_BYTES};
+use super::{ClusterId, RecoveredSnapshot};
+use crate::raft::membership::Configured;
 use crate::state_machine::image::{Image, LoadImage};
 use crate::types::{EntryId, LogIndex};
 
@@ -35,8 +36,13 @@ pub trait SnapshotFiles: Send {
     ///
     /// Between the pieces `go_on` is asked; when it says no, this ends with [`StorageError::GivenUp`]. After any
     /// error, what was written is removed if the disk allows it.
-    fn save(&mut self, id: EntryId, image: &dyn Image, go_on: &dyn Fn() -> bool)
-    -> Result<u64, StorageError>;
+    fn save(
+        &mut self,
+        id: EntryId,
+        configured: &Configured,
+        image: &dyn Image,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<u64, StorageError>;
 
     /// At most `length` bytes of a finished snapshot from `offset` on, to send them. At its end `done` is set.
     fn read(&mut self, id: EntryId, offset: u64, bytes_max: usize) -> Result<Part, StorageError>;
@@ -54,7 +60,7 @@ pub trait SnapshotFiles: Send {
         &mut self,
         id: EntryId,
         load: LoadImage,
-    ) -> Result<Result<Box<dyn Image>, String>, StorageError>;
+    ) -> Result<Result<RecoveredSnapshot, String>, StorageError>;
 
     /// Removes the finished snapshots that end before this index, but for those that end at one of `kept`, and never the
     /// newest of all. What is removed may not be read any more.
@@ -71,7 +77,7 @@ pub fn finished(disk: &impl Disk) -> Result<Vec<LogIndex>, StorageError> {
 
 pub struct Snapshots<D: Disk> {
     disk: D,
-    identity: Identity,
+    cluster: ClusterId,
     incoming: Option<Incoming>,
 }
 
@@ -85,8 +91,8 @@ struct Incoming {
 
 impl<D: Disk> Snapshots<D> {
     /// The snapshots in the folder of an open store. The disk is a handle of their own.
-    pub fn new(disk: D, identity: &Identity) -> Snapshots<D> {
-        Snapshots { disk, identity: identity.clone(), incoming: None }
+    pub fn new(disk: D, cluster: ClusterId) -> Snapshots<D> {
+        Snapshots { disk, cluster, incoming: None }
     }
 
     /// Writes the image under a name that does not count yet.
@@ -94,6 +100,7 @@ impl<D: Disk> Snapshots<D> {
         &mut self,
         new: &str,
         id: EntryId,
+        configured: &Configured,
         image: &dyn Image,
         go_on: &dyn Fn() -> bool,
     ) -> Result<u64, StorageError> {
@@ -101,7 +108,7 @@ impl<D: Disk> Snapshots<D> {
         files::remove_if_there(&mut self.disk, new)?;
         files::doing(&mut self.disk, "create", new, |disk| disk.create(new))?;
         let mut out = Pieces { disk: &mut self.disk, file: new, go_on, bytes: 0, unsynced: 0, stopped: None };
-        let written = snapshot_file::write(&mut out, &self.identity, id, image);
+        let written = snapshot_file::write(&mut out, self.cluster, id, configured, image);
         let Pieces { bytes, stopped, .. } = out;
         match (written, stopped) {
             (_, Some(Stopped::GivenUp)) => Err(StorageError::GivenUp { file: self.disk.describe(new) }),
@@ -143,12 +150,12 @@ impl<D: Disk> Snapshots<D> {
         &mut self,
         id: EntryId,
         load: LoadImage,
-    ) -> Result<Result<Box<dyn Image>, String>, StorageError> {
+    ) -> Result<Result<RecoveredSnapshot, String>, StorageError> {
         files::doing(&mut self.disk, "write", INCOMING, |disk| disk.sync(INCOMING))?;
-        match snapshot_file::load(&self.disk, INCOMING, &self.identity, id.index, Some(id.term), load) {
+        match snapshot_file::load(&self.disk, INCOMING, self.cluster, id.index, Some(id.term), load) {
             Ok(loaded) => {
                 self.publish(INCOMING, &snapshot_file::name(id.index))?;
-                Ok(Ok(loaded.image))
+                Ok(Ok(loaded))
             }
             Err(LoadError::Unusable(unusable)) => {
                 files::remove(&mut self.disk, INCOMING)?;
@@ -163,12 +170,13 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
     fn save(
         &mut self,
         id: EntryId,
+        configured: &Configured,
         image: &dyn Image,
         go_on: &dyn Fn() -> bool,
     ) -> Result<u64, StorageError> {
         let name = snapshot_file::name(id.index);
         let new = format!("{name}{NEW}");
-        let result = self.write(&new, id, image, go_on);
+        let result = self.write(&new, id, configured, image, go_on);
         let result = result.and_then(|bytes| self.publish(&new, &name).map(|()| bytes));
         if result.is_err() {
             // The first error is the one to tell of. A start removes what this cannot.
@@ -188,8 +196,8 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
 
     fn check(&mut self, id: EntryId) -> Result<(), StorageError> {
         let name = snapshot_file::name(id.index);
-        let checked = snapshot_file::check(&self.disk, &name, &self.identity, id.index, Some(id.term));
-        checked.map(drop).map_err(|error| error.in_own_folder(self.disk.describe(&name), &self.identity))
+        let checked = snapshot_file::check(&self.disk, &name, self.cluster, id.index, Some(id.term));
+        checked.map(drop).map_err(|error| error.in_own_folder(self.disk.describe(&name), self.cluster))
     }
 
     fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError> {
@@ -209,7 +217,7 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
         &mut self,
         id: EntryId,
         load: LoadImage,
-    ) -> Result<Result<Box<dyn Image>, String>, StorageError> {
+    ) -> Result<Result<RecoveredSnapshot, String>, StorageError> {
         let received = self.incoming.take().map(|incoming| incoming.id);
         assert_eq!(received, Some(id), "only what was received can be complete");
         let result = self.try_finish(id, load);

@@ -7,20 +7,24 @@ use serde::{Deserialize, Serialize};
 use super::record::{seal, unseal};
 use super::{ClusterId, Identity};
 use crate::raft::effects::{HardState, StoreId};
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{EntryId, Epoch, LogIndex, NodeId, Term};
 
 pub const NAME: &str = "state.json";
 
 /// The format that this program writes and reads.
-pub const FORMAT: u64 = 4;
+pub const FORMAT: u64 = 5;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateFile {
     pub identity: Identity,
+    /// The nodes that began the cluster together; none in the files of one that joined it later.
+    pub founders: Vec<NodeId>,
     pub hard_state: HardState,
     /// When the file was written, the log was durable up to this entry. A log that does not hold it was cut, emptied
     /// or replaced by someone, not by a power failure. By Log Matching (5.3) a log that holds it holds all before it.
     pub log_floor: EntryId,
+    /// Up to here the log was known to be committed when the file was written; never beyond `log_floor`.
+    pub commit: LogIndex,
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -34,8 +38,11 @@ pub enum Unreadable {
 struct Line {
     format: u64,
     cluster: ClusterId,
+    epoch: Epoch,
     node: NodeId,
-    members: Vec<NodeId>,
+    /// Left out in files that joined a cluster which had run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    founders: Vec<NodeId>,
     incarnation: StoreId,
     term: Term,
     vote: Option<NodeId>,
@@ -47,6 +54,7 @@ struct Line {
     joining: bool,
     log_floor: LogIndex,
     log_floor_term: Term,
+    commit: LogIndex,
 }
 
 /// The only member that every format has.
@@ -66,7 +74,8 @@ impl StateFile {
             format: FORMAT,
             cluster: self.identity.cluster,
             node: self.identity.node,
-            members: self.identity.members.clone(),
+            epoch: self.identity.epoch,
+            founders: self.founders.clone(),
             incarnation: self.hard_state.store_id,
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
@@ -74,6 +83,7 @@ impl StateFile {
             joining: self.hard_state.joining,
             log_floor: self.log_floor.index,
             log_floor_term: self.log_floor.term,
+            commit: self.commit,
         };
         let mut bytes = serde_json::to_vec(&line).expect("numbers and names always serialize");
         bytes.pop();
@@ -102,7 +112,10 @@ impl StateFile {
         if line.format != FORMAT {
             return Err(Unreadable::Damaged(format!("no program ever wrote format {}", line.format)));
         }
-        let identity = Identity { cluster: line.cluster, node: line.node, members: line.members };
+        if line.commit > line.log_floor {
+            return Err(Unreadable::Damaged("it commits more than the log held".to_string()));
+        }
+        let identity = Identity { cluster: line.cluster, epoch: line.epoch, node: line.node };
         let hard_state = HardState {
             current_term: line.term,
             voted_for: line.vote,
@@ -111,7 +124,7 @@ impl StateFile {
             store_id: line.incarnation,
         };
         let log_floor = EntryId::new(line.log_floor_term, line.log_floor);
-        Ok(StateFile { identity, hard_state, log_floor })
+        Ok(StateFile { identity, founders: line.founders, hard_state, log_floor, commit: line.commit })
     }
 }
 
@@ -121,11 +134,8 @@ mod tests {
 
     fn state() -> StateFile {
         StateFile {
-            identity: Identity {
-                cluster: ClusterId(0xab),
-                node: NodeId::new(2),
-                members: vec![NodeId::new(1), NodeId::new(2), NodeId::new(3)],
-            },
+            identity: Identity { cluster: ClusterId(0xab), epoch: Epoch::FIRST, node: NodeId::new(2) },
+            founders: NodeId::first(3),
             hard_state: HardState {
                 current_term: Term(7),
                 voted_for: Some(NodeId::new(1)),
@@ -134,6 +144,7 @@ mod tests {
                 store_id: 71,
             },
             log_floor: EntryId::new(Term(6), LogIndex(12)),
+            commit: LogIndex(11),
         }
     }
 
@@ -141,7 +152,7 @@ mod tests {
     fn it_is_legible_and_reads_back() {
         let bytes = state().encode();
         let text = String::from_utf8(bytes.clone()).expect("JSON is text");
-        let expected = r#"{"format":4,"cluster":"00000000000000ab","node":"n2","members":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"log_floor_term":6,"crc":""#;
+        let expected = r#"{"format":5,"cluster":"00000000000000ab","epoch":1,"node":"n2","founders":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"log_floor_term":6,"commit":11,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
         for (withheld_votes, joining) in [(true, false), (false, true), (true, true)] {
@@ -149,6 +160,11 @@ mod tests {
             let said = StateFile { hard_state, ..state() };
             assert_eq!(StateFile::decode(&said.encode()), Ok(said));
         }
+        let joined = StateFile { founders: Vec::new(), ..state() };
+        assert!(!String::from_utf8_lossy(&joined.encode()).contains("founders"));
+        assert_eq!(StateFile::decode(&joined.encode()), Ok(joined));
+        let beyond = StateFile { commit: LogIndex(13), ..state() };
+        assert!(matches!(StateFile::decode(&beyond.encode()), Err(Unreadable::Damaged(_))));
     }
 
     #[test]

@@ -115,9 +115,6 @@ fn what_cannot_start_says_why_in_one_line() {
     assert!(matches!(wipe(&settings.states), Err(StartError::Storage(_))), "what is in use is not wiped");
     cluster.shutdown();
 
-    let error = refused(&Settings { nodes: 5, ..settings.clone() });
-    assert!(error.contains("holds a cluster of 3, not of 5: start it with 3"), "{error}");
-
     let state = settings.states.join("n2").join("state.json");
     let good = std::fs::read(&state).unwrap();
     std::fs::write(&state, &good[..good.len() / 2]).unwrap();

@@ -8,7 +8,7 @@ use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError, no_image};
-use raftlab::types::{EntryId, LogIndex, NodeId, Random, SessionId, Term};
+use raftlab::types::{EntryId, Epoch, LogIndex, NodeId, Random, SessionId, Term};
 
 const LOG: &str = "log-00000000000000000001.jsonl";
 const STATE: &str = "state.json";
@@ -99,11 +99,17 @@ fn s16_an_index_below_the_logs_start_reads_as_none() {
 }
 
 fn identity() -> Identity {
-    Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+    Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) }
 }
 
 fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), StorageError> {
-    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, NewStore::default(), no_image)
+    JsonStore::open(
+        disk.clone(),
+        &identity(),
+        SEGMENT_BYTES,
+        &NewStore::founding(&NodeId::first(3)),
+        no_image,
+    )
 }
 
 fn entry(index: u64) -> Entry {

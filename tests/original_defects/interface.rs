@@ -21,7 +21,7 @@ use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::real::RealDisk;
 use raftlab::storage::{ClusterId, Identity, NewStore, no_image};
 use raftlab::trace::NodeLogs;
-use raftlab::types::{ClientId, EntryId, LogIndex, NodeId, Random, SessionId, Token};
+use raftlab::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, Random, SessionId, Token};
 
 use crate::START;
 
@@ -175,9 +175,14 @@ fn u4_a_node_that_cannot_have_its_place_says_so() {
     assert!(fails_by_name(open_logs, &occupied), "and where its log files should be");
 
     let held = folder.path().join("n1");
-    let holder =
-        JsonStore::open(RealDisk::new(&held), &identity(), SEGMENT_BYTES, NewStore::default(), no_image)
-            .expect("the place is free");
+    let holder = JsonStore::open(
+        RealDisk::new(&held),
+        &identity(),
+        SEGMENT_BYTES,
+        &NewStore::founding(&NodeId::first(3)),
+        no_image,
+    )
+    .expect("the place is free");
     assert!(fails_by_name(open_store, &held), "another holds it");
     drop(holder);
     assert_eq!(open_store(&held), Ok(()), "it is free again");
@@ -192,8 +197,13 @@ fn fails_by_name(open: impl Fn(&Path) -> Result<(), String>, path: &Path) -> boo
 }
 
 fn open_store(path: &Path) -> Result<(), String> {
-    let opened =
-        JsonStore::open(RealDisk::new(path), &identity(), SEGMENT_BYTES, NewStore::default(), no_image);
+    let opened = JsonStore::open(
+        RealDisk::new(path),
+        &identity(),
+        SEGMENT_BYTES,
+        &NewStore::founding(&NodeId::first(3)),
+        no_image,
+    );
     opened.map(|_| ()).map_err(|error| error.to_string())
 }
 
@@ -202,7 +212,7 @@ fn open_logs(path: &Path) -> Result<(), String> {
 }
 
 fn identity() -> Identity {
-    Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+    Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) }
 }
 
 #[test]

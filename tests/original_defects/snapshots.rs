@@ -9,6 +9,7 @@ use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::effects::{HardState, Rebase, Write};
 use raftlab::raft::entry::{Content, Entry};
 use raftlab::raft::event::Event;
+use raftlab::raft::membership::Configured;
 use raftlab::raft::message::{Body, Message};
 use raftlab::raft::role::{ProgressState, Role};
 use raftlab::server::{Arrival, Outbox, Server};
@@ -22,7 +23,7 @@ use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
 use raftlab::trace::{TraceEvent, What};
-use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+use raftlab::types::{EntryId, Epoch, LogIndex, NodeId, Random, Term, Time};
 
 use crate::{Counter, START, cluster, create, followers, is_caught, leader, run_for};
 
@@ -64,9 +65,14 @@ fn s4_a_power_cut_between_a_snapshot_and_its_log_shifts_no_entry() {
 /// Takes a snapshot, then removes from the log what it covers.
 fn compact(disk: &SimulatedDisk, covered: u64) -> Result<(), StorageError> {
     let (mut store, _) = open(disk)?;
-    let mut snapshots = Snapshots::new(disk.clone(), &identity());
+    let mut snapshots = Snapshots::new(disk.clone(), identity().cluster);
     let last = EntryId::new(Term(1), LogIndex(covered));
-    snapshots.save(last, &*Replica::new(KeyValue::default()).image(), &|| true)?;
+    snapshots.save(
+        last,
+        &Configured::founders(NodeId::first(3)),
+        &*Replica::new(KeyValue::default()).image(),
+        &|| true,
+    )?;
     store.write(Write { id: 2, rebase: Some(Rebase::Compact(last)), ..Write::default() })?;
     store.sync()
 }
@@ -74,11 +80,17 @@ fn compact(disk: &SimulatedDisk, covered: u64) -> Result<(), StorageError> {
 fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), StorageError> {
     // Three entries or so.
     const SEGMENT_BYTES: u64 = 200;
-    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, NewStore::default(), image::load::<KeyValue>)
+    JsonStore::open(
+        disk.clone(),
+        &identity(),
+        SEGMENT_BYTES,
+        &NewStore::founding(&NodeId::first(3)),
+        image::load::<KeyValue>,
+    )
 }
 
 fn identity() -> Identity {
-    Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) }
+    Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) }
 }
 
 fn entry(index: u64) -> Entry {

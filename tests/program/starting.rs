@@ -141,8 +141,6 @@ fn a_file_in_the_way_of_states_or_logs_is_named() {
 #[test]
 fn another_clusters_states_are_refused() {
     let (folder, other) = (with_state(), with_state());
-    let reason = folder.refused(&["5"]);
-    assert!(reason.starts_with("states holds a cluster of 3, not of 5: start it with 3"), "{reason}");
     let mine = folder.path("mine");
     fs::rename(folder.path("states/n2"), &mine).expect("a folder can be moved");
     fs::rename(other.path("states/n2"), folder.path("states/n2")).expect("a folder can be moved");
@@ -158,12 +156,37 @@ fn another_clusters_states_are_refused() {
 }
 
 #[test]
+fn the_files_say_who_belongs_to_a_cluster_and_the_number_only_who_begins_one() {
+    let folder = with_state();
+    let notice = |number: &str| {
+        format!(
+            "the files hold a cluster of 3 nodes (n1 n2 n3): the number {number} counts only for a new cluster"
+        )
+    };
+    for number in ["5", "1"] {
+        let ran = folder.cluster(&[number], "wait leader\nread a\nstatus\n").exits(0);
+        assert!(ran.err.contains(&notice(number)), "{}", ran.err);
+        assert!(ran.out.starts_with("OK a=1 ") && ran.out.contains("n3"), "{}", ran.out);
+        assert!(!folder.path("states/n4").exists());
+    }
+    fs::remove_dir_all(folder.path("states/n3")).expect("a folder can be removed");
+    let ran = folder.cluster(&["2"], "wait leader\nread a\n").exits(0);
+    assert!(
+        ran.err.contains("n3 is down: its files are missing") && ran.err.contains(&notice("2")),
+        "{}",
+        ran.err
+    );
+    let ran = folder.cluster(&[], "wait leader\nread a\n").exits(0);
+    assert!(!ran.err.contains("counts only"), "no number was given: {}", ran.err);
+}
+
+#[test]
 fn another_format_and_damage_are_refused_by_file_and_line() {
     let folder = with_state();
     let (state, log) = ("states/n1/state.json", format!("states/n3/{SEGMENT}"));
     for (file, from, to, said) in [
-        (state, "\"format\":4", "\"format\":5", "states/n1/state.json has format 5, ".to_string()),
-        (state, "\"format\":4", "\"format\":1", "states/n1/state.json has format 1, ".to_string()),
+        (state, "\"format\":5", "\"format\":6", "states/n1/state.json has format 6, ".to_string()),
+        (state, "\"format\":5", "\"format\":4", "states/n1/state.json has format 4, ".to_string()),
         (state, "vote", "vore", "states/n1/state.json is damaged: ".to_string()),
         (log.as_str(), "\"1\"", "\"2\"", format!("{log} line 3 is damaged: its checksum is ")),
     ] {

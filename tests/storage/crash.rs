@@ -9,7 +9,7 @@ use raftlab::types::Random;
 
 use crate::image::Table;
 use crate::model::{Action, Model, carry_out, compacting, run_of_everything, run_with_snapshots};
-use crate::{appending, beside, entry, open, opens_term, truncating, voting};
+use crate::{appending, beside, entry, founders, open, opens_term, truncating, voting};
 
 /// Operations of the whole run, opening included.
 fn operations_of(run: &[Action]) -> u64 {
@@ -90,7 +90,7 @@ fn go_on(store: &mut impl Storage, snapshots: &mut impl SnapshotFiles, next: u64
     store.sync().expect(context);
     let compaction = compacting(next, 9);
     let Some(Rebase::Compact(covered)) = compaction.rebase else { unreachable!("it compacts") };
-    snapshots.save(covered, &Table::at(next), &|| true).expect(context);
+    snapshots.save(covered, &founders(), &Table::at(next), &|| true).expect(context);
     store.write(Write { entries: vec![entry(next + 1, 9)], ..compaction }).expect(context);
     store.sync().expect(context);
 }

@@ -5,11 +5,11 @@ use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{FLOOR_ENTRIES, JsonStore};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
-use raftlab::storage::{NewStore, Recovered, Storage, StorageError};
+use raftlab::storage::{Recovered, Storage, StorageError};
 
 use crate::image::load_table;
 use crate::model::{compacting, resetting};
-use crate::{appending, entry, identity, open, opens_term, refusal, truncating, voting};
+use crate::{appending, entry, founding, identity, open, opens_term, refusal, truncating, voting};
 
 const STATE: &str = "state.json";
 const FIRST: &str = "log-00000000000000000001.jsonl";
@@ -269,7 +269,7 @@ fn a_disk_without_room_for_a_record_is_compacted_and_records_later() {
 #[test]
 fn so_many_entries_are_synced_without_a_record_and_no_more() {
     let disk = MemoryDisk::new("n1", Files::new());
-    let opened = JsonStore::open(disk.clone(), &identity(), u64::MAX, NewStore::default(), load_table);
+    let opened = JsonStore::open(disk.clone(), &identity(), u64::MAX, &founding(), load_table);
     let (mut store, _) = opened.expect("a new folder");
     store.write(voting(1, 1)).expect("memory takes it");
     for index in 1..=FLOOR_ENTRIES {

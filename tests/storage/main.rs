@@ -14,11 +14,12 @@ mod stale;
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{HardState, Write};
 use raftlab::raft::entry::{Content, Entry, Origin};
+use raftlab::raft::membership::Configured;
 use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
-use raftlab::types::{LogIndex, NodeId, SessionId, Term};
+use raftlab::types::{Epoch, FOUNDERS_STORE, LogIndex, NodeId, SessionId, Term};
 
 use image::load_table;
 
@@ -26,16 +27,24 @@ use image::load_table;
 const SEGMENT_BYTES: u64 = 250;
 
 fn identity() -> Identity {
-    Identity { cluster: ClusterId(0xc1), node: NodeId::new(1), members: NodeId::first(3) }
+    Identity { cluster: ClusterId(0xc1), epoch: Epoch::FIRST, node: NodeId::new(1) }
+}
+
+fn founding() -> NewStore {
+    NewStore::founding(&NodeId::first(3))
+}
+
+fn founders() -> Configured {
+    Configured::founders(NodeId::first(3))
 }
 
 fn open<D: Disk>(disk: D) -> Result<(JsonStore<D>, Recovered), StorageError> {
-    JsonStore::open(disk, &identity(), SEGMENT_BYTES, NewStore::default(), load_table)
+    JsonStore::open(disk, &identity(), SEGMENT_BYTES, &founding(), load_table)
 }
 
 /// The snapshots that lie beside the log in this folder.
 fn beside<D: Disk>(disk: D) -> Snapshots<D> {
-    Snapshots::new(disk, &identity())
+    Snapshots::new(disk, identity().cluster)
 }
 
 /// Removes all that the store has let go of, as its driver does.
@@ -65,7 +74,12 @@ fn opens_term(index: u64, term: u64) -> Entry {
 fn voting(term: u64, node: u8) -> Write {
     let voted_for = Some(NodeId::new(node));
     Write {
-        hard_state: Some(HardState { current_term: Term(term), voted_for, ..HardState::default() }),
+        hard_state: Some(HardState {
+            current_term: Term(term),
+            voted_for,
+            store_id: FOUNDERS_STORE,
+            ..HardState::default()
+        }),
         ..Write::default()
     }
 }

@@ -5,10 +5,10 @@ use raftlab::raft::entry::Entry;
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::snapshots::SnapshotFiles;
 use raftlab::storage::{Recovered, Storage, StorageError};
-use raftlab::types::{EntryId, LogIndex, Term};
+use raftlab::types::{EntryId, FOUNDERS_STORE, LogIndex, Term};
 
 use crate::image::{Table, load_table};
-use crate::{appending, beside, entry, opens_term, truncating, voting};
+use crate::{appending, beside, entry, founders, opens_term, truncating, voting};
 
 /// What a run asks of the store and of its snapshots.
 pub enum Action {
@@ -163,7 +163,7 @@ impl Model {
         let nothing = Log { base: EntryId::ZERO, entries: Vec::new() };
         let snapshots = vec![EntryId::ZERO];
         Model {
-            states: vec![(HardState::default(), nothing)],
+            states: vec![(HardState { store_id: FOUNDERS_STORE, ..HardState::default() }, nothing)],
             synced: 0,
             snapshots,
             finished: 0,
@@ -245,7 +245,7 @@ pub fn carry_out(
             }
             Action::Save(id) => {
                 model.snapshots.push(*id);
-                snapshots.save(*id, &Table::at(id.index.0), &|| true)?;
+                snapshots.save(*id, &founders(), &Table::at(id.index.0), &|| true)?;
                 model.finished = model.snapshots.len() - 1;
             }
             Action::Receive(id) => {
@@ -280,7 +280,9 @@ fn poisoned_unless_well(
 /// The file of a snapshot, as a leader would send it.
 pub fn file_of(covered: EntryId) -> Vec<u8> {
     let disk = MemoryDisk::new("n2", Files::new());
-    beside(disk.clone()).save(covered, &Table::at(covered.index.0), &|| true).expect("memory takes it");
+    beside(disk.clone())
+        .save(covered, &founders(), &Table::at(covered.index.0), &|| true)
+        .expect("memory takes it");
     disk.files().into_values().next().expect("one file was made")
 }
 
@@ -293,6 +295,6 @@ fn receive(snapshots: &mut impl SnapshotFiles, id: EntryId) -> Result<Result<(),
         snapshots.receive(id, offset, part)?;
         offset += part.len() as u64;
     }
-    let image = snapshots.finish(id, load_table)?;
-    Ok(image.map(|image| assert_eq!(Table::of(image), Table::at(id.index.0))))
+    let finished = snapshots.finish(id, load_table)?;
+    Ok(finished.map(|found| assert_eq!(Table::of(found.image), Table::at(id.index.0))))
 }

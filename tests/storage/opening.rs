@@ -6,11 +6,11 @@ use std::path::Path;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES, read_identity, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::real::RealDisk;
-use raftlab::storage::{ClusterId, Identity, NewStore, Storage, StorageError, no_image};
-use raftlab::types::NodeId;
+use raftlab::storage::{ClusterId, Identity, Storage, StorageError, no_image};
+use raftlab::types::{Epoch, NodeId};
 
 use crate::model::{Action, Model, carry_out, run_of_everything, run_with_snapshots};
-use crate::{appending, beside, entry, identity, open, refusal, voting};
+use crate::{appending, beside, entry, founding, identity, open, refusal, voting};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
@@ -66,21 +66,22 @@ fn a_file_in_the_way_of_the_folder_is_named() {
 }
 
 #[test]
-fn the_files_of_another_cluster_node_or_membership_are_refused() {
+fn the_files_of_another_cluster_node_or_epoch_are_refused() {
     let disk = MemoryDisk::new("n1", Files::new());
     drop(open(disk.clone()).expect("a new folder"));
-    let opened_as = |identity: &Identity| {
-        JsonStore::open(disk.clone(), identity, SEGMENT_BYTES, NewStore::default(), no_image)
-    };
+    let opened_as =
+        |identity: &Identity| JsonStore::open(disk.clone(), identity, SEGMENT_BYTES, &founding(), no_image);
     let other_cluster = Identity { cluster: ClusterId(0xc2), ..identity() };
     let message = refusal(opened_as(&other_cluster));
     let expected = "n1/state.json belongs to cluster 00000000000000c1, not to 00000000000000c2: ";
     assert!(message.starts_with(expected), "{message}");
     let other_node = Identity { node: NodeId::new(2), ..identity() };
     assert!(refusal(opened_as(&other_node)).starts_with("n1/state.json belongs to n1, not to n2: "));
-    let other_members = Identity { members: NodeId::first(5), ..identity() };
-    let message = refusal(opened_as(&other_members));
-    assert!(message.contains("belongs to a cluster of n1,n2,n3, not of n1,n2,n3,n4,n5: "), "{message}");
+    let other_epoch = Identity { epoch: Epoch(2), ..identity() };
+    let message = refusal(opened_as(&other_epoch));
+    let expected =
+        "n1/state.json is of epoch 1, and the cluster is in epoch 2: what it holds is of another history; ";
+    assert!(message.starts_with(expected), "{message}");
     assert!(opened_as(&identity()).is_ok(), "a refusal releases the lock and changes nothing");
 }
 
@@ -90,13 +91,13 @@ fn another_format_is_refused_as_such() {
     drop(open(disk.clone()).expect("a new folder"));
     let mut files = disk.files();
     let state = String::from_utf8(files["state.json"].clone()).expect("JSON is text");
-    let cases = [(99, "a newer program"), (3, "the program that wrote it"), (1, "the program that wrote it")];
+    let cases = [(99, "a newer program"), (4, "the program that wrote it"), (1, "the program that wrote it")];
     for (format, program) in cases {
-        let other = state.replace("\"format\":4", &format!("\"format\":{format}"));
+        let other = state.replace("\"format\":5", &format!("\"format\":{format}"));
         files.insert("state.json".to_string(), other.into_bytes());
         let result = open(MemoryDisk::new("n1", files.clone()));
-        assert!(matches!(result, Err(StorageError::OtherFormat { found, known: 4, .. }) if found == format));
-        let expected = format!("format {format}, and this program reads format 4: use {program}");
+        assert!(matches!(result, Err(StorageError::OtherFormat { found, known: 5, .. }) if found == format));
+        let expected = format!("format {format}, and this program reads format 5: use {program}");
         assert!(refusal(result).contains(&expected));
     }
 }

@@ -1,16 +1,22 @@
 //! What a start makes of a log and a snapshot side by side, and of folders in which one of them is missing.
 
+use std::sync::Arc;
+
 use raftlab::raft::effects::{HardState, Write};
+use raftlab::raft::entry::{Content, Entry};
+use raftlab::raft::membership::Configured;
+use raftlab::raft::membership::configuration::Configuration;
 use raftlab::storage::json_store::{JsonStore, wipe};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::snapshots::SnapshotFiles;
 use raftlab::storage::{NewStore, Recovered, Storage, StorageError};
-use raftlab::types::EntryId;
+use raftlab::types::{EntryId, LogIndex, NodeId, Term};
 
 use crate::image::{Table, load_table};
 use crate::model::{compacting, file_of, id, resetting};
 use crate::{
-    appending, beside, entry, identity, open, opens_term, refusal, remove_stale, truncating, voting,
+    appending, beside, entry, founders, founding, identity, open, opens_term, refusal, remove_stale,
+    truncating, voting,
 };
 
 const SEGMENTS: [&str; 3] =
@@ -231,7 +237,7 @@ fn a_snapshot_without_its_state_is_refused_until_it_is_wiped() {
 fn a_log_that_was_compacted_or_reset_is_truncated_and_written_on() {
     let disk = MemoryDisk::new("n1", disk_with_log().files());
     let (mut store, _) = open(disk.clone()).expect("nothing is wrong");
-    beside(disk.clone()).save(id(7, 1), &Table::at(7), &|| true).expect("memory takes it");
+    beside(disk.clone()).save(id(7, 1), &founders(), &Table::at(7), &|| true).expect("memory takes it");
     store.write(compacting(7, 1)).expect("memory takes it");
     remove_stale(&mut store, &disk);
     store.write(Write { entries: vec![opens_term(8, 3)], ..truncating(8) }).expect("memory takes it");
@@ -254,26 +260,91 @@ fn a_log_that_was_compacted_or_reset_is_truncated_and_written_on() {
 }
 
 #[test]
-fn a_newcomer_is_remembered_until_it_has_been_readmitted() {
+fn files_that_joined_know_no_member_before_their_log_names_them() {
     let disk = MemoryDisk::new("n1", Files::new());
-    let open_as = |new_store| JsonStore::open(disk.clone(), &identity(), 250, new_store, load_table);
-    let (_, recovered) = open_as(NewStore { store_id: 71, joining: true }).expect("a new folder");
-    assert!(recovered.fresh && recovered.hard_state.joining && recovered.hard_state.store_id == 71);
+    let open_as = |new_store| JsonStore::open(disk.clone(), &identity(), 250, &new_store, load_table);
+    let (mut store, recovered) = open_as(NewStore::joining(71)).expect("a new folder");
+    assert_eq!((recovered.fresh, recovered.hard_state.store_id), (true, 71));
+    assert_eq!((recovered.configuration.clone(), recovered.configured()), (None, None));
     let text = String::from_utf8(disk.files()["state.json"].clone()).expect("JSON is text");
-    assert!(
-        text.contains(
-            r#""incarnation":71,"term":0,"vote":null,"joining":true,"log_floor":0,"log_floor_term":0,"#
-        ),
-        "{text}"
-    );
-    let (mut store, recovered) = open_as(NewStore::default()).expect("nothing is wrong");
-    assert!(!recovered.fresh && recovered.hard_state.joining && recovered.hard_state.store_id == 71);
-    let readmitted = HardState { joining: false, ..recovered.hard_state };
-    store.write(Write { hard_state: Some(readmitted), ..Write::default() }).expect("memory takes it");
+    assert!(text.contains(r#""epoch":1,"node":"n1","incarnation":71,"term":0,"vote":null,"#), "{text}");
+
+    store
+        .write(Write {
+            hard_state: Some(HardState { current_term: Term(1), ..recovered.hard_state }),
+            ..voting(1, 1)
+        })
+        .expect("memory takes it");
+    let members = |index, nodes| {
+        let configuration = Arc::new(Configuration::founders(NodeId::first(nodes)));
+        let content = Content::Members(Arc::clone(&configuration));
+        let entry = Entry { index: LogIndex(index), term: Term(1), content };
+        (entry, Some(Configured { index: LogIndex(index), configuration }))
+    };
+    let ((three, _), (four, last)) = (members(2, 3), members(3, 4));
+    store.write(appending(&[entry(1, 1), three, four])).expect("memory takes it");
     drop(store);
-    let (_, recovered) = open_as(NewStore { store_id: 72, joining: true }).expect("nothing is wrong");
-    assert!(
-        !recovered.hard_state.joining && recovered.hard_state.store_id == 71,
-        "what the files say counts"
+    let (_, recovered) = open_as(founding()).expect("nothing is wrong");
+    assert_eq!(recovered.hard_state.store_id, 71, "what the files say counts");
+    assert_eq!((recovered.configuration.clone(), recovered.configured()), (None, last));
+}
+
+#[test]
+fn a_configuration_is_read_from_the_log_else_the_snapshot_else_the_founders() {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let (mut store, recovered) = open(disk.clone()).expect("a new folder");
+    assert_eq!(
+        (recovered.configuration.clone(), recovered.configured()),
+        (Some(founders()), Some(founders()))
     );
+    store.write(voting(3, 1)).expect("memory takes it");
+    store.write(appending(&[entry(1, 1), entry(2, 1)])).expect("memory takes it");
+    let outgoing = Some(founders().configuration.voters.clone());
+    let joint = Configuration { outgoing, ..Configuration::founders(NodeId::first(2)) };
+    let joint = Configured { index: LogIndex(2), configuration: Arc::new(joint) };
+    beside(disk.clone()).save(id(2, 1), &joint, &Table::at(2), &|| true).expect("memory takes it");
+    drop(store);
+    let (mut store, recovered) = open(disk.clone()).expect("nothing is wrong");
+    assert_eq!(
+        (recovered.configuration.clone(), recovered.configured()),
+        (Some(joint.clone()), Some(joint.clone()))
+    );
+    let configuration = Arc::new(Configuration::founders(NodeId::first(2)));
+    let content = Content::Members(Arc::clone(&configuration));
+    store.write(appending(&[Entry { index: LogIndex(3), term: Term(3), content }])).expect("memory takes it");
+    drop(store);
+    let (_, recovered) = open(disk).expect("nothing is wrong");
+    let left = Configured { index: LogIndex(3), configuration };
+    assert_eq!((recovered.configuration.clone(), recovered.configured()), (Some(joint), Some(left)));
+}
+
+/// What `state.json` says to be committed.
+fn commit_of(disk: &MemoryDisk) -> u64 {
+    let state: serde_json::Value = serde_json::from_slice(&disk.files()["state.json"]).expect("JSON");
+    state["commit"].as_u64().expect("a number")
+}
+
+#[test]
+fn the_state_says_what_is_committed_of_the_log_that_it_claims() {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let (mut store, _) = open(disk.clone()).expect("a new folder");
+    store.write(voting(1, 1)).expect("memory takes it");
+    store.write(appending(&[entry(1, 1), entry(2, 1), entry(3, 1)])).expect("memory takes it");
+    // A leader's commit index may be ahead of its own disk.
+    store.note_commit(LogIndex(2));
+    store.write(voting(2, 1)).expect("memory takes it");
+    assert_eq!(commit_of(&disk), 0, "of entries that are not durable nothing is claimed");
+    store.sync().expect("memory takes it");
+    store.save_floor().expect("memory takes it");
+    assert_eq!(commit_of(&disk), 2);
+    store.note_commit(LogIndex(3));
+    store.save_floor().expect("memory takes it");
+    assert_eq!(commit_of(&disk), 3, "also when the log has not grown");
+    let operations = disk.files();
+    store.save_floor().expect("memory takes it");
+    assert_eq!(disk.files(), operations);
+    drop(store);
+    let (mut store, _) = open(disk.clone()).expect("nothing is wrong");
+    store.write(voting(3, 1)).expect("memory takes it");
+    assert_eq!(commit_of(&disk), 3, "it is remembered");
 }

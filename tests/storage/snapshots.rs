@@ -10,12 +10,12 @@ use raftlab::storage::faults::{DiskFaults, FaultyDisk};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
-use raftlab::storage::{ClusterId, Identity, Storage, StorageError};
-use raftlab::types::{LogIndex, NodeId, Random};
+use raftlab::storage::{ClusterId, Storage, StorageError};
+use raftlab::types::{LogIndex, Random};
 
 use crate::image::{Table, load_table};
 use crate::model::{file_of, id};
-use crate::{beside, identity, open, refusal, voting};
+use crate::{beside, founders, open, refusal, voting};
 
 const NAME: &str = "snapshot-00000000000000000004.json";
 /// Keys of a state that takes several pieces, and several syncs.
@@ -40,8 +40,8 @@ fn received(file: &[u8]) -> (MemoryDisk, Result<Table, String>) {
     let disk = memory();
     let mut snapshots = beside(disk.clone());
     snapshots.receive(id(4, 3), 0, file).expect("memory takes it");
-    let image = snapshots.finish(id(4, 3), load_table).expect("memory does not fail");
-    (disk, image.map(Table::of))
+    let finished = snapshots.finish(id(4, 3), load_table).expect("memory does not fail");
+    (disk, finished.map(|found| Table::of(found.image)))
 }
 
 /// A whole file, with its seal, of another content.
@@ -55,7 +55,7 @@ fn a_snapshot_is_legible_json_and_names_no_node() {
     let (head, content) = file.split_once('\n').expect("the head is a line");
     assert_eq!(
         head,
-        r#"{"format":1,"cluster":"00000000000000c1","members":["n1","n2","n3"],"index":4,"term":3,"content":"#
+        r#"{"format":2,"cluster":"00000000000000c1","index":4,"term":3,"configured":0,"members":{"voters":{"n1":1,"n2":1,"n3":1}},"content":"#
     );
     assert!(content.starts_with(r#"{"key-1":1,"key-2":2,"key-3":3,"key-4":4},"crc":""#), "{content}");
     let json: serde_json::Value = serde_json::from_str(&file).expect("jq can read it");
@@ -76,7 +76,8 @@ fn what_is_saved_is_found_by_a_start_and_the_log_connects_to_it() {
 #[test]
 fn a_part_has_the_bytes_from_its_place_and_says_where_the_end_is() {
     let disk = memory();
-    let bytes = beside(disk.clone()).save(id(4, 3), &Table::at(4), &|| true).expect("memory takes it");
+    let bytes =
+        beside(disk.clone()).save(id(4, 3), &founders(), &Table::at(4), &|| true).expect("memory takes it");
     assert_eq!(disk.files().keys().collect::<Vec<_>>(), [NAME]);
     assert_eq!(bytes, disk.files()[NAME].len() as u64);
     let mut snapshots = beside(disk.clone());
@@ -107,8 +108,10 @@ fn a_received_snapshot_counts_once_it_is_complete() {
         snapshots.receive(id(4, 3), place as u64, &[*byte]).expect("memory takes it");
         assert_eq!(disk.files().keys().collect::<Vec<_>>(), ["incoming.new"]);
     }
-    let image = snapshots.finish(id(4, 3), load_table).expect("memory does not fail");
-    assert_eq!(Table::of(image.expect("nothing is wrong with it")), Table::at(4));
+    let finished = snapshots.finish(id(4, 3), load_table).expect("memory does not fail");
+    let found = finished.expect("nothing is wrong with it");
+    assert_eq!((found.id, found.bytes, found.configured), (id(4, 3), file.len() as u64, founders()));
+    assert_eq!(Table::of(found.image), Table::at(4));
     assert_eq!(disk.files(), Files::from([(NAME.to_string(), file)]));
 }
 
@@ -160,20 +163,22 @@ fn refuse(file: &[u8], context: &str) {
 #[test]
 fn a_snapshot_of_another_cluster_format_place_or_term_is_refused_as_such() {
     let start = |file: &[u8]| refusal(open(folder_with(file)));
-    let other = Identity { cluster: ClusterId(0xc2), ..identity() };
     let disk = memory();
-    Snapshots::new(disk.clone(), &other).save(id(4, 3), &Table::at(4), &|| true).expect("memory takes it");
+    Snapshots::new(disk.clone(), ClusterId(0xc2))
+        .save(id(4, 3), &founders(), &Table::at(4), &|| true)
+        .expect("memory takes it");
     let foreign = &disk.files()[NAME];
     assert!(start(foreign).contains("belongs to cluster 00000000000000c2, not to 00000000000000c1"));
     assert_eq!(received(foreign).1, Err("it is of cluster 00000000000000c2".to_string()));
 
-    let other = Identity { members: NodeId::first(5), ..identity() };
-    Snapshots::new(disk.clone(), &other).save(id(4, 3), &Table::at(4), &|| true).expect("memory takes it");
-    assert!(start(&disk.files()[NAME]).contains("belongs to a cluster of n1,n2,n3,n4,n5, not of n1,n2,n3"));
-
-    let newer = sealed(r#"{"format":2,"what":"ever""#);
-    assert!(start(&newer).contains("has format 2, and this program reads format 1: use a newer program"));
-    assert_eq!(received(&newer).1, Err("it has format 2, and this program reads format 1".to_string()));
+    let newer = sealed(r#"{"format":3,"what":"ever""#);
+    assert!(start(&newer).contains("has format 3, and this program reads format 2: use a newer program"));
+    assert_eq!(received(&newer).1, Err("it has format 3, and this program reads format 2".to_string()));
+    let older = sealed(r#"{"format":1,"what":"ever""#);
+    assert!(
+        start(&older)
+            .contains("has format 1, and this program reads format 2: use the program that wrote it")
+    );
 
     let elsewhere = file_of(id(5, 3));
     assert!(start(&elsewhere).contains("is damaged: it is the snapshot up to 5@3, not up to 4"));
@@ -186,7 +191,7 @@ fn a_snapshot_of_another_cluster_format_place_or_term_is_refused_as_such() {
 
 #[test]
 fn a_right_checksum_does_not_excuse_a_wrong_shape() {
-    let head = r#"{"format":1,"cluster":"00000000000000c1","members":["n1","n2","n3"],"index":4,"term":3,"content":"#;
+    let head = r#"{"format":2,"cluster":"00000000000000c1","index":4,"term":3,"configured":0,"members":{"voters":{"n1":1,"n2":1,"n3":1}},"content":"#;
     assert!(received(&sealed(&format!("{head}\n{{}}"))).1.is_ok());
     let wrong = [
         format!("{head}{{}}"),
@@ -194,8 +199,9 @@ fn a_right_checksum_does_not_excuse_a_wrong_shape() {
         format!("{head}\n"),
         format!("{head}\n{{}},\"more\":{{}}"),
         head.replace(",\"term\":3", "") + "\n{}",
-        head.replace("\"format\":1", "\"format\":0") + "\n{}",
-        head.replace("\"format\":1,", "") + "\n{}",
+        head.replace("\"configured\":0", "\"configured\":5") + "\n{}",
+        head.replace("\"format\":2", "\"format\":0") + "\n{}",
+        head.replace("\"format\":2,", "") + "\n{}",
         head.replace("{\"format\"", "{ \"format\"").replace("\"term\":3", "\"term\":3,\"node\":\"n2\"")
             + "\n{}",
         format!("{{\"format\":1,\"cluster\":\"{}", "0".repeat(5_000)),
@@ -235,7 +241,8 @@ fn a_large_state_goes_through_in_pieces() {
         asked.set(asked.get() + 1);
         true
     };
-    let bytes = beside(disk.clone()).save(id(4, 3), &table, &go_on).expect("no failure is planned");
+    let bytes =
+        beside(disk.clone()).save(id(4, 3), &founders(), &table, &go_on).expect("no failure is planned");
     assert!(bytes > 4 << 20, "{bytes} bytes are to need several syncs");
     assert!(asked.get() > bytes >> 18, "asked {} times for {bytes} bytes", asked.get());
     // The others remove what was there, make the file, rename it, and make that durable.
@@ -245,7 +252,9 @@ fn a_large_state_goes_through_in_pieces() {
     assert!((fewest..=most).contains(&syncs), "{syncs} for {bytes} bytes, one of them at the end");
     let file = disk.read(NAME).expect("it is there");
     assert_eq!(received(&file).1, Ok(Table::at(LARGE)));
-    beside(disk.clone()).save(id(4, 3), &Stepwise(table), &|| true).expect("no failure is planned");
+    beside(disk.clone())
+        .save(id(4, 3), &founders(), &Stepwise(table), &|| true)
+        .expect("no failure is planned");
     assert_eq!(disk.read(NAME).expect("it is there"), file, "the steps do not matter");
 }
 
@@ -258,7 +267,7 @@ fn a_failing_disk_fails_a_save_which_leaves_nothing_behind() {
             let disk = SimulatedDisk::new("n1");
             let mut snapshots = beside(disk.clone());
             disk.fail_at(operation, failure);
-            let Err(error) = snapshots.save(id(4, 3), &table, &|| true) else {
+            let Err(error) = snapshots.save(id(4, 3), &founders(), &table, &|| true) else {
                 assert!(operation > 20, "{context}: it has pieces, syncs, and a rename");
                 break;
             };
@@ -269,7 +278,7 @@ fn a_failing_disk_fails_a_save_which_leaves_nothing_behind() {
             );
             let names = disk.list().expect("the disk works");
             assert!(names.iter().all(|name| name == NAME), "{context}: {names:?}");
-            snapshots.save(id(4, 3), &Table::at(4), &|| true).expect(&context);
+            snapshots.save(id(4, 3), &founders(), &Table::at(4), &|| true).expect(&context);
             disk.power_cut(&mut Random::new(operation));
             assert_eq!(received(&disk.read(NAME).expect(&context)).1, Ok(Table::at(4)), "{context}");
         }
@@ -287,14 +296,14 @@ fn a_full_disk_is_named_and_gives_the_room_back() {
         faults.fill(asked.get() > 3);
         true
     };
-    let message = refusal(snapshots.save(id(4, 3), &table, &fill_meanwhile));
+    let message = refusal(snapshots.save(id(4, 3), &founders(), &table, &fill_meanwhile));
     let expected = format!("cannot write n1/{NAME}.new: the disk is full; make room, then restart the node");
     assert_eq!(message, expected);
     assert_eq!(memory.files(), Files::new());
     let message = refusal(snapshots.receive(id(4, 3), 0, b"anything"));
     assert!(message.starts_with("cannot write n1/incoming.new: the disk is full"), "{message}");
     faults.clear();
-    snapshots.save(id(4, 3), &table, &|| true).expect("there is room again");
+    snapshots.save(id(4, 3), &founders(), &table, &|| true).expect("there is room again");
     assert_eq!(memory.files().len(), 1);
 }
 
@@ -305,7 +314,7 @@ fn a_save_is_given_up_between_its_pieces() {
         let disk = memory();
         let left = Cell::new(pieces);
         let go_on = || left.replace(left.get() - 1) > 0;
-        let result = beside(disk.clone()).save(id(4, 3), &table, &go_on);
+        let result = beside(disk.clone()).save(id(4, 3), &founders(), &table, &go_on);
         assert!(matches!(result, Err(StorageError::GivenUp { .. })), "after {pieces} pieces");
         assert!(refusal(result).contains(&format!("n1/{NAME}.new was given up")));
         assert_eq!(disk.files(), Files::new());
@@ -318,7 +327,7 @@ fn old_snapshots_are_removed_and_the_newest_never() {
     let mut snapshots = beside(disk.clone());
     snapshots.remove_before(LogIndex(9), &[]).expect("there is none");
     for index in [2, 4, 6, 8] {
-        snapshots.save(id(index, 3), &Table::at(index), &|| true).expect("memory takes it");
+        snapshots.save(id(index, 3), &founders(), &Table::at(index), &|| true).expect("memory takes it");
     }
     let mut left_before = |index, kept: &[u64]| {
         let kept: Vec<LogIndex> = kept.iter().copied().map(LogIndex).collect();

@@ -13,7 +13,7 @@ use raftlab::types::LogIndex;
 
 use crate::image::Table;
 use crate::model::{compacting, id, resetting};
-use crate::{appending, beside, entry, open, refusal, voting};
+use crate::{appending, beside, entry, founders, open, refusal, voting};
 
 fn name(first: u64) -> String {
     format!("log-{first:020}.jsonl")
@@ -83,7 +83,7 @@ fn a_reset_of_a_log_of_many_segments_removes_few_of_them_before_the_next_sync() 
 fn a_start_finds_the_log_whatever_is_left_of_what_was_compacted() {
     let disk = MemoryDisk::new("n1", Files::new());
     let mut store = filled(disk.clone(), 27);
-    beside(disk.clone()).save(id(20, 1), &Table::at(20), &|| true).expect("memory takes it");
+    beside(disk.clone()).save(id(20, 1), &founders(), &Table::at(20), &|| true).expect("memory takes it");
     store.write(compacting(20, 1)).expect("memory takes it");
     let stale = store.take_stale();
     assert_eq!(stale, [1, 4, 7, 10, 13, 16].map(name));
@@ -118,7 +118,7 @@ fn what_a_reset_let_go_of_never_comes_back_into_the_log() {
             .expect("memory takes it");
         store.write(appending(&[entry(15, 3), entry(16, 3)])).expect("memory takes it");
         store.sync().expect("memory keeps it");
-        beside(disk.clone()).save(id(15, 3), &Table::at(15), &|| true).expect("memory takes it");
+        beside(disk.clone()).save(id(15, 3), &founders(), &Table::at(15), &|| true).expect("memory takes it");
         let stale = store.take_stale();
         assert_eq!(stale, [1, 4, 7].map(name), "the newest is gone for good");
         starts(&disk.files(), &stale, |recovered, context| {

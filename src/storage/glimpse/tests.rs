@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::raft::entry::{Content, Entry};
+use crate::raft::entry::Content;
 use crate::storage::ClusterId;
 use crate::storage::disk::{Lock, LockError};
 use crate::storage::simulated::SimulatedDisk;
-use crate::types::NodeId;
+use crate::types::Epoch;
 
 /// A folder that is changed from one history to another just before one of its reads.
 struct Moving {
@@ -94,9 +94,10 @@ fn line(index: u64, term: u64) -> Vec<u8> {
 
 /// A log of six entries in two segments: those up to `kept` of term 1, the others of this term.
 fn write(disk: &mut SimulatedDisk, kept: u64, term: u64) {
-    let identity = Identity { cluster: ClusterId(1), node: NodeId::new(1), members: NodeId::first(3) };
+    let identity = Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) };
     let hard_state = HardState { current_term: Term(term), ..HardState::default() };
-    let state = StateFile { identity, hard_state, log_floor: EntryId::ZERO };
+    let founders = NodeId::first(3);
+    let state = StateFile { identity, founders, hard_state, log_floor: EntryId::ZERO, commit: LogIndex(0) };
     files::replace(disk, STATE, &state.encode()).expect("the disk is in order");
     for (first, last) in [(1, 4), (5, 6)] {
         let name = Segment { first: LogIndex(first), length: 0 }.name();
