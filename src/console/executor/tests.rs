@@ -38,6 +38,11 @@ impl Desk {
         self.console.output().take_transcript()
     }
 
+    /// The cluster that it drives.
+    pub(super) fn lab(&mut self) -> &mut Simulation {
+        &mut self.console.lab
+    }
+
     pub(super) fn led() -> Desk {
         let mut desk = Desk::new();
         assert_eq!(desk.lines("wait leader\nwait converged"), "");

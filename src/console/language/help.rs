@@ -85,7 +85,7 @@ impl Language {
                  n1>clients          answers of n1; clients>n1 are requests to it\n  \
                  clients             between clients and all nodes, both ways\n\
                  Words are resolved when the line runs; the rule stays with those nodes.\n\
-                 Without a link, a rule holds for every link, the clients' too."
+                 Without a link, a rule holds for every link, the clients' and newcomers' too."
                 .to_string(),
             "quantities" => format!(
                 "Durations: 100us, 150ms, 2s, 1.5s, 1m, 1h, 0; at most {}.\n\

@@ -315,6 +315,30 @@ fn a_group_for_several_destinations_weighs_at_each_what_reaches_it() {
 }
 
 #[test]
+fn a_link_of_a_later_node_counts_what_still_arrives_and_nothing_before() {
+    let (_router, handle) = router(false);
+    let scope = LinkScope::OneWay(end(1), end(2));
+    let delay = Duration::from_millis(200);
+    handle.send(&mut vec![vote(1, 2, 1), vote(1, 3, 1)]);
+    wait(&handle, end(1), end(2), |counts| counts.dropped == 1);
+    handle.apply(NetChange::Delay { delay, jitter: Duration::ZERO, scope }).expect("a change");
+    handle.send(&mut vec![vote(1, 2, 2)]);
+    wait(&handle, end(1), end(2), |counts| counts.in_flight == 1);
+    handle.remove_node(NodeId::new(2));
+    let links = handle.counts();
+    assert!(!links.iter().any(|(from, to, _)| [*from, *to].contains(&end(2))), "{links:?}");
+    handle.add_node(NodeId::new(2));
+    assert!(handle.rules().is_empty(), "the rule was that of the earlier node");
+    let inbox = listen(&handle, at(2), 16);
+    handle.send(&mut vec![vote(1, 2, 3)]);
+    assert_eq!(receive(&inbox, 2), [vote(1, 2, 3), vote(1, 2, 2)]);
+    wait(&handle, end(1), end(2), |counts| {
+        counts == LinkCounts { sent: 2, delivered: 2, delayed: 1, ..LinkCounts::default() }
+    });
+    assert_eq!(handle.ever_sent(), 4, "with what the earlier node was sent");
+}
+
+#[test]
 fn a_panic_in_what_it_carries_or_calls_loses_messages_and_not_the_network() {
     for express in [false, true] {
         let (_router, handle) = router(express);

@@ -3,11 +3,17 @@
 use proptest::prelude::*;
 
 use crate::console::executor::tests::Desk;
+use crate::lab::Lab;
+use crate::types::NodeId;
 
 /// The rules in force after these lines.
 fn rules_after(lines: &str) -> String {
     let mut desk = Desk::led();
     desk.lines(lines);
+    rules(&mut desk)
+}
+
+fn rules(desk: &mut Desk) -> String {
     let rules: Vec<String> =
         desk.lines("net").lines().filter_map(|line| line.strip_prefix("rule  ")).map(String::from).collect();
     rules.join("; ")
@@ -34,6 +40,20 @@ fn a_fault_that_ends_leaves_what_the_others_alone_would_have_made() {
     ] {
         assert_eq!(rules_after(lines), left, "{lines}");
     }
+}
+
+#[test]
+fn a_fault_that_ends_leaves_newcomers_and_those_who_stay_as_they_are() {
+    let mut desk = Desk::led();
+    desk.lines("partition n1 / n2\ndrop 10% for 2s");
+    desk.lab().add_node(NodeId::new(4)).expect("n4 is new");
+    assert_eq!(rules(&mut desk), "partition n1 / n2 / n3,n4; drop 10%");
+    desk.lines("sleep 3s");
+    assert_eq!(rules(&mut desk), "partition n1 / n2 / n3,n4", "n4 is still on the side that was not named");
+    desk.lines("drop 10% for 2s\ncrash n2");
+    desk.lab().remove_node(NodeId::new(2)).expect("n2 is down");
+    desk.lines("sleep 3s");
+    assert_eq!(rules(&mut desk), "partition n1 / n3,n4", "the partition names n2 no more");
 }
 
 #[test]
