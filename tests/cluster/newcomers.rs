@@ -6,7 +6,7 @@ use raftlab::faults::{End, NetChange};
 use raftlab::lab::{Lab, Life, NodeOrder};
 use raftlab::types::NodeId;
 
-use crate::{assert_safe, folder, leader, log_file, put, settings, start};
+use crate::{assert_read, assert_safe, folder, leader, log_file, put, settings, start};
 
 fn node(number: u8) -> NodeId {
     NodeId::new(number)
@@ -32,6 +32,12 @@ fn a_node_is_added_on_new_files() {
     put(&cluster, "b");
     cluster.order(node(7), NodeOrder::Crash).expect("it runs");
     cluster.order(node(7), NodeOrder::Restart).expect("it is down");
+    assert_safe(&mut cluster);
+    cluster.shutdown();
+    let mut cluster = start(&settings);
+    assert_eq!(cluster.nodes(), [1, 2, 3, 7].map(node), "a start runs all folders");
+    assert_eq!(cluster.view(node(7)).life, Life::Up);
+    assert_read(&cluster, "b");
     assert_safe(&mut cluster);
 }
 
