@@ -17,15 +17,23 @@ impl<M: StateMachine> Cluster<M> {
     /// Starts a new node on new, empty files.
     pub(super) fn add(&mut self, name: NodeId) -> Result<Member, LabError> {
         let medium = self.medium_for(name)?;
-        let was_there = self.slots.contains_key(&name);
-        let before = Footprint::before(&self.settings, &[name], None);
-        let opened = self.open_emptied(name, &medium).inspect_err(|_| before.erase())?;
+        let print = Footprint::before(&self.settings, &[name], None);
+        let added = self.add_on(medium, name);
+        if added.is_err() {
+            print.erase();
+        }
+        added
+    }
+
+    fn add_on(&mut self, medium: Medium, name: NodeId) -> Result<Member, LabError> {
+        let opened = self.open_emptied(name, &medium)?;
         let member = Member { node: name, store_id: opened.recovered.hard_state.store_id };
         if let Some(logs) = &self.logs {
             logs.add(name).map_err(|error| told(StartError::Logs(error)))?;
         }
         self.network.add_node(name);
         let before = self.slots.insert(name, Slot::new(medium));
+        let was_there = before.is_some();
         self.past_syncs += before.map_or(0, |slot| slot.syncs());
         self.note_nodes();
         self.context.reporter.tell(self.context.clock.now(), name, [What::Added]);

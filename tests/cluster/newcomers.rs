@@ -117,3 +117,22 @@ fn a_client_from_before_asks_a_node_that_came_later() {
     put(&cluster, "b");
     assert_safe(&mut cluster);
 }
+
+#[test]
+fn a_node_that_cannot_be_added_leaves_everything_as_it_was() {
+    let folder = folder();
+    let settings = settings(&folder, 3);
+    let mut cluster = start(&settings);
+    // A file is where the folder of n4 belongs, a folder where the log of n5 does.
+    std::fs::write(settings.states.join("n4"), "not a folder").expect("a writable folder");
+    std::fs::create_dir(log_file(&settings.logs, node(5))).expect("a writable folder");
+    for (name, reason) in [(4, "n4"), (5, "n5.log")] {
+        let refused = cluster.add_node(node(name)).expect_err("its files cannot be made").to_string();
+        assert!(refused.contains(reason) && !refused.contains('\n'), "{refused}");
+    }
+    assert_eq!(cluster.nodes(), NodeId::first(3));
+    assert!(!settings.states.join("n5").exists(), "what was made is removed");
+    cluster.add_node(node(6)).expect("n6 is new");
+    put(&cluster, "a");
+    assert_safe(&mut cluster);
+}
