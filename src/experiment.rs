@@ -108,14 +108,14 @@ impl Experiment {
         self.plan.validate().map_err(Trouble::usage)?;
         let checked = self.expectations.iter().try_for_each(|expectation| expectation.check(self.plan.rate));
         checked.map_err(Trouble::usage)?;
-        let nodes = NodeId::first(self.settings.nodes);
+        let founders = NodeId::first(self.settings.nodes);
         let length = match self.plan.amount {
             Amount::For(duration) => Some(duration),
             Amount::Count(_) | Amount::Unending => None,
         };
         self.faults
             .iter()
-            .try_for_each(|line| line.check(&nodes, self.settings.memory, length))
+            .try_for_each(|line| line.check(&founders, &self.faults, self.settings.memory, length))
             .map_err(Trouble::usage)
     }
 

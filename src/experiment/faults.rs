@@ -32,11 +32,32 @@ impl TimedLine {
         }
     }
 
-    /// Checks that it makes sense on a cluster of these nodes, in a run of this length.
+    /// The node that comes with it: `replace n2 with n4` names it last.
+    fn newcomer(&self) -> Option<NodeId> {
+        self.named().pop().filter(|_| matches!(self.line.name(), "add" | "replace"))
+    }
+
+    fn named(&self) -> Vec<NodeId> {
+        let text = self.line.to_string();
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+        words.filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// Checks that it makes sense on a cluster that begins with these nodes, in a run of this length with these lines.
     ///
     /// # Errors
     /// One line: what is not there.
-    pub fn check(&self, nodes: &[NodeId], memory: bool, length: Option<Duration>) -> Result<(), String> {
+    pub fn check(
+        &self,
+        founders: &[NodeId],
+        lines: &[TimedLine],
+        memory: bool,
+        length: Option<Duration>,
+    ) -> Result<(), String> {
+        let come = lines.iter().filter(|line| line.at <= self.at).filter_map(TimedLine::newcomer);
+        let mut nodes: Vec<NodeId> = founders.iter().copied().chain(come).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
         let place = format!("--at {} '{}'", duration_text(self.at), self.line);
         if let Some(length) = length.filter(|length| self.at >= *length) {
             return Err(format!("{place}: the run ends after {}", duration_text(length)));
@@ -48,10 +69,8 @@ impl TimedLine {
         if self.line.form.topic == Topic::Data || matches!(self.line.name(), "echo" | "run") {
             return Ok(());
         }
-        let text = self.line.to_string();
-        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
-        let stranger = words.filter_map(|word| word.parse().ok()).find(|node: &NodeId| !nodes.contains(node));
-        let missing = stranger.map(|node| format!("{place}: {}", no_such_node(node, nodes)));
+        let stranger = self.named().into_iter().find(|node| !nodes.contains(node));
+        let missing = stranger.map(|node| format!("{place}: {}", no_such_node(node, &nodes)));
         missing.map_or(Ok(()), Err)
     }
 }
@@ -63,7 +82,7 @@ mod tests {
     fn refused(at: &str, text: &str) -> String {
         let nodes = NodeId::first(3);
         let parsed = TimedLine::parse(at, text);
-        let reason = parsed.and_then(|line| line.check(&nodes, true, Some(Duration::from_secs(5))));
+        let reason = parsed.and_then(|line| line.check(&nodes, &[], true, Some(Duration::from_secs(5))));
         let reason = reason.expect_err(text);
         assert!(!reason.contains('\n'), "{reason}");
         reason
@@ -88,7 +107,8 @@ mod tests {
             ["crash leader", "restart all", "put n9 1", "delay 5ms n1>n3", "partition n1 / n2 n3 for 1s"]
         {
             let line = TimedLine::parse("2s", text).expect(text);
-            assert_eq!(line.check(&NodeId::first(3), true, Some(Duration::from_secs(5))), Ok(()), "{text}");
+            let length = Some(Duration::from_secs(5));
+            assert_eq!(line.check(&NodeId::first(3), &[], true, length), Ok(()), "{text}");
         }
     }
 }
