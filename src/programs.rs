@@ -5,8 +5,10 @@
 pub mod check_history;
 pub mod client_load;
 pub mod cluster;
+pub mod doctor;
 pub mod logs;
 mod progress_line;
+pub mod recover;
 
 pub mod simulate;
 mod slow;

@@ -23,12 +23,15 @@ pub mod real;
 pub(crate) mod private;
 pub(crate) mod record;
 mod recovery;
+pub mod remains;
+pub mod rescue;
 pub(crate) mod segment;
 pub(crate) mod segments;
 pub mod simulated;
 mod simulated_file;
 mod snapshot_file;
 pub mod snapshots;
+pub mod survivors;
 pub(crate) mod state_file;
 mod terms;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory};
 
 use super::start::{Generated, Start, WHOLE, generated, print_generated, with_generate};
-use super::{check_history, client_load, cluster, logs, simulate};
+use super::{check_history, client_load, cluster, doctor, logs, recover, simulate};
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 
@@ -19,7 +19,7 @@ struct Part {
     main: fn(&Start) -> ExitCode,
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 7] = [
     Part {
         name: "cluster",
         page: "raftlab-cluster",
@@ -54,6 +54,20 @@ const PARTS: [Part; 5] = [
         also: None,
         command: logs::Options::command,
         main: logs::main,
+    },
+    Part {
+        name: "doctor",
+        page: "raftlab-doctor",
+        also: None,
+        command: doctor::Options::command,
+        main: doctor::main,
+    },
+    Part {
+        name: "recover",
+        page: "raftlab-recover",
+        also: None,
+        command: recover::Options::command,
+        main: recover::main,
     },
 ];
 

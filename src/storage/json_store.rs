@@ -89,7 +89,7 @@ pub fn wipe(disk: &mut impl Disk) -> Result<StoreId, StorageError> {
     Ok(found.map_or(0, |state| state.hard_state.store_id))
 }
 
-fn lock(disk: &mut impl Disk) -> Result<Lock, StorageError> {
+pub(super) fn lock(disk: &mut impl Disk) -> Result<Lock, StorageError> {
     disk.lock().map_err(|error| match error {
         LockError::InUse(holder) => StorageError::InUse { folder: disk.describe(""), holder },
         LockError::Io(error) => StorageError::io("lock", disk.describe(""), error),

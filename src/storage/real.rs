@@ -45,6 +45,15 @@ impl RealDisk {
         Ok(())
     }
 
+    /// The process that uses the folder, if one does; its number, where it is known. Changes nothing.
+    pub fn holder(&self) -> Option<Option<u32>> {
+        let path = self.path(LOCK);
+        match File::open(&path).ok()?.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(holder_in(&path)),
+            _ => None,
+        }
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
@@ -168,8 +177,7 @@ impl Disk for RealDisk {
                 Ok(()) if is_gone(&file)? => {}
                 Ok(()) => break file,
                 Err(TryLockError::WouldBlock) => {
-                    let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-                    return Err(LockError::InUse(holder));
+                    return Err(LockError::InUse(holder_in(&path)));
                 }
                 Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
             }
@@ -182,6 +190,11 @@ impl Disk for RealDisk {
     fn describe(&self, file: &str) -> String {
         described(&self.folder.display().to_string(), file)
     }
+}
+
+/// The number of the process that wrote it there when it locked the folder.
+fn holder_in(path: &Path) -> Option<u32> {
+    fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok())
 }
 
 /// Whether the file was removed since it was opened: then a lock on it excludes no other process.
@@ -243,7 +256,9 @@ mod tests {
             Err(LockError::Io(error)) => panic!("{error}"),
             Ok(_) => panic!("two hold the lock"),
         }
+        assert_eq!(RealDisk::new(folder.path()).holder(), Some(Some(std::process::id())));
         drop(lock);
+        assert_eq!(RealDisk::new(folder.path()).holder(), None);
         assert!(RealDisk::new(folder.path()).lock().is_ok());
     }
 }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod demos;
+mod doctor;
 mod figure16;
 mod history;
 mod interface;
