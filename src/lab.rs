@@ -11,7 +11,7 @@ use crate::client::{Ask, Ended, Pipeline};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
-use crate::server::{LogView, Status};
+use crate::server::{LogView, RoleName, Status};
 use crate::storage::glimpse::Glimpse;
 use crate::text::counted;
 use crate::text::nodes::no_such_node;
@@ -75,6 +75,24 @@ pub trait Lab {
     /// # Errors
     /// The node cannot do it now, and what to do instead; nothing has changed then.
     fn order(&mut self, node: NodeId, order: NodeOrder) -> Result<String, LabError>;
+
+    /// Why a node refused, or gave up, the newest transfer of its leadership; none while it may still succeed.
+    fn transfer_failure(&mut self, node: NodeId) -> Option<String>;
+
+    /// What became of the transfer for which this leader of a term was told: who leads a later term, or why the leader
+    /// leads on. None while that is open.
+    fn transferred(&mut self, from: NodeId, term: Term) -> Option<Result<(NodeId, Term), String>> {
+        for node in self.nodes() {
+            let NodeView { life, status, .. } = self.view(node);
+            if life == Life::Up && status.role == RoleName::Leader && status.term > term {
+                return Some(Ok((node, status.term)));
+            }
+        }
+        let status = self.view(from).status;
+        let leads_on = status.role == RoleName::Leader && status.hands_over_to.is_none();
+        leads_on
+            .then(|| Err(self.transfer_failure(from).unwrap_or_else(|| "it was not asked to".to_string())))
+    }
 
     /// Changes the network. Says what that did.
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError>;
@@ -186,6 +204,8 @@ pub enum NodeOrder {
     TakeSnapshot,
     /// It starts an election now, or as soon as it may.
     Campaign,
+    /// It hands its leadership over: to this node, or to any that fits.
+    Transfer(Option<NodeId>),
     /// Its election timer runs out after this time.
     SetElectionTimer(Duration),
     /// Its clock is ahead by this from now on. A clock that is set back stands still until it is true: time never goes
@@ -256,7 +276,10 @@ impl NodeOrder {
             (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),
             (NodeOrder::Resume, Life::Up) => format!("{node} is not paused"),
             (
-                NodeOrder::Campaign | NodeOrder::TakeSnapshot | NodeOrder::SetElectionTimer(_),
+                NodeOrder::Campaign
+                | NodeOrder::Transfer(_)
+                | NodeOrder::TakeSnapshot
+                | NodeOrder::SetElectionTimer(_),
                 Life::Paused,
             ) => {
                 let advice = format!("'resume {node}' first");

@@ -157,6 +157,7 @@ impl Raft {
                 Input::Persisted(id) => self.persisted(now, id),
                 Input::Snapshot(report) => self.note_snapshot(report),
                 Input::Campaign => self.campaign(now),
+                Input::Transfer(target) => self.transfer(now, target),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
                 Input::Configure(settings) => self.configure(now, *settings),
             }
@@ -168,7 +169,9 @@ impl Raft {
         self.advance_commit_index();
         self.note_confirmed();
         self.replicate(now);
+        self.order_election();
         self.confirm_reads();
+        self.name_successor(now);
         self.forget_snapshots();
         self.write(now, before.hard_state);
         before.check(self);
@@ -179,11 +182,10 @@ impl Raft {
     pub fn deadline(&self) -> Time {
         match &self.role {
             Role::Leader(leader) => {
-                let gathering = if leader.gathered.is_empty() { Time::NEVER } else { leader.gather_until };
                 if leader.followers.is_empty() {
-                    return gathering;
+                    return self.append_due();
                 }
-                leader.heartbeat_due.min(gathering).min(self.resignation_due(leader))
+                leader.heartbeat_due.min(self.append_due()).min(self.resignation_due(leader))
             }
             _ => self.election_due.min(self.beyond.vote_hold.campaign_due()),
         }

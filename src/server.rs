@@ -77,6 +77,8 @@ pub struct Server {
     /// The requests behind the entries that this leader appended.
     pub(crate) waiting: Waiting,
     last_request: RequestId,
+    /// It led, and the clients that wait for its entries are not told yet.
+    lost_office: bool,
     /// Since when it has known its present leader.
     leader_since: Time,
 }
@@ -119,6 +121,7 @@ impl Server {
             calls: Ascending::default(),
             waiting: Waiting::default(),
             last_request: 0,
+            lost_office: false,
             leader_since: now,
         }
     }
@@ -159,7 +162,9 @@ impl Server {
         if self.raft.is_hard_state_durable() && self.schedule.due(&self.settings) {
             self.give(Task::Image, &mut outbox);
         }
-        if led.is_some() && led != self.led_term() {
+        self.lost_office |= led.is_some() && led != self.led_term();
+        if self.lost_office && !self.raft.awaits_successor() {
+            self.lost_office = false;
             self.release_waiting(&mut outbox);
         }
         if self.raft.leader() != leader || self.led_term() != led {
@@ -204,6 +209,7 @@ impl Server {
             }
             Arrival::Snapshot(report) => inputs.push(Input::Snapshot(report)),
             Arrival::Campaign => inputs.push(Input::Campaign),
+            Arrival::Transfer(target) => inputs.push(Input::Transfer(target)),
             Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
             Arrival::Configure(settings) => {
                 self.settings = (*settings).clone();
@@ -304,6 +310,7 @@ impl Server {
             term: raft.current_term(),
             leader: raft.leader(),
             since: self.leader_since,
+            hands_over_to: raft.hands_over_to(),
             voted_for: raft.voted_for(),
             last: raft.log().last(),
             base: raft.log().base(),

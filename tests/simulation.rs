@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use raftlab::check::history::{self, Operation};
+use raftlab::lab::NodeOrder;
 use raftlab::sim::seeds::{self, Clocks, Family, RunReport};
 use raftlab::sim::tally::Tally;
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -31,6 +32,9 @@ const DAMAGE_SEEDS: u64 = 200;
 /// How many seeds with small tables of sessions, and how many with slow disks.
 const SESSION_SEEDS: u64 = 100;
 const STALL_SEEDS: u64 = 200;
+
+/// How many seeds with leaders that hand over. They are short.
+const TRANSFER_SEEDS: u64 = 200;
 
 /// Runs these seeds on two threads; each must be safe and heal, and the history that it writes keeps the rule of clients.
 fn run_seeds(family: Family, count: u64) -> Vec<RunReport> {
@@ -185,6 +189,54 @@ fn slow_disks_and_stalls_of_leaders_only_cost_time() {
     assert!(lost > STALL_SEEDS, "too few elections were lost while votes became durable: {lost}");
     let answered = sum(|report| report.calls.answered);
     assert!(answered > 50 * STALL_SEEDS, "too few calls were answered to show anything: {answered}");
+}
+
+#[test]
+fn transfers_cost_no_answer_and_no_lease() {
+    let reports = run_seeds(Family::Transfers, TRANSFER_SEEDS);
+    let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
+    for (what, times) in [
+        ("transfers", sum(|report| report.tally.transfers)),
+        ("transfers that were given up", sum(|report| report.tally.transfers_given_up)),
+        ("orders that came too late", sum(|report| report.tally.orders_ignored)),
+        ("reads answered by a lease", sum(|report| report.tally.lease_reads)),
+    ] {
+        assert!(
+            times > TRANSFER_SEEDS,
+            "the {TRANSFER_SEEDS} seeds saw {times} times: {what}; they show too little"
+        );
+    }
+}
+
+#[test]
+fn a_healthy_cluster_fails_no_call_while_it_hands_over() {
+    use raftlab::kv::{Command, KeyValue, Query};
+    use raftlab::simulation::{Request, SimulatedCluster};
+    for seed in 1..=10 {
+        let mut cluster = SimulatedCluster::new(SimulationSettings::new(3, seed), KeyValue::default);
+        let clients = [cluster.add_client(), cluster.add_client(), cluster.add_client()];
+        cluster.call(clients[0], Request::Command(Command::put("x", "0"))).expect("a new cluster answers");
+        let mut old = None;
+        for step in 0..200_u64 {
+            for client in clients {
+                cluster.begin(client, Request::Command(Command::put("x", step.to_string())));
+                cluster.begin(client, Request::Query(Query::Read { key: "x".into() }));
+            }
+            if step % 20 == 10 {
+                let leader = cluster.leader().expect("it is healthy");
+                cluster.order(leader, NodeOrder::Transfer(None)).expect("it runs");
+                old = Some(leader);
+            }
+            if step % 20 == 19 {
+                assert_ne!(cluster.leader(), old, "seed {seed}: another node leads");
+            }
+            cluster.run_for(Duration::from_millis(5));
+        }
+        cluster.run_for(Duration::from_secs(1));
+        let history = cluster.history();
+        assert_eq!(history.len(), 1 + 200 * 6, "seed {seed}: no call was rejected");
+        assert!(history.iter().all(|call| call.returned.is_some()), "seed {seed}: each was answered");
+    }
 }
 
 #[test]

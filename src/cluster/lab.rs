@@ -123,6 +123,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
             NodeOrder::Resume => return Ok(waited(self.running(name)?.resume().unwrap_or_default())),
             NodeOrder::TakeSnapshot => self.running(name)?.arrive(Arrival::TakeSnapshot),
             NodeOrder::Campaign => self.running(name)?.arrive(Arrival::Campaign),
+            NodeOrder::Transfer(target) => self.running(name)?.arrive(Arrival::Transfer(target)),
             NodeOrder::SetElectionTimer(after) => {
                 self.running(name)?.arrive(Arrival::SetElectionTimer(after));
             }
@@ -130,6 +131,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
             NodeOrder::Disk(change) => return self.existing(name)?.change_disk(name, change),
         }
         Ok(String::new())
+    }
+
+    fn transfer_failure(&mut self, name: NodeId) -> Option<String> {
+        self.inspect(name, |server| server.raft().transfer_failure().map(ToString::to_string)).ok().flatten()
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {

@@ -7,14 +7,15 @@
 //! | a message arrives, before its term counts | `handle_before_term_rule` | `prevote`, and the gate |
 //! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease`, `readmission` |
 //! | the election timer runs out | `prepare_election` | `lease`, `readmission`, `stall`, `prevote` |
-//! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall` |
-//! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease` |
+//! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall`, `transfer` |
+//! | commands are appended; a leader steps down; a request is rejected | `append_due`; `leave_office`; `reject` | `transfer` |
+//! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease`, `transfer` |
 //! | an answer arrives | `heard` | `readmission`, `rounds` |
 //! | and it rejects, or acknowledges | `handle_loss`, `note_lag` | `readmission`, `stall` |
-//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `readmission` |
+//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `readmission`, `transfer` |
 //! | an entry is committed | `note_readmission` | `readmission` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
-//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads` | `stall`, `reads`, `freshness` |
+//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `order_election`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
 //! | settings change | `configure` | `configuring` |
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
@@ -29,6 +30,7 @@ mod readmission;
 mod reads;
 pub(super) mod rounds;
 mod stall;
+pub(super) mod transfer;
 
 use std::time::Duration;
 
@@ -37,10 +39,11 @@ use self::lease::VoteHold;
 use self::reads::FollowerReads;
 use self::rounds::Rounds;
 use self::stall::Elections;
+use self::transfer::Transfers;
 use super::Raft;
 use super::effects::HardState;
 use super::event::{Event, VoteReason};
-use super::message::{Ack, Beat, Body, Extra};
+use super::message::{Ack, Beat, Body, Cause, Extra};
 use super::role::{Leader, Progress, Role};
 use crate::types::{LogIndex, NodeId, StoreId, Term, Time};
 
@@ -60,6 +63,7 @@ pub(crate) struct Beyond {
     /// Reads that wait for the leader that this node follows.
     pub reads: FollowerReads,
     elections: Elections,
+    pub transfers: Transfers,
 }
 
 impl Beyond {
@@ -78,10 +82,10 @@ impl Beyond {
 
 impl Raft {
     /// Why this node withholds its vote now; none when Figure 2 decides. The one place that says which extras withhold a
-    /// vote. `transfer` tells that a person, or a leader that hands over, asked for the election.
-    pub(super) fn withholds_vote(&self, now: Time, transfer: bool) -> Option<VoteReason> {
+    /// vote. `requested` tells that a person, or a leader that hands over, asked for the election.
+    pub(super) fn withholds_vote(&self, now: Time, requested: bool) -> Option<VoteReason> {
         match self.leader() {
-            Some(leader) if !transfer && self.hears_leader(now) => Some(VoteReason::LeaderAlive(leader)),
+            Some(leader) if !requested && self.hears_leader(now) => Some(VoteReason::LeaderAlive(leader)),
             _ if self.is_vote_on_hold(now) => Some(VoteReason::Withheld),
             _ if self.beyond.joining => Some(VoteReason::Joining),
             _ => None,
@@ -104,13 +108,18 @@ impl Raft {
                 self.handle_pre_vote(now, from, next_term, last);
                 true
             }
-            Body::RequestVote { transfer, .. } => match self.withholds_vote(now, transfer) {
-                None | Some(VoteReason::Joining) => false,
-                Some(reason) => {
-                    self.note(Event::VoteDecided { candidate: from, term, pre: false, reason });
-                    true
+            Body::RequestVote { cause, .. } => {
+                if let Cause::Transfer(waiver) = cause {
+                    self.free_vote(waiver);
                 }
-            },
+                match self.withholds_vote(now, cause != Cause::Timer) {
+                    None | Some(VoteReason::Joining) => false,
+                    Some(reason) => {
+                        self.note(Event::VoteDecided { candidate: from, term, pre: false, reason });
+                        true
+                    }
+                }
+            }
             _ => false,
         }
     }
@@ -132,21 +141,23 @@ impl Raft {
         !self.settings.pre_vote
     }
 
-    /// An election on request: no pre-vote, and others vote although they hear from a leader (D 3.10, D 4.2.3).
+    /// An election on request: no pre-vote, and others vote although they hear from a leader (D 4.2.3).
     pub(super) fn campaign(&mut self, now: Time) {
         match self.role {
             Role::Leader(_) => {}
             _ if self.beyond.joining => self.note(Event::CampaignRejected),
             _ if self.is_vote_on_hold(now) => self.delay_campaign(now),
-            _ => self.become_candidate(now, true),
+            _ => self.become_candidate(now, Cause::Request),
         }
     }
 
-    /// Ends a leadership that no quorum supports, or whose disk stalls.
+    /// Ends a leadership that no quorum supports, or a transfer that takes too long; hands over if the disk stalls.
     pub(super) fn resign_if_due(&mut self, now: Time) {
         let Role::Leader(leader) = &self.role else { return };
         if self.settings.check_quorum && now >= self.quorum_doubted_at(leader) {
             self.lose_quorum(now);
+        } else if now >= self.give_up_due() {
+            self.give_up_transfer(now);
         } else if now >= self.hand_over_due(leader) {
             self.hand_over(now);
         }
@@ -154,7 +165,7 @@ impl Raft {
 
     /// When [`Raft::resign_if_due`] has something to do, if nothing arrives.
     pub(super) fn resignation_due(&self, leader: &Leader) -> Time {
-        self.quorum_doubted_at(leader).min(self.hand_over_due(leader))
+        self.quorum_doubted_at(leader).min(self.give_up_due()).min(self.hand_over_due(leader))
     }
 }
 
@@ -166,8 +177,8 @@ impl Raft {
                 self.handle_pre_vote_reply(now, from, next_term, granted);
             }
             Extra::ReadIndex { number } => self.handle_read_index(from, number, stale),
-            Extra::TimeoutNow | Extra::Rejoin { .. } | Extra::ReadIndexReply { .. } if stale => {}
-            Extra::TimeoutNow => self.campaign(now),
+            Extra::TimeoutNow { .. } | Extra::Rejoin { .. } | Extra::ReadIndexReply { .. } if stale => {}
+            Extra::TimeoutNow { round, last } => self.handle_timeout_now(now, from, round, last),
             Extra::Rejoin { store_id } => self.handle_rejoin(now, from, store_id),
             Extra::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
         }
@@ -177,8 +188,9 @@ impl Raft {
     pub(super) fn beat(&mut self, now: Time, commit: LogIndex, beat: Beat) -> Ack {
         self.ask_again(now);
         self.note_beat(now, commit, beat);
+        self.note_heard(beat.round);
         // Without a promise to withhold its vote this answer must not confirm the round: the lease counts on it.
-        let confirms = beat.lease.is_none_or(|claimed| self.hold_vote(now, claimed));
+        let confirms = beat.lease.is_none_or(|claimed| self.hold_vote(now, beat.round, claimed));
         self.ack(if confirms { beat.round } else { 0 })
     }
 
@@ -228,6 +240,7 @@ impl Raft {
         }
         if heartbeat {
             self.readmit();
+            self.mind_transfers();
         }
         true
     }

@@ -151,7 +151,7 @@ fn waits_for_disk(body: &Body, promises_pending: bool, durable: LogIndex) -> boo
     match body {
         Body::AppendEntries { .. }
         | Body::InstallSnapshot { .. }
-        | Body::Extra(Extra::TimeoutNow | Extra::Rejoin { .. } | Extra::PreVote { .. }) => false,
+        | Body::Extra(Extra::TimeoutNow { .. } | Extra::Rejoin { .. } | Extra::PreVote { .. }) => false,
         Body::AppendReply { result: AppendResult::Matched(index), .. } => {
             promises_pending || *index > durable
         }

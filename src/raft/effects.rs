@@ -32,6 +32,8 @@ pub enum Input {
     Snapshot(SnapshotReport),
     /// Start an election now, leader or none (the console's `timeout`).
     Campaign,
+    /// Hand the leadership over: to this node, or to any that fits (the console's `transfer`).
+    Transfer(Option<NodeId>),
     /// Let the election timer run out after this time (the console's `align-timers`, `spread-timers`).
     SetElectionTimer(Duration),
     /// Run with these settings from now on (the console's `set`).

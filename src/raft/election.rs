@@ -6,7 +6,7 @@
 use super::Raft;
 use super::entry::{Content, Entry};
 use super::event::{Event, StepDownReason, VoteReason};
-use super::message::Body;
+use super::message::{Body, Cause};
 use super::role::{Follower, Leader, Progress, Role, Rounds, Votes};
 use crate::types::{EntryId, NodeId, Term, Time};
 
@@ -19,7 +19,7 @@ impl Raft {
         // Figure 2, Candidates 4: an election without a winner in that time: start another.
         let due = now >= self.election_due;
         if self.prepare_election(now, due) {
-            self.become_candidate(now, false);
+            self.become_candidate(now, Cause::Timer);
         }
     }
 
@@ -38,7 +38,7 @@ impl Raft {
         match std::mem::replace(&mut self.role, Role::Follower(Follower::default())) {
             Role::Leader(leader) => {
                 self.note(Event::SteppedDown { term: left, led: true, reason });
-                self.reject_waiting(leader);
+                self.leave_office(now, leader, reason);
                 // A leader has no election timer; one starts here. Other roles keep theirs running.
                 self.reset_election_timer(now);
             }
@@ -47,7 +47,7 @@ impl Raft {
         }
     }
 
-    pub(super) fn become_candidate(&mut self, now: Time, transfer: bool) {
+    pub(super) fn become_candidate(&mut self, now: Time, cause: Cause) {
         assert_eq!(self.withholds_vote(now, true), None, "a node that may not vote does not vote for itself");
         // Figure 2, Candidates 1: increment currentTerm, vote for self, reset the timer, send RequestVote to all.
         self.current_term = self.current_term.next();
@@ -55,8 +55,8 @@ impl Raft {
         self.role = Role::Candidate(Votes::default());
         self.note_election(now);
         self.reset_election_timer(now);
-        self.note(Event::ElectionStarted { term: self.current_term, transfer });
-        self.send_to_others(&Body::RequestVote { last: self.log.last(), transfer });
+        self.note(Event::ElectionStarted { term: self.current_term, transfer: cause != Cause::Timer });
+        self.send_to_others(&Body::RequestVote { last: self.log.last(), cause });
     }
 
     /// Figure 2, RequestVote. `handle_before_term_rule` has dropped the requests that must not

@@ -7,6 +7,8 @@ use std::time::Duration;
 use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
+pub use super::beyond::transfer::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
+use super::message::Round;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core, in the words of the logs behind the node's name.
@@ -210,12 +212,23 @@ pub enum Event {
     /// An election was requested, but this node lost its files and is not readmitted yet.
     #[display("starts no election: it lost its files and is not readmitted yet")]
     CampaignRejected,
-    /// The leader's own disk does not answer, and other disks do.
-    #[display("hands over to {successor}: its own disk does not answer")]
-    DiskStalled {
-        /// Who is told to start an election.
-        successor: NodeId,
-    },
+    /// The leader hands over (D 3.10): from here on it appends no command.
+    #[display("hands over to {target}: {reason}")]
+    TransferStarted { target: NodeId, reason: TransferReason },
+    /// The target holds all that the leader does, and is told to start an election.
+    #[display(
+        "tells {target} to start an election: it holds the whole log; no lease rests on a round up to {round}"
+    )]
+    TransferOrdered { target: NodeId, round: Round },
+    /// The target did not lead in time, and the leader leads on.
+    #[display("gives up its transfer and leads on: {error}")]
+    TransferGivenUp { error: TransferError },
+    /// A transfer was requested, and no node fits.
+    #[display("does not hand over: {error}")]
+    TransferRefused { error: TransferError },
+    /// A leader ordered an election, and this node does not start one.
+    #[display("does not start the election that {leader} ordered: {reason}")]
+    OrderIgnored { leader: NodeId, reason: OrderIgnored },
     /// The leader heard too few followers for an election timeout.
     #[display("hears only {heard} of the {quorum} nodes that a quorum needs")]
     QuorumLost {
@@ -326,9 +339,6 @@ pub enum StepDownReason {
     /// It led, but a quorum no longer answers (D 6.2).
     #[display("no quorum answers")]
     NoQuorum,
-    /// It led, but its own disk does not answer.
-    #[display("its disk does not answer")]
-    DiskStalled,
 }
 
 /// What became of the entries of an AppendEntries.

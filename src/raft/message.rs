@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use derive_more::Display;
 
-pub use super::beyond::message::{Ack, Beat, BootId, Extra, ReadNumber, Round};
+pub use super::beyond::message::{Ack, Beat, BootId, Cause, Extra, ReadNumber, Round, Waiver};
 use super::entry::Entry;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -27,13 +27,13 @@ pub struct Message {
 #[display("{}{_variant}", self.name())]
 pub enum Body {
     /// Figure 2, RequestVote. The message's term is the candidate's.
-    #[display(" last={last}{}", if *transfer { " transfer" } else { "" })]
+    #[display(" last={last}{cause}")]
     RequestVote {
         /// The candidate's last log entry (`lastLogIndex`, `lastLogTerm`).
         last: EntryId,
-        /// A person, or a leader that hands over, asked for the election: a receiver votes although it hears from
-        /// a leader (D 4.2.3).
-        transfer: bool,
+        /// If a person, or a leader that hands over, asked for the election, a receiver votes although it hears from a
+        /// leader (D 4.2.3).
+        cause: Cause,
     },
     #[display(" vote={}", if *granted { "yes" } else { "no" })]
     VoteReply {

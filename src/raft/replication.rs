@@ -3,7 +3,7 @@
 //! A leader never changes what stands in its log, and counts a copy only when the disk that holds it has said so. A
 //! follower acknowledges what it was sent and holds durably, never merely its own last entry.
 
-use super::effects::{Proposal, RejectReason, RequestId};
+use super::effects::{Proposal, RejectReason};
 use super::entry::Entry;
 use super::event::{AppendOutcome, Event, StepDownReason};
 use super::message::{Ack, AppendResult, Beat, Body};
@@ -150,18 +150,13 @@ impl Raft {
             Role::Leader(_) => RejectReason::Busy,
             _ => RejectReason::NotLeader { leader: known },
         };
-        self.reject(proposal.id, reason);
-    }
-
-    fn reject(&mut self, id: RequestId, reason: RejectReason) {
-        self.note(Event::ClientRejected { read: false, reason });
-        self.effects.proposals.push((id, Err(reason)));
+        self.reject(proposal.id, false, reason);
     }
 
     /// Rejects the requests that were waiting for this leader, which has stepped down.
     pub(super) fn reject_waiting(&mut self, leader: Leader) {
         for proposal in leader.gathered {
-            self.reject(proposal.id, RejectReason::NotLeader { leader: None });
+            self.reject(proposal.id, false, RejectReason::NotLeader { leader: None });
         }
         self.reject_waiting_reads(leader.rounds);
     }
@@ -169,8 +164,9 @@ impl Raft {
     /// Appends the clients' commands that were gathered, all at once.
     pub(super) fn append_gathered(&mut self, now: Time) {
         let term = self.current_term;
+        let due = self.append_due();
         let Role::Leader(leader) = &mut self.role else { return };
-        if leader.gathered.is_empty() || now < leader.gather_until {
+        if now < due {
             return;
         }
         let first = self.log.last().index.next();

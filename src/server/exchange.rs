@@ -14,7 +14,7 @@ use crate::raft::membership::Configured;
 use crate::state_machine::AppliedEntry;
 use crate::state_machine::image::Image;
 use crate::storage;
-use crate::types::EntryId;
+use crate::types::{EntryId, NodeId};
 
 /// What a driver hands to a server.
 pub enum Arrival {
@@ -45,6 +45,8 @@ pub enum Arrival {
     /// Any other report on a snapshot or a part of one.
     Snapshot(SnapshotReport),
     Campaign,
+    /// Hand the leadership over: to this node, or to any that fits.
+    Transfer(Option<NodeId>),
     /// Let the election timer run out after this time.
     SetElectionTimer(Duration),
     /// Run with these settings from now on.

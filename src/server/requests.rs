@@ -90,7 +90,8 @@ impl Server {
         self.give(Task::Query { request, query, staleness }, outbox);
     }
 
-    /// Leadership ended: the clients that wait for an entry are told at once.
+    /// Leadership ended: the clients that wait for an entry are told at once, and after a transfer when the new leader is
+    /// known.
     pub(super) fn release_waiting(&mut self, outbox: &mut Outbox) {
         let leader = self.raft.leader();
         for request in self.waiting.end_all() {

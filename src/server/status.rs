@@ -14,6 +14,8 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// Since when it has led, or followed that leader.
     pub since: Time,
+    /// To whom it hands its leadership over at the moment.
+    pub hands_over_to: Option<NodeId>,
     /// Whom it voted for in its term.
     pub voted_for: Option<NodeId>,
     /// The last entry of its log.

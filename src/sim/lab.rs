@@ -229,6 +229,7 @@ impl Lab for Simulation {
             }
             NodeOrder::TakeSnapshot => self.step_node(name, vec![Arrival::TakeSnapshot]),
             NodeOrder::Campaign => self.step_node(name, vec![Arrival::Campaign]),
+            NodeOrder::Transfer(target) => self.step_node(name, vec![Arrival::Transfer(target)]),
             NodeOrder::SetElectionTimer(after) => {
                 self.step_node(name, vec![Arrival::SetElectionTimer(after)]);
             }
@@ -246,6 +247,10 @@ impl Lab for Simulation {
             }
         }
         Ok(String::new())
+    }
+
+    fn transfer_failure(&mut self, name: NodeId) -> Option<String> {
+        self.server(name).ok()?.raft().transfer_failure().map(ToString::to_string)
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {

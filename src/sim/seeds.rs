@@ -14,6 +14,7 @@ mod reads;
 mod sessions;
 mod snapshots;
 mod stalls;
+mod transfers;
 mod votes;
 
 use std::time::Duration;
@@ -56,10 +57,12 @@ pub enum Family {
     Stalls,
     /// Files that are damaged between a node's end and its next start.
     Damage,
+    /// Leaders that hand over while clients call, and whose orders, or the votes that they ask for, come late.
+    Transfers,
 }
 
 impl Family {
-    pub const ALL: [Family; 9] = [
+    pub const ALL: [Family; 10] = [
         Family::General,
         Family::Clients,
         Family::Snapshots,
@@ -69,6 +72,7 @@ impl Family {
         Family::Sessions,
         Family::Stalls,
         Family::Damage,
+        Family::Transfers,
     ];
 
     pub fn name(self) -> &'static str {
@@ -82,6 +86,7 @@ impl Family {
             Family::Sessions => "sessions",
             Family::Stalls => "stalls",
             Family::Damage => "damage",
+            Family::Transfers => "transfers",
         }
     }
 }

@@ -3,7 +3,7 @@
 use derive_more::AddAssign;
 
 use crate::raft::Raft;
-use crate::raft::event::{Event, StepDownReason, VoteReason};
+use crate::raft::event::{Event, StepDownReason, TransferReason, VoteReason};
 use crate::raft::role::Role;
 use crate::server::Outbox;
 
@@ -46,6 +46,12 @@ pub struct Tally {
     pub refused_starts: u64,
     /// Leaders that handed over because their own disk did not answer.
     pub handed_over: u64,
+    /// Leaders that handed over, for any reason.
+    pub transfers: u64,
+    /// Transfers that leaders gave up.
+    pub transfers_given_up: u64,
+    /// Orders of leaders that hand over on which no election followed.
+    pub orders_ignored: u64,
 }
 
 impl Tally {
@@ -72,7 +78,12 @@ impl Tally {
                 }
                 Event::Readmitted => self.readmitted += 1,
                 Event::Readmitting { .. } => self.readmitting += 1,
-                Event::DiskStalled { .. } => self.handed_over += 1,
+                Event::TransferStarted { reason, .. } => {
+                    self.transfers += 1;
+                    self.handed_over += u64::from(*reason == TransferReason::DiskStalled);
+                }
+                Event::TransferGivenUp { .. } => self.transfers_given_up += 1,
+                Event::OrderIgnored { .. } => self.orders_ignored += 1,
                 Event::LeaseRead { left: Some(_) } => self.lease_reads += 1,
                 _ => {}
             }

@@ -6,7 +6,7 @@ use super::Narration::{self, Answered, Heartbeat, OnRequest, Unasked};
 use super::Topic::{self, Client, Election, Net, Process, Replication, Storage};
 use super::What;
 use crate::raft::effects::RejectReason;
-use crate::raft::event::{AppendOutcome, Event};
+use crate::raft::event::{AppendOutcome, Event, TransferReason};
 
 pub(super) type Row = (Level, Topic, Narration);
 
@@ -52,7 +52,12 @@ fn raft_row(event: &Event) -> Row {
         Event::ElectionHeldBack { .. } => (Info, Election, OnRequest),
         Event::QuorumLost { .. } => (Warn, Election, Unasked),
         Event::CampaignRejected => (Warn, Election, Unasked),
-        Event::DiskStalled { .. } => (Warn, Election, Unasked),
+        Event::TransferStarted { reason: TransferReason::Request, .. } => (Info, Election, Answered),
+        Event::TransferStarted { .. } => (Warn, Election, Unasked),
+        Event::TransferOrdered { .. } => (Info, Election, OnRequest),
+        Event::TransferGivenUp { .. } => (Warn, Election, Unasked),
+        Event::TransferRefused { .. } => (Info, Election, Answered),
+        Event::OrderIgnored { .. } => (Info, Election, OnRequest),
         Event::AcknowledgedLost { .. } => (Warn, Election, Unasked),
         Event::Rejoining => (Warn, Election, Unasked),
         Event::Readmitting { .. } => (Info, Election, OnRequest),

@@ -14,13 +14,16 @@
 //! - A promise outlives its term, and its node's crash: the disk holds that a node ever made one, and then it keeps the
 //!   latest that it can have made before it started again. A node that was wiped forgets this with all else.
 //! - A node that is asked to campaign while it withholds its vote renews the promise no more, and campaigns when it ends.
+//! - A leader that hands over claims no lease and waives those that it held (`transfer`): the votes for its successor are free at
+//!   once, where they were withheld for its sake alone.
 
 use std::time::Duration;
 
 use crate::raft::Raft;
 use crate::raft::event::Event;
+use crate::raft::message::{Cause, Round, Waiver};
 use crate::raft::role::Role;
-use crate::types::Time;
+use crate::types::{Term, Time};
 
 /// How many of the longest election timeouts leases are claimed for after a read wanted one.
 const CLAIMED_TIMEOUTS: u32 = 4;
@@ -30,6 +33,10 @@ const CLAIMED_TIMEOUTS: u32 = 4;
 pub(crate) struct VoteHold {
     /// The vote is withheld before this moment.
     pub until: Time,
+    /// The newest round that it is withheld for, and the term of its leader.
+    round: (Term, Round),
+    /// Without the rounds of that term it would be withheld before this moment.
+    until_without: Time,
     /// An election was requested meanwhile, and begins then.
     pub campaign_waits: bool,
     /// A vote was withheld at some time, in this run or an earlier one. Durable before the answer that promises it
@@ -40,7 +47,8 @@ pub(crate) struct VoteHold {
 impl VoteHold {
     /// What a node that starts keeps: if it ever promised to withhold its vote, the latest that it can have promised.
     pub fn recovered(ever: bool, latest: Time) -> VoteHold {
-        VoteHold { until: if ever { latest } else { Time::ZERO }, campaign_waits: false, ever }
+        let until = if ever { latest } else { Time::ZERO };
+        VoteHold { until, until_without: until, ever, ..VoteHold::default() }
     }
 
     pub fn campaign_due(&self) -> Time {
@@ -80,7 +88,7 @@ impl Raft {
     /// Whether a round that begins now claims a lease.
     pub(super) fn claims_lease(&self, now: Time) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
-        now < leader.rounds.lease_wanted_until && now < self.quorum_silent_at(leader)
+        !self.hands_over() && now < leader.rounds.lease_wanted_until && now < self.quorum_silent_at(leader)
     }
 }
 
@@ -92,13 +100,26 @@ impl Raft {
 
     /// Promises to withhold the vote, in answer to a round that claims a lease. False when nothing is promised any more:
     /// the answer confirms no round then.
-    pub(super) fn hold_vote(&mut self, now: Time, claimed: Duration) -> bool {
+    pub(super) fn hold_vote(&mut self, now: Time, round: Round, claimed: Duration) -> bool {
         let hold = &mut self.beyond.vote_hold;
         if !hold.campaign_waits {
+            if hold.round.0 != self.current_term {
+                hold.until_without = hold.until;
+            }
+            hold.round = hold.round.max((self.current_term, round));
             hold.until = hold.until.max(now + claimed);
             hold.ever = true;
         }
         !hold.campaign_waits
+    }
+
+    /// A leader waived the leases of its rounds up to one. What was promised for a later round, to another leader, or
+    /// before this node started, holds.
+    pub(super) fn free_vote(&mut self, waiver: Waiver) {
+        let hold = &mut self.beyond.vote_hold;
+        if hold.round.0 == waiver.term && hold.round.1 <= waiver.round {
+            hold.until = hold.until.min(hold.until_without);
+        }
     }
 
     /// An election was requested that must wait until the vote is free.
@@ -118,7 +139,7 @@ impl Raft {
         }
         let campaigns = std::mem::take(&mut self.beyond.vote_hold.campaign_waits);
         if campaigns && !self.beyond.joining {
-            self.become_candidate(now, true);
+            self.become_candidate(now, Cause::Request);
         }
         campaigns
     }

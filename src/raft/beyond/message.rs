@@ -46,6 +46,30 @@ pub struct Ack {
     pub joining: bool,
 }
 
+/// A leader's word that no read rests any more on a lease of these rounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[display("waiver={round}@{term}")]
+pub struct Waiver {
+    /// The leader's term.
+    pub term: Term,
+    /// All its rounds up to this one.
+    pub round: Round,
+}
+
+/// What made a candidate start its election.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+pub enum Cause {
+    /// Its election timer ran out.
+    #[display("")]
+    Timer,
+    /// A person asked for it.
+    #[display(" transfer")]
+    Request,
+    /// The leader hands over to it (D 3.10).
+    #[display(" transfer {_0}")]
+    Transfer(Waiver),
+}
+
 /// The messages that the paper's figures do not have; their sections are the dissertation's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 pub enum Extra {
@@ -58,9 +82,15 @@ pub enum Extra {
     },
     #[display(" next_term={next_term} vote={}", if *granted { "yes" } else { "no" })]
     PreVoteReply { next_term: Term, granted: bool },
-    /// The leader hands over: the receiver is to start an election at once (D 3.10).
-    #[display("")]
-    TimeoutNow,
+    /// The leader hands over: the receiver is to start an election at once (D 3.10). One that has heard of more since
+    /// ignores it.
+    #[display(" round={round} last={last}")]
+    TimeoutNow {
+        /// The leader's newest round: it waives the leases of all rounds up to this one.
+        round: Round,
+        /// The last entry of the leader's log.
+        last: EntryId,
+    },
     /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
     #[display("")]
     Rejoin {
@@ -85,7 +115,7 @@ impl Extra {
         match self {
             Extra::PreVote { .. } => "PreVote",
             Extra::PreVoteReply { .. } => "PreVoteReply",
-            Extra::TimeoutNow => "TimeoutNow",
+            Extra::TimeoutNow { .. } => "TimeoutNow",
             Extra::Rejoin { .. } => "Rejoin",
             Extra::ReadIndex { .. } => "ReadIndex",
             Extra::ReadIndexReply { .. } => "ReadIndexReply",

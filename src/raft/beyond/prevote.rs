@@ -4,7 +4,7 @@
 use super::message::Extra;
 use crate::raft::Raft;
 use crate::raft::event::{Event, VoteReason};
-use crate::raft::message::Body;
+use crate::raft::message::{Body, Cause};
 use crate::raft::role::{Follower, Role, Votes};
 use crate::types::{EntryId, NodeId, Term, Time};
 
@@ -65,7 +65,7 @@ impl Raft {
         let total = pre_votes.count(from, granted);
         self.note(Event::VoteReceived { from, pre: true, granted, total, quorum });
         if total >= quorum {
-            self.become_candidate(now, false);
+            self.become_candidate(now, Cause::Timer);
         }
     }
 }

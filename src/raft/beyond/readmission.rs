@@ -163,7 +163,7 @@ mod tests {
     use crate::raft::Recovered;
     use crate::raft::bench::{Bench, Said, id, recovered};
     use crate::raft::effects::{HardState, Input, ReadRequest};
-    use crate::raft::message::Beat;
+    use crate::raft::message::{Beat, Cause};
     use crate::types::{EntryId, Term};
 
     /// The files that n2 lost, and those that it has now.
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(bench.raft.store_id(), 8);
         assert!(bench.raft.is_hard_state_durable(), "a restart knows it too");
         assert_eq!(
-            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), transfer: true }).to(3),
+            bench.hear(3, 2, Body::RequestVote { last: id(9, 1), cause: Cause::Request }).to(3),
             [&Body::VoteReply { granted: false }]
         );
     }
@@ -357,7 +357,7 @@ mod tests {
         bench.answer(3, OTHER, matched(4));
         let (term, round) = (bench.raft.current_term().0, bench.led().rounds.newest);
         let mut other = Bench::follower(3, &RaftSettings::default(), recovered(EntryId::ZERO, 3, 1));
-        other.hear(2, term, Body::RequestVote { last: id(9, 1), transfer: true });
+        other.hear(2, term, Body::RequestVote { last: id(9, 1), cause: Cause::Request });
         // The node led before, and began more rounds then.
         let beat = Beat { round: round + 40, ..Beat::default() };
         let (prev, entries, commit) = (id(3, 1), Vec::new(), LogIndex(0));
@@ -414,7 +414,7 @@ mod tests {
     fn a_node_that_joins_gives_no_vote_and_starts_no_election() {
         let mut bench = joining();
         let last = id(9, 1);
-        let refused = bench.hear(3, 2, Body::RequestVote { last, transfer: true });
+        let refused = bench.hear(3, 2, Body::RequestVote { last, cause: Cause::Request });
         assert_eq!(refused.to(3), [&Body::VoteReply { granted: false }]);
         let refused = bench.hear(3, 2, Body::Extra(Extra::PreVote { next_term: Term(3), last }));
         assert_eq!(refused.to(3), [&Body::Extra(Extra::PreVoteReply { next_term: Term(3), granted: false })]);

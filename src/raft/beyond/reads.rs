@@ -83,12 +83,7 @@ impl Raft {
             }
             _ => RejectReason::NotLeader { leader: known },
         };
-        self.reject_read(request.id, reason);
-    }
-
-    fn reject_read(&mut self, id: RequestId, reason: RejectReason) {
-        self.note(Event::ClientRejected { read: true, reason });
-        self.effects.reads.push((id, Err(reason)));
+        self.reject(request.id, true, reason);
     }
 }
 
@@ -123,9 +118,7 @@ impl Raft {
     pub(in crate::raft) fn reject_waiting_reads(&mut self, rounds: Rounds) {
         for read in rounds.reads {
             match read.asker {
-                Asker::Client(id) => {
-                    self.effects.reads.push((id, Err(RejectReason::NotLeader { leader: None })));
-                }
+                Asker::Client(id) => self.reject(id, true, RejectReason::NotLeader { leader: None }),
                 Asker::Node(node, number) => self.answer_question(node, number, None),
             }
         }
@@ -251,7 +244,7 @@ impl Raft {
 
     fn reject_reads(&mut self, reads: VecDeque<FollowerRead>) {
         for read in reads {
-            self.reject_read(read.id, RejectReason::NotLeader { leader: None });
+            self.reject(read.id, true, RejectReason::NotLeader { leader: None });
         }
     }
 }

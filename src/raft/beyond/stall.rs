@@ -2,8 +2,7 @@
 //!
 //! A leader does not need its own disk: a majority of others commits, and heartbeats need no disk. But it can vouch
 //! for nothing of its own, and what waits for its disk piles up. So one whose oldest write has not completed for
-//! `disk_patience` hands over: it tells a follower to start an election at once (D 3.10), and steps
-//! down. It does so only when a quorum of followers have shown better disks: they acknowledged what its own disk owes,
+//! `disk_patience` hands over (`transfer`). It does so only when a quorum of followers have shown better disks: they acknowledged what its own disk owes,
 //! in a fraction of the time. Where all disks are slow nothing is gained, and an election costs several fsyncs.
 //!
 //! A vote leaves only when it is durable, and that may take longer than any election timeout. So that elections end:
@@ -21,10 +20,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::message::Extra;
+use super::transfer::reason::TransferReason;
 use crate::raft::durability::Durability;
-use crate::raft::event::{Event, StepDownReason};
-use crate::raft::message::Body;
 use crate::raft::role::{Leader, Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
 use crate::types::{LogIndex, NodeId, Term, Time};
@@ -122,14 +119,14 @@ impl Raft {
     pub(super) fn hand_over_due(&self, leader: &Leader) -> Time {
         let mut due: Few<Time> = leader.followers.values().filter_map(|one| self.better_from(one)).collect();
         due.sort_unstable();
-        due.get(self.quorum() - 1).copied().unwrap_or(Time::NEVER)
+        let better = due.get(self.quorum() - 1).copied().unwrap_or(Time::NEVER);
+        better.max(self.hand_over_not_before())
     }
 
     pub(super) fn hand_over(&mut self, now: Time) {
-        let Some(successor) = self.successor(now) else { return };
-        self.note(Event::DiskStalled { successor });
-        self.send(successor, Body::Extra(Extra::TimeoutNow));
-        self.become_follower(now, self.current_term, StepDownReason::DiskStalled);
+        if let Some(successor) = self.successor(now) {
+            self.begin_hand_over(now, successor, false, TransferReason::DiskStalled);
+        }
     }
 
     /// Of the followers whose disks are better, the one that holds the most.

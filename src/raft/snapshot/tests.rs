@@ -8,7 +8,7 @@ use crate::config::RaftSettings;
 use crate::raft::bench::{Bench, Said, entries, id, recovered};
 use crate::raft::effects::Input;
 use crate::raft::event::Event;
-use crate::raft::message::{Ack, AppendResult, Beat, Body, Extra, InstallResult, Message};
+use crate::raft::message::{Ack, AppendResult, Beat, Body, InstallResult, Message};
 use crate::raft::role::ProgressState;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -116,7 +116,7 @@ fn what_follows_a_shared_last_entry_stays_and_any_other_log_goes_whole() {
     // Figure 13, InstallSnapshot 6 and 7.
     for (last, kept) in [(id(3, 1), 2), (id(3, 2), 0), (id(5, 1), 0), (id(9, 1), 0)] {
         let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 5, 1));
-        bench.hear(1, 2, Body::Extra(Extra::TimeoutNow));
+        bench.step_all(vec![Input::Campaign, Input::Campaign]);
         bench.hear_entries(3, 3, EntryId::ZERO, Vec::new(), 0);
         bench.hear(3, 3, part(last, 0, true));
         let installed = report(&mut bench, SnapshotReport::Installed(last));

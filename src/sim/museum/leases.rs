@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Hook::{Before, Other, Recovering, Timed};
+use super::Hook::{Arriving, Before, Other, Recovering, Timed};
 use super::{Specimen, arriving};
 use crate::protocol::{Call, Packet, ReadMode, Request};
-use crate::raft::Recovered;
-use crate::raft::message::Body;
+use crate::raft::message::{Body, Cause, Extra, Message, Round};
 use crate::raft::role::Role;
+use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::mutation::Mutation;
 use crate::sim::seeds::Family;
@@ -41,6 +41,18 @@ pub const SPECIMENS: &[Specimen] = &[
         .defect("a promise to withhold votes ends after a third of the shortest election timeout")
         .hook(Timed(cut_short))
         .caught(Family::Reads, 3, STALE),
+    Specimen::new("lease-kept-while-handing-over", "3.10 and 6.4.1 of the dissertation")
+        .defect("a leader that hands over keeps answering by the lease that it had")
+        .hook(Timed(read_while_handing_over))
+        .caught(Family::Transfers, 2, STALE),
+    Specimen::new("late-order-obeyed", "3.10 of the dissertation")
+        .defect("an order to start an election is taken for new, however late it comes")
+        .hook(Arriving(take_for_new))
+        .caught(Family::Transfers, 1, STALE),
+    Specimen::new("promise-released-by-name", "3.10 and 6.4.1 of the dissertation")
+        .defect("a waiver frees a vote that was withheld for a later round of the same leader")
+        .hook(Arriving(waive_all))
+        .caught(Family::Transfers, 102, STALE),
 ];
 
 /// Nodes that held a lease when they last led, and follow no leader yet.
@@ -80,7 +92,9 @@ fn read_before_no_op(now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>
 }
 
 fn vote_when_ordered(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    if arriving(arrivals).any(|message| matches!(message.body, Body::RequestVote { transfer: true, .. })) {
+    if arriving(arrivals).any(|message| {
+        matches!(message.body, Body::RequestVote { cause: Cause::Request | Cause::Transfer(_), .. })
+    }) {
         server.raft_mut().beyond.vote_hold.until = Time::ZERO;
     }
 }
@@ -98,6 +112,27 @@ fn forget_promise(recovered: &mut Recovered) {
 fn cut_short(now: Time, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let raft = server.raft_mut();
     raft.beyond.vote_hold.until = raft.beyond.vote_hold.until.min(now + raft.settings.election_min / 3);
+}
+
+fn read_while_handing_over(now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    let raft = server.raft();
+    let Role::Leader(leader) = raft.role() else { return };
+    let began = leader.rounds.began.at(leader.confirmed_round()).filter(|_| raft.hands_over_to().is_some());
+    if began.is_some_and(|began| now < began + raft.settings.lease()) {
+        by_lease(arrivals).for_each(|mode| *mode = ReadMode::Stale);
+    }
+}
+
+fn take_for_new(raft: &Raft, message: &mut Message) {
+    if let Body::Extra(Extra::TimeoutNow { round, last }) = &mut message.body {
+        (*round, *last) = (raft.beyond.transfers.heard.1, raft.log().last());
+    }
+}
+
+fn waive_all(_raft: &Raft, message: &mut Message) {
+    if let Body::RequestVote { cause: Cause::Transfer(waiver), .. } = &mut message.body {
+        waiver.round = Round::MAX;
+    }
 }
 
 /// The reads by lease that clients ask for.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Hook::{After, Arriving, Before, Leaving, Recovering};
 use super::{Specimen, arriving, keep_messages};
 use crate::raft::event::Event;
-use crate::raft::message::{Body, Extra, Message};
+use crate::raft::message::{Body, Cause, Extra, Message};
 use crate::raft::role::{Follower, Role};
 use crate::raft::{Raft, Recovered};
 use crate::server::{Arrival, Outbox, Server};
@@ -120,7 +120,7 @@ fn ignore_refused_pre_votes(_server: &mut Server, arrivals: &mut Vec<Arrival>) {
 
 fn ignore_logs_if_ordered(raft: &Raft, message: &mut Message) {
     let ours = raft.log().last();
-    if let Body::RequestVote { last, transfer: true } = &mut message.body {
+    if let Body::RequestVote { last, cause: Cause::Request | Cause::Transfer(_) } = &mut message.body {
         *last = ours.max(*last);
     }
 }
@@ -130,7 +130,7 @@ fn stay_loyal(server: &mut Server, arrivals: &mut Vec<Arrival>) {
         keep_messages(arrivals, |message| {
             !matches!(
                 message.body,
-                Body::Extra(Extra::PreVote { .. }) | Body::RequestVote { transfer: false, .. }
+                Body::Extra(Extra::PreVote { .. }) | Body::RequestVote { cause: Cause::Timer, .. }
             )
         });
     }

@@ -29,6 +29,8 @@ pub(super) enum Act {
     /// This node loses its files and starts again, unless another one has and is not readmitted yet.
     Wipe(NodeId),
     Campaign(NodeId),
+    /// The first node, if it leads, hands over: to the second one, or to any.
+    Transfer(NodeId, Option<NodeId>),
     Pause(NodeId),
     Resume(NodeId),
     Change(NetChange),
@@ -78,6 +80,9 @@ impl Run<'_> {
                 Act::Wipe(name) => self.wipe(name),
                 // An error says that the node is down or already in that state: both are fine here.
                 Act::Campaign(name) => self.simulation.arrive_at(name, Arrival::Campaign),
+                Act::Transfer(name, target) => {
+                    self.simulation.arrive_at(name, Arrival::Transfer(target));
+                }
                 Act::Pause(name) => drop(self.simulation.order(name, NodeOrder::Pause)),
                 Act::Resume(name) => drop(self.simulation.order(name, NodeOrder::Resume)),
                 Act::Change(change) => self.change(&change),

@@ -50,6 +50,7 @@ pub(super) struct Classes {
     pub(super) slow_for_good: bool,
     pub(super) leader_stalls: bool,
     pub(super) damages: bool,
+    pub(super) transfers: bool,
 }
 
 /// How the nodes' clocks run in a run.
@@ -98,6 +99,7 @@ impl Scenario {
             Family::Sessions => drawn.draw_sessions(random),
             Family::Stalls => drawn.draw_stalls(random),
             Family::Damage => drawn.draw_damage(random),
+            Family::Transfers => drawn.draw_transfers(random),
         }
         drawn
     }

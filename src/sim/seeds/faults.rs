@@ -75,6 +75,9 @@ impl Run<'_> {
         if self.classes.damages && self.random.chance(300_000) {
             return self.damage();
         }
+        if self.classes.transfers && self.agenda.is_empty() && self.random.chance(700_000) {
+            return self.hand_over();
+        }
         if self.classes.slow_for_good && self.random.chance(200_000) {
             return self.slow_all_disks();
         }

@@ -1,0 +1,325 @@
+//! Leadership transfer (D 3.10): a leader hands over to a follower that holds all it has, and no call fails for it.
+//!
+//! While it hands over, a leader appends no command: it keeps those that come and sends what is in its log. When the
+//! target holds all of that, it is told to start an election at once, and again at each heartbeat, since the first order
+//! may be lost; where any node will do, another one is told then. The leader steps down only for the higher term that follows. Its clients wait until it knows the new leader,
+//! and are sent there by name. If no election comes within the shortest election timeout, it gives up, appends
+//! what it kept and leads on.
+//!
+//! - *Late orders.* An order names the leader's newest round and the last entry of its log. A node that has heard a later
+//!   round, holds another last entry or has no vote to give itself ignores it: the leader may have given up since.
+//! - *Leases.* A promise to withhold a vote delays the target's election too. So a leader that hands over claims no lease,
+//!   and before the order leaves it waives those of all its rounds so far: reads by lease become reads by round. The
+//!   order and the target's RequestVote carry that waiver. It frees a vote that was withheld for one of these rounds, and no
+//!   other: not for a later round of the same leader, not for another leader, and not one that may have been promised
+//!   before a restart. So a late copy frees nothing that was claimed since.
+//!
+//! A leader hands over when a person asks for it, and when its own disk stalls (`stall`). After a transfer of its own that
+//! failed it waits twice as long each time.
+
+pub(in crate::raft) mod reason;
+
+use self::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
+use super::message::{Cause, Extra, Round, Waiver};
+use crate::raft::effects::{RejectReason, RequestId};
+use crate::raft::event::{Event, StepDownReason};
+use crate::raft::message::Body;
+use crate::raft::role::{Leader, Progress, ProgressState, Role};
+use crate::raft::{Few, Raft};
+use crate::types::{EntryId, NodeId, Term, Time};
+
+/// How many heartbeats a leader that began a transfer by itself in vain waits, for a start.
+const WAIT_HEARTBEATS: u32 = 10;
+
+/// The wait after a transfer that failed is doubled this often at most.
+const DOUBLINGS_MAX: u32 = 6;
+
+/// Requests that wait for the name of a new leader at most; beyond, they are told at once that none is known.
+const WAITING_MAX: usize = 1 << 16;
+
+/// A node's part in transfers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transfers {
+    under_way: Option<HandOver>,
+    /// Why the newest one of this leader failed, or was refused.
+    failure: Option<TransferError>,
+    /// Transfers that this leader began by itself and that failed.
+    failures: u32,
+    /// It begins none by itself before this moment.
+    not_before: Time,
+    /// It handed over and does not know the new leader yet.
+    succession: Option<Succession>,
+    /// The newest round that this node has heard, with its term.
+    pub heard: (Term, Round),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct HandOver {
+    target: NodeId,
+    reason: TransferReason,
+    until: Time,
+    /// Any other voter would do as well.
+    any: bool,
+    /// The target is to be told to start an election, for the first time or again.
+    order_due: bool,
+    ordered: bool,
+}
+
+/// What waits at a node that has handed over: each request, and whether it is a read.
+#[derive(Clone, Debug)]
+struct Succession {
+    until: Time,
+    requests: Vec<(RequestId, bool)>,
+}
+
+impl HandOver {
+    /// Who is told to start an election, of those that hold the whole log, in order. Where any will do, each in turn: the one
+    /// before may withhold its vote.
+    fn next_target(&self, ready: &[NodeId]) -> Option<NodeId> {
+        let again = ready.contains(&self.target) && !(self.any && self.ordered);
+        let next = || ready.iter().find(|node| **node > self.target).or(ready.first()).copied();
+        if again { Some(self.target) } else { next().filter(|_| self.any) }
+    }
+}
+
+/// What others ask.
+impl Raft {
+    /// To whom this leader hands over at the moment.
+    pub fn hands_over_to(&self) -> Option<NodeId> {
+        self.beyond.transfers.under_way.map(|hand_over| hand_over.target)
+    }
+
+    /// Why the newest transfer of this leader failed, or was refused.
+    pub fn transfer_failure(&self) -> Option<&TransferError> {
+        self.beyond.transfers.failure.as_ref()
+    }
+
+    /// Whether this node has handed over and does not know the new leader yet.
+    pub fn awaits_successor(&self) -> bool {
+        self.beyond.transfers.succession.is_some()
+    }
+
+    pub(in crate::raft) fn hands_over(&self) -> bool {
+        self.beyond.transfers.under_way.is_some()
+    }
+
+    /// When this leader appends what it has gathered. What it appended while it hands over, its target would lack.
+    pub(in crate::raft) fn append_due(&self) -> Time {
+        match &self.role {
+            Role::Leader(leader) if !leader.gathered.is_empty() && !self.hands_over() => leader.gather_until,
+            _ => Time::NEVER,
+        }
+    }
+}
+
+/// The leader.
+impl Raft {
+    /// A person asks this node to hand over: to this node, or to any.
+    pub(in crate::raft) fn transfer(&mut self, now: Time, wanted: Option<NodeId>) {
+        match self.choose_target(now, wanted) {
+            Ok(target) => {
+                self.begin_hand_over(now, target, wanted.is_none(), TransferReason::Request);
+            }
+            Err(error) => {
+                self.note(Event::TransferRefused { error: error.clone() });
+                self.beyond.transfers.failure = Some(error);
+            }
+        }
+    }
+
+    fn choose_target(&self, now: Time, wanted: Option<NodeId>) -> Result<NodeId, TransferError> {
+        let Role::Leader(leader) = &self.role else {
+            return Err(TransferError::NotLeader { leader: self.leader() });
+        };
+        if let Some(target) = self.hands_over_to() {
+            return Err(TransferError::UnderWay(target));
+        }
+        let candidates: Vec<NodeId> = match wanted {
+            Some(wanted) if wanted == self.id => return Err(TransferError::LeadsAlready(self.id)),
+            Some(wanted) => vec![wanted],
+            None => self.others().collect(),
+        };
+        let (unfit, fit): (Vec<_>, Vec<_>) = candidates
+            .iter()
+            .map(|node| (*node, self.unfit(now, *node)))
+            .partition(|(_, unfit)| unfit.is_some());
+        let held = |node: &NodeId| leader.followers.get(node).map(|progress| progress.match_index);
+        // Of those that hold the most, the first by name.
+        let best = fit.into_iter().map(|(node, _)| node).rev().max_by_key(held);
+        let reasons = unfit.into_iter().filter_map(|(node, unfit)| Some((node, unfit?))).collect::<Vec<_>>();
+        best.ok_or(if reasons.is_empty() { TransferError::Alone } else { TransferError::Unfit(reasons) })
+    }
+
+    /// Why this node cannot take over now; none if it can, once it holds what is on its way to it.
+    fn unfit(&self, now: Time, node: NodeId) -> Option<Unfit> {
+        let Role::Leader(leader) = &self.role else { return Some(Unfit::NoVote) };
+        let Some(progress) = leader.followers.get(&node) else { return Some(Unfit::NoVote) };
+        let silent = now.since(progress.answers.heard);
+        if progress.answers.joining {
+            return Some(Unfit::NoVote);
+        }
+        if silent >= self.settings.election_min {
+            return Some(Unfit::Silent(silent));
+        }
+        let lacks_snapshot = matches!(progress.state, ProgressState::Snapshot(_));
+        lacks_snapshot.then(|| Unfit::Trails(self.trails(progress)))
+    }
+
+    fn trails(&self, progress: &Progress) -> u64 {
+        self.log.last().index.0 - progress.match_index.0
+    }
+
+    /// From here on this leader appends no command and claims no lease.
+    pub(super) fn begin_hand_over(&mut self, now: Time, target: NodeId, any: bool, reason: TransferReason) {
+        let until = now + self.settings.election_min;
+        let transfers = &mut self.beyond.transfers;
+        transfers.under_way = Some(HandOver { target, reason, until, any, order_due: true, ordered: false });
+        transfers.failure = None;
+        if let Role::Leader(leader) = &mut self.role {
+            leader.rounds.lease_from = None;
+        }
+        self.note(Event::TransferStarted { target, reason });
+    }
+
+    /// Ends a step: tells the target to start its election, when it holds all that this leader does.
+    pub(in crate::raft) fn order_election(&mut self) {
+        let Some(hand_over) = self.beyond.transfers.under_way.filter(|hand_over| hand_over.order_due) else {
+            return;
+        };
+        let last = self.log.last();
+        let Role::Leader(leader) = &self.role else { return };
+        let holds_all = |node: &NodeId| {
+            leader.followers.get(node).is_some_and(|progress| progress.match_index == last.index)
+        };
+        let ready: Few<NodeId> = leader.followers.keys().copied().filter(holds_all).collect();
+        let Some(target) = hand_over.next_target(&ready) else { return };
+        let round = leader.rounds.newest;
+        assert!(leader.rounds.lease_from.is_none(), "no lease rests on rounds that are waived (D 3.10)");
+        self.beyond.transfers.under_way =
+            Some(HandOver { target, order_due: false, ordered: true, ..hand_over });
+        self.note(Event::TransferOrdered { target, round });
+        self.send(target, Body::Extra(Extra::TimeoutNow { round, last }));
+    }
+
+    /// When a transfer that is under way is given up.
+    pub(super) fn give_up_due(&self) -> Time {
+        self.beyond.transfers.under_way.map_or(Time::NEVER, |hand_over| hand_over.until)
+    }
+
+    /// Before this moment the leader hands over only if a person asks for it.
+    pub(super) fn hand_over_not_before(&self) -> Time {
+        if self.hands_over() { Time::NEVER } else { self.beyond.transfers.not_before }
+    }
+
+    /// The target did not lead in time. What was kept is appended in this very step, and a round begins.
+    pub(super) fn give_up_transfer(&mut self, now: Time) {
+        let Some(HandOver { target, reason: why, .. }) = self.beyond.transfers.under_way.take() else {
+            return;
+        };
+        let Role::Leader(leader) = &self.role else { return };
+        let trails = leader.followers.get(&target).map_or(0, |progress| self.trails(progress));
+        let behind = if trails > 0 { Unfit::Trails(trails) } else { Unfit::NotElected };
+        let reason = self.unfit(now, target).unwrap_or(behind);
+        let error = TransferError::GivenUp { target, after: self.settings.election_min, reason };
+        self.note(Event::TransferGivenUp { error: error.clone() });
+        if let Role::Leader(leader) = &mut self.role {
+            // A target that hears of a later round ignores an order that is still on its way.
+            leader.rounds.wanted = true;
+        }
+        let wait = self.settings.heartbeat * WAIT_HEARTBEATS;
+        let transfers = &mut self.beyond.transfers;
+        transfers.failure = Some(error);
+        if why != TransferReason::Request {
+            transfers.failures += 1;
+            transfers.not_before = now + wait * 2_u32.pow(transfers.failures.min(DOUBLINGS_MAX));
+        }
+    }
+
+    /// A round of heartbeats begins.
+    pub(super) fn mind_transfers(&mut self) {
+        if let Some(hand_over) = &mut self.beyond.transfers.under_way {
+            hand_over.order_due = true;
+        }
+    }
+}
+
+/// The end of a leadership.
+impl Raft {
+    /// This node leads no longer. If a higher term began while it handed over, its clients are to be sent to the new leader.
+    pub(in crate::raft) fn leave_office(&mut self, now: Time, leader: Leader, reason: StepDownReason) {
+        let handed_over = self.hands_over() && matches!(reason, StepDownReason::NewerTerm(_));
+        let until = now + self.settings.election_min;
+        let succession = handed_over.then(|| Succession { until, requests: Vec::new() });
+        let heard = self.beyond.transfers.heard;
+        self.beyond.transfers = Transfers { succession, heard, ..Transfers::default() };
+        self.reject_waiting(leader);
+    }
+
+    /// Tells a client that its request was not taken in. After a transfer it is told when the new leader is known.
+    pub(in crate::raft) fn reject(&mut self, id: RequestId, read: bool, reason: RejectReason) {
+        if let Some(Succession { requests, .. }) = &mut self.beyond.transfers.succession
+            && reason == (RejectReason::NotLeader { leader: None })
+            && requests.len() < WAITING_MAX
+        {
+            return requests.push((id, read));
+        }
+        self.note(Event::ClientRejected { read, reason });
+        if read {
+            self.effects.reads.push((id, Err(reason)));
+        } else {
+            self.effects.proposals.push((id, Err(reason)));
+        }
+    }
+
+    /// Ends a step: sends the clients that wait to the new leader, or tells them that there is none.
+    pub(in crate::raft) fn name_successor(&mut self, now: Time) {
+        let leader = self.leader();
+        let follows = matches!(self.role, Role::Follower(_));
+        let known = |succession: &mut Succession| leader.is_some() || !follows || now >= succession.until;
+        let Some(Succession { requests, .. }) = self.beyond.transfers.succession.take_if(known) else {
+            return;
+        };
+        for (id, read) in requests {
+            self.reject(id, read, RejectReason::NotLeader { leader });
+        }
+    }
+}
+
+/// The target.
+impl Raft {
+    /// The leader of this term hands over to this node: it starts an election at once (D 3.10).
+    pub(super) fn handle_timeout_now(&mut self, now: Time, leader: NodeId, round: Round, last: EntryId) {
+        let waiver = Waiver { term: self.current_term, round };
+        match self.order_ignored(now, waiver, last) {
+            Some(reason) => self.note(Event::OrderIgnored { leader, reason }),
+            None => self.become_candidate(now, Cause::Transfer(waiver)),
+        }
+    }
+
+    fn order_ignored(&mut self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
+        let ours = self.log.last();
+        if self.beyond.joining {
+            return Some(OrderIgnored::NoVote);
+        }
+        if self.beyond.transfers.heard > (waiver.term, waiver.round) {
+            return Some(OrderIgnored::LaterRound);
+        }
+        if ours != theirs {
+            return Some(OrderIgnored::OtherLast { theirs, ours });
+        }
+        if self.disk_stalls(now) || !self.is_hard_state_durable() {
+            return Some(OrderIgnored::DiskOwes);
+        }
+        self.free_vote(waiver);
+        self.is_vote_on_hold(now).then_some(OrderIgnored::Withheld)
+    }
+
+    /// AppendEntries of this round came from the leader of the current term.
+    pub(super) fn note_heard(&mut self, round: Round) {
+        let heard = &mut self.beyond.transfers.heard;
+        *heard = (*heard).max((self.current_term, round));
+    }
+}
+
+#[cfg(test)]
+mod tests;
