@@ -11,7 +11,7 @@ use super::session::origin;
 use super::{Ask, Outcome, Rejection, Token, What};
 use crate::ascending::Number;
 use crate::protocol::{Attempt, Call};
-use crate::types::{NodeId, Serial, Time};
+use crate::types::{NodeId, Serial, Term, Time};
 
 /// The name of one call: they count up from 1 in the order of asking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,6 +38,8 @@ pub(super) struct ActiveCall {
     sent: SmallVec<[SentAttempt; 2]>,
     /// Attempts before the present turn. In one turn each node is asked at most once.
     turn: usize,
+    /// The newest term in which a node was named as leader.
+    hint_term: Term,
     /// Attempts before the newest group, whose attempts left together.
     group: usize,
     /// An attempt of the newest group is still awaited; otherwise the call pauses.
@@ -83,6 +85,7 @@ impl ActiveCall {
             pauses: 0,
             sent: SmallVec::new(),
             turn: 0,
+            hint_term: Term(0),
             group: 0,
             awaited: false,
             only_opens: false,
@@ -132,6 +135,14 @@ impl ActiveCall {
     /// Begins a new turn, in which every node may be asked again.
     pub fn begin_turn(&mut self) {
         self.turn = self.sent.len();
+    }
+
+    /// A node named a leader of this term. That of a newer term may be one that did not lead when it was asked.
+    pub fn note_hint(&mut self, term: Term) {
+        if self.hint_term > Term(0) && term > self.hint_term {
+            self.begin_turn();
+        }
+        self.hint_term = self.hint_term.max(term);
     }
 
     /// Whether this node was asked in the present turn.

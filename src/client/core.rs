@@ -12,6 +12,8 @@
 //! - Asking goes by *turns*: in one turn each node is asked at most once, the last known leader first, then by hint or in
 //!   rotation. After a turn the call backs off, twice as long each time and with jitter. So neither dead nodes nor nodes
 //!   that name each other as leader make a hot loop.
+//! - A node that is named as leader in a newer term than the last one named begins a new turn: after a transfer no call
+//!   waits.
 //! - A call to one node asks only that node, and repeats it while the node knows no leader. That another node leads, or
 //!   that this one is down, is final.
 //! - A call ends by its deadline. A command that a node may have taken in ends as [`Outcome::Unknown`], never as a rejection.

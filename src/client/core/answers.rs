@@ -39,12 +39,12 @@ impl ClientCore {
             (Response::Rejected(RejectReason::NotLeader { leader }), _, _)
             | (Response::LeadershipLost { leader }, What::Read { .. }, _) => {
                 if self.call_mut(call_id).note_refused(attempt, false) {
-                    self.redirected(now, call_id, node, leader);
+                    self.redirected(now, call_id, node, leader, term);
                 }
             }
             (Response::LeadershipLost { leader }, What::Command(_) | What::Settle(_), _) => {
                 if self.call_mut(call_id).note_lost(attempt) {
-                    self.redirected(now, call_id, node, leader);
+                    self.redirected(now, call_id, node, leader, term);
                 }
             }
             // An answer to what was not asked is as good as none.
@@ -121,7 +121,7 @@ impl ClientCore {
             let outcome = call.unanswered();
             self.end(now, call_id, outcome);
         } else if last {
-            self.redirected(now, call_id, node, None);
+            self.redirected(now, call_id, node, None, Term(0));
         }
     }
 
@@ -152,9 +152,12 @@ impl ClientCore {
         }
     }
 
-    /// This node does not lead; perhaps `leader` does.
-    fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>) {
+    /// This node does not lead; perhaps `leader` does, in this term.
+    fn redirected(&mut self, now: Time, call_id: CallId, node: NodeId, leader: Option<NodeId>, term: Term) {
         self.doubt(node);
+        if leader.is_some() {
+            self.call_mut(call_id).note_hint(term);
+        }
         let call = self.call(call_id);
         if call.at.is_some() {
             // That another node leads is final. A node that knows no leader may know one, or lead, before the deadline.
