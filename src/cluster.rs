@@ -22,6 +22,7 @@ mod lives;
 mod messages;
 mod nodes;
 mod states;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};

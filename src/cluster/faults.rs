@@ -55,11 +55,15 @@ impl<M: StateMachine> Cluster<M> {
         self.order(node, order).map(drop)
     }
 
-    /// Ends a node when everything it has is on disk.
+    /// Ends a node when everything it has is on disk. One that leads hands over first, if another node can take over.
     ///
     /// # Errors
     /// It is down, not a member, or its disk failed meanwhile.
     pub fn stop(&mut self, node: NodeId) -> Result<(), LabError> {
+        if self.leader() == Some(node) {
+            // One that no other node can follow ends as it is.
+            let _ = self.transfer(None);
+        }
         self.order(node, NodeOrder::Stop).map(drop)
     }
 

@@ -16,6 +16,7 @@ mod inspect;
 mod journal;
 mod later;
 mod layers;
+mod leadership;
 mod links;
 mod load;
 mod logs;

@@ -96,7 +96,7 @@ mod tests {
         assert!(refused("1s", "partition n1 n2 / n4").contains("no n4"));
         assert!(refused("6s", "crash leader").ends_with("the run ends after 5s"));
         assert!(refused("1s", "fill-disk n1").contains("no disk in memory"));
-        for text in ["transfer n2", "load", "quit", "step", "# nothing"] {
+        for text in ["depose n2", "load", "quit", "step", "# nothing"] {
             refused("1s", text);
         }
     }

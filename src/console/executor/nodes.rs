@@ -38,9 +38,9 @@ pub(super) const VERBS: &[Row<Run>] = &[
     ),
     verb(
         form("stop", Topic::Nodes, &[TARGET])
-            .does("ends a node politely: all it has is on disk", "stop n3")
+            .does("ends a node politely: a leader hands over first", "stop n3")
             .shows("5.5: the leader keeps sending until the follower is back"),
-        |console, line| console.order_each(line, Fit::Running, NodeOrder::Stop, "stopped").0,
+        Console::stop,
     ),
     verb(
         form("pause", Topic::Nodes, &[TARGET])
@@ -128,6 +128,20 @@ impl Console {
         let end = self.end_after(line.lasting);
         self.undo_after(end, Work::Resume(done));
         answer
+    }
+
+    /// Where another node stays, one that leads hands over first.
+    fn stop(&mut self, line: &Directive) -> Answer {
+        let stays = line.get(&TARGET) != Some(&Target::All);
+        let stop = |console: &mut Self, node| {
+            let led = stays.then(|| console.hand_over_before_end(node)).flatten();
+            let said = console.order(node, NodeOrder::Stop, None)?;
+            Ok(explained(
+                &format!("{node} stopped"),
+                &led.into_iter().chain([said]).collect::<Vec<_>>().join("; "),
+            ))
+        };
+        self.each(line, Fit::Running, stop).0
     }
 
     /// Gives the same order to each node of a target: `n2 stopped`, and what the lab says of it.

@@ -118,6 +118,7 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Choice { words, .. } => select(words).prop_map(Value::Word).boxed(),
         Kind::Choices { words, .. } => sample_words(words),
         Kind::Node => node().prop_map(Value::Node).boxed(),
+        Kind::NodeOr(word) => prop_oneof![node().prop_map(Value::Node), Just(Value::Word(word))].boxed(),
         Kind::OneNode | Kind::NodeOfCondition => one_node().prop_map(Value::Target).boxed(),
         Kind::Target => target().prop_map(Value::Target).boxed(),
         Kind::SteadyTarget => steady_target().prop_map(Value::Target).boxed(),

@@ -5,6 +5,7 @@ use crate::console::language::{Kind, Slot};
 use crate::console::narrator::EventFilter;
 
 pub(super) const NODE: Slot = Slot::optional("NODE", Kind::Node);
+pub(super) const NODE_OR_ANY: Slot = Slot::needed("NODE | any", Kind::NodeOr("any"));
 pub(super) const TARGET: Slot = Slot::needed("TARGET", Kind::Target);
 pub(super) const ANY_TARGET: Slot = Slot::optional("TARGET", Kind::Target);
 pub(super) const LINK: Slot = Slot::needed("LINK", Kind::Link);

@@ -184,6 +184,7 @@ pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<Stri
 fn role_shown(view: &NodeView) -> String {
     match view.life {
         Life::Up if view.status.joining => format!("{}, joining", view.status.role),
+        Life::Up if view.status.hands_over_to.is_some() => format!("{}, hands over", view.status.role),
         Life::Up => view.status.role.to_string(),
         Life::Paused => format!("{}, paused", view.status.role),
         Life::Down(_) => life_word(view).to_string(),
@@ -214,6 +215,7 @@ fn status_json(node: NodeId, view: &NodeView, picture: &Picture) -> Value {
         "role": status.role.to_string(),
         "term": status.term,
         "leader": status.leader,
+        "hands_over_to": status.hands_over_to,
         "last": status.last.index,
         "commit": status.commit,
         "applied": status.applied,

@@ -208,6 +208,7 @@ impl Completion<'_> {
             Kind::Word(word) | Kind::Named(word) => self.beginning([word].into_iter()),
             Kind::Choice { words, .. } => self.beginning(words.iter().copied()),
             Kind::Node | Kind::OneNode | Kind::NodeOfCondition => self.beginning(nodes()),
+            Kind::NodeOr(word) => self.beginning(nodes().chain([word])),
             Kind::Target | Kind::SteadyTarget => self.targets(),
             Kind::Link => self.links(),
             Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),

@@ -16,6 +16,8 @@ pub enum Kind {
         words: &'static [&'static str],
     },
     Node,
+    /// A node, or this word.
+    NodeOr(&'static str),
     /// A target that is one node.
     OneNode,
     /// The same, for the condition in another slot.
@@ -55,7 +57,7 @@ impl Kind {
     pub(super) fn question(self) -> &'static str {
         match self {
             Kind::Target | Kind::SteadyTarget => "whom",
-            Kind::Node | Kind::OneNode | Kind::NodeOfCondition => "which node",
+            Kind::Node | Kind::NodeOr(_) | Kind::OneNode | Kind::NodeOfCondition => "which node",
             Kind::Link => "which link",
             Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => "how long",
             Kind::Percent => "how many",

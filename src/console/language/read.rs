@@ -4,7 +4,7 @@ use super::error::ParseError;
 use super::kind::Kind;
 use super::links::Links;
 use super::phrase::Value;
-use super::target::{Target, node};
+use super::target::{Target, node, node_or};
 use crate::config::named::NAMES;
 use crate::quoting::word;
 use crate::state_machine::kv::KEY_BYTES_MAX;
@@ -25,6 +25,8 @@ impl Kind {
             Kind::Choice { name, words } => Value::Word(choice(name, words, text)?),
             Kind::Choices { name, words } => Value::Words(choices(name, words, text)?),
             Kind::Node => Value::Node(node(text)?),
+            Kind::NodeOr(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
+            Kind::NodeOr(word) => Value::Node(node_or(text, word)?),
             Kind::OneNode | Kind::NodeOfCondition => Value::Target(Target::read_single(text)?),
             Kind::Target => Value::Target(Target::read(text)?),
             Kind::SteadyTarget => Value::Target(Target::read_steady(text)?),

@@ -120,6 +120,14 @@ pub(super) fn node(text: &str) -> Result<NodeId, ParseError> {
     })
 }
 
+/// As [`node`], where this word may stand too.
+pub(super) fn node_or(text: &str, word: &str) -> Result<NodeId, ParseError> {
+    node(text).map_err(|error| match numbered(text) {
+        Some(_) => error,
+        None => ParseError::new(format!("{error}, or {word}")),
+    })
+}
+
 /// The node whose number this is, without its letter.
 fn numbered(text: &str) -> Option<NodeId> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
