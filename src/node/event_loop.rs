@@ -82,6 +82,9 @@ impl EventLoop {
             | EndReason::StorageFailed(_) => Farewell::Abandon,
         };
         let lost = self.disk.leave(farewell);
+        if why == EndReason::Stopped {
+            self.turn_away();
+        }
         self.snapshots.leave();
         self.machine.leave();
         let (name, board, context) = (self.name, Arc::clone(&self.board), self.context.clone());
@@ -98,6 +101,20 @@ impl EventLoop {
         }
         context.reporter.tell(context.clock.now(), name, [why.clone().into()]);
         board.end(Ended { why, lost });
+    }
+
+    /// Answers the requests that no step has taken in as the network does for a node that is down: their clients need not
+    /// wait for a time-out.
+    fn turn_away(&mut self) {
+        let arrived = self.arrivals.drain(..).filter_map(|arrival| match arrival {
+            Arrival::Envelope(envelope) => Some(envelope),
+            _ => None,
+        });
+        let opened = std::mem::replace(&mut self.opened, Vec::new().into_iter());
+        let waiting = iter::from_fn(|| self.inbox.try_recv().ok()).flatten();
+        let mut refusals: Vec<Envelope> =
+            arrived.chain(opened).chain(waiting).filter_map(|envelope| envelope.unreachable()).collect();
+        self.transport.send(&mut refusals);
     }
 
     fn run(&mut self) -> EndReason {
