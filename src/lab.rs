@@ -79,16 +79,17 @@ pub trait Lab {
     /// Why a node refused, or gave up, the newest transfer of its leadership; none while it may still succeed.
     fn transfer_failure(&mut self, node: NodeId) -> Option<String>;
 
-    /// What became of the transfer for which this leader of a term was told: who leads a later term, or why the leader
-    /// leads on. None while that is open.
+    /// What became of a transfer that this leader of a term was told to make: who leads a later term, or why the leader
+    /// leads on. None while that is open, or the old leader has not sent its clients to the new one yet.
     fn transferred(&mut self, from: NodeId, term: Term) -> Option<Result<(NodeId, Term), String>> {
+        let NodeView { life, status, .. } = self.view(from);
         for node in self.nodes() {
-            let NodeView { life, status, .. } = self.view(node);
-            if life == Life::Up && status.role == RoleName::Leader && status.term > term {
-                return Some(Ok((node, status.term)));
+            let NodeView { life: new_life, status: new, .. } = self.view(node);
+            if new_life == Life::Up && new.role == RoleName::Leader && new.term > term {
+                let told = life != Life::Up || status.leader.is_some();
+                return told.then_some(Ok((node, new.term)));
             }
         }
-        let status = self.view(from).status;
         let leads_on = status.role == RoleName::Leader && status.hands_over_to.is_none();
         leads_on
             .then(|| Err(self.transfer_failure(from).unwrap_or_else(|| "it was not asked to".to_string())))

@@ -1,5 +1,6 @@
 //! Who leads, and what a majority decides.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use raftlab::RaftSettings;
@@ -170,4 +171,60 @@ fn each_change_of_the_leader_is_told() {
     assert_ne!(third.node, next.node);
     drop(cluster);
     assert_eq!(changes.find(|change| change.term < third.term), None, "it ends with the cluster");
+}
+
+#[test]
+fn no_call_fails_while_leaders_hand_over_or_are_stopped() {
+    let folder = folder();
+    let mut settings = settings(&folder, 3);
+    // No election timer runs out, and no client asks again: what is lost is missed.
+    (settings.raft.election_min, settings.raft.election_max) =
+        (Duration::from_mins(10), Duration::from_mins(20));
+    let mut cluster = start(&settings);
+    let first = cluster.nodes()[0];
+    cluster.order(first, NodeOrder::Campaign).unwrap();
+    leader(&cluster);
+    let client = cluster.client().with_timeout(PATIENCE);
+    let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+    let writer = thread::spawn(move || {
+        let mut written = 0_u64;
+        while stopped.try_recv() != Err(crossbeam_channel::TryRecvError::Disconnected) {
+            client.submit(Command::put("x", written.to_string())).expect("answered");
+            written += 1;
+        }
+        written
+    });
+    let mut led = leader(&cluster);
+    for _ in 0..10 {
+        let new = cluster.transfer(None).expect("it is healthy");
+        assert_ne!(new, led);
+        led = new;
+    }
+    let back = cluster.transfer(Some(first)).expect("it is healthy");
+    assert_eq!(back, first);
+    cluster.stop(first).unwrap();
+    assert!(others(&cluster, first).contains(&leader(&cluster)), "it handed over before it ended");
+    put(&cluster, "y");
+    cluster.restart(first).unwrap();
+    drop(stop);
+    assert!(writer.join().unwrap() > 0);
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_leader_that_cannot_hand_over_says_why_and_leads_on() {
+    let folder = folder();
+    let mut cluster = start(&settings(&folder, 3));
+    let old = leader(&cluster);
+    let [one, other] = others(&cluster, old)[..] else { panic!("three nodes") };
+    cluster.order(one, NodeOrder::Pause).unwrap();
+    put(&cluster, "x");
+    let refused = cluster.transfer(Some(one)).expect_err("it is frozen").to_string();
+    assert!(refused.starts_with(&format!("{old} leads on: {one} ")), "{refused}");
+    assert_eq!(leader(&cluster), old);
+    cluster.order(one, NodeOrder::Resume).unwrap();
+    assert_eq!(cluster.transfer(Some(other)).map_err(|error| error.to_string()), Ok(other));
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
 }
