@@ -303,7 +303,11 @@ impl<M: StateMachine> Machine for Replica<M> {
         assert!(entry.term >= self.applied.term, "terms never go back along a log (5.3)");
         self.applied = entry.id();
         match &entry.content {
-            Content::NoOp | Content::Members(_) | Content::Readmit { .. } => Applied::NoOp,
+            Content::Members(configuration) => {
+                self.sessions.enter(configuration.epoch);
+                Applied::NoOp
+            }
+            Content::NoOp | Content::Readmit { .. } => Applied::NoOp,
             Content::Open { client, sessions_max } => {
                 Applied::Opened { session: self.sessions.open(entry.index, *client, *sessions_max) }
             }

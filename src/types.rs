@@ -5,6 +5,7 @@
 
 mod member;
 mod random;
+mod session;
 mod token;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::member::{FOUNDERS_STORE, Member, StoreId};
 pub use self::random::Random;
+pub use self::session::SessionId;
 pub use self::token::{Part, Token};
 use crate::ascending::Number;
 use crate::text::numbers::nanos;
@@ -138,12 +140,6 @@ counter! {
 counter! {
     /// A position in the log, from 1. Zero stands before the first entry.
     LogIndex
-}
-
-counter! {
-    /// A client's session, named by the place of the entry that opened it (D 6.3). No two sessions of a
-    /// cluster ever share a name.
-    SessionId
 }
 
 counter! {

@@ -5,7 +5,8 @@
 //!
 //! An image is written as `{"size":2,"sessions":[...],"state":...}`, each session and each member of the state on a
 //! line of its own. It holds the sessions, too: a replica that started without them would apply a repeated command again
-//! (section 8). The same state gives the same bytes on every replica.
+//! (section 8). `"epoch":2` stands before them once the cluster was recovered. The same state gives the same bytes on every
+//! replica.
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use serde_json::ser::Formatter;
 use super::StateMachine;
 use super::sessions::Sessions;
 use crate::payload;
+use crate::types::Epoch;
 
 /// An image of a replica: the state machine's state and the clients' sessions.
 pub trait Image: Send + Sync {
@@ -63,6 +65,8 @@ pub(super) struct ReplicaImage<M: StateMachine> {
 #[derive(Serialize)]
 struct Written<'a, S> {
     size: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<Epoch>,
     sessions: &'a Sessions,
     state: &'a S,
 }
@@ -72,6 +76,8 @@ struct Written<'a, S> {
 #[serde(deny_unknown_fields)]
 struct Read<S> {
     size: usize,
+    #[serde(default)]
+    epoch: Option<Epoch>,
     sessions: Sessions,
     state: S,
 }
@@ -83,7 +89,10 @@ struct Read<S> {
 pub fn load<M: StateMachine>(source: &mut dyn io::Read) -> Result<Box<dyn Image>, String> {
     let source = BufReader::with_capacity(PIECE, source);
     match serde_json::from_reader::<_, Read<M::Snapshot>>(source) {
-        Ok(Read { size, sessions, state }) => Ok(Box::new(ReplicaImage::<M> { size, sessions, state })),
+        Ok(Read { size, epoch, mut sessions, state }) => {
+            sessions.epoch = epoch;
+            Ok(Box::new(ReplicaImage::<M> { size, sessions, state }))
+        }
         // What is wrong may be quoted in the error, line breaks and all.
         Err(error) => Err(error.to_string().replace(char::is_control, " ")),
     }
@@ -92,7 +101,8 @@ pub fn load<M: StateMachine>(source: &mut dyn io::Read) -> Result<Box<dyn Image>
 impl<M: StateMachine> Image for ReplicaImage<M> {
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(PIECE, out);
-        let written = Written { size: self.size, sessions: &self.sessions, state: &self.state };
+        let (size, epoch) = (self.size, self.sessions.epoch);
+        let written = Written { size, epoch, sessions: &self.sessions, state: &self.state };
         written.serialize(&mut Serializer::with_formatter(&mut out, Lines::default()))?;
         out.flush()
     }

@@ -100,6 +100,7 @@ impl Rescue {
         let (mut store, found) = JsonStore::open(disk, &identity, SEGMENT_BYTES, &unused, skip_image)?;
         let alone = Configuration {
             voters: [(identity.node, hard_state.store_id)].into(),
+            epoch: Some(self.epoch),
             ..Configuration::default()
         };
         let is_done = |configured: &Configured| *configured.configuration == alone;

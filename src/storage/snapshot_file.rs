@@ -327,7 +327,7 @@ impl<D: Disk> Read for Pieces<'_, D> {
 mod tests {
     use super::*;
     use crate::raft::membership::configuration::{Joins, Learner, Voters};
-    use crate::types::{NODES_MAX, NodeId, StoreId};
+    use crate::types::{Epoch, NODES_MAX, NodeId, StoreId};
 
     #[test]
     fn only_the_exact_name_is_a_snapshot() {
@@ -356,6 +356,7 @@ mod tests {
             outgoing: Some(voters),
             learners: all().map(|node| (node, learner)).collect(),
             preferred: Some(NodeId::new(NODES_MAX)),
+            epoch: Some(Epoch(u64::MAX)),
         };
         let configured = Configured { index: LogIndex(u64::MAX), configuration: Arc::new(largest) };
         let id = EntryId::new(Term(u64::MAX), LogIndex(u64::MAX));

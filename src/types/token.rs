@@ -6,7 +6,7 @@ use std::str::FromStr;
 use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
-use super::{Serial, SessionId};
+use super::{Epoch, LogIndex, Serial, SessionId};
 
 /// Which commands of an entry are one call's, when calls that left together share an entry. Shown as `4-6`, or `4`:
 /// counted from one.
@@ -19,7 +19,8 @@ pub struct Part {
 }
 
 /// Names a command whose outcome is unknown, so that a client can ask later what became of it. Shown as `2.5`: the
-/// fifth command of the session that entry 2 opened; or as `2.5:4`, the fourth of those that share its entry.
+/// fifth command of the session that entry 2 opened; or as `2.5:4`, the fourth of those that share its entry. In the second
+/// epoch `e2/2.5`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, Serialize, Deserialize)]
 #[display("{session}.{serial}{}", part.map_or(String::new(), |part| format!(":{part}")))]
 pub struct Token {
@@ -47,6 +48,14 @@ impl fmt::Display for Part {
     }
 }
 
+/// The session that has this name, if one can have it.
+fn named(epoch: u64, index: u64) -> Option<SessionId> {
+    let above = epoch.checked_sub(Epoch::FIRST.0)?;
+    let fits =
+        above <= SessionId(u64::MAX).epoch().0 - Epoch::FIRST.0 && index <= SessionId(u64::MAX).index().0;
+    fits.then(|| SessionId::new(Epoch(epoch), LogIndex(index)))
+}
+
 impl FromStr for Token {
     type Err = String;
 
@@ -65,7 +74,12 @@ impl FromStr for Token {
                 None => (text, None),
             };
             let (session, serial) = name.split_once('.')?;
-            Some(Token { session: SessionId(number(session)?), serial: number(serial)?, part })
+            let (epoch, session) = match session.split_once('/') {
+                Some((epoch, session)) => (number(epoch.strip_prefix('e')?)?, session),
+                None => (Epoch::FIRST.0, session),
+            };
+            let session = named(epoch, number(session)?)?;
+            Some(Token { session, serial: number(serial)?, part })
         };
         token(text).ok_or_else(|| format!("'{text}' is not a token: write it as it was shown, such as 2.5"))
     }
@@ -82,6 +96,12 @@ mod tests {
         for (shown, token) in [("2.5", token), ("2.5:4", part(3, 1)), ("2.5:4-6", part(3, 3))] {
             assert_eq!(token.to_string(), shown);
             assert_eq!(shown.parse(), Ok(token));
+        }
+        let later = Token { session: SessionId::new(Epoch(2), LogIndex(2)), ..token };
+        assert_eq!((later.to_string().as_str(), "e2/2.5".parse()), ("e2/2.5", Ok(later)));
+        assert_ne!(later.session, token.session);
+        for wrong in ["e0/2.5", "e/2.5", "2/2.5", "e70000/2.5", "999999999999999.5"] {
+            assert!(wrong.parse::<Token>().is_err(), "{wrong:?} is no token");
         }
         for wrong in ["", "2", "2.", ".5", "2.5.1", "+2.5", "x.5", "2,5", "2.5:", "2.5:0", "2.5:4-3", "2:4"] {
             assert!(wrong.parse::<Token>().is_err(), "{wrong:?} is no token");

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{FOUNDERS_STORE, Member, NodeId, StoreId};
+use crate::types::{Epoch, FOUNDERS_STORE, Member, NodeId, StoreId};
 
 /// The voters of one configuration, each with the files that count.
 pub type Voters = BTreeMap<NodeId, StoreId>;
@@ -27,6 +27,9 @@ pub struct Configuration {
     /// Who leads, if it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred: Option<NodeId>,
+    /// The epoch, once one survivor continued alone. Where it first stands, all sessions end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// A member without a vote.

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::payload::{Batch, Payload};
-use crate::raft::entry::{Content, Entry};
+use crate::raft::entry::{Content, Entry, Origin};
+use crate::raft::membership::configuration::Configuration;
 use crate::state_machine::kv::{self, Answer, Command, KeyValue, Query};
 use crate::state_machine::tests::{
     Asked, SESSIONS_MAX, answers, asked, entry, id, opened, opened_with, origin,
 };
 use crate::state_machine::{Applied, Machine, Replica};
-use crate::types::{ClientId, EntryId, LogIndex, Term};
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
 
 fn text_of(image: &dyn Image) -> String {
     let mut text = Vec::new();
@@ -81,6 +82,39 @@ fn an_answer_comes_back_byte_for_byte() {
     assert_eq!(repeated.text(), answer.text());
     let expected = vec![Answer::Put, Answer::Mismatch { actual: value.into() }];
     assert_eq!(repeated.value::<Batch<Answer>>(), Ok(&Batch::from_vec(expected)));
+}
+
+#[test]
+fn a_recovered_cluster_ends_all_sessions_and_names_new_ones_by_its_epoch() {
+    let mut replica = opened(1);
+    replica.apply(&entry(2, origin(1, 1, 1), put("x", "1")));
+    let alone = |index, epoch| {
+        let configuration =
+            Configuration { epoch: Some(Epoch(epoch)), ..Configuration::founders([NodeId::new(3)]) };
+        Entry { index: LogIndex(index), term: Term(1), content: Content::Members(configuration.into()) }
+    };
+    let open = |index| {
+        let content = Content::Open { client: ClientId(9), sessions_max: 9 };
+        Entry { index: LogIndex(index), term: Term(1), content }
+    };
+    assert_eq!(replica.apply(&alone(3, 2)), Applied::NoOp);
+    assert_eq!(
+        replica.apply(&entry(4, origin(1, 1, 1), put("x", "2"))),
+        Applied::Expired,
+        "be it a repetition"
+    );
+    let Applied::Opened { session } = replica.apply(&open(5)) else { panic!("it opens one") };
+    assert_eq!(session.to_string(), "e2/5");
+    let mut after = from_text(KeyValue::default(), id(5), &text_of(&*replica.image()));
+    after.apply(&alone(6, 2));
+    let asked = Origin { session, serial: 1, acknowledged: 1 };
+    let applied = after.apply(&entry(7, asked, put("x", "3")));
+    assert!(
+        matches!(applied, Applied::Answered { .. }),
+        "a later change in the same epoch ends none: {applied:?}"
+    );
+    let Applied::Opened { session } = after.apply(&open(8)) else { panic!("it opens one") };
+    assert_eq!(session.to_string(), "e2/8", "a snapshot carries the epoch");
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl ReadLine {
     /// The session, if it can be one.
     fn session(self) -> Result<Session, String> {
         let ReadLine { session: id, client, used, acknowledged, settled } = self;
-        if used.0 < id.0 {
+        if used < id.index() {
             return Err(format!("session {id} was used by entry {used}, before it was opened"));
         }
         if settled.first_key_value().is_some_and(|(oldest, _)| *oldest < acknowledged) {
