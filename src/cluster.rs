@@ -235,11 +235,6 @@ impl<M: StateMachine> Cluster<M> {
         Ok(())
     }
 
-    /// What its files had to say when it started: that they hold another number of nodes than was asked for.
-    pub fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
-    }
-
     /// A client of its own, for any thread.
     pub fn client(&self) -> Client<M> {
         // Never from the seed: another run on the same states must not use the same name (section 8).

@@ -218,6 +218,7 @@ impl Experiment {
         let Run { console, faults, done, leaders, nodes, before, interrupted, start, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
+        let nodes_at_first = cluster.founders().len();
         // A person who interrupted the load wants the verdict on it; an interrupt during the check ends the check.
         let verdict = self.verdict(&mut cluster, kept, load.sent, || interrupted || !interrupt.is_raised());
         let interrupted = interrupted || interrupt.is_raised();
@@ -227,13 +228,14 @@ impl Experiment {
             .iter()
             .map(|line| format!("'{}' was not executed: the run had ended", line.line))
             .collect();
+        notes.extend(cluster.notice().map(str::to_string));
         notes.extend(kept.trouble.clone());
         notes.extend(load.remarks());
         let report = Report {
             v: 2,
             command: self.command.clone(),
-            setup: self.setup(),
-            nodes: self.settings.nodes,
+            setup: self.setup(nodes_at_first),
+            nodes: u8::try_from(nodes_at_first).expect("at most 99"),
             memory: self.settings.memory,
             syncs_per_operation: syncs
                 .and_then(|syncs| per_operation(syncs.saturating_sub(before.syncs.unwrap_or(0)))),
@@ -272,7 +274,7 @@ impl Experiment {
     }
 
     /// `3 nodes in memory, 64 clients with 1 in flight, 50 % linearizable reads`.
-    fn setup(&self) -> String {
+    fn setup(&self, nodes: usize) -> String {
         let Plan { clients, batch, rate, workload, .. } = &self.plan;
         let place = match (self.settings.memory, self.settings.express) {
             (true, true) => "in memory, express",
@@ -296,8 +298,7 @@ impl Experiment {
         let gather = self.plan.gathered_max();
         let shared = if gather > *batch { format!(", up to {gather} to an entry") } else { String::new() };
         let keys = workload.zipf.map_or("uniform".to_string(), |exponent| format!("zipfian {exponent}"));
-        let (nodes, clients) =
-            (counted(usize::from(self.settings.nodes), "node"), counted(*clients, "client"));
+        let (nodes, clients) = (counted(nodes, "node"), counted(*clients, "client"));
         let (count, bytes) = (workload.keys, counted(workload.value_bytes, "byte"));
         let plural = if count == 1 { "key" } else { "keys" };
         format!(

@@ -74,6 +74,16 @@ impl<M: StateMachine> Cluster<M> {
 }
 
 impl<M> Cluster<M> {
+    /// The nodes that it began with in this run.
+    pub(crate) fn founders(&self) -> &[NodeId] {
+        &self.founders
+    }
+
+    /// What its files had to say when it started: that they hold another number of nodes than was asked for.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
     /// Whether a node that does not run has left anything under this name.
     pub(super) fn has_files_of_the_past(&mut self, name: NodeId) -> bool {
         let runs = self.slots.get(&name).is_some_and(|slot| !matches!(slot.life(), Life::Down(_)));
