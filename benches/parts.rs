@@ -19,7 +19,7 @@ use raftlab::payload::{Batch, Payload};
 use raftlab::protocol::{Address, Envelope, Packet};
 use raftlab::raft::effects::{Effects, HardState, Input, Proposal, Write};
 use raftlab::raft::entry::{Content, Entry, Origin};
-use raftlab::raft::message::{Beat, Body, Message};
+use raftlab::raft::message::{self, Beat, Body, Message};
 use raftlab::raft::role::Role;
 use raftlab::raft::{Raft, Recovered};
 use raftlab::state_machine::kv::{Command, KeyValue};
@@ -80,7 +80,7 @@ impl Cores {
         let start = |name: &NodeId| {
             let random = Random::new(u64::from(name.number()));
             let settings = RaftSettings::default();
-            Raft::new(*name, names.clone(), settings, Recovered::default(), random, Time::ZERO)
+            Raft::new(*name, settings, Recovered::founder(names.clone()), random, Time::ZERO)
         };
         let mut cores = Cores { nodes: names.iter().map(start).collect(), now: Time::ZERO, proposed: 0 };
         cores.run(0, vec![Input::Campaign]);
@@ -272,7 +272,13 @@ fn envelope(from: Address, to: Address, number: u64) -> Envelope {
         commit: LogIndex(number),
         beat: Beat { round: 1, ..Beat::default() },
     };
-    let message = Message { from: NodeId::new(1), to: NodeId::new(2), term: Term(1), body };
+    let message = Message {
+        from: NodeId::new(1),
+        to: NodeId::new(2),
+        term: Term(1),
+        files: message::Files::FOUNDERS,
+        body,
+    };
     Envelope::new(from, to, Packet::Raft(message))
 }
 

@@ -79,7 +79,6 @@ pub struct Cluster<M = KeyValue> {
     /// What the keys held when this run began.
     start: Start,
     /// The nodes that the cluster began with.
-    founders: Vec<NodeId>,
     notice: Option<String>,
     /// The nodes that there are now.
     slots: BTreeMap<NodeId, Slot>,
@@ -185,7 +184,6 @@ impl<M: StateMachine> Cluster<M> {
             seed,
             start: if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown },
             nodes: SharedNodes::new(members.clone()),
-            founders: members,
             notice,
             slots: BTreeMap::new(),
             network: router.handle(),
@@ -227,7 +225,7 @@ impl<M: StateMachine> Cluster<M> {
             match found {
                 Found::Open(opened) => {
                     self.slots.insert(name, Slot::new(medium));
-                    self.launch(name, opened, false)?;
+                    self.launch(name, opened)?;
                 }
                 Found::Down(why) => drop(self.slots.insert(name, Slot::down(medium, why))),
             }

@@ -3,6 +3,8 @@
 //!
 //! Answers are facts, or one sentence where there is nothing else to say. Nothing here knows a directive.
 
+pub mod members;
+
 use std::time::Duration;
 
 use crate::check::linearizability::Start;
@@ -11,7 +13,8 @@ use crate::client::{Ask, Ended, Pipeline};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
-use crate::server::{LogView, RoleName, Status};
+use crate::raft::effects::ChangeRequest;
+use crate::server::{LogView, MembersView, RoleName, Status};
 use crate::storage::glimpse::Glimpse;
 use crate::text::counted;
 use crate::text::nodes::no_such_node;
@@ -65,6 +68,9 @@ pub trait Lab {
     fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError>;
 
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
+
+    /// The members, as this node knows them.
+    fn members(&mut self, node: NodeId) -> Result<MembersView, LabError>;
 
     /// What a node has stored: its term and vote, and this many of its last entries. It need not run.
     fn stored(&mut self, node: NodeId, entries: usize) -> Result<Glimpse, LabError>;
@@ -207,6 +213,8 @@ pub enum NodeOrder {
     Campaign,
     /// It hands its leadership over: to this node, or to any that fits.
     Transfer(Option<NodeId>),
+    /// If it leads, it begins this change of the members: [`MembersView::changed`] says what came of that.
+    Change(ChangeRequest),
     /// Its election timer runs out after this time.
     SetElectionTimer(Duration),
     /// Its clock is ahead by this from now on. A clock that is set back stands still until it is true: time never goes
@@ -279,6 +287,7 @@ impl NodeOrder {
             (
                 NodeOrder::Campaign
                 | NodeOrder::Transfer(_)
+                | NodeOrder::Change(_)
                 | NodeOrder::TakeSnapshot
                 | NodeOrder::SetElectionTimer(_),
                 Life::Paused,
@@ -337,7 +346,9 @@ impl LabError {
 pub(crate) fn left_by_crash(known: &Status, stored: &Glimpse) -> String {
     let kept = stored.last().max(stored.snapshot.index).0;
     let lost = known.last.index.0.saturating_sub(kept);
-    let vote = stored.hard_state.map_or((Term(0), None), |state| (state.current_term, state.voted_for));
+    let vote = stored
+        .hard_state
+        .map_or((Term(0), None), |state| (state.current_term, state.voted_for.map(|vote| vote.node)));
     let vote_lost = vote != (known.term, known.voted_for);
     if lost == 0 && !vote_lost {
         return match kept {

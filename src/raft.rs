@@ -29,12 +29,10 @@ mod replication;
 pub mod role;
 mod snapshot;
 
-use std::collections::BTreeSet;
-
 use smallvec::SmallVec;
 
 use crate::config::RaftSettings;
-use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, Random, StoreId, Term, Time};
 
 use beyond::Beyond;
 use durability::Durability;
@@ -43,9 +41,9 @@ use entry::Entry;
 use event::{Event, StepDownReason};
 use invariants::Marks;
 use log::Log;
-use membership::Configured;
-use message::{Body, Message};
-use role::{Follower, Leader, Progress, Role};
+use membership::{Configurations, Configured};
+use message::{Body, Files, Message};
+use role::{Follower, Role};
 use snapshot::Receiving;
 
 /// One item per node, inline up to eight.
@@ -55,13 +53,18 @@ type Few<T> = SmallVec<[T; 8]>;
 #[derive(Clone, Debug)]
 pub struct Raft {
     id: NodeId,
-    members: BTreeSet<NodeId>,
+    /// Its files, of those that there ever were under its name.
+    store_id: StoreId,
     pub(crate) settings: RaftSettings,
 
     // Persistent state on all servers.
     pub(crate) current_term: Term,
-    pub(crate) voted_for: Option<NodeId>,
+    pub(crate) voted_for: Option<Member>,
     pub(crate) log: Log,
+
+    // Section 6: what log and snapshot say of the members, and whether this node knows that it is none any more.
+    configurations: Configurations,
+    retired: bool,
 
     // Volatile state on all servers. Figure 2's lastApplied belongs to the server, which owns the state machine.
     pub(crate) commit_index: LogIndex,
@@ -100,20 +103,26 @@ pub struct Recovered {
     pub configuration: Option<Configured>,
 }
 
+impl Recovered {
+    /// The empty disk of a node that begins a cluster with these.
+    pub fn founder(nodes: impl IntoIterator<Item = NodeId>) -> Recovered {
+        let hard_state = HardState { store_id: FOUNDERS_STORE, ..HardState::default() };
+        Recovered { hard_state, configuration: Some(Configured::founders(nodes)), ..Recovered::default() }
+    }
+}
+
 impl Raft {
     /// A node that starts as a follower, from what its disk held (5.2). Everything recovered counts as durable.
     pub fn new(
         id: NodeId,
-        members: impl IntoIterator<Item = NodeId>,
         settings: RaftSettings,
         recovered: Recovered,
         mut random: Random,
         now: Time,
     ) -> Raft {
-        let members: BTreeSet<NodeId> = members.into_iter().collect();
-        assert!(members.contains(&id), "a node is a member of its own cluster");
+        let configurations = Configurations::recovered(recovered.configuration, &recovered.entries);
         let log = Log::recovered(recovered.base, recovered.entries);
-        let HardState { current_term, voted_for, .. } = recovered.hard_state;
+        let HardState { current_term, voted_for, store_id, retired, .. } = recovered.hard_state;
         assert!(log.last().term <= current_term, "an entry's term was this node's term once");
         let snapshot = recovered.snapshot;
         assert!(log.base().index <= snapshot.index, "what the log lacks, a snapshot covers (7)");
@@ -123,9 +132,11 @@ impl Raft {
         let timeout = random.duration(settings.election_min, settings.election_max);
         Raft {
             id,
-            members,
+            store_id,
             current_term,
             voted_for,
+            configurations,
+            retired,
             commit_index: snapshot.index,
             role: Role::Follower(Follower::default()),
             election_due: now + timeout,
@@ -160,6 +171,7 @@ impl Raft {
                 Input::Transfer(target) => self.transfer(now, target),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
                 Input::Configure(settings) => self.configure(now, *settings),
+                Input::Change(request) => self.change(now, request),
             }
         }
         self.elapse(now);
@@ -167,11 +179,14 @@ impl Raft {
         // What a leader does on its own: append, commit, replicate, confirm reads.
         self.append_gathered(now);
         self.advance_commit_index();
+        self.go_on_with_change(now);
+        self.leave_office_if_left_out(now);
         self.note_confirmed();
         self.replicate(now);
         self.order_election();
         self.confirm_reads();
         self.name_successor(now);
+        self.forget_those_who_left(now);
         self.forget_snapshots();
         self.write(now, before.hard_state);
         before.check(self);
@@ -185,21 +200,28 @@ impl Raft {
                 if leader.followers.is_empty() {
                     return self.append_due();
                 }
-                leader.heartbeat_due.min(self.append_due()).min(self.resignation_due(leader))
+                let ends = self.resignation_due(leader);
+                leader.heartbeat_due.min(self.append_due()).min(ends)
             }
             _ => self.election_due.min(self.beyond.vote_hold.campaign_due()),
         }
     }
 
     fn receive(&mut self, now: Time, message: Message) {
-        let Message { from, to, term, body } = message;
-        let known = self.members.contains(&from) && from != self.id;
-        if to != self.id || !known || self.handle_before_term_rule(now, from, term, &body) {
+        let Message { from, to, term, files, body } = message;
+        // What files under this name were answered that are gone says nothing to these.
+        let to_others = files.answered != 0 && files.answered != self.store_id;
+        let from = Member { node: from, store_id: files.sender };
+        if to != self.id
+            || from.node == self.id
+            || to_others
+            || self.handle_before_term_rule(now, from, term, &body)
+        {
             return;
         }
         // Figure 2, All Servers 2: a newer term in any request or reply: adopt it and become a follower.
         if term > self.current_term {
-            self.note(Event::TermAdvanced { from: self.current_term, to: term, by: from });
+            self.note(Event::TermAdvanced { from: self.current_term, to: term, by: from.node });
             self.become_follower(now, term, StepDownReason::NewerTerm(term));
         }
         let stale = term < self.current_term;
@@ -227,22 +249,18 @@ impl Raft {
         }
     }
 
-    /// How many nodes decide: more than half of the members, of an even number too.
-    pub fn quorum(&self) -> usize {
-        self.members.len() / 2 + 1
-    }
-
     /// Figure 2's persistent state, without the log, and what the extras must keep.
     pub fn hard_state(&self) -> HardState {
         let (current_term, voted_for) = (self.current_term, self.voted_for);
-        self.beyond.fill(HardState { current_term, voted_for, ..HardState::default() })
+        let (store_id, retired) = (self.store_id, self.retired);
+        self.beyond.fill(HardState { current_term, voted_for, store_id, retired, ..HardState::default() })
     }
 
     /// The leader of the current term, if this node knows one and its election timer has not run out since.
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {
             Role::Leader(_) => Some(self.id),
-            Role::Follower(follower) => follower.leader.map(|(leader, _)| leader),
+            Role::Follower(follower) => follower.leader.map(|(leader, _)| leader.node),
             Role::PreCandidate { .. } | Role::Candidate(_) => None,
         }
     }
@@ -252,23 +270,25 @@ impl Raft {
     }
 
     fn send(&mut self, to: NodeId, body: Body) {
-        self.outbox.push(Message { from: self.id, to, term: self.current_term, body });
+        let files = Files::of(self.store_id);
+        self.outbox.push(Message { from: self.id, to, term: self.current_term, files, body });
     }
 
-    fn send_to_others(&mut self, body: &Body) {
-        let others: Few<NodeId> = self.others().collect();
-        for other in others {
-            self.send(other, body.clone());
+    /// Answers a request of these files.
+    fn reply(&mut self, to: Member, body: Body) {
+        let files = Files { sender: self.store_id, answered: to.store_id };
+        self.outbox.push(Message { from: self.id, to: to.node, term: self.current_term, files, body });
+    }
+
+    /// Sends this to every other voter.
+    fn send_to_voters(&mut self, body: &Body) {
+        let configuration = self.configurations.effective();
+        let mut voters: Few<NodeId> = configuration.halves().flatten().map(|(&node, _)| node).collect();
+        voters.retain(|voter| *voter != self.id);
+        voters.sort_unstable();
+        voters.dedup();
+        for voter in voters {
+            self.send(voter, body.clone());
         }
-    }
-
-    fn others(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.members.iter().copied().filter(|&member| member != self.id)
-    }
-}
-
-impl Leader {
-    fn progress_mut(&mut self, follower: NodeId) -> &mut Progress {
-        self.followers.get_mut(&follower).expect("every other member has its progress")
     }
 }

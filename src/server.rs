@@ -14,15 +14,15 @@ pub mod snapshots;
 mod status;
 pub(crate) mod waiting;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::ascending::Ascending;
 use crate::config::RaftSettings;
 use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::Raft;
-use crate::raft::effects::{Input, RejectReason, RequestId, SnapshotReport, WriteId};
+use crate::raft::effects::{ChangeError, Input, RejectReason, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
-use crate::raft::role::Role;
+use crate::raft::role::{Progress, Role};
 use crate::state_machine::Machine;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
@@ -30,7 +30,7 @@ use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 pub use self::ending::EndReason;
 pub use self::exchange::{Arrival, Outbox, Start};
 pub(crate) use self::requests::Caller;
-pub use self::status::{LogView, RoleName, SnapshotInfo, Status};
+pub use self::status::{FollowerView, LogView, MembersView, RoleName, SnapshotInfo, Status};
 
 use self::applier::{Applier, Task};
 use self::snapshots::{Schedule, SnapshotWork};
@@ -79,6 +79,8 @@ pub struct Server {
     last_request: RequestId,
     /// It led, and the clients that wait for its entries are not told yet.
     lost_office: bool,
+    /// What became of the newest change of the members that was asked of it.
+    changed: Option<Result<LogIndex, ChangeError>>,
     /// Since when it has known its present leader.
     leader_since: Time,
 }
@@ -88,7 +90,6 @@ impl Server {
     /// snapshot's state, and the log is replayed into it.
     pub fn new(
         id: NodeId,
-        members: &[NodeId],
         settings: RaftSettings,
         found: Start,
         blank: &dyn Fn() -> Box<dyn Machine>,
@@ -101,7 +102,7 @@ impl Server {
         if let Some(image) = image {
             machine.adopt(snapshot.last, image);
         }
-        let raft = Raft::new(id, members.iter().copied(), settings.clone(), recovered, random, now);
+        let raft = Raft::new(id, settings.clone(), recovered, random, now);
         assert_eq!(machine.applied(), raft.snapshot(), "the state machine starts where the snapshot ends");
         Server {
             applied: machine.applied(),
@@ -122,6 +123,7 @@ impl Server {
             waiting: Waiting::default(),
             last_request: 0,
             lost_office: false,
+            changed: None,
             leader_since: now,
         }
     }
@@ -152,6 +154,7 @@ impl Server {
             outbox.write = Some(write);
         }
         self.await_proposals(effects.proposals, &mut outbox);
+        self.changed = effects.changes.pop().or(self.changed.take());
         outbox.snapshots.extend(effects.snapshots.drain(..).map(SnapshotWork::Task));
         if let Some((last, image)) = intake.installed {
             self.adopt(last, image, &mut outbox);
@@ -202,14 +205,15 @@ impl Server {
                 self.schedule.not_saved();
                 outbox.not_saved = Some((last, reason));
             }
-            Arrival::SnapshotInstalled { last, bytes, image, .. } => {
+            Arrival::SnapshotInstalled { last, bytes, configured, image } => {
                 self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
-                inputs.push(Input::Snapshot(SnapshotReport::Installed(last)));
+                inputs.push(Input::Snapshot(SnapshotReport::Installed(last, configured)));
                 intake.installed = Some((last, image));
             }
             Arrival::Snapshot(report) => inputs.push(Input::Snapshot(report)),
             Arrival::Campaign => inputs.push(Input::Campaign),
             Arrival::Transfer(target) => inputs.push(Input::Transfer(target)),
+            Arrival::Change(request) => inputs.push(Input::Change(request)),
             Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
             Arrival::Configure(settings) => {
                 self.settings = (*settings).clone();
@@ -311,14 +315,43 @@ impl Server {
             leader: raft.leader(),
             since: self.leader_since,
             hands_over_to: raft.hands_over_to(),
-            voted_for: raft.voted_for(),
+            voted_for: raft.voted_for().map(|candidate| candidate.node),
             last: raft.log().last(),
             base: raft.log().base(),
             commit: raft.commit_index(),
             applied: self.applied.index,
             snapshot: self.schedule.newest,
-            joining: raft.joins(),
+            store_id: raft.store_id(),
+            member: raft.member_role(),
             size: self.size,
+        }
+    }
+
+    /// The members as this node knows them.
+    pub fn members_view(&self) -> MembersView {
+        let raft = &self.raft;
+        let newest = raft.configurations().newest().cloned();
+        let progress = |(node, progress): (&NodeId, &Progress)| {
+            (
+                *node,
+                FollowerView {
+                    store_id: progress.answers.store_id,
+                    matched: progress.match_index,
+                    answered: progress.answers.answered,
+                },
+            )
+        };
+        let followers = match raft.role() {
+            Role::Leader(leader) => leader.followers.iter().map(progress).collect(),
+            _ => BTreeMap::new(),
+        };
+        MembersView {
+            own: raft.member(),
+            committed: newest.as_ref().is_some_and(|newest| newest.index <= raft.commit_index()),
+            newest,
+            last: raft.log().last().index,
+            followers,
+            changed: self.changed.clone(),
         }
     }
 

@@ -30,6 +30,7 @@ use crate::faults::{Faults, NetChange, NetError};
 use crate::lab::LabSettings;
 use crate::net::counts::Counts;
 use crate::protocol::Envelope;
+use crate::raft::membership::Configured;
 use crate::server::{Arrival, EndReason};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::simulated::SimulatedDisk;
@@ -72,6 +73,8 @@ pub struct Simulation {
     /// The core's settings as they change.
     raft: LabSettings,
     safety: Safety,
+    /// The newest configuration that a node has known to be committed.
+    members: Configured,
     /// What the snapshots must hold; none when the run did not see all that they cover.
     replay: Option<Replay>,
     tally: Tally,
@@ -132,8 +135,10 @@ impl Simulation {
             clients: BTreeMap::new(),
             faults: Faults::new(&names, random.fork()),
             counts: Counts::new(),
+            members: Configured::founders(names.iter().copied()),
             founders: names,
             safety: Safety::default(),
+
             replay: None,
             tally: Tally::default(),
             broken_at: None,

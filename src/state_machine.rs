@@ -307,7 +307,7 @@ impl<M: StateMachine> Machine for Replica<M> {
                 self.sessions.enter(configuration.epoch);
                 Applied::NoOp
             }
-            Content::NoOp | Content::Readmit { .. } => Applied::NoOp,
+            Content::NoOp => Applied::NoOp,
             Content::Open { client, sessions_max } => {
                 Applied::Opened { session: self.sessions.open(entry.index, *client, *sessions_max) }
             }

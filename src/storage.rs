@@ -157,8 +157,7 @@ impl NewStore {
 
     /// What the node holds when it starts for the first time.
     fn hard_state(&self) -> HardState {
-        let joining = self.founders.is_empty();
-        HardState { joining, store_id: self.store_id, ..HardState::default() }
+        HardState { store_id: self.store_id, ..HardState::default() }
     }
 }
 

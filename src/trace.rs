@@ -245,7 +245,7 @@ impl What {
 mod tests {
     use super::*;
     use crate::raft::event::AppendOutcome;
-    use crate::raft::message::{Beat, Body};
+    use crate::raft::message::{Beat, Body, Files};
 
     fn event(what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(12_000_450_000), node: NodeId::new(2), what }
@@ -258,7 +258,7 @@ mod tests {
             commit: LogIndex(4),
             beat: Beat { round: 9, ..Beat::default() },
         };
-        Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body }
+        Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), files: Files::FOUNDERS, body }
     }
 
     #[test]

@@ -111,7 +111,10 @@ fn snapshots_every_few_entries_lose_nothing() {
             sum(|report| report.tally.snapshots_installed - report.tally.logs_kept),
         ),
         ("snapshots installed, with the rest of the log kept", sum(|report| report.tally.logs_kept)),
-        ("nodes readmitted after they lost their files", sum(|report| report.tally.readmitted)),
+        (
+            "configurations committed, for nodes that lost their files",
+            sum(|report| report.tally.members_committed),
+        ),
         ("leaders that handed over as their disk did not answer", sum(|report| report.tally.handed_over)),
     ] {
         assert!(times > 0, "no seed of {SNAPSHOT_SEEDS} saw: {what}; the runs show nothing about it");
@@ -149,8 +152,11 @@ fn nodes_that_lose_their_files_cost_nothing() {
     let reports = run_seeds(Family::Joining, JOINING_SEEDS);
     let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     for (what, times) in [
-        ("readmissions begun", sum(|report| report.tally.readmitting)),
-        ("nodes readmitted after they lost their files", sum(|report| report.tally.readmitted)),
+        ("joint changes begun", sum(|report| report.tally.joint_proposed)),
+        (
+            "configurations committed, for nodes that lost their files",
+            sum(|report| report.tally.members_committed),
+        ),
         ("elections lost", sum(|report| report.tally.elections_lost)),
     ] {
         assert!(
@@ -245,8 +251,8 @@ fn damaged_files_are_refused_or_repaired_without_loss() {
     let sum = |number: fn(&RunReport) -> u64| reports.iter().map(number).sum::<u64>();
     let refused = sum(|report| report.tally.refused_starts);
     assert!(refused > DAMAGE_SEEDS, "too few starts were refused to show anything: {refused}");
-    let readmitted = sum(|report| report.tally.readmitted);
-    assert!(readmitted > DAMAGE_SEEDS, "too few nodes came back: {readmitted}");
+    let taken_in = sum(|report| report.tally.members_committed);
+    assert!(taken_in > DAMAGE_SEEDS, "too few nodes came back: {taken_in}");
 }
 
 #[test]

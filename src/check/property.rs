@@ -3,7 +3,7 @@
 /// A property, named as in the paper's Figure 3 where it stands there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Property {
-    /// At most one leader a term (5.2).
+    /// At most one leader a term, elected by a quorum of the members in its log (5.2, section 6).
     ElectionSafety,
     /// A node votes for one candidate a term, across restarts too (5.2).
     OneVote,
@@ -15,7 +15,8 @@ pub enum Property {
     LeaderCompleteness,
     /// No two nodes apply different entries at an index (5.4.3).
     StateMachineSafety,
-    /// A leader commits only an entry of its own term that a true majority holds durably (5.4.2).
+    /// A leader commits only an entry of its own term that a quorum of the members in its log holds durably (5.4.2,
+    /// section 6).
     CommitRule,
     /// No message leaves before what it promises is durable (Figure 2, persistent state).
     NothingPromisedEarly,
@@ -23,15 +24,23 @@ pub enum Property {
     CommittedIsDurable,
     /// A client's command is applied at most once (section 8).
     ExactlyOnce,
-    /// A snapshot equals the replay of what it covers (7).
+    /// A snapshot equals the replay of what it covers, the members too (7).
     Snapshot,
+    /// No two configurations that are in use can decide apart (section 6).
+    QuorumsOverlap,
+    /// A leader begins a change of the members when the one before is complete and its own term has begun (section 6,
+    /// D 4.3).
+    ChangesInOrder,
+    /// A server starts an election with a quorum of pre-votes or on request, and never when it knows that it is left out of
+    /// the members (D 4.2.3, D 9.6).
+    NoDisruption,
     /// No node found its own state to be impossible.
     NodeInvariants,
 }
 
 impl Property {
     /// All of them with their names, in the order of the paper.
-    pub const ALL: [(Property, &'static str); 12] = [
+    pub const ALL: [(Property, &'static str); 15] = [
         (Property::ElectionSafety, "election safety"),
         (Property::LeaderAppendOnly, "leader append-only"),
         (Property::LogMatching, "log matching"),
@@ -43,6 +52,9 @@ impl Property {
         (Property::CommittedIsDurable, "committed is durable"),
         (Property::ExactlyOnce, "exactly once"),
         (Property::Snapshot, "snapshot"),
+        (Property::QuorumsOverlap, "quorums overlap"),
+        (Property::ChangesInOrder, "changes in order"),
+        (Property::NoDisruption, "no disruption"),
         (Property::NodeInvariants, "node invariants"),
     ];
 

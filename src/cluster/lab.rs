@@ -13,7 +13,7 @@ use crate::faults::{End, NetChange};
 use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
 use crate::node::Node;
-use crate::server::{Arrival, LogView, RoleName, Server, Status};
+use crate::server::{Arrival, LogView, MembersView, RoleName, Server, Status};
 use crate::state_machine::StateMachine;
 use crate::storage::glimpse::Glimpse;
 use crate::types::{Member, NodeId, Time};
@@ -107,6 +107,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.inspect(name, Server::log_view)
     }
 
+    fn members(&mut self, name: NodeId) -> Result<MembersView, LabError> {
+        self.inspect(name, Server::members_view)
+    }
+
     fn stored(&mut self, name: NodeId, entries: usize) -> Result<Glimpse, LabError> {
         self.existing(name)?.stored(entries).map_err(|error| LabError::new(error.to_string()))
     }
@@ -124,6 +128,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
             NodeOrder::TakeSnapshot => self.running(name)?.arrive(Arrival::TakeSnapshot),
             NodeOrder::Campaign => self.running(name)?.arrive(Arrival::Campaign),
             NodeOrder::Transfer(target) => self.running(name)?.arrive(Arrival::Transfer(target)),
+            NodeOrder::Change(request) => self.running(name)?.arrive(Arrival::Change(request)),
             NodeOrder::SetElectionTimer(after) => {
                 self.running(name)?.arrive(Arrival::SetElectionTimer(after));
             }

@@ -147,7 +147,7 @@ impl Slot {
 
 impl<M: StateMachine> Cluster<M> {
     /// Starts a node with what its disk held. Returns a summary of that.
-    pub(super) fn launch(&mut self, name: NodeId, opened: Opened, wiped: bool) -> Result<String, StartError> {
+    pub(super) fn launch(&mut self, name: NodeId, opened: Opened) -> Result<String, StartError> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
         let (start, repaired, fresh) = Start::of(recovered);
@@ -156,11 +156,10 @@ impl<M: StateMachine> Cluster<M> {
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);
         let make = &self.machine;
         let blank = || -> Box<dyn Machine> { Box::new(Replica::new(make())) };
-        let members = self.members_known_to(name);
-        let server = caught(|| Server::new(name, &members, settings, start, &blank, random, own_clock.now()));
+        let server = caught(|| Server::new(name, settings, start, &blank, random, own_clock.now()));
         let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
-        self.context.safety.lock().started(server.raft(), wiped);
+        self.context.safety.lock().started(server.raft());
         self.context.reporter.tell(clock.now(), name, [server.started(fresh, &repaired)]);
 
         let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);
@@ -196,7 +195,7 @@ impl<M: StateMachine> Cluster<M> {
             }
         };
         self.context.reporter.tell(self.context.clock.now(), name, [What::Restarted]);
-        self.launch(name, opened, wipe).map_err(told)
+        self.launch(name, opened).map_err(told)
     }
 
     /// Opens a node's files, on a thread of its own: while a disk stalls, a person can give up.

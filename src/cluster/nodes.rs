@@ -37,7 +37,7 @@ impl<M: StateMachine> Cluster<M> {
         self.past_syncs += before.map_or(0, |slot| slot.syncs());
         self.note_nodes();
         self.context.reporter.tell(self.context.clock.now(), name, [What::Added]);
-        match self.launch(name, opened, true) {
+        match self.launch(name, opened) {
             Ok(_) => Ok(member),
             Err(error) => {
                 if !was_there {
@@ -124,15 +124,6 @@ impl<M> Cluster<M> {
     fn note_nodes(&self) {
         self.nodes.change(self.slots.keys().copied().collect());
         self.watch_messages(self.context.reporter.watches_messages());
-    }
-
-    /// The members that a node's server begins with.
-    pub(super) fn members_known_to(&self, name: NodeId) -> Vec<NodeId> {
-        let mut members = self.founders.clone();
-        if !members.contains(&name) {
-            members.push(name);
-        }
-        members
     }
 }
 

@@ -21,6 +21,7 @@ mod links;
 mod load;
 mod logs;
 mod matrix;
+mod members;
 mod network;
 mod nodes;
 mod notes;

@@ -86,7 +86,8 @@ fn end(glimpse: &Glimpse) -> String {
     let mut words = match glimpse.hard_state {
         None => vec!["term ?".to_string()],
         Some(state) => {
-            let vote = state.voted_for.map_or_else(|| "no vote".to_string(), |node| format!("vote {node}"));
+            let vote =
+                state.voted_for.map_or_else(|| "no vote".to_string(), |vote| format!("vote {}", vote.node));
             vec![format!("term {}", state.current_term), vote]
         }
     };
@@ -96,8 +97,8 @@ fn end(glimpse: &Glimpse) -> String {
     if glimpse.first.0 > 1 {
         words.push(format!("log from {}", glimpse.first));
     }
-    if glimpse.hard_state.is_some_and(|state| state.joining) {
-        words.push("not readmitted yet".to_string());
+    if glimpse.hard_state.is_some_and(|state| state.retired) {
+        words.push("retired".to_string());
     }
     format!("  {}", words.join("  "))
 }

@@ -216,7 +216,7 @@ mod tests {
     use crate::console::printer::Style;
     use crate::faults::DropReason;
     use crate::raft::event::Event;
-    use crate::raft::message::{Ack, AppendResult, Beat, Body, Message};
+    use crate::raft::message::{Ack, AppendResult, Beat, Body, Files, Message};
     use crate::types::{EntryId, LogIndex, NodeId, Term};
 
     fn event(what: What) -> TraceEvent {
@@ -234,7 +234,8 @@ mod tests {
             commit: LogIndex(0),
             beat: Beat { round: 1, ..Beat::default() },
         };
-        let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
+        let message =
+            Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), files: Files::FOUNDERS, body };
         event(What::MessageSent(message))
     }
 
@@ -266,7 +267,8 @@ mod tests {
             ack: Ack { round: 2, ..Ack::default() },
             result: AppendResult::Matched(LogIndex(5)),
         };
-        let message = Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body };
+        let message =
+            Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), files: Files::FOUNDERS, body };
         let lost = What::MessageDropped { message: message.clone(), reason: DropReason::Cut };
         narrator.observe(&event(lost));
         assert_eq!(output.take_transcript(), "[1.250] n2@1 x n1 AppendReply matched=5 round=2 (link cut)\n");

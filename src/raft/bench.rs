@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::effects::{Effects, HardState, Input, RequestId, SnapshotTask};
 use super::entry::{Content, Entry};
 use super::event::Event;
-use super::message::{Ack, AppendResult, Beat, Body, Message, Round};
+use super::membership::Configured;
+use super::message::{Ack, AppendResult, Beat, Body, Files, Message, Round};
 use super::role::{Leader, Progress, Role};
 use super::{Raft, Recovered};
 use crate::config::RaftSettings;
-use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, NodeId, Random, StoreId, Term, Time};
 
 pub struct Bench {
     pub raft: Raft,
@@ -31,8 +32,13 @@ pub struct Said {
 impl Bench {
     /// A follower, with nothing of its past but what is given.
     pub fn follower(name: u8, settings: &RaftSettings, recovered: Recovered) -> Bench {
-        let (name, all) = (NodeId::new(name), NodeId::first(3));
-        let raft = Raft::new(name, all, settings.clone(), recovered, Random::new(1), Time::ZERO);
+        let raft = Raft::new(
+            NodeId::new(name),
+            settings.clone(),
+            founder_of_three(recovered),
+            Random::new(1),
+            Time::ZERO,
+        );
         Bench { raft, now: Time::ZERO }
     }
 
@@ -68,8 +74,13 @@ impl Bench {
     }
 
     pub fn hear(&mut self, from: u8, term: u64, body: Body) -> Said {
-        let message = Message { from: NodeId::new(from), to: self.raft.id(), term: Term(term), body };
-        self.step(Input::Message(message))
+        self.hear_files(from, FOUNDERS_STORE, term, body)
+    }
+
+    /// A message of a node whose files have this number.
+    pub fn hear_files(&mut self, from: u8, store_id: StoreId, term: u64, body: Body) -> Said {
+        let (from, files) = (NodeId::new(from), Files::of(store_id));
+        self.step(Input::Message(Message { from, to: self.raft.id(), term: Term(term), files, body }))
     }
 
     /// The leader of a term sends entries.
@@ -87,8 +98,13 @@ impl Bench {
 
     /// A follower answers the newest round of this leader.
     pub fn answer(&mut self, from: u8, ack: Ack, result: AppendResult) -> Said {
+        self.answer_files(from, FOUNDERS_STORE, ack, result)
+    }
+
+    /// The same, by a node whose files have this number.
+    pub fn answer_files(&mut self, from: u8, store_id: StoreId, ack: Ack, result: AppendResult) -> Said {
         let (term, round) = (self.raft.current_term().0, self.led().rounds.newest);
-        self.hear(from, term, Body::AppendReply { result, ack: Ack { round, ..ack } })
+        self.hear_files(from, store_id, term, Body::AppendReply { result, ack: Ack { round, ..ack } })
     }
 
     /// Time passes until this leader's next round of heartbeats.
@@ -117,6 +133,15 @@ impl Said {
         let to = |message: &&Message| message.to == NodeId::new(node);
         self.messages.iter().filter(to).map(|message| &message.body).collect()
     }
+}
+
+/// What a disk held, as one of three that began together.
+pub fn founder_of_three(mut recovered: Recovered) -> Recovered {
+    recovered.configuration.get_or_insert_with(|| Configured::founders(NodeId::first(3)));
+    if recovered.hard_state.store_id == 0 {
+        recovered.hard_state.store_id = FOUNDERS_STORE;
+    }
+    recovered
 }
 
 pub fn id(index: u64, term: u64) -> EntryId {

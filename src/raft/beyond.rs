@@ -5,15 +5,15 @@
 //! | moment | function | extras |
 //! |---|---|---|
 //! | a message arrives, before its term counts | `handle_before_term_rule` | `prevote`, and the gate |
-//! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease`, `readmission` |
-//! | the election timer runs out | `prepare_election` | `lease`, `readmission`, `stall`, `prevote` |
+//! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease` |
+//! | the election timer runs out | `prepare_election` | `lease`, `membership`, `stall`, `prevote` |
 //! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall`, `transfer` |
 //! | commands are appended; a leader steps down; a request is rejected | `append_due`; `leave_office`; `reject` | `transfer` |
 //! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease`, `transfer` |
-//! | an answer arrives | `heard` | `readmission`, `rounds` |
-//! | and it rejects, or acknowledges | `handle_loss`, `note_lag` | `readmission`, `stall` |
-//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `readmission`, `transfer` |
-//! | an entry is committed | `note_readmission` | `readmission` |
+//! | an answer arrives | `heard` | `membership/files`, `rounds` |
+//! | and it rejects, or acknowledges | `handle_loss`, `note_lag` | `membership/files`, `stall` |
+//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `membership/changes`, `transfer` |
+//! | an entry is committed | `note_committed_members` | `membership/leaving` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
 //! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `order_election`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
 //! | settings change | `configure` | `configuring` |
@@ -26,7 +26,6 @@ mod freshness;
 mod lease;
 pub(super) mod message;
 mod prevote;
-mod readmission;
 mod reads;
 pub(super) mod rounds;
 mod stall;
@@ -43,9 +42,10 @@ use self::transfer::Transfers;
 use super::Raft;
 use super::effects::HardState;
 use super::event::{Event, VoteReason};
+use super::membership::configuration::Configuration;
 use super::message::{Ack, Beat, Body, Cause, Extra};
 use super::role::{Leader, Progress, Role};
-use crate::types::{LogIndex, NodeId, StoreId, Term, Time};
+use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
 use message::{BootId, Round};
 
@@ -53,9 +53,6 @@ use message::{BootId, Round};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Beyond {
     boot_id: BootId,
-    store_id: StoreId,
-    /// It lost the files before these and is not readmitted yet.
-    pub joining: bool,
     /// Until when it withholds its vote.
     pub vote_hold: VoteHold,
     /// How fresh the applied state is known to be.
@@ -69,14 +66,12 @@ pub(crate) struct Beyond {
 impl Beyond {
     /// What a node that starts keeps. A vote that it withholds is free again at this moment.
     pub fn recovered(hard_state: HardState, boot_id: BootId, vote_free: Time) -> Beyond {
-        let HardState { withheld_votes, joining, store_id, .. } = hard_state;
-        let vote_hold = VoteHold::recovered(withheld_votes, vote_free);
-        Beyond { boot_id, store_id, joining, vote_hold, ..Beyond::default() }
+        let vote_hold = VoteHold::recovered(hard_state.withheld_votes, vote_free);
+        Beyond { boot_id, vote_hold, ..Beyond::default() }
     }
 
     pub fn fill(&self, hard_state: HardState) -> HardState {
-        let (joining, store_id) = (self.joining, self.store_id);
-        HardState { withheld_votes: self.vote_hold.ever, joining, store_id, ..hard_state }
+        HardState { withheld_votes: self.vote_hold.ever, ..hard_state }
     }
 }
 
@@ -87,19 +82,17 @@ impl Raft {
         match self.leader() {
             Some(leader) if !requested && self.hears_leader(now) => Some(VoteReason::LeaderAlive(leader)),
             _ if self.is_vote_on_hold(now) => Some(VoteReason::Withheld),
-            _ if self.beyond.joining => Some(VoteReason::Joining),
             _ => None,
         }
     }
 
     /// Whether the term rule does not see a message: a pre-vote, which may be asked of any term and changes none, or a
     /// request for a vote that is withheld for a leader's sake. That request is not answered and its term not adopted:
-    /// a node that was cut off, or removed, cannot depose the leader (D 4.2.3). A node that is joining has no leader to
-    /// protect: it adopts the term, and rejects.
+    /// a node that was cut off, or removed, cannot depose the leader (D 4.2.3).
     pub(super) fn handle_before_term_rule(
         &mut self,
         now: Time,
-        from: NodeId,
+        from: Member,
         term: Term,
         body: &Body,
     ) -> bool {
@@ -113,9 +106,9 @@ impl Raft {
                     self.free_vote(waiver);
                 }
                 match self.withholds_vote(now, cause != Cause::Timer) {
-                    None | Some(VoteReason::Joining) => false,
+                    None => false,
                     Some(reason) => {
-                        self.note(Event::VoteDecided { candidate: from, term, pre: false, reason });
+                        self.note(Event::VoteDecided { candidate: from.node, term, pre: false, reason });
                         true
                     }
                 }
@@ -131,7 +124,7 @@ impl Raft {
         if (!due && !self.beyond.vote_hold.campaign_waits) || self.handle_lease_hold(now) {
             return false;
         }
-        if self.beyond.joining || self.disk_stalls(now) || !self.is_hard_state_durable() {
+        if !self.may_campaign() || self.disk_stalls(now) || !self.is_hard_state_durable() {
             self.stay_without_election(now);
             return false;
         }
@@ -145,7 +138,7 @@ impl Raft {
     pub(super) fn campaign(&mut self, now: Time) {
         match self.role {
             Role::Leader(_) => {}
-            _ if self.beyond.joining => self.note(Event::CampaignRejected),
+            _ if !self.may_campaign() => self.note(Event::CampaignRejected),
             _ if self.is_vote_on_hold(now) => self.delay_campaign(now),
             _ => self.become_candidate(now, Cause::Request),
         }
@@ -170,7 +163,7 @@ impl Raft {
 }
 
 impl Raft {
-    pub(super) fn receive_extra(&mut self, now: Time, from: NodeId, stale: bool, extra: Extra) {
+    pub(super) fn receive_extra(&mut self, now: Time, from: Member, stale: bool, extra: Extra) {
         match extra {
             Extra::PreVote { .. } => unreachable!("answered before the term rule"),
             Extra::PreVoteReply { next_term, granted } => {
@@ -180,7 +173,7 @@ impl Raft {
             Extra::TimeoutNow { .. } | Extra::Rejoin { .. } | Extra::ReadIndexReply { .. } if stale => {}
             Extra::TimeoutNow { round, last } => self.handle_timeout_now(now, from, round, last),
             Extra::Rejoin { store_id } => self.handle_rejoin(now, from, store_id),
-            Extra::ReadIndexReply { number, index } => self.handle_read_index_reply(from, number, index),
+            Extra::ReadIndexReply { number, index } => self.handle_read_index_reply(from.node, number, index),
         }
     }
 
@@ -195,24 +188,26 @@ impl Raft {
     }
 
     pub(super) fn ack(&self, round: Round) -> Ack {
-        let Beyond { boot_id, store_id, joining, .. } = self.beyond;
-        Ack { round, boot_id, store_id, joining }
+        Ack { round, boot_id: self.beyond.boot_id }
     }
 
-    /// An answer came to this leader. False if it comes from files that its sender has since lost.
-    pub(super) fn heard(&mut self, now: Time, from: NodeId, ack: Ack) -> bool {
-        let admitted = self.admit(now, from, ack);
-        if let (true, Role::Leader(leader)) = (admitted, &mut self.role) {
-            leader.progress_mut(from).answers.note(ack);
+    /// An answer came to this leader. False if it comes from files that its sender has since lost, or from a node that
+    /// the leader does not follow any more.
+    pub(super) fn heard(&mut self, now: Time, from: Member, ack: Ack) -> bool {
+        let admitted = self.admit(now, from);
+        if let (true, Role::Leader(leader)) = (admitted, &mut self.role)
+            && let Some(progress) = leader.followers.get_mut(&from.node)
+        {
+            progress.answers.note(ack);
         }
         admitted
     }
 }
 
 impl Leader {
-    /// The newest round that a quorum has answered, the leader itself included.
-    pub(crate) fn confirmed_round(&self) -> Round {
-        self.quorum_value(self.rounds.newest, |progress| progress.answers.round)
+    /// The newest round that a quorum has answered, the leader itself, who is this member, included.
+    pub(crate) fn confirmed_round(&self, configuration: &Configuration, own: Member) -> Round {
+        self.quorum_value(configuration, (own, self.rounds.newest), |progress| progress.answers.round)
     }
 
     /// What AppendEntries to this follower carries, with how long a claim of a lease is.
@@ -225,6 +220,14 @@ impl Leader {
 }
 
 impl Raft {
+    /// The newest round of this leader that a quorum has answered; zero before the first, and when it does not lead.
+    pub fn confirmed_round(&self) -> Round {
+        match &self.role {
+            Role::Leader(leader) => leader.confirmed_round(self.configuration(), self.member()),
+            _ => 0,
+        }
+    }
+
     /// Begins a round when a heartbeat is due or reads want one: whether it did.
     pub(super) fn begin_round(&mut self, now: Time, heartbeat: bool) -> bool {
         let claims = self.claims_lease(now);
@@ -239,7 +242,7 @@ impl Raft {
             answers.seen_before = answers.seen;
         }
         if heartbeat {
-            self.readmit();
+            self.begin_next_change(now);
             self.mind_transfers();
         }
         true

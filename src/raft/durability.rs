@@ -173,7 +173,7 @@ mod tests {
     use crate::raft::Recovered;
     use crate::raft::bench::{Bench, entries as bench_entries, id, recovered};
     use crate::raft::effects::Input;
-    use crate::raft::message::Beat;
+    use crate::raft::message::{Beat, Files};
     use crate::raft::role::Role;
     use crate::types::{EntryId, NodeId, Random, Term};
 
@@ -211,7 +211,14 @@ mod tests {
         let entries = |from: u8, term: u64, entries| {
             let beat = Beat { round: 1, ..Beat::default() };
             let body = Body::AppendEntries { prev: id(2, 1), entries, commit: LogIndex(0), beat };
-            Input::Message(Message { from: NodeId::new(from), to: NodeId::new(1), term: Term(term), body })
+            let files = Files::FOUNDERS;
+            Input::Message(Message {
+                from: NodeId::new(from),
+                to: NodeId::new(1),
+                term: Term(term),
+                files,
+                body,
+            })
         };
         let older = entries(2, 1, bench_entries(3, 4, 1));
         let newer = entries(3, 2, bench_entries(3, 3, 2));
@@ -225,7 +232,8 @@ mod tests {
     fn a_candidates_own_vote_counts_only_when_the_write_of_this_vote_is_durable() {
         let node = NodeId::new(1);
         let settings = RaftSettings::default();
-        let mut raft = Raft::new(node, [node], settings, Recovered::default(), Random::new(1), Time::ZERO);
+        let recovered = Recovered::founder([node]);
+        let mut raft = Raft::new(node, settings, recovered, Random::new(1), Time::ZERO);
         let first = raft.step(Time::ZERO, &mut vec![Input::Campaign]).write.expect("a vote is written");
         let mut both = vec![Input::Campaign, Input::Persisted(first.id)];
         let second = raft.step(Time::ZERO, &mut both).write.expect("another vote is written");

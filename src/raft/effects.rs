@@ -12,10 +12,11 @@ use super::entry::{Content, Entry};
 use super::event::Event;
 pub use super::event::RejectReason;
 pub use super::log::Rebase;
+pub use super::membership::changes::{Change, ChangeError, ChangeRequest};
 use super::message::Message;
 pub use super::snapshot::tasks::{Needed, SnapshotReport, SnapshotTask};
 use crate::config::RaftSettings;
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{EntryId, LogIndex, Member, NodeId, Term};
 pub use crate::types::{RequestId, StoreId};
 
 /// What a driver may hand to a step.
@@ -38,6 +39,8 @@ pub enum Input {
     SetElectionTimer(Duration),
     /// Run with these settings from now on (the console's `set`).
     Configure(Box<RaftSettings>),
+    /// Change the members (the console's `add`, `remove` and so on).
+    Change(ChangeRequest),
 }
 
 /// A client's request on its way into the log.
@@ -57,13 +60,12 @@ pub struct HardState {
     /// The latest term this node has seen.
     pub current_term: Term,
     /// Whom it voted for in that term.
-    pub voted_for: Option<NodeId>,
+    pub voted_for: Option<Member>,
     /// It has promised to withhold its vote for a lease, in this term or an earlier one: after a restart the promise may
     /// still hold (D 6.4.1).
     pub withheld_votes: bool,
-    /// It started empty in a cluster that had run: it may have voted, and held entries, and does not know it. It gives no
-    /// vote until the cluster has readmitted it.
-    pub joining: bool,
+    /// It knows that a committed configuration leaves its files out: it starts no election any more.
+    pub retired: bool,
     /// Identity of its files. It changes only when a leader finds that the files hold less than they did.
     pub store_id: StoreId,
 }
@@ -98,6 +100,8 @@ pub struct Effects {
     pub proposals: Vec<(RequestId, Result<EntryId, RejectReason>)>,
     /// Reads that may be served once the state machine has applied up to the index, or that may not.
     pub reads: Vec<(RequestId, Result<LogIndex, RejectReason>)>,
+    /// Changes of the members that began, each with the first entry that holds it, or that were refused.
+    pub changes: Vec<Result<LogIndex, ChangeError>>,
     /// What happened, for logs, narration and checks.
     pub events: Vec<Event>,
 }

@@ -3,12 +3,15 @@
 //! A vote is given at most once a term and leaves only when it is durable; a candidate's vote for itself counts only
 //! then too.
 
+use std::collections::BTreeMap;
+
 use super::Raft;
 use super::entry::{Content, Entry};
 use super::event::{Event, StepDownReason, VoteReason};
+use super::membership::changes::LeaderChange;
 use super::message::{Body, Cause};
-use super::role::{Follower, Leader, Progress, Role, Rounds, Votes};
-use crate::types::{EntryId, NodeId, Term, Time};
+use super::role::{Follower, Leader, Role, Rounds, Votes};
+use crate::types::{EntryId, Member, Term, Time};
 
 impl Raft {
     pub(super) fn elapse(&mut self, now: Time) {
@@ -51,17 +54,17 @@ impl Raft {
         assert_eq!(self.withholds_vote(now, true), None, "a node that may not vote does not vote for itself");
         // Figure 2, Candidates 1: increment currentTerm, vote for self, reset the timer, send RequestVote to all.
         self.current_term = self.current_term.next();
-        self.voted_for = Some(self.id);
+        self.voted_for = Some(self.member());
         self.role = Role::Candidate(Votes::default());
         self.note_election(now);
         self.reset_election_timer(now);
         self.note(Event::ElectionStarted { term: self.current_term, transfer: cause != Cause::Timer });
-        self.send_to_others(&Body::RequestVote { last: self.log.last(), cause });
+        self.send_to_voters(&Body::RequestVote { last: self.log.last(), cause });
     }
 
     /// Figure 2, RequestVote. `handle_before_term_rule` has dropped the requests that must not
     /// raise the term.
-    pub(super) fn handle_request_vote(&mut self, now: Time, from: NodeId, term: Term, last: EntryId) {
+    pub(super) fn handle_request_vote(&mut self, now: Time, from: Member, term: Term, last: EntryId) {
         let ours = self.log.last();
         let withheld = self.withholds_vote(now, true);
         let reason = match self.voted_for {
@@ -69,7 +72,7 @@ impl Raft {
             _ if term < self.current_term => VoteReason::StaleTerm,
             _ if let Some(reason) = withheld => reason,
             Some(candidate) if candidate == from => VoteReason::AlreadyGranted,
-            Some(candidate) => VoteReason::VotedFor(candidate),
+            Some(candidate) => VoteReason::VotedFor(candidate.node),
             // Figure 2, RequestVote 2: grant if there is no other vote and the log is at least as up-to-date (5.4.1).
             None if last < ours => VoteReason::LogBehind { theirs: last, ours },
             None => VoteReason::Granted,
@@ -84,37 +87,39 @@ impl Raft {
             // Only a vote that was given holds this node's own election back; a refusal does not (5.2).
             self.reset_election_timer(now);
         }
-        self.note(Event::VoteDecided { candidate: from, term, pre: false, reason });
-        self.send(from, Body::VoteReply { granted });
+        self.note(Event::VoteDecided { candidate: from.node, term, pre: false, reason });
+        self.reply(from, Body::VoteReply { granted });
     }
 
     /// A candidate's own vote counts once it is durable.
     pub(super) fn count_own_vote(&mut self, now: Time) {
-        if matches!(&self.role, Role::Candidate(votes) if !votes.granted.contains(&self.id)) {
-            self.count_vote(now, self.id, true);
+        if matches!(&self.role, Role::Candidate(votes) if !votes.granted.contains(&self.member())) {
+            self.count_vote(now, self.member(), true);
         }
     }
 
     /// Counts a vote in this node's term.
-    pub(super) fn count_vote(&mut self, now: Time, from: NodeId, granted: bool) {
-        let quorum = self.quorum();
+    pub(super) fn count_vote(&mut self, now: Time, from: Member, granted: bool) {
+        let configuration = self.configurations.effective();
         let Some(votes) = self.role.votes_mut() else { return };
-        let total = votes.count(from, granted);
-        self.note(Event::VoteReceived { from, pre: false, granted, total, quorum });
+        votes.count(from, granted);
+        let elected = votes.elect(configuration);
+        let (total, quorum) = configuration.tally(|voter| votes.granted.contains(&voter));
+        self.note(Event::VoteReceived { from: from.node, pre: false, granted, total, quorum });
         // Figure 2, Candidates 2: votes from a majority: become leader.
-        if total >= quorum {
+        if elected {
             self.become_leader(now);
         }
     }
 
     fn become_leader(&mut self, now: Time) {
-        let ran = self.voted_for == Some(self.id);
+        let ran = self.voted_for == Some(self.member());
         assert!(ran, "only a candidate of this term becomes its leader (Figure 4)");
         let last = self.log.last().index;
         let next_index = last.next();
         let uncommitted_bytes = self.log.weight(self.commit_index.next(), last);
         self.role = Role::Leader(Leader {
-            followers: self.others().map(|member| (member, Progress::new(next_index, now))).collect(),
+            followers: BTreeMap::new(),
             no_op: next_index,
             // Figure 2, Leaders 1: on election send a first AppendEntries to each server, then at every heartbeat.
             heartbeat_due: now,
@@ -122,11 +127,13 @@ impl Raft {
             gather_until: now,
             uncommitted_bytes,
             rounds: Rounds::default(),
+            change: LeaderChange::default(),
         });
+        self.fit_followers(now);
         self.note(Event::BecameLeader { term: self.current_term });
         // Section 8: an entry of its own term is what lets a leader commit what is there from earlier terms.
         let entry = Entry { index: next_index, term: self.current_term, content: Content::NoOp };
         self.note(Event::NoOpAppended { entry: entry.id() });
-        self.log.append(entry);
+        self.append(entry);
     }
 }

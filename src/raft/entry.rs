@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::membership::configuration::Configuration;
 use crate::payload::Payload;
 pub use crate::types::Origin;
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, StoreId, Term};
+use crate::types::{ClientId, EntryId, LogIndex, Term};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -37,11 +37,6 @@ pub enum Content {
     },
     /// Who belongs to the cluster from here on: a node uses it as soon as it is in its log (section 6).
     Members(Arc<Configuration>),
-    /// A node that lost its files has caught up: from here on it votes, and its copies count.
-    Readmit {
-        node: NodeId,
-        store_id: StoreId,
-    },
 }
 
 impl Content {
@@ -51,7 +46,7 @@ impl Content {
         match self {
             Content::Command { command, .. } => ITSELF + command.weight(),
             Content::Members(configuration) => ITSELF + configuration.weight(),
-            Content::NoOp | Content::Open { .. } | Content::Settle { .. } | Content::Readmit { .. } => ITSELF,
+            Content::NoOp | Content::Open { .. } | Content::Settle { .. } => ITSELF,
         }
     }
 }

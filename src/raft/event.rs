@@ -2,12 +2,15 @@
 //!
 //! Events report; no rule ever reads one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 pub use super::beyond::transfer::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
+use super::membership::changes::ChangeError;
+use super::membership::configuration::Configuration;
 use super::message::Round;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -186,12 +189,30 @@ pub enum Event {
     /// A follower could not use what arrived of a snapshot.
     #[display("{by} could not use the snapshot at {last} that it was sent")]
     SnapshotRejected { by: NodeId, last: EntryId },
-    /// A node that had lost its files has caught up: the leader appended its readmission.
-    #[display("readmits {node}, which has caught up")]
-    Readmitting { node: NodeId },
-    /// This node had lost its files, has caught up, and votes again.
-    #[display("has caught up and is readmitted: it votes again")]
-    Readmitted,
+    /// The leader appended a configuration, and uses it (section 6).
+    #[display(
+        "proposes {configuration} at index {index}{}",
+        if configuration.is_joint() { " (C_old,new)" } else { "" }
+    )]
+    MembersProposed { index: LogIndex, configuration: Arc<Configuration> },
+    /// A configuration is in this follower's log, which uses it from now on.
+    #[display("uses the members {configuration}, of index {index}")]
+    MembersAppended { index: LogIndex, configuration: Arc<Configuration> },
+    /// The configurations from this index on are gone, and the one before them is used again.
+    #[display("uses the members {configuration} again: those of index {from} are gone")]
+    MembersTruncated { from: LogIndex, configuration: Arc<Configuration> },
+    /// A configuration is committed.
+    #[display("the members {configuration} are committed, at index {index}")]
+    MembersCommitted { index: LogIndex, configuration: Arc<Configuration> },
+    /// The leader takes back a joint configuration that is not committed.
+    #[display("takes back the change at index {joint}")]
+    MembersTakenBack { joint: LogIndex },
+    /// A change of the members was refused.
+    #[display("refuses to change the members: {error}")]
+    ChangeRefused { error: ChangeError },
+    /// A committed configuration leaves this node out, and it knows it.
+    #[display("is no member any more: it starts no election from now on")]
+    Retired,
     /// A follower does not hold any more what it acknowledged in this term: its disk lost it.
     #[display(
         "finds that {node} holds entries up to {held} and had acknowledged them up to {acknowledged}: {}",
@@ -203,14 +224,14 @@ pub enum Event {
         acknowledged: LogIndex,
         /// Its log ends here, or differs behind this index.
         held: LogIndex,
-        /// It is to join again. False where the others are too few to decide without it: it is sent again what it lost.
+        /// It is to be taken in anew. False where the others are too few to decide without it: it is sent again what it lost.
         rejoins: bool,
     },
     /// This node's leader found that its files hold less than it acknowledged: they count as lost.
-    #[display("joins again: its files hold less than it acknowledged, and count as lost")]
+    #[display("takes its files for new ones: they hold less than they acknowledged")]
     Rejoining,
-    /// An election was requested, but this node lost its files and is not readmitted yet.
-    #[display("starts no election: it lost its files and is not readmitted yet")]
+    /// An election was requested, but this node has no vote.
+    #[display("starts no election: it has no vote in the configuration that it knows")]
     CampaignRejected,
     /// The leader hands over (D 3.10): from here on it appends no command.
     #[display("hands over to {target}: {reason}")]
@@ -248,6 +269,7 @@ impl Event {
                 | Event::AppendSucceeded { .. }
                 | Event::AppendFailed { .. }
                 | Event::CommitAdvanced { .. }
+                | Event::MembersCommitted { .. }
                 | Event::SnapshotSent { .. }
                 | Event::SnapshotRejected { .. }
         )
@@ -300,9 +322,6 @@ pub enum VoteReason {
     /// This node's own disk owes its term and vote: an election is under way.
     #[display("its disk owes its own term and vote")]
     VotePending,
-    /// This node lost its files, and with them whom it voted for.
-    #[display("it lost its files and is not readmitted yet")]
-    Joining,
     /// This node withholds its vote for a while: a leader may hold a lease (D 6.4.1).
     #[display("it withholds its vote until the leader's lease ends")]
     Withheld,
@@ -339,6 +358,9 @@ pub enum StepDownReason {
     /// It led, but a quorum no longer answers (D 6.2).
     #[display("no quorum answers")]
     NoQuorum,
+    /// It led, but the committed configuration leaves it out (section 6).
+    #[display("it is left out of the members")]
+    LeftOut,
 }
 
 /// What became of the entries of an AppendEntries.

@@ -61,12 +61,11 @@ fn check_state(raft: &Raft) {
     match &raft.role {
         Role::Follower(_) | Role::PreCandidate { .. } => {}
         Role::Candidate(votes) => {
-            assert!(!raft.beyond.joining, "a node that lost its files does not campaign");
-            assert_eq!(raft.voted_for, Some(raft.id), "a candidate voted for itself (5.2)");
-            assert!(votes.granted.len() < raft.quorum(), "a candidate with a quorum leads");
+            assert_eq!(raft.voted_for, Some(raft.member()), "a candidate voted for itself (5.2)");
+            assert!(!votes.elect(raft.configuration()), "a candidate with a quorum leads");
         }
         Role::Leader(leader) => {
-            assert_eq!(raft.voted_for, Some(raft.id), "a leader voted for itself (5.2)");
+            assert_eq!(raft.voted_for, Some(raft.member()), "a leader voted for itself (5.2)");
             let opened = raft.log.term_at(leader.no_op) == Some(raft.current_term);
             assert!(opened || leader.no_op < raft.log.base().index, "a term opens with a no-op (8)");
             for progress in leader.followers.values() {

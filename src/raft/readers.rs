@@ -1,19 +1,23 @@
 //! What others may read of a node: its driver, the checks and the console.
 
-use std::collections::BTreeSet;
-
 use super::Raft;
 use super::log::Log;
 use super::role::Role;
-use crate::types::{LogIndex, NodeId, Term, Time};
+use crate::types::{LogIndex, Member, NodeId, StoreId, Term, Time};
 
 impl Raft {
     pub fn id(&self) -> NodeId {
         self.id
     }
 
-    pub fn members(&self) -> &BTreeSet<NodeId> {
-        &self.members
+    /// Tells this node's files from others that were under its name.
+    pub fn store_id(&self) -> StoreId {
+        self.store_id
+    }
+
+    /// Whether it knows that a committed configuration leaves its files out.
+    pub fn is_retired(&self) -> bool {
+        self.retired
     }
 
     /// The latest term this node has seen.
@@ -22,7 +26,7 @@ impl Raft {
     }
 
     /// Whom it voted for in that term.
-    pub fn voted_for(&self) -> Option<NodeId> {
+    pub fn voted_for(&self) -> Option<Member> {
         self.voted_for
     }
 

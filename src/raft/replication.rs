@@ -9,14 +9,14 @@ use super::event::{AppendOutcome, Event, StepDownReason};
 use super::message::{Ack, AppendResult, Beat, Body};
 use super::role::{Follower, Leader, ProgressState, Role};
 use super::{Few, Raft};
-use crate::types::{EntryId, LogIndex, NodeId, Time};
+use crate::types::{EntryId, LogIndex, Member, NodeId, Time};
 
 impl Raft {
     /// Figure 2, AppendEntries, from the leader of the current term.
     pub(super) fn handle_append_entries(
         &mut self,
         now: Time,
-        from: NodeId,
+        from: Member,
         prev: EntryId,
         entries: Vec<Entry>,
         commit: LogIndex,
@@ -25,7 +25,7 @@ impl Raft {
         self.follow(now, from);
         let count = entries.len();
         let outcome = self.take_entries(prev, entries);
-        self.note(Event::AppendReceived { from, prev, count, outcome });
+        self.note(Event::AppendReceived { from: from.node, prev, count, outcome });
 
         let result = match outcome {
             AppendOutcome::NoEntryAtPrevious => {
@@ -49,26 +49,26 @@ impl Raft {
         };
         // Figure 2, Followers 1: answer the requests of leaders and candidates.
         let ack = self.beat(now, commit, beat);
-        self.send(from, Body::AppendReply { result, ack });
+        self.reply(from, Body::AppendReply { result, ack });
     }
 
     /// The answer to a leader whose term is over.
-    pub(super) fn reject_append_entries(&mut self, from: NodeId, prev: EntryId, count: usize) {
+    pub(super) fn reject_append_entries(&mut self, from: Member, prev: EntryId, count: usize) {
         // Figure 2, AppendEntries 1: reject if the term is over.
-        self.note(Event::AppendReceived { from, prev, count, outcome: AppendOutcome::StaleTerm });
+        self.note(Event::AppendReceived { from: from.node, prev, count, outcome: AppendOutcome::StaleTerm });
         // The request's round is not one of a leader of this term.
         let ack = self.ack(0);
-        self.send(from, Body::AppendReply { result: AppendResult::StaleTerm, ack });
+        self.reply(from, Body::AppendReply { result: AppendResult::StaleTerm, ack });
     }
 
-    pub(super) fn follow(&mut self, now: Time, leader: NodeId) {
+    pub(super) fn follow(&mut self, now: Time, leader: Member) {
         match &self.role {
             Role::Leader(_) => {
                 panic!("{leader} leads term {} too: at most one leader a term (5.2)", self.current_term)
             }
             // Figure 2, Candidates 3: AppendEntries from the leader of this term: become follower.
             Role::Candidate(_) | Role::PreCandidate { .. } => {
-                self.become_follower(now, self.current_term, StepDownReason::LeaderFound(leader));
+                self.become_follower(now, self.current_term, StepDownReason::LeaderFound(leader.node));
             }
             Role::Follower(Follower { leader: Some((known, _)) }) => {
                 assert_eq!(*known, leader, "at most one leader a term (5.2)");
@@ -76,7 +76,7 @@ impl Raft {
             Role::Follower(Follower { leader: None }) => {}
         }
         if self.leader().is_none() {
-            self.note(Event::Following { leader, term: self.current_term });
+            self.note(Event::Following { leader: leader.node, term: self.current_term });
         }
         self.role = Role::Follower(Follower { leader: Some((leader, now)) });
         self.reset_election_timer(now);
@@ -119,7 +119,7 @@ impl Raft {
                 None => {}
             }
             // Figure 2, AppendEntries 4: append what is not in the log yet.
-            self.log.append(entry);
+            self.append(entry);
         }
         outcome
     }
@@ -129,6 +129,7 @@ impl Raft {
         assert!(open, "a committed entry is never removed (Figure 3, State Machine Safety)");
         self.note(Event::Truncated { from: index, to: self.log.last().index });
         self.log.truncate_from(index);
+        self.truncate_configurations(index);
         self.retract(index);
     }
 }
@@ -204,7 +205,7 @@ impl Raft {
     fn send_entries(&mut self, follower: NodeId) -> bool {
         let mut sent = false;
         while let Role::Leader(leader) = &self.role {
-            let progress = &leader.followers[&follower];
+            let Some(progress) = leader.followers.get(&follower) else { break };
             let sending = matches!(progress.state, ProgressState::Snapshot(_));
             if !sending && progress.next_index <= self.log.base().index {
                 self.begin_transfer(follower);
@@ -226,7 +227,7 @@ impl Raft {
         let (count, commit) = (entries.len(), self.commit_index);
         let Role::Leader(leader) = &mut self.role else { return };
         let beat = leader.beat_for(follower, self.settings.election_min);
-        let progress = leader.progress_mut(follower);
+        let Some(progress) = leader.followers.get_mut(&follower) else { return };
         let prev = match progress.state {
             // Where the logs agree is not known, but they do before the first entry.
             ProgressState::Snapshot(_) => EntryId::ZERO,
@@ -242,14 +243,14 @@ impl Raft {
         self.send(follower, Body::AppendEntries { prev, entries, commit, beat });
     }
 
-    pub(super) fn handle_append_reply(&mut self, now: Time, from: NodeId, result: AppendResult, ack: Ack) {
+    pub(super) fn handle_append_reply(&mut self, now: Time, from: Member, result: AppendResult, ack: Ack) {
         if !self.heard(now, from, ack) || self.handle_loss(now, from, result, ack) {
             return;
         }
         let last = self.log.last().index;
         let Role::Leader(leader) = &mut self.role else { return };
-        let round = leader.rounds.newest;
-        let progress = leader.progress_mut(from);
+        let (round, from) = (leader.rounds.newest, from.node);
+        let Some(progress) = leader.followers.get_mut(&from) else { return };
         match result {
             // More than was ever sent to it: no follower of this term can say so.
             AppendResult::Matched(index) if index > last => {}

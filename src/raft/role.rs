@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use super::beyond::rounds::{Answers, Rounds};
 use super::effects::Proposal;
+use super::membership::changes::LeaderChange;
+use super::membership::configuration::Configuration;
 use super::message::Round;
 pub use super::snapshot::sending::{Sending, Transfer};
-use crate::types::{LogIndex, NodeId, Time};
+use crate::types::{LogIndex, Member, NodeId, StoreId, Time};
 
 /// What a node is at the moment.
 #[derive(Clone, Debug)]
@@ -32,20 +34,20 @@ pub enum Role {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Follower {
     /// The leader it follows and when it was last heard; none while in doubt.
-    pub leader: Option<(NodeId, Time)>,
+    pub leader: Option<(Member, Time)>,
 }
 
 /// Votes for one node, in one term.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Votes {
     /// Who said yes. A set: a vote that arrives twice counts once.
-    pub granted: BTreeSet<NodeId>,
+    pub granted: BTreeSet<Member>,
 }
 
 /// The volatile state of a leader (Figure 2), created at each election.
 #[derive(Clone, Debug)]
 pub struct Leader {
-    /// What is known of each other member.
+    /// What is known of each other member, and of those that leave and do not know it yet.
     pub followers: BTreeMap<NodeId, Progress>,
     /// The no-op that opened the term: once it is committed, everything before it is.
     pub no_op: LogIndex,
@@ -58,6 +60,8 @@ pub struct Leader {
     pub uncommitted_bytes: usize,
     /// Beyond Figure 2: heartbeat rounds, and the reads that wait for them.
     pub rounds: Rounds,
+    /// Beyond Figure 2: how a change of the members goes on (section 6).
+    pub change: LeaderChange,
 }
 
 /// What a leader knows of one follower. `match_index < next_index`, always.
@@ -101,22 +105,26 @@ impl Role {
 }
 
 impl Votes {
-    pub(super) fn count(&mut self, from: NodeId, granted: bool) -> usize {
+    pub(super) fn count(&mut self, from: Member, granted: bool) {
         if granted {
             self.granted.insert(from);
         }
-        self.granted.len()
+    }
+
+    /// Whether they elect a leader in this configuration.
+    pub fn elect(&self, configuration: &Configuration) -> bool {
+        configuration.reached(|voter| self.granted.contains(&voter))
     }
 }
 
 impl Progress {
-    /// What a new leader assumes: the follower's log ends as its own does.
-    pub fn new(next_index: LogIndex, now: Time) -> Progress {
+    /// What a leader assumes of these files at first: their log ends as its own does.
+    pub fn new(store_id: StoreId, next_index: LogIndex, now: Time) -> Progress {
         Progress {
             next_index,
             match_index: LogIndex(0),
             state: ProgressState::Probe { waiting: false },
-            answers: Answers { heard: now, ..Answers::default() },
+            answers: Answers { store_id, heard: now, ..Answers::default() },
         }
     }
 
@@ -191,7 +199,7 @@ mod tests {
     use super::*;
 
     fn replicating(match_index: u64, next_index: u64) -> Progress {
-        let mut progress = Progress::new(LogIndex(match_index + 1), Time::ZERO);
+        let mut progress = Progress::new(1, LogIndex(match_index + 1), Time::ZERO);
         progress.matched(LogIndex(match_index), 0);
         if next_index > match_index + 1 {
             progress.sent(LogIndex(next_index - 1), 100);

@@ -18,9 +18,10 @@ use std::sync::Arc;
 
 use super::Raft;
 use super::event::Event;
+use super::membership::Configured;
 use super::message::{Body, InstallResult};
 use super::role::{ProgressState, Role};
-use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, Term, Time};
 use sending::Transfer;
 use tasks::{Needed, SnapshotReport, SnapshotTask};
 
@@ -49,7 +50,7 @@ impl Raft {
             }
             SnapshotReport::Whole { to, last } => self.send_again(to, last),
             SnapshotReport::Received { last, next } => self.acknowledge_part(last, next),
-            SnapshotReport::Installed(last) => self.install(last),
+            SnapshotReport::Installed(last, configured) => self.install(last, configured),
             SnapshotReport::Unusable(last) => {
                 let wanted = self.receiving.take_if(|receiving| receiving.last == last).is_some();
                 self.note(Event::SnapshotUnusable { last });
@@ -67,6 +68,7 @@ impl Raft {
         }
         assert!(last.index <= self.commit_index, "a snapshot covers only what is committed (7)");
         self.snapshot = last;
+        self.configurations.forget_before(last.index);
         self.compact();
     }
 
@@ -129,7 +131,7 @@ impl Raft {
     pub(super) fn handle_install_snapshot(
         &mut self,
         now: Time,
-        from: NodeId,
+        from: Member,
         last: EntryId,
         offset: u64,
         data: Arc<[u8]>,
@@ -152,7 +154,7 @@ impl Raft {
             // Figure 13, InstallSnapshot 2: the first part begins a new snapshot. What was received of another, which
             // the same leader sent before or an earlier one did, is given up.
             None if offset == 0 => {
-                self.note(Event::SnapshotReceiving { from, last });
+                self.note(Event::SnapshotReceiving { from: from.node, last });
                 Receiving { term, last, taken: 0, whole: false }
             }
             None => return self.reply_install(from, last, InstallResult::Next(0)),
@@ -164,7 +166,7 @@ impl Raft {
     }
 
     /// The answer to a leader whose term is over.
-    pub(super) fn reject_install_snapshot(&mut self, from: NodeId, last: EntryId) {
+    pub(super) fn reject_install_snapshot(&mut self, from: Member, last: EntryId) {
         // Figure 13, InstallSnapshot 1: reject if the term is over.
         self.reply_install(from, last, InstallResult::StaleTerm);
     }
@@ -179,13 +181,14 @@ impl Raft {
     }
 
     /// A snapshot that was received is durable, and the state machine's state of it at hand.
-    fn install(&mut self, last: EntryId) {
+    fn install(&mut self, last: EntryId, configured: Configured) {
         self.receiving.take_if(|receiving| receiving.last == last);
         if last.index > self.commit_index {
             let shared = self.log.term_at(last.index) == Some(last.term);
             let kept = if shared { self.log.last().index.0 - last.index.0 } else { 0 };
             if shared {
                 // Figure 13, InstallSnapshot 6: the log has the last entry that the snapshot covers: what follows stays.
+                self.learn_configuration(last.index, configured);
                 self.commit_to(last.index);
             } else {
                 // Figure 13, InstallSnapshot 7: the whole log goes.
@@ -194,6 +197,7 @@ impl Raft {
                     "a leader's log holds all that is committed (5.4)"
                 );
                 self.retract(LogIndex(1));
+                self.reset_configurations(configured);
                 self.log.reset(last);
                 self.durability.reset(last.index);
                 self.commit_index = last.index;
@@ -207,13 +211,17 @@ impl Raft {
         }
     }
 
-    fn leader_followed(&self) -> Option<NodeId> {
-        self.leader().filter(|leader| *leader != self.id)
+    fn leader_followed(&self) -> Option<Member> {
+        if let Role::Follower(follower) = &self.role {
+            follower.leader.map(|(leader, _)| leader)
+        } else {
+            None
+        }
     }
 
-    fn reply_install(&mut self, to: NodeId, last: EntryId, result: InstallResult) {
+    fn reply_install(&mut self, to: Member, last: EntryId, result: InstallResult) {
         let ack = self.ack(0);
-        self.send(to, Body::InstallReply { last, result, ack });
+        self.reply(to, Body::InstallReply { last, result, ack });
     }
 }
 

@@ -6,10 +6,9 @@ use super::exchange::Outbox;
 use super::snapshots::SnapshotWork;
 use crate::protocol::Response;
 use crate::raft::entry::Entry;
-use crate::raft::membership::Configured;
 use crate::state_machine::image::Image;
 use crate::state_machine::{Applied, AppliedEntry};
-use crate::types::{EntryId, LogIndex};
+use crate::types::EntryId;
 
 impl Server {
     /// The state of a leader's snapshot replaces the state machine's, unless that has applied as much.
@@ -79,7 +78,7 @@ impl Server {
             Done::Imaged(last, image) => {
                 // A leader's snapshot may have taken the place of the log meanwhile, or no entry has named a member yet:
                 // who does not know its configuration takes no snapshot.
-                let Some(configured) = self.configuration_at(last.index) else {
+                let Some(configured) = self.raft.configuration_at(last.index) else {
                     self.schedule.not_saved();
                     return;
                 };
@@ -93,10 +92,6 @@ impl Server {
             Done::Looked => {}
             Done::Failed(failure) => self.fail(failure, outbox),
         }
-    }
-
-    fn configuration_at(&self, _index: LogIndex) -> Option<Configured> {
-        Some(Configured::founders(self.raft.members().iter().copied()))
     }
 
     /// The state machine has panicked and must not be used. Clients of the entries that it still applied, and of the entry

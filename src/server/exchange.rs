@@ -8,7 +8,7 @@ use super::snapshots::SnapshotWork;
 use crate::config::RaftSettings;
 use crate::protocol::Envelope;
 use crate::raft::Recovered;
-use crate::raft::effects::{SnapshotReport, Write, WriteId};
+use crate::raft::effects::{ChangeRequest, SnapshotReport, Write, WriteId};
 use crate::raft::event::Event;
 use crate::raft::membership::Configured;
 use crate::state_machine::AppliedEntry;
@@ -47,6 +47,8 @@ pub enum Arrival {
     Campaign,
     /// Hand the leadership over: to this node, or to any that fits.
     Transfer(Option<NodeId>),
+    /// A person changes the members.
+    Change(ChangeRequest),
     /// Let the election timer run out after this time.
     SetElectionTimer(Duration),
     /// Run with these settings from now on.

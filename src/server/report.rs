@@ -14,7 +14,7 @@ impl Server {
         let raft = self.raft();
         What::Started {
             term: raft.current_term(),
-            vote: raft.voted_for(),
+            vote: raft.voted_for().map(|candidate| candidate.node),
             last: raft.log().last(),
             fresh,
             repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),

@@ -1,8 +1,11 @@
 //! What a server tells those who show and compare nodes: facts, copied out of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::types::{EntryId, LogIndex, NodeId, Term, Time};
+use crate::raft::effects::ChangeError;
+use crate::raft::membership::{Configured, MemberRole};
+use crate::types::{EntryId, LogIndex, Member, NodeId, StoreId, Term, Time};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Status {
@@ -24,14 +27,45 @@ pub struct Status {
     pub base: EntryId,
     /// Its newest durable snapshot.
     pub snapshot: SnapshotInfo,
-    /// It lost its files and is not readmitted yet: it does not vote, and its copies of entries do not count.
-    pub joining: bool,
+    /// The number of its files.
+    pub store_id: StoreId,
+    /// Its part in the cluster, by the configuration that it uses.
+    pub member: MemberRole,
     /// The highest index that it knows to be committed.
     pub commit: LogIndex,
     /// The highest index that its state machine has applied.
     pub applied: LogIndex,
     /// How many items its state machine holds.
     pub size: usize,
+}
+
+/// The members as one node knows them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MembersView {
+    /// The node itself, with its files.
+    pub own: Member,
+    /// The newest configuration in its log; none while it knows none.
+    pub newest: Option<Configured>,
+    /// Whether it knows that one to be committed.
+    pub committed: bool,
+    /// The last index of its log.
+    pub last: LogIndex,
+    /// What it knows of the others, if it leads.
+    pub followers: BTreeMap<NodeId, FollowerView>,
+    /// What became of the newest change of the members that it was asked for: the index of the entry that holds it, or
+    /// why it was refused.
+    pub changed: Option<Result<LogIndex, ChangeError>>,
+}
+
+/// What a leader knows of another node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FollowerView {
+    /// The files that answered last.
+    pub store_id: StoreId,
+    /// Up to here it holds the leader's log.
+    pub matched: LogIndex,
+    /// When it last answered in this term, by the leader's clock; none before.
+    pub answered: Option<Time>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

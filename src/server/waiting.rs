@@ -101,7 +101,7 @@ impl Waiting {
 
 fn name(content: &Content) -> Option<Name> {
     match content {
-        Content::NoOp | Content::Members(_) | Content::Readmit { .. } => None,
+        Content::NoOp | Content::Members(_) => None,
         Content::Open { client, .. } => Some((Purpose::Open(*client), 0)),
         Content::Command { origin, .. } => Some((Purpose::Command(origin.session), origin.serial)),
         Content::Settle { origin } => Some((Purpose::Settle(origin.session), origin.serial)),

@@ -14,7 +14,7 @@ use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, left_by_crash, waited};
 use crate::net::counts::LinkCounts;
-use crate::server::{Arrival, EndReason, LogView, Server, Status};
+use crate::server::{Arrival, EndReason, LogView, MembersView, Server, Status};
 use crate::storage::glimpse::{self, Glimpse};
 use crate::trace::What;
 use crate::types::{ClientId, Member, NodeId, Time};
@@ -194,6 +194,10 @@ impl Lab for Simulation {
         Ok(self.server(name)?.log_view())
     }
 
+    fn members(&mut self, name: NodeId) -> Result<MembersView, LabError> {
+        Ok(self.server(name)?.members_view())
+    }
+
     fn stored(&mut self, name: NodeId, entries: usize) -> Result<Glimpse, LabError> {
         let seen = glimpse::look(&self.existing(name)?.disk, entries);
         seen.map(Option::unwrap_or_default).map_err(|error| LabError::new(error.to_string()))
@@ -230,6 +234,7 @@ impl Lab for Simulation {
             NodeOrder::TakeSnapshot => self.step_node(name, vec![Arrival::TakeSnapshot]),
             NodeOrder::Campaign => self.step_node(name, vec![Arrival::Campaign]),
             NodeOrder::Transfer(target) => self.step_node(name, vec![Arrival::Transfer(target)]),
+            NodeOrder::Change(request) => self.step_node(name, vec![Arrival::Change(request)]),
             NodeOrder::SetElectionTimer(after) => {
                 self.step_node(name, vec![Arrival::SetElectionTimer(after)]);
             }

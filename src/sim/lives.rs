@@ -30,14 +30,15 @@ impl Simulation {
     pub(super) fn start(&mut self, name: NodeId, begin: Begin) -> Result<String, StorageError> {
         let now = self.now;
         let wipe = begin != Begin::Again;
-        let members = self.members_known_to(name);
+        // No other node could bring it up to date: its cluster begins again.
+        let is_alone = begin == Begin::Wiped && self.members.configuration.nodes() == [name];
         // A later store has a larger number, and a wiped node joins a cluster that has run.
         let least = FOUNDERS_STORE + u64::from(wipe);
         let store_id = (now.as_nanos() + least).max(self.node(name).store_id + 1);
-        let new_store = if wipe && members.len() > 1 {
-            NewStore::joining(store_id)
-        } else {
-            NewStore::founding(&self.founders)
+        let new_store = match begin {
+            _ if is_alone => NewStore::founding(&[name]),
+            Begin::Again => NewStore::founding(&self.founders),
+            Begin::Wiped | Begin::Added => NewStore::joining(store_id),
         };
         let random = match begin {
             Begin::Added => self.random_of_newcomer(name, store_id),
@@ -72,7 +73,7 @@ impl Simulation {
             Some(mutation) => mutation.machine(Replica::bounded(KeyValue::default(), bounds)),
             None => (self.machine.blank)(bounds),
         };
-        let mut server = Server::new(name, &members, settings, start, &blank, random, local);
+        let mut server = Server::new(name, settings, start, &blank, random, local);
         let node = self.node(name);
         node.applier = if away { server.detach() } else { None };
         node.files = Some(files);
@@ -82,7 +83,7 @@ impl Simulation {
         node.store = Some(store);
         let node = &self.nodes[&name];
         let raft = node.server.as_ref().expect("started just now").raft();
-        self.safety.started(raft, wipe);
+        self.safety.started(raft);
         self.tally.repaired += repaired.len() as u64;
         self.tell(name, started);
         Ok(said)

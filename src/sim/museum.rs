@@ -12,7 +12,6 @@ mod candidates;
 mod clients;
 mod disks;
 mod files;
-mod joining;
 mod leases;
 mod logs;
 mod reads;
@@ -192,7 +191,6 @@ pub fn specimens() -> impl Iterator<Item = &'static Specimen> + Clone {
         leases::SPECIMENS,
         snapshots::SPECIMENS,
         transfers::SPECIMENS,
-        joining::SPECIMENS,
         sessions::SPECIMENS,
         files::SPECIMENS,
     ]

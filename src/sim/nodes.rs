@@ -53,15 +53,6 @@ impl Simulation {
         let mut random = Random::new(self.settings.seed ^ u64::from(name.number()).rotate_right(8));
         Random::new(random.bits() ^ store_id)
     }
-
-    /// The members that a node's server begins with.
-    pub(super) fn members_known_to(&self, name: NodeId) -> Vec<NodeId> {
-        let mut members = self.founders.clone();
-        if !members.contains(&name) {
-            members.push(name);
-        }
-        members
-    }
 }
 
 #[cfg(test)]

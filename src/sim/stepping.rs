@@ -85,6 +85,11 @@ impl Simulation {
         }
         self.tally.note(server.raft(), &outbox);
         let raft = server.raft();
+        if let Some(committed) = raft.committed_configuration()
+            && committed.index > self.members.index
+        {
+            self.members = committed.clone();
+        }
         for part in [
             self.now.as_nanos(),
             u64::from(name.number()),

@@ -38,10 +38,12 @@ pub struct Tally {
     pub snapshots_installed: u64,
     /// Those of them that left a part of the follower's log.
     pub logs_kept: u64,
-    /// Nodes that had lost their files and were readmitted.
-    pub readmitted: u64,
-    /// Times that a leader appended the readmission of a node.
-    pub readmitting: u64,
+    /// Configurations that were proposed, those of them that are joint, and those that were committed at the leader.
+    pub members_proposed: u64,
+    pub joint_proposed: u64,
+    pub members_committed: u64,
+    /// Nodes that found themselves left out.
+    pub retired: u64,
     /// Starts that were refused, since the files were damaged.
     pub refused_starts: u64,
     /// Leaders that handed over because their own disk did not answer.
@@ -76,8 +78,14 @@ impl Tally {
                     self.snapshots_installed += 1;
                     self.logs_kept += u64::from(*kept > 0);
                 }
-                Event::Readmitted => self.readmitted += 1,
-                Event::Readmitting { .. } => self.readmitting += 1,
+                Event::MembersProposed { configuration, .. } => {
+                    self.members_proposed += 1;
+                    self.joint_proposed += u64::from(configuration.is_joint());
+                }
+                Event::MembersCommitted { .. } => {
+                    self.members_committed += u64::from(matches!(raft.role(), Role::Leader(_)));
+                }
+                Event::Retired => self.retired += 1,
                 Event::TransferStarted { reason, .. } => {
                     self.transfers += 1;
                     self.handed_over += u64::from(*reason == TransferReason::DiskStalled);

@@ -9,11 +9,6 @@ use super::segment::Segment;
 use super::{snapshot_file, state_file};
 use crate::types::LogIndex;
 
-/// Whether the files say of their node that it lost those before them and is not readmitted. It may know better since.
-pub(crate) fn says_joining(disk: &impl Disk) -> bool {
-    matches!(recovery::read_state(disk), Ok(Some(state)) if state.hard_state.joining)
-}
-
 /// Whether the remaining files show that something is missing when this file is cut to this length, or removed.
 pub(crate) fn would_be_missed(disk: &impl Disk, name: &str, length: usize) -> bool {
     let names = disk.list().unwrap_or_default();

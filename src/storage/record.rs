@@ -4,7 +4,6 @@
 //! {"index":6,"term":3,"open":9,"sessions_max":10000,"crc":"9b1e0c52"}
 //! {"index":7,"term":3,"session":6,"serial":4,"acknowledged":2,"command":{"create":["x","1"]},"crc":"6c3a9f01"}
 //! {"index":8,"term":4,"no_op":true,"crc":"0d4417be"}
-//! {"index":10,"term":4,"readmit":2,"incarnation":71,"crc":"6f1c02de"}
 //! {"index":9,"term":4,"session":6,"serial":5,"acknowledged":5,"settle":true,"crc":"51d0aa37"}
 //! {"index":11,"term":4,"members":{"voters":{"n1":1,"n3":1,"n4":95},"outgoing":{"n1":1,"n3":1}},"crc":"0fd84c11"}
 //! ```
@@ -18,14 +17,12 @@ use std::sync::Arc;
 use crate::payload::Payload;
 use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::membership::configuration::Configuration;
-use crate::types::{ClientId, LogIndex, NODES_MAX, NodeId, SessionId, Term};
+use crate::types::{ClientId, LogIndex, SessionId, Term};
 
 const CRC_MEMBER: &[u8] = b",\"crc\":\"";
 const CRC_DIGITS: usize = 8;
 const END: &[u8] = b"\"}";
 const OPEN: &[u8] = b",\"open\":";
-const READMIT: &[u8] = b",\"readmit\":";
-const INCARNATION: &[u8] = b",\"incarnation\":";
 const SETTLE: &[u8] = b",\"settle\":true";
 const MEMBERS: &[u8] = b",\"members\":";
 
@@ -47,10 +44,6 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
         Content::Settle { origin } => {
             push_origin(line, origin);
             line.extend_from_slice(SETTLE);
-        }
-        Content::Readmit { node, store_id } => {
-            push_number(line, READMIT, node.number().into());
-            push_number(line, INCARNATION, *store_id);
         }
         Content::Members(configuration) => {
             line.extend_from_slice(MEMBERS);
@@ -125,12 +118,6 @@ pub fn decode(line: &[u8]) -> Result<Entry, String> {
     if rest.0.starts_with(OPEN) {
         let client = ClientId(rest.number(OPEN)?);
         let content = Content::Open { client, sessions_max: rest.number(b",\"sessions_max\":")? };
-        return rest.end(Entry { index, term, content });
-    }
-    if rest.0.starts_with(READMIT) {
-        let node = u8::try_from(rest.number(READMIT)?).ok().filter(|number| (1..=NODES_MAX).contains(number));
-        let node = NodeId::new(node.ok_or("it readmits a node that cannot be")?);
-        let content = Content::Readmit { node, store_id: rest.number(INCARNATION)? };
         return rest.end(Entry { index, term, content });
     }
     if let Some(text) = rest.0.strip_prefix(MEMBERS) {
@@ -219,6 +206,8 @@ impl Rest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::membership::configuration::{Joins, Learner};
+    use crate::types::NodeId;
 
     fn command(text: &str) -> Entry {
         entry(Content::Command { origin: origin(), command: Payload::from_text(text) })
@@ -230,6 +219,16 @@ mod tests {
 
     fn entry(content: Content) -> Entry {
         Entry { index: LogIndex(7), term: Term(3), content }
+    }
+
+    fn joint() -> Content {
+        let founders = NodeId::first(3);
+        let mut configuration = Configuration::founders(founders.clone());
+        configuration.outgoing = Some(configuration.voters.clone());
+        configuration.voters.insert(NodeId::new(2), u64::MAX);
+        let joins = Some(Joins { instead_of: Some(founders[0]) });
+        configuration.learners.insert(NodeId::new(4), Learner { store_id: 7, stays: false, joins });
+        Content::Members(Arc::new(configuration))
     }
 
     fn line_of(entry: &Entry) -> Vec<u8> {
@@ -244,11 +243,11 @@ mod tests {
         let no_op = Entry { index: LogIndex(1), term: Term(10), content: Content::NoOp };
         let open = entry(Content::Open { client: ClientId(u64::MAX), sessions_max: 3 });
         let settle = entry(Content::Settle { origin: origin() });
-        let readmit = entry(Content::Readmit { node: NodeId::new(3), store_id: u64::MAX });
+        let members = entry(joint());
         for entry in [
             no_op,
             open,
-            readmit,
+            members,
             settle,
             command("{\"put\":[\"schl\u{fc}ssel\",\"a\\nb\"]}"),
             command("null"),
@@ -264,8 +263,8 @@ mod tests {
     fn no_changed_byte_and_no_shorter_line_passes() {
         let open = entry(Content::Open { client: ClientId(9), sessions_max: 3 });
         let settle = entry(Content::Settle { origin: origin() });
-        let readmit = entry(Content::Readmit { node: NodeId::new(3), store_id: 9 });
-        for line in [open, readmit, settle, command("{\"crc\":\"00000000\"}")].map(|entry| line_of(&entry)) {
+        let members = entry(joint());
+        for line in [open, members, settle, command("{\"crc\":\"00000000\"}")].map(|entry| line_of(&entry)) {
             for length in 0..line.len() {
                 assert!(decode(&line[..length]).is_err(), "cut to {length}");
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{seal, unseal};
 use super::{ClusterId, Identity};
 use crate::raft::effects::{HardState, StoreId};
-use crate::types::{EntryId, Epoch, LogIndex, NodeId, Term};
+use crate::types::{EntryId, Epoch, LogIndex, Member, NodeId, Term};
 
 pub const NAME: &str = "state.json";
 
@@ -45,13 +45,13 @@ struct Line {
     founders: Vec<NodeId>,
     incarnation: StoreId,
     term: Term,
-    vote: Option<NodeId>,
+    vote: Option<Member>,
     /// Left out while it is false, as in a cluster that never read by lease.
     #[serde(default, skip_serializing_if = "is_false")]
     promised: bool,
-    /// Left out while it is false, as in a node that never joined a cluster that had run.
+    /// Left out while it is false, as in a node that is a member.
     #[serde(default, skip_serializing_if = "is_false")]
-    joining: bool,
+    retired: bool,
     log_floor: LogIndex,
     log_floor_term: Term,
     commit: LogIndex,
@@ -80,7 +80,7 @@ impl StateFile {
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
             promised: self.hard_state.withheld_votes,
-            joining: self.hard_state.joining,
+            retired: self.hard_state.retired,
             log_floor: self.log_floor.index,
             log_floor_term: self.log_floor.term,
             commit: self.commit,
@@ -120,7 +120,7 @@ impl StateFile {
             current_term: line.term,
             voted_for: line.vote,
             withheld_votes: line.promised,
-            joining: line.joining,
+            retired: line.retired,
             store_id: line.incarnation,
         };
         let log_floor = EntryId::new(line.log_floor_term, line.log_floor);
@@ -138,9 +138,9 @@ mod tests {
             founders: NodeId::first(3),
             hard_state: HardState {
                 current_term: Term(7),
-                voted_for: Some(NodeId::new(1)),
+                voted_for: Some(Member::founder(NodeId::new(1))),
                 withheld_votes: false,
-                joining: false,
+                retired: false,
                 store_id: 71,
             },
             log_floor: EntryId::new(Term(6), LogIndex(12)),
@@ -152,11 +152,11 @@ mod tests {
     fn it_is_legible_and_reads_back() {
         let bytes = state().encode();
         let text = String::from_utf8(bytes.clone()).expect("JSON is text");
-        let expected = r#"{"format":5,"cluster":"00000000000000ab","epoch":1,"node":"n2","founders":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1","log_floor":12,"log_floor_term":6,"commit":11,"crc":""#;
+        let expected = r#"{"format":5,"cluster":"00000000000000ab","epoch":1,"node":"n2","founders":["n1","n2","n3"],"incarnation":71,"term":7,"vote":"n1#1","log_floor":12,"log_floor_term":6,"commit":11,"crc":""#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(StateFile::decode(&bytes), Ok(state()));
-        for (withheld_votes, joining) in [(true, false), (false, true), (true, true)] {
-            let hard_state = HardState { withheld_votes, joining, ..state().hard_state };
+        for (withheld_votes, retired) in [(true, false), (false, true), (true, true)] {
+            let hard_state = HardState { withheld_votes, retired, ..state().hard_state };
             let said = StateFile { hard_state, ..state() };
             assert_eq!(StateFile::decode(&said.encode()), Ok(said));
         }

@@ -83,7 +83,7 @@ pub struct Acknowledged(BTreeMap<(NodeId, NodeId), (Term, LogIndex)>);
 impl Acknowledged {
     /// Whether a message acknowledges nothing new. What is lost on its way will be told again.
     pub fn repeats(&mut self, message: &Message, is_lost: bool) -> bool {
-        let Message { from, to, term, body } = message;
+        let Message { from, to, term, body, .. } = message;
         let Body::AppendReply { result: AppendResult::Matched(index), .. } = body else { return false };
         let known = self.0.entry((*from, *to)).or_default();
         let news = (*term, *index);
@@ -152,7 +152,7 @@ impl What {
                     | Event::SteppedDown { led: true, .. }
                     | Event::SnapshotInstalled { .. }
                     | Event::Truncated { .. }
-                    | Event::Readmitted
+                    | Event::MembersCommitted { .. }
             ),
             What::Stopped
             | What::Crashed { .. }
@@ -296,7 +296,7 @@ impl fmt::Display for Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::{Ack, Beat};
+    use crate::raft::message::{Ack, Beat, Files};
     use crate::types::EntryId;
 
     fn at(millis: u64, what: What) -> TraceEvent {
@@ -307,12 +307,12 @@ mod tests {
         let beat = Beat { round, ..Beat::default() };
         let body =
             Body::AppendEntries { prev: EntryId::ZERO, entries: Vec::new(), commit: LogIndex(0), beat };
-        Message { from: NodeId::new(1), to: NodeId::new(2), term: Term(1), body }
+        Message { from: NodeId::new(1), to: NodeId::new(2), term: Term(1), files: Files::FOUNDERS, body }
     }
 
     fn reply(index: u64) -> Message {
         let body = Body::AppendReply { ack: Ack::default(), result: AppendResult::Matched(LogIndex(index)) };
-        Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), body }
+        Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), files: Files::FOUNDERS, body }
     }
 
     #[test]

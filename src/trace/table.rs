@@ -60,8 +60,12 @@ fn raft_row(event: &Event) -> Row {
         Event::OrderIgnored { .. } => (Info, Election, OnRequest),
         Event::AcknowledgedLost { .. } => (Warn, Election, Unasked),
         Event::Rejoining => (Warn, Election, Unasked),
-        Event::Readmitting { .. } => (Info, Election, OnRequest),
-        Event::Readmitted => (Info, Election, Unasked),
+        Event::MembersProposed { .. } | Event::MembersCommitted { .. } | Event::MembersTakenBack { .. } => {
+            (Info, Election, OnRequest)
+        }
+        Event::MembersAppended { .. } => (Debug, Election, OnRequest),
+        Event::MembersTruncated { .. } | Event::Retired => (Info, Election, Unasked),
+        Event::ChangeRefused { .. } => (Warn, Election, OnRequest),
 
         Event::NoOpAppended { .. } => (Info, Replication, OnRequest),
         Event::CommandsAppended { .. } => (Debug, Replication, OnRequest),

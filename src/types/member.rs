@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use derive_more::Display;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::NodeId;
 
@@ -15,7 +15,7 @@ pub const FOUNDERS_STORE: StoreId = 1;
 
 /// A server as the others count it: a name with its files, shown as `n2#95`. A node that lost its files is another
 /// server under the same name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display)]
 #[display("{node}#{store_id}")]
 pub struct Member {
     pub node: NodeId,
@@ -40,6 +40,19 @@ impl FromStr for Member {
         text.split_once('#')
             .and_then(member)
             .ok_or_else(|| format!("'{text}' is no member: write it as n2#95"))
+    }
+}
+
+impl Serialize for Member {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Member, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

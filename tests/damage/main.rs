@@ -14,6 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use raftlab::lab::{Lab, NodeOrder};
 use raftlab::raft::event::Event;
+use raftlab::raft::membership::MemberRole;
 use raftlab::trace::{TraceEvent, What};
 use raftlab::types::{LogIndex, NodeId, Random};
 
@@ -79,12 +80,14 @@ fn a_leader_recognises_a_follower_that_lost_what_it_acknowledged() {
     let lost = Event::AcknowledgedLost { node: follower, acknowledged, held, rejoins: true };
     let recognised = place(leader, &|event| *event == lost);
     let rejoining = place(follower, &|event| *event == Event::Rejoining);
-    let readmitted = place(follower, &|event| *event == Event::Readmitted);
-    assert!(recognised < rejoining && rejoining < readmitted);
+    let taken_in = place(leader, &|event| matches!(event, Event::MembersCommitted { .. }));
+    assert!(recognised < rejoining && rejoining < taken_in);
     let all: Vec<_> =
         NodeId::first(3).into_iter().map(|node| simulation.items(node).expect("it runs")).collect();
     assert!(all[0].len() == 5 && all.iter().all(|items| *items == all[0]), "{all:?}");
-    assert!(NodeId::first(3).into_iter().all(|node| !simulation.view(node).status.joining));
+    assert!(
+        NodeId::first(3).into_iter().all(|node| simulation.view(node).status.member == MemberRole::Voter)
+    );
 }
 
 fn judge(

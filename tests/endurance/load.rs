@@ -8,6 +8,7 @@ use std::thread;
 use raftlab::client::Failure;
 use raftlab::cluster::Cluster;
 use raftlab::lab::{Lab, NodeOrder};
+use raftlab::raft::membership::MemberRole;
 use raftlab::state_machine::kv::Command;
 use raftlab::types::{LogIndex, NodeId};
 use tempfile::TempDir;
@@ -105,7 +106,7 @@ fn strike(cluster: &mut Cluster, fault: Fault, hits_leader: bool) {
     let target = commit(cluster);
     wait_until(cluster, &format!("{victim} is back after {fault:?}"), |cluster| {
         let status = status(cluster, victim);
-        !status.joining && status.applied >= target
+        status.member == MemberRole::Voter && status.applied >= target
     });
     for node in cluster.nodes() {
         let length = cluster.log(node).expect("it runs").terms.len();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use raftlab::cluster::{Builder, Cluster};
 use raftlab::lab::{Lab, Life};
+use raftlab::raft::membership::MemberRole;
 use raftlab::server::{RoleName, Status};
 use raftlab::state_machine::StateMachine;
 use raftlab::state_machine::kv::{Answer, Command};
@@ -79,7 +80,7 @@ fn converge<M: StateMachine>(cluster: &mut Cluster<M>) -> Vec<(String, String)> 
         let first = &views[0].status;
         views.iter().all(|view| {
             view.life == Life::Up
-                && !view.status.joining
+                && view.status.member == MemberRole::Voter
                 && view.status.applied == first.applied
                 && view.status.last == first.last
         }) && first.applied == first.last.index

@@ -8,7 +8,7 @@ use raftlab::lab::{Lab, NodeOrder};
 use raftlab::payload::Payload;
 use raftlab::raft::effects::{Effects, Input, Proposal};
 use raftlab::raft::entry::{Content, Entry, Origin};
-use raftlab::raft::message::{Ack, AppendResult, Beat, Body, Message};
+use raftlab::raft::message::{Ack, AppendResult, Beat, Body, Files, Message};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::server::RoleName;
 use raftlab::sim::{Simulation, SimulationSettings, museum};
@@ -52,7 +52,7 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
     let commit_after = |late_term| {
         let settings = RaftSettings::default();
         let mut raft =
-            Raft::new(n1, NodeId::first(3), settings, Recovered::default(), Random::new(1), Time::ZERO);
+            Raft::new(n1, settings, Recovered::founder(NodeId::first(3)), Random::new(1), Time::ZERO);
         // n1 leads term 1 and sends four entries to n2, which holds them.
         lead(&mut raft, n2, 1, 3);
         // n3 leads term 2 and replaces them, at n1 and later at n2.
@@ -63,14 +63,20 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
             commit: LogIndex(0),
             beat: Beat { round: 1, ..Beat::default() },
         };
-        step(&mut raft, Input::Message(Message { from: n3, to: n1, term: Term(2), body }));
+        step(
+            &mut raft,
+            Input::Message(Message { from: n3, to: n1, term: Term(2), files: Files::FOUNDERS, body }),
+        );
         // n1 leads term 3 and has four entries again. Now n2's old answer arrives.
         lead(&mut raft, n3, 3, 2);
         let body = Body::AppendReply {
             ack: Ack { round: 1, ..Ack::default() },
             result: AppendResult::Matched(LogIndex(4)),
         };
-        step(&mut raft, Input::Message(Message { from: n2, to: n1, term: Term(late_term), body }));
+        step(
+            &mut raft,
+            Input::Message(Message { from: n2, to: n1, term: Term(late_term), files: Files::FOUNDERS, body }),
+        );
         raft.commit_index()
     };
     assert_eq!(commit_after(1), LogIndex(0), "n2 acknowledged other entries");
@@ -224,7 +230,16 @@ fn lead(raft: &mut Raft, voter: NodeId, term: u64, commands: u64) {
     step(raft, Input::Campaign);
     assert_eq!(raft.current_term(), Term(term), "the term in which it is a candidate");
     let body = Body::VoteReply { granted: true };
-    step(raft, Input::Message(Message { from: voter, to: raft.id(), term: Term(term), body }));
+    step(
+        raft,
+        Input::Message(Message {
+            from: voter,
+            to: raft.id(),
+            term: Term(term),
+            files: Files::FOUNDERS,
+            body,
+        }),
+    );
     for serial in 1..=commands {
         let origin = Origin { serial, ..Origin::default() };
         let command = Payload::from_text("[]");

@@ -8,7 +8,7 @@ use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError, no_image};
-use raftlab::types::{EntryId, Epoch, LogIndex, NodeId, Random, SessionId, Term};
+use raftlab::types::{EntryId, Epoch, LogIndex, Member, NodeId, Random, SessionId, Term};
 
 const LOG: &str = "log-00000000000000000001.jsonl";
 const STATE: &str = "state.json";
@@ -51,7 +51,11 @@ fn s6_a_start_repairs_a_last_line_that_is_torn_at_any_byte() {
 
 #[test]
 fn s6_a_power_cut_at_any_moment_leaves_a_state_file_that_reads() {
-    let vote = HardState { current_term: Term(2), voted_for: Some(NodeId::new(3)), ..HardState::default() };
+    let vote = HardState {
+        current_term: Term(2),
+        voted_for: Some(Member::founder(NodeId::new(3))),
+        ..HardState::default()
+    };
     let unreadable = |write: fn(&SimulatedDisk, HardState)| {
         let cuts = (1..=12).flat_map(|operation| (0..20).map(move |seed| (operation, seed)));
         cuts.filter(|(operation, seed)| {
@@ -121,8 +125,11 @@ fn entry(index: u64) -> Entry {
 fn disk_with_entries(count: u64) -> SimulatedDisk {
     let disk = SimulatedDisk::new("n1");
     let (mut store, _) = open(&disk).expect("an empty disk is no obstacle");
-    let hard_state =
-        Some(HardState { current_term: Term(1), voted_for: Some(NodeId::new(1)), ..HardState::default() });
+    let hard_state = Some(HardState {
+        current_term: Term(1),
+        voted_for: Some(Member::founder(NodeId::new(1))),
+        ..HardState::default()
+    });
     let write = Write { hard_state, entries: (1..=count).map(entry).collect(), ..Write::default() };
     store.write(write).and_then(|()| store.sync()).expect("the disk works");
     disk

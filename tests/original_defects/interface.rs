@@ -11,6 +11,7 @@ use raftlab::console::narrator::Narrator;
 use raftlab::console::printer::{Output, Style};
 use raftlab::payload::Payload;
 use raftlab::protocol::{Address, Call, Envelope, Packet, Request, Response};
+use raftlab::raft::Recovered;
 use raftlab::raft::entry::{Entry, Origin};
 use raftlab::server::{Arrival, Server, Start};
 use raftlab::sim::{Simulation, SimulationSettings};
@@ -85,8 +86,9 @@ fn send_to_server_of_one(
     command: Payload,
 ) -> (Vec<Response>, LogIndex) {
     let node = NodeId::new(1);
-    let (settings, start) = (RaftSettings::default(), Start::default());
-    let mut server = Server::new(node, &[node], settings, start, machine, Random::new(1), START);
+    let start = Start { recovered: Recovered::founder([node]), ..Start::default() };
+    let settings = RaftSettings::default();
+    let mut server = Server::new(node, settings, start, machine, Random::new(1), START);
     let origin = Origin { session: SessionId(2), serial: 1, acknowledged: 0 };
     let from = Address::Client(ClientId(1));
     let [open, request] = [Call::Open, Call::Command { origin, command }].map(|call| {

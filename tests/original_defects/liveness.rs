@@ -17,7 +17,7 @@ use crate::{START, create, followers, is_caught, leader, of_three, run_for};
 
 #[test]
 fn l1_a_late_refusal_never_leads_below_what_is_known_to_match() {
-    let mut progress = Progress::new(LogIndex(6), START);
+    let mut progress = Progress::new(1, LogIndex(6), START);
     progress.matched(LogIndex(5), 0);
     progress.sent(LogIndex(9), 100);
     assert!(progress.rejected(LogIndex(8), LogIndex(2)), "this rejection is news");

@@ -9,7 +9,7 @@ use raftlab::net::Transport;
 use raftlab::net::inbox::{Inbox, InboxReceiver, inbox};
 use raftlab::net::router::{Router, RouterSettings};
 use raftlab::protocol::{Address, Envelope, Packet};
-use raftlab::raft::message::{Body, Message};
+use raftlab::raft::message::{Body, Files, Message};
 use raftlab::server::{Arrival, Server};
 use raftlab::sim::SimulationSettings;
 use raftlab::sim::mutation::Mutation;
@@ -48,7 +48,8 @@ fn l11_a_peer_that_hangs_costs_bounded_memory_and_nobody_else_anything() {
 
 fn message(to: u8) -> Envelope {
     let (from, to) = (NodeId::new(1), NodeId::new(to));
-    let message = Message { from, to, term: Term(1), body: Body::VoteReply { granted: true } };
+    let message =
+        Message { from, to, term: Term(1), files: Files::FOUNDERS, body: Body::VoteReply { granted: true } };
     Envelope::new(from.into(), to.into(), Packet::Raft(message))
 }
 

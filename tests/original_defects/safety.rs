@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftlab::config::RaftSettings;
 use raftlab::raft::effects::Input;
 use raftlab::raft::entry::{Content, Entry};
-use raftlab::raft::message::{Beat, Body, Message};
+use raftlab::raft::message::{Beat, Body, Files, Message};
 use raftlab::raft::{Raft, Recovered};
 use raftlab::types::{EntryId, LogIndex, NodeId, Random, Term};
 
@@ -102,12 +102,15 @@ fn entry(index: u64, term: u64) -> EntryId {
 fn follower() -> Raft {
     let random = Random::new(1);
     let settings = RaftSettings::default();
-    Raft::new(NodeId::new(2), NodeId::first(3), settings, Recovered::default(), random, START)
+    Raft::new(NodeId::new(2), settings, Recovered::founder(NodeId::first(3)), random, START)
 }
 
 fn append(raft: &mut Raft, from: NodeId, term: Term, prev: EntryId, entries: &[EntryId], commit: LogIndex) {
     let no_op = |id: &EntryId| Entry { index: id.index, term: id.term, content: Content::NoOp };
     let entries = entries.iter().map(no_op).collect();
     let body = Body::AppendEntries { prev, entries, commit, beat: Beat { round: 1, ..Beat::default() } };
-    raft.step(START, &mut vec![Input::Message(Message { from, to: NodeId::new(2), term, body })]);
+    raft.step(
+        START,
+        &mut vec![Input::Message(Message { from, to: NodeId::new(2), term, files: Files::FOUNDERS, body })],
+    );
 }

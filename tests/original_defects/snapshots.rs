@@ -23,7 +23,7 @@ use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
 use raftlab::trace::{TraceEvent, What};
-use raftlab::types::{EntryId, Epoch, LogIndex, NodeId, Random, Term, Time};
+use raftlab::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, Random, Term, Time};
 
 use crate::{Counter, START, cluster, create, followers, is_caught, leader, run_for};
 
@@ -94,7 +94,7 @@ fn identity() -> Identity {
 }
 
 fn entry(index: u64) -> Entry {
-    let content = Content::Readmit { node: NodeId::new(2), store_id: 1000 + index };
+    let content = Content::Open { client: ClientId(1000 + index), sessions_max: 9 };
     Entry { index: LogIndex(index), term: Term(1), content }
 }
 

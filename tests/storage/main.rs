@@ -19,7 +19,7 @@ use raftlab::storage::disk::Disk;
 use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
-use raftlab::types::{Epoch, FOUNDERS_STORE, LogIndex, NodeId, SessionId, Term};
+use raftlab::types::{Epoch, FOUNDERS_STORE, LogIndex, Member, NodeId, SessionId, Term};
 
 use image::load_table;
 
@@ -76,7 +76,7 @@ fn voting(term: u64, node: u8) -> Write {
     Write {
         hard_state: Some(HardState {
             current_term: Term(term),
-            voted_for,
+            voted_for: voted_for.map(Member::founder),
             store_id: FOUNDERS_STORE,
             ..HardState::default()
         }),

@@ -1,25 +1,41 @@
 //! What a message promises is held against its sender's disk, and what it acknowledges against the leader's log.
 
-use super::{Record, Safety};
+use super::Safety;
 use crate::check::property::Property;
 use crate::raft::Raft;
-use crate::raft::effects::HardState;
-use crate::raft::message::{AppendResult, Body, InstallResult, Message};
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::raft::message::{AppendResult, Body, Cause, Extra, InstallResult, Message};
+use crate::types::{EntryId, LogIndex, Member, Term};
 
 impl Safety {
-    /// A node is about to send this.
-    pub(super) fn check_message(&mut self, raft: &Raft, record: &Record, message: &Message) {
-        let (node, term) = (message.from, message.term);
+    /// A node is about to send this: one of its files that it has now, or has had.
+    pub(super) fn check_message(&mut self, raft: &Raft, message: &Message) {
+        let term = message.term;
+        let sender = Member { node: message.from, store_id: message.files.sender };
+        let receiver = Member { node: message.to, store_id: message.files.answered };
+        if !self.records.contains_key(&sender) {
+            let detail =
+                format!("{} sends in the name of {sender}, whose files it does not have", raft.member());
+            return self.report(Property::NothingPromisedEarly, detail);
+        }
         match message.body {
-            Body::AppendEntries { .. } => self.note_leader(term, node),
-            Body::VoteReply { granted: true } => self.check_vote(raft, record, term, message.to),
-            Body::RequestVote { .. } => self.check_vote(raft, record, term, node),
+            Body::AppendEntries { .. } => self.note_leader(term, sender),
+            Body::VoteReply { granted: true } => self.check_vote(sender, term, receiver),
+            Body::RequestVote { cause, .. } => {
+                self.check_vote(sender, term, sender);
+                self.check_campaign(sender, term, cause != Cause::Timer);
+            }
+            Body::Extra(Extra::PreVoteReply { next_term, granted: true }) => {
+                self.note_pre_vote(sender, receiver, next_term);
+            }
             Body::AppendReply { result: AppendResult::Matched(index), .. } => {
-                self.check_acknowledged(raft, record, term, index);
+                if let Some(detail) = self.wrong_acknowledgement(raft, sender, term, index) {
+                    self.report(Property::NothingPromisedEarly, detail);
+                }
             }
             Body::InstallReply { last, result: InstallResult::Installed, .. } => {
-                self.check_installed(node, record, last);
+                if let Some(detail) = self.wrong_installation(sender, last) {
+                    self.report(Property::NothingPromisedEarly, detail);
+                }
             }
             _ => {}
         }
@@ -27,60 +43,48 @@ impl Safety {
 
     /// A follower says that its durable log equals that of the term's leader up to here. In a newer term the entry may be
     /// gone again, rightly: then it was not committed, and it was durable once.
-    fn check_acknowledged(&mut self, raft: &Raft, record: &Record, term: Term, index: LogIndex) {
-        let node = raft.id();
+    fn wrong_acknowledgement(
+        &self,
+        raft: &Raft,
+        sender: Member,
+        term: Term,
+        index: LogIndex,
+    ) -> Option<String> {
+        let record = &self.records[&sender];
         let overtaken = term < raft.current_term();
         if index > record.durable_index && !overtaken {
-            let detail = format!("{node} acknowledged entry {index}, durable is {}", record.durable_index);
-            return self.report(Property::NothingPromisedEarly, detail);
+            return Some(format!("{sender} acknowledged entry {index}, durable is {}", record.durable_index));
         }
         // No one counts what is said to a leader that leads no more.
-        let Some(leader) = self.leaders.get(&term) else { return };
-        let Some(theirs) = self.nodes.get(leader).filter(|leader| leader.led == Some(term)) else { return };
+        let leader = self.leaders.get(&term)?;
+        let theirs = self.records.get(leader).filter(|leader| leader.led == Some(term))?;
         if index == LogIndex(0) || theirs.chain.is_gone(index) || record.chain.is_gone(index) {
-            return;
+            return None;
         }
         let wanted = theirs.chain.get(index);
-        let held = index <= record.durable_index && record.chain.get(index) == wanted;
+        let held = record.holds(index, wanted);
         let was_held = overtaken
             && record.removed.iter().any(|entry| {
                 entry.index == index && Some(entry.hash) == wanted && entry.id <= record.persisted
             });
-        if wanted.is_none() || !(held || was_held) {
-            let detail = format!(
-                "{node} acknowledged entry {index} to {leader}, the leader of term {term}, and holds another one"
-            );
-            self.report(Property::NothingPromisedEarly, detail);
-        }
+        (wanted.is_none() || !(held || was_held)).then(|| {
+            format!("{sender} acknowledged entry {index} to {leader}, the leader of term {term}, and holds another one")
+        })
     }
 
     /// A follower says that it holds, durably, all that a snapshot covers.
-    fn check_installed(&mut self, node: NodeId, record: &Record, last: EntryId) {
+    fn wrong_installation(&self, sender: Member, last: EntryId) -> Option<String> {
+        let record = &self.records[&sender];
         let committed = self.committed.get(last.index);
-        let detail = if record.durable_index < last.index {
+        if record.durable_index < last.index {
             let durable = record.durable_index;
-            format!("{node} says that it installed the snapshot at {last}, durable is {durable}")
+            Some(format!("{sender} says that it installed the snapshot at {last}, durable is {durable}"))
         } else if !self.committed.is_gone(last.index) && committed.map(|(term, _)| term) != Some(last.term) {
-            format!("{node} says that it installed a snapshot at {last}, which is not committed")
+            Some(format!("{sender} says that it installed a snapshot at {last}, which is not committed"))
         } else if committed.is_some_and(|(_, hash)| record.chain.get(last.index) != Some(hash)) {
-            format!("{node} says that it installed the snapshot at {last}, and holds another log")
+            Some(format!("{sender} says that it installed the snapshot at {last}, and holds another log"))
         } else {
-            return;
-        };
-        self.report(Property::NothingPromisedEarly, detail);
-    }
-
-    fn check_vote(&mut self, raft: &Raft, record: &Record, term: Term, candidate: NodeId) {
-        let node = raft.id();
-        let known = *self.votes.entry((node, raft.store_id(), term)).or_insert(candidate);
-        if known != candidate {
-            let detail = format!("{node} voted for {known} and for {candidate} in term {term}");
-            self.report(Property::OneVote, detail);
-        }
-        let HardState { current_term, voted_for, .. } = record.durable_hard_state;
-        if current_term < term || (current_term == term && voted_for != Some(candidate)) {
-            let detail = format!("{node}'s vote for {candidate} in term {term} left before it was durable");
-            self.report(Property::NothingPromisedEarly, detail);
+            None
         }
     }
 }

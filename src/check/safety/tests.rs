@@ -1,17 +1,25 @@
 //! What the checks notice, and what they rightly let pass: in a run that begins from what an earlier one left, where some
 //! logs begin behind snapshots, at entries of their own; and of acknowledgements, copies and contents.
 
+mod members;
+mod servers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::{Safety, Step};
 use crate::check::property::Property;
 use crate::config::RaftSettings;
 use crate::payload::Payload;
-use crate::raft::effects::{HardState, Input, Write};
+use crate::raft::effects::{HardState, Input, StoreId, Write};
 use crate::raft::entry::{Content, Entry, Origin};
-use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
+use crate::raft::membership::Configured;
+use crate::raft::membership::configuration::Configuration;
+use crate::raft::message::{Ack, AppendResult, Body, Files, InstallResult, Message};
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
 use crate::state_machine::AppliedEntry;
-use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
+use crate::types::{ClientId, EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, Random, Term, Time};
 
 const ORDERS: [[u8; 3]; 6] = [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]];
 
@@ -19,18 +27,27 @@ fn no_op(index: u64) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), content: Content::NoOp }
 }
 
+fn founder(name: u8) -> Member {
+    Member::founder(NodeId::new(name))
+}
+
+fn founders() -> Option<Configured> {
+    Some(Configured::founders(NodeId::first(3)))
+}
+
+fn in_term(term: u64) -> HardState {
+    HardState { current_term: Term(term), store_id: FOUNDERS_STORE, ..HardState::default() }
+}
+
 /// A node that starts with a snapshot up to an index, and the entries behind a base.
 fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
     let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
-    let hard_state = HardState { current_term: Term(1), store_id: 1, ..HardState::default() };
-    let recovered =
-        Recovered { hard_state, snapshot: id(snapshot), base: id(base), entries, ..Recovered::default() };
-    started(name, recovered)
+    let (snapshot, base) = (id(snapshot), id(base));
+    started(name, Recovered { hard_state: in_term(1), snapshot, base, entries, configuration: founders() })
 }
 
 fn started(name: u8, recovered: Recovered) -> Raft {
-    let (all, random) = (NodeId::first(3), Random::new(name.into()));
-    Raft::new(NodeId::new(name), all, RaftSettings::default(), recovered, random, Time::ZERO)
+    Raft::new(NodeId::new(name), RaftSettings::default(), recovered, Random::new(name.into()), Time::ZERO)
 }
 
 /// Three nodes of which each compacted its log elsewhere, or not at all; n3 holds one more entry than the others.
@@ -48,7 +65,7 @@ fn logs_that_begin_at_different_entries_match_in_any_order() {
         let mut safety = Safety::default();
         let nodes = survivors(no_op(8));
         for name in order {
-            safety.started(&nodes[usize::from(name) - 1], false);
+            safety.started(&nodes[usize::from(name) - 1]);
         }
         assert_eq!(safety.violations(), [], "{order:?}");
         assert_eq!(safety.committed(), LogIndex(7), "what a snapshot covers was committed");
@@ -57,12 +74,12 @@ fn logs_that_begin_at_different_entries_match_in_any_order() {
 
 #[test]
 fn an_entry_that_differs_behind_the_snapshots_is_noticed() {
-    let other = Content::Readmit { node: NodeId::new(2), store_id: 9 };
+    let other = Content::Open { client: ClientId(1), sessions_max: 9 };
     for order in ORDERS {
         let mut safety = Safety::default();
         let nodes = survivors(Entry { content: other.clone(), ..no_op(8) });
         for name in order {
-            safety.started(&nodes[usize::from(name) - 1], false);
+            safety.started(&nodes[usize::from(name) - 1]);
         }
         let found = safety.violations().first().map(|violation| violation.property);
         assert_eq!(found, Some(Property::LogMatching), "{order:?}");
@@ -74,9 +91,9 @@ fn a_node_that_comes_back_with_a_snapshot_of_what_was_never_committed_is_noticed
     let mut safety = Safety::default();
     let nodes = survivors(no_op(8));
     for node in &nodes {
-        safety.started(node, false);
+        safety.started(node);
     }
-    safety.started(&node(1, 9, 9, vec![no_op(10)]), false);
+    safety.started(&node(1, 9, 9, vec![no_op(10)]));
     assert!(!safety.violations().is_empty(), "only the first node seen may know more than this run");
 }
 
@@ -85,7 +102,7 @@ fn a_state_is_taken_over_after_what_was_applied_before_it() {
     let mut safety = Safety::default();
     let nodes = survivors(no_op(8));
     for raft in &nodes {
-        safety.started(raft, false);
+        safety.started(raft);
     }
     let id = |index| EntryId::new(Term(1), LogIndex(index));
     let entry = |index| AppliedEntry { entry: id(index), executed: None, repetition: false, expired: false };
@@ -105,8 +122,7 @@ fn leader() -> Raft {
     let mut inputs = vec![Input::Campaign];
     while !matches!(raft.role(), Role::Leader(_)) {
         let write = raft.step(Time::ZERO, &mut inputs).write.expect("its vote and its no-op are written");
-        let body = Body::VoteReply { granted: true };
-        let vote = Message { from: NodeId::new(2), to: raft.id(), term: Term(2), body };
+        let vote = Message { from: NodeId::new(3), ..said(2, Body::VoteReply { granted: true }) };
         inputs = vec![Input::Persisted(write.id), Input::Message(vote)];
     }
     raft
@@ -116,23 +132,35 @@ fn no_op_of_2() -> Entry {
     Entry { index: LogIndex(9), term: Term(2), content: Content::NoOp }
 }
 
-/// n1 has just been elected; n2 follows it with these entries behind 8, n3 lacks them.
-fn elected(behind: Vec<Entry>, joining: bool) -> (Safety, Raft, Raft) {
+fn voted_for(name: u8) -> HardState {
+    HardState { voted_for: Some(founder(name)), ..in_term(2) }
+}
+
+/// What elects n1: its own vote and n3's, who holds entries up to 8.
+fn elected() -> (Safety, Raft) {
     let mut safety = Safety::default();
-    let old = node(1, 0, 0, (1..=8).map(no_op).collect());
-    let n1 = leader();
-    let hard_state = HardState { current_term: Term(2), joining, store_id: 1, ..HardState::default() };
-    let entries = (1..=8).map(no_op).chain(behind).collect();
-    let recovered = Recovered { hard_state, entries, ..Recovered::default() };
-    let n2 = started(2, recovered);
-    for raft in [&old, &n2, &node(3, 0, 0, (1..=8).map(no_op).collect())] {
-        safety.started(raft, false);
-    }
-    let write = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
-    let step = Step { raft: &n1, persisted: Some(1), write: Some(&write), adopted: &[], applied: &[] };
-    safety.observe(&step, std::iter::empty());
+    let first = || (1..=8).map(no_op).collect::<Vec<_>>();
+    let (old, n1) = (node(1, 0, 0, first()), leader());
+    let recovered = Recovered { hard_state: voted_for(1), entries: first(), ..Recovered::default() };
+    let n3 = started(3, Recovered { configuration: founders(), ..recovered });
+    safety.started(&old);
+    safety.started(&n3);
+    let vote = Message { from: n3.id(), ..said(2, Body::VoteReply { granted: true }) };
+    safety.observe(&idle(&n3), [vote].iter());
+    let hard_state = Some(voted_for(1));
+    let write = Write { id: 1, hard_state, entries: vec![no_op_of_2()], ..Write::default() };
+    safety.observe(&Step { persisted: Some(1), write: Some(&write), ..idle(&n1) }, std::iter::empty());
     assert_eq!(safety.violations(), [], "an election");
-    (safety, n1, n2)
+    (safety, n1)
+}
+
+/// A node whose files hold the entries up to 8, and these. n3 voted for n1.
+fn follower(name: u8, store_id: StoreId, behind: Vec<Entry>) -> Raft {
+    let term = behind.last().map_or(2, |last| last.term.0.max(2));
+    let voted_for = (name == 3).then(|| founder(1));
+    let hard_state = HardState { store_id, voted_for, ..in_term(term) };
+    let entries = (1..=8).map(no_op).chain(behind).collect();
+    started(name, Recovered { hard_state, entries, configuration: founders(), ..Recovered::default() })
 }
 
 fn idle(raft: &Raft) -> Step<'_> {
@@ -145,7 +173,8 @@ fn found(safety: &Safety) -> Option<Property> {
 
 /// What n2 says to n1 in a term.
 fn said(term: u64, body: Body) -> Message {
-    Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(term), body }
+    let files = Files { sender: FOUNDERS_STORE, answered: FOUNDERS_STORE };
+    Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(term), files, body }
 }
 
 fn matched(term: u64, index: u64) -> Message {
@@ -157,7 +186,9 @@ fn matched(term: u64, index: u64) -> Message {
 fn an_acknowledgement_of_another_entry_than_the_leaders_is_noticed() {
     let other = Entry { term: Term(1), ..no_op_of_2() };
     for (entry, expected) in [(no_op_of_2(), None), (other, Some(Property::NothingPromisedEarly))] {
-        let (mut safety, _, n2) = elected(vec![entry], false);
+        let (mut safety, _) = elected();
+        let n2 = follower(2, FOUNDERS_STORE, vec![entry]);
+        safety.started(&n2);
         safety.observe(&idle(&n2), [matched(2, 8), matched(2, 9)].iter());
         assert_eq!(found(&safety), expected);
     }
@@ -166,11 +197,11 @@ fn an_acknowledgement_of_another_entry_than_the_leaders_is_noticed() {
 #[test]
 fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
     let late = |completed: Option<u64>| {
-        let (mut safety, _, _) = elected(Vec::new(), false);
-        let hard_state = HardState { current_term: Term(3), store_id: 1, ..HardState::default() };
+        let (mut safety, _) = elected();
         let entries = (1..=8).map(no_op).collect();
-        let recovered = Recovered { hard_state, entries, ..Recovered::default() };
+        let recovered = Recovered { hard_state: in_term(3), entries, ..Recovered::default() };
         let n2 = started(2, recovered);
+        safety.started(&n2);
         let first = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
         let second = Write { id: 2, truncate_from: Some(LogIndex(9)), ..Write::default() };
         for write in [&first, &second] {
@@ -194,7 +225,7 @@ fn an_installed_snapshot_is_durable_and_committed() {
         let mut safety = Safety::default();
         let short = node(2, 0, 0, (1..=5).map(no_op).collect());
         for raft in [&survivors(no_op(8))[0], &short] {
-            safety.started(raft, false);
+            safety.started(raft);
         }
         let write = Write { id: 1, entries: vec![no_op(6), no_op(7), no_op(8)], ..Write::default() };
         safety.observe(&Step { write: Some(&write), ..idle(&short) }, std::iter::empty());
@@ -209,39 +240,6 @@ fn an_installed_snapshot_is_durable_and_committed() {
 }
 
 #[test]
-fn the_copy_of_a_node_that_joins_commits_nothing() {
-    for (joining, expected) in [(false, None), (true, Some(Property::CommitRule))] {
-        let (mut safety, mut n1, _) = elected(vec![no_op_of_2()], joining);
-        n1.commit_index = LogIndex(9);
-        safety.observe(&idle(&n1), std::iter::empty());
-        assert_eq!(found(&safety), expected);
-    }
-}
-
-#[test]
-fn a_node_is_readmitted_only_with_what_it_held_before_it_lost_its_files() {
-    let complaint = |holds_again: u64| {
-        let (mut safety, mut n1, _) = elected(vec![no_op_of_2()], false);
-        n1.commit_index = LogIndex(9);
-        safety.observe(&idle(&n1), std::iter::empty());
-        let hard_state =
-            HardState { current_term: Term(2), joining: true, store_id: 9, ..HardState::default() };
-        let entries: Vec<Entry> = (1..=8).map(no_op).chain([no_op_of_2()]).collect();
-        let recovered = Recovered { hard_state, ..Recovered::default() };
-        let empty = started(2, recovered);
-        safety.started(&empty, true);
-        let again = entries.into_iter().filter(|entry| entry.index.0 <= holds_again).collect();
-        let readmitted = HardState { joining: false, ..hard_state };
-        let write = Write { id: 1, hard_state: Some(readmitted), entries: again, ..Write::default() };
-        safety.observe(&Step { write: Some(&write), ..idle(&empty) }, std::iter::empty());
-        safety.observe(&Step { persisted: Some(1), ..idle(&empty) }, std::iter::empty());
-        found(&safety)
-    };
-    assert_eq!(complaint(9), None);
-    assert_eq!(complaint(8), Some(Property::CommittedIsDurable));
-}
-
-#[test]
 fn entries_that_differ_in_their_command_alone_are_told_apart() {
     let entry = |text: &str| {
         let content = Content::Command { origin: Origin::default(), command: Payload::from_text(text) };
@@ -250,7 +248,7 @@ fn entries_that_differ_in_their_command_alone_are_told_apart() {
     let mut safety = Safety::default();
     for (name, text) in [(1, "[1]"), (2, "[1]"), (3, "[2]")] {
         assert_eq!(safety.violations(), []);
-        safety.started(&node(name, 0, 0, (1..=7).map(no_op).chain([entry(text)]).collect()), false);
+        safety.started(&node(name, 0, 0, (1..=7).map(no_op).chain([entry(text)]).collect()));
     }
     assert_eq!(found(&safety), Some(Property::LogMatching));
 }

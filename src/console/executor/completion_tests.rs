@@ -21,7 +21,12 @@ fn verbs_are_completed() {
     assert_eq!(at_end("cra"), (0, vec!["crash".to_string()]));
     assert_eq!(
         at_end("  RE"),
-        (2, ["read", "reorder", "report", "reset", "restart", "resume"].map(String::from).to_vec())
+        (
+            2,
+            ["read", "remove", "reorder", "replace", "report", "reset", "restart", "resume"]
+                .map(String::from)
+                .to_vec()
+        )
     );
     assert_eq!(offered("snap"), ["snapshot"]);
     assert!(offered("").len() > 40);

@@ -6,7 +6,7 @@
 use super::Console;
 use super::picture::is_running;
 use super::rows::{Judge, Row, Way, condition};
-use super::slots::{AT, IF_NODE, KEY, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
+use super::slots::{AT, IF_NODE, KEY, MEMBERS, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
 use super::target::{Fit, resolve};
 use crate::console::language::{Answer, Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
@@ -64,6 +64,10 @@ pub(super) const CONDITIONS: &[Row<Judge>] = &[
         Console::judge_key,
     ),
     condition(about("no-key", &[KEY, AT], "the key is absent (in the node's own state)"), Console::judge_key),
+    condition(
+        about("members", &[MEMBERS], "these nodes, and no others, vote; that is committed"),
+        Console::judge_members,
+    ),
     condition(answer("ok", "the line before succeeded, saying TEXT"), Console::judge_answer),
     condition(answer("err", "the line before was refused or failed"), Console::judge_answer),
     condition(answer("unknown", "it is not known whether it happened"), Console::judge_answer),

@@ -13,6 +13,7 @@ use super::undo::{Work, dial_stands};
 use super::wait::Waited;
 use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
 use crate::lab::{DiskChange, LabError, Life, NodeOrder, NodeView};
+use crate::raft::membership::MemberRole;
 use crate::server::{RoleName, SnapshotInfo, Status};
 use crate::text::counted;
 use crate::types::{LogIndex, NodeId};
@@ -114,7 +115,7 @@ impl Console {
         };
         let restart = |console: &mut Self, node| {
             let loaded = console.order(node, order, None)?;
-            let joins = console.lab.view(node).status.joining;
+            let joins = console.lab.view(node).status.member == MemberRole::Unknown;
             let vote = if joins { "; joining: it votes again when it has caught up" } else { "" };
             Ok(explained(&format!("{node} {how}"), &format!("{loaded}{vote}")))
         };

@@ -15,6 +15,22 @@ pub(super) const STATUS: &[&str] = &[
     "The last line says who leads and whether a command can commit now.",
 ];
 
+/// The columns of `members`.
+pub(super) const MEMBERS: &[&str] = &[
+    "FILES     the number of the node's files: 1 for those of the founders",
+    "ROLE      voter; learner: has the log, no vote; joining: votes once it has",
+    "          caught up; leaving: votes until the joint configuration has ended",
+    "MATCH     up to here it holds the leader's log; TRAILS: entries it lacks",
+    "ANSWERED  when the leader last heard of it",
+];
+
+/// What every change of the members does.
+pub(super) const CHANGES: &[&str] = &[
+    "The answer comes when the last entry of the change is committed, after 30 s",
+    "at most (DURATION); later it goes on, and 'members' shows how far it is.",
+    "A change that would lose the quorum is refused.",
+];
+
 /// The lines and columns of `net`.
 pub(super) const NET: &[&str] = &[
     "rule       a line that makes the rule again when it is typed",

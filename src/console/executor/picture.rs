@@ -1,9 +1,12 @@
 //! What a person means by "the leader", "up" and "can commit", worked out from what each node knows of itself and from
 //! the network's rules at one moment.
 
+use std::sync::Arc;
+
 use super::Console;
 use crate::faults::{End, LinkScope, NetChange};
 use crate::lab::{Life, NodeView};
+use crate::raft::membership::configuration::Configuration;
 use crate::server::RoleName;
 use crate::types::{NodeId, Term};
 
@@ -11,13 +14,19 @@ use crate::types::{NodeId, Term};
 pub(super) struct Picture {
     nodes: Vec<(NodeId, NodeView)>,
     rules: Vec<NetChange>,
+    /// Who decides, as the leader knows it, or else the node whose log is the newest.
+    members: Arc<Configuration>,
 }
 
 impl Console {
     pub(super) fn picture(&mut self) -> Picture {
         let names = self.lab.nodes();
         let nodes = names.into_iter().map(|node| (node, self.lab.view(node))).collect();
-        Picture { nodes, rules: self.lab.network_rules() }
+        let mut picture = Picture { nodes, rules: self.lab.network_rules(), members: Arc::default() };
+        let knows = picture.leading().or(picture.newest());
+        let known = knows.and_then(|node| self.lab.members(node).ok()).and_then(|view| view.newest);
+        picture.members = known.map_or_else(|| picture.all_vote(), |newest| newest.configuration);
+        picture
     }
 }
 
@@ -38,8 +47,29 @@ impl Picture {
         self.nodes.len()
     }
 
+    /// How many of the voters are a majority.
     pub(super) fn quorum(&self) -> usize {
-        self.nodes.len() / 2 + 1
+        self.members.tally(|_| false).1
+    }
+
+    /// Whether the nodes that are so can decide.
+    fn decide(&self, by: impl Fn(NodeId, &NodeView) -> bool) -> bool {
+        self.members.reached(|member| {
+            let view = self.view(member.node).filter(|view| view.status.store_id == member.store_id);
+            view.is_some_and(|view| by(member.node, view))
+        })
+    }
+
+    /// Without a node that could tell: all vote.
+    fn all_vote(&self) -> Arc<Configuration> {
+        let voters = self.nodes.iter().map(|(node, view)| (*node, view.status.store_id)).collect();
+        Arc::new(Configuration { voters, ..Configuration::default() })
+    }
+
+    /// The running node whose log is the newest.
+    fn newest(&self) -> Option<NodeId> {
+        let up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
+        up.max_by_key(|(_, view)| view.status.last).map(|(node, _)| *node)
     }
 
     pub(super) fn up_count(&self) -> usize {
@@ -67,14 +97,14 @@ impl Picture {
     pub(super) fn leader(&self) -> Option<NodeId> {
         let leader = self.leading()?;
         let term = self.view(leader)?.status.term;
-        let follows = |(node, view): &&(NodeId, NodeView)| {
-            *node == leader
-                || (has_a_say(view)
+        let follows = |node: NodeId, view: &NodeView| {
+            node == leader
+                || (view.life == Life::Up
                     && view.status.term == term
                     && view.status.leader == Some(leader)
-                    && self.connected(leader, *node))
+                    && self.connected(leader, node))
         };
-        (self.nodes.iter().filter(follows).count() >= self.quorum()).then_some(leader)
+        self.decide(follows).then_some(leader)
     }
 
     /// The likely reason why there is no leader: `none: 2 of 3 down, no quorum`.
@@ -82,10 +112,9 @@ impl Picture {
         let total = self.count();
         let down = total - self.up_count();
         let paused = self.nodes.iter().filter(|(_, view)| view.life == Life::Paused).count();
-        let joining =
-            self.nodes.iter().filter(|(_, view)| view.life == Life::Up && view.status.joining).count();
-        if total - down - paused - joining < self.quorum() {
-            let parts = [(down, "down"), (paused, "paused"), (joining, "without a vote")];
+        let no_say = self.nodes.iter().filter(|(_, view)| view.life == Life::Up && !has_a_say(view)).count();
+        if !self.decide(|_, view| view.life == Life::Up) {
+            let parts = [(down, "down"), (paused, "paused"), (no_say, "without a vote")];
             let said =
                 parts.iter().filter(|(count, _)| *count > 0).enumerate().map(
                     |(at, (count, word))| match at {
@@ -96,15 +125,11 @@ impl Picture {
             let said: Vec<String> = said.chain(["no quorum".to_string()]).collect();
             return format!("none: {}", said.join(", "));
         }
-        let reached_by = |node: NodeId| {
-            let reached = self
-                .nodes
-                .iter()
-                .filter(|(other, view)| has_a_say(view) && (*other == node || self.connected(node, *other)));
-            reached.count()
+        let reaches_quorum = |node: NodeId| {
+            self.decide(|other, view| view.life == Life::Up && (other == node || self.connected(node, other)))
         };
-        let up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
-        if up.map(|(node, _)| reached_by(*node)).max().unwrap_or(0) < self.quorum() {
+        let mut up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
+        if !up.any(|(node, _)| reaches_quorum(*node)) {
             return format!("none: no node reaches a quorum of {}; 'net' shows the rules", self.quorum());
         }
         "none yet: a quorum is up, an election decides".to_string()
@@ -185,9 +210,9 @@ impl Picture {
     }
 }
 
-/// It runs and did not lose its files: it counts for a quorum.
+/// It runs and has a vote: it counts for a quorum.
 fn has_a_say(view: &NodeView) -> bool {
-    view.life == Life::Up && !view.status.joining
+    view.life == Life::Up && view.status.member.votes()
 }
 
 pub(super) fn is_running(view: &NodeView) -> bool {
@@ -231,7 +256,7 @@ mod tests {
 
     #[test]
     fn without_nodes_there_is_no_quorum() {
-        let picture = Picture { nodes: Vec::new(), rules: Vec::new() };
+        let picture = Picture { nodes: Vec::new(), rules: Vec::new(), members: Arc::default() };
         assert_eq!(picture.why_no_leader(), "none: no quorum");
     }
 }

@@ -7,6 +7,13 @@ use crate::console::narrator::EventFilter;
 pub(super) const NODE: Slot = Slot::optional("NODE", Kind::Node);
 pub(super) const NODE_OR_ANY: Slot = Slot::needed("NODE | any", Kind::NodeOr("any"));
 pub(super) const TARGET: Slot = Slot::needed("TARGET", Kind::Target);
+pub(super) const ONE_NODE: Slot = Slot::needed("NODE", Kind::OneNode);
+pub(super) const NEW_NODE: Slot = Slot::needed("NEW", Kind::Node);
+pub(super) const WITH: Slot = Slot::needed("with", Kind::Word("with"));
+pub(super) const CHANGE_WORD: Slot = Slot::needed("change", Kind::Word("change"));
+pub(super) const LEARNER: Slot = Slot::flag("--learner", "it has the log and no vote, until 'promote'");
+pub(super) const FORCE: Slot =
+    Slot::flag("--force", "though too few voters answer: nothing commits until they are back");
 pub(super) const ANY_TARGET: Slot = Slot::optional("TARGET", Kind::Target);
 pub(super) const LINK: Slot = Slot::needed("LINK", Kind::Link);
 pub(super) const ANY_LINK: Slot = Slot::optional("LINK", Kind::Link);
@@ -82,6 +89,7 @@ pub(super) const IF_NODE: Slot = Slot::if_fitting("NODE", Kind::Node);
 pub(super) const THIS_NODE: Slot = Slot::needed("NODE", Kind::Node);
 pub(super) const NUMBER: Slot = Slot::needed("N", Kind::Number);
 pub(super) const STEADY_TARGET: Slot = Slot::needed("TARGET", Kind::SteadyTarget);
+pub(super) const MEMBERS: Slot = Slot::needed("NODES", Kind::SteadyTarget);
 pub(super) const ROLE: Slot = Slot::needed(
     "ROLE",
     Kind::Choice { name: "role", words: &["follower", "pre-candidate", "candidate", "leader"] },

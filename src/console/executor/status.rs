@@ -183,9 +183,11 @@ pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<Stri
 
 fn role_shown(view: &NodeView) -> String {
     match view.life {
-        Life::Up if view.status.joining => format!("{}, joining", view.status.role),
         Life::Up if view.status.hands_over_to.is_some() => format!("{}, hands over", view.status.role),
-        Life::Up => view.status.role.to_string(),
+        Life::Up => match view.status.member.word() {
+            Some(word) => format!("{}, {word}", view.status.role),
+            None => view.status.role.to_string(),
+        },
         Life::Paused => format!("{}, paused", view.status.role),
         Life::Down(_) => life_word(view).to_string(),
     }
@@ -222,7 +224,7 @@ fn status_json(node: NodeId, view: &NodeView, picture: &Picture) -> Value {
         "trails": trails(view, picture),
         "voted": status.voted_for,
         "snapshot": status.snapshot.last.index,
-        "joining": status.joining,
+        "member": status.member.word().unwrap_or("voter"),
         "keys": status.size,
         "links": picture.links(node),
     })

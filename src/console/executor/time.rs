@@ -63,10 +63,9 @@ impl Console {
         if status.role == RoleName::Leader && self.lab.view(node).life == Life::Up {
             return Ok(format!("{node} leads term {}: it needs no election", status.term));
         }
-        if status.joining {
-            return Err(LabError::new(format!(
-                "{node} lost its files and is not readmitted yet: it starts no election"
-            )));
+        if !status.member.votes() {
+            let why = status.member.word().unwrap_or_default();
+            return Err(LabError::new(format!("{node} has no vote ({why}): it starts no election")));
         }
         self.lab.order(node, NodeOrder::Campaign)?;
         if self.lab.view(node).status.term == status.term {

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
-    chaos, data, inspect, later, leadership, load, logs, matrix, network, nodes, outcome, report, rerun,
-    scenario, session, settings, status, time, wait,
+    chaos, data, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome, report,
+    rerun, scenario, session, settings, status, time, wait,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 19] = [
+const VERBS: [&[Row<Run>]; 20] = [
     status::VERBS,
     inspect::VERBS,
     matrix::VERBS,
@@ -21,6 +21,7 @@ const VERBS: [&[Row<Run>]; 19] = [
     load::VERBS,
     nodes::VERBS,
     leadership::VERBS,
+    members::VERBS,
     network::VERBS,
     time::VERBS,
     settings::VERBS,

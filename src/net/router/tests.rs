@@ -10,7 +10,7 @@ use crate::net::Transport;
 use crate::net::counts::LinkCounts;
 use crate::payload::Payload;
 use crate::protocol::{Call, Packet, ReadMode, Reply, Request, Response};
-use crate::raft::message::{Body, Message};
+use crate::raft::message::{Body, Files, Message};
 use crate::types::{ClientId, Term};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,7 +49,13 @@ fn end(number: u8) -> End {
 /// A vote whose term tells it from others.
 fn vote(from: u8, to: u8, term: u64) -> Envelope {
     let (from, to) = (NodeId::new(from), NodeId::new(to));
-    let message = Message { from, to, term: Term(term), body: Body::VoteReply { granted: true } };
+    let message = Message {
+        from,
+        to,
+        term: Term(term),
+        files: Files::FOUNDERS,
+        body: Body::VoteReply { granted: true },
+    };
     Envelope::new(from.into(), to.into(), Packet::Raft(message))
 }
 

@@ -5,7 +5,7 @@
 use crate::raft::Raft;
 use crate::raft::event::{Event, StepDownReason};
 use crate::raft::role::{Leader, Role};
-use crate::types::Time;
+use crate::types::{Member, Time};
 
 impl Raft {
     /// Whether this node has reason to believe that a leader is at work: it is one, or heard one within the shortest
@@ -30,16 +30,22 @@ impl Raft {
 
     /// The same whether the rule is on or off: a leader that no quorum answers claims no lease either.
     pub(super) fn quorum_silent_at(&self, leader: &Leader) -> Time {
-        leader.quorum_value(Time::NEVER, |progress| progress.answers.heard) + self.settings.election_max
+        let own = (self.member(), Time::NEVER);
+        leader.quorum_value(self.configuration(), own, |progress| progress.answers.heard)
+            + self.settings.election_max
     }
 
     /// A leader that a quorum no longer answers steps down: its clients look elsewhere, and its followers may vote again.
     pub(super) fn lose_quorum(&mut self, now: Time) {
         if let Role::Leader(leader) = &self.role {
-            let since = now - self.settings.election_max;
-            let answers = leader.followers.values().map(|progress| &progress.answers);
-            let heard = answers.filter(|answers| !answers.joining && answers.heard > since).count() + 1;
-            self.note(Event::QuorumLost { heard, quorum: self.quorum() });
+            let (since, own) = (now - self.settings.election_max, self.member());
+            let hears = |member: Member| {
+                let progress = leader.followers.get(&member.node);
+                let progress = progress.filter(|progress| progress.answers.store_id == member.store_id);
+                member == own || progress.is_some_and(|progress| progress.answers.heard > since)
+            };
+            let (heard, quorum) = self.configuration().tally(hears);
+            self.note(Event::QuorumLost { heard, quorum });
         }
         self.become_follower(now, self.current_term, StepDownReason::NoQuorum);
     }

@@ -41,7 +41,7 @@ impl Raft {
     /// when nothing shows that.
     pub fn fresh_as_of(&self, now: Time) -> Option<Time> {
         match &self.role {
-            Role::Leader(leader) if self.quorum() == 1 && self.commit_index >= leader.no_op => Some(now),
+            Role::Leader(leader) if self.is_alone() && self.commit_index >= leader.no_op => Some(now),
             _ => self.beyond.freshness.as_of,
         }
     }
@@ -49,8 +49,9 @@ impl Raft {
     /// A leader concludes from the answers how fresh its state is: as of the beginning of the newest round that a quorum
     /// has answered, once the no-op of its term is committed.
     pub(in crate::raft) fn note_confirmed(&mut self) {
+        let own = self.member();
         let Role::Leader(leader) = &mut self.role else { return };
-        let confirmed = leader.confirmed_round();
+        let confirmed = leader.confirmed_round(self.configurations.effective(), own);
         let rounds = &mut leader.rounds;
         rounds.began.forget_before(confirmed);
         rounds.confirmed = if self.commit_index >= leader.no_op { confirmed } else { 0 };
@@ -95,6 +96,7 @@ mod tests {
 
     use super::*;
     use crate::raft::Recovered;
+    use crate::raft::bench::founder_of_three;
     use crate::raft::effects::{Input, Proposal};
     use crate::raft::entry::Content;
     use crate::raft::message::Message;
@@ -135,9 +137,8 @@ mod tests {
             .map(|id| {
                 Raft::new(
                     *id,
-                    members.clone(),
                     settings.clone(),
-                    Recovered::default(),
+                    founder_of_three(Recovered::default()),
                     Random::new(u64::from(id.number())),
                     Time::ZERO,
                 )
@@ -176,8 +177,8 @@ mod tests {
         let old = &nodes[1];
         let hard_state = old.hard_state();
         let entries: Vec<_> = old.log().range(LogIndex(1), old.log().last().index).cloned().collect();
-        let recovered = Recovered { hard_state, entries, ..Recovered::default() };
-        let mut again = Raft::new(NodeId::new(2), members, settings, recovered, Random::new(77), ms(370));
+        let recovered = founder_of_three(Recovered { hard_state, entries, ..Recovered::default() });
+        let mut again = Raft::new(NodeId::new(2), settings, recovered, Random::new(77), ms(370));
         // Then the slow messages arrive, in the order in which they were sent.
         let late = late.expect("a late heartbeat");
         for message in [late].into_iter().chain(held_then) {

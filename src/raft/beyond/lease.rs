@@ -63,10 +63,10 @@ impl Raft {
         if self.commit_index < leader.no_op {
             return None;
         }
-        if self.quorum() == 1 {
+        if self.is_alone() {
             return Some(Time::NEVER);
         }
-        let confirmed = leader.confirmed_round();
+        let confirmed = self.confirmed_round();
         leader.rounds.lease_from.filter(|from| *from <= confirmed)?;
         let began = leader.rounds.began.at(confirmed)?;
         Some(began + self.settings.lease())
@@ -138,7 +138,7 @@ impl Raft {
             return true;
         }
         let campaigns = std::mem::take(&mut self.beyond.vote_hold.campaign_waits);
-        if campaigns && !self.beyond.joining {
+        if campaigns && self.may_campaign() {
             self.become_candidate(now, Cause::Request);
         }
         campaigns

@@ -40,10 +40,6 @@ pub struct Ack {
     /// The round that the answer confirms; zero if none.
     pub round: Round,
     pub boot_id: BootId,
-    /// The sender's files. Later ones have larger numbers.
-    pub store_id: StoreId,
-    /// The sender lost the files that it had before these and is not readmitted yet: its copies do not count.
-    pub joining: bool,
 }
 
 /// A leader's word that no read rests any more on a lease of these rounds.
@@ -91,7 +87,7 @@ pub enum Extra {
         /// The last entry of the leader's log.
         last: EntryId,
     },
-    /// The receiver's files hold less than it acknowledged in this term: it takes them for lost and joins again.
+    /// The receiver's files hold less than it acknowledged in this term: they are another server's from now on.
     #[display("")]
     Rejoin {
         /// What its files are known by from now on.

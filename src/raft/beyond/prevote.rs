@@ -6,7 +6,7 @@ use crate::raft::Raft;
 use crate::raft::event::{Event, VoteReason};
 use crate::raft::message::{Body, Cause};
 use crate::raft::role::{Follower, Role, Votes};
-use crate::types::{EntryId, NodeId, Term, Time};
+use crate::types::{EntryId, Member, Term, Time};
 
 impl Raft {
     pub(super) fn become_pre_candidate(&mut self, now: Time) {
@@ -16,8 +16,8 @@ impl Raft {
         let votes = self.take_votes();
         self.role = Role::PreCandidate { pre_votes: Votes::default(), votes };
         self.reset_election_timer(now);
-        self.send_to_others(&Body::Extra(Extra::PreVote { next_term, last: self.log.last() }));
-        self.count_pre_vote(now, self.id, true);
+        self.send_to_voters(&Body::Extra(Extra::PreVote { next_term, last: self.log.last() }));
+        self.count_pre_vote(now, self.member(), true);
     }
 
     /// The election timer ran out in vain: a candidate stays one, others doubt their leader.
@@ -35,7 +35,7 @@ impl Raft {
         }
     }
 
-    pub(super) fn handle_pre_vote(&mut self, now: Time, from: NodeId, next_term: Term, last: EntryId) {
+    pub(super) fn handle_pre_vote(&mut self, now: Time, from: Member, next_term: Term, last: EntryId) {
         let ours = self.log.last();
         let reason = match self.withholds_vote(now, false) {
             _ if !self.is_hard_state_durable() => VoteReason::VotePending,
@@ -45,26 +45,28 @@ impl Raft {
             None => VoteReason::Granted,
         };
         let granted = reason.granted();
-        self.note(Event::VoteDecided { candidate: from, term: next_term, pre: true, reason });
+        self.note(Event::VoteDecided { candidate: from.node, term: next_term, pre: true, reason });
         // No answer counts as a refusal, and a reply would have to wait for the disk.
         if reason != VoteReason::VotePending {
-            self.send(from, Body::Extra(Extra::PreVoteReply { next_term, granted }));
+            self.reply(from, Body::Extra(Extra::PreVoteReply { next_term, granted }));
         }
     }
 
-    pub(super) fn handle_pre_vote_reply(&mut self, now: Time, from: NodeId, next_term: Term, granted: bool) {
+    pub(super) fn handle_pre_vote_reply(&mut self, now: Time, from: Member, next_term: Term, granted: bool) {
         if next_term == self.current_term.next() {
             self.count_pre_vote(now, from, granted);
         }
     }
 
     /// Counts a pre-vote, and starts the election if it would succeed.
-    fn count_pre_vote(&mut self, now: Time, from: NodeId, granted: bool) {
-        let quorum = self.quorum();
+    fn count_pre_vote(&mut self, now: Time, from: Member, granted: bool) {
+        let configuration = self.configurations.effective();
         let Role::PreCandidate { pre_votes, .. } = &mut self.role else { return };
-        let total = pre_votes.count(from, granted);
-        self.note(Event::VoteReceived { from, pre: true, granted, total, quorum });
-        if total >= quorum {
+        pre_votes.count(from, granted);
+        let succeeds = pre_votes.elect(configuration);
+        let (total, quorum) = configuration.tally(|voter| pre_votes.granted.contains(&voter));
+        self.note(Event::VoteReceived { from: from.node, pre: true, granted, total, quorum });
+        if succeeds {
             self.become_candidate(now, Cause::Timer);
         }
     }

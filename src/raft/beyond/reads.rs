@@ -19,7 +19,7 @@ use crate::raft::effects::{RejectReason, RequestId};
 use crate::raft::event::Event;
 use crate::raft::message::Body;
 use crate::raft::role::{Leader, Role};
-use crate::types::{LogIndex, NodeId, Term, Time};
+use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
 /// Reads that wait at a node at most; beyond, they are rejected.
 const READS_MAX: usize = 1 << 16;
@@ -90,11 +90,12 @@ impl Raft {
 impl Raft {
     /// Releases the reads whose round a quorum has answered.
     pub(in crate::raft) fn confirm_reads(&mut self) {
+        let own = self.member();
         let Role::Leader(leader) = &mut self.role else { return };
         if leader.rounds.reads.is_empty() {
             return;
         }
-        let confirmed = leader.confirmed_round();
+        let confirmed = leader.confirmed_round(self.configurations.effective(), own);
         let ready = |read: &mut WaitingRead| read.round <= confirmed && read.index <= self.commit_index;
         // The answer to a follower's newest question answers its earlier ones too.
         let mut followers = BTreeMap::new();
@@ -125,7 +126,7 @@ impl Raft {
     }
 
     /// A follower asks for the read index. Its question waits for a round as a client's read does.
-    pub(super) fn handle_read_index(&mut self, from: NodeId, number: ReadNumber, stale: bool) {
+    pub(super) fn handle_read_index(&mut self, from: Member, number: ReadNumber, stale: bool) {
         let taken = match &mut self.role {
             Role::Leader(leader) if !stale => {
                 leader.await_round(Asker::Node(from, number), self.commit_index)
@@ -137,8 +138,8 @@ impl Raft {
         }
     }
 
-    fn answer_question(&mut self, node: NodeId, number: ReadNumber, index: Option<LogIndex>) {
-        self.send(node, Body::Extra(Extra::ReadIndexReply { number, index }));
+    fn answer_question(&mut self, node: Member, number: ReadNumber, index: Option<LogIndex>) {
+        self.reply(node, Body::Extra(Extra::ReadIndexReply { number, index }));
     }
 }
 
@@ -256,10 +257,10 @@ mod tests {
     use super::*;
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
-    use crate::raft::bench::{Bench, entries};
+    use crate::raft::bench::{Bench, entries, founder_of_three};
     use crate::raft::effects::Input;
-    use crate::raft::message::{Beat, Message};
-    use crate::types::{EntryId, Random};
+    use crate::raft::message::{Beat, Files, Message};
+    use crate::types::{EntryId, NodeId, Random};
 
     const HEARTBEAT: Duration = Duration::from_millis(50);
 
@@ -287,7 +288,13 @@ mod tests {
     }
 
     fn of_leader(body: Body) -> Input {
-        Input::Message(Message { from: NodeId::new(1), to: NodeId::new(3), term: Term(1), body })
+        Input::Message(Message {
+            from: NodeId::new(1),
+            to: NodeId::new(3),
+            term: Term(1),
+            files: Files::FOUNDERS,
+            body,
+        })
     }
 
     fn heartbeat(commit: u64) -> Input {
@@ -346,9 +353,8 @@ mod tests {
         }
         let again = Raft::new(
             NodeId::new(3),
-            NodeId::first(3),
             RaftSettings::default(),
-            Recovered::default(),
+            founder_of_three(Recovered::default()),
             Random::new(2),
             Time::ZERO,
         );
@@ -366,7 +372,8 @@ mod tests {
         let mut bench = follower();
         let number = asked(&mut bench, vec![read(1)]).expect("a question");
         let body = Body::Extra(Extra::PreVoteReply { next_term: Term(3), granted: false });
-        let newer = Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), body };
+        let newer =
+            Message { from: NodeId::new(2), to: NodeId::new(3), term: Term(2), files: Files::FOUNDERS, body };
         assert_eq!(ended(&mut bench, vec![Input::Message(newer)]), [(1, false)], "its leader's term is over");
         assert_eq!(ended(&mut bench, vec![reply(number, Some(0))]), []);
     }

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::message::{Ack, BootId, ReadNumber, Round};
-use crate::types::{LogIndex, NodeId, RequestId, StoreId, Time};
+use crate::raft::membership::changes::Leaves;
+use crate::types::{LogIndex, Member, RequestId, StoreId, Time};
 
 /// Rounds whose times are remembered at most.
 const ROUNDS_MAX: usize = 256;
@@ -55,7 +56,7 @@ pub enum Asker {
     /// A client of this node; the server's number for its request.
     Client(RequestId),
     /// A follower with reads of its own, and its number for the question.
-    Node(NodeId, ReadNumber),
+    Node(Member, ReadNumber),
 }
 
 /// What a leader knows of a follower beyond Figure 2, from its answers.
@@ -68,12 +69,14 @@ pub struct Answers {
     pub seen: (BootId, Round),
     /// What `seen` was when the leader's newest round began.
     pub seen_before: (BootId, Round),
-    /// Its files, by its last answer; zero before the first.
+    /// When it last answered in this term; none before the first answer.
+    pub answered: Option<Time>,
+    /// Its files: those that answered last; before that, those that the configuration names.
     pub store_id: StoreId,
-    /// It lost its files and is not readmitted: it counts for no quorum.
-    pub joining: bool,
-    /// The entry of this term that readmits it.
-    pub readmitted_by: Option<LogIndex>,
+    /// Its files lost what they acknowledged: it is told to take them for new ones, and has not heard it yet.
+    pub rejoins: bool,
+    /// It is left out by a committed configuration, and is sent entries until it knows.
+    pub leaves: Option<Leaves>,
     /// The leader's newest round when it learned the follower's `match_index`.
     pub matched_in: Round,
     /// How long it took to acknowledge the last entry of those that the leader's own disk owed at that moment.

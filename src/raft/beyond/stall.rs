@@ -24,7 +24,7 @@ use super::transfer::reason::TransferReason;
 use crate::raft::durability::Durability;
 use crate::raft::role::{Leader, Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
-use crate::types::{LogIndex, NodeId, Term, Time};
+use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
 /// A follower's disk counts as better when the leader's takes this many times as long. Equally slow
 /// disks differ by a few times: a write waits for the one before it, and some sync more files than others.
@@ -119,7 +119,13 @@ impl Raft {
     pub(super) fn hand_over_due(&self, leader: &Leader) -> Time {
         let mut due: Few<Time> = leader.followers.values().filter_map(|one| self.better_from(one)).collect();
         due.sort_unstable();
-        let better = due.get(self.quorum() - 1).copied().unwrap_or(Time::NEVER);
+        let better_by = |member: Member, time: Time| {
+            let progress = leader.followers.get(&member.node);
+            let progress = progress.filter(|progress| progress.answers.store_id == member.store_id);
+            progress.and_then(|progress| self.better_from(progress)).is_some_and(|from| from <= time)
+        };
+        let reached = |time: &Time| self.configuration().reached(|member| better_by(member, *time));
+        let better = due.into_iter().find(reached).unwrap_or(Time::NEVER);
         better.max(self.hand_over_not_before())
     }
 
@@ -141,7 +147,7 @@ impl Raft {
     fn better_from(&self, progress: &Progress) -> Option<Time> {
         let owed = self.durability.waits_since()?;
         let replicates = matches!(progress.state, ProgressState::Replicate { .. });
-        if progress.answers.joining || !replicates || progress.match_index <= self.durable_index() {
+        if !replicates || progress.match_index <= self.durable_index() {
             return None;
         }
         let from =
@@ -156,7 +162,9 @@ impl Raft {
     /// A follower acknowledged this entry: how long it took, if the leader's own disk owes the entry still.
     pub(in crate::raft) fn note_lag(&mut self, now: Time, from: NodeId, index: LogIndex) {
         if let (Some(since), Role::Leader(leader)) = (self.durability.owes_since(index), &mut self.role) {
-            leader.progress_mut(from).answers.lag = now.since(since);
+            if let Some(progress) = leader.followers.get_mut(&from) {
+                progress.answers.lag = now.since(since);
+            }
         }
     }
 

@@ -14,7 +14,8 @@
 //!   other: not for a later round of the same leader, not for another leader, and not one that may have been promised
 //!   before a restart. So a late copy frees nothing that was claimed since.
 //!
-//! A leader hands over when a person asks for it, and when its own disk stalls (`stall`). After a transfer of its own that
+//! A leader hands over when a person asks for it, when its own disk stalls (`stall`), and when it is left out
+//! of the members (section 6): then there is no way back, and it steps down when it gives up. After a transfer of its own that
 //! failed it waits twice as long each time.
 
 pub(in crate::raft) mod reason;
@@ -26,7 +27,7 @@ use crate::raft::event::{Event, StepDownReason};
 use crate::raft::message::Body;
 use crate::raft::role::{Leader, Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
-use crate::types::{EntryId, NodeId, Term, Time};
+use crate::types::{EntryId, Member, NodeId, Term, Time};
 
 /// How many heartbeats a leader that began a transfer by itself in vain waits, for a start.
 const WAIT_HEARTBEATS: u32 = 10;
@@ -137,7 +138,7 @@ impl Raft {
         let candidates: Vec<NodeId> = match wanted {
             Some(wanted) if wanted == self.id => return Err(TransferError::LeadsAlready(self.id)),
             Some(wanted) => vec![wanted],
-            None => self.others().collect(),
+            None => self.configuration().nodes().into_iter().filter(|node| *node != self.id).collect(),
         };
         let (unfit, fit): (Vec<_>, Vec<_>) = candidates
             .iter()
@@ -155,7 +156,7 @@ impl Raft {
         let Role::Leader(leader) = &self.role else { return Some(Unfit::NoVote) };
         let Some(progress) = leader.followers.get(&node) else { return Some(Unfit::NoVote) };
         let silent = now.since(progress.answers.heard);
-        if progress.answers.joining {
+        if !self.is_voting_follower(node, progress) {
             return Some(Unfit::NoVote);
         }
         if silent >= self.settings.election_min {
@@ -165,12 +166,23 @@ impl Raft {
         lacks_snapshot.then(|| Unfit::Trails(self.trails(progress)))
     }
 
+    /// Whether a follower votes in the newest configuration, with the files that answered last.
+    fn is_voting_follower(&self, node: NodeId, progress: &Progress) -> bool {
+        self.configuration().voters.get(&node) == Some(&progress.answers.store_id)
+    }
+
     fn trails(&self, progress: &Progress) -> u64 {
         self.log.last().index.0 - progress.match_index.0
     }
 
     /// From here on this leader appends no command and claims no lease.
-    pub(super) fn begin_hand_over(&mut self, now: Time, target: NodeId, any: bool, reason: TransferReason) {
+    pub(in crate::raft) fn begin_hand_over(
+        &mut self,
+        now: Time,
+        target: NodeId,
+        any: bool,
+        reason: TransferReason,
+    ) {
         let until = now + self.settings.election_min;
         let transfers = &mut self.beyond.transfers;
         transfers.under_way = Some(HandOver { target, reason, until, any, order_due: true, ordered: false });
@@ -189,7 +201,10 @@ impl Raft {
         let last = self.log.last();
         let Role::Leader(leader) = &self.role else { return };
         let holds_all = |node: &NodeId| {
-            leader.followers.get(node).is_some_and(|progress| progress.match_index == last.index)
+            let progress = leader.followers.get(node);
+            progress.is_some_and(|progress| {
+                progress.match_index == last.index && self.is_voting_follower(*node, progress)
+            })
         };
         let ready: Few<NodeId> = leader.followers.keys().copied().filter(holds_all).collect();
         let Some(target) = hand_over.next_target(&ready) else { return };
@@ -216,6 +231,9 @@ impl Raft {
         let Some(HandOver { target, reason: why, .. }) = self.beyond.transfers.under_way.take() else {
             return;
         };
+        if why == TransferReason::LeftOut {
+            return self.become_follower(now, self.current_term, StepDownReason::LeftOut);
+        }
         let Role::Leader(leader) = &self.role else { return };
         let trails = leader.followers.get(&target).map_or(0, |progress| self.trails(progress));
         let behind = if trails > 0 { Unfit::Trails(trails) } else { Unfit::NotElected };
@@ -288,17 +306,17 @@ impl Raft {
 /// The target.
 impl Raft {
     /// The leader of this term hands over to this node: it starts an election at once (D 3.10).
-    pub(super) fn handle_timeout_now(&mut self, now: Time, leader: NodeId, round: Round, last: EntryId) {
+    pub(super) fn handle_timeout_now(&mut self, now: Time, leader: Member, round: Round, last: EntryId) {
         let waiver = Waiver { term: self.current_term, round };
         match self.order_ignored(now, waiver, last) {
-            Some(reason) => self.note(Event::OrderIgnored { leader, reason }),
+            Some(reason) => self.note(Event::OrderIgnored { leader: leader.node, reason }),
             None => self.become_candidate(now, Cause::Transfer(waiver)),
         }
     }
 
     fn order_ignored(&mut self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
         let ours = self.log.last();
-        if self.beyond.joining {
+        if !self.may_campaign() {
             return Some(OrderIgnored::NoVote);
         }
         if self.beyond.transfers.heard > (waiver.term, waiver.round) {

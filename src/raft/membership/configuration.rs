@@ -91,6 +91,16 @@ impl Configuration {
         self.quorum_value(by)
     }
 
+    /// How many satisfy this, and how many are needed: of the half that lacks more.
+    pub fn tally(&self, by: impl Fn(Member) -> bool) -> (usize, usize) {
+        let count = |voters: &Voters| {
+            let members = voters.iter().map(|(&node, &store_id)| Member { node, store_id });
+            (members.filter(|member| by(*member)).count(), voters.len() / 2 + 1)
+        };
+        let lacks = |&(count, needed): &(usize, usize)| needed.saturating_sub(count);
+        self.halves().map(count).max_by_key(lacks).unwrap_or((0, 1))
+    }
+
     /// Whether this member votes, in either half.
     pub fn is_voter(&self, member: Member) -> bool {
         self.halves().any(|voters| voters.get(&member.node) == Some(&member.store_id))
@@ -110,6 +120,14 @@ impl Configuration {
         nodes
     }
 
+    /// Every member, in either half or a learner. A name whose files are replaced comes twice.
+    pub fn members(&self) -> impl Iterator<Item = Member> {
+        let voters = self.halves().flatten().map(|(&node, &store_id)| Member { node, store_id });
+        let learners =
+            self.learners.iter().map(|(&node, learner)| Member { node, store_id: learner.store_id });
+        voters.chain(learners)
+    }
+
     pub fn contains(&self, node: NodeId) -> bool {
         self.halves().any(|voters| voters.contains_key(&node)) || self.learners.contains_key(&node)
     }
@@ -127,12 +145,22 @@ impl Configuration {
     }
 }
 
-/// `n1 n2 n3`, and while it is joint `n1 n2 n3 -> n1 n3 n4`; learners behind: `n1 n2 n3, learner n4`.
+/// `n1 n2 n3`, and while it is joint `n1 n2 n3 -> n1 n3 n4`; learners behind: `n1 n2 n3, learner n4`. Files are named
+/// where only they differ: `n1 n2#1 -> n1 n2#95`.
 impl fmt::Display for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replaced = |node: &NodeId| {
+            let files = self.voters.get(node);
+            self.outgoing
+                .as_ref()
+                .is_some_and(|old| old.get(node).is_some_and(|old| files.is_some_and(|new| new != old)))
+        };
+        let name = |(node, store_id): (&NodeId, &StoreId)| {
+            if replaced(node) { format!("{node}#{store_id}") } else { node.to_string() }
+        };
         let names = |voters: &Voters| match voters.len() {
-            0 => "none known".to_string(),
-            _ => voters.keys().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            0 => "no members known".to_string(),
+            _ => voters.iter().map(name).collect::<Vec<_>>().join(" "),
         };
         if let Some(outgoing) = &self.outgoing {
             write!(f, "{} -> ", names(outgoing))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::raft::membership::Configured;
 use crate::types::{EntryId, LogIndex, NodeId};
 
 /// The snapshots that a node cannot do without.
@@ -57,8 +58,8 @@ pub enum SnapshotReport {
         last: EntryId,
         next: u64,
     },
-    /// A snapshot that was received is durable and was read.
-    Installed(EntryId),
+    /// A snapshot that was received is durable and was read. It holds the configuration that was effective where it ends.
+    Installed(EntryId, Configured),
     /// A snapshot that was received is damaged. Nothing of it is kept.
     Unusable(EntryId),
 }

@@ -8,9 +8,15 @@ use crate::config::RaftSettings;
 use crate::raft::bench::{Bench, Said, entries, id, recovered};
 use crate::raft::effects::Input;
 use crate::raft::event::Event;
-use crate::raft::message::{Ack, AppendResult, Beat, Body, InstallResult, Message};
+use crate::raft::membership::Configured;
+use crate::raft::message::{Ack, AppendResult, Beat, Body, Files, InstallResult, Message};
 use crate::raft::role::ProgressState;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
+
+/// The configuration that the snapshots hold.
+fn founders() -> Configured {
+    Configured::founders(NodeId::first(3))
+}
 
 const PART: usize = 100;
 
@@ -62,7 +68,7 @@ fn parts_that_come_twice_or_out_of_order_are_taken_once_and_in_order() {
         let late = bench.hear(1, 1, part(last, offset, offset == 200));
         assert_eq!((&late.tasks[..], replied(&late, 1)), (&[][..], None), "it is being read");
     }
-    let installed = report(&mut bench, SnapshotReport::Installed(last));
+    let installed = report(&mut bench, SnapshotReport::Installed(last, founders()));
     assert_eq!(replied(&installed, 1), Some(InstallResult::Installed));
     assert_eq!((bench.raft.commit_index(), bench.raft.log().base()), (LogIndex(9), last));
     let late = bench.hear(1, 1, part(last, 0, false));
@@ -119,7 +125,7 @@ fn what_follows_a_shared_last_entry_stays_and_any_other_log_goes_whole() {
         bench.step_all(vec![Input::Campaign, Input::Campaign]);
         bench.hear_entries(3, 3, EntryId::ZERO, Vec::new(), 0);
         bench.hear(3, 3, part(last, 0, true));
-        let installed = report(&mut bench, SnapshotReport::Installed(last));
+        let installed = report(&mut bench, SnapshotReport::Installed(last, founders()));
         assert!(installed.events.contains(&Event::SnapshotInstalled { last, kept }), "{installed:?}");
         assert_eq!((bench.raft.commit_index(), bench.raft.log().base()), (last.index, last));
         assert_eq!(bench.raft.log().last().index, LogIndex(last.index.0 + kept));
@@ -138,8 +144,8 @@ fn entries_that_come_in_the_step_in_which_a_snapshot_of_them_is_installed_reach_
         beat: Beat { round: 1, ..Beat::default() },
     };
     let (from, to) = (NodeId::new(1), NodeId::new(2));
-    let message = Input::Message(Message { from, to, term: Term(1), body: late });
-    let mut inputs = vec![message, Input::Snapshot(SnapshotReport::Installed(id(4, 1)))];
+    let message = Input::Message(Message { from, to, term: Term(1), files: Files::FOUNDERS, body: late });
+    let mut inputs = vec![message, Input::Snapshot(SnapshotReport::Installed(id(4, 1), founders()))];
     let effects = bench.raft.step(bench.now, &mut inputs);
     assert_eq!((bench.raft.commit_index(), bench.raft.snapshot()), (LogIndex(4), id(4, 1)));
     let written = effects.write.expect("the entries are written").entries;
@@ -158,7 +164,7 @@ fn no_index_goes_back_for_a_snapshot_of_what_is_committed() {
     // While it is read, entries are committed beyond it.
     bench.hear_entries(1, 1, newest, Vec::new(), 5);
     report(&mut bench, SnapshotReport::Saved(id(4, 1)));
-    report(&mut bench, SnapshotReport::Installed(old));
+    report(&mut bench, SnapshotReport::Installed(old, founders()));
     report(&mut bench, SnapshotReport::Saved(old));
     assert_eq!((bench.raft.commit_index(), bench.raft.log().last()), (LogIndex(5), newest));
     assert_eq!((bench.raft.snapshot(), bench.raft.log().base()), (id(4, 1), id(4, 1)));
@@ -177,7 +183,7 @@ fn sending(settings: &RaftSettings) -> Bench {
 }
 
 fn ack() -> Ack {
-    Ack { round: 0, boot_id: 1, store_id: 1, joining: false }
+    Ack { round: 0, boot_id: 1 }
 }
 
 fn read(offset: u64) -> SnapshotTask {

@@ -9,7 +9,7 @@ use crate::raft::Raft;
 use crate::raft::event::Event;
 use crate::raft::message::{Ack, Body, InstallResult, Round};
 use crate::raft::role::{ProgressState, Role};
-use crate::types::{EntryId, NodeId, Time};
+use crate::types::{EntryId, Member, NodeId, Time};
 
 /// Rounds of heartbeats after which a part that was not answered is sent again.
 pub(super) const ROUNDS_PATIENT: u64 = 2;
@@ -22,7 +22,7 @@ impl Raft {
     /// The snapshot on its way to this follower, if this node leads and sends one.
     fn transfer_mut(&mut self, follower: NodeId) -> Option<&mut Transfer> {
         match &mut self.role {
-            Role::Leader(leader) => match &mut leader.progress_mut(follower).state {
+            Role::Leader(leader) => match &mut leader.followers.get_mut(&follower)?.state {
                 ProgressState::Snapshot(transfer) => Some(transfer),
                 ProgressState::Probe { .. } | ProgressState::Replicate { .. } => None,
             },
@@ -34,7 +34,7 @@ impl Raft {
     pub(in crate::raft) fn begin_transfer(&mut self, follower: NodeId) {
         let last = self.snapshot;
         let Role::Leader(leader) = &mut self.role else { return };
-        let progress = leader.progress_mut(follower);
+        let Some(progress) = leader.followers.get_mut(&follower) else { return };
         progress.next_index = last.index.next().max(progress.match_index.next());
         progress.state =
             ProgressState::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
@@ -105,7 +105,7 @@ impl Raft {
     pub(in crate::raft) fn handle_install_reply(
         &mut self,
         now: Time,
-        from: NodeId,
+        from: Member,
         last: EntryId,
         result: InstallResult,
         ack: Ack,
@@ -113,6 +113,7 @@ impl Raft {
         if !self.heard(now, from, ack) {
             return;
         }
+        let from = from.node;
         match result {
             InstallResult::Unusable => self.note_unusable(now, from, last),
             InstallResult::Installed => self.note_installed(from, last),
@@ -133,7 +134,7 @@ impl Raft {
         let round = self.newest_round();
         let sent = self.transfer_mut(from).is_some_and(|transfer| transfer.last == last);
         let Role::Leader(leader) = &mut self.role else { return };
-        if leader.progress_mut(from).matched(last.index, round) {
+        if leader.followers.get_mut(&from).is_some_and(|progress| progress.matched(last.index, round)) {
             self.note(Event::AppendSucceeded { from, matched: last.index });
         }
         if sent {

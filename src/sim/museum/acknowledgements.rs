@@ -7,7 +7,7 @@ use super::{Specimen, arriving};
 use crate::payload::Payload;
 use crate::raft::Raft;
 use crate::raft::entry::Content;
-use crate::raft::message::{Ack, AppendResult, Body, InstallResult, Message};
+use crate::raft::message::{Ack, AppendResult, Body, Files, InstallResult, Message};
 use crate::raft::role::{ProgressState, Role};
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::mutation::Mutation;
@@ -179,9 +179,15 @@ impl Mutation for InstallsEarly {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         let raft = server.raft();
         let Some((to, last)) = self.0.remove(&raft.id()) else { return };
-        let ack = Ack { round: 0, boot_id: 0, store_id: raft.store_id(), joining: raft.joins() };
+        let ack = Ack::default();
         let body = Body::InstallReply { last, result: InstallResult::Installed, ack };
-        outbox.envelopes.push(super::sent(Message { from: raft.id(), to, term: raft.current_term(), body }));
+        outbox.envelopes.push(super::sent(Message {
+            from: raft.id(),
+            to,
+            term: raft.current_term(),
+            files: Files::of(raft.store_id()),
+            body,
+        }));
     }
 }
 

@@ -83,7 +83,7 @@ impl Mutation for KeepsLease {
 fn read_before_no_op(now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let raft = server.raft();
     let Role::Leader(leader) = raft.role() else { return };
-    let confirmed = leader.confirmed_round();
+    let confirmed = raft.confirmed_round();
     let claimed = leader.rounds.lease_from.is_some_and(|from| from <= confirmed);
     let began = leader.rounds.began.at(confirmed).filter(|_| claimed && raft.commit_index() < leader.no_op);
     if began.is_some_and(|began| now < began + raft.settings.lease()) {
@@ -117,7 +117,7 @@ fn cut_short(now: Time, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
 fn read_while_handing_over(now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {
     let raft = server.raft();
     let Role::Leader(leader) = raft.role() else { return };
-    let began = leader.rounds.began.at(leader.confirmed_round()).filter(|_| raft.hands_over_to().is_some());
+    let began = leader.rounds.began.at(raft.confirmed_round()).filter(|_| raft.hands_over_to().is_some());
     if began.is_some_and(|began| now < began + raft.settings.lease()) {
         by_lease(arrivals).for_each(|mode| *mode = ReadMode::Stale);
     }

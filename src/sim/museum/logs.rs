@@ -141,7 +141,7 @@ fn set_commit_back(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 
 fn commit_with_half(server: &mut Server, _outbox: &mut Outbox) {
     let raft = server.raft_mut();
-    let half = raft.members().len().div_ceil(2);
+    let half = raft.configuration().voters.len().div_ceil(2);
     let Some(mut held) = held(raft, raft.durable_index()) else { return };
     held.sort_unstable_by(|a, b| b.cmp(a));
     commit(raft, held[half - 1]);
@@ -150,21 +150,25 @@ fn commit_with_half(server: &mut Server, _outbox: &mut Outbox) {
 fn commit_unsorted(server: &mut Server, _outbox: &mut Outbox) {
     let raft = server.raft_mut();
     let Some(held) = held(raft, raft.durable_index()) else { return };
-    commit(raft, held[raft.quorum() - 1]);
+    commit(raft, held[majority(raft) - 1]);
 }
 
 fn commit_own_at_once(server: &mut Server, _outbox: &mut Outbox) {
     let raft = server.raft_mut();
     let Some(mut held) = held(raft, raft.log.last().index) else { return };
     held.sort_unstable_by(|a, b| b.cmp(a));
-    commit(raft, held[raft.quorum() - 1]);
+    commit(raft, held[majority(raft) - 1]);
 }
 
 fn commit_old_terms(server: &mut Server, _outbox: &mut Outbox) {
     let raft = server.raft_mut();
     let Some(mut held) = held(raft, raft.durable_index()) else { return };
     held.sort_unstable_by(|a, b| b.cmp(a));
-    raft.commit_index = raft.commit_index.max(held[raft.quorum() - 1]);
+    raft.commit_index = raft.commit_index.max(held[majority(raft) - 1]);
+}
+
+fn majority(raft: &Raft) -> usize {
+    raft.configuration().voters.len() / 2 + 1
 }
 
 /// Up to where each member holds a leader's log.

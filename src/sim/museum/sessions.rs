@@ -76,7 +76,7 @@ pub const SPECIMENS: &[Specimen] = &[
 fn named(entry: &Entry) -> Option<Origin> {
     match &entry.content {
         Content::Command { origin, .. } | Content::Settle { origin } => Some(*origin),
-        Content::NoOp | Content::Open { .. } | Content::Members(_) | Content::Readmit { .. } => None,
+        Content::NoOp | Content::Open { .. } | Content::Members(_) => None,
     }
 }
 

@@ -8,9 +8,8 @@ use crate::lab::{Lab, NodeOrder};
 use crate::server::{Arrival, EndReason};
 use crate::sim::lives::Begin;
 use crate::storage::StorageError;
-use crate::storage::claims::says_joining;
 use crate::storage::simulated::DiskFailure;
-use crate::types::{NodeId, Time};
+use crate::types::{Member, NodeId, Time};
 
 impl Run<'_> {
     pub(super) fn break_things(&mut self) {
@@ -116,7 +115,7 @@ impl Run<'_> {
         }
     }
 
-    /// A node loses its files and starts again, unless another has done so and is not readmitted yet.
+    /// A node loses its files and starts again, unless another has done so and is not taken in yet.
     pub(super) fn wipe(&mut self, name: NodeId) {
         let others = self.names.clone().into_iter().filter(|other| *other != name);
         if self.names.len() < 3 || others.into_iter().any(|other| self.lost_files(other)) {
@@ -128,14 +127,14 @@ impl Run<'_> {
         self.start_afresh(name);
     }
 
-    /// Whether a node has lost its files and is not readmitted, or would not be after a crash.
+    /// Whether a node has lost its files, and those that it has now are not taken in.
     pub(super) fn joins(&mut self) -> bool {
-        self.names.clone().into_iter().any(|name| self.lost_files(name))
+        self.names.iter().any(|name| self.lost_files(*name))
     }
 
-    fn lost_files(&mut self, name: NodeId) -> bool {
-        let node = self.simulation.node(name);
-        node.status.joining || says_joining(&node.disk)
+    pub(super) fn lost_files(&self, name: NodeId) -> bool {
+        let member = Member { node: name, store_id: self.simulation.nodes[&name].store_id };
+        !self.simulation.members.configuration.names(member)
     }
 
     /// Starts a node that is down. A disk that had failed was taken out and put back: what was not synced is gone.

@@ -23,7 +23,7 @@ impl Run<'_> {
         self.workload.ask_at(None);
         self.change(&NetChange::Reset);
         let mut healed = self.names.clone();
-        // A node that joins has no say: it and a majority of the others make no quorum.
+        // New files have no say yet: with them, a majority of the others makes no quorum.
         if self.random.chance(300_000) && !self.joins() {
             // The others stay as they are, for good: a majority must be enough.
             let majority = healed.len() / 2 + 1;
@@ -88,8 +88,8 @@ impl Run<'_> {
         leader.is_some_and(|leader| statuses.iter().all(|status| status.applied == leader.last.index))
     }
 
-    fn still_joins(&mut self, healed: &[NodeId]) -> bool {
-        healed.iter().any(|&name| self.simulation.node(name).status.joining)
+    fn still_joins(&self, healed: &[NodeId]) -> bool {
+        healed.iter().any(|&name| self.lost_files(name))
     }
 
     fn lost(&mut self, healed: &[NodeId]) -> Option<String> {

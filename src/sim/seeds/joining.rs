@@ -1,8 +1,8 @@
-//! The family of nodes that lose their files: what readmission is for, brought about on purpose.
+//! The family of nodes that lose their files: new files that take the old ones' place, brought about on purpose.
 //!
 //! A wipe does harm only together with other things: the node held the second copy of what is committed, or had voted
 //! for the leader of the moment; and those that lack the one, or were deposed by the other, are all that it can reach when
-//! it comes back. So they are brought about together. And the leader that readmits it is disturbed right then.
+//! it comes back. So they are brought about together. And the leader that takes it in is disturbed right then.
 
 use std::time::Duration;
 
@@ -193,17 +193,13 @@ impl Run<'_> {
 
     /// A leader has just appended a readmission, which no other node may know of yet: it, or the node, is disturbed now.
     pub(super) fn mind_readmission(&mut self) {
-        let begun = self.simulation.tally().readmitting;
+        let begun = self.simulation.tally().joint_proposed;
         if !self.classes.aimed_wipes || begun == self.readmissions_begun {
             return;
         }
         self.readmissions_begun = begun;
         let Some(leader) = self.leader() else { return };
-        let joining = self
-            .names
-            .iter()
-            .copied()
-            .find(|name| self.simulation.nodes.get(name).is_some_and(|node| node.status.joining));
+        let joining = self.names.iter().copied().find(|name| self.lost_files(*name));
         let (Some(joining), true) = (joining, self.random.chance(600_000)) else { return };
         let after = self.random.duration(Duration::ZERO, ms(12));
         let back = after + self.random.duration(ms(50), ms(400));

@@ -17,6 +17,9 @@ pub enum TransferReason {
     /// Its own disk does not answer, and other disks do.
     #[display("its own disk does not answer")]
     DiskStalled,
+    /// A committed configuration leaves it out (section 6).
+    #[display("it is left out of the members")]
+    LeftOut,
 }
 
 /// Why a leader does not hand over. It leads on, and has lost nothing.

@@ -26,7 +26,7 @@ fn leader() -> Bench {
 
 /// A follower answers that it holds the leader's log up to here.
 fn hold(bench: &mut Bench, follower: u8, index: u64) -> Said {
-    let ack = Ack { store_id: 1, ..Ack::default() };
+    let ack = Ack::default();
     bench.answer(follower, ack, AppendResult::Matched(LogIndex(index)))
 }
 

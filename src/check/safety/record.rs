@@ -1,0 +1,160 @@
+//! What has been seen of one server: a name with its files. Files that are gone keep their record, since others were told
+//! of what they held, and a disk that is put back continues it.
+
+use std::collections::VecDeque;
+
+use super::elections::Campaign;
+use crate::check::window::Window;
+use crate::raft::Raft;
+use crate::raft::effects::{HardState, Write, WriteId};
+use crate::raft::entry::{Content, Entry};
+use crate::raft::membership::Configured;
+use crate::raft::membership::configuration::Configuration;
+use crate::types::{LogIndex, Member, Term};
+
+/// Removed entries that are remembered of each server.
+const REMOVED_MAX: usize = 1_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Hashes of its log's chain, by index from 1.
+    pub chain: Window<u64>,
+    /// The configurations of its log, in order, from the one that is effective at its commit index. The first may come
+    /// from its snapshot, or from the founders.
+    pub configurations: Vec<Configured>,
+    pub durable_index: LogIndex,
+    pub durable_hard_state: HardState,
+    /// What is on its way to the disk. Followed here from the writes and their completions alone, so that the core's
+    /// own account of its durability is checked and not believed.
+    pending: VecDeque<Pending>,
+    pub persisted: WriteId,
+    /// Entries that were removed, the newest: an acknowledgement of one may still leave, rightly.
+    pub removed: VecDeque<Removed>,
+    pub term: Term,
+    pub commit: LogIndex,
+    pub applied: LogIndex,
+    pub led: Option<Term>,
+    /// Its newest election.
+    pub campaign: Option<Campaign>,
+    /// A configuration that it knows to be committed leaves it out.
+    pub retired: bool,
+}
+
+/// An entry that was in a log, and its write.
+#[derive(Clone, Copy, Debug)]
+pub struct Removed {
+    pub index: LogIndex,
+    pub hash: u64,
+    pub id: WriteId,
+}
+
+/// A write that is not known to be durable.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    id: WriteId,
+    hard_state: Option<HardState>,
+    /// The log's length once it is durable; lowered when entries are removed meanwhile.
+    length: LogIndex,
+}
+
+impl Record {
+    /// Of a node that starts, but for its log.
+    pub fn recovered(raft: &Raft) -> Record {
+        Record {
+            configurations: raft.configurations().from(LogIndex(0)).first().cloned().into_iter().collect(),
+            durable_index: raft.durable_index(),
+            durable_hard_state: raft.hard_state(),
+            term: raft.current_term(),
+            commit: raft.commit_index(),
+            applied: raft.commit_index(),
+            retired: raft.hard_state().retired,
+            ..Record::default()
+        }
+    }
+
+    /// It does not run any more: what its disk owes it will not complete.
+    pub fn ended(&mut self) {
+        self.pending.clear();
+        (self.persisted, self.led) = (0, None);
+    }
+
+    /// The configuration that it has to use: the newest in its log.
+    pub fn configuration(&self) -> Option<&Configured> {
+        self.configurations.last()
+    }
+
+    pub fn append(&mut self, entry: &Entry, hash: u64) {
+        self.chain.push(hash);
+        if let Content::Members(configuration) = &entry.content
+            && self.configuration().is_none_or(|newest| newest.index < entry.index)
+        {
+            self.configurations.push(Configured { index: entry.index, configuration: configuration.clone() });
+        }
+    }
+
+    /// Entries from this index on go.
+    pub fn truncate(&mut self, from: LogIndex) {
+        self.note_removed(from);
+        self.chain.truncate(from.previous());
+        self.configurations.retain(|configured| configured.index < from);
+        self.durable_index = self.durable_index.min(from.previous());
+        for pending in &mut self.pending {
+            pending.length = pending.length.min(from.previous());
+        }
+    }
+
+    /// Its log starts again behind a durable snapshot up to this index.
+    pub fn reset(&mut self, base: LogIndex, chain: Window<u64>, configured: Option<Configured>) {
+        self.note_removed(base.next());
+        self.chain = chain;
+        self.configurations = configured.into_iter().collect();
+        self.durable_index = base;
+        for pending in &mut self.pending {
+            pending.length = base;
+        }
+    }
+
+    fn note_removed(&mut self, from: LogIndex) {
+        for index in (from.0..=self.chain.last().0).map(LogIndex) {
+            let pending = self.pending.iter().find(|write| write.length >= index);
+            let id = pending.filter(|_| index > self.durable_index).map_or(0, |write| write.id);
+            if let Some(hash) = self.chain.get(index) {
+                self.removed.push_back(Removed { index, hash, id });
+            }
+        }
+        let excess = self.removed.len().saturating_sub(REMOVED_MAX);
+        self.removed.drain(..excess);
+    }
+
+    pub fn hand_to_disk(&mut self, write: &Write) {
+        let length = self.chain.last();
+        self.pending.push_back(Pending { id: write.id, hard_state: write.hard_state, length });
+    }
+
+    /// This write and all before it are durable.
+    pub fn persist(&mut self, durable: WriteId) {
+        self.persisted = self.persisted.max(durable);
+        while let Some(write) = self.pending.pop_front_if(|write| write.id <= durable) {
+            self.durable_hard_state = write.hard_state.unwrap_or(self.durable_hard_state);
+            self.durable_index = self.durable_index.max(write.length);
+        }
+    }
+
+    /// Whether its disk holds the entry of this hash.
+    pub fn holds(&self, index: LogIndex, hash: Option<u64>) -> bool {
+        self.durable_index >= index && hash.is_some() && self.chain.get(index) == hash
+    }
+
+    /// It knows that the entries up to this index are committed.
+    pub fn learn_commit(&mut self, member: Member, commit: LogIndex) {
+        let known = std::mem::replace(&mut self.commit, commit);
+        let names = |configuration: &Configuration| configuration.names(member);
+        for pair in self.configurations.windows(2) {
+            let [before, after] = pair else { continue };
+            let newly = after.index > known && after.index <= commit;
+            self.retired |= newly && names(&before.configuration) && !names(&after.configuration);
+        }
+        let settled = self.configurations.partition_point(|configured| configured.index <= commit);
+        self.configurations.drain(..settled.saturating_sub(1));
+    }
+}

@@ -1,0 +1,382 @@
+//! What people ask for, and how a leader carries it through.
+//!
+//! A change is proposed only by a leader whose no-op is committed, while the newest configuration is committed and not
+//! joint: before that it does not know which configurations others may use. What was asked for stands in the entry, so
+//! that the next leader goes on with it. C_new follows when C_old,new is committed; a leader asks in each step whether
+//! it is, so none forgets it and none does it twice.
+//!
+//! A new voter is a learner first (D 4.2.1): it becomes a voter when it holds what was committed when the last round of
+//! heartbeats began, and answers. One joint change goes on at a time; of several that could begin, the one of the lowest
+//! name is first.
+
+use std::sync::Arc;
+
+use derive_more::Display;
+
+use super::Configured;
+use super::configuration::{Configuration, Joins, Learner};
+pub use super::leaving::Leaves;
+use crate::raft::Raft;
+use crate::raft::entry::{Content, Entry};
+use crate::raft::event::Event;
+use crate::raft::role::Role;
+use crate::types::{LogIndex, Member, NODES_MAX, NodeId, Time};
+
+/// A change of the members. People name a new node, the core names it with the files that were made for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change<New = Member> {
+    /// Take a node in: as a learner that stays one, or to vote once it has caught up.
+    Add { new: New, learner: bool },
+    /// Leave a node out.
+    Remove(NodeId),
+    /// Take a node in, and leave another out in the same step.
+    Replace { old: NodeId, new: New },
+    /// Let a learner vote once it has caught up.
+    Promote(NodeId),
+    /// Make a voter a learner.
+    Demote(NodeId),
+    /// Say who is to lead, if it can.
+    Prefer(Option<NodeId>),
+    /// Take the change back that is under way.
+    Cancel,
+}
+
+/// A change, and what it was made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChangeRequest {
+    pub change: Change,
+    /// The index of the newest configuration that who asks has seen: a request that arrives again changes nothing.
+    pub made_for: LogIndex,
+    /// It goes on although too few voters answer.
+    pub force: bool,
+}
+
+/// Why a change was refused. Nothing has changed then.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[non_exhaustive]
+pub enum ChangeError {
+    #[display("{}", match leader {
+        Some(leader) => format!("{leader} leads"),
+        None => "no leader is known".to_string(),
+    })]
+    NotLeader { leader: Option<NodeId> },
+    #[display("the leader has only just been elected: try again")]
+    TooSoon,
+    #[display("the leader hands over: try again")]
+    HandsOver,
+    #[display("a change is under way: {_0}; wait for it, or 'cancel change'")]
+    UnderWay(Arc<Configuration>),
+    #[display("the members have changed since: they are {_0}")]
+    OtherMembers(Arc<Configuration>),
+    #[display("{_0} is a member already")]
+    IsMember(NodeId),
+    #[display("{_0} is no member: the members are {_1}")]
+    NoMember(NodeId, Arc<Configuration>),
+    #[display("{_0} is a voter already")]
+    IsVoter(NodeId),
+    #[display("{_0} is a learner, not a voter")]
+    IsLearner(NodeId),
+    #[display("{_0} is the last voter: add another first")]
+    LastVoter(NodeId),
+    #[display("a cluster has at most {NODES_MAX} members")]
+    Full,
+    /// These voters do not answer, and without them too few would be left.
+    #[display("it would lose the quorum: {} not answer; 'restart' first, or say --force: nothing is committed then until enough of them are back", match &_0[..] {
+        [one] => format!("{one} does"),
+        many => format!("{} do", crate::text::joined(many, " ")),
+    })]
+    LosesQuorum(Vec<NodeId>),
+    #[display("no change is under way")]
+    NothingToCancel,
+    #[display("it is too late to take the change back: {_0}")]
+    TooLate(&'static str),
+}
+
+/// How a leader's change goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LeaderChange {
+    /// The joint entry that goes on although its new voters do not answer.
+    forced: Option<LogIndex>,
+    /// Since when a joint entry of this leader has waited.
+    joint_since: Time,
+}
+
+impl Raft {
+    /// Takes in what a person asks for.
+    pub(in crate::raft) fn change(&mut self, now: Time, request: ChangeRequest) {
+        let result = self.begin_change(now, request);
+        if let Err(error) = &result {
+            self.note(Event::ChangeRefused { error: error.clone() });
+        }
+        self.effects.changes.push(result);
+    }
+
+    fn begin_change(&mut self, now: Time, request: ChangeRequest) -> Result<LogIndex, ChangeError> {
+        let Role::Leader(leader) = &self.role else {
+            return Err(ChangeError::NotLeader { leader: self.leader() });
+        };
+        if self.commit_index < leader.no_op {
+            return Err(ChangeError::TooSoon);
+        }
+        if self.hands_over() {
+            return Err(ChangeError::HandsOver);
+        }
+        let newest = self.configurations.newest().cloned().ok_or(ChangeError::TooSoon)?;
+        if request.change == Change::Cancel {
+            return self.cancel(now, &newest);
+        }
+        if newest.index > self.commit_index || newest.configuration.is_joint() {
+            return Err(ChangeError::UnderWay(newest.configuration));
+        }
+        if newest.index != request.made_for {
+            return Err(ChangeError::OtherMembers(newest.configuration));
+        }
+        let next = newest.configuration.changed(&newest.configuration, request.change)?;
+        if next.is_joint() && !request.force {
+            let silent = self.silent_without_whom(now, &next);
+            if !silent.is_empty() {
+                return Err(ChangeError::LosesQuorum(silent));
+            }
+        }
+        let index = self.append_members(now, next);
+        if let (true, Role::Leader(leader)) = (request.force, &mut self.role) {
+            leader.change.forced = Some(index);
+        }
+        Ok(index)
+    }
+
+    /// Takes back a learner's wish to vote; or a joint configuration that this leader appended, while no one can have
+    /// used it to decide alone: until C_new exists, every configuration needs a majority of C_old. An earlier leader's
+    /// may be committed without this one's knowledge, or followed by a C_new, until the no-op of this term is committed.
+    fn cancel(&mut self, now: Time, newest: &Configured) -> Result<LogIndex, ChangeError> {
+        let configuration = &newest.configuration;
+        if configuration.is_joint() {
+            if newest.index <= self.commit_index {
+                return Err(ChangeError::TooLate("both majorities hold it"));
+            }
+            if self.log.term_at(newest.index) != Some(self.current_term) {
+                return Err(ChangeError::TooLate("an earlier leader proposed it, and it will be committed"));
+            }
+            return Ok(self.take_back(now, newest.index));
+        }
+        let mut next = Configuration::clone(configuration);
+        next.learners.retain(|_, learner| learner.stays || learner.joins.is_none());
+        next.learners.values_mut().for_each(|learner| learner.joins = None);
+        if next == **configuration {
+            let done = newest.index > self.commit_index;
+            return Err(if done {
+                ChangeError::TooLate("only its last entry is not committed yet")
+            } else {
+                ChangeError::NothingToCancel
+            });
+        }
+        if newest.index > self.commit_index {
+            return Err(ChangeError::UnderWay(Arc::clone(configuration)));
+        }
+        Ok(self.append_members(now, next))
+    }
+
+    /// Appends C_old behind a joint configuration that is not committed.
+    fn take_back(&mut self, now: Time, joint: LogIndex) -> LogIndex {
+        let before = self.configurations.at(joint.previous()).expect("a joint configuration follows one");
+        let before = Configuration::clone(&before.configuration);
+        self.note(Event::MembersTakenBack { joint });
+        self.append_members(now, before)
+    }
+
+    fn append_members(&mut self, now: Time, configuration: Configuration) -> LogIndex {
+        let index = self.log.last().index.next();
+        let content = Content::Members(Arc::new(configuration));
+        self.append(Entry { index, term: self.current_term, content });
+        self.fit_followers(now);
+        if let Role::Leader(leader) = &mut self.role {
+            leader.change.joint_since = now;
+        }
+        index
+    }
+
+    /// The voters that do not answer, if without them either half of a configuration has no majority.
+    fn silent_without_whom(&self, now: Time, next: &Configuration) -> Vec<NodeId> {
+        if next.reached(|member| self.answers(now, member)) {
+            return Vec::new();
+        }
+        let voters = next.members().filter(|member| next.is_voter(*member) && !self.answers(now, *member));
+        let mut silent: Vec<NodeId> = voters.map(|member| member.node).collect();
+        silent.sort_unstable();
+        silent.dedup();
+        silent
+    }
+
+    /// Whether this member answered this leader within the shortest election timeout.
+    fn answers(&self, now: Time, member: Member) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        member == self.member()
+            || leader.followers.get(&member.node).is_some_and(|progress| {
+                let answers = &progress.answers;
+                answers.store_id == member.store_id
+                    && answers.answered.is_some_and(|at| now < at + self.settings.election_min)
+            })
+    }
+}
+
+impl Raft {
+    /// Goes on with what is under way, in each step: C_new behind a joint configuration that is committed, and C_old
+    /// behind one whose new voters have fallen silent.
+    pub(in crate::raft) fn go_on_with_change(&mut self, now: Time) {
+        let Role::Leader(leader) = &self.role else { return };
+        let Some(newest) = self.configurations.newest() else { return };
+        if !newest.configuration.is_joint() || self.commit_index < leader.no_op || self.hands_over() {
+            return;
+        }
+        if newest.index <= self.commit_index {
+            let next = Configuration { outgoing: None, ..Configuration::clone(&newest.configuration) };
+            self.append_members(now, next);
+            return;
+        }
+        let (index, change) = (newest.index, leader.change);
+        let waited = now >= change.joint_since + self.settings.election_min;
+        let own = self.log.term_at(index) == Some(self.current_term) && change.forced != Some(index);
+        if waited && own {
+            let new_half = Configuration { outgoing: None, ..Configuration::clone(&newest.configuration) };
+            if !new_half.reached(|member| self.answers(now, member)) {
+                self.take_back(now, index);
+            }
+        }
+    }
+
+    /// A round of heartbeats begins: begins the next change that can. Learners that have caught up become voters, and new
+    /// files under a member's name take the old ones' place.
+    pub(in crate::raft) fn begin_next_change(&mut self, now: Time) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let caught_up = std::mem::replace(&mut leader.rounds.caught_up, self.commit_index);
+        let Role::Leader(leader) = &self.role else { return };
+        let Some(newest) = self.configurations.newest() else { return };
+        let ready = newest.index <= self.commit_index
+            && !newest.configuration.is_joint()
+            && self.commit_index >= leader.no_op
+            && !self.hands_over();
+        if !ready {
+            return;
+        }
+        let configuration = Arc::clone(&newest.configuration);
+        let holds = |member: Member| {
+            self.answers(now, member) && leader.followers[&member.node].match_index >= caught_up
+        };
+        let others = leader.followers.iter().map(|(&node, progress)| {
+            (Member { node, store_id: progress.answers.store_id }, progress.match_index)
+        });
+        let next = others
+            .filter(|(member, _)| self.answers(now, *member))
+            .find_map(|(member, _)| configuration.with(member, || holds(member)));
+        if let Some(next) =
+            next.filter(|next| !next.is_joint() || self.silent_without_whom(now, next).is_empty())
+        {
+            self.append_members(now, next);
+        }
+    }
+}
+
+impl Configuration {
+    /// The configuration that a request makes of this one: joint where the voters change.
+    fn changed(&self, this: &Arc<Configuration>, change: Change) -> Result<Configuration, ChangeError> {
+        let mut next = self.clone();
+        let known = |node: NodeId| {
+            if self.contains(node) { Ok(node) } else { Err(ChangeError::NoMember(node, Arc::clone(this))) }
+        };
+        match change {
+            Change::Add { new, learner } => {
+                next.learn(new, Learner { store_id: new.store_id, stays: learner, joins: None })?;
+                if !learner {
+                    next.join(new.node, None);
+                }
+            }
+            Change::Replace { old, new } => {
+                if !self.voters.contains_key(&known(old)?) {
+                    return Err(ChangeError::IsLearner(old));
+                }
+                next.learn(new, Learner { store_id: new.store_id, stays: false, joins: None })?;
+                next.join(new.node, Some(old));
+            }
+            Change::Promote(node) => {
+                if self.voters.contains_key(&known(node)?) {
+                    return Err(ChangeError::IsVoter(node));
+                }
+                next.join(node, None);
+            }
+            Change::Remove(node) => {
+                if next.learners.remove(&known(node)?).is_none() {
+                    next.leave(node)?;
+                }
+            }
+            Change::Demote(node) => {
+                let Some(&store_id) = self.voters.get(&known(node)?) else {
+                    return Err(ChangeError::IsLearner(node));
+                };
+                next.leave(node)?;
+                next.learners.insert(node, Learner { store_id, stays: true, joins: None });
+            }
+            Change::Prefer(node) => {
+                node.map(known).transpose()?;
+                next.preferred = node;
+            }
+            Change::Cancel => return Err(ChangeError::NothingToCancel),
+        }
+        next.preferred = next.preferred.filter(|node| next.voters.contains_key(node));
+        Ok(next)
+    }
+
+    fn learn(&mut self, member: Member, learner: Learner) -> Result<(), ChangeError> {
+        if self.contains(member.node) {
+            return Err(ChangeError::IsMember(member.node));
+        }
+        if self.nodes().len() >= usize::from(NODES_MAX) {
+            return Err(ChangeError::Full);
+        }
+        self.learners.insert(member.node, learner);
+        Ok(())
+    }
+
+    fn join(&mut self, node: NodeId, instead_of: Option<NodeId>) {
+        if let Some(learner) = self.learners.get_mut(&node) {
+            learner.joins = Some(Joins { instead_of });
+        }
+    }
+
+    /// Leaves a voter out, jointly.
+    fn leave(&mut self, node: NodeId) -> Result<(), ChangeError> {
+        let outgoing = self.voters.clone();
+        self.voters.remove(&node);
+        if self.voters.is_empty() {
+            return Err(ChangeError::LastVoter(node));
+        }
+        self.outgoing = Some(outgoing);
+        Ok(())
+    }
+
+    /// What this configuration becomes since this follower is ready for it, if it is.
+    fn with(&self, member: Member, holds: impl Fn() -> bool) -> Option<Configuration> {
+        let Member { node, store_id } = member;
+        let mut next = self.clone();
+        if let Some(learner) = self.learners.get(&node) {
+            if store_id > learner.store_id {
+                // A learner decides nothing: its new files take its place at once.
+                next.learners.insert(node, Learner { store_id, ..*learner });
+                return Some(next);
+            }
+            let joins = learner.joins.filter(|_| holds())?;
+            next.learners.remove(&node);
+            next.voters.insert(node, store_id);
+            if let Some(old) = joins.instead_of {
+                next.voters.remove(&old);
+            }
+            next.outgoing = Some(self.voters.clone());
+            return Some(next);
+        }
+        let newer = self.voters.get(&node).is_some_and(|voter| store_id > *voter);
+        (newer && holds()).then(|| {
+            next.voters.insert(node, store_id);
+            next.outgoing = Some(self.voters.clone());
+            next
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! Members that a configuration leaves out.
+//!
+//! - A leader that is left out leads on until C_new is committed, and counts itself for nothing (section 6). Then it
+//!   hands over to a voter that holds all it has, and steps down after one shortest election timeout in any case.
+//! - Others that are left out are sent entries until they have answered with the commit index of C_new, but no longer
+//!   than the longest election timeout: who knows starts no election any more (D 4.2.3).
+//! - Who knows that a committed configuration leaves its files out is *retired*, also after a restart. It answers as
+//!   before, since others may need its vote for what it still holds, and campaigns never.
+
+use super::Configured;
+use super::configuration::Configuration;
+use crate::raft::Raft;
+use crate::raft::event::{Event, TransferReason};
+use crate::raft::message::Round;
+use crate::raft::role::Role;
+use crate::types::{LogIndex, NodeId, Time};
+
+/// A follower that a committed configuration leaves out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaves {
+    /// An answer to this round, or a later one, shows that it knows the commit index.
+    round: Round,
+    /// It holds the configuration's entry then.
+    index: LogIndex,
+    /// It is sent nothing from this moment on.
+    until: Time,
+}
+
+impl Leaves {
+    /// Whether an answer to this round, of a log that matches up to here, shows that it knows.
+    fn knows(self, round: Round, matched: LogIndex) -> bool {
+        round >= self.round && matched >= self.index
+    }
+}
+
+impl Raft {
+    /// Whether this node's files were members by the configuration that it knew to be committed, and are none by this.
+    pub(super) fn is_left_out_by(&self, configuration: &Configuration) -> bool {
+        let member = self.member();
+        let before = self.committed_configuration();
+        before.is_some_and(|before| before.configuration.names(member)) && !configuration.names(member)
+    }
+
+    pub(super) fn retire_if(&mut self, left_out: bool) {
+        if left_out && !self.retired {
+            self.retired = true;
+            self.note(Event::Retired);
+        }
+    }
+
+    /// Entries behind this index were committed.
+    pub(in crate::raft) fn note_committed_members(&mut self, from: LogIndex) {
+        if self.configurations.newest().is_none_or(|newest| newest.index <= from) {
+            return;
+        }
+        let member = self.member();
+        let known = self.configurations.from(from).to_vec();
+        let mut named = false;
+        for Configured { index, configuration } in known {
+            let before = std::mem::replace(&mut named, configuration.names(member));
+            if index > from && index <= self.commit_index {
+                self.retire_if(before && !named);
+                self.note(Event::MembersCommitted { index, configuration });
+                self.tell_those_who_leave(index);
+            }
+        }
+    }
+
+    /// The configuration at this index is committed: followers that no configuration names any more are told so.
+    fn tell_those_who_leave(&mut self, index: LogIndex) {
+        let longest = self.settings.election_max;
+        let known = self.configurations.from(self.commit_index);
+        let Role::Leader(leader) = &mut self.role else { return };
+        let round = leader.rounds.newest + 1;
+        let heard = leader.heartbeat_due;
+        for (node, progress) in &mut leader.followers {
+            let named = known.iter().any(|one| one.configuration.contains(*node));
+            if !named && progress.answers.leaves.is_none() {
+                progress.answers.leaves = Some(Leaves { round, index, until: heard + longest });
+            }
+        }
+        // The next heartbeat tells them, at once.
+        leader.rounds.wanted = true;
+    }
+
+    /// Lets go of followers that leave and know it, or have not answered for long enough.
+    pub(in crate::raft) fn forget_those_who_left(&mut self, now: Time) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.followers.values().all(|progress| progress.answers.leaves.is_none()) {
+            return;
+        }
+        leader.followers.retain(|_, progress| {
+            let gone = |leaves: Leaves| {
+                now >= leaves.until || leaves.knows(progress.answers.round, progress.match_index)
+            };
+            !progress.answers.leaves.is_some_and(gone)
+        });
+    }
+
+    /// A leader that is no voter any more, by a configuration that is committed, hands over, and steps down when that
+    /// is given up.
+    pub(in crate::raft) fn leave_office_if_left_out(&mut self, now: Time) {
+        let Some(newest) = self.configurations.newest().filter(|newest| newest.index <= self.commit_index)
+        else {
+            return;
+        };
+        let own = self.member();
+        if newest.configuration.is_voter(own) || self.hands_over() {
+            return;
+        }
+        let Role::Leader(leader) = &self.role else { return };
+        let matched = |node: &NodeId| leader.followers.get(node).map(|progress| progress.match_index);
+        if let Some(target) = newest.configuration.voters.keys().copied().max_by_key(matched) {
+            self.begin_hand_over(now, target, true, TransferReason::LeftOut);
+        }
+    }
+}
