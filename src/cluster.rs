@@ -78,7 +78,9 @@ pub struct Cluster<M = KeyValue> {
     seed: u64,
     /// What the keys held when this run began.
     start: Start,
-    /// The nodes that the cluster began with.
+    /// The nodes that it began with in this run.
+    founders: Vec<NodeId>,
+    /// What its files had to say when it started.
     notice: Option<String>,
     /// The nodes that there are now.
     slots: BTreeMap<NodeId, Slot>,
@@ -184,6 +186,7 @@ impl<M: StateMachine> Cluster<M> {
             seed,
             start: if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown },
             nodes: SharedNodes::new(members.clone()),
+            founders: members,
             notice,
             slots: BTreeMap::new(),
             network: router.handle(),
