@@ -24,6 +24,7 @@ use crate::state_machine::AppliedEntry;
 use crate::types::{EntryId, LogIndex, Member, NodeId, SessionId, StoreId, Term};
 
 use self::applying::CarriedOut;
+use self::members::named;
 use self::record::Record;
 use super::property::{Property, Verdict, Violation};
 use super::window::Window;
@@ -160,7 +161,7 @@ impl Safety {
         match self.configurations.first() {
             None => self.configurations.push(founders),
             Some(known) if known.index == founders.index && *known != founders => {
-                let (known, found) = (known.configuration.clone(), founders.configuration);
+                let (known, found) = (named(&known.configuration), named(&founders.configuration));
                 let detail = format!("{member} begins with the members {found}, another node with {known}");
                 self.report(Property::LogMatching, detail);
             }

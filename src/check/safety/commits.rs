@@ -1,7 +1,7 @@
 //! What is committed, by whom, and on whose disks (5.3, 5.4.2).
 
 use super::Safety;
-use super::members::{is_quorum, is_taken_back};
+use super::members::{is_quorum, is_taken_back, named};
 use crate::check::property::Property;
 use crate::raft::Raft;
 use crate::raft::entry::Content;
@@ -62,11 +62,9 @@ impl Safety {
         };
         let used = before.into_iter().chain(record.configuration().filter(taken_back));
         if !used.clone().any(|configured| is_quorum(&configured.configuration, holds)) {
-            let held: Vec<Member> = self.records.keys().copied().filter(|voter| holds(*voter)).collect();
-            let held = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            let of = used.last().map_or("members that it does not know".to_string(), |configured| {
-                configured.configuration.to_string()
-            });
+            let held = self.records.keys().filter(|voter| holds(**voter)).map(ToString::to_string);
+            let held = held.collect::<Vec<_>>().join(" ");
+            let of = used.last().map_or("no members".to_string(), |used| named(&used.configuration));
             let detail = format!("{member} committed {entry}, durable on {held}: no quorum of {of}");
             self.report(Property::CommitRule, detail);
         }

@@ -4,7 +4,7 @@
 //! lost ones voted.
 
 use super::Safety;
-use super::members::is_quorum;
+use super::members::{is_quorum, named};
 use super::record::Record;
 use crate::check::property::Property;
 use crate::raft::Raft;
@@ -54,7 +54,7 @@ impl Safety {
         let voted = |voter: Member| voter == member && own || self.votes.get(&(voter, term)) == Some(&member);
         let detail = match record.configuration() {
             Some(configured) if is_quorum(&configured.configuration, voted) => return,
-            Some(configured) => format!("the votes of a quorum of {}", configured.configuration),
+            Some(configured) => format!("the votes of a quorum of {}", named(&configured.configuration)),
             None => "knowing any member".to_string(),
         };
         self.report(Property::ElectionSafety, format!("{member} leads term {term} without {detail}"));

@@ -28,6 +28,16 @@ pub fn is_taken_back(before: &Configuration, after: &Configuration) -> bool {
     !after.is_joint() && before.outgoing.as_ref() == Some(&after.voters)
 }
 
+/// As `n1 n2 -> n1 n2#95`: with the files that decide, where they are not a founder's.
+pub fn named(configuration: &Configuration) -> String {
+    let one = |member: Member| {
+        if member == Member::founder(member.node) { member.node.to_string() } else { member.to_string() }
+    };
+    let set = |voters: &Voters| members(voters).map(one).collect::<Vec<_>>().join(" ");
+    let outgoing = configuration.outgoing.as_ref().map(set);
+    outgoing.into_iter().chain([set(&configuration.voters)]).collect::<Vec<_>>().join(" -> ")
+}
+
 fn members(voters: &Voters) -> impl Iterator<Item = Member> {
     voters.iter().map(|(&node, &store_id)| Member { node, store_id })
 }
@@ -76,7 +86,9 @@ impl Safety {
             return;
         }
         let shown = |configured: Option<&Configured>| match configured {
-            Some(Configured { index, configuration }) => format!("{configuration}, of index {index}"),
+            Some(Configured { index, configuration }) => {
+                format!("{}, of index {index}", named(configuration))
+            }
             None => "none".to_string(),
         };
         let (found, expected) = (shown(found), shown(expected));
@@ -107,9 +119,8 @@ impl Safety {
             (*old != configuration.voters).then_some("changes the voters without a joint step")
         };
         if let Some(wrong) = wrong {
-            let node = raft.id();
-            let detail =
-                format!("{node} in term {term} {wrong}: {configuration}, then {after} at {}", next.index);
+            let (node, before, after) = (raft.id(), named(configuration), named(after));
+            let detail = format!("{node} in term {term} {wrong}: {before}, then {after} at {}", next.index);
             self.report(Property::ChangesInOrder, detail);
         }
     }
@@ -133,8 +144,9 @@ impl Safety {
             apart = apart.or(other.map(|other| (*other, *one)));
         }
         if let Some((one, other)) = apart {
-            let shown =
-                |Configured { index, configuration }: &Configured| format!("{configuration} (index {index})");
+            let shown = |Configured { index, configuration }: &Configured| {
+                format!("{} (index {index})", named(configuration))
+            };
             let detail = format!("{} and {} are in use, and can decide apart", shown(one), shown(other));
             self.report(Property::QuorumsOverlap, detail);
         }
