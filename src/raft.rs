@@ -63,8 +63,8 @@ pub struct Raft {
     pub(crate) log: Log,
 
     // Section 6: what log and snapshot say of the members, and whether this node knows that it is none any more.
-    configurations: Configurations,
-    retired: bool,
+    pub(crate) configurations: Configurations,
+    pub(crate) retired: bool,
 
     // Volatile state on all servers. Figure 2's lastApplied belongs to the server, which owns the state machine.
     pub(crate) commit_index: LogIndex,

@@ -9,11 +9,13 @@
 mod altered;
 mod acknowledgements;
 mod candidates;
+mod changes;
 mod clients;
 mod disks;
 mod files;
 mod leases;
 mod logs;
+mod members;
 mod reads;
 mod sessions;
 mod snapshots;
@@ -191,6 +193,8 @@ pub fn specimens() -> impl Iterator<Item = &'static Specimen> + Clone {
         leases::SPECIMENS,
         snapshots::SPECIMENS,
         transfers::SPECIMENS,
+        members::SPECIMENS,
+        changes::SPECIMENS,
         sessions::SPECIMENS,
         files::SPECIMENS,
     ]

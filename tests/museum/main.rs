@@ -6,7 +6,9 @@
 
 mod catalogue;
 mod leases;
+mod members;
 mod scenarios;
+mod table;
 
 use std::collections::BTreeSet;
 use std::thread;

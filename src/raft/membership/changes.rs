@@ -184,7 +184,8 @@ impl Raft {
         self.append_members(now, before)
     }
 
-    fn append_members(&mut self, now: Time, configuration: Configuration) -> LogIndex {
+    /// Proposes a configuration, which is used from now on.
+    pub(crate) fn append_members(&mut self, now: Time, configuration: Configuration) -> LogIndex {
         let index = self.log.last().index.next();
         let content = Content::Members(Arc::new(configuration));
         self.append(Entry { index, term: self.current_term, content });
@@ -278,7 +279,11 @@ impl Raft {
 
 impl Configuration {
     /// The configuration that a request makes of this one: joint where the voters change.
-    fn changed(&self, this: &Arc<Configuration>, change: Change) -> Result<Configuration, ChangeError> {
+    pub(crate) fn changed(
+        &self,
+        this: &Arc<Configuration>,
+        change: Change,
+    ) -> Result<Configuration, ChangeError> {
         let mut next = self.clone();
         let known = |node: NodeId| {
             if self.contains(node) { Ok(node) } else { Err(ChangeError::NoMember(node, Arc::clone(this))) }

@@ -167,7 +167,7 @@ fn commit_old_terms(server: &mut Server, _outbox: &mut Outbox) {
     raft.commit_index = raft.commit_index.max(held[majority(raft) - 1]);
 }
 
-fn majority(raft: &Raft) -> usize {
+pub(super) fn majority(raft: &Raft) -> usize {
     raft.configuration().voters.len() / 2 + 1
 }
 

@@ -1,0 +1,187 @@
+//! Servers at a table: the test delivers each message by hand, so a schedule happens as it is written. A write is durable
+//! at once, or lost with its node's memory while the disk is stalled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use raftlab::check::property::Violation;
+use raftlab::check::safety::{Safety, Step};
+use raftlab::config::RaftSettings;
+use raftlab::protocol::{Envelope, Packet};
+use raftlab::raft::effects::{Change, ChangeRequest, HardState, StoreId, Write};
+use raftlab::raft::membership::Configured;
+use raftlab::raft::message::Message;
+use raftlab::raft::role::Role;
+use raftlab::raft::{Raft, Recovered};
+use raftlab::server::{Arrival, Outbox, Server, Start};
+use raftlab::sim::museum;
+use raftlab::sim::mutation::Mutation;
+use raftlab::state_machine::kv::KeyValue;
+use raftlab::state_machine::{Machine, Replica};
+use raftlab::types::{FOUNDERS_STORE, LogIndex, Member, NodeId, Random, Time};
+
+pub struct Table {
+    now: Time,
+    servers: BTreeMap<NodeId, Server>,
+    disks: BTreeMap<NodeId, Recovered>,
+    stalled: BTreeSet<NodeId>,
+    /// In the order in which they were sent.
+    sent: Vec<Message>,
+    defect: Option<Box<dyn Mutation>>,
+    safety: Safety,
+}
+
+pub fn n(number: u8) -> NodeId {
+    NodeId::new(number)
+}
+
+impl Table {
+    /// Nodes that begin a cluster together, with a specimen in all of them.
+    pub fn new(founders: &[u8], defect: Option<&str>) -> Table {
+        let specimen = defect.map(|name| museum::specimen(name).expect("a specimen of this name"));
+        let mut table = Table {
+            now: Time::ZERO,
+            servers: BTreeMap::new(),
+            disks: BTreeMap::new(),
+            stalled: BTreeSet::new(),
+            sent: Vec::new(),
+            defect: specimen.map(museum::Specimen::mutation),
+            safety: Safety::default(),
+        };
+        let all = Configured::founders(founders.iter().copied().map(n));
+        for &name in founders {
+            table.begin(name, FOUNDERS_STORE, Some(all.clone()));
+        }
+        table
+    }
+
+    /// A node with new files, which knows no member.
+    pub fn add(&mut self, name: u8, store_id: StoreId) -> Member {
+        self.begin(name, store_id, None);
+        Member { node: n(name), store_id }
+    }
+
+    fn begin(&mut self, name: u8, store_id: StoreId, configuration: Option<Configured>) {
+        let hard_state = HardState { store_id, ..HardState::default() };
+        self.disks.insert(n(name), Recovered { hard_state, configuration, ..Recovered::default() });
+        self.restart(name);
+    }
+
+    /// A node starts from what its disk holds. What it had in memory is gone.
+    pub fn restart(&mut self, name: u8) {
+        self.stalled.remove(&n(name));
+        let mut recovered = self.disks[&n(name)].clone();
+        if let Some(defect) = &mut self.defect {
+            defect.recovered(n(name), &mut recovered);
+        }
+        let start = Start { recovered, ..Start::default() };
+        // One entry a message, so that a log can be cut off anywhere.
+        let settings = RaftSettings { message_bytes_max: 1, ..RaftSettings::default() };
+        let blank = || Box::new(Replica::new(KeyValue::default())) as Box<dyn Machine>;
+        let server = Server::new(n(name), settings, start, &blank, Random::new(name.into()), self.now);
+        self.safety.started(server.raft());
+        self.servers.insert(n(name), server);
+    }
+
+    /// From now on its disk completes nothing.
+    pub fn stall(&mut self, name: u8) {
+        self.stalled.insert(n(name));
+    }
+
+    pub fn raft(&self, name: u8) -> &Raft {
+        self.servers[&n(name)].raft()
+    }
+
+    pub fn leads(&self, name: u8) -> bool {
+        matches!(self.raft(name).role(), Role::Leader(_))
+    }
+
+    pub fn campaign(&mut self, name: u8) {
+        self.step(n(name), vec![Arrival::Campaign]);
+    }
+
+    /// It is asked for this change of the newest members that it knows.
+    pub fn change(&mut self, name: u8, change: Change) {
+        let made_for = self.raft(name).configurations().newest().map_or(LogIndex(0), |newest| newest.index);
+        self.step(n(name), vec![Arrival::Change(ChangeRequest { change, made_for, force: false })]);
+    }
+
+    /// Time passes until the next heartbeat, which this node sends if it leads.
+    pub fn tick(&mut self, name: u8) {
+        self.now = self.now + Duration::from_millis(50);
+        self.step(n(name), Vec::new());
+    }
+
+    /// Hands over what the one has sent to the other, and what that makes the one send; all else stays on its way.
+    pub fn deliver(&mut self, from: u8, to: u8) {
+        while self.deliver_one(from, to) {}
+    }
+
+    /// Hands over the first message of those.
+    pub fn deliver_one(&mut self, from: u8, to: u8) -> bool {
+        let first = self.sent.iter().position(|message| message.from == n(from) && message.to == n(to));
+        if let Some(place) = first {
+            let message = self.sent.remove(place);
+            let envelope = Envelope::new(n(from).into(), n(to).into(), Packet::Raft(message));
+            self.step(n(to), vec![Arrival::Envelope(envelope)]);
+        }
+        first.is_some()
+    }
+
+    /// All that these nodes say to one another arrives, until none has more to say.
+    pub fn talk(&mut self, names: &[u8]) {
+        let pairs = || names.iter().flat_map(|from| names.iter().map(move |to| (*from, *to)));
+        while pairs().any(|(from, to)| self.deliver_one(from, to)) {}
+    }
+
+    /// This node leads some heartbeats long, and these hear it.
+    pub fn lead(&mut self, leader: u8, followers: &[u8]) {
+        for _ in 0..4 {
+            self.tick(leader);
+            self.talk(&[&[leader], followers].concat());
+        }
+    }
+
+    /// What is on its way never arrives.
+    pub fn lose_all(&mut self) {
+        self.sent.clear();
+    }
+
+    pub fn violations(&self) -> &[Violation] {
+        self.safety.violations()
+    }
+
+    fn step(&mut self, name: NodeId, arrivals: Vec<Arrival>) {
+        let mut waiting = arrivals;
+        loop {
+            let write = self.one_step(name, std::mem::take(&mut waiting));
+            let Some(write) = write.filter(|_| !self.stalled.contains(&name)) else { return };
+            waiting.push(Arrival::Persisted(write.id));
+            let disk = self.disks.get_mut(&name).expect("a node has a disk");
+            disk.hard_state = write.hard_state.unwrap_or(disk.hard_state);
+            disk.entries.retain(|entry| write.truncate_from.is_none_or(|from| entry.index < from));
+            disk.entries.extend(write.entries);
+        }
+    }
+
+    fn one_step(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) -> Option<Write> {
+        let server = self.servers.get_mut(&name).expect("a node at this table");
+        if let Some(defect) = &mut self.defect {
+            defect.before(self.now, server, &mut arrivals);
+        }
+        let mut outbox = server.handle(self.now, &mut arrivals);
+        if let Some(defect) = &mut self.defect {
+            defect.after(server, &mut outbox);
+        }
+        let Outbox { persisted, write, adopted, applied, .. } = &outbox;
+        let step =
+            Step { raft: server.raft(), persisted: *persisted, write: write.as_ref(), adopted, applied };
+        self.safety.observe(&step, outbox.messages());
+        let messages = outbox.envelopes.into_iter().filter_map(|envelope| match envelope.packet {
+            Packet::Raft(message) => Some(message),
+            Packet::Request(_) | Packet::Reply(_) => None,
+        });
+        self.sent.extend(messages);
+        outbox.write
+    }
+}
