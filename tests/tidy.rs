@@ -116,7 +116,6 @@ const LINES_MAX: usize = 400;
 const LONG_FILES: &[(&str, &str)] = &[
     ("src/check/history/line.rs", "the form of a line, writing and reading, side by side"),
     ("src/check/linearizability/search.rs", "one algorithm"),
-    ("src/check/safety.rs", "all properties of Figure 3 follow the same records"),
     ("src/client/core/tests.rs", "the rules of calls, one test each"),
     ("src/client/shared.rs", "one lock, and all that is done under it"),
     ("src/experiment/expectation.rs", "a small language with its tests"),

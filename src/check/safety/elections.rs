@@ -5,22 +5,12 @@
 
 use super::Safety;
 use super::members::{is_quorum, named};
-use super::record::Record;
+use super::record::{Campaign, Record};
 use crate::check::property::Property;
 use crate::raft::Raft;
 use crate::raft::effects::HardState;
 use crate::raft::role::Role;
 use crate::types::{LogIndex, Member, Term};
-
-/// An election that a server began.
-#[derive(Clone, Copy, Debug)]
-pub struct Campaign {
-    term: Term,
-    /// It knew that it is left out of the members.
-    retired: bool,
-    /// A quorum would vote for it, or none was to be asked.
-    supported: bool,
-}
 
 impl Safety {
     pub(super) fn check_leader(&mut self, raft: &Raft, member: Member, record: &mut Record) {

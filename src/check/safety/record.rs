@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use super::elections::Campaign;
 use crate::check::window::Window;
 use crate::raft::Raft;
 use crate::raft::effects::{HardState, Write, WriteId};
@@ -38,6 +37,16 @@ pub struct Record {
     pub campaign: Option<Campaign>,
     /// A configuration that it knows to be committed leaves it out.
     pub retired: bool,
+}
+
+/// An election that a server began.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign {
+    pub term: Term,
+    /// It knew that it is left out of the members.
+    pub retired: bool,
+    /// A quorum would vote for it, or none was to be asked.
+    pub supported: bool,
 }
 
 /// An entry that was in a log, and its write.

@@ -13,7 +13,7 @@ use crate::types::Time;
 
 pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("joint-left-uncommitted", "6")
-        .defect("a leader goes on to the new members before the joint entry is committed")
+        .defect("a leader proposes the new members before the joint entry is committed")
         .hook(Timed(|now, server, _| {
             leave_joint(now, server.raft_mut(), |raft, joint| joint.index > raft.commit_index());
         }))
