@@ -3,9 +3,12 @@
 //!
 //! Answers are facts, or one sentence where there is nothing else to say. Nothing here knows a directive.
 
+mod error;
 pub mod members;
 
 use std::time::Duration;
+
+pub use self::error::LabError;
 
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
@@ -14,10 +17,10 @@ use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::net::counts::LinkCounts;
 use crate::raft::effects::ChangeRequest;
+use crate::raft::membership::MemberRole;
 use crate::server::{LogView, MembersView, RoleName, Status};
 use crate::storage::glimpse::Glimpse;
 use crate::text::counted;
-use crate::text::nodes::no_such_node;
 use crate::types::{Member, NodeId, Term, Time};
 
 /// A cluster on which a person, or a script, experiments.
@@ -259,22 +262,17 @@ pub enum DiskChange {
     Mend,
 }
 
-/// Why something could not be done, in one line that says what to do.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{what}")]
-pub struct LabError {
-    what: String,
-    /// What to do, in the console's words.
-    advice: Option<String>,
-}
-
 impl NodeOrder {
     /// Whether a node can carry it out while it is up, paused or down.
     ///
     /// # Errors
     /// Why not, and what to do.
-    pub fn check(self, node: NodeId, life: &Life) -> Result<(), LabError> {
+    pub fn check(self, node: NodeId, life: &Life, member: MemberRole) -> Result<(), LabError> {
         let refused = match (self, life) {
+            (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) if member == MemberRole::Retired => {
+                let advice = format!("'add {node}' takes it in again, with new files");
+                return Err(LabError::new(format!("{node} was removed from the cluster")).advising(advice));
+            }
             (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _)
             | (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
             (NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop, Life::Down(_)) => {
@@ -298,47 +296,6 @@ impl NodeOrder {
             _ => return Ok(()),
         };
         Err(LabError::new(refused))
-    }
-}
-
-impl LabError {
-    pub(crate) fn new(what: impl Into<String>) -> LabError {
-        LabError { what: what.into(), advice: None }
-    }
-
-    pub(crate) fn advising(self, advice: impl Into<String>) -> LabError {
-        LabError { advice: Some(advice.into()), ..self }
-    }
-
-    /// With what to do at the console.
-    #[cfg(feature = "cli")]
-    pub(crate) fn with_advice(&self) -> String {
-        match &self.advice {
-            Some(advice) => format!("{}: {advice}", self.what),
-            None => self.what.clone(),
-        }
-    }
-
-    pub(crate) fn unknown(node: NodeId, nodes: &[NodeId]) -> LabError {
-        LabError::new(no_such_node(node, nodes))
-    }
-
-    pub(crate) fn running(node: NodeId) -> LabError {
-        LabError::new(format!("{node} is already running"))
-    }
-
-    /// Why a node that runs is not removed.
-    pub(crate) fn not_removed(node: NodeId) -> LabError {
-        LabError::new(format!("{node} runs")).advising(format!("'stop {node}' first"))
-    }
-
-    /// Why the last node is not removed.
-    pub(crate) fn only(node: NodeId) -> LabError {
-        LabError::new(format!("{node} is the only node"))
-    }
-
-    pub(crate) fn down(node: NodeId) -> LabError {
-        LabError::new(format!("{node} is down")).advising(format!("'restart {node}' starts it"))
     }
 }
 

@@ -32,7 +32,7 @@ mod snapshot;
 use smallvec::SmallVec;
 
 use crate::config::RaftSettings;
-use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, Random, StoreId, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, NodeId, Random, StoreId, Term, Time};
 
 use beyond::Beyond;
 use durability::Durability;
@@ -41,7 +41,8 @@ use entry::Entry;
 use event::{Event, StepDownReason};
 use invariants::Marks;
 use log::Log;
-use membership::{Configurations, Configured};
+use membership::Configurations;
+use membership::configured::Configured;
 use message::{Body, Files, Message};
 use role::{Follower, Role};
 use snapshot::Receiving;
@@ -101,14 +102,6 @@ pub struct Recovered {
     /// What is known beside `entries`: the snapshot's configuration, else the founders'. None for a node that was added or
     /// wiped: it knows no member until its log names them.
     pub configuration: Option<Configured>,
-}
-
-impl Recovered {
-    /// The empty disk of a node that begins a cluster with these.
-    pub fn founder(nodes: impl IntoIterator<Item = NodeId>) -> Recovered {
-        let hard_state = HardState { store_id: FOUNDERS_STORE, ..HardState::default() };
-        Recovered { hard_state, configuration: Some(Configured::founders(nodes)), ..Recovered::default() }
-    }
 }
 
 impl Raft {
@@ -179,7 +172,7 @@ impl Raft {
         // What a leader does on its own: append, commit, replicate, confirm reads.
         self.append_gathered(now);
         self.advance_commit_index();
-        self.go_on_with_change(now);
+        self.continue_change(now);
         self.leave_office_if_left_out(now);
         self.note_confirmed();
         self.replicate(now);

@@ -295,11 +295,7 @@ fn seeds_that_failed_once_pass() {
             852,
             "a node that was paused takes that for its disk's time, and campaigns no more",
         ),
-        (
-            Family::Damage,
-            152,
-            "a readmission that was not durable is forgotten by a crash: the node joins again",
-        ),
+        (Family::Damage, 152, "what took a node in was not durable, and a crash took it away again"),
         (Family::Reads, 130, "entries that are replaced in the step in which they came are acknowledged"),
         (Family::Reads, 1057, "answers to rounds of an earlier term confirm reads of this one"),
         (

@@ -75,7 +75,7 @@ impl<M: StateMachine> Cluster<M> {
         self.order(node, NodeOrder::Restart).map(drop)
     }
 
-    /// Starts a node that is down from an empty disk. It votes again when the others have readmitted it: leave a
+    /// Starts a node that is down from an empty disk. Its new files count once the others have taken them in: leave a
     /// majority of the others intact.
     ///
     /// # Errors

@@ -116,7 +116,8 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn order(&mut self, name: NodeId, order: NodeOrder) -> Result<String, LabError> {
-        order.check(name, &self.existing(name)?.life())?;
+        let slot = self.existing(name)?;
+        order.check(name, &slot.life(), slot.status().member)?;
         match order {
             NodeOrder::Crash | NodeOrder::PowerCut => {
                 return self.crash_node(name, order == NodeOrder::PowerCut);

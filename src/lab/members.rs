@@ -1,6 +1,6 @@
 //! Changes of the members, from asking a leader until the last entry is committed.
 //!
-//! Who leads may change meanwhile: the members that the next leader commits say whether the change goes on, is done, or
+//! Who leads may change meanwhile: the members that the next leader commits say whether the change continues, is done, or
 //! must be asked for again.
 
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::{Lab, LabError, Life, NodeOrder};
 use crate::raft::effects::{ChangeError, ChangeRequest};
 use crate::raft::membership::Configured;
-use crate::raft::membership::changes::Change;
 use crate::raft::membership::configuration::Configuration;
+use crate::raft::membership::request::Change;
 use crate::server::{MembersView, RoleName};
 use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
@@ -41,9 +41,9 @@ pub enum MembersError {
     /// The leader took it back, since the new voters did not answer.
     #[error("the leader took the change back: its new voters do not answer")]
     TakenBack,
-    /// It has begun, and goes on: the time to wait for it is over.
+    /// It has begun, and continues: the time to wait for it is over.
     #[error(
-        "it is not done yet, and goes on: {waits_for}; 'members' shows it, 'cancel change' takes it back"
+        "it is not done yet, and continues: {waits_for}; 'members' shows it, 'cancel change' takes it back"
     )]
     UnderWay { waits_for: String },
 }
@@ -79,7 +79,7 @@ pub fn change_members(
     let change = change.with(made);
     let done = ask_and_wait(lab, change, force, until);
     if let (Some(made), Err(MembersError::Refused(_) | MembersError::NoLeader)) = (made, &done) {
-        // Nothing names it: it would wait for ever.
+        // Nothing names it: it would wait without end.
         lab.remove_node(made.node)?;
     }
     done.map(|(led, Configured { index, configuration })| ChangeDone {
@@ -113,7 +113,7 @@ fn ask_and_wait(
                 Stage::Done if settled && (begun || asked.is_some() || change.repeats()) => {
                     return Ok((led, newest));
                 }
-                Stage::Done | Stage::GoesOn if asked.is_some() => waits_for = led.waits_for(lab, change),
+                Stage::Done | Stage::Continues if asked.is_some() => waits_for = led.waits_for(lab, change),
                 // What this leader had begun is gone again.
                 Stage::NotBegun if settled && begun => return Err(MembersError::TakenBack),
                 _ if !begun && (settled || change == Change::Cancel) => {
@@ -171,7 +171,7 @@ fn current_leader(lab: &mut dyn Lab) -> Option<Led> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     NotBegun,
-    GoesOn,
+    Continues,
     Done,
 }
 
@@ -229,7 +229,7 @@ impl Change {
         };
         match (done, goes_on) {
             (true, _) => Stage::Done,
-            (false, true) => Stage::GoesOn,
+            (false, true) => Stage::Continues,
             (false, false) => Stage::NotBegun,
         }
     }
@@ -249,7 +249,7 @@ impl ChangeError {
 }
 
 impl Led {
-    /// What a change that goes on waits for.
+    /// What a change that continues waits for.
     fn waits_for(&self, lab: &dyn Lab, change: Change) -> String {
         let Some(newest) = &self.view.newest else { return "no configuration is known".to_string() };
         let patience = lab.settings().now.election_min;
@@ -275,7 +275,7 @@ impl Led {
         let newcomer = match change {
             Change::Add { new, .. } | Change::Replace { new, .. } => new.node,
             Change::Promote(node) => node,
-            _ => return "the leader goes on with it".to_string(),
+            _ => return "the leader continues with it".to_string(),
         };
         match self.view.followers.get(&newcomer) {
             Some(follower) if follower.answered.is_some() => {

@@ -12,7 +12,7 @@ use super::entry::{Content, Entry};
 use super::event::Event;
 pub use super::event::RejectReason;
 pub use super::log::Rebase;
-pub use super::membership::changes::{Change, ChangeError, ChangeRequest};
+pub use super::membership::request::{Change, ChangeError, ChangeRequest};
 use super::message::Message;
 pub use super::snapshot::tasks::{Needed, SnapshotReport, SnapshotTask};
 use crate::config::RaftSettings;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Raft;
 use super::entry::{Content, Entry};
 use super::event::{Event, StepDownReason, VoteReason};
-use super::membership::changes::LeaderChange;
+use super::membership::led::LeaderChange;
 use super::message::{Body, Cause};
 use super::role::{Follower, Leader, Role, Rounds, Votes};
 use crate::types::{EntryId, Member, Term, Time};

@@ -9,8 +9,8 @@ use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 pub use super::beyond::transfer::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
-use super::membership::changes::ChangeError;
 use super::membership::configuration::Configuration;
+use super::membership::request::ChangeError;
 use super::message::Round;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
@@ -224,7 +224,7 @@ pub enum Event {
         acknowledged: LogIndex,
         /// Its log ends here, or differs behind this index.
         held: LogIndex,
-        /// It is to be taken in anew. False where the others are too few to decide without it: it is sent again what it lost.
+        /// It is to be taken in again. False where the others are too few to decide without it: it is sent again what it lost.
         rejoins: bool,
     },
     /// This node's leader found that its files hold less than it acknowledged: they count as lost.

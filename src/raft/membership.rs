@@ -3,11 +3,11 @@
 //! A configuration is an entry of the log. A node uses the newest one in its log, committed or not, from the moment at
 //! which it is there; if the entry goes, so does the configuration. What changes the voters goes in two steps, C_old,new
 //! and C_new, and while a configuration is joint each decision needs a majority of both. So at no moment can two sets of
-//! voters decide without one another, whoever has heard of which.
+//! voters decide without one another, no matter which node has heard of which.
 //!
-//! - `configuration`: who belongs to the cluster, and the one way in which majorities are counted.
+//! - `configuration`, `role`, `configured`: who belongs to the cluster, and the one way in which majorities are counted.
 //! - `configurations`: those that a node knows, by the indexes of their entries.
-//! - `changes`: what people ask for, and how a leader carries it through.
+//! - `request`, `changes`: what people ask for, and how a leader carries it through; `led`: what it remembers of that.
 //! - `files`: a member's name with new files, or with files that lost what they held.
 //! - `leaving`: members that are left out: how long they are told of it, and a leader that is one of them.
 //!
@@ -19,98 +19,33 @@
 //! **Messages of anyone are answered** (D 4.1): a node may hear of a leader or a candidate before its log tells it that
 //! this is a member. Who is asked does not judge that; who counts the answers does, by its own configuration.
 
-pub mod changes;
+mod changes;
 pub mod configuration;
 mod configurations;
+pub mod configured;
 mod files;
 mod leaving;
+pub mod led;
+pub mod request;
+pub mod role;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use self::configuration::Configuration;
 pub use self::configurations::Configurations;
-use super::Raft;
-use super::entry::{Content, Entry};
+pub use self::configured::Configured;
+pub use self::role::MemberRole;
+use super::effects::HardState;
+use super::entry::Entry;
 use super::role::{Leader, Progress, Role};
-use crate::types::{LogIndex, Member, NodeId, Time};
+use super::{Raft, Recovered};
+use crate::types::{FOUNDERS_STORE, LogIndex, Member, NodeId, Time};
 
-/// A configuration and the index of the entry that holds it; that of the founders stands at index 0.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Configured {
-    pub index: LogIndex,
-    pub configuration: Arc<Configuration>,
-}
-
-impl Configured {
-    /// That of this entry, if it holds one.
-    pub fn of(entry: &Entry) -> Option<Configured> {
-        match &entry.content {
-            Content::Members(configuration) => {
-                Some(Configured { index: entry.index, configuration: Arc::clone(configuration) })
-            }
-            _ => None,
-        }
-    }
-
-    /// What a cluster begins with, before its first entry.
-    pub fn founders(nodes: impl IntoIterator<Item = NodeId>) -> Configured {
-        Configured { index: LogIndex(0), configuration: Arc::new(Configuration::founders(nodes)) }
-    }
-}
-
-/// A node's part in its cluster, by the configuration that it uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum MemberRole {
-    /// None: it knows no configuration that names its files. A node that was added or wiped is one, until its log tells.
-    #[default]
-    Unknown,
-    /// It votes.
-    Voter,
-    /// It is sent the log, and decides nothing.
-    Learner,
-    /// A learner that votes once it has caught up.
-    Joins,
-    /// It votes, until the joint configuration has ended.
-    Leaves,
-    /// It knows that a committed configuration leaves it out.
-    Retired,
-}
-
-impl MemberRole {
-    /// Whether the node counts in majorities.
-    pub fn votes(self) -> bool {
-        matches!(self, MemberRole::Voter | MemberRole::Leaves)
-    }
-
-    /// The word for it; none for a voter, which is the usual.
-    pub fn word(self) -> Option<&'static str> {
-        match self {
-            MemberRole::Voter => None,
-            MemberRole::Unknown | MemberRole::Joins => Some("joining"),
-            MemberRole::Learner => Some("learner"),
-            MemberRole::Leaves => Some("leaving"),
-            MemberRole::Retired => Some("retired"),
-        }
-    }
-}
-
-impl Configuration {
-    /// What these files are in this configuration.
-    pub fn role_of(&self, member: Member) -> MemberRole {
-        let Member { node, store_id } = member;
-        if self.voters.get(&node) == Some(&store_id) {
-            MemberRole::Voter
-        } else if self.is_voter(member) {
-            MemberRole::Leaves
-        } else {
-            match self.learners.get(&node).filter(|learner| learner.store_id == store_id) {
-                Some(learner) if learner.joins.is_some() => MemberRole::Joins,
-                Some(_) => MemberRole::Learner,
-                None => MemberRole::Unknown,
-            }
-        }
+impl Recovered {
+    /// The empty disk of a node that begins a cluster with these.
+    pub fn founder(nodes: impl IntoIterator<Item = NodeId>) -> Recovered {
+        let hard_state = HardState { store_id: FOUNDERS_STORE, ..HardState::default() };
+        Recovered { hard_state, configuration: Some(Configured::founders(nodes)), ..Recovered::default() }
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use derive_more::Display;
 
-pub use super::beyond::message::{Ack, Beat, BootId, Cause, Extra, ReadNumber, Round, Waiver};
+pub use super::beyond::message::{Ack, Beat, BootId, Cause, Extra, Files, ReadNumber, Round, Waiver};
 use super::entry::Entry;
-use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, StoreId, Term};
+use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One message from a node to another: `n1@2 -> n2 AppendEntries prev=4@1 entry=5@2 commit=4 round=9` in transcripts, the
 /// term after the sender's name, entries as index@term.
@@ -22,34 +22,6 @@ pub struct Message {
     pub term: Term,
     pub files: Files,
     pub body: Body,
-}
-
-/// Whose files speak, and to whose they answer: files that are lost and those that replace them are two servers under
-/// one name, and what one was told or promised says nothing of the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Files {
-    /// The sender's.
-    pub sender: StoreId,
-    /// Those of the node whose request is answered; zero in a request.
-    pub answered: StoreId,
-}
-
-impl Files {
-    /// A request of a founder's files.
-    pub const FOUNDERS: Files = Files { sender: FOUNDERS_STORE, answered: 0 };
-
-    /// A request that is sent by these files.
-    pub fn of(sender: StoreId) -> Files {
-        Files { sender, answered: 0 }
-    }
-
-    /// `n2`, or `n2#95` when these are not a founder's files.
-    fn sender_shown(&self, from: NodeId) -> String {
-        if self.sender == FOUNDERS_STORE {
-            return from.to_string();
-        }
-        Member { node: from, store_id: self.sender }.to_string()
-    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Display)]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use super::beyond::rounds::{Answers, Rounds};
 use super::effects::Proposal;
-use super::membership::changes::LeaderChange;
 use super::membership::configuration::Configuration;
+use super::membership::led::LeaderChange;
 use super::message::Round;
 pub use super::snapshot::sending::{Sending, Transfer};
 use crate::types::{LogIndex, Member, NodeId, StoreId, Time};
@@ -60,7 +60,7 @@ pub struct Leader {
     pub uncommitted_bytes: usize,
     /// Beyond Figure 2: heartbeat rounds, and the reads that wait for them.
     pub rounds: Rounds,
-    /// Beyond Figure 2: how a change of the members goes on (section 6).
+    /// Beyond Figure 2: how a change of the members continues (section 6).
     pub change: LeaderChange,
 }
 

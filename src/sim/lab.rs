@@ -206,7 +206,7 @@ impl Lab for Simulation {
     fn order(&mut self, name: NodeId, order: NodeOrder) -> Result<String, LabError> {
         let now = self.now;
         let node = self.existing(name)?;
-        order.check(name, &node.life())?;
+        order.check(name, &node.life(), node.status.member)?;
         match order {
             NodeOrder::Crash | NodeOrder::PowerCut => {
                 self.end(name, EndReason::Crashed { power: order == NodeOrder::PowerCut });

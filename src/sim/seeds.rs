@@ -48,8 +48,8 @@ pub enum Family {
     /// Elections without pre-vote, ordered, several in one term, among logs of unequal length; crashes with votes under
     /// way.
     Votes,
-    /// Nodes that lose their files when that matters, and are disturbed until they are readmitted, as are the leaders that
-    /// readmit them.
+    /// Nodes that lose their files when that matters, and are disturbed until they are taken in, as are the leaders that
+    /// do it.
     Joining,
     /// Tables of sessions so small that answers are forgotten and sessions expire, among snapshots, installs and restarts.
     Sessions,
@@ -124,8 +124,8 @@ struct Run<'a> {
     /// The longest first pause between two faults.
     pause_max: Duration,
     pre_vote: bool,
-    /// How many readmissions leaders had begun when one was last looked at.
-    readmissions_begun: u64,
+    /// How many joint changes leaders had begun when one was last looked at.
+    joint_begun: u64,
 }
 
 /// Runs this seed. The same seed gives the same report.
@@ -188,7 +188,7 @@ fn run_as(
         faulty,
         pause_max,
         pre_vote,
-        readmissions_begun: 0,
+        joint_begun: 0,
     };
     run.set_clocks(clocks);
     run.break_things();

@@ -60,9 +60,8 @@ fn raft_row(event: &Event) -> Row {
         Event::OrderIgnored { .. } => (Info, Election, OnRequest),
         Event::AcknowledgedLost { .. } => (Warn, Election, Unasked),
         Event::Rejoining => (Warn, Election, Unasked),
-        Event::MembersProposed { .. } | Event::MembersCommitted { .. } | Event::MembersTakenBack { .. } => {
-            (Info, Election, OnRequest)
-        }
+        Event::MembersProposed { .. } | Event::MembersTakenBack { .. } => (Info, Election, Unasked),
+        Event::MembersCommitted { .. } => (Info, Election, OnRequest),
         Event::MembersAppended { .. } => (Debug, Election, OnRequest),
         Event::MembersTruncated { .. } | Event::Retired => (Info, Election, Unasked),
         Event::ChangeRefused { .. } => (Warn, Election, OnRequest),

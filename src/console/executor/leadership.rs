@@ -68,7 +68,8 @@ impl Console {
         if !nodes.contains(&node) {
             return Err(LabError::unknown(node, &nodes));
         }
-        NodeOrder::Campaign.check(node, &self.lab.view(node).life)
+        let view = self.lab.view(node);
+        NodeOrder::Campaign.check(node, &view.life, view.status.member)
     }
 
     /// Lets a leader hand over, and waits until a node leads a later term. What else is due waits, too: this may be a line

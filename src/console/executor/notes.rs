@@ -27,7 +27,7 @@ pub(super) const MEMBERS: &[&str] = &[
 /// What every change of the members does.
 pub(super) const CHANGES: &[&str] = &[
     "The answer comes when the last entry of the change is committed, after 30 s",
-    "at most (DURATION); later it goes on, and 'members' shows how far it is.",
+    "at most (DURATION); later it continues, and 'members' shows how far it is.",
     "A change that would lose the quorum is refused.",
 ];
 

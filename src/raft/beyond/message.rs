@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use derive_more::Display;
 
-use crate::types::{EntryId, LogIndex, StoreId, Term};
+use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, StoreId, Term};
 
 /// A numbered heartbeat round of one leader in one term. Each AppendEntries carries the leader's newest round and
 /// each answer returns it, so an answer proves that its sender still followed when that round began (D 6.4).
@@ -64,6 +64,34 @@ pub enum Cause {
     /// The leader hands over to it (D 3.10).
     #[display(" transfer {_0}")]
     Transfer(Waiver),
+}
+
+/// Whose files speak, and to whose they answer: files that are lost and those that replace them are two servers under
+/// one name, and what one was told or promised says nothing of the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Files {
+    /// The sender's.
+    pub sender: StoreId,
+    /// Those of the node whose request is answered; zero in a request.
+    pub answered: StoreId,
+}
+
+impl Files {
+    /// A request of a founder's files.
+    pub const FOUNDERS: Files = Files { sender: FOUNDERS_STORE, answered: 0 };
+
+    /// A request that is sent by these files.
+    pub fn of(sender: StoreId) -> Files {
+        Files { sender, answered: 0 }
+    }
+
+    /// `n2`, or `n2#95` when these are not a founder's files.
+    pub fn sender_shown(&self, from: NodeId) -> String {
+        if self.sender == FOUNDERS_STORE {
+            return from.to_string();
+        }
+        Member { node: from, store_id: self.sender }.to_string()
+    }
 }
 
 /// The messages that the paper's figures do not have; their sections are the dissertation's.

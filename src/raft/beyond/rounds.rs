@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::message::{Ack, BootId, ReadNumber, Round};
-use crate::raft::membership::changes::Leaves;
+use crate::raft::membership::led::Leaves;
 use crate::types::{LogIndex, Member, RequestId, StoreId, Time};
 
 /// Rounds whose times are remembered at most.

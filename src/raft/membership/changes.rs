@@ -2,104 +2,23 @@
 //!
 //! A change is proposed only by a leader whose no-op is committed, while the newest configuration is committed and not
 //! joint: before that it does not know which configurations others may use. What was asked for stands in the entry, so
-//! that the next leader goes on with it. C_new follows when C_old,new is committed; a leader asks in each step whether
+//! that the next leader continues with it. C_new follows when C_old,new is committed; a leader asks in each step whether
 //! it is, so none forgets it and none does it twice.
 //!
 //! A new voter is a learner first (D 4.2.1): it becomes a voter when it holds what was committed when the last round of
-//! heartbeats began, and answers. One joint change goes on at a time; of several that could begin, the one of the lowest
+//! heartbeats began, and answers. One joint change continues at a time; of several that could begin, the one of the lowest
 //! name is first.
 
 use std::sync::Arc;
 
-use derive_more::Display;
-
 use super::Configured;
 use super::configuration::{Configuration, Joins, Learner};
-pub use super::leaving::Leaves;
+use super::request::{Change, ChangeError, ChangeRequest};
 use crate::raft::Raft;
 use crate::raft::entry::{Content, Entry};
 use crate::raft::event::Event;
 use crate::raft::role::Role;
 use crate::types::{LogIndex, Member, NODES_MAX, NodeId, Time};
-
-/// A change of the members. People name a new node, the core names it with the files that were made for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change<New = Member> {
-    /// Take a node in: as a learner that stays one, or to vote once it has caught up.
-    Add { new: New, learner: bool },
-    /// Leave a node out.
-    Remove(NodeId),
-    /// Take a node in, and leave another out in the same step.
-    Replace { old: NodeId, new: New },
-    /// Let a learner vote once it has caught up.
-    Promote(NodeId),
-    /// Make a voter a learner.
-    Demote(NodeId),
-    /// Say who is to lead, if it can.
-    Prefer(Option<NodeId>),
-    /// Take the change back that is under way.
-    Cancel,
-}
-
-/// A change, and what it was made for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ChangeRequest {
-    pub change: Change,
-    /// The index of the newest configuration that who asks has seen: a request that arrives again changes nothing.
-    pub made_for: LogIndex,
-    /// It goes on although too few voters answer.
-    pub force: bool,
-}
-
-/// Why a change was refused. Nothing has changed then.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
-#[non_exhaustive]
-pub enum ChangeError {
-    #[display("{}", match leader {
-        Some(leader) => format!("{leader} leads"),
-        None => "no leader is known".to_string(),
-    })]
-    NotLeader { leader: Option<NodeId> },
-    #[display("the leader has only just been elected: try again")]
-    TooSoon,
-    #[display("the leader hands over: try again")]
-    HandsOver,
-    #[display("a change is under way: {_0}; wait for it, or 'cancel change'")]
-    UnderWay(Arc<Configuration>),
-    #[display("the members have changed since: they are {_0}")]
-    OtherMembers(Arc<Configuration>),
-    #[display("{_0} is a member already")]
-    IsMember(NodeId),
-    #[display("{_0} is no member: the members are {_1}")]
-    NoMember(NodeId, Arc<Configuration>),
-    #[display("{_0} is a voter already")]
-    IsVoter(NodeId),
-    #[display("{_0} is a learner, not a voter")]
-    IsLearner(NodeId),
-    #[display("{_0} is the last voter: add another first")]
-    LastVoter(NodeId),
-    #[display("a cluster has at most {NODES_MAX} members")]
-    Full,
-    /// These voters do not answer, and without them too few would be left.
-    #[display("it would lose the quorum: {} not answer; 'restart' first, or say --force: nothing is committed then until enough of them are back", match &_0[..] {
-        [one] => format!("{one} does"),
-        many => format!("{} do", crate::text::joined(many, " ")),
-    })]
-    LosesQuorum(Vec<NodeId>),
-    #[display("no change is under way")]
-    NothingToCancel,
-    #[display("it is too late to take the change back: {_0}")]
-    TooLate(&'static str),
-}
-
-/// How a leader's change goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LeaderChange {
-    /// The joint entry that goes on although its new voters do not answer.
-    forced: Option<LogIndex>,
-    /// Since when a joint entry of this leader has waited.
-    joint_since: Time,
-}
 
 impl Raft {
     /// Takes in what a person asks for.
@@ -221,9 +140,9 @@ impl Raft {
 }
 
 impl Raft {
-    /// Goes on with what is under way, in each step: C_new behind a joint configuration that is committed, and C_old
+    /// Continues what is under way, in each step: C_new behind a joint configuration that is committed, and C_old
     /// behind one whose new voters have fallen silent.
-    pub(in crate::raft) fn go_on_with_change(&mut self, now: Time) {
+    pub(in crate::raft) fn continue_change(&mut self, now: Time) {
         let Role::Leader(leader) = &self.role else { return };
         let Some(newest) = self.configurations.newest() else { return };
         if !newest.configuration.is_joint() || self.commit_index < leader.no_op || self.hands_over() {

@@ -9,29 +9,11 @@
 
 use super::Configured;
 use super::configuration::Configuration;
+use super::led::Leaves;
 use crate::raft::Raft;
 use crate::raft::event::{Event, TransferReason};
-use crate::raft::message::Round;
 use crate::raft::role::Role;
 use crate::types::{LogIndex, NodeId, Time};
-
-/// A follower that a committed configuration leaves out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Leaves {
-    /// An answer to this round, or a later one, shows that it knows the commit index.
-    round: Round,
-    /// It holds the configuration's entry then.
-    index: LogIndex,
-    /// It is sent nothing from this moment on.
-    until: Time,
-}
-
-impl Leaves {
-    /// Whether an answer to this round, of a log that matches up to here, shows that it knows.
-    fn knows(self, round: Round, matched: LogIndex) -> bool {
-        round >= self.round && matched >= self.index
-    }
-}
 
 impl Raft {
     /// Whether this node's files were members by the configuration that it knew to be committed, and are none by this.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::changes::{Change, ChangeError, ChangeRequest};
+use super::request::{Change, ChangeError, ChangeRequest};
 use super::{Configured, MemberRole};
 use crate::config::RaftSettings;
 use crate::raft::effects::{HardState, Input, Proposal};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::raft::membership::Configured;
+use crate::raft::membership::configured::Configured;
 use crate::types::{EntryId, LogIndex, NodeId};
 
 /// The snapshots that a node cannot do without.

@@ -26,7 +26,7 @@ pub(super) enum Act {
     Crash(NodeId),
     /// This node starts, if it is down.
     Start(NodeId),
-    /// This node loses its files and starts again, unless another one has and is not readmitted yet.
+    /// This node loses its files and starts again, unless another one has and is not taken in yet.
     Wipe(NodeId),
     Campaign(NodeId),
     /// The first node, if it leads, hands over: to the second one, or to any.

@@ -23,7 +23,7 @@ impl Run<'_> {
             self.simulation.advance(until);
             self.work(true);
             self.attend();
-            self.mind_readmission();
+            self.mind_joint_change();
             if let Some((scope, _)) = self.late.take_if(|(_, until)| *until <= self.simulation.now()) {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }

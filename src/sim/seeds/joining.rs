@@ -191,13 +191,13 @@ impl Run<'_> {
         self.later(at, Act::Change(NetChange::Cut(link(one, other))));
     }
 
-    /// A leader has just appended a readmission, which no other node may know of yet: it, or the node, is disturbed now.
-    pub(super) fn mind_readmission(&mut self) {
+    /// A leader has just appended a joint configuration, which no other node may know of yet: it, or the node, is disturbed now.
+    pub(super) fn mind_joint_change(&mut self) {
         let begun = self.simulation.tally().joint_proposed;
-        if !self.classes.aimed_wipes || begun == self.readmissions_begun {
+        if !self.classes.aimed_wipes || begun == self.joint_begun {
             return;
         }
-        self.readmissions_begun = begun;
+        self.joint_begun = begun;
         let Some(leader) = self.leader() else { return };
         let joining = self.names.iter().copied().find(|name| self.lost_files(*name));
         let (Some(joining), true) = (joining, self.random.chance(600_000)) else { return };

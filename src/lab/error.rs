@@ -1,0 +1,54 @@
+//! Why something could not be done to a cluster.
+
+use crate::text::nodes::no_such_node;
+use crate::types::NodeId;
+
+/// Why something could not be done, in one line that says what to do.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct LabError {
+    what: String,
+    /// What to do, in the console's words.
+    advice: Option<String>,
+}
+
+impl LabError {
+    pub(crate) fn new(what: impl Into<String>) -> LabError {
+        LabError { what: what.into(), advice: None }
+    }
+
+    pub(crate) fn advising(self, advice: impl Into<String>) -> LabError {
+        LabError { advice: Some(advice.into()), ..self }
+    }
+
+    /// With what to do at the console.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_advice(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}: {advice}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    pub(crate) fn unknown(node: NodeId, nodes: &[NodeId]) -> LabError {
+        LabError::new(no_such_node(node, nodes))
+    }
+
+    pub(crate) fn running(node: NodeId) -> LabError {
+        LabError::new(format!("{node} is already running")).advising(format!("'stop {node}' first"))
+    }
+
+    /// Why a node that runs is not removed.
+    pub(crate) fn not_removed(node: NodeId) -> LabError {
+        LabError::new(format!("{node} runs")).advising(format!("'stop {node}' first"))
+    }
+
+    /// Why the last node is not removed.
+    pub(crate) fn only(node: NodeId) -> LabError {
+        LabError::new(format!("{node} is the only node"))
+    }
+
+    pub(crate) fn down(node: NodeId) -> LabError {
+        LabError::new(format!("{node} is down")).advising(format!("'restart {node}' starts it"))
+    }
+}
