@@ -272,16 +272,4 @@ impl Raft {
         let files = Files { sender: self.store_id, answered: to.store_id };
         self.outbox.push(Message { from: self.id, to: to.node, term: self.current_term, files, body });
     }
-
-    /// Sends this to every other voter.
-    fn send_to_voters(&mut self, body: &Body) {
-        let configuration = self.configurations.effective();
-        let mut voters: Few<NodeId> = configuration.halves().flatten().map(|(&node, _)| node).collect();
-        voters.retain(|voter| *voter != self.id);
-        voters.sort_unstable();
-        voters.dedup();
-        for voter in voters {
-            self.send(voter, body.clone());
-        }
-    }
 }

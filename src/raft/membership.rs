@@ -37,8 +37,9 @@ pub use self::configured::Configured;
 pub use self::role::MemberRole;
 use super::effects::HardState;
 use super::entry::Entry;
+use super::message::Body;
 use super::role::{Leader, Progress, Role};
-use super::{Raft, Recovered};
+use super::{Few, Raft, Recovered};
 use crate::types::{FOUNDERS_STORE, LogIndex, Member, NodeId, Time};
 
 impl Recovered {
@@ -101,6 +102,18 @@ impl Raft {
             self.note_configuration(configured);
         }
         self.log.append(entry);
+    }
+
+    /// Sends this to every other voter.
+    pub(super) fn send_to_voters(&mut self, body: &Body) {
+        let configuration = self.configurations.effective();
+        let mut voters: Few<NodeId> = configuration.halves().flatten().map(|(&node, _)| node).collect();
+        voters.retain(|voter| *voter != self.id);
+        voters.sort_unstable();
+        voters.dedup();
+        for voter in voters {
+            self.send(voter, body.clone());
+        }
     }
 
     /// Makes what this leader knows of others fit the configurations that matter: the committed one and all behind it.
