@@ -13,7 +13,7 @@ pub(super) use self::findings::{Folder, examine, loss};
 use super::Start;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
-use crate::storage::survivors::Survivors;
+use crate::storage::survivors::{Mixture, Survivors};
 
 /// A quorum is missing, or files are not as they were written.
 const UNWELL: u8 = 1;
@@ -54,8 +54,18 @@ pub fn main(start: &Start) -> ExitCode {
 
 fn diagnose(options: &Options, output: &Output, start: &Start) -> Result<u8, String> {
     let folders = examine(&options.folders)?;
-    let survivors = Survivors::of(folders.iter().map(|folder| folder.remains.clone()).collect());
-    let survivors = survivors.map_err(|mixture| mixture.to_string())?;
+    let survivors = match Survivors::of(folders.iter().map(|folder| folder.remains.clone()).collect()) {
+        Ok(survivors) => survivors,
+        Err(Mixture::Nothing) => {
+            output.warn("error: no node's state.json can be read: what the rest belongs to is not known");
+            folders
+                .iter()
+                .flat_map(|folder| &folder.remains.files.troubles)
+                .for_each(|line| output.warn(line));
+            return Ok(UNWELL);
+        }
+        Err(mixture) => return Err(mixture.to_string()),
+    };
     if options.json {
         output.progress(&findings::json(&folders, &survivors).to_string());
     } else {

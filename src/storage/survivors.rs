@@ -124,7 +124,7 @@ impl Survivors {
     }
 
     /// The configuration that is certain, and those that may have taken its place since.
-    fn configurations(&self) -> Vec<Configured> {
+    pub fn configurations(&self) -> Vec<Configured> {
         let certain_in = |remains: &Remains| {
             let certain = self.certain(remains);
             let changes = remains.files.changes.iter().rev().find(|change| change.index <= certain).cloned();
@@ -132,8 +132,9 @@ impl Survivors {
         };
         let last = self.current().filter_map(|(_, remains)| certain_in(remains));
         let last = last.max_by_key(|found| found.index);
-        let after = last.as_ref().map_or(LogIndex(0), |found| found.index);
+        let after = self.committed();
         let changes = self.current().flat_map(|(_, remains)| &remains.files.changes);
+        // One before that which is not certain stands where another entry was committed.
         let mut all: Vec<Configured> = changes.filter(|change| change.index > after).cloned().collect();
         all.extend(last);
         all.sort_by_key(|found| found.index);

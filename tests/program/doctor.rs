@@ -81,6 +81,12 @@ fn damaged_and_missing_files_are_told_and_the_rest_is_read() {
     assert!(told.contains("certain: all entries up to 4"), "n3's state.json still proves it: {told}");
     let refused = folder.whole(&["recover", "--from", "n3", "--accept-loss", "5.."]).exits(1).err;
     assert!(refused.starts_with("error: n3 cannot continue: its files are damaged: "), "{refused}");
+    folder.write("states/n3/state.json", "{}");
+    let alone = folder.whole(&["doctor", "states/n3"]).exits(1).err;
+    assert!(
+        alone.contains("no node's state.json can be read") && alone.contains("states/n3/state.json: "),
+        "{alone}"
+    );
     fs::create_dir(folder.path("empty")).expect("a folder");
     for (options, code, words) in [
         (&["doctor", "nowhere"][..], 2, "error: nowhere is no folder"),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::raft::membership::Configured;
 use crate::storage::disk::Disk;
 use crate::storage::real::RealDisk;
 use crate::storage::remains::{self, Remains};
@@ -77,6 +78,7 @@ pub(super) fn lines(
         effective.as_ref().map_or("no member known".to_string(), |found| found.configuration.to_string());
     let mut lines = vec![format!("cluster {}, epoch {}: {members}", survivors.cluster, survivors.epoch)];
     lines.extend(overview(folders, survivors));
+    lines.extend(configurations(survivors));
     lines.extend(folders.iter().flat_map(|folder| folder.remains.files.troubles.iter().cloned()));
     lines.push(String::new());
     if survivors.has_quorum() {
@@ -97,6 +99,18 @@ pub(super) fn lines(
         lines.push("no node can continue: restore its files from a copy first".to_string());
     }
     lines
+}
+
+/// Which configurations may have decided, where that is more than one.
+fn configurations(survivors: &Survivors) -> Vec<String> {
+    let all = survivors.configurations();
+    let line = |found: &Configured| {
+        let index = found.index;
+        let certain =
+            if index <= survivors.committed() { "committed" } else { "not certain to be committed" };
+        format!("members by entry {index}: {}, {certain}", found.configuration)
+    };
+    if all.len() > 1 { all.iter().map(line).collect() } else { Vec::new() }
 }
 
 fn overview(folders: &[Folder], survivors: &Survivors) -> Vec<String> {
@@ -233,12 +247,11 @@ pub(in crate::programs) fn loss(choice: &Choice, survivors: &Survivors) -> Vec<S
 pub(super) fn json(folders: &[Folder], survivors: &Survivors) -> Value {
     let nodes: Vec<Value> = folders.iter().map(node_json).collect();
     let choices: Vec<Value> = survivors.choices().iter().map(choice_json).collect();
-    let members =
-        survivors.effective().map(|found| json!({"index": found.index, "members": *found.configuration}));
     json!({
         "cluster": survivors.cluster,
         "epoch": survivors.epoch,
-        "configuration": members,
+        "configuration": survivors.effective().as_ref().map(configured_json),
+        "configurations": survivors.configurations().iter().map(configured_json).collect::<Vec<_>>(),
         "quorum": survivors.has_quorum(),
         "committed": survivors.committed(),
         "open": survivors.open(),
@@ -246,6 +259,10 @@ pub(super) fn json(folders: &[Folder], survivors: &Survivors) -> Value {
         "nodes": nodes,
         "choices": choices,
     })
+}
+
+fn configured_json(found: &Configured) -> Value {
+    json!({ "index": found.index, "members": *found.configuration })
 }
 
 fn node_json(folder: &Folder) -> Value {

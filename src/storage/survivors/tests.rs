@@ -91,6 +91,21 @@ fn of_an_even_number_half_can_have_hidden_nothing() {
 }
 
 #[test]
+fn a_configuration_may_have_decided_unless_another_entry_was_committed_in_its_place() {
+    let change = |index, nodes| {
+        let configuration = Configuration::founders(NodeId::first(nodes)).into();
+        Configured { index: LogIndex(index), configuration }
+    };
+    let mut found = [remains(1, 3, &[1, 2, 2, 2], 2), remains(2, 3, &[1, 1], 1)];
+    found[0].files.changes = vec![change(3, 5)];
+    found[1].files.changes = vec![change(2, 1)];
+    let found = survivors(&found);
+    let indexes: Vec<u64> = found.configurations().iter().map(|found| found.index.0).collect();
+    assert_eq!(indexes, [0, 3], "n2's entry 2 was never committed");
+    assert_eq!(found.effective().map(|found| found.index), Some(LogIndex(3)), "the newest log's last one");
+}
+
+#[test]
 fn other_files_of_a_voter_are_not_the_voter() {
     let mut found = [remains(1, 3, &[1], 1), remains(2, 3, &[1], 1)];
     assert!(survivors(&found).has_quorum());
