@@ -132,7 +132,9 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
         let open = || if files.exist()? { files.open(&founding, load).map(Some) } else { Ok(None) };
         let opened = match caught(open).map_err(|reason| StartError::Machine { node, reason })? {
             Ok(opened) => opened.map(Found::Open),
-            Err(left_behind @ StorageError::OtherEpoch { .. }) => Some(Found::Down(left_behind.to_string())),
+            Err(left_behind @ (StorageError::OtherEpoch { .. } | StorageError::Retired { .. })) => {
+                Some(Found::Down(left_behind.to_string()))
+            }
             Err(error) => return Err(error.into()),
         };
         Ok((node, (files, opened)))

@@ -124,7 +124,8 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let wanted = |node: NodeId| known.iter().any(|one| one.configuration.contains(node));
         leader.followers.retain(|node, progress| wanted(*node) || progress.answers.leaves.is_some());
-        for configured in known {
+        // The newest first: of a name, the files that it names now.
+        for configured in known.iter().rev() {
             for member in configured.configuration.members().filter(|member| member.node != own.node) {
                 leader
                     .followers

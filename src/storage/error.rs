@@ -36,6 +36,9 @@ pub enum StorageError {
          takes {node} in again with new files"
     )]
     OtherEpoch { file: String, node: NodeId, found: Epoch, expected: Epoch },
+    /// The node learned that its cluster removed it.
+    #[error("{node} was removed from the cluster: 'add {node}' takes it in again with new files")]
+    Retired { node: NodeId },
     /// Another version of the program wrote the files.
     #[error(
         "{file} has format {found}, and this program reads format {known}: use {}, choose another folder with --states DIR, or start afresh",

@@ -82,6 +82,9 @@ impl MemoryContent {
             content.hard_state = new_store.hard_state();
             content.founders.clone_from(&new_store.founders);
         }
+        if content.hard_state.retired {
+            return Err(StorageError::Retired { node: self.identity.node });
+        }
         let snapshot = self.open_snapshots(content.hard_state.current_term, load)?;
         let repaired = snapshot.as_ref().and_then(|snapshot| content.connect(snapshot.id));
         let known = snapshot.as_ref().map(|snapshot| snapshot.configured.clone());

@@ -86,6 +86,9 @@ pub fn recover(
         return begin(disk, identity, new_store);
     };
     check_identity(disk.describe(STATE), &state.identity, identity)?;
+    if state.hard_state.retired {
+        return Err(StorageError::Retired { node: identity.node });
+    }
     let newest = snapshots.pop();
     let current_term = state.hard_state.current_term;
     let snapshot =

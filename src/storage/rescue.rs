@@ -75,7 +75,8 @@ impl Rescue {
         self.write_record(&mut disk)?;
         if state.identity.epoch < self.epoch {
             let identity = Identity { epoch: self.epoch, ..state.identity };
-            let hard_state = HardState { current_term: self.term, voted_for: None, ..state.hard_state };
+            let hard_state =
+                HardState { current_term: self.term, voted_for: None, retired: false, ..state.hard_state };
             let state = StateFile { identity, hard_state, ..state };
             files::replace(&mut disk, STATE, &state.encode())?;
         }

@@ -15,7 +15,7 @@ impl Folder {
     fn with_two_of_five() -> Folder {
         let folder = Folder::new();
         let lines = "timeout n3\nwait leader n3\ncreate a 1\nwait converged\nstop n1\nput b 2\n";
-        folder.cluster(&["5"], lines).exits(0);
+        folder.cluster(&["5", "--election", "3s..6s"], lines).exits(0);
         for gone in ["n2", "n4", "n5"] {
             fs::rename(folder.path(&format!("states/{gone}")), folder.path(gone)).expect("it can be moved");
         }
@@ -147,6 +147,22 @@ fn a_survivor_continues_only_when_the_exact_loss_is_accepted() {
         told.contains("epoch 2: n3\n") && told.contains("of an earlier epoch: counts for nothing"),
         "{told}"
     );
-    let again = folder.whole(&["recover", "--from", "n1", "--accept-loss", "4.."]).exits(1).err;
-    assert!(again.contains("n1 cannot continue: its files are of an earlier epoch than 2"), "{again}");
+    let lines = "wait leader n3\nread b\nput c 3\nadd n1\nwait converged\nread c @n1\nmembers\n";
+    let ran = folder.cluster(&[], lines).exits(0);
+    assert!(
+        ran.err.contains("n1 is down: states/n1/state.json is of epoch 1, and the cluster is in epoch 2"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.out.starts_with("OK b=2 ") && ran.out.contains("OK c=3 "), "{}", ran.out);
+    // What n3 holds tells of other files of n1, too.
+    folder.cluster(&["--election", "3s..6s"], "timeout n3\nwait leader n3\nread c\nput d 4\n").exits(0);
+    fs::rename(folder.path("n2"), folder.path("states/n2")).expect("it can be moved");
+    let told = folder.whole(&["doctor"]).exits(0).out;
+    assert!(
+        told.contains("epoch 2: n1 n3\n") && told.contains("of an earlier epoch"),
+        "an old disk is put back: {told}"
+    );
+    let again = folder.whole(&["recover", "--from", "n2", "--accept-loss", "5.."]).exits(1).err;
+    assert!(again.contains("n2 cannot continue: its files are of an earlier epoch than 2"), "{again}");
 }

@@ -181,6 +181,24 @@ fn the_files_say_who_belongs_to_a_cluster_and_the_number_only_who_begins_one() {
 }
 
 #[test]
+fn the_files_know_who_came_and_who_left_and_those_who_left_do_not_start() {
+    let folder = with_state();
+    folder.cluster(&["3"], "wait leader\nadd n4\nremove n2\nwait converged\nsleep 300ms\n").exits(0);
+    let ran = folder.cluster(&["3"], "wait leader\nread a\nrestart n2\n").exits(1);
+    let left = "n2 was removed from the cluster: 'add n2' takes it in again with new files";
+    assert!(ran.err.contains(&format!("n2 is down: {left}")), "{}", ran.err);
+    assert!(ran.out.starts_with("OK a=1 ") && ran.out.contains(left), "{}", ran.out);
+    assert!(!ran.err.contains("counts only"), "three are members: {}", ran.err);
+    let ran =
+        folder.cluster(&["3"], "wait leader\nadd n2\nwait converged\nread a @n2\nread a @n4\n").exits(0);
+    assert_eq!(ran.out.matches("OK a=1 ").count(), 2, "{}", ran.out);
+    let ran = folder.cluster(&["3"], "wait leader\n").exits(0);
+    let notice =
+        "the files hold a cluster of 4 nodes (n1 n2 n3 n4): the number 3 counts only for a new cluster";
+    assert!(ran.err.contains(notice), "{}", ran.err);
+}
+
+#[test]
 fn another_format_and_damage_are_refused_by_file_and_line() {
     let folder = with_state();
     let (state, log) = ("states/n1/state.json", format!("states/n3/{SEGMENT}"));

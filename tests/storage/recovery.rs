@@ -348,3 +348,20 @@ fn the_state_says_what_is_committed_of_the_log_that_it_claims() {
     store.write(voting(3, 1)).expect("memory takes it");
     assert_eq!(commit_of(&disk), 3, "it is remembered");
 }
+
+#[test]
+fn the_files_of_a_node_that_was_removed_refuse_another_start() {
+    let disk = MemoryDisk::new("n1", Files::new());
+    let (mut store, recovered) = open(disk.clone()).expect("a new folder");
+    let retired = HardState { retired: true, ..recovered.hard_state };
+    store.write(Write { hard_state: Some(retired), ..Write::default() }).expect("memory takes it");
+    drop(store);
+    let message = refusal(open(disk.clone()));
+    assert_eq!(message, "n1 was removed from the cluster: 'add n1' takes it in again with new files");
+    assert_eq!(
+        wipe(&mut disk.clone()).expect("it is not in use"),
+        1,
+        "the number of the files that are gone"
+    );
+    assert!(open(disk).expect("nothing is there").1.fresh);
+}

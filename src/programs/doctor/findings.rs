@@ -170,6 +170,8 @@ fn condition(folder: &Folder, survivors: &Survivors) -> String {
     words.extend((!files.troubles.is_empty()).then(|| "damaged".to_string()));
     let behind = files.identity.is_some_and(|identity| identity.epoch < survivors.epoch);
     words.extend(behind.then(|| "of an earlier epoch: counts for nothing".to_string()));
+    let removed = files.hard_state.is_some_and(|state| state.retired);
+    words.extend(removed.then(|| "removed from the cluster".to_string()));
     words.extend(folder.holder.map(|process| {
         process.map_or("in use".to_string(), |process| format!("in use by process {process}"))
     }));

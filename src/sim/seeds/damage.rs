@@ -62,6 +62,7 @@ impl Run<'_> {
         match self.simulation.start(name, Begin::Again) {
             Ok(_) => {}
             Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => self.revive(name),
+            Err(StorageError::Retired { .. }) => {}
             Err(_) => {
                 self.simulation.tally.refused_starts += 1;
                 self.start_afresh(name);

@@ -152,6 +152,8 @@ impl Run<'_> {
             Err(error @ (StorageError::Io { .. } | StorageError::NoSpace { .. })) => {
                 self.simulation.node(name).down = Some(EndReason::StorageFailed(error.to_string()));
             }
+            // The others do without it.
+            Err(StorageError::Retired { .. }) => {}
             Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
         }
     }
