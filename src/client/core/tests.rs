@@ -84,7 +84,11 @@ impl Bench {
     }
 
     fn reply(&mut self, sent: &Sent, response: Response) {
-        let reply = Reply { attempt: sent.attempt, term: Term(4), response };
+        self.reply_in(4, sent, response);
+    }
+
+    fn reply_in(&mut self, term: u64, sent: &Sent, response: Response) {
+        let reply = Reply { attempt: sent.attempt, term: Term(term), response };
         let (from, to) = (Address::Node(sent.to), Address::Client(ClientId(7)));
         self.core.receive(self.now, Envelope::new(from, to, Packet::Reply(reply)));
     }
@@ -234,6 +238,21 @@ fn nodes_that_point_at_each_other_are_not_asked_in_a_circle() {
     assert!(bench.all_sent().is_empty(), "n1 was asked in this turn");
     assert!(bench.wait() >= SETTINGS.backoff_min / 2);
     bench.sent();
+}
+
+#[test]
+fn a_node_that_leads_since_it_was_asked_is_asked_again_at_once() {
+    let mut bench = Bench::led_by(n(2));
+    let first = bench.command();
+    bench.reply_in(4, &first, hint(1));
+    let second = bench.sent();
+    bench.reply_in(5, &second, hint(2));
+    let third = bench.sent();
+    assert_eq!([first.to, second.to, third.to], [n(2), n(1), n(2)], "n1 handed over to it");
+    bench.reply_in(5, &third, hint(1));
+    let fourth = bench.sent();
+    bench.reply_in(5, &fourth, hint(2));
+    assert_eq!(bench.all_sent(), [], "in one term they point at each other");
 }
 
 #[test]
