@@ -119,12 +119,14 @@ fn ask_and_wait(
                 _ if !begun && (settled || change == Change::Cancel) => {
                     let request = ChangeRequest { change, made_for: newest.index, force };
                     match ask(lab, led.leader, request) {
-                        Ok(index) => asked = Some((led.term, index)),
+                        Ok(index) => {
+                            asked = Some((led.term, index));
+                            continue;
+                        }
                         Err(error) if error.passes() => waits_for = error.to_string(),
                         Err(error) if asked.is_none() => return Err(MembersError::Refused(error)),
                         Err(error) => waits_for = error.to_string(),
                     }
-                    continue;
                 }
                 _ if asked.is_none() && !settled => {
                     return Err(MembersError::Refused(ChangeError::UnderWay(Arc::clone(configuration))));
