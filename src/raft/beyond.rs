@@ -243,7 +243,7 @@ impl Raft {
         }
         if heartbeat {
             self.begin_next_change(now);
-            self.mind_transfers();
+            self.mind_transfers(now);
         }
         true
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::rows::{Row, Run, Way, verb};
-use super::slots::{ANY_DURATION, CHANGE_WORD, FORCE, LEARNER, NEW_NODE, ONE_NODE, WITH};
+use super::slots::{ANY_DURATION, CHANGE_WORD, FORCE, LEARNER, NEW_NODE, NODE_OR_NONE, ONE_NODE, WITH};
 use super::{Console, notes};
 use crate::console::language::{Answer, Condition, Directive, Target, Topic, form};
 use crate::lab::members::{ChangeDone, MembersError, change_members};
@@ -66,6 +66,13 @@ pub(super) const VERBS: &[Row<Run>] = &[
             .does("makes a voter a learner: it has the log, and decides nothing", "demote n3")
             .shows("6: the others decide by a joint configuration"),
         |console, line| console.change_of(line, Change::Demote),
+    ),
+    verb(
+        form("prefer", Topic::Nodes, &[NODE_OR_NONE, ANY_DURATION])
+            .does("says which node is to lead when it can, or that none is", "prefer n1")
+            .noting(notes::PREFER)
+            .shows("D 3.10: another leader hands over to a node that suits better"),
+        |console, line| console.change_by(line, Change::Prefer(line.get::<NodeId>(&NODE_OR_NONE).copied())),
     ),
     verb(
         form("cancel", Topic::Nodes, &[CHANGE_WORD, ANY_DURATION])
@@ -138,7 +145,9 @@ impl Console {
         let mut lines = fitted(&COLUMNS, &rows, self.context.columns).lines;
         let state = if view.committed { "committed" } else { "not committed yet" };
         let joint = if configuration.is_joint() { ", joint: both majorities decide" } else { "" };
-        let summary = format!("{configuration}, by index {index}, {state}{joint}");
+        let preferred =
+            configuration.preferred.map_or(String::new(), |node| format!("; {node} is preferred"));
+        let summary = format!("{configuration}, by index {index}, {state}{joint}{preferred}");
         lines.extend(wrap(&summary, self.context.columns.unwrap_or(usize::MAX)));
         Answer::ok("members", lines.join("\n"))
             .with("index", index.0)
@@ -199,6 +208,7 @@ fn configuration_json(configuration: &Configuration) -> Value {
         "voters": names(configuration.voters.keys().copied().collect()),
         "outgoing": configuration.outgoing.as_ref().map(|voters| names(voters.keys().copied().collect())),
         "learners": names(configuration.learners.keys().copied().collect()),
+        "preferred": configuration.preferred.map(|node| node.to_string()),
     })
 }
 

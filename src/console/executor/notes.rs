@@ -31,6 +31,15 @@ pub(super) const CHANGES: &[&str] = &[
     "A change that would lose the quorum is refused.",
 ];
 
+/// What a preference does.
+pub(super) const PREFER: &[&str] = &[
+    "All leaders want the same: the preference stands in the log, with the members.",
+    "A leader hands over to the preferred node when that has answered ten",
+    "heartbeats and holds what is committed. After a transfer in vain it waits",
+    "twice as long each time. Votes never look at it.",
+    "After 'transfer n2' the preferred node leads again soon: 'prefer none' first.",
+];
+
 /// The lines and columns of `net`.
 pub(super) const NET: &[&str] = &[
     "rule       a line that makes the rule again when it is typed",

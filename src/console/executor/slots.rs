@@ -6,6 +6,7 @@ use crate::console::narrator::EventFilter;
 
 pub(super) const NODE: Slot = Slot::optional("NODE", Kind::Node);
 pub(super) const NODE_OR_ANY: Slot = Slot::needed("NODE | any", Kind::NodeOr("any"));
+pub(super) const NODE_OR_NONE: Slot = Slot::needed("NODE | none", Kind::NodeOr("none"));
 pub(super) const TARGET: Slot = Slot::needed("TARGET", Kind::Target);
 pub(super) const ONE_NODE: Slot = Slot::needed("NODE", Kind::OneNode);
 pub(super) const NEW_NODE: Slot = Slot::needed("NEW", Kind::Node);

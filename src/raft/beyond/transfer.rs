@@ -14,9 +14,10 @@
 //!   other: not for a later round of the same leader, not for another leader, and not one that may have been promised
 //!   before a restart. So a late copy frees nothing that was claimed since.
 //!
-//! A leader hands over when a person asks for it, when its own disk stalls (`stall`), and when it is left out
-//! of the members (section 6): then there is no way back, and it steps down when it gives up. After a transfer of its own that
-//! failed it waits twice as long each time.
+//! A leader hands over when a person asks for it, when its own disk stalls (`stall`), when the node that the members
+//! prefer has been ready for ten heartbeats, and when it is left out of the members (section 6): then there is no way back, and
+//! it steps down when it gives up. After a transfer of its own that failed it waits twice as long each time. Votes never look at
+//! the preference.
 
 pub(in crate::raft) mod reason;
 
@@ -27,10 +28,10 @@ use crate::raft::event::{Event, StepDownReason};
 use crate::raft::message::Body;
 use crate::raft::role::{Leader, Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
-use crate::types::{EntryId, Member, NodeId, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, NodeId, Term, Time};
 
-/// How many heartbeats a leader that began a transfer by itself in vain waits, for a start.
-const WAIT_HEARTBEATS: u32 = 10;
+/// Heartbeats in a row at which a preferred node must be ready.
+const READY_HEARTBEATS: u32 = 10;
 
 /// The wait after a transfer that failed is doubled this often at most.
 const DOUBLINGS_MAX: u32 = 6;
@@ -48,6 +49,10 @@ pub(crate) struct Transfers {
     failures: u32,
     /// It begins none by itself before this moment.
     not_before: Time,
+    /// Heartbeats in a row at which the preferred node was ready.
+    ready: u32,
+    /// The commit index when the last round of heartbeats began.
+    committed: LogIndex,
     /// It handed over and does not know the new leader yet.
     succession: Option<Succession>,
     /// The newest round that this node has heard, with its term.
@@ -153,12 +158,19 @@ impl Raft {
 
     /// Why this node cannot take over now; none if it can, once it holds what is on its way to it.
     fn unfit(&self, now: Time, node: NodeId) -> Option<Unfit> {
-        let Role::Leader(leader) = &self.role else { return Some(Unfit::NoVote) };
-        let Some(progress) = leader.followers.get(&node) else { return Some(Unfit::NoVote) };
-        let silent = now.since(progress.answers.heard);
-        if !self.is_voting_follower(node, progress) {
-            return Some(Unfit::NoVote);
+        let Role::Leader(leader) = &self.role else { return Some(Unfit::NoMember) };
+        let configuration = self.configuration();
+        let Some(progress) = leader.followers.get(&node).filter(|_| configuration.contains(node)) else {
+            return Some(Unfit::NoMember);
+        };
+        if !configuration.voters.contains_key(&node) {
+            let learns = configuration.learners.contains_key(&node);
+            return Some(if learns { Unfit::Learner } else { Unfit::Leaves });
         }
+        if !self.is_voting_follower(node, progress) {
+            return Some(Unfit::NewFiles);
+        }
+        let silent = now.since(progress.answers.heard);
         if silent >= self.settings.election_min {
             return Some(Unfit::Silent(silent));
         }
@@ -244,9 +256,10 @@ impl Raft {
             // A target that hears of a later round ignores an order that is still on its way.
             leader.rounds.wanted = true;
         }
-        let wait = self.settings.heartbeat * WAIT_HEARTBEATS;
+        let wait = self.settings.heartbeat * READY_HEARTBEATS;
         let transfers = &mut self.beyond.transfers;
         transfers.failure = Some(error);
+        transfers.ready = 0;
         if why != TransferReason::Request {
             transfers.failures += 1;
             transfers.not_before = now + wait * 2_u32.pow(transfers.failures.min(DOUBLINGS_MAX));
@@ -254,10 +267,31 @@ impl Raft {
     }
 
     /// A round of heartbeats begins.
-    pub(super) fn mind_transfers(&mut self) {
+    pub(super) fn mind_transfers(&mut self, now: Time) {
+        let committed = std::mem::replace(&mut self.beyond.transfers.committed, self.commit_index);
         if let Some(hand_over) = &mut self.beyond.transfers.under_way {
             hand_over.order_due = true;
+            return;
         }
+        let ready = self.configuration().preferred.filter(|node| self.is_ready(now, *node, committed));
+        let transfers = &mut self.beyond.transfers;
+        transfers.ready = if ready.is_some() { transfers.ready + 1 } else { 0 };
+        if let Some(node) = ready
+            && transfers.ready >= READY_HEARTBEATS
+            && now >= transfers.not_before
+        {
+            self.begin_hand_over(now, node, false, TransferReason::Preferred);
+        }
+    }
+
+    /// Whether another node could take over, answers, and holds what was committed a heartbeat ago.
+    fn is_ready(&self, now: Time, node: NodeId, committed: LogIndex) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let answers = |progress: &Progress| {
+            now.since(progress.answers.heard) < self.settings.heartbeat * 2
+                && progress.match_index >= committed
+        };
+        leader.followers.get(&node).is_some_and(answers) && self.unfit(now, node).is_none()
     }
 }
 

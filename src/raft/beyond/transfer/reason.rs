@@ -17,6 +17,9 @@ pub enum TransferReason {
     /// Its own disk does not answer, and other disks do.
     #[display("its own disk does not answer")]
     DiskStalled,
+    /// The configuration prefers the target.
+    #[display("it is preferred")]
+    Preferred,
     /// A committed configuration leaves it out (section 6).
     #[display("it is left out of the members")]
     LeftOut,
@@ -49,8 +52,15 @@ pub enum TransferError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
 #[non_exhaustive]
 pub enum Unfit {
-    #[display("has no vote")]
-    NoVote,
+    #[display("is no member")]
+    NoMember,
+    #[display("is a learner")]
+    Learner,
+    /// A change that is under way leaves it out.
+    #[display("leaves")]
+    Leaves,
+    #[display("has new files, which have no vote yet")]
+    NewFiles,
     #[display("has not answered for {}", duration_shown(*_0))]
     Silent(Duration),
     /// It lacks this many of the leader's entries.

@@ -1,5 +1,6 @@
 //! A leader that hands over and a node that is told to campaign, step by step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -8,7 +9,8 @@ use crate::payload::Payload;
 use crate::raft::Recovered;
 use crate::raft::bench::{Bench, Said, id, recovered};
 use crate::raft::effects::{HardState, Input, Proposal, ReadRequest};
-use crate::raft::entry::{Content, Origin};
+use crate::raft::entry::{Content, Entry, Origin};
+use crate::raft::membership::configuration::Configuration;
 use crate::raft::message::{Ack, AppendResult, Beat};
 use crate::types::{LogIndex, SessionId};
 
@@ -139,7 +141,7 @@ fn of_those_that_fit_the_one_that_holds_most_is_chosen_and_refusals_name_each() 
     assert_eq!((chosen(&bench, None), chosen(&bench, Some(2))), (Ok(3), Ok(2)));
     assert_eq!(chosen(&bench, Some(1)), Err(TransferError::LeadsAlready(NodeId::new(1))));
     let stranger = NodeId::new(9);
-    assert_eq!(chosen(&bench, Some(9)), Err(TransferError::Unfit(vec![(stranger, Unfit::NoVote)])));
+    assert_eq!(chosen(&bench, Some(9)), Err(TransferError::Unfit(vec![(stranger, Unfit::NoMember)])));
     bench.now = bench.now + SHORTEST;
     let refused = chosen(&bench, None).map_err(|error| error.to_string());
     assert_eq!(refused, Err("n2 has not answered for 150 ms, n3 has not answered for 150 ms".to_string()));
@@ -272,4 +274,37 @@ fn a_promise_from_before_a_restart_is_freed_by_no_waiver() {
     claim(&mut bench, 1, 2, 7);
     let said = bench.hear(1, 2, order(7));
     assert_eq!(ignored(&said), Some(OrderIgnored::Withheld), "nor does it campaign itself");
+}
+
+#[test]
+fn a_leader_hands_over_to_a_preferred_node_that_was_ready_for_ten_heartbeats_and_waits_longer_after_a_failure()
+ {
+    let mut bench = leader();
+    let preferred = Configuration { preferred: Some(NodeId::new(3)), ..bench.raft.configuration().clone() };
+    bench.raft.beyond.transfers.committed = bench.raft.commit_index();
+    let entry =
+        |index| Entry { index, term: Term(2), content: Content::Members(Arc::new(preferred.clone())) };
+    bench.raft.append(entry(LogIndex(5)));
+    // Heartbeats until it hands over to n3, which starts no election.
+    let mut heartbeats = || {
+        let mut count = 0;
+        while bench.raft.hands_over_to().is_none() {
+            bench.round();
+            count += 1;
+            hold(&mut bench, 2, 5);
+            hold(&mut bench, 3, 5);
+            assert!(count < 200, "it never hands over");
+        }
+        assert_eq!(bench.raft.hands_over_to(), Some(NodeId::new(3)));
+        while bench.raft.hands_over_to().is_some() {
+            bench.now = bench.raft.deadline();
+            bench.step_all(Vec::new());
+            hold(&mut bench, 2, 5);
+            hold(&mut bench, 3, 5);
+        }
+        count
+    };
+    let counts = [heartbeats(), heartbeats(), heartbeats()];
+    assert!((10..=12).contains(&counts[0]), "{counts:?}");
+    assert!(counts[1] >= 20 && counts[2] >= 40, "{counts:?}");
 }
