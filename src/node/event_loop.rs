@@ -351,6 +351,9 @@ impl EventLoop {
         }
         self.disk.note_commit(self.server.raft().commit_index());
         for work in outbox.snapshots {
+            if let SnapshotWork::Save { last, configured, .. } = &work {
+                self.context.safety.lock().check_configured(self.name, last.index, Some(configured));
+            }
             self.work_beside(work)?;
         }
         if let Some(took) = slow

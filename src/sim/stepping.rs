@@ -70,6 +70,11 @@ impl Simulation {
             applied: &outbox.applied,
         };
         self.safety.observe(&step, outbox.messages());
+        for work in &outbox.snapshots {
+            if let SnapshotWork::Save { last, configured, .. } = work {
+                self.safety.check_configured(name, last.index, Some(configured));
+            }
+        }
         if let Some(replay) = &mut self.replay {
             for applied in &outbox.applied {
                 if applied.entry.index == replay.next() {

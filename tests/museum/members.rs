@@ -1,6 +1,7 @@
 //! The worst schedules of membership changes: each passes, and shows harm with a defect in it.
 
 use raftlab::raft::effects::Change;
+use raftlab::raft::message::{Body, Extra, Message};
 use raftlab::types::NodeId;
 
 use super::table::{Table, n};
@@ -220,6 +221,19 @@ fn changed_twice(defect: Option<&str>, first: Change, second: Change) -> Table {
     table
 }
 
+/// n2 saves a snapshot of two changes of the members and of what it appended behind them.
+fn saved(defect: Option<&str>) -> Table {
+    let mut table = led(defect);
+    for preferred in [Some(n(1)), None] {
+        table.change(1, Change::Prefer(preferred));
+        table.lead(1, &[2, 3]);
+    }
+    elect(&mut table, 2, &[3]);
+    table.lead(2, &[3]);
+    table.take_snapshot(2);
+    table
+}
+
 /// The only defect is in its place, and what it breaks is noticed.
 type Schedule = (&'static str, fn(Option<&str>) -> Table, &'static str);
 
@@ -318,6 +332,8 @@ const SCHEDULES: &[Schedule] = &[
         |defect| changed_twice(defect, Change::Remove(n(3)), Change::Cancel),
         "changes in order",
     ),
+    ("snapshot-with-earlier-members", saved, "snapshot"),
+    ("members-of-snapshots-index", saved, "snapshot"),
     (
         "retired-forgotten-at-restart",
         |defect| {
@@ -436,4 +452,62 @@ fn a_leader_that_is_left_out_leads_until_the_others_can_without_it() {
     };
     assert!(others_lead(None));
     assert!(!others_lead(Some("removed-leader-leaves-early")));
+}
+
+/// n1 orders n2 to take over, gives up, and claims leases again. Then what is late arrives, while n1 is frozen: whether it
+/// answers a read from a state that misses what n2 has committed.
+fn reads_stale(defect: &str, late: fn(&Message) -> bool, hear: &[u8]) -> [bool; 2] {
+    [None, Some(defect)].map(|defect| {
+        let mut table = led(defect);
+        table.transfer(1, 2);
+        table.hold_back(late);
+        table.deliver(1, 2);
+        table.hold_back(late);
+        for _ in 0..4 {
+            table.tick(1);
+            table.hold_back(late);
+            table.talk(hear);
+        }
+        assert_eq!(table.raft(1).hands_over_to(), None, "it gave up");
+        table.read_by_lease(1);
+        table.tick(1);
+        table.talk(hear);
+        assert!(table.read_by_lease(1).is_some(), "n3 has promised to vote for no other");
+        table.lose_all();
+        table.release();
+        table.deliver(1, 2);
+        table.talk(&[2, 3]);
+        assert_eq!(broken(&table), Vec::<&str>::new());
+        table.read_by_lease(1).is_some_and(|applied| applied < table.raft(2).commit_index())
+    })
+}
+
+#[test]
+fn what_a_leader_ordered_before_it_gave_up_frees_no_later_promise() {
+    let is_order = |message: &Message| matches!(message.body, Body::Extra(Extra::TimeoutNow { .. }));
+    assert_eq!(reads_stale("late-order-obeyed", is_order, &[1, 2, 3]), [false, true]);
+    let asks = |message: &Message| matches!(message.body, Body::RequestVote { .. });
+    assert_eq!(reads_stale("promise-released-by-name", asks, &[1, 3]), [false, true]);
+}
+
+#[test]
+fn a_leader_that_is_left_out_holds_no_lease_by_itself() {
+    let reads_stale = |defect| {
+        let mut table = Table::new(&[1, 2], defect);
+        elect(&mut table, 1, &[2]);
+        table.lead(1, &[2]);
+        table.change(1, Change::Remove(n(1)));
+        table.deliver(1, 2);
+        table.deliver(2, 1);
+        table.deliver(1, 2);
+        table.lose_all();
+        assert_eq!((voters(&table, 1), voters(&table, 2)), (vec![2], vec![2]));
+        for _ in 0..10 {
+            table.tick(2);
+        }
+        assert!(table.leads(1) && table.leads(2), "n1 has not heard of n2's election");
+        table.read_by_lease(1).is_some_and(|applied| applied < table.raft(2).commit_index())
+    };
+    assert!(!reads_stale(None));
+    assert!(reads_stale(Some("removed-leader-holds-lease")));
 }

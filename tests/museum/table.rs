@@ -7,18 +7,20 @@ use std::time::Duration;
 use raftlab::check::property::Violation;
 use raftlab::check::safety::{Safety, Step};
 use raftlab::config::RaftSettings;
-use raftlab::protocol::{Envelope, Packet};
+use raftlab::payload::Payload;
+use raftlab::protocol::{Address, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
 use raftlab::raft::effects::{Change, ChangeRequest, HardState, StoreId, Write};
 use raftlab::raft::membership::Configured;
 use raftlab::raft::message::Message;
 use raftlab::raft::role::Role;
 use raftlab::raft::{Raft, Recovered};
+use raftlab::server::snapshots::SnapshotWork;
 use raftlab::server::{Arrival, Outbox, Server, Start};
 use raftlab::sim::museum;
 use raftlab::sim::mutation::Mutation;
-use raftlab::state_machine::kv::KeyValue;
+use raftlab::state_machine::kv::{KeyValue, Query};
 use raftlab::state_machine::{Machine, Replica};
-use raftlab::types::{FOUNDERS_STORE, LogIndex, Member, NodeId, Random, Time};
+use raftlab::types::{ClientId, FOUNDERS_STORE, LogIndex, Member, NodeId, Random, Time};
 
 pub struct Table {
     now: Time,
@@ -27,6 +29,9 @@ pub struct Table {
     stalled: BTreeSet<NodeId>,
     /// In the order in which they were sent.
     sent: Vec<Message>,
+    late: Vec<Message>,
+    /// The newest answer to a read.
+    answered: Option<LogIndex>,
     defect: Option<Box<dyn Mutation>>,
     safety: Safety,
 }
@@ -45,6 +50,8 @@ impl Table {
             disks: BTreeMap::new(),
             stalled: BTreeSet::new(),
             sent: Vec::new(),
+            late: Vec::new(),
+            answered: None,
             defect: specimen.map(museum::Specimen::mutation),
             safety: Safety::default(),
         };
@@ -94,6 +101,26 @@ impl Table {
 
     pub fn leads(&self, name: u8) -> bool {
         matches!(self.raft(name).role(), Role::Leader(_))
+    }
+
+    /// It takes a snapshot of what it has applied.
+    pub fn take_snapshot(&mut self, name: u8) {
+        self.step(n(name), vec![Arrival::TakeSnapshot]);
+    }
+
+    /// A leader is to hand over to this node.
+    pub fn transfer(&mut self, name: u8, to: u8) {
+        self.step(n(name), vec![Arrival::Transfer(Some(n(to)))]);
+    }
+
+    /// A client asks it to read by lease: up to where the answer's state goes, if it answers at once.
+    pub fn read_by_lease(&mut self, name: u8) -> Option<LogIndex> {
+        let client = Address::Client(ClientId(1));
+        let call = Call::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Lease, here: false };
+        let packet = Packet::Request(Request { attempt: 1, call });
+        self.answered = None;
+        self.step(n(name), vec![Arrival::Envelope(Envelope::new(client, n(name).into(), packet))]);
+        self.answered
     }
 
     pub fn campaign(&mut self, name: u8) {
@@ -147,6 +174,15 @@ impl Table {
         self.sent.clear();
     }
 
+    /// These messages are late: they arrive after all others.
+    pub fn hold_back(&mut self, is_late: impl Fn(&Message) -> bool) {
+        self.late.extend(self.sent.extract_if(.., |message| is_late(message)));
+    }
+
+    pub fn release(&mut self) {
+        self.sent.append(&mut self.late);
+    }
+
     pub fn violations(&self) -> &[Violation] {
         self.safety.violations()
     }
@@ -177,11 +213,20 @@ impl Table {
         let step =
             Step { raft: server.raft(), persisted: *persisted, write: write.as_ref(), adopted, applied };
         self.safety.observe(&step, outbox.messages());
-        let messages = outbox.envelopes.into_iter().filter_map(|envelope| match envelope.packet {
-            Packet::Raft(message) => Some(message),
-            Packet::Request(_) | Packet::Reply(_) => None,
-        });
-        self.sent.extend(messages);
+        for work in &outbox.snapshots {
+            if let SnapshotWork::Save { last, configured, .. } = work {
+                self.safety.check_configured(name, last.index, Some(configured));
+            }
+        }
+        for envelope in outbox.envelopes {
+            match envelope.packet {
+                Packet::Raft(message) => self.sent.push(message),
+                Packet::Reply(Reply { response: Response::Read { applied, .. }, .. }) => {
+                    self.answered = Some(applied);
+                }
+                Packet::Request(_) | Packet::Reply(_) => {}
+            }
+        }
         outbox.write
     }
 }

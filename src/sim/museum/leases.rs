@@ -53,6 +53,10 @@ pub const SPECIMENS: &[Specimen] = &[
         .defect("a waiver frees a vote that was withheld for a later round of the same leader")
         .hook(Arriving(waive_all))
         .caught(Family::Transfers, 102, STALE),
+    Specimen::new("removed-leader-holds-lease", "4.2.2 and 6.4.1 of the dissertation")
+        .defect("a leader that is left out takes itself for the one voter of the new members, and answers by lease")
+        .hook(Before(read_though_left_out))
+        .caught_by_scenario("a leader of two leaves itself out, and the other leads before it hears of that"),
 ];
 
 /// Nodes that held a lease when they last led, and follow no leader yet.
@@ -112,6 +116,14 @@ fn forget_promise(recovered: &mut Recovered) {
 fn cut_short(now: Time, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
     let raft = server.raft_mut();
     raft.beyond.vote_hold.until = raft.beyond.vote_hold.until.min(now + raft.settings.election_min / 3);
+}
+
+fn read_though_left_out(server: &mut Server, arrivals: &mut Vec<Arrival>) {
+    let raft = server.raft();
+    let left_out = raft.configuration().voters.len() == 1 && !raft.configuration().is_voter(raft.member());
+    if matches!(raft.role(), Role::Leader(_)) && left_out {
+        by_lease(arrivals).for_each(|mode| *mode = ReadMode::Stale);
+    }
 }
 
 fn read_while_handing_over(now: Time, server: &mut Server, arrivals: &mut Vec<Arrival>) {

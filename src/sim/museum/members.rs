@@ -12,6 +12,7 @@ use crate::raft::membership::configuration::Configuration;
 use crate::raft::message::{Body, Extra, Message};
 use crate::raft::role::Role;
 use crate::raft::{Raft, Recovered};
+use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::mutation::Mutation;
 use crate::types::{LogIndex, Member, NodeId, Term, Time};
@@ -130,6 +131,29 @@ pub const SPECIMENS: &[Specimen] = &[
         .hook(Before(|server, arrivals| {
             let votes = server.raft().configuration().is_voter(server.raft().member());
             keep_messages(arrivals, |message| votes || !is_for_votes(message));
+        }))
+        .caught_by_scenario(SCHEDULE),
+    Specimen::new("snapshot-with-earlier-members", "7")
+        .defect("a snapshot holds the members before the newest ones of what it covers")
+        .hook(After(|server, outbox| {
+            for work in &mut outbox.snapshots {
+                if let SnapshotWork::Save { configured, .. } = work
+                    && let Some(before) = configured.index.0.checked_sub(1)
+                {
+                    let before = server.raft().configuration_at(LogIndex(before));
+                    *configured = before.unwrap_or(configured.clone());
+                }
+            }
+        }))
+        .caught_by_scenario(SCHEDULE),
+    Specimen::new("members-of-snapshots-index", "7")
+        .defect("a snapshot gives its members the index of the last entry that it covers")
+        .hook(After(|_, outbox| {
+            for work in &mut outbox.snapshots {
+                if let SnapshotWork::Save { last, configured, .. } = work {
+                    configured.index = last.index;
+                }
+            }
         }))
         .caught_by_scenario(SCHEDULE),
 ];
