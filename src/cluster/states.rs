@@ -164,6 +164,7 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
     for (node, (files, found)) in all {
         let is_member = members.contains(&node);
         let found = match found {
+            Some(found) if found.is_retired() => continue,
             Some(found) => found,
             None if !is_member => continue,
             None if has_run => Found::missing(node),
@@ -203,6 +204,11 @@ impl Found {
             Found::Open(opened) => Some(&opened.recovered),
             Found::Down(_) => None,
         }
+    }
+
+    /// Whether it knows that its files are left out of the members.
+    fn is_retired(&self) -> bool {
+        self.recovered().is_some_and(|recovered| recovered.hard_state.retired)
     }
 
     /// Whether its cluster has run before.

@@ -58,6 +58,11 @@ pub struct Glimpse {
 }
 
 impl Glimpse {
+    /// Whether the node knew that these files are left out of the members.
+    pub fn is_retired(&self) -> bool {
+        self.hard_state.is_some_and(|hard_state| hard_state.retired)
+    }
+
     pub fn last(&self) -> LogIndex {
         LogIndex(self.before.0 + self.terms.len() as u64)
     }

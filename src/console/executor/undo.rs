@@ -80,7 +80,7 @@ impl Console {
         order: NodeOrder,
         end: Option<Ending>,
     ) -> Result<String, LabError> {
-        let said = self.lab.order(node, order)?;
+        let mut said = self.lab.order(node, order)?;
         self.layers.set(node, order, end.map(|end| end.id));
         let lives = matches!(
             order,
@@ -98,7 +98,18 @@ impl Console {
             }
         }
         self.forget_undone();
+        if matches!(order, NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop)
+            && self.forget_retired(node)
+        {
+            said.push_str("; it is no member any more, and forgotten");
+        }
         Ok(said)
+    }
+
+    /// Forgets a node that has ended, if it knew that it is left out of the members.
+    fn forget_retired(&mut self, node: NodeId) -> bool {
+        let is_retired = self.lab.stored(node, 0).is_ok_and(|stored| stored.is_retired());
+        is_retired && self.lab.remove_node(node).is_ok()
     }
 
     /// Changes the network, and notes when that ends.
@@ -170,7 +181,9 @@ impl Console {
         done: &str,
         is_so: fn(&Life) -> bool,
     ) -> Vec<String> {
-        let nodes: Vec<NodeId> = nodes.into_iter().filter(|node| is_so(&self.lab.view(*node).life)).collect();
+        let here = self.lab.nodes();
+        let is_so = |node: &NodeId| here.contains(node) && is_so(&self.lab.view(*node).life);
+        let nodes: Vec<NodeId> = nodes.into_iter().filter(is_so).collect();
         let said = nodes.into_iter().map(|node| match self.lab.order(node, order) {
             Ok(said) => format!("{node} {done} ({said})"),
             Err(error) => format!("{node} stays as it is: {}", error.with_advice()),
