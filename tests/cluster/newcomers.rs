@@ -3,10 +3,15 @@
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
 use raftlab::faults::{End, NetChange};
+use raftlab::lab::members::change_members;
 use raftlab::lab::{Lab, Life, NodeOrder};
+use raftlab::raft::membership::changes::Change;
+use raftlab::state_machine::kv::Command;
 use raftlab::types::NodeId;
 
-use crate::{assert_read, assert_safe, folder, leader, log_file, put, settings, start};
+use crate::{
+    PATIENCE, assert_read, assert_safe, converge, folder, leader, log_file, put, settings, start, wait_until,
+};
 
 fn node(number: u8) -> NodeId {
     NodeId::new(number)
@@ -109,7 +114,7 @@ fn a_client_from_before_asks_a_node_that_came_later() {
     cluster.add_node(node(2)).expect("n2 is new");
     cluster.order(node(1), NodeOrder::Crash).expect("it runs");
     let ticket = client.within(std::time::Duration::from_secs(1));
-    let failed = ticket.submit(raftlab::kv::Command::put("b", "2")).expect_err("nobody leads");
+    let failed = ticket.submit(Command::put("b", "2")).expect_err("nobody leads");
     let asked = cluster.network_counts().into_iter();
     let asked = asked.filter(|(from, to, _)| (*from, *to) == (End::Clients, End::Node(node(2))));
     assert!(asked.map(|(_, _, counts)| counts.delivered).sum::<u64>() > 0, "n2 was asked: {failed}");
@@ -135,4 +140,43 @@ fn a_node_that_cannot_be_added_leaves_everything_as_it_was() {
     cluster.add_node(node(6)).expect("n6 is new");
     put(&cluster, "a");
     assert_safe(&mut cluster);
+}
+
+/// Changes the members and waits for the end.
+fn change(cluster: &mut Cluster, change: Change<NodeId>) {
+    change_members(cluster, change, false, PATIENCE).expect("the change ends in time");
+}
+
+#[test]
+fn every_node_is_replaced_and_a_client_from_before_goes_on() {
+    for express in [false, true] {
+        let folder = folder();
+        let settings = Settings { express, ..settings(&folder, 3) };
+        let mut cluster = start(&settings);
+        let client = cluster.client();
+        put(&cluster, "a");
+        for old in NodeId::first(3) {
+            let new = node(old.number() + 3);
+            change(&mut cluster, Change::Replace { old, new });
+            wait_until(&mut cluster, "the old node knows that it is left out", |cluster| {
+                cluster.stored(old, 0).is_ok_and(|stored| stored.is_retired())
+            });
+            cluster.order(old, NodeOrder::Stop).expect("it runs");
+            let refused =
+                cluster.order(old, NodeOrder::Restart).expect_err("its files are left out").to_string();
+            assert!(refused.contains(&format!("{old} was removed from the members")), "{refused}");
+            cluster.remove_node(old).expect("it is down");
+            client.submit(Command::put(old.to_string(), "1")).expect("the client finds the leader");
+        }
+        assert_eq!(cluster.nodes(), [4, 5, 6].map(node));
+        converge(&mut cluster);
+        assert_safe(&mut cluster);
+        cluster.shutdown();
+        let mut cluster = start(&settings);
+        assert_eq!(cluster.nodes(), [4, 5, 6].map(node), "folders of removed nodes are passed over");
+        assert_read(&cluster, "a");
+        change(&mut cluster, Change::Add { new: node(1), learner: false });
+        converge(&mut cluster);
+        assert_safe(&mut cluster);
+    }
 }
