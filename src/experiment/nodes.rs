@@ -22,13 +22,20 @@ impl Nodes {
         Nodes { recording, is_told, lives: BTreeMap::new() }
     }
 
-    /// Notes which nodes went down, came back or were paused.
+    /// Notes which nodes went down, came back or were paused, came or went.
     pub(super) fn look(&mut self, cluster: &Cluster) {
         if self.is_told {
             return;
         }
         let is_first_look = self.lives.is_empty();
-        for node in cluster.members() {
+        let here = cluster.members();
+        let gone: Vec<NodeId> = self.lives.keys().copied().filter(|node| !here.contains(node)).collect();
+        for node in gone {
+            if !matches!(self.lives.remove(&node), Some(Life::Down(_))) {
+                self.tell(cluster.now(), node, What::Stopped);
+            }
+        }
+        for node in here {
             let Some(life) = cluster.life(node) else { continue };
             let before = match self.lives.insert(node, life.clone()) {
                 Some(before) => before,
