@@ -79,8 +79,8 @@ pub fn change_members(
     let change = change.with(made);
     let done = ask_and_wait(lab, change, force, until);
     if let (Some(made), Err(MembersError::Refused(_) | MembersError::NoLeader)) = (made, &done) {
-        // Nothing names it: it would wait without end.
-        lab.remove_node(made.node)?;
+        // No entry names it: it would wait in vain. If its disk does not let it end, it stays.
+        let _ = lab.order(made.node, NodeOrder::Stop).and_then(|_| lab.remove_node(made.node));
     }
     done.map(|(led, Configured { index, configuration })| ChangeDone {
         leader: led.leader,

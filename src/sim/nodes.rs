@@ -64,7 +64,9 @@ mod tests {
 
     use super::*;
     use crate::faults::NetChange;
+    use crate::lab::members::change_members;
     use crate::lab::{Life, NodeOrder};
+    use crate::raft::membership::changes::Change;
     use crate::sim::SimulationSettings;
     use crate::types::Time;
 
@@ -160,5 +162,37 @@ mod tests {
         let to_newcomer = |(_, to, _): &(_, crate::faults::End, _)| *to == node(3).into();
         let asked = simulation.network_counts().into_iter().filter(to_newcomer);
         assert!(asked.map(|(_, _, counts)| counts.delivered).sum::<u64>() > 0, "it was asked");
+    }
+
+    #[test]
+    fn a_newcomer_of_a_change_that_is_refused_goes_again() {
+        let mut simulation = Simulation::new(SimulationSettings::new(3, 1), None);
+        simulation.run_until(Time::ZERO + SECOND);
+        let change = Change::Replace { old: node(9), new: node(4) };
+        let refused = change_members(&mut simulation, change, false, SECOND).expect_err("n9 is no member");
+        assert!(refused.to_string().contains("n9"), "{refused}");
+        assert_eq!(simulation.nodes(), NodeId::first(3));
+    }
+
+    #[test]
+    fn every_node_is_replaced_in_virtual_time_and_the_same_run_comes_again() {
+        let run = || {
+            let mut simulation = Simulation::new(SimulationSettings::new(3, 5), None);
+            simulation.run_until(Time::ZERO + SECOND);
+            for old in NodeId::first(3) {
+                let new = node(old.number() + 3);
+                let change = Change::Replace { old, new };
+                change_members(&mut simulation, change, false, 10 * SECOND).expect("the change ends in time");
+                simulation.run_until(simulation.now() + SECOND);
+                simulation.order(old, NodeOrder::Stop).expect("it runs");
+                let refused = simulation.order(old, NodeOrder::Restart).expect_err("its files are left out");
+                assert!(refused.to_string().starts_with(&format!("{old} was removed")), "{refused}");
+                simulation.remove_node(old).expect("it is down");
+            }
+            assert_eq!(simulation.nodes(), [4, 5, 6].map(node));
+            assert!(simulation.safety().violations().is_empty(), "{:?}", simulation.safety().violations());
+            simulation.digest()
+        };
+        assert_eq!(run(), run());
     }
 }
