@@ -164,7 +164,7 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
     for (node, (files, found)) in all {
         let is_member = members.contains(&node);
         let found = match found {
-            Some(found) if found.is_retired() => continue,
+            Some(found) if found.is_retired() || !is_member && found.is_stranger() => continue,
             Some(found) => found,
             None if !is_member => continue,
             None if has_run => Found::missing(node),
@@ -209,6 +209,11 @@ impl Found {
     /// Whether it knows that its files are left out of the members.
     fn is_retired(&self) -> bool {
         self.recovered().is_some_and(|recovered| recovered.hard_state.retired)
+    }
+
+    /// Whether it knows of no members: no leader has sent it anything so far.
+    fn is_stranger(&self) -> bool {
+        self.recovered().is_some_and(|recovered| recovered.configured().is_none())
     }
 
     /// Whether its cluster has run before.
