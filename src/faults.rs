@@ -204,29 +204,16 @@ impl Faults {
         groups.iter().flatten().try_for_each(|node| self.check_node(*node))?;
         let partition = Partition::of(groups, self.nodes());
         let apart = |(from, to): &(End, End)| partition.separates(*from, *to);
-        let (separated, joined): (Vec<_>, Vec<_>) = self.links.links().into_iter().partition(apart);
+        let (separated, together): (Vec<_>, Vec<_>) = self.links.links().into_iter().partition(apart);
         if separated.is_empty() {
             return Err(NetError::CutsNothing);
         }
         self.change_links(&separated, |rules| rules.partitioned = true);
-        self.change_links(&joined, |rules| rules.partitioned = false);
-        let answer = self.describe_sides(&partition.groups);
+        self.change_links(&together, |rules| rules.partitioned = false);
+        let sides: Vec<String> =
+            partition.groups.iter().map(|group| format!("[{}]", joined(group, " "))).collect();
         self.partition = Some(partition);
-        Ok(answer)
-    }
-
-    /// `[n1 n2] x [n3]; majority side n1 n2`.
-    fn describe_sides(&self, groups: &[Vec<NodeId>]) -> String {
-        let quorum = self.nodes().count() / 2 + 1;
-        let sides: Vec<String> = groups.iter().map(|group| format!("[{}]", joined(group, " "))).collect();
-        let large = groups.iter().filter(|group| group.len() >= quorum);
-        let majorities: Vec<String> = large.map(|group| joined(group, " ")).collect();
-        let verdict = match majorities.as_slice() {
-            [] => "no side has a majority".to_string(),
-            [one] => format!("majority side {one}"),
-            several => format!("majority sides {}", several.join(" and ")),
-        };
-        format!("{}; {verdict}", sides.join(" x "))
+        Ok(sides.join(" x "))
     }
 
     fn cut(&mut self, scope: LinkScope) -> Result<String, NetError> {

@@ -1,5 +1,7 @@
 //! Faults of the network, and `net`: its rules and its numbers.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Console;
@@ -13,6 +15,7 @@ use crate::console::language::{Answer, Directive, Links, Outcome, PartitionShape
 use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, NodeOrder};
 use crate::net::counts::LinkCounts;
+use crate::raft::membership::configuration::Configuration;
 use crate::text::fitted::{Column, fitted};
 use crate::text::joined;
 use crate::text::layout::{Align, wrap};
@@ -142,6 +145,24 @@ impl Console {
     fn delay(&mut self, line: &Directive) -> Answer {
         let (delay, jitter) = (*line.need(&DURATION), line.get(&JITTER).copied().unwrap_or_default());
         self.change_links(line, |scope| NetChange::Delay { delay, jitter, scope })
+    }
+
+    /// `majority side n1 n2`: which sides of the partition in force can decide, as the members are now.
+    pub(super) fn majority_sides(&mut self) -> String {
+        let newest = self.known_members().and_then(|view| view.newest);
+        let all_vote = || Arc::new(Configuration::founders(self.lab.nodes()));
+        let members = newest.map_or_else(all_vote, |newest| newest.configuration);
+        let decides = |group: &Vec<NodeId>| members.reached(|member| group.contains(&member.node));
+        let sides = self.lab.network_rules().into_iter().filter_map(|rule| match rule {
+            NetChange::Partition(groups) => Some(groups),
+            _ => None,
+        });
+        let sides: Vec<String> = sides.flatten().filter(decides).map(|group| joined(&group, " ")).collect();
+        match sides.as_slice() {
+            [] => "no side has a majority".to_string(),
+            [one] => format!("majority side {one}"),
+            several => format!("majority sides {}", several.join(" and ")),
+        }
     }
 
     fn groups(&mut self, shape: &PartitionShape) -> Result<Vec<Vec<NodeId>>, String> {

@@ -119,7 +119,10 @@ impl Console {
         end: Option<Ending>,
     ) -> Result<String, LabError> {
         let before = self.lab.network_rules();
-        let said = self.lab.change_network(change)?;
+        let mut said = self.lab.change_network(change)?;
+        if matches!(change, NetChange::Partition(_)) {
+            said = format!("{said}; {}", self.majority_sides());
+        }
         self.layers.change(before, change, end.map(|end| end.id));
         self.forget_undone();
         Ok(said)

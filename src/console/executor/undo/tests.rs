@@ -126,3 +126,10 @@ proptest! {
         prop_assert_eq!(rules_after(&mixed), rules_after(&lasting), "{}", mixed);
     }
 }
+
+#[test]
+fn only_voters_make_a_majority_side() {
+    let mut desk = Desk::led();
+    let said = desk.lines("add n4 --learner\nadd n5 --learner\npartition n1 n2 / n3 n4 n5");
+    assert!(said.ends_with("[n1 n2] x [n3 n4 n5]; majority side n1 n2\n"), "{said}");
+}
