@@ -134,7 +134,7 @@ impl Simulation {
             removed: BTreeMap::new(),
             clients: BTreeMap::new(),
             faults: Faults::new(&names, random.fork()),
-            counts: Counts::new(),
+            counts: Counts::default(),
             members: Configured::founders(names.iter().copied()),
             founders: names,
             safety: Safety::default(),

@@ -56,7 +56,9 @@ impl Partition {
         let mut partition = Partition { groups, has_rest: false, newcomers: Vec::new() };
         let is_named = |node: &NodeId| partition.groups.iter().any(|group| group.contains(node));
         let rest: Vec<NodeId> = nodes.filter(|node| !is_named(node)).collect();
-        rest.into_iter().for_each(|node| partition.add(node));
+        for node in rest {
+            partition.add(node);
+        }
         partition
     }
 

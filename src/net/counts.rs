@@ -48,12 +48,13 @@ struct Row {
     in_flight: AtomicU64,
 }
 
-impl Counts {
-    /// All zero.
-    pub fn new() -> Counts {
+impl Default for Counts {
+    fn default() -> Counts {
         Counts { rows: (0..PLACES).map(|_| OnceLock::new()).collect(), past: AtomicU64::new(0) }
     }
+}
 
+impl Counts {
     /// Counts the links of a node from zero: what an earlier node of its name sent and was sent is not its own. What is on
     /// its way still arrives.
     pub fn restart(&self, node: NodeId) {

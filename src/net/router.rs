@@ -83,7 +83,7 @@ impl Router {
         let faults = Faults::new(nodes, random);
         let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
         let lanes = settings.express.then(|| RwLock::new(lanes));
-        let routes = Arc::new(Routes { counts: Counts::new(), lanes });
+        let routes = Arc::new(Routes { counts: Counts::default(), lanes });
         let handle =
             RouterHandle { inbox: inbox_sender, control: control_sender, routes: Arc::clone(&routes) };
         let routing = Routing {
