@@ -66,7 +66,7 @@ mod tests {
     use crate::faults::NetChange;
     use crate::lab::members::change_members;
     use crate::lab::{Life, NodeOrder};
-    use crate::raft::membership::changes::Change;
+    use crate::raft::membership::request::Change;
     use crate::sim::SimulationSettings;
     use crate::types::Time;
 

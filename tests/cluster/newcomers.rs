@@ -5,7 +5,7 @@ use raftlab::config::Settings;
 use raftlab::faults::{End, NetChange};
 use raftlab::lab::members::change_members;
 use raftlab::lab::{Lab, Life, NodeOrder};
-use raftlab::raft::membership::changes::Change;
+use raftlab::raft::membership::request::Change;
 use raftlab::state_machine::kv::Command;
 use raftlab::types::NodeId;
 
@@ -164,7 +164,7 @@ fn every_node_is_replaced_and_a_client_from_before_goes_on() {
             cluster.order(old, NodeOrder::Stop).expect("it runs");
             let refused =
                 cluster.order(old, NodeOrder::Restart).expect_err("its files are left out").to_string();
-            assert!(refused.contains(&format!("{old} was removed from the members")), "{refused}");
+            assert!(refused.contains(&format!("{old} was removed from the cluster")), "{refused}");
             cluster.remove_node(old).expect("it is down");
             client.submit(Command::put(old.to_string(), "1")).expect("the client finds the leader");
         }
