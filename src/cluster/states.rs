@@ -164,7 +164,7 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
     for (node, (files, found)) in all {
         let is_member = members.contains(&node);
         let found = match found {
-            Some(found) if found.is_retired() || !is_member && found.is_stranger() => continue,
+            Some(found) if !is_member && found.is_stranger() => continue,
             Some(found) => found,
             None if !is_member => continue,
             None if has_run => Found::missing(node),
@@ -204,11 +204,6 @@ impl Found {
             Found::Open(opened) => Some(&opened.recovered),
             Found::Down(_) => None,
         }
-    }
-
-    /// Whether it knows that its files are left out of the members.
-    fn is_retired(&self) -> bool {
-        self.recovered().is_some_and(|recovered| recovered.hard_state.retired)
     }
 
     /// Whether it knows of no members: no leader has sent it anything so far.
