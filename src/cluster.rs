@@ -228,7 +228,7 @@ impl<M: StateMachine> Cluster<M> {
             match found {
                 Found::Open(opened) => {
                     self.slots.insert(name, Slot::new(medium));
-                    self.launch(name, opened)?;
+                    self.launch(name, *opened)?;
                 }
                 Found::Down(why) => drop(self.slots.insert(name, Slot::down(medium, why))),
             }

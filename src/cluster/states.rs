@@ -106,7 +106,7 @@ pub(super) struct Opened {
 
 /// What a start makes of a node.
 pub(super) enum Found {
-    Open(Opened),
+    Open(Box<Opened>),
     /// It stays down, for this reason.
     Down(String),
 }
@@ -131,7 +131,7 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
         let files = survey.files(settings, node);
         let open = || if files.exist()? { files.open(&founding, load).map(Some) } else { Ok(None) };
         let opened = match caught(open).map_err(|reason| StartError::Machine { node, reason })? {
-            Ok(opened) => opened.map(Found::Open),
+            Ok(opened) => opened.map(|opened| Found::Open(Box::new(opened))),
             Err(left_behind @ (StorageError::OtherEpoch { .. } | StorageError::Retired { .. })) => {
                 Some(Found::Down(left_behind.to_string()))
             }
@@ -168,7 +168,7 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
             Some(found) => found,
             None if !is_member => continue,
             None if has_run => Found::missing(node),
-            None => Found::Open(files.open(&founding, load)?),
+            None => Found::Open(Box::new(files.open(&founding, load)?)),
         };
         nodes.insert(node, (Medium::Files(files), found));
     }
@@ -186,7 +186,7 @@ fn open_in_memory(settings: &Settings, load: LoadImage) -> Result<States, StartE
     let open = |&node: &NodeId| {
         let medium = Medium::Memory(MemoryContent::new(Identity { cluster, epoch: Epoch::FIRST, node }));
         let opened = medium.open(&founding, load)?;
-        Ok((node, (medium, Found::Open(opened))))
+        Ok((node, (medium, Found::Open(Box::new(opened)))))
     };
     let nodes: Result<_, StartError> = founders.iter().map(open).collect();
     Ok(States { nodes: nodes?, notice: None })

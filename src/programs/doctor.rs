@@ -70,9 +70,9 @@ fn diagnose(options: &Options, output: &Output, start: &Start) -> Result<u8, Str
         output.progress(&findings::json(&folders, &survivors).to_string());
     } else {
         let recover = start.shown().replace("doctor", "recover");
-        findings::lines(&folders, &survivors, &recover, &options.folders)
-            .iter()
-            .for_each(|line| output.progress(line));
+        for line in findings::lines(&folders, &survivors, &recover, &options.folders) {
+            output.progress(&line);
+        }
     }
     let well =
         survivors.has_quorum() && folders.iter().all(|folder| folder.remains.files.troubles.is_empty());

@@ -12,6 +12,7 @@ use super::doctor::{Folder, examine, loss};
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 use crate::storage::real::RealDisk;
+use crate::storage::remains::Remains;
 use crate::storage::rescue::Rescue;
 use crate::storage::survivors::{Choice, Survivors};
 use crate::types::{Epoch, LogIndex, NodeId, Term};
@@ -79,7 +80,9 @@ fn recover(options: &Options, folders: &[Folder], output: &Output) -> Result<(),
     let choice = survivors.choices().into_iter().find(|choice| choice.node == options.from);
     let choice = choice.expect("a node that can continue is a choice");
     let told = loss(&choice, &survivors);
-    told.iter().for_each(|line| output.progress(line));
+    for line in &told {
+        output.progress(line);
+    }
     accepted(options, &choice).map_err(refused)?;
     let rescue = plan(&survivors, &choice, &told);
     rescue.perform(|| RealDisk::new(&folder.path)).map_err(|error| refused(error.to_string()))?;
@@ -95,8 +98,7 @@ fn chosen<'a>(
 ) -> Result<&'a Folder, (String, u8)> {
     let running = folders.iter().find_map(|folder| folder.holder.map(|process| (folder, process)));
     if let Some((folder, process)) = running {
-        let by = process.map_or(String::new(), |process| format!(" by process {process}"));
-        return Err((format!("{} is in use{by}: stop that node first", folder.path.display()), REFUSED));
+        return Err((format!("{} is {process}: stop that node first", folder.path.display()), REFUSED));
     }
     let folder = folders.iter().find(|folder| folder.remains.node() == Some(from));
     let folder = folder.ok_or_else(|| (format!("no folder holds files of {from}"), options::USAGE))?;
@@ -127,7 +129,7 @@ fn accepted(options: &Options, choice: &Choice) -> Result<(), String> {
 fn plan(survivors: &Survivors, choice: &Choice, told: &[String]) -> Rescue {
     let known = survivors.all().filter_map(|(_, remains)| remains.files.hard_state);
     let term = known.map(|state| state.current_term).max().unwrap_or(Term(0)).next();
-    let member = survivors.get(choice.node).and_then(|remains| remains.member());
+    let member = survivors.get(choice.node).and_then(Remains::member);
     let member = member.expect("a node that can continue has its state");
     Rescue::of(survivors.cluster, Epoch(survivors.epoch.0 + 1), term, member, choice, told)
 }

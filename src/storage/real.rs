@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use derive_more::Display;
+
 use super::disk::{Disk, Lock, LockError, described};
 use super::private;
 
@@ -24,6 +26,11 @@ struct OpenFile {
     /// Its length was set by other means than appending since it was last synced.
     resized: bool,
 }
+
+/// The process that uses a folder, by its number where that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[display("in use{}", _0.map_or(String::new(), |process| format!(" by process {process}")))]
+pub struct Holder(pub Option<u32>);
 
 impl RealDisk {
     /// The folder at this path. It need not exist, and nothing happens to it yet.
@@ -45,11 +52,11 @@ impl RealDisk {
         Ok(())
     }
 
-    /// The process that uses the folder, if one does; its number, where it is known. Changes nothing.
-    pub fn holder(&self) -> Option<Option<u32>> {
+    /// The process that uses the folder, if one does. Changes nothing.
+    pub fn holder(&self) -> Option<Holder> {
         let path = self.path(LOCK);
         match File::open(&path).ok()?.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(holder_in(&path)),
+            Err(TryLockError::WouldBlock) => Some(Holder(holder_in(&path))),
             _ => None,
         }
     }
@@ -256,7 +263,7 @@ mod tests {
             Err(LockError::Io(error)) => panic!("{error}"),
             Ok(_) => panic!("two hold the lock"),
         }
-        assert_eq!(RealDisk::new(folder.path()).holder(), Some(Some(std::process::id())));
+        assert_eq!(RealDisk::new(folder.path()).holder(), Some(Holder(Some(std::process::id()))));
         drop(lock);
         assert_eq!(RealDisk::new(folder.path()).holder(), None);
         assert!(RealDisk::new(folder.path()).lock().is_ok());

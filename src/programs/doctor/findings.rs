@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::raft::membership::Configured;
 use crate::storage::disk::Disk;
-use crate::storage::real::RealDisk;
+use crate::storage::real::{Holder, RealDisk};
 use crate::storage::remains::{self, Remains};
 use crate::storage::survivors::{Choice, Survivors};
 use crate::text::counted;
@@ -17,8 +17,8 @@ use crate::types::{LogIndex, Member, NodeId};
 pub(in crate::programs) struct Folder {
     pub path: PathBuf,
     pub remains: Remains,
-    /// The process that uses it, if one does; its number, where it is known.
-    pub holder: Option<Option<u32>>,
+    /// The process that uses it, if one does.
+    pub holder: Option<Holder>,
 }
 
 /// Reads the folders of nodes among these and in them.
@@ -172,9 +172,7 @@ fn condition(folder: &Folder, survivors: &Survivors) -> String {
     words.extend(behind.then(|| "of an earlier epoch: counts for nothing".to_string()));
     let removed = files.hard_state.is_some_and(|state| state.retired);
     words.extend(removed.then(|| "removed from the cluster".to_string()));
-    words.extend(folder.holder.map(|process| {
-        process.map_or("in use".to_string(), |process| format!("in use by process {process}"))
-    }));
+    words.extend(folder.holder.map(|holder| holder.to_string()));
     words.join(", ")
 }
 
@@ -186,7 +184,8 @@ fn quorum(survivors: &Survivors) -> String {
     let halves = found.configuration.halves().map(|voters| {
         let voters = voters.iter().map(|(&node, &store_id)| Member { node, store_id });
         let (here, gone): (Vec<Member>, Vec<Member>) = voters.partition(|voter| survivors.is_here(*voter));
-        let (count, needed) = (here.len() + gone.len(), (here.len() + gone.len()) / 2 + 1);
+        let count = here.len() + gone.len();
+        let needed = count / 2 + 1;
         format!(
             "{} of {} here, {needed} are needed (without {})",
             here.len(),

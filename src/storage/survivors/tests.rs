@@ -79,7 +79,9 @@ fn of_an_even_number_half_can_have_hidden_nothing() {
     configuration.learners.insert(node(5), learner);
     let configured = Configured { index: LogIndex(1), configuration: configuration.into() };
     let mut found = [remains(1, 4, &[1, 1], 1), remains(2, 4, &[1], 1), remains(5, 0, &[1, 1, 1], 0)];
-    found.iter_mut().for_each(|remains| remains.files.changes.push(configured.clone()));
+    for remains in &mut found {
+        remains.files.changes.push(configured.clone());
+    }
     found[2].files.hard_state.as_mut().expect("it has a state").store_id = 95;
     let found = survivors(&found);
     assert!(
