@@ -61,6 +61,11 @@ fn snapshot() {
 }
 
 #[test]
+fn members() {
+    replay_all("members");
+}
+
+#[test]
 fn figures() {
     replay_all("figures");
 }

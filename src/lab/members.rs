@@ -128,7 +128,7 @@ fn ask_and_wait(
                         Err(error) => waits_for = error.to_string(),
                     }
                 }
-                _ if asked.is_none() && !settled => {
+                _ if asked.is_none() && configuration.is_joint() => {
                     return Err(MembersError::Refused(ChangeError::UnderWay(Arc::clone(configuration))));
                 }
                 _ => {}

@@ -16,6 +16,7 @@
 //! | an entry is committed | `note_committed_members` | `membership/leaving` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
 //! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `order_election`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
+//! | a leader begins | `tell_predecessor` | `transfer` |
 //! | settings change | `configure` | `configuring` |
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.

@@ -130,6 +130,7 @@ impl Raft {
             change: LeaderChange::default(),
         });
         self.fit_followers(now);
+        self.tell_predecessor(now);
         self.note(Event::BecameLeader { term: self.current_term });
         // Section 8: an entry of its own term is what lets a leader commit what is there from earlier terms.
         let entry = Entry { index: next_index, term: self.current_term, content: Content::NoOp };

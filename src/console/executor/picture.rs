@@ -47,6 +47,12 @@ impl Picture {
         self.nodes.len()
     }
 
+    /// `n1 n2 n3 -> n1 n3 n4`, while the members change.
+    pub(super) fn change_shown(&self) -> Option<String> {
+        let joins = self.members.learners.values().any(|learner| learner.joins.is_some());
+        (self.members.is_joint() || joins).then(|| format!("members {}, a change is under way", self.members))
+    }
+
     /// How many of the voters are a majority.
     pub(super) fn quorum(&self) -> usize {
         self.members.tally(|_| false).1

@@ -90,7 +90,7 @@ pub(super) const IF_NODE: Slot = Slot::if_fitting("NODE", Kind::Node);
 pub(super) const THIS_NODE: Slot = Slot::needed("NODE", Kind::Node);
 pub(super) const NUMBER: Slot = Slot::needed("N", Kind::Number);
 pub(super) const STEADY_TARGET: Slot = Slot::needed("TARGET", Kind::SteadyTarget);
-pub(super) const MEMBERS: Slot = Slot::needed("NODES", Kind::SteadyTarget);
+pub(super) const MEMBERS: Slot = Slot::needed("NODES", Kind::Nodes);
 pub(super) const ROLE: Slot = Slot::needed(
     "ROLE",
     Kind::Choice { name: "role", words: &["follower", "pre-candidate", "candidate", "leader"] },

@@ -93,7 +93,8 @@ impl Console {
             picture.nodes().iter().filter(|(node, _)| only.is_none_or(|only| only == *node)).collect();
         let mut lines = self.status_table(&shown, &picture, line.has(&ALL));
         let (leader, summary) = summary(&picture);
-        let remarks = nodes_missing(&picture, only).into_iter().chain([summary]);
+        let remarks =
+            nodes_missing(&picture, only).into_iter().chain(picture.change_shown()).chain([summary]);
         lines.extend(remarks.flat_map(|remark| wrap(&remark, self.context.columns.unwrap_or(usize::MAX))));
         let details: Vec<Value> =
             shown.iter().map(|(node, view)| status_json(*node, view, &picture)).collect();

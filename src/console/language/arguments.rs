@@ -159,6 +159,7 @@ impl<'a> Arguments<'a> {
                 Ok(value)
             }
             (Kind::Shape, ..) => self.shape(form, slot).map(Value::Shape).map(Some),
+            (Kind::Nodes, ..) => self.nodes(form, slot).map(Some),
             (Kind::Condition { answers }, ..) => {
                 let name = self.word(form, slot)?.to_lowercase();
                 self.condition(&name, answers).map(Value::Phrase).map(Some)
@@ -208,6 +209,15 @@ impl<'a> Arguments<'a> {
             )));
         }
         self.language.read(words)?.ok_or_else(|| self.missing(form, slot))
+    }
+
+    /// All the words that name nodes.
+    fn nodes(&mut self, form: &Form, slot: &Slot) -> Result<Value, ParseError> {
+        let mut list = self.word(form, slot)?;
+        while let Some(word) = self.words.pop_front_if(|word| Kind::Nodes.read(&word.text).is_ok()) {
+            list = format!("{list},{}", word.text);
+        }
+        Kind::Nodes.read(&list)
     }
 
     fn shape(&mut self, form: &Form, slot: &Slot) -> Result<PartitionShape, ParseError> {

@@ -209,7 +209,7 @@ impl Completion<'_> {
             Kind::Choice { words, .. } => self.beginning(words.iter().copied()),
             Kind::Node | Kind::OneNode | Kind::NodeOfCondition => self.beginning(nodes()),
             Kind::NodeOr(word) => self.beginning(nodes().chain([word])),
-            Kind::Target | Kind::SteadyTarget => self.targets(),
+            Kind::Target | Kind::SteadyTarget | Kind::Nodes => self.targets(),
             Kind::Link => self.links(),
             Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),
             Kind::Choices { words, .. } => self.choices(words),

@@ -23,6 +23,8 @@ pub enum Kind {
     /// The same, for the condition in another slot.
     NodeOfCondition,
     Target,
+    /// Several nodes, with commas or spaces between them.
+    Nodes,
     /// Which nodes: the same ones, however often it is resolved.
     SteadyTarget,
     Link,
@@ -57,6 +59,7 @@ impl Kind {
     pub(super) fn question(self) -> &'static str {
         match self {
             Kind::Target | Kind::SteadyTarget => "whom",
+            Kind::Nodes => "which nodes",
             Kind::Node | Kind::NodeOr(_) | Kind::OneNode | Kind::NodeOfCondition => "which node",
             Kind::Link => "which link",
             Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => "how long",

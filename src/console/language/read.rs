@@ -30,6 +30,7 @@ impl Kind {
             Kind::OneNode | Kind::NodeOfCondition => Value::Target(Target::read_single(text)?),
             Kind::Target => Value::Target(Target::read(text)?),
             Kind::SteadyTarget => Value::Target(Target::read_steady(text)?),
+            Kind::Nodes => Value::Target(Target::read_nodes(text)?),
             Kind::Link => Value::Links(Links::read(text)?),
             Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => {
                 Value::Duration(parse_duration(text)?)

@@ -35,6 +35,12 @@ pub enum Target {
 }
 
 impl Target {
+    /// From `n2` or `n1,n3`.
+    pub(super) fn read_nodes(text: &str) -> Result<Target, ParseError> {
+        let nodes: Result<Vec<NodeId>, ParseError> = text.split(',').map(node).collect();
+        nodes.map(|nodes| Target::Nodes(in_order(nodes)))
+    }
+
     /// From `n2`, `n1,n3` or a word.
     pub(super) fn read(text: &str) -> Result<Target, ParseError> {
         if let Some(target) = Target::word(text) {

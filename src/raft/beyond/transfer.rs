@@ -25,6 +25,7 @@ use self::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
 use super::message::{Cause, Extra, Round, Waiver};
 use crate::raft::effects::{RejectReason, RequestId};
 use crate::raft::event::{Event, StepDownReason};
+use crate::raft::membership::led::Leaves;
 use crate::raft::message::Body;
 use crate::raft::role::{Leader, Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
@@ -57,6 +58,8 @@ pub(crate) struct Transfers {
     succession: Option<Succession>,
     /// The newest round that this node has heard, with its term.
     pub heard: (Term, Round),
+    /// Who ordered this node's newest election, and the term of that.
+    predecessor: Option<(Term, Member)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -344,7 +347,15 @@ impl Raft {
         let waiver = Waiver { term: self.current_term, round };
         match self.order_ignored(now, waiver, last) {
             Some(reason) => self.note(Event::OrderIgnored { leader: leader.node, reason }),
-            None => self.become_candidate(now, Cause::Transfer(waiver)),
+            None => {
+                let cause = Cause::Transfer(waiver);
+                self.become_candidate(now, cause);
+                self.beyond.transfers.predecessor = Some((self.current_term, leader));
+                if !self.configuration().names(leader) {
+                    // It has no vote any more, and waits for the higher term.
+                    self.send(leader.node, Body::RequestVote { last: self.log.last(), cause });
+                }
+            }
         }
     }
 
@@ -364,6 +375,21 @@ impl Raft {
         }
         self.free_vote(waiver);
         self.is_vote_on_hold(now).then_some(OrderIgnored::Withheld)
+    }
+
+    /// This node leads. A leader that handed over since it is left out sends its clients here once it hears of that.
+    pub(in crate::raft) fn tell_predecessor(&mut self, now: Time) {
+        let next_index = self.log.last().index.next();
+        let left_out = |member: &Member| !self.configuration().names(*member);
+        let Some((term, predecessor)) = self.beyond.transfers.predecessor else { return };
+        if term != self.current_term || !left_out(&predecessor) {
+            return;
+        }
+        let leaves = Some(Leaves { round: 1, index: LogIndex(0), until: now + self.settings.election_max });
+        if let Role::Leader(leader) = &mut self.role {
+            let new = || Progress::new(predecessor.store_id, next_index, now);
+            leader.followers.entry(predecessor.node).or_insert_with(new).answers.leaves = leaves;
+        }
     }
 
     /// AppendEntries of this round came from the leader of the current term.
