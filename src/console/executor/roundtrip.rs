@@ -52,13 +52,13 @@ fn name() -> BoxedStrategy<String> {
     text().prop_filter("a name", |name| !name.is_empty() && !name.contains('\0')).boxed()
 }
 
-fn steady_target() -> BoxedStrategy<Target> {
+fn nodes() -> BoxedStrategy<Target> {
     let nodes = proptest::collection::btree_set(node(), 1..4);
-    prop_oneof![
-        nodes.prop_map(|nodes| Target::Nodes(nodes.into_iter().collect())),
-        select(vec![Target::Leader, Target::Followers, Target::All]),
-    ]
-    .boxed()
+    nodes.prop_map(|nodes| Target::Nodes(nodes.into_iter().collect())).boxed()
+}
+
+fn steady_target() -> BoxedStrategy<Target> {
+    prop_oneof![nodes(), select(vec![Target::Leader, Target::Followers, Target::All]),].boxed()
 }
 
 fn target() -> BoxedStrategy<Target> {
@@ -121,6 +121,7 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::NodeOr(word) => prop_oneof![node().prop_map(Value::Node), Just(Value::Word(word))].boxed(),
         Kind::OneNode | Kind::NodeOfCondition => one_node().prop_map(Value::Target).boxed(),
         Kind::Target => target().prop_map(Value::Target).boxed(),
+        Kind::Nodes => nodes().prop_map(Value::Target).boxed(),
         Kind::SteadyTarget => steady_target().prop_map(Value::Target).boxed(),
         Kind::Link => links().prop_map(Value::Links).boxed(),
         Kind::Duration | Kind::Named(_) => duration().prop_map(Value::Duration).boxed(),
