@@ -359,7 +359,10 @@ impl Server {
     pub fn log_view(&self) -> LogView {
         let log = self.raft.log();
         let terms = log.range(log.base().index.next(), log.last().index).map(|entry| entry.term).collect();
-        LogView { base: log.base(), snapshot: self.raft.snapshot(), terms, commit: self.raft.commit_index() }
+        let kept = self.raft.configurations().from(log.base().index).iter().map(|one| one.index);
+        let members = kept.filter(|index| *index > log.base().index).collect();
+        let (snapshot, commit) = (self.raft.snapshot(), self.raft.commit_index());
+        LogView { base: log.base(), snapshot, terms, members, commit }
     }
 
     /// For the museum of broken rules: a mutation reaches into the core of a simulated node.

@@ -39,6 +39,8 @@ pub struct Entries {
     pub before: LogIndex,
     /// The terms of the entries behind that, in order; none for one that cannot be read.
     pub terms: Vec<Option<Term>>,
+    /// The entries that hold configurations.
+    pub members: Vec<LogIndex>,
     /// A snapshot covers the log up to here.
     pub snapshot: LogIndex,
     /// Entries up to here that are not among `terms` are not kept, because a snapshot covers them.
@@ -154,6 +156,7 @@ impl From<&LogView> for Entries {
         Entries {
             before: view.base.index,
             terms: view.terms.iter().copied().map(Some).collect(),
+            members: view.members.clone(),
             snapshot: view.snapshot.index,
             covered: view.base.index,
             commit: Some(view.commit),
@@ -166,7 +169,8 @@ impl From<&Glimpse> for Entries {
     fn from(glimpse: &Glimpse) -> Entries {
         let snapshot = glimpse.snapshot.index;
         let terms = glimpse.terms.clone();
-        Entries { before: glimpse.before, terms, snapshot, covered: snapshot, commit: None }
+        let members = glimpse.changes.iter().map(|one| one.index).collect();
+        Entries { before: glimpse.before, terms, members, snapshot, covered: snapshot, commit: None }
     }
 }
 
@@ -212,6 +216,7 @@ struct Seen {
     missing: bool,
     covered: bool,
     unreadable: bool,
+    members: bool,
 }
 
 impl Seen {
@@ -233,10 +238,13 @@ impl Seen {
         self.covered |= cell == Cell::Covered || kept;
         self.missing |= cell == Cell::Missing;
         self.unreadable |= cell == Cell::Unreadable;
-        let mark = match (wrong, kept) {
-            (true, _) => '!',
-            (false, true) => 's',
-            (false, false) => ' ',
+        let members = matches!(cell, Cell::Term(_)) && log.members.contains(&index);
+        self.members |= members;
+        let mark = match (wrong, members, kept) {
+            (true, ..) => '!',
+            (_, true, _) => 'm',
+            (_, _, true) => 's',
+            _ => ' ',
         };
         let end = if log.commit == Some(index) { '|' } else { ' ' };
         let text = match cell {
@@ -258,6 +266,7 @@ impl Seen {
             (self.conflicts, "! not the leader's term"),
             (self.missing, ". no entry"),
             (self.covered, "s covered by the snapshot"),
+            (self.members, "m members"),
             (self.unreadable, "? cannot be read"),
         ];
         let explained = marks.iter().filter(|(seen, _)| *seen).map(|(_, mark)| *mark);

@@ -95,6 +95,8 @@ pub struct LogView {
     pub snapshot: EntryId,
     /// The terms of the entries behind it, in order.
     pub terms: Vec<Term>,
+    /// Those of the entries that hold configurations.
+    pub members: Vec<LogIndex>,
     pub commit: LogIndex,
 }
 

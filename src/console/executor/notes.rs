@@ -33,7 +33,7 @@ pub(super) const CHANGES: &[&str] = &[
 
 /// What a preference does.
 pub(super) const PREFER: &[&str] = &[
-    "All leaders want the same: the preference stands in the log, with the members.",
+    "All leaders want the same: it stands in the log, with the members.",
     "A leader hands over to the preferred node when that has answered ten",
     "heartbeats and holds what is committed. After a transfer in vain it waits",
     "twice as long each time. Votes never look at it.",

@@ -239,9 +239,12 @@ impl Configuration {
                 next.leave(node)?;
                 next.learners.insert(node, Learner { store_id, stays: true, joins: None });
             }
-            Change::Prefer(node) => {
-                node.map(known).transpose()?;
-                next.preferred = node;
+            Change::Prefer(None) => next.preferred = None,
+            Change::Prefer(Some(node)) => {
+                if !self.voters.contains_key(&known(node)?) {
+                    return Err(ChangeError::IsLearner(node));
+                }
+                next.preferred = Some(node);
             }
             Change::Cancel => return Err(ChangeError::NothingToCancel),
         }
