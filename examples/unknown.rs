@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Without a majority no command can be committed, so this one gets no answer.
     let leader = cluster.leader().ok_or("no node leads")?;
-    let others: Vec<_> = cluster.members().into_iter().filter(|node| *node != leader).collect();
+    let others: Vec<_> = cluster.nodes().into_iter().filter(|node| *node != leader).collect();
     for node in &others {
         cluster.crash(*node, Crash::Process)?;
     }

@@ -19,6 +19,7 @@ mod faults;
 mod footprint;
 mod lab;
 mod lives;
+mod members;
 mod messages;
 mod nodes;
 mod states;
@@ -36,6 +37,7 @@ use parking_lot::Mutex;
 
 pub use self::builder::Builder;
 pub use self::faults::Crash;
+pub use self::members::Members;
 pub use self::states::{StartError, states_found, wipe};
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 

@@ -124,7 +124,9 @@ pub mod programs;
 
 // The library's face: what a program that embeds a cluster needs.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token, WhenFull};
-pub use crate::cluster::{Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, StartError};
+pub use crate::cluster::{
+    Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, Members, StartError,
+};
 pub use crate::config::{RaftSettings, Settings};
 pub use crate::faults::{End, LinkScope, NetChange};
 pub use crate::lab::{DiskChange, LabError, Life, NodeOrder};
@@ -137,6 +139,14 @@ pub use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 pub mod events {
     pub use crate::raft::event::Event;
     pub use crate::trace::{TraceEvent, What};
+}
+
+/// Changes of the members: what they are, what they come to, and why they are refused.
+pub mod membership {
+    pub use crate::lab::members::{ChangeDone, MembersError};
+    pub use crate::raft::membership::configuration::{Configuration, Joins, Learner, Voters};
+    pub use crate::raft::membership::request::{Change, ChangeError};
+    pub use crate::types::{Epoch, Member, StoreId};
 }
 
 /// The key-value store that a cluster replicates unless another machine is chosen.

@@ -31,15 +31,15 @@ pub enum Crash {
 /// client.submit(Command::put("x", "1"))?;
 /// cluster.restart(leader)?;
 ///
-/// let members = cluster.members();
-/// cluster.partition(&[&members[..1], &members[1..]])?;
+/// let nodes = cluster.nodes();
+/// cluster.partition(&[&nodes[..1], &nodes[1..]])?;
 /// client.submit(Command::put("x", "2"))?;
 /// cluster.heal();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<M: StateMachine> Cluster<M> {
-    /// The nodes that there are now, running or not, in order.
-    pub fn members(&self) -> Vec<NodeId> {
+    /// The nodes that there are now, running or not, in order: [`Cluster::members`] says which of them belong to it.
+    pub fn nodes(&self) -> Vec<NodeId> {
         self.slots.keys().copied().collect()
     }
 

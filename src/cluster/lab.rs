@@ -23,11 +23,11 @@ const SEARCH_TIME: Duration = Duration::from_secs(5);
 
 impl<M: StateMachine> Lab for Cluster<M> {
     fn nodes(&self) -> Vec<NodeId> {
-        self.slots.keys().copied().collect()
+        Cluster::nodes(self)
     }
 
     fn add_node(&mut self, name: NodeId) -> Result<Member, LabError> {
-        self.add(name)
+        self.add_on_new_files(name)
     }
 
     fn has_old_files(&mut self, name: NodeId) -> bool {

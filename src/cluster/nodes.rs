@@ -15,7 +15,7 @@ use crate::types::{Member, NodeId};
 
 impl<M: StateMachine> Cluster<M> {
     /// Starts a new node on new, empty files.
-    pub(super) fn add(&mut self, name: NodeId) -> Result<Member, LabError> {
+    pub(super) fn add_on_new_files(&mut self, name: NodeId) -> Result<Member, LabError> {
         let medium = self.medium_for(name)?;
         let print = Footprint::before(&self.settings, &[name], None);
         let added = self.add_on(medium, name);
@@ -96,8 +96,11 @@ impl<M> Cluster<M> {
         }
     }
 
-    /// Forgets a node that does not run. Its files stay.
-    pub(super) fn forget(&mut self, name: NodeId) -> Result<(), LabError> {
+    /// Forgets a node that does not run: it is not one of the nodes any more. Its files stay.
+    ///
+    /// # Errors
+    /// It runs, there is no such node, or no other.
+    pub fn forget(&mut self, name: NodeId) -> Result<(), LabError> {
         let slot = self.existing(name)?;
         if slot.node.is_some() || !matches!(slot.life(), Life::Down(_)) {
             return Err(LabError::not_removed(name));

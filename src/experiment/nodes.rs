@@ -28,7 +28,7 @@ impl Nodes {
             return;
         }
         let is_first_look = self.lives.is_empty();
-        let here = cluster.members();
+        let here = cluster.nodes();
         let gone: Vec<NodeId> = self.lives.keys().copied().filter(|node| !here.contains(node)).collect();
         for node in gone {
             if !matches!(self.lives.remove(&node), Some(Life::Down(_))) {

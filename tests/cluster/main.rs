@@ -1,6 +1,8 @@
 //! Clusters on real threads, through the public API: elections, faults, disks and restarts. Each test ends with a
 //! check of the safety properties. Nothing here sleeps: each wait is for a condition, with a deadline.
 
+#[cfg(feature = "cli")]
+mod changes;
 mod clients;
 mod elections;
 mod faults;
