@@ -121,7 +121,7 @@ fn log(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(WRITES * GROUP));
     group.bench_function("append to the store in memory", |bencher| {
         let open = || {
-            let content = MemoryContent::new(identity.clone());
+            let content = MemoryContent::new(identity);
             (
                 content.open(&NewStore::founding(&NodeId::first(3)), no_image).expect("an empty store").0,
                 log_writes(WRITES),

@@ -246,7 +246,7 @@ impl Raft {
     pub fn hard_state(&self) -> HardState {
         let (current_term, voted_for) = (self.current_term, self.voted_for);
         let (store_id, retired) = (self.store_id, self.retired);
-        self.beyond.fill(HardState { current_term, voted_for, store_id, retired, ..HardState::default() })
+        self.beyond.fill(HardState { current_term, voted_for, retired, store_id, ..HardState::default() })
     }
 
     /// The leader of the current term, if this node knows one and its election timer has not run out since.

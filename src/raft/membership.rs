@@ -1,8 +1,8 @@
 //! Cluster membership changes (section 6; D 4): joint consensus.
 //!
 //! A configuration is an entry of the log. A node uses the newest one in its log, committed or not, from the moment at
-//! which it is there; if the entry goes, so does the configuration. What changes the voters goes in two steps, C_old,new
-//! and C_new, and while a configuration is joint each decision needs a majority of both. So at no moment can two sets of
+//! which it is there; if the entry goes, so does the configuration. What changes the voters goes in two steps, `C_old,new`
+//! and `C_new`, and while a configuration is joint each decision needs a majority of both. So at no moment can two sets of
 //! voters decide without one another, no matter which node has heard of which.
 //!
 //! - `configuration`, `role`, `configured`: who belongs to the cluster, and the one way in which majorities are counted.

@@ -85,7 +85,7 @@ fn an_inherited_joint_entry_is_left_by_both_majorities() {
     );
 }
 
-/// n1 commits the joint entry, and its C_new is on n4 alone. n2 is elected, and is told to take the change back.
+/// n1 commits the joint entry, and its `C_new` is on n4 alone. n2 is elected, and is told to take the change back.
 fn taken_back(defect: Option<&str>) -> Table {
     let mut table = joint_proposed(defect, false);
     table.stall(1);
@@ -203,7 +203,7 @@ fn held(defect: Option<&str>, by: u8) -> Table {
     table
 }
 
-/// n1 leaves itself out: C_new is on n2 too, and not on n3.
+/// n1 leaves itself out: `C_new` is on n2 too, and not on n3.
 fn left_out(defect: Option<&str>) -> Table {
     let mut table = led(defect);
     table.change(1, Change::Remove(n(1)));
@@ -356,7 +356,7 @@ fn each_defect_is_noticed_in_its_schedule_and_without_it_nothing_is_wrong() {
     }
 }
 
-/// n1 commits the joint entry, its C_new reaches n3 alone, which it leaves out, and n1 is gone: only n3 can win.
+/// n1 commits the joint entry, its `C_new` reaches n3 alone, which it leaves out, and n1 is gone: only n3 can win.
 fn newest_left_out(defect: Option<&str>) -> Table {
     let mut table = joint_proposed(defect, false);
     for name in [2, 3, 4] {

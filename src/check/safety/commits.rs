@@ -1,5 +1,7 @@
 //! What is committed, by whom, and on whose disks (5.3, 5.4.2).
 
+use std::cmp::Ordering;
+
 use super::Safety;
 use super::members::{is_quorum, is_taken_back, named};
 use crate::check::property::Property;
@@ -15,14 +17,14 @@ impl Safety {
         let commit = raft.commit_index();
         let record = self.records.get_mut(&member).expect("observed just now");
         let from = record.commit;
-        if commit > from {
-            record.learn_commit(member, commit);
-        } else if commit < from {
-            record.commit = commit;
-            let detail = format!("{member}'s commit index went back from {from} to {commit}");
-            return self.report(Property::StateMachineSafety, detail);
-        } else {
-            return;
+        match commit.cmp(&from) {
+            Ordering::Equal => return,
+            Ordering::Greater => record.learn_commit(member, commit),
+            Ordering::Less => {
+                record.commit = commit;
+                let detail = format!("{member}'s commit index went back from {from} to {commit}");
+                return self.report(Property::StateMachineSafety, detail);
+            }
         }
         let known = commit.min(self.committed());
         if !self.committed.is_gone(known)

@@ -23,7 +23,7 @@ pub fn is_quorum(configuration: &Configuration, satisfies: impl Fn(Member) -> bo
         .all(|voters| 2 * members(voters).filter(|member| satisfies(*member)).count() > voters.len())
 }
 
-/// Whether C_old stands again behind a joint configuration.
+/// Whether `C_old` stands again behind a joint configuration.
 pub fn is_taken_back(before: &Configuration, after: &Configuration) -> bool {
     !after.is_joint() && before.outgoing.as_ref() == Some(&after.voters)
 }
@@ -61,9 +61,9 @@ fn overlap(one: &Configuration, other: &Configuration) -> bool {
 fn splits(kinds: &[([bool; 4], usize)], wanted: [usize; 4]) -> bool {
     let Some(((kind, count), rest)) = kinds.split_first() else { return wanted == [0; 4] };
     let (first, last) = (kind[0] || kind[1], kind[2] || kind[3]);
-    let least = if last { 0 } else { *count };
+    let fewest = if last { 0 } else { *count };
     let most = if first { *count } else { 0 };
-    (least..=most).any(|taken| {
+    (fewest..=most).any(|taken| {
         let mut wanted = wanted;
         for (set, _) in kind.iter().enumerate().filter(|(_, has)| **has) {
             wanted[set] = wanted[set].saturating_sub(if set < 2 { taken } else { count - taken });

@@ -31,8 +31,8 @@ fn founder(name: u8) -> Member {
     Member::founder(NodeId::new(name))
 }
 
-fn founders() -> Option<Configured> {
-    Some(Configured::founders(NodeId::first(3)))
+fn founders() -> Configured {
+    Configured::founders(NodeId::first(3))
 }
 
 fn in_term(term: u64) -> HardState {
@@ -43,7 +43,10 @@ fn in_term(term: u64) -> HardState {
 fn node(name: u8, snapshot: u64, base: u64, entries: Vec<Entry>) -> Raft {
     let id = |index| if index == 0 { EntryId::ZERO } else { EntryId::new(Term(1), LogIndex(index)) };
     let (snapshot, base) = (id(snapshot), id(base));
-    started(name, Recovered { hard_state: in_term(1), snapshot, base, entries, configuration: founders() })
+    started(
+        name,
+        Recovered { hard_state: in_term(1), snapshot, base, entries, configuration: Some(founders()) },
+    )
 }
 
 fn started(name: u8, recovered: Recovered) -> Raft {
@@ -142,7 +145,7 @@ fn elected() -> (Safety, Raft) {
     let first = || (1..=8).map(no_op).collect::<Vec<_>>();
     let (old, n1) = (node(1, 0, 0, first()), leader());
     let recovered = Recovered { hard_state: voted_for(1), entries: first(), ..Recovered::default() };
-    let n3 = started(3, Recovered { configuration: founders(), ..recovered });
+    let n3 = started(3, Recovered { configuration: Some(founders()), ..recovered });
     safety.started(&old);
     safety.started(&n3);
     let vote = Message { from: n3.id(), ..said(2, Body::VoteReply { granted: true }) };
@@ -158,9 +161,9 @@ fn elected() -> (Safety, Raft) {
 fn follower(name: u8, store_id: StoreId, behind: Vec<Entry>) -> Raft {
     let term = behind.last().map_or(2, |last| last.term.0.max(2));
     let voted_for = (name == 3).then(|| founder(1));
-    let hard_state = HardState { store_id, voted_for, ..in_term(term) };
+    let hard_state = HardState { voted_for, store_id, ..in_term(term) };
     let entries = (1..=8).map(no_op).chain(behind).collect();
-    started(name, Recovered { hard_state, entries, configuration: founders(), ..Recovered::default() })
+    started(name, Recovered { hard_state, entries, configuration: Some(founders()), ..Recovered::default() })
 }
 
 fn idle(raft: &Raft) -> Step<'_> {

@@ -20,12 +20,11 @@ impl Kind {
     pub(super) fn read(self, text: &str) -> Result<Value, ParseError> {
         Ok(match self {
             Kind::Flag => Value::Flag,
-            Kind::Word(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
+            Kind::Word(word) | Kind::NodeOr(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
             Kind::Word(word) => return Err(ParseError::new(format!("'{}' is not '{word}'", shorten(text)))),
             Kind::Choice { name, words } => Value::Word(choice(name, words, text)?),
             Kind::Choices { name, words } => Value::Words(choices(name, words, text)?),
             Kind::Node => Value::Node(node(text)?),
-            Kind::NodeOr(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
             Kind::NodeOr(word) => Value::Node(node_or(text, word)?),
             Kind::OneNode | Kind::NodeOfCondition => Value::Target(Target::read_single(text)?),
             Kind::Target => Value::Target(Target::read(text)?),

@@ -39,12 +39,12 @@ impl Raft {
     pub(super) fn lose_quorum(&mut self, now: Time) {
         if let Role::Leader(leader) = &self.role {
             let (since, own) = (now - self.settings.election_max, self.member());
-            let hears = |member: Member| {
+            let answers = |member: Member| {
                 let progress = leader.followers.get(&member.node);
                 let progress = progress.filter(|progress| progress.answers.store_id == member.store_id);
                 member == own || progress.is_some_and(|progress| progress.answers.heard > since)
             };
-            let (heard, quorum) = self.configuration().tally(hears);
+            let (heard, quorum) = self.configuration().tally(answers);
             self.note(Event::QuorumLost { heard, quorum });
         }
         self.become_follower(now, self.current_term, StepDownReason::NoQuorum);

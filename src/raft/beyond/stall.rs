@@ -161,10 +161,10 @@ impl Raft {
 
     /// A follower acknowledged this entry: how long it took, if the leader's own disk owes the entry still.
     pub(in crate::raft) fn note_lag(&mut self, now: Time, from: NodeId, index: LogIndex) {
-        if let (Some(since), Role::Leader(leader)) = (self.durability.owes_since(index), &mut self.role) {
-            if let Some(progress) = leader.followers.get_mut(&from) {
-                progress.answers.lag = now.since(since);
-            }
+        if let (Some(since), Role::Leader(leader)) = (self.durability.owes_since(index), &mut self.role)
+            && let Some(progress) = leader.followers.get_mut(&from)
+        {
+            progress.answers.lag = now.since(since);
         }
     }
 

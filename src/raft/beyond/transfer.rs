@@ -345,17 +345,15 @@ impl Raft {
     /// The leader of this term hands over to this node: it starts an election at once (D 3.10).
     pub(super) fn handle_timeout_now(&mut self, now: Time, leader: Member, round: Round, last: EntryId) {
         let waiver = Waiver { term: self.current_term, round };
-        match self.order_ignored(now, waiver, last) {
-            Some(reason) => self.note(Event::OrderIgnored { leader: leader.node, reason }),
-            None => {
-                let cause = Cause::Transfer(waiver);
-                self.become_candidate(now, cause);
-                self.beyond.transfers.predecessor = Some((self.current_term, leader));
-                if !self.configuration().names(leader) {
-                    // It has no vote any more, and waits for the higher term.
-                    self.send(leader.node, Body::RequestVote { last: self.log.last(), cause });
-                }
-            }
+        if let Some(reason) = self.order_ignored(now, waiver, last) {
+            return self.note(Event::OrderIgnored { leader: leader.node, reason });
+        }
+        let cause = Cause::Transfer(waiver);
+        self.become_candidate(now, cause);
+        self.beyond.transfers.predecessor = Some((self.current_term, leader));
+        if !self.configuration().names(leader) {
+            // It has no vote any more, and waits for the higher term.
+            self.send(leader.node, Body::RequestVote { last: self.log.last(), cause });
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A change is proposed only by a leader whose no-op is committed, while the newest configuration is committed and not
 //! joint: before that it does not know which configurations others may use. What was asked for stands in the entry, so
-//! that the next leader continues with it. C_new follows when C_old,new is committed; a leader asks in each step whether
+//! that the next leader continues with it. `C_new` follows when `C_old,new` is committed; a leader asks in each step whether
 //! it is, so none forgets it and none does it twice.
 //!
 //! A new voter is a learner first (D 4.2.1): it becomes a voter when it holds what was committed when the last round of
@@ -65,8 +65,8 @@ impl Raft {
     }
 
     /// Takes back a learner's wish to vote; or a joint configuration that this leader appended, while no one can have
-    /// used it to decide alone: until C_new exists, every configuration needs a majority of C_old. An earlier leader's
-    /// may be committed without this one's knowledge, or followed by a C_new, until the no-op of this term is committed.
+    /// used it to decide alone: until `C_new` exists, every configuration needs a majority of `C_old`. An earlier leader's
+    /// may be committed without this one's knowledge, or followed by a `C_new`, until the no-op of this term is committed.
     fn cancel(&mut self, now: Time, newest: &Configured) -> Result<LogIndex, ChangeError> {
         let configuration = &newest.configuration;
         if configuration.is_joint() {
@@ -95,7 +95,7 @@ impl Raft {
         Ok(self.append_members(now, next))
     }
 
-    /// Appends C_old behind a joint configuration that is not committed.
+    /// Appends `C_old` behind a joint configuration that is not committed.
     fn take_back(&mut self, now: Time, joint: LogIndex) -> LogIndex {
         let before = self.configurations.at(joint.previous()).expect("a joint configuration follows one");
         let before = Configuration::clone(&before.configuration);
@@ -140,7 +140,7 @@ impl Raft {
 }
 
 impl Raft {
-    /// Continues what is under way, in each step: C_new behind a joint configuration that is committed, and C_old
+    /// Continues what is under way, in each step: `C_new` behind a joint configuration that is committed, and `C_old`
     /// behind one whose new voters have fallen silent.
     pub(in crate::raft) fn continue_change(&mut self, now: Time) {
         let Role::Leader(leader) = &self.role else { return };

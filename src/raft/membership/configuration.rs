@@ -12,13 +12,13 @@ pub type Voters = BTreeMap<NodeId, StoreId>;
 
 /// A cluster's members. An entry of the log holds one; each node uses the newest one in its log, committed or not.
 ///
-/// It is *joint* (C_old,new) while it has outgoing voters: every decision then needs a majority of both.
+/// It is *joint* (`C_old,new`) while it has outgoing voters: every decision then needs a majority of both.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
-    /// C_new while it is joint.
+    /// `C_new` while it is joint.
     pub voters: Voters,
-    /// C_old while it is joint.
+    /// `C_old` while it is joint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing: Option<Voters>,
     /// Who is sent the log, and decides nothing (D 4.2.1). A voter that is demoted is here and in `outgoing`.

@@ -60,9 +60,8 @@ impl Run<'_> {
         let disk = self.simulation.node(name).disk.clone();
         self.damage_disk(&disk);
         match self.simulation.start(name, Begin::Again) {
-            Ok(_) => {}
+            Ok(_) | Err(StorageError::Retired { .. }) => {}
             Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => self.revive(name),
-            Err(StorageError::Retired { .. }) => {}
             Err(_) => {
                 self.simulation.tally.refused_starts += 1;
                 self.start_afresh(name);

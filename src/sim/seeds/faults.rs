@@ -147,13 +147,12 @@ impl Run<'_> {
             disk.power_cut(&mut random);
         }
         match self.simulation.start(name, Begin::Again) {
-            Ok(_) => {}
+            Ok(_) | Err(StorageError::Retired { .. }) => {}
             // The disk failed while it was read: the next start finds it well.
             Err(error @ (StorageError::Io { .. } | StorageError::NoSpace { .. })) => {
                 self.simulation.node(name).down = Some(EndReason::StorageFailed(error.to_string()));
             }
             // The others do without it.
-            Err(StorageError::Retired { .. }) => {}
             Err(error) => self.workload.contradictions.push(format!("{name} cannot start again: {error}")),
         }
     }
