@@ -7,6 +7,7 @@ use std::thread;
 
 use raftlab::client::Failure;
 use raftlab::cluster::Cluster;
+use raftlab::faults::End;
 use raftlab::lab::{Lab, NodeOrder};
 use raftlab::raft::membership::MemberRole;
 use raftlab::state_machine::kv::Command;
@@ -140,4 +141,38 @@ fn assert_bounded(cluster: &mut Cluster, folder: &TempDir) {
         let log = cluster.log(node).expect("it runs");
         assert!(log.base.index.0 > 0 && log.terms.len() <= 10, "{node} keeps {} entries", log.terms.len());
     }
+}
+
+#[test]
+fn members_that_are_replaced_again_and_again_leave_nothing_behind_in_memory() {
+    const ROUNDS: u8 = 3;
+    let folder = folder();
+    let mut cluster = of_three(&folder).start().expect("a cluster starts");
+    leader(&cluster);
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CLIENTS).map(|number| count_up(&cluster, number, Arc::clone(&stop))).collect();
+    for _ in 0..ROUNDS {
+        for (old, new) in [(1, 4), (2, 5), (3, 6), (4, 1), (5, 2), (6, 3)] {
+            advance(&mut cluster);
+            let (old, new) = (NodeId::new(old), NodeId::new(new));
+            cluster.replace(old, new).expect("the others can decide");
+            cluster.stop(old).expect("it runs");
+            cluster.forget(old).expect("it is down");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        let (answered, tried) = client.join().expect("no call panics");
+        assert_eq!(answered, tried, "no call fails for a change of the members");
+    }
+    assert_eq!(cluster.nodes(), NodeId::first(3));
+    let links = cluster.network_counts();
+    let gone = |end: &End| matches!(end, End::Node(node) if node.number() > 3);
+    assert!(
+        !links.iter().any(|(from, to, _)| gone(from) || gone(to)),
+        "no link of a node that left: {links:?}"
+    );
+    converge(&mut cluster);
+    assert_safe(&mut cluster);
+    assert_bounded(&mut cluster, &folder);
 }
