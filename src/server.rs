@@ -14,7 +14,7 @@ pub mod snapshots;
 mod status;
 pub(crate) mod waiting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::ascending::Ascending;
 use crate::config::RaftSettings;
@@ -22,7 +22,7 @@ use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::Raft;
 use crate::raft::effects::{ChangeError, Input, RejectReason, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
-use crate::raft::role::{Progress, Role};
+use crate::raft::role::Role;
 use crate::state_machine::Machine;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
@@ -300,69 +300,6 @@ impl Server {
     /// Whether the state machine is so far behind that the server must take in no more entries.
     pub fn lags(&self) -> bool {
         self.unapplied_bytes > self.settings.uncommitted_bytes_max
-    }
-
-    pub fn status(&self) -> Status {
-        let raft = &self.raft;
-        Status {
-            role: match raft.role() {
-                Role::Follower(_) => RoleName::Follower,
-                Role::PreCandidate { .. } => RoleName::PreCandidate,
-                Role::Candidate(_) => RoleName::Candidate,
-                Role::Leader(_) => RoleName::Leader,
-            },
-            term: raft.current_term(),
-            leader: raft.leader(),
-            since: self.leader_since,
-            hands_over_to: raft.hands_over_to(),
-            voted_for: raft.voted_for().map(|candidate| candidate.node),
-            last: raft.log().last(),
-            base: raft.log().base(),
-            commit: raft.commit_index(),
-            applied: self.applied.index,
-            snapshot: self.schedule.newest,
-            store_id: raft.store_id(),
-            member: raft.member_role(),
-            size: self.size,
-        }
-    }
-
-    /// The members as this node knows them.
-    pub fn members_view(&self) -> MembersView {
-        let raft = &self.raft;
-        let newest = raft.configurations().newest().cloned();
-        let progress = |(node, progress): (&NodeId, &Progress)| {
-            (
-                *node,
-                FollowerView {
-                    store_id: progress.answers.store_id,
-                    matched: progress.match_index,
-                    answered: progress.answers.answered,
-                },
-            )
-        };
-        let followers = match raft.role() {
-            Role::Leader(leader) => leader.followers.iter().map(progress).collect(),
-            _ => BTreeMap::new(),
-        };
-        MembersView {
-            own: raft.member(),
-            committed: newest.as_ref().is_some_and(|newest| newest.index <= raft.commit_index()),
-            newest,
-            last: raft.log().last().index,
-            followers,
-            changed: self.changed.clone(),
-        }
-    }
-
-    /// The log as the console's matrix shows it.
-    pub fn log_view(&self) -> LogView {
-        let log = self.raft.log();
-        let terms = log.range(log.base().index.next(), log.last().index).map(|entry| entry.term).collect();
-        let kept = self.raft.configurations().from(log.base().index).iter().map(|one| one.index);
-        let members = kept.filter(|index| *index > log.base().index).collect();
-        let (snapshot, commit) = (self.raft.snapshot(), self.raft.commit_index());
-        LogView { base: log.base(), snapshot, terms, members, commit }
     }
 
     /// For the museum of broken rules: a mutation reaches into the core of a simulated node.

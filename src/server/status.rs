@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::Server;
 use crate::raft::effects::ChangeError;
 use crate::raft::membership::{Configured, MemberRole};
+use crate::raft::role::{Progress, Role};
 use crate::types::{EntryId, LogIndex, Member, NodeId, StoreId, Term, Time};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -98,6 +100,71 @@ pub struct LogView {
     /// Those of the entries that hold configurations.
     pub members: Vec<LogIndex>,
     pub commit: LogIndex,
+}
+
+impl Server {
+    pub fn status(&self) -> Status {
+        let raft = &self.raft;
+        Status {
+            role: match raft.role() {
+                Role::Follower(_) => RoleName::Follower,
+                Role::PreCandidate { .. } => RoleName::PreCandidate,
+                Role::Candidate(_) => RoleName::Candidate,
+                Role::Leader(_) => RoleName::Leader,
+            },
+            term: raft.current_term(),
+            leader: raft.leader(),
+            since: self.leader_since,
+            hands_over_to: raft.hands_over_to(),
+            voted_for: raft.voted_for().map(|candidate| candidate.node),
+            last: raft.log().last(),
+            base: raft.log().base(),
+            commit: raft.commit_index(),
+            applied: self.applied.index,
+            snapshot: self.schedule.newest,
+            store_id: raft.store_id(),
+            member: raft.member_role(),
+            size: self.size,
+        }
+    }
+
+    /// The members as this node knows them.
+    pub fn members_view(&self) -> MembersView {
+        let raft = &self.raft;
+        let newest = raft.configurations().newest().cloned();
+        let progress = |(node, progress): (&NodeId, &Progress)| {
+            (
+                *node,
+                FollowerView {
+                    store_id: progress.answers.store_id,
+                    matched: progress.match_index,
+                    answered: progress.answers.answered,
+                },
+            )
+        };
+        let followers = match raft.role() {
+            Role::Leader(leader) => leader.followers.iter().map(progress).collect(),
+            _ => BTreeMap::new(),
+        };
+        MembersView {
+            own: raft.member(),
+            committed: newest.as_ref().is_some_and(|newest| newest.index <= raft.commit_index()),
+            newest,
+            last: raft.log().last().index,
+            followers,
+            changed: self.changed.clone(),
+        }
+    }
+
+    /// The log as the console's matrix shows it.
+    pub fn log_view(&self) -> LogView {
+        let log = self.raft.log();
+        let terms = log.range(log.base().index.next(), log.last().index).map(|entry| entry.term).collect();
+        let kept = self.raft.configurations().from(log.base().index).iter().map(|one| one.index);
+        let members = kept.filter(|index| *index > log.base().index).collect();
+        let (snapshot, commit) = (self.raft.snapshot(), self.raft.commit_index());
+        LogView { base: log.base(), snapshot, terms, members, commit }
+    }
 }
 
 impl fmt::Display for RoleName {

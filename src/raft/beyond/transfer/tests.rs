@@ -8,7 +8,7 @@ use crate::config::RaftSettings;
 use crate::payload::Payload;
 use crate::raft::Recovered;
 use crate::raft::bench::{Bench, Said, id, recovered};
-use crate::raft::effects::{HardState, Input, Proposal, ReadRequest};
+use crate::raft::effects::{HardState, Input, Proposal, ReadRequest, RejectReason, RequestId};
 use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::message::{Ack, AppendResult, Beat};

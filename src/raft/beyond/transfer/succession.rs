@@ -1,0 +1,59 @@
+//! After a transfer: the clients of a leader that has handed over wait until it knows the new one.
+
+use super::Transfers;
+use crate::raft::Raft;
+use crate::raft::effects::{RejectReason, RequestId};
+use crate::raft::event::{Event, StepDownReason};
+use crate::raft::role::{Leader, Role};
+use crate::types::Time;
+
+/// Requests that wait for the name of a new leader at most; beyond, they are told at once that none is known.
+const WAITING_MAX: usize = 1 << 16;
+
+/// What waits at a node that has handed over: each request, and whether it is a read.
+#[derive(Clone, Debug)]
+pub struct Succession {
+    pub until: Time,
+    pub requests: Vec<(RequestId, bool)>,
+}
+
+impl Raft {
+    /// This node leads no longer. If a higher term began while it handed over, its clients are to be sent to the new leader.
+    pub(in crate::raft) fn leave_office(&mut self, now: Time, leader: Leader, reason: StepDownReason) {
+        let handed_over = self.hands_over() && matches!(reason, StepDownReason::NewerTerm(_));
+        let until = now + self.settings.election_min;
+        let succession = handed_over.then(|| Succession { until, requests: Vec::new() });
+        let heard = self.beyond.transfers.heard;
+        self.beyond.transfers = Transfers { succession, heard, ..Transfers::default() };
+        self.reject_waiting(leader);
+    }
+
+    /// Tells a client that its request was not taken in. After a transfer it is told when the new leader is known.
+    pub(in crate::raft) fn reject(&mut self, id: RequestId, read: bool, reason: RejectReason) {
+        if let Some(Succession { requests, .. }) = &mut self.beyond.transfers.succession
+            && reason == (RejectReason::NotLeader { leader: None })
+            && requests.len() < WAITING_MAX
+        {
+            return requests.push((id, read));
+        }
+        self.note(Event::ClientRejected { read, reason });
+        if read {
+            self.effects.reads.push((id, Err(reason)));
+        } else {
+            self.effects.proposals.push((id, Err(reason)));
+        }
+    }
+
+    /// Ends a step: sends the clients that wait to the new leader, or tells them that there is none.
+    pub(in crate::raft) fn name_successor(&mut self, now: Time) {
+        let leader = self.leader();
+        let follows = matches!(self.role, Role::Follower(_));
+        let known = |succession: &mut Succession| leader.is_some() || !follows || now >= succession.until;
+        let Some(Succession { requests, .. }) = self.beyond.transfers.succession.take_if(known) else {
+            return;
+        };
+        for (id, read) in requests {
+            self.reject(id, read, RejectReason::NotLeader { leader });
+        }
+    }
+}
