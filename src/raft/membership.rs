@@ -81,14 +81,12 @@ impl Raft {
         self.configurations.at(index).cloned()
     }
 
-    /// Whether this node may seek election: its files vote in the newest configuration or in the committed one, which
-    /// the newest may not replace yet.
+    /// Whether this node may seek election: its files vote in the newest configuration, or in the one before, which the
+    /// newest may not replace yet. The commit index does not tell: a restart forgets it, and who holds the newest log
+    /// must be able to win then, since the others cannot.
     pub(super) fn may_campaign(&self) -> bool {
         let member = self.member();
-        let committed = self.committed_configuration();
-        !self.retired
-            && (self.configuration().is_voter(member)
-                || committed.is_some_and(|committed| committed.configuration.is_voter(member)))
+        !self.retired && self.configurations.newest_two().iter().any(|one| one.configuration.is_voter(member))
     }
 
     /// Whether this node decides alone.

@@ -36,6 +36,12 @@ impl Configurations {
         self.0.last()
     }
 
+    /// The newest and the one before it. That one was committed when the newest was proposed, unless the newest takes it
+    /// back.
+    pub fn newest_two(&self) -> &[Configured] {
+        &self.0[self.0.len().saturating_sub(2)..]
+    }
+
     /// The one that is used.
     pub fn effective(&self) -> &Configuration {
         self.newest().map_or(&UNKNOWN, |newest| &newest.configuration)
