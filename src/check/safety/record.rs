@@ -8,7 +8,6 @@ use crate::raft::Raft;
 use crate::raft::effects::{HardState, Write, WriteId};
 use crate::raft::entry::{Content, Entry};
 use crate::raft::membership::Configured;
-use crate::raft::membership::configuration::Configuration;
 use crate::types::{LogIndex, Member, Term};
 
 /// Removed entries that are remembered of each server.
@@ -157,11 +156,11 @@ impl Record {
     /// It knows that the entries up to this index are committed.
     pub fn learn_commit(&mut self, member: Member, commit: LogIndex) {
         let known = std::mem::replace(&mut self.commit, commit);
-        let names = |configuration: &Configuration| configuration.names(member);
         for pair in self.configurations.windows(2) {
             let [before, after] = pair else { continue };
             let newly = after.index > known && after.index <= commit;
-            self.retired |= newly && names(&before.configuration) && !names(&after.configuration);
+            self.retired |=
+                newly && before.configuration.named_before(member) && !after.configuration.names(member);
         }
         let settled = self.configurations.partition_point(|configured| configured.index <= commit);
         self.configurations.drain(..settled.saturating_sub(1));

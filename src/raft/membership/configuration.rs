@@ -138,6 +138,13 @@ impl Configuration {
         self.is_voter(member) || learner == Some(member.store_id)
     }
 
+    /// The same, without what the change gives that a joint configuration is about: it may be taken back.
+    pub fn named_before(&self, member: Member) -> bool {
+        let learner = self.learners.get(&member.node).map(|learner| learner.store_id);
+        let old = self.outgoing.as_ref().unwrap_or(&self.voters);
+        old.get(&member.node) == Some(&member.store_id) || learner == Some(member.store_id)
+    }
+
     /// Bytes that it weighs in limits and queues.
     pub fn weight(&self) -> usize {
         const EACH: usize = 16;

@@ -16,11 +16,12 @@ use crate::raft::role::Role;
 use crate::types::{LogIndex, NodeId, Time};
 
 impl Raft {
-    /// Whether this node's files were members by the configuration that it knew to be committed, and are none by this.
+    /// Whether this node's files were members by the configuration that it knew to be committed, and are none by this. New
+    /// files whose joint configuration is taken back were none: they wait for the next change.
     pub(super) fn is_left_out_by(&self, configuration: &Configuration) -> bool {
         let member = self.member();
         let before = self.committed_configuration();
-        before.is_some_and(|before| before.configuration.names(member)) && !configuration.names(member)
+        before.is_some_and(|before| before.configuration.named_before(member)) && !configuration.names(member)
     }
 
     pub(super) fn retire_if(&mut self, left_out: bool) {
@@ -39,9 +40,9 @@ impl Raft {
         let known = self.configurations.from(from).to_vec();
         let mut named = false;
         for Configured { index, configuration } in known {
-            let before = std::mem::replace(&mut named, configuration.names(member));
+            let before = std::mem::replace(&mut named, configuration.named_before(member));
             if index > from && index <= self.commit_index {
-                self.retire_if(before && !named);
+                self.retire_if(before && !configuration.names(member));
                 self.note(Event::MembersCommitted { index, configuration });
                 self.tell_those_who_leave(index);
             }
@@ -95,5 +96,58 @@ impl Raft {
         if let Some(target) = newest.configuration.voters.keys().copied().max_by_key(matched) {
             self.begin_hand_over(now, target, true, TransferReason::LeftOut);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::RaftSettings;
+    use crate::raft::Recovered;
+    use crate::raft::effects::{HardState, Input};
+    use crate::raft::entry::{Content, Entry};
+    use crate::raft::message::{Beat, Body, Files, Message};
+    use crate::types::{EntryId, FOUNDERS_STORE, Random, StoreId, Term};
+
+    /// Entries 1, 2 and 3.
+    fn entries(all: [Configuration; 3]) -> Vec<Entry> {
+        let entry = |(configuration, index)| {
+            let content = Content::Members(Arc::new(configuration));
+            Entry { index: LogIndex(index), term: Term(1), content }
+        };
+        all.into_iter().zip(1..).map(entry).collect()
+    }
+
+    fn n3(store_id: StoreId, entries: Vec<Entry>) -> Raft {
+        let hard_state = HardState { current_term: Term(1), store_id, ..HardState::default() };
+        let recovered = Recovered { hard_state, entries, ..Recovered::default() };
+        Raft::new(NodeId::new(3), RaftSettings::default(), recovered, Random::new(3), Time::ZERO)
+    }
+
+    #[test]
+    fn new_files_whose_change_is_taken_back_do_not_retire() {
+        let mut raft = n3(9, Vec::new());
+        let old = Configuration::founders(NodeId::first(3));
+        let mut joint = Configuration { outgoing: Some(old.voters.clone()), ..old.clone() };
+        joint.voters.insert(NodeId::new(3), 9);
+        let (entries, commit) = (entries([old.clone(), joint, old]), LogIndex(3));
+        let body = Body::AppendEntries { prev: EntryId::ZERO, entries, commit, beat: Beat::default() };
+        let files = Files { sender: FOUNDERS_STORE, answered: 0 };
+        let message = Message { from: NodeId::new(1), to: NodeId::new(3), term: Term(1), files, body };
+        raft.step(Time::ZERO, &mut vec![Input::Message(message)]);
+        assert_eq!(raft.commit_index(), LogIndex(3));
+        assert!(!raft.hard_state().retired, "a later change may take it in");
+    }
+
+    #[test]
+    fn who_is_left_out_by_the_end_of_its_log_campaigns_after_a_restart() {
+        let [two, three] = [2, 3].map(|count| Configuration::founders(NodeId::first(count)));
+        let joint = Configuration { outgoing: Some(three.voters.clone()), ..two.clone() };
+        let mut raft = n3(FOUNDERS_STORE, entries([three, joint, two]));
+        raft.step(Time::ZERO + Duration::from_secs(9), &mut Vec::new());
+        assert!(matches!(raft.role(), Role::PreCandidate { .. }), "n1 and n2 may lack the last entries");
     }
 }
