@@ -60,7 +60,7 @@ impl Safety {
                 self.members_moved = true;
                 self.changes_seen += 1;
                 if let Some(before) = before.filter(|_| leads && entry.term == raft.current_term()) {
-                    self.check_change(raft, &before, next);
+                    self.check_change(raft, record.commit, &before, next);
                 }
             }
         }

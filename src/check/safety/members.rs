@@ -98,7 +98,13 @@ impl Safety {
 
     /// A leader appends a configuration behind this one. A change begins when the one before is complete, and when the
     /// leader's no-op is committed: before that an earlier leader's change may be committed without its knowledge.
-    pub(super) fn check_change(&mut self, raft: &Raft, before: &Configured, next: &Configured) {
+    pub(super) fn check_change(
+        &mut self,
+        raft: &Raft,
+        known: LogIndex,
+        before: &Configured,
+        next: &Configured,
+    ) {
         let Configured { index, configuration } = before;
         let (commit, term) = (raft.commit_index(), raft.current_term());
         let settled = *index <= commit;
@@ -106,7 +112,8 @@ impl Safety {
         let after = &next.configuration;
         let wrong = if is_taken_back(configuration, after) {
             let own = raft.log().term_at(*index) == Some(term);
-            (settled || !own).then_some("takes back a change that others may have completed")
+            // Once C_old is used again, its majority may commit the joint entry in the same step.
+            (*index <= known || !own).then_some("takes back a change that others may have completed")
         } else if !opened {
             Some("changes the members before the no-op of its term is committed")
         } else if !settled {
