@@ -36,6 +36,9 @@ const STALL_SEEDS: u64 = 200;
 /// How many seeds with leaders that hand over. They are short.
 const TRANSFER_SEEDS: u64 = 200;
 
+/// How many seeds with members that change.
+const MEMBER_SEEDS: u64 = 300;
+
 /// Runs these seeds on two threads; each must be safe and heal, and the history that it writes keeps the rule of clients.
 fn run_seeds(family: Family, count: u64) -> Vec<RunReport> {
     let halves = [1..=count / 2, count / 2 + 1..=count];
@@ -212,6 +215,24 @@ fn transfers_cost_no_answer_and_no_lease() {
             "the {TRANSFER_SEEDS} seeds saw {times} times: {what}; they show too little"
         );
     }
+}
+
+#[test]
+fn members_change_under_faults_and_nothing_is_lost() {
+    let reports = run_seeds(Family::Members, MEMBER_SEEDS);
+    let mut seen = Tally::default();
+    for report in &reports {
+        seen += report.tally;
+    }
+    let late = [("orders that came too late", seen.orders_ignored)];
+    for (what, times) in seen.members.rows().into_iter().chain(late) {
+        assert!(
+            times > 10,
+            "the {MEMBER_SEEDS} seeds saw {times} times: {what}; they show too little about it"
+        );
+    }
+    let answered: u64 = reports.iter().map(|report| report.calls.answered).sum();
+    assert!(answered > 50 * MEMBER_SEEDS, "too few calls were answered to show anything: {answered}");
 }
 
 #[test]

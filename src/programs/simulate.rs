@@ -47,7 +47,7 @@ pub(super) struct Options {
     seeds: Option<(u64, u64)>,
     /// Which random runs --seed and --seeds replay: of all kinds, with clients that behave badly, with a snapshot every
     /// few entries, with reads of deposed leaders, with votes that decide, with nodes that lose their files, with small
-    /// tables of sessions, with slow disks, or with damaged files
+    /// tables of sessions, with slow disks, with damaged files, with leaders that hand over, or with members that change
     #[arg(long, value_name = "FAMILY", value_parser = family(), default_value = "general", conflicts_with = "script")]
     family: Family,
     /// Answers with one JSON object a directive

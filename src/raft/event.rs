@@ -200,7 +200,12 @@ pub enum Event {
     MembersAppended { index: LogIndex, configuration: Arc<Configuration> },
     /// The configurations from this index on are gone, and the one before them is used again.
     #[display("uses the members {configuration} again: those of index {from} are gone")]
-    MembersTruncated { from: LogIndex, configuration: Arc<Configuration> },
+    MembersTruncated {
+        from: LogIndex,
+        /// The first that is gone.
+        gone: Arc<Configuration>,
+        configuration: Arc<Configuration>,
+    },
     /// A configuration is committed.
     #[display("the members {configuration} are committed, at index {index}")]
     MembersCommitted { index: LogIndex, configuration: Arc<Configuration> },

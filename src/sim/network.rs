@@ -7,10 +7,11 @@ use super::{Happening, Simulation};
 use crate::client::ClientCore;
 use crate::faults::{DropReason, Fate};
 use crate::protocol::{Address, Envelope};
+use crate::raft::message::{Body, Extra};
 use crate::server::Arrival;
 use crate::server::report::message_sent;
 use crate::trace::What;
-use crate::types::ClientId;
+use crate::types::{ClientId, Member, NodeId};
 
 impl Simulation {
     pub(super) fn arrive(&mut self, envelope: Envelope) {
@@ -26,6 +27,7 @@ impl Simulation {
             }
             Address::Node(name) if self.nodes.get(&name).is_some_and(Node::is_running) => {
                 self.counts.delivered(std::slice::from_ref(&envelope));
+                self.note_if_removed(name, &envelope);
                 if let Some(message) = envelope.message().filter(|_| self.observer.is_some()) {
                     self.tell(name, What::MessageArrived(message.clone()));
                 }
@@ -41,6 +43,17 @@ impl Simulation {
                 }
             }
         }
+    }
+
+    /// Counts a request for a vote of a server that was a member and is none by the log of who hears it.
+    fn note_if_removed(&mut self, at: NodeId, envelope: &Envelope) {
+        let Some(message) = envelope.message() else { return };
+        let from = Member { node: message.from, store_id: message.files.sender };
+        let asks = matches!(message.body, Body::RequestVote { .. } | Body::Extra(Extra::PreVote { .. }));
+        let Some(server) = self.nodes[&at].server.as_ref().filter(|_| asks) else { return };
+        let known = server.raft().configurations();
+        let is_named = known.newest().is_none_or(|newest| newest.configuration.names(from));
+        self.tally.members.removed_heard += u64::from(!is_named);
     }
 
     /// Puts an envelope on its way, as the network's rules decide.

@@ -10,6 +10,7 @@ mod draw;
 mod faults;
 mod healing;
 mod joining;
+mod members;
 mod reads;
 mod sessions;
 mod snapshots;
@@ -23,6 +24,7 @@ pub use draw::Clocks;
 
 use self::agenda::Agenda;
 use self::draw::{Classes, Scenario};
+use self::members::Changes;
 use super::Simulation;
 use super::tally::Tally;
 use super::workload::{self, CallCounts, Workload};
@@ -59,10 +61,12 @@ pub enum Family {
     Damage,
     /// Leaders that hand over while clients call, and whose orders, or the votes that they ask for, come late.
     Transfers,
+    /// Members that change all the time, under names that are used again.
+    Members,
 }
 
 impl Family {
-    pub const ALL: [Family; 10] = [
+    pub const ALL: [Family; 11] = [
         Family::General,
         Family::Clients,
         Family::Snapshots,
@@ -73,6 +77,7 @@ impl Family {
         Family::Stalls,
         Family::Damage,
         Family::Transfers,
+        Family::Members,
     ];
 
     pub fn name(self) -> &'static str {
@@ -87,6 +92,7 @@ impl Family {
             Family::Stalls => "stalls",
             Family::Damage => "damage",
             Family::Transfers => "transfers",
+            Family::Members => "members",
         }
     }
 }
@@ -126,6 +132,7 @@ struct Run<'a> {
     pre_vote: bool,
     /// How many joint changes leaders had begun when one was last looked at.
     joint_begun: u64,
+    changes: Changes,
 }
 
 /// Runs this seed. The same seed gives the same report.
@@ -189,6 +196,7 @@ fn run_as(
         pause_max,
         pre_vote,
         joint_begun: 0,
+        changes: Changes::default(),
     };
     run.set_clocks(clocks);
     run.break_things();

@@ -1,6 +1,10 @@
 //! Counts the kinds of things that happened in a run: a run without hard cases proves nothing.
 
+mod members;
+
 use derive_more::AddAssign;
+
+pub use self::members::MembersTally;
 
 use crate::raft::Raft;
 use crate::raft::event::{Event, StepDownReason, TransferReason, VoteReason};
@@ -54,10 +58,12 @@ pub struct Tally {
     pub transfers_given_up: u64,
     /// Orders of leaders that hand over on which no election followed.
     pub orders_ignored: u64,
+    pub members: MembersTally,
 }
 
 impl Tally {
     pub fn note(&mut self, raft: &Raft, outbox: &Outbox) {
+        self.members.note(raft, outbox);
         for event in &outbox.events {
             match event {
                 Event::ElectionStarted { .. } => self.elections += 1,

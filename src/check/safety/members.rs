@@ -132,19 +132,27 @@ impl Safety {
         }
     }
 
-    /// The configurations that are in use may have changed.
-    pub(super) fn check_overlap(&mut self) {
+    /// The configurations by which these servers could decide: the newest committed one, and those behind it in the logs
+    /// that could still elect a leader.
+    pub fn in_use(&self, counted: impl Fn(Member) -> bool) -> Vec<&Configured> {
         let committed = self.committed();
         let mut live: Vec<&Configured> = self.committed_configuration(committed).into_iter().collect();
         let hash = self.committed_hash(committed);
         let could_lead = |record: &&Record| committed == LogIndex(0) || record.chain.get(committed) == hash;
-        for record in self.records.values().filter(could_lead) {
+        let records = self.records.iter().filter(|(member, _)| counted(**member)).map(|(_, record)| record);
+        for record in records.filter(could_lead) {
             for configured in record.configurations.iter().filter(|configured| configured.index > committed) {
                 if !live.contains(&configured) {
                     live.push(configured);
                 }
             }
         }
+        live
+    }
+
+    /// The configurations that are in use may have changed.
+    pub(super) fn check_overlap(&mut self) {
+        let live = self.in_use(|_| true);
         let mut apart = None;
         for (place, one) in live.iter().enumerate() {
             let other = live[..place].iter().find(|other| !overlap(&other.configuration, &one.configuration));

@@ -91,9 +91,10 @@ impl Raft {
     pub(in crate::raft) fn truncate_configurations(&mut self, from: LogIndex) {
         let kept = self.configurations.0.partition_point(|one| one.index < from);
         if kept < self.configurations.0.len() {
+            let gone = Arc::clone(&self.configurations.0[kept].configuration);
             self.configurations.0.truncate(kept);
             let configuration = Arc::new(self.configurations.effective().clone());
-            self.note(Event::MembersTruncated { from, configuration });
+            self.note(Event::MembersTruncated { from, gone, configuration });
         }
     }
 

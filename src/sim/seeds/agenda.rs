@@ -31,6 +31,7 @@ pub(super) enum Act {
     Campaign(NodeId),
     /// The first node, if it leads, hands over: to the second one, or to any.
     Transfer(NodeId, Option<NodeId>),
+    TakeSnapshot(NodeId),
     Pause(NodeId),
     Resume(NodeId),
     Change(NetChange),
@@ -83,6 +84,7 @@ impl Run<'_> {
                 Act::Transfer(name, target) => {
                     self.simulation.arrive_at(name, Arrival::Transfer(target));
                 }
+                Act::TakeSnapshot(name) => self.simulation.arrive_at(name, Arrival::TakeSnapshot),
                 Act::Pause(name) => drop(self.simulation.order(name, NodeOrder::Pause)),
                 Act::Resume(name) => drop(self.simulation.order(name, NodeOrder::Resume)),
                 Act::Change(change) => self.change(&change),

@@ -51,6 +51,8 @@ pub(super) struct Classes {
     pub(super) leader_stalls: bool,
     pub(super) damages: bool,
     pub(super) transfers: bool,
+    pub(super) members: bool,
+    pub(super) old_disks: bool,
 }
 
 /// How the nodes' clocks run in a run.
@@ -100,6 +102,7 @@ impl Scenario {
             Family::Stalls => drawn.draw_stalls(random),
             Family::Damage => drawn.draw_damage(random),
             Family::Transfers => drawn.draw_transfers(random),
+            Family::Members => drawn.draw_members(seed, random),
         }
         drawn
     }

@@ -14,22 +14,32 @@ use crate::types::{Member, NodeId, Time};
 impl Run<'_> {
     pub(super) fn break_things(&mut self) {
         let end = self.simulation.now() + self.faulty;
+        let latest = end + self.faulty;
         let pause = self.random.duration(Duration::from_millis(30), self.pause_max);
         let mut next_fault = self.simulation.now() + pause;
-        while self.simulation.now() < end && self.simulation.broken_at().is_none() {
+        while (self.simulation.now() < end || self.lacks_changes() && self.simulation.now() < latest)
+            && self.simulation.broken_at().is_none()
+        {
             let in_time = self.late.map_or(Time::NEVER, |(_, until)| until);
+            let bound = if self.simulation.now() < end { end } else { latest };
             let until =
-                next_fault.min(self.workload.next_call()).min(end).min(in_time).min(self.agenda.next());
+                next_fault.min(self.workload.next_call()).min(bound).min(in_time).min(self.agenda.next());
             self.simulation.advance(until);
             self.work(true);
             self.attend();
             self.mind_joint_change();
+            self.mind_joint();
             if let Some((scope, _)) = self.late.take_if(|(_, until)| *until <= self.simulation.now()) {
                 self.change(&NetChange::Delay { delay: Duration::ZERO, jitter: Duration::ZERO, scope });
             }
             if self.simulation.now() >= next_fault {
                 self.check_snapshot_count();
-                self.fault();
+                self.note_ended_changes();
+                if self.simulation.now() < end {
+                    self.fault()
+                } else {
+                    self.change_in_peace()
+                }
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
             }
@@ -74,6 +84,9 @@ impl Run<'_> {
         if self.classes.damages && self.random.chance(300_000) {
             return self.damage();
         }
+        if self.classes.members && self.random.chance(600_000) {
+            return self.move_members();
+        }
         if self.classes.transfers && self.agenda.is_empty() && self.random.chance(700_000) {
             return self.hand_over();
         }
@@ -117,6 +130,9 @@ impl Run<'_> {
 
     /// A node loses its files and starts again, unless another has done so and is not taken in yet.
     pub(super) fn wipe(&mut self, name: NodeId) {
+        if self.classes.members {
+            return self.lose_files(name);
+        }
         let others = self.names.clone().into_iter().filter(|other| *other != name);
         if self.names.len() < 3 || others.into_iter().any(|other| self.lost_files(other)) {
             return;

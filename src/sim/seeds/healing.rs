@@ -22,19 +22,7 @@ impl Run<'_> {
         self.agenda = Agenda::default();
         self.workload.ask_at(None);
         self.change(&NetChange::Reset);
-        let mut healed = self.names.clone();
-        // New files have no say yet: with them, a majority of the others makes no quorum.
-        if self.random.chance(300_000) && !self.joins() {
-            // The others stay as they are, for good: a majority must be enough.
-            let majority = healed.len() / 2 + 1;
-            while healed.len() > majority {
-                let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
-                let name = healed.remove(at);
-                if self.simulation.node(name).is_running() {
-                    self.simulation.end(name, EndReason::Crashed { power: false });
-                }
-            }
-        }
+        let healed = if self.classes.members { self.choose_survivors() } else { self.choose_majority() };
         let slow_for_good = self.classes.slow_for_good;
         for &name in &healed {
             let node = self.simulation.node(name);
@@ -61,16 +49,37 @@ impl Run<'_> {
             // Serve afresh for a while, then stop and let all catch up.
             let served = self.workload.counts.answered >= answered_before + 20;
             calling = calling && !(served && self.simulation.now() > begun + Duration::from_secs(1));
-            if !calling && self.workload.is_idle() && self.agrees(&healed) && !self.still_joins(&healed) {
-                return self.lost(&healed);
+            if !calling
+                && self.workload.is_idle()
+                && self.agrees(&healed)
+                && self.unsettled(&healed).is_none()
+            {
+                return self.wrong_at_end(&healed);
             }
         }
         if self.simulation.broken_at().is_some() {
             return None;
         }
         let answered = self.workload.counts.answered - answered_before;
-        let joining = if self.still_joins(&healed) { ", a node still joins" } else { "" };
-        Some(format!("not healed after {} s: {answered} calls answered{joining}", healing_max.as_secs()))
+        let unsettled = self.unsettled(&healed).map(|what| format!(", {what}")).unwrap_or_default();
+        Some(format!("not healed after {} s: {answered} calls answered{unsettled}", healing_max.as_secs()))
+    }
+
+    /// The nodes that run from now on: all, or only a majority. The others stay as they are, for good.
+    fn choose_majority(&mut self) -> Vec<NodeId> {
+        let mut healed = self.names.clone();
+        // New files have no say yet: with them, a majority of the others makes no quorum.
+        if self.random.chance(300_000) && !self.joins() {
+            let majority = healed.len() / 2 + 1;
+            while healed.len() > majority {
+                let at = usize::try_from(self.random.below(healed.len() as u64)).expect("a small number");
+                let name = healed.remove(at);
+                if self.simulation.node(name).is_running() {
+                    self.simulation.end(name, EndReason::Crashed { power: false });
+                }
+            }
+        }
+        healed
     }
 
     fn healing_max(&mut self) -> Duration {
@@ -83,13 +92,24 @@ impl Run<'_> {
 
     /// Whether one of these leads, and all of them have applied all of its log.
     fn agrees(&mut self, healed: &[NodeId]) -> bool {
-        let statuses: Vec<_> = healed.iter().map(|&name| self.simulation.node(name).status).collect();
+        let named = self.named(healed);
+        let statuses: Vec<_> = named.iter().map(|&name| self.simulation.node(name).status).collect();
         let leader = statuses.iter().find(|status| status.role == RoleName::Leader);
         leader.is_some_and(|leader| statuses.iter().all(|status| status.applied == leader.last.index))
     }
 
-    fn still_joins(&self, healed: &[NodeId]) -> bool {
-        healed.iter().any(|&name| self.lost_files(name))
+    /// What of the members is not in order yet.
+    fn unsettled(&mut self, healed: &[NodeId]) -> Option<String> {
+        if self.classes.members {
+            return self.unsettled_members(healed);
+        }
+        healed.iter().any(|&name| self.lost_files(name)).then(|| "a node still joins".to_string())
+    }
+
+    fn wrong_at_end(&mut self, healed: &[NodeId]) -> Option<String> {
+        let wrong = if self.classes.members { self.wrong_with_changes() } else { None };
+        let named = self.named(healed);
+        wrong.or_else(|| self.lost(&named))
     }
 
     fn lost(&mut self, healed: &[NodeId]) -> Option<String> {

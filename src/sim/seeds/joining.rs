@@ -171,7 +171,7 @@ impl Run<'_> {
     }
 
     /// The leader is gone from this time on: cut off, paused or crashed.
-    fn take_away(&mut self, leader: NodeId, at: Duration) {
+    pub(super) fn take_away(&mut self, leader: NodeId, at: Duration) {
         match self.random.below(3) {
             0 => self.later(at, Act::Change(NetChange::Isolate(leader))),
             1 => self.later(at, Act::Pause(leader)),
@@ -180,7 +180,7 @@ impl Run<'_> {
     }
 
     /// It is back, and so are all links.
-    fn bring_back(&mut self, leader: NodeId, at: Duration) {
+    pub(super) fn bring_back(&mut self, leader: NodeId, at: Duration) {
         self.later(at, Act::Change(NetChange::Reset));
         self.later(at, Act::Resume(leader));
         self.later(at, Act::Start(leader));
