@@ -9,6 +9,7 @@ use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::role::{Follower, Role};
 use crate::server::{Arrival, Server};
+use crate::sim::seeds::Family;
 use crate::types::Time;
 
 pub const SPECIMENS: &[Specimen] = &[
@@ -17,11 +18,11 @@ pub const SPECIMENS: &[Specimen] = &[
         .hook(Timed(|now, server, _| {
             leave_joint(now, server.raft_mut(), |raft, joint| joint.index > raft.commit_index());
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, &["changes in order"]),
     Specimen::new("joint-left-before-no-op", "6")
         .defect("a new leader leaves an earlier leader's joint members before its own no-op is committed")
         .hook(Timed(|now, server, _| leave_joint(now, server.raft_mut(), is_inherited)))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 2, &["changes in order"]),
     Specimen::new("taken-back-too-soon", "6")
         .defect("a new leader takes an earlier leader's joint entry back before its own no-op is committed")
         .hook(Timed(|now, server, _| {
@@ -30,25 +31,25 @@ pub const SPECIMENS: &[Specimen] = &[
                 raft.append_members(now, Configuration { voters: outgoing, ..Configuration::default() });
             }
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 2, &["changes in order"]),
     Specimen::new("two-changes-at-once", "4.1 of the dissertation")
         .defect("a leader begins a change while the one before is not committed")
         .hook(Timed(|now, server, arrivals| {
             change_anyway(now, server, arrivals, |raft, newest| newest.index > raft.commit_index());
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, &["changes in order"]),
     Specimen::new("change-while-joint", "4.3 of the dissertation")
         .defect("a leader begins a change while the members are joint")
         .hook(Timed(|now, server, arrivals| {
             change_anyway(now, server, arrivals, |_, newest| newest.configuration.is_joint());
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 2, &["changes in order"]),
     Specimen::new("change-before-no-op", "4.1 of the dissertation")
         .defect("a new leader begins a change before an entry of its term is committed")
         .hook(Timed(|now, server, arrivals| {
             change_anyway(now, server, arrivals, |raft, _| !has_opened(raft));
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 3, &["changes in order"]),
     Specimen::new("voters-changed-at-once", "6")
         .defect("a leader goes from the old members to the new ones without a joint step")
         .hook(Timed(|now, server, arrivals| {
@@ -56,7 +57,7 @@ pub const SPECIMENS: &[Specimen] = &[
             let raft = server.raft_mut();
             leave_joint(now, raft, |_, _| true);
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, &["changes in order"]),
     Specimen::new("removed-leader-leaves-early", "4.2.2 of the dissertation")
         .defect("a leader that is left out steps down as soon as it has appended the new members")
         .hook(After(|server, _| {
@@ -85,7 +86,7 @@ pub const SPECIMENS: &[Specimen] = &[
             let known = raft.committed_configuration();
             raft.retired |= known.is_some_and(|known| !known.configuration.contains(raft.id()));
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, &["not healed"]),
     Specimen::new("retired-forgotten-at-restart", "4.2.3 of the dissertation")
         .defect("a node that restarts does not know that it was removed")
         .hook(Recovering(|recovered| recovered.hard_state.retired = false))

@@ -15,20 +15,34 @@ use crate::raft::{Raft, Recovered};
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, Outbox, Server};
 use crate::sim::mutation::Mutation;
+use crate::sim::seeds::Family;
 use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
-/// What shows most of them.
+/// What a quorum does that is too small, or of others.
+const APART: &[&str] = &[
+    "commit rule",
+    "election safety",
+    "leader completeness",
+    "quorums overlap",
+    "changes in order",
+    "state machine safety",
+    "log matching",
+    "one vote a term",
+    "node invariants",
+];
+
+/// What shows those that random runs seldom provoke.
 pub(super) const SCHEDULE: &str = "a schedule of its own, message by message";
 
 pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("members-when-committed", "6")
         .defect("a node uses a configuration only when it is committed, and not as soon as it is in its log")
         .hook(Other(|| Box::new(Uses(|raft, used| used.retain(|one| one.index <= raft.commit_index())))))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, APART),
     Specimen::new("members-forgotten-at-restart", "6")
         .defect("a node that restarts does not use the configurations that are not committed")
         .hook(Other(|| Box::<ForgetsAtRestart>::default()))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 4, APART),
     Specimen::new("members-not-truncated", "6")
         .defect("a configuration stays in use when its entry is removed from the log")
         .hook(Other(|| Box::<KeepsTruncated>::default()))
@@ -36,19 +50,19 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("joint-taken-for-new", "6")
         .defect("the new members decide alone as soon as the joint entry is there")
         .hook(Other(|| Box::new(Uses(|_, used| newest(used, |newest| newest.outgoing = None)))))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 2, APART),
     Specimen::new("old-majority-alone", "6")
         .defect("while the members are joint a majority of the old ones commits")
         .hook(After(|server, _| {
             commit_by(server.raft_mut(), |joint| Some(of(joint.outgoing.clone()?)));
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, APART),
     Specimen::new("new-majority-alone", "6")
         .defect("while the members are joint a majority of the new ones commits")
         .hook(After(|server, _| {
             commit_by(server.raft_mut(), |joint| joint.is_joint().then(|| of(joint.voters.clone())));
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 3, APART),
     Specimen::new("one-half-elects", "6")
         .defect("while the members are joint the votes of the new ones elect a leader")
         .hook(Other(|| {
@@ -58,7 +72,7 @@ pub const SPECIMENS: &[Specimen] = &[
                 }
             }))
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 2, APART),
     Specimen::new("learners-elect", "4.2.1 of the dissertation")
         .defect("a candidate is elected by learners' votes")
         .hook(Other(|| {
@@ -75,14 +89,14 @@ pub const SPECIMENS: &[Specimen] = &[
                 }
             }))
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 3, APART),
     Specimen::new("learner-counted-early", "4.2.1 of the dissertation")
         .defect("a learner's copy of an entry counts for the majority that commits it")
         .hook(After(|server, _| {
             let raft = server.raft_mut();
             commit_at(raft, majority(raft));
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, APART),
     Specimen::new("removed-leader-counts-itself", "4.2.2 of the dissertation")
         .defect("a leader that is left out counts its own copy of an entry")
         .hook(After(|server, _| {
@@ -91,15 +105,15 @@ pub const SPECIMENS: &[Specimen] = &[
                 commit_at(raft, majority(raft));
             }
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 3, APART),
     Specimen::new("quorum-remembered", "6")
         .defect("a leader decides by the members that there were when it was elected")
         .hook(Other(|| Box::<Remembers>::default()))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 4, APART),
     Specimen::new("files-not-compared", "4.3 of the dissertation")
         .defect("what files say counts for those that were lost under the same name")
         .hook(Arriving(take_for_members))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 2, APART),
     Specimen::new("vote-without-files", "4.3 of the dissertation")
         .defect("a vote is kept by the candidate's name: one that lost its files is given it again")
         .hook(Before(vote_by_name))
@@ -145,7 +159,7 @@ pub const SPECIMENS: &[Specimen] = &[
                 }
             }
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, &["snapshot"]),
     Specimen::new("members-of-snapshots-index", "7")
         .defect("a snapshot gives its members the index of the last entry that it covers")
         .hook(After(|_, outbox| {
@@ -155,7 +169,7 @@ pub const SPECIMENS: &[Specimen] = &[
                 }
             }
         }))
-        .caught_by_scenario(SCHEDULE),
+        .caught(Family::Members, 1, &["snapshot"]),
 ];
 
 /// Lets nodes use other configurations than those of their logs.
