@@ -36,9 +36,9 @@ impl Run<'_> {
                 self.check_snapshot_count();
                 self.note_ended_changes();
                 if self.simulation.now() < end {
-                    self.fault()
+                    self.fault();
                 } else {
-                    self.change_in_peace()
+                    self.change_in_peace();
                 }
                 next_fault =
                     self.simulation.now() + self.random.duration(Duration::from_millis(1), pause * 2);
