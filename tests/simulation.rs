@@ -325,6 +325,7 @@ fn seeds_that_failed_once_pass() {
             "two candidates give each other pre-votes while the third node's vote is on its way",
         ),
         (Family::Stalls, 635, "refusals tell a candidate as well as votes do how slow the voters' disks are"),
+        (Family::Members, 152, "who holds the newest log campaigns, though its log ends in its removal"),
         (Family::Votes, 701, "who leads an earlier term late need not know what a later one committed"),
     ] {
         let violations = seeds::run(family, seed).violations;
