@@ -48,6 +48,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "lease.toml",
     "log-repair.raft",
     "lost-power.raft",
+    "new-members.raft",
     "no-pre-vote.raft",
     "no-pre-vote.toml",
     "pre-vote.raft",
