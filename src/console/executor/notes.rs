@@ -37,7 +37,7 @@ pub(super) const PREFER: &[&str] = &[
     "A leader hands over to the preferred node when that has answered ten",
     "heartbeats and holds what is committed. After a transfer in vain it waits",
     "twice as long each time. Votes never look at it.",
-    "After 'transfer n2' the preferred node leads again soon: 'prefer none' first.",
+    "After 'transfer n2' the preferred node leads again: 'prefer none' first.",
 ];
 
 /// The lines and columns of `net`.
