@@ -74,7 +74,7 @@ impl Raft {
 
     /// Drops what the snapshot covers, but for a trailing part: a follower that is a little slow, or that is receiving a
     /// snapshot, finds its next entries there.
-    fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         // What this very step appended is not on its way to the disk yet: it stays until the next snapshot.
         let covered = self.snapshot.index.min(self.log.handed());
         let wanted = self.transfers().map(|transfer| transfer.last.index).min().unwrap_or(covered);

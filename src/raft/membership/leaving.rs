@@ -72,12 +72,17 @@ impl Raft {
         if leader.followers.values().all(|progress| progress.answers.leaves.is_none()) {
             return;
         }
+        let before = leader.followers.len();
         leader.followers.retain(|_, progress| {
             let gone = |leaves: Leaves| {
                 now >= leaves.until || leaves.knows(progress.answers.round, progress.match_index)
             };
             !progress.answers.leaves.is_some_and(gone)
         });
+        if leader.followers.len() < before {
+            // What was kept for a snapshot on its way to one of them is needed no more.
+            self.compact();
+        }
     }
 
     /// A leader that is no voter any more, by a configuration that is committed, hands over, and steps down when that
