@@ -54,9 +54,11 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
 
 #[test]
 fn a_verb_of_other_systems_is_an_unknown_directive() {
-    for line in ["depose n2", "members"] {
-        let verb = line.split(' ').next().expect("a word");
-        assert_eq!(answer(line), format!("ERR line 1: unknown directive '{verb}': try 'help'"));
+    for (line, said) in [
+        ("abdicate n2", "unknown directive 'abdicate': try 'help'"),
+        ("depose n2", "unknown directive 'depose': did you mean 'demote'?"),
+    ] {
+        assert_eq!(answer(line), format!("ERR line 1: {said}"));
     }
 }
 

@@ -163,6 +163,11 @@ impl Writer {
             self.lines.push(format!("# failed: {line}"));
             return behind;
         }
+        if is_about_answer(line) {
+            // Nothing comes between it and the line whose answer it is about: the pause follows.
+            self.lines.push(line.to_string());
+            return behind;
+        }
         self.pause(at);
         let within = |note: &&Note| matches!(note.what, What::Drawn(_)) && note.at <= ended.at;
         let (within, behind) = behind.split_at(behind.iter().take_while(within).count());

@@ -54,7 +54,7 @@ pub const SPECIMENS: &[Specimen] = &[
         .hook(Arriving(waive_all))
         .caught(Family::Transfers, 383, STALE),
     Specimen::new("removed-leader-holds-lease", "4.2.2 and 6.4.1 of the dissertation")
-        .defect("a leader that is left out takes itself for the one voter of the new members, and answers by lease")
+        .defect("a leader that is left out takes itself for the only new voter, and answers by its lease")
         .hook(Before(read_though_left_out))
         .caught_by_scenario("a leader of two leaves itself out, and the other leads before it hears of that"),
 ];
