@@ -81,6 +81,7 @@ pub struct Cluster<M = KeyValue> {
     /// What the keys held when this run began.
     start: Start,
     /// The nodes that it began with in this run.
+    #[cfg(feature = "cli")]
     founders: Vec<NodeId>,
     /// What its files had to say when it started.
     notice: Option<String>,
@@ -188,6 +189,7 @@ impl<M: StateMachine> Cluster<M> {
             seed,
             start: if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown },
             nodes: SharedNodes::new(members.clone()),
+            #[cfg(feature = "cli")]
             founders: members,
             notice,
             slots: BTreeMap::new(),

@@ -75,6 +75,7 @@ impl<M: StateMachine> Cluster<M> {
 
 impl<M> Cluster<M> {
     /// The nodes that it began with in this run.
+    #[cfg(feature = "cli")]
     pub(crate) fn founders(&self) -> &[NodeId] {
         &self.founders
     }
