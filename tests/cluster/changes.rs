@@ -39,7 +39,7 @@ fn under_load(cluster: &mut Cluster, act: impl FnOnce(&mut Cluster)) {
     assert_eq!(verdict.pass, Some(true), "{}", verdict.text);
 }
 
-/// A node that was removed ends, and is none of the nodes any more.
+/// Stops a removed node and forgets it.
 fn send_away(cluster: &mut Cluster, node: NodeId) {
     cluster.stop(node).expect("it runs");
     cluster.forget(node).expect("it is down");
