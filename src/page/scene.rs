@@ -263,9 +263,11 @@ fn moments<'a>(events: impl Iterator<Item = &'a TraceEvent>, spans: &[(Time, Tim
             _ => moments.push(Moment { time: event.time, node: event.node, label, kind }),
         }
     }
-    moments.sort_by_key(|moment| moment.time);
+    // Where there are too many, those that tell least go first: the oldest commits, never an election before a commit.
     let excess = moments.len().saturating_sub(MOMENTS_MAX);
+    moments.sort_by_key(|moment| (moment.kind, moment.time));
     moments.drain(..excess);
+    moments.sort_by_key(|moment| moment.time);
     moments
 }
 
@@ -318,7 +320,7 @@ fn told_of_raft(event: &Event) -> Option<(MomentKind, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Term;
+    use crate::types::{LogIndex, Term};
 
     fn at(millis: u64) -> Time {
         Time::from_nanos(millis * 1_000_000)
@@ -355,6 +357,31 @@ mod tests {
         assert!(has(980) && has(1_200) && !has(700) && !has(1_400));
         assert!(scene.times().is_sorted_by(|one, other| one.0 < other.0 && one.1 < other.1));
         assert_eq!(scene.moments[0].label, "leads term 2");
+    }
+
+    #[test]
+    fn an_election_is_shown_however_many_commits_follow() {
+        let mut recorded = Recorded::default();
+        let times = || (0..300).map(|sent| 1_000 + sent * 2);
+        recorded.passages.extend(times().map(|sent| passage(sent, false)));
+        let event = |millis, node, event| TraceEvent {
+            time: at(millis),
+            node: NodeId::new(node),
+            what: What::Raft(event),
+        };
+        let committed = |to: u64| Event::CommitAdvanced { from: LogIndex(to - 1), to: LogIndex(to) };
+        recorded.events.push_back(event(1_000, 1, Event::ElectionStarted { term: Term(2), transfer: false }));
+        recorded.events.push_back(event(1_001, 1, Event::BecameLeader { term: Term(2) }));
+        for (index, sent) in (2..).zip(times().skip(1)) {
+            for node in [1, 2] {
+                recorded.details.push_back(event(sent, node, committed(index)));
+            }
+        }
+        let scene = Scene::new(&recorded, &[]);
+        let labels: Vec<&str> = scene.moments.iter().map(|moment| moment.label.as_str()).collect();
+        assert_eq!(labels.len(), MOMENTS_MAX);
+        assert_eq!(labels[..2], ["candidate in term 2", "leads term 2"]);
+        assert_eq!(labels[MOMENTS_MAX - 1], "commit 300");
     }
 
     #[test]
