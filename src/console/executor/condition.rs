@@ -3,6 +3,8 @@
 //! A number in a condition is reached with `wait` (at least that) and met with `expect` (exactly that): terms and
 //! commit indexes may jump over a number that is waited for.
 
+use std::sync::Arc;
+
 use super::Console;
 use super::picture::is_running;
 use super::rows::{Judge, Row, Way, condition};
@@ -11,7 +13,9 @@ use super::target::{Fit, resolve};
 use crate::console::language::{Answer, Condition, Form, Outcome, Slot, Target, Topic, Value, form};
 use crate::lab::{Life, NodeView};
 use crate::quoting::{ANSWER_LETTERS, pair, word};
+use crate::raft::membership::configuration::Configuration;
 use crate::text::nodes::no_such_node;
+use crate::types::NodeId;
 
 /// Every condition, in the order of the help.
 pub(super) const CONDITIONS: &[Row<Judge>] = &[
@@ -25,7 +29,7 @@ pub(super) const CONDITIONS: &[Row<Judge>] = &[
         Console::judge_stable,
     ),
     condition(
-        about("converged", &[], "every running node holds the same log, commits and keys"),
+        about("converged", &[], "the members that run hold the same log, commits, keys"),
         Console::judge_converged,
     ),
     condition(
@@ -156,7 +160,8 @@ impl Console {
         let picture = &self.picture();
         let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
         let status = picture.view(leader).expect("the leader is one of the nodes").status;
-        let astray = picture.nodes().iter().find(|(node, view)| {
+        let members = self.members_of(leader)?;
+        let astray = picture.nodes().iter().filter(|(node, _)| members.contains(*node)).find(|(node, view)| {
             let follows = view.status.term == status.term && view.status.leader == Some(leader);
             *node != leader && view.life == Life::Up && picture.connected(leader, *node) && !follows
         });
@@ -182,7 +187,9 @@ impl Console {
         let picture = &self.picture();
         let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
         let status = picture.view(leader).expect("the leader is one of the nodes").status;
-        for (node, view) in picture.nodes().iter().filter(|(_, view)| is_running(view)) {
+        let members = self.members_of(leader)?;
+        let nodes = || picture.nodes().iter().filter(|(node, _)| members.contains(*node));
+        for (node, view) in nodes().filter(|(_, view)| is_running(view)) {
             let pairs = [
                 ("last entry", view.status.last.index, status.last.index),
                 ("commit index", view.status.commit, status.last.index),
@@ -196,12 +203,18 @@ impl Console {
             }
         }
         let expected = self.lab.items(leader).map_err(|error| error.with_advice())?;
-        for (node, _) in picture.nodes().iter().filter(|(_, view)| view.life == Life::Up) {
+        for (node, _) in nodes().filter(|(_, view)| view.life == Life::Up) {
             if self.lab.items(*node).map_err(|error| error.with_advice())? != expected {
                 return Err(format!("{node} with other keys or values than {leader}: 'diff' shows them"));
             }
         }
         Ok(())
+    }
+
+    /// Whom this leader sends its log. Others that run need not hold it.
+    fn members_of(&mut self, leader: NodeId) -> Result<Arc<Configuration>, String> {
+        let view = self.lab.members(leader).map_err(|error| error.with_advice())?;
+        Ok(view.newest.map_or_else(Arc::default, |newest| newest.configuration))
     }
 
     fn judge_key(&mut self, condition: &Condition, way: Way) -> Result<(), String> {
