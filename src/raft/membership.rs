@@ -53,7 +53,11 @@ impl Recovered {
 impl Raft {
     /// This node's part in its cluster.
     pub fn member_role(&self) -> MemberRole {
-        if self.retired { MemberRole::Retired } else { self.configuration().role_of(self.member()) }
+        match self.configuration().role_of(self.member()) {
+            _ if self.retired => MemberRole::Retired,
+            MemberRole::Unknown if self.may_campaign() => MemberRole::Leaves,
+            role => role,
+        }
     }
 
     /// This node with its files, as others count it.

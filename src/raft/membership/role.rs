@@ -15,14 +15,14 @@ pub enum MemberRole {
     Learner,
     /// A learner that votes once it has caught up.
     Joins,
-    /// It votes, until the joint configuration has ended.
+    /// It votes until the change that leaves it out is committed.
     Leaves,
     /// It knows that a committed configuration leaves it out.
     Retired,
 }
 
 impl MemberRole {
-    /// Whether the node counts in majorities.
+    /// Whether the node may have to vote for itself.
     pub fn votes(self) -> bool {
         matches!(self, MemberRole::Voter | MemberRole::Leaves)
     }
