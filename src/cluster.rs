@@ -38,7 +38,7 @@ use parking_lot::Mutex;
 pub use self::builder::Builder;
 pub use self::faults::Crash;
 pub use self::members::Members;
-pub use self::states::{StartError, states_found, wipe};
+pub use self::states::{Notice, StartError, states_found, wipe};
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
 use self::builder::Machine;
@@ -83,8 +83,7 @@ pub struct Cluster<M = KeyValue> {
     /// The nodes that it began with in this run.
     #[cfg(feature = "cli")]
     founders: Vec<NodeId>,
-    /// What its files had to say when it started.
-    notice: Option<String>,
+    notices: Vec<Notice>,
     /// The nodes that there are now.
     slots: BTreeMap<NodeId, Slot>,
     /// The same, for the clients.
@@ -157,7 +156,7 @@ impl<M: StateMachine> Cluster<M> {
         // Only for a new cluster are files of nodes made.
         let founders = NodeId::first(settings.nodes);
         let before = Footprint::before(&settings, &founders, logs.map(|(folder, _)| folder));
-        let (logs, States { nodes, notice }) = match Cluster::<M>::open_files(&settings, logs) {
+        let (logs, States { nodes, notices }) = match Cluster::<M>::open_files(&settings, logs) {
             Ok(files) => files,
             Err(refused) => {
                 before.erase();
@@ -191,7 +190,7 @@ impl<M: StateMachine> Cluster<M> {
             nodes: SharedNodes::new(members.clone()),
             #[cfg(feature = "cli")]
             founders: members,
-            notice,
+            notices,
             slots: BTreeMap::new(),
             network: router.handle(),
             router: Some(router),

@@ -23,6 +23,7 @@ pub use self::rules::ConfigError;
 
 use self::times::shown;
 use crate::text::units::parse_duration;
+use crate::types::NodeId;
 
 /// The longest time that may be set; with the largest `time_scale` it still fits every counter of nanoseconds.
 pub const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -43,6 +44,9 @@ pub struct Settings {
     /// How many nodes: 1 to 99.
     #[serde(deserialize_with = "rules::node_count")]
     pub nodes: u8,
+    /// The node that leads whenever it can; every node can be it. It counts for a new cluster: later ones have it in their
+    /// files, where `prefer` changes it.
+    pub preferred: Option<NodeId>,
     /// The seed of all chance in a run; a fresh one is drawn when there is none.
     pub seed: Option<u64>,
     /// The folder with one folder of state a node.
@@ -176,6 +180,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             nodes: 3,
+            preferred: None,
             seed: None,
             states: PathBuf::from("states"),
             logs: PathBuf::from("logs"),
@@ -262,6 +267,8 @@ mod tests {
         for (text, key, part) in [
             ("nodes = 0", "nodes", "1 to 99"),
             ("nodes = 100", "nodes", "1 to 99"),
+            ("preferred = 'n4'", "preferred", "n4 is none of the 3 nodes that begin: choose one of n1 to n3"),
+            ("nodes = 1\npreferred = 'n2'", "preferred", "the only node"),
             ("heartbeat = '0s'", "heartbeat", "above"),
             ("election_min = '0s'", "election_min", "above"),
             ("election_min = '301ms'", "election_min", "election_max (300ms)"),
@@ -303,6 +310,7 @@ mod tests {
         for text in [
             "nodes = 1",
             "nodes = 99",
+            "nodes = 99\npreferred = 'n99'",
             "heartbeat = '75ms'",
             "election_min = '299ms'",
             "batch_window = '49ms'",

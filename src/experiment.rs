@@ -228,7 +228,7 @@ impl Experiment {
             .iter()
             .map(|line| format!("'{}' was not executed: the run had ended", line.line))
             .collect();
-        notes.extend(cluster.notice().map(str::to_string));
+        notes.extend(cluster.notices().iter().map(ToString::to_string));
         notes.extend(kept.trouble.clone());
         notes.extend(load.remarks());
         let report = Report {

@@ -125,7 +125,7 @@ pub mod programs;
 // The library's face: what a program that embeds a cluster needs.
 pub use crate::client::{Client, Committed, Failure, Fate, Observed, Rejection, Ticket, Token, WhenFull};
 pub use crate::cluster::{
-    Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, Members, StartError,
+    Builder, Cluster, Crash, Leadership, LeadershipChange, LeadershipKind, Members, Notice, StartError,
 };
 pub use crate::config::{RaftSettings, Settings};
 pub use crate::faults::{End, LinkScope, NetChange};

@@ -33,6 +33,7 @@ use crate::protocol::Envelope;
 use crate::raft::membership::Configured;
 use crate::server::{Arrival, EndReason};
 use crate::state_machine::kv::KeyValue;
+use crate::storage::Founders;
 use crate::storage::simulated::SimulatedDisk;
 use crate::trace::{TraceEvent, What};
 use crate::types::{ClientId, NodeId, Random, Time};
@@ -61,8 +62,7 @@ pub struct Simulation {
     random: Random,
     queue: BTreeMap<(Time, u64), Happening>,
     scheduled: u64,
-    /// The nodes that the cluster began with.
-    founders: Vec<NodeId>,
+    founders: Founders,
     /// The nodes that there are now.
     nodes: BTreeMap<NodeId, Node>,
     /// Those that were removed: their disks outlive them.
@@ -136,9 +136,8 @@ impl Simulation {
             faults: Faults::new(&names, random.fork()),
             counts: Counts::default(),
             members: Configured::founders(names.iter().copied()),
-            founders: names,
+            founders: Founders { nodes: names, preferred: settings.preferred },
             safety: Safety::default(),
-
             replay: None,
             tally: Tally::default(),
             broken_at: None,

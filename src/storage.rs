@@ -46,6 +46,7 @@ pub use error::StorageError;
 use crate::raft::effects::{HardState, StoreId, Write};
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
+use crate::raft::membership::configuration::Configuration;
 use crate::state_machine::image::Image;
 use crate::types::{EntryId, Epoch, FOUNDERS_STORE, LogIndex, NodeId};
 
@@ -139,31 +140,50 @@ pub struct RecoveredSnapshot {
 pub struct NewStore {
     /// Tells it from earlier ones of its name.
     pub store_id: StoreId,
-    /// The nodes that begin the cluster together, this one among them. None when it joins a cluster that has run.
-    pub founders: Vec<NodeId>,
+    /// Those of a new cluster, this one among them. None when it joins a cluster that has run.
+    pub founders: Founders,
+}
+
+/// The nodes that begin a cluster together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Founders {
+    pub nodes: Vec<NodeId>,
+    /// Who leads, if it can.
+    pub preferred: Option<NodeId>,
+}
+
+impl Founders {
+    /// What one of them knows of its cluster's members before it reads a log.
+    pub fn configured(&self) -> Option<Configured> {
+        let &Founders { ref nodes, preferred } = self;
+        let configuration = Configuration { preferred, ..Configuration::founders(nodes.iter().copied()) };
+        (!nodes.is_empty()).then(|| Configured { index: LogIndex(0), configuration: configuration.into() })
+    }
+}
+
+/// None of them is preferred.
+impl<T: AsRef<[NodeId]>> From<T> for Founders {
+    fn from(nodes: T) -> Founders {
+        Founders { nodes: nodes.as_ref().to_vec(), preferred: None }
+    }
 }
 
 impl NewStore {
     /// That of one of these nodes, which begin a cluster.
-    pub fn founding(founders: &[NodeId]) -> NewStore {
-        NewStore { store_id: FOUNDERS_STORE, founders: founders.to_vec() }
+    pub fn founding(founders: impl Into<Founders>) -> NewStore {
+        NewStore { store_id: FOUNDERS_STORE, founders: founders.into() }
     }
 
     /// That of a node that joins a cluster which has run, be it under a name that was used before.
     pub fn joining(store_id: StoreId) -> NewStore {
         assert!(store_id > FOUNDERS_STORE, "these files are not a founder's");
-        NewStore { store_id, founders: Vec::new() }
+        NewStore { store_id, founders: Founders::default() }
     }
 
     /// What the node holds when it starts for the first time.
     fn hard_state(&self) -> HardState {
         HardState { store_id: self.store_id, ..HardState::default() }
     }
-}
-
-/// What such a node knows of its cluster's members before it reads a log.
-fn founding(founders: &[NodeId]) -> Option<Configured> {
-    (!founders.is_empty()).then(|| Configured::founders(founders.iter().copied()))
 }
 
 /// Loads no image: for nodes that make no snapshots.

@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
 use crate::trace::TraceEvent;
+use crate::types::NodeId;
 
 /// Makes the state machine that each start of a node begins with.
 pub(super) type Machine<M> = Box<dyn Fn() -> M + Send + Sync>;
@@ -60,6 +61,12 @@ impl<M: StateMachine> Builder<M> {
     /// How many nodes: 1 to 99.
     pub fn nodes(self, nodes: u8) -> Builder<M> {
         self.with(|settings| settings.nodes = nodes)
+    }
+
+    /// The node that leads whenever it can. It counts for a new cluster: in files of an earlier run it stands already, and
+    /// [`Cluster::prefer`] changes it there.
+    pub fn preferred(self, node: NodeId) -> Builder<M> {
+        self.with(|settings| settings.preferred = Some(node))
     }
 
     /// Keeps nothing on disk.

@@ -142,6 +142,15 @@ impl<M: StateMachine> Cluster<M> {
         self.change(Change::Demote(node), false, PATIENCE)
     }
 
+    /// Says which node leads whenever it can, or that none is preferred: a leader hands over to it once it has answered ten
+    /// heartbeats in a row.
+    ///
+    /// # Errors
+    /// It is no voter, or see [`MembersError`].
+    pub fn prefer(&mut self, node: Option<NodeId>) -> Result<ChangeDone, MembersError> {
+        self.change(Change::Prefer(node), false, PATIENCE)
+    }
+
     /// Takes the change back that is under way.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::footprint::Footprint;
 use super::lives::{Slot, told};
 use super::states::{Files, Medium, Opened, Wiped};
-use super::{Cluster, StartError};
+use super::{Cluster, Notice, StartError};
 use crate::lab::{LabError, Life};
 use crate::protocol::Address;
 use crate::state_machine::{StateMachine, image};
@@ -80,9 +80,9 @@ impl<M> Cluster<M> {
         &self.founders
     }
 
-    /// What its files had to say when it started: that they hold another number of nodes than was asked for.
-    pub fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
+    /// Where its files held something else, when it started, than the settings ask for.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// Whether a node that does not run has left anything under this name.

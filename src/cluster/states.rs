@@ -12,10 +12,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
+use derive_more::Display;
+
 use super::entropy;
 use crate::config::{ConfigError, Settings};
 use crate::node::{OpenSnapshots, Store};
 use crate::panics::caught;
+use crate::raft::membership::configuration::Configuration;
 use crate::state_machine::image::LoadImage;
 use crate::storage::disk::{Disk, LockError};
 use crate::storage::error::files_advice;
@@ -24,7 +27,7 @@ use crate::storage::json_store::{self, JsonStore};
 use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
 use crate::storage::snapshots::Snapshots;
-use crate::storage::{ClusterId, Identity, NewStore, Recovered, StorageError};
+use crate::storage::{ClusterId, Founders, Identity, NewStore, Recovered, StorageError};
 use crate::text::{counted, joined};
 use crate::trace::LogsError;
 use crate::types::{EntryId, Epoch, FOUNDERS_STORE, NodeId, StoreId};
@@ -115,8 +118,38 @@ pub(super) enum Found {
 pub(super) struct States {
     /// Its members, and the nodes that have files.
     pub nodes: BTreeMap<NodeId, (Medium, Found)>,
-    /// What a person has to know of it.
-    pub notice: Option<String>,
+    pub notices: Vec<Notice>,
+}
+
+/// What the settings ask for, and files of an earlier run hold otherwise: the files decide.
+#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Another number of nodes.
+    #[display(
+        "the files hold a cluster of {} ({}): the number {asked} counts only for a new cluster",
+        counted(members.len(), "node"),
+        joined(members, " ")
+    )]
+    Nodes { members: Vec<NodeId>, asked: u8 },
+    /// Another preferred node, or none.
+    #[display(
+        "the files hold a cluster that prefers {} to lead: 'preferred' counts only for a new cluster, and 'prefer {asked}' \
+         changes it in this one",
+        held.map_or("no node".to_string(), |node| node.to_string())
+    )]
+    Preferred { held: Option<NodeId>, asked: NodeId },
+}
+
+impl Notice {
+    /// What these settings ask for, and a cluster of this configuration does not have.
+    fn of(settings: &Settings, found: &Configuration) -> Vec<Notice> {
+        let (members, held, asked) = (found.nodes(), found.preferred, settings.preferred);
+        let nodes = (members.len() != usize::from(settings.nodes))
+            .then_some(Notice::Nodes { members, asked: settings.nodes });
+        let preferred = asked.filter(|_| held != asked).map(|asked| Notice::Preferred { held, asked });
+        nodes.into_iter().chain(preferred).collect()
+    }
 }
 
 /// Where each node's state is kept, and what it holds. Who belongs to a cluster that has run is in its files: the number of
@@ -126,7 +159,7 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
         return open_in_memory(settings, load);
     }
     let survey = Survey::of(settings)?;
-    let founding = NewStore::founding(&survey.founders);
+    let founding = NewStore::founding(survey.founders.clone());
     let open = |node: NodeId| {
         let files = survey.files(settings, node);
         let open = || if files.exist()? { files.open(&founding, load).map(Some) } else { Ok(None) };
@@ -149,17 +182,12 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
     let all = all?;
     let found = || all.values().filter_map(|(_, found)| found.as_ref());
     let has_run = found().any(Found::has_run);
-    let members = found().filter_map(Found::recovered).max_by_key(|recovered| recovered.last());
-    let members = members.and_then(Recovered::configured).map(|configured| configured.configuration.nodes());
-    let members = members.filter(|_| has_run).unwrap_or_else(|| survey.founders.clone());
-    let notice = (survey.is_old && members.len() != usize::from(settings.nodes)).then(|| {
-        format!(
-            "the files hold a cluster of {} ({}): the number {} counts only for a new cluster",
-            counted(members.len(), "node"),
-            joined(&members, " "),
-            settings.nodes
-        )
-    });
+    let newest = found().filter_map(Found::recovered).max_by_key(|recovered| recovered.last());
+    let newest = newest.filter(|_| has_run).and_then(Recovered::configured);
+    let configuration = newest.or_else(|| survey.founders.configured()).map(|known| known.configuration);
+    let configuration = configuration.unwrap_or_default();
+    let members = configuration.nodes();
+    let notices = if survey.is_old { Notice::of(settings, &configuration) } else { Vec::new() };
     let mut nodes = BTreeMap::new();
     for (node, (files, found)) in all {
         let is_member = members.contains(&node);
@@ -176,20 +204,20 @@ pub(super) fn open_all(settings: &Settings, load: LoadImage) -> Result<States, S
         let missing = || (Medium::Files(survey.files(settings, node)), Found::missing(node));
         nodes.entry(node).or_insert_with(missing);
     }
-    Ok(States { nodes, notice })
+    Ok(States { nodes, notices })
 }
 
 fn open_in_memory(settings: &Settings, load: LoadImage) -> Result<States, StartError> {
     let cluster = ClusterId(entropy());
-    let founders = NodeId::first(settings.nodes);
-    let founding = NewStore::founding(&founders);
+    let founders = Founders::of(settings);
+    let founding = NewStore::founding(founders.clone());
     let open = |&node: &NodeId| {
         let medium = Medium::Memory(MemoryContent::new(Identity { cluster, epoch: Epoch::FIRST, node }));
         let opened = medium.open(&founding, load)?;
         Ok((node, (medium, Found::Open(Box::new(opened)))))
     };
-    let nodes: Result<_, StartError> = founders.iter().map(open).collect();
-    Ok(States { nodes: nodes?, notice: None })
+    let nodes: Result<_, StartError> = founders.nodes.iter().map(open).collect();
+    Ok(States { nodes: nodes?, notices: Vec::new() })
 }
 
 impl Found {
@@ -230,7 +258,7 @@ pub(super) enum Wiped {
 
 impl Wiped {
     pub fn new_store(self, node: NodeId, before: StoreId) -> NewStore {
-        let Wiped::Joins { after } = self else { return NewStore::founding(&[node]) };
+        let Wiped::Joins { after } = self else { return NewStore::founding([node]) };
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         // A clock that was set back gives no smaller number.
@@ -278,11 +306,17 @@ pub fn wipe(states: &Path) -> Result<Vec<String>, StartError> {
     Ok(lines)
 }
 
+impl Founders {
+    fn of(settings: &Settings) -> Founders {
+        Founders { nodes: NodeId::first(settings.nodes), preferred: settings.preferred }
+    }
+}
+
 /// What the folders hold, by their `state.json`.
 struct Survey {
     cluster: ClusterId,
     epoch: Epoch,
-    founders: Vec<NodeId>,
+    founders: Founders,
     /// The nodes that have a folder, and the founders.
     nodes: BTreeSet<NodeId>,
     /// Something was there.
@@ -300,13 +334,13 @@ impl Survey {
         let cluster = found.first().map_or_else(|| ClusterId(entropy()), |state| state.identity.cluster);
         let of_cluster = || found.iter().filter(|state| state.identity.cluster == cluster);
         let epoch = of_cluster().map(|state| state.identity.epoch).max().unwrap_or(Epoch::FIRST);
-        let founders = of_cluster().map(|state| &state.founders).find(|founders| !founders.is_empty());
+        let founders = of_cluster().map(|state| &state.founders).find(|founders| !founders.nodes.is_empty());
         let founders = match founders {
             Some(founders) => founders.clone(),
-            None if found.is_empty() => NodeId::first(settings.nodes),
-            None => Vec::new(),
+            None if found.is_empty() => Founders::of(settings),
+            None => Founders::default(),
         };
-        let nodes = folders.into_keys().chain(founders.iter().copied()).collect();
+        let nodes = folders.into_keys().chain(founders.nodes.iter().copied()).collect();
         Ok(Survey { cluster, epoch, founders, nodes, is_old: !found.is_empty() })
     }
 

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 
 use super::{ConfigError, RaftSettings, Settings};
 use crate::text::suggest::advice;
+use crate::types::NodeId;
 
 const HEAD: &str = "\
 # Settings of a raftlab cluster. Each line shows a default; what is left out keeps it.
@@ -20,6 +21,11 @@ const SECTIONS: &[(&str, &[&str])] = &[
     (
         "How many nodes, 1 to 99. An odd number tolerates as many failures as the even one above it.",
         &["nodes"],
+    ),
+    (
+        "The node that leads whenever it can, of those that begin. In files of an earlier run it stands already: there 'prefer'\n\
+         changes it.",
+        &["preferred"],
     ),
     ("Seeds every random choice of a run. Without it a fresh one is drawn and shown.", &["seed"]),
     ("Where nodes keep their state and their logs, one folder or file a node.", &["states", "logs"]),
@@ -102,7 +108,8 @@ pub(super) fn meaning(name: &str) -> &'static str {
 pub fn commented_defaults() -> String {
     let table = |settings| Table::try_from(settings).expect("settings are a table of plain values");
     let defaults = table(Settings::default());
-    let examples = table(Settings { seed: Some(42), ..Settings::default() });
+    let preferred = Some(NodeId::new(1));
+    let examples = table(Settings { seed: Some(42), preferred, ..Settings::default() });
     let mut text = HEAD.to_string();
     for (comment, keys) in SECTIONS {
         let _ = writeln!(text, "\n# {}", comment.replace('\n', "\n# "));
@@ -179,14 +186,15 @@ mod tests {
     fn the_printed_defaults_read_back_as_the_defaults() {
         let printed = commented_defaults();
         assert_eq!(Settings::from_toml(&printed), Ok(Settings::default()));
-        let with_seed = printed.replace("# seed", "seed");
-        assert_eq!(Settings::from_toml(&with_seed).expect("valid").seed, Some(42));
+        let all = printed.replace("# seed", "seed").replace("# preferred", "preferred");
+        let read = Settings::from_toml(&all).expect("valid");
+        assert_eq!((read.seed, read.preferred), (Some(42), Some(NodeId::new(1))));
     }
 
     #[test]
     fn every_setting_has_its_comment_and_every_comment_its_setting() {
-        let seeded = Settings { seed: Some(1), ..Settings::default() };
-        let settings = Table::try_from(seeded).expect("a table");
+        let all = Settings { seed: Some(1), preferred: Some(NodeId::new(1)), ..Settings::default() };
+        let settings = Table::try_from(all).expect("a table");
         let mut commented: Vec<&str> = SECTIONS.iter().flat_map(|(_, keys)| *keys).copied().collect();
         commented.sort_unstable();
         assert_eq!(commented, settings.keys().map(String::as_str).collect::<Vec<_>>());
@@ -196,6 +204,7 @@ mod tests {
     fn every_setting_can_be_chosen() {
         let text = "
             nodes = 5
+            preferred = 'n4'
             seed = 7
             states = 'a'
             logs = 'b'
@@ -233,7 +242,7 @@ mod tests {
         let read = Table::try_from(Settings::from_toml(text).expect("valid")).expect("a table");
         let defaults = Table::try_from(Settings::default()).expect("a table");
         assert_eq!(read, text.parse::<Table>().expect("valid"));
-        assert_eq!(read.len(), defaults.len() + 1, "each setting, and the seed");
+        assert_eq!(read.len(), defaults.len() + 2, "each setting, and the two without a default");
         assert!(defaults.iter().all(|(key, value)| read[key] != *value), "none has its default");
     }
 
@@ -243,6 +252,8 @@ mod tests {
             ("\nheartbaet = '50ms'", ["line 2: heartbaet", "unknown", "did you mean 'heartbeat'?"]),
             ("nodes = 3\ncolour = 1\nelection = 2", ["line 2: colour", "unknown", "--print-config"]),
             ("nodes = 'three'", ["line 1", "nodes", "a whole number"]),
+            ("preferred = 1", ["line 1", "preferred", "a string"]),
+            ("preferred = 'x1'", ["line 1", "preferred", "'x1'"]),
             ("nodes = 300", ["nodes", "300", "1 to 99"]),
             ("seed = -1", ["line 1", "seed", "0 or above"]),
             ("nodes = 3\nheartbeat = '50'", ["line 2", "heartbeat", "write 50s or 50ms"]),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::times::shown;
 use super::{RaftSettings, Settings, TIME_MAX, TIME_SCALE_RANGE, VALUE_BYTES_LIMIT, VALUE_BYTES_MAX};
-use crate::types::NODES_MAX;
+use crate::types::{NODES_MAX, NodeId};
 
 /// The shortest heartbeat after scaling: timers of an ordinary system overshoot by as much.
 const HEARTBEAT_MIN: Duration = Duration::from_micros(100);
@@ -36,6 +36,7 @@ impl Settings {
         if !(1..=NODES_MAX).contains(&self.nodes) {
             return rule("nodes", nodes_problem(self.nodes.into()));
         }
+        self.validate_preferred()?;
         let scale = self.time_scale;
         let (scale_min, scale_max) = TIME_SCALE_RANGE;
         if !(scale_min..=scale_max).contains(&scale) {
@@ -78,6 +79,17 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    fn validate_preferred(&self) -> Result<(), ConfigError> {
+        let Some(node) = self.preferred.filter(|node| !NodeId::first(self.nodes).contains(node)) else { return Ok(()) };
+        let advice = match self.nodes {
+            1 => format!("{node} does not begin: n1 is the only node"),
+            nodes => format!("{node} is none of the {nodes} nodes that begin: choose one of n1 to n{nodes}"),
+        };
+        rule("preferred", format!("{advice}, or more nodes"))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::storage::private;
 use crate::text::shorten;
 use crate::text::suggest::nearest;
 use crate::text::units::parse_duration;
-use crate::types::NODES_MAX;
+use crate::types::{NODES_MAX, NodeId};
 
 /// The exit code of a command line or a setting that is wrong.
 pub const USAGE: u8 = 2;
@@ -24,6 +24,9 @@ pub struct SettingOptions {
     /// How many nodes.
     #[command(flatten)]
     pub nodes: NodeCount,
+    /// The node that leads whenever it can; counts for a new cluster only
+    #[arg(long, value_name = "NODE")]
+    pub preferred: Option<NodeId>,
     /// Seeds every random choice of the run; drawn and shown when absent
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
@@ -72,6 +75,7 @@ impl SettingOptions {
     pub fn over(&self, base: Settings) -> Result<Settings, String> {
         let mut settings = base;
         settings.nodes = self.nodes.given()?.unwrap_or(settings.nodes);
+        settings.preferred = self.preferred.or(settings.preferred);
         settings.seed = self.seed.or(settings.seed);
         settings.raft.heartbeat = self.heartbeat.unwrap_or(settings.raft.heartbeat);
         if let Some(ElectionRange { min, max }) = self.election {
@@ -264,9 +268,10 @@ mod tests {
     #[test]
     fn options_go_over_the_file_and_the_file_over_the_defaults() {
         let front = Front::try_parse_from(["cluster", "5", "--election", "200ms..400ms"]).expect("accepted");
-        let file = Settings { seed: Some(7), nodes: 4, ..Settings::default() };
+        let preferred = Some(NodeId::new(2));
+        let file = Settings { seed: Some(7), nodes: 4, preferred, ..Settings::default() };
         let settings = front.settings.over(file).expect("no contradiction");
-        assert_eq!((settings.nodes, settings.seed), (5, Some(7)));
+        assert_eq!((settings.nodes, settings.seed, settings.preferred), (5, Some(7), preferred));
         assert_eq!(settings.raft.election_max, Duration::from_millis(400));
         assert_eq!(settings.raft.heartbeat, Settings::default().raft.heartbeat);
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EXIT_CODES, Start, slow};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Notice};
 use crate::config::{Settings, commented_defaults};
 use crate::console::executor::{Console, Context};
 use crate::console::narrator::Narrator;
@@ -139,7 +139,8 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     let mut cluster = started.map_err(|error| usage(error.to_string()))?;
     // Without a number there is nothing to explain.
     let asked = options.settings.nodes.given().is_ok_and(|given| given.is_some());
-    let notice = cluster.notice().filter(|_| asked).map(str::to_string);
+    let notices = cluster.notices().iter().filter(|notice| asked || !matches!(notice, Notice::Nodes { .. }));
+    let notices: Vec<String> = notices.map(ToString::to_string).collect();
     let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
     let mut history = history.map(new_history).transpose().map_err(usage)?;
     if let Some(file) = &mut history {
@@ -160,7 +161,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     if let Some(file) = history {
         console.record_to(file);
     }
-    welcome(&mut console, start, options, &settings, notice);
+    welcome(&mut console, start, options, &settings, notices);
     if attended {
         console.open_session();
         // So that the first prompt names the leader. Without one it is shown all the same.
@@ -179,10 +180,10 @@ fn welcome(
     start: &Start,
     options: &Options,
     settings: &Settings,
-    notice: Option<String>,
+    notices: Vec<String>,
 ) {
     let mut lines = banner(start, options, settings);
-    lines.splice(..0, notice);
+    lines.splice(..0, notices);
     if options.slow {
         lines.push(slow::begin(console, settings.time_scale));
     }

@@ -298,6 +298,7 @@ fn console(
     let settings = options.settings.over(options::settings_of(options.config.as_deref())?)?;
     settings.validate().map_err(|error| error.to_string())?;
     let mut simulated = SimulationSettings::new(settings.nodes, seed);
+    simulated.preferred = settings.preferred;
     simulated.raft = settings.raft;
     if options.events {
         narrator.set_filter(EventFilter::All);

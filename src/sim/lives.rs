@@ -36,8 +36,8 @@ impl Simulation {
         let least = FOUNDERS_STORE + u64::from(wipe);
         let store_id = (now.as_nanos() + least).max(self.node(name).store_id + 1);
         let new_store = match begin {
-            _ if is_alone => NewStore::founding(&[name]),
-            Begin::Again => NewStore::founding(&self.founders),
+            _ if is_alone => NewStore::founding([name]),
+            Begin::Again => NewStore::founding(self.founders.clone()),
             Begin::Wiped | Begin::Added => NewStore::joining(store_id),
         };
         let random = match begin {

@@ -5,11 +5,14 @@ use std::time::Duration;
 use crate::client::ClientSettings;
 use crate::config::RaftSettings;
 use crate::state_machine::sessions::Bounds;
+use crate::types::NodeId;
 
 /// What a simulated cluster is made of.
 #[derive(Clone, Debug)]
 pub struct SimulationSettings {
     pub nodes: u8,
+    /// The node that leads whenever it can.
+    pub preferred: Option<NodeId>,
     /// It decides the whole run.
     pub seed: u64,
     pub raft: RaftSettings,
@@ -34,6 +37,7 @@ impl SimulationSettings {
     pub fn new(nodes: u8, seed: u64) -> SimulationSettings {
         SimulationSettings {
             nodes,
+            preferred: None,
             seed,
             raft: RaftSettings::default(),
             link_delay: Duration::from_millis(1),

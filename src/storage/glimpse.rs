@@ -14,11 +14,11 @@ use super::disk::Disk;
 use super::error::StorageError;
 use super::segment::Segment;
 use super::state_file::{NAME as STATE, StateFile, Unreadable};
-use super::{Identity, files, founding, record, snapshot_file};
+use super::{Founders, Identity, files, record, snapshot_file};
 use crate::raft::effects::HardState;
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
-use crate::types::{EntryId, LogIndex, NodeId, Term};
+use crate::types::{EntryId, LogIndex, Term};
 
 /// How often a look is repeated when the files change under it.
 const TRIES: usize = 20;
@@ -31,8 +31,8 @@ const TAIL_BYTES: u64 = 16 << 10;
 pub struct Glimpse {
     /// The node and cluster; none while `state.json` is missing or cannot be read.
     pub identity: Option<Identity>,
-    /// The nodes that began the cluster; none in files that joined it later, or like `identity`.
-    pub founders: Vec<NodeId>,
+    /// None in files that joined the cluster later, or like `identity`.
+    pub founders: Founders,
     /// Term and vote; none like `identity`.
     pub hard_state: Option<HardState>,
     /// Up to which entry `state.json` says that the log was durable.
@@ -130,7 +130,7 @@ fn try_look(disk: &impl Disk, entries: usize) -> Result<Glimpse, Obstacle> {
     glimpse.snapshot = snapshot.unwrap_or_default();
     glimpse.base = configured;
     let newest = glimpse.changes.last().cloned().or_else(|| glimpse.base.clone());
-    glimpse.configured = newest.or_else(|| founding(&glimpse.founders));
+    glimpse.configured = newest.or_else(|| glimpse.founders.configured());
     Ok(glimpse)
 }
 

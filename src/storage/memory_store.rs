@@ -14,7 +14,7 @@ use super::glimpse::{self, Glimpse};
 use super::memory::{Files, MemoryDisk};
 use super::snapshot_file;
 use super::snapshots::Snapshots;
-use super::{Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, founding, recovery};
+use super::{Founders, Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, recovery};
 use crate::raft::effects::{HardState, Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
@@ -35,7 +35,7 @@ struct Content {
     hard_state: HardState,
     base: EntryId,
     entries: VecDeque<Entry>,
-    founders: Vec<NodeId>,
+    founders: Founders,
     used: bool,
 }
 
@@ -88,7 +88,7 @@ impl MemoryContent {
         let snapshot = self.open_snapshots(content.hard_state.current_term, load)?;
         let repaired = snapshot.as_ref().and_then(|snapshot| content.connect(snapshot.id));
         let known = snapshot.as_ref().map(|snapshot| snapshot.configured.clone());
-        let configuration = known.or_else(|| founding(&content.founders));
+        let configuration = known.or_else(|| content.founders.configured());
         let recovered = Recovered {
             hard_state: content.hard_state,
             snapshot,
@@ -111,7 +111,7 @@ impl MemoryContent {
         let content = self.content.lock();
         let skipped = content.entries.len().saturating_sub(entries);
         let newest = content.entries.iter().skip(skipped).rev().find_map(Configured::of);
-        let configured = newest.or(configured).or_else(|| founding(&content.founders));
+        let configured = newest.or(configured).or_else(|| content.founders.configured());
         Ok(Glimpse {
             identity: Some(self.identity),
             founders: content.founders.clone(),

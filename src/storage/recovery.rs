@@ -41,7 +41,7 @@ use super::segment::Segment;
 use super::segments;
 use super::snapshot_file;
 use super::state_file::{FORMAT, NAME as STATE, StateFile, Unreadable};
-use super::{ClusterId, Identity, NewStore, Recovered, RecoveredSnapshot, files, founding, log_reading};
+use super::{ClusterId, Identity, NewStore, Recovered, RecoveredSnapshot, files, log_reading};
 use crate::state_machine::image::LoadImage;
 use crate::types::{EntryId, LogIndex, Term};
 
@@ -112,7 +112,7 @@ pub fn recover(
         files::remove(disk, &snapshot_file::name(old))?;
     }
     let configuration =
-        snapshot.as_ref().map(|snapshot| snapshot.configured.clone()).or_else(|| founding(&state.founders));
+        snapshot.as_ref().map(|snapshot| snapshot.configured.clone()).or_else(|| state.founders.configured());
     let recovered = Recovered {
         hard_state: state.hard_state,
         snapshot,
@@ -143,7 +143,7 @@ fn refuse_without_room(disk: &mut impl Disk, state: &StateFile) -> Result<(), St
 fn begin(disk: &mut impl Disk, identity: &Identity, new_store: &NewStore) -> Result<Found, StorageError> {
     let first = Segment { first: LogIndex(1), length: 0 };
     let (hard_state, founders) = (new_store.hard_state(), new_store.founders.clone());
-    let configuration = founding(&founders);
+    let configuration = founders.configured();
     let state = StateFile {
         identity: *identity,
         founders,

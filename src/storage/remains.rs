@@ -77,7 +77,7 @@ impl Remains {
     /// The configuration that holds before those in the log.
     pub fn base_configuration(&self) -> Option<Configured> {
         let known = self.files.base.clone();
-        known.or_else(|| super::founding(&self.files.founders))
+        known.or_else(|| self.files.founders.configured())
     }
 
     /// The configuration that the node would start with.

@@ -97,7 +97,7 @@ impl Rescue {
             unreachable!("it was written just now");
         };
         // They are there: none are made.
-        let unused = NewStore::founding(&[identity.node]);
+        let unused = NewStore::founding([identity.node]);
         let (mut store, found) = JsonStore::open(disk, &identity, SEGMENT_BYTES, &unused, skip_image)?;
         let alone = Configuration {
             voters: [(identity.node, hard_state.store_id)].into(),

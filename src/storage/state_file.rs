@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::{seal, unseal};
-use super::{ClusterId, Identity};
+use super::{ClusterId, Founders, Identity};
 use crate::raft::effects::{HardState, StoreId};
 use crate::types::{EntryId, Epoch, LogIndex, Member, NodeId, Term};
 
@@ -17,8 +17,8 @@ pub const FORMAT: u64 = 5;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateFile {
     pub identity: Identity,
-    /// The nodes that began the cluster together; none in the files of one that joined it later.
-    pub founders: Vec<NodeId>,
+    /// None in the files of a node that joined its cluster later.
+    pub founders: Founders,
     pub hard_state: HardState,
     /// When the file was written, the log was durable up to this entry. A log that does not hold it was cut, emptied
     /// or replaced by someone, not by a power failure. By Log Matching (5.3) a log that holds it holds all before it.
@@ -43,6 +43,9 @@ struct Line {
     /// Left out in files that joined a cluster which had run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     founders: Vec<NodeId>,
+    /// Left out when they began without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preferred: Option<NodeId>,
     incarnation: StoreId,
     term: Term,
     vote: Option<Member>,
@@ -75,7 +78,8 @@ impl StateFile {
             cluster: self.identity.cluster,
             node: self.identity.node,
             epoch: self.identity.epoch,
-            founders: self.founders.clone(),
+            founders: self.founders.nodes.clone(),
+            preferred: self.founders.preferred,
             incarnation: self.hard_state.store_id,
             term: self.hard_state.current_term,
             vote: self.hard_state.voted_for,
@@ -124,7 +128,8 @@ impl StateFile {
             store_id: line.incarnation,
         };
         let log_floor = EntryId::new(line.log_floor_term, line.log_floor);
-        Ok(StateFile { identity, founders: line.founders, hard_state, log_floor, commit: line.commit })
+        let founders = Founders { nodes: line.founders, preferred: line.preferred };
+        Ok(StateFile { identity, founders, hard_state, log_floor, commit: line.commit })
     }
 }
 
@@ -135,7 +140,7 @@ mod tests {
     fn state() -> StateFile {
         StateFile {
             identity: Identity { cluster: ClusterId(0xab), epoch: Epoch::FIRST, node: NodeId::new(2) },
-            founders: NodeId::first(3),
+            founders: NodeId::first(3).into(),
             hard_state: HardState {
                 current_term: Term(7),
                 voted_for: Some(Member::founder(NodeId::new(1))),
@@ -160,7 +165,10 @@ mod tests {
             let said = StateFile { hard_state, ..state() };
             assert_eq!(StateFile::decode(&said.encode()), Ok(said));
         }
-        let joined = StateFile { founders: Vec::new(), ..state() };
+        let preferring = Founders { preferred: Some(NodeId::new(3)), ..state().founders };
+        let preferring = StateFile { founders: preferring, ..state() };
+        assert_eq!(StateFile::decode(&preferring.encode()), Ok(preferring));
+        let joined = StateFile { founders: Founders::default(), ..state() };
         assert!(!String::from_utf8_lossy(&joined.encode()).contains("founders"));
         assert_eq!(StateFile::decode(&joined.encode()), Ok(joined));
         let beyond = StateFile { commit: LogIndex(13), ..state() };

@@ -181,6 +181,27 @@ fn the_files_say_who_belongs_to_a_cluster_and_the_number_only_who_begins_one() {
 }
 
 #[test]
+fn a_preference_counts_for_a_new_cluster_and_the_files_keep_it() {
+    let folder = Folder::new();
+    let ran = folder.cluster(&["3", "--preferred", "n3"], "wait leader n3\nmembers\n").exits(0);
+    assert!(ran.out.ends_with("by index 0, committed; n3 is preferred\n"), "{}", ran.out);
+    let ran = folder.cluster(&["3"], "crash n3\nwait leader\nrestart n3\nwait leader n3\n").exits(0);
+    assert!(!ran.err.contains("counts only"), "nothing else was asked for: {}", ran.err);
+    folder.write("n1.toml", "preferred = 'n1'\n");
+    let held = "the files hold a cluster that prefers n3 to lead: 'preferred' counts only for a new cluster, and \
+                'prefer n1' changes it in this one";
+    let lines = "wait leader n3\nprefer none\ntransfer n2\n";
+    let ran = folder.cluster(&["3", "--config", "n1.toml"], lines).exits(0);
+    assert!(ran.err.contains(held), "{}", ran.err);
+    let ran = folder.cluster(&["3", "--preferred=n1"], "wait leader\nmembers\n").exits(0);
+    assert!(ran.err.contains(&held.replace("n3", "no node")), "{}", ran.err);
+    assert!(!ran.out.contains("preferred"), "{}", ran.out);
+    let said = "preferred: n4 is none of the 3 nodes that begin: choose one of n1 to n3, or more nodes";
+    assert_eq!(folder.refused(&["3", "--preferred", "n4"]), said);
+    assert!(folder.refused(&["3", "--preferred", "x"]).contains("'x'"));
+}
+
+#[test]
 fn the_files_know_who_came_and_who_left_and_those_who_left_do_not_start() {
     let folder = with_state();
     folder.cluster(&["3"], "wait leader\nadd n4\nremove n2\nwait converged\nsleep 300ms\n").exits(0);

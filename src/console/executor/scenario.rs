@@ -83,6 +83,7 @@ impl Console {
         }
         let narrator = Narrator::direct(self.output.clone());
         let mut simulated = SimulationSettings::new(nodes, SEED);
+        simulated.preferred = settings.preferred;
         simulated.raft = settings.raft;
         let mut simulation = Simulation::new(simulated, Some(narrator.observer()));
         if let Some(interrupt) = &self.context.interrupt {

@@ -7,7 +7,7 @@ use crate::raft::entry::Content;
 use crate::storage::ClusterId;
 use crate::storage::disk::{Lock, LockError};
 use crate::storage::simulated::SimulatedDisk;
-use crate::types::Epoch;
+use crate::types::{Epoch, NodeId};
 
 /// A folder that is changed from one history to another just before one of its reads.
 struct Moving {
@@ -96,7 +96,7 @@ fn line(index: u64, term: u64) -> Vec<u8> {
 fn write(disk: &mut SimulatedDisk, kept: u64, term: u64) {
     let identity = Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) };
     let hard_state = HardState { current_term: Term(term), ..HardState::default() };
-    let founders = NodeId::first(3);
+    let founders = NodeId::first(3).into();
     let state = StateFile { identity, founders, hard_state, log_floor: EntryId::ZERO, commit: LogIndex(0) };
     files::replace(disk, STATE, &state.encode()).expect("the disk is in order");
     for (first, last) in [(1, 4), (5, 6)] {

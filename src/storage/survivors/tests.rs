@@ -16,7 +16,7 @@ fn remains(number: u8, founders: u8, terms: &[u64], commit: u64) -> Remains {
     let term = terms.last().copied().unwrap_or_default();
     let files = Glimpse {
         identity: Some(Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: node(number) }),
-        founders: NodeId::first(founders),
+        founders: NodeId::first(founders).into(),
         hard_state: Some(HardState {
             current_term: Term(term),
             store_id: FOUNDERS_STORE,
