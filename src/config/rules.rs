@@ -84,7 +84,9 @@ impl Settings {
 
 impl Settings {
     fn validate_preferred(&self) -> Result<(), ConfigError> {
-        let Some(node) = self.preferred.filter(|node| !NodeId::first(self.nodes).contains(node)) else { return Ok(()) };
+        let Some(node) = self.preferred.filter(|node| !NodeId::first(self.nodes).contains(node)) else {
+            return Ok(());
+        };
         let advice = match self.nodes {
             1 => format!("{node} does not begin: n1 is the only node"),
             nodes => format!("{node} is none of the {nodes} nodes that begin: choose one of n1 to n{nodes}"),

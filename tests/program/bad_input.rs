@@ -39,6 +39,10 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
             "ERR line 1: heartbeat: 1s is above half of election_min (150ms); one lost or late heartbeat would start an election (5.6): choose at most 75ms, or a longer election_min",
         ),
         (
+            "set preferred n1",
+            "ERR line 1: unknown setting 'preferred': 'prefer NODE' says which node is to lead",
+        ),
+        (
             "speed 2",
             "ERR line 1: 'speed' needs virtual time, which `simulate` has; threads run by the clock: 'set election' and 'set heartbeat' change their timeouts",
         ),

@@ -60,7 +60,10 @@ fn choice(name: &str, words: &[&'static str], text: &str) -> Result<&'static str
 fn setting(text: &str) -> Result<&'static str, ParseError> {
     let name = text.to_lowercase().replace('-', "_");
     NAMES.into_iter().find(|known| **known == *name).ok_or_else(|| {
-        let otherwise = format!("'set' lists them; 'put {}' writes a key", word(text));
+        let otherwise = match name.as_str() {
+            "preferred" => "'prefer NODE' says which node is to lead".to_string(),
+            _ => format!("'set' lists them; 'put {}' writes a key", word(text)),
+        };
         let advice = advice(&name, &NAMES.into_iter(), &otherwise);
         ParseError::new(format!("unknown setting '{}'{advice}", shorten(text)))
     })
