@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Fate::Applied(committed) => println!("applied, at index {}", committed.index.0),
         Fate::NeverApplied => println!("not applied, and never will be"),
         Fate::Forgotten | Fate::Expired => println!("asked too late"),
+        Fate::Lost { .. } => println!("the cluster was recovered since: what it did may be lost"),
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ use serde::de::DeserializeOwned;
 
 use crate::payload::{Batch, Payload};
 use crate::protocol::ReadMode;
-use crate::types::{LogIndex, NodeId, Part, Term};
+use crate::types::{Epoch, LogIndex, NodeId, Part, Term};
 
 /// One call of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,6 +111,9 @@ pub enum Fate<A> {
     Forgotten,
     /// Its session has expired, and with it what was known: it may have been applied before, and will not be later.
     Expired,
+    /// A quorum was lost, and the cluster recovered since, in this epoch: what it did may be lost, and it will not be applied
+    /// later.
+    Lost { epoch: Epoch },
 }
 
 /// An answer and where it came from.

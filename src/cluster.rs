@@ -22,6 +22,7 @@ mod lives;
 mod members;
 mod messages;
 mod nodes;
+mod notices;
 mod states;
 mod transfer;
 
@@ -38,7 +39,8 @@ use parking_lot::Mutex;
 pub use self::builder::Builder;
 pub use self::faults::Crash;
 pub use self::members::Members;
-pub use self::states::{Notice, StartError, states_found, wipe};
+pub use self::notices::Notice;
+pub use self::states::{StartError, states_found, wipe};
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
 use self::builder::Machine;
@@ -164,9 +166,7 @@ impl<M: StateMachine> Cluster<M> {
             }
         };
 
-        if let Some(logs) = &logs {
-            logs.begin_run();
-        }
+        logs.iter().for_each(|logs| logs.begin_run());
         let members: Vec<NodeId> = nodes.keys().copied().collect();
         let clock = Clock::start();
         let seed = settings.seed.unwrap_or_else(entropy);

@@ -267,8 +267,8 @@ mod tests {
         for (text, key, part) in [
             ("nodes = 0", "nodes", "1 to 99"),
             ("nodes = 100", "nodes", "1 to 99"),
-            ("preferred = 'n4'", "preferred", "n4 is none of the 3 nodes that begin: choose one of n1 to n3"),
-            ("nodes = 1\npreferred = 'n2'", "preferred", "the only node"),
+            ("preferred = 'n4'", "preferred", "n4 does not begin: choose one of n1 to n3"),
+            ("nodes = 1\npreferred = 'n2'", "preferred", "n1 is the only one"),
             ("heartbeat = '0s'", "heartbeat", "above"),
             ("election_min = '0s'", "election_min", "above"),
             ("election_min = '301ms'", "election_min", "election_max (300ms)"),

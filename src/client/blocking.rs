@@ -294,6 +294,7 @@ impl<M: StateMachine<Answer: Clone>> Client<M> {
             Fate::NeverApplied => Fate::NeverApplied,
             Fate::Forgotten => Fate::Forgotten,
             Fate::Expired => Fate::Expired,
+            Fate::Lost { epoch } => Fate::Lost { epoch },
         })
     }
 

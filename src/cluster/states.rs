@@ -12,13 +12,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
-use derive_more::Display;
-
 use super::entropy;
+use super::notices::Notice;
 use crate::config::{ConfigError, Settings};
 use crate::node::{OpenSnapshots, Store};
 use crate::panics::caught;
-use crate::raft::membership::configuration::Configuration;
 use crate::state_machine::image::LoadImage;
 use crate::storage::disk::{Disk, LockError};
 use crate::storage::error::files_advice;
@@ -28,7 +26,6 @@ use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
 use crate::storage::snapshots::Snapshots;
 use crate::storage::{ClusterId, Founders, Identity, NewStore, Recovered, StorageError};
-use crate::text::{counted, joined};
 use crate::trace::LogsError;
 use crate::types::{EntryId, Epoch, FOUNDERS_STORE, NodeId, StoreId};
 
@@ -119,37 +116,6 @@ pub(super) struct States {
     /// Its members, and the nodes that have files.
     pub nodes: BTreeMap<NodeId, (Medium, Found)>,
     pub notices: Vec<Notice>,
-}
-
-/// What the settings ask for, and files of an earlier run hold otherwise: the files decide.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
-#[non_exhaustive]
-pub enum Notice {
-    /// Another number of nodes.
-    #[display(
-        "the files hold a cluster of {} ({}): the number {asked} counts only for a new cluster",
-        counted(members.len(), "node"),
-        joined(members, " ")
-    )]
-    Nodes { members: Vec<NodeId>, asked: u8 },
-    /// Another preferred node, or none.
-    #[display(
-        "the files hold a cluster that prefers {} to lead: 'preferred' counts only for a new cluster, and 'prefer {asked}' \
-         changes it in this one",
-        held.map_or("no node".to_string(), |node| node.to_string())
-    )]
-    Preferred { held: Option<NodeId>, asked: NodeId },
-}
-
-impl Notice {
-    /// What these settings ask for, and a cluster of this configuration does not have.
-    fn of(settings: &Settings, found: &Configuration) -> Vec<Notice> {
-        let (members, held, asked) = (found.nodes(), found.preferred, settings.preferred);
-        let nodes = (members.len() != usize::from(settings.nodes))
-            .then_some(Notice::Nodes { members, asked: settings.nodes });
-        let preferred = asked.filter(|_| held != asked).map(|asked| Notice::Preferred { held, asked });
-        nodes.into_iter().chain(preferred).collect()
-    }
 }
 
 /// Where each node's state is kept, and what it holds. Who belongs to a cluster that has run is in its files: the number of

@@ -88,8 +88,8 @@ impl Settings {
             return Ok(());
         };
         let advice = match self.nodes {
-            1 => format!("{node} does not begin: n1 is the only node"),
-            nodes => format!("{node} is none of the {nodes} nodes that begin: choose one of n1 to n{nodes}"),
+            1 => format!("{node} does not begin: n1 is the only one"),
+            nodes => format!("{node} does not begin: choose one of n1 to n{nodes}"),
         };
         rule("preferred", format!("{advice}, or more nodes"))
     }

@@ -82,7 +82,7 @@ impl Callers {
         let outcome = match fate {
             Fate::Applied(answered) => Outcome::Answered(answered.clone()),
             Fate::NeverApplied => Outcome::Rejected(Rejection::GivenUp),
-            Fate::Forgotten | Fate::Expired => return operations,
+            Fate::Forgotten | Fate::Expired | Fate::Lost { .. } => return operations,
         };
         learn(operations.into_iter().enumerate(), &outcome, now)
     }

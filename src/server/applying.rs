@@ -124,7 +124,7 @@ impl Server {
             Applied::Answered { .. } | Applied::Forgotten => (None, command.is_some()),
             _ => (None, false),
         };
-        let expired = applied == Applied::Expired;
+        let expired = matches!(applied, Applied::Expired | Applied::Lost { .. });
         outbox.applied.push(AppliedEntry { entry, executed, repetition, expired });
         let Some((term, requests)) = self.waiting.end(entry.index) else { return };
         let response = match applied {

@@ -269,7 +269,7 @@ impl Workload {
                 self.note_refused(&operations);
                 1
             }
-            Fate::Expired => 2,
+            Fate::Expired | Fate::Lost { .. } => 2,
             Fate::Forgotten if self.habits.forgetful => {
                 self.counts.forgotten += 1;
                 return false;

@@ -2,7 +2,7 @@
 
 use crate::payload::Payload;
 use crate::raft::entry::Origin;
-use crate::types::{EntryId, SessionId};
+use crate::types::{EntryId, Epoch, SessionId};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Applied {
@@ -25,6 +25,8 @@ pub enum Applied {
     Forgotten,
     /// Its session has expired, or never was: nothing was done.
     Expired,
+    /// Its session is of an earlier epoch than this one, in which the cluster was recovered: nothing was done.
+    Lost { epoch: Epoch },
     /// The payload is no batch of this machine: the state is untouched.
     /// The text says what is wrong with it, in one line.
     Invalid(String),
@@ -37,6 +39,6 @@ pub struct AppliedEntry {
     pub executed: Option<Origin>,
     /// It holds a command that was applied before, and was not again.
     pub repetition: bool,
-    /// It names a command of a session that has expired, and changed nothing.
+    /// It names a command of a session that has expired or is lost, and changed nothing.
     pub expired: bool,
 }

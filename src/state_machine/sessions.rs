@@ -123,7 +123,10 @@ impl Sessions {
     /// An entry at this index names a command: takes in what its client acknowledges with it, then returns what became of the
     /// command; none if it is to be applied now.
     pub fn look_up(&mut self, index: LogIndex, origin: Origin) -> Option<Applied> {
-        let Some(session) = self.by_id.get_mut(&origin.session) else { return Some(Applied::Expired) };
+        let Some(session) = self.by_id.get_mut(&origin.session) else {
+            let lost = self.epoch.filter(|epoch| origin.session.epoch() < *epoch);
+            return Some(lost.map_or(Applied::Expired, |epoch| Applied::Lost { epoch }));
+        };
         let session = Arc::make_mut(session);
         session.used = index;
         session.acknowledge(origin.acknowledged);

@@ -196,7 +196,7 @@ fn a_preference_counts_for_a_new_cluster_and_the_files_keep_it() {
     let ran = folder.cluster(&["3", "--preferred=n1"], "wait leader\nmembers\n").exits(0);
     assert!(ran.err.contains(&held.replace("n3", "no node")), "{}", ran.err);
     assert!(!ran.out.contains("preferred"), "{}", ran.out);
-    let said = "preferred: n4 is none of the 3 nodes that begin: choose one of n1 to n3, or more nodes";
+    let said = "preferred: n4 does not begin: choose one of n1 to n3, or more nodes";
     assert_eq!(folder.refused(&["3", "--preferred", "n4"]), said);
     assert!(folder.refused(&["3", "--preferred", "x"]).contains("'x'"));
 }

@@ -79,6 +79,9 @@ impl ClientCore {
             (Applied::GivenUp, What::Settle(_), _) => self.settled(now, call_id, Fate::NeverApplied),
             (Applied::Forgotten, What::Settle(_), _) => self.settled(now, call_id, Fate::Forgotten),
             (Applied::Expired, What::Settle(_), _) => self.settled(now, call_id, Fate::Expired),
+            (Applied::Lost { epoch }, What::Settle(_), _) => {
+                self.settled(now, call_id, Fate::Lost { epoch });
+            }
             (Applied::GivenUp, What::Command(_), _) => {
                 self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
             }
@@ -86,7 +89,9 @@ impl ClientCore {
             (Applied::Forgotten, What::Command(_), Some(token)) => {
                 self.end(now, call_id, Outcome::Unknown(token));
             }
-            (Applied::Expired, What::Command(_), Some(token)) => self.expired(now, call_id, attempt, token),
+            (Applied::Expired | Applied::Lost { .. }, What::Command(_), Some(token)) => {
+                self.expired(now, call_id, attempt, token);
+            }
             // An answer to what was not asked is as good as none.
             _ => {}
         }

@@ -44,7 +44,7 @@ impl ClientCore {
         self.waiting.insert(call_id);
     }
 
-    /// The session has expired. A command that can have left nothing behind is sent again in a new one.
+    /// The session has expired, or is lost. A command that can have left nothing behind is sent again in a new one.
     pub(super) fn expired(&mut self, now: Time, call_id: CallId, attempt: Attempt, token: Token) {
         if self.session.as_ref().is_some_and(|session| session.holds(token)) {
             self.session = None;

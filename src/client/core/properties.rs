@@ -11,7 +11,7 @@ use crate::protocol::{Attempt, Call, ReadMode, Reply, Response};
 use crate::raft::effects::RejectReason;
 use crate::raft::entry::Origin;
 use crate::state_machine::Applied;
-use crate::types::{EntryId, LogIndex, Term};
+use crate::types::{EntryId, Epoch, LogIndex, Term};
 
 const NODES: u8 = 3;
 const SETTINGS: ClientSettings = ClientSettings {
@@ -88,6 +88,7 @@ fn response() -> impl Strategy<Value = Response> {
         1 => Just(Response::Entry(Applied::GivenUp)),
         4 => Just(Response::Entry(Applied::Opened { session: SessionId(0) })),
         2 => Just(Response::Entry(Applied::Expired)),
+        1 => Just(Response::Entry(Applied::Lost { epoch: Epoch(2) })),
         1 => Just(Response::Invalid("wrong".to_string())),
         1 => Just(panicked(None)),
         1 => Just(panicked(Some(EntryId::new(Term(1), LogIndex(1))))),
@@ -167,7 +168,7 @@ impl World {
         if self.expired.get(&call_id).is_some_and(|newest| attempt <= *newest) {
             return;
         }
-        if response == Response::Entry(Applied::Expired) {
+        if matches!(response, Response::Entry(Applied::Expired | Applied::Lost { .. })) {
             let newest =
                 self.sent.iter().filter(|(_, of, _)| *of == call_id).map(|(attempt, ..)| *attempt).max();
             self.expired.insert(call_id, newest.expect("it is one of them"));
@@ -305,7 +306,7 @@ fn taken_in(response: &Response) -> Option<bool> {
         | Response::Unreachable
         | Response::Invalid(_)
         | Response::Panicked { entry: None, .. }
-        | Response::Entry(Applied::Expired) => Some(false),
+        | Response::Entry(Applied::Expired | Applied::Lost { .. }) => Some(false),
         Response::LeadershipLost { .. } | Response::Panicked { entry: Some(_), .. } => Some(true),
         // They end the call, or answer what was not asked.
         Response::Entry(_) | Response::Read { .. } => None,

@@ -11,7 +11,7 @@ use crate::state_machine::tests::{
     Asked, SESSIONS_MAX, answers, asked, entry, id, opened, opened_with, origin,
 };
 use crate::state_machine::{Applied, Machine, Replica};
-use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
+use crate::types::{ClientId, EntryId, LogIndex, NodeId, SessionId, Term};
 
 fn text_of(image: &dyn Image) -> String {
     let mut text = Vec::new();
@@ -100,7 +100,7 @@ fn a_recovered_cluster_ends_all_sessions_and_names_new_ones_by_its_epoch() {
     assert_eq!(replica.apply(&alone(3, 2)), Applied::NoOp);
     assert_eq!(
         replica.apply(&entry(4, origin(1, 1, 1), put("x", "2"))),
-        Applied::Expired,
+        Applied::Lost { epoch: Epoch(2) },
         "be it a repetition"
     );
     let Applied::Opened { session } = replica.apply(&open(5)) else { panic!("it opens one") };
@@ -115,6 +115,9 @@ fn a_recovered_cluster_ends_all_sessions_and_names_new_ones_by_its_epoch() {
     );
     let Applied::Opened { session } = after.apply(&open(8)) else { panic!("it opens one") };
     assert_eq!(session.to_string(), "e2/8", "a snapshot carries the epoch");
+    assert_eq!(after.apply(&entry(9, origin(1, 1, 1), put("x", "2"))), Applied::Lost { epoch: Epoch(2) });
+    let never = Origin { session: SessionId::new(Epoch(2), LogIndex(7)), serial: 1, acknowledged: 1 };
+    assert_eq!(after.apply(&entry(10, never, put("x", "2"))), Applied::Expired);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::client::session::UNDER_WAY_MAX;
+use crate::types::Epoch;
 
 #[test]
 fn a_command_carries_the_lowest_serial_that_has_not_ended() {
@@ -34,13 +35,14 @@ fn a_command_of_unknown_outcome_is_not_acknowledged_until_it_is_settled() {
 }
 
 #[test]
-fn what_became_of_a_command_is_told_in_four_ways() {
+fn what_became_of_a_command_is_told_in_five_ways() {
     let Outcome::Answered(answered) = answered_by(n(1)) else { panic!("an answer") };
     for (response, fate) in [
         (applied(), Fate::Applied(answered)),
         (Response::Entry(Applied::GivenUp), Fate::NeverApplied),
         (Response::Entry(Applied::Forgotten), Fate::Forgotten),
         (Response::Entry(Applied::Expired), Fate::Expired),
+        (Response::Entry(Applied::Lost { epoch: Epoch(2) }), Fate::Lost { epoch: Epoch(2) }),
     ] {
         let mut bench = Bench::led_by(n(1));
         let sent = bench.ask(What::Settle(token(5)), None);
@@ -94,15 +96,17 @@ fn when_the_call_that_asks_for_a_session_ends_another_goes_on_asking() {
 
 #[test]
 fn a_command_of_an_expired_session_is_sent_in_a_new_one_only_if_it_cannot_have_been_applied() {
-    let mut bench = Bench::led_by(n(1));
-    let sent = bench.command();
-    bench.reply(&sent, Response::Entry(Applied::Expired));
-    bench.wait();
-    let opening = bench.sent();
-    assert_eq!(opening.call, Call::Open);
-    bench.reply(&opening, Response::Entry(Applied::Opened { session: SessionId(9) }));
-    let Call::Command { origin, .. } = bench.sent().call else { panic!("the command again") };
-    assert_eq!((origin.session, origin.serial), (SessionId(9), 1));
+    for gone in [Applied::Expired, Applied::Lost { epoch: Epoch(2) }] {
+        let mut bench = Bench::led_by(n(1));
+        let sent = bench.command();
+        bench.reply(&sent, Response::Entry(gone));
+        bench.wait();
+        let opening = bench.sent();
+        assert_eq!(opening.call, Call::Open);
+        bench.reply(&opening, Response::Entry(Applied::Opened { session: SessionId(9) }));
+        let Call::Command { origin, .. } = bench.sent().call else { panic!("the command again") };
+        assert_eq!((origin.session, origin.serial), (SessionId(9), 1));
+    }
 
     let mut bench = Bench::led_by(n(1));
     let first = bench.command();
