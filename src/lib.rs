@@ -70,7 +70,7 @@ pub mod state_machine;
 #[doc(hidden)]
 pub mod check;
 
-// L2: clocks, disks, networks, traces, signals.
+// L2: clocks, disks, networks, traces, signals, what processes send one another.
 #[doc(hidden)]
 pub mod clock;
 #[doc(hidden)]
@@ -79,6 +79,8 @@ pub mod storage;
 pub mod net;
 #[doc(hidden)]
 pub mod trace;
+#[doc(hidden)]
+pub mod wire;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod interrupt;

@@ -8,6 +8,7 @@
 //! enters: of a command or query on its caller's thread, of an answer before anybody hears of it. What is carried has
 //! passed, so that no node finds out later.
 
+mod line;
 mod measure;
 
 use std::any::Any;

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use derive_more::{Display, From};
+use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
 use crate::raft::effects::RejectReason;
@@ -13,7 +14,7 @@ use crate::state_machine::Applied;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term};
 
 /// A sender or receiver.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, From)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Display, From, Serialize, Deserialize)]
 pub enum Address {
     Node(NodeId),
     Client(ClientId),
@@ -30,7 +31,7 @@ pub struct Envelope {
 }
 
 /// What an envelope carries.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Packet {
     /// From node to node.
     Raft(Message),
@@ -44,14 +45,14 @@ pub enum Packet {
 pub type Attempt = u64;
 
 /// What a client asks of a node.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Request {
     pub attempt: Attempt,
     pub call: Call,
 }
 
 /// What can be asked.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Call {
     /// Open a session for the client, in which its commands are numbered (D 6.3).
     Open,
@@ -74,7 +75,7 @@ pub enum Call {
 }
 
 /// The consistency of a read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ReadMode {
     /// At least as new as every write answered before the read began (section 8).
@@ -88,7 +89,7 @@ pub enum ReadMode {
 }
 
 /// A node's answer to a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reply {
     pub attempt: Attempt,
     pub term: Term,
@@ -96,7 +97,7 @@ pub struct Reply {
 }
 
 /// What became of a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Response {
     /// Its entry was committed and applied, with this result. One that is not valid is answered as [`Response::Invalid`].
     Entry(Applied),

@@ -26,7 +26,7 @@ use crate::text::numbers::nanos;
 /// The largest number of nodes in a cluster, and so the largest number in a node's name.
 pub const NODES_MAX: u8 = 99;
 
-/// A node's name: `n1` to `n99`. Shown, parsed and stored in that form.
+/// A node's name: `n1` to `n99`. Shown, parsed and stored in that form; between processes it is its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(u8);
 
@@ -71,12 +71,20 @@ impl FromStr for NodeId {
 
 impl Serialize for NodeId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(self),
+            false => self.0.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for NodeId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NodeId, D::Error> {
+        if !deserializer.is_human_readable() {
+            let number = u8::deserialize(deserializer)?;
+            let known = (1..=NODES_MAX).contains(&number).then_some(NodeId(number));
+            return known.ok_or_else(|| serde::de::Error::custom("a node's number is 1 to 99"));
+        }
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }

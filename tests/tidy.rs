@@ -39,6 +39,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("storage", 2),
     ("net", 2),
     ("trace", 2),
+    ("wire", 2),
     ("clock", 2),
     ("interrupt", 2),
     ("spin", 2),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::membership::configuration::Configuration;
+use super::membership::configuration::{Configuration, text};
 use crate::payload::Payload;
 pub use crate::types::Origin;
 use crate::types::{ClientId, EntryId, LogIndex, Term};
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     pub index: LogIndex,
     /// The term of the leader that created it.
@@ -16,7 +16,7 @@ pub struct Entry {
 }
 
 /// What an entry holds. The core reads only [`Content::Members`]; the rest is for the state machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Content {
     /// Nothing: it opens a leader's term, so that older entries commit (section 8).
     NoOp,
@@ -36,7 +36,7 @@ pub enum Content {
         origin: Origin,
     },
     /// Who belongs to the cluster from here on: a node uses it as soon as it is in its log (section 6).
-    Members(Arc<Configuration>),
+    Members(#[serde(with = "text")] Arc<Configuration>),
 }
 
 impl Content {

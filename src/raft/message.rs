@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use derive_more::Display;
+use serde::{Deserialize, Serialize};
 
 pub use super::beyond::message::{Ack, Beat, BootId, Cause, Extra, Files, ReadNumber, Round, Waiver};
 use super::entry::Entry;
@@ -13,7 +14,7 @@ use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One message from a node to another: `n1@2 -> n2 AppendEntries prev=4@1 entry=5@2 commit=4 round=9` in transcripts, the
 /// term after the sender's name, entries as index@term.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[display("{}@{term} -> {to} {body}", files.sender_shown(*from))]
 pub struct Message {
     pub from: NodeId,
@@ -24,7 +25,7 @@ pub struct Message {
     pub body: Body,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[display("{}{_variant}", self.name())]
 pub enum Body {
     /// Figure 2, RequestVote. The message's term is the candidate's.
@@ -68,6 +69,7 @@ pub enum Body {
         last: EntryId,
         /// The byte of the snapshot at which the part begins.
         offset: u64,
+        #[serde(with = "super::beyond::message::bytes")]
         data: Arc<[u8]>,
         done: bool,
     },
@@ -83,7 +85,7 @@ pub enum Body {
 }
 
 /// What a follower answers to AppendEntries: one of these, never a mixture.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum AppendResult {
     /// The follower's durable log equals the leader's up to here: previous entry plus entries carried, never
     /// the follower's own last index, which may belong to an older leader.
@@ -108,7 +110,7 @@ pub enum AppendResult {
     StaleTerm,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum InstallResult {
     /// It needs the part that begins at this byte.
     #[display("next={_0}")]

@@ -1,10 +1,12 @@
 //! The result of applying an entry: for the client that waits for it, and for the checks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::payload::Payload;
 use crate::raft::entry::Origin;
 use crate::types::{EntryId, Epoch, SessionId};
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Applied {
     /// It was a no-op, or concerns only the cluster.
     NoOp,

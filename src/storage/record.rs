@@ -39,7 +39,7 @@ pub fn encode(entry: &Entry, line: &mut Vec<u8>) {
         Content::Command { origin, command } => {
             push_origin(line, origin);
             line.extend_from_slice(b",\"command\":");
-            push_text(line, command.text().as_bytes());
+            line.extend_from_slice(command.line().as_bytes());
         }
         Content::Settle { origin } => {
             push_origin(line, origin);
@@ -153,18 +153,6 @@ fn push_origin(line: &mut Vec<u8>, origin: &Origin) {
 fn push_number(line: &mut Vec<u8>, name: &[u8], number: u64) {
     line.extend_from_slice(name);
     line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// A newline byte would split the record in two. In JSON it can only stand between tokens, where a space means the
-/// same.
-fn push_text(line: &mut Vec<u8>, text: &[u8]) {
-    let start = line.len();
-    line.extend_from_slice(text);
-    for byte in &mut line[start..] {
-        if *byte == b'\n' {
-            *byte = b' ';
-        }
-    }
 }
 
 /// What of a line is still to be read.

@@ -16,10 +16,24 @@ const INDEX_BITS: u32 = 48;
 #[serde(transparent)]
 pub struct SessionId(pub u64);
 
+impl Epoch {
+    /// Whether a session can be named in it. What another process sends may be anything.
+    pub fn is_valid(self) -> bool {
+        (Epoch::FIRST..=SessionId(u64::MAX).epoch()).contains(&self)
+    }
+}
+
+impl LogIndex {
+    /// Whether a session can be named by it: no log becomes longer. What another process sends may be anything.
+    pub fn is_valid(self) -> bool {
+        self.0 >> INDEX_BITS == 0
+    }
+}
+
 impl SessionId {
     /// That of the session which this entry opens.
     pub fn new(epoch: Epoch, index: LogIndex) -> SessionId {
-        assert!(index.0 >> INDEX_BITS == 0, "a log of 2^48 entries takes centuries");
+        assert!(index.is_valid(), "a log of 2^48 entries takes centuries");
         SessionId(((epoch.0 - Epoch::FIRST.0) << INDEX_BITS) | index.0)
     }
 

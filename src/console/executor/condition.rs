@@ -161,10 +161,11 @@ impl Console {
         let leader = picture.leader().ok_or_else(|| picture.why_no_leader())?;
         let status = picture.view(leader).expect("the leader is one of the nodes").status;
         let members = self.members_of(leader)?;
-        let astray = picture.nodes().iter().filter(|(node, _)| members.contains(*node)).find(|(node, view)| {
-            let follows = view.status.term == status.term && view.status.leader == Some(leader);
-            *node != leader && view.life == Life::Up && picture.connected(leader, *node) && !follows
-        });
+        let astray =
+            picture.nodes().iter().filter(|(node, _)| members.contains(*node)).find(|(node, view)| {
+                let follows = view.status.term == status.term && view.status.leader == Some(leader);
+                *node != leader && view.life == Life::Up && picture.connected(leader, *node) && !follows
+            });
         if let Some((node, _)) = astray {
             return Err(format!("{node} does not follow {leader} yet"));
         }

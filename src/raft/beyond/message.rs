@@ -1,8 +1,11 @@
 //! What the extras say: messages of their own, and what they add to AppendEntries and to the answers.
 
+pub(in crate::raft) mod bytes;
+
 use std::time::Duration;
 
 use derive_more::Display;
+use serde::{Deserialize, Serialize};
 
 use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, StoreId, Term};
 
@@ -18,7 +21,7 @@ pub type ReadNumber = u64;
 pub type BootId = u64;
 
 /// What AppendEntries carries beyond Figure 2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Display, Serialize, Deserialize)]
 #[display("round={round}{}", if lease.is_some() { " lease" } else { "" })]
 pub struct Beat {
     pub round: Round,
@@ -34,7 +37,7 @@ pub struct Beat {
 }
 
 /// What an answer to a leader carries beyond Figure 2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Display, Serialize, Deserialize)]
 #[display("round={round}")]
 pub struct Ack {
     /// The round that the answer confirms; zero if none.
@@ -43,7 +46,7 @@ pub struct Ack {
 }
 
 /// A leader's word that no read rests any more on a lease of these rounds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[display("waiver={round}@{term}")]
 pub struct Waiver {
     /// The leader's term.
@@ -53,7 +56,7 @@ pub struct Waiver {
 }
 
 /// What made a candidate start its election.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum Cause {
     /// Its election timer ran out.
     #[display("")]
@@ -68,7 +71,7 @@ pub enum Cause {
 
 /// Whose files speak, and to whose they answer: files that are lost and those that replace them are two servers under
 /// one name, and what one was told or promised says nothing of the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Files {
     /// The sender's.
     pub sender: StoreId,
@@ -95,7 +98,7 @@ impl Files {
 }
 
 /// The messages that the paper's figures do not have; their sections are the dissertation's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum Extra {
     /// Would you vote for me in the next term? Changes nothing at the receiver (D 9.6).
     #[display(" next_term={next_term} last={last}")]

@@ -1,5 +1,7 @@
 //! Who belongs to the cluster, and who decides in it (section 6).
 
+pub(crate) mod text;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
