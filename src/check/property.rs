@@ -1,5 +1,7 @@
 //! The properties that are checked, by their names, and what is said of them.
 
+use std::fmt;
+
 /// A property, named as in the paper's Figure 3 where it stands there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Property {
@@ -58,6 +60,20 @@ impl Property {
         (Property::NodeInvariants, "node invariants"),
     ];
 
+    /// Whether the steps of a single node can show that it is broken.
+    pub fn is_of_one_node(self) -> bool {
+        matches!(
+            self,
+            Property::LeaderAppendOnly
+                | Property::OneVote
+                | Property::NothingPromisedEarly
+                | Property::ExactlyOnce
+                | Property::Snapshot
+                | Property::ChangesInOrder
+                | Property::NodeInvariants
+        )
+    }
+
     pub fn name(self) -> &'static str {
         let own = Property::ALL.into_iter().find(|(property, _)| *property == self);
         own.expect("each has its name").1
@@ -74,6 +90,26 @@ pub struct Violation {
 pub struct Verdict {
     /// The property, by its name in the paper where it has one.
     pub property: &'static str,
-    /// What broke it and where; none when it held.
+    /// What broke it and where; none when it held, as far as it was seen.
     pub violation: Option<String>,
+    /// Why it was not seen whether it holds; none when it was.
+    pub open: Option<&'static str>,
+}
+
+impl Verdict {
+    /// Whether the property held; none when that was not seen.
+    pub fn pass(&self) -> Option<bool> {
+        if self.violation.is_some() { Some(false) } else { self.open.is_none().then_some(true) }
+    }
+}
+
+/// `PASS log matching`, `FAIL log matching: n1 holds ..`, `UNDECIDED log matching: it takes ..`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.violation, self.open) {
+            (Some(violation), _) => write!(f, "FAIL {}: {violation}", self.property),
+            (None, Some(why)) => write!(f, "UNDECIDED {}: {why}", self.property),
+            (None, None) => write!(f, "PASS {}", self.property),
+        }
+    }
 }

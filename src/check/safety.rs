@@ -43,6 +43,8 @@ pub struct Step<'a> {
 /// What has been seen of a run so far.
 #[derive(Clone, Debug, Default)]
 pub struct Safety {
+    /// The steps of one node alone are reported: see [`Safety::of_one_node`].
+    alone: bool,
     /// All files that there were. Those that are gone count still for who was told of them.
     records: BTreeMap<Member, Record>,
     /// The files that each node has now.
@@ -75,6 +77,11 @@ pub struct Safety {
 }
 
 impl Safety {
+    /// Checks the steps of one node whose peers run elsewhere. What it takes more nodes to judge stays open.
+    pub fn of_one_node() -> Safety {
+        Safety { alone: true, ..Safety::default() }
+    }
+
     /// What was broken, in the order in which it was noticed.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
@@ -95,8 +102,16 @@ impl Safety {
             .map(|(property, name)| Verdict {
                 property: name,
                 violation: first(property).map(|violation| violation.detail.clone()),
+                open: self
+                    .is_open(property)
+                    .then_some("it takes the steps of more than one node to judge it"),
             })
             .collect()
+    }
+
+    /// Whether what is reported says nothing about this property.
+    fn is_open(&self, property: Property) -> bool {
+        self.alone && !property.is_of_one_node()
     }
 
     /// How many entries are known to be committed.
@@ -114,7 +129,9 @@ impl Safety {
 
     /// A violation that the driver noticed itself: a node's own assertion, say.
     pub fn report(&mut self, property: Property, detail: String) {
-        self.violations.push(Violation { property, detail });
+        if !self.is_open(property) {
+            self.violations.push(Violation { property, detail });
+        }
     }
 
     /// A node starts, with what its disk held.
@@ -132,7 +149,8 @@ impl Safety {
         }
         let found = raft.configuration_at(snapshot.index);
         if before.is_none() && snapshot.index > self.committed() {
-            self.begin_behind(snapshot, &record, found);
+            let hash = record.chain.get(snapshot.index).expect("its log continues where its snapshot ends");
+            self.begin_behind(snapshot, hash, found);
         } else if snapshot.index > LogIndex(0) {
             self.check_configured(member.node, snapshot.index, found.as_ref());
         } else if let Some(founders) = found {
@@ -146,9 +164,8 @@ impl Safety {
         self.present.insert(member.node, member.store_id);
     }
 
-    /// A node's snapshot is older than this run: what it covers was committed, and is not checked.
-    fn begin_behind(&mut self, snapshot: EntryId, record: &Record, found: Option<Configured>) {
-        let hash = record.chain.get(snapshot.index).expect("its log continues where its snapshot ends");
+    /// What a snapshot covers was committed before this run, or out of sight, and is not checked.
+    fn begin_behind(&mut self, snapshot: EntryId, hash: u64, found: Option<Configured>) {
         self.anchors.insert(snapshot, hash);
         self.committed = Window::beginning_at(snapshot.index, (snapshot.term, hash));
         self.committed_in.insert(snapshot.term, snapshot.index);

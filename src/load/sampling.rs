@@ -186,10 +186,8 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
 /// What a report says of the properties of a run that began like this, line by line, and whether they held; none when
 /// none was checked.
 pub fn safety_lines(start: Start, verdicts: &[property::Verdict]) -> (Option<bool>, Vec<String>) {
-    let broken = verdicts
-        .iter()
-        .filter_map(|verdict| Some(format!("FAIL {}: {}", verdict.property, verdict.violation.as_ref()?)));
-    let broken: Vec<String> = broken.collect();
+    let broken = verdicts.iter().filter(|verdict| verdict.pass() == Some(false));
+    let broken: Vec<String> = broken.map(ToString::to_string).collect();
     if !broken.is_empty() {
         return (Some(false), broken);
     }
@@ -200,7 +198,10 @@ pub fn safety_lines(start: Start, verdicts: &[property::Verdict]) -> (Option<boo
         Start::Absent => "",
         Start::Unknown => "; what was committed before this run is not known to it",
     };
-    let text = format!("PASS safety ({} properties, after every step{limit})", verdicts.len());
+    let open = verdicts.iter().filter(|verdict| verdict.pass().is_none()).count();
+    let undecided = if open == 0 { String::new() } else { format!("; {open} more are undecided") };
+    let held = verdicts.len() - open;
+    let text = format!("PASS safety ({held} properties, after every step{undecided}{limit})");
     (Some(true), vec![text])
 }
 
@@ -248,8 +249,12 @@ mod tests {
 
     #[test]
     fn safety_is_judged_by_what_was_checked() {
-        let held = property::Verdict { property: "Log Matching", violation: None };
-        let broken = property::Verdict { property: "Log Matching", violation: Some("entry 3".to_string()) };
+        let held = property::Verdict { property: "Log Matching", violation: None, open: None };
+        let broken = property::Verdict {
+            property: "Log Matching",
+            violation: Some("entry 3".to_string()),
+            open: None,
+        };
         let said = |start, verdicts: &[property::Verdict]| {
             let (pass, lines) = safety_lines(start, verdicts);
             (pass, lines.join("\n"))

@@ -72,7 +72,11 @@ impl Safety {
         self.check_covered(raft.id(), base);
         let found = raft.configuration_at(base.index);
         self.check_configured(raft.id(), base.index, found.as_ref());
-        let chain = self.chain_to(base, false);
+        let chain = self.chain_to(base, self.alone);
+        if self.alone && base.index > self.committed() {
+            let hash = chain.get(base.index).expect("it begins there");
+            self.begin_behind(base, hash, found.clone());
+        }
         let configured = self.committed_configuration(base.index).cloned().or(found);
         record.reset(base.index, chain, configured);
     }

@@ -182,10 +182,7 @@ impl Console {
     /// A run that began from files says first what no check of it can know.
     fn check(&mut self, _: &Directive) -> Answer {
         let verdicts = self.lab.check();
-        let lines = verdicts.iter().map(|verdict| match &verdict.violation {
-            None => format!("PASS {}", verdict.property),
-            Some(violation) => format!("FAIL {}: {violation}", verdict.property),
-        });
+        let lines = verdicts.iter().map(ToString::to_string);
         let history = self.judge_history();
         let from_files = self.lab.began_with() == Start::Unknown;
         let limit = from_files.then(|| FROM_FILES.to_string());
@@ -194,7 +191,7 @@ impl Console {
         let mut properties: Vec<Value> = verdicts
             .iter()
             .map(|verdict| {
-                json!({"property": verdict.property, "pass": verdict.violation.is_none(), "violation": verdict.violation})
+                json!({"property": verdict.property, "pass": verdict.pass(), "violation": verdict.violation, "open": verdict.open})
             })
             .collect();
         properties.push(history.details);
