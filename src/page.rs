@@ -11,6 +11,7 @@ pub mod document;
 mod happened;
 pub mod load;
 mod messages;
+mod moments;
 mod roles;
 mod run;
 mod scene;

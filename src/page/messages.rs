@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::axis::WIDTH;
 use super::happened::Deed;
+use super::moments::{Moment, MomentKind};
 use super::roles::stretches;
-use super::scene::{Fold, Moment, MomentKind, Scene};
+use super::scene::{Fold, Scene};
 use crate::faults::DropReason;
 use crate::text::escape;
 use crate::text::layout::duration_shown;
