@@ -39,6 +39,10 @@ pub enum Packet {
     Request(Request),
     /// From node to client.
     Reply(Reply),
+    /// From the network to a client, in the name of a node: the connection to it has broken. What was under way may have
+    /// arrived.
+    #[serde(skip)]
+    ConnectionLost,
 }
 
 /// The client's own number for one attempt; the reply returns it.
@@ -166,7 +170,7 @@ impl Envelope {
     pub fn message(&self) -> Option<&Message> {
         match &self.packet {
             Packet::Raft(message) => Some(message),
-            Packet::Request(_) | Packet::Reply(_) => None,
+            Packet::Request(_) | Packet::Reply(_) | Packet::ConnectionLost => None,
         }
     }
 
@@ -204,6 +208,7 @@ impl Packet {
             Packet::Raft(message) => message.body.weight(),
             Packet::Request(request) => ITSELF + request.call.weight(),
             Packet::Reply(reply) => ITSELF + reply.response.weight(),
+            Packet::ConnectionLost => ITSELF,
         }
     }
 }

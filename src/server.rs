@@ -188,7 +188,7 @@ impl Server {
                     inputs.extend(self.admit(from, request, &mut intake.stale_reads, outbox));
                 }
                 // Nodes send no requests.
-                Packet::Reply(_) => {}
+                Packet::Reply(_) | Packet::ConnectionLost => {}
             },
             Arrival::Persisted(id) => {
                 intake.persisted = intake.persisted.max(Some(id));

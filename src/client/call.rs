@@ -132,6 +132,12 @@ impl ActiveCall {
         newest.map(|sent| sent.node).collect()
     }
 
+    /// Whether all answers that it waits for are this node's.
+    pub fn waits_only_for(&self, node: NodeId) -> bool {
+        let mut open = self.sent[self.group..].iter().filter(|sent| sent.residue == Residue::Open).peekable();
+        self.awaited && open.peek().is_some() && open.all(|sent| sent.node == node)
+    }
+
     /// Begins a new turn, in which every node may be asked again.
     pub fn begin_turn(&mut self) {
         self.turn = self.sent.len();

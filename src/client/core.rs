@@ -205,16 +205,37 @@ impl ClientCore {
 
     /// Takes in what the network delivered. Ignores everything but answers to calls under way.
     pub fn receive(&mut self, now: Time, envelope: Envelope) {
-        let Envelope { from: Address::Node(node), to, packet: Packet::Reply(reply), .. } = envelope else {
-            return;
-        };
+        let Envelope { from: Address::Node(node), to, packet, .. } = envelope else { return };
         if to != Address::Client(self.id) {
             return;
         }
-        if let Some(&call_id) = self.attempts.get(reply.attempt) {
-            self.take_in(now, call_id, node, reply);
-            self.begin_waiting(now);
+        match packet {
+            Packet::Reply(reply) => {
+                if let Some(&call_id) = self.attempts.get(reply.attempt) {
+                    self.take_in(now, call_id, node, reply);
+                    self.begin_waiting(now);
+                }
+            }
+            Packet::ConnectionLost => self.connection_lost(now, node),
+            Packet::Raft(_) | Packet::Request(_) => {}
         }
+    }
+
+    /// The connection to this node has broken, or the network says that it will answer nothing any more. What was sent may
+    /// have been taken in, so those who wait for it ask elsewhere now, and do not count it as refused.
+    pub fn connection_lost(&mut self, now: Time, node: NodeId) {
+        self.doubt(node);
+        let waits = |(call_id, call): (CallId, &ActiveCall)| call.waits_only_for(node).then_some(call_id);
+        let waiting: Vec<CallId> = self.calls.iter().filter_map(waits).collect();
+        for call_id in waiting {
+            let call = self.call_mut(call_id);
+            call.stop_waiting();
+            match call.at {
+                Some(_) => self.back_off(now, call_id),
+                None => self.ask_next(now, call_id),
+            }
+        }
+        self.begin_waiting(now);
     }
 
     /// Does what is due: gives up on nodes that stay silent, ends back-offs, ends calls at their deadline.

@@ -259,14 +259,14 @@ fn keep_messages(arrivals: &mut Vec<Arrival>, passes: impl Fn(&Message) -> bool)
 fn message(packet: &Packet) -> Option<&Message> {
     match packet {
         Packet::Raft(message) => Some(message),
-        Packet::Request(_) | Packet::Reply(_) => None,
+        Packet::Request(_) | Packet::Reply(_) | Packet::ConnectionLost => None,
     }
 }
 
 fn message_mut(packet: &mut Packet) -> Option<&mut Message> {
     match packet {
         Packet::Raft(message) => Some(message),
-        Packet::Request(_) | Packet::Reply(_) => None,
+        Packet::Request(_) | Packet::Reply(_) | Packet::ConnectionLost => None,
     }
 }
 

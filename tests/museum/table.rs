@@ -224,7 +224,7 @@ impl Table {
                 Packet::Reply(Reply { response: Response::Read { applied, .. }, .. }) => {
                     self.answered = Some(applied);
                 }
-                Packet::Request(_) | Packet::Reply(_) => {}
+                Packet::Request(_) | Packet::Reply(_) | Packet::ConnectionLost => {}
             }
         }
         outbox.write

@@ -107,7 +107,7 @@ fn send_to_server_of_one(
                 {
                     Some(reply.response)
                 }
-                Packet::Reply(_) | Packet::Raft(_) | Packet::Request(_) => None,
+                Packet::Reply(_) | Packet::Raft(_) | Packet::Request(_) | Packet::ConnectionLost => None,
             }));
         }
     }

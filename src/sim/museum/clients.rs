@@ -67,7 +67,7 @@ impl Mutation for WaitsByIndex {
                         let lost = matches!(reply.response, Response::LeadershipLost { .. });
                         reply.attempt != attempt || !lost
                     }
-                    Packet::Raft(_) | Packet::Request(_) => true,
+                    Packet::Raft(_) | Packet::Request(_) | Packet::ConnectionLost => true,
                 });
                 if server.calls.get(id).is_none() {
                     server.calls.insert(id, caller);
