@@ -14,6 +14,8 @@
 //!
 //! A person's experiments go through [`Lab`](crate::lab::Lab), which `Cluster` is. Dropping a cluster shuts it down.
 
+mod apart;
+mod beginning;
 mod builder;
 mod faults;
 mod footprint;
@@ -22,6 +24,7 @@ mod lives;
 mod members;
 mod messages;
 mod nodes;
+mod start_error;
 mod notices;
 mod states;
 mod transfer;
@@ -34,28 +37,29 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, at, never, select};
 use derive_more::Debug;
-use parking_lot::Mutex;
 
+pub(crate) use self::apart::Known;
+pub use self::apart::{Apart, NewFiles, make_files};
 pub use self::builder::Builder;
 pub use self::faults::Crash;
 pub use self::members::Members;
 pub use self::notices::Notice;
-pub use self::states::{StartError, states_found, wipe};
+pub use self::start_error::StartError;
+pub use self::states::{states_found, wipe};
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
+use self::beginning::Origin;
 use self::builder::Machine;
 use self::footprint::Footprint;
 use self::lives::Slot;
 use self::states::{Found, Medium, States};
 use crate::check::linearizability::Start;
-use crate::check::safety::Safety;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::lab::{LabSettings, Life};
 use crate::net::inbox::inbox;
-use crate::net::router::{Router, RouterHandle, RouterSettings};
-use crate::node::{Changes, Context, Leaders, Reporter};
+use crate::net::router::{Router, RouterHandle};
+use crate::node::Context;
 use crate::protocol::Address;
 use crate::server::{RoleName, Status};
 use crate::state_machine::StateMachine;
@@ -86,6 +90,8 @@ pub struct Cluster<M = KeyValue> {
     #[cfg(feature = "cli")]
     founders: Vec<NodeId>,
     notices: Vec<Notice>,
+    /// Its only node, if the others run in processes of their own.
+    home: Option<NodeId>,
     /// The nodes that there are now.
     slots: BTreeMap<NodeId, Slot>,
     /// The same, for the clients.
@@ -166,51 +172,11 @@ impl<M: StateMachine> Cluster<M> {
             }
         };
 
-        logs.iter().for_each(|logs| logs.begin_run());
-        let members: Vec<NodeId> = nodes.keys().copied().collect();
-        let clock = Clock::start();
-        let seed = settings.seed.unwrap_or_else(entropy);
-        let mut random = Random::new(seed);
-        let router_settings = RouterSettings {
-            inbox_max: settings.inbox_router,
-            inbox_bytes_max: settings.inbox_router_bytes,
-            held_back_bytes_max: settings.inbox_router_bytes,
-            express: settings.express,
-            ..RouterSettings::default()
-        };
-        let router = Router::start(&members, &router_settings, clock, random.fork());
-        let router = router.map_err(StartError::Thread)?;
-        let changes = Arc::new(Changes::default());
-        let mut cluster = Cluster {
-            raft: LabSettings::new(settings.raft.clone()),
-            settings,
-            time_scale,
-            seed,
-            start: if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown },
-            nodes: SharedNodes::new(members.clone()),
-            #[cfg(feature = "cli")]
-            founders: members,
-            notices,
-            slots: BTreeMap::new(),
-            network: router.handle(),
-            router: Some(router),
-            context: Context {
-                clock,
-                safety: Arc::new(Mutex::new(Safety::default())),
-                reporter: Reporter::new(observer, logs.clone()),
-                changes: Arc::clone(&changes),
-                leaders: Arc::new(Leaders::new(clock)),
-                removing: Arc::default(),
-            },
-            logs,
-            machine,
-            random,
-            changes: changes.listen(),
-            past_syncs: 0,
-            interrupt: None,
-            asker: None,
-        };
-        cluster.watch_messages(false);
+        let founders = nodes.keys().copied().collect();
+        let origin = Origin { settings, time_scale, founders, home: None };
+        let mut cluster = Cluster::begin(origin, logs, observer, machine)?;
+        cluster.start = if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown };
+        cluster.notices = notices;
         cluster.start_nodes(nodes)?;
         Ok(cluster)
     }

@@ -4,6 +4,8 @@
 //! `rules` what it must keep. Text goes in and settings come out: nothing here reads a file, a clock or the environment.
 
 #[cfg(feature = "cli")]
+pub mod cluster_file;
+#[cfg(feature = "cli")]
 mod file;
 #[cfg(feature = "cli")]
 pub mod named;

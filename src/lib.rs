@@ -101,11 +101,17 @@ pub mod lab;
 #[doc(hidden)]
 pub mod node;
 #[doc(hidden)]
+pub mod links;
+#[doc(hidden)]
 pub mod sim;
 
 // L5: whole clusters, who talks to them and what is measured with them.
 #[doc(hidden)]
 pub mod cluster;
+#[doc(hidden)]
+pub mod process;
+#[doc(hidden)]
+pub mod remote;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod console;

@@ -5,8 +5,10 @@
 pub mod check_history;
 pub mod client_load;
 pub mod cluster;
+mod cluster_file;
 pub mod doctor;
 pub mod logs;
+pub mod node;
 mod progress_line;
 pub mod recover;
 

@@ -49,8 +49,11 @@ const LAYERS: &[(&str, u8)] = &[
     ("history", 3),
     ("lab", 3),
     ("node", 4),
+    ("links", 4),
     ("sim", 4),
     ("cluster", 5),
+    ("process", 6),
+    ("remote", 6),
     ("load", 5),
     ("page", 5),
     // What carries directives out and prints.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use derive_more::Debug;
 
-use super::{Cluster, Observer, StartError};
+use super::{Apart, Cluster, Observer, StartError};
 use crate::config::Settings;
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
@@ -143,6 +143,16 @@ impl<M: StateMachine> Builder<M> {
         let machine = (self.machine)(&self.settings);
         let logs = self.logs.as_deref().map(|folder| (folder, self.log_filter.as_deref()));
         Cluster::open(&self.settings, logs, self.observer, machine)
+    }
+
+    /// Starts one node of it, whose peers run in processes of their own, from the files that it has.
+    ///
+    /// # Errors
+    /// As [`Builder::start`], and [`StartError::NoFiles`].
+    pub fn start_apart(self, apart: &Apart) -> Result<Cluster<M>, StartError> {
+        let machine = (self.machine)(&self.settings);
+        let logs = self.logs.as_deref().map(|folder| (folder, self.log_filter.as_deref()));
+        Cluster::open_apart(&self.settings, logs, self.observer, machine, apart)
     }
 
     /// Starts it with this state machine. See [`Builder::machine`].

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never, select};
 
-use super::states::{Files, Medium, Opened, StartError, Wiped};
-use super::{Cluster, END_PATIENCE, STOP_PATIENCE};
+use super::states::{Files, Medium, Opened, Wiped};
+use super::{Cluster, END_PATIENCE, STOP_PATIENCE, StartError};
 use crate::lab::{DiskChange, LabError, Life, left_by_crash};
 use crate::net::inbox::inbox;
 use crate::node::{Handles, Losses, Node};
@@ -181,7 +181,8 @@ impl<M: StateMachine> Cluster<M> {
 
     pub(super) fn start_again(&mut self, name: NodeId, wipe: bool) -> Result<String, LabError> {
         // A cluster of one has no other node to take it in.
-        let wiped = if self.slots.len() == 1 { Wiped::Alone } else { Wiped::Joins { after: 0 } };
+        let is_alone = self.slots.len() == 1 && self.home.is_none();
+        let wiped = if is_alone { Wiped::Alone } else { Wiped::Joins { after: 0 } };
         let wiped = wipe.then_some(wiped);
         let load = image::load::<M>;
         let slot = self.existing(name)?;

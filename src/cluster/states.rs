@@ -14,73 +14,19 @@ use std::time::SystemTime;
 
 use super::entropy;
 use super::notices::Notice;
-use crate::config::{ConfigError, Settings};
+use super::start_error::StartError;
+use crate::config::Settings;
 use crate::node::{OpenSnapshots, Store};
 use crate::panics::caught;
 use crate::state_machine::image::LoadImage;
 use crate::storage::disk::{Disk, LockError};
-use crate::storage::error::files_advice;
 use crate::storage::faults::{DiskFaults, FaultyDisk};
 use crate::storage::json_store::{self, JsonStore};
 use crate::storage::memory_store::MemoryContent;
 use crate::storage::real::RealDisk;
 use crate::storage::snapshots::Snapshots;
 use crate::storage::{ClusterId, Founders, Identity, NewStore, Recovered, StorageError};
-use crate::trace::LogsError;
 use crate::types::{EntryId, Epoch, FOUNDERS_STORE, NodeId, StoreId};
-
-/// Why a cluster does not start. Shown as one line that says what to do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The settings break a rule.
-    #[error("{0}")]
-    Settings(#[source] ConfigError),
-    /// The states folder cannot be read.
-    #[error(
-        "the states folder {} cannot be used: {reason}; {}",
-        .path.display(),
-        files_advice(.reason).unwrap_or("choose another one with --states DIR")
-    )]
-    Folder {
-        path: PathBuf,
-        #[source]
-        reason: io::Error,
-    },
-    /// A node's files cannot be used.
-    #[error("{}{}", .0, start_advice(.0))]
-    Storage(#[from] StorageError),
-    /// The log files cannot be written.
-    #[error("{}; {}", .0, logs_advice(&.0.reason))]
-    Logs(#[source] LogsError),
-    /// A node's state machine panicked: when it was made, when it took over the state of a snapshot, or when that was read.
-    #[error(
-        "{node} cannot start, its state machine panicked: {reason}; nothing is lost: start with a state machine that can \
-         continue from what is stored"
-    )]
-    Machine { node: NodeId, reason: String },
-    /// The system gives no more threads.
-    #[error("the system gives no more threads: {0}; start fewer nodes")]
-    Thread(#[source] io::Error),
-}
-
-/// These errors end in what to do, and here it is known how.
-fn start_advice(error: &StorageError) -> &'static str {
-    match error {
-        StorageError::OtherCluster { .. } => " with --fresh",
-        StorageError::Damaged { .. } => ": remove its files, and once the others run, 'restart NODE --wipe'",
-        _ => "",
-    }
-}
-
-fn logs_advice(reason: &io::Error) -> &'static str {
-    match reason.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room on that disk, or choose another folder with --logs DIR"
-        }
-        _ => files_advice(reason).unwrap_or("choose another folder with --logs DIR"),
-    }
-}
 
 /// Where a node's state is kept between its starts.
 #[derive(Clone, Debug)]
@@ -336,6 +282,15 @@ fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
         }
     }
     Ok(folders)
+}
+
+/// The folder of one node of this cluster, with the epoch that its files have.
+pub(super) fn files_of(settings: &Settings, cluster: ClusterId, node: NodeId) -> Result<Files, StartError> {
+    let folder = settings.states.join(node.to_string());
+    let state = json_store::read_state(&RealDisk::new(&folder))?;
+    let epoch = state.map_or(Epoch::FIRST, |state| state.identity.epoch);
+    let identity = Identity { cluster, epoch, node };
+    Ok(Files { folder, identity, segment_bytes: settings.segment_bytes, faults: Arc::default() })
 }
 
 impl Medium {

@@ -123,8 +123,13 @@ pub fn commented_defaults() -> String {
 }
 
 pub(super) fn read(text: &str) -> Result<Settings, ConfigError> {
+    read_with(text, &[])
+}
+
+/// Reads the settings of a file in which these keys stand beside them.
+pub(super) fn read_with(text: &str, beside: &'static [&'static str]) -> Result<Settings, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| in_text(text, &error))?;
-    let known = SECTIONS.iter().flat_map(|(_, keys)| *keys).copied();
+    let known = SECTIONS.iter().flat_map(|(_, keys)| *keys).chain(beside).copied();
     let unknown = table.get_ref().keys().filter(|key| !known.clone().any(|name| name == key.get_ref()));
     if let Some(key) = unknown.min_by_key(|key| key.span().start) {
         let name = key.get_ref();
@@ -144,7 +149,7 @@ pub(super) fn read(text: &str) -> Result<Settings, ConfigError> {
 }
 
 /// Finds the line and the setting that a reader of TOML complains about.
-fn in_text(text: &str, error: &toml::de::Error) -> ConfigError {
+pub(super) fn in_text(text: &str, error: &toml::de::Error) -> ConfigError {
     let line = line_of(text, error.span().map_or(0, |span| span.start));
     let key = text
         .lines()

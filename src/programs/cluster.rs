@@ -3,12 +3,12 @@
 //! A thin front door: options, settings, start, session, end.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EXIT_CODES, Start, slow};
+use super::{EXIT_CODES, Start, cluster_file, slow};
 use crate::cluster::{self, Cluster, Notice};
 use crate::config::{Settings, commented_defaults};
 use crate::console::executor::{Console, Context};
@@ -73,6 +73,9 @@ pub(super) struct Options {
     /// Prints the settings with their defaults and what they mean
     #[arg(long)]
     print_config: bool,
+    /// Writes the file of a cluster in which each node is a process (see 'node --help'), and ends
+    #[arg(long, value_name = "FILE")]
+    write_config: Option<PathBuf>,
     /// Multiplies all times: above 1 to watch slowly
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     time_scale: Option<f64>,
@@ -97,11 +100,33 @@ pub fn main(start: &Start) -> ExitCode {
         Output::standard(Style::default()).progress(commented_defaults().trim_end());
         return ExitCode::SUCCESS;
     }
+    if let Some(path) = &options.write_config {
+        return write_config(path, &options);
+    }
     match run(start, &options) {
         Ok(code) => ExitCode::from(code),
         Err((text, code)) => {
             Output::standard(Style::default()).warn(&format!("error: {text}"));
             ExitCode::from(code)
+        }
+    }
+}
+
+fn write_config(path: &Path, options: &Options) -> ExitCode {
+    let output = Output::standard(Style::default());
+    let written = settings(options).and_then(|settings| {
+        let mut settings = Settings { seed: options.settings.seed, ..settings };
+        settings.memory = false;
+        cluster_file::write(path, settings)
+    });
+    match written {
+        Ok(lines) => {
+            output.progress(&lines);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            output.warn(&format!("error: {text}"));
+            ExitCode::from(options::USAGE)
         }
     }
 }

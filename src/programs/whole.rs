@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory};
 
 use super::start::{Generated, Start, WHOLE, generated, print_generated, with_generate};
-use super::{check_history, client_load, cluster, doctor, logs, recover, simulate};
+use super::{check_history, client_load, cluster, doctor, logs, node, recover, simulate};
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 
@@ -19,7 +19,7 @@ struct Part {
     main: fn(&Start) -> ExitCode,
 }
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part {
         name: "cluster",
         page: "raftlab-cluster",
@@ -54,6 +54,13 @@ const PARTS: [Part; 7] = [
         also: None,
         command: logs::Options::command,
         main: logs::main,
+    },
+    Part {
+        name: "node",
+        page: "raftlab-node",
+        also: None,
+        command: node::Options::command,
+        main: node::main,
     },
     Part {
         name: "doctor",

@@ -1,5 +1,7 @@
 //! Who calls, and who answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::storage::ClusterId;
@@ -51,6 +53,10 @@ pub struct Welcome {
     pub version: u16,
     pub member: Member,
     pub life: u64,
+    /// Whether it has ever heard of a term: then its cluster has begun.
+    pub has_run: bool,
+    /// Where it knows nodes to be, itself among them, as `host:port`.
+    pub nodes: BTreeMap<NodeId, String>,
 }
 
 /// The newest version that both speak.

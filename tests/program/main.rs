@@ -16,6 +16,7 @@ mod limits;
 mod load;
 mod logs;
 mod museum;
+mod processes;
 mod report;
 mod signals;
 mod starting;

@@ -1,0 +1,364 @@
+//! The end of links that is dialed: who may come in, and what each may send.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use derive_more::Debug;
+use parking_lot::Mutex;
+
+use super::connection::{Connection, Outgoing};
+use super::dial::first_frame;
+use super::{HANDSHAKE_PATIENCE, Notices};
+use crate::net::Transport;
+use crate::net::inbox::{Inbox, inbox};
+use crate::net::router::RouterHandle;
+use crate::protocol::{Address, Envelope, Packet};
+use crate::types::{ClientId, NodeId};
+use crate::wire::{
+    Caller, Frame, FrameReader, HANDSHAKE_BYTES_MAX, Hello, MAGIC, PEER_BYTES_MAX, Welcome, encode,
+};
+
+/// Handshakes that may be unfinished. One more closes the oldest: those of honest callers take milliseconds.
+const UNFINISHED_MAX: usize = 64;
+
+/// Connections of clients and consoles.
+const CLIENTS_MAX: usize = 1_024;
+const CONSOLES_MAX: usize = 16;
+
+/// Names that the clients of one connection may have.
+const NAMES_MAX: usize = 4_096;
+
+/// Texts that may wait for a console; one that does not read loses its connection.
+const TEXTS_MAX: usize = 10_000;
+
+/// How long a listener rests that the system gives no more descriptors.
+const REST: Duration = Duration::from_millis(100);
+
+/// The process that is dialed.
+pub trait Host: Send + Sync + 'static {
+    /// Who answers this caller.
+    ///
+    /// # Errors
+    /// Why it is not let in, in one sentence.
+    fn welcome(&self, hello: &Hello) -> Result<Welcome, String>;
+
+    /// A node has come in: it is there, and this is where it can be dialed.
+    fn met(&self, node: NodeId, address: &str);
+
+    /// A console has come in. What it is told goes to the sender.
+    fn attach(&self, name: &str, answers: Sender<String>) -> Box<dyn Attached>;
+}
+
+/// A console that has come in.
+pub trait Attached {
+    /// It asks this.
+    fn asked(&mut self, question: &str);
+}
+
+/// Bounds of what waits for a connection, and of frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    pub inbox_groups: usize,
+    pub inbox_bytes: usize,
+    pub client_frame: usize,
+}
+
+/// Accepts connections until it is dropped.
+#[derive(Debug)]
+pub struct Acceptor {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+#[derive(Debug)]
+struct Shared {
+    #[debug(skip)]
+    host: Arc<dyn Host>,
+    #[debug(skip)]
+    network: RouterHandle,
+    own: NodeId,
+    bounds: Bounds,
+    notices: Arc<Notices>,
+    stopped: AtomicBool,
+    numbers: AtomicU64,
+    /// Handshakes that have not ended, the oldest first.
+    unfinished: Mutex<VecDeque<(u64, TcpStream)>>,
+    /// The connections in use.
+    open: Mutex<HashMap<u64, Open>>,
+    /// The connection that each client speaks by.
+    names: Mutex<HashMap<ClientId, u64>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    caller: Caller,
+    socket: TcpStream,
+}
+
+impl Acceptor {
+    /// Starts the thread that accepts.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(
+        listener: TcpListener,
+        own: NodeId,
+        host: Arc<dyn Host>,
+        network: RouterHandle,
+        bounds: Bounds,
+        notices: Arc<Notices>,
+    ) -> io::Result<Acceptor> {
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            host,
+            network,
+            own,
+            bounds,
+            notices,
+            stopped: AtomicBool::new(false),
+            numbers: AtomicU64::new(0),
+            unfinished: Mutex::default(),
+            open: Mutex::default(),
+            names: Mutex::default(),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::Builder::new().name("accept".to_string()).spawn(move || accept_all(&listener, &accepting))?;
+        Ok(Acceptor { shared, address })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Release);
+        let close = |socket: &TcpStream| drop(socket.shutdown(Shutdown::Both));
+        self.shared.unfinished.lock().iter().for_each(|(_, socket)| close(socket));
+        self.shared.open.lock().values().for_each(|open| close(&open.socket));
+        // The listener wakes up for this one and ends.
+        let _ = TcpStream::connect_timeout(&self.address, REST);
+    }
+}
+
+fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+    for socket in listener.incoming() {
+        if shared.stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let taken = socket.and_then(|socket| {
+            let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
+            socket.set_nodelay(true)?;
+            let mut unfinished = shared.unfinished.lock();
+            if unfinished.len() >= UNFINISHED_MAX
+                && let Some((_, oldest)) = unfinished.pop_front()
+            {
+                let _ = oldest.shutdown(Shutdown::Both);
+            }
+            unfinished.push_back((number, socket.try_clone()?));
+            drop(unfinished);
+            let shared = Arc::clone(shared);
+            let serve = move || shared.serve(number, socket);
+            thread::Builder::new().name("link-reader".to_string()).spawn(serve).map(drop)
+        });
+        if let Err(error) = taken {
+            shared.notices.say("connections", &format!("none can be accepted now: {error}"));
+            let _ = crossbeam_channel::after(REST).recv();
+        }
+    }
+}
+
+impl Shared {
+    /// A connection, from its first byte to its last.
+    fn serve(&self, number: u64, socket: TcpStream) {
+        let from =
+            socket.peer_addr().map_or_else(|_| "a caller".to_string(), |address| address.ip().to_string());
+        let mut frames = FrameReader::new(HANDSHAKE_BYTES_MAX);
+        let deadline = Instant::now() + HANDSHAKE_PATIENCE;
+        let hello = first_frame(&socket, &mut frames, deadline);
+        let admitted = hello.and_then(|frame| match frame {
+            Frame::Hello(hello) => self.admit(number, &socket, hello),
+            _ => Err("it does not say who it is".to_string()),
+        });
+        self.unfinished.lock().retain(|(other, _)| *other != number);
+        match admitted {
+            Ok((caller, welcome)) => {
+                let mut first = MAGIC.to_vec();
+                encode(&Frame::Welcome(welcome), &mut first);
+                let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
+                if (&socket).write_all(&first).is_ok() {
+                    self.use_it(number, socket, frames, &caller);
+                }
+                self.open.lock().remove(&number);
+            }
+            Err(why) => {
+                self.notices.say(&from, &format!("not let in: {why}"));
+                let mut refusal = MAGIC.to_vec();
+                encode(&Frame::Refused(why), &mut refusal);
+                let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
+                let _ = (&socket).write_all(&refusal);
+                close_gently(&socket);
+            }
+        }
+    }
+
+    fn admit(&self, number: u64, socket: &TcpStream, hello: Hello) -> Result<(Caller, Welcome), String> {
+        let welcome = self.host.welcome(&hello)?;
+        let mut open = self.open.lock();
+        let like = |wanted: fn(&Caller) -> bool| open.values().filter(|open| wanted(&open.caller)).count();
+        match &hello.caller {
+            Caller::Node { member, life, .. } => {
+                for other in open.values() {
+                    if let Caller::Node { member: known, life: other_life, .. } = &other.caller
+                        && known.node == member.node
+                    {
+                        if other_life != life {
+                            return Err(format!(
+                                "another process speaks for {}: stop one of the two",
+                                member.node
+                            ));
+                        }
+                        // A newer connection of the same process takes the place of the older.
+                        let _ = other.socket.shutdown(Shutdown::Both);
+                    }
+                }
+            }
+            Caller::Client { .. }
+                if like(|caller| matches!(caller, Caller::Client { .. })) >= CLIENTS_MAX =>
+            {
+                return Err(format!("{CLIENTS_MAX} connections of clients are open"));
+            }
+            Caller::Console { .. }
+                if like(|caller| matches!(caller, Caller::Console { .. })) >= CONSOLES_MAX =>
+            {
+                return Err(format!("{CONSOLES_MAX} consoles are attached"));
+            }
+            Caller::Client { .. } | Caller::Console { .. } => {}
+        }
+        let kept = socket.try_clone().map_err(|error| error.to_string())?;
+        open.insert(number, Open { caller: hello.caller.clone(), socket: kept });
+        Ok((hello.caller, welcome))
+    }
+
+    fn use_it(&self, number: u64, socket: TcpStream, mut frames: FrameReader, caller: &Caller) {
+        match caller {
+            Caller::Node { member, address, .. } => {
+                self.host.met(member.node, address);
+                frames.set_limit(PEER_BYTES_MAX);
+                // Nothing but ticks goes back.
+                let (_open, none) = bounded(0);
+                let Ok(connection) = Connection::start(socket, frames, Outgoing::Texts(none)) else { return };
+                self.read_node(connection, member.node);
+            }
+            Caller::Client { .. } => {
+                frames.set_limit(self.bounds.client_frame);
+                let (sender, waiting) = inbox(self.bounds.inbox_groups, self.bounds.inbox_bytes);
+                let connection = Connection::start(socket, frames, Outgoing::Envelopes(waiting));
+                let Ok(connection) = connection else { return };
+                self.read_clients(number, connection, &sender);
+            }
+            Caller::Console { name, .. } => {
+                frames.set_limit(self.bounds.client_frame);
+                let (answers, waiting): (Sender<String>, Receiver<String>) = bounded(TEXTS_MAX);
+                let Ok(connection) = Connection::start(socket, frames, Outgoing::Texts(waiting)) else {
+                    return;
+                };
+                let mut attached = self.host.attach(name, answers);
+                let take = |frame| match frame {
+                    Frame::Text(question) => {
+                        attached.asked(&question);
+                        Ok(())
+                    }
+                    _ => Err("it is a console, and sent something else than a question".to_string()),
+                };
+                connection.read(take, || {});
+            }
+        }
+    }
+
+    fn read_node(&self, connection: Connection, node: NodeId) {
+        let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
+        let (from, to) = (Address::Node(node), Address::Node(self.own));
+        let take = |frame| match frame {
+            Frame::Envelope(envelope)
+                if (envelope.from, envelope.to) == (from, to)
+                    && envelope
+                        .message()
+                        .is_some_and(|message| (message.from, message.to) == (node, self.own)) =>
+            {
+                group.borrow_mut().push(envelope);
+                Ok(())
+            }
+            _ => Err(format!("it is {node}, and sent something else than {node}'s messages to {}", self.own)),
+        };
+        let why = connection.read(take, || self.network.send(&mut group.borrow_mut()));
+        log::debug!(target: "raftlab::links", "the link of {node} has ended: {why}");
+    }
+
+    /// Each client that is named on this connection is answered on it.
+    fn read_clients(&self, number: u64, connection: Connection, answers: &Inbox) {
+        let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
+        let own = std::cell::RefCell::new(Vec::new());
+        let take = |frame| match frame {
+            Frame::Envelope(envelope) if matches!(envelope.packet, Packet::Request(_)) => {
+                let (Address::Client(client), Address::Node(to)) = (envelope.from, envelope.to) else {
+                    return Err("it is a client, and sent something else than requests".to_string());
+                };
+                if to != self.own {
+                    return Err(format!("it asks {to}, and this is {}", self.own));
+                }
+                self.name(number, client, answers, &mut own.borrow_mut())?;
+                group.borrow_mut().push(envelope);
+                Ok(())
+            }
+            _ => Err("it is a client, and sent something else than requests".to_string()),
+        };
+        connection.read(take, || self.network.send(&mut group.borrow_mut()));
+        for client in own.into_inner() {
+            self.names.lock().remove(&client);
+            self.network.unregister(Address::Client(client));
+        }
+    }
+
+    fn name(
+        &self,
+        number: u64,
+        client: ClientId,
+        answers: &Inbox,
+        own: &mut Vec<ClientId>,
+    ) -> Result<(), String> {
+        let mut names = self.names.lock();
+        match names.get(&client) {
+            Some(known) if *known == number => return Ok(()),
+            Some(_) => return Err(format!("another connection speaks for the client {client}")),
+            None if own.len() >= NAMES_MAX => {
+                return Err(format!("it speaks for {NAMES_MAX} clients already"));
+            }
+            None => names.insert(client, number),
+        };
+        drop(names);
+        own.push(client);
+        self.network.register(Address::Client(client), answers.clone());
+        Ok(())
+    }
+}
+
+/// Closes a connection so that what was written last is read: a close with unread bytes would reset it.
+fn close_gently(mut socket: &TcpStream) {
+    let _ = socket.shutdown(Shutdown::Write);
+    let until = Instant::now() + Duration::from_secs(1);
+    let mut dropped = [0; 4096];
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        let _ = socket.set_read_timeout(Some(left));
+        if !matches!(io::Read::read(&mut socket, &mut dropped), Ok(count) if count > 0) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! One connection after its handshake: a thread that writes, and one that reads.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::{SILENCE, TICK};
+use crate::net::inbox::InboxReceiver;
+use crate::protocol::Envelope;
+use crate::wire::{Frame, FrameReader, encode};
+
+/// Bytes after which what waits is written before more is taken.
+const WRITTEN_AT_ONCE: usize = 256 << 10;
+
+/// A buffer that a large message has made larger than this is given back.
+const BUFFER_KEPT: usize = 4 << 20;
+
+/// The stack of a thread that only moves bytes.
+const STACK_BYTES: usize = 256 << 10;
+
+/// What is to be written to a connection.
+pub(super) enum Outgoing {
+    Envelopes(InboxReceiver),
+    /// What a console and its node say to each other.
+    Texts(Receiver<String>),
+}
+
+/// A connection in use.
+pub(super) struct Connection {
+    socket: TcpStream,
+    frames: FrameReader,
+    /// Frames that arrived.
+    received: Arc<AtomicU64>,
+    writer: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Begins to write. `frames` may hold what came right behind the handshake.
+    ///
+    /// # Errors
+    /// The system has no more threads or descriptors.
+    pub fn start(socket: TcpStream, frames: FrameReader, outgoing: Outgoing) -> io::Result<Connection> {
+        socket.set_read_timeout(Some(SILENCE))?;
+        socket.set_write_timeout(None)?;
+        let received = Arc::new(AtomicU64::new(0));
+        let (written, count) = (socket.try_clone()?, Arc::clone(&received));
+        let write = move || {
+            write_all(&written, &outgoing, &count);
+            let _ = written.shutdown(Shutdown::Both);
+        };
+        let writer = thread::Builder::new().name("link-writer".to_string()).stack_size(STACK_BYTES);
+        let writer = writer.spawn(write)?;
+        Ok(Connection { socket, frames, received, writer })
+    }
+
+    /// Reads until the connection ends, hands each frame but ticks to `take`, and after those that came together calls
+    /// `flush`. Returns why it ended.
+    pub fn read(
+        mut self,
+        mut take: impl FnMut(Frame) -> Result<(), String>,
+        mut flush: impl FnMut(),
+    ) -> String {
+        let why = loop {
+            match self.next_frames(&mut take) {
+                Ok(()) => flush(),
+                Err(why) => break why,
+            }
+            match self.frames.read_from(&mut self.socket) {
+                Ok(0) => break "it closed the connection".to_string(),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    break format!("nothing was heard of it for {} s", SILENCE.as_secs());
+                }
+                Err(error) => break error.to_string(),
+            }
+        };
+        flush();
+        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.writer.join();
+        why
+    }
+
+    fn next_frames(&mut self, take: &mut impl FnMut(Frame) -> Result<(), String>) -> Result<(), String> {
+        while let Some(frame) = self.frames.next_frame().map_err(|error| error.to_string())? {
+            self.received.fetch_add(1, Ordering::Relaxed);
+            match frame {
+                Frame::Received(_) => {}
+                frame => take(frame)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes what is to be written, and a tick when it is time, until the source has ended or the connection has.
+fn write_all(mut socket: &TcpStream, outgoing: &Outgoing, received: &AtomicU64) {
+    let mut buffer = Vec::new();
+    let mut tick = Instant::now() + TICK;
+    loop {
+        let is_open = gather(outgoing, tick, &mut buffer);
+        if Instant::now() >= tick {
+            encode(&Frame::Received(received.load(Ordering::Relaxed)), &mut buffer);
+            tick = Instant::now() + TICK;
+        }
+        if socket.write_all(&buffer).is_err() || !is_open {
+            return;
+        }
+        buffer.clear();
+        if buffer.capacity() > BUFFER_KEPT {
+            buffer = Vec::new();
+        }
+    }
+}
+
+/// Waits for something to write, and takes what else waits, up to a bound. False when nothing comes any more.
+fn gather(outgoing: &Outgoing, until: Instant, buffer: &mut Vec<u8>) -> bool {
+    match outgoing {
+        Outgoing::Envelopes(inbox) => {
+            let mut next = match inbox.recv_deadline(until) {
+                Ok(group) => Some(group),
+                Err(error) => return error == RecvTimeoutError::Timeout,
+            };
+            while let Some(group) = next {
+                put(group, buffer);
+                next = (buffer.len() < WRITTEN_AT_ONCE).then(|| inbox.try_recv().ok()).flatten();
+            }
+        }
+        Outgoing::Texts(texts) => match texts.recv_deadline(until) {
+            Ok(text) => encode(&Frame::Text(text), buffer),
+            Err(error) => return error == RecvTimeoutError::Timeout,
+        },
+    }
+    true
+}
+
+fn put(group: Vec<Envelope>, buffer: &mut Vec<u8>) {
+    for envelope in group {
+        encode(&Frame::Envelope(envelope), buffer);
+    }
+}

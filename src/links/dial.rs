@@ -1,0 +1,296 @@
+//! The end of a link that dials: it connects, says who it is, and dials again whenever the connection has ended.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use derive_more::Debug;
+use parking_lot::Mutex;
+
+use super::connection::{Connection, Outgoing};
+use super::{AddressBook, HANDSHAKE_PATIENCE, Notices};
+use crate::net::Transport;
+use crate::net::inbox::inbox;
+use crate::net::router::RouterHandle;
+use crate::protocol::{Address, Envelope};
+use crate::types::{NodeId, Random};
+use crate::wire::{Frame, FrameReader, Hello, MAGIC, Welcome, encode};
+
+/// How long one address of a host may take to answer.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes of a welcome: it names all nodes.
+const WELCOME_BYTES_MAX: usize = 64 << 10;
+
+/// What a link is for.
+#[derive(Debug)]
+pub struct Target {
+    pub node: NodeId,
+    pub book: Arc<AddressBook>,
+    /// What is said first, each time.
+    #[debug(skip)]
+    pub hello: Box<dyn Fn() -> Hello + Send>,
+    #[debug(skip)]
+    pub traffic: Traffic,
+    pub notices: Arc<Notices>,
+}
+
+/// What goes through a link.
+pub enum Traffic {
+    /// What the router has for the node, and its answers.
+    Envelopes {
+        network: RouterHandle,
+        /// Groups and bytes that may wait for the connection.
+        inbox: (usize, usize),
+        /// Bytes of a frame.
+        frame_max: usize,
+        /// Whether the node answers on this connection. What it sends to a node goes by a connection of its own.
+        answers: bool,
+        told: Box<dyn Fn(LinkEvent) + Send>,
+    },
+    /// A console's questions.
+    Texts { questions: Receiver<String>, heard: Box<dyn Fn(Heard) + Send> },
+}
+
+/// What happens to a link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LinkEvent {
+    Up(Welcome),
+    /// It was up. What was under way may have arrived.
+    Lost,
+}
+
+/// What a console's link has to say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Heard {
+    Up(Welcome),
+    Text(String),
+    /// It is down, and why.
+    Down(String),
+}
+
+/// A link that dials. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Dialer {
+    /// Closed when the link is to end.
+    _stop: Sender<()>,
+    wake: Sender<()>,
+    open: Arc<Mutex<Option<TcpStream>>>,
+}
+
+impl Dialer {
+    /// Starts the thread of this link.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(target: Target, seed: u64) -> io::Result<Dialer> {
+        let (stop, stopped) = bounded(0);
+        let (wake, woken) = bounded(1);
+        let open = Arc::new(Mutex::new(None));
+        let mut dialing = Dialing { target, stopped, woken, open: Arc::clone(&open) };
+        let name = format!("link-{}", dialing.target.node);
+        thread::Builder::new().name(name).spawn(move || dialing.run(&mut Random::new(seed)))?;
+        Ok(Dialer { _stop: stop, wake, open })
+    }
+
+    /// Dials now: the node has just shown that it is there.
+    pub fn wake(&self) {
+        let _ = self.wake.try_send(());
+    }
+}
+
+impl Drop for Dialer {
+    fn drop(&mut self) {
+        if let Some(socket) = self.open.lock().take() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+struct Dialing {
+    target: Target,
+    stopped: Receiver<()>,
+    woken: Receiver<()>,
+    open: Arc<Mutex<Option<TcpStream>>>,
+}
+
+impl Dialing {
+    fn run(&mut self, random: &mut Random) {
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            let dialed = self.dial();
+            if self.is_stopped() {
+                return;
+            }
+            let connected = dialed.is_ok();
+            let (Ok(why) | Err(why)) = dialed;
+            if let Traffic::Texts { heard, .. } = &self.target.traffic {
+                heard(Heard::Down(why.clone()));
+            }
+            self.target.notices.say(&self.subject(), &why);
+            backoff = if connected { BACKOFF_MIN } else { (backoff * 2).min(BACKOFF_MAX) };
+            let jitter = random.below(u64::try_from(backoff.as_micros()).unwrap_or(u64::MAX) / 2 + 1);
+            let pause = crossbeam_channel::after(backoff / 2 + Duration::from_micros(jitter));
+            select! {
+                recv(pause) -> _ => {}
+                recv(self.woken) -> _ => {}
+                recv(self.stopped) -> _ => return,
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected)
+    }
+
+    fn subject(&self) -> String {
+        let node = self.target.node;
+        match self.target.book.get(node) {
+            Some(address) => format!("{node} at {address}"),
+            None => node.to_string(),
+        }
+    }
+
+    /// Connects and stays until the connection ends. Returns why it did.
+    ///
+    /// # Errors
+    /// There was no connection, and why.
+    fn dial(&self) -> Result<String, String> {
+        let node = self.target.node;
+        let address = self.target.book.get(node).ok_or("its address is not known")?;
+        let socket = connect(&address)?;
+        *self.open.lock() = Some(socket.try_clone().map_err(|error| error.to_string())?);
+        if self.is_stopped() {
+            return Err("the link has ended".to_string());
+        }
+        let (welcome, mut frames) = shake(&socket, (self.target.hello)())?;
+        if welcome.member.node != node {
+            return Err(format!("{} answers there", welcome.member.node));
+        }
+        self.target.notices.well(&self.subject(), "connected");
+        match &self.target.traffic {
+            Traffic::Envelopes { network, inbox: (groups, bytes), frame_max, answers, told } => {
+                frames.set_limit(*frame_max);
+                let (sender, waiting) = inbox(*groups, *bytes);
+                let connection = Connection::start(socket, frames, Outgoing::Envelopes(waiting));
+                let connection = connection.map_err(|error| error.to_string())?;
+                told(LinkEvent::Up(welcome));
+                network.register(Address::Node(node), sender);
+                let why = read_envelopes(connection, node, *answers, network);
+                network.unregister(Address::Node(node));
+                told(LinkEvent::Lost);
+                Ok(why)
+            }
+            Traffic::Texts { questions, heard } => {
+                frames.set_limit(usize::MAX);
+                let outgoing = Outgoing::Texts(questions.clone());
+                let connection = Connection::start(socket, frames, outgoing);
+                let connection = connection.map_err(|error| error.to_string())?;
+                heard(Heard::Up(welcome));
+                let take = |frame| match frame {
+                    Frame::Text(text) => {
+                        heard(Heard::Text(text));
+                        Ok(())
+                    }
+                    _ => Err("it sent what a console is not sent".to_string()),
+                };
+                Ok(connection.read(take, || {}))
+            }
+        }
+    }
+}
+
+/// Hands on what the node answers.
+fn read_envelopes(connection: Connection, node: NodeId, answers: bool, network: &RouterHandle) -> String {
+    let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
+    let take = |frame| match frame {
+        Frame::Envelope(envelope) if answers && envelope.from == Address::Node(node) => {
+            group.borrow_mut().push(envelope);
+            Ok(())
+        }
+        _ => Err("it sent what does not belong on this link".to_string()),
+    };
+    connection.read(take, || network.send(&mut group.borrow_mut()))
+}
+
+/// Asks who is there, and hangs up.
+///
+/// # Errors
+/// No node answered, or the caller was not let in.
+pub fn probe(address: &str, hello: Hello) -> Result<Welcome, String> {
+    shake(&connect(address)?, hello).map(|(welcome, _)| welcome)
+}
+
+/// Tries each address that this name has now.
+fn connect(address: &str) -> Result<TcpStream, String> {
+    let found = address.to_socket_addrs().map_err(|error| format!("its name does not resolve: {error}"))?;
+    let mut failed = "its name has no address".to_string();
+    for address in found {
+        match TcpStream::connect_timeout(&address, CONNECT_PATIENCE) {
+            Ok(socket) => {
+                socket.set_nodelay(true).map_err(|error| error.to_string())?;
+                return Ok(socket);
+            }
+            Err(error) => failed = said(&error),
+        }
+    }
+    Err(failed)
+}
+
+fn said(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "nothing listens there".to_string(),
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "it does not answer".to_string(),
+        _ => error.to_string(),
+    }
+}
+
+/// Says who this is, and hears who is there.
+fn shake(socket: &TcpStream, hello: Hello) -> Result<(Welcome, FrameReader), String> {
+    let deadline = Instant::now() + HANDSHAKE_PATIENCE;
+    let told = |error: io::Error| format!("the handshake failed: {}", said(&error));
+    let mut first = MAGIC.to_vec();
+    encode(&Frame::Hello(hello), &mut first);
+    socket.set_write_timeout(Some(HANDSHAKE_PATIENCE)).map_err(told)?;
+    (&mut &*socket).write_all(&first).map_err(told)?;
+    let mut frames = FrameReader::new(WELCOME_BYTES_MAX);
+    match first_frame(socket, &mut frames, deadline)? {
+        Frame::Welcome(welcome) => Ok((welcome, frames)),
+        Frame::Refused(why) => Err(why),
+        _ => Err("it does not speak as a node does".to_string()),
+    }
+}
+
+/// The first frame of a connection, behind the bytes that every connection begins with.
+pub(super) fn first_frame(
+    mut socket: &TcpStream,
+    frames: &mut FrameReader,
+    deadline: Instant,
+) -> Result<Frame, String> {
+    let mut has_begun = false;
+    loop {
+        has_begun = has_begun || frames.take_magic().map_err(|error| error.to_string())?;
+        if has_begun && let Some(frame) = frames.next_frame().map_err(|error| error.to_string())? {
+            return Ok(frame);
+        }
+        patient_until(socket, deadline)?;
+        let read = frames.read_from(&mut socket);
+        if read.map_err(|error| format!("the handshake failed: {}", said(&error)))? == 0 {
+            return Err("it closed the connection before the handshake ended".to_string());
+        }
+    }
+}
+
+fn patient_until(socket: &TcpStream, deadline: Instant) -> Result<(), String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err("the handshake took too long".to_string());
+    }
+    socket.set_read_timeout(Some(left)).map_err(|error| error.to_string())
+}

@@ -1,0 +1,276 @@
+//! A node in a process of its own, with the links to the processes of the others and to clients.
+//!
+//! Inside, it is the same as on threads: a [`Cluster`] of one node with its own router, behind which links stand instead of
+//! inboxes. So faults, bounds and counts mean the same.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, select};
+use derive_more::Debug;
+use parking_lot::Mutex;
+
+use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
+use crate::lab::{Lab, Life, NodeOrder};
+use crate::links::{Acceptor, AddressBook, Attached, Bounds, Dialer, Host, Notices, Target, Traffic};
+use crate::net::router::RouterHandle;
+use crate::server::RoleName;
+use crate::state_machine::StateMachine;
+use crate::state_machine::kv::KeyValue;
+use crate::types::{Epoch, Member, NodeId, Term};
+use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS, Welcome, client_bytes_max, common_version};
+
+/// How long a leader that stops may take to hand over.
+const TRANSFER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who a process is and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub apart: Apart,
+    /// What every connection shows.
+    pub token: String,
+    /// Where the others are, as far as a file says so.
+    pub addresses: BTreeMap<NodeId, String>,
+    /// Where others reach this one.
+    pub advertised: String,
+}
+
+/// Why a process does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    #[error("{0}")]
+    Start(#[from] StartError),
+    #[error("the system gives no more threads: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running node with its links. Dropping it closes the links and ends the node.
+#[derive(Debug)]
+pub struct Process<M: StateMachine = KeyValue> {
+    inside: Arc<Inside<M>>,
+    acceptor: Acceptor,
+}
+
+#[derive(Debug)]
+struct Inside<M: StateMachine> {
+    place: Place,
+    /// Tells this run of the process from others.
+    life: u64,
+    own: Mutex<(Member, Epoch)>,
+    cluster: Mutex<Cluster<M>>,
+    known: Known,
+    network: RouterHandle,
+    book: Arc<AddressBook>,
+    dialers: Mutex<BTreeMap<NodeId, Dialer>>,
+    /// Groups and bytes that may wait for a link.
+    link_inbox: (usize, usize),
+    notices: Arc<Notices>,
+    /// Itself, for the links that it starts.
+    #[debug(skip)]
+    this: Weak<Inside<M>>,
+}
+
+impl<M: StateMachine> Process<M> {
+    /// Starts the node on its files, and its links.
+    ///
+    /// # Errors
+    /// See [`ProcessError`].
+    pub fn start(
+        builder: Builder<M>,
+        listener: TcpListener,
+        place: Place,
+        notices: Arc<Notices>,
+    ) -> Result<Process<M>, ProcessError> {
+        let cluster = builder.start_apart(&place.apart)?;
+        let settings = cluster.settings_in_force();
+        let link_inbox = (settings.inbox_node, settings.inbox_node_bytes);
+        let bounds = Bounds {
+            inbox_groups: settings.inbox_client,
+            inbox_bytes: settings.inbox_client_bytes,
+            client_frame: client_bytes_max(settings.value_bytes_max),
+        };
+        let own = cluster.own_files().expect("a process has files");
+        let (known, network) = (cluster.known(), cluster.network());
+        let node = place.apart.node;
+        let mut addresses = place.addresses.clone();
+        addresses.remove(&node);
+        let inside = Arc::new_cyclic(|this| Inside {
+            life: entropy(),
+            own: Mutex::new(own),
+            cluster: Mutex::new(cluster),
+            known,
+            network: network.clone(),
+            book: Arc::new(AddressBook::new(&addresses)),
+            dialers: Mutex::default(),
+            link_inbox,
+            notices: Arc::clone(&notices),
+            this: this.clone(),
+            place,
+        });
+        for other in addresses.into_keys() {
+            inside.dial(other)?;
+        }
+        let host: Arc<dyn Host> = Arc::<Inside<M>>::clone(&inside);
+        let acceptor = Acceptor::start(listener, node, host, network, bounds, notices)?;
+        Ok(Process { inside, acceptor })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.acceptor.address()
+    }
+
+    /// Waits until something happens to the node or a wake-up comes. Why the node has ended; none while it runs.
+    pub fn wait_for_end(&self, wake: &Receiver<()>) -> Option<String> {
+        let node = self.inside.place.apart.node;
+        let (ended, changed) = {
+            let cluster = self.inside.cluster.lock();
+            (cluster.life(node), cluster.listen())
+        };
+        if let Some(Life::Down(why)) = ended {
+            return Some(why);
+        }
+        select! {
+            recv(changed) -> _ => {}
+            recv(wake) -> _ => {}
+        }
+        None
+    }
+
+    /// Ends the node politely: one that leads hands over first, if another can take over.
+    pub fn stop(self) {
+        let node = self.inside.place.apart.node;
+        let mut cluster = self.inside.cluster.lock();
+        let leads = |cluster: &Cluster<M>| {
+            cluster.status(node).filter(|status| status.role == RoleName::Leader).map(|status| status.term)
+        };
+        if leads(&cluster).is_some() && cluster.order(node, NodeOrder::Transfer(None)).is_ok() {
+            let until = cluster.now() + TRANSFER_PATIENCE;
+            while leads(&cluster).is_some()
+                && cluster.transfer_failure(node).is_none()
+                && cluster.now() < until
+            {
+                cluster.wait(until);
+            }
+        }
+        let _ = cluster.order(node, NodeOrder::Stop);
+    }
+}
+
+impl<M: StateMachine> Drop for Process<M> {
+    fn drop(&mut self) {
+        self.inside.dialers.lock().clear();
+    }
+}
+
+impl<M: StateMachine> Inside<M> {
+    /// Keeps a link to this node from now on.
+    fn dial(&self, node: NodeId) -> io::Result<()> {
+        self.known.hear_of(node);
+        let mut dialers = self.dialers.lock();
+        if dialers.contains_key(&node) {
+            return Ok(());
+        }
+        let this = self.this.clone();
+        let cluster = self.place.apart.cluster;
+        let (token, address, life) = (self.place.token.clone(), self.place.advertised.clone(), self.life);
+        let connections = std::sync::atomic::AtomicU64::new(0);
+        let hello = move || {
+            let files = this.upgrade().map(|inside| *inside.own.lock());
+            let (member, epoch) = files.unwrap_or((Member::founder(node), Epoch::FIRST));
+            let connection = connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let (token, address) = (token.clone(), address.clone());
+            let caller = Caller::Node { member, life, address, expects: node, connection };
+            Hello { versions: VERSIONS, cluster, epoch, token, caller }
+        };
+        let target = Target {
+            node,
+            book: Arc::clone(&self.book),
+            hello: Box::new(hello),
+            traffic: Traffic::Envelopes {
+                network: self.network.clone(),
+                inbox: self.link_inbox,
+                frame_max: PEER_BYTES_MAX,
+                answers: false,
+                told: Box::new(|_| {}),
+            },
+            notices: Arc::clone(&self.notices),
+        };
+        dialers.insert(node, Dialer::start(target, entropy())?);
+        Ok(())
+    }
+
+    /// Why this caller is not let in.
+    fn objection(&self, hello: &Hello) -> Option<String> {
+        let Place { apart, token, .. } = &self.place;
+        let expects = match &hello.caller {
+            Caller::Node { expects, .. } | Caller::Client { expects } | Caller::Console { expects, .. } => {
+                *expects
+            }
+        };
+        let (own, epoch) = *self.own.lock();
+        if !same_token(token, &hello.token) {
+            return Some("it shows another token: use the same cluster.toml".to_string());
+        }
+        if hello.cluster != apart.cluster {
+            return Some(format!(
+                "it belongs to cluster {}, this is cluster {}",
+                hello.cluster, apart.cluster
+            ));
+        }
+        if expects != own.node {
+            return Some(format!("it looks for {expects}, this is {}", own.node));
+        }
+        match &hello.caller {
+            Caller::Node { member, .. } if member.node == own.node => {
+                Some(format!("another process speaks for {}: stop one of the two", own.node))
+            }
+            Caller::Node { member, .. } if hello.epoch != epoch => Some(format!(
+                "{}'s files are of epoch {}, {}'s of epoch {epoch}: the cluster was recovered between them",
+                member.node, hello.epoch, own.node
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl<M: StateMachine> Host for Inside<M> {
+    fn welcome(&self, hello: &Hello) -> Result<Welcome, String> {
+        let version = common_version(VERSIONS, hello.versions)?;
+        if let Some(why) = self.objection(hello) {
+            return Err(why);
+        }
+        let own = self.place.apart.node;
+        let term = self.cluster.lock().status(own).map_or(Term(0), |status| status.term);
+        let mut nodes = self.book.all();
+        nodes.insert(own, self.place.advertised.clone());
+        Ok(Welcome { version, member: self.own.lock().0, life: self.life, has_run: term > Term(0), nodes })
+    }
+
+    fn met(&self, node: NodeId, address: &str) {
+        self.book.tell(node, address.to_string());
+        match self.dial(node) {
+            Ok(()) => self.dialers.lock().get(&node).into_iter().for_each(Dialer::wake),
+            Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),
+        }
+    }
+
+    fn attach(&self, _name: &str, _answers: Sender<String>) -> Box<dyn Attached> {
+        Box::new(NoConsole)
+    }
+}
+
+struct NoConsole;
+
+impl Attached for NoConsole {
+    fn asked(&mut self, _question: &str) {}
+}
+
+/// Compares without telling by its time where the difference is.
+fn same_token(one: &str, other: &str) -> bool {
+    let differences = one.bytes().zip(other.bytes()).fold(0, |all, (one, other)| all | (one ^ other));
+    one.len() == other.len() && differences == 0
+}

@@ -1,0 +1,69 @@
+//! The file of a cluster of processes, on disk: others must not be able to read it, since it holds a token.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::cluster::entropy;
+use crate::config::Settings;
+use crate::config::cluster_file::ClusterFile;
+use crate::storage::ClusterId;
+use crate::types::NodeId;
+
+/// The port of n1; the others' follow.
+const FIRST_PORT: u16 = 7001;
+
+/// Reads the file, which others must not be able to read.
+pub(super) fn read(path: &Path) -> Result<ClusterFile, String> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("{shown} is not there: 'cluster 3 --write-config {shown}' writes one")
+        }
+        _ => format!("{shown}: {error}"),
+    })?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(format!("{shown} holds a token and can be read by others: chmod 600 {shown}"));
+        }
+    }
+    ClusterFile::read(&text).map_err(|error| format!("{shown}: {error}"))
+}
+
+/// Writes the file of a new cluster with these settings, whose nodes all listen on this machine. Returns what to do next.
+///
+/// # Errors
+/// It is there already, or cannot be written.
+pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
+    let shown = path.display();
+    let nodes = NodeId::first(settings.nodes);
+    let addresses = nodes.iter().copied().zip(FIRST_PORT..);
+    let file = ClusterFile {
+        cluster: ClusterId(entropy()).to_string(),
+        token: format!("{:016x}{:016x}", entropy(), entropy()),
+        faults: true,
+        addresses: addresses.map(|(node, port)| (node, format!("127.0.0.1:{port}"))).collect(),
+        settings,
+    };
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
+    let written = new.open(path).and_then(|mut opened| opened.write_all(file.text().as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            format!("{shown} is there already: choose another name, or remove it")
+        }
+        _ => format!("{shown}: {error}"),
+    })?;
+    let last = nodes.last().expect("a cluster has nodes");
+    Ok(format!(
+        "{shown} describes a cluster of {} nodes, n1 to {last}. For each of them, in a terminal of its own:\n\
+         node n1 --config {shown} --init\n\
+         node n1 --config {shown}",
+        nodes.len()
+    ))
+}

@@ -1,0 +1,216 @@
+//! `node NAME --config cluster.toml`: one node of a cluster, in a process of its own.
+
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::{Start, cluster_file};
+use crate::cluster::{Apart, Cluster, NewFiles, StartError, make_files};
+use crate::config::cluster_file::ClusterFile;
+use crate::console::narrator::Narrator;
+use crate::console::options;
+use crate::console::printer::{Output, Style};
+use crate::console::session;
+use crate::interrupt::Interrupt;
+use crate::links::{Notices, probe};
+use crate::process::{Place, Process, ProcessError};
+use crate::state_machine::kv::KeyValue;
+use crate::storage::ClusterId;
+use crate::types::{Epoch, NodeId};
+use crate::wire::{Caller, Hello, VERSIONS};
+
+/// The exit code of a start that needs a person: another start would fail as well.
+const NEEDS_A_PERSON: u8 = 78;
+
+const AFTER_HELP: &str = "\
+A node never makes its files by itself: --init does once, before the first start of one of the nodes in the file;
+--wipe makes files of a node that the cluster takes in ('add n4' at a console).
+
+Exit code 0: ended by a signal, politely; 1: the node has ended by itself; 2: wrong usage; 78: the files or the file of
+settings need a person.";
+
+/// One node of a Raft cluster, in a process of its own.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// Which node this is: n1 to n99
+    #[arg(value_name = "NODE")]
+    node: NodeId,
+    /// The file that describes the cluster
+    #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
+    config: PathBuf,
+    /// Makes the files of a node that begins the cluster, and ends
+    #[arg(long, conflicts_with = "wipe")]
+    init: bool,
+    /// Makes new files, which the cluster has to take in; what was there goes
+    #[arg(long)]
+    wipe: bool,
+    /// Listens here instead of at the address that the file gives
+    #[arg(long, value_name = "HOST:PORT")]
+    bind: Option<String>,
+    /// Tells others this address instead
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// The folder with the nodes' state [default: states]
+    #[arg(long, value_name = "DIR")]
+    states: Option<PathBuf>,
+    /// The folder with the nodes' log files [default: logs]
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
+    /// Only says whether the file of settings is right
+    #[arg(long)]
+    check_config: bool,
+}
+
+pub fn main(start: &Start) -> ExitCode {
+    let options: Options = match start.options() {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    let output = Output::standard(Style::default());
+    match run(&options, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((text, code)) => {
+            output.warn(&format!("error: {text}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Refusal = (String, u8);
+
+fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
+    let needs_a_person = |text: String| (text, NEEDS_A_PERSON);
+    let mut file = cluster_file::read(&options.config).map_err(needs_a_person)?;
+    file.settings.states = options.states.clone().unwrap_or(file.settings.states);
+    file.settings.logs = options.logs.clone().unwrap_or(file.settings.logs);
+    file.settings.seed = file.settings.seed.or_else(|| Some(options::fresh_seed()));
+    let node = options.node;
+    let cluster: ClusterId = file.cluster.parse().map_err(needs_a_person)?;
+    let peers: Vec<NodeId> = file.addresses.keys().copied().filter(|other| *other != node).collect();
+    let apart = Apart { cluster, node, peers };
+    if options.check_config {
+        output.progress(&format!("{} is right: {} nodes", options.config.display(), file.addresses.len()));
+        return Ok(());
+    }
+    if options.init {
+        return init(&file, &apart, output);
+    }
+    let interrupt = Arc::new(Interrupt::new());
+    session::heed_signals(&interrupt).map_err(|text| (text, options::USAGE))?;
+    let (listener, advertised) = listen(options, &file)?;
+    if options.wipe {
+        let made = make_files::<KeyValue>(&file.settings, &apart, &NewFiles::Joining);
+        let member = made.map_err(|error| needs_a_person(error.to_string()))?;
+        output.progress(&format!("{node} has new files, {member}: 'add {node}' at a console takes it in"));
+    }
+    serve(file, apart, listener, advertised, output, &interrupt)
+}
+
+fn serve(
+    file: ClusterFile,
+    apart: Apart,
+    listener: TcpListener,
+    advertised: String,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<(), Refusal> {
+    let node = apart.node;
+    let narrator = Narrator::queued(output.clone());
+    let warn = output.clone();
+    let notices = Arc::new(Notices::new(move |line| warn.warn(line)));
+    let told = narrator.clone();
+    let (states, logs) = (file.settings.states.join(node.to_string()), file.settings.logs.clone());
+    let mut builder = Cluster::builder().settings(file.settings).observer(move |event| told.observe(event));
+    if let Some(filter) = options::log_as_asked() {
+        builder = builder.log_filter(filter);
+    }
+    let (cluster, address) = (apart.cluster, listener.local_addr().map_err(|error| (error.to_string(), 1))?);
+    let place = Place { apart, token: file.token, addresses: file.addresses, advertised };
+    let process = Process::start(builder, listener, place, notices).map_err(|error| {
+        let code = match error {
+            ProcessError::Start(StartError::Thread(_)) | ProcessError::Thread(_) => 1,
+            ProcessError::Start(_) => NEEDS_A_PERSON,
+        };
+        (error.to_string(), code)
+    })?;
+    let place =
+        format!("state in {}, log in {}", states.display(), logs.join(format!("{node}.log")).display());
+    output.progress(&format!("{node} of cluster {cluster} listens on {address}; {place}"));
+    while !interrupt.ends() && !interrupt.is_raised() {
+        if let Some(why) = process.wait_for_end(interrupt.receiver()) {
+            narrator.flush(Duration::from_secs(1));
+            return Err((format!("{node} has ended: {why}"), 1));
+        }
+    }
+    output.progress(&format!("{node} stops"));
+    process.stop();
+    narrator.flush(Duration::from_secs(1));
+    Ok(())
+}
+
+/// Makes a founder's files, unless its cluster has run already.
+fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusal> {
+    let needs_a_person = |text: String| (text, NEEDS_A_PERSON);
+    let node = apart.node;
+    let founders: Vec<NodeId> = file.addresses.keys().copied().collect();
+    if !founders.contains(&node) {
+        let text =
+            format!("{node} is not among the nodes in the file: '--wipe' makes files of a node that joins");
+        return Err((text, options::USAGE));
+    }
+    for (other, address) in file.addresses.iter().filter(|(other, _)| **other != node) {
+        let hello = Hello {
+            versions: VERSIONS,
+            cluster: apart.cluster,
+            epoch: Epoch::FIRST,
+            token: file.token.clone(),
+            caller: Caller::Client { expects: *other },
+        };
+        if probe(address, hello).is_ok_and(|welcome| welcome.has_run) {
+            return Err(needs_a_person(format!(
+                "{other} says that the cluster has run: an empty founder could vote a second time; 'node {node} --wipe' joins it"
+            )));
+        }
+    }
+    let made = make_files::<KeyValue>(&file.settings, apart, &NewFiles::Founding(founders));
+    made.map_err(|error| needs_a_person(error.to_string()))?;
+    let folder = file.settings.states.join(node.to_string());
+    output.progress(&format!("{node}'s files are in {}", folder.display()));
+    Ok(())
+}
+
+/// Listens where the file or the command line says, and tells what others are to be told.
+fn listen(options: &Options, file: &ClusterFile) -> Result<(TcpListener, String), Refusal> {
+    let node = options.node;
+    let written = file.addresses.get(&node).or(options.bind.as_ref()).ok_or_else(|| {
+        (
+            format!("{node} has no address in {}: --bind HOST:PORT gives one", options.config.display()),
+            options::USAGE,
+        )
+    })?;
+    let bind = options.bind.as_ref().unwrap_or(written);
+    let found = bind.to_socket_addrs().map_err(|error| (format!("{bind}: {error}"), options::USAGE))?;
+    let found: Vec<SocketAddr> = found.collect();
+    if let Some(outside) = found.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback()) {
+        let text =
+            format!("{outside} can be reached by others, and connections are not encrypted: use 127.0.0.1");
+        return Err((text, options::USAGE));
+    }
+    let listener = TcpListener::bind(found.as_slice()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            (format!("{bind} is in use: stop what listens there, or --bind another"), 1)
+        }
+        _ => (format!("{bind}: {error}"), 1),
+    })?;
+    let advertised = match (&options.advertise, listener.local_addr()) {
+        (Some(advertised), _) => advertised.clone(),
+        (None, Ok(address)) if options.bind.is_some() => address.to_string(),
+        _ => written.clone(),
+    };
+    Ok((listener, advertised))
+}

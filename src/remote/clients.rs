@@ -1,0 +1,185 @@
+//! Clients of a cluster of processes: one connection to each node, shared by all clients of this process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use derive_more::Debug;
+use parking_lot::Mutex;
+
+use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
+use crate::clock::Clock;
+use crate::cluster::entropy;
+use crate::config::Settings;
+use crate::links::{AddressBook, Dialer, LinkEvent, Notices, Target, Traffic};
+use crate::net::Transport;
+use crate::net::inbox::inbox;
+use crate::net::router::{Router, RouterHandle, RouterSettings};
+use crate::protocol::{Address, Envelope, Packet};
+use crate::storage::ClusterId;
+use crate::types::{ClientId, Epoch, NodeId, Random};
+use crate::wire::{Caller, Hello, VERSIONS, Welcome, client_bytes_max};
+
+/// What is known of a cluster before anything was said.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RemoteCluster {
+    pub cluster: ClusterId,
+    pub token: String,
+    pub addresses: BTreeMap<NodeId, String>,
+    /// Unscaled, as the nodes have them.
+    pub settings: Settings,
+}
+
+/// The links of a process's clients.
+#[derive(Debug)]
+pub struct RemoteClients {
+    inside: Arc<Inside>,
+    router: Router,
+}
+
+#[derive(Debug)]
+struct Inside {
+    remote: RemoteCluster,
+    clock: Clock,
+    network: RouterHandle,
+    nodes: SharedNodes,
+    book: Arc<AddressBook>,
+    dialers: Mutex<BTreeMap<NodeId, Dialer>>,
+    /// Those who are told when a connection breaks.
+    clients: Mutex<Vec<ClientId>>,
+    notices: Arc<Notices>,
+    #[debug(skip)]
+    this: Weak<Inside>,
+}
+
+impl RemoteClients {
+    /// Starts a link to each node that is known.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(remote: RemoteCluster, notices: Arc<Notices>) -> io::Result<RemoteClients> {
+        let clock = Clock::start();
+        let nodes: Vec<NodeId> = remote.addresses.keys().copied().collect();
+        // No fault is decided here: the nodes decide those of their clients.
+        let settings = RouterSettings {
+            inbox_max: remote.settings.inbox_router,
+            inbox_bytes_max: remote.settings.inbox_router_bytes,
+            express: true,
+            ..RouterSettings::default()
+        };
+        let router = Router::start(&nodes, &settings, clock, Random::new(entropy()))?;
+        let inside = Arc::new_cyclic(|this| Inside {
+            clock,
+            network: router.handle(),
+            nodes: SharedNodes::new(nodes.clone()),
+            book: Arc::new(AddressBook::new(&remote.addresses)),
+            dialers: Mutex::default(),
+            clients: Mutex::default(),
+            notices,
+            this: this.clone(),
+            remote,
+        });
+        nodes.into_iter().try_for_each(|node| inside.dial(node))?;
+        Ok(RemoteClients { inside, router })
+    }
+
+    /// A client of its own, for any thread.
+    pub fn client<M>(&self) -> Client<M> {
+        let Inside { remote, clock, network, nodes, clients, .. } = &*self.inside;
+        let settings = remote.settings.scaled();
+        let id = ClientId(entropy() >> 16);
+        let (sender, inbox) = inbox(settings.inbox_client, settings.inbox_client_bytes);
+        network.register(Address::Client(id), sender);
+        clients.lock().push(id);
+        let patience = ClientSettings::suited_to(&settings.raft);
+        let core = ClientCore::new(id, nodes.now(), patience, Random::new(entropy()));
+        Client::new(core, network.clone(), inbox, *clock)
+            .following(nodes.clone())
+            .with_timeout(settings.client_timeout)
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.inside.clock
+    }
+
+    /// The nodes that have been heard of.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.inside.nodes.now()
+    }
+
+    /// Closes all links. Calls under way end.
+    pub fn stop(self) {
+        self.inside.dialers.lock().clear();
+        self.router.stop();
+    }
+}
+
+impl Inside {
+    fn dial(&self, node: NodeId) -> io::Result<()> {
+        let mut dialers = self.dialers.lock();
+        if dialers.contains_key(&node) {
+            return Ok(());
+        }
+        let (cluster, token) = (self.remote.cluster, self.remote.token.clone());
+        let hello = move || Hello {
+            versions: VERSIONS,
+            cluster,
+            epoch: Epoch::FIRST,
+            token: token.clone(),
+            caller: Caller::Client { expects: node },
+        };
+        let this = self.this.clone();
+        let told = move |event: LinkEvent| {
+            let Some(inside) = this.upgrade() else { return };
+            match event {
+                LinkEvent::Up(welcome) => inside.learn(&welcome),
+                LinkEvent::Lost => inside.connection_lost(node),
+            }
+        };
+        let bytes = self.remote.settings.inbox_node_bytes;
+        let target = Target {
+            node,
+            book: Arc::clone(&self.book),
+            hello: Box::new(hello),
+            traffic: Traffic::Envelopes {
+                network: self.network.clone(),
+                inbox: (self.remote.settings.inbox_node, bytes),
+                frame_max: client_bytes_max(self.remote.settings.value_bytes_max),
+                answers: true,
+                told: Box::new(told),
+            },
+            notices: Arc::clone(&self.notices),
+        };
+        dialers.insert(node, Dialer::start(target, entropy())?);
+        Ok(())
+    }
+
+    /// A node says where it knows nodes to be.
+    fn learn(&self, welcome: &Welcome) {
+        let mut known = self.nodes.now();
+        let before = known.len();
+        for (node, address) in &welcome.nodes {
+            if *node == welcome.member.node {
+                self.book.tell(*node, address.clone());
+            } else {
+                self.book.hear(*node, address.clone());
+            }
+            if !known.contains(node) && self.dial(*node).is_ok() {
+                known.push(*node);
+                self.network.add_node(*node);
+            }
+        }
+        if known.len() > before {
+            known.sort_unstable();
+            self.nodes.change(known);
+        }
+    }
+
+    /// All clients hear of it, so that those who wait for the node ask elsewhere.
+    fn connection_lost(&self, node: NodeId) {
+        for client in self.clients.lock().iter() {
+            let (from, to) = (Address::Node(node), Address::Client(*client));
+            self.network.send(&mut vec![Envelope::new(from, to, Packet::ConnectionLost)]);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Nodes in processes of their own: founded once, killed, restarted, stopped, and nothing that was answered is lost.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use raftlab::config::cluster_file::ClusterFile;
+use raftlab::kv::{Answer, Command, KeyValue, Query};
+use raftlab::links::Notices;
+use raftlab::remote::clients::{RemoteClients, RemoteCluster};
+use raftlab::{Client, NodeId};
+
+use crate::{Folder, PATIENCE, Ran, Running};
+
+/// How long a node that was told to stop may take.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many leaders are killed.
+const ROUNDS: usize = 20;
+
+/// A cluster of three whose nodes are processes.
+struct Processes {
+    folder: Folder,
+    running: BTreeMap<NodeId, Running>,
+}
+
+impl Processes {
+    /// Writes the file, with ports that are free, and makes the founders' files.
+    fn founded() -> Processes {
+        let processes = Processes { folder: Folder::new(), running: BTreeMap::new() };
+        processes.folder.cluster(&["3", "--write-config", "cluster.toml"], "").exits(0);
+        let mut text = processes.folder.read("cluster.toml");
+        // All are taken at one time, so they differ.
+        let taken: Vec<TcpListener> =
+            (1..=3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        for (listener, written) in taken.iter().zip(7001..) {
+            let port = listener.local_addr().expect("it listens").port();
+            text = text.replace(&format!(":{written}\""), &format!(":{port}\""));
+        }
+        processes.folder.write("cluster.toml", &text);
+        drop(taken);
+        for node in NodeId::first(3) {
+            processes.node(node, &["--init"]).exits(0);
+        }
+        processes
+    }
+
+    /// Runs the program of this node to its end.
+    fn node(&self, node: NodeId, options: &[&str]) -> Ran {
+        let name = node.to_string();
+        let options: Vec<&str> = [name.as_str()].into_iter().chain(options.iter().copied()).collect();
+        self.folder.run(env!("CARGO_BIN_EXE_node"), &options, "")
+    }
+
+    fn start(&mut self, node: NodeId) {
+        let running = Running::of(self.folder.command(env!("CARGO_BIN_EXE_node"), &[&node.to_string()]));
+        running.answer("listens on");
+        self.running.insert(node, running);
+    }
+
+    fn start_all(&mut self) {
+        for node in NodeId::first(3) {
+            self.start(node);
+        }
+    }
+
+    fn kill(&mut self, node: NodeId) {
+        let mut running = self.running.remove(&node).expect("it runs");
+        running.child.kill().expect("it runs");
+        running.child.wait().expect("its parent may wait");
+    }
+
+    fn clients(&self) -> RemoteClients {
+        let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
+        let remote = RemoteCluster {
+            cluster: file.cluster.parse().expect("a number"),
+            token: file.token,
+            addresses: file.addresses,
+            settings: file.settings,
+        };
+        RemoteClients::start(remote, Arc::new(Notices::new(|_| {}))).expect("threads")
+    }
+}
+
+/// Puts a value, and tells which node answered.
+#[track_caller]
+fn put(client: &Client<KeyValue>, key: &str, value: &str) -> NodeId {
+    client.submit(Command::put(key, value)).expect("a leader answers in time").node
+}
+
+#[track_caller]
+fn assert_holds(client: &Client<KeyValue>, keys: usize) {
+    for at in 0..keys {
+        let seen =
+            client.read(Query::Read { key: format!("k{at}").into() }).expect("a leader answers in time");
+        assert_eq!(seen.answer, Answer::Value(format!("v{at}").into()), "k{at}");
+    }
+}
+
+#[test]
+fn a_node_never_makes_its_files_by_itself_and_a_founder_makes_them_once() {
+    let mut processes = Processes::founded();
+    let (n1, n2) = (NodeId::new(1), NodeId::new(2));
+    let again = processes.node(n1, &["--init"]).exits(78);
+    assert!(again.err.contains("n1 has files already"), "{}", again.err);
+    processes.start_all();
+    let clients = processes.clients();
+    put(&clients.client::<KeyValue>().with_timeout(PATIENCE), "k0", "v0");
+    processes.kill(n2);
+    std::fs::remove_dir_all(processes.folder.path("states/n2")).expect("its files are there");
+    let empty = processes.node(n2, &[]).exits(78);
+    assert!(empty.err.contains("n2's files are missing: put them back"), "{}", empty.err);
+    let refused = processes.node(n2, &["--init"]).exits(78);
+    assert!(refused.err.contains("says that the cluster has run"), "{}", refused.err);
+    assert!(!processes.folder.path("states/n2").exists(), "nothing was made");
+    clients.stop();
+}
+
+#[test]
+fn leaders_are_killed_one_after_the_other_and_nothing_answered_is_lost() {
+    let mut processes = Processes::founded();
+    processes.start_all();
+    let clients = processes.clients();
+    let client: Client<KeyValue> = clients.client().with_timeout(PATIENCE);
+    for at in 0..ROUNDS {
+        let leader = put(&client, &format!("k{at}"), &format!("v{at}"));
+        processes.kill(leader);
+        processes.start(leader);
+    }
+    assert_holds(&client, ROUNDS);
+    for node in NodeId::first(3) {
+        processes.kill(node);
+    }
+    processes.start_all();
+    assert_holds(&client, ROUNDS);
+    clients.stop();
+}
+
+#[test]
+fn a_signal_hands_over_and_ends_the_node_politely() {
+    let mut processes = Processes::founded();
+    processes.start_all();
+    let clients = processes.clients();
+    let client: Client<KeyValue> = clients.client().with_timeout(PATIENCE);
+    for at in 0..3 {
+        let leader = put(&client, &format!("k{at}"), &format!("v{at}"));
+        let mut running = processes.running.remove(&leader).expect("it runs");
+        let begun = Instant::now();
+        running.signal("TERM");
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said:?}");
+        assert!(begun.elapsed() < STOP_WITHIN, "{:?}: {said:?}", begun.elapsed());
+        assert!(said.iter().any(|line| line.contains("steps down as leader")), "it hands over: {said:?}");
+        processes.start(leader);
+    }
+    assert_holds(&client, 3);
+    clients.stop();
+}
+
+#[test]
+fn strangers_are_told_why_they_are_not_let_in() {
+    let mut processes = Processes::founded();
+    processes.start(NodeId::new(1));
+    let text = processes.folder.read("cluster.toml");
+    let token = text.lines().find(|line| line.starts_with("token")).expect("a token").to_string();
+    for (from, to, expected) in [
+        (token.as_str(), "token = \"another\"", "another token"),
+        ("cluster = \"", "cluster = \"0000000000000000\" #", "belongs to cluster 0000000000000000"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        processes.folder.write("cluster.toml", &changed);
+        let other = Processes { folder: Folder::new(), running: BTreeMap::new() };
+        other.folder.write("cluster.toml", &changed);
+        make_private(&other.folder);
+        other.node(NodeId::new(2), &["--init"]).exits(0);
+        let n2 = Running::of(other.folder.command(env!("CARGO_BIN_EXE_node"), &["n2"]));
+        n2.warning(expected);
+        processes.running[&NodeId::new(1)].warning("not let in");
+    }
+    processes.folder.write("cluster.toml", &text);
+}
+
+fn make_private(folder: &Folder) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.path("cluster.toml"), mode).expect("its owner may");
+    }
+}
