@@ -36,8 +36,9 @@ pub const TIME_SCALE_RANGE: (f64, f64) = (0.01, 1000.0);
 /// The default limit of the bytes in a value.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// The largest value that may be allowed: a larger one would hold up all other messages for too long.
-pub const VALUE_BYTES_LIMIT: usize = 64 << 20;
+/// The largest value, and the largest message between nodes, that may be allowed: a larger one would hold up all others for
+/// too long.
+pub const BYTES_LIMIT: usize = 64 << 20;
 
 /// Everything that a cluster in one process can be configured with.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -284,7 +285,9 @@ mod tests {
             ("time_scale = 1000.1", "time_scale", "0.01 to 1000"),
             ("time_scale = nan", "time_scale", "0.01 to 1000"),
             ("time_scale = 0.01\nheartbeat = '9ms'", "time_scale", "90us"),
-            ("message_bytes_max = 0", "message_bytes_max", "above"),
+            ("message_bytes_max = 0", "message_bytes_max", "1 to 67108864 bytes"),
+            ("message_bytes_max = 67108865", "message_bytes_max", "1 to 67108864 bytes"),
+            ("snapshot_part_bytes = 67108865", "snapshot_part_bytes", "1 to 67108864 bytes"),
             ("in_flight_messages_max = 0", "in_flight_messages_max", "above"),
             ("in_flight_bytes_max = 0", "in_flight_bytes_max", "above"),
             ("uncommitted_bytes_max = 0", "uncommitted_bytes_max", "above"),
@@ -320,6 +323,7 @@ mod tests {
             "time_scale = 1000",
             "value_bytes_max = 1",
             "value_bytes_max = 67108864",
+            "message_bytes_max = 67108864\nsnapshot_part_bytes = 67108864",
             "client_timeout = '24h'\ntime_scale = 1000",
         ] {
             let settings = Settings::from_toml(text);

@@ -42,6 +42,10 @@
 //! Start at [`Cluster`], [`Client`] and [`StateMachine`]; test a machine of your own with
 //! [`SimulatedCluster`](simulation::SimulatedCluster). Everything else in the crate serves its programs and may change.
 
+// What the tests share with the fuzzer names the crate as any other would.
+#[cfg(test)]
+extern crate self as raftlab;
+
 // Modules stand in reading order, which is also the order of their layers: each imports only from those above it in the
 // same or an earlier group.
 

@@ -27,18 +27,21 @@ pub use self::frame::{Frame, encode};
 pub use self::handshake::{Caller, Hello, VERSIONS, Welcome, common_version};
 pub use self::reader::FrameReader;
 
+use crate::config::BYTES_LIMIT;
+
 /// The first bytes of a connection, both ways.
 pub const MAGIC: [u8; 8] = *b"raftlab\n";
 
 /// The longest frame before the handshake has ended.
 pub const HANDSHAKE_BYTES_MAX: usize = 4 << 10;
 
-/// The longest frame between nodes. The longest entry compares and sets two values of the largest size, of which each byte
-/// is written as six.
+/// The longest frame between nodes: room for the longest entry that a client may send, under any settings.
 pub const PEER_BYTES_MAX: usize = 1 << 30;
 
-/// The longest frame of a client, when values may have this many bytes. JSON writes a byte as six at most.
+/// The longest frame of a client, when values may have this many bytes: a command may hold two, the expected one and the
+/// new one, and JSON writes a byte as six at most.
 pub fn client_bytes_max(value_bytes_max: usize) -> usize {
     const ALL_ELSE: usize = 64 << 10;
-    value_bytes_max.saturating_mul(6).saturating_add(ALL_ELSE)
+    const { assert!(12 * BYTES_LIMIT + ALL_ELSE < PEER_BYTES_MAX, "nodes can pass on what they take in") };
+    value_bytes_max.saturating_mul(12).saturating_add(ALL_ELSE)
 }

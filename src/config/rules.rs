@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::times::shown;
-use super::{RaftSettings, Settings, TIME_MAX, TIME_SCALE_RANGE, VALUE_BYTES_LIMIT, VALUE_BYTES_MAX};
+use super::{BYTES_LIMIT, RaftSettings, Settings, TIME_MAX, TIME_SCALE_RANGE, VALUE_BYTES_MAX};
 use crate::types::{NODES_MAX, NodeId};
 
 /// The shortest heartbeat after scaling: timers of an ordinary system overshoot by as much.
@@ -67,12 +67,7 @@ impl Settings {
             ("inbox_client_bytes", self.inbox_client_bytes),
             ("segment_bytes", count(self.segment_bytes)),
         ])?;
-        let bytes = self.value_bytes_max;
-        if !(1..=VALUE_BYTES_LIMIT).contains(&bytes) {
-            let problem =
-                format!("{bytes} is not within 1 to {VALUE_BYTES_LIMIT} bytes: {VALUE_BYTES_MAX} is usual");
-            return rule("value_bytes_max", problem);
-        }
+        bytes("value_bytes_max", self.value_bytes_max, VALUE_BYTES_MAX)?;
         for (key, folder) in [("states", &self.states), ("logs", &self.logs)] {
             if folder.as_os_str().is_empty() {
                 return rule(key, format!("the folder has no name: choose one, such as \"{key}\""));
@@ -103,16 +98,17 @@ impl RaftSettings {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_times()?;
         positive_limits([
-            ("message_bytes_max", self.message_bytes_max),
             ("in_flight_messages_max", self.in_flight_messages_max),
             ("in_flight_bytes_max", self.in_flight_bytes_max),
             ("uncommitted_bytes_max", self.uncommitted_bytes_max),
             ("snapshot_entries", count(self.snapshot_entries)),
             ("snapshot_bytes", self.snapshot_bytes),
-            ("snapshot_part_bytes", self.snapshot_part_bytes),
             ("trailing_bytes", self.trailing_bytes),
             ("sessions_max", count(self.sessions_max)),
         ])?;
+        let usual = RaftSettings::default();
+        bytes("message_bytes_max", self.message_bytes_max, usual.message_bytes_max)?;
+        bytes("snapshot_part_bytes", self.snapshot_part_bytes, usual.snapshot_part_bytes)?;
         if self.clock_drift_percent > 100 {
             let problem = format!("{} is not within 0 to 100: choose 10", self.clock_drift_percent);
             return rule("clock_drift_percent", problem);
@@ -183,6 +179,14 @@ fn positive_limits<const N: usize>(limits: [(&'static str, usize); N]) -> Result
         }
         None => Ok(()),
     }
+}
+
+/// What travels as one piece is bounded: its receiver has to take it into memory.
+fn bytes(key: &'static str, bytes: usize, usual: usize) -> Result<(), ConfigError> {
+    if (1..=BYTES_LIMIT).contains(&bytes) {
+        return Ok(());
+    }
+    rule(key, format!("{bytes} is not within 1 to {BYTES_LIMIT} bytes: {usual} is usual"))
 }
 
 fn count(number: u64) -> usize {

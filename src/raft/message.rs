@@ -48,6 +48,7 @@ pub enum Body {
         /// The entry just before the first one carried (`prevLogIndex`, `prevLogTerm`).
         prev: EntryId,
         /// The entries after `prev`, in order.
+        #[serde(deserialize_with = "super::beyond::message::entries::deserialize")]
         entries: Vec<Entry>,
         /// The leader's commit index (`leaderCommit`).
         commit: LogIndex,
@@ -59,11 +60,7 @@ pub enum Body {
     })]
     AppendReply { result: AppendResult, ack: Ack },
     /// Figure 13, InstallSnapshot: a part of a snapshot. The message's term is the leader's.
-    #[display(
-        " last={last} offset={offset} bytes={}{}",
-        data.len(),
-        if *done { " done" } else { "" }
-    )]
+    #[display(" last={last} offset={offset} bytes={}{}", data.len(), if *done { " done" } else { "" })]
     InstallSnapshot {
         /// The last entry that the snapshot covers (`lastIncludedIndex`, `lastIncludedTerm`).
         last: EntryId,

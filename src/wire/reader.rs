@@ -89,8 +89,8 @@ impl FrameReader {
         &self.room[self.start..self.end]
     }
 
-    /// Makes sure that a read finds room: behind what has arrived, by moving that to the front, or by growing to twice of
-    /// it.
+    /// Makes sure that a read finds room: behind what has arrived, by moving that to the front, or by doubling the
+    /// room.
     fn make_room(&mut self) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -101,10 +101,12 @@ impl FrameReader {
         if self.room.len() - self.end >= CHUNK {
             return;
         }
-        self.room.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        if self.start > 0 {
+            self.room.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
         if self.room.len() - self.end < CHUNK {
-            let length = (2 * self.end).max(self.end + CHUNK);
+            let length = (2 * self.room.len()).max(CHUNK);
             self.room.reserve_exact(length - self.room.len());
             self.room.resize(length, 0);
         }

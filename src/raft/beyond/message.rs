@@ -1,6 +1,7 @@
 //! What the extras say: messages of their own, and what they add to AppendEntries and to the answers.
 
 pub(in crate::raft) mod bytes;
+pub(crate) mod entries;
 
 use std::time::Duration;
 

@@ -1,0 +1,33 @@
+//! The bytes of each kind of frame. Where they change, processes of the versions before are not understood any more, and
+//! [`VERSIONS`](crate::wire::VERSIONS) has to.
+
+use std::fmt::Write;
+
+use super::{encoded, read, specimens};
+
+const GOLDEN: &str = include_str!("golden.txt");
+
+#[test]
+fn the_bytes_of_each_kind_stay_as_they_are() {
+    let mut shown = String::new();
+    for (name, frame) in specimens::all() {
+        let hex: String = encoded(&frame).iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(shown, "{name}: {hex}").expect("memory takes it");
+    }
+    assert_eq!(shown, GOLDEN, "src/wire/tests/golden.txt has what is sent");
+}
+
+/// On a thread with as little stack as that of a connection.
+#[test]
+fn each_kind_arrives_as_it_was_sent() {
+    let arrive = || {
+        for (name, frame) in specimens::all() {
+            let bytes = encoded(&frame);
+            for piece in [1, bytes.len()] {
+                assert_eq!(read(&bytes, piece), (vec![frame.clone()], None), "{name}");
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(arrive).expect("a thread");
+    thread.join().expect("all arrive");
+}
