@@ -82,11 +82,12 @@ fn handshakes() -> Vec<(&'static str, Frame)> {
     let member = Member { node: node(1), store_id: 95 };
     let peer =
         Caller::Node { member, life: 8, address: "[::1]:7001".into(), expects: node(2), connection: 3 };
+    let nodes = BTreeMap::from([(node(1), "[::1]:7001".to_string())]);
     vec![
         ("hello of a node", called_by(peer)),
         ("hello of a client", hello()),
         ("hello of a console", called_by(Caller::Console { expects: node(2), name: "ann".into() })),
-        ("welcome", Frame::Welcome(Welcome { version: 1, member, life: 8 })),
+        ("welcome", Frame::Welcome(Welcome { version: 1, member, life: 8, has_run: true, nodes })),
         ("refused", Frame::Refused("n2 is another node".to_string())),
         ("received", Frame::Received(300)),
         ("text", Frame::Text(r#"{"é":1}"#.to_string())),
