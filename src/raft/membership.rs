@@ -85,12 +85,14 @@ impl Raft {
         self.configurations.at(index).cloned()
     }
 
-    /// Whether this node may seek election: its files vote in the newest configuration, or in the one before, which the
-    /// newest may not replace yet. The commit index does not tell: a restart forgets it, and who holds the newest log
-    /// must be able to win then, since the others cannot.
+    /// Whether this node may seek election: its files vote in the newest configuration; or in the one before, as long as
+    /// it does not know the newest to be committed. Then its log may be the only one with which a node can win.
     pub(super) fn may_campaign(&self) -> bool {
-        let member = self.member();
-        !self.retired && self.configurations.newest_two().iter().any(|one| one.configuration.is_voter(member))
+        let [before, newest] = self.configurations.newest_two();
+        let settled = |newest: &Configured| newest.index <= self.commit_index;
+        let before = before.filter(|_| !newest.is_some_and(settled));
+        let votes = |one: &Configured| one.configuration.is_voter(self.member());
+        !self.retired && [newest, before].into_iter().flatten().any(votes)
     }
 
     /// Whether this node decides alone.

@@ -36,10 +36,12 @@ impl Configurations {
         self.0.last()
     }
 
-    /// The newest and the one before it. That one was committed when the newest was proposed, unless the newest takes it
-    /// back.
-    pub fn newest_two(&self) -> &[Configured] {
-        &self.0[self.0.len().saturating_sub(2)..]
+    /// The one before the newest, and the newest. The first was committed when the newest was proposed, unless the newest
+    /// takes it back.
+    pub fn newest_two(&self) -> [Option<&Configured>; 2] {
+        let mut from_end = self.0.iter().rev();
+        let newest = from_end.next();
+        [from_end.next(), newest]
     }
 
     /// The one that is used.
