@@ -30,11 +30,11 @@ pub enum Property {
     Snapshot,
     /// No two configurations that are in use can decide apart (section 6).
     QuorumsOverlap,
-    /// A leader begins a change of the members when the one before is complete and its own term has begun (section 6,
-    /// D 4.3).
+    /// A leader begins a change of the members when the one before is complete and its own term has begun, and a learner
+    /// becomes a voter only while it answers (section 6, D 4.2.1, D 4.3).
     ChangesInOrder,
-    /// A server starts an election with a quorum of pre-votes or on request, and never when it knows that it is left out of
-    /// the members (D 4.2.3, D 9.6).
+    /// A server starts an election with a quorum of pre-votes or on request, and never when it knows that it has no
+    /// vote among the members (D 4.2.3, D 9.6).
     NoDisruption,
     /// No node found its own state to be impossible.
     NodeInvariants,

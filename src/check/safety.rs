@@ -11,6 +11,7 @@ mod elections;
 mod logs;
 mod members;
 mod promises;
+mod promotions;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,16 +22,21 @@ use crate::raft::effects::{Write, WriteId};
 use crate::raft::membership::Configured;
 use crate::raft::message::Message;
 use crate::state_machine::AppliedEntry;
-use crate::types::{EntryId, LogIndex, Member, NodeId, SessionId, StoreId, Term};
+use crate::types::{EntryId, LogIndex, Member, NodeId, SessionId, StoreId, Term, Time};
 
 use self::applying::CarriedOut;
 use self::members::named;
+pub use self::promotions::answering;
 use self::record::Record;
 use super::property::{Property, Verdict, Violation};
 use super::window::Window;
 
 pub struct Step<'a> {
     pub raft: &'a Raft,
+    /// What the node's clock shows.
+    pub now: Time,
+    /// Those whose answers the step was given ([`answering`]).
+    pub answering: &'a [Member],
     /// The newest write whose completion the step was told of.
     pub persisted: Option<WriteId>,
     /// The write that the step handed out.
@@ -191,8 +197,9 @@ impl Safety {
         let member = self.server(step.raft);
         let mut record = std::mem::take(self.records.entry(member).or_default());
         let before = record.configuration().cloned();
+        record.note_answers(step.now, step.answering);
         if let Some(write) = step.write {
-            self.follow_log(step.raft, member, &mut record, write);
+            self.follow_log(step, member, &mut record, write);
         }
         if let Some(durable) = step.persisted {
             record.persist(durable);
@@ -207,6 +214,9 @@ impl Safety {
             self.check_message(step.raft, message);
         }
         self.check_commit(step.raft, member, before.as_ref());
+        if let Some(write) = step.write {
+            self.check_retired(member, write);
+        }
         if std::mem::take(&mut self.members_moved) {
             self.check_overlap();
         }

@@ -15,7 +15,7 @@ use super::disk::{Admission, Completion, Farewell, NodeDisk, Persisted};
 use super::machine::{self, MachineThread};
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
-use crate::check::safety::Step;
+use crate::check::safety::{Step, answering};
 use crate::clock::Clock;
 use crate::faults::DropReason;
 use crate::net::Transport;
@@ -321,6 +321,7 @@ impl EventLoop {
         self.clock_shown = self.clock_shown.max(self.clock.now());
         let began = Instant::now();
         *self.step_began.lock() = began;
+        let answering = answering(self.server.raft(), self.arrivals.iter().filter_map(Arrival::message));
         let mut outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
         // Only applying can have taken this long.
         let left_off = !outbox.tasks.is_empty() && self.machine.is_here();
@@ -328,6 +329,8 @@ impl EventLoop {
         let slow = Some(began.elapsed()).filter(is_slow);
         let step = Step {
             raft: self.server.raft(),
+            now: self.clock_shown,
+            answering: &answering,
             persisted: outbox.persisted,
             write: outbox.write.as_ref(),
             adopted: &outbox.adopted,

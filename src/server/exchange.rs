@@ -11,6 +11,7 @@ use crate::raft::Recovered;
 use crate::raft::effects::{ChangeRequest, SnapshotReport, Write, WriteId};
 use crate::raft::event::Event;
 use crate::raft::membership::Configured;
+use crate::raft::message::Message;
 use crate::state_machine::AppliedEntry;
 use crate::state_machine::image::Image;
 use crate::storage;
@@ -53,6 +54,16 @@ pub enum Arrival {
     SetElectionTimer(Duration),
     /// Run with these settings from now on.
     Configure(Box<RaftSettings>),
+}
+
+impl Arrival {
+    /// The message from another node that it is.
+    pub fn message(&self) -> Option<&Message> {
+        match self {
+            Arrival::Envelope(envelope) => envelope.message(),
+            _ => None,
+        }
+    }
 }
 
 /// What the driver has to do after a step, in this order.

@@ -250,17 +250,7 @@ fn arriving(arrivals: &mut [Arrival]) -> impl Iterator<Item = &mut Message> {
 
 /// Lets only those of the nodes' messages arrive that pass.
 fn keep_messages(arrivals: &mut Vec<Arrival>, passes: impl Fn(&Message) -> bool) {
-    arrivals.retain(|arrival| match arrival {
-        Arrival::Envelope(envelope) => message(&envelope.packet).is_none_or(&passes),
-        _ => true,
-    });
-}
-
-fn message(packet: &Packet) -> Option<&Message> {
-    match packet {
-        Packet::Raft(message) => Some(message),
-        Packet::Request(_) | Packet::Reply(_) | Packet::ConnectionLost => None,
-    }
+    arrivals.retain(|arrival| arrival.message().is_none_or(&passes));
 }
 
 fn message_mut(packet: &mut Packet) -> Option<&mut Message> {

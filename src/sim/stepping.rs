@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::node::Lane;
 use super::{Happening, Simulation};
-use crate::check::safety::Step;
+use crate::check::safety::{Step, answering};
 use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Outbox};
 use crate::trace::TraceEvent;
-use crate::types::NodeId;
+use crate::types::{Member, NodeId, Time};
 
 impl Simulation {
     /// Puts something into a running node's inbox. Its thread runs at once, or late, as the settings say.
@@ -51,19 +51,26 @@ impl Simulation {
                 observer(&TraceEvent { time: now, node: name, what });
             }
         }
+        let local = node.local_time(now);
+        let answering = match &node.server {
+            Some(server) => answering(server.raft(), arrivals.iter().filter_map(Arrival::message)),
+            None => Vec::new(),
+        };
         let mutation = self.mutation.as_deref_mut();
         match node.step(now, arrivals, mutation) {
-            Ok(Some(outbox)) => self.carry_out(name, outbox),
+            Ok(Some(outbox)) => self.carry_out(name, local, &answering, outbox),
             Ok(None) => {}
             Err(reason) => self.end(name, EndReason::Panicked(reason)),
         }
     }
 
-    fn carry_out(&mut self, name: NodeId, mut outbox: Outbox) {
+    fn carry_out(&mut self, name: NodeId, local: Time, answering: &[Member], mut outbox: Outbox) {
         let node = &self.nodes[&name];
         let server = node.server.as_ref().expect("it has just made a step");
         let step = Step {
             raft: server.raft(),
+            now: local,
+            answering,
             persisted: outbox.persisted,
             write: outbox.write.as_ref(),
             adopted: &outbox.adopted,

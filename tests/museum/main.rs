@@ -4,9 +4,11 @@
 //! `cargo test --release --test museum -- --nocapture` prints which seed caught which defect, when and how. Specimens
 //! that need a scenario of their own have it in `tests/original_defects`, or in `scenarios`.
 
+mod ballot;
 mod catalogue;
 mod leases;
 mod members;
+mod orders;
 mod scenarios;
 mod table;
 

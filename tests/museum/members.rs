@@ -1,13 +1,12 @@
 //! The worst schedules of membership changes: each passes, and shows harm with a defect in it.
 
 use raftlab::raft::effects::Change;
-use raftlab::raft::message::{Body, Extra, Message};
 use raftlab::types::NodeId;
 
 use super::table::{Table, n};
 
 /// n1 leads n1 n2 n3.
-fn led(defect: Option<&str>) -> Table {
+pub fn led(defect: Option<&str>) -> Table {
     let mut table = Table::new(&[1, 2, 3], defect);
     table.campaign(1);
     table.talk(&[1, 2, 3]);
@@ -41,7 +40,7 @@ fn replaced(table: &mut Table, old: u8, hear: &[u8]) {
 }
 
 /// A candidate asks these for their votes.
-fn elect(table: &mut Table, candidate: u8, voters: &[u8]) {
+pub fn elect(table: &mut Table, candidate: u8, voters: &[u8]) {
     table.campaign(candidate);
     for voter in voters {
         table.deliver(candidate, *voter);
@@ -49,11 +48,11 @@ fn elect(table: &mut Table, candidate: u8, voters: &[u8]) {
     }
 }
 
-fn broken(table: &Table) -> Vec<&'static str> {
+pub fn broken(table: &Table) -> Vec<&'static str> {
     table.violations().iter().map(|violation| violation.property.name()).collect()
 }
 
-fn voters(table: &Table, name: u8) -> Vec<u8> {
+pub fn voters(table: &Table, name: u8) -> Vec<u8> {
     table.raft(name).configuration().voters.keys().copied().map(NodeId::number).collect()
 }
 
@@ -291,6 +290,20 @@ const SCHEDULES: &[Schedule] = &[
         },
         "commit rule",
     ),
+    (
+        "dead-learner-promoted",
+        |defect| {
+            let mut table = led(defect);
+            let new = table.add(4, 40);
+            table.change(1, Change::Add { new, learner: true });
+            table.lead(1, &[2, 3, 4]);
+            table.lead(1, &[2, 3]);
+            table.change(1, Change::Promote(n(4)));
+            table.lead(1, &[2, 3]);
+            table
+        },
+        "changes in order",
+    ),
     ("removed-leader-counts-itself", left_out, "commit rule"),
     (
         "files-not-compared",
@@ -387,6 +400,18 @@ fn a_node_that_is_left_out_wins_once_more_when_it_alone_has_the_entry_that_says_
 }
 
 #[test]
+fn a_leader_that_is_left_out_hears_who_holds_the_entry_that_says_so() {
+    let committed = |defect| {
+        let mut table = led(defect);
+        table.change(1, Change::Remove(n(1)));
+        table.lead(1, &[2, 3]);
+        table.raft(2).committed_configuration().expect("it knows the members").configuration.to_string()
+    };
+    assert_eq!(committed(None), "n2 n3");
+    assert_eq!(committed(Some("removed-node-silent")), "n1 n2 n3 -> n2 n3");
+}
+
+#[test]
 fn a_node_votes_that_takes_itself_for_a_learner() {
     let leads = |defect| asked(defect, &[3, 4]).leads(2);
     assert!(leads(None), "n4 does not know yet that its vote counts");
@@ -452,62 +477,4 @@ fn a_leader_that_is_left_out_leads_until_the_others_can_without_it() {
     };
     assert!(others_lead(None));
     assert!(!others_lead(Some("removed-leader-leaves-early")));
-}
-
-/// n1 orders n2 to take over, gives up, and claims leases again. Then what is late arrives, while n1 is frozen: whether it
-/// answers a read from a state that misses what n2 has committed.
-fn reads_stale(defect: &str, late: fn(&Message) -> bool, hear: &[u8]) -> [bool; 2] {
-    [None, Some(defect)].map(|defect| {
-        let mut table = led(defect);
-        table.transfer(1, 2);
-        table.hold_back(late);
-        table.deliver(1, 2);
-        table.hold_back(late);
-        for _ in 0..4 {
-            table.tick(1);
-            table.hold_back(late);
-            table.talk(hear);
-        }
-        assert_eq!(table.raft(1).hands_over_to(), None, "it gave up");
-        table.read_by_lease(1);
-        table.tick(1);
-        table.talk(hear);
-        assert!(table.read_by_lease(1).is_some(), "n3 has promised to vote for no other");
-        table.lose_all();
-        table.release();
-        table.deliver(1, 2);
-        table.talk(&[2, 3]);
-        assert_eq!(broken(&table), Vec::<&str>::new());
-        table.read_by_lease(1).is_some_and(|applied| applied < table.raft(2).commit_index())
-    })
-}
-
-#[test]
-fn what_a_leader_ordered_before_it_gave_up_frees_no_later_promise() {
-    let is_order = |message: &Message| matches!(message.body, Body::Extra(Extra::TimeoutNow { .. }));
-    assert_eq!(reads_stale("late-order-obeyed", is_order, &[1, 2, 3]), [false, true]);
-    let asks = |message: &Message| matches!(message.body, Body::RequestVote { .. });
-    assert_eq!(reads_stale("promise-released-by-name", asks, &[1, 3]), [false, true]);
-}
-
-#[test]
-fn a_leader_that_is_left_out_holds_no_lease_by_itself() {
-    let reads_stale = |defect| {
-        let mut table = Table::new(&[1, 2], defect);
-        elect(&mut table, 1, &[2]);
-        table.lead(1, &[2]);
-        table.change(1, Change::Remove(n(1)));
-        table.deliver(1, 2);
-        table.deliver(2, 1);
-        table.deliver(1, 2);
-        table.lose_all();
-        assert_eq!((voters(&table, 1), voters(&table, 2)), (vec![2], vec![2]));
-        for _ in 0..10 {
-            table.tick(2);
-        }
-        assert!(table.leads(1) && table.leads(2), "n1 has not heard of n2's election");
-        table.read_by_lease(1).is_some_and(|applied| applied < table.raft(2).commit_index())
-    };
-    assert!(!reads_stale(None));
-    assert!(reads_stale(Some("removed-leader-holds-lease")));
 }

@@ -1,32 +1,40 @@
-//! Servers at a table: the test delivers each message by hand, so a schedule happens as it is written. A write is durable
-//! at once, or lost with its node's memory while the disk is stalled.
+//! Servers at a table: the test delivers each message by hand, so a schedule happens as it is written. Each has its files
+//! on a simulated disk. A write is durable at once, or lost with its node's memory while the disk is stalled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raftlab::check::property::Violation;
-use raftlab::check::safety::{Safety, Step};
+use raftlab::check::safety::{Safety, Step, answering};
 use raftlab::config::RaftSettings;
 use raftlab::payload::Payload;
 use raftlab::protocol::{Address, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
-use raftlab::raft::effects::{Change, ChangeRequest, HardState, StoreId, Write};
-use raftlab::raft::membership::Configured;
+use raftlab::raft::Raft;
+use raftlab::raft::effects::{Change, ChangeRequest, StoreId, Write};
 use raftlab::raft::message::Message;
 use raftlab::raft::role::Role;
-use raftlab::raft::{Raft, Recovered};
 use raftlab::server::snapshots::SnapshotWork;
 use raftlab::server::{Arrival, Outbox, Server, Start};
 use raftlab::sim::museum;
 use raftlab::sim::mutation::Mutation;
 use raftlab::state_machine::kv::{KeyValue, Query};
-use raftlab::state_machine::{Machine, Replica};
-use raftlab::types::{ClientId, FOUNDERS_STORE, LogIndex, Member, NodeId, Random, Time};
+use raftlab::state_machine::{Machine, Replica, image};
+use raftlab::storage::error::StorageError;
+use raftlab::storage::json_store::JsonStore;
+use raftlab::storage::simulated::SimulatedDisk;
+use raftlab::storage::snapshots::Snapshots;
+use raftlab::storage::{ClusterId, Identity, NewStore, Storage};
+use raftlab::types::{ClientId, Epoch, LogIndex, Member, NodeId, Random, Time};
 
 pub struct Table {
     now: Time,
+    founders: Vec<NodeId>,
     servers: BTreeMap<NodeId, Server>,
-    disks: BTreeMap<NodeId, Recovered>,
+    disks: BTreeMap<NodeId, Files>,
     stalled: BTreeSet<NodeId>,
+    /// Nodes whose work on snapshots waits.
+    slow: BTreeSet<NodeId>,
+    waiting: Vec<(NodeId, SnapshotWork)>,
     /// In the order in which they were sent.
     sent: Vec<Message>,
     late: Vec<Message>,
@@ -35,6 +43,18 @@ pub struct Table {
     defect: Option<Box<dyn Mutation>>,
     safety: Safety,
 }
+
+/// A node's disk, and what it has open there while it runs.
+struct Files {
+    disk: SimulatedDisk,
+    new_store: NewStore,
+    open: Option<(JsonStore<SimulatedDisk>, Snapshots<SimulatedDisk>)>,
+}
+
+/// A snapshot is sent in one part.
+const PART_BYTES: usize = 1 << 20;
+
+const CLUSTER: ClusterId = ClusterId(1);
 
 pub fn n(number: u8) -> NodeId {
     NodeId::new(number)
@@ -46,44 +66,58 @@ impl Table {
         let specimen = defect.map(|name| museum::specimen(name).expect("a specimen of this name"));
         let mut table = Table {
             now: Time::ZERO,
+            founders: founders.iter().copied().map(n).collect(),
             servers: BTreeMap::new(),
             disks: BTreeMap::new(),
             stalled: BTreeSet::new(),
+            slow: BTreeSet::new(),
+            waiting: Vec::new(),
             sent: Vec::new(),
             late: Vec::new(),
             answered: None,
             defect: specimen.map(museum::Specimen::mutation),
             safety: Safety::default(),
         };
-        let all = Configured::founders(founders.iter().copied().map(n));
         for &name in founders {
-            table.begin(name, FOUNDERS_STORE, Some(all.clone()));
+            table.begin(name, NewStore::founding(&table.founders));
         }
         table
     }
 
     /// A node with new files, which knows no member.
     pub fn add(&mut self, name: u8, store_id: StoreId) -> Member {
-        self.begin(name, store_id, None);
+        self.begin(name, NewStore::joining(store_id));
         Member { node: n(name), store_id }
     }
 
-    fn begin(&mut self, name: u8, store_id: StoreId, configuration: Option<Configured>) {
-        let hard_state = HardState { store_id, ..HardState::default() };
-        self.disks.insert(n(name), Recovered { hard_state, configuration, ..Recovered::default() });
+    fn begin(&mut self, name: u8, new_store: NewStore) {
+        let disk = SimulatedDisk::new(&n(name).to_string());
+        self.disks.insert(n(name), Files { disk, new_store, open: None });
         self.restart(name);
     }
 
-    /// A node starts from what its disk holds. What it had in memory is gone.
+    /// A node starts from what its disk holds, unless that refuses since it was removed. What it had in memory is gone.
     pub fn restart(&mut self, name: u8) {
         self.stalled.remove(&n(name));
-        let mut recovered = self.disks[&n(name)].clone();
-        if let Some(defect) = &mut self.defect {
-            defect.recovered(n(name), &mut recovered);
+        self.slow.remove(&n(name));
+        self.waiting.retain(|(node, _)| *node != n(name));
+        let files = self.disks.get_mut(&n(name)).expect("a node has a disk");
+        files.open = None;
+        let identity = Identity { cluster: CLUSTER, epoch: Epoch::FIRST, node: n(name) };
+        let disk = || files.disk.clone();
+        let opened = JsonStore::open(disk(), &identity, u64::MAX, &files.new_store, image::load::<KeyValue>);
+        if let Err(StorageError::Retired { .. }) = opened {
+            self.servers.remove(&n(name));
+            return;
         }
-        let start = Start { recovered, ..Start::default() };
+        let (store, recovered) = opened.expect("its files are in order");
+        files.open = Some((store, Snapshots::new(disk(), CLUSTER)));
+        let (mut start, _, _) = Start::of(recovered);
+        if let Some(defect) = &mut self.defect {
+            defect.recovered(n(name), &mut start.recovered);
+        }
         // One entry a message, so that a log can be cut off anywhere.
-        let settings = RaftSettings { message_bytes_max: 1, ..RaftSettings::default() };
+        let settings = RaftSettings { message_bytes_max: 1, trailing_entries: 0, ..RaftSettings::default() };
         let blank = || Box::new(Replica::new(KeyValue::default())) as Box<dyn Machine>;
         let server = Server::new(n(name), settings, start, &blank, Random::new(name.into()), self.now);
         self.safety.started(server.raft());
@@ -93,6 +127,19 @@ impl Table {
     /// From now on its disk completes nothing.
     pub fn stall(&mut self, name: u8) {
         self.stalled.insert(n(name));
+    }
+
+    /// From now on its work on snapshots waits.
+    pub fn slow_snapshots(&mut self, name: u8) {
+        self.slow.insert(n(name));
+    }
+
+    /// That work is done, and the node is not told: it must be started again.
+    pub fn end_behind_snapshots(&mut self, name: u8) {
+        for (_, work) in self.waiting.extract_if(.., |(node, _)| *node == n(name)) {
+            perform(&mut self.disks, n(name), work);
+        }
+        self.servers.remove(&n(name));
     }
 
     pub fn raft(&self, name: u8) -> &Raft {
@@ -190,18 +237,26 @@ impl Table {
     fn step(&mut self, name: NodeId, arrivals: Vec<Arrival>) {
         let mut waiting = arrivals;
         loop {
-            let write = self.one_step(name, std::mem::take(&mut waiting));
-            let Some(write) = write.filter(|_| !self.stalled.contains(&name)) else { return };
-            waiting.push(Arrival::Persisted(write.id));
-            let disk = self.disks.get_mut(&name).expect("a node has a disk");
-            disk.hard_state = write.hard_state.unwrap_or(disk.hard_state);
-            disk.entries.retain(|entry| write.truncate_from.is_none_or(|from| entry.index < from));
-            disk.entries.extend(write.entries);
+            let (write, works) = self.one_step(name, std::mem::take(&mut waiting));
+            if self.slow.contains(&name) {
+                self.waiting.extend(works.into_iter().map(|work| (name, work)));
+            } else {
+                waiting.extend(works.into_iter().filter_map(|work| perform(&mut self.disks, name, work)));
+            }
+            if let Some(write) = write.filter(|_| !self.stalled.contains(&name)) {
+                waiting.push(Arrival::Persisted(write.id));
+                let (store, _) = open(&mut self.disks, name);
+                store.write(write).and_then(|()| store.sync()).expect("the disk is in order");
+            }
+            if waiting.is_empty() {
+                return;
+            }
         }
     }
 
-    fn one_step(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) -> Option<Write> {
+    fn one_step(&mut self, name: NodeId, mut arrivals: Vec<Arrival>) -> (Option<Write>, Vec<SnapshotWork>) {
         let server = self.servers.get_mut(&name).expect("a node at this table");
+        let answering = &answering(server.raft(), arrivals.iter().filter_map(Arrival::message));
         if let Some(defect) = &mut self.defect {
             defect.before(self.now, server, &mut arrivals);
         }
@@ -210,8 +265,8 @@ impl Table {
             defect.after(server, &mut outbox);
         }
         let Outbox { persisted, write, adopted, applied, .. } = &outbox;
-        let step =
-            Step { raft: server.raft(), persisted: *persisted, write: write.as_ref(), adopted, applied };
+        let (now, persisted, write) = (self.now, *persisted, write.as_ref());
+        let step = Step { raft: server.raft(), now, answering, persisted, write, adopted, applied };
         self.safety.observe(&step, outbox.messages());
         for work in &outbox.snapshots {
             if let SnapshotWork::Save { last, configured, .. } = work {
@@ -227,6 +282,20 @@ impl Table {
                 Packet::Request(_) | Packet::Reply(_) | Packet::ConnectionLost => {}
             }
         }
-        outbox.write
+        (outbox.write, outbox.snapshots)
     }
+}
+
+fn open(
+    disks: &mut BTreeMap<NodeId, Files>,
+    name: NodeId,
+) -> &mut (JsonStore<SimulatedDisk>, Snapshots<SimulatedDisk>) {
+    let files = disks.get_mut(&name).expect("a node has a disk");
+    files.open.as_mut().expect("it runs")
+}
+
+fn perform(disks: &mut BTreeMap<NodeId, Files>, name: NodeId, work: SnapshotWork) -> Option<Arrival> {
+    let (_, files) = open(disks, name);
+    let done = work.perform(files, image::load::<KeyValue>, PART_BYTES, &|| true);
+    done.expect("the disk is in order")
 }

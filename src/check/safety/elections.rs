@@ -8,7 +8,7 @@ use super::members::{is_quorum, named};
 use super::record::{Campaign, Record};
 use crate::check::property::Property;
 use crate::raft::Raft;
-use crate::raft::effects::HardState;
+use crate::raft::effects::{HardState, Write};
 use crate::raft::role::Role;
 use crate::types::{LogIndex, Member, Term};
 
@@ -81,7 +81,9 @@ impl Safety {
             let by_quorum = |configured| is_quorum(configured, would_vote);
             let configuration = record.configuration().map(|configured| &*configured.configuration);
             let supported = !raft.settings.pre_vote || configuration.is_some_and(by_quorum);
-            record.campaign = Some(Campaign { term, retired: record.retired, supported });
+            let settled = record.configuration().filter(|newest| newest.index <= record.commit);
+            let no_vote = settled.is_some_and(|newest| !newest.configuration.is_voter(member));
+            record.campaign = Some(Campaign { term, no_vote: record.retired || no_vote, supported });
         }
     }
 
@@ -89,7 +91,7 @@ impl Safety {
     pub(super) fn check_campaign(&mut self, member: Member, term: Term, ordered: bool) {
         let campaign = self.records.get_mut(&member).expect("observed just now").campaign;
         let wrong = match campaign.filter(|campaign| campaign.term == term) {
-            Some(Campaign { retired: true, .. }) => "it knows that it is left out of the members",
+            Some(Campaign { no_vote: true, .. }) => "it knows that it has no vote among the members",
             Some(Campaign { supported: false, .. }) if !ordered => {
                 "neither a quorum of pre-votes nor an order stands behind it"
             }
@@ -97,5 +99,14 @@ impl Safety {
         };
         self.records.get_mut(&member).expect("observed just now").campaign = None;
         self.report(Property::NoDisruption, format!("{member} asks for votes in term {term}: {wrong}"));
+    }
+
+    /// A server that knows that it is left out stores this with all that it stores from then on.
+    pub(super) fn check_retired(&mut self, member: Member, write: &Write) {
+        let forgets = write.hard_state.is_some_and(|stored| !stored.retired);
+        if self.records[&member].retired && forgets {
+            let detail = format!("{member} knows that it is left out of the members, and does not store it");
+            self.report(Property::NoDisruption, detail);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Logs, each followed as a chain of hashes: comparing two of them up to an index is one comparison (5.3).
 
-use super::Safety;
 use super::record::Record;
+use super::{Safety, Step};
 use crate::check::property::Property;
 use crate::check::window::Window;
 use crate::raft::Raft;
@@ -40,7 +40,8 @@ impl Safety {
         }
     }
 
-    pub(super) fn follow_log(&mut self, raft: &Raft, member: Member, record: &mut Record, write: &Write) {
+    pub(super) fn follow_log(&mut self, step: &Step<'_>, member: Member, record: &mut Record, write: &Write) {
+        let raft = step.raft;
         let leads = matches!(raft.role(), Role::Leader(_));
         if let Some(Rebase::Reset(base)) = write.rebase {
             self.follow_reset(raft, record, base);
@@ -61,6 +62,7 @@ impl Safety {
                 self.changes_seen += 1;
                 if let Some(before) = before.filter(|_| leads && entry.term == raft.current_term()) {
                     self.check_change(raft, record.commit, &before, next);
+                    self.check_promoted(raft, step.now, record, [&before, next]);
                 }
             }
         }

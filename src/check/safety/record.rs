@@ -1,14 +1,14 @@
 //! What has been seen of one server: a name with its files. Files that are gone keep their record, since others were told
 //! of what they held, and a disk that is put back continues it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::check::window::Window;
 use crate::raft::Raft;
 use crate::raft::effects::{HardState, Write, WriteId};
 use crate::raft::entry::{Content, Entry};
 use crate::raft::membership::Configured;
-use crate::types::{LogIndex, Member, Term};
+use crate::types::{LogIndex, Member, Term, Time};
 
 /// Removed entries that are remembered of each server.
 const REMOVED_MAX: usize = 1_000;
@@ -32,6 +32,8 @@ pub struct Record {
     pub commit: LogIndex,
     pub applied: LogIndex,
     pub led: Option<Term>,
+    /// When each node last answered it, while it has led, by its clock.
+    pub answered: BTreeMap<Member, Time>,
     /// Its newest election.
     pub campaign: Option<Campaign>,
     /// A configuration that it knows to be committed leaves it out.
@@ -42,8 +44,8 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
     pub term: Term,
-    /// It knew that it is left out of the members.
-    pub retired: bool,
+    /// It knew that the members leave it out, or make it a learner.
+    pub no_vote: bool,
     /// A quorum would vote for it, or none was to be asked.
     pub supported: bool,
 }
@@ -89,6 +91,14 @@ impl Record {
     /// The configuration that it has to use: the newest in its log.
     pub fn configuration(&self) -> Option<&Configured> {
         self.configurations.last()
+    }
+
+    /// A step was given these nodes' answers.
+    pub fn note_answers(&mut self, now: Time, answering: &[Member]) {
+        if self.led.is_none() {
+            self.answered.clear();
+        }
+        self.answered.extend(answering.iter().map(|member| (*member, now)));
     }
 
     pub fn append(&mut self, entry: &Entry, hash: u64) {

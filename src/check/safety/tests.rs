@@ -111,7 +111,7 @@ fn a_state_is_taken_over_after_what_was_applied_before_it() {
     let entry = |index| AppliedEntry { entry: id(index), executed: None, repetition: false, expired: false };
     let applied = [entry(1), entry(2), entry(6)];
     let (first, second) = ([(2, id(5))], [(1, id(7))]);
-    let step = |adopted, applied| Step { raft: &nodes[2], persisted: None, write: None, adopted, applied };
+    let step = |adopted, applied| Step { adopted, applied, ..idle(&nodes[2]) };
     safety.observe(&step(&first, &applied), std::iter::empty());
     assert_eq!(safety.violations(), [], "a machine on its own thread told of all of it at once");
     safety.observe(&step(&second, &applied[2..]), std::iter::empty());
@@ -167,7 +167,7 @@ fn follower(name: u8, store_id: StoreId, behind: Vec<Entry>) -> Raft {
 }
 
 fn idle(raft: &Raft) -> Step<'_> {
-    Step { raft, persisted: None, write: None, adopted: &[], applied: &[] }
+    Step { raft, now: Time::ZERO, answering: &[], persisted: None, write: None, adopted: &[], applied: &[] }
 }
 
 fn found(safety: &Safety) -> Option<Property> {

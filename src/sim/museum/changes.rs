@@ -1,7 +1,7 @@
 //! Defects of how changes of the members follow one another, and of those whom they leave out (section 6; chapter 4 of the
 //! dissertation).
 
-use super::Hook::{After, Before, Recovering, Timed};
+use super::Hook::{After, Before, Timed};
 use super::members::SCHEDULE;
 use super::{Specimen, keep_messages};
 use crate::raft::Raft;
@@ -58,6 +58,18 @@ pub const SPECIMENS: &[Specimen] = &[
             leave_joint(now, raft, |_, _| true);
         }))
         .caught(Family::Members, 1, &["changes in order"]),
+    Specimen::new("dead-learner-promoted", "4.2.1 of the dissertation")
+        .defect("a learner that has caught up becomes a voter although it does not answer any more")
+        .hook(Timed(|now, server, _| {
+            let raft = server.raft_mut();
+            let learners = raft.configuration().learners.clone();
+            if let Role::Leader(leader) = &mut raft.role {
+                for node in learners.keys() {
+                    leader.followers.get_mut(node).map(|progress| progress.answers.answered.replace(now));
+                }
+            }
+        }))
+        .caught(Family::Members, 6, &["changes in order"]),
     Specimen::new("removed-leader-leaves-early", "4.2.2 of the dissertation")
         .defect("a leader that is left out steps down as soon as it has appended the new members")
         .hook(After(|server, _| {
@@ -68,7 +80,7 @@ pub const SPECIMENS: &[Specimen] = &[
         }))
         .caught_by_scenario("a leader of two leaves itself out and is stopped when it leads no more"),
     Specimen::new("removed-node-silent", "4.2.2 of the dissertation")
-        .defect("a node answers no message while the newest entry of its log leaves it out")
+        .defect("a node, the leader too, takes in no message while the newest entry of its log leaves it out")
         .hook(Before(|server, arrivals| {
             let raft = server.raft();
             let was =
@@ -88,9 +100,13 @@ pub const SPECIMENS: &[Specimen] = &[
         }))
         .caught(Family::Members, 1, &["not healed"]),
     Specimen::new("retired-forgotten-at-restart", "4.2.3 of the dissertation")
-        .defect("a node that restarts does not know that it was removed")
-        .hook(Recovering(|recovered| recovered.hard_state.retired = false))
-        .caught_by_scenario(SCHEDULE),
+        .defect("a node does not store that it was removed, and starts again from its files")
+        .hook(After(|_, outbox| {
+            if let Some(hard_state) = outbox.write.as_mut().and_then(|write| write.hard_state.as_mut()) {
+                hard_state.retired = false;
+            }
+        }))
+        .caught(Family::Members, 1, &["no disruption"]),
 ];
 
 /// Whether an entry of this leader's term is committed.

@@ -43,6 +43,10 @@ pub const SPECIMENS: &[Specimen] = &[
         .defect("a node that restarts does not use the configurations that are not committed")
         .hook(Other(|| Box::<ForgetsAtRestart>::default()))
         .caught(Family::Members, 4, APART),
+    Specimen::new("members-of-replaced-log", "7")
+        .defect("a node that crashes when it has installed a snapshot uses the members of the log that it replaced")
+        .hook(Other(|| Box::<KeepsReplaced>::default()))
+        .caught_by_scenario(SCHEDULE),
     Specimen::new("members-not-truncated", "6")
         .defect("a configuration stays in use when its entry is removed from the log")
         .hook(Other(|| Box::<KeepsTruncated>::default()))
@@ -243,6 +247,25 @@ impl Mutation for KeepsTruncated {
             self.0.get(&raft.id()).filter(|known| cut.is_some_and(|from| from <= known.index)).cloned();
         use_others(raft, |_, used| used.extend(known.clone()));
         self.0.extend(raft.configurations().newest().map(|newest| (raft.id(), newest.clone())));
+    }
+}
+
+/// The newest configuration of each node's log when it last made a step.
+#[derive(Default)]
+struct KeepsReplaced(BTreeMap<NodeId, Configured>);
+
+impl Mutation for KeepsReplaced {
+    fn after(&mut self, server: &mut Server, _outbox: &mut Outbox) {
+        let raft = server.raft();
+        self.0.extend(raft.configurations().newest().map(|newest| (raft.id(), newest.clone())));
+    }
+
+    fn recovered(&mut self, node: NodeId, recovered: &mut Recovered) {
+        let known = self
+            .0
+            .get(&node)
+            .filter(|known| recovered.configuration.as_ref().is_some_and(|found| found.index > known.index));
+        recovered.configuration = known.cloned().or(recovered.configuration.take());
     }
 }
 

@@ -1,7 +1,11 @@
 //! Configurations: who decides by them, in which order they follow each other, what snapshots say of them, and who may
 //! disturb a cluster that has left it behind.
 
+use std::time::Duration;
+
 use super::*;
+use crate::config::RaftSettings;
+use crate::raft::membership::configuration::Learner;
 use crate::raft::membership::configuration::Voters;
 use crate::raft::message::Cause;
 use crate::raft::message::Extra;
@@ -41,11 +45,15 @@ impl Led {
     }
 
     fn append(&mut self, configuration: Configuration) {
+        self.append_at(Time::ZERO, configuration);
+    }
+
+    fn append_at(&mut self, now: Time, configuration: Configuration) {
         let entry = at(self.n1.log().last().index.next().0, 2, configuration);
         self.n1.log.append(entry.clone());
         self.writes += 1;
         let write = Write { id: self.writes, entries: vec![entry], ..Write::default() };
-        let step = Step { persisted: Some(self.writes), write: Some(&write), ..idle(&self.n1) };
+        let step = Step { now, persisted: Some(self.writes), write: Some(&write), ..idle(&self.n1) };
         self.safety.observe(&step, std::iter::empty());
     }
 
@@ -314,4 +322,25 @@ fn a_server_learns_from_the_commit_index_that_it_left() {
     assert_eq!(complaint(founder(3)), ([false, false, true], 1));
     assert_eq!(complaint(founder(2)), ([false; 3], 1));
     assert_eq!(complaint(Member { store_id: 95, ..founder(3) }), ([false; 3], 1), "n3#95 never was a member");
+}
+
+#[test]
+fn a_learner_becomes_a_voter_while_it_answers() {
+    let n4 = Member::founder(NodeId::new(4));
+    let learner = Learner { store_id: n4.store_id, stays: false, joins: None };
+    let learns = Configuration { learners: [(n4.node, learner)].into(), ..members(&[1, 2, 3]) };
+    let shortest = RaftSettings::default().election_min;
+    let promoted = |answered: bool, after: Duration| {
+        let mut led = Led::new();
+        led.append(learns.clone());
+        led.copy(2, 10);
+        led.commit(10);
+        let answering: &[Member] = if answered { &[n4] } else { &[] };
+        led.safety.observe(&Step { answering, ..idle(&led.n1) }, std::iter::empty());
+        led.append_at(Time::ZERO + after, joint(&[1, 2, 3], &[1, 2, 3, 4]));
+        found(&led.safety)
+    };
+    assert_eq!(promoted(true, shortest / 2), None);
+    assert_eq!(promoted(true, shortest), Some(Property::ChangesInOrder), "it is silent by now");
+    assert_eq!(promoted(false, Duration::ZERO), Some(Property::ChangesInOrder));
 }

@@ -1,0 +1,52 @@
+//! A learner becomes a voter only while it answers: one that is dead holds all that an idle cluster has, too (D 4.2.1). What
+//! a leader was told is followed from the messages that reached it.
+
+use super::Safety;
+use super::record::Record;
+use crate::check::property::Property;
+use crate::raft::Raft;
+use crate::raft::membership::Configured;
+use crate::raft::message::{Body, Message};
+use crate::raft::role::Role;
+use crate::types::{Member, Time};
+
+/// Those whose answers are among the messages that reach a leader, before its step.
+pub fn answering<'a>(raft: &Raft, arriving: impl Iterator<Item = &'a Message>) -> Vec<Member> {
+    if !matches!(raft.role(), Role::Leader(_)) {
+        return Vec::new();
+    }
+    let is_answer = |message: &&Message| {
+        message.term == raft.current_term()
+            && message.files.answered == raft.store_id()
+            && matches!(message.body, Body::AppendReply { .. } | Body::InstallReply { .. })
+    };
+    let sender = |message: &Message| Member { node: message.from, store_id: message.files.sender };
+    arriving.filter(is_answer).map(sender).collect()
+}
+
+impl Safety {
+    /// A leader appends `next` behind `before` while its clock shows `now`.
+    pub(super) fn check_promoted(
+        &mut self,
+        raft: &Raft,
+        now: Time,
+        record: &Record,
+        [before, next]: [&Configured; 2],
+    ) {
+        let promoted = |learner: &Member| {
+            next.configuration.voters.get(&learner.node) == Some(&learner.store_id)
+                // A voter that was about to become a learner stays one when that is taken back.
+                && !before.configuration.is_voter(*learner)
+        };
+        let answers = |learner: &Member| {
+            record.answered.get(learner).is_some_and(|at| now < *at + raft.settings.election_min)
+        };
+        let learners = before.configuration.learners.iter();
+        let learners = learners.map(|(&node, learner)| Member { node, store_id: learner.store_id });
+        if let Some(silent) = learners.filter(promoted).find(|learner| !answers(learner)) {
+            let detail =
+                format!("{} makes {silent} a voter at {}, which does not answer", raft.id(), next.index);
+            self.report(Property::ChangesInOrder, detail);
+        }
+    }
+}
