@@ -65,6 +65,8 @@ pub struct Workload {
     clients: BTreeMap<ClientId, Worker>,
     callers: Callers,
     asked_at: Option<NodeId>,
+    /// For now clients only read, if they mostly do.
+    reads_only: bool,
     /// Keys whose creation was answered, with their value.
     created: BTreeMap<String, String>,
     /// Keys whose creation was rejected: certainly never made.
@@ -141,6 +143,11 @@ impl Workload {
         self.asked_at = node;
     }
 
+    /// From now on clients that mostly read do nothing else, or write again.
+    pub fn read_only(&mut self, reads_only: bool) {
+        self.reads_only = reads_only;
+    }
+
     pub fn next_call(&self) -> Time {
         let ready = |worker: &&Worker| worker.running.len() < worker.window;
         self.clients.values().filter(ready).map(|worker| worker.next).min().unwrap_or(Time::NEVER)
@@ -172,7 +179,7 @@ impl Workload {
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let timeout = *timeout.get_or_insert_with(|| worker.timeout(habits));
                 let (ask, task) = if habits.reads {
-                    worker.next_reading(id, habits, timeout, &nodes, asked_at, now)
+                    worker.next_reading(id, habits, timeout, &nodes, asked_at, !self.reads_only, now)
                 } else {
                     worker.next_task(id, habits, timeout, &nodes, asked_at, now)
                 };

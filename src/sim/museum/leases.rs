@@ -52,7 +52,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("promise-released-by-name", "3.10 and 6.4.1 of the dissertation")
         .defect("a waiver frees a vote that was withheld for a later round of the same leader")
         .hook(Arriving(waive_all))
-        .caught(Family::Transfers, 383, STALE),
+        .caught(Family::Transfers, 5, STALE),
     Specimen::new("removed-leader-holds-lease", "4.2.2 and 6.4.1 of the dissertation")
         .defect("a leader that is left out takes itself for the only new voter, and answers by its lease")
         .hook(Before(read_though_left_out))

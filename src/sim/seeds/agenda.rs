@@ -37,6 +37,8 @@ pub(super) enum Act {
     Change(NetChange),
     /// Clients ask this node first; with none, any.
     AskAt(Option<NodeId>),
+    /// Whether clients only read.
+    ReadOnly(bool),
 }
 
 impl Agenda {
@@ -89,6 +91,7 @@ impl Run<'_> {
                 Act::Resume(name) => drop(self.simulation.order(name, NodeOrder::Resume)),
                 Act::Change(change) => self.change(&change),
                 Act::AskAt(name) => self.workload.ask_at(name),
+                Act::ReadOnly(only) => self.workload.read_only(only),
             }
         }
     }

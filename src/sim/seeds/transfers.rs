@@ -87,17 +87,20 @@ impl Run<'_> {
         self.ask_hidden(old, others, late);
     }
 
-    /// The requests of the heir, which campaigns at once, are as late, and the leader does not get any.
+    /// The requests of the heir, which campaigns at once, are as late, and the leader does not get any. Nothing is written
+    /// meanwhile: the heir's log is still as new as the others'.
     fn delay_votes(&mut self, old: NodeId, heir: NodeId, others: &[NodeId]) {
-        let late = self.random.duration(ms(155), ms(400));
+        let late = self.random.duration(ms(155), ms(260));
         let voters = others.iter().filter(|other| **other != heir);
         let scopes: Vec<LinkScope> =
             voters.map(|voter| LinkScope::OneWay(End::Node(heir), End::Node(*voter))).collect();
+        self.later(Duration::ZERO, Act::ReadOnly(true));
         self.change(&NetChange::Cut(LinkScope::OneWay(End::Node(heir), End::Node(old))));
         self.delay_for(late, ms(20), &scopes);
         self.later(Duration::ZERO, Act::Transfer(old, Some(heir)));
         self.later(self.give_up_after(), Act::AskAt(Some(old)));
         self.ask_hidden(old, others, late);
+        self.later(late, Act::ReadOnly(false));
     }
 
     /// What leaves on these links within a time is late by another.

@@ -23,11 +23,12 @@ impl Worker {
         timeout: Duration,
         nodes: &[NodeId],
         asked_at: Option<NodeId>,
+        writes: bool,
         now: Time,
     ) -> (Ask, Option<Task>) {
         self.calls += 1;
         let key = shared_key(self.random.below(KEYS));
-        if self.random.chance(250_000) {
+        if writes && self.random.chance(250_000) {
             let value = format!("{client}.{}", self.calls);
             let command = match self.random.below(8) {
                 0 => Command::update(key, value),
