@@ -12,6 +12,7 @@ mod link;
 mod newcomers;
 pub mod shapes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};
 
 use self::link::scopes;
-use self::newcomers::{Partition, Standing};
+use self::newcomers::{ClassRules, Partition};
 use crate::protocol::Address;
 use crate::text::joined;
 use crate::types::{NodeId, Random};
@@ -56,7 +57,7 @@ pub struct Faults {
     isolated: Vec<NodeId>,
     /// For as long as it is whole.
     partition: Option<Partition>,
-    standing: Standing,
+    classes: ClassRules,
     /// No rule on any link: then no lookup is needed.
     all_clear: bool,
     random: Random,
@@ -85,7 +86,7 @@ impl Faults {
             links: LinkTable::new(nodes, Rules::default),
             isolated: Vec::new(),
             partition: None,
-            standing: Standing::default(),
+            classes: ClassRules::default(),
             all_clear: true,
             random,
         }
@@ -168,9 +169,12 @@ impl Faults {
 
     /// The rules in force, as changes that would bring a network without faults to this state.
     pub fn rules(&self) -> Vec<NetChange> {
+        let cuts = self.alike(|rules| rules.cut).into_iter();
+        let cut = |(cut, scope)| if cut { NetChange::Cut(scope) } else { NetChange::Heal(scope) };
+        let mut list: Vec<NetChange> = cuts.map(cut).collect();
+        // Behind what heals single links: on a partition that would leave nothing but cuts.
         let whole = self.partition.iter().map(|partition| partition.groups.clone());
-        let mut list: Vec<NetChange> = whole.map(NetChange::Partition).collect();
-        list.extend(self.alike(|rules| rules.cut).into_iter().map(|(_, scope)| NetChange::Cut(scope)));
+        list.extend(whole.map(NetChange::Partition));
         list.extend(self.isolated.iter().copied().map(NetChange::Isolate));
         let drops = self.alike(|rules| rules.drop).into_iter();
         list.extend(drops.map(|(per_million, scope)| NetChange::Drop { per_million, scope }));
@@ -219,7 +223,7 @@ impl Faults {
     fn cut(&mut self, scope: LinkScope) -> Result<String, NetError> {
         let links = self.covered(scope)?;
         self.change_links(&links, |rules| rules.cut = true);
-        self.standing.change(scope, |rules| rules.cut = true);
+        self.classes.change(scope, |rules| rules.cut = true);
         Ok(format!("cut {}", words(&scopes(&links))))
     }
 
@@ -235,7 +239,7 @@ impl Faults {
             });
         }
         self.change_links(&links, |rules| rules.cut = false);
-        self.standing.change(scope, |rules| rules.cut = false);
+        self.classes.change(scope, |rules| rules.cut = false);
         let mut answer: Vec<String> = Vec::new();
         if !links.is_empty() {
             answer.push(format!("healed {}", words(&scopes(&links))));
@@ -287,7 +291,7 @@ impl Faults {
     ) -> Result<String, NetError> {
         let links = self.covered(scope)?;
         self.change_links(&links, &mut set);
-        self.standing.change(scope, set);
+        self.classes.change(scope, set);
         Ok(match (change.ended(), scope) {
             (Some(ended), LinkScope::All) => format!("{ended} on all links any more"),
             (Some(ended), links) => format!("{ended} on {links} any more"),
@@ -300,7 +304,7 @@ impl Faults {
         let removed: Vec<String> = self.rules().iter().map(NetChange::to_string).collect();
         let links = self.links.links();
         self.change_links(&links, |rules| *rules = Rules::default());
-        self.standing = Standing::default();
+        self.classes = ClassRules::default();
         self.isolated.clear();
         self.partition = None;
         match removed.as_slice() {
@@ -363,34 +367,21 @@ impl Faults {
         }
     }
 
-    /// Which links have which value, those with the value of no fault left out: whole classes of links by one
-    /// name, if newcomers to the class have it too, the rest one by one.
+    /// Which links have which value, as changes that make it so: first whole classes of links, newcomers' links among them,
+    /// then the links that differ from their class.
     fn alike<V: Default + Copy + Ord>(&self, of: impl Fn(&Rules) -> V) -> Vec<(V, LinkScope)> {
-        let links = self.links.links();
-        let value_of = |(from, to): &(End, End)| self.links.get(*from, *to).map(&of).unwrap_or_default();
-        let mut values: Vec<V> = links.iter().map(value_of).collect();
-        values.extend(self.standing.of(LinkScope::All).map(|rules| of(&rules)));
-        values.retain(|value| *value != V::default());
-        values.sort_unstable();
-        values.dedup();
-        let mut list = Vec::new();
-        for value in values {
-            let mut same: Vec<(End, End)> =
-                links.iter().copied().filter(|link| value_of(link) == value).collect();
-            for class in [LinkScope::All, LinkScope::Nodes, LinkScope::Clients] {
-                let has_it = |(from, to): &(End, End)| {
-                    !class.covers(*from, *to) || same.binary_search(&(*from, *to)).is_ok()
-                };
-                if self.standing.of(class).all(|rules| of(&rules) == value) && links.iter().all(has_it) {
-                    list.push((value, class));
-                    same.retain(|(from, to)| !class.covers(*from, *to));
-                    if class == LinkScope::All {
-                        break;
-                    }
-                }
+        let mut list = self.classes.listed(&of);
+        let mut exceptions: BTreeMap<V, Vec<(End, End)>> = BTreeMap::new();
+        for (from, to) in self.links.links() {
+            let value = self.links.get(from, to).map(&of).unwrap_or_default();
+            if value != of(&self.classes.of(from, to)) {
+                exceptions.entry(value).or_default().push((from, to));
             }
-            list.extend(scopes(&same).into_iter().map(|scope| (value, scope)));
         }
+        let named = |(value, links): (V, Vec<(End, End)>)| {
+            scopes(&links).into_iter().map(move |scope| (value, scope)).collect::<Vec<_>>()
+        };
+        list.extend(exceptions.into_iter().flat_map(named));
         list
     }
 }

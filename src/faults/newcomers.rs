@@ -7,9 +7,9 @@ use super::link::{End, LinkScope};
 use super::{Faults, Rules};
 use crate::types::NodeId;
 
-/// The rules that a newcomer's links begin with.
+/// The rules of the links between nodes and of those of clients: a newcomer's links begin with them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct ClassRules {
     nodes: Rules,
     clients: Rules,
 }
@@ -25,7 +25,7 @@ pub(super) struct Partition {
     newcomers: Vec<NodeId>,
 }
 
-impl Standing {
+impl ClassRules {
     /// Makes a change that covers a whole class; one on single links is nothing to a newcomer.
     pub fn change(&mut self, scope: LinkScope, mut set: impl FnMut(&mut Rules)) {
         if matches!(scope, LinkScope::All | LinkScope::Nodes) {
@@ -36,11 +36,21 @@ impl Standing {
         }
     }
 
-    /// The rules of each class that this set covers.
-    pub fn of(&self, scope: LinkScope) -> impl Iterator<Item = Rules> {
-        let nodes = matches!(scope, LinkScope::All | LinkScope::Nodes).then_some(self.nodes);
-        let clients = matches!(scope, LinkScope::All | LinkScope::Clients).then_some(self.clients);
-        nodes.into_iter().chain(clients)
+    /// The rules of the class that this link belongs to.
+    pub fn of(&self, from: End, to: End) -> Rules {
+        if LinkScope::Clients.covers(from, to) { self.clients } else { self.nodes }
+    }
+
+    /// The classes with a value, those with the value of no fault left out.
+    pub fn listed<V: Default + PartialEq>(&self, of: impl Fn(&Rules) -> V) -> Vec<(V, LinkScope)> {
+        let (nodes, clients) = (of(&self.nodes), of(&self.clients));
+        let mut list = if nodes == clients {
+            vec![(nodes, LinkScope::All)]
+        } else {
+            vec![(nodes, LinkScope::Nodes), (clients, LinkScope::Clients)]
+        };
+        list.retain(|(value, _)| *value != V::default());
+        list
     }
 }
 
@@ -114,10 +124,9 @@ impl Faults {
         }
         let is_own = |(from, to): &(End, End)| [*from, *to].contains(&End::Node(node));
         for (from, to) in self.links.links().into_iter().filter(is_own) {
-            let standing =
-                if [from, to].contains(&End::Clients) { self.standing.clients } else { self.standing.nodes };
             let partitioned = self.partition.as_ref().is_some_and(|partition| partition.separates(from, to));
-            *self.links.get_mut(from, to).expect("added just now") = Rules { partitioned, ..standing };
+            *self.links.get_mut(from, to).expect("added just now") =
+                Rules { partitioned, ..self.classes.of(from, to) };
         }
         self.note_clear();
     }

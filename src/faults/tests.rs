@@ -240,6 +240,44 @@ fn rules_of_whole_classes_hold_for_a_newcomer() {
 }
 
 #[test]
+fn a_rule_of_a_class_with_exceptions_is_listed_as_such_and_holds_for_a_newcomer() {
+    let nodes = LinkScope::Nodes;
+    let [one, other] = [1, 2].map(|number| End::from(node(number)));
+    let both = LinkScope::Both(one, other);
+    let before = faults(
+        3,
+        &[
+            groups(&[&[1, 2], &[3]]),
+            NetChange::Cut(LinkScope::All),
+            NetChange::Heal(LinkScope::Clients),
+            NetChange::Heal(both),
+            NetChange::Drop { per_million: HALF, scope: LinkScope::All },
+            NetChange::Drop { per_million: 0, scope: both },
+            NetChange::Drop { per_million: MILLION, scope: one_way(2, 3) },
+            NetChange::Drop { per_million: MILLION, scope: LinkScope::Clients },
+        ],
+    );
+    let words: Vec<String> = before.rules().iter().map(NetChange::to_string).collect();
+    let expected = [
+        "cut nodes",
+        "heal n1<>n2",
+        "partition n1,n2 / n3",
+        "drop 50% nodes",
+        "drop 100% clients",
+        "drop 0% n1<>n2",
+        "drop 100% n2>n3",
+    ];
+    assert_eq!(words, expected);
+    let mut again = faults(3, &before.rules());
+    assert_eq!(again.rules(), before.rules());
+    again.add_node(node(4));
+    assert_eq!(again.rules()[0], NetChange::Cut(nodes));
+    assert_eq!(again.decide(at(4), at(3)), Fate::Dropped(DropReason::Cut));
+    assert_eq!(again.decide(CLIENT, at(4)), Fate::Dropped(DropReason::Loss));
+    assert!(matches!(again.decide(at(1), at(2)), Fate::Delivered { .. }), "an exception");
+}
+
+#[test]
 fn rules_of_single_links_are_nothing_to_a_newcomer() {
     let mut faults = faults(2, &[NetChange::Cut(LinkScope::Both(node(1).into(), node(2).into()))]);
     assert_eq!(faults.rules().len(), 1);

@@ -26,7 +26,7 @@ fn a_directive_that_is_wrong_is_answered_with_what_to_do() {
         ("cut n1-n2", "ERR line 1: 'n1-n2' is not a link: write n1>n2 (one way) or n1<>n2 (both ways)"),
         (
             "heal n1>",
-            "ERR line 1: 'n1>' is not a link: write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients",
+            "ERR line 1: 'n1>' is not a link: write n1>n3 (one way), n1<>n3 (both ways), n1>clients, clients or nodes",
         ),
         (
             "create x",

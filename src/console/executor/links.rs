@@ -11,6 +11,7 @@ use crate::types::{NodeId, Random};
 pub(super) fn links(links: &Links, picture: &Picture, random: &mut Random) -> Result<Vec<LinkScope>, String> {
     let (one, other, name): (_, _, fn(End, End) -> LinkScope) = match links {
         Links::Clients => return Ok(vec![LinkScope::Clients]),
+        Links::Nodes => return Ok(vec![LinkScope::Nodes]),
         Links::OneWay(from, to) => (from, to, LinkScope::OneWay),
         Links::Both(one, other) => (one, other, LinkScope::Both),
     };

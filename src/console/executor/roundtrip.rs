@@ -68,10 +68,11 @@ fn target() -> BoxedStrategy<Target> {
 fn links() -> BoxedStrategy<Links> {
     let side = || prop_oneof![4 => target().prop_map(LinkSide::Nodes), 1 => Just(LinkSide::Clients)];
     let sides = (side(), side()).prop_filter("two sides", |(one, other)| one != other);
-    (sides, 0..3)
+    (sides, 0..4)
         .prop_map(|((one, other), kind)| match kind {
             0 => Links::OneWay(one, other),
             1 => Links::Both(one, other),
+            2 => Links::Nodes,
             _ => Links::Clients,
         })
         .boxed()

@@ -259,7 +259,7 @@ impl Completion<'_> {
         let sides = || self.nodes.iter().map(String::as_str).chain(words());
         let Some(position) = self.current.find(['<', '>']) else {
             let ways = sides().flat_map(|side| [format!("{side}>"), format!("{side}<>")]);
-            let known: Vec<String> = ways.chain(["clients".to_string(), "clients>".to_string()]).collect();
+            let known: Vec<String> = ways.chain(["clients", "clients>", "nodes"].map(String::from)).collect();
             return self.beginning(known.iter().map(String::as_str));
         };
         let (from, way) = self.current.split_at(position);

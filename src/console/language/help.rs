@@ -83,7 +83,8 @@ impl Language {
                  leader<>followers   between the leader and each follower\n  \
                  all>n2              from every other node to n2\n  \
                  n1>clients          answers of n1; clients>n1 are requests to it\n  \
-                 clients             between clients and all nodes, both ways\n\
+                 clients             between clients and all nodes, both ways\n  \
+                 nodes               between nodes, newcomers too\n\
                  Words are resolved when the line runs; the rule stays with those nodes.\n\
                  Without a link, a rule holds for every link, the clients' and newcomers' too."
                 .to_string(),

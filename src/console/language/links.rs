@@ -8,11 +8,14 @@ use super::target::{Target, nearest_target};
 use crate::text::shorten;
 use crate::text::suggest::nearest;
 
-/// What may stand for the clients' side.
+/// What may stand for the clients' side, and for all their links.
 const CLIENTS: &str = "clients";
 
+/// What may stand for the links between nodes.
+const NODES: &str = "nodes";
+
 /// What a link that is not understood is answered with.
-const FORMS: &str = "write n1>n3 (one way), n1<>n3 (both ways), n1>clients or clients";
+const FORMS: &str = "write n1>n3 (one way), n1<>n3 (both ways), n1>clients, clients or nodes";
 
 /// What people write between two nodes, beside `>` and `<>`.
 const ARROWS: &[char] = &['<', '>', '-', '=', '~', '/', '\u{2190}', '\u{2192}', '\u{2194}'];
@@ -22,6 +25,8 @@ const ARROWS: &[char] = &['<', '>', '-', '=', '~', '/', '\u{2190}', '\u{2192}', 
 pub enum Links {
     /// Between clients and nodes, both ways.
     Clients,
+    /// Between nodes, both ways.
+    Nodes,
     /// From each node of the first side to each of the second.
     OneWay(LinkSide, LinkSide),
     /// Between each node of one side and each of the other.
@@ -35,10 +40,13 @@ pub enum LinkSide {
 }
 
 impl Links {
-    /// From `n1>n3`, `leader<>followers`, `n1>clients` or `clients`.
+    /// From `n1>n3`, `leader<>followers`, `n1>clients`, `clients` or `nodes`.
     pub(super) fn read(text: &str) -> Result<Links, ParseError> {
         if text.eq_ignore_ascii_case(CLIENTS) {
             return Ok(Links::Clients);
+        }
+        if text.eq_ignore_ascii_case(NODES) {
+            return Ok(Links::Nodes);
         }
         let Some((left, arrow, right)) = parts(text) else { return Err(half(text)) };
         if !matches!(arrow, ">" | "<>") {
@@ -73,6 +81,7 @@ impl fmt::Display for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Links::Clients => f.write_str(CLIENTS),
+            Links::Nodes => f.write_str(NODES),
             Links::OneWay(from, to) => write!(f, "{from}>{to}"),
             Links::Both(one, other) => write!(f, "{one}<>{other}"),
         }
@@ -120,7 +129,7 @@ fn half(text: &str) -> ParseError {
             "'{shown}' is one end of a link: write {text}>{other} (one way), {text}<>{other} or {text}<>all"
         ));
     }
-    let near = nearest(text, &[CLIENTS].into_iter()).map(str::to_string);
+    let near = nearest(text, &[CLIENTS, NODES].into_iter()).map(str::to_string);
     let near = near.or(nearest_target(text).map(|target| format!("{target}<>all")));
     let advice = near.map_or(FORMS.to_string(), |near| format!("did you mean '{near}'?"));
     ParseError::new(format!("'{shown}' is not a link: {advice}"))

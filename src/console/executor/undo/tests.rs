@@ -57,6 +57,16 @@ fn a_fault_that_ends_leaves_newcomers_and_those_who_stay_as_they_are() {
 }
 
 #[test]
+fn a_rule_of_all_links_with_an_exception_outlives_a_fault_and_holds_for_newcomers() {
+    let mut desk = Desk::led();
+    desk.lines("drop 10%\ndrop 30% n1<>n2\ncut nodes\nheal n1<>n2\ndelay 5ms n2<>n3 for 1s\nsleep 2s");
+    let left = "cut nodes; heal n1<>n2; drop 10%; drop 30% n1<>n2";
+    assert_eq!(rules(&mut desk), left);
+    desk.lab().add_node(NodeId::new(4)).expect("n4 is new");
+    assert_eq!(rules(&mut desk), left, "the same rules, on more links");
+}
+
+#[test]
 fn a_node_that_was_ended_again_or_paused_again_stays_so() {
     let mut desk = Desk::led();
     desk.lines("crash n2 for 1s\nrestart n2\ncrash n2\npause n3 for 1s\nresume n3\npause n3\nsleep 2s");
