@@ -242,7 +242,7 @@ impl Experiment {
             messages_per_operation: per_operation(used.messages.saturating_sub(before.messages)),
             cpu_seconds: used.cpu.zip(before.cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
             memory_max_bytes: usage::memory_max(),
-            faults: bands(done, load.ended),
+            faults: bands(done, &load),
             leaders,
             verdict,
             expectations: self.expectations.iter().map(|expectation| expectation.judge(&load)).collect(),

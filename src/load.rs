@@ -28,7 +28,7 @@ pub use self::collector::{Event, Load};
 pub use self::plan::{Amount, Plan};
 pub use self::row::csv;
 pub use self::sampling::{Sample, SampleVerdict, judge, safety_lines};
-pub(crate) use self::summary::figures_shown;
 pub use self::summary::{Curves, Summary};
+pub(crate) use self::summary::{figures_shown, note_shown};
 pub use self::tally::{CarryOver, Figures, Row};
 pub use self::workload::{Mix, WorkloadSettings};

@@ -1,6 +1,6 @@
 //! The pages of an experiment and of a sweep.
 
-use super::report::Report;
+use super::report::{OUTAGE_HEAD, Report};
 use super::sweep::Sweep;
 use crate::page::document::{self, Tile};
 use crate::page::{
@@ -36,6 +36,7 @@ pub fn page(report: &Report) -> String {
         body.push_str(&picture);
     }
     happened(&deeds, &leaders, &mut body);
+    outages(report, &mut body);
     document::folded("Each second", &load::seconds_table(&load.rows), &mut body);
     about(&report.origin.rows(), load.seed, &report.command, &mut body);
     document::document(TITLE, &body)
@@ -144,6 +145,16 @@ fn verdict(report: &Report) -> Vec<String> {
     lines
 }
 
+/// What each directive cost, if there was one.
+fn outages(report: &Report, body: &mut String) {
+    if report.faults.is_empty() {
+        return;
+    }
+    document::heading("Outages", body);
+    document::remark("After each directive, up to the next: the longest time without an answer.", body);
+    document::table(&OUTAGE_HEAD, report.outage_rows(usize::MAX), body);
+}
+
 fn over_time(report: &Report, deeds: &[Deed], leaders: &[LeaderChange]) -> Chart {
     let load = &report.load;
     let nodes = report.recorded.nodes(&NodeId::first(report.nodes));
@@ -180,7 +191,7 @@ fn leaders(report: &Report) -> Vec<LeaderChange> {
 
 /// The figures but for the latencies, which have a table of their own.
 fn figures(report: &Report) -> Vec<(String, String)> {
-    let elsewhere = ["service", "response", "all, with unanswered"];
+    let elsewhere = ["latency", "service", "response", "all, with unanswered"];
     let figures = report.figures().into_iter().filter(|(name, _)| !elsewhere.contains(name));
     figures.map(|(name, value)| (name.to_string(), value)).collect()
 }
@@ -235,7 +246,14 @@ mod tests {
         let report = Report {
             load,
             nodes: 3,
-            faults: vec![FaultReport { at: 1.0, until: 3.0, directive, answer, ok: true }],
+            faults: vec![FaultReport {
+                at: 1.0,
+                until: 3.0,
+                directive,
+                answer,
+                ok: true,
+                outage: Some(0.25),
+            }],
             leaders: vec![LeaderReport { at: 1.3, text: "n2 leads term 2".to_string() }],
             command: "client_load --at 1s \"crash leader\"".to_string(),
             ..Report::default()
@@ -253,6 +271,7 @@ mod tests {
             ">longest outage 300 ms</span>",
             ">n2 leads term 2</span>",
             "crash leader: n1 &lt;crashed&gt;",
+            "<tr><td>1.00 s</td><td>250 ms</td><td>crash leader</td></tr>",
             "&quot;crash leader&quot;",
             "<title>1.50 s: answered 10/s; p50 20 us, p99 900 us, max 250 ms</title>",
             "<tr><td>2</td><td>0</td><td>0</td><td>0</td><td>-</td><td>-</td><td>-</td><td>900 us</td></tr>",

@@ -5,9 +5,18 @@ use std::fmt;
 use serde::Serialize;
 
 use super::expectation::Judgment;
-use crate::load::{Summary, figures_shown};
+use crate::load::{Summary, figures_shown, note_shown};
 use crate::page::Origin;
+use crate::text::layout::{Align, table};
+use crate::text::numbers::seconds_shown;
+use crate::text::shorten_to;
 use crate::trace::Recorded;
+
+/// What stands above the outages behind what was done.
+pub(super) const OUTAGE_HEAD: [&str; 3] = ["at", "outage", "what was done"];
+
+/// Letters of a directive in a line of a terminal.
+const DIRECTIVE_LETTERS: usize = 56;
 
 /// Everything that is known of a run. Times are in seconds since the measured time began, latencies in microseconds.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -50,6 +59,9 @@ pub struct FaultReport {
     pub directive: String,
     pub answer: String,
     pub ok: bool,
+    /// The longest stretch from it to the next one, or to the end, in which nothing was answered although calls were waiting;
+    /// none behind the measured time.
+    pub outage: Option<f64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -106,6 +118,25 @@ impl Report {
         figures
     }
 
+    /// What was done, and the longest outage from each to the next; nothing if nothing was done.
+    fn fault_lines(&self) -> Vec<String> {
+        if self.faults.is_empty() {
+            return Vec::new();
+        }
+        let head = OUTAGE_HEAD.map(str::to_uppercase).to_vec();
+        let rows: Vec<Vec<String>> =
+            std::iter::once(head).chain(self.outage_rows(DIRECTIVE_LETTERS)).collect();
+        table(&rows, &[Align::Right, Align::Right])
+    }
+
+    /// When what was done, in so many letters, with the longest outage until the next.
+    pub(super) fn outage_rows(&self, letters: usize) -> impl Iterator<Item = Vec<String>> {
+        self.faults.iter().map(move |FaultReport { at, outage, directive, .. }| {
+            let outage = outage.map_or_else(|| "-".to_string(), seconds_shown);
+            vec![format!("{at:.2} s"), outage, shorten_to(directive, letters)]
+        })
+    }
+
     /// Verdicts of the checks and of the expectations, a line each.
     pub(super) fn verdict_lines(&self) -> impl Iterator<Item = String> {
         self.verdict.lines.iter().cloned().chain(self.expectations.iter().map(ToString::to_string))
@@ -115,7 +146,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = figures_shown(&self.figures());
-        lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
+        lines.extend(self.fault_lines());
+        lines.extend(self.notes.iter().flat_map(|note| note_shown(note)));
         lines.extend(self.verdict_lines());
         f.write_str(&lines.join("\n"))
     }
@@ -124,6 +156,7 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Figures;
 
     #[test]
     fn a_run_in_which_nothing_happened_says_so() {
@@ -136,6 +169,40 @@ mod tests {
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         assert_eq!(report.code(), 3);
         assert!(report.json().contains(r#""service":{"p50":null,"#), "{}", report.json());
+    }
+
+    #[test]
+    fn no_row_is_wider_than_a_terminal_and_each_directive_has_its_outage() {
+        let figures =
+            Figures { p50: 725.0, p90: 10_040.0, p99: 44_600.0, p999: 122_000.0, max: 3.04e8, mean: 1.0 };
+        let load = Summary {
+            sent: 24_685_000,
+            answered: 24_000_000,
+            answered_in_time: 24_000_000,
+            failed: 685_000,
+            unknown: 685_000,
+            service: Some(figures),
+            response: Some(figures),
+            all: Some(figures),
+            rate: Some(1),
+            outage: 12.0,
+            outage_share: 0.5,
+            ..Summary::default()
+        };
+        let fault = |at, directive: &str, outage| FaultReport {
+            at,
+            until: at,
+            directive: directive.to_string(),
+            answer: String::new(),
+            ok: true,
+            outage,
+        };
+        let long = format!("partition {} / n9", "n1 n2 n3 n4 ".repeat(9));
+        let faults = vec![fault(1.0, "add n4", Some(0.0081)), fault(12.5, &long, None)];
+        let text = Report { load, faults, ..Report::default() }.to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("\n 1.00 s  8.1 ms  add n4\n12.50 s       -  partition n1"), "{text}");
+        assert!(text.contains("  max\n") && text.contains("\nservice "), "{text}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::console::language;
 use crate::console::printer::Output;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
-use crate::load::{Amount, Load, Row};
+use crate::load::{Amount, Load, Row, Summary};
 use crate::text::layout::stamp;
 use crate::types::Time;
 
@@ -72,7 +72,7 @@ impl Run<'_> {
                 self.interrupted = true;
                 load.stop();
             }
-            self.do_what_is_due();
+            self.do_what_is_due(load);
             let now = self.console.lab().now();
             (self.listener)(Progress::Tick { elapsed: now.since(self.start), of });
             let fault = self.faults.front().map(|line| self.start + line.at);
@@ -93,7 +93,7 @@ impl Run<'_> {
         self.note_leaders();
     }
 
-    fn do_what_is_due(&mut self) {
+    fn do_what_is_due(&mut self, load: &Load) {
         let now = self.console.lab().now();
         if self.before.is_none() && now >= self.start {
             self.before = Some(self.used());
@@ -105,14 +105,16 @@ impl Run<'_> {
         }
         while self.faults.front().is_some_and(|line| self.start + line.at <= now) && !self.interrupted {
             let Some(line) = self.faults.pop_front() else { return };
-            let at = self.console.lab().now().since(self.start);
+            let at = self.console.lab().now();
+            load.mark(at);
+            let at = at.since(self.start);
             let answer = self.console.execute(&line.line);
             let ok = matches!(answer.outcome, language::Outcome::Ok | language::Outcome::Refused);
             let directive = line.line.to_string();
             let text = if answer.text.is_empty() { "done".to_string() } else { answer.text };
             (self.listener)(Progress::Said(&format!("{} {directive}: {text}", stamp(at))));
             let at = at.as_secs_f64();
-            let report = FaultReport { at, until: at, directive, answer: text, ok };
+            let report = FaultReport { at, until: at, directive, answer: text, ok, outage: None };
             self.done.push((line, report));
         }
         self.note_leaders();
@@ -146,9 +148,11 @@ impl Run<'_> {
     }
 }
 
-/// Each fault with its end.
-pub(super) fn bands(done: Vec<(TimedLine, FaultReport)>, end: f64) -> Vec<FaultReport> {
+/// Each fault with its end, and with the longest outage until the next.
+pub(super) fn bands(done: Vec<(TimedLine, FaultReport)>, load: &Summary) -> Vec<FaultReport> {
     let lines: Vec<_> = done.iter().map(|(line, report)| (report.at, &line.line, report.ok)).collect();
-    let ends = fault_ends(&lines, end);
-    done.into_iter().zip(ends).map(|((_, report), until)| FaultReport { until, ..report }).collect()
+    let ends = fault_ends(&lines, load.ended);
+    let outages = load.outages_after.iter().copied();
+    let with = |(((_, report), until), outage)| FaultReport { until, outage, ..report };
+    done.into_iter().zip(ends).zip(outages).map(with).collect()
 }

@@ -132,6 +132,11 @@ impl Load {
         &self.ended
     }
 
+    /// Something is done to the cluster now: the outages from here to the next mark are told apart.
+    pub fn mark(&self, at: Time) {
+        self.common.outages.lock().mark(at);
+    }
+
     pub fn is_over(&self) -> bool {
         self.collector.as_ref().is_none_or(JoinHandle::is_finished)
     }
@@ -292,6 +297,7 @@ impl Collector {
         };
         let elapsed = until.since(common.start);
         let (outage_began, outage) = common.outages.lock().longest(until);
+        let outages_after = common.outages.lock().parts();
         let mut all = response.clone();
         all.add(&lost).expect("both have the same bounds");
         if sums.unsent > 0 {
@@ -324,6 +330,7 @@ impl Collector {
             outage: outage.as_secs_f64(),
             outage_began: outage_began.since(common.start).as_secs_f64(),
             outage_share: ratio(outage.as_secs_f64(), elapsed.as_secs_f64()),
+            outages_after,
             rejected: sums.rejected,
             curves: Curves { service: curve(&service), response: curve(&response), all: curve(&all) },
             rows,

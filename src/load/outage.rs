@@ -2,6 +2,9 @@
 //!
 //! A stretch begins with an answer while other calls wait, or, if none waits, with the next call. It ends with the next
 //! answer: calls that fail do not end it, though for a moment no call may wait. Only the measured time counts.
+//!
+//! Marks divide the measured time, at the moments at which something was done to the cluster: of each part the longest is
+//! known, too. What a mark cuts in two counts on both sides as long as it lies there.
 
 use std::time::Duration;
 
@@ -10,7 +13,6 @@ use crate::types::Time;
 /// The longest outage of a load, found while it runs.
 #[derive(Debug)]
 pub(super) struct Outages {
-    start: Time,
     end: Time,
     waiting: u64,
     /// Since when nothing was answered; none while no call waits.
@@ -18,15 +20,55 @@ pub(super) struct Outages {
     answered: Time,
     /// When a call last ended without an answer.
     failed: Time,
+    all: Longest,
+    /// From each mark to the next.
+    parts: Vec<Longest>,
+}
+
+/// The longest outage that lies within a stretch of time.
+#[derive(Clone, Copy, Debug)]
+struct Longest {
+    start: Time,
+    end: Time,
     /// From when until when.
-    longest: (Time, Time),
+    found: (Time, Time),
+}
+
+impl Longest {
+    fn within(start: Time, end: Time) -> Longest {
+        Longest { start, end, found: (start, start) }
+    }
+
+    fn note(&mut self, since: Time, at: Time) {
+        let (from, to) = (since.max(self.start), at.min(self.end));
+        if to.since(from) > self.found.1.since(self.found.0) {
+            self.found = (from, to);
+        }
+    }
+
+    fn until(self, end: Time) -> (Time, Duration) {
+        let (from, to) = self.found;
+        (from, to.min(end).since(from))
+    }
 }
 
 impl Outages {
     /// In this stretch of time; `end` may be [`Time::NEVER`] until it is known.
     pub(super) fn new(start: Time, end: Time) -> Outages {
         let (answered, failed) = (Time::ZERO, Time::ZERO);
-        Outages { start, end, waiting: 0, since: None, answered, failed, longest: (start, start) }
+        let all = Longest::within(start, end);
+        Outages { end, waiting: 0, since: None, answered, failed, all, parts: Vec::new() }
+    }
+
+    /// Something is done to the cluster now: what follows is a part of its own.
+    pub(super) fn mark(&mut self, at: Time) {
+        if let Some(part) = self.parts.last_mut() {
+            if let Some(since) = self.since {
+                part.note(since, at);
+            }
+            part.end = part.end.min(at);
+        }
+        self.parts.push(Longest::within(at, self.end));
     }
 
     /// A client that had no call under way has one since then. Clients may say so in another order.
@@ -63,14 +105,20 @@ impl Outages {
         if let Some(since) = self.since {
             self.close(since, end);
         }
-        let (from, to) = self.longest;
-        (from, to.min(self.end).since(from))
+        self.all.until(self.end)
+    }
+
+    /// How long it was in the part behind each mark, in seconds, once [`Outages::longest`] has said when the measured time ended. None of a
+    /// mark behind it.
+    pub(super) fn parts(&self) -> Vec<Option<f64>> {
+        let longest = |part: &Longest| part.until(self.end).1.as_secs_f64();
+        self.parts.iter().map(|part| (part.start < self.end).then(|| longest(part))).collect()
     }
 
     fn close(&mut self, since: Time, at: Time) {
-        let (from, to) = (since.max(self.start), at.min(self.end));
-        if to.since(from) > self.longest.1.since(self.longest.0) {
-            self.longest = (from, to);
+        self.all.note(since, at);
+        if let Some(part) = self.parts.last_mut() {
+            part.note(since, at);
         }
     }
 }
@@ -134,6 +182,29 @@ mod tests {
         stopped.begin(at(100));
         stopped.answer(at(8_000));
         assert_eq!(stopped.longest(at(3_000)), (at(1_000), Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn each_part_behind_a_mark_has_an_outage_of_its_own() {
+        let mut outages = outages();
+        outages.begin(at(1_000));
+        for answer in [1_010, 2_000] {
+            outages.answer(at(answer));
+        }
+        outages.mark(at(2_500));
+        outages.answer(at(3_000));
+        // Told late, from before the mark.
+        outages.answer(at(2_400));
+        outages.answer(at(3_100));
+        outages.mark(at(4_000));
+        outages.answer(at(4_100));
+        outages.answer(at(9_500));
+        outages.mark(at(11_000));
+        outages.answer(at(11_500));
+        outages.rest();
+        let millis = Duration::from_millis;
+        assert_eq!(outages.longest(at(10_000)), (at(4_100), millis(5_400)));
+        assert_eq!(outages.parts(), [Some(0.9), Some(5.4), None]);
     }
 
     #[test]

@@ -7,8 +7,11 @@ use serde::Serialize;
 
 use super::buckets::{Bucket, ClientSeen};
 use super::tally::{CarryOver, Figures, Row, or_nulls};
-use crate::text::layout::{Align, table};
+use crate::text::layout::{Align, table, wrap};
 use crate::text::numbers::{float, grouped, micros_shown, quotient, seconds_shown, whole};
+
+/// Columns of a sentence, two for the indentation left out.
+const COLUMNS: usize = 78;
 
 /// A shorter outage, in seconds, is not remarked on.
 const OUTAGE_SHORT: f64 = 0.1;
@@ -73,6 +76,9 @@ pub struct Summary {
     pub outage_began: f64,
     /// Its share of the measured time, from 0 to 1.
     pub outage_share: f64,
+    /// The longest from each mark to the next, in seconds; none of a mark behind the measured time.
+    #[serde(skip)]
+    pub outages_after: Vec<Option<f64>>,
     pub rows: Vec<Row>,
     /// The run in finer steps than rows, for plots.
     #[serde(skip)]
@@ -152,6 +158,7 @@ impl Summary {
         rows.push(("failed", format!("{}{kinds}", share(self.failed, self.sent))));
         rows.extend(self.carried_over().map(|carried| ("of the warm-up", carried)));
         rows.push(("throughput", format!("{}/s", grouped(whole(self.throughput.round())))));
+        rows.push(("latency", ["p50", "p90", "p99", "p99.9", "max"].map(latency_cell).concat()));
         rows.push(("service", latency(self.service.as_ref())));
         if self.rate.is_some() {
             rows.push(("response", latency(self.response.as_ref())));
@@ -184,7 +191,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = figures_shown(&self.figures());
-        lines.extend(self.remarks().iter().map(|note| format!("note: {note}")));
+        lines.extend(self.remarks().iter().flat_map(|note| note_shown(note)));
         f.write_str(&lines.join("\n"))
     }
 }
@@ -195,13 +202,23 @@ pub(crate) fn figures_shown(figures: &[(&'static str, String)]) -> Vec<String> {
     table(&rows, &[Align::Left, Align::Left])
 }
 
-/// `p50 21 us, p90 ...`.
+/// A sentence beside the figures, in lines that fit a terminal.
+pub(crate) fn note_shown(note: &str) -> Vec<String> {
+    let lines = wrap(&format!("note: {note}"), COLUMNS);
+    let indented = |(at, line): (usize, String)| if at == 0 { line } else { format!("  {line}") };
+    lines.into_iter().enumerate().map(indented).collect()
+}
+
+/// One of the columns of latencies, which stand below their names.
+fn latency_cell(text: impl fmt::Display) -> String {
+    format!("{text:>9}")
+}
+
 fn latency(figures: Option<&Figures>) -> String {
     let Some(Figures { p50, p90, p99, p999, max, .. }) = figures.copied() else {
         return "nothing was answered".to_string();
     };
-    let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(micros_shown);
-    format!("p50 {p50}  p90 {p90}  p99 {p99}  p99.9 {p999}  max {max}")
+    [p50, p90, p99, p999, max].map(|micros| latency_cell(micros_shown(micros))).concat()
 }
 
 /// `1,234 (99.9 %)`, without the share where there is no whole.

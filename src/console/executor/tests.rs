@@ -324,7 +324,10 @@ fn an_unknown_outcome_can_be_asked_about_once() {
     );
     let applied = "applied at index 4; its answer was: OK updated x=2 [n1 term 1 index 4]";
     assert!(said[1].starts_with(applied), "{}", said[1]);
-    assert_eq!(said[2].trim_end(), "ERR no command of this console has the token 2.2, and every outcome is known");
+    assert_eq!(
+        said[2].trim_end(),
+        "ERR no command of this console has the token 2.2, and every outcome is known"
+    );
 }
 
 pub(super) fn last_line(text: &str) -> &str {
