@@ -129,7 +129,7 @@ impl Report {
         table(&rows, &[Align::Right, Align::Right])
     }
 
-    /// When what was done, in so many letters, with the longest outage until the next.
+    /// When what was done, in this many letters, with the longest outage until the next.
     pub(super) fn outage_rows(&self, letters: usize) -> impl Iterator<Item = Vec<String>> {
         self.faults.iter().map(move |FaultReport { at, outage, directive, .. }| {
             let outage = outage.map_or_else(|| "-".to_string(), seconds_shown);
