@@ -126,6 +126,16 @@ fn push_visible(shown: &mut String, letter: char) {
     }
 }
 
+/// A word as a shell takes it.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=.,/:%@+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''")).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +186,18 @@ mod tests {
         assert_eq!(visible(text), r"a\u{1b}[2J\n\u{9b}\u{202e}\u{7f}\u{e0041}é");
         let back: String = serde_json::from_str(&visible_json(json)).expect("still JSON");
         assert_eq!(back, text);
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_change_it() {
+        for (word, shown) in [
+            ("3", "3"),
+            ("--at", "--at"),
+            ("crash leader", "'crash leader'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(word), shown);
+        }
     }
 }

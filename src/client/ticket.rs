@@ -23,7 +23,7 @@ use crate::types::Time;
 #[debug("Ticket({progress:?})")]
 pub struct Ticket<T> {
     shared: Arc<SharedClient>,
-    progress: Standing,
+    progress: CallState,
     /// How many commands the answers are to.
     count: usize,
     read: Reading<T>,
@@ -33,7 +33,7 @@ pub struct Ticket<T> {
 pub(super) type Reading<T> = fn(&Answered, usize) -> Result<T, Failure>;
 
 #[derive(Debug)]
-enum Standing {
+enum CallState {
     ActiveCall(CallId),
     Ended(Outcome),
 }
@@ -42,8 +42,8 @@ impl<T> Ticket<T> {
     /// Begins the call. A call that is rejected at once has a ticket that has ended.
     pub(super) fn begin(shared: &Arc<SharedClient>, ask: Ask, count: usize, read: Reading<T>) -> Ticket<T> {
         let progress = match shared.begin(ask) {
-            Ok(call) => Standing::ActiveCall(call),
-            Err(rejection) => Standing::Ended(Outcome::Rejected(rejection)),
+            Ok(call) => CallState::ActiveCall(call),
+            Err(rejection) => CallState::Ended(Outcome::Rejected(rejection)),
         };
         Ticket { shared: Arc::clone(shared), progress, count, read }
     }
@@ -55,8 +55,8 @@ impl<T> Ticket<T> {
 
     /// How the call ended; none while it has not. A second call returns the same.
     pub fn try_wait(&mut self) -> Option<Result<T, Failure>> {
-        if let Standing::ActiveCall(call) = self.progress {
-            self.progress = Standing::Ended(self.shared.look(call)?.outcome);
+        if let CallState::ActiveCall(call) = self.progress {
+            self.progress = CallState::Ended(self.shared.look(call)?.outcome);
         }
         self.ended()
     }
@@ -67,16 +67,16 @@ impl<T> Ticket<T> {
     }
 
     fn wait_until(&mut self, until: Time) -> Option<Result<T, Failure>> {
-        if let Standing::ActiveCall(call) = self.progress {
-            self.progress = Standing::Ended(self.shared.wait(call, until)?.outcome);
+        if let CallState::ActiveCall(call) = self.progress {
+            self.progress = CallState::Ended(self.shared.wait(call, until)?.outcome);
         }
         self.ended()
     }
 
     fn ended(&self) -> Option<Result<T, Failure>> {
         match &self.progress {
-            Standing::ActiveCall(_) => None,
-            Standing::Ended(outcome) => {
+            CallState::ActiveCall(_) => None,
+            CallState::Ended(outcome) => {
                 Some(answered(outcome.clone()).and_then(|answered| (self.read)(&answered, self.count)))
             }
         }
@@ -96,7 +96,7 @@ fn answered(outcome: Outcome) -> Result<Answered, Failure> {
 
 impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
-        if let Standing::ActiveCall(call) = self.progress {
+        if let CallState::ActiveCall(call) = self.progress {
             self.shared.forget(call);
         }
     }

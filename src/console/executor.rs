@@ -130,6 +130,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     undo_count: EndId,
     layers: Layers,
     laters: Vec<Later>,
+    /// One of them that failed, until its script ends for it.
+    late_failure: Option<(String, Outcome)>,
     chaos: Option<Chaos>,
     /// How often chaos was begun.
     chaos_begun: u64,
@@ -182,6 +184,7 @@ impl<L: Lab + 'static> Console<L> {
             undo_count: 0,
             layers: Layers::default(),
             laters: Vec::new(),
+            late_failure: None,
             chaos: None,
             chaos_begun: 0,
             record: Record::default(),

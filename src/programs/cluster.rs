@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EXIT_CODES, Start, cluster_file, slow};
+use crate::check::linearizability::Start as Beginning;
 use crate::cluster::{self, Cluster, Notice};
 use crate::config::{Settings, commented_defaults};
 use crate::console::executor::{Console, Context};
@@ -171,6 +172,8 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     if let Some(file) = &mut history {
         file.begin(cluster.began_with()).map_err(usage)?;
     }
+    let is_new = cluster.began_with() == Beginning::Absent;
+    let again = again(start, options, &settings, is_new);
     let raised = Arc::clone(&interrupt);
     cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
     let context = Context {
@@ -179,14 +182,14 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
         columns: attended.then(terminal::columns),
         attended,
         logs: Some(settings.logs.clone()),
-        again: options.script.is_none().then(|| again(start, options, &settings)),
+        again: options.script.is_none().then(|| again.clone()),
         interrupt: Some(Arc::clone(&interrupt)),
     };
     let mut console = Console::new(cluster, context, output, narrator);
     if let Some(file) = history {
         console.record_to(file);
     }
-    welcome(&mut console, start, options, &settings, notices);
+    welcome(&mut console, &again, options, &settings, notices);
     if attended {
         console.open_session();
         // So that the first prompt names the leader. Without one it is shown all the same.
@@ -200,14 +203,8 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     Ok(ending.code())
 }
 
-fn welcome(
-    console: &mut Console,
-    start: &Start,
-    options: &Options,
-    settings: &Settings,
-    notices: Vec<String>,
-) {
-    let mut lines = banner(start, options, settings);
+fn welcome(console: &mut Console, again: &str, options: &Options, settings: &Settings, notices: Vec<String>) {
+    let mut lines = banner(again, options, settings);
     lines.splice(..0, notices);
     if options.slow {
         lines.push(slow::begin(console, settings.time_scale));
@@ -232,13 +229,15 @@ fn settings(options: &Options) -> Result<Settings, String> {
     Ok(settings)
 }
 
-/// The command that starts the same run.
-fn again(start: &Start, options: &Options, settings: &Settings) -> String {
+/// The command that starts the same run. One that began on new files begins on new ones again.
+fn again(start: &Start, options: &Options, settings: &Settings, is_new: bool) -> String {
     let drawn = settings.seed.filter(|_| options.settings.seed.is_none());
-    start.again(drawn.map(|seed| format!("--seed {seed}")).as_slice())
+    let fresh = (is_new && !settings.memory && !options.fresh).then(|| "--fresh".to_string());
+    let added: Vec<String> = drawn.map(|seed| format!("--seed {seed}")).into_iter().chain(fresh).collect();
+    start.again(&added)
 }
 
-fn banner(start: &Start, options: &Options, settings: &Settings) -> Vec<String> {
+fn banner(again: &str, options: &Options, settings: &Settings) -> Vec<String> {
     let logs = settings.logs.display();
     let place = if settings.memory {
         format!("state in memory only, logs in {logs}")
@@ -246,7 +245,6 @@ fn banner(start: &Start, options: &Options, settings: &Settings) -> Vec<String> 
         format!("state in {}, logs in {logs}", settings.states.display())
     };
     let seed = settings.seed.unwrap_or_default();
-    let again = again(start, options, settings);
     let mut lines =
         vec![place, format!("seed {seed}: this run's random timeouts and faults. Again: {again}")];
     if std::io::stdin().is_terminal() && options.script.is_none() {

@@ -13,6 +13,7 @@ use clap_complete::Shell;
 
 use crate::console::options;
 use crate::console::printer::{Output, Style};
+use crate::quoting::shell_word;
 
 /// The program of which all others are parts.
 pub const WHOLE: &str = "raftlab";
@@ -80,7 +81,7 @@ impl Start {
     /// The same without this word.
     pub(super) fn again_without(&self, left_out: &str, added: &[String]) -> String {
         let given = self.arguments.iter().map(|argument| argument.to_string_lossy());
-        let given = given.filter(|word| *word != left_out).map(|word| quoted(&word).into_owned());
+        let given = given.filter(|word| *word != left_out).map(|word| shell_word(&word).into_owned());
         let words = given.chain(added.iter().cloned());
         std::iter::once(self.command()).chain(words).collect::<Vec<_>>().join(" ")
     }
@@ -94,7 +95,7 @@ impl Start {
             return format!("cargo run --release --bin {program} --{part}");
         }
         let started = env::args_os().next().unwrap_or_else(|| self.name.into());
-        format!("{}{part}", quoted(&started.to_string_lossy()))
+        format!("{}{part}", shell_word(&started.to_string_lossy()))
     }
 }
 
@@ -133,32 +134,9 @@ pub(super) fn print_generated(wanted: Generated, mut command: Command, name: &st
     ExitCode::SUCCESS
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> Cow<'_, str> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=.,/:%@+".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''")).into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_is_quoted_where_a_shell_would_change_it() {
-        for (word, shown) in [
-            ("3", "3"),
-            ("--at", "--at"),
-            ("crash leader", "'crash leader'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(word), shown);
-        }
-    }
 
     #[test]
     fn the_command_is_repeated_whole() {

@@ -185,8 +185,10 @@ fn a_preference_counts_for_a_new_cluster_and_the_files_keep_it() {
     let folder = Folder::new();
     let ran = folder.cluster(&["3", "--preferred", "n3"], "wait leader n3\nmembers\n").exits(0);
     assert!(ran.out.ends_with("by index 0, committed; n3 is preferred\n"), "{}", ran.out);
+    assert!(ran.err.contains(" --fresh\n"), "the same run again begins on new files: {}", ran.err);
     let ran = folder.cluster(&["3"], "crash n3\nwait leader\nrestart n3\nwait leader n3\n").exits(0);
     assert!(!ran.err.contains("counts only"), "nothing else was asked for: {}", ran.err);
+    assert!(!ran.err.contains("--fresh"), "it continues: {}", ran.err);
     folder.write("n1.toml", "preferred = 'n1'\n");
     let held = "the files hold a cluster that prefers n3 to lead: 'preferred' counts only for a new cluster, and \
                 'prefer n1' changes it in this one";

@@ -200,7 +200,7 @@ impl Console {
 
 pub(super) fn answered_outcome(operation: &Operation, answered: &Answered) -> DataOutcome {
     let index = (!operation.is_read() || operation.is_stale()).then_some(answered.index);
-    let place = Place { node: answered.node, term: answered.term, index, age: answered.staleness };
+    let place = Place { node: answered.node, term: answered.term, index, staleness: answered.staleness };
     let answer = if operation.is_read() {
         answered.answer.value::<kv::Answer>()
     } else {

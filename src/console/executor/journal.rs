@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::console::language::{Answer, Directive, Outcome, Topic, Value};
+use crate::console::language::{Answer, Directive, Links, Outcome, Target, Topic, Value};
 use crate::page::Deed;
 use crate::text::numbers::float;
 use crate::text::shorten_to;
@@ -71,24 +71,52 @@ impl Journal {
     }
 }
 
-/// When the fault of each directive ended: by itself, by the next one that mends, or with the run. Directives come with
+/// When the fault of each directive ended: by itself, by a later one that ends it, or with the run. Directives come with
 /// their times, and whether they were executed.
 pub fn fault_ends(lines: &[(f64, &Directive, bool)], end: f64) -> Vec<f64> {
-    let mends: Vec<f64> = lines.iter().filter(|(_, line, _)| mends(line)).map(|(at, ..)| *at).collect();
-    let until = |(at, line, ok): &(f64, &Directive, bool)| {
-        let mended = mends.iter().copied().find(|mended| mended > at).unwrap_or(end);
+    let until = |(place, (at, line, ok)): (usize, &(f64, &Directive, bool))| {
+        let later = &lines[place + 1..];
+        let ended = later.iter().find(|(_, later, ok)| *ok && ends(later, line)).map_or(end, |(at, ..)| *at);
         match lasts(line) {
-            Some(lasts) => (at + lasts.as_secs_f64()).min(end.max(*at)),
-            None if *ok => mended,
+            Some(lasts) => (at + lasts.as_secs_f64()).min(ended.max(*at)),
+            None if *ok => ended,
             None => *at,
         }
     };
-    lines.iter().map(until).collect()
+    lines.iter().enumerate().map(until).collect()
 }
 
-/// Whether a directive ends the faults of earlier ones.
-fn mends(line: &Directive) -> bool {
-    matches!(line.name(), "restart" | "resume" | "heal" | "connect" | "reset")
+/// Whether a later directive ends the fault of an earlier one, or puts another in its place. Words such as `leader` may mean
+/// any node.
+fn ends(later: &Directive, earlier: &Directive) -> bool {
+    let targets = match (target(later), target(earlier)) {
+        (Some(Target::Nodes(some)), Some(Target::Nodes(others))) => {
+            some.iter().any(|node| others.contains(node))
+        }
+        _ => true,
+    };
+    let all_links = links(later).is_none();
+    let links = links(later) == links(earlier);
+    match (later.name(), earlier.name()) {
+        ("restart", "crash" | "stop") | ("resume", "pause") | ("connect", "isolate") => targets,
+        ("heal", "cut") => all_links || links,
+        ("heal", "partition" | "isolate") => all_links,
+        ("reset", _) => matches!(earlier.form.topic, Topic::Network | Topic::Disks),
+        (verb, other) if verb == other && later.lasting.is_none() => match earlier.form.topic {
+            Topic::Network => all_links || links,
+            Topic::Disks | Topic::Time => targets,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn target(line: &Directive) -> Option<&Target> {
+    line.values().find_map(|value| value.try_into().ok())
+}
+
+fn links(line: &Directive) -> Option<&Links> {
+    line.values().find_map(|value| value.try_into().ok())
 }
 
 /// How long a directive's fault lasts; none if another one has to end it, zero if it is over at once.
@@ -121,6 +149,19 @@ mod tests {
             (0_u32..).zip(&lines).map(|(at, line)| (f64::from(at), line, true)).collect();
         let ends: Vec<u64> = fault_ends(&timed, 10.0).into_iter().map(crate::text::numbers::whole).collect();
         assert_eq!(ends, [3, 3, 2, 3, 10, 10]);
+        let ends = |texts: &[&str]| -> Vec<u64> {
+            let lines: Vec<Directive> =
+                texts.iter().filter_map(|text| parse(text).expect("a directive")).collect();
+            let timed: Vec<_> = (0_u32..).zip(&lines).map(|(at, line)| (f64::from(at), line, true)).collect();
+            fault_ends(&timed, 9.0).into_iter().map(crate::text::numbers::whole).collect()
+        };
+        assert_eq!(ends(&["crash n1", "drop 5%", "heal", "restart n2", "restart n1,n3"])[..2], [4, 9]);
+        assert_eq!(
+            ends(&["isolate n1 for 8s", "cut n1>n2", "pause n3", "heal n1>n2", "heal"])[..3],
+            [4, 3, 9]
+        );
+        assert_eq!(ends(&["delay 5ms for 8s", "slow-disk n1 5ms", "delay 9ms", "reset"])[..3], [2, 3, 3]);
+        assert_eq!(ends(&["drop 5%", "drop 50% for 1s", "drop 0% n1>n2", "drop 0%"])[..2], [3, 2]);
         assert_eq!(fault_ends(&[(0.0, &lines[0], false)], 10.0), [0.0], "it failed");
     }
 }

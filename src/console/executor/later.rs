@@ -3,7 +3,7 @@
 use super::Console;
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, LINE};
-use crate::console::language::{Answer, Directive, Topic, form};
+use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::text::layout::stamp;
 use crate::types::Time;
 
@@ -50,8 +50,11 @@ impl Console {
     pub(super) fn run_later(&mut self, due: Time) -> bool {
         let Some(at) = self.laters.iter().position(|later| later.due == due) else { return false };
         let Later { line, .. } = self.laters.remove(at);
-        let said = self.perform(&line).text.replace('\n', "; ");
-        self.tell(&format!("{line}: {said}"));
+        let answer = self.perform(&line);
+        if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
+            self.late_failure = Some((line.to_string(), answer.outcome));
+        }
+        self.tell(&format!("{line}: {}", answer.text.replace('\n', "; ")));
         true
     }
 
@@ -77,6 +80,16 @@ mod tests {
         let deep = format!("{}heal", "after 1s ".repeat(3_000));
         let said = crate::console::executor::parse(&deep).expect_err("it is not a directive").to_string();
         assert_eq!(said, "'after' cannot stand behind 'after': after DURATION LINE");
+    }
+
+    #[test]
+    fn a_line_that_fails_later_fails_its_script() {
+        let mut desk = Desk::led();
+        let said = desk.lines("after 1s restart n1\nsleep 2s\necho not reached");
+        assert!(said.contains("restart n1: ERR n1 is already running"), "{said}");
+        assert!(said.ends_with("stopped: 'restart n1', which waited, failed\n"), "{said}");
+        let forgiven = desk.lines("crash n1\nafter 1s restart n1\nsleep 2s\necho reached");
+        assert!(forgiven.ends_with("reached\n"), "{forgiven}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Place {
     pub index: Option<LogIndex>,
     /// For a stale read: the state holds all that was answered to any client longer ago than this, if the node can
     /// tell.
-    pub age: Option<Duration>,
+    pub staleness: Option<Duration>,
 }
 
 impl Operation {
@@ -149,7 +149,7 @@ impl DataOutcome {
                 None => ("committed", None),
                 refusal => ("refused", refusal),
             },
-            DataOutcome::Rejected(_) => ("refused", Some("refused")),
+            DataOutcome::Rejected(_) => ("rejected", Some("rejected")),
             DataOutcome::Unknown { .. } => ("unknown", None),
         }
     }
@@ -180,7 +180,10 @@ impl DataAnswer {
             details.extend(place.index.map(|index| ("index", index.0.into())));
             if self.operation.is_stale() {
                 details.push(("stale", true.into()));
-                details.push(("age_ms", place.age.map_or(Value::Null, |age| millis(age).into())));
+                details.push((
+                    "staleness_ms",
+                    place.staleness.map_or(Value::Null, |staleness| millis(staleness).into()),
+                ));
             }
         }
         details.push(("millis", millis(self.took).into()));
@@ -224,7 +227,7 @@ impl fmt::Display for DataAnswer {
                 return write!(f, "ERR {key} is {}, expected {}", shown(actual), shown(expected));
             }
         };
-        let age = match place.age {
+        let age = match place.staleness {
             _ if !operation.is_stale() => String::new(),
             Some(age) => format!(" stale, at most {} old", duration_shown(age)),
             None => " stale, of unknown age".to_string(),
@@ -243,7 +246,7 @@ impl fmt::Display for Place {
 impl From<&DataAnswer> for Answer {
     fn from(answer: &DataAnswer) -> Answer {
         let outcome = match answer.outcome.kinds().0 {
-            "refused" => Outcome::Refused,
+            "refused" | "rejected" => Outcome::Refused,
             "unknown" => Outcome::Unknown,
             _ => Outcome::Ok,
         };
@@ -279,7 +282,7 @@ mod tests {
     }
 
     fn place() -> Place {
-        Place { node: NodeId::new(2), term: Term(4), index: Some(LogIndex(17)), age: None }
+        Place { node: NodeId::new(2), term: Term(4), index: Some(LogIndex(17)), staleness: None }
     }
 
     fn found(value: &str, place: Place) -> DataOutcome {
@@ -319,15 +322,15 @@ mod tests {
 
     #[test]
     fn reads_say_who_answered_and_whether_it_may_be_old() {
-        let at = |index, age| found("5", Place { index, age, ..place() });
+        let at = |index, staleness| found("5", Place { index, staleness, ..place() });
         assert_eq!(text("read x", at(None, None)), "OK x=5 [n2 term 4] 3.1 ms");
         let index = Some(LogIndex(9));
         let unknown = answer("read x --stale", at(index, None));
         assert_eq!(unknown.to_string(), "OK x=5 [n2 term 4 index 9 stale, of unknown age] 3.1 ms");
         let old = answer("read x --stale", at(index, Some(Duration::from_millis(61))));
         assert_eq!(old.to_string(), "OK x=5 [n2 term 4 index 9 stale, at most 61 ms old] 3.1 ms");
-        assert!(Answer::from(&old).json().contains(r#""stale":true,"age_ms":61.0,"#));
-        assert!(Answer::from(&unknown).json().contains(r#""stale":true,"age_ms":null,"#));
+        assert!(Answer::from(&old).json().contains(r#""stale":true,"staleness_ms":61.0,"#));
+        assert!(Answer::from(&unknown).json().contains(r#""stale":true,"staleness_ms":null,"#));
     }
 
     #[test]

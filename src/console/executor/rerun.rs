@@ -17,6 +17,7 @@ use super::rows::{Row, Run, verb};
 use super::script::is_about_answer;
 use super::slots::{FILE, FOLLOW, OVERWRITE, WATCH};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
+use crate::quoting::{shell_word, word};
 use crate::text::counted;
 use crate::text::units::duration_text;
 use crate::types::Time;
@@ -231,12 +232,13 @@ impl Console {
             0 => String::new(),
             beyond => format!("; {} later were not kept", counted(beyond, "line")),
         };
-        let text =
-            format!("{file} written, {}{missing}: 'run {file}' does the same again", counted(count, "line"));
+        let (count_shown, name) = (counted(count, "line"), word(file));
+        let text = format!("{file} written, {count_shown}{missing}: 'run {name}' does the same again");
         Answer::ok("save-script", text).with("file", file.as_str()).with("lines", count)
     }
 
     fn script_text(&self, file: &str, lines: &[String]) -> String {
+        let file = shell_word(file);
         let again =
             self.context.again.as_ref().map_or(String::new(), |again| format!(": {again} --script {file}"));
         let (now, seed) = (self.lab.now(), self.lab.seed());

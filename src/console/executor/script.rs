@@ -139,15 +139,21 @@ impl Console {
         }
     }
 
-    /// A failed line that no `expect` forgave ends its script. To be called at the script's end, too.
+    /// A failed line that no `expect` forgave ends its script, and so does one that waited and failed. To be called at the script's end, too.
     pub fn settle(&mut self, script: &mut Script) -> Flow {
-        let Some((line, text, outcome)) = script.failed.take() else { return Flow::Go };
+        let (outcome, place) = match (script.failed.take(), self.late_failure.take()) {
+            (None, None) => return Flow::Go,
+            (Some((line, text, outcome)), _) if text.is_empty() => {
+                (outcome, format!(" at {}", script.place(line)))
+            }
+            (Some((line, text, outcome)), _) => (outcome, format!(" at {}: {text}", script.place(line))),
+            (None, Some((text, outcome))) => (outcome, format!(": '{text}', which waited, failed")),
+        };
         script.worst = worse(script.worst, outcome);
         if !script.numbered || self.context.keep_going {
             return Flow::Go;
         }
-        let text = if text.is_empty() { text } else { format!(": {text}") };
-        self.output.warn(&format!("stopped at {}{text}", script.place(line)));
+        self.output.warn(&format!("stopped{place}"));
         Flow::Stop
     }
 

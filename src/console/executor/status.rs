@@ -36,14 +36,14 @@ pub(super) const NONE: &str = "-";
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 
 /// A column of the table, with what stands in it.
-struct Shown {
+struct StatusColumn {
     column: Column,
     /// Only `--all` shows it.
     rare: bool,
     cell: Cell,
 }
 
-const COLUMNS: [Shown; 12] = [
+const COLUMNS: [StatusColumn; 12] = [
     always("NODE", Left, |node, _, _| node.to_string()),
     always("ROLE", Left, |_, view, _| role_shown(view)),
     always("TERM", Right, |_, view, _| view.status.term.to_string()),
@@ -65,16 +65,16 @@ const COLUMNS: [Shown; 12] = [
 
 type Cell = fn(NodeId, &NodeView, &Picture) -> String;
 
-const fn always(name: &'static str, align: Align, cell: Cell) -> Shown {
-    Shown { column: Column { name, align, spare: None }, rare: false, cell }
+const fn always(name: &'static str, align: Align, cell: Cell) -> StatusColumn {
+    StatusColumn { column: Column { name, align, spare: None }, rare: false, cell }
 }
 
-const fn sparable(name: &'static str, align: Align, spare: u8, cell: Cell) -> Shown {
-    Shown { column: Column { name, align, spare: Some(spare) }, rare: false, cell }
+const fn sparable(name: &'static str, align: Align, spare: u8, cell: Cell) -> StatusColumn {
+    StatusColumn { column: Column { name, align, spare: Some(spare) }, rare: false, cell }
 }
 
-const fn rare(name: &'static str, align: Align, cell: Cell) -> Shown {
-    Shown { rare: true, ..always(name, align, cell) }
+const fn rare(name: &'static str, align: Align, cell: Cell) -> StatusColumn {
+    StatusColumn { rare: true, ..always(name, align, cell) }
 }
 
 impl Console {
