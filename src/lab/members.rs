@@ -12,6 +12,7 @@ use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::membership::request::Change;
 use crate::server::{MembersView, RoleName};
+use crate::text::numbers::grouped;
 use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
 /// A change that is done: its last entry is committed.
@@ -71,9 +72,8 @@ pub fn change_members(
     let until = begun + timeout;
     let led = find_leader(lab, until).ok_or(MembersError::NoLeader)?;
     let newest = led.view.newest.clone().ok_or(MembersError::NoLeader)?;
-    if let Some(node) = change.newcomer() {
-        let known = newest.configuration.contains(node);
-        known.then_some(()).map_or(Ok(()), |()| Err(MembersError::Refused(ChangeError::IsMember(node))))?;
+    if let Some(node) = change.newcomer().filter(|node| newest.configuration.contains(*node)) {
+        return Err(MembersError::Refused(ChangeError::IsMember(node)));
     }
     let made = change.newcomer().map(|node| lab.add_node(node)).transpose()?;
     let change = change.with(made);
@@ -212,7 +212,7 @@ impl Change {
             |node: NodeId| configuration.learners.get(&node).is_some_and(|learner| learner.joins.is_some());
         let leaves =
             |node: NodeId| configuration.outgoing.as_ref().is_some_and(|voters| voters.contains_key(&node));
-        let (done, goes_on) = match self {
+        let (done, continues) = match self {
             Change::Add { new, learner: true } => (configuration.names(new), false),
             Change::Add { new, .. } | Change::Replace { new, .. } => {
                 (configuration.voters.get(&new.node) == Some(&new.store_id), joins(new.node))
@@ -229,7 +229,7 @@ impl Change {
                 (!configuration.is_joint() && !pending, false)
             }
         };
-        match (done, goes_on) {
+        match (done, continues) {
             (true, _) => Stage::Done,
             (false, true) => Stage::Continues,
             (false, false) => Stage::NotBegun,
@@ -282,7 +282,7 @@ impl Led {
         match self.view.followers.get(&newcomer) {
             Some(follower) if follower.answered.is_some() => {
                 let behind = self.view.last.0.saturating_sub(follower.matched.0);
-                format!("{newcomer} trails by {}", crate::text::numbers::grouped(behind))
+                format!("{newcomer} trails by {}", grouped(behind))
             }
             _ => format!("{newcomer} does not answer"),
         }

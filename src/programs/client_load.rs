@@ -42,6 +42,8 @@ ended in each second; one behind the measured time has a '+'. 'all' counts opera
 time-out or at how long they took, if that is longer; unsent ones at the longest of all. An outage is a stretch in which
 nothing was answered although calls were waiting.
 
+Behind the figures stands what was done (--at), with the longest outage from each line to the next.
+
 A report shows rates and latencies in steps of 100 ms, of a run of more than a minute in steps of a second, and what a dozen
 of the clients saw. --messages adds what the nodes said to one another around elections and faults.
 

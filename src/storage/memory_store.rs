@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn founding() -> NewStore {
-        NewStore::founding(&NodeId::first(3))
+        NewStore::founding(NodeId::first(3))
     }
 
     fn founders() -> Configured {

@@ -107,13 +107,7 @@ fn identity() -> Identity {
 }
 
 fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), StorageError> {
-    JsonStore::open(
-        disk.clone(),
-        &identity(),
-        SEGMENT_BYTES,
-        &NewStore::founding(&NodeId::first(3)),
-        no_image,
-    )
+    JsonStore::open(disk.clone(), &identity(), SEGMENT_BYTES, &NewStore::founding(NodeId::first(3)), no_image)
 }
 
 fn entry(index: u64) -> Entry {

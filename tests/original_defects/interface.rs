@@ -181,7 +181,7 @@ fn u4_a_node_that_cannot_have_its_place_says_so() {
         RealDisk::new(&held),
         &identity(),
         SEGMENT_BYTES,
-        &NewStore::founding(&NodeId::first(3)),
+        &NewStore::founding(NodeId::first(3)),
         no_image,
     )
     .expect("the place is free");
@@ -203,7 +203,7 @@ fn open_store(path: &Path) -> Result<(), String> {
         RealDisk::new(path),
         &identity(),
         SEGMENT_BYTES,
-        &NewStore::founding(&NodeId::first(3)),
+        &NewStore::founding(NodeId::first(3)),
         no_image,
     );
     opened.map(|_| ()).map_err(|error| error.to_string())

@@ -84,7 +84,7 @@ fn open(disk: &SimulatedDisk) -> Result<(JsonStore<SimulatedDisk>, Recovered), S
         disk.clone(),
         &identity(),
         SEGMENT_BYTES,
-        &NewStore::founding(&NodeId::first(3)),
+        &NewStore::founding(NodeId::first(3)),
         image::load::<KeyValue>,
     )
 }

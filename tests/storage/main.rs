@@ -31,7 +31,7 @@ fn identity() -> Identity {
 }
 
 fn founding() -> NewStore {
-    NewStore::founding(&NodeId::first(3))
+    NewStore::founding(NodeId::first(3))
 }
 
 fn founders() -> Configured {

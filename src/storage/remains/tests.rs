@@ -33,7 +33,7 @@ impl Image for Nothing {
 fn folder() -> MemoryDisk {
     let disk = MemoryDisk::new("states/n1", Files::new());
     let identity = Identity { cluster: ClusterId(1), epoch: Epoch::FIRST, node: NodeId::new(1) };
-    let founding = NewStore::founding(&NodeId::first(3));
+    let founding = NewStore::founding(NodeId::first(3));
     let (mut store, _) =
         JsonStore::open(disk.clone(), &identity, 200, &founding, no_image).expect("a new folder");
     let hard_state = HardState { current_term: Term(2), store_id: FOUNDERS_STORE, ..HardState::default() };

@@ -14,7 +14,7 @@ fn identity(epoch: u64) -> Identity {
 /// n3 of three founders, with entries 1 to 4 of term 2, of which 3 are known to be committed.
 fn survivor() -> SimulatedDisk {
     let disk = SimulatedDisk::new("n3");
-    let founding = NewStore::founding(&NodeId::first(3));
+    let founding = NewStore::founding(NodeId::first(3));
     let opened = JsonStore::open(disk.clone(), &identity(1), SEGMENT_BYTES, &founding, no_image);
     let (mut store, _) = opened.expect("no failure is planned");
     let hard_state = HardState {
@@ -43,7 +43,7 @@ fn rescue(disk: &SimulatedDisk) -> Rescue {
 
 /// The folder is that of a cluster of one in its second epoch.
 fn check(disk: &SimulatedDisk, context: &str) {
-    let founding = NewStore::founding(&NodeId::first(3));
+    let founding = NewStore::founding(NodeId::first(3));
     let opened = |epoch| JsonStore::open(disk.clone(), &identity(epoch), SEGMENT_BYTES, &founding, no_image);
     assert!(matches!(opened(1), Err(StorageError::OtherEpoch { .. })), "{context}");
     let (_, found) = opened(2).expect(context);
@@ -94,7 +94,7 @@ fn a_power_failure_at_any_operation_leaves_what_the_same_rescue_completes() {
 fn who_runs_is_not_touched() {
     let disk = survivor();
     let rescue = rescue(&disk);
-    let founding = NewStore::founding(&NodeId::first(3));
+    let founding = NewStore::founding(NodeId::first(3));
     let held = JsonStore::open(disk.clone(), &identity(1), SEGMENT_BYTES, &founding, no_image);
     let before = disk.operations();
     assert!(matches!(rescue.perform(|| disk.clone()), Err(StorageError::InUse { .. })));
