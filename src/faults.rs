@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::change::{NetChange, NetError};
 pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};
@@ -38,7 +40,7 @@ pub enum Fate {
     Delivered { delay: Duration, duplicate: Option<Duration> },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DropReason {
     Cut,
     Partition,

@@ -8,6 +8,8 @@ pub mod members;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::error::LabError;
 
 use crate::check::linearizability::Start;
@@ -193,7 +195,7 @@ impl LabSettings {
 }
 
 /// What can be done to one node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NodeOrder {
     /// It ends at once: what it had not written is gone.
@@ -227,7 +229,7 @@ pub enum NodeOrder {
     Disk(DiskChange),
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NodeView {
     pub life: Life,
     /// What it knows: now, or when it was last seen running.
@@ -237,7 +239,7 @@ pub struct NodeView {
 }
 
 /// Whether a node runs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Life {
     /// It runs.
@@ -249,7 +251,7 @@ pub enum Life {
 }
 
 /// What may be done to a disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum DiskChange {
     /// Each fsync takes this much longer; zero ends it.

@@ -3,16 +3,21 @@
 //! Inside, it is the same as on threads: a [`Cluster`] of one node with its own router, behind which links stand instead of
 //! inboxes. So faults, bounds and counts mean the same.
 
+mod consoles;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
+use self::consoles::{Attachment, Consoles};
 use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
 use crate::lab::{Lab, Life, NodeOrder};
 use crate::links::{Acceptor, AddressBook, Attached, Bounds, Dialer, Host, Notices, Target, Traffic};
@@ -36,6 +41,8 @@ pub struct Place {
     pub addresses: BTreeMap<NodeId, String>,
     /// Where others reach this one.
     pub advertised: String,
+    /// Whether consoles may order faults.
+    pub faults: bool,
 }
 
 /// Why a process does not start.
@@ -53,6 +60,8 @@ pub enum ProcessError {
 pub struct Process<M: StateMachine = KeyValue> {
     inside: Arc<Inside<M>>,
     acceptor: Acceptor,
+    /// Closed when it ends.
+    _stop: Sender<()>,
 }
 
 #[derive(Debug)]
@@ -69,6 +78,9 @@ struct Inside<M: StateMachine> {
     /// Groups and bytes that may wait for a link.
     link_inbox: (usize, usize),
     notices: Arc<Notices>,
+    consoles: Arc<Consoles>,
+    /// A console has ordered the node's end: the process waits for the next order.
+    ends_by_order: AtomicBool,
     /// Itself, for the links that it starts.
     #[debug(skip)]
     this: Weak<Inside<M>>,
@@ -85,6 +97,9 @@ impl<M: StateMachine> Process<M> {
         place: Place,
         notices: Arc<Notices>,
     ) -> Result<Process<M>, ProcessError> {
+        let consoles = Arc::new(Consoles::default());
+        let told = Arc::clone(&consoles);
+        let builder = builder.also_observed(move |event| told.observe(event));
         let cluster = builder.start_apart(&place.apart)?;
         let settings = cluster.settings_in_force();
         let link_inbox = (settings.inbox_node, settings.inbox_node_bytes);
@@ -108,6 +123,8 @@ impl<M: StateMachine> Process<M> {
             dialers: Mutex::default(),
             link_inbox,
             notices: Arc::clone(&notices),
+            consoles,
+            ends_by_order: AtomicBool::new(false),
             this: this.clone(),
             place,
         });
@@ -116,21 +133,28 @@ impl<M: StateMachine> Process<M> {
         }
         let host: Arc<dyn Host> = Arc::<Inside<M>>::clone(&inside);
         let acceptor = Acceptor::start(listener, node, host, network, bounds, notices)?;
-        Ok(Process { inside, acceptor })
+        let (stop, stopped) = bounded(0);
+        let this = Arc::downgrade(&inside);
+        let news = move || Inside::tell_news(&this, &stopped);
+        thread::Builder::new().name("news".to_string()).spawn(news)?;
+        Ok(Process { inside, acceptor, _stop: stop })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.acceptor.address()
     }
 
-    /// Waits until something happens to the node or a wake-up comes. Why the node has ended; none while it runs.
+    /// Waits until something happens to the node or a wake-up comes. Why the node has ended by itself; none while it runs, or
+    /// is down because a console wants that.
     pub fn wait_for_end(&self, wake: &Receiver<()>) -> Option<String> {
         let node = self.inside.place.apart.node;
         let (ended, changed) = {
             let cluster = self.inside.cluster.lock();
             (cluster.life(node), cluster.listen())
         };
-        if let Some(Life::Down(why)) = ended {
+        if let Some(Life::Down(why)) = ended
+            && !self.inside.ends_by_order.load(Ordering::Acquire)
+        {
             return Some(why);
         }
         select! {
@@ -177,11 +201,11 @@ impl<M: StateMachine> Inside<M> {
         let this = self.this.clone();
         let cluster = self.place.apart.cluster;
         let (token, address, life) = (self.place.token.clone(), self.place.advertised.clone(), self.life);
-        let connections = std::sync::atomic::AtomicU64::new(0);
+        let connections = AtomicU64::new(0);
         let hello = move || {
             let files = this.upgrade().map(|inside| *inside.own.lock());
             let (member, epoch) = files.unwrap_or((Member::founder(node), Epoch::FIRST));
-            let connection = connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let connection = connections.fetch_add(1, Ordering::Relaxed);
             let (token, address) = (token.clone(), address.clone());
             let caller = Caller::Node { member, life, address, expects: node, connection };
             Hello { versions: VERSIONS, cluster, epoch, token, caller }
@@ -258,15 +282,10 @@ impl<M: StateMachine> Host for Inside<M> {
         }
     }
 
-    fn attach(&self, _name: &str, _answers: Sender<String>) -> Box<dyn Attached> {
-        Box::new(NoConsole)
+    fn attach(&self, name: &str, answers: Sender<String>) -> Box<dyn Attached> {
+        log::info!(target: "raftlab::process", "{name} is attached");
+        Box::new(Attachment::begin(self, answers))
     }
-}
-
-struct NoConsole;
-
-impl Attached for NoConsole {
-    fn asked(&mut self, _question: &str) {}
 }
 
 /// Compares without telling by its time where the difference is.

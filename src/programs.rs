@@ -3,6 +3,7 @@
 //! `bin/` has a file for each, which calls the function `main` of its module here; `raftlab` is all of them in one.
 
 pub mod check_history;
+pub mod client;
 pub mod client_load;
 pub mod cluster;
 mod cluster_file;

@@ -1,3 +1,23 @@
-//! A cluster of processes, as the process of a client or a console has it: a router whose destinations are links.
+//! A cluster of processes, as the process of a client or a console has it.
 
 pub mod clients;
+pub mod lab;
+mod merging;
+mod node_link;
+pub mod protocol;
+
+use std::collections::BTreeMap;
+
+use crate::config::Settings;
+use crate::storage::ClusterId;
+use crate::types::NodeId;
+
+/// What is known of a cluster before anything was said.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RemoteCluster {
+    pub cluster: ClusterId,
+    pub token: String,
+    pub addresses: BTreeMap<NodeId, String>,
+    /// Unscaled, as the nodes have them.
+    pub settings: Settings,
+}

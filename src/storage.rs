@@ -145,7 +145,7 @@ pub struct NewStore {
 }
 
 /// The nodes that begin a cluster together.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Founders {
     pub nodes: Vec<NodeId>,
     /// Who leads, if it can.
@@ -226,7 +226,7 @@ impl<'de> Deserialize<'de> for ClusterId {
 }
 
 /// The cluster and node that files belong to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Identity {
     pub cluster: ClusterId,
     pub epoch: Epoch,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use derive_more::Display;
 use log::Level;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use facade::{is_logged, log_event, target};
 pub(crate) use logs::log_files;
@@ -27,7 +28,7 @@ use crate::raft::message::Message;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
 
 /// Something that happened. Shown as `12.000450 n2 leads term 4`: seconds of the run, and the sentence.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[display("{time} {}", self.sentence())]
 pub struct TraceEvent {
     /// The time of the run.
@@ -37,7 +38,7 @@ pub struct TraceEvent {
 }
 
 /// What happened, as a sentence without the node's name.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum What {
     /// In the consensus core.

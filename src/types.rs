@@ -198,7 +198,7 @@ impl fmt::Display for EntryId {
 }
 
 /// A moment, counted in nanoseconds from the start of the run. It never goes back.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Time(u64);
 
 impl Time {

@@ -1,9 +1,12 @@
 //! The properties that are checked, by their names, and what is said of them.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A property, named as in the paper's Figure 3 where it stands there.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Property {
     /// At most one leader a term, elected by a quorum of the members in its log (5.2, section 6).
     ElectionSafety,
@@ -86,14 +89,14 @@ pub struct Violation {
     pub detail: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Verdict {
     /// The property, by its name in the paper where it has one.
-    pub property: &'static str,
+    pub property: Cow<'static, str>,
     /// What broke it and where; none when it held, as far as it was seen.
     pub violation: Option<String>,
     /// Why it was not seen whether it holds; none when it was.
-    pub open: Option<&'static str>,
+    pub open: Option<Cow<'static, str>>,
 }
 
 impl Verdict {
@@ -106,7 +109,7 @@ impl Verdict {
 /// `PASS log matching`, `FAIL log matching: n1 holds ..`, `UNDECIDED log matching: it takes ..`.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.violation, self.open) {
+        match (&self.violation, &self.open) {
             (Some(violation), _) => write!(f, "FAIL {}: {violation}", self.property),
             (None, Some(why)) => write!(f, "UNDECIDED {}: {why}", self.property),
             (None, None) => write!(f, "PASS {}", self.property),

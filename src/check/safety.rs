@@ -106,11 +106,11 @@ impl Safety {
             .into_iter()
             .filter(checked)
             .map(|(property, name)| Verdict {
-                property: name,
+                property: name.into(),
                 violation: first(property).map(|violation| violation.detail.clone()),
                 open: self
                     .is_open(property)
-                    .then_some("it takes the steps of more than one node to judge it"),
+                    .then(|| "it takes the steps of more than one node to judge it".into()),
             })
             .collect()
     }

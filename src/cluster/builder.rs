@@ -166,6 +166,15 @@ impl<M: StateMachine> Builder<M> {
         self.machine(machine).start()
     }
 
+    /// Calls this for each event, too.
+    pub(crate) fn also_observed(self, also: impl Fn(&TraceEvent) + Send + Sync + 'static) -> Builder<M> {
+        let before = self.observer.clone();
+        self.observer(move |event| {
+            before.iter().for_each(|observer| observer(event));
+            also(event);
+        })
+    }
+
     pub(super) fn observed_by(self, observer: Option<Observer>) -> Builder<M> {
         Builder { observer, ..self }
     }

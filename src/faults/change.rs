@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use derive_more::Display;
+use serde::{Deserialize, Serialize};
 
 use super::link::LinkScope;
 use crate::text::joined;
@@ -13,7 +14,7 @@ use crate::text::units::{duration_text, percent_text};
 use crate::types::NodeId;
 
 /// One change. A later change of the same kind replaces an earlier one on every link that it covers.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NetChange {
     /// Two nodes hear one another only when a group holds both. Nodes that no group names form one more group.

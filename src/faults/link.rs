@@ -5,12 +5,13 @@
 use std::fmt;
 
 use derive_more::From;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::Address;
 use crate::types::NodeId;
 
 /// One end of a link.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, From)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, From, Serialize, Deserialize)]
 pub enum End {
     #[from]
     Node(NodeId),
@@ -47,7 +48,7 @@ impl fmt::Display for End {
 }
 
 /// A set of links, as a person names it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum LinkScope {
     /// Every link, the clients' included.
     All,

@@ -1,10 +1,12 @@
 //! Why something could not be done to a cluster.
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::nodes::no_such_node;
 use crate::types::NodeId;
 
 /// Why something could not be done, in one line that says what to do.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{what}")]
 pub struct LabError {
     what: String,

@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn safety_is_judged_by_what_was_checked() {
-        let held = property::Verdict { property: "Log Matching", violation: None, open: None };
+        let held = property::Verdict { property: "Log Matching".into(), violation: None, open: None };
         let broken = property::Verdict {
-            property: "Log Matching",
+            property: "Log Matching".into(),
             violation: Some("entry 3".to_string()),
             open: None,
         };

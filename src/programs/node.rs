@@ -130,7 +130,8 @@ fn serve(
         builder = builder.log_filter(filter);
     }
     let (cluster, address) = (apart.cluster, listener.local_addr().map_err(|error| (error.to_string(), 1))?);
-    let place = Place { apart, token: file.token, addresses: file.addresses, advertised };
+    let (token, addresses, faults) = (file.token, file.addresses, file.faults);
+    let place = Place { apart, token, addresses, advertised, faults };
     let process = Process::start(builder, listener, place, notices).map_err(|error| {
         let code = match error {
             ProcessError::Start(StartError::Thread(_)) | ProcessError::Thread(_) => 1,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory};
 
 use super::start::{Generated, Start, WHOLE, generated, print_generated, with_generate};
-use super::{check_history, client_load, cluster, doctor, logs, node, recover, simulate};
+use super::{check_history, client, client_load, cluster, doctor, logs, node, recover, simulate};
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 
@@ -19,7 +19,7 @@ struct Part {
     main: fn(&Start) -> ExitCode,
 }
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part {
         name: "cluster",
         page: "raftlab-cluster",
@@ -54,6 +54,13 @@ const PARTS: [Part; 8] = [
         also: None,
         command: logs::Options::command,
         main: logs::main,
+    },
+    Part {
+        name: "client",
+        page: "raftlab-client",
+        also: None,
+        command: client::Options::command,
+        main: client::main,
     },
     Part {
         name: "node",

@@ -15,7 +15,7 @@ use super::message::Round;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core, in the words of the logs behind the node's name.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
     /// A message of a newer term was seen (5.1).
@@ -299,7 +299,7 @@ fn entries(count: usize) -> String {
 }
 
 /// Why a vote was given or refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum VoteReason {
     /// Given: no vote yet in this term, and the candidate's log is up-to-date.
     #[display("its log is up-to-date")]
@@ -352,7 +352,7 @@ pub enum RejectReason {
 }
 
 /// Why a node no longer leads or campaigns.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum StepDownReason {
     /// It saw a newer term.
     #[display("term {_0} has begun")]
@@ -369,7 +369,7 @@ pub enum StepDownReason {
 }
 
 /// What became of the entries of an AppendEntries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum AppendOutcome {
     /// Rejected: the sender's term is over.
     #[display("rejected, its term is over")]

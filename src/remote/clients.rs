@@ -7,28 +7,17 @@ use std::sync::{Arc, Weak};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
+use super::RemoteCluster;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::clock::Clock;
 use crate::cluster::entropy;
-use crate::config::Settings;
 use crate::links::{AddressBook, Dialer, LinkEvent, Notices, Target, Traffic};
 use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::protocol::{Address, Envelope, Packet};
-use crate::storage::ClusterId;
 use crate::types::{ClientId, Epoch, NodeId, Random};
 use crate::wire::{Caller, Hello, VERSIONS, Welcome, client_bytes_max};
-
-/// What is known of a cluster before anything was said.
-#[derive(Clone, PartialEq, Debug)]
-pub struct RemoteCluster {
-    pub cluster: ClusterId,
-    pub token: String,
-    pub addresses: BTreeMap<NodeId, String>,
-    /// Unscaled, as the nodes have them.
-    pub settings: Settings,
-}
 
 /// The links of a process's clients.
 #[derive(Debug)]

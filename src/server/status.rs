@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Server;
 use crate::raft::effects::ChangeError;
 use crate::raft::membership::{Configured, MemberRole};
 use crate::raft::role::{Progress, Role};
 use crate::types::{EntryId, LogIndex, Member, NodeId, StoreId, Term, Time};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
     /// Its role in its term.
     pub role: RoleName,
@@ -42,7 +44,7 @@ pub struct Status {
 }
 
 /// The members as one node knows them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MembersView {
     /// The node itself, with its files.
     pub own: Member,
@@ -60,7 +62,7 @@ pub struct MembersView {
 }
 
 /// What a leader knows of another node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FollowerView {
     /// The files that answered last.
     pub store_id: StoreId,
@@ -70,7 +72,7 @@ pub struct FollowerView {
     pub answered: Option<Time>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SnapshotInfo {
     /// The last entry that it covers; zero without one.
     pub last: EntryId,
@@ -79,7 +81,7 @@ pub struct SnapshotInfo {
 }
 
 /// A node's role in its term, without what it knows in it: see [`Role`](crate::raft::role::Role).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum RoleName {
     #[default]
     Follower,
@@ -89,7 +91,7 @@ pub enum RoleName {
 }
 
 /// A log as the matrix shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LogView {
     /// The last entry that is not kept; zero while all are.
     pub base: EntryId,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use derive_more::From;
+use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
 use super::error::StorageError;
@@ -27,7 +28,7 @@ const TRIES: usize = 20;
 const TAIL_BYTES: u64 = 16 << 10;
 
 /// What a node's files said at one moment.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Glimpse {
     /// The node and cluster; none while `state.json` is missing or cannot be read.
     pub identity: Option<Identity>,

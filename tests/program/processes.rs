@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use raftlab::config::cluster_file::ClusterFile;
 use raftlab::kv::{Answer, Command, KeyValue, Query};
 use raftlab::links::Notices;
-use raftlab::remote::clients::{RemoteClients, RemoteCluster};
+use raftlab::remote::RemoteCluster;
+use raftlab::remote::clients::RemoteClients;
 use raftlab::{Client, NodeId};
 
 use crate::{Folder, PATIENCE, Ran, Running};

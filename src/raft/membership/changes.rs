@@ -71,10 +71,12 @@ impl Raft {
         let configuration = &newest.configuration;
         if configuration.is_joint() {
             if newest.index <= self.commit_index {
-                return Err(ChangeError::TooLate("both majorities hold it"));
+                return Err(ChangeError::TooLate("both majorities hold it".into()));
             }
             if self.log.term_at(newest.index) != Some(self.current_term) {
-                return Err(ChangeError::TooLate("an earlier leader proposed it, and it will be committed"));
+                return Err(ChangeError::TooLate(
+                    "an earlier leader proposed it, and it will be committed".into(),
+                ));
             }
             return Ok(self.take_back(now, newest.index));
         }
@@ -84,7 +86,7 @@ impl Raft {
         if next == **configuration {
             let done = newest.index > self.commit_index;
             return Err(if done {
-                ChangeError::TooLate("only its last entry is not committed yet")
+                ChangeError::TooLate("only its last entry is not committed yet".into())
             } else {
                 ChangeError::NothingToCancel
             });

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::configuration::Configuration;
 use crate::raft::entry::{Content, Entry};
 use crate::types::{LogIndex, NodeId};
 
 /// A configuration and the index of the entry that holds it; that of the founders stands at index 0.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Configured {
     pub index: LogIndex,
     pub configuration: Arc<Configuration>,

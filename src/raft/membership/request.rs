@@ -1,14 +1,16 @@
 //! What people ask of the members, and why it is refused.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use derive_more::Display;
+use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
 use crate::types::{LogIndex, Member, NODES_MAX, NodeId};
 
 /// A change of the members. People name a new node, the core names it with the files that were made for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Change<New = Member> {
     /// Take a node in: as a learner that stays one, or to vote once it has caught up.
     Add { new: New, learner: bool },
@@ -27,7 +29,7 @@ pub enum Change<New = Member> {
 }
 
 /// A change, and what it was made for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ChangeRequest {
     pub change: Change,
     /// The index of the newest configuration that who asks has seen: a request that arrives again changes nothing.
@@ -37,7 +39,7 @@ pub struct ChangeRequest {
 }
 
 /// Why a change was refused. Nothing has changed then.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ChangeError {
     #[display("{}", match leader {
@@ -74,5 +76,5 @@ pub enum ChangeError {
     #[display("no change is under way")]
     NothingToCancel,
     #[display("it is too late to take the change back: {_0}")]
-    TooLate(&'static str),
+    TooLate(Cow<'static, str>),
 }

@@ -1,10 +1,12 @@
 //! What a node is in a configuration.
 
+use serde::{Deserialize, Serialize};
+
 use super::configuration::Configuration;
 use crate::types::Member;
 
 /// A node's part in its cluster, by the configuration that it uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum MemberRole {
     /// None: it knows no configuration that names its files. A node that was added or wiped is one, until its log tells.
     #[default]

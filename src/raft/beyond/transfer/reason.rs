@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use derive_more::Display;
+use serde::{Deserialize, Serialize};
 
 use crate::text::layout::duration_shown;
 use crate::types::{EntryId, NodeId};
 
 /// Why a leader hands over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 pub enum TransferReason {
     /// A person asked for it.
     #[display("on request")]
@@ -26,7 +27,7 @@ pub enum TransferReason {
 }
 
 /// Why a leader does not hand over. It leads on, and has lost nothing.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TransferError {
     #[display("{}", match leader {
@@ -49,7 +50,7 @@ pub enum TransferError {
 }
 
 /// Why a node cannot take over the leadership.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Unfit {
     #[display("is no member")]
@@ -72,7 +73,7 @@ pub enum Unfit {
 }
 
 /// Why a node does not start the election that its leader ordered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OrderIgnored {
     #[display("it has heard a later round")]

@@ -1,0 +1,246 @@
+//! A console's link to one node: questions and answers, and what the node tells by itself.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use derive_more::Debug;
+use parking_lot::Mutex;
+
+use super::RemoteCluster;
+use super::protocol::{Answer, Asked, Question, Told};
+use crate::cluster::entropy;
+use crate::lab::{LabError, Life, NodeView};
+use crate::links::{AddressBook, Dialer, Heard, Notices, Target, Traffic};
+use crate::node::Changes;
+use crate::server::Status;
+use crate::trace::TraceEvent;
+use crate::types::{Epoch, Member, NodeId, Time};
+use crate::wire::{Caller, Hello, VERSIONS};
+
+/// How long a node may take to answer what it only looks up.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long it may take over an order: to stop, or to open its files.
+const ORDER_PATIENCE: Duration = Duration::from_secs(6);
+
+/// After this long without news, what was heard of a node is not taken for how it is.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Questions that may wait for a connection.
+const QUESTIONS_MAX: usize = 64;
+
+/// What a console does with each event of a node.
+pub type OnEvent = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
+
+/// The console's time.
+pub(super) type Now = Arc<dyn Fn() -> Time + Send + Sync>;
+
+#[derive(Debug)]
+pub struct NodeLink {
+    node: NodeId,
+    shared: Arc<Mutex<Seen>>,
+    questions: Sender<String>,
+    #[debug(skip)]
+    now: Now,
+    _dialer: Dialer,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// Who is connected; none while no process is.
+    member: Option<Member>,
+    /// Why there is no connection.
+    why: String,
+    heard: Instant,
+    /// It did not answer when it was last asked how it is.
+    is_silent: bool,
+    view: NodeView,
+    /// How far the console's time is ahead of the node's, in nanoseconds.
+    ahead: i128,
+    last_question: u64,
+    waiting: HashMap<u64, Sender<Answer>>,
+}
+
+/// What a link tells its console.
+pub(super) struct Listener {
+    pub changes: Arc<Changes>,
+    pub on_event: OnEvent,
+    pub now: Now,
+    /// The node's process has come, or come back.
+    pub on_up: Box<dyn Fn(NodeId) + Send + Sync>,
+}
+
+impl NodeLink {
+    /// Dials the node from now on.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(super) fn start(
+        node: NodeId,
+        remote: &RemoteCluster,
+        name: &str,
+        book: Arc<AddressBook>,
+        notices: Arc<Notices>,
+        listener: Listener,
+    ) -> io::Result<NodeLink> {
+        let view = NodeView { life: Life::Up, status: Status::default(), disk_blocked: false };
+        let shared = Arc::new(Mutex::new(Seen {
+            member: None,
+            why: "it has not been reached so far".to_string(),
+            heard: Instant::now(),
+            is_silent: true,
+            view,
+            ahead: 0,
+            last_question: 0,
+            waiting: HashMap::new(),
+        }));
+        let (questions, asked): (Sender<String>, Receiver<String>) = bounded(QUESTIONS_MAX);
+        let (cluster, token, name) = (remote.cluster, remote.token.clone(), name.to_string());
+        let hello = move || Hello {
+            versions: VERSIONS,
+            cluster,
+            epoch: Epoch::FIRST,
+            token: token.clone(),
+            caller: Caller::Console { expects: node, name: name.clone() },
+        };
+        let seen = Arc::clone(&shared);
+        let now = Arc::clone(&listener.now);
+        let heard = move |heard: Heard| take(&seen, &listener, node, heard);
+        let traffic = Traffic::Texts { questions: asked, heard: Box::new(heard) };
+        let target = Target { node, book, hello: Box::new(hello), traffic, notices };
+        Ok(NodeLink { node, shared, questions, now, _dialer: Dialer::start(target, entropy())? })
+    }
+
+    /// How the node is: asked now, unless it was silent when it was last asked. One whose process does not answer is down, as
+    /// far as a console can know.
+    pub fn view(&self) -> NodeView {
+        if self.shared.lock().is_silent {
+            self.last_view()
+        } else {
+            self.look();
+            self.last_view()
+        }
+    }
+
+    fn last_view(&self) -> NodeView {
+        let seen = self.shared.lock();
+        let silence = seen.heard.elapsed();
+        if seen.member.is_some() && silence < FRESH {
+            return seen.view.clone();
+        }
+        let why = if seen.member.is_some() {
+            format!("its process has said nothing for {:.1} s", silence.as_secs_f64())
+        } else {
+            format!("its process does not answer: {}", seen.why)
+        };
+        let status = Status { role: Default::default(), leader: None, ..seen.view.status };
+        NodeView { life: Life::Down(why), status, disk_blocked: false }
+    }
+
+    /// The node with the number of its files; none while no process answers.
+    pub fn member(&self) -> Option<Member> {
+        self.shared.lock().member
+    }
+
+    fn look(&self) {
+        match self.ask(Question::View) {
+            Ok(Answer::View { now, view }) => self.shared.lock().see((self.now)(), now, view),
+            // Its next news say that it is back.
+            _ => self.shared.lock().is_silent = true,
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// The node says no, or does not answer in time.
+    pub fn ask(&self, question: Question) -> Result<Answer, LabError> {
+        let node = self.node;
+        let patience = if question.is_order() { ORDER_PATIENCE } else { LOOK_PATIENCE };
+        let silent = |why: &str| {
+            LabError::new(format!("{node} does not answer: {why}")).advising(format!("start it: node {node}"))
+        };
+        let (sender, answer) = bounded(1);
+        let id = {
+            let mut seen = self.shared.lock();
+            if seen.member.is_none() {
+                return Err(silent(&seen.why));
+            }
+            seen.last_question += 1;
+            let id = seen.last_question;
+            seen.waiting.insert(id, sender);
+            id
+        };
+        let text = serde_json::to_string(&Asked { id, question }).expect("questions have a text");
+        let answer = match self.questions.try_send(text) {
+            Ok(()) => answer.recv_timeout(patience).map_err(|_| silent("nothing came in time")),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                Err(silent("too many questions wait"))
+            }
+        };
+        self.shared.lock().waiting.remove(&id);
+        match answer? {
+            Answer::Refused(error) => Err(error),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl Seen {
+    /// This is how the node is at this time of its own, which is now.
+    fn see(&mut self, now: Time, its_time: Time, mut view: NodeView) {
+        self.heard = Instant::now();
+        self.is_silent = false;
+        self.ahead = i128::from(now.as_nanos()) - i128::from(its_time.as_nanos());
+        view.status.since = moved(view.status.since, self.ahead);
+        self.view = view;
+    }
+}
+
+fn take(shared: &Mutex<Seen>, listener: &Listener, node: NodeId, heard: Heard) {
+    match heard {
+        Heard::Up(welcome) => {
+            let mut seen = shared.lock();
+            seen.member = Some(welcome.member);
+            seen.heard = Instant::now();
+            drop(seen);
+            (listener.on_up)(node);
+        }
+        Heard::Down(why) => {
+            let mut seen = shared.lock();
+            seen.member = None;
+            seen.why = why;
+            // Nothing more comes to those who wait.
+            seen.waiting.clear();
+        }
+        Heard::Text(text) => match serde_json::from_str::<Told>(&text) {
+            Ok(Told::Answer { id, answer }) => {
+                let mut seen = shared.lock();
+                seen.heard = Instant::now();
+                if let Some(waiting) = seen.waiting.remove(&id) {
+                    let _ = waiting.send(answer);
+                }
+            }
+            Ok(Told::View { member, now, view }) => {
+                let mut seen = shared.lock();
+                seen.member = Some(member);
+                seen.see((listener.now)(), now, view);
+            }
+            Ok(Told::Event(event)) => {
+                let ahead = shared.lock().ahead;
+                (listener.on_event)(&TraceEvent { time: moved(event.time, ahead), ..event });
+            }
+            Err(error) => log::warn!(target: "raftlab::remote", "{node} said what is no news: {error}"),
+        },
+    }
+    listener.changes.announce();
+}
+
+/// A node's time in the console's.
+fn moved(time: Time, ahead: i128) -> Time {
+    let nanos = (i128::from(time.as_nanos()) + ahead).max(0);
+    Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
