@@ -123,7 +123,7 @@ fn log(criterion: &mut Criterion) {
         let open = || {
             let content = MemoryContent::new(identity);
             (
-                content.open(&NewStore::founding(&NodeId::first(3)), no_image).expect("an empty store").0,
+                content.open(&NewStore::founding(NodeId::first(3)), no_image).expect("an empty store").0,
                 log_writes(WRITES),
             )
         };
@@ -162,7 +162,7 @@ fn log_writes(count: u64) -> Vec<Write> {
 
 fn open_lines(disk: MemoryDisk, identity: &Identity) -> (JsonStore<MemoryDisk>, Vec<Entry>) {
     let opened =
-        JsonStore::open(disk, identity, SEGMENT_BYTES, &NewStore::founding(&NodeId::first(3)), no_image);
+        JsonStore::open(disk, identity, SEGMENT_BYTES, &NewStore::founding(NodeId::first(3)), no_image);
     let (store, recovered) = opened.expect("the files are right");
     (store, recovered.entries)
 }
