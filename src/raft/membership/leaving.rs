@@ -112,9 +112,10 @@ mod tests {
     use super::*;
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
-    use crate::raft::effects::{HardState, Input};
+    use crate::raft::bench::{Bench, id, recovered};
+    use crate::raft::effects::{Change, ChangeRequest, HardState, Input, SnapshotReport};
     use crate::raft::entry::{Content, Entry};
-    use crate::raft::message::{Beat, Body, Files, Message};
+    use crate::raft::message::{Ack, AppendResult, Beat, Body, Files, Message};
     use crate::types::{EntryId, FOUNDERS_STORE, Random, StoreId, Term};
 
     /// Entries 1, 2 and 3.
@@ -154,5 +155,28 @@ mod tests {
         let mut raft = n3(FOUNDERS_STORE, entries([three, joint, two]));
         raft.step(Time::ZERO + Duration::from_secs(9), &mut Vec::new());
         assert!(matches!(raft.role(), Role::PreCandidate { .. }), "n1 and n2 may lack the last entries");
+    }
+
+    #[test]
+    fn a_follower_that_left_holds_back_no_entries() {
+        let settings = RaftSettings { trailing_entries: 0, ..RaftSettings::default() };
+        let mut bench = Bench::leader(&settings, recovered(id(5, 1), 7, 1));
+        let ack = Ack { round: 0, boot_id: 1 };
+        let holds = |index| AppendResult::Matched(LogIndex(index));
+        bench.answer(2, ack, holds(8));
+        let empty = AppendResult::Conflict { rejected: LogIndex(7), term: None, first: LogIndex(1) };
+        bench.answer(3, ack, empty);
+        let change = Change::Remove(NodeId::new(3));
+        bench.step(Input::Change(ChangeRequest { change, made_for: LogIndex(0), force: false }));
+        bench.answer(2, ack, holds(9));
+        bench.answer(2, ack, holds(10));
+        assert_eq!(bench.raft.commit_index(), LogIndex(10), "n1 and n2 are the members");
+        bench.step(Input::Snapshot(SnapshotReport::Saved(id(10, 2))));
+        assert_eq!(bench.raft.log().base(), id(5, 1), "n3 is still sent the snapshot up to 5");
+        while bench.led().followers.contains_key(&NodeId::new(3)) {
+            bench.round();
+            bench.answer(2, ack, holds(10));
+        }
+        assert_eq!(bench.raft.log().base(), id(10, 2), "no entry is appended that would compact the log");
     }
 }
