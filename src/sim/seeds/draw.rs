@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Family;
+use super::{Family, ms};
 use crate::sim::SimulationSettings;
 use crate::sim::workload::Habits;
 use crate::types::Random;
@@ -105,6 +105,37 @@ impl Scenario {
             Family::Members => drawn.draw_members(seed, random),
         }
         drawn
+    }
+
+    /// Clients that mostly read two keys and wait for a short time. In this many of a million runs they read by lease too.
+    pub(super) fn draw_readers(&mut self, leases: u32, random: &mut Random) {
+        self.clients = random.within(2, 4);
+        let clocks = if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True };
+        self.clocks = Some((clocks, random.chance(leases)));
+        self.habits = Habits {
+            timeout_min: ms(15),
+            timeout_max: random.duration(ms(30), ms(300)),
+            reads: true,
+            ..Habits::default()
+        };
+        self.settings.client.attempt_timeout = ms(30);
+        self.settings.raft.batch_window = Duration::ZERO;
+        self.pause_max = ms(250);
+    }
+
+    /// Election timeouts so short that a run sees many elections. Disks and state machines are at most this slow.
+    pub(super) fn draw_short_timeouts(&mut self, disk: Duration, machine: Duration, random: &mut Random) {
+        let settings = &mut self.settings;
+        settings.link_delay = random.duration(Duration::from_micros(50), ms(2));
+        settings.link_jitter = random.duration(Duration::ZERO, ms(4));
+        settings.disk_delay = random.duration(Duration::from_micros(100), disk);
+        if random.chance(200_000) {
+            settings.machine_delay = random.duration(ms(1), machine);
+        }
+        let raft = &mut settings.raft;
+        raft.election_min = random.duration(ms(60), ms(150));
+        raft.election_max = raft.election_min * 2;
+        raft.heartbeat = raft.election_min / 4;
     }
 }
 

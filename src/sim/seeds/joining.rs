@@ -19,18 +19,9 @@ impl Scenario {
         self.clients = random.within(2, 4);
         self.clocks = Some((Clocks::True, true));
         self.habits.reads = random.chance(250_000);
-        let settings = &mut self.settings;
-        settings.nodes = *random.pick(&[3, 3, 3, 4, 5, 5]).expect("there are sizes");
-        settings.link_delay = random.duration(Duration::from_micros(50), ms(2));
-        settings.link_jitter = random.duration(Duration::ZERO, ms(4));
-        settings.disk_delay = random.duration(Duration::from_micros(100), ms(10));
-        if random.chance(200_000) {
-            settings.machine_delay = random.duration(ms(1), ms(20));
-        }
-        let raft = &mut settings.raft;
-        raft.election_min = random.duration(ms(60), ms(150));
-        raft.election_max = raft.election_min * 2;
-        raft.heartbeat = raft.election_min / 4;
+        self.settings.nodes = *random.pick(&[3, 3, 3, 4, 5, 5]).expect("there are sizes");
+        self.draw_short_timeouts(ms(10), ms(20), random);
+        let raft = &mut self.settings.raft;
         raft.pre_vote = random.chance(400_000);
         raft.check_quorum = random.chance(600_000);
         if random.chance(400_000) {

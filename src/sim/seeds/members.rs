@@ -35,18 +35,9 @@ impl Scenario {
         self.faulty = Duration::from_secs(12);
         self.clients = random.within(1, 3);
         self.habits.reads = random.chance(250_000);
-        let settings = &mut self.settings;
-        settings.nodes = *random.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 7]).expect("there are sizes");
-        settings.link_delay = random.duration(Duration::from_micros(50), ms(2));
-        settings.link_jitter = random.duration(Duration::ZERO, ms(4));
-        settings.disk_delay = random.duration(Duration::from_micros(100), ms(6));
-        if random.chance(200_000) {
-            settings.machine_delay = random.duration(ms(1), ms(10));
-        }
-        let raft = &mut settings.raft;
-        raft.election_min = random.duration(ms(60), ms(150));
-        raft.election_max = raft.election_min * 2;
-        raft.heartbeat = raft.election_min / 4;
+        self.settings.nodes = *random.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 7]).expect("there are sizes");
+        self.draw_short_timeouts(ms(6), ms(10), random);
+        let raft = &mut self.settings.raft;
         if random.chance(500_000) {
             raft.snapshot_entries = random.within(3, 30);
             raft.trailing_entries = random.below(8);

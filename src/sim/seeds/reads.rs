@@ -7,38 +7,26 @@
 use std::time::Duration;
 
 use super::agenda::Act;
-use super::draw::{Clocks, Scenario};
+use super::draw::Scenario;
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
 use crate::server::RoleName;
-use crate::sim::workload::Habits;
 use crate::types::{NodeId, Random};
 
 impl Scenario {
     /// Two keys, many reads, links and disks quick enough for a change of leaders within a lease.
     pub(super) fn draw_reads(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);
-        self.clients = random.within(2, 4);
-        let clocks = if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True };
         // Without leases no node withholds its vote, and elections come at once.
-        self.clocks = Some((clocks, random.chance(600_000)));
-        self.habits = Habits {
-            timeout_min: ms(15),
-            timeout_max: random.duration(ms(30), ms(300)),
-            reads: true,
-            ..Habits::default()
-        };
+        self.draw_readers(600_000, random);
         let settings = &mut self.settings;
         settings.nodes = *random.pick(&[3, 3, 5]).expect("there are sizes");
         settings.link_delay = random.duration(Duration::from_micros(50), ms(3));
         settings.link_jitter = random.duration(Duration::ZERO, ms(4));
         settings.disk_delay = random.duration(Duration::from_micros(100), ms(3));
-        settings.client.attempt_timeout = ms(30);
         settings.raft.check_quorum = random.chance(667_000);
-        settings.raft.batch_window = Duration::ZERO;
         self.classes.ordered_elections = true;
         self.classes.old_leaders = true;
-        self.pause_max = ms(250);
     }
 }
 

@@ -7,34 +7,22 @@
 use std::time::Duration;
 
 use super::agenda::Act;
-use super::draw::{Clocks, Scenario};
+use super::draw::Scenario;
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
-use crate::sim::workload::Habits;
 use crate::types::{NodeId, Random};
 
 impl Scenario {
     /// Many reads, links and disks quick enough for a change of leaders within a lease.
     pub(super) fn draw_transfers(&mut self, random: &mut Random) {
         self.faulty = Duration::from_secs(10);
-        self.clients = random.within(2, 4);
-        let clocks = if random.chance(500_000) { Clocks::WithinBound } else { Clocks::True };
-        self.clocks = Some((clocks, random.chance(800_000)));
-        self.habits = Habits {
-            timeout_min: ms(15),
-            timeout_max: random.duration(ms(30), ms(300)),
-            reads: true,
-            ..Habits::default()
-        };
+        self.draw_readers(800_000, random);
         let settings = &mut self.settings;
         settings.nodes = *random.pick(&[3, 3, 3, 5]).expect("there are sizes");
         settings.link_delay = random.duration(Duration::from_micros(50), ms(2));
         settings.link_jitter = random.duration(Duration::ZERO, ms(3));
         settings.disk_delay = random.duration(Duration::from_micros(100), ms(3));
-        settings.client.attempt_timeout = ms(30);
-        settings.raft.batch_window = Duration::ZERO;
         self.classes.transfers = true;
-        self.pause_max = ms(250);
     }
 }
 
