@@ -119,6 +119,12 @@ impl Net {
         self.ask_with(change, false)
     }
 
+    /// Asks for a change, and waits for its end.
+    fn complete(&mut self, change: Change) {
+        self.ask(change).expect("nothing is in its way");
+        self.pass(LONG);
+    }
+
     fn ask_with(&mut self, change: Change, force: bool) -> Result<LogIndex, ChangeError> {
         let leader = self.leader().expect("a leader");
         let made_for = self.nodes[&leader].configurations().newest().expect("it knows the members").index;
@@ -169,8 +175,7 @@ fn a_node_that_is_added_votes_once_it_has_caught_up() {
 fn a_learner_that_stays_one_decides_nothing() {
     let mut net = Net::new(2);
     let new = net.add(3, 95);
-    net.ask(Change::Add { new, learner: true }).expect("nothing is under way");
-    net.pass(LONG);
+    net.complete(Change::Add { new, learner: true });
     assert_eq!(net.members(), "n1 n2, learner n3");
     net.cut.insert(n(2));
     let before = net.nodes[&n(1)].commit_index();
@@ -178,8 +183,7 @@ fn a_learner_that_stays_one_decides_nothing() {
     assert_eq!(net.nodes[&n(1)].commit_index(), before, "n1 and the learner are no majority");
     net.cut.clear();
     net.pass(LONG);
-    net.ask(Change::Promote(n(3))).expect("it is a learner");
-    net.pass(LONG);
+    net.complete(Change::Promote(n(3)));
     assert_eq!(net.members(), "n1 n2 n3");
 }
 
@@ -200,8 +204,7 @@ fn a_leader_that_is_removed_hands_over() {
 #[test]
 fn a_follower_that_is_removed_is_told_so_and_campaigns_no_more() {
     let mut net = Net::new(3);
-    net.ask(Change::Remove(n(3))).expect("nothing is under way");
-    net.pass(LONG);
+    net.complete(Change::Remove(n(3)));
     assert_eq!(net.nodes[&n(3)].member_role(), MemberRole::Retired);
     assert!(net.nodes[&n(3)].hard_state().retired);
     assert_eq!(net.nodes[&n(1)].current_term(), Term(1));
@@ -213,15 +216,13 @@ fn a_follower_that_is_removed_is_told_so_and_campaigns_no_more() {
 fn a_cluster_shrinks_to_one_and_grows_again() {
     let mut net = Net::new(3);
     for gone in [2, 3] {
-        net.ask(Change::Remove(n(gone))).expect("another is left");
-        net.pass(LONG);
+        net.complete(Change::Remove(n(gone)));
     }
     assert_eq!(net.members(), "n1");
     assert!(net.nodes[&n(1)].is_alone());
     assert!(matches!(net.ask(Change::Remove(n(1))), Err(ChangeError::LastVoter(_))));
     let new = net.add(2, 95);
-    net.ask(Change::Add { new, learner: false }).expect("nothing is under way");
-    net.pass(LONG);
+    net.complete(Change::Add { new, learner: false });
     assert_eq!(net.members(), "n1 n2");
     assert!(!net.nodes[&n(1)].is_alone());
 }
@@ -245,8 +246,7 @@ fn changes_that_cannot_be_are_refused() {
     let request = ChangeRequest { change: Change::Remove(n(3)), made_for: LogIndex(77), force: false };
     let stale = net.input(n(1), Input::Change(request)).pop();
     assert!(matches!(stale, Some(Err(ChangeError::OtherMembers(_)))), "{stale:?}");
-    net.ask(Change::Remove(n(3))).expect("the others answer");
-    net.pass(LONG);
+    net.complete(Change::Remove(n(3)));
     assert_eq!(net.members(), "n1 n2");
 }
 
@@ -254,20 +254,17 @@ fn changes_that_cannot_be_are_refused() {
 fn a_learner_that_is_silent_is_not_promoted() {
     let mut net = Net::new(3);
     let new = net.add(4, 95);
-    net.ask(Change::Add { new, learner: true }).expect("nothing is under way");
-    net.pass(LONG);
+    net.complete(Change::Add { new, learner: true });
     // On an idle cluster it holds all that there is.
     net.cut.insert(n(4));
     net.pass(Duration::from_millis(200));
-    net.ask(Change::Promote(n(4))).expect("it may come back");
-    net.pass(LONG);
+    net.complete(Change::Promote(n(4)));
     assert_eq!(net.members(), "n1 n2 n3, learner n4");
     net.ask(Change::Cancel).expect("its wish is taken back");
     net.cut.clear();
     net.pass(LONG);
     assert_eq!(net.members(), "n1 n2 n3, learner n4");
-    net.ask(Change::Promote(n(4))).expect("nothing is under way");
-    net.pass(LONG);
+    net.complete(Change::Promote(n(4)));
     assert_eq!(net.members(), "n1 n2 n3 n4");
 }
 
@@ -339,11 +336,9 @@ fn a_node_without_a_vote_is_answered_and_starts_no_election() {
 #[test]
 fn a_name_is_used_again_with_other_files() {
     let mut net = Net::new(3);
-    net.ask(Change::Remove(n(3))).expect("nothing is under way");
-    net.pass(LONG);
+    net.complete(Change::Remove(n(3)));
     let new = net.add(3, 95);
-    net.ask(Change::Add { new, learner: false }).expect("the name is free");
-    net.pass(LONG);
+    net.complete(Change::Add { new, learner: false });
     assert_eq!(net.members(), "n1 n2 n3");
     assert_eq!(net.nodes[&n(3)].member_role(), MemberRole::Voter, "the earlier removal is not its own");
     // The old disk is put back.
