@@ -5,22 +5,19 @@ use std::time::Duration;
 use raftlab::check::linearizability::Start;
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
-use raftlab::lab::{Lab, NodeOrder};
+use raftlab::lab::{Lab, Life, NodeOrder};
 use raftlab::load::{Amount, Load, Plan, WorkloadSettings, judge};
 use raftlab::membership::{Change, ChangeError, MembersError};
 use raftlab::state_machine::kv::Command;
 use raftlab::types::NodeId;
 
 use crate::{
-    PATIENCE, assert_read, assert_safe, converge, folder, leader, others, put, settings, start, wait_until,
+    PATIENCE, assert_read, assert_safe, converge, folder, leader, node, others, put, settings, start,
+    wait_until,
 };
 
 /// A change that cannot end is waited for this long.
 const A_MOMENT: Duration = Duration::from_millis(300);
-
-fn node(number: u8) -> NodeId {
-    NodeId::new(number)
-}
 
 /// Does this while several clients write and read, and checks what they were told.
 fn under_load(cluster: &mut Cluster, act: impl FnOnce(&mut Cluster)) {
@@ -102,6 +99,43 @@ fn all_nodes_are_replaced_twice_around_under_load() {
     assert_read(&cluster, "before");
     converge(&mut cluster);
     assert_safe(&mut cluster);
+}
+
+#[test]
+fn a_client_from_before_finds_its_cluster_and_old_files_stay_out_of_it() {
+    for express in [false, true] {
+        let folder = folder();
+        let settings = Settings { express, ..settings(&folder, 3) };
+        let mut cluster = start(&settings);
+        let client = cluster.client();
+        put(&cluster, "a");
+        let is_refused = |old: NodeId, reason: &str| {
+            assert!(reason.contains(&format!("{old} was removed from the cluster")), "{reason}");
+        };
+        for old in NodeId::first(3) {
+            cluster.replace(old, node(old.number() + 3)).expect("the others can decide");
+            wait_until(&mut cluster, "the old node knows that it is left out", |cluster| {
+                cluster.stored(old, 0).is_ok_and(|stored| stored.is_retired())
+            });
+            cluster.stop(old).expect("it runs");
+            is_refused(old, &cluster.order(old, NodeOrder::Restart).expect_err("it is left out").to_string());
+            cluster.forget(old).expect("it is down");
+            client.submit(Command::put(old.to_string(), "1")).expect("the client finds the leader");
+        }
+        assert_eq!(cluster.nodes(), [4, 5, 6].map(node));
+        cluster.shutdown();
+        let mut cluster = start(&settings);
+        for old in NodeId::first(3) {
+            let Life::Down(reason) = cluster.view(old).life else { panic!("{old} starts on its old files") };
+            is_refused(old, &reason);
+            cluster.forget(old).expect("it is down");
+        }
+        assert_eq!(cluster.nodes(), [4, 5, 6].map(node), "a start runs the other folders");
+        assert_read(&cluster, "a");
+        cluster.add(node(1)).expect("its name is free");
+        converge(&mut cluster);
+        assert_safe(&mut cluster);
+    }
 }
 
 #[test]

@@ -26,6 +26,10 @@ use tempfile::TempDir;
 /// Far more than anything here takes: machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+fn node(number: u8) -> NodeId {
+    NodeId::new(number)
+}
+
 fn settings(folder: &TempDir, nodes: u8) -> Settings {
     Settings {
         nodes,

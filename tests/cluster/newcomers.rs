@@ -3,19 +3,11 @@
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
 use raftlab::faults::{End, NetChange};
-use raftlab::lab::members::change_members;
 use raftlab::lab::{Lab, Life, NodeOrder};
-use raftlab::raft::membership::request::Change;
 use raftlab::state_machine::kv::Command;
 use raftlab::types::NodeId;
 
-use crate::{
-    PATIENCE, assert_read, assert_safe, converge, folder, leader, log_file, put, settings, start, wait_until,
-};
-
-fn node(number: u8) -> NodeId {
-    NodeId::new(number)
-}
+use crate::{assert_read, assert_safe, folder, leader, log_file, node, put, settings, start};
 
 #[test]
 fn a_node_is_added_on_new_files() {
@@ -140,48 +132,4 @@ fn a_node_that_cannot_be_added_leaves_everything_as_it_was() {
     cluster.add_node(node(6)).expect("n6 is new");
     put(&cluster, "a");
     assert_safe(&mut cluster);
-}
-
-/// Changes the members and waits for the end.
-fn change(cluster: &mut Cluster, change: Change<NodeId>) {
-    change_members(cluster, change, false, PATIENCE).expect("the change ends in time");
-}
-
-#[test]
-fn every_node_is_replaced_and_a_client_from_before_goes_on() {
-    for express in [false, true] {
-        let folder = folder();
-        let settings = Settings { express, ..settings(&folder, 3) };
-        let mut cluster = start(&settings);
-        let client = cluster.client();
-        put(&cluster, "a");
-        for old in NodeId::first(3) {
-            let new = node(old.number() + 3);
-            change(&mut cluster, Change::Replace { old, new });
-            wait_until(&mut cluster, "the old node knows that it is left out", |cluster| {
-                cluster.stored(old, 0).is_ok_and(|stored| stored.is_retired())
-            });
-            cluster.order(old, NodeOrder::Stop).expect("it runs");
-            let refused =
-                cluster.order(old, NodeOrder::Restart).expect_err("its files are left out").to_string();
-            assert!(refused.contains(&format!("{old} was removed from the cluster")), "{refused}");
-            cluster.remove_node(old).expect("it is down");
-            client.submit(Command::put(old.to_string(), "1")).expect("the client finds the leader");
-        }
-        assert_eq!(cluster.nodes(), [4, 5, 6].map(node));
-        converge(&mut cluster);
-        assert_safe(&mut cluster);
-        cluster.shutdown();
-        let mut cluster = start(&settings);
-        for old in NodeId::first(3) {
-            let Life::Down(reason) = cluster.view(old).life else { panic!("{old} starts on its old files") };
-            assert!(reason.contains(&format!("{old} was removed from the cluster")), "{reason}");
-            cluster.remove_node(old).expect("it is down");
-        }
-        assert_eq!(cluster.nodes(), [4, 5, 6].map(node), "a start runs the other folders");
-        assert_read(&cluster, "a");
-        change(&mut cluster, Change::Add { new: node(1), learner: false });
-        converge(&mut cluster);
-        assert_safe(&mut cluster);
-    }
 }
