@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::message::{Ack, BootId, ReadNumber, Round};
-use crate::raft::membership::led::Leaves;
+use crate::raft::membership::led::Departure;
 use crate::types::{LogIndex, Member, RequestId, StoreId, Time};
 
 /// Rounds whose times are remembered at most.
@@ -76,7 +76,7 @@ pub struct Answers {
     /// Its files lost what they acknowledged: it is told to take them for new ones, and has not heard it yet.
     pub rejoins: bool,
     /// It is left out by a committed configuration, and is sent entries until it knows.
-    pub leaves: Option<Leaves>,
+    pub leaves: Option<Departure>,
     /// The leader's newest round when it learned the follower's `match_index`.
     pub matched_in: Round,
     /// How long it took to acknowledge the last entry of those that the leader's own disk owed at that moment.

@@ -2,9 +2,9 @@
 //!
 //! While it hands over, a leader appends no command: it keeps those that come and sends what is in its log. When the
 //! target holds all of that, it is told to start an election at once, and again at each heartbeat, since the first order
-//! may be lost; where any node will do, another one is told then. The leader steps down only for the higher term that follows. Its clients wait until it knows the new leader,
-//! and are sent there by name. If no election comes within the shortest election timeout, it gives up, appends
-//! what it kept and leads on.
+//! may be lost; where any node will do, another one is told then. The leader steps down only for the higher term that
+//! follows. Its clients wait until it knows the new leader, and are sent there by name. If no election comes within the
+//! shortest election timeout, it gives up, appends what it kept and leads on.
 //!
 //! - *Late orders.* An order names the leader's newest round and the last entry of its log. A node that has heard a later
 //!   round, holds another last entry or has no vote to give itself ignores it: the leader may have given up since.
@@ -15,9 +15,9 @@
 //!   before a restart. So a late copy frees nothing that was claimed since.
 //!
 //! A leader hands over when a person asks for it, when its own disk stalls (`stall`), when the node that the members
-//! prefer has been ready for ten heartbeats, and when it is left out of the members (section 6): then there is no way back, and
-//! it steps down when it gives up. After a transfer of its own that failed it waits twice as long each time. Votes never look at
-//! the preference.
+//! prefer has been ready for ten heartbeats, and when it is left out of the members (section 6): then there is no way
+//! back, and it steps down when it gives up. After a transfer of its own that failed it waits twice as long each time.
+//! Votes never look at the preference.
 
 pub(in crate::raft) mod reason;
 mod succession;
@@ -26,7 +26,7 @@ use self::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
 use self::succession::Succession;
 use super::message::{Cause, Extra, Round, Waiver};
 use crate::raft::event::{Event, StepDownReason};
-use crate::raft::membership::led::Leaves;
+use crate::raft::membership::led::Departure;
 use crate::raft::message::Body;
 use crate::raft::role::{Progress, ProgressState, Role};
 use crate::raft::{Few, Raft};
@@ -73,8 +73,8 @@ struct HandOver {
 }
 
 impl HandOver {
-    /// Who is told to start an election, of those that hold the whole log, in order. Where any will do, each in turn: the one
-    /// before may withhold its vote.
+    /// Who is told to start an election, of those that hold the whole log, in order. Where any will do, each in turn: the
+    /// one before may withhold its vote.
     fn next_target(&self, ready: &[NodeId]) -> Option<NodeId> {
         let again = ready.contains(&self.target) && !(self.any && self.ordered);
         let next = || ready.iter().find(|node| **node > self.target).or(ready.first()).copied();
@@ -234,17 +234,15 @@ impl Raft {
 
     /// The target did not lead in time. What was kept is appended in this very step, and a round begins.
     pub(super) fn give_up_transfer(&mut self, now: Time) {
-        let Some(HandOver { target, reason: why, .. }) = self.beyond.transfers.under_way.take() else {
-            return;
-        };
-        if why == TransferReason::LeftOut {
+        let Some(HandOver { target, reason, .. }) = self.beyond.transfers.under_way.take() else { return };
+        if reason == TransferReason::LeftOut {
             return self.become_follower(now, self.current_term, StepDownReason::LeftOut);
         }
         let Role::Leader(leader) = &self.role else { return };
         let trails = leader.followers.get(&target).map_or(0, |progress| self.trails(progress));
         let behind = if trails > 0 { Unfit::Trails(trails) } else { Unfit::NotElected };
-        let reason = self.unfit(now, target).unwrap_or(behind);
-        let error = TransferError::GivenUp { target, after: self.settings.election_min, reason };
+        let unfit = self.unfit(now, target).unwrap_or(behind);
+        let error = TransferError::GivenUp { target, after: self.settings.election_min, reason: unfit };
         self.note(Event::TransferGivenUp { error: error.clone() });
         if let Role::Leader(leader) = &mut self.role {
             // A target that hears of a later round ignores an order that is still on its way.
@@ -254,13 +252,13 @@ impl Raft {
         let transfers = &mut self.beyond.transfers;
         transfers.failure = Some(error);
         transfers.ready = 0;
-        if why != TransferReason::Request {
+        if reason != TransferReason::Request {
             transfers.failures += 1;
             transfers.not_before = now + wait * 2_u32.pow(transfers.failures.min(DOUBLINGS_MAX));
         }
     }
 
-    /// A round of heartbeats begins.
+    /// A round of heartbeats begins: the order is due again, or a transfer to the preferred node.
     pub(super) fn mind_transfers(&mut self, now: Time) {
         let committed = std::mem::replace(&mut self.beyond.transfers.committed, self.commit_index);
         if let Some(hand_over) = &mut self.beyond.transfers.under_way {
@@ -294,7 +292,12 @@ impl Raft {
     /// The leader of this term hands over to this node: it starts an election at once (D 3.10).
     pub(super) fn handle_timeout_now(&mut self, now: Time, leader: Member, round: Round, last: EntryId) {
         let waiver = Waiver { term: self.current_term, round };
-        if let Some(reason) = self.order_ignored(now, waiver, last) {
+        let mut ignored = self.order_ignored(now, waiver, last);
+        if ignored.is_none() {
+            self.free_vote(waiver);
+            ignored = self.is_vote_on_hold(now).then_some(OrderIgnored::Withheld);
+        }
+        if let Some(reason) = ignored {
             return self.note(Event::OrderIgnored { leader: leader.node, reason });
         }
         let cause = Cause::Transfer(waiver);
@@ -306,7 +309,8 @@ impl Raft {
         }
     }
 
-    fn order_ignored(&mut self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
+    /// Why an order with this waiver, of a leader whose log ends so, starts no election.
+    fn order_ignored(&self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
         let ours = self.log.last();
         if !self.may_campaign() {
             return Some(OrderIgnored::NoVote);
@@ -320,8 +324,7 @@ impl Raft {
         if self.disk_stalls(now) || !self.is_hard_state_durable() {
             return Some(OrderIgnored::DiskOwes);
         }
-        self.free_vote(waiver);
-        self.is_vote_on_hold(now).then_some(OrderIgnored::Withheld)
+        None
     }
 
     /// This node leads. A leader that handed over since it is left out sends its clients here once it hears of that.
@@ -332,7 +335,8 @@ impl Raft {
         if term != self.current_term || !left_out(&predecessor) {
             return;
         }
-        let leaves = Some(Leaves { round: 1, index: LogIndex(0), until: now + self.settings.election_max });
+        let leaves =
+            Some(Departure { round: 1, index: LogIndex(0), until: now + self.settings.election_max });
         if let Role::Leader(leader) = &mut self.role {
             let new = || Progress::new(predecessor.store_id, next_index, now);
             leader.followers.entry(predecessor.node).or_insert_with(new).answers.leaves = leaves;

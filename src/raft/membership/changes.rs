@@ -50,7 +50,7 @@ impl Raft {
         if newest.index != request.made_for {
             return Err(ChangeError::OtherMembers(newest.configuration));
         }
-        let next = newest.configuration.changed(&newest.configuration, request.change)?;
+        let next = newest.configuration.changed(request.change)?;
         if next.is_joint() && !request.force {
             let silent = self.silent_without_whom(now, &next);
             if !silent.is_empty() {
@@ -84,8 +84,7 @@ impl Raft {
         next.learners.retain(|_, learner| learner.stays || learner.joins.is_none());
         next.learners.values_mut().for_each(|learner| learner.joins = None);
         if next == **configuration {
-            let done = newest.index > self.commit_index;
-            return Err(if done {
+            return Err(if newest.index > self.commit_index {
                 ChangeError::TooLate("only its last entry is not committed yet".into())
             } else {
                 ChangeError::NothingToCancel
@@ -151,18 +150,14 @@ impl Raft {
             return;
         }
         if newest.index <= self.commit_index {
-            let next = Configuration { outgoing: None, ..Configuration::clone(&newest.configuration) };
-            self.append_members(now, next);
+            self.append_members(now, newest.configuration.new_half());
             return;
         }
         let (index, change) = (newest.index, leader.change);
         let waited = now >= change.joint_since + self.settings.election_min;
         let own = self.log.term_at(index) == Some(self.current_term) && change.forced != Some(index);
-        if waited && own {
-            let new_half = Configuration { outgoing: None, ..Configuration::clone(&newest.configuration) };
-            if !new_half.reached(|member| self.answers(now, member)) {
-                self.take_back(now, index);
-            }
+        if waited && own && !newest.configuration.new_half().reached(|member| self.answers(now, member)) {
+            self.take_back(now, index);
         }
     }
 
@@ -181,18 +176,16 @@ impl Raft {
             return;
         }
         let configuration = Arc::clone(&newest.configuration);
-        let holds = |member: Member| {
-            self.answers(now, member) && leader.followers[&member.node].match_index >= caught_up
-        };
-        let others = leader.followers.iter().map(|(&node, progress)| {
-            (Member { node, store_id: progress.answers.store_id }, progress.match_index)
-        });
-        let next = others
-            .filter(|(member, _)| self.answers(now, *member))
-            .find_map(|(member, _)| configuration.with(member, || holds(member)));
-        if let Some(next) =
-            next.filter(|next| !next.is_joint() || self.silent_without_whom(now, next).is_empty())
-        {
+        let caught_up = |member: Member| leader.followers[&member.node].match_index >= caught_up;
+        let is_safe =
+            |next: &Configuration| !next.is_joint() || self.silent_without_whom(now, next).is_empty();
+        let next = leader
+            .followers
+            .iter()
+            .map(|(&node, progress)| Member { node, store_id: progress.answers.store_id })
+            .filter(|member| self.answers(now, *member))
+            .find_map(|member| configuration.with(member, || caught_up(member)).filter(is_safe));
+        if let Some(next) = next {
             self.append_members(now, next);
         }
     }
@@ -200,14 +193,10 @@ impl Raft {
 
 impl Configuration {
     /// The configuration that a request makes of this one: joint where the voters change.
-    pub(crate) fn changed(
-        &self,
-        this: &Arc<Configuration>,
-        change: Change,
-    ) -> Result<Configuration, ChangeError> {
-        let mut next = self.clone();
+    pub(crate) fn changed(self: &Arc<Self>, change: Change) -> Result<Configuration, ChangeError> {
+        let mut next = Configuration::clone(self);
         let known = |node: NodeId| {
-            if self.contains(node) { Ok(node) } else { Err(ChangeError::NoMember(node, Arc::clone(this))) }
+            if self.contains(node) { Ok(node) } else { Err(ChangeError::NoMember(node, Arc::clone(self))) }
         };
         match change {
             Change::Add { new, learner } => {
@@ -283,7 +272,7 @@ impl Configuration {
     }
 
     /// What this configuration becomes since this follower is ready for it, if it is.
-    fn with(&self, member: Member, holds: impl Fn() -> bool) -> Option<Configuration> {
+    fn with(&self, member: Member, caught_up: impl Fn() -> bool) -> Option<Configuration> {
         let Member { node, store_id } = member;
         let mut next = self.clone();
         if let Some(learner) = self.learners.get(&node) {
@@ -292,7 +281,7 @@ impl Configuration {
                 next.learners.insert(node, Learner { store_id, ..*learner });
                 return Some(next);
             }
-            let joins = learner.joins.filter(|_| holds())?;
+            let joins = learner.joins.filter(|_| caught_up())?;
             next.learners.remove(&node);
             next.voters.insert(node, store_id);
             if let Some(old) = joins.instead_of {
@@ -302,7 +291,7 @@ impl Configuration {
             return Some(next);
         }
         let newer = self.voters.get(&node).is_some_and(|voter| store_id > *voter);
-        (newer && holds()).then(|| {
+        (newer && caught_up()).then(|| {
             next.voters.insert(node, store_id);
             next.outgoing = Some(self.voters.clone());
             next

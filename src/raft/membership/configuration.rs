@@ -63,6 +63,11 @@ impl Configuration {
         Configuration { voters, ..Configuration::default() }
     }
 
+    /// `C_new` of a joint configuration.
+    pub fn new_half(&self) -> Configuration {
+        Configuration { outgoing: None, ..self.clone() }
+    }
+
     pub fn is_joint(&self) -> bool {
         self.outgoing.is_some()
     }
@@ -140,7 +145,8 @@ impl Configuration {
         self.is_voter(member) || learner == Some(member.store_id)
     }
 
-    /// The same, without what the change gives that a joint configuration is about: it may be taken back.
+    /// Whether these files had a part in it before the change that a joint configuration is about: they keep it if that is
+    /// taken back.
     pub fn named_before(&self, member: Member) -> bool {
         let learner = self.learners.get(&member.node).map(|learner| learner.store_id);
         let old = self.outgoing.as_ref().unwrap_or(&self.voters);

@@ -54,7 +54,7 @@ impl Raft {
     }
 
     /// Whether a follower rejects an entry that it had acknowledged before it was sent the request: its disk lost it.
-    /// Then its files count as lost and it is taken in again, or, where the others are too few for that, it is sent the rest again.
+    /// Then its files count as lost and it is taken in again; where the others are too few for that, it is sent the rest.
     pub(in crate::raft) fn handle_loss(
         &mut self,
         now: Time,

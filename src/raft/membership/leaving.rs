@@ -9,7 +9,7 @@
 
 use super::Configured;
 use super::configuration::Configuration;
-use super::led::Leaves;
+use super::led::Departure;
 use crate::raft::Raft;
 use crate::raft::event::{Event, TransferReason};
 use crate::raft::role::Role;
@@ -55,11 +55,11 @@ impl Raft {
         let known = self.configurations.from(self.commit_index);
         let Role::Leader(leader) = &mut self.role else { return };
         let round = leader.rounds.newest + 1;
-        let heard = leader.heartbeat_due;
+        let until = leader.heartbeat_due + longest;
         for (node, progress) in &mut leader.followers {
             let named = known.iter().any(|one| one.configuration.contains(*node));
             if !named && progress.answers.leaves.is_none() {
-                progress.answers.leaves = Some(Leaves { round, index, until: heard + longest });
+                progress.answers.leaves = Some(Departure { round, index, until });
             }
         }
         // The next heartbeat tells them, at once.
@@ -74,7 +74,7 @@ impl Raft {
         }
         let before = leader.followers.len();
         leader.followers.retain(|_, progress| {
-            let gone = |leaves: Leaves| {
+            let gone = |leaves: Departure| {
                 now >= leaves.until || leaves.knows(progress.answers.round, progress.match_index)
             };
             !progress.answers.leaves.is_some_and(gone)

@@ -14,7 +14,7 @@ pub struct LeaderChange {
 
 /// A follower that a committed configuration leaves out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Leaves {
+pub struct Departure {
     /// An answer to this round, or a later one, shows that it knows the commit index.
     pub round: Round,
     /// It holds the configuration's entry then.
@@ -23,7 +23,7 @@ pub struct Leaves {
     pub until: Time,
 }
 
-impl Leaves {
+impl Departure {
     /// Whether an answer to this round, of a log that matches up to here, shows that it knows.
     pub fn knows(self, round: Round, matched: LogIndex) -> bool {
         round >= self.round && matched >= self.index

@@ -137,8 +137,7 @@ fn change_anyway(now: Time, server: &mut Server, arrivals: &[Arrival], such: fn(
     for arrival in arrivals {
         let (Arrival::Change(request), Role::Leader(_)) = (arrival, raft.role()) else { continue };
         let newest = raft.configurations().newest().filter(|newest| such(raft, newest));
-        let next = newest
-            .and_then(|newest| newest.configuration.changed(&newest.configuration, request.change).ok());
+        let next = newest.and_then(|newest| newest.configuration.changed(request.change).ok());
         if let Some(next) = next {
             raft.append_members(now, next);
         }
