@@ -327,12 +327,12 @@ impl Raft {
         None
     }
 
-    /// This node leads. A leader that handed over since it is left out sends its clients here once it hears of that.
+    /// This node leads. A leader that handed over since it is left out sends its clients here once it hears of that. New
+    /// files under a member's name hear of it as the member does, for as long as that is one.
     pub(in crate::raft) fn tell_predecessor(&mut self, now: Time) {
         let next_index = self.log.last().index.next();
-        let left_out = |member: &Member| !self.configuration().names(*member);
         let Some((term, predecessor)) = self.beyond.transfers.predecessor else { return };
-        if term != self.current_term || !left_out(&predecessor) {
+        if term != self.current_term || self.configuration().contains(predecessor.node) {
             return;
         }
         let leaves =

@@ -230,6 +230,19 @@ fn an_order_starts_an_election_at_once_and_frees_the_targets_own_vote() {
 }
 
 #[test]
+fn new_files_that_handed_over_under_a_members_name_are_sent_the_log_as_before() {
+    const NEW: u64 = 95;
+    let mut bench = Bench::follower(3, &RaftSettings::default(), recovered(EntryId::ZERO, 4, 2));
+    bench.hear_files(1, NEW, 2, order(7));
+    bench.hear(2, 3, Body::VoteReply { granted: true });
+    hold(&mut bench, 2, 5);
+    bench.answer_files(1, NEW, Ack::default(), AppendResult::Matched(LogIndex(5)));
+    assert_eq!(bench.raft.commit_index(), LogIndex(5));
+    let said = bench.round();
+    assert!(!said.to(1).is_empty(), "n1 is a member: a change will name its new files");
+}
+
+#[test]
 fn a_late_order_is_ignored() {
     let other_last = Body::Extra(Extra::TimeoutNow { round: 7, last: id(5, 2) });
     let ours = OrderIgnored::OtherLast { theirs: id(5, 2), ours: id(4, 2) };
