@@ -173,8 +173,10 @@ impl Raft {
 
     fn acknowledge_part(&mut self, last: EntryId, next: u64) {
         let Some(leader) = self.leader_followed() else { return };
-        let wanted = self.receiving.is_some_and(|receiving| receiving.last == last && !receiving.whole);
-        if wanted {
+        // A part of what was given up since, when another leader began again, says nothing of where this one is.
+        let wanted =
+            |receiving: Receiving| receiving.last == last && receiving.taken == next && !receiving.whole;
+        if self.receiving.is_some_and(wanted) {
             // Figure 13, InstallSnapshot 4: reply, and wait for the parts that follow.
             self.reply_install(leader, last, InstallResult::Next(next));
         }

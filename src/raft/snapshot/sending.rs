@@ -20,6 +20,8 @@ pub enum Sending {
     Sent {
         /// The heartbeat round it was sent in.
         round: Round,
+        /// It was sent before, and no answer asked for what follows.
+        again: bool,
     },
     /// It was sent, and is being read to be sent again. The answer may still come.
     ReadAgain,
@@ -38,8 +40,10 @@ pub enum Sending {
 impl Transfer {
     /// The follower needs the part that begins here. False when the answer is old.
     pub fn advance_to(&mut self, next: u64) -> bool {
-        // A follower that needs the first part has nothing: it crashed, or what it had received was damaged.
-        let news = next > self.offset || next == 0 && self.offset > 0;
+        // A follower that needs the first part has nothing: it crashed, or what it had received was damaged. One that is sent
+        // a part twice and needs an earlier one has begun again, and an answer from before said otherwise.
+        let again = matches!(self.sending, Sending::Sent { again: true, .. });
+        let news = next > self.offset || next < self.offset && (next == 0 || again);
         let advances = news && self.was_sent();
         if advances {
             (self.offset, self.sending) = (next, Sending::Read);

@@ -94,6 +94,19 @@ fn a_first_part_restarts_and_another_leaders_transfer_does_not_continue_one() {
 }
 
 #[test]
+fn a_part_that_is_written_after_another_leader_began_again_is_not_acknowledged() {
+    let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
+    let last = id(9, 1);
+    bench.hear(1, 1, part(last, 0, false));
+    bench.hear(1, 1, part(last, 100, false));
+    bench.hear(3, 2, part(last, 0, false));
+    let late = report(&mut bench, SnapshotReport::Received { last, next: 200 });
+    assert_eq!(replied(&late, 3), None, "n3 would send what follows, and never the part that is needed");
+    let written = report(&mut bench, SnapshotReport::Received { last, next: 100 });
+    assert_eq!(replied(&written, 3), Some(InstallResult::Next(100)));
+}
+
+#[test]
 fn a_damaged_snapshot_is_received_again() {
     let mut bench = Bench::follower(2, &bare(), recovered(EntryId::ZERO, 0, 1));
     let last = id(9, 1);
@@ -234,6 +247,22 @@ fn a_follower_that_lost_what_it_received_gets_it_from_the_start() {
     was_read(&mut bench, 100, false);
     assert_eq!(install_reply(&mut bench, id(5, 1), InstallResult::Next(0)).tasks, [read(0)]);
     assert_eq!(parts(&was_read(&mut bench, 0, false)), 1);
+}
+
+#[test]
+fn a_follower_that_needs_an_earlier_part_gets_it_once_another_was_sent_in_vain() {
+    let mut bench = sending(&bare());
+    was_read(&mut bench, 0, false);
+    install_reply(&mut bench, id(5, 1), InstallResult::Next(200));
+    was_read(&mut bench, 200, false);
+    let earlier = InstallResult::Next(100);
+    assert_eq!(install_reply(&mut bench, id(5, 1), earlier).tasks, [], "it may be an old answer");
+    for _ in 0..ROUNDS_PATIENT {
+        bench.round();
+        bench.answer(2, ack(), AppendResult::Matched(LogIndex(8)));
+    }
+    was_read(&mut bench, 200, false);
+    assert_eq!(install_reply(&mut bench, id(5, 1), earlier).tasks, [read(100)]);
 }
 
 #[test]

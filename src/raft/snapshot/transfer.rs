@@ -46,9 +46,10 @@ impl Raft {
     pub(super) fn send_part(&mut self, to: NodeId, last: EntryId, offset: u64, data: Arc<[u8]>, done: bool) {
         let round = self.newest_round();
         let Some(transfer) = self.transfer_mut(to) else { return };
-        let read = matches!(transfer.sending, Sending::Read | Sending::ReadAgain);
+        let again = transfer.sending == Sending::ReadAgain;
+        let read = again || transfer.sending == Sending::Read;
         if transfer.last == last && transfer.offset == offset && read {
-            transfer.sending = Sending::Sent { round };
+            transfer.sending = Sending::Sent { round, again };
             self.send(to, Body::InstallSnapshot { last, offset, data, done });
         }
     }
@@ -58,7 +59,7 @@ impl Raft {
         let round = self.newest_round();
         let Some(transfer) = self.transfer_mut(follower) else { return };
         transfer.sending = match transfer.sending {
-            Sending::Sent { round: sent } if round >= sent + ROUNDS_PATIENT => Sending::ReadAgain,
+            Sending::Sent { round: sent, .. } if round >= sent + ROUNDS_PATIENT => Sending::ReadAgain,
             Sending::Postponed { until } if now >= until => Sending::Read,
             _ => return,
         };
