@@ -1,5 +1,6 @@
 //! The simulated network: the router's rules, and the time that each envelope takes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::node::Node;
@@ -7,7 +8,8 @@ use super::{Happening, Simulation};
 use crate::client::ClientCore;
 use crate::faults::{DropReason, Fate};
 use crate::protocol::{Address, Envelope};
-use crate::raft::message::{Body, Extra};
+use crate::raft::entry::Content;
+use crate::raft::message::{Body, Extra, Message};
 use crate::server::Arrival;
 use crate::server::report::message_sent;
 use crate::trace::What;
@@ -54,6 +56,28 @@ impl Simulation {
         let known = server.raft().configurations();
         let is_named = known.newest().is_none_or(|newest| newest.configuration.names(from));
         self.tally.members.removed_heard += u64::from(!is_named);
+    }
+
+    /// The servers of which a configuration is on its way to others, or waits in an inbox.
+    pub(super) fn senders_of_configurations(&self) -> BTreeSet<Member> {
+        let on_their_way = self.queue.values().filter_map(|happening| match happening {
+            Happening::Arrives { envelope, .. } => Some(envelope),
+            _ => None,
+        });
+        let inboxes = self.nodes.values().flat_map(|node| &node.inbox);
+        let waiting = inboxes.filter_map(|arrival| match arrival {
+            Arrival::Envelope(envelope) => Some(envelope),
+            _ => None,
+        });
+        let messages = on_their_way.chain(waiting).filter_map(Envelope::message);
+        let names_members = |message: &&Message| match &message.body {
+            Body::AppendEntries { entries, .. } => {
+                entries.iter().any(|entry| matches!(entry.content, Content::Members(_)))
+            }
+            _ => false,
+        };
+        let senders = messages.filter(names_members);
+        senders.map(|message| Member { node: message.from, store_id: message.files.sender }).collect()
     }
 
     /// Puts an envelope on its way, as the network's rules decide.

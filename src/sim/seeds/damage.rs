@@ -1,7 +1,8 @@
 //! The family of damaged files: between a node's end and its next start, what its disk holds changes.
 //!
 //! The start must refuse, or repair without losing what was durable. When it refuses, the run does as an operator would:
-//! the node's files go, and it joins again. So only one node at a time is damaged, and none while another joins.
+//! the node's files go, and it joins again. So only one node at a time is damaged, and none while another joins; where
+//! members change, any whose files no configuration needs.
 //!
 //! Limit: the end of the log beyond what `state.json` records cannot be missed. Lines are cut off only where the files claim
 //! them.
@@ -42,7 +43,7 @@ impl Run<'_> {
     /// A node crashes, its files are damaged, and it starts again.
     pub(super) fn damage(&mut self) {
         let name = *self.random.pick(&self.names).expect("a cluster has nodes");
-        if self.joins() {
+        if !self.classes.members && self.joins() || !self.may_be_lost(name) {
             return;
         }
         if self.simulation.node(name).is_running() {
@@ -64,6 +65,7 @@ impl Run<'_> {
             Err(StorageError::Io { .. } | StorageError::NoSpace { .. }) => self.revive(name),
             Err(_) => {
                 self.simulation.tally.refused_starts += 1;
+                self.put_aside(name);
                 self.start_afresh(name);
             }
         }

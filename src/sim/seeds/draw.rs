@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Family, ms};
+use super::{Family, changes_members, ms};
 use crate::sim::SimulationSettings;
 use crate::sim::workload::Habits;
 use crate::types::Random;
@@ -104,6 +104,7 @@ impl Scenario {
             Family::Transfers => drawn.draw_transfers(random),
             Family::Members => drawn.draw_members(seed, random),
         }
+        drawn.classes.members = changes_members(family, seed);
         drawn
     }
 

@@ -84,7 +84,7 @@ impl Run<'_> {
         if self.classes.damages && self.random.chance(300_000) {
             return self.damage();
         }
-        if self.classes.members && self.random.chance(600_000) {
+        if self.classes.members && self.random.chance(self.changes.per_million) {
             return self.move_members();
         }
         if self.classes.transfers && self.agenda.is_empty() && self.random.chance(700_000) {
@@ -133,8 +133,9 @@ impl Run<'_> {
         if self.classes.members {
             return self.lose_files(name);
         }
-        let others = self.names.clone().into_iter().filter(|other| *other != name);
-        if self.names.len() < 3 || others.into_iter().any(|other| self.lost_files(other)) {
+        let mut others = self.names.iter().filter(|other| **other != name);
+        let joins = others.any(|other| self.lost_files(*other));
+        if self.names.len() < 3 || joins || !self.may_be_lost(name) {
             return;
         }
         if self.simulation.node(name).is_running() {

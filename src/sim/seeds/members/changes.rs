@@ -10,6 +10,7 @@ use crate::raft::effects::ChangeRequest;
 use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::Configuration;
 use crate::server::Arrival;
+use crate::sim::seeds::Family;
 use crate::storage::simulated::SimulatedDisk;
 use crate::types::{LogIndex, Member, NodeId, StoreId, Time};
 
@@ -17,8 +18,11 @@ use crate::types::{LogIndex, Member, NodeId, StoreId, Time};
 const ANSWERS_COUNT: Duration = Duration::from_millis(400);
 
 /// Changes that were asked for, and the disks of nodes that had others since.
-#[derive(Default)]
 pub(in crate::sim::seeds) struct Changes {
+    /// How many end in each run at least.
+    pub(in crate::sim::seeds) least: u64,
+    /// How many of a million faults are changes, or matter to them.
+    pub(in crate::sim::seeds) per_million: u32,
     /// They began, and have not ended.
     under_way: Vec<Begun>,
     /// When files were last lost.
@@ -31,6 +35,14 @@ struct Begun {
     index: LogIndex,
     /// It continues until this learner votes.
     newcomer: Option<NodeId>,
+}
+
+impl Changes {
+    pub(in crate::sim::seeds) fn of(family: Family) -> Changes {
+        let (least, per_million) = if family == Family::Members { (20, 600_000) } else { (0, 300_000) };
+        let (under_way, lost_at, old_disks) = (Vec::new(), Time::ZERO, BTreeMap::new());
+        Changes { least, per_million, under_way, lost_at, old_disks }
+    }
 }
 
 impl Run<'_> {

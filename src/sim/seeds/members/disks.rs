@@ -20,10 +20,12 @@ impl Run<'_> {
         self.names.iter().map(|name| self.member(*name)).collect()
     }
 
-    /// Whether these servers can decide by every configuration that one of them could use, and by those that follow when
-    /// learners become voters that have their files now.
+    /// Whether these servers can decide by every configuration that one of them could use, or that is on its way to them, and
+    /// by those that follow when learners become voters that have their files now.
     pub(super) fn suffice(&self, servers: &BTreeSet<Member>) -> bool {
-        let used = self.simulation.safety().in_use(|member| servers.contains(&member));
+        let heard = self.simulation.senders_of_configurations();
+        let counted = |member: Member| servers.contains(&member) || heard.contains(&member);
+        let used = self.simulation.safety().in_use(counted);
         let has_files = |node, store_id| self.names.contains(&node) && self.member(node).store_id == store_id;
         used.iter().all(|one| {
             let learners = one.configuration.learners.iter();
@@ -49,7 +51,7 @@ impl Run<'_> {
     }
 
     /// Whether a node's files are needed by no configuration.
-    pub(super) fn may_be_lost(&self, name: NodeId) -> bool {
+    pub(in crate::sim::seeds) fn may_be_lost(&self, name: NodeId) -> bool {
         if !self.names.contains(&name) {
             return true;
         }
@@ -59,7 +61,7 @@ impl Run<'_> {
     }
 
     /// A node ends, for other files to come under its name. Its disk is kept, perhaps.
-    pub(super) fn put_aside(&mut self, name: NodeId) {
+    pub(in crate::sim::seeds) fn put_aside(&mut self, name: NodeId) {
         if !self.names.contains(&name) {
             return;
         }

@@ -9,9 +9,6 @@ use crate::raft::effects::ChangeRequest;
 use crate::server::EndReason;
 use crate::types::{Member, NodeId};
 
-/// How many changes end in each run.
-const CHANGES_MIN: u64 = 20;
-
 impl Run<'_> {
     /// The nodes that run from now on: all, or so few that a majority is left of each configuration in their logs. The others
     /// end.
@@ -76,7 +73,7 @@ impl Run<'_> {
 
     /// Whether too few changes have ended yet.
     pub(in crate::sim::seeds) fn lacks_changes(&self) -> bool {
-        self.classes.members && self.simulation.tally().members.changes_ended < CHANGES_MIN
+        self.classes.members && self.simulation.tally().members.changes_ended < self.changes.least
     }
 
     /// What a run whose members changed must have come to.
