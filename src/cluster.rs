@@ -42,10 +42,10 @@ pub(crate) use self::apart::Known;
 pub use self::apart::{Apart, NewFiles, make_files};
 pub use self::builder::Builder;
 pub use self::faults::Crash;
-pub use self::members::Members;
 pub use self::notices::Notice;
 pub use self::start_error::StartError;
 pub use self::states::{states_found, wipe};
+pub use crate::lab::members::Members;
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 
 use self::beginning::Origin;

@@ -5,6 +5,7 @@
 
 mod error;
 pub mod members;
+pub(crate) mod transfer;
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ pub trait Lab {
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
 
     /// The members, as this node knows them.
-    fn members(&mut self, node: NodeId) -> Result<MembersView, LabError>;
+    fn members_view(&mut self, node: NodeId) -> Result<MembersView, LabError>;
 
     /// What a node has stored: its term and vote, and this many of its last entries. It need not run.
     fn stored(&mut self, node: NodeId, entries: usize) -> Result<Glimpse, LabError>;

@@ -107,7 +107,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.inspect(name, Server::log_view)
     }
 
-    fn members(&mut self, name: NodeId) -> Result<MembersView, LabError> {
+    fn members_view(&mut self, name: NodeId) -> Result<MembersView, LabError> {
         self.inspect(name, Server::members_view)
     }
 

@@ -1,47 +1,16 @@
 //! Changes of the members, as methods for programs (section 6).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cluster;
-use crate::lab::members::{ChangeDone, MembersError, change_members};
-use crate::raft::membership::configuration::Configuration;
+use crate::lab::members::{ChangeDone, Members, MembersError, change_members};
 use crate::raft::membership::request::Change;
 use crate::server::Server;
 use crate::state_machine::StateMachine;
-use crate::types::{LogIndex, NodeId};
+use crate::types::NodeId;
 
 /// How long a change is waited for. A new voter is sent the whole log, or a snapshot, first.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Who belongs to a cluster, as its leader knows it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Members {
-    pub leader: NodeId,
-    /// Where the configuration stands in the log; zero while nothing was changed.
-    pub index: LogIndex,
-    /// The newest in the leader's log: it counts from there on, committed or not.
-    pub configuration: Arc<Configuration>,
-    pub committed: bool,
-}
-
-impl Members {
-    /// Who votes; of a change of the voters, once it is done.
-    pub fn voters(&self) -> Vec<NodeId> {
-        self.configuration.voters.keys().copied().collect()
-    }
-
-    /// Who is sent the log and has no vote.
-    pub fn learners(&self) -> Vec<NodeId> {
-        self.configuration.learners.keys().copied().collect()
-    }
-
-    /// Whether nothing is under way: the configuration is committed, it is not joint, and no learner waits for its vote.
-    pub fn is_settled(&self) -> bool {
-        let waits = self.configuration.learners.values().any(|learner| learner.joins.is_some());
-        self.committed && !self.configuration.is_joint() && !waits
-    }
-}
 
 /// Changes of the members, while the cluster serves. Each waits for its end, and says which members there are then. No call
 /// of a client fails because of one, and every client learns of new nodes by itself.
@@ -86,9 +55,7 @@ impl<M: StateMachine> Cluster<M> {
     pub fn members(&self) -> Option<Members> {
         let leader = self.leader()?;
         let view = self.slots.get(&leader)?.node.as_ref()?.inspect(Server::members_view)?;
-        let newest = view.newest?;
-        let (index, configuration) = (newest.index, newest.configuration);
-        Some(Members { leader, index, configuration, committed: view.committed })
+        Members::of(leader, view)
     }
 
     /// Starts a new node on new files and takes it in: it votes once it has caught up. What an earlier node left under the

@@ -49,6 +49,40 @@ pub enum MembersError {
     UnderWay { waits_for: String },
 }
 
+/// Who belongs to a cluster, as its leader knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Members {
+    pub leader: NodeId,
+    /// Where the configuration stands in the log; zero while nothing was changed.
+    pub index: LogIndex,
+    /// The newest in the leader's log: it counts from there on, committed or not.
+    pub configuration: Arc<Configuration>,
+    pub committed: bool,
+}
+
+impl Members {
+    pub(crate) fn of(leader: NodeId, view: MembersView) -> Option<Members> {
+        let Configured { index, configuration } = view.newest?;
+        Some(Members { leader, index, configuration, committed: view.committed })
+    }
+
+    /// Who votes; of a change of the voters, once it is done.
+    pub fn voters(&self) -> Vec<NodeId> {
+        self.configuration.voters.keys().copied().collect()
+    }
+
+    /// Who is sent the log and has no vote.
+    pub fn learners(&self) -> Vec<NodeId> {
+        self.configuration.learners.keys().copied().collect()
+    }
+
+    /// Whether nothing is under way: the configuration is committed, it is not joint, and no learner waits for its vote.
+    pub fn is_settled(&self) -> bool {
+        let waits = self.configuration.learners.values().any(|learner| learner.joins.is_some());
+        self.committed && !self.configuration.is_joint() && !waits
+    }
+}
+
 /// A leader, and the members as it knows them.
 struct Led {
     leader: NodeId,
@@ -147,7 +181,7 @@ fn ask_and_wait(
 fn ask(lab: &mut dyn Lab, leader: NodeId, request: ChangeRequest) -> Result<LogIndex, ChangeError> {
     let refused = |_| ChangeError::NotLeader { leader: None };
     lab.order(leader, NodeOrder::Change(request)).map_err(refused)?;
-    lab.members(leader).ok().and_then(|view| view.changed).unwrap_or(Err(ChangeError::TooSoon))
+    lab.members_view(leader).ok().and_then(|view| view.changed).unwrap_or(Err(ChangeError::TooSoon))
 }
 
 fn find_leader(lab: &mut dyn Lab, until: Time) -> Option<Led> {
@@ -166,7 +200,7 @@ fn current_leader(lab: &mut dyn Lab) -> Option<Led> {
     let leading = views.filter(|(_, view)| view.life == Life::Up && view.status.role == RoleName::Leader);
     let (leader, view) = leading.max_by_key(|(_, view)| view.status.term)?;
     let term = view.status.term;
-    lab.members(leader).ok().map(|view| Led { leader, term, view })
+    lab.members_view(leader).ok().map(|view| Led { leader, term, view })
 }
 
 /// How far a change has come in a configuration.

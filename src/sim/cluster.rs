@@ -1,6 +1,8 @@
 //! A cluster in virtual time for the tests of a state machine: typed calls, faults, and a judgement of what clients were
 //! told.
 
+mod members;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

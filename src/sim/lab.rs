@@ -194,7 +194,7 @@ impl Lab for Simulation {
         Ok(self.server(name)?.log_view())
     }
 
-    fn members(&mut self, name: NodeId) -> Result<MembersView, LabError> {
+    fn members_view(&mut self, name: NodeId) -> Result<MembersView, LabError> {
         Ok(self.server(name)?.members_view())
     }
 

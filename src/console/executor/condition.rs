@@ -214,7 +214,7 @@ impl Console {
 
     /// Whom this leader sends its log. Others that run need not hold it.
     fn members_of(&mut self, leader: NodeId) -> Result<Arc<Configuration>, String> {
-        let view = self.lab.members(leader).map_err(|error| error.with_advice())?;
+        let view = self.lab.members_view(leader).map_err(|error| error.with_advice())?;
         Ok(view.newest.map_or_else(Arc::default, |newest| newest.configuration))
     }
 

@@ -124,10 +124,10 @@ impl Console {
     pub(super) fn known_members(&mut self) -> Option<MembersView> {
         let picture = self.picture();
         let leader = picture.leader().or(picture.leading());
-        if let Some(view) = leader.and_then(|leader| self.lab.members(leader).ok()) {
+        if let Some(view) = leader.and_then(|leader| self.lab.members_view(leader).ok()) {
             return Some(view);
         }
-        let views = picture.names().into_iter().filter_map(|node| self.lab.members(node).ok());
+        let views = picture.names().into_iter().filter_map(|node| self.lab.members_view(node).ok());
         views.max_by_key(|view| view.newest.as_ref().map(|newest| newest.index))
     }
 

@@ -102,7 +102,7 @@ impl Console {
 
     /// The newest epoch that a running node knows of.
     fn epoch(&mut self) -> Epoch {
-        let views: Vec<_> = self.lab.nodes().into_iter().map(|node| self.lab.members(node)).collect();
+        let views: Vec<_> = self.lab.nodes().into_iter().map(|node| self.lab.members_view(node)).collect();
         let known = views.into_iter().flatten().filter_map(|view| view.newest?.configuration.epoch);
         known.max().unwrap_or(Epoch::FIRST)
     }

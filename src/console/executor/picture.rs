@@ -24,7 +24,7 @@ impl Console {
         let nodes = names.into_iter().map(|node| (node, self.lab.view(node))).collect();
         let mut picture = Picture { nodes, rules: self.lab.network_rules(), members: Arc::default() };
         let teller = picture.leading().or(picture.newest());
-        let known = teller.and_then(|node| self.lab.members(node).ok()).and_then(|view| view.newest);
+        let known = teller.and_then(|node| self.lab.members_view(node).ok()).and_then(|view| view.newest);
         picture.members = known.map_or_else(|| picture.all_vote(), |newest| newest.configuration);
         picture
     }

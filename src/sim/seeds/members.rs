@@ -151,7 +151,7 @@ impl Run<'_> {
 
     fn configuration_of_leader(&mut self) -> Option<Configuration> {
         let leader = self.leader()?;
-        let view = self.simulation.members(leader).ok()?;
+        let view = self.simulation.members_view(leader).ok()?;
         view.newest.map(|newest| Configuration::clone(&newest.configuration))
     }
 

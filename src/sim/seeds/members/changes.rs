@@ -55,7 +55,7 @@ impl Run<'_> {
         let asked =
             if self.random.chance(950_000) { Some(leader) } else { self.random.pick(&self.names).copied() };
         let Some(asked) = asked.filter(|asked| !self.simulation.node(*asked).paused) else { return };
-        let view = self.simulation.members(asked).ok();
+        let view = self.simulation.members_view(asked).ok();
         let Some(Configured { index, configuration }) = view.and_then(|view| view.newest) else { return };
         let Some(change) = self.draw_change(asked, &configuration) else { return };
         let force = self.random.chance(150_000) && self.all_have_their_files();
@@ -65,7 +65,7 @@ impl Run<'_> {
 
     pub(super) fn begin_change(&mut self, asked: NodeId, request: ChangeRequest) {
         self.simulation.arrive_at(asked, Arrival::Change(request));
-        let told = self.simulation.members(asked).ok().and_then(|view| view.changed);
+        let told = self.simulation.members_view(asked).ok().and_then(|view| view.changed);
         let tally = &mut self.simulation.tally.members;
         match told {
             Some(Ok(index)) => {

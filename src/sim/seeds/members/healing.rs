@@ -51,7 +51,7 @@ impl Run<'_> {
     /// for a node that does not run is taken back.
     pub(in crate::sim::seeds) fn unsettled_members(&mut self, healed: &[NodeId]) -> Option<String> {
         let leader = self.leader()?;
-        let view = self.simulation.members(leader).ok()?;
+        let view = self.simulation.members_view(leader).ok()?;
         let newest = view.newest?;
         let configuration = &newest.configuration;
         if configuration.is_joint() || !view.committed {
