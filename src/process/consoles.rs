@@ -144,7 +144,7 @@ impl<M: StateMachine> Inside<M> {
             Question::View => Answer::View { now: cluster.now(), view: cluster.view(node) },
             Question::Items => Answer::Items(cluster.items(node)?),
             Question::Log => Answer::Log(cluster.log(node)?),
-            Question::Members => Answer::Members(Lab::members(cluster, node)?),
+            Question::Members => Answer::Members(cluster.members_view(node)?),
             Question::Stored { entries } => Answer::Stored(cluster.stored(node, entries)?),
             Question::Order(order) => Answer::Done(cluster.order(node, order)?),
             Question::TransferFailure => Answer::TransferFailure(cluster.transfer_failure(node)),

@@ -304,7 +304,7 @@ impl Lab for RemoteLab {
         }
     }
 
-    fn members(&mut self, node: NodeId) -> Result<MembersView, LabError> {
+    fn members_view(&mut self, node: NodeId) -> Result<MembersView, LabError> {
         match self.existing(node)?.ask(Question::Members)? {
             Answer::Members(members) => Ok(members),
             other => Err(unexpected(node, &other)),
