@@ -86,9 +86,6 @@ pub struct Cluster<M = KeyValue> {
     seed: u64,
     /// What the keys held when this run began.
     start: Start,
-    /// The nodes that it began with in this run.
-    #[cfg(feature = "cli")]
-    founders: Vec<NodeId>,
     notices: Vec<Notice>,
     /// Its only node, if the others run in processes of their own.
     home: Option<NodeId>,

@@ -3,6 +3,7 @@
 //! Faults are lines of the console's language, so an experiment drives a console. [`Sweep`] makes several runs that differ in
 //! one setting; [`figure16`] repeats the measurement of the paper's Figure 16.
 
+mod bench;
 mod expectation;
 mod faults;
 pub mod figure16;
@@ -14,6 +15,7 @@ mod sweep;
 mod usage;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
@@ -26,9 +28,10 @@ pub use self::report::{FaultReport, LeaderReport, Report, VerdictReport};
 pub use self::run::{Listener, Progress};
 pub use self::sweep::{Sweep, table};
 
+use self::bench::Bench;
 use self::nodes::Nodes;
 use self::run::{Run, TICK, Usage, bands};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Leadership, LeadershipKind};
 use crate::config::Settings;
 use crate::console::executor::{Console, Context};
 use crate::console::narrator::Narrator;
@@ -38,11 +41,15 @@ use crate::console::session::Ending;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
+use crate::links::Notices;
 use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge, safety_lines};
 use crate::page::Origin;
 use crate::protocol::ReadMode;
+use crate::remote::RemoteCluster;
+use crate::remote::lab::RemoteLab;
 use crate::text::counted;
 use crate::text::numbers::{float, grouped, quotient};
+use crate::trace::TraceEvent;
 use crate::types::NodeId;
 
 /// A run that is to be made.
@@ -50,6 +57,8 @@ use crate::types::NodeId;
 pub struct Experiment {
     /// The cluster. In a folder of its own for the run, unless `states` says otherwise.
     pub settings: Settings,
+    /// It runs already, in processes; none: it is started for the run.
+    pub remote: Option<RemoteCluster>,
     /// Where the nodes keep their state; none: in a folder that is removed afterwards.
     pub states: Option<PathBuf>,
     pub plan: Plan,
@@ -85,6 +94,7 @@ impl Default for Experiment {
     fn default() -> Experiment {
         Experiment {
             settings: Settings::default(),
+            remote: None,
             states: None,
             plan: Plan::default(),
             expectations: Vec::new(),
@@ -108,7 +118,7 @@ impl Experiment {
         self.plan.validate().map_err(Trouble::usage)?;
         let checked = self.expectations.iter().try_for_each(|expectation| expectation.check(self.plan.rate));
         checked.map_err(Trouble::usage)?;
-        let founders = NodeId::first(self.settings.nodes);
+        let founders = self.founders();
         let length = match self.plan.amount {
             Amount::For(duration) => Some(duration),
             Amount::Count(_) | Amount::Unending => None,
@@ -119,6 +129,13 @@ impl Experiment {
             .map_err(Trouble::usage)
     }
 
+    fn founders(&self) -> Vec<NodeId> {
+        match &self.remote {
+            Some(remote) => remote.addresses.keys().copied().collect(),
+            None => NodeId::first(self.settings.nodes),
+        }
+    }
+
     /// Makes the run.
     ///
     /// # Errors
@@ -126,6 +143,12 @@ impl Experiment {
     /// interrupts before.
     pub fn run(&self, interrupt: &Interrupt, listener: Listener<'_>) -> Result<Report, Trouble> {
         self.validate()?;
+        let said = Output::memory(Style::default());
+        let narrator = Narrator::direct(said.clone());
+        if let Some(remote) = &self.remote {
+            let lab = self.connect(remote, &narrator)?;
+            return self.run_on(lab, said, narrator, interrupt, listener);
+        }
         let failed = |text: String| Trouble { text, code: 1 };
         let mut settings = self.settings.clone();
         let scratch = match &self.states {
@@ -139,19 +162,47 @@ impl Experiment {
         if let Some(Scratch(folder)) = &scratch {
             settings.states.clone_from(folder);
         }
-        let said = Output::memory(Style::default());
-        let narrator = Narrator::direct(said.clone());
         let mut builder = Cluster::builder().with(|all| *all = settings);
         if self.messages {
             let told = narrator.recording().clone();
             builder = builder.observer(move |event| told.observe(event));
         }
         let cluster = builder.start().map_err(|error| failed(error.to_string()))?;
+        self.run_on(cluster, said, narrator, interrupt, listener)
+    }
+
+    fn connect(&self, remote: &RemoteCluster, narrator: &Narrator) -> Result<RemoteLab, Trouble> {
+        let told = narrator.recording().clone();
+        let watches = self.messages;
+        let on_event = Arc::new(move |event: &TraceEvent| {
+            if watches {
+                told.observe(event);
+            }
+        });
+        let warn = Output::standard(Style::default());
+        let notices = Arc::new(Notices::new(move |line| warn.warn(line)));
+        RemoteLab::connect(remote.clone(), "client_load", notices, on_event)
+            .map_err(|error| Trouble { text: format!("the system gives no more threads: {error}"), code: 1 })
+    }
+
+    /// Makes the run on this cluster.
+    fn run_on<B: Bench>(
+        &self,
+        mut cluster: B,
+        said: Output,
+        narrator: Narrator,
+        interrupt: &Interrupt,
+        listener: Listener<'_>,
+    ) -> Result<Report, Trouble> {
+        let failed = |text: String| Trouble { text, code: 1 };
+        let nodes_at_first = cluster.nodes().len();
         if self.messages {
-            cluster.watch_messages(true);
+            Lab::watch_messages(&mut cluster, true);
         }
         let leadership = cluster.leadership();
-        self.await_leader(&cluster, interrupt)?;
+        self.await_leader(&leadership, interrupt)?;
+        // It has been told, and is told again as the one that there is.
+        let leadership = cluster.leadership();
         let pipelines = (0..self.plan.clients).map(|_| cluster.pipeline()).collect::<Result<Vec<_>, _>>();
         let pipelines = pipelines.map_err(|error| failed(error.to_string()))?;
         let recording = narrator.recording().clone();
@@ -184,15 +235,17 @@ impl Experiment {
         run.watch(&load, &rows, interrupt, self.plan.amount);
         let used = run.used();
         let (summary, kept) = load.join();
-        Ok(self.report(run, summary, &kept, used, interrupt))
+        Ok(self.report(run, nodes_at_first, summary, &kept, used, interrupt))
     }
 
     /// Waits for a leader, and checks now and then whether a person interrupts.
-    fn await_leader(&self, cluster: &Cluster, interrupt: &Interrupt) -> Result<(), Trouble> {
+    fn await_leader(&self, leadership: &Leadership, interrupt: &Interrupt) -> Result<(), Trouble> {
         let until = Instant::now() + self.leader_within;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if cluster.wait_until_leader(left.min(TICK)).is_some() {
+            if let Ok(change) = leadership.receiver().recv_timeout(left.min(TICK))
+                && change.kind != LeadershipKind::Lost
+            {
                 return Ok(());
             }
             if interrupt.is_raised() {
@@ -207,9 +260,10 @@ impl Experiment {
         }
     }
 
-    fn report(
+    fn report<B: Bench>(
         &self,
-        run: Run<'_>,
+        run: Run<'_, B>,
+        nodes_at_first: usize,
         load: Summary,
         kept: &Sample,
         used: Usage,
@@ -218,7 +272,6 @@ impl Experiment {
         let Run { console, faults, done, leaders, nodes, before, interrupted, start, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
-        let nodes_at_first = cluster.founders().len();
         // A person who interrupted the load wants the verdict on it; an interrupt during the check ends the check.
         let verdict = self.verdict(&mut cluster, kept, load.sent, || interrupted || !interrupt.is_raised());
         let interrupted = interrupted || interrupt.is_raised();
@@ -228,7 +281,7 @@ impl Experiment {
             .iter()
             .map(|line| format!("'{}' was not executed: the run had ended", line.line))
             .collect();
-        notes.extend(cluster.notices().iter().map(ToString::to_string));
+        notes.extend(cluster.notices());
         notes.extend(kept.trouble.clone());
         notes.extend(load.remarks());
         let report = Report {
@@ -252,13 +305,13 @@ impl Experiment {
             recorded: nodes.recorded(start),
             load,
         };
-        cluster.shutdown();
+        cluster.end();
         report
     }
 
     fn verdict(
         &self,
-        cluster: &mut Cluster,
+        cluster: &mut impl Lab,
         kept: &Sample,
         sent: u64,
         go_on: impl Fn() -> bool,
@@ -276,11 +329,12 @@ impl Experiment {
     /// `3 nodes in memory, 64 clients with 1 in flight, 50 % linearizable reads`.
     fn setup(&self, nodes: usize) -> String {
         let Plan { clients, batch, rate, workload, .. } = &self.plan;
-        let place = match (self.settings.memory, self.settings.express) {
-            (true, true) => "in memory, express",
-            (true, false) => "in memory",
-            (false, true) => "on disk, express",
-            (false, false) => "on disk",
+        let place = match (&self.remote, self.settings.memory, self.settings.express) {
+            (Some(_), ..) => "in processes",
+            (None, true, true) => "in memory, express",
+            (None, true, false) => "in memory",
+            (None, false, true) => "on disk, express",
+            (None, false, false) => "on disk",
         };
         let speed = match rate {
             Some(rate) => format!("{}/s wanted", grouped(*rate)),
@@ -308,7 +362,7 @@ impl Experiment {
     }
 }
 
-fn open_history(path: &Path, console: &Console<Cluster>) -> Result<HistoryFile, String> {
+fn open_history(path: &Path, console: &Console<impl Lab + 'static>) -> Result<HistoryFile, String> {
     let mut file = HistoryFile::create(path, |_| {})?;
     file.begin(console.lab().began_with())?;
     Ok(file)

@@ -61,9 +61,7 @@ impl<M: StateMachine> Cluster<M> {
             time_scale,
             seed,
             start: Start::Unknown,
-            nodes: SharedNodes::new(founders.clone()),
-            #[cfg(feature = "cli")]
-            founders,
+            nodes: SharedNodes::new(founders),
             notices: Vec::new(),
             home,
             slots: BTreeMap::new(),

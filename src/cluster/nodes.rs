@@ -74,12 +74,6 @@ impl<M: StateMachine> Cluster<M> {
 }
 
 impl<M> Cluster<M> {
-    /// The nodes that it began with in this run.
-    #[cfg(feature = "cli")]
-    pub(crate) fn founders(&self) -> &[NodeId] {
-        &self.founders
-    }
-
     /// Where its files held something else, when it started, than the settings ask for.
     pub fn notices(&self) -> &[Notice] {
         &self.notices

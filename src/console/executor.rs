@@ -242,6 +242,10 @@ impl<L: Lab + ?Sized> Console<L> {
         &self.lab
     }
 
+    pub fn lab_mut(&mut self) -> &mut L {
+        &mut self.lab
+    }
+
     pub fn nodes(&self) -> u8 {
         u8::try_from(self.lab.nodes().len()).unwrap_or(u8::MAX)
     }

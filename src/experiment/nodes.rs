@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Cluster, LeadershipChange, LeadershipKind};
-use crate::lab::{Lab, Life};
+use super::bench::Bench;
+use crate::cluster::{LeadershipChange, LeadershipKind};
+use crate::lab::Life;
 use crate::raft::event::{Event, StepDownReason};
 use crate::trace::{Recorded, Recording, TraceEvent, What};
 use crate::types::{EntryId, NodeId, Term, Time};
@@ -23,7 +24,7 @@ impl Nodes {
     }
 
     /// Notes which nodes went down, came back or were paused, came or went.
-    pub(super) fn look(&mut self, cluster: &Cluster) {
+    pub(super) fn look(&mut self, cluster: &impl Bench) {
         if self.is_told {
             return;
         }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, select};
 
+use super::bench::Bench;
 use super::faults::TimedLine;
 use super::nodes::Nodes;
 use super::report::{FaultReport, LeaderReport};
 use super::usage;
-use crate::cluster::{Cluster, Leadership, LeadershipChange, LeadershipKind};
+use crate::cluster::{Leadership, LeadershipChange, LeadershipKind};
 use crate::console::executor::{Console, fault_ends};
 use crate::console::language;
 use crate::console::printer::Output;
 use crate::interrupt::Interrupt;
-use crate::lab::Lab;
 use crate::load::{Amount, Load, Row, Summary};
 use crate::text::layout::stamp;
 use crate::types::Time;
@@ -37,8 +37,8 @@ pub enum Progress<'a> {
 
 pub type Listener<'a> = &'a mut dyn FnMut(Progress<'_>);
 
-pub(super) struct Run<'a> {
-    pub console: Console<Cluster>,
+pub(super) struct Run<'a, B> {
+    pub console: Console<B>,
     /// Lines of the console that answer no directive.
     pub said: Output,
     pub leadership: Leadership,
@@ -60,7 +60,7 @@ pub(super) struct Usage {
     pub cpu: Option<Duration>,
 }
 
-impl Run<'_> {
+impl<B: Bench> Run<'_, B> {
     /// Executes directives when they are due, and passes on what happens, until the load has ended.
     pub(super) fn watch(&mut self, load: &Load, rows: &Receiver<Row>, interrupt: &Interrupt, amount: Amount) {
         let of = match amount {
@@ -143,7 +143,7 @@ impl Run<'_> {
     }
 
     pub(super) fn used(&mut self) -> Usage {
-        let lab = self.console.lab();
+        let lab = self.console.lab_mut();
         Usage { messages: lab.messages_sent(), syncs: lab.disk_syncs(), cpu: usage::cpu() }
     }
 }

@@ -126,7 +126,7 @@ impl Leaders {
     }
 
     /// From now on this node leads this term, or none.
-    pub(super) fn leads(&self, node: NodeId, term: Option<Term>) {
+    pub fn leads(&self, node: NodeId, term: Option<Term>) {
         let mut seen = self.seen.lock();
         match term {
             Some(term) => drop(seen.leading.insert(node, term)),

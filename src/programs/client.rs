@@ -8,7 +8,6 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::{EXIT_CODES, Start, cluster_file};
-use crate::config::cluster_file::ClusterFile;
 use crate::console::executor::{Console, Context};
 use crate::console::narrator::Narrator;
 use crate::console::options;
@@ -19,7 +18,6 @@ use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::links::Notices;
-use crate::remote::RemoteCluster;
 use crate::remote::lab::RemoteLab;
 
 const AFTER_HELP: &str = "\
@@ -84,7 +82,7 @@ fn run(options: &Options) -> Result<u8, String> {
     session::heed_signals(&interrupt)?;
     let history = options.history.as_deref();
     history.map_or(Ok(()), HistoryFile::probe)?;
-    let remote = remote_of(&file)?;
+    let remote = cluster_file::remote(&file)?;
     let client_timeout = file.settings.client_timeout.mul_f64(file.settings.time_scale);
     let warn = output.clone();
     let notices = Arc::new(Notices::new(move |line| warn.warn(line)));
@@ -119,14 +117,4 @@ fn run(options: &Options) -> Result<u8, String> {
     let ending = session::run(&mut console, &source, false, &interrupt);
     console.into_lab().leave();
     Ok(ending.code())
-}
-
-/// The cluster that the file describes.
-pub(super) fn remote_of(file: &ClusterFile) -> Result<RemoteCluster, String> {
-    Ok(RemoteCluster {
-        cluster: file.cluster.parse()?,
-        token: file.token.clone(),
-        addresses: file.addresses.clone(),
-        settings: file.settings.clone(),
-    })
 }

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Start;
 use super::progress_line::ProgressLine;
+use super::{Start, cluster_file};
 use crate::client::GATHERED_MAX;
 use crate::config::{ElectionRange, Settings};
 use crate::console::options::{self, NodeCount};
@@ -146,6 +146,9 @@ pub(super) struct Options {
     /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate or nodes
     #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
+    /// Puts a running cluster of processes under load, which this file describes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["memory", "states", "config", "sweep", "express", "election"])]
+    connect: Option<PathBuf>,
     /// Skips the checks of safety and history
     #[arg(long)]
     no_check: bool,
@@ -256,7 +259,12 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 }
 
 fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String> {
-    let base = options::settings_of(options.config.as_deref())?;
+    let file = options.connect.as_deref().map(cluster_file::read).transpose()?;
+    let remote = file.as_ref().map(cluster_file::remote).transpose()?;
+    let base = match file {
+        Some(file) => file.settings,
+        None => options::settings_of(options.config.as_deref())?,
+    };
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
     let nodes = options.nodes.given()?.unwrap_or(base.nodes);
     let timeout = options.timeout.unwrap_or(base.client_timeout);
@@ -307,6 +315,7 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
     let faults = options.at.chunks(2).map(|pair| TimedLine::parse(&pair[0], &pair[1]));
     Ok(Experiment {
         settings,
+        remote,
         states: options.states.clone(),
         plan,
         expectations: options.expect.clone(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::cluster::entropy;
 use crate::config::Settings;
 use crate::config::cluster_file::ClusterFile;
+use crate::remote::RemoteCluster;
 use crate::storage::ClusterId;
 use crate::types::NodeId;
 
@@ -66,4 +67,14 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
          node n1 --config {shown}",
         nodes.len()
     ))
+}
+
+/// The cluster that the file describes.
+pub(super) fn remote(file: &ClusterFile) -> Result<RemoteCluster, String> {
+    Ok(RemoteCluster {
+        cluster: file.cluster.parse()?,
+        token: file.token.clone(),
+        addresses: file.addresses.clone(),
+        settings: file.settings.clone(),
+    })
 }

@@ -9,10 +9,11 @@ use crossbeam_channel::{Receiver, at, never, select};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
+use super::RemoteCluster;
 use super::clients::RemoteClients;
+use super::merging::Replies;
 use super::node_link::{Listener, NodeLink, OnEvent};
 use super::protocol::{Answer, Question};
-use super::{RemoteCluster, merging};
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Client, Ended, Pipeline};
@@ -22,7 +23,7 @@ use crate::faults::{End, Faults, NetChange};
 use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView};
 use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
-use crate::node::Changes;
+use crate::node::{Changes, Leaders, Leadership};
 use crate::server::{LogView, MembersView, Status};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::glimpse::Glimpse;
@@ -47,6 +48,7 @@ pub struct RemoteLab {
     book: Arc<AddressBook>,
     notices: Arc<Notices>,
     changes: Arc<Changes>,
+    leaders: Arc<Leaders>,
     changed: Receiver<()>,
     #[debug(skip)]
     on_event: OnEvent,
@@ -89,6 +91,7 @@ impl RemoteLab {
         let mut lab = RemoteLab {
             book: Arc::new(AddressBook::new(&remote.addresses)),
             changed: changes.listen(),
+            leaders: Arc::new(Leaders::new(clients.clock())),
             name: name.to_string(),
             clients,
             links: BTreeMap::new(),
@@ -131,6 +134,7 @@ impl RemoteLab {
         let clock = self.clients.clock();
         let listener = Listener {
             changes: Arc::clone(&self.changes),
+            leaders: Arc::clone(&self.leaders),
             on_event: Arc::clone(&self.on_event),
             now: Arc::new(move || clock.now()),
             on_up: Box::new(move |node| came_back.lock().push(node)),
@@ -185,16 +189,26 @@ impl RemoteLab {
         asker
     }
 
-    /// Asks all nodes; those that do not answer are named.
-    fn ask_all(&self, question: &Question) -> (Vec<(NodeId, Answer)>, Vec<NodeId>) {
-        let (mut answers, mut silent) = (Vec::new(), Vec::new());
+    /// Asks all nodes, which may say no or nothing.
+    fn ask_all(&self, question: &Question) -> Replies {
+        let mut asked = Replies::default();
         for (node, link) in &self.links {
             match link.ask(question.clone()) {
-                Ok(answer) => answers.push((*node, answer)),
-                Err(_) => silent.push(*node),
+                Ok(answer) => asked.answers.push((*node, answer)),
+                Err(error) => asked.failed.push((*node, error)),
             }
         }
-        (answers, silent)
+        asked
+    }
+
+    /// Each change of the leader, as the nodes tell it.
+    pub fn leadership(&self) -> Leadership {
+        self.leaders.listen()
+    }
+
+    /// Whether a node ran when it was last heard of.
+    pub fn life(&self, node: NodeId) -> Option<Life> {
+        self.links.get(&node).map(|link| link.last_view().life)
     }
 
     /// Closes all links. The nodes run on.
@@ -268,7 +282,6 @@ impl Lab for RemoteLab {
         self.asker().open_session()
     }
 
-    /// Others may have written before.
     fn began_with(&self) -> Start {
         Start::Unknown
     }
@@ -334,15 +347,14 @@ impl Lab for RemoteLab {
 
     /// The whole set of rules goes to every node. One that cannot be told is told when it comes back.
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
-        let said = self.faults.apply(change).map_err(|error| LabError::new(error.to_string()))?;
-        let rules = NetChange::Replace(self.faults.rules());
-        let (_, silent) = self.ask_all(&Question::ChangeNetwork(rules));
-        if silent.is_empty() {
-            return Ok(said);
-        }
-        let names = crate::text::joined(&silent, " ");
-        let not_told = format!("not told, since they do not answer: {names}");
-        Ok(if said.is_empty() { not_told } else { format!("{said}; {not_told}") })
+        let mut faults = self.faults.clone();
+        let said = faults.apply(change).map_err(|error| LabError::new(error.to_string()))?;
+        let rules = NetChange::Replace(faults.rules());
+        let not_told = self.ask_all(&Question::ChangeNetwork(rules)).told()?;
+        self.faults = faults;
+        let parts: Vec<String> =
+            Some(said).filter(|said| !said.is_empty()).into_iter().chain(not_told).collect();
+        Ok(parts.join("; "))
     }
 
     fn network_rules(&mut self) -> Vec<NetChange> {
@@ -351,8 +363,7 @@ impl Lab for RemoteLab {
 
     /// What was sent is counted by the sender, what arrived by the receiver.
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
-        let (answers, _) = self.ask_all(&Question::NetworkCounts);
-        merging::counts(answers)
+        self.ask_all(&Question::NetworkCounts).counts()
     }
 
     fn settings(&self) -> &LabSettings {
@@ -361,18 +372,13 @@ impl Lab for RemoteLab {
 
     fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError> {
         self.settings.change(settings)?;
-        let (_, silent) = self.ask_all(&Question::Configure(self.settings.now.clone()));
-        if silent.is_empty() {
-            return Ok(());
-        }
-        let names = crate::text::joined(&silent, " ");
-        Err(LabError::new(format!("not told, since they do not answer: {names}")))
+        let told = self.ask_all(&Question::Configure(self.settings.now.clone())).told()?;
+        told.map_or(Ok(()), |not_told| Err(LabError::new(not_told)))
     }
 
     /// Each node judges what its own steps can show.
     fn check(&mut self) -> Vec<Verdict> {
-        let (answers, silent) = self.ask_all(&Question::Check);
-        merging::verdicts(answers, silent.is_empty())
+        self.ask_all(&Question::Check).verdicts()
     }
 
     fn pipeline(&self) -> Result<Pipeline, LabError> {
@@ -380,12 +386,7 @@ impl Lab for RemoteLab {
     }
 
     fn disk_syncs(&self) -> Option<u64> {
-        let (answers, silent) = self.ask_all(&Question::DiskSyncs);
-        let syncs = answers.into_iter().map(|(_, answer)| match answer {
-            Answer::DiskSyncs(syncs) => syncs,
-            _ => None,
-        });
-        if silent.is_empty() { syncs.sum() } else { None }
+        self.ask_all(&Question::DiskSyncs).disk_syncs()
     }
 
     fn watch_messages(&mut self, watch: bool) {

@@ -14,8 +14,8 @@ use super::protocol::{Answer, Asked, Question, Told};
 use crate::cluster::entropy;
 use crate::lab::{LabError, Life, NodeView};
 use crate::links::{AddressBook, Dialer, Heard, Notices, Target, Traffic};
-use crate::node::Changes;
-use crate::server::Status;
+use crate::node::{Changes, Leaders};
+use crate::server::{RoleName, Status};
 use crate::trace::TraceEvent;
 use crate::types::{Epoch, Member, NodeId, Time};
 use crate::wire::{Caller, Hello, VERSIONS};
@@ -67,6 +67,7 @@ struct Seen {
 /// What a link tells its console.
 pub(super) struct Listener {
     pub changes: Arc<Changes>,
+    pub leaders: Arc<Leaders>,
     pub on_event: OnEvent,
     pub now: Now,
     /// The node's process has come, or come back.
@@ -125,7 +126,8 @@ impl NodeLink {
         }
     }
 
-    fn last_view(&self) -> NodeView {
+    /// How it was when it was last heard of.
+    pub fn last_view(&self) -> NodeView {
         let seen = self.shared.lock();
         let silence = seen.heard.elapsed();
         if seen.member.is_some() && silence < FRESH {
@@ -210,6 +212,7 @@ fn take(shared: &Mutex<Seen>, listener: &Listener, node: NodeId, heard: Heard) {
             (listener.on_up)(node);
         }
         Heard::Down(why) => {
+            listener.leaders.leads(node, None);
             let mut seen = shared.lock();
             seen.member = None;
             seen.why = why;
@@ -225,6 +228,8 @@ fn take(shared: &Mutex<Seen>, listener: &Listener, node: NodeId, heard: Heard) {
                 }
             }
             Ok(Told::View { member, now, view }) => {
+                let leads = view.life == Life::Up && view.status.role == RoleName::Leader;
+                listener.leaders.leads(node, leads.then_some(view.status.term));
                 let mut seen = shared.lock();
                 seen.member = Some(member);
                 seen.see((listener.now)(), now, view);

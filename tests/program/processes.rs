@@ -160,6 +160,60 @@ fn a_signal_hands_over_and_ends_the_node_politely() {
 }
 
 #[test]
+fn a_console_drives_processes_as_it_drives_threads() {
+    let mut processes = Processes::founded();
+    processes.start_all();
+    let script = "wait leader\ncreate x 1\ntransfer any\ncrash leader\nwait leader\nrestart all\nwait converged\n\
+                  partition n1 / n2 n3\nwait stable\nput x 2\nheal\nwait converged\npause n2\nresume n2\n\
+                  crash n3 --power\nrestart n3 --wipe\nwait members n1 n2 n3\nwait converged\nread x\ncheck\n";
+    let ran = processes.folder.run(env!("CARGO_BIN_EXE_client"), &["--echo"], script).exits(0);
+    for part in [
+        "OK created x=1 [n",
+        "> transfer any\nOK n",
+        " restarts: term ",
+        "[n1] x [n2 n3]; majority side n2 n3",
+        "OK put x=2 [n",
+        "n3 restarts from nothing",
+        "OK x=2 [n",
+        "PASS exactly once",
+        "UNDECIDED log matching: it takes the steps of more than one node to judge it",
+        "PASS linearizable (3 operations on 1 key)",
+    ] {
+        assert!(ran.out.contains(part), "no {part:?} in {}", ran.out);
+    }
+    // A console that comes later finds the rules that another one has left.
+    processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], "cut n1>n3\n").exits(0);
+    let net = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], "net\nheal\n").exits(0);
+    assert!(net.out.contains("rule  cut n1>n3"), "{}", net.out);
+}
+
+#[test]
+fn a_load_over_tcp_is_judged_as_one_on_threads() {
+    let mut processes = Processes::founded();
+    processes.start_all();
+    let options = "--connect cluster.toml --clients 4 --duration 3s --json";
+    let faults =
+        ["--at", "500ms", "crash leader", "--at", "1500ms", "restart all", "--at", "2s", "transfer any"];
+    let options: Vec<&str> = options.split(' ').chain(faults).collect();
+    let ran = processes.folder.client_load(&options).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(report["verdict"]["pass"], true, "{report}");
+    assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
+}
+
+#[test]
+fn faults_are_refused_where_the_file_does_not_allow_them() {
+    let mut processes = Processes::founded();
+    let text = processes.folder.read("cluster.toml").replace("faults = true", "faults = false");
+    processes.folder.write("cluster.toml", &text);
+    processes.start_all();
+    let script = "wait leader\ncrash n1\ncut n1>n2\ntransfer any\n";
+    let ran = processes.folder.run(env!("CARGO_BIN_EXE_client"), &["--keep-going"], script).exits(1);
+    assert_eq!(ran.out.matches("faults are not allowed here").count(), 2, "{}", ran.out);
+    assert!(ran.out.contains("OK n"), "a transfer is no fault: {}", ran.out);
+}
+
+#[test]
 fn strangers_are_told_why_they_are_not_let_in() {
     let mut processes = Processes::founded();
     processes.start(NodeId::new(1));
