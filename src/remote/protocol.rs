@@ -88,3 +88,6 @@ impl Question {
         matches!(self, Question::Order(_) | Question::ChangeNetwork(_) | Question::Configure(_))
     }
 }
+
+#[cfg(test)]
+mod tests;
