@@ -4,6 +4,7 @@
 //! inboxes. So faults, bounds and counts mean the same.
 
 mod consoles;
+mod remembered;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,9 +19,12 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use self::consoles::{Attachment, Consoles};
+use self::remembered::Remembered;
 use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
 use crate::lab::{Lab, Life, NodeOrder};
-use crate::links::{Acceptor, AddressBook, Attached, Bounds, Dialer, Host, Notices, Target, Traffic};
+use crate::links::{
+    Acceptor, AddressBook, Attached, Bounds, Dialer, Host, LinkEvent, Notices, Target, Traffic,
+};
 use crate::net::router::RouterHandle;
 use crate::server::RoleName;
 use crate::state_machine::StateMachine;
@@ -74,6 +78,7 @@ struct Inside<M: StateMachine> {
     known: Known,
     network: RouterHandle,
     book: Arc<AddressBook>,
+    remembered: Mutex<Remembered>,
     dialers: Mutex<BTreeMap<NodeId, Dialer>>,
     /// Groups and bytes that may wait for a link.
     link_inbox: (usize, usize),
@@ -111,7 +116,9 @@ impl<M: StateMachine> Process<M> {
         let own = cluster.own_files().expect("a process has files");
         let (known, network) = (cluster.known(), cluster.network());
         let node = place.apart.node;
+        let remembered = Remembered::open(&settings.states.join(node.to_string()));
         let mut addresses = place.addresses.clone();
+        addresses.extend(remembered.addresses().clone());
         addresses.remove(&node);
         let inside = Arc::new_cyclic(|this| Inside {
             life: entropy(),
@@ -120,6 +127,7 @@ impl<M: StateMachine> Process<M> {
             known,
             network: network.clone(),
             book: Arc::new(AddressBook::new(&addresses)),
+            remembered: Mutex::new(remembered),
             dialers: Mutex::default(),
             link_inbox,
             notices: Arc::clone(&notices),
@@ -210,6 +218,12 @@ impl<M: StateMachine> Inside<M> {
             let caller = Caller::Node { member, life, address, expects: node, connection };
             Hello { versions: VERSIONS, cluster, epoch, token, caller }
         };
+        let this = self.this.clone();
+        let told = move |event| {
+            if let (LinkEvent::Up(welcome), Some(inside)) = (event, this.upgrade()) {
+                inside.learn(&welcome.nodes);
+            }
+        };
         let target = Target {
             node,
             book: Arc::clone(&self.book),
@@ -219,12 +233,35 @@ impl<M: StateMachine> Inside<M> {
                 inbox: self.link_inbox,
                 frame_max: PEER_BYTES_MAX,
                 answers: false,
-                told: Box::new(|_| {}),
+                told: Box::new(told),
             },
             notices: Arc::clone(&self.notices),
         };
         dialers.insert(node, Dialer::start(target, entropy())?);
         Ok(())
+    }
+
+    /// Where nodes are, this one among them.
+    fn nodes(&self) -> BTreeMap<NodeId, String> {
+        let mut nodes = self.book.all();
+        nodes.insert(self.place.apart.node, self.place.advertised.clone());
+        nodes
+    }
+
+    /// A node says where it knows nodes to be. Those that are new are dialed.
+    fn learn(&self, nodes: &BTreeMap<NodeId, String>) {
+        for (node, address) in nodes.iter().filter(|(node, _)| **node != self.place.apart.node) {
+            self.book.hear(*node, address.clone());
+            let _ = self.dial(*node);
+        }
+        self.remember();
+    }
+
+    fn remember(&self) {
+        if let Err(error) = self.remembered.lock().keep(self.book.all()) {
+            self.notices
+                .say("addresses of nodes", &format!("they cannot be kept for the next start: {error}"));
+        }
     }
 
     /// Why this caller is not let in.
@@ -269,13 +306,13 @@ impl<M: StateMachine> Host for Inside<M> {
         }
         let own = self.place.apart.node;
         let term = self.cluster.lock().status(own).map_or(Term(0), |status| status.term);
-        let mut nodes = self.book.all();
-        nodes.insert(own, self.place.advertised.clone());
-        Ok(Welcome { version, member: self.own.lock().0, life: self.life, has_run: term > Term(0), nodes })
+        let member = self.own.lock().0;
+        Ok(Welcome { version, member, life: self.life, has_run: term > Term(0), nodes: self.nodes() })
     }
 
     fn met(&self, node: NodeId, address: &str) {
         self.book.tell(node, address.to_string());
+        self.remember();
         match self.dial(node) {
             Ok(()) => self.dialers.lock().get(&node).into_iter().for_each(Dialer::wake),
             Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),

@@ -181,7 +181,8 @@ impl<M: StateMachine> Inside<M> {
                     (cluster.view(inside.place.apart.node), cluster.now())
                 };
                 let member = inside.own.lock().0;
-                inside.consoles.tell(&Told::View { member, now, view });
+                let nodes = inside.nodes();
+                inside.consoles.tell(&Told::View { member, now, view, nodes });
             }
             drop(inside);
             if stopped.recv_timeout(NEWS_APART) == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {

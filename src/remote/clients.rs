@@ -17,7 +17,7 @@ use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::protocol::{Address, Envelope, Packet};
 use crate::types::{ClientId, Epoch, NodeId, Random};
-use crate::wire::{Caller, Hello, VERSIONS, Welcome, client_bytes_max};
+use crate::wire::{Caller, Hello, VERSIONS, client_bytes_max};
 
 /// The links of a process's clients.
 #[derive(Debug)]
@@ -96,6 +96,21 @@ impl RemoteClients {
         self.inside.nodes.now()
     }
 
+    /// Takes what a node says of where nodes are.
+    pub(super) fn listener(&self) -> Box<dyn Fn(NodeId, &BTreeMap<NodeId, String>) + Send + Sync> {
+        let inside = Arc::downgrade(&self.inside);
+        Box::new(move |teller, nodes| {
+            if let Some(inside) = inside.upgrade() {
+                inside.learn(teller, nodes);
+            }
+        })
+    }
+
+    /// The book in which it stands where nodes are.
+    pub(super) fn book(&self) -> Arc<AddressBook> {
+        Arc::clone(&self.inside.book)
+    }
+
     /// Closes all links. Calls under way end.
     pub fn stop(self) {
         self.inside.dialers.lock().clear();
@@ -121,7 +136,7 @@ impl Inside {
         let told = move |event: LinkEvent| {
             let Some(inside) = this.upgrade() else { return };
             match event {
-                LinkEvent::Up(welcome) => inside.learn(&welcome),
+                LinkEvent::Up(welcome) => inside.learn(welcome.member.node, &welcome.nodes),
                 LinkEvent::Lost => inside.connection_lost(node),
             }
         };
@@ -144,11 +159,11 @@ impl Inside {
     }
 
     /// A node says where it knows nodes to be.
-    fn learn(&self, welcome: &Welcome) {
+    fn learn(&self, teller: NodeId, nodes: &BTreeMap<NodeId, String>) {
         let mut known = self.nodes.now();
         let before = known.len();
-        for (node, address) in &welcome.nodes {
-            if *node == welcome.member.node {
+        for (node, address) in nodes {
+            if *node == teller {
                 self.book.tell(*node, address.clone());
             } else {
                 self.book.hear(*node, address.clone());

@@ -89,7 +89,7 @@ impl RemoteLab {
         let settings = LabSettings::new(remote.settings.scaled().raft);
         let seed = entropy();
         let mut lab = RemoteLab {
-            book: Arc::new(AddressBook::new(&remote.addresses)),
+            book: clients.book(),
             changed: changes.listen(),
             leaders: Arc::new(Leaders::new(clients.clock())),
             name: name.to_string(),
@@ -137,6 +137,7 @@ impl RemoteLab {
             leaders: Arc::clone(&self.leaders),
             on_event: Arc::clone(&self.on_event),
             now: Arc::new(move || clock.now()),
+            on_nodes: self.clients.listener(),
             on_up: Box::new(move |node| came_back.lock().push(node)),
         };
         let (book, notices) = (Arc::clone(&self.book), Arc::clone(&self.notices));

@@ -1,6 +1,6 @@
 //! A console's link to one node: questions and answers, and what the node tells by itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,6 +70,8 @@ pub(super) struct Listener {
     pub leaders: Arc<Leaders>,
     pub on_event: OnEvent,
     pub now: Now,
+    /// The node says where nodes are.
+    pub on_nodes: Box<dyn Fn(NodeId, &BTreeMap<NodeId, String>) + Send + Sync>,
     /// The node's process has come, or come back.
     pub on_up: Box<dyn Fn(NodeId) + Send + Sync>,
 }
@@ -227,7 +229,8 @@ fn take(shared: &Mutex<Seen>, listener: &Listener, node: NodeId, heard: Heard) {
                     let _ = waiting.send(answer);
                 }
             }
-            Ok(Told::View { member, now, view }) => {
+            Ok(Told::View { member, now, view, nodes }) => {
+                (listener.on_nodes)(node, &nodes);
                 let leads = view.life == Life::Up && view.status.role == RoleName::Leader;
                 listener.leaders.leads(node, leads.then_some(view.status.term));
                 let mut seen = shared.lock();

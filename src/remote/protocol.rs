@@ -1,5 +1,7 @@
 //! What a console and a node say to each other: JSON, a text each.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::property::Verdict;
@@ -10,7 +12,7 @@ use crate::net::counts::LinkCounts;
 use crate::server::{LogView, MembersView};
 use crate::storage::glimpse::Glimpse;
 use crate::trace::TraceEvent;
-use crate::types::{Member, Time};
+use crate::types::{Member, NodeId, Time};
 
 /// A question with the console's own number, which its answer returns.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -78,6 +80,8 @@ pub enum Told {
         member: Member,
         now: Time,
         view: NodeView,
+        /// Where it knows nodes to be, as `host:port`.
+        nodes: BTreeMap<NodeId, String>,
     },
     Event(TraceEvent),
 }

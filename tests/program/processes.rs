@@ -32,15 +32,10 @@ impl Processes {
         let processes = Processes { folder: Folder::new(), running: BTreeMap::new() };
         processes.folder.cluster(&["3", "--write-config", "cluster.toml"], "").exits(0);
         let mut text = processes.folder.read("cluster.toml");
-        // All are taken at one time, so they differ.
-        let taken: Vec<TcpListener> =
-            (1..=3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-        for (listener, written) in taken.iter().zip(7001..) {
-            let port = listener.local_addr().expect("it listens").port();
-            text = text.replace(&format!(":{written}\""), &format!(":{port}\""));
+        for (address, port) in free_addresses(3).into_iter().zip(7001..) {
+            text = text.replace(&format!("127.0.0.1:{port}"), &address);
         }
         processes.folder.write("cluster.toml", &text);
-        drop(taken);
         for node in NodeId::first(3) {
             processes.node(node, &["--init"]).exits(0);
         }
@@ -55,7 +50,13 @@ impl Processes {
     }
 
     fn start(&mut self, node: NodeId) {
-        let running = Running::of(self.folder.command(env!("CARGO_BIN_EXE_node"), &[&node.to_string()]));
+        self.start_with(node, &[]);
+    }
+
+    fn start_with(&mut self, node: NodeId, options: &[&str]) {
+        let name = node.to_string();
+        let options: Vec<&str> = [name.as_str()].into_iter().chain(options.iter().copied()).collect();
+        let running = Running::of(self.folder.command(env!("CARGO_BIN_EXE_node"), &options));
         running.answer("listens on");
         self.running.insert(node, running);
     }
@@ -82,6 +83,14 @@ impl Processes {
         };
         RemoteClients::start(remote, Arc::new(Notices::new(|_| {}))).expect("threads")
     }
+}
+
+/// Addresses at which nothing listens.
+fn free_addresses(count: usize) -> Vec<String> {
+    // All are taken at one time, so they differ.
+    let taken: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    taken.iter().map(|listener| listener.local_addr().expect("it listens").to_string()).collect()
 }
 
 /// Puts a value, and tells which node answered.
@@ -185,6 +194,36 @@ fn a_console_drives_processes_as_it_drives_threads() {
     processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], "cut n1>n3\n").exits(0);
     let net = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], "net\nheal\n").exits(0);
     assert!(net.out.contains("rule  cut n1>n3"), "{}", net.out);
+}
+
+#[test]
+fn every_process_is_replaced_and_the_cluster_starts_again_without_the_first_ones() {
+    let mut processes = Processes::founded();
+    processes.start_all();
+    let clients = processes.clients();
+    let client: Client<KeyValue> = clients.client().with_timeout(PATIENCE);
+    put(&client, "k0", "v0");
+    let addresses = free_addresses(3);
+    let added: Vec<(NodeId, &String)> = [4, 5, 6].map(NodeId::new).into_iter().zip(&addresses).collect();
+    for (old, &(new, address)) in NodeId::first(3).into_iter().zip(&added) {
+        processes.start_with(new, &["--wipe", "--bind", address]);
+        let script = format!("wait leader\nreplace {old} with {new}\nwait converged\n");
+        let ran = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], script).exits(0);
+        assert!(ran.out.contains(&format!("replaced {old} with {new}")), "{}", ran.out);
+    }
+    for old in NodeId::first(3) {
+        processes.kill(old);
+    }
+    put(&client, "k1", "v1");
+    // Where they are does not stand in the file: they remember each other.
+    for &(new, _) in &added {
+        processes.kill(new);
+    }
+    for &(new, address) in &added {
+        processes.start_with(new, &["--bind", address]);
+    }
+    assert_holds(&client, 2);
+    clients.stop();
 }
 
 #[test]
