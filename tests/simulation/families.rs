@@ -11,7 +11,6 @@ type Number = fn(&RunReport) -> u64;
 /// The runs of a family, none of which broke anything.
 struct Runs {
     family: Family,
-    seeds: u64,
     /// Those in which members change only if the family is about that.
     own: Vec<RunReport>,
 }
@@ -21,13 +20,13 @@ impl Runs {
     fn of(family: Family, seeds: u64) -> Runs {
         let reports = run_seeds(family, seeds);
         if family == Family::Members {
-            return Runs { family, seeds, own: reports };
+            return Runs { family, own: reports };
         }
         let (changing, own): (Vec<_>, Vec<_>) =
             reports.into_iter().partition(|report| seeds::changes_members(family, report.seed));
-        let changing = Runs { family, seeds: changing.len() as u64, own: changing };
+        let changing = Runs { family, own: changing };
         changing.saw(
-            changing.seeds,
+            changing.count(),
             &[
                 ("changes that ended", |report| report.tally.members.changes_ended),
                 ("joint configurations committed", |report| report.tally.members.joint_committed),
@@ -41,7 +40,11 @@ impl Runs {
                 ("joint configurations inherited", |report| report.tally.members.joint_inherited),
             ],
         );
-        Runs { family, seeds, own }
+        Runs { family, own }
+    }
+
+    fn count(&self) -> u64 {
+        self.own.len() as u64
     }
 
     /// The family's own runs saw each of these more often than that.
@@ -52,7 +55,7 @@ impl Runs {
     }
 
     fn saw_times(&self, more_than: u64, what: &str, times: u64) {
-        let (family, runs) = (self.family.name(), self.own.len());
+        let (family, runs) = (self.family.name(), self.count());
         assert!(
             times > more_than,
             "{runs} runs of the family {family} saw {times} times: {what}; they show too little about it"
@@ -61,8 +64,7 @@ impl Runs {
 
     /// More calls than that were answered in each run, on average.
     fn answered(&self, a_run: u64) {
-        let runs = self.own.len() as u64;
-        self.saw(a_run * runs, &[("calls that were answered", |report| report.calls.answered)]);
+        self.saw(a_run * self.count(), &[("calls that were answered", |report| report.calls.answered)]);
     }
 
     fn tally(&self) -> Tally {
@@ -126,7 +128,7 @@ fn snapshots_every_few_entries_lose_nothing() {
 fn reads_at_old_leaders_are_linearizable() {
     let runs = Runs::of(Family::Reads, 300);
     runs.saw(
-        runs.seeds,
+        runs.count(),
         &[
             ("reads answered by a lease", |report| report.tally.lease_reads),
             ("reads answered by followers", |report| report.tally.follower_reads),
@@ -139,7 +141,7 @@ fn reads_at_old_leaders_are_linearizable() {
 fn elections_without_pre_vote_lose_nothing() {
     let runs = Runs::of(Family::Votes, 300);
     runs.saw(
-        runs.seeds,
+        runs.count(),
         &[
             ("elections", |report| report.tally.elections),
             ("elections lost", |report| report.tally.elections_lost),
@@ -152,7 +154,7 @@ fn elections_without_pre_vote_lose_nothing() {
 fn nodes_that_lose_their_files_cost_nothing() {
     let runs = Runs::of(Family::Joining, 200);
     runs.saw(
-        runs.seeds,
+        runs.count(),
         &[
             ("joint changes begun", |report| report.tally.joint_proposed),
             ("configurations committed, for nodes that lost their files", |report| {
@@ -161,7 +163,7 @@ fn nodes_that_lose_their_files_cost_nothing() {
             ("elections lost", |report| report.tally.elections_lost),
         ],
     );
-    runs.saw(runs.seeds / 2, &[("nodes sent a snapshot", |report| report.tally.snapshots_sent)]);
+    runs.saw(runs.count() / 2, &[("nodes sent a snapshot", |report| report.tally.snapshots_sent)]);
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
 #[test]
 fn slow_disks_and_stalls_of_leaders_only_cost_time() {
     let runs = Runs::of(Family::Stalls, 320);
-    runs.saw(runs.seeds / 2, &[("leaders that handed over", |report| report.tally.handed_over)]);
+    runs.saw(runs.count() / 2, &[("leaders that handed over", |report| report.tally.handed_over)]);
     runs.saw(200, &[("elections lost while votes became durable", |report| report.tally.elections_lost)]);
     runs.answered(50);
 }
@@ -193,7 +195,7 @@ fn slow_disks_and_stalls_of_leaders_only_cost_time() {
 fn transfers_cost_no_answer_and_no_lease() {
     let runs = Runs::of(Family::Transfers, 200);
     runs.saw(
-        runs.seeds,
+        runs.count(),
         &[
             ("transfers", |report| report.tally.transfers),
             ("transfers that were given up", |report| report.tally.transfers_given_up),
@@ -207,7 +209,7 @@ fn transfers_cost_no_answer_and_no_lease() {
 fn damaged_files_are_refused_or_repaired_without_loss() {
     let runs = Runs::of(Family::Damage, 200);
     runs.saw(
-        runs.seeds,
+        runs.count(),
         &[
             ("starts that were refused", |report| report.tally.refused_starts),
             ("nodes that came back", |report| report.tally.members_committed),
