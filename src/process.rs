@@ -120,13 +120,15 @@ impl<M: StateMachine> Process<M> {
         let mut addresses = place.addresses.clone();
         addresses.extend(remembered.addresses().clone());
         addresses.remove(&node);
+        let book = Arc::new(AddressBook::new(&addresses));
+        book.tell(node, place.advertised.clone());
         let inside = Arc::new_cyclic(|this| Inside {
             life: entropy(),
             own: Mutex::new(own),
             cluster: Mutex::new(cluster),
             known,
             network: network.clone(),
-            book: Arc::new(AddressBook::new(&addresses)),
+            book,
             remembered: Mutex::new(remembered),
             dialers: Mutex::default(),
             link_inbox,
@@ -241,13 +243,6 @@ impl<M: StateMachine> Inside<M> {
         Ok(())
     }
 
-    /// Where nodes are, this one among them.
-    fn nodes(&self) -> BTreeMap<NodeId, String> {
-        let mut nodes = self.book.all();
-        nodes.insert(self.place.apart.node, self.place.advertised.clone());
-        nodes
-    }
-
     /// A node says where it knows nodes to be. Those that are new are dialed.
     fn learn(&self, nodes: &BTreeMap<NodeId, String>) {
         for (node, address) in nodes.iter().filter(|(node, _)| **node != self.place.apart.node) {
@@ -307,7 +302,11 @@ impl<M: StateMachine> Host for Inside<M> {
         let own = self.place.apart.node;
         let term = self.cluster.lock().status(own).map_or(Term(0), |status| status.term);
         let member = self.own.lock().0;
-        Ok(Welcome { version, member, life: self.life, has_run: term > Term(0), nodes: self.nodes() })
+        Ok(Welcome { version, member, life: self.life, has_run: term > Term(0), nodes: self.book.all() })
+    }
+
+    fn book(&self) -> Arc<AddressBook> {
+        Arc::clone(&self.book)
     }
 
     fn met(&self, node: NodeId, address: &str) {

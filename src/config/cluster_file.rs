@@ -142,11 +142,11 @@ mod tests {
             ClusterFile::read(&changed).expect_err(to).to_string()
         };
         for (from, to, expected) in [
-            ("token = \"secret\"", "token = \"\"", "line 4: token is empty"),
+            ("token = \"secret\"", "token = \"\"", "line 4: token: is empty"),
             ("127.0.0.1:7002", "127.0.0.1", "no address: write it as \"host:port\""),
             ("127.0.0.1:7002", "127.0.0.1:7001", "n1 and n2 have the same address"),
             ("faults = true", "memory = true", "needs files"),
-            ("faults = true", "fautls = true", "unknown setting, perhaps 'faults'"),
+            ("faults = true", "fautls = true", "fautls: unknown setting: did you mean 'faults'?"),
             ("n1 = ", "n0 = ", "n0"),
         ] {
             let said = said(from, to);

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, Outgoing};
 use super::dial::first_frame;
-use super::{HANDSHAKE_PATIENCE, Notices};
+use super::{AddressBook, HANDSHAKE_PATIENCE, Notices};
 use crate::net::Transport;
 use crate::net::inbox::{Inbox, inbox};
 use crate::net::router::RouterHandle;
@@ -47,6 +47,9 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// Why it is not let in, in one sentence.
     fn welcome(&self, hello: &Hello) -> Result<Welcome, String>;
+
+    /// Where it stands where nodes are, itself among them.
+    fn book(&self) -> Arc<AddressBook>;
 
     /// A node has come in: it is there, and this is where it can be dialed.
     fn met(&self, node: NodeId, address: &str);
@@ -260,7 +263,8 @@ impl Shared {
             Caller::Client { .. } => {
                 frames.set_limit(self.bounds.client_frame);
                 let (sender, waiting) = inbox(self.bounds.inbox_groups, self.bounds.inbox_bytes);
-                let connection = Connection::start(socket, frames, Outgoing::Envelopes(waiting));
+                let outgoing = Outgoing::Answers(waiting, self.host.book());
+                let connection = Connection::start(socket, frames, outgoing);
                 let Ok(connection) = connection else { return };
                 self.read_clients(number, connection, &sender);
             }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::{SILENCE, TICK};
+use super::{AddressBook, SILENCE, TICK};
 use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
 use crate::wire::{Frame, FrameReader, encode};
@@ -26,6 +26,8 @@ const STACK_BYTES: usize = 256 << 10;
 /// What is to be written to a connection.
 pub(super) enum Outgoing {
     Envelopes(InboxReceiver),
+    /// A client's answers, and where the nodes are.
+    Answers(InboxReceiver, Arc<AddressBook>),
     /// What a console and its node say to each other.
     Texts(Receiver<String>),
 }
@@ -102,9 +104,15 @@ impl Connection {
 fn write_all(mut socket: &TcpStream, outgoing: &Outgoing, received: &AtomicU64) {
     let mut buffer = Vec::new();
     let mut tick = Instant::now() + TICK;
+    let mut seen = 0;
     loop {
         let is_open = gather(outgoing, tick, &mut buffer);
         if Instant::now() >= tick {
+            if let Outgoing::Answers(_, book) = outgoing
+                && let Some(nodes) = book.news(&mut seen)
+            {
+                encode(&Frame::Nodes(nodes), &mut buffer);
+            }
             encode(&Frame::Received(received.load(Ordering::Relaxed)), &mut buffer);
             tick = Instant::now() + TICK;
         }
@@ -121,7 +129,7 @@ fn write_all(mut socket: &TcpStream, outgoing: &Outgoing, received: &AtomicU64) 
 /// Waits for something to write, and takes what else waits, up to a bound. False when nothing comes any more.
 fn gather(outgoing: &Outgoing, until: Instant, buffer: &mut Vec<u8>) -> bool {
     match outgoing {
-        Outgoing::Envelopes(inbox) => {
+        Outgoing::Envelopes(inbox) | Outgoing::Answers(inbox, _) => {
             let mut next = match inbox.recv_deadline(until) {
                 Ok(group) => Some(group),
                 Err(error) => return error == RecvTimeoutError::Timeout,

@@ -1,5 +1,6 @@
 //! The end of a link that dials: it connects, says who it is, and dials again whenever the connection has ended.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub enum Traffic {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LinkEvent {
     Up(Welcome),
+    /// The node says where nodes are.
+    Nodes(BTreeMap<NodeId, String>),
     /// It was up. What was under way may have arrived.
     Lost,
 }
@@ -182,7 +185,8 @@ impl Dialing {
                 let connection = connection.map_err(|error| error.to_string())?;
                 told(LinkEvent::Up(welcome));
                 network.register(Address::Node(node), sender);
-                let why = read_envelopes(connection, node, *answers, network);
+                let told_nodes = |nodes| told(LinkEvent::Nodes(nodes));
+                let why = read_envelopes(connection, node, *answers, network, told_nodes);
                 network.unregister(Address::Node(node));
                 told(LinkEvent::Lost);
                 Ok(why)
@@ -207,11 +211,21 @@ impl Dialing {
 }
 
 /// Hands on what the node answers.
-fn read_envelopes(connection: Connection, node: NodeId, answers: bool, network: &RouterHandle) -> String {
+fn read_envelopes(
+    connection: Connection,
+    node: NodeId,
+    answers: bool,
+    network: &RouterHandle,
+    told_nodes: impl Fn(BTreeMap<NodeId, String>),
+) -> String {
     let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
     let take = |frame| match frame {
         Frame::Envelope(envelope) if answers && envelope.from == Address::Node(node) => {
             group.borrow_mut().push(envelope);
+            Ok(())
+        }
+        Frame::Nodes(nodes) if answers => {
+            told_nodes(nodes);
             Ok(())
         }
         _ => Err("it sent what does not belong on this link".to_string()),

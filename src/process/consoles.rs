@@ -181,7 +181,7 @@ impl<M: StateMachine> Inside<M> {
                     (cluster.view(inside.place.apart.node), cluster.now())
                 };
                 let member = inside.own.lock().0;
-                let nodes = inside.nodes();
+                let nodes = inside.book.all();
                 inside.consoles.tell(&Told::View { member, now, view, nodes });
             }
             drop(inside);

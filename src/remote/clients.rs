@@ -137,6 +137,7 @@ impl Inside {
             let Some(inside) = this.upgrade() else { return };
             match event {
                 LinkEvent::Up(welcome) => inside.learn(welcome.member.node, &welcome.nodes),
+                LinkEvent::Nodes(nodes) => inside.learn(node, &nodes),
                 LinkEvent::Lost => inside.connection_lost(node),
             }
         };

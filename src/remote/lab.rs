@@ -32,7 +32,7 @@ use crate::types::{Member, NodeId, Random, Time};
 /// How long a search for an order of a history may take.
 const SEARCH_TIME: Duration = Duration::from_secs(5);
 
-/// How often a console looks at its links although nothing was heard.
+/// How often it looks at its links although nothing was heard.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How long the first look at the nodes may take.
@@ -258,8 +258,7 @@ impl Lab for RemoteLab {
 
     fn wait(&mut self, until: Time) {
         if !self.interrupted() {
-            let look = Instant::now() + LOOK_EVERY;
-            let until = self.clients.clock().instant(until).min(look);
+            let until = self.clients.clock().instant(until).min(Instant::now() + LOOK_EVERY);
             let never = never();
             let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
             select! {
@@ -272,7 +271,7 @@ impl Lab for RemoteLab {
     }
 
     fn interrupted(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(|interrupt| (interrupt.is_raised)())
+        self.interrupt.as_ref().is_some_and(|one| (one.is_raised)())
     }
 
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {

@@ -1,5 +1,7 @@
 //! One frame: its kinds and their bytes.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::checks;
 use super::error::WireError;
 use super::handshake::{Hello, Welcome};
 use crate::protocol::{Address, Envelope, Packet};
+use crate::types::NodeId;
 
 /// Bytes of the length before a frame.
 pub(super) const LENGTH_BYTES: usize = 4;
@@ -17,6 +20,7 @@ const REFUSED: u8 = 3;
 const ENVELOPE: u8 = 4;
 const RECEIVED: u8 = 5;
 const TEXT: u8 = 6;
+const NODES: u8 = 7;
 
 /// What travels as one piece.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +36,8 @@ pub enum Frame {
     Received(u64),
     /// A console's question, or the answer: JSON.
     Text(String),
+    /// Where a node now knows nodes to be, itself among them, as `host:port`.
+    Nodes(BTreeMap<NodeId, String>),
 }
 
 /// An envelope's parts. Its weight is counted by each process itself.
@@ -55,6 +61,7 @@ pub fn encode(frame: &Frame, to: &mut Vec<u8>) {
         Frame::Welcome(welcome) => push_json(WELCOME, welcome, to),
         Frame::Refused(reason) => push_text(REFUSED, reason, to),
         Frame::Text(text) => push_text(TEXT, text, to),
+        Frame::Nodes(nodes) => push_json(NODES, nodes, to),
         Frame::Envelope(envelope) => {
             let parts = Parts { from: envelope.from, to: envelope.to, packet: &envelope.packet };
             push_numbers(ENVELOPE, &parts, to);
@@ -91,6 +98,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, WireError> {
         ENVELOPE => ("envelope", numbers(content).and_then(envelope)),
         RECEIVED => ("count", numbers(content).map(Frame::Received)),
         TEXT => ("text", text(content).map(Frame::Text)),
+        NODES => ("nodes", json(content).map(Frame::Nodes)),
         _ => return Err(WireError::UnknownKind(kind)),
     };
     frame.map_err(|problem| WireError::Malformed { kind: name, problem })

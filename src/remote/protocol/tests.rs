@@ -288,7 +288,12 @@ fn every_answer_arrives_as_it_was_given() {
     for answer in answers.into_iter().chain(members) {
         comes_back(&Told::Answer { id: 7, answer });
     }
-    comes_back(&Told::View { member: Member::founder(node(1)), now, view: view() });
+    comes_back(&Told::View {
+        member: Member::founder(node(1)),
+        now,
+        view: view(),
+        nodes: [(node(4), "host:7004".to_string())].into(),
+    });
 }
 
 #[test]

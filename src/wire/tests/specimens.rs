@@ -91,6 +91,7 @@ fn handshakes() -> Vec<(&'static str, Frame)> {
         ("refused", Frame::Refused("n2 is another node".to_string())),
         ("received", Frame::Received(300)),
         ("text", Frame::Text(r#"{"é":1}"#.to_string())),
+        ("nodes", Frame::Nodes([(NodeId::new(4), "host:7004".to_string())].into())),
     ]
 }
 
