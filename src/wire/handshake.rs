@@ -68,9 +68,8 @@ pub fn common_version(mine: (u16, u16), theirs: (u16, u16)) -> Result<u16, Strin
     if newest >= mine.0.max(theirs.0) {
         return Ok(newest);
     }
-    let shown = |(oldest, newest): (u16, u16)| match newest == oldest {
-        true => format!("version {newest}"),
-        false => format!("versions {oldest} to {newest}"),
+    let shown = |(oldest, newest): (u16, u16)| {
+        if newest == oldest { format!("version {newest}") } else { format!("versions {oldest} to {newest}") }
     };
     Err(format!(
         "it speaks {} of the protocol, and this process {}: run releases that are closer to each other",

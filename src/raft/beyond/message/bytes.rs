@@ -9,8 +9,8 @@ pub fn serialize<S: Serializer>(data: &Arc<[u8]>, serializer: S) -> Result<S::Ok
 }
 
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
-    match deserializer.is_human_readable() {
-        true => Vec::<u8>::deserialize(deserializer).map(Arc::from),
-        false => <&[u8]>::deserialize(deserializer).map(Arc::from),
+    if deserializer.is_human_readable() {
+        return Vec::<u8>::deserialize(deserializer).map(Arc::from);
     }
+    <&[u8]>::deserialize(deserializer).map(Arc::from)
 }
