@@ -31,15 +31,20 @@ impl Processes {
     fn founded() -> Processes {
         let processes = Processes { folder: Folder::new(), running: BTreeMap::new() };
         processes.folder.cluster(&["3", "--write-config", "cluster.toml"], "").exits(0);
-        let mut text = processes.folder.read("cluster.toml");
-        for (address, port) in free_addresses(3).into_iter().zip(7001..) {
-            text = text.replace(&format!("127.0.0.1:{port}"), &address);
-        }
-        processes.folder.write("cluster.toml", &text);
+        processes.use_free_ports();
         for node in NodeId::first(3) {
             processes.node(node, &["--init"]).exits(0);
         }
         processes
+    }
+
+    /// Puts ports that are free into the file.
+    fn use_free_ports(&self) {
+        let mut text = self.folder.read("cluster.toml");
+        for (address, port) in free_addresses(3).into_iter().zip(7001..) {
+            text = text.replace(&format!("127.0.0.1:{port}"), &address);
+        }
+        self.folder.write("cluster.toml", &text);
     }
 
     /// Runs the program of this node to its end.
@@ -224,6 +229,46 @@ fn every_process_is_replaced_and_the_cluster_starts_again_without_the_first_ones
     }
     assert_holds(&client, 2);
     clients.stop();
+}
+
+/// The lines of the README's section, with the programs in place of cargo.
+#[test]
+fn the_readmes_lines_start_a_cluster_of_processes() {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("\n## Several processes\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let lines = section.expect("the README has it").lines();
+    let typed = lines.filter_map(|line| line.strip_prefix("cargo run --release --bin ")).map(str::to_string);
+    let mut processes = Processes { folder: Folder::new(), running: BTreeMap::new() };
+    let mut seen = Vec::new();
+    for line in typed {
+        let (program, options) = line.split_once(" -- ").unwrap_or((&line, ""));
+        let options: Vec<&str> = options.split_whitespace().collect();
+        seen.push(program.to_string());
+        match (program, options.as_slice()) {
+            ("cluster", _) => {
+                processes.folder.cluster(&options, "").exits(0);
+                // Tests run side by side: these need ports of their own.
+                processes.use_free_ports();
+            }
+            ("node", [node, "--init"]) => {
+                processes.node(node.parse().expect("a node"), &["--init"]).exits(0);
+            }
+            ("node", [node]) => processes.start(node.parse().expect("a node")),
+            ("client", []) => {
+                let script = "wait leader\ncreate x 1\nread x\n";
+                let ran = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], script).exits(0);
+                assert!(ran.out.contains("OK x=1"), "{}", ran.out);
+            }
+            ("client_load", ["--connect", "cluster.toml", ..]) => {
+                let faults = ["--at", "300ms", "crash leader", "--at", "600ms", "restart all"];
+                let short = ["--connect", "cluster.toml", "--duration", "1s"];
+                processes.folder.client_load(&[&short[..], &faults[..]].concat()).exits(0);
+            }
+            _ => panic!("a line that this test does not type: {line}"),
+        }
+    }
+    let expected = ["cluster", "node", "node", "node", "node", "node", "node", "client", "client_load"];
+    assert_eq!(seen, expected);
 }
 
 #[test]
