@@ -170,7 +170,9 @@ impl<M: StateMachine> Builder<M> {
     pub(crate) fn also_observed(self, also: impl Fn(&TraceEvent) + Send + Sync + 'static) -> Builder<M> {
         let before = self.observer.clone();
         self.observer(move |event| {
-            before.iter().for_each(|observer| observer(event));
+            if let Some(before) = &before {
+                before(event);
+            }
             also(event);
         })
     }

@@ -8,6 +8,7 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::RemoteCluster;
+use super::node_link::OnNodes;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::clock::Clock;
 use crate::cluster::entropy;
@@ -17,7 +18,7 @@ use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::protocol::{Address, Envelope, Packet};
 use crate::types::{ClientId, Epoch, NodeId, Random};
-use crate::wire::{Caller, Hello, VERSIONS, client_bytes_max};
+use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS};
 
 /// The links of a process's clients.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl RemoteClients {
     }
 
     /// Takes what a node says of where nodes are.
-    pub(super) fn listener(&self) -> Box<dyn Fn(NodeId, &BTreeMap<NodeId, String>) + Send + Sync> {
+    pub(super) fn listener(&self) -> OnNodes {
         let inside = Arc::downgrade(&self.inside);
         Box::new(move |teller, nodes| {
             if let Some(inside) = inside.upgrade() {
@@ -149,7 +150,8 @@ impl Inside {
             traffic: Traffic::Envelopes {
                 network: self.network.clone(),
                 inbox: (self.remote.settings.inbox_node, bytes),
-                frame_max: client_bytes_max(self.remote.settings.value_bytes_max),
+                // A list of all keys may be long.
+                frame_max: PEER_BYTES_MAX,
                 answers: true,
                 told: Box::new(told),
             },

@@ -35,6 +35,9 @@ const QUESTIONS_MAX: usize = 64;
 /// What a console does with each event of a node.
 pub type OnEvent = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 
+/// What is done with what a node says of where nodes are.
+pub(super) type OnNodes = Box<dyn Fn(NodeId, &BTreeMap<NodeId, String>) + Send + Sync>;
+
 /// The console's time.
 pub(super) type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
@@ -71,7 +74,7 @@ pub(super) struct Listener {
     pub on_event: OnEvent,
     pub now: Now,
     /// The node says where nodes are.
-    pub on_nodes: Box<dyn Fn(NodeId, &BTreeMap<NodeId, String>) + Send + Sync>,
+    pub on_nodes: OnNodes,
     /// The node's process has come, or come back.
     pub on_up: Box<dyn Fn(NodeId) + Send + Sync>,
 }
@@ -140,7 +143,7 @@ impl NodeLink {
         } else {
             format!("its process does not answer: {}", seen.why)
         };
-        let status = Status { role: Default::default(), leader: None, ..seen.view.status };
+        let status = Status { role: RoleName::default(), leader: None, ..seen.view.status };
         NodeView { life: Life::Down(why), status, disk_blocked: false }
     }
 

@@ -179,7 +179,11 @@ impl Workload {
             while calling && worker.running.len() < worker.window && worker.next <= now {
                 let timeout = *timeout.get_or_insert_with(|| worker.timeout(habits));
                 let (ask, task) = if habits.reads {
-                    worker.next_reading(id, habits, timeout, &nodes, asked_at, !self.reads_only, now)
+                    {
+                        let writes = !self.reads_only;
+                        let reader = reads::Reader { client: id, habits, nodes: &nodes, asked_at, writes };
+                        worker.next_reading(reader, timeout, now)
+                    }
                 } else {
                     worker.next_task(id, habits, timeout, &nodes, asked_at, now)
                 };

@@ -64,6 +64,7 @@ impl Configuration {
     }
 
     /// `C_new` of a joint configuration.
+    #[must_use]
     pub fn new_half(&self) -> Configuration {
         Configuration { outgoing: None, ..self.clone() }
     }

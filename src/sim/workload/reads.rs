@@ -14,18 +14,27 @@ const KEYS: u64 = 2;
 /// The longest that such a client thinks before its next call, and while a node is asked first of all.
 const THINKING_MAX: [Duration; 2] = [Duration::from_millis(40), Duration::from_millis(6)];
 
+/// Such a client, and whom it asks now.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub client: ClientId,
+    pub habits: Habits,
+    pub nodes: &'a [NodeId],
+    /// The node that is asked first of all for a while.
+    pub asked_at: Option<NodeId>,
+    /// Whether it also writes.
+    pub writes: bool,
+}
+
 impl Worker {
     /// The next call, and what it is about if that is no operation.
     pub(super) fn next_reading(
         &mut self,
-        client: ClientId,
-        habits: Habits,
+        reader: Reader<'_>,
         timeout: Duration,
-        nodes: &[NodeId],
-        asked_at: Option<NodeId>,
-        writes: bool,
         now: Time,
     ) -> (Ask, Option<Task>) {
+        let Reader { client, habits, nodes, asked_at, writes } = reader;
         self.calls += 1;
         let key = shared_key(self.random.below(KEYS));
         if writes && self.random.chance(250_000) {
