@@ -300,9 +300,11 @@ impl<M: StateMachine> Host for Inside<M> {
             return Err(why);
         }
         let own = self.place.apart.node;
-        let term = self.cluster.lock().status(own).map_or(Term(0), |status| status.term);
+        let has_term = |cluster: &Cluster<M>| cluster.status(own).is_some_and(|status| status.term > Term(0));
+        // One that is busy has run: no caller waits for its orders.
+        let has_run = self.cluster.try_lock().is_none_or(|cluster| has_term(&cluster));
         let member = self.own.lock().0;
-        Ok(Welcome { version, member, life: self.life, has_run: term > Term(0), nodes: self.book.all() })
+        Ok(Welcome { version, member, life: self.life, has_run, nodes: self.book.all() })
     }
 
     fn book(&self) -> Arc<AddressBook> {

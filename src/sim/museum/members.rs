@@ -44,7 +44,7 @@ pub const SPECIMENS: &[Specimen] = &[
         .hook(Other(|| Box::<ForgetsAtRestart>::default()))
         .caught(Family::Members, 4, APART),
     Specimen::new("members-of-replaced-log", "7")
-        .defect("a node that crashes when it has installed a snapshot uses the members of the log that it replaced")
+        .defect("a node that crashes once it has installed a snapshot uses the members of the replaced log")
         .hook(Other(|| Box::<KeepsReplaced>::default()))
         .caught_by_scenario(SCHEDULE),
     Specimen::new("members-not-truncated", "6")
