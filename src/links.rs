@@ -11,6 +11,7 @@ mod accept;
 mod book;
 mod connection;
 mod dial;
+mod lives;
 mod notices;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use self::accept::{Acceptor, Attached, Bounds, Host};
 pub use self::book::AddressBook;
 pub use self::dial::{Dialer, Heard, LinkEvent, Target, Traffic, probe};
+pub use self::lives::Lives;
 pub use self::notices::Notices;
 
 /// How often each end of a connection speaks at least.

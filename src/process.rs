@@ -23,7 +23,7 @@ use self::remembered::Remembered;
 use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
 use crate::lab::{Lab, Life, NodeOrder};
 use crate::links::{
-    Acceptor, AddressBook, Attached, Bounds, Dialer, Host, LinkEvent, Notices, Target, Traffic,
+    Acceptor, AddressBook, Attached, Bounds, Dialer, Host, LinkEvent, Lives, Notices, Target, Traffic,
 };
 use crate::net::router::RouterHandle;
 use crate::server::RoleName;
@@ -80,6 +80,7 @@ struct Inside<M: StateMachine> {
     book: Arc<AddressBook>,
     remembered: Mutex<Remembered>,
     dialers: Mutex<BTreeMap<NodeId, Dialer>>,
+    lives: Lives,
     /// Groups and bytes that may wait for a link.
     link_inbox: (usize, usize),
     notices: Arc<Notices>,
@@ -117,11 +118,13 @@ impl<M: StateMachine> Process<M> {
         let (known, network) = (cluster.known(), cluster.network());
         let node = place.apart.node;
         let remembered = Remembered::open(&settings.states.join(node.to_string()));
-        let mut addresses = place.addresses.clone();
-        addresses.extend(remembered.addresses().clone());
+        // What a person wrote counts: the file may have changed since.
+        let mut addresses = remembered.addresses().clone();
+        addresses.extend(place.addresses.clone());
         addresses.remove(&node);
         let book = Arc::new(AddressBook::new(&addresses));
         book.tell(node, place.advertised.clone());
+        let lives = Lives::default();
         let inside = Arc::new_cyclic(|this| Inside {
             life: entropy(),
             own: Mutex::new(own),
@@ -131,6 +134,7 @@ impl<M: StateMachine> Process<M> {
             book,
             remembered: Mutex::new(remembered),
             dialers: Mutex::default(),
+            lives: lives.clone(),
             link_inbox,
             notices: Arc::clone(&notices),
             consoles,
@@ -142,7 +146,7 @@ impl<M: StateMachine> Process<M> {
             inside.dial(other)?;
         }
         let host: Arc<dyn Host> = Arc::<Inside<M>>::clone(&inside);
-        let acceptor = Acceptor::start(listener, node, host, network, bounds, notices)?;
+        let acceptor = Acceptor::start(listener, node, host, network, bounds, (notices, lives))?;
         let (stop, stopped) = bounded(0);
         let this = Arc::downgrade(&inside);
         let news = move || Inside::tell_news(&this, &stopped);
@@ -158,9 +162,10 @@ impl<M: StateMachine> Process<M> {
     /// is down because a console wants that.
     pub fn wait_for_end(&self, wake: &Receiver<()>) -> Option<String> {
         let node = self.inside.place.apart.node;
-        let (ended, changed) = {
+        let (changed, ended) = {
             let cluster = self.inside.cluster.lock();
-            (cluster.life(node), cluster.listen())
+            // It listens first: an end that comes in between is heard.
+            (cluster.listen(), cluster.life(node))
         };
         if let Some(Life::Down(why)) = ended
             && !self.inside.ends_by_order.load(Ordering::Acquire)
@@ -238,6 +243,7 @@ impl<M: StateMachine> Inside<M> {
                 told: Box::new(told),
             },
             notices: Arc::clone(&self.notices),
+            lives: self.lives.clone(),
         };
         dialers.insert(node, Dialer::start(target, entropy())?);
         Ok(())

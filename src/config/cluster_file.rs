@@ -45,8 +45,10 @@ impl ClusterFile {
             toml::from_str(text).map_err(|error| super::file::in_text(text, &error))?;
         let file = ClusterFile { cluster, token, faults, addresses, settings };
         file.validate().map_err(|(key, problem)| {
-            let line =
-                text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |at| at + 1);
+            let line = text
+                .lines()
+                .position(|line| line.trim_start_matches(['[', ' ']).starts_with(key))
+                .map_or(1, |at| at + 1);
             ConfigError::Text { line, key: Some(key.to_string()), problem }
         })?;
         file.settings.validate()?;

@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, Outgoing};
 use super::dial::first_frame;
-use super::{AddressBook, HANDSHAKE_PATIENCE, Notices};
+use super::lives::Lived;
+use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::net::Transport;
 use crate::net::inbox::{Inbox, inbox};
 use crate::net::router::RouterHandle;
@@ -35,7 +36,7 @@ const CONSOLES_MAX: usize = 16;
 const NAMES_MAX: usize = 4_096;
 
 /// Texts that may wait for a console; one that does not read loses its connection.
-const TEXTS_MAX: usize = 10_000;
+const TEXTS_MAX: usize = 1_000;
 
 /// How long a listener rests that the system gives no more descriptors.
 const REST: Duration = Duration::from_millis(100);
@@ -61,7 +62,10 @@ pub trait Host: Send + Sync + 'static {
 /// A console that has come in.
 pub trait Attached {
     /// It asks this.
-    fn asked(&mut self, question: &str);
+    ///
+    /// # Errors
+    /// It is not served any more, and why.
+    fn asked(&mut self, question: &str) -> Result<(), String>;
 }
 
 /// Bounds of what waits for a connection, and of frames.
@@ -88,6 +92,7 @@ struct Shared {
     own: NodeId,
     bounds: Bounds,
     notices: Arc<Notices>,
+    lives: Lives,
     stopped: AtomicBool,
     numbers: AtomicU64,
     /// Handshakes that have not ended, the oldest first.
@@ -102,6 +107,8 @@ struct Shared {
 struct Open {
     caller: Caller,
     socket: TcpStream,
+    /// A node's.
+    _lived: Option<Lived>,
 }
 
 impl Acceptor {
@@ -115,7 +122,7 @@ impl Acceptor {
         host: Arc<dyn Host>,
         network: RouterHandle,
         bounds: Bounds,
-        notices: Arc<Notices>,
+        (notices, lives): (Arc<Notices>, Lives),
     ) -> io::Result<Acceptor> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -124,6 +131,7 @@ impl Acceptor {
             own,
             bounds,
             notices,
+            lives,
             stopped: AtomicBool::new(false),
             numbers: AtomicU64::new(0),
             unfinished: Mutex::default(),
@@ -190,9 +198,9 @@ impl Shared {
             Frame::Hello(hello) => self.admit(number, &socket, hello),
             _ => Err("it does not say who it is".to_string()),
         });
-        self.unfinished.lock().retain(|(other, _)| *other != number);
         match admitted {
             Ok((caller, welcome)) => {
+                self.unfinished.lock().retain(|(other, _)| *other != number);
                 let mut first = MAGIC.to_vec();
                 encode(&Frame::Welcome(welcome), &mut first);
                 let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
@@ -208,6 +216,7 @@ impl Shared {
                 let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
                 let _ = (&socket).write_all(&refusal);
                 close_gently(&socket);
+                self.unfinished.lock().retain(|(other, _)| *other != number);
             }
         }
     }
@@ -215,20 +224,15 @@ impl Shared {
     fn admit(&self, number: u64, socket: &TcpStream, hello: Hello) -> Result<(Caller, Welcome), String> {
         let welcome = self.host.welcome(&hello)?;
         let mut open = self.open.lock();
+        let mut lived = None;
         let like = |wanted: fn(&Caller) -> bool| open.values().filter(|open| wanted(&open.caller)).count();
         match &hello.caller {
             Caller::Node { member, life, .. } => {
+                lived = Some(self.lives.enter(member.node, *life)?);
+                // A newer connection of the same process takes the place of the older.
                 for other in open.values() {
-                    if let Caller::Node { member: known, life: other_life, .. } = &other.caller
-                        && known.node == member.node
+                    if matches!(&other.caller, Caller::Node { member: known, .. } if known.node == member.node)
                     {
-                        if other_life != life {
-                            return Err(format!(
-                                "another process speaks for {}: stop one of the two",
-                                member.node
-                            ));
-                        }
-                        // A newer connection of the same process takes the place of the older.
                         let _ = other.socket.shutdown(Shutdown::Both);
                     }
                 }
@@ -246,7 +250,7 @@ impl Shared {
             Caller::Client { .. } | Caller::Console { .. } => {}
         }
         let kept = socket.try_clone().map_err(|error| error.to_string())?;
-        open.insert(number, Open { caller: hello.caller.clone(), socket: kept });
+        open.insert(number, Open { caller: hello.caller.clone(), socket: kept, _lived: lived });
         Ok((hello.caller, welcome))
     }
 
@@ -276,10 +280,7 @@ impl Shared {
                 };
                 let mut attached = self.host.attach(name, answers);
                 let take = |frame| match frame {
-                    Frame::Text(question) => {
-                        attached.asked(&question);
-                        Ok(())
-                    }
+                    Frame::Text(question) => attached.asked(&question),
                     _ => Err("it is a console, and sent something else than a question".to_string()),
                 };
                 connection.read(take, || {});
@@ -309,7 +310,7 @@ impl Shared {
     /// Each client that is named on this connection is answered on it.
     fn read_clients(&self, number: u64, connection: Connection, answers: &Inbox) {
         let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
-        let own = std::cell::RefCell::new(Vec::new());
+        let own = std::cell::RefCell::new(VecDeque::new());
         let take = |frame| match frame {
             Frame::Envelope(envelope) if matches!(envelope.packet, Packet::Request(_)) => {
                 let (Address::Client(client), Address::Node(to)) = (envelope.from, envelope.to) else {
@@ -326,31 +327,43 @@ impl Shared {
         };
         connection.read(take, || self.network.send(&mut group.borrow_mut()));
         for client in own.into_inner() {
-            self.names.lock().remove(&client);
-            self.network.unregister(Address::Client(client));
+            self.forget(number, client);
         }
     }
 
+    /// Clients come and go on a connection without a word: of too many, the one that came first is forgotten.
     fn name(
         &self,
         number: u64,
         client: ClientId,
         answers: &Inbox,
-        own: &mut Vec<ClientId>,
+        own: &mut VecDeque<ClientId>,
     ) -> Result<(), String> {
-        let mut names = self.names.lock();
-        match names.get(&client) {
-            Some(known) if *known == number => return Ok(()),
-            Some(_) => return Err(format!("another connection speaks for the client {client}")),
-            None if own.len() >= NAMES_MAX => {
-                return Err(format!("it speaks for {NAMES_MAX} clients already"));
-            }
-            None => names.insert(client, number),
-        };
-        drop(names);
-        own.push(client);
-        self.network.register(Address::Client(client), answers.clone());
+        {
+            let mut names = self.names.lock();
+            match names.get(&client) {
+                Some(known) if *known == number => return Ok(()),
+                Some(_) => return Err(format!("another connection speaks for the client {client}")),
+                None => names.insert(client, number),
+            };
+            // Under the lock: no other connection gets the name in between.
+            self.network.register(Address::Client(client), answers.clone());
+        }
+        own.push_back(client);
+        if own.len() > NAMES_MAX
+            && let Some(oldest) = own.pop_front()
+        {
+            self.forget(number, oldest);
+        }
         Ok(())
+    }
+
+    fn forget(&self, number: u64, client: ClientId) {
+        let mut names = self.names.lock();
+        if names.get(&client) == Some(&number) {
+            names.remove(&client);
+            self.network.unregister(Address::Client(client));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::connection::{Connection, Outgoing};
-use super::{AddressBook, HANDSHAKE_PATIENCE, Notices};
+use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::RouterHandle;
@@ -40,6 +40,8 @@ pub struct Target {
     #[debug(skip)]
     pub traffic: Traffic,
     pub notices: Arc<Notices>,
+    /// Which processes speak for nodes.
+    pub lives: Lives,
 }
 
 /// What goes through a link.
@@ -82,7 +84,7 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Dialer {
     /// Closed when the link is to end.
-    _stop: Sender<()>,
+    stop: Option<Sender<()>>,
     wake: Sender<()>,
     open: Arc<Mutex<Option<TcpStream>>>,
 }
@@ -99,7 +101,7 @@ impl Dialer {
         let mut dialing = Dialing { target, stopped, woken, open: Arc::clone(&open) };
         let name = format!("link-{}", dialing.target.node);
         thread::Builder::new().name(name).spawn(move || dialing.run(&mut Random::new(seed)))?;
-        Ok(Dialer { _stop: stop, wake, open })
+        Ok(Dialer { stop: Some(stop), wake, open })
     }
 
     /// Dials now: the node has just shown that it is there.
@@ -110,6 +112,8 @@ impl Dialer {
 
 impl Drop for Dialer {
     fn drop(&mut self) {
+        // First of all: what ends then has ended by this.
+        self.stop = None;
         if let Some(socket) = self.open.lock().take() {
             let _ = socket.shutdown(Shutdown::Both);
         }
@@ -176,6 +180,7 @@ impl Dialing {
         if welcome.member.node != node {
             return Err(format!("{} answers there", welcome.member.node));
         }
+        let _lived = self.target.lives.enter(node, welcome.life)?;
         self.target.notices.well(&self.subject(), "connected");
         match &self.target.traffic {
             Traffic::Envelopes { network, inbox: (groups, bytes), frame_max, answers, told } => {
@@ -233,12 +238,13 @@ fn read_envelopes(
     connection.read(take, || network.send(&mut group.borrow_mut()))
 }
 
-/// Asks who is there, and hangs up.
+/// Asks who is there, and hangs up. None when nothing can be reached at the address.
 ///
 /// # Errors
-/// No node answered, or the caller was not let in.
-pub fn probe(address: &str, hello: Hello) -> Result<Welcome, String> {
-    shake(&connect(address)?, hello).map(|(welcome, _)| welcome)
+/// The caller was not let in, or what is there is no node.
+pub fn probe(address: &str, hello: Hello) -> Result<Option<Welcome>, String> {
+    let Ok(socket) = connect(address) else { return Ok(None) };
+    shake(&socket, hello).map(|(welcome, _)| Some(welcome))
 }
 
 /// Tries each address that this name has now.

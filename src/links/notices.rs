@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 const FIRST_INTERVAL: Duration = Duration::from_secs(10);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Subjects that are remembered at most: strangers could name any number.
+/// How far apart two different things about one subject are said at least.
+const APART: Duration = Duration::from_secs(1);
+
+/// Subjects that are remembered at most: strangers could come from any number of places. Of others nothing is said.
 const SUBJECTS_MAX: usize = 1_000;
 
 /// Tells a person about each subject (a link, a stranger's host) what is wrong with it.
@@ -24,6 +27,7 @@ pub struct Notices {
 #[derive(Debug)]
 struct Said {
     text: String,
+    last: Instant,
     next: Instant,
     interval: Duration,
 }
@@ -36,14 +40,14 @@ impl Notices {
     /// This is how it is with the subject now.
     pub fn say(&self, subject: &str, text: &str) {
         if self.is_due(subject, text, Instant::now()) {
-            (self.tell)(&format!("{subject}: {text}"));
+            (self.tell)(&printable(&format!("{subject}: {text}")));
         }
     }
 
     /// The subject is well again. What it says next is new.
     pub fn well(&self, subject: &str, text: &str) {
         if self.said.lock().remove(subject).is_some() {
-            (self.tell)(&format!("{subject}: {text}"));
+            (self.tell)(&printable(&format!("{subject}: {text}")));
         }
     }
 
@@ -52,18 +56,26 @@ impl Notices {
         if let Some(said) = all.get_mut(subject).filter(|said| said.text == text) {
             let due = now >= said.next;
             if due {
+                said.last = now;
                 said.interval = (said.interval * 2).min(LONGEST_INTERVAL);
                 said.next = now + said.interval;
             }
             return due;
         }
-        if all.len() >= SUBJECTS_MAX {
-            all.clear();
+        // One that says something else each time is heard once a second.
+        let is_early = all.get(subject).is_some_and(|said| now < said.last + APART);
+        if is_early || all.len() >= SUBJECTS_MAX && !all.contains_key(subject) {
+            return false;
         }
-        let said = Said { text: text.to_string(), next: now + FIRST_INTERVAL, interval: FIRST_INTERVAL };
-        all.insert(subject.to_string(), said);
+        let (next, interval) = (now + FIRST_INTERVAL, FIRST_INTERVAL);
+        all.insert(subject.to_string(), Said { text: text.to_string(), last: now, next, interval });
         true
     }
+}
+
+/// Without what would begin a line of its own or move the cursor: a stranger may have written a part of it.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 #[cfg(test)]
@@ -77,7 +89,10 @@ mod tests {
         let due = |seconds| notices.is_due("n2", "refused", start + Duration::from_secs(seconds));
         let said: Vec<u64> = (0..200).filter(|seconds| due(*seconds)).collect();
         assert_eq!(said, [0, 10, 30, 70, 150]);
-        assert!(notices.is_due("n2", "another", start), "what is new is said at once");
-        assert!(notices.is_due("n3", "refused", start), "and of another subject");
+        let later = start + Duration::from_secs(200);
+        assert!(notices.is_due("n2", "another", later), "what is new is said at once");
+        assert!(!notices.is_due("n2", "a third", later), "and not more often than once a second");
+        assert!(notices.is_due("n3", "refused", start), "of another subject, too");
+        assert_eq!(printable("x\n[9.999] n1 leads\u{1b}[2J"), "x [9.999] n1 leads [2J");
     }
 }

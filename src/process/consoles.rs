@@ -78,16 +78,13 @@ impl<M: StateMachine> Attachment<M> {
 }
 
 impl<M: StateMachine> Attached for Attachment<M> {
-    fn asked(&mut self, question: &str) {
-        let Some(inside) = self.inside.upgrade() else { return };
-        let told = match serde_json::from_str::<Asked>(question) {
-            Ok(Asked { id, question }) => Told::Answer { id, answer: inside.answer(question) },
-            Err(error) => {
-                log::warn!(target: "raftlab::process", "a console asks what is no question: {error}");
-                return;
-            }
-        };
-        let _ = self.answers.try_send(serde_json::to_string(&told).expect("answers have a text"));
+    fn asked(&mut self, question: &str) -> Result<(), String> {
+        let inside = self.inside.upgrade().ok_or("the process ends")?;
+        let Asked { id, question } = serde_json::from_str(question)
+            .map_err(|error| format!("a console asks what is no question: {error}"))?;
+        let told = Told::Answer { id, answer: inside.answer(question) };
+        let text = serde_json::to_string(&told).expect("answers have a text");
+        self.answers.try_send(text).map_err(|_| "a console does not read what it is told".to_string())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::links::{Notices, probe};
 use crate::process::{Place, Process, ProcessError};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
+use crate::text::joined;
 use crate::types::{Epoch, NodeId};
 use crate::wire::{Caller, Hello, VERSIONS};
 
@@ -94,6 +95,7 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     let peers: Vec<NodeId> = file.addresses.keys().copied().filter(|other| *other != node).collect();
     let apart = Apart { cluster, node, peers };
     if options.check_config {
+        address_of(options, &file)?;
         output.progress(&format!("{} is right: {} nodes", options.config.display(), file.addresses.len()));
         return Ok(());
     }
@@ -164,6 +166,7 @@ fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusa
             format!("{node} is not among the nodes in the file: '--wipe' makes files of a node that joins");
         return Err((text, options::USAGE));
     }
+    let mut silent = Vec::new();
     for (other, address) in file.addresses.iter().filter(|(other, _)| **other != node) {
         let hello = Hello {
             versions: VERSIONS,
@@ -172,11 +175,24 @@ fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusa
             token: file.token.clone(),
             caller: Caller::Client { expects: *other },
         };
-        if probe(address, hello).is_ok_and(|welcome| welcome.has_run) {
-            return Err(needs_a_person(format!(
-                "{other} says that the cluster has run: an empty founder could vote a second time; 'node {node} --wipe' joins it"
-            )));
+        match probe(address, hello) {
+            Ok(Some(welcome)) if welcome.has_run => {
+                return Err(needs_a_person(format!(
+                    "{other} says that the cluster has run: an empty founder could vote a second time; 'node {node} --wipe' joins it"
+                )));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => silent.push(*other),
+            Err(why) => {
+                return Err(needs_a_person(format!(
+                    "{other} does not say whether the cluster has run: {why}"
+                )));
+            }
         }
+    }
+    if !silent.is_empty() {
+        let names = joined(&silent, " ");
+        output.warn(&format!("not asked whether the cluster has run, since nothing listens there: {names}"));
     }
     let made = make_files::<KeyValue>(&file.settings, apart, &NewFiles::Founding(founders));
     made.map_err(|error| needs_a_person(error.to_string()))?;
@@ -185,16 +201,13 @@ fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusa
     Ok(())
 }
 
-/// Listens where the file or the command line says, and tells what others are to be told.
-fn listen(options: &Options, file: &ClusterFile) -> Result<(TcpListener, String), Refusal> {
+/// Where the file or the command line says that the node listens, as it is written and as it resolves.
+fn address_of(options: &Options, file: &ClusterFile) -> Result<(String, Vec<SocketAddr>), Refusal> {
     let node = options.node;
-    let written = file.addresses.get(&node).or(options.bind.as_ref()).ok_or_else(|| {
-        (
-            format!("{node} has no address in {}: --bind HOST:PORT gives one", options.config.display()),
-            options::USAGE,
-        )
+    let bind = options.bind.as_ref().or(file.addresses.get(&node)).ok_or_else(|| {
+        let config = options.config.display();
+        (format!("{node} has no address in {config}: --bind HOST:PORT gives one"), options::USAGE)
     })?;
-    let bind = options.bind.as_ref().unwrap_or(written);
     let found = bind.to_socket_addrs().map_err(|error| (format!("{bind}: {error}"), options::USAGE))?;
     let found: Vec<SocketAddr> = found.collect();
     if let Some(outside) = found.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback()) {
@@ -202,6 +215,12 @@ fn listen(options: &Options, file: &ClusterFile) -> Result<(TcpListener, String)
             format!("{outside} can be reached by others, and connections are not encrypted: use 127.0.0.1");
         return Err((text, options::USAGE));
     }
+    Ok((bind.clone(), found))
+}
+
+/// Listens, and tells what others are to be told.
+fn listen(options: &Options, file: &ClusterFile) -> Result<(TcpListener, String), Refusal> {
+    let (bind, found) = address_of(options, file)?;
     let listener = TcpListener::bind(found.as_slice()).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             (format!("{bind} is in use: stop what listens there, or --bind another"), 1)
@@ -211,7 +230,7 @@ fn listen(options: &Options, file: &ClusterFile) -> Result<(TcpListener, String)
     let advertised = match (&options.advertise, listener.local_addr()) {
         (Some(advertised), _) => advertised.clone(),
         (None, Ok(address)) if options.bind.is_some() => address.to_string(),
-        _ => written.clone(),
+        _ => bind,
     };
     Ok((listener, advertised))
 }

@@ -12,7 +12,7 @@ use super::node_link::OnNodes;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::clock::Clock;
 use crate::cluster::entropy;
-use crate::links::{AddressBook, Dialer, LinkEvent, Notices, Target, Traffic};
+use crate::links::{AddressBook, Dialer, LinkEvent, Lives, Notices, Target, Traffic};
 use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
@@ -156,6 +156,7 @@ impl Inside {
                 told: Box::new(told),
             },
             notices: Arc::clone(&self.notices),
+            lives: Lives::default(),
         };
         dialers.insert(node, Dialer::start(target, entropy())?);
         Ok(())

@@ -76,7 +76,7 @@ impl Replies {
             let unseen = (!all_answered).then(|| "not every node answers".into());
             let violation = verdicts.iter().find_map(broken);
             let verdict = Verdict { property: name.into(), violation, open: open.or(unseen) };
-            (!verdicts.is_empty()).then_some(verdict)
+            (!verdicts.is_empty() || told.is_empty()).then_some(verdict)
         };
         Property::ALL.into_iter().filter_map(one).collect()
     }

@@ -13,7 +13,7 @@ use super::RemoteCluster;
 use super::protocol::{Answer, Asked, Question, Told};
 use crate::cluster::entropy;
 use crate::lab::{LabError, Life, NodeView};
-use crate::links::{AddressBook, Dialer, Heard, Notices, Target, Traffic};
+use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, Target, Traffic};
 use crate::node::{Changes, Leaders};
 use crate::server::{RoleName, Status};
 use crate::trace::TraceEvent;
@@ -116,7 +116,7 @@ impl NodeLink {
         let now = Arc::clone(&listener.now);
         let heard = move |heard: Heard| take(&seen, &listener, node, heard);
         let traffic = Traffic::Texts { questions: asked, heard: Box::new(heard) };
-        let target = Target { node, book, hello: Box::new(hello), traffic, notices };
+        let target = Target { node, book, hello: Box::new(hello), traffic, notices, lives: Lives::default() };
         Ok(NodeLink { node, shared, questions, now, _dialer: Dialer::start(target, entropy())? })
     }
 

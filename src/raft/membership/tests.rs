@@ -253,17 +253,6 @@ fn changes_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_new_leader_waits_for_first_answers_before_it_calls_a_node_silent() {
-    let mut net = Net::new(3);
-    net.cut.insert(n(3));
-    net.input(n(1), Input::Transfer(Some(n(2))));
-    assert!(net.leads(2), "n1 and n2 elect it");
-    assert_eq!(net.ask(Change::Remove(n(1))), Err(ChangeError::TooSoon));
-    net.pass(Duration::from_millis(200));
-    assert_eq!(net.ask(Change::Remove(n(1))), Err(ChangeError::LosesQuorum(vec![n(3)])));
-}
-
-#[test]
 fn a_learner_that_is_silent_is_not_promoted() {
     let mut net = Net::new(3);
     let new = net.add(4, 95);
