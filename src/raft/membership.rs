@@ -60,13 +60,6 @@ impl Raft {
         }
     }
 
-    /// Whom a client may ask instead: the leader; where a node is left out, one of the members that were left. Its word is as
-    /// old as its log, and the one that is named knows more.
-    pub(super) fn referral(&self) -> Option<NodeId> {
-        let member = || self.configuration().voters.keys().next().copied().filter(|_| self.retired);
-        self.leader().or_else(member)
-    }
-
     /// This node with its files, as others count it.
     pub fn member(&self) -> Member {
         Member { node: self.id, store_id: self.store_id }
