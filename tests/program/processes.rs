@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use raftlab::config::cluster_file::ClusterFile;
@@ -25,12 +25,22 @@ const ROUNDS: usize = 20;
 struct Processes {
     folder: Folder,
     running: BTreeMap<NodeId, Running>,
+    /// Held while they run: several clusters of processes at once leave too little of a small machine for other tests.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
+static TURN: Mutex<()> = Mutex::new(());
+
 impl Processes {
+    fn new() -> Processes {
+        // A test that failed has left nothing behind.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: Some(turn) }
+    }
+
     /// Writes the file, with ports that are free, and makes the founders' files.
     fn founded() -> Processes {
-        let processes = Processes { folder: Folder::new(), running: BTreeMap::new() };
+        let processes = Processes::new();
         processes.folder.cluster(&["3", "--write-config", "cluster.toml"], "").exits(0);
         processes.use_free_ports();
         for node in NodeId::first(3) {
@@ -288,7 +298,7 @@ fn the_readmes_lines_start_a_cluster_of_processes() {
     let section = readme.split("\n## Several processes\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let lines = section.expect("the README has it").lines();
     let typed = lines.filter_map(|line| line.strip_prefix("cargo run --release --bin ")).map(str::to_string);
-    let mut processes = Processes { folder: Folder::new(), running: BTreeMap::new() };
+    let mut processes = Processes::new();
     let mut seen = Vec::new();
     for line in typed {
         let (program, options) = line.split_once(" -- ").unwrap_or((&line, ""));
@@ -348,24 +358,28 @@ fn faults_are_refused_where_the_file_does_not_allow_them() {
 #[test]
 fn strangers_are_told_why_they_are_not_let_in() {
     let mut processes = Processes::founded();
-    processes.start(NodeId::new(1));
     let text = processes.folder.read("cluster.toml");
     let token = text.lines().find(|line| line.starts_with("token")).expect("a token").to_string();
-    for (from, to, expected) in [
+    let strangers = [
         (token.as_str(), "token = \"another\"", "another token"),
         ("cluster = \"", "cluster = \"0000000000000000\" #", "belongs to cluster 0000000000000000"),
-    ] {
-        let changed = text.replacen(from, to, 1);
-        processes.folder.write("cluster.toml", &changed);
-        let other = Processes { folder: Folder::new(), running: BTreeMap::new() };
-        other.folder.write("cluster.toml", &changed);
+    ];
+    let founded = strangers.map(|(from, to, expected)| {
+        let other = Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: None };
+        other.folder.write("cluster.toml", &text.replacen(from, to, 1));
         make_private(&other.folder);
-        other.node(NodeId::new(2), &["--init"]).exits(0);
+        let asked = other.node(NodeId::new(2), &["--init"]).exits(0);
+        assert!(asked.err.contains("not asked whether the cluster has run"), "{}", asked.err);
+        (other, expected)
+    });
+    processes.start(NodeId::new(1));
+    for (other, expected) in founded {
         let n2 = Running::of(other.folder.command(env!("CARGO_BIN_EXE_node"), &["n2"]));
         n2.warning(expected);
         processes.running[&NodeId::new(1)].warning("not let in");
+        let refused = other.node(NodeId::new(3), &["--init"]).exits(78);
+        assert!(refused.err.contains("does not say whether the cluster has run"), "{}", refused.err);
     }
-    processes.folder.write("cluster.toml", &text);
 }
 
 fn make_private(folder: &Folder) {
