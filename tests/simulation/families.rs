@@ -91,7 +91,7 @@ fn clients_that_behave_badly_are_served_exactly_once() {
     runs.saw(
         10,
         &[
-            ("commands repeated and not carried out again", |report| report.tally.duplicates),
+            ("commands repeated and not applied again", |report| report.tally.duplicates),
             ("calls without an answer", |report| report.calls.unknown),
             ("unknown commands that had been applied", |report| report.calls.fates[0]),
             ("unknown commands that were given up", |report| report.calls.fates[1]),
@@ -174,7 +174,7 @@ fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
         &[
             ("snapshots taken", |report| report.tally.snapshots_saved),
             ("snapshots installed", |report| report.tally.snapshots_installed),
-            ("commands repeated and not carried out again", |report| report.tally.duplicates),
+            ("commands repeated and not applied again", |report| report.tally.duplicates),
             ("commands of sessions that had expired", |report| report.tally.expired),
             ("unknown commands that had been applied", |report| report.calls.fates[0]),
             ("unknown commands that were given up", |report| report.calls.fates[1]),

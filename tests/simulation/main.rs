@@ -1,4 +1,4 @@
-//! Random runs in virtual time: whatever the faults, nothing is lost or done twice, and a healed cluster agrees.
+//! Random runs in virtual time: under all faults nothing is lost or done twice, and a healed cluster agrees.
 //!
 //! A failure names its seed; `cargo run --release --bin simulate -- --seed N` replays it.
 
