@@ -8,8 +8,10 @@
 //! does a link whose delay was just shortened. Raft allows for both.
 
 mod change;
+mod layers;
 mod link;
 mod newcomers;
+mod rule_set;
 pub mod shapes;
 
 use std::collections::BTreeMap;
@@ -19,8 +21,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::change::{NetChange, NetError};
+pub use self::layers::EndId;
+pub(crate) use self::layers::Layers;
 pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};
+pub use self::rule_set::{RuleSet, RuleVersion};
 
 use self::link::scopes;
 use self::newcomers::{ClassRules, Partition};

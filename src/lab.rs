@@ -3,6 +3,7 @@
 //!
 //! Answers are facts, or one sentence where there is nothing else to say. Nothing here knows a directive.
 
+pub(crate) mod dials;
 mod error;
 pub mod members;
 pub(crate) mod transfer;

@@ -15,7 +15,6 @@ mod data;
 mod inspect;
 mod journal;
 mod later;
-mod layers;
 mod leadership;
 mod links;
 mod load;
@@ -64,7 +63,6 @@ use std::time::Duration;
 use self::chaos::Chaos;
 use self::journal::Journal;
 use self::later::Later;
-use self::layers::{EndId, Layers};
 use self::load::Loads;
 use self::operation::Operation;
 use self::record::Record;
@@ -77,9 +75,11 @@ use super::narrator::Narrator;
 use super::printer::Output;
 use super::scripts;
 use super::standing::Standing;
+use crate::faults::{EndId, Layers};
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::Lab;
+use crate::lab::dials::Dials;
 use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::text::nodes::listed;
@@ -128,7 +128,9 @@ pub struct Console<L: ?Sized = dyn Lab> {
     undos: Vec<Undo>,
     /// How many undos there were.
     undo_count: EndId,
+    /// Changes of the network that end by themselves, and those around them.
     layers: Layers,
+    dials: Dials,
     laters: Vec<Later>,
     /// One of them that failed, until its script ends for it.
     late_failure: Option<(String, Outcome)>,
@@ -183,6 +185,7 @@ impl<L: Lab + 'static> Console<L> {
             undos: Vec::new(),
             undo_count: 0,
             layers: Layers::default(),
+            dials: Dials::default(),
             laters: Vec::new(),
             late_failure: None,
             chaos: None,

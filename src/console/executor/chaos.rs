@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use self::draw::{KINDS, Situation, draw};
 use super::Console;
-use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::undo::{Undo, Work};
 use crate::console::language::{Answer, Directive, Kind, Outcome, Slot, Topic, form};
+use crate::lab::dials::Dial;
 use crate::lab::{DiskChange, NodeOrder};
 use crate::text::layout::duration_shown;
 use crate::text::units::duration_text;
@@ -173,7 +173,7 @@ impl Console {
         } else if let Some(node) = drawn.stalled {
             let end = self.end_after(Some(drawn.span));
             let stall = NodeOrder::Disk(DiskChange::Stall(drawn.span));
-            self.layers.set(node, stall, end.map(|end| end.id));
+            self.dials.set(node, stall, end.map(|end| end.id));
             self.undo_after(end, Work::Dial(vec![node], Dial::StalledDisk));
         }
         self.give_to_chaos(first);

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Console;
-use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, POWER, TARGET, WIPE};
 use super::target::Fit;
 use super::undo::{Work, dial_stands};
 use super::wait::Waited;
 use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
+use crate::lab::dials::Dial;
 use crate::lab::{DiskChange, LabError, Life, NodeOrder, NodeView};
 use crate::raft::membership::MemberRole;
 use crate::server::{RoleName, SnapshotInfo, Status};

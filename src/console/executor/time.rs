@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::Console;
-use super::layers::Dial;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
 use super::target::Fit;
 use super::undo::{Work, dial_stands};
 use crate::config::RaftSettings;
 use crate::console::language::{Answer, Directive, Topic, form};
+use crate::lab::dials::Dial;
 use crate::lab::{LabError, Life, NodeOrder, NodeView};
 use crate::server::RoleName;
 use crate::text::layout::duration_shown;

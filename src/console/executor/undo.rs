@@ -1,7 +1,7 @@
 //! `for 2s`: faults that end by themselves, and are said to.
 //!
 //! An undo is done between directives, while a directive waits, and while a person thinks at the prompt. It leaves what
-//! the other faults alone would have made: see [`super::layers`]. A node is started or resumed only if no directive has
+//! the other faults alone would have made (`src/faults/layers.rs`). A node is started or resumed only if no directive has
 //! started, ended, paused or resumed it since.
 
 #[cfg(test)]
@@ -9,9 +9,9 @@ mod tests;
 
 use std::time::Duration;
 
-use super::layers::{Dial, EndId};
 use super::{Console, SESSION_EVERY};
-use crate::faults::NetChange;
+use crate::faults::{EndId, NetChange};
+use crate::lab::dials::Dial;
 use crate::lab::{DiskChange, LabError, Life, NodeOrder};
 use crate::text::joined;
 use crate::text::layout::duration_shown;
@@ -81,7 +81,7 @@ impl Console {
         end: Option<Ending>,
     ) -> Result<String, LabError> {
         let mut said = self.lab.order(node, order)?;
-        self.layers.set(node, order, end.map(|end| end.id));
+        self.dials.set(node, order, end.map(|end| end.id));
         let lives = matches!(
             order,
             NodeOrder::Crash
@@ -130,12 +130,12 @@ impl Console {
 
     /// Forgets the undos with no work left.
     fn forget_undone(&mut self) {
-        let layers = &self.layers;
+        let (layers, dials) = (&self.layers, &self.dials);
         self.undos.retain_mut(|Undo { end, work, .. }| match work {
             Work::Restart(nodes) | Work::Resume(nodes) => !nodes.is_empty(),
-            Work::Network(_) => layers.has_change(end.id),
+            Work::Network(_) => layers.has(end.id),
             Work::Dial(nodes, dial) => {
-                nodes.retain(|node| layers.has_setting(end.id, *node, *dial));
+                nodes.retain(|node| dials.has(end.id, *node, *dial));
                 !nodes.is_empty()
             }
         });
@@ -195,7 +195,7 @@ impl Console {
     }
 
     fn end_changes(&mut self, ended: EndId, changes: &[NetChange], after: &str) -> Vec<String> {
-        let rules = self.layers.end_changes(ended, &self.lab.nodes());
+        let rules = self.layers.end(ended, &self.lab.nodes());
         let Some(first) = changes.first().filter(|_| rules != self.lab.network_rules()) else {
             return Vec::new();
         };
@@ -212,7 +212,7 @@ impl Console {
     fn end_settings(&mut self, ended: EndId, nodes: Vec<NodeId>, dial: Dial, after: &str) -> Vec<String> {
         let (mut said, mut repaired) = (Vec::new(), Vec::new());
         for node in nodes {
-            let Some(order) = self.layers.end_setting(ended, node, dial) else { continue };
+            let Some(order) = self.dials.end(ended, node, dial) else { continue };
             // It was set before, so it can be set.
             let _ = self.lab.order(node, order);
             if dial != Dial::Clock && order == dial.mended() {
