@@ -212,8 +212,12 @@ pub enum NodeOrder {
     Wipe,
     /// It makes no step until it is resumed, and its inbox fills.
     Pause,
-    /// It makes steps again.
+    /// It makes steps again, whichever way it was paused.
     Resume,
+    /// Its process is killed: what it had written stays, synced or not.
+    Kill,
+    /// Its whole process makes no step until it is resumed.
+    Freeze,
     /// It takes a snapshot of what it has applied since its last one. That is durable some time later.
     TakeSnapshot,
     /// It starts an election now, or as soon as it may.
@@ -246,8 +250,12 @@ pub struct NodeView {
 pub enum Life {
     /// It runs.
     Up,
-    /// It is frozen.
+    /// It is paused: it makes no step.
     Paused,
+    /// Its whole process makes no step, for so long.
+    Frozen(Duration),
+    /// Its process has said nothing for so long: whether it runs is not known.
+    Silent(Duration),
     /// It does not run, and why: `crashed`, `stopped`, or what went wrong.
     Down(String),
 }
@@ -277,7 +285,7 @@ impl NodeOrder {
                 let advice = format!("'add {node}' takes it in again, with new files");
                 return Err(LabError::new(format!("{node} was removed from the cluster")).advising(advice));
             }
-            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_), _)
+            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_) | NodeOrder::Kill | NodeOrder::Freeze, _)
             | (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
             (NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop, Life::Down(_)) => {
                 format!("{node} is down already")
@@ -286,6 +294,7 @@ impl NodeOrder {
             (NodeOrder::Restart | NodeOrder::Wipe, _) => format!("{node} is already running"),
             (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),
             (NodeOrder::Resume, Life::Up) => format!("{node} is not paused"),
+            (_, Life::Frozen(_)) => return Err(LabError::frozen(node)),
             (
                 NodeOrder::Campaign
                 | NodeOrder::Transfer(_)

@@ -37,7 +37,12 @@ impl Nodes {
             }
         }
         for node in here {
-            let Some(life) = cluster.life(node) else { continue };
+            let life = match cluster.life(node) {
+                None => continue,
+                // A page knows one kind of pause.
+                Some(Life::Frozen(_) | Life::Silent(_)) => Life::Paused,
+                Some(life) => life,
+            };
             let before = match self.lives.insert(node, life.clone()) {
                 Some(before) => before,
                 None if is_first_look => Life::Up,
@@ -53,7 +58,7 @@ impl Nodes {
             let started = What::Started { term, vote: None, last, fresh: false, repaired: None };
             let what = match (before, life) {
                 (_, Life::Down(_)) => What::Crashed { power: false },
-                (_, Life::Paused) => What::Paused,
+                (_, Life::Paused | Life::Frozen(_) | Life::Silent(_)) => What::Paused,
                 (Life::Paused, Life::Up) => What::Resumed,
                 (_, Life::Up) => started,
             };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::NodeOrder;
 use crate::text::nodes::no_such_node;
 use crate::types::NodeId;
 
@@ -48,6 +49,20 @@ impl LabError {
     /// Why the last node is not removed.
     pub(crate) fn only(node: NodeId) -> LabError {
         LabError::new(format!("{node} is the only node"))
+    }
+
+    /// Why what is done to a process is not done to this node.
+    pub(crate) fn no_process(node: NodeId, order: NodeOrder) -> LabError {
+        let here =
+            if order == NodeOrder::Kill { "'crash {node}' ends it" } else { "'pause {node}' pauses it" };
+        let here = here.replace("{node}", &node.to_string());
+        let advice = format!("{here}; nodes of 'cluster --processes' are processes");
+        LabError::new(format!("{node} is no process that this program has started")).advising(advice)
+    }
+
+    /// Why a process that is frozen does nothing.
+    pub(crate) fn frozen(node: NodeId) -> LabError {
+        LabError::new(format!("{node}'s process is frozen")).advising(format!("'resume {node}' first"))
     }
 
     pub(crate) fn down(node: NodeId) -> LabError {

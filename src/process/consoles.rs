@@ -106,6 +106,8 @@ fn is_fault(question: &Question) -> bool {
                 | NodeOrder::PowerCut
                 | NodeOrder::Wipe
                 | NodeOrder::Pause
+                | NodeOrder::Kill
+                | NodeOrder::Freeze
                 | NodeOrder::SkewClock(_)
                 | NodeOrder::SetElectionTimer(_)
                 | NodeOrder::Disk(_)

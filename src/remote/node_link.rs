@@ -138,13 +138,12 @@ impl NodeLink {
         if seen.member.is_some() && silence < FRESH {
             return seen.view.clone();
         }
-        let why = if seen.member.is_some() {
-            format!("its process has said nothing for {:.1} s", silence.as_secs_f64())
-        } else {
-            format!("its process does not answer: {}", seen.why)
+        let life = match seen.member {
+            Some(_) => Life::Silent(silence),
+            None => Life::Down(format!("its process does not answer: {}", seen.why)),
         };
         let status = Status { role: RoleName::default(), leader: None, ..seen.view.status };
-        NodeView { life: Life::Down(why), status, disk_blocked: false }
+        NodeView { life, status, disk_blocked: false }
     }
 
     /// The node with the number of its files; none while no process answers.

@@ -134,10 +134,9 @@ fn all_help_fits_eighty_columns_and_names_each_verb() {
 #[test]
 fn a_verb_is_explained_with_example_and_rule() {
     assert_eq!(
-        LANGUAGE.help(Some("kill")),
+        LANGUAGE.help(Some("crash")),
         "crash TARGET [--power] [for DURATION]\n\
          \x20 ends a node without warning: its memory is gone, its disk stays\n\
-         \x20 alias    kill\n\
          \x20   --power       loses the writes that were not yet forced to disk, too\n\
          \x20   for DURATION  undoes it after this time\n\
          \x20 example  crash leader for 2s\n\

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Console;
-use super::picture::is_running;
+use super::picture::{is_paused, is_running, life_word};
 use super::rows::{Judge, Row, Way, condition};
 use super::slots::{AT, IF_NODE, KEY, MEMBERS, NUMBER, ROLE, STEADY_TARGET, TEXT, THIS_NODE, VALUE};
 use super::target::{Fit, resolve};
@@ -61,7 +61,7 @@ pub(super) const CONDITIONS: &[Row<Judge>] = &[
         |console, condition, _| console.judge_nodes(condition, |view| matches!(view.life, Life::Down(_))),
     ),
     condition(about("paused", &[STEADY_TARGET], "each of these nodes is paused"), |console, condition, _| {
-        console.judge_nodes(condition, |view| view.life == Life::Paused)
+        console.judge_nodes(condition, is_paused)
     }),
     condition(
         about("key", &[KEY, VALUE, AT], "the key holds this value (in the node's own state)"),
@@ -276,7 +276,7 @@ pub(super) fn expected_of(answer: &Answer) -> &'static str {
 fn life(view: &NodeView, up: &str) -> String {
     match &view.life {
         Life::Up => up.to_string(),
-        Life::Paused => "paused".to_string(),
         Life::Down(reason) => reason.clone(),
+        Life::Paused | Life::Frozen(_) | Life::Silent(_) => life_word(view).to_string(),
     }
 }

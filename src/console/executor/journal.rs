@@ -98,7 +98,7 @@ fn ends(later: &Directive, earlier: &Directive) -> bool {
     let all_links = links(later).is_none();
     let links = links(later) == links(earlier);
     match (later.name(), earlier.name()) {
-        ("restart", "crash" | "stop") | ("resume", "pause") | ("connect", "isolate") => targets,
+        ("restart", "crash" | "stop" | "kill") | ("resume", "pause") | ("connect", "isolate") => targets,
         ("heal", "cut") => all_links || links,
         ("heal", "partition" | "isolate") => all_links,
         ("reset", _) => matches!(earlier.form.topic, Topic::Network | Topic::Disks),

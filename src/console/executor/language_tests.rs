@@ -214,7 +214,7 @@ fn lines_are_shown_in_one_canonical_form() {
         ("LS n2", "status n2"),
         ("load & --reads 50% --rate=100", "load --rate 100 --reads 50% &"),
         ("LOAD Stop", "load stop"),
-        ("kill Leader --POWER for 2000ms", "crash leader --power for 2s"),
+        ("crash Leader --POWER for 2000ms", "crash leader --power for 2s"),
         ("start all", "restart all"),
         ("pipe 40", "pipe 40"),
         ("get x --timeout=500ms @N2 --stale", "read x @n2 --stale --timeout 500ms"),
@@ -235,7 +235,9 @@ fn lines_are_shown_in_one_canonical_form() {
         ("echo  a   b # c", "echo a b"),
         ("echo 'a  b'", "echo \"a  b\""),
         ("exit", "quit"),
-        ("help kill", "help crash"),
+        ("help start", "help restart"),
+        ("kill n2 for 1s", "kill n2 for 1s"),
+        ("pause N2 --PROCESS", "pause n2 --process"),
     ] {
         assert_eq!(parse(written).unwrap().unwrap().to_string(), shown);
     }

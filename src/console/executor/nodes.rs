@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Console;
 use super::rows::{Row, Run, verb};
-use super::slots::{DURATION, POWER, TARGET, WIPE};
+use super::slots::{DURATION, POWER, PROCESS, TARGET, WIPE};
 use super::target::Fit;
 use super::undo::{Work, dial_stands};
 use super::wait::Waited;
+use super::{Console, notes};
 use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
 use crate::lab::dials::Dial;
 use crate::lab::{DiskChange, LabError, Life, NodeOrder, NodeView};
@@ -26,9 +26,16 @@ pub(super) const VERBS: &[Row<Run>] = &[
         form("crash", Topic::Nodes, &[TARGET, POWER])
             .does("ends a node without warning: its memory is gone, its disk stays", "crash leader for 2s")
             .shows("5.2: followers that hear no leader for a timeout elect another")
-            .also(&["kill"])
             .lasting(),
         Console::crash,
+    ),
+    verb(
+        form("kill", Topic::Nodes, &[TARGET])
+            .does("ends a node's process at once (SIGKILL): what it wrote stays", "kill leader for 2s")
+            .noting(notes::KILL)
+            .shows("5.1: servers fail by stopping, and recover from their disks")
+            .lasting(),
+        Console::kill,
     ),
     verb(
         form("restart", Topic::Nodes, &[TARGET, WIPE])
@@ -44,15 +51,15 @@ pub(super) const VERBS: &[Row<Run>] = &[
         Console::stop,
     ),
     verb(
-        form("pause", Topic::Nodes, &[TARGET])
-            .does("freezes a node; its inbox fills", "pause leader for 1s")
+        form("pause", Topic::Nodes, &[TARGET, PROCESS])
+            .does("lets a node make no step; its inbox fills", "pause leader for 1s")
             .shows("8: a leader may be deposed without knowing it")
             .lasting(),
         Console::pause,
     ),
     verb(
         form("resume", Topic::Nodes, &[TARGET])
-            .does("ends a pause", "resume n1")
+            .does("ends a pause of either kind", "resume n1")
             .shows("5.1: a message of a newer term turns a late leader into a follower"),
         |console, line| console.order_each(line, Fit::Paused, NodeOrder::Resume, "resumed").0,
     ),
@@ -122,8 +129,24 @@ impl Console {
         self.each(line, Fit::Down, restart).0
     }
 
+    fn kill(&mut self, line: &Directive) -> Answer {
+        let (answer, done) = self.each(line, Fit::Running, |console, node| {
+            let was = what_it_was(&console.lab.view(node));
+            let left = console.order(node, NodeOrder::Kill, None)?;
+            Ok(format!("{node}'s process killed ({was}): its memory is gone, {left}"))
+        });
+        let end = self.end_after(line.lasting);
+        self.undo_after(end, Work::Restart(done));
+        answer
+    }
+
     fn pause(&mut self, line: &Directive) -> Answer {
+        let whole = line.has(&PROCESS);
         let (answer, done) = self.each(line, Fit::Awake, |console, node| {
+            if whole {
+                let said = console.order(node, NodeOrder::Freeze, None)?;
+                return Ok(explained(&format!("{node}'s process frozen"), &said));
+            }
             console.order(node, NodeOrder::Pause, None).map(|_| format!("{node} paused: its inbox fills"))
         });
         let end = self.end_after(line.lasting);
@@ -246,6 +269,9 @@ fn what_it_was(view: &NodeView) -> String {
     let Status { role, term, leader, .. } = view.status;
     match (&view.life, role, leader) {
         (Life::Paused, ..) => format!("it was paused in term {term}"),
+        (Life::Frozen(_), ..) => format!("it was frozen in term {term}"),
+        (Life::Silent(_), ..) => format!("it was silent, last heard of in term {term}"),
+        (Life::Down(reason), ..) => format!("it was down: {reason}"),
         (_, RoleName::Leader, _) => format!("it led term {term}"),
         (_, RoleName::Candidate, _) => format!("it campaigned for term {term}"),
         (_, _, Some(leader)) => format!("it followed {leader} in term {term}"),

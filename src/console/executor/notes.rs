@@ -2,7 +2,8 @@
 
 /// The columns of `status`.
 pub(super) const STATUS: &[&str] = &[
-    "ROLE      follower, pre-candidate, candidate, leader; or paused, crashed ...",
+    "ROLE      follower, pre-candidate, candidate, leader; or paused, crashed,",
+    "          frozen (pause --process), silent (its process says nothing) ...",
     "TERM      the newest term that it knows; VOTED: whom it votes for in it",
     "LEADER    whom it takes for the leader of that term",
     "LAST      index of its last log entry; COMMIT: of the last one committed",
@@ -13,6 +14,13 @@ pub(super) const STATUS: &[&str] = &[
     "          '<n3': nothing from n3; drop, delay ...: 'net' has the rules",
     "--all shows VOTED and SNAPSHOT, too, and what a narrow terminal leaves out.",
     "The last line says who leads and whether a command can commit now.",
+];
+
+/// What a killed process loses.
+pub(super) const KILL: &[&str] = &[
+    "For the nodes of 'cluster --processes'. It is no power cut: the system",
+    "keeps what was written and not synced yet; 'crash --power' loses that.",
+    "'restart' starts the process again.",
 ];
 
 /// The columns of `members`.

@@ -116,11 +116,14 @@ impl Picture {
     /// The likely reason why there is no leader: `none: 2 of 3 down, no quorum`.
     pub(super) fn why_no_leader(&self) -> String {
         let total = self.count();
-        let down = total - self.up_count();
-        let paused = self.nodes.iter().filter(|(_, view)| view.life == Life::Paused).count();
-        let no_say = self.nodes.iter().filter(|(_, view)| view.life == Life::Up && !has_a_say(view)).count();
+        let count = |is_so: fn(&NodeView) -> bool| self.nodes.iter().filter(|(_, view)| is_so(view)).count();
         if !self.decide(|_, view| view.life == Life::Up) {
-            let parts = [(down, "down"), (paused, "paused"), (no_say, "without a vote")];
+            let parts = [
+                (count(|view| matches!(view.life, Life::Down(_))), "down"),
+                (count(|view| matches!(view.life, Life::Silent(_))), "silent"),
+                (count(is_paused), "paused"),
+                (count(|view| view.life == Life::Up && !has_a_say(view)), "without a vote"),
+            ];
             let said =
                 parts.iter().filter(|(count, _)| *count > 0).enumerate().map(
                     |(at, (count, word))| match at {
@@ -222,7 +225,12 @@ fn has_a_say(view: &NodeView) -> bool {
 }
 
 pub(super) fn is_running(view: &NodeView) -> bool {
-    matches!(view.life, Life::Up | Life::Paused)
+    view.life == Life::Up || is_paused(view)
+}
+
+/// It makes no step until it is resumed.
+pub(super) fn is_paused(view: &NodeView) -> bool {
+    matches!(view.life, Life::Paused | Life::Frozen(_))
 }
 
 fn soft(rule: &NetChange) -> Option<(&'static str, LinkScope)> {
@@ -239,6 +247,8 @@ pub(super) fn life_word(view: &NodeView) -> &str {
     match &view.life {
         Life::Up => "up",
         Life::Paused => "paused",
+        Life::Frozen(_) => "frozen",
+        Life::Silent(_) => "silent",
         Life::Down(reason) if matches!(reason.as_str(), "crashed" | "stopped") => reason,
         Life::Down(_) => "down",
     }
@@ -248,7 +258,8 @@ pub(super) fn life_word(view: &NodeView) -> &str {
 pub(super) fn role_letter(view: &NodeView) -> char {
     match (&view.life, view.status.role) {
         (Life::Down(_), _) => 'x',
-        (Life::Paused, _) => 'p',
+        (Life::Paused | Life::Frozen(_), _) => 'p',
+        (Life::Silent(_), _) => '?',
         (Life::Up, RoleName::Leader) => 'L',
         (Life::Up, RoleName::Candidate) => 'C',
         (Life::Up, RoleName::PreCandidate) => 'P',

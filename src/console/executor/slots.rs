@@ -56,6 +56,8 @@ pub(super) const READS: Slot =
 
 pub(super) const POWER: Slot =
     Slot::flag("--power", "loses the writes that were not yet forced to disk, too");
+pub(super) const PROCESS: Slot =
+    Slot::flag("--process", "its whole process (SIGSTOP), of 'cluster --processes'");
 pub(super) const WIPE: Slot = Slot::flag("--wipe", "deletes the node's files first: it forgets its votes");
 pub(super) const LAST: Slot = Slot::option("--last", "N", Kind::Count, "shows the last N entries");
 pub(super) const LAST_LINES: Slot = Slot::option("--last", "N", Kind::Count, "shows the last N lines (500)");

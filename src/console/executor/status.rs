@@ -16,7 +16,7 @@ use crate::quoting::visible;
 use crate::text::fitted::{Column, fitted};
 use crate::text::joined;
 use crate::text::layout::Align::{self, Left, Right};
-use crate::text::layout::wrap;
+use crate::text::layout::{duration_shown, wrap};
 use crate::text::nodes::no_such_node;
 use crate::types::{LogIndex, NodeId};
 
@@ -177,6 +177,14 @@ pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<Stri
         Life::Down(reason) if !matches!(reason.as_str(), "crashed" | "stopped") => {
             Some(format!("{node} is down: {}", visible(reason)))
         }
+        Life::Frozen(time) => Some(format!(
+            "{node}'s process is frozen for {} now: 'resume {node}' ends that",
+            duration_shown(*time)
+        )),
+        Life::Silent(since) => {
+            let since = duration_shown(*since);
+            Some(format!("{node} is silent: its process has said nothing for {since}"))
+        }
         _ => None,
     });
     reasons.collect()
@@ -189,8 +197,8 @@ fn role_shown(view: &NodeView) -> String {
             Some(word) => format!("{}, {word}", view.status.role),
             None => view.status.role.to_string(),
         },
-        Life::Paused => format!("{}, paused", view.status.role),
-        Life::Down(_) => life_word(view).to_string(),
+        Life::Paused | Life::Frozen(_) => format!("{}, {}", view.status.role, life_word(view)),
+        Life::Down(_) | Life::Silent(_) => life_word(view).to_string(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! nodes means those for which the directive makes sense: `restart all` starts the nodes that are down.
 
 use super::Console;
-use super::picture::{Picture, is_running};
+use super::picture::{Picture, is_paused, is_running};
 use super::slots::TARGET;
 use crate::console::language::{Directive, Target};
 use crate::lab::{Life, NodeView};
@@ -27,7 +27,7 @@ impl Fit {
         match self {
             Fit::Running => is_running(view),
             Fit::Awake => view.life == Life::Up,
-            Fit::Paused => view.life == Life::Paused,
+            Fit::Paused => is_paused(view),
             Fit::Down => matches!(view.life, Life::Down(_)),
             Fit::Any => true,
         }

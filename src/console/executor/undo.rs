@@ -91,6 +91,8 @@ impl Console {
                 | NodeOrder::Wipe
                 | NodeOrder::Pause
                 | NodeOrder::Resume
+                | NodeOrder::Kill
+                | NodeOrder::Freeze
         );
         for undo in &mut self.undos {
             if let Work::Restart(nodes) | Work::Resume(nodes) = &mut undo.work {
@@ -98,7 +100,7 @@ impl Console {
             }
         }
         self.forget_undone();
-        if matches!(order, NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop)
+        if matches!(order, NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop | NodeOrder::Kill)
             && self.forget_retired(node)
         {
             said.push_str("; it is no member any more, and forgotten");
@@ -169,7 +171,9 @@ impl Console {
             }
             Work::Resume(nodes) => {
                 let done = format!("resumes {after}");
-                self.order_all(nodes, NodeOrder::Resume, &done, |life| *life == Life::Paused)
+                self.order_all(nodes, NodeOrder::Resume, &done, |life| {
+                    matches!(life, Life::Paused | Life::Frozen(_))
+                })
             }
             Work::Network(changes) => self.end_changes(undo.end.id, &changes, after),
             Work::Dial(nodes, dial) => self.end_settings(undo.end.id, nodes, dial, after),
