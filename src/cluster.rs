@@ -27,6 +27,7 @@ mod nodes;
 mod start_error;
 mod notices;
 mod states;
+mod survey;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub use self::faults::Crash;
 pub use self::notices::Notice;
 pub use self::start_error::StartError;
 pub use self::states::{states_found, wipe};
+pub use self::survey::Residents;
 pub use crate::lab::members::Members;
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 

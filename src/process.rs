@@ -64,6 +64,7 @@ pub enum ProcessError {
 pub struct Process<M: StateMachine = KeyValue> {
     inside: Arc<Inside<M>>,
     acceptor: Acceptor,
+    loaded: String,
     /// Closed when it ends.
     _stop: Sender<()>,
 }
@@ -106,7 +107,7 @@ impl<M: StateMachine> Process<M> {
         let consoles = Arc::new(Consoles::default());
         let told = Arc::clone(&consoles);
         let builder = builder.also_observed(move |event| told.observe(event));
-        let cluster = builder.start_apart(&place.apart)?;
+        let (cluster, loaded) = builder.start_apart(&place.apart)?;
         let settings = cluster.settings_in_force();
         let link_inbox = (settings.inbox_node, settings.inbox_node_bytes);
         let bounds = Bounds {
@@ -151,11 +152,21 @@ impl<M: StateMachine> Process<M> {
         let this = Arc::downgrade(&inside);
         let news = move || Inside::tell_news(&this, &stopped);
         thread::Builder::new().name("news".to_string()).spawn(news)?;
-        Ok(Process { inside, acceptor, _stop: stop })
+        Ok(Process { inside, acceptor, loaded, _stop: stop })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.acceptor.address()
+    }
+
+    /// What the node's files held when it started.
+    pub fn loaded(&self) -> &str {
+        &self.loaded
+    }
+
+    /// The node with the number of its files.
+    pub fn member(&self) -> Member {
+        self.inside.own.lock().0
     }
 
     /// Waits until something happens to the node or a wake-up comes. Why the node has ended by itself; none while it runs, or
@@ -177,6 +188,12 @@ impl<M: StateMachine> Process<M> {
             recv(wake) -> _ => {}
         }
         None
+    }
+
+    /// Ends the node politely, at the end of its whole cluster: one that leads does not hand over.
+    pub fn end(self) {
+        let node = self.inside.place.apart.node;
+        let _ = self.inside.cluster.lock().order(node, NodeOrder::Stop);
     }
 
     /// Ends the node politely: one that leads hands over first, if another can take over.

@@ -16,10 +16,11 @@ use super::states::{Medium, Wiped, files_of};
 use super::{Cluster, Observer};
 use crate::client::SharedNodes;
 use crate::config::Settings;
+use crate::faults::NetChange;
 use crate::net::router::RouterHandle;
 use crate::panics::caught;
 use crate::state_machine::{StateMachine, image};
-use crate::storage::{ClusterId, Identity, NewStore};
+use crate::storage::{ClusterId, Founders, Identity, NewStore};
 use crate::trace::NodeLogs;
 use crate::types::{Epoch, Member, NodeId};
 
@@ -30,6 +31,8 @@ pub struct Apart {
     pub node: NodeId,
     /// The other nodes that are known so far.
     pub peers: Vec<NodeId>,
+    /// The network's rules that hold when it starts.
+    pub rules: Vec<NetChange>,
 }
 
 /// Files that a person asked for.
@@ -37,22 +40,24 @@ pub struct Apart {
 pub enum NewFiles {
     /// Those of one of the nodes that begin the cluster.
     Founding(Vec<NodeId>),
-    /// Those of a node that the cluster takes in. What was there is wiped.
-    Joining,
+    /// Those of a node that the cluster of this epoch takes in. What was there is wiped.
+    Joining(Epoch),
 }
 
 impl<M: StateMachine> Cluster<M> {
-    /// Starts the one node of this process, on the files that it has.
+    /// Starts the one node of this process, on the files that it has. Also says what they held.
     pub(super) fn open_apart(
         settings: &Settings,
         logs: Option<(&Path, Option<&str>)>,
         observer: Option<Observer>,
         machine: Machine<M>,
         apart: &Apart,
-    ) -> Result<Cluster<M>, StartError> {
+    ) -> Result<(Cluster<M>, String), StartError> {
         settings.validate().map_err(StartError::Settings)?;
-        let (settings, time_scale) = (settings.scaled(), settings.time_scale);
+        let (mut settings, time_scale) = (settings.scaled(), settings.time_scale);
         let node = apart.node;
+        // Nodes that draw the same election timeouts would elect in vain.
+        settings.seed = settings.seed.map(|seed| seed ^ u64::from(node.number()) << 56);
         let files = files_of(&settings, apart.cluster, node)?;
         if !files.exist()? {
             return Err(StartError::NoFiles { node });
@@ -65,9 +70,11 @@ impl<M: StateMachine> Cluster<M> {
         founders.sort_unstable();
         let origin = Origin { settings, time_scale, founders, home: Some(node) };
         let mut cluster = Cluster::begin(origin, logs, observer, machine)?;
+        // A rule about a node that is not known here concerns no link of this process.
+        let _ = cluster.network.apply(NetChange::Replace(apart.rules.clone()));
         cluster.slots.insert(node, Slot::new(Medium::Files(files)));
-        cluster.launch(node, opened)?;
-        Ok(cluster)
+        let loaded = cluster.launch(node, opened)?;
+        Ok((cluster, loaded))
     }
 }
 
@@ -80,17 +87,21 @@ pub fn make_files<M: StateMachine>(
     apart: &Apart,
     new: &NewFiles,
 ) -> Result<Member, StartError> {
-    let files = files_of(settings, apart.cluster, apart.node)?;
+    let mut files = files_of(settings, apart.cluster, apart.node)?;
     let load = image::load::<M>;
     let opened = match new {
-        NewFiles::Founding(founders) => {
+        NewFiles::Founding(nodes) => {
             if files.exist()? {
                 let Identity { cluster, .. } = files.identity;
                 return Err(StartError::HasFiles { node: apart.node, cluster });
             }
+            let founders = Founders { nodes: nodes.clone(), preferred: settings.preferred };
             files.open(&NewStore::founding(founders), load)?
         }
-        NewFiles::Joining => files.renew(Wiped::Joins { after: 0 }, load)?,
+        NewFiles::Joining(epoch) => {
+            files.identity.epoch = files.identity.epoch.max(*epoch);
+            files.renew(Wiped::Joins { after: 0 }, load)?
+        }
     };
     Ok(Member { node: apart.node, store_id: opened.recovered.hard_state.store_id })
 }

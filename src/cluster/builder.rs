@@ -145,11 +145,12 @@ impl<M: StateMachine> Builder<M> {
         Cluster::open(&self.settings, logs, self.observer, machine)
     }
 
-    /// Starts one node of it, whose peers run in processes of their own, from the files that it has.
+    /// Starts one node of it, whose peers run in processes of their own, from the files that it has. Also says what they
+    /// held.
     ///
     /// # Errors
     /// As [`Builder::start`], and [`StartError::NoFiles`].
-    pub fn start_apart(self, apart: &Apart) -> Result<Cluster<M>, StartError> {
+    pub fn start_apart(self, apart: &Apart) -> Result<(Cluster<M>, String), StartError> {
         let machine = (self.machine)(&self.settings);
         let logs = self.logs.as_deref().map(|folder| (folder, self.log_filter.as_deref()));
         Cluster::open_apart(&self.settings, logs, self.observer, machine, apart)

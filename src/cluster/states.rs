@@ -3,8 +3,7 @@
 //! What is there decides: a start joins the cluster that its folders hold or is refused. No node of a cluster that has
 //! run ever starts empty under its old name, unless it is wiped on purpose.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use std::time::SystemTime;
 use super::entropy;
 use super::notices::Notice;
 use super::start_error::StartError;
+use super::survey::{Survey, folders};
 use crate::config::Settings;
 use crate::node::{OpenSnapshots, Store};
 use crate::panics::caught;
@@ -134,9 +134,7 @@ fn open_in_memory(settings: &Settings, load: LoadImage) -> Result<States, StartE
 
 impl Found {
     fn missing(node: NodeId) -> Found {
-        Found::Down(format!(
-            "its files are missing: put them back, or 'restart {node} --wipe' starts it empty"
-        ))
+        Found::Down(files_missing(node))
     }
 
     fn recovered(&self) -> Option<&Recovered> {
@@ -157,6 +155,10 @@ impl Found {
             recovered.hard_state.current_term.0 > 0 || recovered.last() != EntryId::ZERO
         })
     }
+}
+
+pub(super) fn files_missing(node: NodeId) -> String {
+    format!("its files are missing: put them back, or 'restart {node} --wipe' starts it empty")
 }
 
 /// How a node begins that loses its files on purpose.
@@ -216,72 +218,6 @@ pub fn wipe(states: &Path) -> Result<Vec<String>, StartError> {
         lines.push(format!("{} wiped", folder.display()));
     }
     Ok(lines)
-}
-
-impl Founders {
-    fn of(settings: &Settings) -> Founders {
-        Founders { nodes: NodeId::first(settings.nodes), preferred: settings.preferred }
-    }
-}
-
-/// What the folders hold, by their `state.json`.
-struct Survey {
-    cluster: ClusterId,
-    epoch: Epoch,
-    founders: Founders,
-    /// The nodes that have a folder, and the founders.
-    nodes: BTreeSet<NodeId>,
-    /// Something was there.
-    is_old: bool,
-}
-
-impl Survey {
-    fn of(settings: &Settings) -> Result<Survey, StartError> {
-        let folders = folders(&settings.states)?;
-        let mut found = Vec::new();
-        for folder in folders.values() {
-            found.extend(json_store::read_state(&RealDisk::new(folder))?);
-        }
-        // Should another folder hold another cluster, opening it says so.
-        let cluster = found.first().map_or_else(|| ClusterId(entropy()), |state| state.identity.cluster);
-        let of_cluster = || found.iter().filter(|state| state.identity.cluster == cluster);
-        let epoch = of_cluster().map(|state| state.identity.epoch).max().unwrap_or(Epoch::FIRST);
-        let founders = of_cluster().map(|state| &state.founders).find(|founders| !founders.nodes.is_empty());
-        let founders = match founders {
-            Some(founders) => founders.clone(),
-            None if found.is_empty() => Founders::of(settings),
-            None => Founders::default(),
-        };
-        let nodes = folders.into_keys().chain(founders.nodes.iter().copied()).collect();
-        Ok(Survey { cluster, epoch, founders, nodes, is_old: !found.is_empty() })
-    }
-
-    fn files(&self, settings: &Settings, node: NodeId) -> Files {
-        Files {
-            folder: settings.states.join(node.to_string()),
-            identity: Identity { cluster: self.cluster, epoch: self.epoch, node },
-            segment_bytes: settings.segment_bytes,
-            faults: Arc::default(),
-        }
-    }
-}
-
-fn folders(states: &Path) -> Result<BTreeMap<NodeId, PathBuf>, StartError> {
-    let failed = |reason| StartError::Folder { path: states.to_path_buf(), reason };
-    let found = match fs::read_dir(states) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut folders = BTreeMap::new();
-    for item in found {
-        let path = item.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        if let Some(name) = name.filter(|_| path.is_dir()) {
-            folders.insert(name, path);
-        }
-    }
-    Ok(folders)
 }
 
 /// The folder of one node of this cluster, with the epoch that its files have.

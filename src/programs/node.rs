@@ -93,7 +93,7 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     let node = options.node;
     let cluster: ClusterId = file.cluster.parse().map_err(needs_a_person)?;
     let peers: Vec<NodeId> = file.addresses.keys().copied().filter(|other| *other != node).collect();
-    let apart = Apart { cluster, node, peers };
+    let apart = Apart { cluster, node, peers, rules: Vec::new() };
     if options.check_config {
         address_of(options, &file)?;
         output.progress(&format!("{} is right: {} nodes", options.config.display(), file.addresses.len()));
@@ -106,7 +106,7 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     session::heed_signals(&interrupt).map_err(|text| (text, options::USAGE))?;
     let (listener, advertised) = listen(options, &file)?;
     if options.wipe {
-        let made = make_files::<KeyValue>(&file.settings, &apart, &NewFiles::Joining);
+        let made = make_files::<KeyValue>(&file.settings, &apart, &NewFiles::Joining(Epoch::FIRST));
         let member = made.map_err(|error| needs_a_person(error.to_string()))?;
         output.progress(&format!("{node} has new files, {member}: 'add {node}' at a console takes it in"));
     }
