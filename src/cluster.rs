@@ -36,7 +36,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, at, never, select};
+use crossbeam_channel::Receiver;
 use derive_more::Debug;
 
 pub(crate) use self::apart::Known;
@@ -58,6 +58,7 @@ use self::states::{Found, Medium, States};
 use crate::check::linearizability::Start;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::config::Settings;
+use crate::lab::waiting::Waiting;
 use crate::lab::{LabSettings, Life};
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle};
@@ -101,18 +102,11 @@ pub struct Cluster<M = KeyValue> {
     logs: Option<Arc<NodeLogs>>,
     machine: Machine<M>,
     random: Random,
-    changes: Receiver<()>,
+    waiting: Waiting,
     /// What nodes that are gone have forced to disk.
     past_syncs: u64,
-    interrupt: Option<Interrupt>,
     /// The client behind the calls of [`Lab::ask`](crate::lab::Lab::ask).
     asker: Option<Client<M>>,
-}
-
-/// How a person interrupts what is running.
-struct Interrupt {
-    is_raised: Box<dyn Fn() -> bool + Send + Sync>,
-    wake: Receiver<()>,
 }
 
 impl Cluster {
@@ -295,7 +289,7 @@ impl<M: StateMachine> Cluster<M> {
         is_raised: impl Fn() -> bool + Send + Sync + 'static,
         wake: Receiver<()>,
     ) {
-        self.interrupt = Some(Interrupt { is_raised: Box::new(is_raised), wake });
+        self.waiting.heed(is_raised, wake);
         self.asker = None;
     }
 
@@ -325,20 +319,6 @@ impl<M> Cluster<M> {
             router.stop();
         }
         self.context.leaders.close();
-    }
-
-    fn wait_until(&self, until: Instant) {
-        let never = never();
-        let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
-        select! {
-            recv(self.changes) -> _ => {}
-            recv(wake) -> _ => {}
-            recv(at(until)) -> _ => {}
-        }
-    }
-
-    fn is_interrupted(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(|interrupt| (interrupt.is_raised)())
     }
 
     fn slot(&mut self, name: NodeId) -> &mut Slot {

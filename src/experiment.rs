@@ -49,7 +49,7 @@ use crate::remote::RemoteCluster;
 use crate::remote::lab::RemoteLab;
 use crate::text::counted;
 use crate::text::numbers::{float, grouped, quotient};
-use crate::trace::TraceEvent;
+use crate::trace::{EventFilter, TraceEvent};
 use crate::types::NodeId;
 
 /// A run that is to be made.
@@ -197,7 +197,7 @@ impl Experiment {
         let failed = |text: String| Trouble { text, code: 1 };
         let nodes_at_first = cluster.nodes().len();
         if self.messages {
-            Lab::watch_messages(&mut cluster, true);
+            Lab::watch_events(&mut cluster, EventFilter::All);
         }
         let leadership = cluster.leadership();
         self.await_leader(&leadership, interrupt)?;

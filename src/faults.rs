@@ -25,7 +25,7 @@ pub use self::layers::EndId;
 pub(crate) use self::layers::Layers;
 pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};
-pub use self::rule_set::{RuleSet, RuleVersion};
+pub use self::rule_set::{RuleSet, SetVersion};
 
 use self::link::scopes;
 use self::newcomers::{ClassRules, Partition};
@@ -353,10 +353,7 @@ impl Faults {
     }
 
     fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.links.ends().iter().filter_map(|end| match end {
-            End::Node(node) => Some(*node),
-            End::Clients => None,
-        })
+        self.links.ends().iter().filter_map(|end| end.node())
     }
 
     fn check_end(&self, end: End) -> Result<(), NetError> {

@@ -6,25 +6,27 @@
 pub(crate) mod dials;
 mod error;
 pub mod members;
+mod order;
 pub(crate) mod transfer;
+pub(crate) mod waiting;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::error::LabError;
+pub use self::order::{DiskChange, NodeOrder};
 
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Ended, Pipeline};
 use crate::config::RaftSettings;
-use crate::faults::{End, NetChange};
+use crate::faults::{End, EndId, NetChange};
 use crate::net::counts::LinkCounts;
-use crate::raft::effects::ChangeRequest;
-use crate::raft::membership::MemberRole;
 use crate::server::{LogView, MembersView, RoleName, Status};
 use crate::storage::glimpse::Glimpse;
 use crate::text::counted;
+use crate::trace::EventFilter;
 use crate::types::{Member, NodeId, Term, Time};
 
 /// A cluster on which a person, or a script, experiments.
@@ -89,6 +91,36 @@ pub trait Lab {
     /// The node cannot do it now, and what to do instead; nothing has changed then.
     fn order(&mut self, node: NodeId, order: NodeOrder) -> Result<String, LabError>;
 
+    /// Whether the nodes end by their own clocks what lasts a time, so that it ends without the console.
+    fn ends_faults(&self) -> bool {
+        false
+    }
+
+    /// Does something to a node that lasts a time. Unless the nodes end it, the caller has to.
+    ///
+    /// # Errors
+    /// As for [`Lab::order`].
+    fn order_for(&mut self, node: NodeId, order: NodeOrder, _lasting: Lasting) -> Result<String, LabError> {
+        self.order(node, order)
+    }
+
+    /// Changes the network for a time. Unless the nodes end that, the caller has to.
+    ///
+    /// # Errors
+    /// As for [`Lab::change_network`].
+    fn change_network_for(&mut self, change: &NetChange, _lasting: Lasting) -> Result<String, LabError> {
+        self.change_network(change)
+    }
+
+    /// Ends a change of the network that the nodes would end, if its time has not come yet. Whether the rules are others without
+    /// it.
+    ///
+    /// # Errors
+    /// No node can be told.
+    fn end_change(&mut self, _end: EndId) -> Result<bool, LabError> {
+        Ok(false)
+    }
+
     /// Why a node refused, or gave up, the newest transfer of its leadership; none while it may still succeed.
     fn transfer_failure(&mut self, node: NodeId) -> Option<String>;
 
@@ -151,9 +183,9 @@ pub trait Lab {
         None
     }
 
-    /// Whether messages on their way are told to the observer. On threads that costs, so it is asked for; in virtual time
-    /// they always are.
-    fn watch_messages(&mut self, _watch: bool) {}
+    /// Tells the observer what this filter shows, and the turning points of the run. On threads and processes that costs, so it
+    /// is asked for; in virtual time everything is told.
+    fn watch_events(&mut self, _filter: EventFilter) {}
 
     /// Whether time passes by a clock, so that a person can watch what happens. Virtual time can run ahead of any clock.
     fn has_clock(&self) -> bool {
@@ -196,43 +228,12 @@ impl LabSettings {
     }
 }
 
-/// What can be done to one node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum NodeOrder {
-    /// It ends at once: what it had not written is gone.
-    Crash,
-    /// It ends at once: what it had not synced is gone.
-    PowerCut,
-    /// It ends politely: everything it has is on disk.
-    Stop,
-    /// It starts, if it is down.
-    Restart,
-    /// It starts from an empty disk, if it is down.
-    Wipe,
-    /// It makes no step until it is resumed, and its inbox fills.
-    Pause,
-    /// It makes steps again, whichever way it was paused.
-    Resume,
-    /// Its process is killed: what it had written stays, synced or not.
-    Kill,
-    /// Its whole process makes no step until it is resumed.
-    Freeze,
-    /// It takes a snapshot of what it has applied since its last one. That is durable some time later.
-    TakeSnapshot,
-    /// It starts an election now, or as soon as it may.
-    Campaign,
-    /// It hands its leadership over: to this node, or to any that fits.
-    Transfer(Option<NodeId>),
-    /// If it leads, it begins this change of the members: [`MembersView::changed`] says what came of that.
-    Change(ChangeRequest),
-    /// Its election timer runs out after this time.
-    SetElectionTimer(Duration),
-    /// Its clock is ahead by this from now on. A clock that is set back stands still until it is true: time never goes
-    /// back.
-    SkewClock(Duration),
-    /// Its disk breaks, or is mended.
-    Disk(DiskChange),
+/// How long a fault lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lasting {
+    /// Names what ends it.
+    pub end: EndId,
+    pub time: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -258,58 +259,6 @@ pub enum Life {
     Silent(Duration),
     /// It does not run, and why: `crashed`, `stopped`, or what went wrong.
     Down(String),
-}
-
-/// What may be done to a disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum DiskChange {
-    /// Each fsync takes this much longer; zero ends it.
-    Slow(Duration),
-    /// No fsync ends before this time has passed.
-    Stall(Duration),
-    /// Nothing more fits, or it does again.
-    Full(bool),
-    /// It has none of these faults any more.
-    Mend,
-}
-
-impl NodeOrder {
-    /// Whether a node can carry it out while it is up, paused or down.
-    ///
-    /// # Errors
-    /// Why not, and what to do.
-    pub fn check(self, node: NodeId, life: &Life, member: MemberRole) -> Result<(), LabError> {
-        let refused = match (self, life) {
-            (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) if member == MemberRole::Retired => {
-                let advice = format!("'add {node}' takes it in again, with new files");
-                return Err(LabError::new(format!("{node} was removed from the cluster")).advising(advice));
-            }
-            (NodeOrder::Disk(_) | NodeOrder::SkewClock(_) | NodeOrder::Kill | NodeOrder::Freeze, _)
-            | (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) => return Ok(()),
-            (NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop, Life::Down(_)) => {
-                format!("{node} is down already")
-            }
-            (_, Life::Down(_)) => return Err(LabError::down(node)),
-            (NodeOrder::Restart | NodeOrder::Wipe, _) => format!("{node} is already running"),
-            (NodeOrder::Pause, Life::Paused) => format!("{node} is paused already"),
-            (NodeOrder::Resume, Life::Up) => format!("{node} is not paused"),
-            (_, Life::Frozen(_)) => return Err(LabError::frozen(node)),
-            (
-                NodeOrder::Campaign
-                | NodeOrder::Transfer(_)
-                | NodeOrder::Change(_)
-                | NodeOrder::TakeSnapshot
-                | NodeOrder::SetElectionTimer(_),
-                Life::Paused,
-            ) => {
-                let advice = format!("'resume {node}' first");
-                return Err(LabError::new(format!("{node} is paused")).advising(advice));
-            }
-            _ => return Ok(()),
-        };
-        Err(LabError::new(refused))
-    }
 }
 
 /// What a crash leaves of what a node knew: `all 3 entries are on its disk`.

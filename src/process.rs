@@ -3,8 +3,11 @@
 //! Inside, it is the same as on threads: a [`Cluster`] of one node with its own router, behind which links stand instead of
 //! inboxes. So faults, bounds and counts mean the same.
 
+mod answers;
 mod consoles;
+mod endings;
 mod remembered;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,13 +22,17 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use self::consoles::{Attachment, Consoles};
+use self::endings::Endings;
 use self::remembered::Remembered;
+use self::rules::HeldRules;
 use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
+use crate::faults::SetVersion;
 use crate::lab::{Lab, Life, NodeOrder};
 use crate::links::{
     Acceptor, AddressBook, Attached, Bounds, Dialer, Host, LinkEvent, Lives, Notices, Target, Traffic,
 };
 use crate::net::router::RouterHandle;
+use crate::remote::protocol::VersionedSettings;
 use crate::server::RoleName;
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
@@ -86,6 +93,12 @@ struct Inside<M: StateMachine> {
     link_inbox: (usize, usize),
     notices: Arc<Notices>,
     consoles: Arc<Consoles>,
+    /// What consoles have made of the network, of the settings, and of this node for a time.
+    rules: Mutex<HeldRules>,
+    settings: Mutex<VersionedSettings>,
+    endings: Mutex<Endings>,
+    /// Wakes the thread that ends what lasts a time.
+    woken: Sender<()>,
     /// A console has ordered the node's end: the process waits for the next order.
     ends_by_order: AtomicBool,
     /// Itself, for the links that it starts.
@@ -126,6 +139,8 @@ impl<M: StateMachine> Process<M> {
         let book = Arc::new(AddressBook::new(&addresses));
         book.tell(node, place.advertised.clone());
         let lives = Lives::default();
+        let held = VersionedSettings { version: SetVersion::default(), settings: settings.raft.clone() };
+        let (woken, wake) = bounded(1);
         let inside = Arc::new_cyclic(|this| Inside {
             life: entropy(),
             own: Mutex::new(own),
@@ -139,6 +154,10 @@ impl<M: StateMachine> Process<M> {
             link_inbox,
             notices: Arc::clone(&notices),
             consoles,
+            rules: Mutex::default(),
+            settings: Mutex::new(held),
+            endings: Mutex::default(),
+            woken,
             ends_by_order: AtomicBool::new(false),
             this: this.clone(),
             place,
@@ -150,6 +169,9 @@ impl<M: StateMachine> Process<M> {
         let acceptor = Acceptor::start(listener, node, host, network, bounds, (notices, lives))?;
         let (stop, stopped) = bounded(0);
         let this = Arc::downgrade(&inside);
+        let (ending, ended) = (Weak::clone(&this), stopped.clone());
+        let end = move || Inside::end_in_time(&ending, &wake, &ended);
+        thread::Builder::new().name("endings".to_string()).spawn(end)?;
         let news = move || Inside::tell_news(&this, &stopped);
         thread::Builder::new().name("news".to_string()).spawn(news)?;
         Ok(Process { inside, acceptor, loaded, _stop: stop })
@@ -225,7 +247,10 @@ impl<M: StateMachine> Drop for Process<M> {
 impl<M: StateMachine> Inside<M> {
     /// Keeps a link to this node from now on.
     fn dial(&self, node: NodeId) -> io::Result<()> {
-        self.known.hear_of(node);
+        if self.known.hear_of(node) {
+            // The rules that are held may name it.
+            self.apply(&mut self.rules.lock());
+        }
         let mut dialers = self.dialers.lock();
         if dialers.contains_key(&node) {
             return Ok(());
@@ -345,7 +370,7 @@ impl<M: StateMachine> Host for Inside<M> {
 
     fn attach(&self, name: &str, answers: Sender<String>) -> Box<dyn Attached> {
         log::info!(target: "raftlab::process", "{name} is attached");
-        Box::new(Attachment::begin(self, answers))
+        Box::new(Attachment::begin(self, name, answers))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A cluster of processes, as the process of a client or a console has it.
 
+mod agreed;
 pub mod clients;
 pub mod lab;
 mod merging;

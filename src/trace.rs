@@ -4,6 +4,7 @@
 //! level for logs, its topic for the console's `events`, and when the console shows it.
 
 mod facade;
+mod filter;
 mod logs;
 mod merge;
 mod recording;
@@ -16,6 +17,7 @@ use log::Level;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use facade::{is_logged, log_event, target};
+pub use filter::EventFilter;
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
 pub use merge::{LogLine, LogTail, Merge, merge};
@@ -139,6 +141,16 @@ pub enum What {
     /// A message arrived at this node.
     #[display("{_0} (arrived)")]
     MessageArrived(Message),
+    /// A console orders something.
+    #[display("is told by {by}: {what}")]
+    Ordered {
+        /// The console's name.
+        by: String,
+        what: String,
+    },
+    /// What a console ordered for a time has ended.
+    #[display("{said}")]
+    FaultEnded { said: String },
     /// A client's request arrived.
     #[display("{}", match call {
         Call::Open => format!("is asked for a session by {client}"),
@@ -226,7 +238,12 @@ impl TraceEvent {
 impl What {
     /// Whether the sentence has a subject of its own. In all others it is the node.
     fn has_subject(&self) -> bool {
-        matches!(self, What::MachineSlow { .. }) || matches!(self, What::Raft(event) if event.has_subject())
+        match self {
+            What::MachineSlow { .. } => true,
+            What::FaultEnded { said } => said.starts_with("its "),
+            What::Raft(event) => event.has_subject(),
+            _ => false,
+        }
     }
 
     /// The message that the event is about, if it is about one.

@@ -114,15 +114,21 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The network has heard of this node: rules and numbers hold for its links.
-    pub fn hear_of(&self, node: NodeId) {
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.now()
+    }
+
+    /// The network has heard of this node: rules and numbers hold for its links. False when it had before.
+    pub fn hear_of(&self, node: NodeId) -> bool {
         let mut known = self.nodes.now();
-        if !known.contains(&node) {
-            known.push(node);
-            known.sort_unstable();
-            self.network.add_node(node);
-            self.nodes.change(known);
+        if known.contains(&node) {
+            return false;
         }
+        known.push(node);
+        known.sort_unstable();
+        self.network.add_node(node);
+        self.nodes.change(known);
+        true
     }
 }
 

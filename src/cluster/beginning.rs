@@ -12,6 +12,7 @@ use crate::client::SharedNodes;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::lab::LabSettings;
+use crate::lab::waiting::Waiting;
 use crate::net::router::{Router, RouterSettings};
 use crate::node::{Changes, Context, Leaders, Reporter};
 use crate::state_machine::StateMachine;
@@ -78,9 +79,8 @@ impl<M: StateMachine> Cluster<M> {
             logs,
             machine,
             random,
-            changes: changes.listen(),
+            waiting: Waiting::new(changes.listen()),
             past_syncs: 0,
-            interrupt: None,
             asker: None,
         };
         cluster.watch_messages(false);

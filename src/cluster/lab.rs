@@ -1,7 +1,5 @@
 //! The console's view of a cluster on threads.
 
-use std::time::{Duration, Instant};
-
 use super::Cluster;
 use super::lives::Slot;
 use super::states::Medium;
@@ -16,10 +14,8 @@ use crate::node::Node;
 use crate::server::{Arrival, LogView, MembersView, RoleName, Server, Status};
 use crate::state_machine::StateMachine;
 use crate::storage::glimpse::Glimpse;
+use crate::trace::EventFilter;
 use crate::types::{Member, NodeId, Time};
-
-/// How long a search for an order of a history may take.
-const SEARCH_TIME: Duration = Duration::from_secs(5);
 
 impl<M: StateMachine> Lab for Cluster<M> {
     fn nodes(&self) -> Vec<NodeId> {
@@ -47,13 +43,11 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn wait(&mut self, until: Time) {
-        if !self.is_interrupted() {
-            self.wait_until(self.context.clock.instant(until));
-        }
+        self.waiting.wait(self.context.clock.instant(until));
     }
 
     fn interrupted(&self) -> bool {
-        self.is_interrupted()
+        self.waiting.is_interrupted()
     }
 
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
@@ -81,8 +75,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_> {
-        let begun = Instant::now();
-        Box::new(move || !self.is_interrupted() && begun.elapsed() < SEARCH_TIME)
+        self.waiting.patience()
     }
 
     fn view(&mut self, name: NodeId) -> NodeView {
@@ -152,8 +145,8 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.network.rules()
     }
 
-    fn watch_messages(&mut self, watch: bool) {
-        Cluster::watch_messages(self, watch);
+    fn watch_events(&mut self, filter: EventFilter) {
+        self.watch_messages(filter.shows_messages());
     }
 
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
@@ -193,10 +186,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
 impl<M: StateMachine> Cluster<M> {
     /// The client behind a person's data directives.
     fn asker(&mut self) -> Client<M> {
-        let asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
-            Some(interrupt) => self.client().with_interrupt(interrupt.wake.clone()),
-            None => self.client(),
-        });
+        let asker = self.asker.take().unwrap_or_else(|| self.waiting.heeded_by(self.client()));
         self.asker = Some(asker.clone());
         asker
     }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{bounded, never, select};
+use crossbeam_channel::{bounded, select};
 
 use super::states::{Files, Medium, Opened, Wiped};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE, StartError};
@@ -225,8 +225,7 @@ impl<M: StateMachine> Cluster<M> {
             let _ = sender.send(result.flatten());
         };
         thread::Builder::new().name(format!("{name}-open")).spawn(open).map_err(told)?;
-        let never = never();
-        let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
+        let wake = self.waiting.wake();
         let result = select! {
             recv(opened) -> result => result,
             recv(wake) -> _ => {

@@ -6,6 +6,8 @@ use super::Cluster;
 use crate::faults::{End, Fate};
 use crate::net::counts::LinkCounts;
 use crate::server::report::message_sent;
+use crate::trace::What;
+use crate::types::NodeId;
 
 impl<M> Cluster<M> {
     /// The network's counters, for each link that was used.
@@ -16,6 +18,11 @@ impl<M> Cluster<M> {
     /// Messages that were ever sent, by nodes and clients, on links that are gone too.
     pub fn messages_sent(&self) -> u64 {
         self.network.ever_sent()
+    }
+
+    /// Tells what happens to a node by an order.
+    pub(crate) fn note(&self, node: NodeId, what: What) {
+        self.context.reporter.tell(self.context.clock.now(), node, [what]);
     }
 
     /// Tells the observer of every message and its fate, or no longer. Costs time at each message, and closes express

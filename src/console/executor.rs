@@ -78,8 +78,8 @@ use super::standing::Standing;
 use crate::faults::{EndId, Layers};
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
-use crate::lab::Lab;
 use crate::lab::dials::Dials;
+use crate::lab::{Lab, LabError};
 use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::text::nodes::listed;
@@ -376,6 +376,12 @@ impl Console {
     fn interrupted(verb: &'static str, after: Duration) -> Answer {
         Answer::failed(verb, format!("interrupted after {}", duration_shown(after)))
     }
+}
+
+/// What was ordered is not done, or nothing is known of it.
+fn not_done(verb: &'static str, error: &LabError) -> Answer {
+    let reason = error.with_advice();
+    if error.is_uncertain() { Answer::unknown(verb, reason) } else { Answer::failed(verb, reason) }
 }
 
 /// The worse of two outcomes, as exit codes rank them.

@@ -6,7 +6,6 @@
 //!
 //! What a directive does (crash, pause ...) stands in its answer and is not repeated here.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
@@ -17,23 +16,12 @@ use parking_lot::Mutex;
 
 use super::printer::Output;
 use crate::text::layout::stamp;
-use crate::trace::{Acknowledged, Narration, Recording, Topic, TraceEvent, What};
+pub use crate::trace::EventFilter;
+use crate::trace::{Acknowledged, Recording, TraceEvent, What};
 use crate::types::Time;
 
 /// Lines that may wait for the terminal.
 const WAITING_MAX: usize = 4_096;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EventFilter {
-    On,
-    Off,
-    Election,
-    Net,
-    /// Everything but heartbeats.
-    All,
-    /// Everything.
-    Heartbeats,
-}
 
 /// Turns events into lines. Clones share it.
 #[derive(Clone, Debug)]
@@ -98,7 +86,7 @@ impl Narrator {
         self.0.recording.observe(event);
         let filter = self.filter();
         let repeats = || filter != EventFilter::Heartbeats && self.repeats_acknowledgement(&event.what);
-        if takes(filter, event) && !repeats() {
+        if filter.takes(event) && !repeats() {
             self.say(line(event));
         }
     }
@@ -132,7 +120,7 @@ impl Narrator {
     }
 
     pub fn filter(&self) -> EventFilter {
-        EventFilter::ALL[usize::from(self.0.filter.load(Ordering::Relaxed))]
+        EventFilter::numbered(self.0.filter.load(Ordering::Relaxed))
     }
 
     pub fn set_filter(&self, filter: EventFilter) {
@@ -170,44 +158,6 @@ fn write_lines(output: &Output, orders: &Receiver<Order>) {
 /// `[0.153] n2 leads term 1`; a message begins with its sender: `[0.154] n2@1 -> n3 RequestVote last=3@1`.
 fn line(event: &TraceEvent) -> String {
     format!("{} {}", stamp(event.time.since(Time::ZERO)), event.sentence())
-}
-
-fn takes(filter: EventFilter, event: &TraceEvent) -> bool {
-    let (topic, narration) = (event.topic(), event.narration());
-    match filter {
-        EventFilter::Off => false,
-        EventFilter::On => narration == Narration::Unasked,
-        EventFilter::Election => {
-            matches!(topic, Topic::Election | Topic::Process) && narration != Narration::Answered
-        }
-        EventFilter::Net => topic == Topic::Net && narration != Narration::Heartbeat,
-        EventFilter::All => narration != Narration::Heartbeat,
-        EventFilter::Heartbeats => true,
-    }
-}
-
-impl EventFilter {
-    pub const NAMES: [&str; 6] = ["on", "off", "election", "net", "all", "heartbeats"];
-
-    /// The filters, in the order of their names.
-    const ALL: [EventFilter; 6] = [
-        EventFilter::On,
-        EventFilter::Off,
-        EventFilter::Election,
-        EventFilter::Net,
-        EventFilter::All,
-        EventFilter::Heartbeats,
-    ];
-
-    pub fn named(name: &str) -> Option<EventFilter> {
-        EventFilter::NAMES.iter().position(|known| *known == name).map(|at| EventFilter::ALL[at])
-    }
-}
-
-impl fmt::Display for EventFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(EventFilter::NAMES[*self as usize])
-    }
 }
 
 #[cfg(test)]

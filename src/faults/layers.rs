@@ -79,11 +79,7 @@ fn named(change: &NetChange) -> Vec<NodeId> {
         NetChange::Replace(rules) => rules.iter().flat_map(named).collect(),
         change => {
             let ends = change.scope().and_then(LinkScope::ends).map(|(one, other)| [one, other]);
-            let nodes = ends.into_iter().flatten().filter_map(|end| match end {
-                End::Node(node) => Some(node),
-                End::Clients => None,
-            });
-            nodes.collect()
+            ends.into_iter().flatten().filter_map(End::node).collect()
         }
     }
 }

@@ -20,6 +20,14 @@ pub enum End {
 }
 
 impl End {
+    /// The node that it is; none for the clients.
+    pub fn node(self) -> Option<NodeId> {
+        match self {
+            End::Node(node) => Some(node),
+            End::Clients => None,
+        }
+    }
+
     /// A place in a table: a node's number, and zero for the clients.
     pub(crate) fn place(self) -> usize {
         match self {

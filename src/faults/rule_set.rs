@@ -13,13 +13,14 @@ use super::layers::Layers;
 use super::{EndId, NetChange};
 use crate::types::NodeId;
 
-/// Which of two sets is newer. Of two with one number, made at the same time, that of the higher author.
+/// Which of two sets, of rules or of settings, is newer. Of two with one number, made at the same time, that of the higher
+/// author.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Display, Serialize, Deserialize,
 )]
 #[display("{number}")]
-pub struct RuleVersion {
-    /// 0: no console has ever made a rule.
+pub struct SetVersion {
+    /// 0: no console has ever made one.
     pub number: u64,
     /// The console that made the set, by a number that it has drawn.
     pub author: u64,
@@ -28,15 +29,23 @@ pub struct RuleVersion {
 /// All rules of the network, and when those end that end by themselves.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct RuleSet {
-    version: RuleVersion,
+    version: SetVersion,
     layers: Layers,
     /// How much longer each change lasts that ends by itself.
     left: BTreeMap<EndId, Duration>,
 }
 
+impl SetVersion {
+    /// The version of what this console makes of it.
+    #[must_use]
+    pub fn next(self, author: u64) -> SetVersion {
+        SetVersion { number: self.number + 1, author }
+    }
+}
+
 impl RuleSet {
     /// The set's version.
-    pub fn version(&self) -> RuleVersion {
+    pub fn version(&self) -> SetVersion {
         self.version
     }
 
@@ -45,17 +54,17 @@ impl RuleSet {
         self.layers.rules(nodes)
     }
 
-    /// The set that a console makes of this one by a change, with its end if that is known.
+    /// The set that a console makes of this one by a change, with its end if that is known. `before` are the rules in force.
     #[must_use]
     pub fn changed(
         &self,
         author: u64,
-        nodes: &[NodeId],
+        before: Vec<NetChange>,
         change: &NetChange,
         end: Option<(EndId, Duration)>,
     ) -> RuleSet {
         let mut next = self.next(author);
-        next.layers.change(self.rules(nodes), change, end.map(|(id, _)| id));
+        next.layers.change(before, change, end.map(|(id, _)| id));
         next.left.extend(end);
         next.left.retain(|id, _| next.layers.has(*id));
         next
@@ -89,8 +98,7 @@ impl RuleSet {
     }
 
     fn next(&self, author: u64) -> RuleSet {
-        let version = RuleVersion { number: self.version.number + 1, author };
-        RuleSet { version, ..self.clone() }
+        RuleSet { version: self.version.next(author), ..self.clone() }
     }
 
     fn end(&mut self, end: EndId, nodes: &[NodeId]) {
@@ -108,6 +116,10 @@ mod tests {
         NetChange::Drop { per_million: percent * 10_000, scope: LinkScope::All }
     }
 
+    fn changed(set: &RuleSet, by: u64, change: &NetChange, end: Option<(EndId, Duration)>) -> RuleSet {
+        set.changed(by, set.rules(&NodeId::first(3)), change, end)
+    }
+
     fn shown(set: &RuleSet) -> Vec<String> {
         set.rules(&NodeId::first(3)).iter().map(NetChange::to_string).collect()
     }
@@ -117,10 +129,9 @@ mod tests {
         let nodes = NodeId::first(3);
         let seconds = Duration::from_secs;
         let cut = NetChange::Cut(LinkScope::OneWay(nodes[0].into(), nodes[2].into()));
-        let set = RuleSet::default()
-            .changed(1, &nodes, &drop(20), None)
-            .changed(1, &nodes, &cut, Some((7, seconds(2))))
-            .changed(2, &nodes, &drop(50), Some((8, seconds(1))));
+        let set = changed(&RuleSet::default(), 1, &drop(20), None);
+        let set = changed(&set, 1, &cut, Some((7, seconds(2))));
+        let set = changed(&set, 2, &drop(50), Some((8, seconds(1))));
         assert_eq!(shown(&set), ["cut n1>n3", "drop 50%"]);
         assert_eq!(set.next_end(), Some(seconds(1)));
         let later = set.clone().aged(seconds(1), &nodes);
@@ -128,16 +139,15 @@ mod tests {
         assert_eq!((later.version(), later.next_end()), (set.version(), Some(seconds(1))));
         assert_eq!(shown(&later.clone().aged(seconds(5), &nodes)), ["drop 20%"]);
         assert_eq!(shown(&set.ended(1, &nodes, 7)), ["drop 50%"]);
-        let reset = set.changed(1, &nodes, &NetChange::Reset, None);
+        let reset = changed(&set, 1, &NetChange::Reset, None);
         assert!(shown(&reset).is_empty() && reset.next_end().is_none());
         assert!(reset.version() > set.version(), "a reset is newer than what it ends");
     }
 
     #[test]
     fn of_two_sets_with_one_number_that_of_the_higher_author_is_newer() {
-        let nodes = NodeId::first(3);
-        let one = RuleSet::default().changed(1, &nodes, &drop(10), None);
-        let other = RuleSet::default().changed(2, &nodes, &drop(20), None);
+        let one = changed(&RuleSet::default(), 1, &drop(10), None);
+        let other = changed(&RuleSet::default(), 2, &drop(20), None);
         assert!(other.version() > one.version() && one.version() > RuleSet::default().version());
         let text = serde_json::to_string(&one).expect("it has a text");
         assert_eq!(serde_json::from_str::<RuleSet>(&text).expect("and comes back"), one);

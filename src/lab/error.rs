@@ -13,11 +13,24 @@ pub struct LabError {
     what: String,
     /// What to do, in the console's words.
     advice: Option<String>,
+    /// Whether it was done is not known: it may have been, or may be yet.
+    #[serde(default)]
+    uncertain: bool,
 }
 
 impl LabError {
     pub(crate) fn new(what: impl Into<String>) -> LabError {
-        LabError { what: what.into(), advice: None }
+        LabError { what: what.into(), advice: None, uncertain: false }
+    }
+
+    /// An order that may have been executed, or may be yet.
+    pub(crate) fn uncertain(what: impl Into<String>) -> LabError {
+        LabError { uncertain: true, ..LabError::new(what) }
+    }
+
+    /// Whether what was ordered may have been done all the same.
+    pub fn is_uncertain(&self) -> bool {
+        self.uncertain
     }
 
     pub(crate) fn advising(self, advice: impl Into<String>) -> LabError {

@@ -35,8 +35,9 @@ const CONSOLES_MAX: usize = 16;
 /// Names that the clients of one connection may have.
 const NAMES_MAX: usize = 4_096;
 
-/// Texts that may wait for a console; one that does not read loses its connection.
-const TEXTS_MAX: usize = 1_000;
+/// Texts that may wait for a console: 10,000 events, and what it is answered. One that does not read its answers loses its
+/// connection.
+const TEXTS_MAX: usize = 11_000;
 
 /// How long a listener rests that the system gives no more descriptors.
 const REST: Duration = Duration::from_millis(100);

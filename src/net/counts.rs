@@ -28,6 +28,10 @@ pub struct LinkCounts {
     pub delayed: u64,
     pub duplicated: u64,
     pub in_flight: u64,
+    /// Between processes: messages that left and have not arrived. A connection that broke took them with it, or they arrive
+    /// yet.
+    #[serde(default)]
+    pub under_way_or_lost: u64,
 }
 
 #[derive(Debug)]
@@ -164,6 +168,7 @@ impl Row {
             delayed: read(&self.delayed),
             duplicated: read(&self.duplicated),
             in_flight: read(&self.in_flight),
+            under_way_or_lost: 0,
         }
     }
 }

@@ -231,7 +231,7 @@ impl Routing {
 
     fn route(&mut self, envelope: Envelope) {
         if self.is_from_afar(envelope.from) {
-            self.show(&envelope, Fate::Delivered { delay: Duration::ZERO, duplicate: None });
+            // Its sender has shown it.
             return self.arrive(envelope);
         }
         let fate = self.faults.decide(envelope.from, envelope.to);

@@ -1,7 +1,7 @@
 //! The consoles that are attached to a node: what they ask is answered, and the node's news go to all.
 
 use std::sync::Weak;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, after, select};
@@ -10,70 +10,129 @@ use log::Level;
 use parking_lot::Mutex;
 
 use super::Inside;
-use crate::cluster::Cluster;
-use crate::lab::{Lab, LabError, Life, NodeOrder};
+use crate::lab::Lab;
 use crate::links::Attached;
-use crate::remote::protocol::{Answer, Asked, Question, Told};
+use crate::remote::protocol::{Asked, Told};
 use crate::state_machine::StateMachine;
-use crate::trace::TraceEvent;
+use crate::trace::{EventFilter, TraceEvent};
 
 /// How often a node says how it is, at least and at most.
 const NEWS_EVERY: Duration = Duration::from_millis(250);
 const NEWS_APART: Duration = Duration::from_millis(50);
 
+/// Events that may wait for a console; what else waits for it has more room.
+const EVENTS_MAX: usize = 10_000;
+
 /// Those who are told the news.
 #[derive(Debug, Default)]
 pub(super) struct Consoles {
-    attached: Mutex<Vec<(u64, Sender<String>)>>,
-    /// How many there are: to ask it costs a node's thread nothing.
+    attached: Mutex<Vec<Console>>,
+    /// How many there are, and whether one wants more than turning points: to ask it costs a node's thread nothing.
     count: AtomicUsize,
+    wants_details: AtomicBool,
     last: Mutex<u64>,
+}
+
+#[derive(Debug)]
+struct Console {
+    number: u64,
+    news: Sender<String>,
+    filter: EventFilter,
+    /// Events that it was not told, and has not heard of yet.
+    left_out: u64,
+}
+
+impl Console {
+    /// The turning points of a run belong into each console's report.
+    fn wants(&self, event: &TraceEvent) -> bool {
+        self.filter.takes(event) || (event.level() <= Level::Info && event.what.message().is_none())
+    }
+
+    fn tell_event(&mut self, text: &str) {
+        let mut fits = self.news.len() < EVENTS_MAX;
+        if fits && self.left_out > 0 {
+            let told = self.news.try_send(text_of(&Told::LeftOut(self.left_out)));
+            fits = told.is_ok();
+            self.left_out *= u64::from(!fits);
+        }
+        if !fits || self.news.try_send(text.to_string()).is_err() {
+            self.left_out += 1;
+        }
+    }
 }
 
 impl Consoles {
     fn attach(&self, news: Sender<String>) -> u64 {
         let mut last = self.last.lock();
         *last += 1;
-        self.attached.lock().push((*last, news));
+        let console = Console { number: *last, news, filter: EventFilter::On, left_out: 0 };
+        self.attached.lock().push(console);
         self.count.fetch_add(1, Ordering::Relaxed);
         *last
     }
 
     fn detach(&self, number: u64) {
-        self.attached.lock().retain(|(other, _)| *other != number);
+        self.attached.lock().retain(|console| console.number != number);
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// This console wants to see these events. Whether any console wants to see messages.
+    pub fn watch(&self, number: u64, filter: EventFilter) -> bool {
+        let mut attached = self.attached.lock();
+        attached
+            .iter_mut()
+            .filter(|console| console.number == number)
+            .for_each(|console| console.filter = filter);
+        let details =
+            attached.iter().any(|console| !matches!(console.filter, EventFilter::On | EventFilter::Off));
+        self.wants_details.store(details, Ordering::Relaxed);
+        attached.iter().any(|console| console.filter.shows_messages())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
     }
 
     /// Tells all. One that does not read misses it: news are about to come again.
     fn tell(&self, told: &Told) {
-        let text = serde_json::to_string(told).expect("news have a text");
-        for (_, news) in self.attached.lock().iter() {
-            let _ = news.try_send(text.clone());
+        let text = text_of(told);
+        for console in self.attached.lock().iter() {
+            let _ = console.news.try_send(text.clone());
         }
     }
 
     pub fn observe(&self, event: &TraceEvent) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() || (event.level() > Level::Info && !self.wants_details.load(Ordering::Relaxed)) {
             return;
         }
-        // Messages are only told when a console wants them.
-        if event.level() <= Level::Info || event.what.message().is_some() {
-            self.tell(&Told::Event(event.clone()));
+        let mut text = None;
+        for console in self.attached.lock().iter_mut().filter(|console| console.wants(event)) {
+            let text = text.get_or_insert_with(|| text_of(&Told::Event(event.clone())));
+            console.tell_event(text);
         }
     }
 }
 
+fn text_of(told: &Told) -> String {
+    serde_json::to_string(told).expect("news have a text")
+}
+
 /// A console, as its connection sees it.
 pub(super) struct Attachment<M: StateMachine> {
-    pub inside: Weak<Inside<M>>,
+    inside: Weak<Inside<M>>,
     pub number: u64,
-    pub answers: Sender<String>,
+    /// What its orders are logged under.
+    pub name: String,
+    answers: Sender<String>,
+    /// The state whose pages it reads.
+    pub items: Vec<(String, String)>,
 }
 
 impl<M: StateMachine> Attachment<M> {
-    pub fn begin(inside: &Inside<M>, answers: Sender<String>) -> Attachment<M> {
+    pub fn begin(inside: &Inside<M>, name: &str, answers: Sender<String>) -> Attachment<M> {
         let number = inside.consoles.attach(answers.clone());
-        Attachment { inside: inside.this.clone(), number, answers }
+        let (inside, name) = (inside.this.clone(), name.to_string());
+        Attachment { inside, number, name, answers, items: Vec::new() }
     }
 }
 
@@ -82,8 +141,8 @@ impl<M: StateMachine> Attached for Attachment<M> {
         let inside = self.inside.upgrade().ok_or("the process ends")?;
         let Asked { id, question } = serde_json::from_str(question)
             .map_err(|error| format!("a console asks what is no question: {error}"))?;
-        let told = Told::Answer { id, answer: inside.answer(question) };
-        let text = serde_json::to_string(&told).expect("answers have a text");
+        let answer = inside.answer(self, question);
+        let text = text_of(&Told::Answer { id, answer });
         self.answers.try_send(text).map_err(|_| "a console does not read what it is told".to_string())
     }
 }
@@ -91,77 +150,20 @@ impl<M: StateMachine> Attached for Attachment<M> {
 impl<M: StateMachine> Drop for Attachment<M> {
     fn drop(&mut self) {
         if let Some(inside) = self.inside.upgrade() {
-            inside.consoles.detach(self.number);
+            inside.detach(self.number);
         }
-    }
-}
-
-/// Whether carrying it out breaks something on purpose.
-fn is_fault(question: &Question) -> bool {
-    match question {
-        Question::ChangeNetwork(_) => true,
-        Question::Order(order) => matches!(
-            order,
-            NodeOrder::Crash
-                | NodeOrder::PowerCut
-                | NodeOrder::Wipe
-                | NodeOrder::Pause
-                | NodeOrder::Kill
-                | NodeOrder::Freeze
-                | NodeOrder::SkewClock(_)
-                | NodeOrder::SetElectionTimer(_)
-                | NodeOrder::Disk(_)
-        ),
-        _ => false,
     }
 }
 
 impl<M: StateMachine> Inside<M> {
-    fn answer(&self, question: Question) -> Answer {
-        if is_fault(&question) && !self.place.faults {
-            let refused = LabError::new("faults are not allowed here");
-            return Answer::Refused(refused.advising("'faults = true' in cluster.toml allows them"));
-        }
-        let renews = matches!(question, Question::Order(NodeOrder::Restart | NodeOrder::Wipe));
-        if matches!(question, Question::Order(NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop)) {
-            self.ends_by_order.store(true, Ordering::Release);
-        }
-        let mut cluster = self.cluster.lock();
-        let answer = self.carry_out(&mut cluster, question).unwrap_or_else(Answer::Refused);
-        if renews && let Some(own) = cluster.own_files() {
-            *self.own.lock() = own;
-        }
-        if cluster.life(self.place.apart.node) == Some(Life::Up) {
-            self.ends_by_order.store(false, Ordering::Release);
-        }
-        answer
+    fn detach(&self, number: u64) {
+        self.consoles.detach(number);
+        self.watch(number, EventFilter::Off);
     }
 
-    fn carry_out(&self, cluster: &mut Cluster<M>, question: Question) -> Result<Answer, LabError> {
-        let node = self.place.apart.node;
-        Ok(match question {
-            Question::View => Answer::View { now: cluster.now(), view: cluster.view(node) },
-            Question::Items => Answer::Items(cluster.items(node)?),
-            Question::Log => Answer::Log(cluster.log(node)?),
-            Question::Members => Answer::Members(cluster.members_view(node)?),
-            Question::Stored { entries } => Answer::Stored(cluster.stored(node, entries)?),
-            Question::Order(order) => Answer::Done(cluster.order(node, order)?),
-            Question::TransferFailure => Answer::TransferFailure(cluster.transfer_failure(node)),
-            Question::ChangeNetwork(change) => Answer::Done(Lab::change_network(cluster, &change)?),
-            Question::NetworkRules => Answer::NetworkRules(cluster.network_rules()),
-            Question::NetworkCounts => Answer::NetworkCounts(cluster.network_counts()),
-            Question::Settings => Answer::Settings(cluster.settings().now.clone()),
-            Question::Configure(settings) => {
-                cluster.configure(settings)?;
-                Answer::Done(String::new())
-            }
-            Question::Check => Answer::Check(cluster.check()),
-            Question::DiskSyncs => Answer::DiskSyncs(cluster.disk_syncs()),
-            Question::WatchMessages(watch) => {
-                Lab::watch_messages(cluster, watch);
-                Answer::Done(String::new())
-            }
-        })
+    pub(super) fn watch(&self, number: u64, filter: EventFilter) {
+        let messages = self.consoles.watch(number, filter);
+        self.cluster.lock().watch_messages(messages);
     }
 
     /// Tells the consoles how the node is, whenever that changes, until the process ends.
@@ -174,19 +176,51 @@ impl<M: StateMachine> Inside<M> {
                 recv(stopped) -> _ => return,
             }
             let Some(inside) = this.upgrade() else { return };
-            if inside.consoles.count.load(Ordering::Relaxed) > 0 {
+            if !inside.consoles.is_empty() {
                 let (view, now) = {
                     let mut cluster = inside.cluster.lock();
                     (cluster.view(inside.place.apart.node), cluster.now())
                 };
-                let member = inside.own.lock().0;
-                let nodes = inside.book.all();
-                inside.consoles.tell(&Told::View { member, now, view, nodes });
+                let (member, nodes) = (inside.own.lock().0, inside.book.all());
+                let (rules, settings) = (inside.rules.lock().version(), inside.settings.lock().version);
+                inside.consoles.tell(&Told::View { member, now, view, nodes, rules, settings });
             }
             drop(inside);
             if stopped.recv_timeout(NEWS_APART) == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::trace::What;
+    use crate::types::{LogIndex, NodeId, Time};
+
+    #[test]
+    fn a_console_is_told_what_it_watches_and_how_much_it_missed() {
+        let consoles = Consoles::default();
+        let (news, told) = bounded(EVENTS_MAX + 10);
+        let number = consoles.attach(news);
+        let event = |what| TraceEvent { time: Time::ZERO, node: NodeId::new(1), what };
+        let applied = event(What::Applied { first: LogIndex(1), last: LogIndex(1) });
+        consoles.observe(&applied);
+        assert!(told.is_empty(), "it is no turning point");
+        assert!(!consoles.watch(number, EventFilter::Client), "it shows no messages");
+        consoles.observe(&applied);
+        assert!(told.is_empty(), "it is no client's");
+        consoles.watch(number, EventFilter::All);
+        for _ in 0..EVENTS_MAX + 3 {
+            consoles.observe(&applied);
+        }
+        assert_eq!(told.try_iter().count(), EVENTS_MAX);
+        consoles.observe(&applied);
+        let left_out = told.recv().expect("it is told");
+        assert_eq!(serde_json::from_str::<Told>(&left_out).expect("news"), Told::LeftOut(3));
+        assert_eq!(told.try_iter().count(), 1);
     }
 }

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, at, never, select};
+use crossbeam_channel::Receiver;
 use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::RemoteCluster;
+use super::agreed::Agreed;
 use super::clients::RemoteClients;
 use super::merging::Replies;
 use super::node_link::{Listener, NodeLink, OnEvent};
@@ -19,18 +20,17 @@ use crate::check::property::Verdict;
 use crate::client::{Ask, Client, Ended, Pipeline};
 use crate::cluster::entropy;
 use crate::config::RaftSettings;
-use crate::faults::{End, Faults, NetChange};
-use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView};
+use crate::faults::{End, EndId, NetChange};
+use crate::lab::waiting::Waiting;
+use crate::lab::{Lab, LabError, LabSettings, Lasting, Life, NodeOrder, NodeView};
 use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
 use crate::node::{Changes, Leaders, Leadership};
 use crate::server::{LogView, MembersView, Status};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::glimpse::Glimpse;
-use crate::types::{Member, NodeId, Random, Time};
-
-/// How long a search for an order of a history may take.
-const SEARCH_TIME: Duration = Duration::from_secs(5);
+use crate::trace::EventFilter;
+use crate::types::{Member, NodeId, Time};
 
 /// How often it looks at its links although nothing was heard.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -49,26 +49,16 @@ pub struct RemoteLab {
     notices: Arc<Notices>,
     changes: Arc<Changes>,
     leaders: Arc<Leaders>,
-    changed: Receiver<()>,
+    waiting: Waiting,
     #[debug(skip)]
     on_event: OnEvent,
     settings: LabSettings,
-    /// The rules of the network as this console has set them, or found them.
-    faults: Faults,
-    /// Nodes whose processes came back, and have no rules.
+    agreed: Agreed,
+    /// Nodes whose processes came back, and do not know what this console wants to see.
     came_back: Arc<Mutex<Vec<NodeId>>>,
-    watches_messages: bool,
-    interrupt: Option<Interrupt>,
+    filter: EventFilter,
     asker: Option<Client<KeyValue>>,
     seed: u64,
-}
-
-/// How a person interrupts what is running.
-#[derive(Debug)]
-struct Interrupt {
-    #[debug(skip)]
-    is_raised: Box<dyn Fn() -> bool + Send + Sync>,
-    wake: Receiver<()>,
 }
 
 impl RemoteLab {
@@ -90,7 +80,7 @@ impl RemoteLab {
         let seed = entropy();
         let mut lab = RemoteLab {
             book: clients.book(),
-            changed: changes.listen(),
+            waiting: Waiting::new(changes.listen()),
             leaders: Arc::new(Leaders::new(clients.clock())),
             name: name.to_string(),
             clients,
@@ -99,10 +89,9 @@ impl RemoteLab {
             changes,
             on_event,
             settings,
-            faults: Faults::new(&nodes, Random::new(seed)),
+            agreed: Agreed::new(&nodes),
             came_back: Arc::default(),
-            watches_messages: false,
-            interrupt: None,
+            filter: EventFilter::On,
             asker: None,
             seed,
             remote,
@@ -111,10 +100,10 @@ impl RemoteLab {
             lab.link(node)?;
         }
         let until = lab.now() + FIRST_LOOK;
-        while lab.links.values().any(|link| link.view().status == Status::default()) && lab.now() < until {
+        let is_awaited = |link: &NodeLink| link.held().is_none();
+        while lab.links.values().any(is_awaited) && lab.now() < until {
             lab.wait(until);
         }
-        lab.take_over_rules();
         Ok(lab)
     }
 
@@ -125,13 +114,14 @@ impl RemoteLab {
         is_raised: impl Fn() -> bool + Send + Sync + 'static,
         wake: Receiver<()>,
     ) {
-        self.interrupt = Some(Interrupt { is_raised: Box::new(is_raised), wake });
+        self.waiting.heed(is_raised, wake);
         self.asker = None;
     }
 
     fn link(&mut self, node: NodeId) -> io::Result<()> {
         let came_back = Arc::clone(&self.came_back);
         let clock = self.clients.clock();
+        let trouble = Arc::clone(&self.notices);
         let listener = Listener {
             changes: Arc::clone(&self.changes),
             leaders: Arc::clone(&self.leaders),
@@ -139,6 +129,7 @@ impl RemoteLab {
             now: Arc::new(move || clock.now()),
             on_nodes: self.clients.listener(),
             on_up: Box::new(move |node| came_back.lock().push(node)),
+            on_trouble: Box::new(move |node, text| trouble.say(&node.to_string(), text)),
         };
         let (book, notices) = (Arc::clone(&self.book), Arc::clone(&self.notices));
         let link = NodeLink::start(node, &self.remote, &self.name, book, notices, listener)?;
@@ -146,35 +137,19 @@ impl RemoteLab {
         Ok(())
     }
 
-    /// Follows the nodes that clients have heard of, and tells those that came back which rules hold.
+    /// Follows the nodes that clients have heard of, tells those that came back what it wants to see, and brings all to the
+    /// newest rules and settings.
     fn catch_up(&mut self) {
         for node in self.clients.nodes() {
             if !self.links.contains_key(&node) && self.link(node).is_ok() {
-                self.faults.add_node(node);
+                self.agreed.add_node(node);
             }
         }
         let came_back = std::mem::take(&mut *self.came_back.lock());
-        for node in came_back {
-            let rules = self.faults.rules();
-            if let Some(link) = self.links.get(&node)
-                && (!rules.is_empty() || self.watches_messages)
-            {
-                let _ = link.ask(Question::ChangeNetwork(NetChange::Replace(rules)));
-                let _ = link.ask(Question::WatchMessages(self.watches_messages));
-            }
+        for link in came_back.iter().filter_map(|node| self.links.get(node)) {
+            let _ = link.ask(Question::Watch(self.filter));
         }
-    }
-
-    /// The rules that are in force when a console comes are the cluster's, not its own.
-    fn take_over_rules(&mut self) {
-        self.came_back.lock().clear();
-        let found = self.links.values().find_map(|link| match link.ask(Question::NetworkRules) {
-            Ok(Answer::NetworkRules(rules)) if !rules.is_empty() => Some(rules),
-            _ => None,
-        });
-        for rule in found.into_iter().flatten() {
-            let _ = self.faults.apply(&rule);
-        }
+        self.agreed.agree(&self.links, &mut self.settings);
     }
 
     fn existing(&self, node: NodeId) -> Result<&NodeLink, LabError> {
@@ -182,24 +157,20 @@ impl RemoteLab {
     }
 
     fn asker(&mut self) -> Client<KeyValue> {
-        let asker = self.asker.take().unwrap_or_else(|| match &self.interrupt {
-            Some(interrupt) => self.clients.client().with_interrupt(interrupt.wake.clone()),
-            None => self.clients.client(),
-        });
+        let asker = self.asker.take().unwrap_or_else(|| self.waiting.heeded_by(self.clients.client()));
         self.asker = Some(asker.clone());
         asker
     }
 
-    /// Asks all nodes, which may say no or nothing.
     fn ask_all(&self, question: &Question) -> Replies {
-        let mut asked = Replies::default();
-        for (node, link) in &self.links {
-            match link.ask(question.clone()) {
-                Ok(answer) => asked.answers.push((*node, answer)),
-                Err(error) => asked.failed.push((*node, error)),
-            }
+        Replies::of(self.links.iter(), question)
+    }
+
+    fn give(&self, node: NodeId, order: NodeOrder, lasting: Option<Duration>) -> Result<String, LabError> {
+        match self.existing(node)?.ask(Question::Order { order, lasting })? {
+            Answer::Done(said) => Ok(said),
+            other => Err(unexpected(node, &other)),
         }
-        asked
     }
 
     /// Each change of the leader, as the nodes tell it.
@@ -244,7 +215,7 @@ impl Lab for RemoteLab {
             return Err(LabError::only(node));
         }
         self.links.remove(&node);
-        self.faults.remove_node(node);
+        self.agreed.remove_node(node);
         Ok(())
     }
 
@@ -257,21 +228,12 @@ impl Lab for RemoteLab {
     }
 
     fn wait(&mut self, until: Time) {
-        if !self.interrupted() {
-            let until = self.clients.clock().instant(until).min(Instant::now() + LOOK_EVERY);
-            let never = never();
-            let wake = self.interrupt.as_ref().map_or(&never, |interrupt| &interrupt.wake);
-            select! {
-                recv(self.changed) -> _ => {}
-                recv(wake) -> _ => {}
-                recv(at(until)) -> _ => {}
-            }
-        }
+        self.waiting.wait(self.clients.clock().instant(until).min(Instant::now() + LOOK_EVERY));
         self.catch_up();
     }
 
     fn interrupted(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(|one| (one.is_raised)())
+        self.waiting.is_interrupted()
     }
 
     fn ask(&mut self, asks: Vec<Ask>) -> Vec<Ended> {
@@ -287,8 +249,7 @@ impl Lab for RemoteLab {
     }
 
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_> {
-        let begun = Instant::now();
-        Box::new(move || !self.interrupted() && begun.elapsed() < SEARCH_TIME)
+        self.waiting.patience()
     }
 
     fn view(&mut self, node: NodeId) -> NodeView {
@@ -304,10 +265,18 @@ impl Lab for RemoteLab {
     }
 
     fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError> {
-        match self.existing(node)?.ask(Question::Items)? {
-            Answer::Items(items) => Ok(items),
-            other => Err(unexpected(node, &other)),
+        let link = self.existing(node)?;
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(place) = from {
+            match link.ask(Question::Items { from: place })? {
+                Answer::Items { items, next } => {
+                    all.extend(items);
+                    from = next;
+                }
+                other => return Err(unexpected(node, &other)),
+            }
         }
+        Ok(all)
     }
 
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError> {
@@ -332,10 +301,15 @@ impl Lab for RemoteLab {
     }
 
     fn order(&mut self, node: NodeId, order: NodeOrder) -> Result<String, LabError> {
-        match self.existing(node)?.ask(Question::Order(order))? {
-            Answer::Done(said) => Ok(said),
-            other => Err(unexpected(node, &other)),
-        }
+        self.give(node, order, None)
+    }
+
+    fn ends_faults(&self) -> bool {
+        true
+    }
+
+    fn order_for(&mut self, node: NodeId, order: NodeOrder, lasting: Lasting) -> Result<String, LabError> {
+        self.give(node, order, Some(lasting.time))
     }
 
     fn transfer_failure(&mut self, node: NodeId) -> Option<String> {
@@ -347,18 +321,22 @@ impl Lab for RemoteLab {
 
     /// The whole set of rules goes to every node. One that cannot be told is told when it comes back.
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
-        let mut faults = self.faults.clone();
-        let said = faults.apply(change).map_err(|error| LabError::new(error.to_string()))?;
-        let rules = NetChange::Replace(faults.rules());
-        let not_told = self.ask_all(&Question::ChangeNetwork(rules)).told()?;
-        self.faults = faults;
-        let parts: Vec<String> =
-            Some(said).filter(|said| !said.is_empty()).into_iter().chain(not_told).collect();
-        Ok(parts.join("; "))
+        self.catch_up();
+        self.agreed.change_rules(&self.links, change, None)
+    }
+
+    fn change_network_for(&mut self, change: &NetChange, lasting: Lasting) -> Result<String, LabError> {
+        self.catch_up();
+        self.agreed.change_rules(&self.links, change, Some(lasting))
+    }
+
+    fn end_change(&mut self, end: EndId) -> Result<bool, LabError> {
+        self.agreed.end_change(&self.links, end)
     }
 
     fn network_rules(&mut self) -> Vec<NetChange> {
-        self.faults.rules()
+        self.catch_up();
+        self.agreed.rules()
     }
 
     /// What was sent is counted by the sender, what arrived by the receiver.
@@ -370,10 +348,10 @@ impl Lab for RemoteLab {
         &self.settings
     }
 
+    /// A node that cannot be told is told when it comes back.
     fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError> {
         self.settings.change(settings)?;
-        let told = self.ask_all(&Question::Configure(self.settings.now.clone())).told()?;
-        told.map_or(Ok(()), |not_told| Err(LabError::new(not_told)))
+        self.agreed.configure(&self.links, &mut self.settings)
     }
 
     /// Each node judges what its own steps can show.
@@ -389,9 +367,9 @@ impl Lab for RemoteLab {
         self.ask_all(&Question::DiskSyncs).disk_syncs()
     }
 
-    fn watch_messages(&mut self, watch: bool) {
-        self.watches_messages = watch;
-        self.ask_all(&Question::WatchMessages(watch));
+    fn watch_events(&mut self, filter: EventFilter) {
+        self.filter = filter;
+        self.ask_all(&Question::Watch(filter));
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::protocol::Answer;
+use super::node_link::{NodeLink, Put};
+use super::protocol::{Answer, Question};
 use crate::check::property::{Property, Verdict};
 use crate::faults::End;
 use crate::lab::LabError;
@@ -18,39 +19,73 @@ pub(super) struct Replies {
 }
 
 impl Replies {
+    /// Asks all these nodes at once. Each may say no, or nothing.
+    pub fn of<'a>(links: impl Iterator<Item = (&'a NodeId, &'a NodeLink)>, question: &Question) -> Replies {
+        let put = |(node, link): (&NodeId, &NodeLink)| (*node, link.put(question.clone()));
+        let put: Vec<_> = links.map(put).collect();
+        let mut replies = Replies::default();
+        for (node, put) in put {
+            replies.note(node, put.and_then(Put::wait));
+        }
+        replies
+    }
+
+    pub fn note(&mut self, node: NodeId, answer: Result<Answer, LabError>) {
+        match answer {
+            Ok(answer) => self.answers.push((node, answer)),
+            Err(error) => self.failed.push((node, error)),
+        }
+    }
+
     /// Which nodes were not told; none when all were.
     ///
     /// # Errors
     /// No node was, and why the first was not.
     pub fn told(&self) -> Result<Option<String>, LabError> {
-        match (self.failed.first(), self.answers.is_empty()) {
-            (None, _) => Ok(None),
-            (Some((_, why)), true) => Err(why.clone()),
-            (Some(_), false) => {
-                let names: Vec<NodeId> = self.failed.iter().map(|(node, _)| *node).collect();
-                Ok(Some(format!("not told: {}", joined(&names, " "))))
-            }
+        let first = match (self.failed.first(), self.answers.is_empty()) {
+            (None, _) => return Ok(None),
+            (Some((_, why)), is_none_told) => is_none_told.then(|| why.clone()),
+        };
+        if let Some(why) = first {
+            return Err(why);
         }
+        let named = |is_uncertain: bool| {
+            let failed = self.failed.iter().filter(|(_, error)| error.is_uncertain() == is_uncertain);
+            let nodes: Vec<NodeId> = failed.map(|(node, _)| *node).collect();
+            (!nodes.is_empty()).then(|| joined(&nodes, " "))
+        };
+        let not_told = named(false).map(|nodes| format!("not told: {nodes}"));
+        let open = named(true).map(|nodes| format!("told without an answer: {nodes}"));
+        Ok(Some(not_told.into_iter().chain(open).collect::<Vec<_>>().join("; ")))
     }
 
-    /// The numbers of each link: what was sent is counted by the sender, what arrived by the receiver.
+    /// The numbers of each link: what was sent is counted by the sender, what arrived by the receiver. What neither has is on
+    /// its way, or was lost with a connection.
     pub fn counts(self) -> Vec<(End, End, LinkCounts)> {
-        let mut all: BTreeMap<(End, End), LinkCounts> = BTreeMap::new();
+        let mut links: BTreeMap<(End, End), [Option<LinkCounts>; 2]> = BTreeMap::new();
         for (teller, answer) in self.answers {
             let Answer::NetworkCounts(counts) = answer else { continue };
             for (from, to, counts) in counts {
-                let sum = all.entry((from, to)).or_default();
-                let is_between_nodes = matches!((from, to), (End::Node(_), End::Node(_)));
-                if !is_between_nodes {
-                    *sum = counts;
-                } else if from == End::Node(teller) {
-                    *sum = LinkCounts { delivered: sum.delivered, ..counts };
-                } else if to == End::Node(teller) {
-                    sum.delivered = counts.delivered;
+                let is_own = |end: End| end == End::Node(teller);
+                // A client's link has one process that counts it.
+                let is_receiver = is_own(to) && from != End::Clients;
+                if is_own(from) || is_own(to) {
+                    links.entry((from, to)).or_default()[usize::from(is_receiver)] = Some(counts);
                 }
             }
         }
-        all.into_iter().map(|((from, to), counts)| (from, to, counts)).collect()
+        let merged = links.into_iter().map(|((from, to), sides)| {
+            let counts = match sides {
+                [Some(sender), Some(receiver)] => merged(&sender, &receiver),
+                // A receiver that does not answer, or of which nothing is known to have arrived.
+                [Some(sender), None] if to != End::Clients && from != End::Clients => {
+                    merged(&sender, &LinkCounts::default())
+                }
+                [one, other] => one.or(other).unwrap_or_default(),
+            };
+            (from, to, counts)
+        });
+        merged.collect()
     }
 
     /// Each property, as far as the nodes can judge it by their own steps. What a node that does not answer has seen is open.
@@ -91,6 +126,17 @@ impl Replies {
     }
 }
 
+/// To a sender what it has handed to a connection is delivered; its receiver knows better.
+fn merged(sender: &LinkCounts, receiver: &LinkCounts) -> LinkCounts {
+    let arrived = receiver.delivered + receiver.dropped;
+    LinkCounts {
+        delivered: receiver.delivered,
+        dropped: sender.dropped + receiver.dropped,
+        under_way_or_lost: sender.delivered.saturating_sub(arrived),
+        ..*sender
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,12 +148,18 @@ mod tests {
     #[test]
     fn a_link_has_its_senders_numbers_and_what_its_receiver_took() {
         let at_sender = LinkCounts { sent: 9, delivered: 8, dropped: 1, ..LinkCounts::default() };
-        let at_receiver = LinkCounts { sent: 7, delivered: 7, ..LinkCounts::default() };
+        let at_receiver = LinkCounts { sent: 7, delivered: 5, dropped: 2, ..LinkCounts::default() };
         let link = |counts| Answer::NetworkCounts(vec![(n(1), n(2), counts)]);
         for (first, second) in [(1, 2), (2, 1)] {
             let told = |node| (NodeId::new(node), link(if node == 1 { at_sender } else { at_receiver }));
             let all = Replies { answers: vec![told(first), told(second)], failed: Vec::new() }.counts();
-            let expected = LinkCounts { sent: 9, delivered: 7, dropped: 1, ..LinkCounts::default() };
+            let expected = LinkCounts {
+                sent: 9,
+                delivered: 5,
+                dropped: 3,
+                under_way_or_lost: 1,
+                ..LinkCounts::default()
+            };
             assert_eq!(all, [(n(1), n(2), expected)]);
         }
     }

@@ -5,17 +5,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::RemoteCluster;
 use super::protocol::{Answer, Asked, Question, Told};
 use crate::cluster::entropy;
+use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
 use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, Target, Traffic};
 use crate::node::{Changes, Leaders};
 use crate::server::{RoleName, Status};
+use crate::text::counted;
+use crate::text::layout::duration_shown;
 use crate::trace::TraceEvent;
 use crate::types::{Epoch, Member, NodeId, Time};
 use crate::wire::{Caller, Hello, VERSIONS};
@@ -25,6 +28,9 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long it may take over an order: to stop, or to open its files.
 const ORDER_PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long it may take over rules or settings.
+const TAKE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// After this long without news, what was heard of a node is not taken for how it is.
 const FRESH: Duration = Duration::from_secs(1);
@@ -63,8 +69,33 @@ struct Seen {
     view: NodeView,
     /// How far the console's time is ahead of the node's, in nanoseconds.
     ahead: i128,
+    /// Which rules and settings it holds; none until it says so.
+    held: Option<(SetVersion, SetVersion)>,
     last_question: u64,
-    waiting: HashMap<u64, Sender<Answer>>,
+    waiting: HashMap<u64, Sender<Reply>>,
+}
+
+/// What becomes of a question.
+type Reply = Result<Answer, Lost>;
+
+/// Why a question is not answered any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Lost {
+    /// It was not sent.
+    Unsent(String),
+    /// The connection broke, for this reason: the node may have read it.
+    Broken(String),
+}
+
+/// A question that was put to a node.
+pub(super) struct Put {
+    node: NodeId,
+    is_order: bool,
+    patience: Duration,
+    deadline: Instant,
+    id: u64,
+    reply: Receiver<Reply>,
+    shared: Arc<Mutex<Seen>>,
 }
 
 /// What a link tells its console.
@@ -77,6 +108,7 @@ pub(super) struct Listener {
     pub on_nodes: OnNodes,
     /// The node's process has come, or come back.
     pub on_up: Box<dyn Fn(NodeId) + Send + Sync>,
+    pub on_trouble: Box<dyn Fn(NodeId, &str) + Send + Sync>,
 }
 
 impl NodeLink {
@@ -100,10 +132,12 @@ impl NodeLink {
             is_silent: true,
             view,
             ahead: 0,
+            held: None,
             last_question: 0,
             waiting: HashMap::new(),
         }));
-        let (questions, asked): (Sender<String>, Receiver<String>) = bounded(QUESTIONS_MAX);
+        let (questions, asked) = bounded(QUESTIONS_MAX);
+        let unsent: Receiver<String> = Receiver::clone(&asked);
         let (cluster, token, name) = (remote.cluster, remote.token.clone(), name.to_string());
         let hello = move || Hello {
             versions: VERSIONS,
@@ -114,7 +148,7 @@ impl NodeLink {
         };
         let seen = Arc::clone(&shared);
         let now = Arc::clone(&listener.now);
-        let heard = move |heard: Heard| take(&seen, &listener, node, heard);
+        let heard = move |heard: Heard| take(&seen, &unsent, &listener, node, heard);
         let traffic = Traffic::Texts { questions: asked, heard: Box::new(heard) };
         let target = Target { node, book, hello: Box::new(hello), traffic, notices, lives: Lives::default() };
         Ok(NodeLink { node, shared, questions, now, _dialer: Dialer::start(target, entropy())? })
@@ -159,38 +193,84 @@ impl NodeLink {
         }
     }
 
+    /// Which rules and settings it holds, as it said last; none while it says nothing.
+    pub fn held(&self) -> Option<(SetVersion, SetVersion)> {
+        let seen = self.shared.lock();
+        seen.held.filter(|_| seen.member.is_some() && !seen.is_silent)
+    }
+
+    /// It has been told which rules and settings hold: it need not be told again before it says what it holds.
+    pub fn is_told(&self, held: (SetVersion, SetVersion)) {
+        self.shared.lock().held = Some(held);
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// The node says no, or does not answer in time.
+    /// The node says no, or does not answer. Of an order that was sent and not answered it is not known whether it is executed.
     pub fn ask(&self, question: Question) -> Result<Answer, LabError> {
-        let node = self.node;
-        let patience = if question.is_order() { ORDER_PATIENCE } else { LOOK_PATIENCE };
-        let silent = |why: &str| {
-            LabError::new(format!("{node} does not answer: {why}")).advising(format!("start it: node {node}"))
+        self.put(question)?.wait()
+    }
+
+    /// Asks, and does not wait.
+    ///
+    /// # Errors
+    /// There is no connection to ask by.
+    pub fn put(&self, question: Question) -> Result<Put, LabError> {
+        let (node, is_order) = (self.node, question.is_order());
+        let patience = match question {
+            Question::Order { .. } => ORDER_PATIENCE,
+            _ if is_order => TAKE_PATIENCE,
+            _ => LOOK_PATIENCE,
         };
-        let (sender, answer) = bounded(1);
-        let id = {
-            let mut seen = self.shared.lock();
-            if seen.member.is_none() {
-                return Err(silent(&seen.why));
-            }
-            seen.last_question += 1;
-            let id = seen.last_question;
-            seen.waiting.insert(id, sender);
-            id
-        };
+        let (sender, reply) = bounded(1);
+        // Under the lock: what is put before a connection ends is drained with it.
+        let mut seen = self.shared.lock();
+        if seen.member.is_none() {
+            return Err(no_answer(node, &seen.why));
+        }
+        seen.last_question += 1;
+        let id = seen.last_question;
         let text = serde_json::to_string(&Asked { id, question }).expect("questions have a text");
-        let answer = match self.questions.try_send(text) {
-            Ok(()) => answer.recv_timeout(patience).map_err(|_| silent("nothing came in time")),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                Err(silent("too many questions wait"))
+        if self.questions.try_send(text).is_err() {
+            return Err(no_answer(node, "too many questions wait"));
+        }
+        seen.waiting.insert(id, sender);
+        let shared = Arc::clone(&self.shared);
+        Ok(Put { node, is_order, patience, deadline: Instant::now() + patience, id, reply, shared })
+    }
+}
+
+fn no_answer(node: NodeId, why: &str) -> LabError {
+    LabError::new(format!("{node} does not answer: {why}")).advising(format!("start it: node {node}"))
+}
+
+impl Put {
+    /// # Errors
+    /// See [`NodeLink::ask`].
+    pub fn wait(self) -> Result<Answer, LabError> {
+        let Put { node, is_order, .. } = self;
+        let reply = self.reply.recv_deadline(self.deadline);
+        let mut seen = self.shared.lock();
+        seen.waiting.remove(&self.id);
+        match reply {
+            Ok(Ok(Answer::Refused(error))) => Err(error),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Lost::Broken(why))) if is_order => {
+                let what = format!("the connection to {node} broke before it answered ({why})");
+                Err(LabError::uncertain(format!("{what}; it may have done it")))
             }
-        };
-        self.shared.lock().waiting.remove(&id);
-        match answer? {
-            Answer::Refused(error) => Err(error),
-            answer => Ok(answer),
+            Ok(Err(Lost::Unsent(why) | Lost::Broken(why))) => Err(no_answer(node, &why)),
+            Err(_) => {
+                seen.is_silent = true;
+                let within = duration_shown(self.patience);
+                let what = format!("{node} did not answer within {within}");
+                Err(if is_order {
+                    LabError::uncertain(format!("{what}; it may do it later"))
+                } else {
+                    LabError::new(what)
+                })
+            }
         }
     }
 }
@@ -206,7 +286,7 @@ impl Seen {
     }
 }
 
-fn take(shared: &Mutex<Seen>, listener: &Listener, node: NodeId, heard: Heard) {
+fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, node: NodeId, heard: Heard) {
     match heard {
         Heard::Up(welcome) => {
             let mut seen = shared.lock();
@@ -218,30 +298,43 @@ fn take(shared: &Mutex<Seen>, listener: &Listener, node: NodeId, heard: Heard) {
         Heard::Down(why) => {
             listener.leaders.leads(node, None);
             let mut seen = shared.lock();
-            seen.member = None;
+            (seen.member, seen.held) = (None, None);
+            // Nothing more comes to those who wait, and nothing is asked minutes later.
+            for text in unsent.try_iter() {
+                let asked = serde_json::from_str::<Asked>(&text).ok();
+                if let Some(waiting) = asked.and_then(|asked| seen.waiting.remove(&asked.id)) {
+                    let _ = waiting.send(Err(Lost::Unsent(why.clone())));
+                }
+            }
+            for waiting in std::mem::take(&mut seen.waiting).into_values() {
+                let _ = waiting.send(Err(Lost::Broken(why.clone())));
+            }
             seen.why = why;
-            // Nothing more comes to those who wait.
-            seen.waiting.clear();
         }
         Heard::Text(text) => match serde_json::from_str::<Told>(&text) {
             Ok(Told::Answer { id, answer }) => {
                 let mut seen = shared.lock();
                 seen.heard = Instant::now();
                 if let Some(waiting) = seen.waiting.remove(&id) {
-                    let _ = waiting.send(answer);
+                    let _ = waiting.send(Ok(answer));
                 }
             }
-            Ok(Told::View { member, now, view, nodes }) => {
+            Ok(Told::View { member, now, view, nodes, rules, settings }) => {
                 (listener.on_nodes)(node, &nodes);
                 let leads = view.life == Life::Up && view.status.role == RoleName::Leader;
                 listener.leaders.leads(node, leads.then_some(view.status.term));
                 let mut seen = shared.lock();
-                seen.member = Some(member);
+                (seen.member, seen.held) = (Some(member), Some((rules, settings)));
                 seen.see((listener.now)(), now, view);
             }
             Ok(Told::Event(event)) => {
                 let ahead = shared.lock().ahead;
                 (listener.on_event)(&TraceEvent { time: moved(event.time, ahead), ..event });
+            }
+            Ok(Told::LeftOut(count)) => {
+                let events = counted(usize::try_from(count).unwrap_or(usize::MAX), "event");
+                let text = format!("{events} left out, too many at once: 'events on' shows fewer");
+                (listener.on_trouble)(node, &text);
             }
             Err(error) => log::warn!(target: "raftlab::remote", "{node} said what is no news: {error}"),
         },

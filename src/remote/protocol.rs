@@ -1,17 +1,18 @@
 //! What a console and a node say to each other: JSON, a text each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::check::property::Verdict;
 use crate::config::RaftSettings;
-use crate::faults::{End, NetChange};
+use crate::faults::{End, RuleSet, SetVersion};
 use crate::lab::{LabError, NodeOrder, NodeView};
 use crate::net::counts::LinkCounts;
 use crate::server::{LogView, MembersView};
 use crate::storage::glimpse::Glimpse;
-use crate::trace::TraceEvent;
+use crate::trace::{EventFilter, TraceEvent};
 use crate::types::{Member, NodeId, Time};
 
 /// A question with the console's own number, which its answer returns.
@@ -26,20 +27,43 @@ pub struct Asked {
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     View,
-    Items,
+    /// A page of the state, from this place on; that of 0 belongs to the state as it is then, the others to the same.
+    Items {
+        from: usize,
+    },
     Log,
     Members,
-    Stored { entries: usize },
-    Order(NodeOrder),
+    Stored {
+        entries: usize,
+    },
+    Order {
+        order: NodeOrder,
+        /// After this time the process ends by its own clock what the order does.
+        lasting: Option<Duration>,
+    },
     TransferFailure,
-    ChangeNetwork(NetChange),
-    NetworkRules,
+    /// Hold this set of rules.
+    TakeRules {
+        set: RuleSet,
+        /// What the console has just changed; none if it only tells what holds.
+        change: Option<String>,
+    },
+    Rules,
     NetworkCounts,
     Settings,
-    Configure(RaftSettings),
+    /// Run with these settings.
+    Configure(VersionedSettings),
     Check,
     DiskSyncs,
-    WatchMessages(bool),
+    /// Tell what this filter shows.
+    Watch(EventFilter),
+}
+
+/// Settings as a console has made them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct VersionedSettings {
+    pub version: SetVersion,
+    pub settings: RaftSettings,
 }
 
 /// A node's answer to a question of the same name.
@@ -51,16 +75,23 @@ pub enum Answer {
         now: Time,
         view: NodeView,
     },
-    Items(Vec<(String, String)>),
+    /// A page of the state.
+    Items {
+        items: Vec<(String, String)>,
+        /// Where the next page begins.
+        next: Option<usize>,
+    },
     Log(LogView),
     Members(MembersView),
     Stored(Glimpse),
     /// It did what was ordered. What there is to say of it.
     Done(String),
     TransferFailure(Option<String>),
-    NetworkRules(Vec<NetChange>),
+    /// The rules that it holds: what was asked for, or what is newer than what it was to take.
+    Rules(RuleSet),
     NetworkCounts(Vec<(End, End, LinkCounts)>),
-    Settings(RaftSettings),
+    /// The settings that it holds: what was asked for, or what is newer than what it was to take.
+    Settings(VersionedSettings),
     Check(Vec<Verdict>),
     DiskSyncs(Option<u64>),
     /// It did not, and why.
@@ -82,14 +113,19 @@ pub enum Told {
         view: NodeView,
         /// Where it knows nodes to be, as `host:port`.
         nodes: BTreeMap<NodeId, String>,
+        /// Which rules and settings it holds.
+        rules: SetVersion,
+        settings: SetVersion,
     },
     Event(TraceEvent),
+    /// This number of events was left out: the console did not read them in time.
+    LeftOut(u64),
 }
 
 impl Question {
-    /// Whether it takes as long as its node takes to carry it out.
+    /// Whether it changes something, and takes as long as its node takes over it.
     pub fn is_order(&self) -> bool {
-        matches!(self, Question::Order(_) | Question::ChangeNetwork(_) | Question::Configure(_))
+        matches!(self, Question::Order { .. } | Question::TakeRules { .. } | Question::Configure(_))
     }
 }
 

@@ -104,6 +104,19 @@ pub struct LogView {
     pub commit: LogIndex,
 }
 
+impl LogView {
+    /// The same with the newest entries, up to this number.
+    pub(crate) fn newest(mut self, entries: usize) -> LogView {
+        let left_out = self.terms.len().saturating_sub(entries);
+        if let Some(last) = left_out.checked_sub(1) {
+            self.base = EntryId::new(self.terms[last], LogIndex(self.base.index.0 + left_out as u64));
+            self.terms.drain(..left_out);
+            self.members.retain(|index| *index > self.base.index);
+        }
+        self
+    }
+}
+
 impl Server {
     pub fn status(&self) -> Status {
         let raft = &self.raft;

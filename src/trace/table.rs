@@ -20,6 +20,8 @@ pub(super) fn row(what: &What) -> Row {
             (Info, Process, Answered)
         }
         What::Crashed { .. } => (Warn, Process, Answered),
+        What::Ordered { .. } => (Info, Process, Answered),
+        What::FaultEnded { .. } => (Info, Process, Unasked),
         What::Panicked { .. } | What::MachineFailed { .. } => (Error, Process, Unasked),
         What::StorageFailed { .. } => (Error, Storage, Unasked),
         What::MachineSlow { .. } => (Warn, Process, Unasked),

@@ -1,9 +1,9 @@
 //! Who leads: a transfer on request (D 3.10), and one before a leader ends.
 
-use super::Console;
 use super::picture::is_running;
 use super::rows::{Row, Run, verb};
 use super::slots::NODE_OR_ANY;
+use super::{Console, not_done};
 use crate::console::language::{Answer, Directive, Target, Topic, form};
 use crate::lab::{LabError, Life, NodeOrder};
 use crate::server::RoleName;
@@ -79,7 +79,13 @@ impl Console {
         let begun = self.lab.now();
         let patience = self.lab.settings().now.election_max * TIMEOUTS;
         let ordered = self.lab.order(old, NodeOrder::Transfer(wanted));
-        ordered.map_err(|error| Failed::No(error.with_advice()))?;
+        ordered.map_err(|error| {
+            if error.is_uncertain() {
+                Failed::Open(not_done("transfer", &error))
+            } else {
+                Failed::No(error.with_advice())
+            }
+        })?;
         loop {
             if let Some(result) = self.lab.transferred(old, term) {
                 return result.map_err(Failed::No);

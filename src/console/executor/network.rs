@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Console;
 use super::links::{groups, links};
 use super::notes;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
 use super::undo::{Ending, Work};
+use super::{Console, not_done};
 use crate::console::language::{Answer, Directive, Links, Outcome, PartitionShape, Target, Topic, form};
 use crate::faults::{End, LinkScope, NetChange, shapes};
 use crate::lab::{DiskChange, NodeOrder};
@@ -213,7 +213,7 @@ impl Console {
         self.undo_changes(done, end);
         match failed {
             None => Answer::ok(line.name(), said.join("\n")),
-            Some(error) => Answer::failed(line.name(), error),
+            Some(error) => not_done(line.name(), &error),
         }
     }
 
@@ -242,7 +242,7 @@ impl Console {
     fn reset(&mut self, _: &Directive) -> Answer {
         let rules = self.lab.network_rules();
         if let Err(error) = self.change_network(&NetChange::Reset, None) {
-            return Answer::failed("reset", error);
+            return not_done("reset", &error);
         }
         let mut undone = Vec::new();
         if !rules.is_empty() {
@@ -275,17 +275,26 @@ impl Console {
             lines.push("no message was sent yet".to_string());
         } else {
             lines.extend(link_table(&counts, self.context.columns));
+            lines.extend(missing(&counts).into_iter().flat_map(|text| wrap(&text, room)));
         }
         let details = counts.iter().map(|(from, to, count)| {
             json!({
                 "from": from.to_string(), "to": to.to_string(), "sent": count.sent, "delivered": count.delivered,
                 "dropped": count.dropped, "delayed": count.delayed, "duplicated": count.duplicated,
-                "in_flight": count.in_flight,
+                "in_flight": count.in_flight, "under_way_or_lost": count.under_way_or_lost,
             })
         });
         let details: Vec<Value> = details.collect();
         Answer::ok("net", lines.join("\n")).with("rules", rules).with("links", details)
     }
+}
+
+/// What neither of two processes has: `on a connection, or lost with one: n1>n2 3`.
+fn missing(counts: &[(End, End, LinkCounts)]) -> Option<String> {
+    let missing = counts.iter().filter(|(_, _, count)| count.under_way_or_lost > 0);
+    let missing: Vec<String> =
+        missing.map(|(from, to, count)| format!("{from}>{to} {}", count.under_way_or_lost)).collect();
+    (!missing.is_empty()).then(|| format!("on a connection, or lost with one: {}", missing.join(", ")))
 }
 
 /// What became of the messages, a row for each link. For want of room, columns in which every number is 0 are left out.

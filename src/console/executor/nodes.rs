@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, POWER, PROCESS, TARGET, WIPE};
 use super::target::Fit;
-use super::undo::{Work, dial_stands};
+use super::undo::{Ending, Work, dial_stands};
 use super::wait::Waited;
-use super::{Console, notes};
+use super::{Console, notes, worse};
 use crate::console::language::{Answer, Directive, Outcome, Target, Topic, form};
 use crate::lab::dials::Dial;
 use crate::lab::{DiskChange, LabError, Life, NodeOrder, NodeView};
@@ -104,12 +104,12 @@ impl Console {
         } else {
             (NodeOrder::Crash, "crashed")
         };
+        let end = self.end_after(line.lasting);
         let (answer, done) = self.each(line, Fit::Running, |console, node| {
             let was = what_it_was(&console.lab.view(node));
-            let left = console.order(node, order, None)?;
+            let left = console.order(node, order, end)?;
             Ok(format!("{node} {how} ({was}): its memory is gone, {left}"))
         });
-        let end = self.end_after(line.lasting);
         self.undo_after(end, Work::Restart(done));
         answer
     }
@@ -135,21 +135,22 @@ impl Console {
             let left = console.order(node, NodeOrder::Kill, None)?;
             Ok(format!("{node}'s process killed ({was}): its memory is gone, {left}"))
         });
-        let end = self.end_after(line.lasting);
+        // A process that is gone ends nothing.
+        let end = self.end_after(line.lasting).map(Ending::by_console);
         self.undo_after(end, Work::Restart(done));
         answer
     }
 
     fn pause(&mut self, line: &Directive) -> Answer {
         let whole = line.has(&PROCESS);
+        let end = self.end_after(line.lasting).map(|end| if whole { end.by_console() } else { end });
         let (answer, done) = self.each(line, Fit::Awake, |console, node| {
             if whole {
                 let said = console.order(node, NodeOrder::Freeze, None)?;
                 return Ok(explained(&format!("{node}'s process frozen"), &said));
             }
-            console.order(node, NodeOrder::Pause, None).map(|_| format!("{node} paused: its inbox fills"))
+            console.order(node, NodeOrder::Pause, end).map(|_| format!("{node} paused: its inbox fills"))
         });
-        let end = self.end_after(line.lasting);
         self.undo_after(end, Work::Resume(done));
         answer
     }
@@ -253,8 +254,9 @@ impl Console {
                 Err(error) => {
                     let reason = error.with_advice();
                     details.push(json!({"node": node, "ok": false, "error": reason}));
-                    lines.push(format!("ERR {reason}"));
-                    outcome = Outcome::Failed;
+                    let is_open = error.is_uncertain();
+                    lines.push(format!("{} {reason}", if is_open { "UNKNOWN" } else { "ERR" }));
+                    outcome = worse(outcome, if is_open { Outcome::Unknown } else { Outcome::Failed });
                 }
             }
         }

@@ -48,13 +48,13 @@ impl Console {
             return Answer::ok("events", format!("events {filter}")).with("filter", filter);
         };
         let filter = EventFilter::named(word).expect("the form lists the filters");
-        self.lab
-            .watch_messages(matches!(filter, EventFilter::Net | EventFilter::All | EventFilter::Heartbeats));
+        self.lab.watch_events(filter);
         self.narrator.set_filter(filter);
         let narrated = match filter {
             EventFilter::On => "events on: elections, leaders and trouble",
             EventFilter::Off => "events off: nothing is narrated",
             EventFilter::Election => "events election: terms, votes and leaders",
+            EventFilter::Client => "events client: requests, and which node turns them down or sends them on",
             EventFilter::Net => "events net: messages, without heartbeats",
             EventFilter::All => "events all: everything but heartbeats",
             EventFilter::Heartbeats => "events heartbeats: everything, heartbeats and their answers too",

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::Console;
 use super::notes;
 use super::rows::{Row, Run, verb};
 use super::slots::{RESTORE, SETTING, TO};
+use super::{Console, not_done};
 use crate::config::RaftSettings;
 use crate::config::named::{NAMES, meaning_of};
 use crate::console::language::{Answer, Directive, Topic, form};
@@ -49,7 +49,7 @@ impl Console {
                 let text = format!("{name} {is} on every node, was {was}");
                 Answer::ok("set", text).with("setting", name).with("value", is).with("was", was)
             }
-            Err(error) => Answer::failed("set", error.with_advice()),
+            Err(error) => not_done("set", &error),
         }
     }
 
@@ -61,7 +61,7 @@ impl Console {
         match self.lab.configure(start) {
             Ok(()) if changed.is_empty() => Answer::ok("set", "every setting is as it was at the start"),
             Ok(()) => Answer::ok("set", format!("restored: {}", changed.join(", "))),
-            Err(error) => Answer::failed("set", error.with_advice()),
+            Err(error) => not_done("set", &error),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Console;
 use super::rows::{Row, Run, verb};
 use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
 use super::target::Fit;
 use super::undo::{Work, dial_stands};
+use super::{Console, not_done};
 use crate::config::RaftSettings;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::lab::dials::Dial;
@@ -111,7 +111,7 @@ impl Console {
         let mut times = Vec::new();
         for (at, node) in (0_u32..).zip(&waiting) {
             if let Err(error) = self.lab.order(*node, NodeOrder::SetElectionTimer(after(at))) {
-                return Answer::failed(line.name(), error);
+                return not_done(line.name(), &error);
             }
             times.push(format!("{node} in {}", duration_shown(after(at))));
         }

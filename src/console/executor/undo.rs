@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Console, SESSION_EVERY};
 use crate::faults::{EndId, NetChange};
 use crate::lab::dials::Dial;
-use crate::lab::{DiskChange, LabError, Life, NodeOrder};
+use crate::lab::{DiskChange, LabError, Lasting, Life, NodeOrder};
 use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::types::{NodeId, Time};
@@ -31,6 +31,8 @@ pub(super) struct Undo {
 pub(super) struct Ending {
     pub id: EndId,
     lasting: Duration,
+    /// The node ends it by its own clock.
+    by_node: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +43,17 @@ pub(super) enum Work {
     /// End the changes of one directive, as the rules show them.
     Network(Vec<NetChange>),
     Dial(Vec<NodeId>, Dial),
+}
+
+impl Ending {
+    /// The same, but the console ends it: the node cannot.
+    pub(super) fn by_console(self) -> Ending {
+        Ending { by_node: false, ..self }
+    }
+
+    fn lasting(self) -> Lasting {
+        Lasting { end: self.id, time: self.lasting }
+    }
 }
 
 impl Undo {
@@ -58,7 +71,7 @@ impl Console {
     pub(super) fn end_after(&mut self, lasting: Option<Duration>) -> Option<Ending> {
         let lasting = lasting?;
         self.undo_count += 1;
-        Some(Ending { id: self.undo_count - 1, lasting })
+        Some(Ending { id: self.undo_count - 1, lasting, by_node: self.lab.ends_faults() })
     }
 
     /// Does this work then, if there is any of either.
@@ -80,7 +93,10 @@ impl Console {
         order: NodeOrder,
         end: Option<Ending>,
     ) -> Result<String, LabError> {
-        let mut said = self.lab.order(node, order)?;
+        let mut said = match end {
+            Some(end) => self.lab.order_for(node, order, end.lasting()),
+            None => self.lab.order(node, order),
+        }?;
         self.dials.set(node, order, end.map(|end| end.id));
         let lives = matches!(
             order,
@@ -121,7 +137,10 @@ impl Console {
         end: Option<Ending>,
     ) -> Result<String, LabError> {
         let before = self.lab.network_rules();
-        let mut said = self.lab.change_network(change)?;
+        let mut said = match end {
+            Some(end) => self.lab.change_network_for(change, end.lasting()),
+            None => self.lab.change_network(change),
+        }?;
         if matches!(change, NetChange::Partition(_)) {
             said = format!("{said}; {}", self.majority_sides());
         }
@@ -162,6 +181,10 @@ impl Console {
     /// Ends a fault, at its time or before. Says what ended, and after which time.
     pub(super) fn undo(&mut self, undo: Undo) -> Vec<String> {
         let left = undo.due.since(self.lab.now());
+        if undo.end.by_node && left.is_zero() && !matches!(undo.work, Work::Network(_)) {
+            // The node has ended it, and tells that it has.
+            return Vec::new();
+        }
         let after = &format!("after {}", duration_shown(undo.end.lasting.saturating_sub(left)));
         match undo.work {
             Work::Restart(nodes) => {
@@ -200,14 +223,19 @@ impl Console {
 
     fn end_changes(&mut self, ended: EndId, changes: &[NetChange], after: &str) -> Vec<String> {
         let rules = self.layers.end(ended, &self.lab.nodes());
-        let Some(first) = changes.first().filter(|_| rules != self.lab.network_rules()) else {
-            return Vec::new();
+        let is_ended = if self.lab.ends_faults() {
+            self.lab.end_change(ended)
+        } else if rules == self.lab.network_rules() {
+            Ok(false)
+        } else {
+            self.lab.change_network(&NetChange::Replace(rules)).map(|_| true)
         };
+        let Some(first) = changes.first().filter(|_| is_ended != Ok(false)) else { return Vec::new() };
         let others = changes.iter().skip(1).filter_map(NetChange::scope);
         let shown: Vec<String> =
             std::iter::once(fault_named(first)).chain(others.map(|scope| scope.to_string())).collect();
         let shown = shown.join(", ");
-        match self.lab.change_network(&NetChange::Replace(rules)) {
+        match is_ended {
             Ok(_) => vec![format!("{shown} ends {after}")],
             Err(error) => vec![format!("{shown} cannot be undone: {}", error.with_advice())],
         }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::check::property::Property;
-use crate::faults::{DropReason, LinkScope};
+use crate::faults::{DropReason, LinkScope, NetChange};
 use crate::lab::{DiskChange, Lab, Life};
 use crate::payload::Payload;
 use crate::protocol::{Call, ReadMode};
@@ -106,6 +106,22 @@ fn net_changes() -> Vec<NetChange> {
         NetChange::Reorder { per_million, scope: both },
         NetChange::Replace(vec![NetChange::Reset, NetChange::Cut(both)]),
     ]
+}
+
+/// All changes, with every second ending by itself.
+fn rules() -> RuleSet {
+    let nodes = NodeId::first(3);
+    let ends = (1_u64..).map(|end| (end % 2 == 0).then_some((end, Duration::from_millis(end))));
+    net_changes()
+        .iter()
+        .zip(ends)
+        .fold(RuleSet::default(), |set, (change, end)| set.changed(u64::MAX, set.rules(&nodes), change, end))
+}
+
+fn settings() -> VersionedSettings {
+    let settings =
+        RaftSettings { election_min: Duration::from_nanos(123_456_789), ..RaftSettings::default() };
+    VersionedSettings { version: SetVersion { number: 4, author: u64::MAX }, settings }
 }
 
 fn change_errors() -> Vec<ChangeError> {
@@ -215,24 +231,23 @@ fn whats() -> Vec<What> {
 fn every_question_arrives_as_it_was_asked() {
     let mut questions = vec![
         Question::View,
-        Question::Items,
+        Question::Items { from: 9 },
         Question::Log,
         Question::Members,
         Question::Stored { entries: 9 },
         Question::TransferFailure,
-        Question::NetworkRules,
+        Question::Rules,
+        Question::TakeRules { set: rules(), change: Some("cut n1>n2".to_string()) },
         Question::NetworkCounts,
         Question::Settings,
-        Question::Configure(RaftSettings {
-            election_min: Duration::from_nanos(123_456_789),
-            ..RaftSettings::default()
-        }),
+        Question::Configure(settings()),
         Question::Check,
         Question::DiskSyncs,
-        Question::WatchMessages(true),
+        Question::Watch(EventFilter::All),
     ];
-    questions.extend(orders().into_iter().map(Question::Order));
-    questions.extend(net_changes().into_iter().map(Question::ChangeNetwork));
+    let lasting = [None, Some(Duration::from_millis(1))].into_iter().cycle();
+    let orders = orders().into_iter().zip(lasting);
+    questions.extend(orders.map(|(order, lasting)| Question::Order { order, lasting }));
     for question in questions {
         comes_back(&Asked { id: u64::MAX, question });
     }
@@ -268,19 +283,27 @@ fn every_answer_arrives_as_it_was_given() {
         violation: Some("why".into()),
         open: Some("why".into()),
     };
-    let counts = LinkCounts { sent: 1, delivered: 2, dropped: 3, delayed: 4, duplicated: 5, in_flight: 6 };
+    let counts = LinkCounts {
+        sent: 1,
+        delivered: 2,
+        dropped: 3,
+        delayed: 4,
+        duplicated: 5,
+        in_flight: 6,
+        under_way_or_lost: 7,
+    };
     let terms = vec![Term(1), Term(3)];
     let now = Time::from_nanos(12_000_450_000);
     let answers = [
         Answer::View { now, view: view() },
-        Answer::Items(vec![("x".to_string(), "\"".to_string())]),
+        Answer::Items { items: vec![("x".to_string(), "\"".to_string())], next: Some(1) },
         Answer::Log(LogView { base: AT, snapshot: AT, terms, members: vec![INDEX], commit: INDEX }),
         Answer::Stored(glimpse),
         Answer::Done("3 messages waited in its inbox".to_string()),
         Answer::TransferFailure(Some("n2 is no member".to_string())),
-        Answer::NetworkRules(net_changes()),
+        Answer::Rules(rules()),
         Answer::NetworkCounts(vec![(End::Node(node(1)), End::Clients, counts)]),
-        Answer::Settings(RaftSettings::default()),
+        Answer::Settings(settings()),
         Answer::Check(Property::ALL.map(verdict).to_vec()),
         Answer::DiskSyncs(Some(9)),
         Answer::Refused(LabError::down(node(3))),
@@ -288,11 +311,14 @@ fn every_answer_arrives_as_it_was_given() {
     for answer in answers.into_iter().chain(members) {
         comes_back(&Told::Answer { id: 7, answer });
     }
+    comes_back(&Told::LeftOut(3));
     comes_back(&Told::View {
         member: Member::founder(node(1)),
         now,
         view: view(),
         nodes: [(node(4), "host:7004".to_string())].into(),
+        rules: rules().version(),
+        settings: settings().version,
     });
 }
 
@@ -332,11 +358,14 @@ fn what_happens_in_a_run_arrives() {
 #[test]
 fn what_is_no_question_is_refused_in_a_line() {
     let nested = r#"{"Replace":["#;
-    let deep = format!(r#"{{"id":1,"question":{{"change_network":{}"#, nested.repeat(200));
+    let deep = format!(
+        r#"{{"id":1,"question":{{"take_rules":{{"set":{{"version":{{"number":1,"author":2}},"layers":{{"base":[{}"#,
+        nested.repeat(200)
+    );
     for text in ["", "{}", r#"{"id":1,"question":"explode"}"#, r#"{"id":-1,"question":"view"}"#, &deep] {
         let why = serde_json::from_str::<Asked>(text).expect_err("no question").to_string();
         assert!(!why.is_empty() && !why.contains('\n'), "{why}");
     }
-    let order = r#"{"id":1,"question":{"order":{"Transfer":"n100"}}}"#;
+    let order = r#"{"id":1,"question":{"order":{"order":{"Transfer":"n100"},"lasting":null}}}"#;
     assert!(serde_json::from_str::<Asked>(order).is_err_and(|why| why.to_string().contains("n100")));
 }

@@ -1,0 +1,162 @@
+//! What a console asks of a node, and is answered.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Inside;
+use super::consoles::Attachment;
+use crate::cluster::Cluster;
+use crate::faults::RuleSet;
+use crate::lab::{Lab, LabError, Life, NodeOrder};
+use crate::remote::protocol::{Answer, Question, VersionedSettings};
+use crate::state_machine::StateMachine;
+use crate::text::joined;
+use crate::text::units::duration_text;
+use crate::trace::What;
+
+/// Bytes of a page of items, about.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Entries of a log that are shown: the newest.
+const ENTRIES_MAX: usize = 10_000;
+
+/// Whether it breaks something on purpose.
+fn is_fault(question: &Question) -> bool {
+    match question {
+        Question::TakeRules { .. } => true,
+        Question::Order { order, .. } => matches!(
+            order,
+            NodeOrder::Crash
+                | NodeOrder::PowerCut
+                | NodeOrder::Wipe
+                | NodeOrder::Pause
+                | NodeOrder::Kill
+                | NodeOrder::Freeze
+                | NodeOrder::SkewClock(_)
+                | NodeOrder::SetElectionTimer(_)
+                | NodeOrder::Disk(_)
+        ),
+        _ => false,
+    }
+}
+
+impl<M: StateMachine> Inside<M> {
+    pub(super) fn answer(&self, console: &mut Attachment<M>, question: Question) -> Answer {
+        if is_fault(&question) && !self.place.faults {
+            let refused = LabError::new("faults are not allowed here");
+            return Answer::Refused(refused.advising("'faults = true' in cluster.toml allows them"));
+        }
+        let answered = match question {
+            Question::Order { order, lasting } => self.execute(order, lasting, Some(&console.name)),
+            Question::TakeRules { set, change } => Ok(self.take_rules(set, change, &console.name)),
+            Question::Rules => Ok(Answer::Rules(self.rules.lock().now(&self.known.nodes()).clone())),
+            Question::Configure(settings) => self.take_settings(settings, &console.name),
+            Question::Settings => Ok(Answer::Settings(self.settings.lock().clone())),
+            Question::Items { from } => self.page(console, from),
+            Question::NetworkCounts => Ok(Answer::NetworkCounts(self.network.counts())),
+            Question::Watch(filter) => {
+                self.watch(console.number, filter);
+                Ok(Answer::Done(String::new()))
+            }
+            question => self.look(&mut self.cluster.lock(), &question),
+        };
+        answered.unwrap_or_else(Answer::Refused)
+    }
+
+    fn look(&self, cluster: &mut Cluster<M>, question: &Question) -> Result<Answer, LabError> {
+        let node = self.place.apart.node;
+        Ok(match question {
+            Question::View => Answer::View { now: cluster.now(), view: cluster.view(node) },
+            Question::Log => Answer::Log(cluster.log(node)?.newest(ENTRIES_MAX)),
+            Question::Members => Answer::Members(cluster.members_view(node)?),
+            Question::Stored { entries } => Answer::Stored(cluster.stored(node, *entries)?),
+            Question::TransferFailure => Answer::TransferFailure(cluster.transfer_failure(node)),
+            Question::Check => Answer::Check(cluster.check()),
+            Question::DiskSyncs => Answer::DiskSyncs(cluster.disk_syncs()),
+            _ => return Err(LabError::new("this is no question about how the node is")),
+        })
+    }
+
+    /// Does what is ordered, by a console or by the process itself, and ends it by its own clock if it lasts a time.
+    pub(super) fn execute(
+        &self,
+        order: NodeOrder,
+        lasting: Option<Duration>,
+        by: Option<&str>,
+    ) -> Result<Answer, LabError> {
+        let node = self.place.apart.node;
+        if matches!(order, NodeOrder::Crash | NodeOrder::PowerCut | NodeOrder::Stop) {
+            self.ends_by_order.store(true, Ordering::Release);
+        }
+        let mut cluster = self.cluster.lock();
+        if let Some(by) = by {
+            let what =
+                lasting.map_or(order.to_string(), |time| format!("{order} for {}", duration_text(time)));
+            cluster.note(node, What::Ordered { by: by.to_string(), what });
+        }
+        let done = cluster.order(node, order);
+        if done.is_ok() && by.is_some() {
+            self.endings.lock().note(node, order, lasting);
+            self.wake();
+        }
+        if let Some(own) = cluster.own_files() {
+            *self.own.lock() = own;
+        }
+        if cluster.life(node) == Some(Life::Up) {
+            self.ends_by_order.store(false, Ordering::Release);
+        }
+        done.map(Answer::Done)
+    }
+
+    fn take_rules(&self, set: RuleSet, change: Option<String>, by: &str) -> Answer {
+        let nodes = self.known.nodes();
+        let mut rules = self.rules.lock();
+        if let Err(held) = rules.take(set, change.is_some(), &nodes) {
+            return Answer::Rules(held);
+        }
+        let in_force = rules.now(&nodes).rules(&nodes);
+        self.apply(&mut rules);
+        let version = rules.version();
+        drop(rules);
+        self.wake();
+        let what = match (change, in_force.as_slice()) {
+            (Some(change), _) => format!("{change} (rules {version})"),
+            (None, []) => format!("rules {version}: none"),
+            (None, rules) => format!("rules {version}: {}", joined(rules, "; ")),
+        };
+        self.cluster.lock().note(self.place.apart.node, What::Ordered { by: by.to_string(), what });
+        Answer::Done(String::new())
+    }
+
+    fn take_settings(&self, new: VersionedSettings, by: &str) -> Result<Answer, LabError> {
+        let mut cluster = self.cluster.lock();
+        let mut held = self.settings.lock();
+        if new.version < held.version {
+            return Ok(Answer::Settings(held.clone()));
+        }
+        cluster.configure(new.settings.clone())?;
+        let what = format!("settings {}", new.version);
+        cluster.note(self.place.apart.node, What::Ordered { by: by.to_string(), what });
+        *held = new;
+        Ok(Answer::Done(String::new()))
+    }
+
+    /// A page of the state as it was when the first one was asked for.
+    fn page(&self, console: &mut Attachment<M>, from: usize) -> Result<Answer, LabError> {
+        if from == 0 {
+            console.items = self.cluster.lock().items(self.place.apart.node)?;
+        }
+        let mut bytes = 0;
+        let fits = |(key, value): &&(String, String)| {
+            let has_room = bytes < PAGE_BYTES;
+            bytes += key.len() + value.len();
+            has_room
+        };
+        let items: Vec<_> = console.items.iter().skip(from).take_while(fits).cloned().collect();
+        let next = (from + items.len() < console.items.len()).then(|| from + items.len());
+        if next.is_none() {
+            console.items = Vec::new();
+        }
+        Ok(Answer::Items { items, next })
+    }
+}
