@@ -24,6 +24,7 @@ mod lives;
 mod members;
 mod messages;
 mod nodes;
+mod residents;
 mod start_error;
 mod notices;
 mod states;
@@ -44,9 +45,9 @@ pub use self::apart::{Apart, NewFiles, make_files};
 pub use self::builder::Builder;
 pub use self::faults::Crash;
 pub use self::notices::Notice;
+pub use self::residents::{Residents, has_files, stored_in};
 pub use self::start_error::StartError;
 pub use self::states::{states_found, wipe};
-pub use self::survey::Residents;
 pub use crate::lab::members::Members;
 pub use crate::node::{Leadership, LeadershipChange, LeadershipKind, Observer};
 

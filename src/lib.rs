@@ -115,6 +115,8 @@ pub mod cluster;
 #[doc(hidden)]
 pub mod process;
 #[doc(hidden)]
+pub mod supervisor;
+#[doc(hidden)]
 pub mod remote;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

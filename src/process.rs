@@ -54,6 +54,8 @@ pub struct Place {
     pub advertised: String,
     /// Whether consoles may order faults.
     pub faults: bool,
+    /// Whether it looks for the others where it found them before: then it is not told of all.
+    pub remembers: bool,
 }
 
 /// Why a process does not start.
@@ -133,7 +135,7 @@ impl<M: StateMachine> Process<M> {
         let node = place.apart.node;
         let remembered = Remembered::open(&settings.states.join(node.to_string()));
         // What a person wrote counts: the file may have changed since.
-        let mut addresses = remembered.addresses().clone();
+        let mut addresses = if place.remembers { remembered.addresses().clone() } else { BTreeMap::new() };
         addresses.extend(place.addresses.clone());
         addresses.remove(&node);
         let book = Arc::new(AddressBook::new(&addresses));

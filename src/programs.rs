@@ -3,6 +3,7 @@
 //! `bin/` has a file for each, which calls the function `main` of its module here; `raftlab` is all of them in one.
 
 pub mod check_history;
+mod child;
 pub mod client;
 pub mod client_load;
 pub mod cluster;
@@ -10,8 +11,10 @@ mod cluster_file;
 pub mod doctor;
 pub mod logs;
 pub mod node;
+mod processes;
 mod progress_line;
 pub mod recover;
+mod refusal;
 
 pub mod simulate;
 mod slow;

@@ -53,6 +53,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("sim", 4),
     ("cluster", 5),
     ("process", 6),
+    ("supervisor", 6),
     ("remote", 6),
     ("load", 5),
     ("page", 5),

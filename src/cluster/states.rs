@@ -161,6 +161,18 @@ pub(super) fn files_missing(node: NodeId) -> String {
     format!("its files are missing: put them back, or 'restart {node} --wipe' starts it empty")
 }
 
+impl Survey {
+    /// Where a node of this cluster keeps its state.
+    pub(super) fn files(&self, settings: &Settings, node: NodeId) -> Files {
+        Files {
+            folder: settings.states.join(node.to_string()),
+            identity: Identity { cluster: self.cluster, epoch: self.epoch, node },
+            segment_bytes: settings.segment_bytes,
+            faults: Arc::default(),
+        }
+    }
+}
+
 /// How a node begins that loses its files on purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wiped {

@@ -75,6 +75,7 @@ use super::narrator::Narrator;
 use super::printer::Output;
 use super::scripts;
 use super::standing::Standing;
+use crate::check::linearizability::Start;
 use crate::faults::{EndId, Layers};
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
@@ -325,7 +326,9 @@ impl Console {
             format!("nodes {}", joined(&names, ", "))
         };
         let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
+        let is_new = self.lab.began_with() == Start::Absent;
         match last.0 {
+            _ if is_new => format!("raftlab: {nodes}"),
             0 => format!("raftlab: {nodes}"),
             last => {
                 format!("raftlab: {nodes}; continues from term {} with {last} log entries", picture.term())

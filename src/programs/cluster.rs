@@ -8,19 +8,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EXIT_CODES, Start, cluster_file, slow};
+use super::{EXIT_CODES, Start, cluster_file, node, processes, slow};
 use crate::check::linearizability::Start as Beginning;
-use crate::cluster::{self, Cluster, Notice};
+use crate::cluster::{self, Cluster, Notice, Residents};
 use crate::config::{Settings, commented_defaults};
 use crate::console::executor::{Console, Context};
 use crate::console::narrator::Narrator;
 use crate::console::options::{self, SettingOptions};
 use crate::console::printer::{ColorChoice, Output, Style};
-use crate::console::session::{self, Source};
+use crate::console::session::{self, Ending, Source};
 use crate::console::terminal;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
-use crate::lab::Lab;
+use crate::lab::{Lab, Life, NodeView};
+use crate::server::RoleName;
+use crate::state_machine::kv::KeyValue;
 use clap::Parser;
 
 const AFTER_HELP: &str = "\
@@ -44,6 +46,9 @@ pub(super) struct Options {
     /// The folder with the nodes' log files [default: logs]
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
+    /// Each node is a process of its own: 'kill' and 'pause --process' work
+    #[arg(long, conflicts_with = "memory", conflicts_with = "write_config")]
+    processes: bool,
     /// Keeps no state on disk
     #[arg(long)]
     memory: bool,
@@ -93,6 +98,12 @@ pub(super) struct Options {
 }
 
 pub fn main(start: &Start) -> ExitCode {
+    // So it starts the nodes of '--processes'.
+    if let Some((first, rest)) = start.arguments().split_first()
+        && first == "node"
+    {
+        return node::main(&Start::part("node", rest.to_vec()));
+    }
     let options: Options = match start.options() {
         Ok(options) => options,
         Err(code) => return code,
@@ -156,51 +167,95 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
             output.warn(line);
         }
     }
-    let told = narrator.clone();
-    let builder = Cluster::builder().settings(settings.clone()).observer(move |event| told.observe(event));
-    let started = match options::log_as_asked() {
-        Some(filter) => builder.log_filter(filter).start(),
-        None => builder.start(),
-    };
-    let mut cluster = started.map_err(|error| usage(error.to_string()))?;
-    // Without a number there is nothing to explain.
-    let asked = options.settings.nodes.given().is_ok_and(|given| given.is_some());
-    let notices = cluster.notices().iter().filter(|notice| asked || !matches!(notice, Notice::Nodes { .. }));
-    let notices: Vec<String> = notices.map(ToString::to_string).collect();
-    let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
-    let mut history = history.map(new_history).transpose().map_err(usage)?;
-    if let Some(file) = &mut history {
-        file.begin(cluster.began_with()).map_err(usage)?;
+    let stage = Stage { start, options, settings, source, output, narrator, interrupt };
+    let ending = if options.processes { stage.on_processes() } else { stage.on_threads() };
+    ending.map(Ending::code).map_err(usage)
+}
+
+/// All that a session needs beside its cluster.
+struct Stage<'a> {
+    start: &'a Start,
+    options: &'a Options,
+    settings: Settings,
+    source: Source,
+    output: Output,
+    narrator: Narrator,
+    interrupt: Arc<Interrupt>,
+}
+
+impl Stage<'_> {
+    fn on_threads(&self) -> Result<Ending, String> {
+        let told = self.narrator.clone();
+        let builder =
+            Cluster::builder().settings(self.settings.clone()).observer(move |event| told.observe(event));
+        let started = match options::log_as_asked() {
+            Some(filter) => builder.log_filter(filter).start(),
+            None => builder.start(),
+        };
+        let mut cluster = started.map_err(|error| error.to_string())?;
+        let raised = Arc::clone(&self.interrupt);
+        cluster.set_interrupt(move || raised.is_raised(), self.interrupt.receiver().clone());
+        let notices = self.shown(cluster.notices());
+        let (ending, cluster) = self.converse(cluster, notices)?;
+        cluster.take_log_notices().iter().for_each(|notice| self.output.warn(notice));
+        cluster.shutdown();
+        Ok(ending)
     }
-    let is_new = cluster.began_with() == Beginning::Absent;
-    let again = again(start, options, &settings, is_new);
-    let raised = Arc::clone(&interrupt);
-    cluster.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
-    let context = Context {
-        client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
-        keep_going: options.keep_going,
-        columns: attended.then(terminal::columns),
-        attended,
-        logs: Some(settings.logs.clone()),
-        again: options.script.is_none().then(|| again.clone()),
-        interrupt: Some(Arc::clone(&interrupt)),
-    };
-    let mut console = Console::new(cluster, context, output, narrator);
-    if let Some(file) = history {
-        console.record_to(file);
+
+    fn on_processes(&self) -> Result<Ending, String> {
+        let _ = options::log_as_asked();
+        let program = self.start.node_program().map_err(|error| error.to_string())?;
+        let residents = Residents::of::<KeyValue>(&self.settings).map_err(|error| error.to_string())?;
+        let mut notices = self.shown(&residents.notices);
+        let supervisor = processes::start(program, residents, &self.settings, &self.output, &self.interrupt)?;
+        notices.push(processes::place(self.start, &self.settings));
+        let lab = processes::lab(supervisor, self.narrator.observer(), &self.interrupt)?;
+        let (ending, lab) = self.converse(lab, notices)?;
+        lab.leave();
+        processes::forget(&self.settings);
+        Ok(ending)
     }
-    welcome(&mut console, &again, options, &settings, notices);
-    if attended {
-        console.open_session();
-        // So that the first prompt names the leader. Without one it is shown all the same.
-        let _ = console.lab().wait_until_leader(FIRST_ELECTION);
+
+    /// What the files hold otherwise than was asked. Without a number there is nothing to explain.
+    fn shown(&self, notices: &[Notice]) -> Vec<String> {
+        let asked = self.options.settings.nodes.given().is_ok_and(|given| given.is_some());
+        let shown = notices.iter().filter(|notice| asked || !matches!(notice, Notice::Nodes { .. }));
+        shown.map(ToString::to_string).collect()
     }
-    let ending = session::run(&mut console, &source, options.serve, &interrupt);
-    let output = console.output().clone();
-    let cluster = console.into_lab();
-    cluster.take_log_notices().iter().for_each(|notice| output.warn(notice));
-    cluster.shutdown();
-    Ok(ending.code())
+
+    /// Runs the session on this cluster.
+    fn converse<L: Lab + 'static>(&self, lab: L, notices: Vec<String>) -> Result<(Ending, L), String> {
+        let Stage { start, options, settings, source, output, narrator, interrupt } = self;
+        let attended = *source == Source::Terminal;
+        let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
+        let mut history = options.history.as_deref().map(new_history).transpose()?;
+        if let Some(file) = &mut history {
+            file.begin(lab.began_with())?;
+        }
+        let is_new = lab.began_with() == Beginning::Absent;
+        let again = again(start, options, settings, is_new);
+        let context = Context {
+            client_timeout: settings.client_timeout.mul_f64(settings.time_scale),
+            keep_going: options.keep_going,
+            columns: attended.then(terminal::columns),
+            attended,
+            logs: Some(settings.logs.clone()),
+            again: options.script.is_none().then(|| again.clone()),
+            interrupt: Some(Arc::clone(interrupt)),
+        };
+        let mut console = Console::new(lab, context, output.clone(), narrator.clone());
+        if let Some(file) = history {
+            console.record_to(file);
+        }
+        welcome(&mut console, &again, options, settings, notices);
+        if attended {
+            console.open_session();
+            // So that the first prompt names the leader. Without one it is shown all the same.
+            await_leader(console.lab_mut());
+        }
+        let ending = session::run(&mut console, source, options.serve, interrupt);
+        Ok((ending, console.into_lab()))
+    }
 }
 
 fn welcome(console: &mut Console, again: &str, options: &Options, settings: &Settings, notices: Vec<String>) {
@@ -210,6 +265,17 @@ fn welcome(console: &mut Console, again: &str, options: &Options, settings: &Set
         lines.push(slow::begin(console, settings.time_scale));
     }
     session::greet(console, &lines);
+}
+
+fn await_leader(lab: &mut dyn Lab) {
+    let until = lab.now() + FIRST_ELECTION;
+    let leads = |view: NodeView| view.life == Life::Up && view.status.role == RoleName::Leader;
+    while !lab.nodes().into_iter().any(|node| leads(lab.view(node)))
+        && lab.now() < until
+        && !lab.interrupted()
+    {
+        lab.wait(until);
+    }
 }
 
 /// How long the first prompt waits for a leader.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{Start, cluster_file};
-use crate::cluster::{Apart, Cluster, NewFiles, StartError, make_files};
+use super::refusal::{NEEDS_A_PERSON, Refusal, refusal};
+use super::{Start, child, cluster_file};
+use crate::cluster::{Apart, Cluster, NewFiles, make_files};
 use crate::config::cluster_file::ClusterFile;
 use crate::console::narrator::Narrator;
 use crate::console::options;
@@ -17,15 +18,12 @@ use crate::console::printer::{Output, Style};
 use crate::console::session;
 use crate::interrupt::Interrupt;
 use crate::links::{Notices, probe};
-use crate::process::{Place, Process, ProcessError};
+use crate::process::{Place, Process};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
 use crate::text::joined;
 use crate::types::{Epoch, NodeId};
 use crate::wire::{Caller, Hello, VERSIONS};
-
-/// The exit code of a start that needs a person: another start would fail as well.
-const NEEDS_A_PERSON: u8 = 78;
 
 const AFTER_HELP: &str = "\
 A node never makes its files by itself: --init does once, before the first start of one of the nodes in the file;
@@ -65,6 +63,9 @@ pub(super) struct Options {
     /// Only says whether the file of settings is right
     #[arg(long)]
     check_config: bool,
+    /// It is a child of 'cluster --processes', which tells it the rest
+    #[arg(long, hide = true, requires = "bind")]
+    supervised: bool,
 }
 
 pub fn main(start: &Start) -> ExitCode {
@@ -73,7 +74,11 @@ pub fn main(start: &Start) -> ExitCode {
         Err(code) => return code,
     };
     let output = Output::standard(Style::default());
-    match run(&options, &output) {
+    let ran = match &options.bind {
+        Some(bind) if options.supervised => child::run(options.node, bind, &output),
+        _ => run(&options, &output),
+    };
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err((text, code)) => {
             output.warn(&format!("error: {text}"));
@@ -81,8 +86,6 @@ pub fn main(start: &Start) -> ExitCode {
         }
     }
 }
-
-type Refusal = (String, u8);
 
 fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     let needs_a_person = |text: String| (text, NEEDS_A_PERSON);
@@ -133,14 +136,8 @@ fn serve(
     }
     let (cluster, address) = (apart.cluster, listener.local_addr().map_err(|error| (error.to_string(), 1))?);
     let (token, addresses, faults) = (file.token, file.addresses, file.faults);
-    let place = Place { apart, token, addresses, advertised, faults };
-    let process = Process::start(builder, listener, place, notices).map_err(|error| {
-        let code = match error {
-            ProcessError::Start(StartError::Thread(_)) | ProcessError::Thread(_) => 1,
-            ProcessError::Start(_) => NEEDS_A_PERSON,
-        };
-        (error.to_string(), code)
-    })?;
+    let place = Place { apart, token, addresses, advertised, faults, remembers: true };
+    let process = Process::start(builder, listener, place, notices).map_err(|error| refusal(&error))?;
     let place =
         format!("state in {}, log in {}", states.display(), logs.join(format!("{node}.log")).display());
     output.progress(&format!("{node} of cluster {cluster} listens on {address}; {place}"));

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, Parser, ValueEnum};
@@ -14,6 +16,7 @@ use clap_complete::Shell;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 use crate::quoting::shell_word;
+use crate::supervisor::Program;
 
 /// The program of which all others are parts.
 pub const WHOLE: &str = "raftlab";
@@ -48,6 +51,15 @@ impl Start {
 
     pub(super) fn arguments(&self) -> &[OsString] {
         &self.arguments
+    }
+
+    /// How this program starts a node in a process of its own: the program itself, with the word `node` first.
+    pub(super) fn node_program(&self) -> io::Result<Program> {
+        let name = env::args_os().next().unwrap_or_else(|| self.name.into());
+        // The very program that runs, even when its file was replaced meanwhile.
+        let own = PathBuf::from("/proc/self/exe");
+        let path = if own.exists() { own } else { env::current_exe()? };
+        Ok(Program { path, name, words: vec!["node".into()] })
     }
 
     /// How it is called: `cluster` or `raftlab cluster`.
@@ -88,13 +100,19 @@ impl Start {
 
     /// What starts it, as it was started: by cargo, by its name or by its path.
     fn command(&self) -> String {
-        let part = if self.part { format!(" {}", self.name) } else { String::new() };
+        self.command_of(self.name)
+    }
+
+    /// What starts another program in the same way.
+    pub(super) fn command_of(&self, name: &str) -> String {
+        let part = if self.part { format!(" {name}") } else { String::new() };
         // Cargo tells the program that it runs.
         if env::var_os("CARGO_PKG_NAME").is_some_and(|package| package == env!("CARGO_PKG_NAME")) {
-            let program = if self.part { WHOLE } else { self.name };
+            let program = if self.part { WHOLE } else { name };
             return format!("cargo run --release --bin {program} --{part}");
         }
-        let started = env::args_os().next().unwrap_or_else(|| self.name.into());
+        let started = PathBuf::from(env::args_os().next().unwrap_or_else(|| self.name.into()));
+        let started = if self.part || name == self.name { started } else { started.with_file_name(name) };
         format!("{}{part}", shell_word(&started.to_string_lossy()))
     }
 }

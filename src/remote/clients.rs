@@ -112,6 +112,12 @@ impl RemoteClients {
         Arc::clone(&self.inside.book)
     }
 
+    /// A node has said where it is, and is there.
+    pub(super) fn tell(&self, node: NodeId, address: &str) {
+        self.inside.learn(node, &[(node, address.to_string())].into());
+        self.inside.dialers.lock().get(&node).into_iter().for_each(Dialer::wake);
+    }
+
     /// Closes all links. Calls under way end.
     pub fn stop(self) {
         self.inside.dialers.lock().clear();

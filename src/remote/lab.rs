@@ -1,6 +1,9 @@
 //! A cluster of processes as a console drives it: the same language as on threads, over links.
 
-use std::collections::BTreeMap;
+mod following;
+mod processes;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +16,7 @@ use super::RemoteCluster;
 use super::agreed::Agreed;
 use super::clients::RemoteClients;
 use super::merging::Replies;
-use super::node_link::{Listener, NodeLink, OnEvent};
+use super::node_link::{NodeLink, OnEvent};
 use super::protocol::{Answer, Question};
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
@@ -29,6 +32,7 @@ use crate::node::{Changes, Leaders, Leadership};
 use crate::server::{LogView, MembersView, Status};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::glimpse::Glimpse;
+use crate::supervisor::Supervisor;
 use crate::trace::EventFilter;
 use crate::types::{Member, NodeId, Time};
 
@@ -59,6 +63,10 @@ pub struct RemoteLab {
     filter: EventFilter,
     asker: Option<Client<KeyValue>>,
     seed: u64,
+    /// What has started the processes, if this program has.
+    supervisor: Option<Supervisor>,
+    /// Nodes that were taken from the nodes here; others still name them.
+    forgotten: BTreeSet<NodeId>,
 }
 
 impl RemoteLab {
@@ -73,9 +81,22 @@ impl RemoteLab {
         notices: Arc<Notices>,
         on_event: OnEvent,
     ) -> io::Result<RemoteLab> {
+        RemoteLab::new(remote, name, notices, on_event, None)
+    }
+
+    fn new(
+        remote: RemoteCluster,
+        name: &str,
+        notices: Arc<Notices>,
+        on_event: OnEvent,
+        supervisor: Option<Supervisor>,
+    ) -> io::Result<RemoteLab> {
         let clients = RemoteClients::start(remote.clone(), Arc::clone(&notices))?;
         let changes = Arc::new(Changes::default());
-        let nodes: Vec<NodeId> = remote.addresses.keys().copied().collect();
+        // Those that cannot start have no address.
+        let supervised = supervisor.as_ref().map_or_else(Vec::new, Supervisor::nodes);
+        let nodes: BTreeSet<NodeId> = remote.addresses.keys().copied().chain(supervised).collect();
+        let nodes: Vec<NodeId> = nodes.into_iter().collect();
         let settings = LabSettings::new(remote.settings.scaled().raft);
         let seed = entropy();
         let mut lab = RemoteLab {
@@ -95,12 +116,14 @@ impl RemoteLab {
             asker: None,
             seed,
             remote,
+            supervisor,
+            forgotten: BTreeSet::new(),
         };
         for node in nodes {
             lab.link(node)?;
         }
         let until = lab.now() + FIRST_LOOK;
-        let is_awaited = |link: &NodeLink| link.held().is_none();
+        let is_awaited = |link: &NodeLink| link.without_process().is_none() && link.held().is_none();
         while lab.links.values().any(is_awaited) && lab.now() < until {
             lab.wait(until);
         }
@@ -116,40 +139,6 @@ impl RemoteLab {
     ) {
         self.waiting.heed(is_raised, wake);
         self.asker = None;
-    }
-
-    fn link(&mut self, node: NodeId) -> io::Result<()> {
-        let came_back = Arc::clone(&self.came_back);
-        let clock = self.clients.clock();
-        let trouble = Arc::clone(&self.notices);
-        let listener = Listener {
-            changes: Arc::clone(&self.changes),
-            leaders: Arc::clone(&self.leaders),
-            on_event: Arc::clone(&self.on_event),
-            now: Arc::new(move || clock.now()),
-            on_nodes: self.clients.listener(),
-            on_up: Box::new(move |node| came_back.lock().push(node)),
-            on_trouble: Box::new(move |node, text| trouble.say(&node.to_string(), text)),
-        };
-        let (book, notices) = (Arc::clone(&self.book), Arc::clone(&self.notices));
-        let link = NodeLink::start(node, &self.remote, &self.name, book, notices, listener)?;
-        self.links.insert(node, link);
-        Ok(())
-    }
-
-    /// Follows the nodes that clients have heard of, tells those that came back what it wants to see, and brings all to the
-    /// newest rules and settings.
-    fn catch_up(&mut self) {
-        for node in self.clients.nodes() {
-            if !self.links.contains_key(&node) && self.link(node).is_ok() {
-                self.agreed.add_node(node);
-            }
-        }
-        let came_back = std::mem::take(&mut *self.came_back.lock());
-        for link in came_back.iter().filter_map(|node| self.links.get(node)) {
-            let _ = link.ask(Question::Watch(self.filter));
-        }
-        self.agreed.agree(&self.links, &mut self.settings);
     }
 
     fn existing(&self, node: NodeId) -> Result<&NodeLink, LabError> {
@@ -183,9 +172,13 @@ impl RemoteLab {
         self.links.get(&node).map(|link| link.last_view().life)
     }
 
-    /// Closes all links. The nodes run on.
+    /// Closes all links. The nodes run on, unless this program has started their processes: those end.
     pub fn leave(self) {
+        drop(self.links);
         self.clients.stop();
+        if let Some(supervisor) = self.supervisor {
+            supervisor.stop();
+        }
     }
 }
 
@@ -195,6 +188,10 @@ impl Lab for RemoteLab {
     }
 
     fn add_node(&mut self, node: NodeId) -> Result<Member, LabError> {
+        if self.supervisor.is_some() {
+            return self.add_process(node);
+        }
+        self.forgotten.remove(&node);
         self.catch_up();
         let link = self.existing(node).map_err(|_| {
             let advice = format!("start it first: node {node} --wipe --bind HOST:PORT");
@@ -203,8 +200,9 @@ impl Lab for RemoteLab {
         link.member().ok_or_else(|| LabError::new(format!("{node} does not answer")))
     }
 
-    fn has_old_files(&mut self, _: NodeId) -> bool {
-        false
+    fn has_old_files(&mut self, node: NodeId) -> bool {
+        let is_down = self.links.get(&node).is_none_or(|link| matches!(link.view().life, Life::Down(_)));
+        is_down && self.supervisor.as_ref().is_some_and(|supervisor| supervisor.has_files(node))
     }
 
     fn remove_node(&mut self, node: NodeId) -> Result<(), LabError> {
@@ -216,6 +214,10 @@ impl Lab for RemoteLab {
         }
         self.links.remove(&node);
         self.agreed.remove_node(node);
+        self.forgotten.insert(node);
+        if let Some(supervisor) = &mut self.supervisor {
+            supervisor.remove(node);
+        }
         Ok(())
     }
 
@@ -245,7 +247,7 @@ impl Lab for RemoteLab {
     }
 
     fn began_with(&self) -> Start {
-        Start::Unknown
+        self.supervisor.as_ref().map_or(Start::Unknown, Supervisor::began_with)
     }
 
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_> {
@@ -294,14 +296,18 @@ impl Lab for RemoteLab {
     }
 
     fn stored(&mut self, node: NodeId, entries: usize) -> Result<Glimpse, LabError> {
-        match self.existing(node)?.ask(Question::Stored { entries })? {
+        let link = self.existing(node)?;
+        if let (Some(supervisor), Some(_)) = (&self.supervisor, link.without_process()) {
+            return supervisor.stored(node, entries);
+        }
+        match link.ask(Question::Stored { entries })? {
             Answer::Stored(glimpse) => Ok(glimpse),
             other => Err(unexpected(node, &other)),
         }
     }
 
     fn order(&mut self, node: NodeId, order: NodeOrder) -> Result<String, LabError> {
-        self.give(node, order, None)
+        self.order_process(node, order).unwrap_or_else(|| self.give(node, order, None))
     }
 
     fn ends_faults(&self) -> bool {
@@ -309,7 +315,7 @@ impl Lab for RemoteLab {
     }
 
     fn order_for(&mut self, node: NodeId, order: NodeOrder, lasting: Lasting) -> Result<String, LabError> {
-        self.give(node, order, Some(lasting.time))
+        self.order_process(node, order).unwrap_or_else(|| self.give(node, order, Some(lasting.time)))
     }
 
     fn transfer_failure(&mut self, node: NodeId) -> Option<String> {

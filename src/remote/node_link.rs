@@ -17,6 +17,7 @@ use crate::lab::{LabError, Life, NodeView};
 use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, Target, Traffic};
 use crate::node::{Changes, Leaders};
 use crate::server::{RoleName, Status};
+use crate::supervisor::Table;
 use crate::text::counted;
 use crate::text::layout::duration_shown;
 use crate::trace::TraceEvent;
@@ -54,7 +55,9 @@ pub struct NodeLink {
     questions: Sender<String>,
     #[debug(skip)]
     now: Now,
-    _dialer: Dialer,
+    dialer: Dialer,
+    /// Which processes run, if this program has started them.
+    processes: Option<Table>,
 }
 
 #[derive(Debug)]
@@ -151,13 +154,34 @@ impl NodeLink {
         let heard = move |heard: Heard| take(&seen, &unsent, &listener, node, heard);
         let traffic = Traffic::Texts { questions: asked, heard: Box::new(heard) };
         let target = Target { node, book, hello: Box::new(hello), traffic, notices, lives: Lives::default() };
-        Ok(NodeLink { node, shared, questions, now, _dialer: Dialer::start(target, entropy())? })
+        let dialer = Dialer::start(target, entropy())?;
+        Ok(NodeLink { node, shared, questions, now, dialer, processes: None })
+    }
+
+    /// Whether the node's process runs is to be seen in this table.
+    pub(super) fn watching(self, processes: Option<Table>) -> NodeLink {
+        NodeLink { processes, ..self }
+    }
+
+    /// How it is that no process answers; none when one may.
+    pub(super) fn without_process(&self) -> Option<Life> {
+        self.processes.as_ref()?.life(self.node)
+    }
+
+    /// Dials now: the node has just been started.
+    pub(super) fn dial(&self) {
+        self.dialer.wake();
+    }
+
+    /// What it was last heard to know.
+    pub(super) fn known(&self) -> Status {
+        self.shared.lock().view.status
     }
 
     /// How the node is: asked now, unless it was silent when it was last asked. One whose process does not answer is down, as
     /// far as a console can know.
     pub fn view(&self) -> NodeView {
-        if self.shared.lock().is_silent {
+        if self.shared.lock().is_silent || self.without_process().is_some() {
             self.last_view()
         } else {
             self.look();
@@ -167,14 +191,20 @@ impl NodeLink {
 
     /// How it was when it was last heard of.
     pub fn last_view(&self) -> NodeView {
+        let known_life = self.without_process();
+        if let Some(life @ Life::Frozen(_)) = known_life {
+            return NodeView { life, status: self.known(), disk_blocked: false };
+        }
         let seen = self.shared.lock();
         let silence = seen.heard.elapsed();
-        if seen.member.is_some() && silence < FRESH {
+        if seen.member.is_some() && silence < FRESH && known_life.is_none() {
             return seen.view.clone();
         }
-        let life = match seen.member {
-            Some(_) => Life::Silent(silence),
-            None => Life::Down(format!("its process does not answer: {}", seen.why)),
+        let runs = self.processes.as_ref().is_some_and(|processes| processes.has(self.node));
+        let life = match (known_life, seen.member) {
+            (Some(life), _) => life,
+            (None, member) if member.is_some() || runs => Life::Silent(silence),
+            (None, _) => Life::Down(format!("its process does not answer: {}", seen.why)),
         };
         let status = Status { role: RoleName::default(), leader: None, ..seen.view.status };
         NodeView { life, status, disk_blocked: false }
@@ -218,6 +248,11 @@ impl NodeLink {
     /// There is no connection to ask by.
     pub fn put(&self, question: Question) -> Result<Put, LabError> {
         let (node, is_order) = (self.node, question.is_order());
+        match self.without_process() {
+            None => {}
+            Some(Life::Frozen(_)) => return Err(LabError::frozen(node)),
+            Some(_) => return Err(LabError::down(node)),
+        }
         let patience = match question {
             Question::Order { .. } => ORDER_PATIENCE,
             _ if is_order => TAKE_PATIENCE,

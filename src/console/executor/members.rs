@@ -116,6 +116,7 @@ impl Console {
                     .with("members", configuration_json(configuration))
             }
             Err(error @ MembersError::UnderWay { .. }) => Answer::unknown(line.name(), error),
+            Err(MembersError::Lab(error)) => Answer::failed(line.name(), error.with_advice()),
             Err(error) => Answer::failed(line.name(), error),
         }
     }

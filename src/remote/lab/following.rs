@@ -1,0 +1,59 @@
+//! Which nodes a console has links to: those that it was told of, and those of which they tell.
+
+use std::io;
+use std::sync::Arc;
+
+use super::RemoteLab;
+use crate::remote::node_link::{Listener, NodeLink};
+use crate::remote::protocol::Question;
+use crate::supervisor::Supervisor;
+use crate::types::NodeId;
+
+impl RemoteLab {
+    pub(super) fn link(&mut self, node: NodeId) -> io::Result<()> {
+        let came_back = Arc::clone(&self.came_back);
+        let clock = self.clients.clock();
+        let trouble = Arc::clone(&self.notices);
+        let listener = Listener {
+            changes: Arc::clone(&self.changes),
+            leaders: Arc::clone(&self.leaders),
+            on_event: Arc::clone(&self.on_event),
+            now: Arc::new(move || clock.now()),
+            on_nodes: self.clients.listener(),
+            on_up: Box::new(move |node| came_back.lock().push(node)),
+            on_trouble: Box::new(move |node, text| trouble.say(&node.to_string(), text)),
+        };
+        let (book, notices) = (Arc::clone(&self.book), Arc::clone(&self.notices));
+        let link = NodeLink::start(node, &self.remote, &self.name, book, notices, listener)?;
+        let processes = self.supervisor.as_ref().map(Supervisor::table);
+        self.links.insert(node, link.watching(processes));
+        Ok(())
+    }
+
+    /// From now on it is one of the nodes.
+    pub(super) fn follow(&mut self, node: NodeId) -> io::Result<()> {
+        self.link(node)?;
+        self.agreed.add_node(node);
+        Ok(())
+    }
+
+    /// Follows the nodes that clients have heard of, tells those that came back what it wants to see, and brings all to the
+    /// newest rules and settings.
+    pub(super) fn catch_up(&mut self) {
+        // What the processes themselves said goes before what others have heard of them.
+        for (node, address) in self.supervisor.iter().flat_map(Supervisor::addresses) {
+            self.book.tell(node, address);
+        }
+        for node in self.clients.nodes() {
+            if !self.links.contains_key(&node) && !self.forgotten.contains(&node) {
+                // Without a thread for its link it is tried again.
+                let _ = self.follow(node);
+            }
+        }
+        let came_back = std::mem::take(&mut *self.came_back.lock());
+        for link in came_back.iter().filter_map(|node| self.links.get(node)) {
+            let _ = link.ask(Question::Watch(self.filter));
+        }
+        self.agreed.agree(&self.links, &mut self.settings);
+    }
+}

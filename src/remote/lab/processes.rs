@@ -1,0 +1,107 @@
+//! What a console can do to whole processes, when its program has started them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RemoteLab;
+use crate::lab::{Lab, LabError, Life, NodeOrder};
+use crate::links::Notices;
+use crate::remote::RemoteCluster;
+use crate::remote::node_link::OnEvent;
+use crate::supervisor::{Running, Supervisor};
+use crate::text::layout::duration_shown;
+use crate::types::{Member, NodeId};
+
+/// How long a node whose process runs is waited for, until it can be asked.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
+
+impl RemoteLab {
+    /// Connects to the processes that this program has started.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn supervised(
+        supervisor: Supervisor,
+        name: &str,
+        notices: Arc<Notices>,
+        on_event: OnEvent,
+    ) -> io::Result<RemoteLab> {
+        let remote = RemoteCluster {
+            cluster: supervisor.cluster(),
+            token: supervisor.token().to_string(),
+            addresses: supervisor.addresses(),
+            settings: supervisor.settings().clone(),
+        };
+        RemoteLab::new(remote, name, notices, on_event, Some(supervisor))
+    }
+
+    /// Does what concerns a whole process, or a node whose process does not run. None: it is an order to the node.
+    pub(super) fn order_process(
+        &mut self,
+        node: NodeId,
+        order: NodeOrder,
+    ) -> Option<Result<String, LabError>> {
+        let known = self.links.get(&node)?.known();
+        let Some(supervisor) = self.supervisor.as_mut() else {
+            let is_of_process = matches!(order, NodeOrder::Kill | NodeOrder::Freeze);
+            return is_of_process.then(|| Err(LabError::no_process(node, order)));
+        };
+        match (order, supervisor.table().life(node)) {
+            (NodeOrder::Kill, _) => Some(supervisor.kill(node, &known)),
+            (NodeOrder::Freeze, _) => Some(supervisor.freeze(node)),
+            (NodeOrder::Resume, Some(Life::Frozen(_))) => {
+                let frozen = supervisor.thaw(node)?;
+                let said = format!("its process was frozen for {}", duration_shown(frozen));
+                // A pause of the node itself ends, too.
+                let paused = self.view(node).life == Life::Paused;
+                let resumed = paused.then(|| self.give(node, NodeOrder::Resume, None));
+                Some(
+                    resumed
+                        .transpose()
+                        .map(|more| more.map_or(said.clone(), |more| format!("{said}; {more}"))),
+                )
+            }
+            (NodeOrder::Restart | NodeOrder::Wipe, Some(Life::Down(_))) => {
+                let started = self.start_process(node, order == NodeOrder::Wipe);
+                Some(started.map(|running| running.loaded))
+            }
+            (_, Some(life)) => Some(order.check(node, &life, known.member).and(Err(LabError::down(node)))),
+            (_, None) => None,
+        }
+    }
+
+    /// Starts a process for a node of this name, on new files.
+    pub(super) fn add_process(&mut self, node: NodeId) -> Result<Member, LabError> {
+        let is_down = |lab: &mut Self| matches!(lab.view(node).life, Life::Down(_));
+        if self.links.contains_key(&node) {
+            if !is_down(self) {
+                return Err(LabError::running(node));
+            }
+            // A node that was stopped has left its process.
+            if let Some(supervisor) = &mut self.supervisor {
+                supervisor.remove(node);
+            }
+        }
+        self.start_process(node, true).map(|running| running.member)
+    }
+
+    fn start_process(&mut self, node: NodeId, wipe: bool) -> Result<Running, LabError> {
+        let (rules, others) = (self.network_rules(), self.book.all());
+        let wake = self.waiting.wake();
+        let supervisor = self.supervisor.as_mut().expect("it has started the processes");
+        let running = supervisor.start_node(node, wipe, others, &rules, &wake)?;
+        self.clients.tell(node, &running.address);
+        self.forgotten.remove(&node);
+        if !self.links.contains_key(&node) {
+            self.follow(node).map_err(|error| LabError::new(error.to_string()))?;
+        }
+        let until = self.now() + CONNECTED_WITHIN;
+        self.links[&node].dial();
+        while self.links[&node].member() != Some(running.member) && self.now() < until && !self.interrupted()
+        {
+            self.wait(until);
+        }
+        Ok(running)
+    }
+}
