@@ -176,6 +176,9 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
             }
             unfinished.push_back((number, socket.try_clone()?));
             drop(unfinished);
+            if shared.stopped.load(Ordering::Acquire) {
+                let _ = socket.shutdown(Shutdown::Both);
+            }
             let shared = Arc::clone(shared);
             let serve = move || shared.serve(number, socket);
             thread::Builder::new().name("link-reader".to_string()).spawn(serve).map(drop)
@@ -228,15 +231,9 @@ impl Shared {
         let mut lived = None;
         let like = |wanted: fn(&Caller) -> bool| open.values().filter(|open| wanted(&open.caller)).count();
         match &hello.caller {
-            Caller::Node { member, life, .. } => {
+            Caller::Node { member, life, connection, .. } => {
                 lived = Some(self.lives.enter(member.node, *life)?);
-                // A newer connection of the same process takes the place of the older.
-                for other in open.values() {
-                    if matches!(&other.caller, Caller::Node { member: known, .. } if known.node == member.node)
-                    {
-                        let _ = other.socket.shutdown(Shutdown::Both);
-                    }
-                }
+                replace_older(&open, member.node, *connection)?;
             }
             Caller::Client { .. }
                 if like(|caller| matches!(caller, Caller::Client { .. })) >= CLIENTS_MAX =>
@@ -252,6 +249,10 @@ impl Shared {
         }
         let kept = socket.try_clone().map_err(|error| error.to_string())?;
         open.insert(number, Open { caller: hello.caller.clone(), socket: kept, _lived: lived });
+        // An end of the acceptor closes what stands in the table before it, and is seen here after it.
+        if self.stopped.load(Ordering::Acquire) {
+            return Err("the process ends".to_string());
+        }
         Ok((hello.caller, welcome))
     }
 
@@ -366,6 +367,23 @@ impl Shared {
             self.network.unregister(Address::Client(client));
         }
     }
+}
+
+/// A newer connection of a process takes the place of the older.
+///
+/// # Errors
+/// The newer one is open already.
+fn replace_older(open: &HashMap<u64, Open>, node: NodeId, connection: u64) -> Result<(), String> {
+    for other in open.values() {
+        let Caller::Node { member, connection: known, .. } = &other.caller else { continue };
+        if member.node == node && *known > connection {
+            return Err(format!("a newer connection of {node} is open"));
+        }
+        if member.node == node {
+            let _ = other.socket.shutdown(Shutdown::Both);
+        }
+    }
+    Ok(())
 }
 
 /// Closes a connection so that what was written last is read: a close with unread bytes would reset it.

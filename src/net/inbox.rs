@@ -7,8 +7,8 @@
 
 mod bell;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
@@ -24,6 +24,7 @@ use crate::spin::Spin;
 pub struct Inbox {
     sender: Sender<Parcel>,
     room: Arc<Room>,
+    receiver: Weak<()>,
     /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
     bell: HangUp,
 }
@@ -35,6 +36,8 @@ pub struct InboxReceiver {
     room: Arc<Room>,
     bell: Arc<Bell>,
     spin: Spin,
+    /// It is there.
+    _alive: Arc<()>,
 }
 
 /// A group on its way, and the room that it takes. It holds no reference to the room: to count those would cost more than
@@ -61,9 +64,10 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
     let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
     let bell = Arc::new(Bell::default());
     let hang_up = HangUp(Arc::clone(&bell));
+    let alive = Arc::new(());
     (
-        Inbox { sender, room: Arc::clone(&room), bell: hang_up },
-        InboxReceiver { receiver, room, bell, spin: Spin::default() },
+        Inbox { sender, room: Arc::clone(&room), receiver: Arc::downgrade(&alive), bell: hang_up },
+        InboxReceiver { receiver, room, bell, spin: Spin::default(), _alive: alive },
     )
 }
 
@@ -90,6 +94,11 @@ impl Inbox {
             }
         }
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
+    }
+
+    /// Tells whether its receiver is still there, and does not keep the inbox open.
+    pub fn receiver(&self) -> Weak<()> {
+        Weak::clone(&self.receiver)
     }
 
     pub fn len(&self) -> usize {

@@ -23,7 +23,7 @@ const ENTRIES_MAX: usize = 10_000;
 /// Whether it breaks something on purpose.
 fn is_fault(question: &Question) -> bool {
     match question {
-        Question::TakeRules { .. } => true,
+        Question::TakeRules { .. } | Question::Renew => true,
         Question::Order { order, .. } => matches!(
             order,
             NodeOrder::Crash
@@ -48,6 +48,7 @@ impl<M: StateMachine> Inside<M> {
         }
         let answered = match question {
             Question::Order { order, lasting } => self.execute(order, lasting, Some(&console.name)),
+            Question::Renew => self.renew(&console.name),
             Question::TakeRules { set, change } => Ok(self.take_rules(set, change, &console.name)),
             Question::Rules => Ok(Answer::Rules(self.rules.lock().now(&self.known.nodes()).clone())),
             Question::Configure(settings) => self.take_settings(settings, &console.name),
@@ -99,20 +100,37 @@ impl<M: StateMachine> Inside<M> {
             self.endings.lock().note(node, order, lasting);
             self.wake();
         }
+        self.note_own(&cluster);
+        done.map(Answer::Done)
+    }
+
+    fn renew(&self, by: &str) -> Result<Answer, LabError> {
+        let node = self.place.apart.node;
+        let mut cluster = self.cluster.lock();
+        cluster.note(node, What::Ordered { by: by.to_string(), what: "start on new files".to_string() });
+        let member = cluster.add_node(node)?;
+        self.endings.lock().note(node, NodeOrder::Wipe, None);
+        self.note_own(&cluster);
+        Ok(Answer::Renewed(member))
+    }
+
+    /// Notes which files the node has, and that it runs.
+    fn note_own(&self, cluster: &Cluster<M>) {
         if let Some(own) = cluster.own_files() {
             *self.own.lock() = own;
         }
-        if cluster.life(node) == Some(Life::Up) {
+        if cluster.life(self.place.apart.node) == Some(Life::Up) {
             self.ends_by_order.store(false, Ordering::Release);
         }
-        done.map(Answer::Done)
     }
 
     fn take_rules(&self, set: RuleSet, change: Option<String>, by: &str) -> Answer {
         let nodes = self.known.nodes();
         let mut rules = self.rules.lock();
-        if let Err(held) = rules.take(set, change.is_some(), &nodes) {
-            return Answer::Rules(held);
+        match rules.take(set, change.is_some(), &nodes) {
+            Ok(true) => {}
+            Ok(false) => return Answer::Done(String::new()),
+            Err(held) => return Answer::Rules(held),
         }
         let in_force = rules.now(&nodes).rules(&nodes);
         self.apply(&mut rules);
@@ -133,6 +151,9 @@ impl<M: StateMachine> Inside<M> {
         let mut held = self.settings.lock();
         if new.version < held.version {
             return Ok(Answer::Settings(held.clone()));
+        }
+        if new.version == held.version {
+            return Ok(Answer::Done(String::new()));
         }
         cluster.configure(new.settings.clone())?;
         let what = format!("settings {}", new.version);

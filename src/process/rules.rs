@@ -32,19 +32,21 @@ impl HeldRules {
         &self.set
     }
 
-    /// Takes a set if it is newer. One that a console has just changed is not taken beside another change with its number: its
+    /// Takes a set if it is newer; whether it was. One that a console has just changed is not taken beside another change with its number: its
     /// console makes it again, on top of that.
     ///
     /// # Errors
     /// It is not newer, and which set is held.
-    pub fn take(&mut self, set: RuleSet, is_change: bool, nodes: &[NodeId]) -> Result<(), RuleSet> {
+    pub fn take(&mut self, set: RuleSet, is_change: bool, nodes: &[NodeId]) -> Result<bool, RuleSet> {
         let (held, new) = (self.version(), set.version());
         let is_newer = if is_change { new.number > held.number } else { new >= held };
         if !is_newer {
             return Err(self.now(nodes).clone());
         }
-        (self.set, self.since) = (set, Instant::now());
-        Ok(())
+        if new > held {
+            (self.set, self.since) = (set, Instant::now());
+        }
+        Ok(new > held)
     }
 
     /// All of them as one change of the network.
@@ -69,10 +71,11 @@ mod tests {
         let mut held = HeldRules::default();
         let one = RuleSet::default().changed(1, Vec::new(), &isolate(0), None);
         let other = RuleSet::default().changed(2, Vec::new(), &isolate(1), None);
-        assert_eq!(held.take(one, true, &nodes), Ok(()));
+        assert_eq!(held.take(one, true, &nodes), Ok(true));
         let newer = held.take(other.clone(), true, &nodes).expect_err("another change has its number");
         let again = newer.changed(2, newer.rules(&nodes), &isolate(1), None);
-        assert_eq!(held.take(again, true, &nodes), Ok(()));
+        assert_eq!(held.take(again.clone(), true, &nodes), Ok(true));
+        assert_eq!(held.take(again, false, &nodes), Ok(false));
         assert_eq!(held.change(&nodes), NetChange::Replace(vec![isolate(0), isolate(1)]));
         assert!(held.take(other, false, &nodes).is_err(), "an older set never comes back");
     }

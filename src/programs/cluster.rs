@@ -127,9 +127,13 @@ pub fn main(start: &Start) -> ExitCode {
 fn write_config(path: &Path, options: &Options) -> ExitCode {
     let output = Output::standard(Style::default());
     let written = settings(options).and_then(|settings| {
-        let mut settings = Settings { seed: options.settings.seed, ..settings };
-        settings.memory = false;
-        cluster_file::write(path, settings)
+        if settings.memory {
+            return Err(
+                "a node that is a process keeps its state on disk: leave out --memory, and memory = true"
+                    .to_string(),
+            );
+        }
+        cluster_file::write(path, Settings { seed: options.settings.seed, ..settings })
     });
     match written {
         Ok(lines) => {

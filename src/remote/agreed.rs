@@ -131,13 +131,14 @@ impl Agreed {
         let new = VersionedSettings { version, settings: settings.now.clone() };
         let replies = Replies::of(links.iter(), &Question::Configure(new));
         replies.told()?;
-        let newer = replies.answers.into_iter().find(|(_, answer)| matches!(answer, Answer::Settings(_)));
+        let newer = replies.answers.iter().find(|(_, answer)| matches!(answer, Answer::Settings(_)));
         if let Some((_, newer)) = newer {
-            self.hear_settings(Ok(newer), settings);
+            self.hear_settings(Ok(newer.clone()), settings);
             let what = "another console has changed the settings at the same time";
             return Err(LabError::new(what).advising("'set' shows them; say it again"));
         }
         self.settings = version;
+        self.note_told(links, &replies);
         Ok(())
     }
 
@@ -165,7 +166,17 @@ impl Agreed {
             return Ok(None);
         }
         self.hold(set.clone());
+        self.note_told(links, &replies);
         Ok(Some(not_told.unwrap_or_default()))
+    }
+
+    /// These have answered: they hold what this console does.
+    fn note_told(&self, links: &Links, replies: &Replies) {
+        for (node, _) in &replies.answers {
+            if let Some(link) = links.get(node) {
+                link.is_told((self.set.version(), self.settings));
+            }
+        }
     }
 
     fn hear_newer(&mut self, replies: &Replies) -> bool {

@@ -36,7 +36,7 @@ struct Inside {
     book: Arc<AddressBook>,
     dialers: Mutex<BTreeMap<NodeId, Dialer>>,
     /// Those who are told when a connection breaks.
-    clients: Mutex<Vec<ClientId>>,
+    clients: Mutex<Vec<(ClientId, Weak<()>)>>,
     notices: Arc<Notices>,
     #[debug(skip)]
     this: Weak<Inside>,
@@ -79,8 +79,13 @@ impl RemoteClients {
         let settings = remote.settings.scaled();
         let id = ClientId(entropy() >> 16);
         let (sender, inbox) = inbox(settings.inbox_client, settings.inbox_client_bytes);
+        let receiver = sender.receiver();
         network.register(Address::Client(id), sender);
-        clients.lock().push(id);
+        let mut clients = clients.lock();
+        // Those that are gone are forgotten.
+        clients.retain(|(_, receiver)| receiver.strong_count() > 0);
+        clients.push((id, receiver));
+        drop(clients);
         let patience = ClientSettings::suited_to(&settings.raft);
         let core = ClientCore::new(id, nodes.now(), patience, Random::new(entropy()));
         Client::new(core, network.clone(), inbox, *clock)
@@ -191,7 +196,7 @@ impl Inside {
 
     /// All clients hear of it, so that those who wait for the node ask elsewhere.
     fn connection_lost(&self, node: NodeId) {
-        for client in self.clients.lock().iter() {
+        for (client, _) in self.clients.lock().iter() {
             let (from, to) = (Address::Node(node), Address::Client(*client));
             self.network.send(&mut vec![Envelope::new(from, to, Packet::ConnectionLost)]);
         }

@@ -40,7 +40,7 @@ use crate::types::{Member, NodeId, Time};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How long the first look at the nodes may take.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// A console's view of a cluster of processes.
 #[derive(Debug)]
@@ -91,7 +91,8 @@ impl RemoteLab {
         on_event: OnEvent,
         supervisor: Option<Supervisor>,
     ) -> io::Result<RemoteLab> {
-        let clients = RemoteClients::start(remote.clone(), Arc::clone(&notices))?;
+        // The console's own link to each node tells how that is.
+        let clients = RemoteClients::start(remote.clone(), Arc::new(Notices::new(|_| {})))?;
         let changes = Arc::new(Changes::default());
         // Those that cannot start have no address.
         let supervised = supervisor.as_ref().map_or_else(Vec::new, Supervisor::nodes);
@@ -123,7 +124,7 @@ impl RemoteLab {
             lab.link(node)?;
         }
         let until = lab.now() + FIRST_LOOK;
-        let is_awaited = |link: &NodeLink| link.without_process().is_none() && link.held().is_none();
+        let is_awaited = |link: &NodeLink| link.without_process().is_none() && link.is_awaited();
         while lab.links.values().any(is_awaited) && lab.now() < until {
             lab.wait(until);
         }
@@ -187,17 +188,29 @@ impl Lab for RemoteLab {
         self.links.keys().copied().collect()
     }
 
+    /// Of a process whose node is down, on new files; of one that was started with new files, as it is.
     fn add_node(&mut self, node: NodeId) -> Result<Member, LabError> {
         if self.supervisor.is_some() {
             return self.add_process(node);
         }
         self.forgotten.remove(&node);
         self.catch_up();
+        let until = self.now() + FIRST_LOOK;
+        while self.links.get(&node).is_some_and(NodeLink::is_awaited) && self.now() < until {
+            self.wait(until);
+        }
         let link = self.existing(node).map_err(|_| {
             let advice = format!("start it first: node {node} --wipe --bind HOST:PORT");
             LabError::new(format!("no process of {node} has been heard of")).advising(advice)
         })?;
-        link.member().ok_or_else(|| LabError::new(format!("{node} does not answer")))
+        let member = link.member().ok_or_else(|| LabError::new(format!("{node} does not answer")))?;
+        if !matches!(link.view().life, Life::Down(_)) {
+            return Ok(member);
+        }
+        match link.ask(Question::Renew)? {
+            Answer::Renewed(member) => Ok(member),
+            other => Err(unexpected(node, &other)),
+        }
     }
 
     fn has_old_files(&mut self, node: NodeId) -> bool {

@@ -66,6 +66,8 @@ struct Seen {
     member: Option<Member>,
     /// Why there is no connection.
     why: String,
+    /// It was not reached yet, and not failed to be.
+    is_first_try: bool,
     heard: Instant,
     /// It did not answer when it was last asked how it is.
     is_silent: bool,
@@ -131,6 +133,7 @@ impl NodeLink {
         let shared = Arc::new(Mutex::new(Seen {
             member: None,
             why: "it has not been reached so far".to_string(),
+            is_first_try: true,
             heard: Instant::now(),
             is_silent: true,
             view,
@@ -223,6 +226,12 @@ impl NodeLink {
         }
     }
 
+    /// Whether it may still say for the first time how it is.
+    pub fn is_awaited(&self) -> bool {
+        let seen = self.shared.lock();
+        seen.held.is_none() && seen.is_first_try
+    }
+
     /// Which rules and settings it holds, as it said last; none while it says nothing.
     pub fn held(&self) -> Option<(SetVersion, SetVersion)> {
         let seen = self.shared.lock();
@@ -254,7 +263,7 @@ impl NodeLink {
             Some(_) => return Err(LabError::down(node)),
         }
         let patience = match question {
-            Question::Order { .. } => ORDER_PATIENCE,
+            Question::Order { .. } | Question::Renew => ORDER_PATIENCE,
             _ if is_order => TAKE_PATIENCE,
             _ => LOOK_PATIENCE,
         };
@@ -344,7 +353,7 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
             for waiting in std::mem::take(&mut seen.waiting).into_values() {
                 let _ = waiting.send(Err(Lost::Broken(why.clone())));
             }
-            seen.why = why;
+            (seen.why, seen.is_first_try) = (why, false);
         }
         Heard::Text(text) => match serde_json::from_str::<Told>(&text) {
             Ok(Told::Answer { id, answer }) => {

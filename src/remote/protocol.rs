@@ -42,6 +42,8 @@ pub enum Question {
         lasting: Option<Duration>,
     },
     TransferFailure,
+    /// Start your node, which is down, on new files: the cluster is about to take it in.
+    Renew,
     /// Hold this set of rules.
     TakeRules {
         set: RuleSet,
@@ -84,6 +86,8 @@ pub enum Answer {
     Log(LogView),
     Members(MembersView),
     Stored(Glimpse),
+    /// The node with the number of its new files.
+    Renewed(Member),
     /// It did what was ordered. What there is to say of it.
     Done(String),
     TransferFailure(Option<String>),
@@ -125,7 +129,10 @@ pub enum Told {
 impl Question {
     /// Whether it changes something, and takes as long as its node takes over it.
     pub fn is_order(&self) -> bool {
-        matches!(self, Question::Order { .. } | Question::TakeRules { .. } | Question::Configure(_))
+        matches!(
+            self,
+            Question::Order { .. } | Question::Renew | Question::TakeRules { .. } | Question::Configure(_)
+        )
     }
 }
 

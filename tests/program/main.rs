@@ -4,6 +4,7 @@
 //! Nothing here looks inside; a test that needs a moment waits for a line or for the end of the process.
 
 mod bad_input;
+mod consoles;
 mod demos;
 mod doctor;
 mod figure16;
@@ -18,6 +19,7 @@ mod logs;
 mod museum;
 mod processes;
 mod report;
+mod scripts_on_processes;
 mod signals;
 mod starting;
 #[cfg(unix)]
@@ -59,6 +61,13 @@ struct Running {
 impl Folder {
     fn new() -> Folder {
         Folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// One in memory, where the system has such: the disks of busy machines stall for seconds.
+    fn in_memory() -> Folder {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Folder(folder.expect("a folder"))
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -22,9 +22,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 20;
 
 /// A cluster of three whose nodes are processes.
-struct Processes {
-    folder: Folder,
-    running: BTreeMap<NodeId, Running>,
+pub struct Processes {
+    pub folder: Folder,
+    pub running: BTreeMap<NodeId, Running>,
     /// Held while they run: several clusters of processes at once leave too little of a small machine for other tests.
     _turn: Option<MutexGuard<'static, ()>>,
 }
@@ -33,9 +33,13 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl Processes {
     fn new() -> Processes {
+        Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: Some(Processes::turn()) }
+    }
+
+    /// Waits until no other cluster of processes runs.
+    pub fn turn() -> MutexGuard<'static, ()> {
         // A test that failed has left nothing behind.
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: Some(turn) }
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the file, with ports that are free, and makes the founders' files.
@@ -59,7 +63,7 @@ impl Processes {
     }
 
     /// The same with long election timeouts: a transfer has as long as the shortest, and machines that test are busy.
-    fn patient() -> Processes {
+    pub fn patient() -> Processes {
         let processes = Processes::founded();
         let text = processes.folder.read("cluster.toml");
         let settings = "election_min = \"800ms\"\nelection_max = \"1600ms\"\n\n[addresses]";
@@ -74,7 +78,7 @@ impl Processes {
         self.folder.run(env!("CARGO_BIN_EXE_node"), &options, "")
     }
 
-    fn start(&mut self, node: NodeId) {
+    pub fn start(&mut self, node: NodeId) {
         self.start_with(node, &[]);
     }
 
@@ -86,13 +90,13 @@ impl Processes {
         self.running.insert(node, running);
     }
 
-    fn start_all(&mut self) {
+    pub fn start_all(&mut self) {
         for node in NodeId::first(3) {
             self.start(node);
         }
     }
 
-    fn kill(&mut self, node: NodeId) {
+    pub fn kill(&mut self, node: NodeId) {
         let mut running = self.running.remove(&node).expect("it runs");
         running.child.kill().expect("it runs");
         running.child.wait().expect("its parent may wait");
@@ -105,20 +109,24 @@ impl Processes {
         line.unwrap_or_else(|| panic!("a leader: {}", ran.out))
     }
 
-    fn clients(&self) -> RemoteClients {
-        let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
-        let remote = RemoteCluster {
+    /// The cluster that a file describes.
+    pub fn remote(file: ClusterFile) -> RemoteCluster {
+        RemoteCluster {
             cluster: file.cluster.parse().expect("a number"),
             token: file.token,
             addresses: file.addresses,
             settings: file.settings,
-        };
-        RemoteClients::start(remote, Arc::new(Notices::new(|_| {}))).expect("threads")
+        }
+    }
+
+    fn clients(&self) -> RemoteClients {
+        let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
+        RemoteClients::start(Processes::remote(file), Arc::new(Notices::new(|_| {}))).expect("threads")
     }
 }
 
 /// Addresses at which nothing listens.
-fn free_addresses(count: usize) -> Vec<String> {
+pub fn free_addresses(count: usize) -> Vec<String> {
     // All are taken at one time, so they differ.
     let taken: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
@@ -382,7 +390,7 @@ fn strangers_are_told_why_they_are_not_let_in() {
     }
 }
 
-fn make_private(folder: &Folder) {
+pub fn make_private(folder: &Folder) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

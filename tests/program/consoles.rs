@@ -1,0 +1,119 @@
+//! Consoles of processes: several at once, and such as are gone before what they ordered has ended.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use raftlab::NodeId;
+
+use super::processes::Processes;
+use crate::{PATIENCE, Ran, Running};
+
+fn client(processes: &Processes, lines: &str) -> Ran {
+    processes.folder.run(env!("CARGO_BIN_EXE_client"), &["--echo"], lines)
+}
+
+/// A console that stays.
+fn attached(processes: &Processes) -> Running {
+    let mut console = Running::of(processes.folder.command(env!("CARGO_BIN_EXE_client"), &["--keep-going"]));
+    console.say("wait leader\necho attached\n");
+    console.answer("attached");
+    console
+}
+
+/// Waits until a node's log file holds these words.
+#[track_caller]
+fn await_log(processes: &Processes, node: &str, words: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    let path = format!("logs/{node}.log");
+    while !processes.folder.read(&path).contains(words) {
+        assert!(Instant::now() < deadline, "no {words:?} in\n{}", processes.folder.read(&path));
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_lasts_a_time_ends_without_its_console() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let mut console = attached(&processes);
+    console
+        .say("cut n1>n3 for 2s\nslow-disk n1 20ms for 1s\npause n3 for 1s\ncrash n2 for 1s\necho ordered\n");
+    console.answer("ordered");
+    console.child.kill().expect("it runs");
+    let ran = client(&processes, "wait up all 20s\nwait converged 20s\ncheck\n").exits(0);
+    assert!(ran.out.contains("PASS exactly once"), "{}", ran.out);
+    await_log(&processes, "n1", "cut n1>n3 for 2s (rules 1)");
+    await_log(&processes, "n1", "its disk is repaired after 1 s");
+    await_log(&processes, "n3", "resumes after 1 s");
+    await_log(&processes, "n2", "restarts after 1 s");
+    let until = Instant::now() + PATIENCE;
+    while !client(&processes, "net\n").exits(0).out.contains("no rules") {
+        assert!(Instant::now() < until, "the cut ends");
+    }
+}
+
+#[test]
+fn two_consoles_that_change_rules_at_once_keep_each_others_changes() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let [one, other] = ["n1>n2", "n2>n3"].map(|link| {
+        let mut console = attached(&processes);
+        console.say(&format!("{}cut {link}\necho done\n", format!("cut {link}\nheal {link}\n").repeat(10)));
+        console
+    });
+    one.answer("done");
+    other.answer("done");
+    let net = client(&processes, "net\n").exits(0);
+    assert!(
+        net.out.contains("rule  cut n1>n2 n2>n3") || net.out.contains("rule  cut n2>n3\n"),
+        "{}",
+        net.out
+    );
+    assert!(net.out.contains("cut n1>n2"), "{}", net.out);
+    for node in ["n1", "n2", "n3"] {
+        await_log(&processes, node, "(rules 42)");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_order_that_is_not_answered_is_unknown_and_a_frozen_node_hears_of_a_reset() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let mut console = attached(&processes);
+    console.say("drop 10%\nset heartbeat 40ms\necho dropping\n");
+    console.answer("dropping");
+    let n3 = NodeId::new(3);
+    processes.running[&n3].signal("STOP");
+    console.say("slow-disk n3 1ms\nreset\nset heartbeat 45ms\necho reset\n");
+    console.answer("UNKNOWN");
+    let reset = console.answer("removed drop 10%");
+    assert!(!reset.contains("ERR"), "{reset}");
+    console.answer("heartbeat 45ms on every node");
+    processes.running[&n3].signal("CONT");
+    await_log(&processes, "n3", "rules 2: none");
+    await_log(&processes, "n3", "settings 2");
+    // A process that starts has neither: it is told both.
+    processes.kill(n3);
+    processes.start(n3);
+    console.say("wait up n3 20s\ncut n1>n3\necho cut\n");
+    console.answer("cut n1>n3");
+    await_log(&processes, "n3", "(rules 3)");
+}
+
+#[test]
+fn a_console_sees_each_message_once_and_the_logs_of_processes_merge() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let script = "timeout n1\nwait leader\nwait converged\nevents all\ncreate x 1\nsleep 200ms\nevents off\n\
+                  events client\nread x\nlogs\nlogs matrix --last 100\nkeys\n";
+    let ran = client(&processes, script).exits(0);
+    let all = format!("{}{}", ran.out, ran.err);
+    let sent: Vec<&str> =
+        all.lines().filter(|line| line.contains(" -> ") && line.contains("entries=")).collect();
+    let mut unlike = sent.clone();
+    unlike.sort_unstable();
+    unlike.dedup();
+    assert_eq!(sent.len(), unlike.len(), "{sent:#?}");
+    assert!(all.contains(" leads term "), "{all}");
+}

@@ -1,0 +1,290 @@
+//! The same scripts as in virtual time and on threads, on clusters whose nodes are processes: all of `scripts/`, and those of
+//! `tests/scripts` that need no virtual time. What a script expects is to hold, and each check is to pass.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use raftlab::NodeId;
+use raftlab::cluster::{Apart, NewFiles, make_files};
+use raftlab::config::Settings;
+use raftlab::config::cluster_file::ClusterFile;
+use raftlab::console::executor::{Console, Context, Script, parse};
+use raftlab::console::language::Outcome;
+use raftlab::console::narrator::Narrator;
+use raftlab::console::printer::{Output, Style};
+use raftlab::kv::KeyValue;
+use raftlab::lab::Lab;
+use raftlab::links::Notices;
+use raftlab::remote::RemoteCluster;
+use raftlab::remote::lab::RemoteLab;
+use raftlab::storage::ClusterId;
+use raftlab::text::units::parse_duration;
+
+use super::processes::{Processes, free_addresses, make_private};
+use crate::{Folder, PATIENCE, Running};
+
+/// Clusters that run at a time: they mostly wait.
+const AT_A_TIME: usize = 6;
+
+/// Scripts that do not run on processes, and why.
+const LEFT_OUT: [(&str, &str); 12] = [
+    ("client/lease-skewed-clock.txt", "its clocks are ahead by several of virtual time's election timeouts"),
+    ("client/lease-set-election.txt", "what it waits for is shorter than elections on a busy machine"),
+    ("election/late-order.txt", "its delay is to be longer than virtual time's election timeouts"),
+    ("election/slow-disks-pre-vote-off.txt", "it waits half a minute for elections that do not succeed"),
+    ("election/stall-over-pre-vote-off.txt", "it waits two minutes for a disk"),
+    (
+        "election/transfer-refused.txt",
+        "a node is silent for longer than virtual time's shortest election timeout",
+    ),
+    ("members/learner.txt", "a node is silent for longer than virtual time's shortest election timeout"),
+    ("members/taken-back.txt", "a change is taken back after virtual time's election timeouts"),
+    ("members/refused.txt", "a node is silent for longer than virtual time's shortest election timeout"),
+    ("persistence/full-disk.txt", "a process ends with its node's disk, and does not start its node again"),
+    ("snapshot/full-disk.txt", "a process ends with its node's disk, and does not start its node again"),
+    (
+        "snapshot/wiped.txt",
+        "it counts the entries of an idle leader, which come after some election timeouts",
+    ),
+];
+
+/// Times below this pass while a line is on its way to a process.
+const SHORTEST: &str = "20ms";
+
+/// What a script says.
+struct Given {
+    name: String,
+    nodes: u8,
+    /// Lines of a configuration file.
+    settings: String,
+    directives: Vec<String>,
+    /// A data command may go unanswered, which a transcript shows; `scripts/` say what they expect.
+    is_golden: bool,
+}
+
+impl Given {
+    /// A script of `scripts/`, with what its first line says.
+    fn shown(path: &Path) -> Given {
+        let text = fs::read_to_string(path).expect("the script can be read");
+        let words: Vec<&str> = text.lines().next().unwrap_or_default().split(' ').collect();
+        let nodes = words[2].parse().expect("the first line says how many nodes");
+        let config = words.iter().position(|word| *word == "--config").map(|at| words[at + 1]);
+        let config = config.map(|path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+        let settings = config.map(|path| fs::read_to_string(path).expect("it is there")).unwrap_or_default();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let directives = lines.map(str::to_string).collect();
+        Given { name: name_of(path), nodes, settings, directives, is_golden: false }
+    }
+
+    /// A golden script, with its line of settings.
+    fn golden(path: &Path) -> Given {
+        let text = fs::read_to_string(path).expect("the script can be read");
+        let is_number = |rest: &str| rest.starts_with(|next: char| next.is_ascii_digit());
+        let list = text.lines().filter_map(|line| line.strip_prefix("# nodes "));
+        let list = list.filter(|rest| is_number(rest)).next().expect("a line of settings");
+        let mut items = list.split(", ");
+        let nodes = items.next().and_then(|count| count.parse().ok()).expect("how many nodes");
+        let mut settings = String::new();
+        for (key, value) in items.filter_map(|item| item.split_once(' ')).filter(|(key, _)| *key != "seed") {
+            let value = match value {
+                "on" => "true",
+                "off" => "false",
+                number => number,
+            };
+            settings.push_str(&format!("{key} = {value}\n"));
+        }
+        let directives = text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_string);
+        Given { name: name_of(path), nodes, settings, directives: directives.collect(), is_golden: true }
+    }
+
+    /// Why it does not run on processes.
+    fn is_left_out(&self) -> Option<String> {
+        if let Some((_, why)) = LEFT_OUT.iter().find(|(name, _)| *name == self.name) {
+            return Some((*why).to_string());
+        }
+        let shortest = parse_duration(SHORTEST).expect("a time");
+        let words = self.directives.iter().flat_map(|line| line.split_whitespace());
+        let short = words.filter_map(|word| parse_duration(word).ok().map(|time| (word, time)));
+        let mut short = short.filter(|(_, time)| !time.is_zero() && *time < shortest);
+        short
+            .next()
+            .filter(|_| self.is_golden)
+            .map(|(word, _)| format!("it needs virtual time for its {word}"))
+    }
+
+    /// Runs it, and says what went otherwise than it says.
+    fn run(&self) -> Result<(), String> {
+        let mut cluster = ProcessCluster::start(self);
+        let output = Output::memory(Style { transcript: true, ..Style::default() });
+        let narrator = Narrator::direct(output.clone());
+        let notices = Arc::new(Notices::new(|_| {}));
+        let lab =
+            RemoteLab::connect(cluster.remote.clone(), "console of a test", notices, narrator.observer());
+        let context = Context { client_timeout: PATIENCE / 2, ..Context::default() };
+        let mut console = Console::new(lab.expect("threads"), context, output.clone(), narrator);
+        let mut text = String::new();
+        let mut failed = None;
+        for (at, directive) in self.directives.iter().enumerate() {
+            cluster.start_newcomers(directive, console.lab_mut());
+            let mut script = Script::typed();
+            console.run_line(&mut script, Ok(directive));
+            console.settle(&mut script);
+            text.push_str(&output.take_transcript());
+            let next = self.directives.get(at + 1);
+            let is_forgiven = script.worst() == Outcome::Ok || self.may_fail(directive, next);
+            if !is_forgiven && failed.is_none() {
+                failed = Some(directive.clone());
+            }
+        }
+        console.into_lab().leave();
+        failed.map_or(Ok(()), |directive| Err(format!("{}: '{directive}' failed\n{text}", self.name)))
+    }
+
+    fn may_fail(&self, directive: &str, next: Option<&String>) -> bool {
+        const DATA: [&str; 6] = ["create", "read", "update", "delete", "put", "cas"];
+        let is_data = matches!(parse(directive), Ok(Some(line)) if DATA.contains(&line.name()));
+        let expects = |next: &String| next.starts_with("expect err") || next.starts_with("expect unknown");
+        is_data && self.is_golden || next.is_some_and(expects)
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).expect("it lies in a folder").to_string_lossy();
+    format!("{folder}/{}", path.file_name().expect("a file has a name").to_string_lossy())
+}
+
+/// The nodes of one script.
+struct ProcessCluster {
+    remote: RemoteCluster,
+    running: BTreeMap<NodeId, Running>,
+    folder: Folder,
+}
+
+impl ProcessCluster {
+    fn start(given: &Given) -> ProcessCluster {
+        let folder = Folder::in_memory();
+        // An election is to begin by a script, not because a machine that tests is busy.
+        let is_set = given.settings.contains("election_min");
+        let election = if is_set { "" } else { "election_min = \"1s\"\nelection_max = \"2s\"\n" };
+        let settings = Settings::from_toml(&format!("{election}{}", given.settings)).expect("good settings");
+        let founders = NodeId::first(given.nodes);
+        let addresses = free_addresses(founders.len());
+        let file = ClusterFile {
+            cluster: ClusterId(7).to_string(),
+            token: "0123456789abcdef0123456789abcdef".to_string(),
+            faults: true,
+            addresses: founders.iter().copied().zip(addresses).collect(),
+            settings: Settings { nodes: given.nodes, ..settings },
+        };
+        folder.write("cluster.toml", &file.text());
+        make_private(&folder);
+        let settings = Settings { states: folder.path("states"), ..file.settings.clone() };
+        for &node in &founders {
+            let peers = founders.iter().copied().filter(|other| *other != node).collect();
+            let apart = Apart { cluster: ClusterId(7), node, peers, rules: Vec::new() };
+            make_files::<KeyValue>(&settings, &apart, &NewFiles::Founding(founders.clone()))
+                .expect("new files");
+        }
+        let mut cluster =
+            ProcessCluster { remote: Processes::remote(file), running: BTreeMap::new(), folder };
+        founders.iter().for_each(|node| cluster.spawn(*node, &[]));
+        cluster.running.values().for_each(|node| drop(node.answer("listens on")));
+        cluster
+    }
+
+    fn spawn(&mut self, node: NodeId, options: &[&str]) {
+        let name = node.to_string();
+        let options: Vec<&str> = [name.as_str()].into_iter().chain(options.iter().copied()).collect();
+        let running = Running::of(self.folder.command(env!("CARGO_BIN_EXE_node"), &options));
+        self.running.insert(node, running);
+    }
+
+    /// A line that takes a node in needs its process.
+    fn start_newcomers(&mut self, directive: &str, lab: &mut RemoteLab) {
+        let adds = directive.starts_with("add ") || directive.starts_with("replace ");
+        let words = directive.split_whitespace().filter(|_| adds);
+        let nodes: Vec<NodeId> = words.filter_map(|word| word.parse().ok()).collect();
+        for node in nodes {
+            if self.running.contains_key(&node) || node.number() > 9 {
+                continue;
+            }
+            let address = free_addresses(1).remove(0);
+            self.spawn(node, &["--wipe", "--bind", &address]);
+            self.running[&node].answer("listens on");
+            let until = lab.now() + PATIENCE;
+            while !lab.nodes().contains(&node) {
+                assert!(lab.now() < until, "{node} is heard of in time");
+                lab.wait(until);
+            }
+        }
+    }
+}
+
+fn scripts_in(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(folder).expect("a folder of scripts");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    let mut scripts: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == extension)).collect();
+    scripts.sort();
+    scripts
+}
+
+fn all() -> Vec<Given> {
+    const GROUPS: [&str; 7] =
+        ["client", "election", "figures", "members", "persistence", "replication", "snapshot"];
+    let golden = GROUPS.iter().flat_map(|group| scripts_in(&format!("tests/scripts/{group}"), "txt"));
+    let mut all: Vec<Given> = golden.map(|path| Given::golden(&path)).collect();
+    all.extend(scripts_in("scripts", "raft").iter().map(|path| Given::shown(path)));
+    all
+}
+
+#[test]
+fn the_same_scripts_are_green_on_processes() {
+    let _turn = Processes::turn();
+    let only = std::env::var("SCRIPT").ok();
+    let runs = |given: &Given| {
+        given.is_left_out().is_none() && only.as_ref().is_none_or(|only| given.name.contains(only.as_str()))
+    };
+    let waiting: Mutex<VecDeque<Given>> = Mutex::new(all().into_iter().filter(runs).collect());
+    let complaints = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(given) = { waiting.lock().expect("no panic").pop_front() } {
+                    let begun = std::time::Instant::now();
+                    let ran = given.run();
+                    eprintln!(
+                        "{} {} {:?}",
+                        if ran.is_ok() { "ok" } else { "FAIL" },
+                        given.name,
+                        begun.elapsed()
+                    );
+                    complaints.lock().expect("no panic").extend(ran.err());
+                }
+            });
+        }
+    });
+    let complaints = complaints.into_inner().expect("no panic");
+    assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
+}
+
+/// A name that is left out belongs to a script, and scripts are not left out by and by.
+#[test]
+fn few_scripts_are_left_out_and_each_for_a_reason() {
+    let all = all();
+    for (name, why) in LEFT_OUT {
+        assert!(all.iter().any(|given| given.name == name) && !why.is_empty(), "{name}");
+    }
+    let left_out: BTreeMap<&str, String> =
+        all.iter().filter_map(|given| Some((given.name.as_str(), given.is_left_out()?))).collect();
+    assert!(
+        left_out
+            .keys()
+            .all(|name| !name.starts_with("scripts/") || LEFT_OUT.iter().any(|(left, _)| left == name))
+    );
+    assert!(left_out.len() * 2 < all.len(), "{} of {}: {left_out:#?}", left_out.len(), all.len());
+}
