@@ -25,6 +25,7 @@ pub mod log;
 pub mod membership;
 pub mod message;
 mod readers;
+pub mod reject;
 mod replication;
 pub mod role;
 mod snapshot;

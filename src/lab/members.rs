@@ -12,6 +12,7 @@ use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::membership::request::Change;
 use crate::server::{MembersView, RoleName};
+use crate::text::nodes::spaced;
 use crate::text::numbers::grouped;
 use crate::types::{LogIndex, Member, NodeId, Term, Time};
 
@@ -83,6 +84,9 @@ impl Members {
     }
 }
 
+/// A leader that could not begin a change yet is asked again after this long: nothing may happen meanwhile that shows.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
 /// A leader, and the members as it knows them.
 struct Led {
     leader: NodeId,
@@ -134,6 +138,8 @@ fn ask_and_wait(
 ) -> Result<(Led, Configured), MembersError> {
     // The term in which the change was last asked for, and where its first entry stands.
     let mut asked: Option<(Term, LogIndex)> = None;
+    // Why the last leader did not begin it, if that passes.
+    let mut not_yet: Option<ChangeError> = None;
     let mut waits_for = "no leader is found".to_string();
     loop {
         if let Some(led) = current_leader(lab)
@@ -157,7 +163,10 @@ fn ask_and_wait(
                             asked = Some((led.term, index));
                             continue;
                         }
-                        Err(error) if error.passes() => waits_for = error.to_string(),
+                        Err(error) if error.passes() => {
+                            waits_for = error.to_string();
+                            not_yet = Some(error);
+                        }
                         Err(error) if asked.is_none() => return Err(MembersError::Refused(error)),
                         Err(error) => waits_for = error.to_string(),
                     }
@@ -171,10 +180,11 @@ fn ask_and_wait(
         if lab.now() >= until || lab.interrupted() {
             return Err(match asked {
                 Some(_) => MembersError::UnderWay { waits_for },
-                None => MembersError::NoLeader,
+                None => not_yet.map_or(MembersError::NoLeader, MembersError::Refused),
             });
         }
-        lab.wait(until);
+        let again = not_yet.as_ref().map_or(until, |_| lab.now() + ASK_AGAIN);
+        lab.wait(again.min(until));
     }
 }
 
@@ -300,12 +310,14 @@ impl Led {
         if newest.configuration.is_joint() || !self.view.committed {
             let voters =
                 newest.configuration.members().filter(|member| newest.configuration.is_voter(*member));
-            let silent: Vec<String> = voters.filter(silent).map(|member| member.node.to_string()).collect();
+            let mut silent: Vec<NodeId> = voters.filter(silent).map(|member| member.node).collect();
+            silent.sort_unstable();
+            silent.dedup();
             let what = format!("{} is not committed", newest.configuration);
             return match &silent[..] {
                 [] => what,
                 [one] => format!("{what}: {one} does not answer"),
-                many => format!("{what}: {} do not answer", many.join(" ")),
+                many => format!("{what}: {} do not answer", spaced(many, |node| node.to_string())),
             };
         }
         let newcomer = match change {

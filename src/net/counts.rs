@@ -7,6 +7,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use derive_more::AddAssign;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::End;
@@ -17,7 +18,7 @@ use crate::types::{NODES_MAX, NodeId};
 const PLACES: usize = NODES_MAX as usize + 1;
 
 /// The numbers of one link, one way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, AddAssign, Serialize, Deserialize)]
 pub struct LinkCounts {
     pub sent: u64,
     /// Messages that reached the destination's inbox, duplicates included.

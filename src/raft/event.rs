@@ -12,6 +12,7 @@ pub use super::beyond::transfer::reason::{OrderIgnored, TransferError, TransferR
 use super::membership::configuration::Configuration;
 use super::membership::request::ChangeError;
 use super::message::Round;
+use super::reject::RejectReason;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core, in the words of the logs behind the node's name.
@@ -78,12 +79,7 @@ pub enum Event {
     #[display(
         "rejects a {}: {}",
         if *read { "read" } else { "request" },
-        match reason {
-            RejectReason::Busy if *read => "too many reads are waiting".to_string(),
-            RejectReason::Busy => "too many bytes are uncommitted".to_string(),
-            RejectReason::NotLeader { leader: Some(leader) } => format!("{leader} leads"),
-            RejectReason::NotLeader { leader: None } => "no leader is known".to_string(),
-        }
+        if *read { reason.of_read() } else { reason.of_command() },
     )]
     ClientRejected { read: bool, reason: RejectReason },
     /// A follower answers reads: it has applied as far as its leader's read index (D 6.4).
@@ -337,18 +333,6 @@ impl VoteReason {
     pub fn granted(self) -> bool {
         matches!(self, VoteReason::Granted | VoteReason::AlreadyGranted)
     }
-}
-
-/// Why a command or a read was not taken in. It has certainly not been applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum RejectReason {
-    /// This node does not lead; perhaps that one does.
-    NotLeader {
-        /// The leader that this node follows, if it follows one and has no doubt of it.
-        leader: Option<NodeId>,
-    },
-    /// The node holds as many uncommitted bytes, or as many reads, as it may: try again later.
-    Busy,
 }
 
 /// Why a node no longer leads or campaigns.

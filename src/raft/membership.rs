@@ -35,7 +35,7 @@ use self::configuration::Configuration;
 pub use self::configurations::Configurations;
 pub use self::configured::Configured;
 pub use self::role::MemberRole;
-use super::effects::HardState;
+use super::effects::{HardState, RejectReason};
 use super::entry::Entry;
 use super::message::Body;
 use super::role::{Leader, Progress, Role};
@@ -57,6 +57,17 @@ impl Raft {
             _ if self.retired => MemberRole::Retired,
             MemberRole::Unknown if self.may_campaign() => MemberRole::Leaves,
             role => role,
+        }
+    }
+
+    /// Why this node takes no client's request. One that was removed names a member that was left: its word is as old as its
+    /// log, and the one that is named knows more.
+    pub(super) fn not_leader(&self) -> RejectReason {
+        match self.leader() {
+            None if self.retired => {
+                RejectReason::Retired { member: self.configuration().voters.keys().next().copied() }
+            }
+            leader => RejectReason::NotLeader { leader },
         }
     }
 

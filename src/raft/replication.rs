@@ -137,7 +137,7 @@ impl Raft {
 impl Raft {
     /// Takes in a client's command, if this node leads and has room for it.
     pub(super) fn propose(&mut self, now: Time, proposal: Proposal) {
-        let known = self.leader();
+        let not_leader = self.not_leader();
         let reason = match &mut self.role {
             Role::Leader(leader) if leader.uncommitted_bytes < self.settings.uncommitted_bytes_max => {
                 if leader.gathered.is_empty() {
@@ -149,7 +149,7 @@ impl Raft {
                 return;
             }
             Role::Leader(_) => RejectReason::Busy,
-            _ => RejectReason::NotLeader { leader: known },
+            _ => not_leader,
         };
         self.reject(proposal.id, false, reason);
     }

@@ -27,6 +27,21 @@ pub fn listed(nodes: &[NodeId]) -> String {
     }
 }
 
+/// More nodes than these are named by the ends of their rows.
+const NAMED_MAX: usize = 9;
+
+/// `n1 n2 n4`; of many, `n1 to n8 n10 n12`: nodes in order. One whose name here is more than its own stands by itself.
+pub fn spaced(nodes: &[NodeId], name: impl Fn(NodeId) -> String) -> String {
+    let is_plain = |node: NodeId| name(node) == node.to_string();
+    let follows =
+        |one: &NodeId, next: &NodeId| next.number() == one.number() + 1 && is_plain(*one) && is_plain(*next);
+    let words = |row: &[NodeId]| match row {
+        [first, .., last] if row.len() > 2 && nodes.len() > NAMED_MAX => vec![format!("{first} to {last}")],
+        few => few.iter().copied().map(&name).collect(),
+    };
+    nodes.chunk_by(follows).flat_map(words).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +58,20 @@ mod tests {
         assert_eq!(said(&[1, 2, 3]), "there is no n9: the nodes are n1 to n3");
         assert_eq!(said(&[1, 2, 4]), "there is no n9: the nodes are n1, n2 and n4");
         assert_eq!(said(&[1, 2, 3, 5, 7, 8]), "there is no n9: the nodes are n1 to n3, n5, n7 and n8");
+    }
+
+    #[test]
+    fn many_nodes_are_named_by_the_ends_of_their_rows() {
+        let name = |node: NodeId| match node.number() {
+            4 => "n4#95".to_string(),
+            _ => node.to_string(),
+        };
+        let said =
+            |numbers: &[u8]| spaced(&numbers.iter().copied().map(NodeId::new).collect::<Vec<_>>(), name);
+        assert_eq!(said(&[1, 2, 3]), "n1 n2 n3");
+        let few: Vec<u8> = (1..=9).collect();
+        assert_eq!(said(&few), "n1 n2 n3 n4#95 n5 n6 n7 n8 n9");
+        let many: Vec<u8> = (1..=40).chain([42, 43, 99]).collect();
+        assert_eq!(said(&many), "n1 to n3 n4#95 n5 to n40 n42 n43 n99");
     }
 }

@@ -88,7 +88,9 @@ fn answered(response: &Response) -> Checked {
             staleness.map_or(Ok(()), duration)
         }
         Response::Panicked { entry, reason: _ } => entry.map_or(Ok(()), place),
-        Response::Rejected(RejectReason::Busy | RejectReason::NotLeader { leader: _ })
+        Response::Rejected(
+            RejectReason::Busy | RejectReason::NotLeader { leader: _ } | RejectReason::Retired { member: _ },
+        )
         | Response::Unreachable
         | Response::LeadershipLost { leader: _ }
         | Response::Invalid(_) => Ok(()),

@@ -42,6 +42,11 @@ impl ClientCore {
                     self.redirected(now, call_id, node, leader, term);
                 }
             }
+            (Response::Rejected(RejectReason::Retired { member }), _, _) => {
+                if self.call_mut(call_id).note_refused(attempt, false) {
+                    self.sent_away(now, call_id, node, member);
+                }
+            }
             (Response::LeadershipLost { leader }, What::Command(_) | What::Settle(_), _) => {
                 if self.call_mut(call_id).note_lost(attempt) {
                     self.redirected(now, call_id, node, leader, term);
@@ -184,5 +189,18 @@ impl ClientCore {
             }
             None => self.back_off(now, call_id),
         }
+    }
+
+    /// This node was removed: that it knows no leader says nothing about the others, so the next is asked at once. First the
+    /// member that it names, unless a leader is known.
+    fn sent_away(&mut self, now: Time, call_id: CallId, node: NodeId, member: Option<NodeId>) {
+        self.doubt(node);
+        let call = self.call(call_id);
+        if call.at.is_some() {
+            // As with any node that knows no leader, it may know one before the deadline.
+            return self.back_off(now, call_id);
+        }
+        self.leader = self.leader.or(member.filter(|member| !call.has_asked(*member)));
+        self.ask_next(now, call_id);
     }
 }

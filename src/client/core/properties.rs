@@ -81,6 +81,7 @@ fn response() -> impl Strategy<Value = Response> {
         1 => Just(applied),
         1 => Just(read),
         8 => hint().prop_map(|leader| Response::Rejected(RejectReason::NotLeader { leader })),
+        4 => hint().prop_map(|member| Response::Rejected(RejectReason::Retired { member })),
         4 => Just(Response::Rejected(RejectReason::Busy)),
         8 => Just(Response::Unreachable),
         2 => hint().prop_map(|leader| Response::LeadershipLost { leader }),

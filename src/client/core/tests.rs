@@ -295,6 +295,32 @@ fn nodes_that_do_not_run_are_passed_at_once_and_after_a_turn_comes_a_back_off() 
 }
 
 #[test]
+fn removed_nodes_are_passed_at_once_and_the_member_that_they_name_comes_first() {
+    let removed = |member| Response::Rejected(RejectReason::Retired { member });
+    let mut bench = Bench::led_by(n(1));
+    let first = bench.command();
+    bench.reply(&first, removed(Some(n(3))));
+    let second = bench.sent();
+    bench.reply(&second, removed(Some(n(1))));
+    let third = bench.sent();
+    assert_eq!([first.to, second.to, third.to], [n(1), n(3), n(2)], "each once, without a pause");
+    bench.reply(&third, removed(None));
+    assert_eq!(bench.all_sent(), [], "a back-off comes after each turn");
+    assert!(bench.wait() >= SETTINGS.backoff_min / 2);
+    bench.sent();
+}
+
+#[test]
+fn a_call_to_one_removed_node_backs_off() {
+    let mut bench = Bench::led_by(n(1));
+    let sent = bench.ask(read(), Some(n(1)));
+    bench.reply(&sent, Response::Rejected(RejectReason::Retired { member: Some(n(2)) }));
+    assert_eq!(bench.all_sent(), []);
+    assert!(bench.wait() >= SETTINGS.backoff_min / 2);
+    assert_eq!(bench.sent().to, n(1));
+}
+
+#[test]
 fn a_leader_that_does_not_run_is_forgotten() {
     let mut bench = Bench::led_by(n(2));
     let sent = bench.command();

@@ -66,7 +66,7 @@ impl Raft {
             self.effects.reads.push((request.id, Ok(self.commit_index)));
             return;
         }
-        let known = self.leader();
+        let (known, not_leader) = (self.leader(), self.not_leader());
         let reason = match (&mut self.role, known) {
             (Role::Leader(leader), _) => {
                 if leader.await_round(Asker::Client(request.id), self.commit_index) {
@@ -81,7 +81,7 @@ impl Raft {
                 }
                 RejectReason::Busy
             }
-            _ => RejectReason::NotLeader { leader: known },
+            _ => not_leader,
         };
         self.reject(request.id, true, reason);
     }

@@ -17,7 +17,7 @@ use super::request::{Change, ChangeError, ChangeRequest};
 use crate::raft::Raft;
 use crate::raft::entry::{Content, Entry};
 use crate::raft::event::Event;
-use crate::raft::role::Role;
+use crate::raft::role::{Progress, Role};
 use crate::types::{LogIndex, Member, NODES_MAX, NodeId, Time};
 
 impl Raft {
@@ -53,6 +53,9 @@ impl Raft {
         let next = newest.configuration.changed(request.change)?;
         if next.is_joint() && !request.force {
             let silent = self.silent_without_whom(now, &next);
+            if silent.iter().any(|node| self.is_yet_to_answer(now, *node)) {
+                return Err(ChangeError::TooSoon);
+            }
             if !silent.is_empty() {
                 return Err(ChangeError::LosesQuorum(silent));
             }
@@ -126,6 +129,14 @@ impl Raft {
         silent.sort_unstable();
         silent.dedup();
         silent
+    }
+
+    /// Whether this leader has not followed the node for long enough to know whether it answers.
+    fn is_yet_to_answer(&self, now: Time, node: NodeId) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        leader.followers.get(&node).is_some_and(|Progress { answers, .. }| {
+            answers.answered.is_none() && now < answers.heard + self.settings.election_min
+        })
     }
 
     /// Whether this member answered this leader within the shortest election timeout.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::nodes::spaced;
 use crate::types::{Epoch, FOUNDERS_STORE, Member, NodeId, StoreId};
 
 /// The voters of one configuration, each with the files that count.
@@ -162,34 +163,34 @@ impl Configuration {
 }
 
 /// `n1 n2 n3`, and while it is joint `n1 n2 n3 -> n1 n3 n4`; learners behind: `n1 n2 n3, learner n4`. Files are named
-/// where only they differ: `n1 n2#1 -> n1 n2#95`.
+/// where only they differ: `n1 n2#1 -> n1 n2#95`. Of many, those in a row are named by its ends: `n1 to n47`.
 impl fmt::Display for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replaced = |node: &NodeId| {
-            let files = self.voters.get(node);
-            self.outgoing
-                .as_ref()
-                .is_some_and(|old| old.get(node).is_some_and(|old| files.is_some_and(|new| new != old)))
+        let replaced = |node: NodeId| {
+            let files = self.voters.get(&node);
+            let old = self.outgoing.as_ref().and_then(|old| old.get(&node));
+            old.is_some_and(|old| files.is_some_and(|new| new != old))
         };
-        let name = |(node, store_id): (&NodeId, &StoreId)| {
-            if replaced(node) { format!("{node}#{store_id}") } else { node.to_string() }
-        };
-        let names = |voters: &Voters| match voters.len() {
-            0 => "no members known".to_string(),
-            _ => voters.iter().map(name).collect::<Vec<_>>().join(" "),
+        let names = |voters: &Voters| {
+            let name = |node| match voters.get(&node) {
+                Some(store_id) if replaced(node) => format!("{node}#{store_id}"),
+                _ => node.to_string(),
+            };
+            match voters.len() {
+                0 => "no members known".to_string(),
+                _ => spaced(&voters.keys().copied().collect::<Vec<_>>(), name),
+            }
         };
         if let Some(outgoing) = &self.outgoing {
             write!(f, "{} -> ", names(outgoing))?;
         }
         f.write_str(&names(&self.voters))?;
-        for (place, learner) in self.learners.keys().enumerate() {
-            let word = match (place, self.learners.len()) {
-                (0, 1) => ", learner",
-                (0, _) => ", learners",
-                _ => "",
-            };
-            write!(f, "{word} {learner}")?;
-        }
-        Ok(())
+        let learners: Vec<NodeId> = self.learners.keys().copied().collect();
+        let learners = match &learners[..] {
+            [] => String::new(),
+            [one] => format!(", learner {one}"),
+            several => format!(", learners {}", spaced(several, |node| node.to_string())),
+        };
+        f.write_str(&learners)
     }
 }

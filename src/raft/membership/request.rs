@@ -7,6 +7,7 @@ use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
+use crate::text::nodes::spaced;
 use crate::types::{LogIndex, Member, NODES_MAX, NodeId};
 
 /// A change of the members. People name a new node, the core names it with the files that were made for it.
@@ -70,7 +71,7 @@ pub enum ChangeError {
     /// These voters do not answer, and without them too few would be left.
     #[display("it would lose the quorum: {} not answer; 'restart' first, or say --force: nothing is committed then until enough of them are back", match &_0[..] {
         [one] => format!("{one} does"),
-        many => format!("{} do", crate::text::joined(many, " ")),
+        many => format!("{} do", spaced(many, |node| node.to_string())),
     })]
     LosesQuorum(Vec<NodeId>),
     #[display("no change is under way")]

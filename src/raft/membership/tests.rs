@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::request::{Change, ChangeError, ChangeRequest};
 use super::{Configured, MemberRole};
 use crate::config::RaftSettings;
-use crate::raft::effects::{HardState, Input, Proposal};
+use crate::raft::effects::{HardState, Input, Proposal, RejectReason};
 use crate::raft::entry::Content;
 use crate::raft::event::Event;
 use crate::raft::message::{Body, Extra, Message};
@@ -199,6 +199,8 @@ fn a_leader_that_is_removed_hands_over() {
     let term = net.nodes[&leader].current_term();
     net.pass(LONG);
     assert_eq!(net.nodes[&leader].current_term(), term, "who is retired deposes none");
+    let reason = net.nodes[&n(1)].not_leader();
+    assert_eq!(reason, RejectReason::Retired { member: Some(n(2)) }, "it has not heard of a leader for long");
 }
 
 #[test]
@@ -248,6 +250,17 @@ fn changes_that_cannot_be_are_refused() {
     assert!(matches!(stale, Some(Err(ChangeError::OtherMembers(_)))), "{stale:?}");
     net.complete(Change::Remove(n(3)));
     assert_eq!(net.members(), "n1 n2");
+}
+
+#[test]
+fn a_new_leader_waits_for_first_answers_before_it_calls_a_node_silent() {
+    let mut net = Net::new(3);
+    net.cut.insert(n(3));
+    net.input(n(1), Input::Transfer(Some(n(2))));
+    assert!(net.leads(2), "n1 and n2 elect it");
+    assert_eq!(net.ask(Change::Remove(n(1))), Err(ChangeError::TooSoon));
+    net.pass(Duration::from_millis(200));
+    assert_eq!(net.ask(Change::Remove(n(1))), Err(ChangeError::LosesQuorum(vec![n(3)])));
 }
 
 #[test]

@@ -14,11 +14,10 @@ use crate::lab::{DiskChange, Lab, Life};
 use crate::payload::Payload;
 use crate::protocol::{Call, ReadMode};
 use crate::raft::effects::Change;
-use crate::raft::effects::{ChangeError, ChangeRequest, HardState};
+use crate::raft::effects::{ChangeError, ChangeRequest, HardState, RejectReason};
 use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::event::{
-    AppendOutcome, Event, OrderIgnored, RejectReason, StepDownReason, TransferError, TransferReason, Unfit,
-    VoteReason,
+    AppendOutcome, Event, OrderIgnored, StepDownReason, TransferError, TransferReason, Unfit, VoteReason,
 };
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::membership::{Configured, MemberRole};

@@ -34,8 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// cluster.replace(n(1), n(5))?;
 /// cluster.change(Change::Demote(n(2)), false)?;
 /// let leader = cluster.transfer(None)?;
-/// // A leader that has just begun has not heard from all others.
-/// cluster.run_for(Duration::from_millis(100));
 /// cluster.remove(leader)?;
 /// let members = cluster.members().expect("a node leads");
 /// assert_eq!((members.voters().len(), members.learners()), (2, vec![n(2)]));

@@ -125,6 +125,7 @@ fn answers() -> Vec<(&'static str, Envelope)> {
         ("stale read's answer", reply(read(Some(Duration::new(1, 2))))),
         ("not leader", reply(Response::Rejected(RejectReason::NotLeader { leader: Some(node(1)) }))),
         ("busy", reply(Response::Rejected(RejectReason::Busy))),
+        ("removed", reply(Response::Rejected(RejectReason::Retired { member: Some(node(1)) }))),
         ("unreachable", reply(Response::Unreachable)),
         ("leadership lost", reply(Response::LeadershipLost { leader: None })),
         ("invalid", reply(Response::Invalid("why".into()))),

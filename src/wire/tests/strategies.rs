@@ -196,6 +196,7 @@ fn reply() -> impl Strategy<Value = Envelope> {
         (index(), option::of(duration()), payload())
             .prop_map(|(applied, staleness, answer)| Response::Read { applied, staleness, answer }),
         option::of(node()).prop_map(|leader| Response::Rejected(RejectReason::NotLeader { leader })),
+        option::of(node()).prop_map(|member| Response::Rejected(RejectReason::Retired { member })),
         Just(Response::Rejected(RejectReason::Busy)),
         Just(Response::Unreachable),
         option::of(node()).prop_map(|leader| Response::LeadershipLost { leader }),

@@ -31,7 +31,7 @@ impl Raft {
     /// Tells a client that its request was not taken in. After a transfer it is told when the new leader is known.
     pub(in crate::raft) fn reject(&mut self, id: RequestId, read: bool, reason: RejectReason) {
         if let Some(Succession { requests, .. }) = &mut self.beyond.transfers.succession
-            && reason == (RejectReason::NotLeader { leader: None })
+            && matches!(reason, RejectReason::NotLeader { leader: None } | RejectReason::Retired { .. })
             && requests.len() < WAITING_MAX
         {
             return requests.push((id, read));
@@ -52,8 +52,9 @@ impl Raft {
         let Some(Succession { requests, .. }) = self.beyond.transfers.succession.take_if(known) else {
             return;
         };
+        let reason = self.not_leader();
         for (id, read) in requests {
-            self.reject(id, read, RejectReason::NotLeader { leader });
+            self.reject(id, read, reason);
         }
     }
 }
