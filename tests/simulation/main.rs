@@ -4,6 +4,7 @@
 
 mod families;
 mod healthy;
+mod sizes;
 
 use std::thread;
 

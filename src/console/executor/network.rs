@@ -1,5 +1,6 @@
 //! Faults of the network, and `net`: its rules and its numbers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::links::{groups, links};
 use super::notes;
 use super::rows::{Row, Run, verb};
-use super::slots::{ANY_LINK, DURATION, JITTER, LINK, PERCENT, SHAPE, TARGET};
+use super::slots::{ALL_LINKS, ANY_LINK, DURATION, JITTER, LINK, NODE, PERCENT, SHAPE, TARGET};
 use super::target::{Fit, resolve};
 use super::undo::{Ending, Work};
 use super::{Console, not_done};
@@ -17,9 +18,13 @@ use crate::lab::{DiskChange, NodeOrder};
 use crate::net::counts::LinkCounts;
 use crate::raft::membership::configuration::Configuration;
 use crate::text::fitted::{Column, fitted};
-use crate::text::joined;
 use crate::text::layout::{Align, wrap};
+use crate::text::nodes::no_such_node;
+use crate::text::{counted, joined};
 use crate::types::NodeId;
+
+/// More links are summed up in `net`, unless it is asked for all: ten nodes have as many.
+const LINKS_MAX: usize = 110;
 
 pub(super) const VERBS: &[Row<Run>] = &[
     verb(
@@ -100,7 +105,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
         },
     ),
     verb(
-        form("net", Topic::Look, &[])
+        form("net", Topic::Look, &[NODE, ALL_LINKS])
             .does("the rules in force and what each link did to messages", "net")
             .noting(notes::NET)
             .shows("5.1: servers know one another only by messages"),
@@ -263,18 +268,34 @@ impl Console {
     }
 
     /// The rules in force, and what became of the messages on each link.
-    fn net(&mut self, _: &Directive) -> Answer {
+    fn net(&mut self, line: &Directive) -> Answer {
         let rules: Vec<String> = self.lab.network_rules().iter().map(ToString::to_string).collect();
-        let counts = self.lab.network_counts();
+        let mut counts = self.lab.network_counts();
+        if let Some(&node) = line.get::<NodeId>(&NODE) {
+            let nodes = self.lab.nodes();
+            if !nodes.contains(&node) {
+                return Answer::failed(line.name(), no_such_node(node, &nodes));
+            }
+            counts.retain(|(from, to, _)| [from, to].contains(&&End::Node(node)));
+        }
         let room = self.context.columns.unwrap_or(usize::MAX);
         let mut lines = match rules.as_slice() {
             [] => vec!["no rules: every message passes".to_string()],
             rules => rules.iter().flat_map(|rule| wrap(&format!("rule  {rule}"), room)).collect(),
         };
+        let short = counts.len() > LINKS_MAX && !line.has(&ALL_LINKS);
         if counts.is_empty() {
             lines.push("no message was sent yet".to_string());
+        } else if short {
+            lines.extend(link_table(&by_sender(&counts), self.context.columns));
+            let rest = format!(
+                "{}: 'net n1' shows those of one node, 'net --all' each",
+                counted(counts.len(), "link")
+            );
+            lines.extend(wrap(&rest, room));
         } else {
-            lines.extend(link_table(&counts, self.context.columns));
+            let named = counts.iter().map(|(from, to, count)| (format!("{from}>{to}"), *count));
+            lines.extend(link_table(&named.collect::<Vec<_>>(), self.context.columns));
             lines.extend(missing(&counts).into_iter().flat_map(|text| wrap(&text, room)));
         }
         let details = counts.iter().map(|(from, to, count)| {
@@ -297,21 +318,28 @@ fn missing(counts: &[(End, End, LinkCounts)]) -> Option<String> {
     (!missing.is_empty()).then(|| format!("on a connection, or lost with one: {}", missing.join(", ")))
 }
 
+/// What each end has sent, to all others together.
+fn by_sender(counts: &[(End, End, LinkCounts)]) -> Vec<(String, LinkCounts)> {
+    let mut sums: BTreeMap<End, LinkCounts> = BTreeMap::new();
+    for (from, _, count) in counts {
+        *sums.entry(*from).or_default() += *count;
+    }
+    sums.into_iter().map(|(from, sum)| (format!("{from}>all"), sum)).collect()
+}
+
 /// What became of the messages, a row for each link. For want of room, columns in which every number is 0 are left out.
-fn link_table(counts: &[(End, End, LinkCounts)], within: Option<usize>) -> Vec<String> {
+fn link_table(counts: &[(String, LinkCounts)], within: Option<usize>) -> Vec<String> {
     let names = ["SENT", "DELIVERED", "DROPPED", "DELAYED", "DUPLICATED", "IN FLIGHT"];
     let numbers = |count: &LinkCounts| {
         [count.sent, count.delivered, count.dropped, count.delayed, count.duplicated, count.in_flight]
     };
-    let is_zero = |at: usize| counts.iter().all(|(_, _, count)| numbers(count)[at] == 0);
+    let is_zero = |at: usize| counts.iter().all(|(_, count)| numbers(count)[at] == 0);
     let column = |(at, name)| Column { name, align: Align::Right, spare: is_zero(at).then_some(0) };
     let link = Column { name: "LINK", align: Align::Left, spare: None };
     let columns: Vec<Column> =
         std::iter::once(link).chain(names.into_iter().enumerate().map(column)).collect();
-    let row = |(from, to, count): &(End, End, LinkCounts)| {
-        std::iter::once(format!("{from}>{to}"))
-            .chain(numbers(count).map(|number| number.to_string()))
-            .collect()
+    let row = |(link, count): &(String, LinkCounts)| {
+        std::iter::once(link.clone()).chain(numbers(count).map(|number| number.to_string())).collect()
     };
     let rows: Vec<Vec<String>> = counts.iter().map(row).collect();
     let table = fitted(&columns, &rows, within);

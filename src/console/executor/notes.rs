@@ -52,6 +52,7 @@ pub(super) const PREFER: &[&str] = &[
 pub(super) const NET: &[&str] = &[
     "rule       a line that makes the rule again when it is typed",
     "LINK       n1>n2: from n1 to n2; all clients count as one end",
+    "           n1>all: all that n1 has sent, in a cluster of more than ten nodes",
     "SENT       messages that were handed to the link",
     "DELIVERED  reached the destination's inbox, duplicates included",
     "DROPPED    lost: by a rule, at a full inbox, or at a receiver that is down",

@@ -66,6 +66,7 @@ pub(super) const FOLLOW: Slot =
     Slot::flag("--follow", "also shows what is added later; also -f").or(Some("-f"), None);
 pub(super) const ALL: Slot =
     Slot::flag("--all", "with votes and snapshots, and nothing left out for want of room");
+pub(super) const ALL_LINKS: Slot = Slot::flag("--all", "a row for each link, in a large cluster too");
 pub(super) const WATCH: Slot =
     Slot::flag("--watch", "draws it again at each change, until Ctrl-C; also -w").or(Some("-w"), None);
 pub(super) const FILTER: Slot = Slot::optional(
