@@ -53,7 +53,9 @@ impl Residents {
         for (node, glimpse) in found {
             let is_member = members.contains(&node);
             match glimpse {
-                Some(glimpse) if is_member || glimpse.configured.is_some() => drop(nodes.insert(node, None)),
+                Some(glimpse) if is_member || glimpse.configured.is_some() => {
+                    nodes.insert(node, left_behind(&glimpse, node, survey.epoch));
+                }
                 None if is_member && !has_run => {
                     let files = survey.files(settings, node);
                     files.open(&NewStore::founding(survey.founders.clone()), image::load::<M>)?;
@@ -82,6 +84,16 @@ pub fn stored_in(settings: &Settings, node: NodeId, entries: usize) -> Result<Gl
 /// Whether there are files of this node. Those that cannot be read are there, too.
 pub fn has_files(settings: &Settings, node: NodeId) -> bool {
     files_of(settings, ClusterId(0), node).map_or(true, |files| files.exist().unwrap_or(true))
+}
+
+/// Why a node with these files cannot belong to its cluster any more.
+fn left_behind(glimpse: &Glimpse, node: NodeId, epoch: Epoch) -> Option<String> {
+    let found = glimpse.identity.map_or(epoch, |identity| identity.epoch);
+    let file = format!("{node}'s state.json");
+    if found != epoch {
+        return Some(StorageError::OtherEpoch { file, node, found, expected: epoch }.to_string());
+    }
+    glimpse.is_retired().then(|| StorageError::Retired { node }.to_string())
 }
 
 /// The last entry that these files hold, as far as they can be read.

@@ -302,8 +302,9 @@ impl Lab for RemoteLab {
     }
 
     fn members_view(&mut self, node: NodeId) -> Result<MembersView, LabError> {
-        match self.existing(node)?.ask(Question::Members)? {
-            Answer::Members(members) => Ok(members),
+        let link = self.existing(node)?;
+        match link.ask(Question::Members)? {
+            Answer::Members(members) => Ok(link.by_our_clock(members)),
             other => Err(unexpected(node, &other)),
         }
     }

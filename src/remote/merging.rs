@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::node_link::{NodeLink, Put};
+use super::node_link::NodeLink;
 use super::protocol::{Answer, Question};
+use super::seen::Put;
 use crate::check::property::{Property, Verdict};
 use crate::faults::End;
 use crate::lab::LabError;

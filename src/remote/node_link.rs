@@ -11,15 +11,15 @@ use parking_lot::Mutex;
 
 use super::RemoteCluster;
 use super::protocol::{Answer, Asked, Question, Told};
+use super::seen::{Lost, Put, Seen, moved, no_answer};
 use crate::cluster::entropy;
 use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
 use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, Target, Traffic};
 use crate::node::{Changes, Leaders};
-use crate::server::{RoleName, Status};
+use crate::server::{MembersView, RoleName, Status};
 use crate::supervisor::Table;
 use crate::text::counted;
-use crate::text::layout::duration_shown;
 use crate::trace::TraceEvent;
 use crate::types::{Epoch, Member, NodeId, Time};
 use crate::wire::{Caller, Hello, VERSIONS};
@@ -58,49 +58,6 @@ pub struct NodeLink {
     dialer: Dialer,
     /// Which processes run, if this program has started them.
     processes: Option<Table>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    /// Who is connected; none while no process is.
-    member: Option<Member>,
-    /// Why there is no connection.
-    why: String,
-    /// It was not reached yet, and not failed to be.
-    is_first_try: bool,
-    heard: Instant,
-    /// It did not answer when it was last asked how it is.
-    is_silent: bool,
-    view: NodeView,
-    /// How far the console's time is ahead of the node's, in nanoseconds.
-    ahead: i128,
-    /// Which rules and settings it holds; none until it says so.
-    held: Option<(SetVersion, SetVersion)>,
-    last_question: u64,
-    waiting: HashMap<u64, Sender<Reply>>,
-}
-
-/// What becomes of a question.
-type Reply = Result<Answer, Lost>;
-
-/// Why a question is not answered any more.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Lost {
-    /// It was not sent.
-    Unsent(String),
-    /// The connection broke, for this reason: the node may have read it.
-    Broken(String),
-}
-
-/// A question that was put to a node.
-pub(super) struct Put {
-    node: NodeId,
-    is_order: bool,
-    patience: Duration,
-    deadline: Instant,
-    id: u64,
-    reply: Receiver<Reply>,
-    shared: Arc<Mutex<Seen>>,
 }
 
 /// What a link tells its console.
@@ -232,6 +189,15 @@ impl NodeLink {
         seen.held.is_none() && seen.is_first_try
     }
 
+    /// What it said by its own clock, by the console's.
+    pub(super) fn by_our_clock(&self, mut members: MembersView) -> MembersView {
+        let ahead = self.shared.lock().ahead;
+        for follower in members.followers.values_mut() {
+            follower.answered = follower.answered.map(|at| moved(at, ahead));
+        }
+        members
+    }
+
     /// Which rules and settings it holds, as it said last; none while it says nothing.
     pub fn held(&self) -> Option<(SetVersion, SetVersion)> {
         let seen = self.shared.lock();
@@ -282,51 +248,6 @@ impl NodeLink {
         seen.waiting.insert(id, sender);
         let shared = Arc::clone(&self.shared);
         Ok(Put { node, is_order, patience, deadline: Instant::now() + patience, id, reply, shared })
-    }
-}
-
-fn no_answer(node: NodeId, why: &str) -> LabError {
-    LabError::new(format!("{node} does not answer: {why}")).advising(format!("start it: node {node}"))
-}
-
-impl Put {
-    /// # Errors
-    /// See [`NodeLink::ask`].
-    pub fn wait(self) -> Result<Answer, LabError> {
-        let Put { node, is_order, .. } = self;
-        let reply = self.reply.recv_deadline(self.deadline);
-        let mut seen = self.shared.lock();
-        seen.waiting.remove(&self.id);
-        match reply {
-            Ok(Ok(Answer::Refused(error))) => Err(error),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(Lost::Broken(why))) if is_order => {
-                let what = format!("the connection to {node} broke before it answered ({why})");
-                Err(LabError::uncertain(format!("{what}; it may have done it")))
-            }
-            Ok(Err(Lost::Unsent(why) | Lost::Broken(why))) => Err(no_answer(node, &why)),
-            Err(_) => {
-                seen.is_silent = true;
-                let within = duration_shown(self.patience);
-                let what = format!("{node} did not answer within {within}");
-                Err(if is_order {
-                    LabError::uncertain(format!("{what}; it may do it later"))
-                } else {
-                    LabError::new(what)
-                })
-            }
-        }
-    }
-}
-
-impl Seen {
-    /// This is how the node is at this time of its own, which is now.
-    fn see(&mut self, now: Time, its_time: Time, mut view: NodeView) {
-        self.heard = Instant::now();
-        self.is_silent = false;
-        self.ahead = i128::from(now.as_nanos()) - i128::from(its_time.as_nanos());
-        view.status.since = moved(view.status.since, self.ahead);
-        self.view = view;
     }
 }
 
@@ -384,10 +305,4 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
         },
     }
     listener.changes.announce();
-}
-
-/// A node's time in the console's.
-fn moved(time: Time, ahead: i128) -> Time {
-    let nanos = (i128::from(time.as_nanos()) + ahead).max(0);
-    Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -23,6 +23,8 @@ mod scripts_on_processes;
 mod signals;
 mod starting;
 #[cfg(unix)]
+mod supervised;
+#[cfg(unix)]
 mod terminal;
 mod viewers;
 mod whole;

@@ -178,7 +178,7 @@ pub(super) fn nodes_missing(picture: &Picture, only: Option<NodeId>) -> Vec<Stri
             Some(format!("{node} is down: {}", visible(reason)))
         }
         Life::Frozen(time) => Some(format!(
-            "{node}'s process is frozen for {} now: 'resume {node}' ends that",
+            "{node}'s process has been frozen for {}: 'resume {node}' ends that",
             duration_shown(*time)
         )),
         Life::Silent(since) => {
