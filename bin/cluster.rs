@@ -1,4 +1,4 @@
-//! `cluster [NODES]`: a cluster of threads in one process, and a console to break it and watch it heal.
+//! `cluster [NODES]`: a cluster of threads or of processes, and a console to break it and watch it heal.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `cluster [NODES]`: a cluster of threads in one process, and a console to run it, break it and watch it heal.
+//! `cluster [NODES]`: a cluster of threads in one process, or of processes, and a console to run it, break it and watch it heal.
 //!
 //! A thin front door: options, settings, start, session, end.
 
@@ -29,7 +29,7 @@ const AFTER_HELP: &str = "\
 At the prompt, 'help' explains the language. Piped lines run one by one, and end at the first that fails. With --serve, a
 signal is an end like any other: exit code 0.";
 
-/// A Raft cluster in one process, with a console to break it and watch it heal.
+/// A Raft cluster on this machine, with a console to break it and watch it heal.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -46,7 +46,7 @@ pub(super) struct Options {
     /// The folder with the nodes' log files [default: logs]
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
-    /// Each node is a process of its own: 'kill' and 'pause --process' work
+    /// Starts each node as a process of its own, instead of a thread: 'kill' and 'pause --process' are for these
     #[arg(long, conflicts_with = "memory", conflicts_with = "write_config")]
     processes: bool,
     /// Keeps no state on disk
