@@ -58,6 +58,9 @@ pub trait Lab {
     /// Waits until something may have changed, but not beyond `until`. In virtual time this is the next event.
     fn wait(&mut self, until: Time);
 
+    /// Looks after the nodes while nothing is asked of them: those that come back are told what holds.
+    fn attend(&mut self) {}
+
     /// Whether a person asked to stop what is running (Ctrl-C). Reading it does not clear it.
     fn interrupted(&self) -> bool;
 

@@ -160,10 +160,10 @@ fn obey(
     serve: bool,
     interrupt: &Interrupt,
 ) -> (Ending, bool) {
-    let lines = read_in_background(input);
+    let (lines, looks) = (read_in_background(input), tick(LOOK_EVERY));
     loop {
         let line = loop {
-            match next(console, &lines, interrupt, &never()) {
+            match next(console, &lines, interrupt, &looks) {
                 Next::Came(line) => break line,
                 Next::Due => console.undo_due(),
                 Next::Interrupted => return (signalled(&script, serve), true),
@@ -270,8 +270,8 @@ fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<
 /// Keeps the cluster up until a signal comes.
 fn stay(console: &mut Console, interrupt: &Interrupt) {
     console.output().warn("serving until Ctrl-C or SIGTERM");
-    let nothing: Receiver<()> = never();
-    while let Next::Due | Next::Came(()) = next(console, &nothing, interrupt, &never()) {
+    let (nothing, looks): (Receiver<()>, _) = (never(), tick(LOOK_EVERY));
+    while let Next::Due | Next::Came(()) = next(console, &nothing, interrupt, &looks) {
         console.undo_due();
     }
 }

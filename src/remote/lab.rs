@@ -247,6 +247,10 @@ impl Lab for RemoteLab {
         self.catch_up();
     }
 
+    fn attend(&mut self) {
+        self.catch_up();
+    }
+
     fn interrupted(&self) -> bool {
         self.waiting.is_interrupted()
     }
@@ -280,18 +284,7 @@ impl Lab for RemoteLab {
     }
 
     fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError> {
-        let link = self.existing(node)?;
-        let (mut all, mut from) = (Vec::new(), Some(0));
-        while let Some(place) = from {
-            match link.ask(Question::Items { from: place })? {
-                Answer::Items { items, next } => {
-                    all.extend(items);
-                    from = next;
-                }
-                other => return Err(unexpected(node, &other)),
-            }
-        }
-        Ok(all)
+        self.pages(node)
     }
 
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError> {

@@ -106,7 +106,7 @@ fn a_console_sees_each_message_once_and_the_logs_of_processes_merge() {
     let mut processes = Processes::patient();
     processes.start_all();
     let script = "timeout n1\nwait leader\nwait converged\nevents all\ncreate x 1\nsleep 200ms\nevents off\n\
-                  events client\nread x\nlogs\nlogs matrix --last 100\nkeys\n";
+                  events client\nread x\nlogs --last 100\nkeys\n";
     let ran = client(&processes, script).exits(0);
     let all = format!("{}{}", ran.out, ran.err);
     let sent: Vec<&str> =
@@ -115,5 +115,9 @@ fn a_console_sees_each_message_once_and_the_logs_of_processes_merge() {
     unlike.sort_unstable();
     unlike.dedup();
     assert_eq!(sent.len(), unlike.len(), "{sent:#?}");
-    assert!(all.contains(" leads term "), "{all}");
+    assert!(all.contains(" receives a read of "), "the read is told to who asks for clients: {all}");
+    assert!(ran.out.contains(" n1 INFO  leads term "), "{}", ran.out);
+    let logs = |options: &[&str]| processes.folder.run(env!("CARGO_BIN_EXE_logs"), options, "").exits(0).out;
+    assert!(logs(&[]).contains(" leads term "));
+    assert!(logs(&["matrix"]).contains("\nn3 "), "{}", logs(&["matrix"]));
 }

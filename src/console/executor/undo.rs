@@ -165,6 +165,7 @@ impl Console {
     /// Does what is to be done by itself now, in order: ends faults, executes lines that waited, makes chaos, and works
     /// towards the session.
     pub fn undo_due(&mut self) {
+        self.lab.attend();
         let now = self.lab.now();
         while let Some(due) = self.next_undo().filter(|due| *due <= now) {
             if self.session_due == Some(due) {

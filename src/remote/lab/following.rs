@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use super::RemoteLab;
+use super::{RemoteLab, unexpected};
+use crate::lab::LabError;
 use crate::remote::node_link::{Listener, NodeLink};
-use crate::remote::protocol::Question;
+use crate::remote::protocol::{Answer, Question};
 use crate::supervisor::Supervisor;
 use crate::types::NodeId;
 
@@ -55,5 +56,21 @@ impl RemoteLab {
             let _ = link.ask(Question::Watch(self.filter));
         }
         self.agreed.agree(&self.links, &mut self.settings);
+    }
+
+    /// The whole state of a node, page by page.
+    pub(super) fn pages(&self, node: NodeId) -> Result<Vec<(String, String)>, LabError> {
+        let link = self.existing(node)?;
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(place) = from {
+            match link.ask(Question::Items { from: place })? {
+                Answer::Items { items, next } => {
+                    all.extend(items);
+                    from = next;
+                }
+                other => return Err(unexpected(node, &other)),
+            }
+        }
+        Ok(all)
     }
 }
