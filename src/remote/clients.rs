@@ -12,6 +12,7 @@ use super::node_link::OnNodes;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::clock::Clock;
 use crate::cluster::entropy;
+use crate::config::RaftSettings;
 use crate::links::{AddressBook, Dialer, LinkEvent, Lives, Notices, Target, Traffic};
 use crate::net::Transport;
 use crate::net::inbox::inbox;
@@ -75,6 +76,11 @@ impl RemoteClients {
 
     /// A client of its own, for any thread.
     pub fn client<M>(&self) -> Client<M> {
+        self.client_for(&self.inside.remote.settings.scaled().raft)
+    }
+
+    /// A client that waits as suits nodes with these settings.
+    pub(super) fn client_for<M>(&self, raft: &RaftSettings) -> Client<M> {
         let Inside { remote, clock, network, nodes, clients, .. } = &*self.inside;
         let settings = remote.settings.scaled();
         let id = ClientId(entropy() >> 16);
@@ -86,7 +92,7 @@ impl RemoteClients {
         clients.retain(|(_, receiver)| receiver.strong_count() > 0);
         clients.push((id, receiver));
         drop(clients);
-        let patience = ClientSettings::suited_to(&settings.raft);
+        let patience = ClientSettings::suited_to(raft);
         let core = ClientCore::new(id, nodes.now(), patience, Random::new(entropy()));
         Client::new(core, network.clone(), inbox, *clock)
             .following(nodes.clone())

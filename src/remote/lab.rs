@@ -147,7 +147,10 @@ impl RemoteLab {
     }
 
     fn asker(&mut self) -> Client<KeyValue> {
-        let asker = self.asker.take().unwrap_or_else(|| self.waiting.heeded_by(self.clients.client()));
+        let asker = self
+            .asker
+            .take()
+            .unwrap_or_else(|| self.waiting.heeded_by(self.clients.client_for(&self.settings.now)));
         self.asker = Some(asker.clone());
         asker
     }
@@ -373,7 +376,7 @@ impl Lab for RemoteLab {
     }
 
     fn pipeline(&self) -> Result<Pipeline, LabError> {
-        Ok(self.clients.client::<KeyValue>().into_pipeline())
+        Ok(self.clients.client_for::<KeyValue>(&self.settings.now).into_pipeline())
     }
 
     fn disk_syncs(&self) -> Option<u64> {
