@@ -53,7 +53,7 @@ use crate::trace::{EventFilter, TraceEvent};
 use crate::types::NodeId;
 
 /// A run that is to be made.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Experiment {
     /// The cluster. In a folder of its own for the run, unless `states` says otherwise.
     pub settings: Settings,

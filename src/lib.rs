@@ -100,6 +100,8 @@ pub mod client;
 pub mod history;
 #[doc(hidden)]
 pub mod lab;
+#[doc(hidden)]
+pub mod tls;
 
 // L4: what drives servers.
 #[doc(hidden)]

@@ -9,6 +9,7 @@
 
 mod accept;
 mod book;
+mod channel;
 mod connection;
 mod dial;
 mod lives;

@@ -7,7 +7,10 @@ mod answers;
 mod consoles;
 mod endings;
 mod remembered;
+mod renewal;
 mod rules;
+
+pub use self::renewal::renew_certificates;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -36,6 +39,7 @@ use crate::remote::protocol::VersionedSettings;
 use crate::server::RoleName;
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
+use crate::tls::Security;
 use crate::types::{Epoch, Member, NodeId, Term};
 use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS, Welcome, client_bytes_max, common_version};
 
@@ -43,11 +47,13 @@ use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS, Welcome, client_bytes
 const TRANSFER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who a process is and where.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     pub apart: Apart,
     /// What every connection shows.
+    #[debug(skip)]
     pub token: String,
+    pub security: Security,
     /// Where the others are, as far as a file says so.
     pub addresses: BTreeMap<NodeId, String>,
     /// Where others reach this one.
@@ -168,7 +174,8 @@ impl<M: StateMachine> Process<M> {
             inside.dial(other)?;
         }
         let host: Arc<dyn Host> = Arc::<Inside<M>>::clone(&inside);
-        let acceptor = Acceptor::start(listener, node, host, network, bounds, (notices, lives))?;
+        let secured = (node, inside.place.security.clone());
+        let acceptor = Acceptor::start(listener, secured, host, network, bounds, (notices, lives))?;
         let (stop, stopped) = bounded(0);
         let this = Arc::downgrade(&inside);
         let (ending, ended) = (Weak::clone(&this), stopped.clone());
@@ -287,6 +294,7 @@ impl<M: StateMachine> Inside<M> {
                 told: Box::new(told),
             },
             notices: Arc::clone(&self.notices),
+            security: self.place.security.clone(),
             lives: self.lives.clone(),
         };
         dialers.insert(node, Dialer::start(target, entropy())?);
@@ -313,9 +321,10 @@ impl<M: StateMachine> Inside<M> {
     fn objection(&self, hello: &Hello) -> Option<String> {
         let Place { apart, token, .. } = &self.place;
         let expects = match &hello.caller {
-            Caller::Node { expects, .. } | Caller::Client { expects } | Caller::Console { expects, .. } => {
-                *expects
-            }
+            Caller::Node { expects, .. }
+            | Caller::Client { expects }
+            | Caller::Console { expects, .. }
+            | Caller::Probe { expects } => *expects,
         };
         let (own, epoch) = *self.own.lock();
         if !same_token(token, &hello.token) {

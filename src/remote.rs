@@ -10,14 +10,19 @@ mod seen;
 
 use std::collections::BTreeMap;
 
+use derive_more::Debug;
+
 use crate::config::Settings;
 use crate::storage::ClusterId;
+use crate::tls::Security;
 use crate::types::NodeId;
 
 /// What is known of a cluster before anything was said.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct RemoteCluster {
     pub cluster: ClusterId,
+    pub security: Security,
+    #[debug(skip)]
     pub token: String,
     pub addresses: BTreeMap<NodeId, String>,
     /// Unscaled, as the nodes have them.

@@ -48,6 +48,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("client", 3),
     ("history", 3),
     ("lab", 3),
+    ("tls", 3),
     ("node", 4),
     ("links", 4),
     ("sim", 4),

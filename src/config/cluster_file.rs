@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
+use derive_more::Debug;
 use serde::Deserialize;
 
 use super::file::{meaning, read_with};
@@ -11,7 +13,7 @@ use super::{ConfigError, Settings};
 use crate::types::NodeId;
 
 /// What stands in the file beside settings.
-const OWN_KEYS: &[&str] = &["cluster", "token", "faults", "addresses"];
+const OWN_KEYS: &[&str] = &["cluster", "token", "faults", "certificates", "addresses"];
 
 /// A cluster of processes, as its file describes it.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,7 +21,10 @@ pub struct ClusterFile {
     /// The cluster's own number, as 16 hexadecimal digits.
     pub cluster: String,
     /// What every connection shows: it lets everybody in who can read the file.
+    #[debug(skip)]
     pub token: String,
+    /// The folder with certificates and keys. Without it connections stay on one machine, and are not encrypted.
+    pub certificates: Option<PathBuf>,
     /// Whether consoles may order faults.
     pub faults: bool,
     /// Where its nodes listen, as `host:port`. They are those that begin it.
@@ -33,6 +38,7 @@ struct Own {
     token: String,
     #[serde(default)]
     faults: bool,
+    certificates: Option<PathBuf>,
     addresses: BTreeMap<NodeId, String>,
 }
 
@@ -41,9 +47,9 @@ impl ClusterFile {
     /// One line: where, and what to write instead.
     pub fn read(text: &str) -> Result<ClusterFile, ConfigError> {
         let settings = read_with(text, OWN_KEYS)?;
-        let Own { cluster, token, faults, addresses } =
+        let Own { cluster, token, faults, certificates, addresses } =
             toml::from_str(text).map_err(|error| super::file::in_text(text, &error))?;
-        let file = ClusterFile { cluster, token, faults, addresses, settings };
+        let file = ClusterFile { cluster, token, certificates, faults, addresses, settings };
         file.validate().map_err(|(key, problem)| {
             let line = text
                 .lines()
@@ -94,6 +100,13 @@ impl ClusterFile {
             "# Whether a console may crash nodes, cut links, break disks.\nfaults = {}",
             self.faults
         );
+        if let Some(folder) = &self.certificates {
+            let folder = toml::Value::String(folder.display().to_string());
+            let _ = writeln!(
+                text,
+                "\n# The folder with this machine's certificates and keys ('node certs' makes them).\ncertificates = {folder}"
+            );
+        }
         let table = |settings: &Settings| toml::Table::try_from(settings).expect("settings are plain values");
         let (own, usual) = (table(&self.settings), table(&Settings::default()));
         for (key, value) in
@@ -123,6 +136,7 @@ mod tests {
         ClusterFile {
             cluster: "00000000000000a1".to_string(),
             token: "secret".to_string(),
+            certificates: Some("certs".into()),
             faults: true,
             addresses,
             settings: Settings { seed: Some(4), ..Settings::default() },

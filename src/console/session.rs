@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded, never, select, tick};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
 
 use super::executor::{Console, Flow, Script};
 use super::language::Outcome;
@@ -100,6 +100,17 @@ pub fn greet(console: &mut Console, lines: &[String]) {
 /// # Errors
 /// The system refuses to install a handler.
 pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
+    heed_signals_and_hang_ups(interrupt, None)
+}
+
+/// The same for a program that SIGHUP does not end: each one is a message.
+///
+/// # Errors
+/// The system refuses to install a handler.
+pub fn heed_signals_and_hang_ups(
+    interrupt: &Arc<Interrupt>,
+    hang_up: Option<Sender<()>>,
+) -> Result<(), String> {
     let refused = |error: &dyn Display| format!("signals cannot be handled: {error}");
     let raised = Arc::clone(interrupt);
     ctrlc::set_handler(move || exit_if(raised.raise())).map_err(|error| refused(&error))?;
@@ -109,7 +120,12 @@ pub fn heed_signals(interrupt: &Arc<Interrupt>) -> Result<(), String> {
         let mut signals =
             signal_hook::iterator::Signals::new([SIGTERM, SIGHUP]).map_err(|error| refused(&error))?;
         let raised = Arc::clone(interrupt);
-        let heed = move || signals.forever().for_each(|_| exit_if(raised.end()));
+        let heed = move || {
+            signals.forever().for_each(|signal| match &hang_up {
+                Some(hang_up) if signal == SIGHUP => drop(hang_up.try_send(())),
+                _ => exit_if(raised.end()),
+            });
+        };
         thread::Builder::new().name("signals".to_string()).spawn(heed).map_err(|error| refused(&error))?;
     }
     Ok(())

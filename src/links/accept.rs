@@ -1,7 +1,7 @@
 //! The end of links that is dialed: who may come in, and what each may send.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
+use super::channel::{Channel, close_gently};
 use super::connection::{Connection, Outgoing};
 use super::dial::first_frame;
 use super::lives::Lived;
@@ -20,6 +21,7 @@ use crate::net::Transport;
 use crate::net::inbox::{Inbox, inbox};
 use crate::net::router::RouterHandle;
 use crate::protocol::{Address, Envelope, Packet};
+use crate::tls::Security;
 use crate::types::{ClientId, NodeId};
 use crate::wire::{
     Caller, Frame, FrameReader, HANDSHAKE_BYTES_MAX, Hello, MAGIC, PEER_BYTES_MAX, Welcome, encode,
@@ -91,6 +93,7 @@ struct Shared {
     #[debug(skip)]
     network: RouterHandle,
     own: NodeId,
+    security: Security,
     bounds: Bounds,
     notices: Arc<Notices>,
     lives: Lives,
@@ -119,7 +122,7 @@ impl Acceptor {
     /// When the system has no thread left.
     pub fn start(
         listener: TcpListener,
-        own: NodeId,
+        (own, security): (NodeId, Security),
         host: Arc<dyn Host>,
         network: RouterHandle,
         bounds: Bounds,
@@ -130,6 +133,7 @@ impl Acceptor {
             host,
             network,
             own,
+            security,
             bounds,
             notices,
             lives,
@@ -195,37 +199,53 @@ impl Shared {
     fn serve(&self, number: u64, socket: TcpStream) {
         let from =
             socket.peer_addr().map_or_else(|_| "a caller".to_string(), |address| address.ip().to_string());
-        let mut frames = FrameReader::new(HANDSHAKE_BYTES_MAX);
         let deadline = Instant::now() + HANDSHAKE_PATIENCE;
-        let hello = first_frame(&socket, &mut frames, deadline);
+        let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
+        match Channel::accept(socket, &self.security, deadline) {
+            Ok(channel) => self.serve_channel(number, channel, &from, deadline),
+            Err(why) => self.notices.say(&from, &format!("not let in: {why}")),
+        }
+        self.finished(number);
+        self.open.lock().remove(&number);
+    }
+
+    fn serve_channel(&self, number: u64, mut channel: Channel, from: &str, deadline: Instant) {
+        let Ok(mut writer) = channel.writer() else { return };
+        let mut frames = FrameReader::new(HANDSHAKE_BYTES_MAX);
+        let hello = first_frame(&mut channel, &mut frames, deadline);
         let admitted = hello.and_then(|frame| match frame {
-            Frame::Hello(hello) => self.admit(number, &socket, hello),
+            Frame::Hello(hello) => self.admit(number, &channel, hello),
             _ => Err("it does not say who it is".to_string()),
         });
+        let mut first = MAGIC.to_vec();
         match admitted {
             Ok((caller, welcome)) => {
-                self.unfinished.lock().retain(|(other, _)| *other != number);
-                let mut first = MAGIC.to_vec();
+                self.finished(number);
                 encode(&Frame::Welcome(welcome), &mut first);
-                let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
-                if (&socket).write_all(&first).is_ok() {
-                    self.use_it(number, socket, frames, &caller);
+                if writer.write_all(&first).is_ok() {
+                    drop(writer);
+                    self.use_it(number, channel, frames, &caller);
                 }
-                self.open.lock().remove(&number);
             }
             Err(why) => {
-                self.notices.say(&from, &format!("not let in: {why}"));
-                let mut refusal = MAGIC.to_vec();
-                encode(&Frame::Refused(why), &mut refusal);
-                let _ = socket.set_write_timeout(Some(HANDSHAKE_PATIENCE));
-                let _ = (&socket).write_all(&refusal);
-                close_gently(&socket);
-                self.unfinished.lock().retain(|(other, _)| *other != number);
+                self.notices.say(from, &format!("not let in: {why}"));
+                encode(&Frame::Refused(why), &mut first);
+                let _ = writer.write_all(&first);
+                writer.close();
+                close_gently(channel.socket());
             }
         }
     }
 
-    fn admit(&self, number: u64, socket: &TcpStream, hello: Hello) -> Result<(Caller, Welcome), String> {
+    /// Its handshake is over.
+    fn finished(&self, number: u64) {
+        self.unfinished.lock().retain(|(other, _)| *other != number);
+    }
+
+    fn admit(&self, number: u64, channel: &Channel, hello: Hello) -> Result<(Caller, Welcome), String> {
+        if let Some(role) = channel.role()? {
+            role.permits(&hello.caller)?;
+        }
         let welcome = self.host.welcome(&hello)?;
         let mut open = self.open.lock();
         let mut lived = None;
@@ -245,9 +265,9 @@ impl Shared {
             {
                 return Err(format!("{CONSOLES_MAX} consoles are attached"));
             }
-            Caller::Client { .. } | Caller::Console { .. } => {}
+            Caller::Client { .. } | Caller::Console { .. } | Caller::Probe { .. } => {}
         }
-        let kept = socket.try_clone().map_err(|error| error.to_string())?;
+        let kept = channel.socket().try_clone().map_err(|error| error.to_string())?;
         open.insert(number, Open { caller: hello.caller.clone(), socket: kept, _lived: lived });
         // An end of the acceptor closes what stands in the table before it, and is seen here after it.
         if self.stopped.load(Ordering::Acquire) {
@@ -256,28 +276,32 @@ impl Shared {
         Ok((hello.caller, welcome))
     }
 
-    fn use_it(&self, number: u64, socket: TcpStream, mut frames: FrameReader, caller: &Caller) {
+    fn use_it(&self, number: u64, channel: Channel, mut frames: FrameReader, caller: &Caller) {
         match caller {
             Caller::Node { member, address, .. } => {
                 self.host.met(member.node, address);
                 frames.set_limit(PEER_BYTES_MAX);
                 // Nothing but ticks goes back.
                 let (_open, none) = bounded(0);
-                let Ok(connection) = Connection::start(socket, frames, Outgoing::Texts(none)) else { return };
+                let Ok(connection) = Connection::start(channel, frames, Outgoing::Texts(none)) else {
+                    return;
+                };
                 self.read_node(connection, member.node);
             }
+            // It has heard what it asked.
+            Caller::Probe { .. } => close_gently(channel.socket()),
             Caller::Client { .. } => {
                 frames.set_limit(self.bounds.client_frame);
                 let (sender, waiting) = inbox(self.bounds.inbox_groups, self.bounds.inbox_bytes);
                 let outgoing = Outgoing::Answers(waiting, self.host.book());
-                let connection = Connection::start(socket, frames, outgoing);
+                let connection = Connection::start(channel, frames, outgoing);
                 let Ok(connection) = connection else { return };
                 self.read_clients(number, connection, &sender);
             }
             Caller::Console { name, .. } => {
                 frames.set_limit(self.bounds.client_frame);
                 let (answers, waiting): (Sender<String>, Receiver<String>) = bounded(TEXTS_MAX);
-                let Ok(connection) = Connection::start(socket, frames, Outgoing::Texts(waiting)) else {
+                let Ok(connection) = Connection::start(channel, frames, Outgoing::Texts(waiting)) else {
                     return;
                 };
                 let mut attached = self.host.attach(name, answers);
@@ -384,17 +408,4 @@ fn replace_older(open: &HashMap<u64, Open>, node: NodeId, connection: u64) -> Re
         }
     }
     Ok(())
-}
-
-/// Closes a connection so that what was written last is read: a close with unread bytes would reset it.
-fn close_gently(mut socket: &TcpStream) {
-    let _ = socket.shutdown(Shutdown::Write);
-    let until = Instant::now() + Duration::from_secs(1);
-    let mut dropped = [0; 4096];
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        let _ = socket.set_read_timeout(Some(left));
-        if !matches!(io::Read::read(&mut socket, &mut dropped), Ok(count) if count > 0) {
-            return;
-        }
-    }
 }

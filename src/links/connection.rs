@@ -1,7 +1,7 @@
 //! One connection after its handshake: a thread that writes, and one that reads.
 
-use std::io::{self, ErrorKind, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::channel::{Channel, Writer};
 use super::{AddressBook, SILENCE, TICK};
 use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
@@ -34,7 +35,7 @@ pub(super) enum Outgoing {
 
 /// A connection in use.
 pub(super) struct Connection {
-    socket: TcpStream,
+    channel: Channel,
     frames: FrameReader,
     /// Frames that arrived.
     received: Arc<AtomicU64>,
@@ -46,18 +47,18 @@ impl Connection {
     ///
     /// # Errors
     /// The system has no more threads or descriptors.
-    pub fn start(socket: TcpStream, frames: FrameReader, outgoing: Outgoing) -> io::Result<Connection> {
-        socket.set_read_timeout(Some(SILENCE))?;
-        socket.set_write_timeout(None)?;
+    pub fn start(channel: Channel, frames: FrameReader, outgoing: Outgoing) -> io::Result<Connection> {
+        channel.socket().set_read_timeout(Some(SILENCE))?;
+        channel.socket().set_write_timeout(None)?;
         let received = Arc::new(AtomicU64::new(0));
-        let (written, count) = (socket.try_clone()?, Arc::clone(&received));
+        let (mut writer, count) = (channel.writer()?, Arc::clone(&received));
         let write = move || {
-            write_all(&written, &outgoing, &count);
-            let _ = written.shutdown(Shutdown::Both);
+            write_all(&mut writer, &outgoing, &count);
+            writer.close();
         };
         let writer = thread::Builder::new().name("link-writer".to_string()).stack_size(STACK_BYTES);
         let writer = writer.spawn(write)?;
-        Ok(Connection { socket, frames, received, writer })
+        Ok(Connection { channel, frames, received, writer })
     }
 
     /// Reads until the connection ends, hands each frame but ticks to `take`, and after those that came together calls
@@ -72,7 +73,7 @@ impl Connection {
                 Ok(()) => flush(),
                 Err(why) => break why,
             }
-            match self.frames.read_from(&mut self.socket) {
+            match self.frames.read_from(&mut self.channel) {
                 Ok(0) => break "it closed the connection".to_string(),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -83,7 +84,7 @@ impl Connection {
             }
         };
         flush();
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.channel.socket().shutdown(Shutdown::Both);
         let _ = self.writer.join();
         why
     }
@@ -101,7 +102,7 @@ impl Connection {
 }
 
 /// Writes what is to be written, and a tick when it is time, until the source has ended or the connection has.
-fn write_all(mut socket: &TcpStream, outgoing: &Outgoing, received: &AtomicU64) {
+fn write_all(writer: &mut Writer, outgoing: &Outgoing, received: &AtomicU64) {
     let mut buffer = Vec::new();
     let mut tick = Instant::now() + TICK;
     let mut seen = 0;
@@ -116,7 +117,7 @@ fn write_all(mut socket: &TcpStream, outgoing: &Outgoing, received: &AtomicU64) 
             encode(&Frame::Received(received.load(Ordering::Relaxed)), &mut buffer);
             tick = Instant::now() + TICK;
         }
-        if socket.write_all(&buffer).is_err() || !is_open {
+        if writer.write_all(&buffer).is_err() || !is_open {
             return;
         }
         buffer.clear();

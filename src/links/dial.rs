@@ -1,7 +1,7 @@
 //! The end of a link that dials: it connects, says who it is, and dials again whenever the connection has ended.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
@@ -11,12 +11,14 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
+use super::channel::{Channel, patient_until, said};
 use super::connection::{Connection, Outgoing};
 use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::RouterHandle;
 use crate::protocol::{Address, Envelope};
+use crate::tls::Security;
 use crate::types::{NodeId, Random};
 use crate::wire::{Frame, FrameReader, Hello, MAGIC, Welcome, encode};
 
@@ -40,6 +42,7 @@ pub struct Target {
     #[debug(skip)]
     pub traffic: Traffic,
     pub notices: Arc<Notices>,
+    pub security: Security,
     /// Which processes speak for nodes.
     pub lives: Lives,
 }
@@ -171,12 +174,13 @@ impl Dialing {
     fn dial(&self) -> Result<String, String> {
         let node = self.target.node;
         let address = self.target.book.get(node).ok_or("its address is not known")?;
-        let socket = connect(&address)?;
+        let security = &self.target.security;
+        let socket = connect(&address, security)?;
         *self.open.lock() = Some(socket.try_clone().map_err(|error| error.to_string())?);
         if self.is_stopped() {
             return Err("the link has ended".to_string());
         }
-        let (welcome, mut frames) = shake(&socket, (self.target.hello)())?;
+        let (channel, welcome, mut frames) = shake(socket, node, security, (self.target.hello)())?;
         if welcome.member.node != node {
             return Err(format!("{} answers there", welcome.member.node));
         }
@@ -186,7 +190,7 @@ impl Dialing {
             Traffic::Envelopes { network, inbox: (groups, bytes), frame_max, answers, told } => {
                 frames.set_limit(*frame_max);
                 let (sender, waiting) = inbox(*groups, *bytes);
-                let connection = Connection::start(socket, frames, Outgoing::Envelopes(waiting));
+                let connection = Connection::start(channel, frames, Outgoing::Envelopes(waiting));
                 let connection = connection.map_err(|error| error.to_string())?;
                 told(LinkEvent::Up(welcome));
                 network.register(Address::Node(node), sender);
@@ -199,7 +203,7 @@ impl Dialing {
             Traffic::Texts { questions, heard } => {
                 frames.set_limit(usize::MAX);
                 let outgoing = Outgoing::Texts(questions.clone());
-                let connection = Connection::start(socket, frames, outgoing);
+                let connection = Connection::start(channel, frames, outgoing);
                 let connection = connection.map_err(|error| error.to_string())?;
                 heard(Heard::Up(welcome));
                 let take = |frame| match frame {
@@ -242,16 +246,25 @@ fn read_envelopes(
 ///
 /// # Errors
 /// The caller was not let in, or what is there is no node.
-pub fn probe(address: &str, hello: Hello) -> Result<Option<Welcome>, String> {
-    let Ok(socket) = connect(address) else { return Ok(None) };
-    shake(&socket, hello).map(|(welcome, _)| Some(welcome))
+pub fn probe(
+    address: &str,
+    node: NodeId,
+    security: &Security,
+    hello: Hello,
+) -> Result<Option<Welcome>, String> {
+    let Ok(socket) = connect(address, security) else { return Ok(None) };
+    shake(socket, node, security, hello).map(|(_, welcome, _)| Some(welcome))
 }
 
 /// Tries each address that this name has now.
-fn connect(address: &str) -> Result<TcpStream, String> {
+fn connect(address: &str, security: &Security) -> Result<TcpStream, String> {
     let found = address.to_socket_addrs().map_err(|error| format!("its name does not resolve: {error}"))?;
     let mut failed = "its name has no address".to_string();
     for address in found {
+        if let Err(why) = security.permits(address.ip()) {
+            failed = why;
+            continue;
+        }
         match TcpStream::connect_timeout(&address, CONNECT_PATIENCE) {
             Ok(socket) => {
                 socket.set_nodelay(true).map_err(|error| error.to_string())?;
@@ -263,25 +276,23 @@ fn connect(address: &str) -> Result<TcpStream, String> {
     Err(failed)
 }
 
-fn said(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => "nothing listens there".to_string(),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "it does not answer".to_string(),
-        _ => error.to_string(),
-    }
-}
-
 /// Says who this is, and hears who is there.
-fn shake(socket: &TcpStream, hello: Hello) -> Result<(Welcome, FrameReader), String> {
+fn shake(
+    socket: TcpStream,
+    node: NodeId,
+    security: &Security,
+    hello: Hello,
+) -> Result<(Channel, Welcome, FrameReader), String> {
     let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     let told = |error: io::Error| format!("the handshake failed: {}", said(&error));
+    socket.set_write_timeout(Some(HANDSHAKE_PATIENCE)).map_err(told)?;
+    let mut channel = Channel::dial(socket, node, security, deadline)?;
     let mut first = MAGIC.to_vec();
     encode(&Frame::Hello(hello), &mut first);
-    socket.set_write_timeout(Some(HANDSHAKE_PATIENCE)).map_err(told)?;
-    (&mut &*socket).write_all(&first).map_err(told)?;
+    channel.writer().and_then(|mut writer| writer.write_all(&first)).map_err(told)?;
     let mut frames = FrameReader::new(WELCOME_BYTES_MAX);
-    match first_frame(socket, &mut frames, deadline)? {
-        Frame::Welcome(welcome) => Ok((welcome, frames)),
+    match first_frame(&mut channel, &mut frames, deadline)? {
+        Frame::Welcome(welcome) => Ok((channel, welcome, frames)),
         Frame::Refused(why) => Err(why),
         _ => Err("it does not speak as a node does".to_string()),
     }
@@ -289,7 +300,7 @@ fn shake(socket: &TcpStream, hello: Hello) -> Result<(Welcome, FrameReader), Str
 
 /// The first frame of a connection, behind the bytes that every connection begins with.
 pub(super) fn first_frame(
-    mut socket: &TcpStream,
+    channel: &mut Channel,
     frames: &mut FrameReader,
     deadline: Instant,
 ) -> Result<Frame, String> {
@@ -299,18 +310,13 @@ pub(super) fn first_frame(
         if has_begun && let Some(frame) = frames.next_frame().map_err(|error| error.to_string())? {
             return Ok(frame);
         }
-        patient_until(socket, deadline)?;
-        let read = frames.read_from(&mut socket);
-        if read.map_err(|error| format!("the handshake failed: {}", said(&error)))? == 0 {
-            return Err("it closed the connection before the handshake ended".to_string());
+        patient_until(channel.socket(), deadline)?;
+        match frames.read_from(channel) {
+            Ok(0) => return Err("it closed the connection before the handshake ended".to_string()),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                return Err(format!("the handshake failed: {}", said(&error)));
+            }
+            _ => {}
         }
     }
-}
-
-fn patient_until(socket: &TcpStream, deadline: Instant) -> Result<(), String> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err("the handshake took too long".to_string());
-    }
-    socket.set_read_timeout(Some(left)).map_err(|error| error.to_string())
 }

@@ -31,6 +31,9 @@ pub(super) struct Options {
     /// The file that describes the cluster
     #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
     config: PathBuf,
+    /// Whose certificate it shows [default: the only one in the folder]
+    #[arg(long, value_name = "NAME")]
+    r#as: Option<String>,
     /// Runs the lines of a file
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
@@ -82,7 +85,7 @@ fn run(options: &Options) -> Result<u8, String> {
     session::heed_signals(&interrupt)?;
     let history = options.history.as_deref();
     history.map_or(Ok(()), HistoryFile::probe)?;
-    let remote = cluster_file::remote(&file)?;
+    let remote = cluster_file::remote(&options.config, &file, options.r#as.as_deref())?;
     let client_timeout = file.settings.client_timeout.mul_f64(file.settings.time_scale);
     let warn = output.clone();
     let notices = Arc::new(Notices::new(move |line| warn.warn(line)));

@@ -21,6 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::load::{self, Amount, Mix, Plan, WorkloadSettings};
 use crate::page::document::may_replace;
 use crate::protocol::ReadMode;
+use crate::remote::RemoteCluster;
 use crate::text::units;
 use clap::{Parser, Subcommand};
 
@@ -149,6 +150,9 @@ pub(super) struct Options {
     /// Puts a running cluster of processes under load, which this file describes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["memory", "states", "config", "sweep", "express", "election"])]
     connect: Option<PathBuf>,
+    /// Whose certificate it shows [default: the only one in the folder]
+    #[arg(long, value_name = "NAME", requires = "connect")]
+    r#as: Option<String>,
     /// Skips the checks of safety and history
     #[arg(long)]
     no_check: bool,
@@ -259,12 +263,7 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 }
 
 fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String> {
-    let file = options.connect.as_deref().map(cluster_file::read).transpose()?;
-    let remote = file.as_ref().map(cluster_file::remote).transpose()?;
-    let base = match file {
-        Some(file) => file.settings,
-        None => options::settings_of(options.config.as_deref())?,
-    };
+    let (base, remote) = connected(options)?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
     let nodes = options.nodes.given()?.unwrap_or(base.nodes);
     let timeout = options.timeout.unwrap_or(base.client_timeout);
@@ -326,6 +325,16 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         messages: options.messages,
         command: start.again(options.seed.is_none().then(|| format!("--seed {seed}")).as_slice()),
     })
+}
+
+/// The settings, and the cluster of processes that is to be put under load.
+fn connected(options: &Options) -> Result<(Settings, Option<RemoteCluster>), String> {
+    let Some(path) = &options.connect else {
+        return Ok((options::settings_of(options.config.as_deref())?, None));
+    };
+    let file = cluster_file::read(path)?;
+    let remote = cluster_file::remote(path, &file, options.r#as.as_deref())?;
+    Ok((file.settings, Some(remote)))
 }
 
 fn read_mode(text: &str) -> Result<ReadMode, String> {

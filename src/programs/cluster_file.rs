@@ -2,13 +2,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cluster::entropy;
 use crate::config::Settings;
 use crate::config::cluster_file::ClusterFile;
 use crate::remote::RemoteCluster;
 use crate::storage::ClusterId;
+use crate::tls::{Certificates, Holder, Security};
 use crate::types::NodeId;
 
 /// The port of n1; the others' follow.
@@ -44,7 +46,8 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
     let addresses = nodes.iter().copied().zip(FIRST_PORT..);
     let file = ClusterFile {
         cluster: ClusterId(entropy()).to_string(),
-        token: format!("{:016x}{:016x}", entropy(), entropy()),
+        token: secret()?,
+        certificates: None,
         faults: true,
         addresses: addresses.map(|(node, port)| (node, format!("127.0.0.1:{port}"))).collect(),
         settings,
@@ -69,12 +72,33 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
     ))
 }
 
-/// The cluster that the file describes.
-pub(super) fn remote(file: &ClusterFile) -> Result<RemoteCluster, String> {
+/// A word that no one guesses.
+fn secret() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random numbers: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The cluster that the file describes, for a client or a console by this name.
+pub(super) fn remote(path: &Path, file: &ClusterFile, name: Option<&str>) -> Result<RemoteCluster, String> {
     Ok(RemoteCluster {
         cluster: file.cluster.parse()?,
+        security: security(path, file, &Holder::Person(name.map(str::to_string)))?,
         token: file.token.clone(),
         addresses: file.addresses.clone(),
         settings: file.settings.clone(),
     })
+}
+
+/// How connections are protected. The folder with certificates is looked for beside the file.
+pub(super) fn security(path: &Path, file: &ClusterFile, holder: &Holder) -> Result<Security, String> {
+    let Some(folder) = certificates(path, file) else { return Ok(Security::Loopback) };
+    let opened = Certificates::open(&folder, holder, file.cluster.parse()?);
+    opened.map(|certificates| Security::Certificates(Arc::new(certificates)))
+}
+
+/// The folder with certificates that the file names.
+pub(super) fn certificates(path: &Path, file: &ClusterFile) -> Option<PathBuf> {
+    let folder = file.certificates.as_ref()?;
+    Some(path.parent().map_or_else(|| folder.clone(), |beside| beside.join(folder)))
 }

@@ -1,15 +1,16 @@
 //! `node NAME --config cluster.toml`: one node of a cluster, in a process of its own.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use crossbeam_channel::bounded;
 
 use super::refusal::{NEEDS_A_PERSON, Refusal, refusal};
-use super::{Start, child, cluster_file};
+use super::{Start, certs, child, cluster_file};
 use crate::cluster::{Apart, Cluster, NewFiles, make_files};
 use crate::config::cluster_file::ClusterFile;
 use crate::console::narrator::Narrator;
@@ -18,16 +19,18 @@ use crate::console::printer::{Output, Style};
 use crate::console::session;
 use crate::interrupt::Interrupt;
 use crate::links::{Notices, probe};
-use crate::process::{Place, Process};
+use crate::process::{Place, Process, renew_certificates};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
 use crate::text::joined;
+use crate::tls::{Holder, Security};
 use crate::types::{Epoch, NodeId};
 use crate::wire::{Caller, Hello, VERSIONS};
 
 const AFTER_HELP: &str = "\
 A node never makes its files by itself: --init does once, before the first start of one of the nodes in the file;
---wipe makes files of a node that the cluster takes in ('add n4' at a console).
+--wipe makes files of a node that the cluster takes in ('add n4' at a console). 'node certs --help' tells how certificates
+are made, which nodes on several machines need; SIGHUP makes a node read its own again.
 
 Exit code 0: ended by a signal, politely; 1: the node has ended by itself; 2: wrong usage; 78: the files or the file of
 settings need a person.";
@@ -69,6 +72,9 @@ pub(super) struct Options {
 }
 
 pub fn main(start: &Start) -> ExitCode {
+    if let Some(start) = start.behind("certs", "node certs") {
+        return certs::main(&start);
+    }
     let options: Options = match start.options() {
         Ok(options) => options,
         Err(code) => return code,
@@ -97,34 +103,83 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     let cluster: ClusterId = file.cluster.parse().map_err(needs_a_person)?;
     let peers: Vec<NodeId> = file.addresses.keys().copied().filter(|other| *other != node).collect();
     let apart = Apart { cluster, node, peers, rules: Vec::new() };
+    let security = cluster_file::security(&options.config, &file, &Holder::Peer(node));
+    let security = security.map_err(needs_a_person)?;
     if options.check_config {
-        address_of(options, &file)?;
-        output.progress(&format!("{} is right: {} nodes", options.config.display(), file.addresses.len()));
-        return Ok(());
+        return check(options, &file, &security, output);
     }
     if options.init {
-        return init(&file, &apart, output);
+        return init(&file, &apart, &security, output);
     }
     let interrupt = Arc::new(Interrupt::new());
-    session::heed_signals(&interrupt).map_err(|text| (text, options::USAGE))?;
-    let (listener, advertised) = listen(options, &file)?;
+    heed_signals(&interrupt, &security, output)?;
+    let (listener, advertised) = listen(options, &file, &security)?;
     if options.wipe {
         let made = make_files::<KeyValue>(&file.settings, &apart, &NewFiles::Joining(Epoch::FIRST));
         let member = made.map_err(|error| needs_a_person(error.to_string()))?;
         output.progress(&format!("{node} has new files, {member}: 'add {node}' at a console takes it in"));
     }
-    serve(file, apart, listener, advertised, output, &interrupt)
+    let place = Place {
+        apart,
+        token: file.token.clone(),
+        security,
+        addresses: file.addresses.clone(),
+        advertised,
+        faults: file.faults,
+        remembers: true,
+    };
+    serve(file, place, listener, output, &interrupt)
+}
+
+/// A signal ends the node; with certificates SIGHUP makes it read them again.
+fn heed_signals(interrupt: &Arc<Interrupt>, security: &Security, output: &Output) -> Result<(), Refusal> {
+    let hang_up = match security {
+        Security::Loopback => None,
+        Security::Certificates(certificates) => {
+            let (hang_up, wanted) = bounded(1);
+            let output = output.clone();
+            let tell = move |line: &str| output.warn(line);
+            renew_certificates(Arc::clone(certificates), wanted, tell)
+                .map_err(|error| (format!("the system gives no more threads: {error}"), 1))?;
+            Some(hang_up)
+        }
+    };
+    session::heed_signals_and_hang_ups(interrupt, hang_up).map_err(|text| (text, options::USAGE))
+}
+
+/// Looks at all that the start of this node would look at, and at what it would need of others.
+fn check(options: &Options, file: &ClusterFile, security: &Security, output: &Output) -> Result<(), Refusal> {
+    address_of(options, file, security)?;
+    let advertised = options.advertise.iter().map(|address| ("--advertise".to_string(), address));
+    let written = file.addresses.iter().map(|(node, address)| (node.to_string(), address));
+    for (whose, address) in written.chain(advertised) {
+        let found = address.to_socket_addrs().map_err(|error| {
+            (format!("{whose} = {address}: its name does not resolve: {error}"), options::USAGE)
+        })?;
+        for found in found {
+            security.permits(found.ip()).map_err(|why| (format!("{whose}: {why}"), options::USAGE))?;
+        }
+    }
+    let protection = match security {
+        Security::Loopback => "connections stay on this machine".to_string(),
+        Security::Certificates(certificates) => {
+            let until = humantime::format_rfc3339_seconds(certificates.expires());
+            format!("connections are encrypted, the certificate ends at {until}")
+        }
+    };
+    let (config, nodes) = (options.config.display(), file.addresses.len());
+    output.progress(&format!("{config} is right: {nodes} nodes; {protection}"));
+    Ok(())
 }
 
 fn serve(
     file: ClusterFile,
-    apart: Apart,
+    place: Place,
     listener: TcpListener,
-    advertised: String,
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<(), Refusal> {
-    let node = apart.node;
+    let (node, cluster) = (place.apart.node, place.apart.cluster);
     let narrator = Narrator::queued(output.clone());
     let warn = output.clone();
     let notices = Arc::new(Notices::new(move |line| warn.warn(line)));
@@ -134,9 +189,7 @@ fn serve(
     if let Some(filter) = options::log_as_asked() {
         builder = builder.log_filter(filter);
     }
-    let (cluster, address) = (apart.cluster, listener.local_addr().map_err(|error| (error.to_string(), 1))?);
-    let (token, addresses, faults) = (file.token, file.addresses, file.faults);
-    let place = Place { apart, token, addresses, advertised, faults, remembers: true };
+    let address = listener.local_addr().map_err(|error| (error.to_string(), 1))?;
     let process = Process::start(builder, listener, place, notices).map_err(|error| refusal(&error))?;
     let place =
         format!("state in {}, log in {}", states.display(), logs.join(format!("{node}.log")).display());
@@ -154,7 +207,7 @@ fn serve(
 }
 
 /// Makes a founder's files, unless its cluster has run already.
-fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusal> {
+fn init(file: &ClusterFile, apart: &Apart, security: &Security, output: &Output) -> Result<(), Refusal> {
     let needs_a_person = |text: String| (text, NEEDS_A_PERSON);
     let node = apart.node;
     let founders: Vec<NodeId> = file.addresses.keys().copied().collect();
@@ -170,9 +223,9 @@ fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusa
             cluster: apart.cluster,
             epoch: Epoch::FIRST,
             token: file.token.clone(),
-            caller: Caller::Client { expects: *other },
+            caller: Caller::Probe { expects: *other },
         };
-        match probe(address, hello) {
+        match probe(address, *other, security, hello) {
             Ok(Some(welcome)) if welcome.has_run => {
                 return Err(needs_a_person(format!(
                     "{other} says that the cluster has run: an empty founder could vote a second time; 'node {node} --wipe' joins it"
@@ -199,7 +252,11 @@ fn init(file: &ClusterFile, apart: &Apart, output: &Output) -> Result<(), Refusa
 }
 
 /// Where the file or the command line says that the node listens, as it is written and as it resolves.
-fn address_of(options: &Options, file: &ClusterFile) -> Result<(String, Vec<SocketAddr>), Refusal> {
+fn address_of(
+    options: &Options,
+    file: &ClusterFile,
+    security: &Security,
+) -> Result<(String, Vec<SocketAddr>), Refusal> {
     let node = options.node;
     let bind = options.bind.as_ref().or(file.addresses.get(&node)).ok_or_else(|| {
         let config = options.config.display();
@@ -207,17 +264,18 @@ fn address_of(options: &Options, file: &ClusterFile) -> Result<(String, Vec<Sock
     })?;
     let found = bind.to_socket_addrs().map_err(|error| (format!("{bind}: {error}"), options::USAGE))?;
     let found: Vec<SocketAddr> = found.collect();
-    if let Some(outside) = found.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback()) {
-        let text =
-            format!("{outside} can be reached by others, and connections are not encrypted: use 127.0.0.1");
-        return Err((text, options::USAGE));
-    }
+    let permitted = found.iter().try_for_each(|address| security.permits(address.ip()));
+    permitted.map_err(|why| (why, options::USAGE))?;
     Ok((bind.clone(), found))
 }
 
 /// Listens, and tells what others are to be told.
-fn listen(options: &Options, file: &ClusterFile) -> Result<(TcpListener, String), Refusal> {
-    let (bind, found) = address_of(options, file)?;
+fn listen(
+    options: &Options,
+    file: &ClusterFile,
+    security: &Security,
+) -> Result<(TcpListener, String), Refusal> {
+    let (bind, found) = address_of(options, file, security)?;
     let listener = TcpListener::bind(found.as_slice()).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             (format!("{bind} is in use: stop what listens there, or --bind another"), 1)

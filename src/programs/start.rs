@@ -49,6 +49,12 @@ impl Start {
         Start { name, part: true, arguments }
     }
 
+    /// What begins with this word is a program of its own, called so.
+    pub(super) fn behind(&self, word: &str, name: &'static str) -> Option<Start> {
+        let (first, rest) = self.arguments.split_first()?;
+        (*first == *word).then(|| Start { name, part: self.part, arguments: rest.to_vec() })
+    }
+
     pub(super) fn arguments(&self) -> &[OsString] {
         &self.arguments
     }

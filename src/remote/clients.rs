@@ -173,6 +173,7 @@ impl Inside {
                 told: Box::new(told),
             },
             notices: Arc::clone(&self.notices),
+            security: self.remote.security.clone(),
             lives: Lives::default(),
         };
         dialers.insert(node, Dialer::start(target, entropy())?);

@@ -113,7 +113,8 @@ impl NodeLink {
         let now = Arc::clone(&listener.now);
         let heard = move |heard: Heard| take(&seen, &unsent, &listener, node, heard);
         let traffic = Traffic::Texts { questions: asked, heard: Box::new(heard) };
-        let target = Target { node, book, hello: Box::new(hello), traffic, notices, lives: Lives::default() };
+        let (security, lives) = (remote.security.clone(), Lives::default());
+        let target = Target { node, book, hello: Box::new(hello), traffic, notices, security, lives };
         let dialer = Dialer::start(target, entropy())?;
         Ok(NodeLink { node, shared, questions, now, dialer, processes: None })
     }

@@ -6,6 +6,8 @@
 pub enum WireError {
     #[error("it is no process of this program: its first bytes are others")]
     Stranger,
+    #[error("it speaks TLS, and this process has no certificates: name them in cluster.toml")]
+    Encrypted,
     #[error("a frame of {length} bytes: at most {limit} are taken")]
     TooLong { length: u32, limit: usize },
     #[error("a frame of no bytes: the first names its kind")]

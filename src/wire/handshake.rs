@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use derive_more::Debug;
 use serde::{Deserialize, Serialize};
 
 use crate::storage::ClusterId;
@@ -18,6 +19,7 @@ pub struct Hello {
     pub cluster: ClusterId,
     pub epoch: Epoch,
     /// The secret that all processes of a cluster share.
+    #[debug(skip)]
     pub token: String,
     pub caller: Caller,
 }
@@ -43,6 +45,10 @@ pub enum Caller {
         expects: NodeId,
         /// What its orders are logged under.
         name: String,
+    },
+    /// It only asks who is there.
+    Probe {
+        expects: NodeId,
     },
 }
 

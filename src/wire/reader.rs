@@ -55,7 +55,9 @@ impl FrameReader {
         let whole = arrived.len() >= MAGIC.len();
         let first = &arrived[..arrived.len().min(MAGIC.len())];
         if !MAGIC.starts_with(first) {
-            return Err(WireError::Stranger);
+            // A handshake or an alert of TLS.
+            let is_tls = matches!(first, [0x15 | 0x16, 3, ..]);
+            return Err(if is_tls { WireError::Encrypted } else { WireError::Stranger });
         }
         self.start += if whole { MAGIC.len() } else { 0 };
         Ok(whole)
