@@ -3,7 +3,7 @@
 //! All threads of a run share one, so that their times can be compared. The simulator has no clock and must never
 //! use this file.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::types::Time;
 
@@ -38,9 +38,47 @@ impl Clock {
     }
 }
 
+/// Notices that the steady clock stood still, as it does while a machine sleeps: its wall clock moved further. A person who
+/// sets the wall clock looks the same.
+#[derive(Clone, Copy, Debug)]
+pub struct JumpWatch {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl JumpWatch {
+    pub fn start() -> JumpWatch {
+        JumpWatch { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// How much further the wall clock moved than the steady one since the last look.
+    pub fn look(&mut self, steady: Instant, wall: SystemTime) -> Duration {
+        let moved = wall.duration_since(self.wall).unwrap_or_default();
+        let passed = steady.saturating_duration_since(self.steady);
+        *self = JumpWatch { steady, wall };
+        moved.saturating_sub(passed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wall_clock_that_moves_further_is_noticed_once() {
+        let (steady, wall) = (Instant::now(), SystemTime::now());
+        let mut watch = JumpWatch { steady, wall };
+        let mut look = |passed: u64, moved: i64| {
+            let moved_by = Duration::from_millis(moved.unsigned_abs());
+            let wall = if moved < 0 { wall - moved_by } else { wall + moved_by };
+            watch.look(steady + Duration::from_millis(passed), wall).as_millis()
+        };
+        assert_eq!(look(50, 51), 1, "a clock that is steered");
+        assert_eq!(look(100, 3_101), 3_000, "a machine that slept");
+        assert_eq!(look(150, 3_151), 0, "once");
+        assert_eq!(look(200, -90_000), 0, "set back");
+        assert_eq!(look(90_200, 0), 0, "it has moved as far as the other since");
+    }
 
     #[test]
     fn a_time_and_its_instant_are_the_same_moment() {

@@ -33,7 +33,7 @@ pub use self::reporter::{Observer, Reporter};
 pub use self::snapshots::OpenSnapshots;
 use self::snapshots::SnapshotThreads;
 use crate::check::safety::Safety;
-use crate::clock::Clock;
+use crate::clock::{Clock, JumpWatch};
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::server::{Arrival, Server, Status};
@@ -120,6 +120,7 @@ impl Node {
             context,
             clock,
             clock_shown: Time::ZERO,
+            jumps: JumpWatch::start(),
             arrivals: Vec::new(),
             opened: Vec::new().into_iter(),
             step_began: Arc::new(Mutex::new(Instant::now())),

@@ -166,6 +166,7 @@ impl Raft {
                 Input::SetElectionTimer(after) => self.election_due = now + after,
                 Input::Configure(settings) => self.configure(now, *settings),
                 Input::Change(request) => self.change(now, request),
+                Input::ClockJumped(by) => self.renounce_lease(by),
             }
         }
         self.elapse(now);

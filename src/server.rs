@@ -215,6 +215,7 @@ impl Server {
             Arrival::Transfer(target) => inputs.push(Input::Transfer(target)),
             Arrival::Change(request) => inputs.push(Input::Change(request)),
             Arrival::SetElectionTimer(after) => inputs.push(Input::SetElectionTimer(after)),
+            Arrival::ClockJumped(by) => inputs.push(Input::ClockJumped(by)),
             Arrival::Configure(settings) => {
                 self.settings = (*settings).clone();
                 inputs.push(Input::Configure(settings));

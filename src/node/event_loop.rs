@@ -2,7 +2,7 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::vec::IntoIter;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
@@ -16,7 +16,7 @@ use super::machine::{self, MachineThread};
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
 use crate::check::safety::{Step, answering};
-use crate::clock::Clock;
+use crate::clock::{Clock, JumpWatch};
 use crate::faults::DropReason;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
@@ -33,6 +33,9 @@ use crate::types::{NodeId, Time};
 /// The most arrivals in a step: enough to share the step's own cost, and few enough that what is made of them stays in the
 /// processor's cache.
 const ARRIVALS_MAX: usize = 256;
+
+/// By this part of the shortest election timeout the machine's clocks may drift apart between two steps.
+const JUMP_PART: u32 = 10;
 
 /// Bytes after which a step takes in no further group.
 const ARRIVED_BYTES_MAX: usize = 16 << 20;
@@ -64,6 +67,7 @@ pub(super) struct EventLoop {
     /// What it last showed: it never goes back.
     pub clock_shown: Time,
     pub arrivals: Vec<Arrival>,
+    pub jumps: JumpWatch,
     /// What is left of the group that it took in last.
     pub opened: IntoIter<Envelope>,
     /// When the step in progress, or the last one, began.
@@ -321,6 +325,11 @@ impl EventLoop {
         self.clock_shown = self.clock_shown.max(self.clock.now());
         let began = Instant::now();
         *self.step_began.lock() = began;
+        let jumped = self.jumps.look(began, SystemTime::now());
+        if jumped > self.server.raft().settings.election_min / JUMP_PART {
+            // Before any read that a lease could answer.
+            self.arrivals.insert(0, Arrival::ClockJumped(jumped));
+        }
         let answering = answering(self.server.raft(), self.arrivals.iter().filter_map(Arrival::message));
         let mut outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
         // Only applying can have taken this long.

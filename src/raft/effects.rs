@@ -41,6 +41,8 @@ pub enum Input {
     Configure(Box<RaftSettings>),
     /// Change the members (the console's `add`, `remove` and so on).
     Change(ChangeRequest),
+    /// The machine's other clock moved this much further than this node's since the last step: its own may have stood still.
+    ClockJumped(Duration),
 }
 
 /// A client's request on its way into the log.

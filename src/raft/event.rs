@@ -97,6 +97,9 @@ pub enum Event {
         /// How much longer that is certain; none in a cluster of one, where it always is.
         left: Option<Duration>,
     },
+    /// A leader gives up its lease, since its own clock may have stood still meanwhile.
+    #[display("renounces its lease: the machine's time moved {} ms further than its own", by.as_millis())]
+    LeaseRenounced { by: Duration },
     /// An election on request waits: this node withholds its vote, its own candidacy included (D 6.4.1).
     #[display(
         "holds its election back for {} ms: it withholds its vote until the leader's lease ends",

@@ -54,6 +54,8 @@ pub enum Arrival {
     SetElectionTimer(Duration),
     /// Run with these settings from now on.
     Configure(Box<RaftSettings>),
+    /// The machine's other clock moved this much further than this node's.
+    ClockJumped(Duration),
 }
 
 impl Arrival {

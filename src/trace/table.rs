@@ -94,6 +94,7 @@ fn raft_row(event: &Event) -> Row {
         Event::ClientRejected { .. } => (Debug, Client, OnRequest),
         Event::FollowerRead { .. } => (Debug, Client, OnRequest),
         Event::LeaseRead { .. } => (Debug, Client, OnRequest),
+        Event::LeaseRenounced { .. } => (Warn, Client, Unasked),
     }
 }
 

@@ -92,6 +92,27 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_whose_clock_stood_still_holds_no_lease_until_a_later_round() {
+        let settings = RaftSettings::default();
+        let mut bench = Bench::leader(&settings, Recovered::default());
+        confirm(&mut bench);
+        let read = |id| Input::Read(ReadRequest { id, here: false, by_lease: true });
+        bench.step(read(1));
+        bench.step(Input::ClockJumped(Duration::from_secs(60)));
+        confirm(&mut bench);
+        assert!(bench.raft.lease_until().is_some(), "it held none: nothing to renounce, and nothing lost");
+        let effects = bench.step(Input::ClockJumped(Duration::from_secs(60)));
+        let said: Vec<String> = effects.events.iter().map(ToString::to_string).collect();
+        assert!(
+            said.iter().any(|line| line.contains("renounces its lease: the machine's time moved 60000 ms")),
+            "{said:?}"
+        );
+        assert_eq!(bench.raft.lease_until(), None);
+        confirm(&mut bench);
+        assert!(bench.raft.lease_until().is_some());
+    }
+
+    #[test]
     fn a_timer_is_shortened_and_never_made_longer() {
         let mut follower = Bench::follower(1, &long(), Recovered::default());
         let due = follower.raft.deadline();

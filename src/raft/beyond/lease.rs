@@ -14,6 +14,9 @@
 //! - A promise outlives its term, and its node's crash: the disk holds that a node ever made one, and then it keeps the
 //!   latest that it can have made before it started again. A node that was wiped forgets this with all else.
 //! - A node that is asked to campaign while it withholds its vote renews the promise no more, and campaigns when it ends.
+//! - A leader whose clock may have stood still, while its machine slept, forgets which rounds have claimed a lease: it counts
+//!   only rounds that begin later. It notices this at its next step, by the machine's other clock, which someone may have set:
+//!   a defence, and no proof. The promises of others last all the longer, which does no harm.
 //! - A leader that hands over claims no lease and waives those that it held (`transfer`): the votes for its successor are free at
 //!   once, where they were withheld for its sake alone.
 
@@ -83,6 +86,14 @@ impl Raft {
             self.note(Event::LeaseRead { left });
         }
         held.is_some()
+    }
+
+    /// This node's clock may have stood still for this long.
+    pub(in crate::raft) fn renounce_lease(&mut self, by: Duration) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.rounds.lease_from.take().is_some() {
+            self.note(Event::LeaseRenounced { by });
+        }
     }
 
     /// Whether a round that begins now claims a lease.

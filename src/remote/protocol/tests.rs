@@ -157,6 +157,7 @@ fn events() -> Vec<Event> {
         Event::BecameLeader { term },
         Event::ClientRejected { read: true, reason: RejectReason::NotLeader { leader: Some(to) } },
         Event::LeaseRead { left: Some(Duration::from_micros(1)) },
+        Event::LeaseRenounced { by: Duration::from_secs(3) },
         Event::AppendSent { to, prev: AT, count: 1, next: INDEX, matched: INDEX, commit: INDEX },
         Event::CommitAdvanced { from: LogIndex(1), to: INDEX },
         Event::SnapshotSending { to, last: AT },
