@@ -114,9 +114,8 @@ pub enum Event {
         prev: EntryId,
         /// How many entries; none is a heartbeat.
         count: usize,
-        /// The leader's `next_index` for the follower, afterwards.
+        /// The leader's `next_index` for the follower, afterwards; `matched` is its `match_index`.
         next: LogIndex,
-        /// The leader's `match_index` for the follower.
         matched: LogIndex,
         commit: LogIndex,
     },
