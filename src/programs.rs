@@ -2,6 +2,7 @@
 //!
 //! `bin/` has a file for each, which calls the function `main` of its module here; `raftlab` is all of them in one.
 
+pub mod backup;
 mod certs;
 pub mod check_history;
 mod child;

@@ -9,6 +9,7 @@
 //! Nothing here may report as durable what a power failure can still take away, start from files that are damaged,
 //! or continue after an error as if it had not happened.
 
+pub mod backup;
 pub(crate) mod claims;
 pub mod disk;
 pub mod error;

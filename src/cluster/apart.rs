@@ -17,9 +17,11 @@ use super::{Cluster, Observer};
 use crate::client::SharedNodes;
 use crate::config::Settings;
 use crate::faults::NetChange;
+use crate::lab::LabError;
 use crate::net::router::RouterHandle;
 use crate::panics::caught;
 use crate::state_machine::{StateMachine, image};
+use crate::storage::backup;
 use crate::storage::{ClusterId, Founders, Identity, NewStore};
 use crate::trace::NodeLogs;
 use crate::types::{Epoch, Member, NodeId};
@@ -141,6 +143,22 @@ impl<M> Cluster<M> {
     /// Wakes up whenever something may have changed.
     pub(crate) fn listen(&self) -> Receiver<()> {
         self.context.changes.listen()
+    }
+
+    /// The state of this process's node as it is now, as the text of a backup.
+    ///
+    /// # Errors
+    /// It does not run, has applied nothing, or holds what JSON cannot hold.
+    pub(crate) fn backup(&mut self, cluster: ClusterId) -> Result<String, LabError> {
+        let node = *self.slots.keys().next().expect("a process has a node");
+        let running = self.running(node)?;
+        let taken = running.look(|machine| (machine.applied(), machine.image()));
+        let (last, image) = taken.ok_or_else(|| LabError::down(node))?;
+        let configured = running.inspect(move |server| server.raft().configuration_at(last.index)).flatten();
+        let configured =
+            configured.ok_or_else(|| LabError::new(format!("{node} has applied nothing so far")))?;
+        let bytes = backup::encode(cluster, last, &configured, &*image).map_err(LabError::new)?;
+        Ok(String::from_utf8(bytes).expect("JSON is text"))
     }
 
     /// The settings that it runs with.

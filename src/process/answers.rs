@@ -54,6 +54,7 @@ impl<M: StateMachine> Inside<M> {
             Question::Configure(settings) => self.take_settings(settings, &console.name),
             Question::Settings => Ok(Answer::Settings(self.settings.lock().clone())),
             Question::Items { from } => self.page(console, from),
+            Question::Backup { from } => self.backup(console, from),
             Question::NetworkCounts => Ok(Answer::NetworkCounts(self.network.counts())),
             Question::Watch(filter) => {
                 self.watch(console.number, filter);
@@ -160,6 +161,24 @@ impl<M: StateMachine> Inside<M> {
         cluster.note(self.place.apart.node, What::Ordered { by: by.to_string(), what });
         *held = new;
         Ok(Answer::Done(String::new()))
+    }
+
+    /// A page of a backup of the state as it was when the first one was asked for.
+    fn backup(&self, console: &mut Attachment<M>, from: usize) -> Result<Answer, LabError> {
+        if from == 0 {
+            console.backup = self.cluster.lock().backup(self.place.apart.cluster)?;
+        }
+        let rest = console.backup.get(from..).ok_or_else(|| LabError::new("no page begins there"))?;
+        let mut length = rest.len().min(PAGE_BYTES);
+        while !rest.is_char_boundary(length) {
+            length -= 1;
+        }
+        let text = rest[..length].to_string();
+        let next = (length < rest.len()).then_some(from + length);
+        if next.is_none() {
+            console.backup = String::new();
+        }
+        Ok(Answer::Backup { text, next })
     }
 
     /// A page of the state as it was when the first one was asked for.

@@ -126,13 +126,15 @@ pub(super) struct Attachment<M: StateMachine> {
     answers: Sender<String>,
     /// The state whose pages it reads.
     pub items: Vec<(String, String)>,
+    /// The backup whose pages it reads.
+    pub backup: String,
 }
 
 impl<M: StateMachine> Attachment<M> {
     pub fn begin(inside: &Inside<M>, name: &str, answers: Sender<String>) -> Attachment<M> {
         let number = inside.consoles.attach(answers.clone());
         let (inside, name) = (inside.this.clone(), name.to_string());
-        Attachment { inside, number, name, answers, items: Vec::new() }
+        Attachment { inside, number, name, answers, items: Vec::new(), backup: String::new() }
     }
 }
 

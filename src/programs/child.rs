@@ -23,6 +23,7 @@ use crate::links::Notices;
 use crate::process::{Place, Process};
 use crate::state_machine::kv::KeyValue;
 use crate::supervisor::lines::{Begin, Said};
+use crate::tls::Security;
 use crate::types::NodeId;
 
 /// How long it may take to stop once its supervisor has gone.
@@ -73,7 +74,8 @@ fn serve(
         builder = builder.log_filter(filter);
     }
     let advertised = listener.local_addr().map_err(|error| (error.to_string(), 1))?.to_string();
-    let place = Place { apart, token, addresses, advertised, faults: true, remembers: false };
+    let security = Security::Loopback;
+    let place = Place { apart, token, security, addresses, advertised, faults: true, remembers: false };
     let process = Process::start(builder, listener, place, notices).map_err(|error| refusal(&error))?;
     say(output, &Said::Runs { member: process.member(), loaded: process.loaded().to_string() });
     while !interrupt.ends() && !interrupt.is_raised() {

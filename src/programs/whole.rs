@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory};
 
 use super::start::{Generated, Start, WHOLE, generated, print_generated, with_generate};
-use super::{check_history, client, client_load, cluster, doctor, logs, node, recover, simulate};
+use super::{backup, check_history, client, client_load, cluster, doctor, logs, node, recover, simulate};
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 
@@ -19,7 +19,7 @@ struct Part {
     main: fn(&Start) -> ExitCode,
 }
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 11] = [
     Part {
         name: "cluster",
         page: "raftlab-cluster",
@@ -82,6 +82,20 @@ const PARTS: [Part; 9] = [
         also: None,
         command: recover::Options::command,
         main: recover::main,
+    },
+    Part {
+        name: "backup",
+        page: "raftlab-backup",
+        also: None,
+        command: backup::BackupOptions::command,
+        main: backup::back_up,
+    },
+    Part {
+        name: "restore",
+        page: "raftlab-restore",
+        also: None,
+        command: backup::RestoreOptions::command,
+        main: backup::restore,
     },
 ];
 

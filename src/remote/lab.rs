@@ -1,5 +1,6 @@
 //! A cluster of processes as a console drives it: the same language as on threads, over links.
 
+mod backup;
 mod following;
 mod processes;
 

@@ -57,6 +57,10 @@ pub enum Question {
     Configure(VersionedSettings),
     Check,
     DiskSyncs,
+    /// A page of a backup, from this byte on; that of 0 is of the state as it is then, the others of the same.
+    Backup {
+        from: usize,
+    },
     /// Tell what this filter shows.
     Watch(EventFilter),
 }
@@ -98,6 +102,12 @@ pub enum Answer {
     Settings(VersionedSettings),
     Check(Vec<Verdict>),
     DiskSyncs(Option<u64>),
+    /// A page of a backup.
+    Backup {
+        text: String,
+        /// Where the next page begins.
+        next: Option<usize>,
+    },
     /// It did not, and why.
     Refused(LabError),
 }

@@ -232,6 +232,11 @@ pub fn covers(start: &[u8]) -> Result<(EntryId, Configured), String> {
     decode_head(start).map(|(head, _)| head.covers())
 }
 
+/// The cluster that it is of, in the same way.
+pub fn cluster_of(start: &[u8]) -> Result<ClusterId, String> {
+    decode_head(start).map(|(head, _)| head.cluster)
+}
+
 impl Head {
     fn covers(self) -> (EntryId, Configured) {
         let configured = Configured { index: self.configured, configuration: Arc::new(self.members) };

@@ -1,6 +1,6 @@
 //! Makes an authority and certificates. The authority's parameters are fixed, so its key is all that is needed to make more.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use rcgen::{
 use super::Role;
 use super::certificates::CA_CERTIFICATE;
 use super::role::holder_name;
-use crate::storage::ClusterId;
+use crate::storage::{ClusterId, private};
 
 /// The authority's key. It is needed to make certificates, and by no process that runs.
 const CA_KEY: &str = "ca.key";
@@ -46,14 +46,13 @@ impl Validity {
 /// # Errors
 /// There is one already, or they cannot be written.
 pub fn new_authority(folder: &Path, cluster: ClusterId) -> Result<PathBuf, String> {
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    private(folder)?;
+    private::create_folders(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let key = KeyPair::generate().map_err(|error| error.to_string())?;
     let parameters = authority(cluster, Validity::days(CA_DAYS));
     let certificate = parameters.self_signed(&key).map_err(|error| error.to_string())?;
     let path = folder.join(CA_CERTIFICATE);
-    write_new(&folder.join(CA_KEY), &key.serialize_pem(), true)?;
-    write_new(&path, &certificate.pem(), false)?;
+    write_new(&folder.join(CA_KEY), &key.serialize_pem())?;
+    write_new(&path, &certificate.pem())?;
     Ok(path)
 }
 
@@ -83,8 +82,8 @@ pub fn certificate(
     let certificate = parameters.signed_by(&key, &issuer).map_err(|error| error.to_string())?;
     let stem = role.file_stem();
     let path = folder.join(format!("{stem}.crt"));
-    replace(&folder.join(format!("{stem}.key")), &key.serialize_pem(), true)?;
-    replace(&path, &certificate.pem(), false)?;
+    replace(&folder.join(format!("{stem}.key")), &key.serialize_pem())?;
+    replace(&path, &certificate.pem())?;
     Ok(path)
 }
 
@@ -126,25 +125,9 @@ fn named(name: &str) -> DistinguishedName {
     all
 }
 
-/// The folder of keys is its owner's only.
-fn private(folder: &Path) -> Result<(), String> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let only_the_owner = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(folder, only_the_owner)
-            .map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    Ok(())
-}
-
-fn write_new(path: &Path, text: &str, is_secret: bool) -> Result<(), String> {
-    let mut new = OpenOptions::new();
-    new.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut new, if is_secret { 0o600 } else { 0o644 });
-    let written =
-        new.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+fn write_new(path: &Path, text: &str) -> Result<(), String> {
+    let new = private::options().write(true).create_new(true).open(path);
+    let written = new.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => format!("{} is there already: nothing was made", path.display()),
         _ => format!("{}: {error}", path.display()),
@@ -152,7 +135,7 @@ fn write_new(path: &Path, text: &str, is_secret: bool) -> Result<(), String> {
 }
 
 /// Writes beside it and renames: a process that reads it meanwhile finds the old one or the new one.
-fn replace(path: &Path, text: &str, is_secret: bool) -> Result<(), String> {
+fn replace(path: &Path, text: &str) -> Result<(), String> {
     let mut beside = path.as_os_str().to_os_string();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -162,6 +145,6 @@ fn replace(path: &Path, text: &str, is_secret: bool) -> Result<(), String> {
         }
         _ => {}
     }
-    write_new(&beside, text, is_secret)?;
+    write_new(&beside, text)?;
     fs::rename(&beside, path).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,5 +1,6 @@
 //! Nodes in processes of their own: founded once, killed, restarted, stopped, and nothing that was answered is lost.
 
+mod backups;
 #[cfg(feature = "tls")]
 mod encrypted;
 
@@ -37,7 +38,11 @@ static TURN: Mutex<()> = Mutex::new(());
 
 impl Processes {
     fn new() -> Processes {
-        Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: Some(Processes::turn()) }
+        Processes { _turn: Some(Processes::turn()), ..Processes::alone() }
+    }
+
+    fn alone() -> Processes {
+        Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: None }
     }
 
     /// Waits until no other cluster of processes runs.
@@ -384,7 +389,7 @@ fn strangers_are_told_why_they_are_not_let_in() {
         ("cluster = \"", "cluster = \"0000000000000000\" #", "belongs to cluster 0000000000000000"),
     ];
     let founded = strangers.map(|(from, to, expected)| {
-        let other = Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: None };
+        let other = Processes::alone();
         other.folder.write("cluster.toml", &text.replacen(from, to, 1));
         make_private(&other.folder);
         let asked = other.node(NodeId::new(2), &["--init"]).exits(0);

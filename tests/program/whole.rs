@@ -9,7 +9,17 @@ const WHOLE: &str = env!("CARGO_BIN_EXE_raftlab");
 #[test]
 fn it_explains_itself_and_each_part() {
     let folder = Folder::new();
-    let parts = ["cluster", "simulate", "client_load", "check_history", "logs", "doctor", "recover"];
+    let parts = [
+        "cluster",
+        "simulate",
+        "client_load",
+        "check_history",
+        "logs",
+        "doctor",
+        "recover",
+        "backup",
+        "restore",
+    ];
     let told = folder.run(WHOLE, &[], "").exits(0).out;
     assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     for part in parts {

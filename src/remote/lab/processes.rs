@@ -11,6 +11,7 @@ use crate::remote::RemoteCluster;
 use crate::remote::node_link::OnEvent;
 use crate::supervisor::{Running, Supervisor};
 use crate::text::layout::duration_shown;
+use crate::tls::Security;
 use crate::types::{Member, NodeId};
 
 /// How long a node whose process runs is waited for, until it can be asked.
@@ -29,6 +30,8 @@ impl RemoteLab {
     ) -> io::Result<RemoteLab> {
         let remote = RemoteCluster {
             cluster: supervisor.cluster(),
+            // Its processes are on this machine.
+            security: Security::Loopback,
             token: supervisor.token().to_string(),
             addresses: supervisor.addresses(),
             settings: supervisor.settings().clone(),

@@ -16,7 +16,7 @@ use raftlab::tls::issue::{Validity, certificate};
 use raftlab::tls::{Certificates, Holder, Role, Security};
 
 use super::Processes;
-use crate::{Folder, PATIENCE};
+use crate::PATIENCE;
 
 impl Processes {
     /// A cluster whose machines have certificates, and a console of ann's.
@@ -116,10 +116,10 @@ fn each_stranger_among_the_encrypted_is_told_why() {
     processes.start(n1);
     let text = processes.folder.read("cluster.toml");
     let other = |text: &str| {
-        let folder = Folder::new();
-        folder.write("cluster.toml", text);
-        super::make_private(&folder);
-        Processes { folder, running: std::collections::BTreeMap::new(), _turn: None }
+        let other = Processes::alone();
+        other.folder.write("cluster.toml", text);
+        super::make_private(&other.folder);
+        other
     };
     let plain = other(&text.replace("certificates = \"certs\"", ""));
     let refused = plain.node(NodeId::new(3), &["--init"]).exits(78);
