@@ -3,6 +3,7 @@
 mod backups;
 #[cfg(feature = "tls")]
 mod encrypted;
+mod strangers;
 
 use std::collections::BTreeMap;
 use std::io::Write;

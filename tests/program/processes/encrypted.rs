@@ -90,6 +90,29 @@ fn encrypted_nodes_are_driven_as_others_and_read_new_certificates() {
     assert_eq!(status.code(), Some(0), "{said:?}");
 }
 
+/// What the containers run first, once and again.
+#[test]
+fn the_founding_of_containers_makes_all_that_nodes_need() {
+    let founded = Processes::alone();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/found.sh");
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_raftlab")).parent().expect("it is in a folder");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("it is set"));
+    let found = || {
+        let mut command = founded.folder.command("sh", &[script, ".", "volumes"]);
+        let ran = command.env("PATH", &path).output().expect("a shell");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    found();
+    let text = founded.folder.read("cluster.toml");
+    found();
+    assert_eq!(founded.folder.read("cluster.toml"), text, "the second time nothing is made");
+    assert!(text.contains("certificates = \"certs\"") && text.contains("n3 = \"n3:7001\""), "{text}");
+    let ran = founded
+        .node(NodeId::new(2), &["--states", "volumes/n2/states", "--bind", "127.0.0.1:0", "--check-config"]);
+    assert!(ran.exits(2).err.contains("n1 = n1:7001: its name does not resolve"), "no such machine here");
+    assert!(founded.folder.path("volumes/n2/states/n2/state.json").exists());
+}
+
 #[test]
 fn a_certificate_says_what_its_holder_may_do() {
     let mut processes = Processes::encrypted();
