@@ -73,7 +73,7 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
 }
 
 /// A word that no one guesses.
-fn secret() -> Result<String, String> {
+pub(super) fn secret() -> Result<String, String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random numbers: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -32,9 +32,10 @@ pub(super) fn start(
             "'memory' is set: a node in a process of its own needs files, so leave it out".to_string()
         );
     }
-    let token = format!("{:016x}{:016x}", entropy(), entropy());
+    let token = secret()?;
     let file = ClusterFile {
         cluster: residents.cluster.to_string(),
+        certificates: None,
         token: token.clone(),
         faults: true,
         addresses: BTreeMap::new(),
