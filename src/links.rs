@@ -13,6 +13,7 @@ mod channel;
 mod connection;
 mod dial;
 mod lives;
+mod names;
 mod notices;
 
 use std::time::Duration;

@@ -16,13 +16,14 @@ use super::channel::{Channel, close_gently};
 use super::connection::{Connection, Outgoing};
 use super::dial::first_frame;
 use super::lives::Lived;
+use super::names::Names;
 use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::net::Transport;
 use crate::net::inbox::{Inbox, inbox};
 use crate::net::router::RouterHandle;
 use crate::protocol::{Address, Envelope, Packet};
 use crate::tls::Security;
-use crate::types::{ClientId, NodeId};
+use crate::types::NodeId;
 use crate::wire::{
     Caller, Frame, FrameReader, HANDSHAKE_BYTES_MAX, Hello, MAGIC, PEER_BYTES_MAX, Welcome, encode,
 };
@@ -33,9 +34,6 @@ const UNFINISHED_MAX: usize = 64;
 /// Connections of clients and consoles.
 const CLIENTS_MAX: usize = 1_024;
 const CONSOLES_MAX: usize = 16;
-
-/// Names that the clients of one connection may have.
-const NAMES_MAX: usize = 4_096;
 
 /// Texts that may wait for a console: 10,000 events, and what it is answered. One that does not read its answers loses its
 /// connection.
@@ -103,8 +101,7 @@ struct Shared {
     unfinished: Mutex<VecDeque<(u64, TcpStream)>>,
     /// The connections in use.
     open: Mutex<HashMap<u64, Open>>,
-    /// The connection that each client speaks by.
-    names: Mutex<HashMap<ClientId, u64>>,
+    names: Names,
 }
 
 #[derive(Debug)]
@@ -131,6 +128,7 @@ impl Acceptor {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             host,
+            names: Names::new(network.clone()),
             network,
             own,
             security,
@@ -141,7 +139,6 @@ impl Acceptor {
             numbers: AtomicU64::new(0),
             unfinished: Mutex::default(),
             open: Mutex::default(),
-            names: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
         thread::Builder::new().name("accept".to_string()).spawn(move || accept_all(&listener, &accepting))?;
@@ -345,7 +342,7 @@ impl Shared {
                 if to != self.own {
                     return Err(format!("it asks {to}, and this is {}", self.own));
                 }
-                self.name(number, client, answers, &mut own.borrow_mut())?;
+                self.names.take(number, client, answers, &mut own.borrow_mut())?;
                 group.borrow_mut().push(envelope);
                 Ok(())
             }
@@ -353,42 +350,7 @@ impl Shared {
         };
         connection.read(take, || self.network.send(&mut group.borrow_mut()));
         for client in own.into_inner() {
-            self.forget(number, client);
-        }
-    }
-
-    /// Clients come and go on a connection without a word: of too many, the one that came first is forgotten.
-    fn name(
-        &self,
-        number: u64,
-        client: ClientId,
-        answers: &Inbox,
-        own: &mut VecDeque<ClientId>,
-    ) -> Result<(), String> {
-        {
-            let mut names = self.names.lock();
-            match names.get(&client) {
-                Some(known) if *known == number => return Ok(()),
-                Some(_) => return Err(format!("another connection speaks for the client {client}")),
-                None => names.insert(client, number),
-            };
-            // Under the lock: no other connection gets the name in between.
-            self.network.register(Address::Client(client), answers.clone());
-        }
-        own.push_back(client);
-        if own.len() > NAMES_MAX
-            && let Some(oldest) = own.pop_front()
-        {
-            self.forget(number, oldest);
-        }
-        Ok(())
-    }
-
-    fn forget(&self, number: u64, client: ClientId) {
-        let mut names = self.names.lock();
-        if names.get(&client) == Some(&number) {
-            names.remove(&client);
-            self.network.unregister(Address::Client(client));
+            self.names.forget(number, client);
         }
     }
 }

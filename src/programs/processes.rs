@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Start;
-use crate::cluster::{Residents, entropy};
+use super::cluster_file::secret;
+use crate::cluster::Residents;
 use crate::config::Settings;
 use crate::config::cluster_file::ClusterFile;
 use crate::console::printer::Output;

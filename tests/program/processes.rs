@@ -6,8 +6,7 @@ mod encrypted;
 mod strangers;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -110,30 +109,6 @@ impl Processes {
         let mut running = self.running.remove(&node).expect("it runs");
         running.child.kill().expect("it runs");
         running.child.wait().expect("its parent may wait");
-    }
-
-    /// A load is served while strangers say nothing, speak another protocol, only begin, or say these lies: a frame of
-    /// 4 GiB, a first message that never ends.
-    fn serves_among_liars(&self, lies: &[&[u8]]) {
-        let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
-        let mut open = Vec::new();
-        for address in file.addresses.values() {
-            for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"raftlab\n"].iter().chain(lies) {
-                for _ in 0..40 {
-                    let mut stranger = TcpStream::connect(address).expect("it listens");
-                    // The node may have closed it already.
-                    let _ = stranger.write_all(bytes);
-                    open.push(stranger);
-                }
-            }
-        }
-        let options = "--connect cluster.toml --clients 4 --duration 1s --timeout 20s --json";
-        let ran = self.folder.client_load(&options.split(' ').collect::<Vec<_>>()).exits(0);
-        let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
-        assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
-        drop(open);
-        let leads = self.leads();
-        assert!(leads.contains("3 of 3 up"), "{leads}");
     }
 
     /// The line of `status` that says who leads.
@@ -299,13 +274,6 @@ fn every_process_is_replaced_and_the_cluster_starts_again_without_the_first_ones
     }
     assert_holds(&client, 2);
     clients.stop();
-}
-
-#[test]
-fn idle_dribbling_and_lying_connections_do_not_hold_up_a_load() {
-    let mut processes = Processes::patient();
-    processes.start_all();
-    processes.serves_among_liars(&[b"raftlab\n\xff\xff\xff\xff\x01", b"raftlab\n\x10\0\0\0\x01{"]);
 }
 
 /// The lines of the README's section, with the programs in place of cargo.

@@ -205,6 +205,7 @@ impl ProcessCluster {
         let file = ClusterFile {
             cluster: ClusterId(7).to_string(),
             token: "0123456789abcdef0123456789abcdef".to_string(),
+            certificates: None,
             faults: true,
             addresses: founders.iter().copied().zip(addresses).collect(),
             settings: Settings { nodes: given.nodes, ..settings },

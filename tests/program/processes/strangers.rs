@@ -19,6 +19,30 @@ use crate::Running;
 const TRIES: usize = 20;
 
 impl Processes {
+    /// A load is served while strangers say nothing, speak another protocol, only begin, or say these lies: a frame of
+    /// 4 GiB, a first message that never ends.
+    pub(super) fn serves_among_liars(&self, lies: &[&[u8]]) {
+        let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
+        let mut open = Vec::new();
+        for address in file.addresses.values() {
+            for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"raftlab\n"].iter().chain(lies) {
+                for _ in 0..40 {
+                    let mut stranger = TcpStream::connect(address).expect("it listens");
+                    // The node may have closed it already.
+                    let _ = stranger.write_all(bytes);
+                    open.push(stranger);
+                }
+            }
+        }
+        let options = "--connect cluster.toml --clients 4 --duration 1s --timeout 20s --json";
+        let ran = self.folder.client_load(&options.split(' ').collect::<Vec<_>>()).exits(0);
+        let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
+        drop(open);
+        let leads = self.leads();
+        assert!(leads.contains("3 of 3 up"), "{leads}");
+    }
+
     /// What n1 answers to this caller of these versions and this epoch.
     fn answer_of_n1(&self, caller: Caller, versions: (u16, u16), epoch: Epoch) -> Result<Welcome, String> {
         let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
@@ -100,6 +124,13 @@ fn each_mistake_with_addresses_and_files_is_told() {
     second.warning("another process speaks for n2: stop one of the two");
     processes.running[&n1].warning("another process speaks for n2: stop one of the two");
     processes.leads();
+}
+
+#[test]
+fn idle_dribbling_and_lying_connections_do_not_hold_up_a_load() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    processes.serves_among_liars(&[b"raftlab\n\xff\xff\xff\xff\x01", b"raftlab\n\x10\0\0\0\x01{"]);
 }
 
 #[test]
