@@ -7,9 +7,8 @@
 //! Reading order: [`message`] and [`effects`] (what goes in and out), [`role`], [`entry`] and [`log`] (the state), then
 //! the rules, split as Figure 2 is: `election` (5.2, 5.4.1), `replication` (5.3), `commit` (5.4.2), `snapshot` (7).
 //! `durability` says what the disk holds, `invariants` what must hold after every step. What is not in Figure 2 is in
-//! `beyond`, and `beyond.rs` says where Figure 2 meets it.
-//!
-//! Rules of Figure 2 are tagged where they are obeyed, each once: search for the figure's name.
+//! `beyond`, and `beyond.rs` says where Figure 2 meets it. The figure's rules are tagged where they are obeyed, each once: search
+//! for its name.
 
 #[cfg(test)]
 mod bench;

@@ -113,10 +113,11 @@ fn each_mistake_with_addresses_and_files_is_told() {
     processes.running[&n1].warning("connected");
     // A second process with copies of n2's files.
     fs::create_dir_all(processes.folder.path("copied/n2")).expect("a folder");
-    for name in ["state.json", "addresses.json"] {
-        let from = processes.folder.path("states/n2").join(name);
-        if from.exists() {
-            fs::copy(from, processes.folder.path("copied/n2").join(name)).expect("a file");
+    for entry in fs::read_dir(processes.folder.path("states/n2")).expect("its files are there") {
+        let entry = entry.expect("an entry");
+        if entry.file_name() != "lock" {
+            fs::copy(entry.path(), processes.folder.path("copied/n2").join(entry.file_name()))
+                .expect("a file");
         }
     }
     let options = ["n2", "--states", "copied", "--bind", "127.0.0.1:0"];
