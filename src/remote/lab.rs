@@ -100,7 +100,9 @@ impl RemoteLab {
         let nodes: BTreeSet<NodeId> = remote.addresses.keys().copied().chain(supervised).collect();
         let nodes: Vec<NodeId> = nodes.into_iter().collect();
         let settings = LabSettings::new(remote.settings.scaled().raft);
-        let seed = entropy();
+        // A run of this program's own has its seed.
+        let own = remote.settings.seed.filter(|_| supervisor.is_some());
+        let seed = own.unwrap_or_else(entropy);
         let mut lab = RemoteLab {
             book: clients.book(),
             waiting: Waiting::new(changes.listen()),
