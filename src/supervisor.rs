@@ -31,6 +31,9 @@ use crate::storage::ClusterId;
 use crate::storage::glimpse::Glimpse;
 use crate::types::{Member, NodeId};
 
+/// Is told where the nodes listen.
+pub type OnAddresses = Box<dyn Fn(&BTreeMap<NodeId, String>)>;
+
 /// What is started.
 #[derive(Debug)]
 pub struct Plan {
@@ -40,9 +43,9 @@ pub struct Plan {
     pub token: String,
     /// Unscaled, as each child takes them.
     pub settings: Settings,
-    /// Is told where the nodes listen, whenever that changes.
+    /// Called whenever that changes.
     #[debug(skip)]
-    pub on_addresses: Box<dyn Fn(&BTreeMap<NodeId, String>)>,
+    pub on_addresses: OnAddresses,
 }
 
 /// The processes of a cluster. Dropping it stops them.

@@ -77,7 +77,7 @@ impl Residents {
 /// # Errors
 /// They cannot be read.
 pub fn stored_in(settings: &Settings, node: NodeId, entries: usize) -> Result<Glimpse, StorageError> {
-    let disk = RealDisk::new(&settings.states.join(node.to_string()));
+    let disk = RealDisk::new(settings.states.join(node.to_string()));
     glimpse::look(&disk, entries).map(Option::unwrap_or_default)
 }
 

@@ -84,9 +84,9 @@ fn serve(
         }
     }
     if is_alone.load(Ordering::Acquire) {
-        process.end()
+        process.end();
     } else {
-        process.stop()
+        process.stop();
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ settings need a person.";
 
 /// One node of a Raft cluster, in a process of its own.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(super) struct Options {
     /// Which node this is: n1 to n99
