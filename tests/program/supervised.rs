@@ -206,7 +206,7 @@ fn u13_no_stranger_raises_the_term_of_a_process() {
     }
     supervised.running.say("status n1\n");
     let row = supervised.running.answer("n1 ");
-    let term = row.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).next().expect("a term");
+    let term = row.split_whitespace().find_map(|word| word.parse::<u64>().ok()).expect("a term");
     assert!(term < 1_000_000, "{row}");
     supervised.quit();
 }
