@@ -7,6 +7,7 @@ pub mod history;
 pub mod linearizability;
 pub mod model;
 pub mod property;
+pub mod records;
 pub mod replay;
 pub mod safety;
 mod window;

@@ -3,6 +3,8 @@
 //! All threads of a run share one, so that their times can be compared. The simulator has no clock and must never
 //! use this file.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::types::Time;
@@ -57,6 +59,26 @@ impl JumpWatch {
         let passed = steady.saturating_duration_since(self.steady);
         *self = JumpWatch { steady, wall };
         moved.saturating_sub(passed)
+    }
+}
+
+/// The logical clock of a process (Lamport 1978): later than every step whose message it has seen. Copies are the same clock.
+#[derive(Clone, Debug, Default)]
+pub struct LogicalClock(Arc<AtomicU64>);
+
+impl LogicalClock {
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Something was seen that was done at this moment of another clock.
+    pub fn see(&self, moment: u64) {
+        self.0.fetch_max(moment, Ordering::AcqRel);
+    }
+
+    /// The next moment, which something is done at.
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::AcqRel) + 1
     }
 }
 

@@ -32,15 +32,18 @@ use self::machine::MachineThread;
 pub use self::reporter::{Observer, Reporter};
 pub use self::snapshots::OpenSnapshots;
 use self::snapshots::SnapshotThreads;
-use crate::check::safety::Safety;
+use crate::check::safety::{Safety, Standing, Step};
 use crate::clock::{Clock, JumpWatch};
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
+use crate::raft::Raft;
+use crate::raft::message::Message;
 use crate::server::{Arrival, Server, Status};
 use crate::state_machine::Machine;
 use crate::state_machine::image::LoadImage;
 use crate::storage::Storage;
 use crate::storage::faults::DiskFaults;
+use crate::storage::records::Recorder;
 use crate::types::{NodeId, Time};
 
 /// What the nodes of a process share.
@@ -49,11 +52,33 @@ pub struct Context {
     pub clock: Clock,
     /// The properties that are checked after every step.
     pub safety: Arc<Mutex<Safety>>,
+    /// In a process of its own: what writes down each step, for those who check all nodes.
+    pub recorder: Option<Recorder>,
     pub reporter: Reporter,
     pub changes: Arc<Changes>,
     pub leaders: Arc<Leaders>,
     /// Held by a node while it removes a file: nodes that share a disk take turns.
     pub removing: Arc<Mutex<()>>,
+}
+
+impl Context {
+    /// A node starts.
+    pub fn started(&self, raft: &Raft) {
+        let standing = Standing::at_start(raft);
+        self.safety.lock().begin(&standing);
+        if let Some(recorder) = &self.recorder {
+            recorder.begin(&standing);
+        }
+    }
+
+    /// A node made a step and is about to send these messages.
+    fn observe<'a>(&self, raft: &Raft, step: &Step<'_>, sent: impl Iterator<Item = &'a Message> + Clone) {
+        let mut safety = self.safety.lock();
+        safety.observe(step, sent.clone());
+        if let Some(recorder) = &self.recorder {
+            recorder.observe(step, sent, || safety.standing(raft));
+        }
+    }
 }
 
 pub enum Store {

@@ -28,6 +28,7 @@ use self::consoles::{Attachment, Consoles};
 use self::endings::Endings;
 use self::remembered::Remembered;
 use self::rules::HeldRules;
+use crate::clock::LogicalClock;
 use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
 use crate::faults::SetVersion;
 use crate::lab::{Lab, Life, NodeOrder};
@@ -39,6 +40,7 @@ use crate::remote::protocol::VersionedSettings;
 use crate::server::RoleName;
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
+use crate::storage::records::Recorder;
 use crate::tls::Security;
 use crate::types::{Epoch, Member, NodeId, Term};
 use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS, Welcome, client_bytes_max, common_version};
@@ -87,10 +89,9 @@ pub struct Process<M: StateMachine = KeyValue> {
 #[derive(Debug)]
 struct Inside<M: StateMachine> {
     place: Place,
-    /// Tells this run of the process from others.
-    life: u64,
     own: Mutex<(Member, Epoch)>,
     cluster: Mutex<Cluster<M>>,
+    recorder: Recorder,
     known: Known,
     network: RouterHandle,
     book: Arc<AddressBook>,
@@ -138,6 +139,7 @@ impl<M: StateMachine> Process<M> {
         };
         let own = cluster.own_files().expect("a process has files");
         let (known, network) = (cluster.known(), cluster.network());
+        let recorder = cluster.recorder().expect("a process writes down what its node does");
         let node = place.apart.node;
         let remembered = Remembered::open(&settings.states.join(node.to_string()));
         // What a person wrote counts: the file may have changed since.
@@ -150,7 +152,7 @@ impl<M: StateMachine> Process<M> {
         let held = VersionedSettings { version: SetVersion::default(), settings: settings.raft.clone() };
         let (woken, wake) = bounded(1);
         let inside = Arc::new_cyclic(|this| Inside {
-            life: entropy(),
+            recorder,
             own: Mutex::new(own),
             cluster: Mutex::new(cluster),
             known,
@@ -266,7 +268,8 @@ impl<M: StateMachine> Inside<M> {
         }
         let this = self.this.clone();
         let cluster = self.place.apart.cluster;
-        let (token, address, life) = (self.place.token.clone(), self.place.advertised.clone(), self.life);
+        let (token, address, life) =
+            (self.place.token.clone(), self.place.advertised.clone(), self.recorder.life());
         let connections = AtomicU64::new(0);
         let hello = move || {
             let files = this.upgrade().map(|inside| *inside.own.lock());
@@ -287,6 +290,7 @@ impl<M: StateMachine> Inside<M> {
             book: Arc::clone(&self.book),
             hello: Box::new(hello),
             traffic: Traffic::Envelopes {
+                clock: self.recorder.clock(),
                 network: self.network.clone(),
                 inbox: self.link_inbox,
                 frame_max: PEER_BYTES_MAX,
@@ -363,7 +367,11 @@ impl<M: StateMachine> Host for Inside<M> {
         // One that is busy has run: no caller waits for its orders.
         let has_run = self.cluster.try_lock().is_none_or(|cluster| has_term(&cluster));
         let member = self.own.lock().0;
-        Ok(Welcome { version, member, life: self.life, has_run, nodes: self.book.all() })
+        Ok(Welcome { version, member, life: self.recorder.life(), has_run, nodes: self.book.all() })
+    }
+
+    fn clock(&self) -> LogicalClock {
+        self.recorder.clock()
     }
 
     fn book(&self) -> Arc<AddressBook> {

@@ -6,6 +6,7 @@ pub mod lab;
 mod merging;
 mod node_link;
 pub mod protocol;
+mod records;
 mod seen;
 
 use std::collections::BTreeMap;

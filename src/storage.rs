@@ -23,6 +23,7 @@ pub mod memory_store;
 pub mod real;
 pub(crate) mod private;
 pub(crate) mod record;
+pub mod records;
 mod recovery;
 pub mod remains;
 pub mod rescue;

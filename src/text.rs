@@ -3,6 +3,7 @@
 //! Pure, and below everything else, so that settings, directives and reports read and write quantities alike.
 
 pub mod fitted;
+pub mod hex;
 pub mod layout;
 pub mod nodes;
 pub mod numbers;

@@ -77,6 +77,15 @@ impl Property {
         )
     }
 
+    /// Whether the records of all nodes together can show that it is broken: who asked for a command, who answered a leader
+    /// when, and what snapshots hold does not stand in them.
+    pub fn is_recorded(self) -> bool {
+        !matches!(
+            self,
+            Property::ExactlyOnce | Property::Snapshot | Property::ChangesInOrder | Property::NodeInvariants
+        )
+    }
+
     pub fn name(self) -> &'static str {
         let own = Property::ALL.into_iter().find(|(property, _)| *property == self);
         own.expect("each has its name").1

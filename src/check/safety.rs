@@ -8,49 +8,37 @@
 mod applying;
 mod commits;
 mod elections;
+mod hash;
 mod logs;
 mod members;
 mod promises;
 mod promotions;
 mod record;
+mod step;
+mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ascending::Ascending;
 use crate::raft::Raft;
-use crate::raft::effects::{Write, WriteId};
+use crate::raft::effects::HardState;
 use crate::raft::membership::Configured;
 use crate::raft::message::Message;
-use crate::state_machine::AppliedEntry;
-use crate::types::{EntryId, LogIndex, Member, NodeId, SessionId, StoreId, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, NodeId, SessionId, StoreId, Term};
 
 use self::applying::CarriedOut;
 use self::members::named;
 pub use self::promotions::answering;
 use self::record::Record;
+pub use self::step::{Appended, Pending, Rank, Shown, Standing, Step, Written};
+use self::unseen::{Doubt, Sight};
 use super::property::{Property, Verdict, Violation};
 use super::window::Window;
-
-pub struct Step<'a> {
-    pub raft: &'a Raft,
-    /// What the node's clock shows.
-    pub now: Time,
-    /// Those whose answers the step was given ([`answering`]).
-    pub answering: &'a [Member],
-    /// The newest write whose completion the step was told of.
-    pub persisted: Option<WriteId>,
-    /// The write that the step handed out.
-    pub write: Option<&'a Write>,
-    /// The snapshots whose state it installed, each with how many of `applied` came before it.
-    pub adopted: &'a [(usize, EntryId)],
-    pub applied: &'a [AppliedEntry],
-}
 
 /// What has been seen of a run so far.
 #[derive(Clone, Debug, Default)]
 pub struct Safety {
-    /// The steps of one node alone are reported: see [`Safety::of_one_node`].
-    alone: bool,
+    sight: Sight,
     /// All files that there were. Those that are gone count still for who was told of them.
     records: BTreeMap<Member, Record>,
     /// The files that each node has now.
@@ -80,12 +68,14 @@ pub struct Safety {
     effective: Window<bool>,
     snapshots_compared: u64,
     violations: Vec<Violation>,
+    /// What the steps that are missing may explain.
+    doubts: Vec<Doubt>,
 }
 
 impl Safety {
     /// Checks the steps of one node whose peers run elsewhere. What it takes more nodes to judge stays open.
     pub fn of_one_node() -> Safety {
-        Safety { alone: true, ..Safety::default() }
+        Safety { sight: Sight::OneNode, ..Safety::default() }
     }
 
     /// What was broken, in the order in which it was noticed.
@@ -108,16 +98,22 @@ impl Safety {
             .map(|(property, name)| Verdict {
                 property: name.into(),
                 violation: first(property).map(|violation| violation.detail.clone()),
-                open: self
-                    .is_open(property)
-                    .then(|| "it takes the steps of more than one node to judge it".into()),
+                open: if self.is_open(property) {
+                    Some("it takes the steps of more than one node to judge it".into())
+                } else {
+                    self.doubt_about(property).map(|doubt| doubt.to_string().into())
+                },
             })
             .collect()
     }
 
     /// Whether what is reported says nothing about this property.
     fn is_open(&self, property: Property) -> bool {
-        self.alone && !property.is_of_one_node()
+        match self.sight {
+            Sight::Whole => false,
+            Sight::OneNode => !property.is_of_one_node(),
+            Sight::Records { .. } => !property.is_recorded(),
+        }
     }
 
     /// How many entries are known to be committed.
@@ -142,23 +138,27 @@ impl Safety {
 
     /// A node starts, with what its disk held.
     pub fn started(&mut self, raft: &Raft) {
-        let member = raft.member();
+        self.begin(&Standing::at_start(raft));
+    }
+
+    /// A node starts, or is seen for the first time.
+    pub fn begin(&mut self, standing: &Standing) {
+        let (member, committed) = (standing.shown.member, standing.committed);
         for (_, record) in self.records.range_mut(servers_of(member.node)) {
             record.ended();
         }
         let before = self.records.remove(&member);
-        let (base, snapshot) = (raft.log().base(), raft.snapshot());
-        let mut record = Record::recovered(raft);
-        record.chain = self.chain_to(base, before.is_none());
-        for entry in raft.log().range(base.index.next(), raft.log().last().index) {
+        let mut record = Record::of(standing);
+        record.chain = self.chain_to(standing.base, before.is_none());
+        for entry in &standing.entries {
             self.append(member, &mut record, entry);
         }
-        let found = raft.configuration_at(snapshot.index);
-        if before.is_none() && snapshot.index > self.committed() {
-            let hash = record.chain.get(snapshot.index).expect("its log continues where its snapshot ends");
-            self.begin_behind(snapshot, hash, found);
-        } else if snapshot.index > LogIndex(0) {
-            self.check_configured(member.node, snapshot.index, found.as_ref());
+        let found = standing.configured.clone();
+        let is_behind = before.is_none() || self.sight != Sight::Whole;
+        if is_behind && committed.index > self.committed() {
+            self.begin_behind(committed, &record.chain, found);
+        } else if committed.index > LogIndex(0) {
+            self.check_configured(member.node, committed.index, found.as_ref());
         } else if let Some(founders) = found {
             self.note_founders(member, founders);
         }
@@ -166,14 +166,38 @@ impl Safety {
             self.check_recovered(member, &before, &record);
             self.members_moved = true;
         }
+        if let (Sight::Records { .. }, HardState { current_term, voted_for: Some(candidate), .. }) =
+            (&self.sight, standing.hard_state)
+        {
+            // The message with the vote may not have been seen.
+            self.votes.entry((member, current_term)).or_insert(candidate);
+        }
         self.records.insert(member, record);
         self.present.insert(member.node, member.store_id);
+        if standing.shown.leads() {
+            self.note_leader(standing.shown.term, member);
+        }
+    }
+
+    /// The nodes that belong to the cluster, or have belonged to it, by the committed configurations that are known.
+    pub fn members(&self) -> BTreeSet<NodeId> {
+        let members = self.configurations.iter().flat_map(|known| known.configuration.members());
+        members.map(|member| member.node).collect()
+    }
+
+    /// How a node stands that was seen from its start.
+    pub fn standing(&self, raft: &Raft) -> Option<Standing> {
+        let record = self.records.get(&raft.member())?;
+        let (commit, last) = (raft.commit_index(), raft.log().last().index);
+        let entries = raft.log().range(commit.next(), last).map(Appended::of).collect();
+        Some(record.standing(Shown::of(raft), entries))
     }
 
     /// What a snapshot covers was committed before this run, or out of sight, and is not checked.
-    fn begin_behind(&mut self, snapshot: EntryId, hash: u64, found: Option<Configured>) {
-        self.anchors.insert(snapshot, hash);
-        self.committed = Window::beginning_at(snapshot.index, (snapshot.term, hash));
+    fn begin_behind(&mut self, snapshot: EntryId, chain: &Window<(Term, u64)>, found: Option<Configured>) {
+        let entry = chain.get(snapshot.index).expect("its log continues where its snapshot ends");
+        self.anchors.insert(snapshot, entry.1);
+        self.committed = Window::beginning_at(snapshot.index, entry);
         self.committed_in.insert(snapshot.term, snapshot.index);
         self.configurations = found.into_iter().collect();
         self.effective = Window::behind(snapshot.index);
@@ -194,12 +218,13 @@ impl Safety {
 
     /// A node made a step and is about to send these messages.
     pub fn observe<'a>(&mut self, step: &Step<'_>, sent: impl Iterator<Item = &'a Message>) {
-        let member = self.server(step.raft);
+        let shown = &step.shown;
+        let member = self.server(shown.member);
         let mut record = std::mem::take(self.records.entry(member).or_default());
         let before = record.configuration().cloned();
         record.note_answers(step.now, step.answering);
-        if let Some(write) = step.write {
-            self.follow_log(step, member, &mut record, write);
+        if let Some(write) = &step.write {
+            self.follow_log(step, &mut record, write);
         }
         if let Some(durable) = step.persisted {
             record.persist(durable);
@@ -207,14 +232,14 @@ impl Safety {
                 earlier.persist(durable);
             }
         }
-        self.check_leader(step.raft, member, &mut record);
-        self.note_campaign(step.raft, member, &mut record);
+        self.check_leader(shown, &mut record);
+        self.note_campaign(shown, &mut record);
         self.records.insert(member, record);
         for message in sent {
-            self.check_message(step.raft, message);
+            self.check_message(shown, message);
         }
-        self.check_commit(step.raft, member, before.as_ref());
-        if let Some(write) = step.write {
+        self.check_commit(shown, before.as_ref());
+        if let Some(write) = &step.write {
             self.check_retired(member, write);
         }
         if std::mem::take(&mut self.members_moved) {
@@ -232,8 +257,7 @@ impl Safety {
 
     /// The server that made a step. Its leader may have told it that its files are another's from now on: what it holds is
     /// the same, and what the earlier files promised stays theirs.
-    fn server(&mut self, raft: &Raft) -> Member {
-        let member = raft.member();
+    fn server(&mut self, member: Member) -> Member {
         let present = self.present.insert(member.node, member.store_id);
         if let Some(store_id) = present.filter(|store_id| *store_id != member.store_id) {
             let earlier = self.records.get(&Member { node: member.node, store_id }).cloned();

@@ -37,6 +37,11 @@ impl<T: Copy> Window<T> {
         index > LogIndex(0) && index <= self.base
     }
 
+    /// The first whose value may be there.
+    pub fn first(&self) -> LogIndex {
+        self.base.next()
+    }
+
     pub fn last(&self) -> LogIndex {
         LogIndex(self.base.0 + self.values.len() as u64)
     }
@@ -68,11 +73,10 @@ impl<T: Copy> Window<T> {
 }
 
 impl<T: Copy> Window<T> {
-    /// The beginning of this one up to an index, each value changed to another.
-    pub fn map_to<U>(&self, last: LogIndex, change: impl Fn(T) -> U) -> Window<U> {
+    /// The beginning of this one up to an index.
+    pub fn up_to(&self, last: LogIndex) -> Window<T> {
         let kept = usize::try_from(last.0.saturating_sub(self.base.0)).expect("a length in memory");
-        let values = self.values.iter().take(kept).map(|value| change(*value)).collect();
-        Window { base: self.base, values }
+        Window { base: self.base, values: self.values.iter().take(kept).copied().collect() }
     }
 }
 
@@ -93,8 +97,8 @@ mod tests {
         assert_eq!(window.get(last.next()), None);
         window.truncate(last.previous());
         assert_eq!((window.last(), window.get(last)), (last.previous(), None));
-        let doubled = window.map_to(LogIndex(KEPT_MIN as u64 + 3), |value| 2 * value);
-        assert_eq!(doubled.last(), LogIndex(KEPT_MIN as u64 + 3));
-        assert_eq!(doubled.get(doubled.last()), Some(2 * doubled.last().0));
+        let beginning = window.up_to(LogIndex(KEPT_MIN as u64 + 3));
+        assert_eq!(beginning.last(), LogIndex(KEPT_MIN as u64 + 3));
+        assert_eq!(beginning.get(beginning.last()), Some(beginning.last().0));
     }
 }

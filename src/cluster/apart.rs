@@ -13,7 +13,7 @@ use super::builder::Machine;
 use super::lives::Slot;
 use super::start_error::StartError;
 use super::states::{Medium, Wiped, files_of};
-use super::{Cluster, Observer};
+use super::{Cluster, Observer, entropy};
 use crate::client::SharedNodes;
 use crate::config::Settings;
 use crate::faults::NetChange;
@@ -22,6 +22,7 @@ use crate::net::router::RouterHandle;
 use crate::panics::caught;
 use crate::state_machine::{StateMachine, image};
 use crate::storage::backup;
+use crate::storage::records::Recorder;
 use crate::storage::{ClusterId, Founders, Identity, NewStore};
 use crate::trace::NodeLogs;
 use crate::types::{Epoch, Member, NodeId};
@@ -74,6 +75,9 @@ impl<M: StateMachine> Cluster<M> {
         let mut cluster = Cluster::begin(origin, logs, observer, machine)?;
         // A rule about a node that is not known here concerns no link of this process.
         let _ = cluster.network.apply(NetChange::Replace(apart.rules.clone()));
+        let recorder = Recorder::open(&files.folder, entropy());
+        let unreadable = |reason| StartError::Folder { path: files.folder.clone(), reason };
+        cluster.context.recorder = Some(recorder.map_err(unreadable)?);
         cluster.slots.insert(node, Slot::new(Medium::Files(files)));
         let loaded = cluster.launch(node, opened)?;
         Ok((cluster, loaded))
@@ -159,6 +163,11 @@ impl<M> Cluster<M> {
             configured.ok_or_else(|| LabError::new(format!("{node} has applied nothing so far")))?;
         let bytes = backup::encode(cluster, last, &configured, &*image).map_err(LabError::new)?;
         Ok(String::from_utf8(bytes).expect("JSON is text"))
+    }
+
+    /// What writes down the steps of this process's node.
+    pub(crate) fn recorder(&self) -> Option<Recorder> {
+        self.context.recorder.clone()
     }
 
     /// The settings that it runs with.

@@ -71,6 +71,7 @@ impl<M: StateMachine> Cluster<M> {
             context: Context {
                 clock,
                 safety: Arc::new(Mutex::new(safety)),
+                recorder: None,
                 reporter: Reporter::new(observer, logs.clone()),
                 changes: Arc::clone(&changes),
                 leaders: Arc::new(Leaders::new(clock)),

@@ -159,7 +159,7 @@ impl<M: StateMachine> Cluster<M> {
         let server = caught(|| Server::new(name, settings, start, &blank, random, own_clock.now()));
         let server = server.map_err(|reason| StartError::Machine { node: name, reason })?;
 
-        self.context.safety.lock().started(server.raft());
+        self.context.started(server.raft());
         self.context.reporter.tell(clock.now(), name, [server.started(fresh, &repaired)]);
 
         let (sender, inbox) = inbox(self.settings.inbox_node, self.settings.inbox_node_bytes);

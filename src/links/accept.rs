@@ -50,6 +50,9 @@ pub trait Host: Send + Sync + 'static {
     /// Why it is not let in, in one sentence.
     fn welcome(&self, hello: &Hello) -> Result<Welcome, String>;
 
+    /// Its logical clock: what arrives is earlier than what it does next.
+    fn clock(&self) -> crate::clock::LogicalClock;
+
     /// Where it stands where nodes are, itself among them.
     fn book(&self) -> Arc<AddressBook>;
 
@@ -283,7 +286,7 @@ impl Shared {
                 let Ok(connection) = Connection::start(channel, frames, Outgoing::Texts(none)) else {
                     return;
                 };
-                self.read_node(connection, member.node);
+                self.read_node(connection.hearing(self.host.clock()), member.node);
             }
             // It has heard what it asked.
             Caller::Probe { .. } => close_gently(channel.socket()),
@@ -315,12 +318,7 @@ impl Shared {
         let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
         let (from, to) = (Address::Node(node), Address::Node(self.own));
         let take = |frame| match frame {
-            Frame::Envelope(envelope)
-                if (envelope.from, envelope.to) == (from, to)
-                    && envelope
-                        .message()
-                        .is_some_and(|message| (message.from, message.to) == (node, self.own)) =>
-            {
+            Frame::Envelope(envelope) if (envelope.from, envelope.to) == (from, to) => {
                 group.borrow_mut().push(envelope);
                 Ok(())
             }

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::channel::{Channel, Writer};
 use super::{AddressBook, SILENCE, TICK};
+use crate::clock::LogicalClock;
 use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
 use crate::wire::{Frame, FrameReader, encode};
@@ -26,7 +27,8 @@ const STACK_BYTES: usize = 256 << 10;
 
 /// What is to be written to a connection.
 pub(super) enum Outgoing {
-    Envelopes(InboxReceiver),
+    /// With the logical clock of their process.
+    Envelopes(InboxReceiver, LogicalClock),
     /// A client's answers, and where the nodes are.
     Answers(InboxReceiver, Arc<AddressBook>),
     /// What a console and its node say to each other.
@@ -39,6 +41,8 @@ pub(super) struct Connection {
     frames: FrameReader,
     /// Frames that arrived.
     received: Arc<AtomicU64>,
+    /// That of a process whose node hears another node here.
+    clock: Option<LogicalClock>,
     writer: JoinHandle<()>,
 }
 
@@ -58,7 +62,12 @@ impl Connection {
         };
         let writer = thread::Builder::new().name("link-writer".to_string()).stack_size(STACK_BYTES);
         let writer = writer.spawn(write)?;
-        Ok(Connection { channel, frames, received, writer })
+        Ok(Connection { channel, frames, received, clock: None, writer })
+    }
+
+    /// The other end is a node: what it says of its logical clock is earlier than what this process does next.
+    pub fn hearing(self, clock: LogicalClock) -> Connection {
+        Connection { clock: Some(clock), ..self }
     }
 
     /// Reads until the connection ends, hands each frame but ticks to `take`, and after those that came together calls
@@ -92,9 +101,10 @@ impl Connection {
     fn next_frames(&mut self, take: &mut impl FnMut(Frame) -> Result<(), String>) -> Result<(), String> {
         while let Some(frame) = self.frames.next_frame().map_err(|error| error.to_string())? {
             self.received.fetch_add(1, Ordering::Relaxed);
-            match frame {
-                Frame::Received(_) => {}
-                frame => take(frame)?,
+            match (frame, &self.clock) {
+                (Frame::Received(_), _) => {}
+                (Frame::Clock(moment), Some(clock)) => clock.see(moment),
+                (frame, _) => take(frame)?,
             }
         }
         Ok(())
@@ -105,9 +115,9 @@ impl Connection {
 fn write_all(writer: &mut Writer, outgoing: &Outgoing, received: &AtomicU64) {
     let mut buffer = Vec::new();
     let mut tick = Instant::now() + TICK;
-    let mut seen = 0;
+    let (mut seen, mut clock) = (0, 0);
     loop {
-        let is_open = gather(outgoing, tick, &mut buffer);
+        let is_open = gather(outgoing, tick, &mut clock, &mut buffer);
         if Instant::now() >= tick {
             if let Outgoing::Answers(_, book) = outgoing
                 && let Some(nodes) = book.news(&mut seen)
@@ -128,14 +138,18 @@ fn write_all(writer: &mut Writer, outgoing: &Outgoing, received: &AtomicU64) {
 }
 
 /// Waits for something to write, and takes what else waits, up to a bound. False when nothing comes any more.
-fn gather(outgoing: &Outgoing, until: Instant, buffer: &mut Vec<u8>) -> bool {
+fn gather(outgoing: &Outgoing, until: Instant, clock: &mut u64, buffer: &mut Vec<u8>) -> bool {
     match outgoing {
-        Outgoing::Envelopes(inbox) | Outgoing::Answers(inbox, _) => {
+        Outgoing::Envelopes(inbox, _) | Outgoing::Answers(inbox, _) => {
             let mut next = match inbox.recv_deadline(until) {
                 Ok(group) => Some(group),
                 Err(error) => return error == RecvTimeoutError::Timeout,
             };
             while let Some(group) = next {
+                if let Outgoing::Envelopes(_, own) = outgoing {
+                    // Read behind the group: not before the step that sent it.
+                    tell(own.now(), clock, buffer);
+                }
                 put(group, buffer);
                 next = (buffer.len() < WRITTEN_AT_ONCE).then(|| inbox.try_recv().ok()).flatten();
             }
@@ -146,6 +160,14 @@ fn gather(outgoing: &Outgoing, until: Instant, buffer: &mut Vec<u8>) -> bool {
         },
     }
     true
+}
+
+/// Says at which moment of the logical clock the next envelopes leave, unless that was said.
+fn tell(now: u64, told: &mut u64, buffer: &mut Vec<u8>) {
+    if now > *told {
+        encode(&Frame::Clock(now), buffer);
+        *told = now;
+    }
 }
 
 fn put(group: Vec<Envelope>, buffer: &mut Vec<u8>) {

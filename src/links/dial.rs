@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::channel::{Channel, patient_until, said};
 use super::connection::{Connection, Outgoing};
 use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
+use crate::clock::LogicalClock;
 use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::RouterHandle;
@@ -54,6 +55,8 @@ pub enum Traffic {
         network: RouterHandle,
         /// Groups and bytes that may wait for the connection.
         inbox: (usize, usize),
+        /// What the node sends is later than this says.
+        clock: LogicalClock,
         /// Bytes of a frame.
         frame_max: usize,
         /// Whether the node answers on this connection. What it sends to a node goes by a connection of its own.
@@ -187,10 +190,11 @@ impl Dialing {
         let _lived = self.target.lives.enter(node, welcome.life)?;
         self.target.notices.well(&self.subject(), "connected");
         match &self.target.traffic {
-            Traffic::Envelopes { network, inbox: (groups, bytes), frame_max, answers, told } => {
+            Traffic::Envelopes { network, inbox: (groups, bytes), clock, frame_max, answers, told } => {
                 frames.set_limit(*frame_max);
                 let (sender, waiting) = inbox(*groups, *bytes);
-                let connection = Connection::start(channel, frames, Outgoing::Envelopes(waiting));
+                let connection =
+                    Connection::start(channel, frames, Outgoing::Envelopes(waiting, clock.clone()));
                 let connection = connection.map_err(|error| error.to_string())?;
                 told(LinkEvent::Up(welcome));
                 network.register(Address::Node(node), sender);

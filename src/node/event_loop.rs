@@ -15,7 +15,7 @@ use super::disk::{Admission, Completion, Farewell, NodeDisk, Persisted};
 use super::machine::{self, MachineThread};
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
-use crate::check::safety::{Step, answering};
+use crate::check::safety::{Step, Written, answering};
 use crate::clock::{Clock, JumpWatch};
 use crate::faults::DropReason;
 use crate::net::Transport;
@@ -337,16 +337,15 @@ impl EventLoop {
         let is_slow = |took: &Duration| left_off || !outbox.applied.is_empty() && self.machine.is_slow(*took);
         let slow = Some(began.elapsed()).filter(is_slow);
         let step = Step {
-            raft: self.server.raft(),
-            now: self.clock_shown,
             answering: &answering,
             persisted: outbox.persisted,
-            write: outbox.write.as_ref(),
+            write: outbox.write.as_ref().map(|write| Written::of(self.server.raft(), write)),
             adopted: &outbox.adopted,
             applied: &outbox.applied,
+            ..Step::idle(self.server.raft(), self.clock_shown)
         };
         // Checked before any of its messages can reach another node.
-        self.context.safety.lock().observe(&step, outbox.messages());
+        self.context.observe(self.server.raft(), &step, outbox.messages());
         self.context.reporter.tell(now, self.name, outbox.take_happened());
         // Shown before the answers leave: a client with an answer finds its effect in the status.
         self.board.show(self.server.status());

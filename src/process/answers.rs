@@ -17,6 +17,9 @@ use crate::trace::What;
 /// Bytes of a page of items, about.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// Bytes of records in an answer.
+const RECORDS_BYTES: usize = 256 << 10;
+
 /// Entries of a log that are shown: the newest.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -75,6 +78,10 @@ impl<M: StateMachine> Inside<M> {
             Question::TransferFailure => Answer::TransferFailure(cluster.transfer_failure(node)),
             Question::Check => Answer::Check(cluster.check()),
             Question::DiskSyncs => Answer::DiskSyncs(cluster.disk_syncs()),
+            Question::Records { from, clock } => match self.recorder.page(*from, RECORDS_BYTES, *clock) {
+                Ok(page) => Answer::Records(page),
+                Err(error) => return Err(LabError::new(format!("its records cannot be read: {error}"))),
+            },
             _ => return Err(LabError::new("this is no question about how the node is")),
         })
     }

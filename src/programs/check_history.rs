@@ -4,6 +4,8 @@
 //! arguments, a line that cannot be read, or a client that breaks its rule; 3: inconclusive, since the time or memory
 //! allowed was used up, or since no operation succeeded.
 
+mod records;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -39,6 +41,9 @@ delete of an absent key is not_found. A first line {\"start\": \"unknown\"} says
 before; a line {\"warm_up_ends_ns\": N} marks when a load's warm-up ends, and is passed over. 'cluster --history FILE',
 'simulate --history FILE' and 'client_load --history FILE' write one.
 
+Records are in the folders of nodes that run as processes (states/n1/records-0.bin). While they run, 'check' at a console
+judges them. One folder that is missing leaves open what it may have shown.
+
 Exit code 0: linearizable; 1: not; 2: not readable, or a client breaks its rule; 3: inconclusive (time or memory did
 not suffice, or no operation succeeded).";
 
@@ -47,8 +52,12 @@ not suffice, or no operation succeeded).";
 #[command(version, max_term_width = 100, after_help = HISTORY)]
 pub(super) struct Options {
     /// The history: one JSON line for each operation; '-' is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "records")]
+    file: Option<PathBuf>,
+    /// Judges instead what nodes that were processes wrote down of their steps, by the paper's properties: the folders of nodes,
+    /// or folders that hold them
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["file", "timeout", "memory"])]
+    records: Vec<PathBuf>,
     /// Gives up after this time
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     timeout: Duration,
@@ -63,15 +72,20 @@ pub fn main(start: &Start) -> ExitCode {
         Ok(options) => options,
         Err(code) => return code,
     };
-    let name = name(&options.file);
-    let code = match read(&options.file, &name) {
-        Ok(history) => judge(&options, &name, &history, &output),
+    let code = match judge(&options, &output) {
+        Ok(code) => code,
         Err(text) => {
             output.warn(&format!("error: {text}"));
             options::USAGE
         }
     };
     ExitCode::from(code)
+}
+
+fn judge(options: &Options, output: &Output) -> Result<u8, String> {
+    let Some(file) = &options.file else { return records::judge(&options.records, output) };
+    let name = name(file);
+    Ok(judge_history(options, &name, &read(file, &name)?, output))
 }
 
 /// How a file is called in messages.
@@ -103,7 +117,7 @@ fn read(path: &Path, name: &str) -> Result<Reading, String> {
     }
 }
 
-fn judge(options: &Options, name: &str, history: &Reading, output: &Output) -> u8 {
+fn judge_history(options: &Options, name: &str, history: &Reading, output: &Output) -> u8 {
     if let Some(line) = history.torn {
         output.warn(&format!("{name}:{line}: cut off in the middle of a line, which is left out"));
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub(super) use self::findings::{Folder, examine, loss};
+pub(super) use self::findings::{Folder, examine, loss, node_folders};
 
 use super::Start;
 use crate::console::options;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::RemoteCluster;
 use super::node_link::OnNodes;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
-use crate::clock::Clock;
+use crate::clock::{Clock, LogicalClock};
 use crate::cluster::entropy;
 use crate::config::RaftSettings;
 use crate::links::{AddressBook, Dialer, LinkEvent, Lives, Notices, Target, Traffic};
@@ -165,6 +165,7 @@ impl Inside {
             book: Arc::clone(&self.book),
             hello: Box::new(hello),
             traffic: Traffic::Envelopes {
+                clock: LogicalClock::default(),
                 network: self.network.clone(),
                 inbox: (self.remote.settings.inbox_node, bytes),
                 // A list of all keys may be long.

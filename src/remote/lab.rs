@@ -19,6 +19,7 @@ use super::clients::RemoteClients;
 use super::merging::Replies;
 use super::node_link::{NodeLink, OnEvent};
 use super::protocol::{Answer, Question};
+use super::records::RecordsReader;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Client, Ended, Pipeline};
@@ -62,6 +63,7 @@ pub struct RemoteLab {
     /// Nodes whose processes came back, and do not know what this console wants to see.
     came_back: Arc<Mutex<Vec<NodeId>>>,
     filter: EventFilter,
+    records: RecordsReader,
     asker: Option<Client<KeyValue>>,
     seed: u64,
     /// What has started the processes, if this program has.
@@ -117,6 +119,7 @@ impl RemoteLab {
             agreed: Agreed::new(&nodes),
             came_back: Arc::default(),
             filter: EventFilter::On,
+            records: RecordsReader::default(),
             asker: None,
             seed,
             remote,
@@ -373,9 +376,8 @@ impl Lab for RemoteLab {
         self.agreed.configure(&self.links, &mut self.settings)
     }
 
-    /// Each node judges what its own steps can show.
     fn check(&mut self) -> Vec<Verdict> {
-        self.ask_all(&Question::Check).verdicts()
+        self.ask_all(&Question::Check).verdicts(&self.records.judge(&self.links))
     }
 
     fn pipeline(&self) -> Result<Pipeline, LabError> {

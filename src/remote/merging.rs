@@ -89,8 +89,9 @@ impl Replies {
         merged.collect()
     }
 
-    /// Each property, as far as the nodes can judge it by their own steps. What a node that does not answer has seen is open.
-    pub fn verdicts(self) -> Vec<Verdict> {
+    /// Each property: as far as each node can judge it by its own steps, and by what all wrote down. What a node has seen that
+    /// does not answer is open.
+    pub fn verdicts(self, recorded: &[Verdict]) -> Vec<Verdict> {
         let all_answered = self.failed.is_empty();
         let told: Vec<(NodeId, Vec<Verdict>)> = self
             .answers
@@ -100,19 +101,24 @@ impl Replies {
                 _ => None,
             })
             .collect();
-        let one = |(_, name): (Property, &'static str)| {
-            let own =
-                |verdicts: &[Verdict]| verdicts.iter().find(|verdict| verdict.property == name).cloned();
-            let verdicts: Vec<(NodeId, Verdict)> =
-                told.iter().filter_map(|(node, verdicts)| Some((*node, own(verdicts)?))).collect();
+        let one = |(property, name): (Property, &'static str)| {
+            let of = |verdicts: &[Verdict]| verdicts.iter().find(|verdict| verdict.property == name).cloned();
+            let recorded = of(recorded);
+            let own: Vec<(NodeId, Verdict)> =
+                told.iter().filter_map(|(node, verdicts)| Some((*node, of(verdicts)?))).collect();
             let broken = |(node, verdict): &(NodeId, Verdict)| {
                 verdict.violation.as_ref().map(|violation| format!("{node}: {violation}"))
             };
-            let open = verdicts.iter().find_map(|(_, verdict)| verdict.open.clone());
-            let unseen = (!all_answered).then(|| "not every node answers".into());
-            let violation = verdicts.iter().find_map(broken);
-            let verdict = Verdict { property: name.into(), violation, open: open.or(unseen) };
-            (!verdicts.is_empty() || told.is_empty()).then_some(verdict)
+            let is_known = !own.is_empty() || told.is_empty() || recorded.is_some();
+            let mut open = own.iter().find_map(|(_, verdict)| verdict.open.clone());
+            open = open.or_else(|| (!all_answered).then(|| "not every node answers".into()));
+            if recorded.is_some() && !property.is_of_one_node() {
+                open = None;
+            }
+            let (violation, unseen) =
+                recorded.map_or((None, None), |verdict| (verdict.violation, verdict.open));
+            let violation = own.iter().find_map(broken).or(violation);
+            is_known.then(|| Verdict { property: name.into(), violation, open: open.or(unseen) })
         };
         Property::ALL.into_iter().filter_map(one).collect()
     }
@@ -177,7 +183,7 @@ mod tests {
         let shown = |answers, all| {
             let failed = if all { Vec::new() } else { vec![silent.clone()] };
             Replies { answers, failed }
-                .verdicts()
+                .verdicts(&[])
                 .iter()
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()

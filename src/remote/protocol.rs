@@ -12,6 +12,7 @@ use crate::lab::{LabError, NodeOrder, NodeView};
 use crate::net::counts::LinkCounts;
 use crate::server::{LogView, MembersView};
 use crate::storage::glimpse::Glimpse;
+use crate::storage::records::Page;
 use crate::trace::{EventFilter, TraceEvent};
 use crate::types::{Member, NodeId, Time};
 
@@ -61,6 +62,11 @@ pub enum Question {
     Backup {
         from: usize,
     },
+    /// What it wrote down of its steps, behind this place; what it writes next is later than this clock.
+    Records {
+        from: u64,
+        clock: u64,
+    },
     /// Tell what this filter shows.
     Watch(EventFilter),
 }
@@ -108,6 +114,7 @@ pub enum Answer {
         /// Where the next page begins.
         next: Option<usize>,
     },
+    Records(Page),
     /// It did not, and why.
     Refused(LabError),
 }

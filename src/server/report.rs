@@ -36,7 +36,7 @@ impl Outbox {
         events.chain(applied).chain(saved).chain(not_saved).chain(invalid)
     }
 
-    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+    pub fn messages(&self) -> impl Iterator<Item = &Message> + Clone {
         self.envelopes.iter().filter_map(Envelope::message)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::node::Lane;
 use super::{Happening, Simulation};
-use crate::check::safety::{Step, answering};
+use crate::check::safety::{Step, Written, answering};
 use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Outbox};
@@ -68,13 +68,12 @@ impl Simulation {
         let node = &self.nodes[&name];
         let server = node.server.as_ref().expect("it has just made a step");
         let step = Step {
-            raft: server.raft(),
-            now: local,
             answering,
             persisted: outbox.persisted,
-            write: outbox.write.as_ref(),
+            write: outbox.write.as_ref().map(|write| Written::of(server.raft(), write)),
             adopted: &outbox.adopted,
             applied: &outbox.applied,
+            ..Step::idle(server.raft(), local)
         };
         self.safety.observe(&step, outbox.messages());
         for work in &outbox.snapshots {

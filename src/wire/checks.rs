@@ -38,7 +38,7 @@ pub(super) fn check(from: Address, to: Address, packet: &Packet) -> Checked {
     }
 }
 
-fn counted(name: &str, number: u64) -> Checked {
+pub(super) fn counted(name: &str, number: u64) -> Checked {
     if number < COUNTED_END { Ok(()) } else { Err(format!("{name} {number} is out of range")) }
 }
 

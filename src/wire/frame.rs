@@ -21,6 +21,7 @@ const ENVELOPE: u8 = 4;
 const RECEIVED: u8 = 5;
 const TEXT: u8 = 6;
 const NODES: u8 = 7;
+const CLOCK: u8 = 8;
 
 /// What travels as one piece.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +39,8 @@ pub enum Frame {
     Text(String),
     /// Where a node now knows nodes to be, itself among them, as `host:port`.
     Nodes(BTreeMap<NodeId, String>),
+    /// From a node: the logical clock of what follows.
+    Clock(u64),
 }
 
 /// An envelope's parts. Its weight is counted by each process itself.
@@ -67,6 +70,7 @@ pub fn encode(frame: &Frame, to: &mut Vec<u8>) {
             push_numbers(ENVELOPE, &parts, to);
         }
         Frame::Received(count) => push_numbers(RECEIVED, count, to),
+        Frame::Clock(moment) => push_numbers(CLOCK, moment, to),
     }
     let length = to.len() - start - LENGTH_BYTES;
     let length = u32::try_from(length).expect("a message is bounded far below 4 GiB");
@@ -99,6 +103,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, WireError> {
         RECEIVED => ("count", numbers(content).map(Frame::Received)),
         TEXT => ("text", text(content).map(Frame::Text)),
         NODES => ("nodes", json(content).map(Frame::Nodes)),
+        CLOCK => ("clock", numbers(content).and_then(clock)),
         _ => return Err(WireError::UnknownKind(kind)),
     };
     frame.map_err(|problem| WireError::Malformed { kind: name, problem })
@@ -111,6 +116,11 @@ fn hello(hello: Hello) -> Result<Frame, String> {
 fn envelope(Parts { from, to, packet }: Parts<Packet>) -> Result<Frame, String> {
     checks::check(from, to, &packet)?;
     Ok(Frame::Envelope(Envelope::new(from, to, packet)))
+}
+
+fn clock(moment: u64) -> Result<Frame, String> {
+    checks::counted("clock", moment)?;
+    Ok(Frame::Clock(moment))
 }
 
 fn text(content: &[u8]) -> Result<String, String> {

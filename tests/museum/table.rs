@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raftlab::check::property::Violation;
-use raftlab::check::safety::{Safety, Step, answering};
+use raftlab::check::safety::{Safety, Step, Written, answering};
 use raftlab::config::RaftSettings;
 use raftlab::payload::Payload;
 use raftlab::protocol::{Address, Call, Envelope, Packet, ReadMode, Reply, Request, Response};
@@ -265,8 +265,9 @@ impl Table {
             defect.after(server, &mut outbox);
         }
         let Outbox { persisted, write, adopted, applied, .. } = &outbox;
-        let (now, persisted, write) = (self.now, *persisted, write.as_ref());
-        let step = Step { raft: server.raft(), now, answering, persisted, write, adopted, applied };
+        let write = write.as_ref().map(|write| Written::of(server.raft(), write));
+        let idle = Step::idle(server.raft(), self.now);
+        let step = Step { answering, persisted: *persisted, write, adopted, applied, ..idle };
         self.safety.observe(&step, outbox.messages());
         for work in &outbox.snapshots {
             if let SnapshotWork::Save { last, configured, .. } = work {

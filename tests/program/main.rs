@@ -18,6 +18,7 @@ mod load;
 mod logs;
 mod museum;
 mod processes;
+mod records;
 mod report;
 mod scripts_on_processes;
 mod signals;

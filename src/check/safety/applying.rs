@@ -3,6 +3,7 @@
 use super::Safety;
 use crate::ascending::Ascending;
 use crate::check::property::Property;
+use crate::check::window::Window;
 use crate::raft::entry::Origin;
 use crate::state_machine::AppliedEntry;
 use crate::types::{EntryId, Member, NodeId, Serial};
@@ -21,7 +22,7 @@ pub struct CarriedOut {
 impl Safety {
     /// A snapshot of everything up to this entry takes the place of the log: all of it must be committed.
     pub(super) fn check_covered(&mut self, node: NodeId, last: EntryId) {
-        if self.committed.is_gone(last.index) {
+        if self.committed.is_gone(last.index) || self.has_unseen() && last.index > self.committed() {
             return;
         }
         let committed = self.committed.get(last.index).map(|(term, _)| term);
@@ -57,6 +58,10 @@ impl Safety {
                 }
                 None if self.effective.is_gone(entry.index) => {}
                 None => {
+                    if entry.index != self.effective.last().next() {
+                        // What was applied before it was not seen.
+                        self.effective = Window::behind(entry.index.previous());
+                    }
                     self.effective.push(effective);
                     if let Some(origin) = executed {
                         self.check_once(*origin, *entry);

@@ -6,23 +6,25 @@
 use super::Safety;
 use super::members::{is_quorum, named};
 use super::record::{Campaign, Record};
+use super::step::{Rank, Shown, Written};
+use super::unseen::{Doubt, Matter};
+use std::sync::Arc;
+
 use crate::check::property::Property;
-use crate::raft::Raft;
-use crate::raft::effects::{HardState, Write};
-use crate::raft::role::Role;
+use crate::raft::effects::HardState;
 use crate::types::{LogIndex, Member, Term};
 
 impl Safety {
-    pub(super) fn check_leader(&mut self, raft: &Raft, member: Member, record: &mut Record) {
-        let term = raft.current_term();
-        let leads = matches!(raft.role(), Role::Leader(_)).then_some(term);
+    pub(super) fn check_leader(&mut self, shown: &Shown, record: &mut Record) {
+        let Shown { member, term, .. } = *shown;
+        let leads = shown.leads().then_some(term);
         if leads.is_some() && leads != record.led {
             self.note_leader(term, member);
             self.check_elected(term, member, record);
             // One that is elected late, when a later term has begun elsewhere, need not know what was committed there.
             let last = self.committed_in.range(..term).next_back().map_or(LogIndex(0), |(_, last)| *last);
-            let committed = self.committed_hash(last);
-            if committed.is_some() && record.chain.get(last) != committed {
+            let committed = self.committed.get(last);
+            if committed.is_some() && !record.chain.is_gone(last) && record.chain.get(last) != committed {
                 let detail = format!("{member} leads term {term} without the committed entry {last}");
                 self.report(Property::LeaderCompleteness, detail);
             }
@@ -47,7 +49,13 @@ impl Safety {
             Some(configured) => format!("the votes of a quorum of {}", named(&configured.configuration)),
             None => "knowing any member".to_string(),
         };
-        self.report(Property::ElectionSafety, format!("{member} leads term {term} without {detail}"));
+        let detail = format!("{member} leads term {term} without {detail}");
+        let configuration = record.configuration().map(|known| Arc::clone(&known.configuration));
+        self.doubt(Doubt {
+            matter: Matter::Elected { term, member },
+            used: configuration.into_iter().collect(),
+            detail,
+        });
     }
 
     /// A message with its vote is about to leave.
@@ -70,17 +78,20 @@ impl Safety {
     }
 
     /// Notes whether a server that raises its own term has a right to.
-    pub(super) fn note_campaign(&mut self, raft: &Raft, member: Member, record: &mut Record) {
-        let term = raft.current_term();
-        if term > std::mem::replace(&mut record.term, term) && matches!(raft.role(), Role::Candidate(_)) {
+    pub(super) fn note_campaign(&mut self, shown: &Shown, record: &mut Record) {
+        let Shown { member, term, .. } = *shown;
+        if term > std::mem::replace(&mut record.term, term) && shown.role == Rank::Candidate {
             // Given before a crash, perhaps: then it may have forgotten this term, and begins it again.
             self.pre_votes.retain(|(candidate, asked), _| *candidate != member || *asked >= term);
             let given = self.pre_votes.get(&(member, term));
-            let would_vote =
-                |voter: Member| voter == member || given.is_some_and(|voters| voters.contains(&voter));
+            let would_vote = |voter: Member| {
+                voter == member
+                    || given.is_some_and(|voters| voters.contains(&voter))
+                    || self.is_unseen(voter)
+            };
             let by_quorum = |configured| is_quorum(configured, would_vote);
             let configuration = record.configuration().map(|configured| &*configured.configuration);
-            let supported = !raft.settings.pre_vote || configuration.is_some_and(by_quorum);
+            let supported = !shown.pre_vote || configuration.is_some_and(by_quorum);
             let settled = record.configuration().filter(|newest| newest.index <= record.commit);
             let no_vote = settled.is_some_and(|newest| !newest.configuration.is_voter(member));
             record.campaign = Some(Campaign { term, no_vote: record.retired || no_vote, supported });
@@ -102,7 +113,7 @@ impl Safety {
     }
 
     /// A server that knows that it is left out stores this with all that it stores from then on.
-    pub(super) fn check_retired(&mut self, member: Member, write: &Write) {
+    pub(super) fn check_retired(&mut self, member: Member, write: &Written) {
         let forgets = write.hard_state.is_some_and(|stored| !stored.retired);
         if self.records[&member].retired && forgets {
             let detail = format!("{member} knows that it is left out of the members, and does not store it");

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Safety;
 use super::record::Record;
+use super::step::Shown;
 use crate::check::property::Property;
-use crate::raft::Raft;
 use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::{Configuration, Voters};
 use crate::types::{LogIndex, Member, NodeId};
@@ -100,20 +100,20 @@ impl Safety {
     /// leader's no-op is committed: before that an earlier leader's change may be committed without its knowledge.
     pub(super) fn check_change(
         &mut self,
-        raft: &Raft,
-        known: LogIndex,
+        shown: &Shown,
+        record: &Record,
         before: &Configured,
         next: &Configured,
     ) {
         let Configured { index, configuration } = before;
-        let (commit, term) = (raft.commit_index(), raft.current_term());
+        let Shown { member, commit, term, .. } = *shown;
         let settled = *index <= commit;
-        let opened = raft.log().term_at(commit) == Some(term);
+        let opened = record.id_at(commit).term == term;
         let after = &next.configuration;
         let wrong = if is_taken_back(configuration, after) {
-            let own = raft.log().term_at(*index) == Some(term);
+            let own = record.id_at(*index).term == term;
             // Once C_old is used again, its majority may commit the joint entry in the same step.
-            (*index <= known || !own).then_some("takes back a change that others may have completed")
+            (*index <= record.commit || !own).then_some("takes back a change that others may have completed")
         } else if !opened {
             Some("changes the members before the no-op of its term is committed")
         } else if !settled {
@@ -126,7 +126,7 @@ impl Safety {
             (*old != configuration.voters).then_some("changes the voters without a joint step")
         };
         if let Some(wrong) = wrong {
-            let (node, before, after) = (raft.id(), named(configuration), named(after));
+            let (node, before, after) = (member.node, named(configuration), named(after));
             let detail = format!("{node} in term {term} {wrong}: {before}, then {after} at {}", next.index);
             self.report(Property::ChangesInOrder, detail);
         }
@@ -137,8 +137,8 @@ impl Safety {
     pub fn in_use(&self, counted: impl Fn(Member) -> bool) -> Vec<&Configured> {
         let committed = self.committed();
         let mut live: Vec<&Configured> = self.committed_configuration(committed).into_iter().collect();
-        let hash = self.committed_hash(committed);
-        let could_lead = |record: &&Record| committed == LogIndex(0) || record.chain.get(committed) == hash;
+        let entry = self.committed.get(committed);
+        let could_lead = |record: &&Record| committed == LogIndex(0) || record.chain.get(committed) == entry;
         let records = self.records.iter().filter(|(member, _)| counted(**member)).map(|(_, record)| record);
         for record in records.filter(could_lead) {
             for configured in record.configurations.iter().filter(|configured| configured.index > committed) {
@@ -158,7 +158,10 @@ impl Safety {
             let other = live[..place].iter().find(|other| !overlap(&other.configuration, &one.configuration));
             apart = apart.or(other.map(|other| (*other, *one)));
         }
-        if let Some((one, other)) = apart {
+        if self.has_unseen() {
+            // What they have done since may have ended the use of one.
+            self.members_moved = true;
+        } else if let Some((one, other)) = apart {
             let shown = |Configured { index, configuration }: &Configured| {
                 format!("{} (index {index})", named(configuration))
             };

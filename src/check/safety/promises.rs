@@ -1,20 +1,20 @@
 //! What a message promises is held against its sender's disk, and what it acknowledges against the leader's log.
 
 use super::Safety;
+use super::step::Shown;
 use crate::check::property::Property;
-use crate::raft::Raft;
 use crate::raft::message::{AppendResult, Body, Cause, Extra, InstallResult, Message};
 use crate::types::{EntryId, LogIndex, Member, Term};
 
 impl Safety {
     /// A node is about to send this: one of its files that it has now, or has had.
-    pub(super) fn check_message(&mut self, raft: &Raft, message: &Message) {
+    pub(super) fn check_message(&mut self, shown: &Shown, message: &Message) {
         let term = message.term;
         let sender = Member { node: message.from, store_id: message.files.sender };
         let receiver = Member { node: message.to, store_id: message.files.answered };
         if !self.records.contains_key(&sender) {
             let detail =
-                format!("{} sends in the name of {sender}, whose files it does not have", raft.member());
+                format!("{} sends in the name of {sender}, whose files it does not have", shown.member);
             return self.report(Property::NothingPromisedEarly, detail);
         }
         match message.body {
@@ -28,7 +28,7 @@ impl Safety {
                 self.note_pre_vote(sender, receiver, next_term);
             }
             Body::AppendReply { result: AppendResult::Matched(index), .. } => {
-                if let Some(detail) = self.wrong_acknowledgement(raft, sender, term, index) {
+                if let Some(detail) = self.wrong_acknowledgement(shown, sender, term, index) {
                     self.report(Property::NothingPromisedEarly, detail);
                 }
             }
@@ -45,19 +45,20 @@ impl Safety {
     /// gone again, rightly: then it was not committed, and it was durable once.
     fn wrong_acknowledgement(
         &self,
-        raft: &Raft,
+        shown: &Shown,
         sender: Member,
         term: Term,
         index: LogIndex,
     ) -> Option<String> {
         let record = &self.records[&sender];
-        let overtaken = term < raft.current_term();
+        let overtaken = term < shown.term;
         if index > record.durable_index && !overtaken {
             return Some(format!("{sender} acknowledged entry {index}, durable is {}", record.durable_index));
         }
         // No one counts what is said to a leader that leads no more.
         let leader = self.leaders.get(&term)?;
         let theirs = self.records.get(leader).filter(|leader| leader.led == Some(term))?;
+        let theirs = Some(theirs).filter(|_| !self.is_unseen(*leader))?;
         if index == LogIndex(0) || theirs.chain.is_gone(index) || record.chain.is_gone(index) {
             return None;
         }
@@ -65,7 +66,8 @@ impl Safety {
         let held = record.holds(index, wanted);
         let was_held = overtaken
             && record.removed.iter().any(|entry| {
-                entry.index == index && Some(entry.hash) == wanted && entry.id <= record.persisted
+                let same = wanted.is_some_and(|(_, wanted)| entry.hash == wanted);
+                entry.index == index && same && entry.id <= record.persisted
             });
         (wanted.is_none() || !(held || was_held)).then(|| {
             format!("{sender} acknowledged entry {index} to {leader}, the leader of term {term}, and holds another one")
@@ -76,12 +78,13 @@ impl Safety {
     fn wrong_installation(&self, sender: Member, last: EntryId) -> Option<String> {
         let record = &self.records[&sender];
         let committed = self.committed.get(last.index);
+        let compared = !self.committed.is_gone(last.index) && !self.has_unseen();
         if record.durable_index < last.index {
             let durable = record.durable_index;
             Some(format!("{sender} says that it installed the snapshot at {last}, durable is {durable}"))
-        } else if !self.committed.is_gone(last.index) && committed.map(|(term, _)| term) != Some(last.term) {
+        } else if compared && committed.map(|(term, _)| term) != Some(last.term) {
             Some(format!("{sender} says that it installed a snapshot at {last}, which is not committed"))
-        } else if committed.is_some_and(|(_, hash)| record.chain.get(last.index) != Some(hash)) {
+        } else if committed.is_some() && record.chain.get(last.index) != committed {
             Some(format!("{sender} says that it installed the snapshot at {last}, and holds another log"))
         } else {
             None

@@ -1,14 +1,14 @@
 //! A learner becomes a voter only while it answers: one that is dead holds all that an idle cluster has, too (D 4.2.1). What
 //! a leader was told is followed from the messages that reached it.
 
-use super::Safety;
 use super::record::Record;
+use super::{Safety, Step};
 use crate::check::property::Property;
 use crate::raft::Raft;
 use crate::raft::membership::Configured;
 use crate::raft::message::{Body, Message};
 use crate::raft::role::Role;
-use crate::types::{Member, Time};
+use crate::types::Member;
 
 /// Those whose answers are among the messages that reach a leader, before its step.
 pub fn answering<'a>(raft: &Raft, arriving: impl Iterator<Item = &'a Message>) -> Vec<Member> {
@@ -25,11 +25,10 @@ pub fn answering<'a>(raft: &Raft, arriving: impl Iterator<Item = &'a Message>) -
 }
 
 impl Safety {
-    /// A leader appends `next` behind `before` while its clock shows `now`.
+    /// A leader appends `next` behind `before`.
     pub(super) fn check_promoted(
         &mut self,
-        raft: &Raft,
-        now: Time,
+        step: &Step<'_>,
         record: &Record,
         [before, next]: [&Configured; 2],
     ) {
@@ -39,13 +38,15 @@ impl Safety {
                 && !before.configuration.is_voter(*learner)
         };
         let answers = |learner: &Member| {
-            record.answered.get(learner).is_some_and(|at| now < *at + raft.settings.election_min)
+            record.answered.get(learner).is_some_and(|at| step.now < *at + step.election_min)
         };
         let learners = before.configuration.learners.iter();
         let learners = learners.map(|(&node, learner)| Member { node, store_id: learner.store_id });
         if let Some(silent) = learners.filter(promoted).find(|learner| !answers(learner)) {
-            let detail =
-                format!("{} makes {silent} a voter at {}, which does not answer", raft.id(), next.index);
+            let detail = format!(
+                "{} makes {silent} a voter at {}, which does not answer",
+                step.shown.member.node, next.index
+            );
             self.report(Property::ChangesInOrder, detail);
         }
     }

@@ -3,20 +3,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::step::{Appended, Pending, Shown, Standing, Written};
 use crate::check::window::Window;
-use crate::raft::Raft;
-use crate::raft::effects::{HardState, Write, WriteId};
-use crate::raft::entry::{Content, Entry};
+use crate::raft::effects::{HardState, WriteId};
 use crate::raft::membership::Configured;
-use crate::types::{LogIndex, Member, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, Term, Time};
 
 /// Removed entries that are remembered of each server.
 const REMOVED_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// Hashes of its log's chain, by index from 1.
-    pub chain: Window<u64>,
+    /// Its log, by index from 1: the term of each entry and the hash of the chain up to it.
+    pub chain: Window<(Term, u64)>,
     /// The configurations of its log, in order, from the one that is effective at its commit index. The first may come
     /// from its snapshot, or from the founders.
     pub configurations: Vec<Configured>,
@@ -58,27 +57,39 @@ pub struct Removed {
     pub id: WriteId,
 }
 
-/// A write that is not known to be durable.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    id: WriteId,
-    hard_state: Option<HardState>,
-    /// The log's length once it is durable; lowered when entries are removed meanwhile.
-    length: LogIndex,
-}
-
 impl Record {
     /// Of a node that starts, but for its log.
-    pub fn recovered(raft: &Raft) -> Record {
+    pub fn of(standing: &Standing) -> Record {
+        let shown = standing.shown;
         Record {
-            configurations: raft.configurations().from(LogIndex(0)).first().cloned().into_iter().collect(),
-            durable_index: raft.durable_index(),
-            durable_hard_state: raft.hard_state(),
-            term: raft.current_term(),
-            commit: raft.commit_index(),
-            applied: raft.commit_index(),
-            retired: raft.hard_state().retired,
+            configurations: standing.configured.iter().cloned().collect(),
+            durable_index: standing.durable_index,
+            durable_hard_state: standing.hard_state,
+            pending: standing.pending.iter().copied().collect(),
+            persisted: standing.persisted,
+            term: shown.term,
+            commit: shown.commit,
+            applied: standing.applied,
+            led: shown.leads().then_some(shown.term),
+            retired: standing.hard_state.retired,
             ..Record::default()
+        }
+    }
+
+    /// What a record of its own says of it in the middle of its life: `entries` are those behind its commit index.
+    pub fn standing(&self, shown: Shown, entries: Vec<Appended>) -> Standing {
+        let committed = self.id_at(self.commit);
+        Standing {
+            shown,
+            base: committed,
+            entries,
+            committed,
+            configured: self.configurations.first().filter(|first| first.index <= self.commit).cloned(),
+            hard_state: HardState { retired: self.retired, ..self.durable_hard_state },
+            durable_index: self.durable_index,
+            persisted: self.persisted,
+            pending: self.pending.iter().copied().collect(),
+            applied: self.applied,
         }
     }
 
@@ -101,12 +112,18 @@ impl Record {
         self.answered.extend(answering.iter().map(|member| (*member, now)));
     }
 
-    pub fn append(&mut self, entry: &Entry, hash: u64) {
-        self.chain.push(hash);
-        if let Content::Members(configuration) = &entry.content
-            && self.configuration().is_none_or(|newest| newest.index < entry.index)
+    /// The entry at this index; the term is zero where it is not known.
+    pub fn id_at(&self, index: LogIndex) -> EntryId {
+        EntryId::new(self.chain.get(index).map_or(Term(0), |(term, _)| term), index)
+    }
+
+    pub fn append(&mut self, entry: &Appended, hash: u64) {
+        let EntryId { term, index } = entry.id;
+        self.chain.push((term, hash));
+        if let Some(configuration) = &entry.members
+            && self.configuration().is_none_or(|newest| newest.index < index)
         {
-            self.configurations.push(Configured { index: entry.index, configuration: configuration.clone() });
+            self.configurations.push(Configured { index, configuration: configuration.clone() });
         }
     }
 
@@ -122,7 +139,7 @@ impl Record {
     }
 
     /// Its log starts again behind a durable snapshot up to this index.
-    pub fn reset(&mut self, base: LogIndex, chain: Window<u64>, configured: Option<Configured>) {
+    pub fn reset(&mut self, base: LogIndex, chain: Window<(Term, u64)>, configured: Option<Configured>) {
         self.note_removed(base.next());
         self.chain = chain;
         self.configurations = configured.into_iter().collect();
@@ -133,10 +150,11 @@ impl Record {
     }
 
     fn note_removed(&mut self, from: LogIndex) {
+        let from = from.max(self.chain.first());
         for index in (from.0..=self.chain.last().0).map(LogIndex) {
             let pending = self.pending.iter().find(|write| write.length >= index);
             let id = pending.filter(|_| index > self.durable_index).map_or(0, |write| write.id);
-            if let Some(hash) = self.chain.get(index) {
+            if let Some((_, hash)) = self.chain.get(index) {
                 self.removed.push_back(Removed { index, hash, id });
             }
         }
@@ -144,7 +162,7 @@ impl Record {
         self.removed.drain(..excess);
     }
 
-    pub fn hand_to_disk(&mut self, write: &Write) {
+    pub fn hand_to_disk(&mut self, write: &Written) {
         let length = self.chain.last();
         self.pending.push_back(Pending { id: write.id, hard_state: write.hard_state, length });
     }
@@ -158,9 +176,9 @@ impl Record {
         }
     }
 
-    /// Whether its disk holds the entry of this hash.
-    pub fn holds(&self, index: LogIndex, hash: Option<u64>) -> bool {
-        self.durable_index >= index && hash.is_some() && self.chain.get(index) == hash
+    /// Whether its disk holds the entry of this term and hash.
+    pub fn holds(&self, index: LogIndex, entry: Option<(Term, u64)>) -> bool {
+        self.durable_index >= index && entry.is_some() && self.chain.get(index) == entry
     }
 
     /// It knows that the entries up to this index are committed.
@@ -172,7 +190,11 @@ impl Record {
             self.retired |=
                 newly && before.configuration.named_before(member) && !after.configuration.names(member);
         }
-        let settled = self.configurations.partition_point(|configured| configured.index <= commit);
+    }
+
+    /// Keeps the configurations from the one on that is effective at its commit index.
+    pub fn forget_settled(&mut self) {
+        let settled = self.configurations.partition_point(|configured| configured.index <= self.commit);
         self.configurations.drain(..settled.saturating_sub(1));
     }
 }

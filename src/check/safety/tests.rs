@@ -7,7 +7,7 @@ mod servers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Safety, Step};
+use super::{Safety, Step, Written};
 use crate::check::property::Property;
 use crate::config::RaftSettings;
 use crate::payload::Payload;
@@ -152,7 +152,8 @@ fn elected() -> (Safety, Raft) {
     safety.observe(&idle(&n3), [vote].iter());
     let hard_state = Some(voted_for(1));
     let write = Write { id: 1, hard_state, entries: vec![no_op_of_2()], ..Write::default() };
-    safety.observe(&Step { persisted: Some(1), write: Some(&write), ..idle(&n1) }, std::iter::empty());
+    safety
+        .observe(&Step { persisted: Some(1), write: written(&n1, &write), ..idle(&n1) }, std::iter::empty());
     assert_eq!(safety.violations(), [], "an election");
     (safety, n1)
 }
@@ -167,7 +168,11 @@ fn follower(name: u8, store_id: StoreId, behind: Vec<Entry>) -> Raft {
 }
 
 fn idle(raft: &Raft) -> Step<'_> {
-    Step { raft, now: Time::ZERO, answering: &[], persisted: None, write: None, adopted: &[], applied: &[] }
+    Step::idle(raft, Time::ZERO)
+}
+
+fn written(raft: &Raft, write: &Write) -> Option<Written> {
+    Some(Written::of(raft, write))
 }
 
 fn found(safety: &Safety) -> Option<Property> {
@@ -208,7 +213,7 @@ fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
         let first = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
         let second = Write { id: 2, truncate_from: Some(LogIndex(9)), ..Write::default() };
         for write in [&first, &second] {
-            safety.observe(&Step { write: Some(write), ..idle(&n2) }, std::iter::empty());
+            safety.observe(&Step { write: written(&n2, &write), ..idle(&n2) }, std::iter::empty());
         }
         safety.observe(&Step { persisted: completed, ..idle(&n2) }, [matched(2, 9)].iter());
         found(&safety)
@@ -231,7 +236,7 @@ fn an_installed_snapshot_is_durable_and_committed() {
             safety.started(raft);
         }
         let write = Write { id: 1, entries: vec![no_op(6), no_op(7), no_op(8)], ..Write::default() };
-        safety.observe(&Step { write: Some(&write), ..idle(&short) }, std::iter::empty());
+        safety.observe(&Step { write: written(&short, &write), ..idle(&short) }, std::iter::empty());
         safety.observe(&Step { persisted: completed, ..idle(&short) }, [installed(last)].iter());
         found(&safety)
     };

@@ -42,7 +42,7 @@ pub(in crate::programs) fn examine(given: &[PathBuf]) -> Result<Vec<Folder>, Str
 }
 
 /// The folder itself if a node's files are in it, else those in it that are named after nodes.
-fn node_folders(path: &Path) -> Result<Vec<PathBuf>, String> {
+pub(in crate::programs) fn node_folders(path: &Path) -> Result<Vec<PathBuf>, String> {
     let unreadable = |error| format!("{} cannot be read: {error}", path.display());
     let holds_files =
         |path: &Path| RealDisk::new(path).list().map(|names| names.iter().any(|name| is_file_of_node(name)));

@@ -244,6 +244,7 @@ fn every_question_arrives_as_it_was_asked() {
         Question::Configure(settings()),
         Question::Check,
         Question::DiskSyncs,
+        Question::Records { from: 9, clock: u64::MAX },
         Question::Watch(EventFilter::All),
     ];
     let lasting = [None, Some(Duration::from_millis(1))].into_iter().cycle();
@@ -308,6 +309,7 @@ fn every_answer_arrives_as_it_was_given() {
         Answer::Settings(settings()),
         Answer::Check(Property::ALL.map(verdict).to_vec()),
         Answer::DiskSyncs(Some(9)),
+        Answer::Records(Page { life: u64::MAX, from: 9, bytes: vec![0, 171, 255], end: 12, clock: 9 }),
         Answer::Refused(LabError::down(node(3))),
     ];
     for answer in answers.into_iter().chain(members) {

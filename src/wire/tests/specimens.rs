@@ -90,6 +90,7 @@ fn handshakes() -> Vec<(&'static str, Frame)> {
         ("welcome", Frame::Welcome(Welcome { version: 1, member, life: 8, has_run: true, nodes })),
         ("refused", Frame::Refused("n2 is another node".to_string())),
         ("received", Frame::Received(300)),
+        ("clock", Frame::Clock(300)),
         ("text", Frame::Text(r#"{"é":1}"#.to_string())),
         ("nodes", Frame::Nodes([(NodeId::new(4), "host:7004".to_string())].into())),
     ]

@@ -215,6 +215,7 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         1 => any::<String>().prop_map(Frame::Text),
         1 => any::<String>().prop_map(Frame::Refused),
         1 => any::<u64>().prop_map(Frame::Received),
+        1 => (0_u64..1 << 63).prop_map(Frame::Clock),
         1 => prop::sample::select(specimens::all()).prop_map(|(_, frame)| frame),
     ]
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::check::safety::Appended;
 use crate::config::RaftSettings;
 use crate::raft::membership::configuration::Learner;
 use crate::raft::membership::configuration::Voters;
@@ -53,7 +54,8 @@ impl Led {
         self.n1.log.append(entry.clone());
         self.writes += 1;
         let write = Write { id: self.writes, entries: vec![entry], ..Write::default() };
-        let step = Step { now, persisted: Some(self.writes), write: Some(&write), ..idle(&self.n1) };
+        let step =
+            Step { now, persisted: Some(self.writes), write: written(&self.n1, &write), ..idle(&self.n1) };
         self.safety.observe(&step, std::iter::empty());
     }
 
@@ -118,7 +120,7 @@ fn c_old_decides_as_soon_as_it_stands_again() {
             led.n1.log.append(entry.clone());
             let write = Write { id: 7 + id as u64, entries: vec![entry], ..Write::default() };
             led.safety.observe(
-                &Step { write: Some(&write), persisted: Some(write.id), ..idle(&led.n1) },
+                &Step { write: written(&led.n1, &write), persisted: Some(write.id), ..idle(&led.n1) },
                 std::iter::empty(),
             );
         }
@@ -129,7 +131,7 @@ fn c_old_decides_as_soon_as_it_stands_again() {
         led.n1.log.append(entry.clone());
         led.n1.commit_index = LogIndex(10);
         let write = Write { id: 9, entries: vec![entry], ..Write::default() };
-        led.safety.observe(&Step { write: Some(&write), ..idle(&led.n1) }, std::iter::empty());
+        led.safety.observe(&Step { write: written(&led.n1, &write), ..idle(&led.n1) }, std::iter::empty());
         led.safety.violations().iter().any(|violation| violation.property == Property::CommitRule)
     };
     assert!(
@@ -278,7 +280,7 @@ fn campaigns(hard_state: HardState, given: &[u8], transfer: bool) -> Safety {
     let write = candidate.step(Time::ZERO, &mut vec![Input::Campaign]).write.expect("it votes for itself");
     let cause = if transfer { Cause::Request } else { Cause::Timer };
     let asked = Message { to: NodeId::new(3), ..said(3, Body::RequestVote { last: EntryId::ZERO, cause }) };
-    let step = Step { write: Some(&write), persisted: Some(write.id), ..idle(&candidate) };
+    let step = Step { write: written(&candidate, &write), persisted: Some(write.id), ..idle(&candidate) };
     safety.observe(&step, [asked.clone(), asked].iter());
     safety
 }
@@ -311,10 +313,11 @@ fn a_server_learns_from_the_commit_index_that_it_left() {
         let mut record = crate::check::safety::record::Record::default();
         let left = [members(&[1, 2, 3]), joint(&[1, 2, 3], &[1, 2]), members(&[1, 2])];
         for (entry, hash) in left.into_iter().zip(1..).map(|(left, index)| (at(index, 1, left), index)) {
-            record.append(&entry, hash);
+            record.append(&Appended::of(&entry), hash);
         }
         let retired = [1, 2, 3].map(|commit| {
             record.learn_commit(member, LogIndex(commit));
+            record.forget_settled();
             record.retired
         });
         (retired, record.configurations.len())

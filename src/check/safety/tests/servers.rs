@@ -110,7 +110,10 @@ fn a_leader_has_the_votes_of_a_quorum() {
             safety.observe(&idle(&raft), [vote].iter());
         }
         let write = Write { id: 1, hard_state: Some(voted_for(1)), ..Write::default() };
-        safety.observe(&Step { persisted: Some(1), write: Some(&write), ..idle(&n1) }, std::iter::empty());
+        safety.observe(
+            &Step { persisted: Some(1), write: written(&n1, &write), ..idle(&n1) },
+            std::iter::empty(),
+        );
         found(&safety)
     };
     assert_eq!(complaint(Some((3, FOUNDERS_STORE))), None);
