@@ -76,7 +76,7 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
 pub(super) fn secret() -> Result<String, String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random numbers: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// The cluster that the file describes, for a client or a console by this name.

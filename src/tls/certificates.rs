@@ -226,12 +226,11 @@ fn only_its_owners(key: &Path) -> Result<(), String> {
     let shown = key.display();
     let about = fs::metadata(key).map_err(|error| format!("{shown}: {error}"))?;
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if about.permissions().mode() & 0o077 != 0 {
-            return Err(format!("{shown} is a key and can be read by others: chmod 600 {shown}"));
-        }
+    let is_open = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0;
+    #[cfg(not(unix))]
+    let is_open = !about.is_file();
+    if is_open {
+        return Err(format!("{shown} is a key and can be read by others: chmod 600 {shown}"));
     }
-    drop(about);
     Ok(())
 }

@@ -85,7 +85,7 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Role, String> {
         let (name, kind) = text.rsplit_once('.').ok_or_else(|| format!("'{text}' names no role"))?;
         match kind {
-            "peer" => name.parse().map(Role::Peer).map_err(|error| format!("{error}")),
+            "peer" => name.parse().map(Role::Peer),
             "admin" => holder_name(name).map(Role::Admin),
             "client" => holder_name(name).map(Role::Client),
             _ => Err(format!("'{kind}' is no role: peer, admin or client")),

@@ -46,14 +46,14 @@ fn shake(dialer: &Session, acceptor: &Session) -> (Result<(), String>, Result<()
         dialer.seal(&[], &mut there);
         let accepted = acceptor.advance(&mut there.as_slice());
         acceptor.seal(&[], &mut back);
-        let dialed = if dialer.is_handshaking() {
+        let heard = if dialer.is_handshaking() {
             dialer.advance(&mut back.as_slice())
         } else {
             // It believes to be connected: an alert comes instead of an answer.
             dialer.open(&mut back.as_slice(), &mut [0; 8]).map(drop).map_err(|error| error.to_string())
         };
-        if accepted.is_err() || dialed.is_err() || !acceptor.is_handshaking() {
-            return (dialed, accepted);
+        if accepted.is_err() || heard.is_err() || !acceptor.is_handshaking() {
+            return (heard, accepted);
         }
     }
 }
