@@ -142,10 +142,11 @@ impl Raft {
         // The newest first: of a name, the files that it names now.
         for configured in known.iter().rev() {
             for member in configured.configuration.members().filter(|member| member.node != own.node) {
-                leader
-                    .followers
-                    .entry(member.node)
-                    .or_insert_with(|| Progress::new(member.store_id, next_index, now));
+                let begun = || Progress::new(member.store_id, next_index, now);
+                let progress = leader.followers.entry(member.node).or_insert_with(begun);
+                if progress.answers.store_id < member.store_id {
+                    *progress = begun();
+                }
             }
         }
         for (node, progress) in &mut leader.followers {

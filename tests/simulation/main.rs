@@ -89,6 +89,7 @@ fn seeds_that_failed_once_pass() {
         ),
         (Family::Stalls, 635, "refusals tell a candidate as well as votes do how slow the voters' disks are"),
         (Family::Members, 152, "who holds the newest log campaigns, though its log ends in its removal"),
+        (Family::Members, 230, "an earlier server of a learner's name is promoted in its place"),
         (
             Family::General,
             281,

@@ -8,7 +8,7 @@ use crate::faults::{End, LinkScope, NetChange};
 use crate::lab::{Life, NodeView};
 use crate::raft::membership::configuration::Configuration;
 use crate::server::RoleName;
-use crate::types::{NodeId, Term};
+use crate::types::{Member, NodeId, Term};
 
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
@@ -72,10 +72,10 @@ impl Picture {
         Arc::new(Configuration { voters, ..Configuration::default() })
     }
 
-    /// The running node whose log is the newest.
+    /// The running node whose log is the newest. New files, which know no members, are not asked while others are there.
     fn newest(&self) -> Option<NodeId> {
         let up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
-        up.max_by_key(|(_, view)| view.status.last).map(|(node, _)| *node)
+        up.max_by_key(|(_, view)| (has_a_say(view), view.status.last)).map(|(node, _)| *node)
     }
 
     pub(super) fn up_count(&self) -> usize {
@@ -131,7 +131,18 @@ impl Picture {
                         _ => format!("{count} {word}"),
                     },
                 );
-            let said: Vec<String> = said.chain(["no quorum".to_string()]).collect();
+            // Others under the voters' names: none of them comes back.
+            let is_lost = |member: Member| {
+                let view = self.view(member.node).filter(|view| view.life == Life::Up);
+                view.is_some_and(|view| view.status.store_id != member.store_id)
+            };
+            let some_lost = self.members.members().any(is_lost);
+            let lasting = if some_lost && !self.members.reached(|member| !is_lost(member)) {
+                "no quorum: too many voters lost their files, see 'raftlab doctor'"
+            } else {
+                "no quorum"
+            };
+            let said: Vec<String> = said.chain([lasting.to_string()]).collect();
             return format!("none: {}", said.join(", "));
         }
         let reaches_quorum = |node: NodeId| {

@@ -9,6 +9,7 @@
 //! heartbeats began, and answers. One joint change continues at a time; of several that could begin, the one of the lowest
 //! name is first.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::Configured;
@@ -187,6 +188,8 @@ impl Raft {
             return;
         }
         let configuration = Arc::clone(&newest.configuration);
+        // Before its no-op was committed, a leader did not know what was.
+        let caught_up = caught_up.max(leader.no_op);
         let caught_up = |member: Member| leader.followers[&member.node].match_index >= caught_up;
         let is_safe =
             |next: &Configuration| !next.is_joint() || self.silent_without_whom(now, next).is_empty();
@@ -287,10 +290,15 @@ impl Configuration {
         let Member { node, store_id } = member;
         let mut next = self.clone();
         if let Some(learner) = self.learners.get(&node) {
-            if store_id > learner.store_id {
+            match store_id.cmp(&learner.store_id) {
+                // An earlier server of the name: it was removed, or its disk was put back.
+                Ordering::Less => return None,
+                Ordering::Equal => {}
                 // A learner decides nothing: its new files take its place at once.
-                next.learners.insert(node, Learner { store_id, ..*learner });
-                return Some(next);
+                Ordering::Greater => {
+                    next.learners.insert(node, Learner { store_id, ..*learner });
+                    return Some(next);
+                }
             }
             let joins = learner.joins.filter(|_| caught_up())?;
             next.learners.remove(&node);
@@ -307,5 +315,50 @@ impl Configuration {
             next.outgoing = Some(self.voters.clone());
             next
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RaftSettings;
+    use crate::raft::Recovered;
+    use crate::raft::bench::{Bench, recovered};
+    use crate::raft::message::{Ack, AppendResult};
+    use crate::types::EntryId;
+
+    const FILES: u64 = 9;
+
+    /// n1, n2 and n3, and n4, which votes once it has caught up.
+    fn joining() -> Configuration {
+        let learner = Learner { store_id: FILES, stays: false, joins: Some(Joins { instead_of: None }) };
+        let learners = [(NodeId::new(4), learner)].into();
+        Configuration { learners, ..Configuration::founders(NodeId::first(3)) }
+    }
+
+    #[test]
+    fn only_the_files_that_a_learner_was_taken_in_with_get_its_vote() {
+        let n4 = NodeId::new(4);
+        let becomes = |store_id| joining().with(Member { node: n4, store_id }, || true);
+        assert_eq!(becomes(FILES - 1), None, "an earlier server of its name has no part in it");
+        let votes = becomes(FILES).expect("it has caught up");
+        assert_eq!((votes.voters[&n4], votes.is_joint()), (FILES, true));
+        let renewed = becomes(FILES + 1).expect("its files are new");
+        assert_eq!((renewed.learners[&n4].store_id, renewed.is_joint()), (FILES + 1, false));
+    }
+
+    #[test]
+    fn a_new_leader_takes_none_for_caught_up_before_it_knows_what_is_committed() {
+        let configured = Configured { index: LogIndex(0), configuration: Arc::new(joining()) };
+        let recovered = Recovered { configuration: Some(configured), ..recovered(EntryId::ZERO, 7, 1) };
+        let mut bench = Bench::leader(&RaftSettings::default(), recovered);
+        bench.round();
+        let ack = Ack { round: 0, boot_id: 1 };
+        bench.answer(2, ack, AppendResult::Matched(LogIndex(8)));
+        assert_eq!(bench.raft.commit_index(), LogIndex(8));
+        let empty = AppendResult::Conflict { rejected: LogIndex(7), term: None, first: LogIndex(1) };
+        bench.answer_files(4, FILES, ack, empty);
+        bench.round();
+        assert_eq!(*bench.raft.configuration(), joining(), "n4 holds nothing");
     }
 }

@@ -116,7 +116,7 @@ mod tests {
     use crate::raft::effects::{Change, ChangeRequest, HardState, Input, SnapshotReport};
     use crate::raft::entry::{Content, Entry};
     use crate::raft::message::{Ack, AppendResult, Beat, Body, Files, Message};
-    use crate::types::{EntryId, FOUNDERS_STORE, Random, StoreId, Term};
+    use crate::types::{EntryId, FOUNDERS_STORE, Member, Random, StoreId, Term};
 
     /// Entries 1, 2 and 3.
     fn entries(all: [Configuration; 3]) -> Vec<Entry> {
@@ -178,5 +178,26 @@ mod tests {
             bench.answer(2, ack, holds(10));
         }
         assert_eq!(bench.raft.log().base(), id(10, 2), "no entry is appended that would compact the log");
+    }
+
+    #[test]
+    fn what_a_follower_held_that_left_is_not_said_of_the_next_one_of_its_name() {
+        let mut bench = Bench::leader(&RaftSettings::default(), recovered(id(5, 1), 7, 1));
+        let ack = Ack { round: 0, boot_id: 1 };
+        let holds = |index| AppendResult::Matched(LogIndex(index));
+        bench.answer(2, ack, holds(8));
+        bench.answer(3, ack, holds(8));
+        let ask = |change, made_for| Input::Change(ChangeRequest { change, made_for, force: false });
+        let n3 = NodeId::new(3);
+        bench.step(ask(Change::Remove(n3), LogIndex(0)));
+        bench.answer(2, ack, holds(9));
+        bench.answer(3, ack, holds(9));
+        bench.answer(2, ack, holds(10));
+        assert_eq!(bench.raft.commit_index(), LogIndex(10), "n1 and n2 are the members");
+        assert_eq!(bench.progress(3).match_index, LogIndex(9), "it is not told yet that it has left");
+        let new = Member { node: n3, store_id: 99 };
+        bench.step(ask(Change::Add { new, learner: false }, LogIndex(10)));
+        assert_eq!((bench.progress(3).answers.store_id, bench.progress(3).match_index), (99, LogIndex(0)));
+        assert_eq!(bench.progress(3).answers.answered, None);
     }
 }
