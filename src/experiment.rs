@@ -181,8 +181,10 @@ impl Experiment {
         });
         let warn = Output::standard(Style::default());
         let notices = Arc::new(Notices::new(move |line| warn.warn(line)));
-        RemoteLab::connect(remote.clone(), "client_load", notices, on_event)
-            .map_err(|error| Trouble { text: format!("the system gives no more threads: {error}"), code: 1 })
+        let failed = |text: String| Trouble { text, code: 1 };
+        let lab = RemoteLab::connect(remote.clone(), "client_load", notices, on_event)
+            .map_err(|error| failed(format!("the system gives no more threads: {error}")))?;
+        lab.refused().map_or(Ok(lab), |why| Err(failed(why)))
     }
 
     /// Makes the run on this cluster.

@@ -70,6 +70,11 @@ pub trait Lab {
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;
 
+    /// Whether others may write, too: what the calls of one console do not explain may then be theirs.
+    fn others_write(&self) -> bool {
+        false
+    }
+
     /// Asked before each step of a long search, whether to continue: limited by steps in virtual time, else by time. A
     /// person can end it at once.
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_>;

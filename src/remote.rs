@@ -16,7 +16,8 @@ use derive_more::Debug;
 use crate::config::Settings;
 use crate::storage::ClusterId;
 use crate::tls::Security;
-use crate::types::NodeId;
+use crate::types::{Epoch, NodeId};
+use crate::wire::{Caller, Hello, VERSIONS};
 
 /// What is known of a cluster before anything was said.
 #[derive(Clone, Debug)]
@@ -28,4 +29,17 @@ pub struct RemoteCluster {
     pub addresses: BTreeMap<NodeId, String>,
     /// Unscaled, as the nodes have them.
     pub settings: Settings,
+}
+
+impl RemoteCluster {
+    /// What this caller says first to a node.
+    pub(crate) fn hello(&self, caller: Caller) -> Hello {
+        Hello {
+            versions: VERSIONS,
+            cluster: self.cluster,
+            epoch: Epoch::FIRST,
+            token: self.token.clone(),
+            caller,
+        }
+    }
 }

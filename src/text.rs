@@ -23,6 +23,12 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{} {what}{plural}", numbers::grouped(count as u64))
 }
 
+/// What the system says of an error, without its number.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error ").next().unwrap_or_default().to_string()
+}
+
 /// The items' texts with this between them.
 pub fn joined<T: fmt::Display>(items: &[T], between: &str) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)

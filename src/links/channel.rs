@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::HANDSHAKE_PATIENCE;
+use crate::text::plain;
 use crate::tls::{HANDSHAKE_BYTES_MAX, Opened, Role, Security, Session};
 use crate::types::NodeId;
 use crate::wire::MAGIC;
@@ -209,6 +210,6 @@ pub(super) fn said(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => "nothing listens there".to_string(),
         ErrorKind::TimedOut | ErrorKind::WouldBlock => "it does not answer".to_string(),
-        _ => error.to_string(),
+        _ => plain(error),
     }
 }

@@ -14,6 +14,7 @@ use super::{AddressBook, SILENCE, TICK};
 use crate::clock::LogicalClock;
 use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
+use crate::text::plain;
 use crate::wire::{Frame, FrameReader, encode};
 
 /// Bytes after which what waits is written before more is taken.
@@ -89,7 +90,7 @@ impl Connection {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     break format!("nothing was heard of it for {} s", SILENCE.as_secs());
                 }
-                Err(error) => break error.to_string(),
+                Err(error) => break plain(&error),
             }
         };
         flush();

@@ -19,6 +19,7 @@ use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::RouterHandle;
 use crate::protocol::{Address, Envelope};
+use crate::text::plain;
 use crate::tls::Security;
 use crate::types::{NodeId, Random};
 use crate::wire::{Frame, FrameReader, Hello, MAGIC, Welcome, encode};
@@ -262,7 +263,8 @@ pub fn probe(
 
 /// Tries each address that this name has now.
 fn connect(address: &str, security: &Security) -> Result<TcpStream, String> {
-    let found = address.to_socket_addrs().map_err(|error| format!("its name does not resolve: {error}"))?;
+    let found =
+        address.to_socket_addrs().map_err(|error| format!("its name does not resolve: {}", plain(&error)))?;
     let mut failed = "its name has no address".to_string();
     for address in found {
         if let Err(why) = security.permits(address.ip()) {

@@ -22,7 +22,8 @@ use crate::remote::lab::RemoteLab;
 
 const AFTER_HELP: &str = "\
 It speaks the language of 'cluster': at the prompt, 'help' explains it. The nodes run on when it ends, and faults that were
-made last until 'reset'.";
+made last until 'reset', or as long as 'for' says. A property that 'check' leaves UNDECIDED does not change the exit code; a
+history that it does ends with 3.";
 
 /// A console for a Raft cluster whose nodes are processes (see 'node --help').
 #[derive(Parser)]

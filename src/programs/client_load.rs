@@ -265,7 +265,11 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String> {
     let (base, remote) = connected(options)?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
-    let nodes = options.nodes.given()?.unwrap_or(base.nodes);
+    let nodes = options.nodes.given()?;
+    if remote.is_some() && nodes.is_some() {
+        return Err("a running cluster has the nodes that it has: leave out the number of nodes".to_string());
+    }
+    let nodes = nodes.unwrap_or(base.nodes);
     let timeout = options.timeout.unwrap_or(base.client_timeout);
     let mut settings = Settings { nodes, seed: Some(seed), client_timeout: timeout, ..base };
     settings.memory |= options.memory;
@@ -289,7 +293,10 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         Amount::For(duration) => (duration / 10).min(Duration::from_secs(1)),
         Amount::Count(_) | Amount::Unending => Duration::ZERO,
     });
+    // Others may write to a running cluster.
+    let own = remote.as_ref().map(|_| format!("load-{:08x}-", options::fresh_seed()));
     let workload = WorkloadSettings {
+        prefix: own.unwrap_or_else(|| WorkloadSettings::default().prefix),
         keys: options.keys,
         zipf: options.zipf,
         value_bytes: options.value_size,

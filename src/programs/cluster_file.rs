@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::config::cluster_file::ClusterFile;
 use crate::remote::RemoteCluster;
 use crate::storage::ClusterId;
+use crate::text::plain;
 use crate::tls::{Certificates, Holder, Security};
 use crate::types::NodeId;
 
@@ -23,12 +24,13 @@ pub(super) fn read(path: &Path) -> Result<ClusterFile, String> {
         std::io::ErrorKind::NotFound => {
             format!("{shown} is not there: 'cluster 3 --write-config {shown}' writes one")
         }
-        _ => format!("{shown}: {error}"),
+        _ => format!("{shown}: {}", plain(&error)),
     })?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?.permissions().mode();
+        let mode =
+            fs::metadata(path).map_err(|error| format!("{shown}: {}", plain(&error)))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(format!("{shown} holds a token and can be read by others: chmod 600 {shown}"));
         }
@@ -61,7 +63,7 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
         io::ErrorKind::AlreadyExists => {
             format!("{shown} is there already: choose another name, or remove it")
         }
-        _ => format!("{shown}: {error}"),
+        _ => format!("{shown}: {}", plain(&error)),
     })?;
     let last = nodes.last().expect("a cluster has nodes");
     Ok(format!(

@@ -22,7 +22,7 @@ use crate::links::{Notices, probe};
 use crate::process::{Place, Process, renew_certificates};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
-use crate::text::joined;
+use crate::text::{joined, plain};
 use crate::tls::{Holder, Security};
 use crate::types::{Epoch, NodeId};
 use crate::wire::{Caller, Hello, VERSIONS};
@@ -191,10 +191,11 @@ fn serve(
         builder = builder.log_filter(filter);
     }
     let address = listener.local_addr().map_err(|error| (error.to_string(), 1))?;
+    let rules = if place.apart.rules.is_empty() { "; no rule of the network is in force" } else { "" };
     let process = Process::start(builder, listener, place, notices).map_err(|error| refusal(&error))?;
     let place =
         format!("state in {}, log in {}", states.display(), logs.join(format!("{node}.log")).display());
-    output.progress(&format!("{node} of cluster {cluster} listens on {address}; {place}"));
+    output.progress(&format!("{node} of cluster {cluster} listens on {address}; {place}{rules}"));
     while !interrupt.ends() && !interrupt.is_raised() {
         if let Some(why) = process.wait_for_end(interrupt.receiver()) {
             narrator.flush(Duration::from_secs(1));
@@ -263,7 +264,8 @@ fn address_of(
         let config = options.config.display();
         (format!("{node} has no address in {config}: --bind HOST:PORT gives one"), options::USAGE)
     })?;
-    let found = bind.to_socket_addrs().map_err(|error| (format!("{bind}: {error}"), options::USAGE))?;
+    let found =
+        bind.to_socket_addrs().map_err(|error| (format!("{bind}: {}", plain(&error)), options::USAGE))?;
     let found: Vec<SocketAddr> = found.collect();
     let permitted = found.iter().try_for_each(|address| security.permits(address.ip()));
     permitted.map_err(|why| (why, options::USAGE))?;
@@ -281,7 +283,7 @@ fn listen(
         std::io::ErrorKind::AddrInUse => {
             (format!("{bind} is in use: stop what listens there, or --bind another"), 1)
         }
-        _ => (format!("{bind}: {error}"), 1),
+        _ => (format!("{bind}: {}", plain(&error)), 1),
     })?;
     let advertised = match (&options.advertise, listener.local_addr()) {
         (Some(advertised), _) => advertised.clone(),

@@ -18,8 +18,8 @@ use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::protocol::{Address, Envelope, Packet};
-use crate::types::{ClientId, Epoch, NodeId, Random};
-use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS};
+use crate::types::{ClientId, NodeId, Random};
+use crate::wire::{Caller, Hello, PEER_BYTES_MAX};
 
 /// The links of a process's clients.
 #[derive(Debug)]
@@ -103,6 +103,11 @@ impl RemoteClients {
         self.inside.clock
     }
 
+    /// What is said first to this node.
+    pub(super) fn hello(&self, node: NodeId) -> Hello {
+        self.inside.remote.hello(Caller::Client { expects: node })
+    }
+
     /// The nodes that have been heard of.
     pub fn nodes(&self) -> Vec<NodeId> {
         self.inside.nodes.now()
@@ -142,14 +147,8 @@ impl Inside {
         if dialers.contains_key(&node) {
             return Ok(());
         }
-        let (cluster, token) = (self.remote.cluster, self.remote.token.clone());
-        let hello = move || Hello {
-            versions: VERSIONS,
-            cluster,
-            epoch: Epoch::FIRST,
-            token: token.clone(),
-            caller: Caller::Client { expects: node },
-        };
+        let hello = self.remote.hello(Caller::Client { expects: node });
+        let hello = move || hello.clone();
         let this = self.this.clone();
         let told = move |event: LinkEvent| {
             let Some(inside) = this.upgrade() else { return };

@@ -21,8 +21,8 @@ use crate::server::{MembersView, RoleName, Status};
 use crate::supervisor::Table;
 use crate::text::counted;
 use crate::trace::TraceEvent;
-use crate::types::{Epoch, Member, NodeId, Time};
-use crate::wire::{Caller, Hello, VERSIONS};
+use crate::types::{Member, NodeId, Time};
+use crate::wire::Caller;
 
 /// How long a node may take to answer what it only looks up.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
@@ -101,14 +101,8 @@ impl NodeLink {
         }));
         let (questions, asked) = bounded(QUESTIONS_MAX);
         let unsent: Receiver<String> = Receiver::clone(&asked);
-        let (cluster, token, name) = (remote.cluster, remote.token.clone(), name.to_string());
-        let hello = move || Hello {
-            versions: VERSIONS,
-            cluster,
-            epoch: Epoch::FIRST,
-            token: token.clone(),
-            caller: Caller::Console { expects: node, name: name.clone() },
-        };
+        let hello = remote.hello(Caller::Console { expects: node, name: name.to_string() });
+        let hello = move || hello.clone();
         let seen = Arc::clone(&shared);
         let now = Arc::clone(&listener.now);
         let heard = move |heard: Heard| take(&seen, &unsent, &listener, node, heard);

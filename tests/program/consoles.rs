@@ -1,7 +1,7 @@
 //! Consoles of processes: several at once, and such as are gone before what they ordered has ended.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use raftlab::NodeId;
 
@@ -27,7 +27,7 @@ fn await_log(processes: &Processes, node: &str, words: &str) {
     let path = format!("logs/{node}.log");
     while !processes.folder.read(&path).contains(words) {
         assert!(Instant::now() < deadline, "no {words:?} in\n{}", processes.folder.read(&path));
-        thread::sleep(Duration::from_millis(20));
+        thread::yield_now();
     }
 }
 

@@ -11,9 +11,9 @@ mod tests;
 use std::time::Duration;
 
 use self::draw::{KINDS, Situation, draw};
-use super::Console;
 use super::rows::{Row, Run, verb};
 use super::undo::{Undo, Work};
+use super::{Console, notes};
 use crate::console::language::{Answer, Directive, Kind, Outcome, Slot, Topic, form};
 use crate::lab::dials::Dial;
 use crate::lab::{DiskChange, NodeOrder};
@@ -36,6 +36,7 @@ pub(super) const VERBS: &[Row<Run>] = &[verb(
             "random faults, each undone after a while; a majority stays up",
             "chaos start crash,partition every 2s",
         )
+        .noting(notes::BY_THE_CONSOLE)
         .shows("5.1, 5.4: through all faults, what was answered stays; 'check' judges it")
         .undone("by 'chaos stop', which ends the faults it made"),
     Console::chaos,

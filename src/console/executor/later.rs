@@ -1,15 +1,16 @@
 //! `after 2s crash leader`: a line that is executed later, beside what else is done then.
 
-use super::Console;
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, LINE};
+use super::{Console, notes};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::text::layout::stamp;
 use crate::types::Time;
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
     form("after", Topic::Test, &[DURATION, LINE])
-        .does("executes a line later, such as a fault during a load", "after 2s crash leader"),
+        .does("executes a line later, such as a fault during a load", "after 2s crash leader")
+        .noting(notes::BY_THE_CONSOLE),
     Console::after,
 )];
 

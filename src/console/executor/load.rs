@@ -59,6 +59,17 @@ impl Loads {
 }
 
 impl Console {
+    /// What the keys of the next load begin with: no other load writes them.
+    fn prefix(&self) -> String {
+        let number = self.loads.count + 1;
+        let console = if self.lab.others_write() {
+            format!("{:06x}-", self.lab.seed() & 0xff_ffff)
+        } else {
+            String::new()
+        };
+        format!("{PREFIX}{number}-{console}")
+    }
+
     /// Runs a load to its end, begins one beside the console, or ends that one.
     fn load(&mut self, line: &Directive) -> Answer {
         match (line.has(&STOP), line.values().count()) {
@@ -145,7 +156,7 @@ impl Console {
             },
             rate: count(&RATE),
             workload: WorkloadSettings {
-                prefix: format!("{PREFIX}{}-", self.loads.count + 1),
+                prefix: self.prefix(),
                 reads_per_million: line.get(&READS).copied().unwrap_or(0),
                 ..WorkloadSettings::default()
             },

@@ -279,6 +279,10 @@ impl Console {
             counts.retain(|(from, to, _)| [from, to].contains(&&End::Node(node)));
         }
         let room = self.context.columns.unwrap_or(usize::MAX);
+        let is_known = !self.lab.ends_faults() || self.picture().up_count() > 0;
+        if counts.is_empty() && !is_known {
+            return Answer::failed("net", "no node answers that could say it: start them");
+        }
         let mut lines = match rules.as_slice() {
             [] => vec!["no rules: every message passes".to_string()],
             rules => rules.iter().flat_map(|rule| wrap(&format!("rule  {rule}"), room)).collect(),

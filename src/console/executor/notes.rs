@@ -59,8 +59,13 @@ pub(super) const NET: &[&str] = &[
     "DELAYED    held back by a rule, duplicates included",
     "DUPLICATED sent on twice by a rule",
     "IN FLIGHT  on their way now",
-    "SENT + DUPLICATED = DELIVERED + DROPPED + IN FLIGHT",
+    "SENT + DUPLICATED = DELIVERED + DROPPED + IN FLIGHT; between processes also",
+    "           what is on a connection, or was lost with one: a line below says it",
 ];
+
+/// What ends with its console.
+pub(super) const BY_THE_CONSOLE: &[&str] =
+    &["The console does it: what was not done when it ends is not done at all."];
 
 /// The shapes of a partition.
 pub(super) const SHAPES: &[&str] = &[

@@ -61,6 +61,11 @@ impl<L: Lab + ?Sized> Console<L> {
         let (outcome, text, violation, undecided) =
             match linearizability::check(self.lab.began_with(), kept, self.lab.patience()) {
                 Verdict::Linearizable => (Outcome::Ok, format!("PASS linearizable ({size})"), None, None),
+                Verdict::Violation(found) if self.lab.others_write() => {
+                    let why = "unless another client wrote that key";
+                    let text = format!("UNDECIDED linearizable: {}, {why} ({size})", found.explanation);
+                    (Outcome::Unknown, text, None, Some(found.key))
+                }
                 Verdict::Violation(found) => {
                     let explanation = found.explanation;
                     (Outcome::Failed, format!("FAIL linearizable: {explanation}"), Some(explanation), None)
