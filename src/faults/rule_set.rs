@@ -82,7 +82,9 @@ impl RuleSet {
     #[must_use]
     pub fn aged(mut self, by: Duration, nodes: &[NodeId]) -> RuleSet {
         let over: Vec<EndId> = self.left.iter().filter(|(_, left)| **left <= by).map(|(id, _)| *id).collect();
-        over.into_iter().for_each(|id| self.end(id, nodes));
+        for id in over {
+            self.end(id, nodes);
+        }
         self.left.values_mut().for_each(|left| *left -= by);
         self
     }

@@ -293,18 +293,6 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         Amount::For(duration) => (duration / 10).min(Duration::from_secs(1)),
         Amount::Count(_) | Amount::Unending => Duration::ZERO,
     });
-    // Others may write to a running cluster.
-    let own = remote.as_ref().map(|_| format!("load-{:08x}-", options::fresh_seed()));
-    let workload = WorkloadSettings {
-        prefix: own.unwrap_or_else(|| WorkloadSettings::default().prefix),
-        keys: options.keys,
-        zipf: options.zipf,
-        value_bytes: options.value_size,
-        reads_per_million: options.reads,
-        read_mode: options.read_mode,
-        mix: options.mix,
-        ..WorkloadSettings::default()
-    };
     let plan = Plan {
         clients: options.clients,
         pipeline: options.pipeline,
@@ -312,7 +300,7 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         gather: options.gather,
         amount,
         rate: options.rate,
-        workload,
+        workload: workload(options),
         warm_up,
         timeout,
         seed,
@@ -342,6 +330,20 @@ fn connected(options: &Options) -> Result<(Settings, Option<RemoteCluster>), Str
     let file = cluster_file::read(path)?;
     let remote = cluster_file::remote(path, &file, options.r#as.as_deref())?;
     Ok((file.settings, Some(remote)))
+}
+
+fn workload(options: &Options) -> WorkloadSettings {
+    // Others may write to a running cluster.
+    let own = options.connect.as_ref().map(|_| format!("load-{:08x}-", options::fresh_seed()));
+    WorkloadSettings {
+        prefix: own.unwrap_or_else(|| WorkloadSettings::default().prefix),
+        keys: options.keys,
+        zipf: options.zipf,
+        value_bytes: options.value_size,
+        reads_per_million: options.reads,
+        read_mode: options.read_mode,
+        mix: options.mix,
+    }
 }
 
 fn read_mode(text: &str) -> Result<ReadMode, String> {

@@ -184,7 +184,9 @@ impl Agreed {
         let newer = replies.answers.iter().filter(|(_, answer)| matches!(answer, Answer::Rules(_)));
         let newer: Vec<Answer> = newer.map(|(_, answer)| answer.clone()).collect();
         let is_any = !newer.is_empty();
-        newer.into_iter().for_each(|answer| self.hear(Ok(answer)));
+        for answer in newer {
+            self.hear(Ok(answer));
+        }
         is_any || before != self.set.version()
     }
 

@@ -28,7 +28,7 @@ use crate::config::RaftSettings;
 use crate::faults::{End, EndId, NetChange};
 use crate::lab::waiting::Waiting;
 use crate::lab::{Lab, LabError, LabSettings, Lasting, Life, NodeOrder, NodeView};
-use crate::links::{AddressBook, Notices, probe};
+use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
 use crate::node::{Changes, Leaders, Leadership};
 use crate::server::{LogView, MembersView, Status};
@@ -170,17 +170,6 @@ impl RemoteLab {
             Answer::Done(said) => Ok(said),
             other => Err(unexpected(node, &other)),
         }
-    }
-
-    /// Why no node lets this program in, if that is so.
-    pub fn refused(&self) -> Option<String> {
-        let is_alone = self.links.values().all(|link| link.member().is_none());
-        let refusal = |(node, address): (&NodeId, &String)| {
-            let hello = self.clients.hello(*node);
-            let why = probe(address, *node, &self.remote.security, hello).err()?;
-            Some(format!("{node} at {address} does not let this program in: {why}"))
-        };
-        is_alone.then(|| self.remote.addresses.iter().find_map(refusal)).flatten()
     }
 
     /// Each change of the leader, as the nodes tell it.

@@ -70,7 +70,7 @@ pub(super) struct Listener {
     pub on_nodes: OnNodes,
     /// The node's process has come, or come back.
     pub on_up: Box<dyn Fn(NodeId) + Send + Sync>,
-    pub on_trouble: Box<dyn Fn(NodeId, &str) + Send + Sync>,
+    pub notices: Arc<Notices>,
 }
 
 impl NodeLink {
@@ -294,7 +294,7 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
             Ok(Told::LeftOut(count)) => {
                 let events = counted(usize::try_from(count).unwrap_or(usize::MAX), "event");
                 let text = format!("{events} left out, too many at once: 'events on' shows fewer");
-                (listener.on_trouble)(node, &text);
+                listener.notices.say(&node.to_string(), &text);
             }
             Err(error) => log::warn!(target: "raftlab::remote", "{node} said what is no news: {error}"),
         },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{RemoteLab, unexpected};
 use crate::lab::LabError;
+use crate::links::probe;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
 use crate::supervisor::Supervisor;
@@ -14,7 +15,6 @@ impl RemoteLab {
     pub(super) fn link(&mut self, node: NodeId) -> io::Result<()> {
         let came_back = Arc::clone(&self.came_back);
         let clock = self.clients.clock();
-        let trouble = Arc::clone(&self.notices);
         let listener = Listener {
             changes: Arc::clone(&self.changes),
             leaders: Arc::clone(&self.leaders),
@@ -22,7 +22,7 @@ impl RemoteLab {
             now: Arc::new(move || clock.now()),
             on_nodes: self.clients.listener(),
             on_up: Box::new(move |node| came_back.lock().push(node)),
-            on_trouble: Box::new(move |node, text| trouble.say(&node.to_string(), text)),
+            notices: Arc::clone(&self.notices),
         };
         let (book, notices) = (Arc::clone(&self.book), Arc::clone(&self.notices));
         let link = NodeLink::start(node, &self.remote, &self.name, book, notices, listener)?;
@@ -72,5 +72,16 @@ impl RemoteLab {
             }
         }
         Ok(all)
+    }
+
+    /// Why no node lets this program in, if that is so.
+    pub fn refused(&self) -> Option<String> {
+        let is_alone = self.links.values().all(|link| link.member().is_none());
+        let refusal = |(node, address): (&NodeId, &String)| {
+            let hello = self.clients.hello(*node);
+            let why = probe(address, *node, &self.remote.security, hello).err()?;
+            Some(format!("{node} at {address} does not let this program in: {why}"))
+        };
+        is_alone.then(|| self.remote.addresses.iter().find_map(refusal)).flatten()
     }
 }
