@@ -60,7 +60,7 @@ pub(super) const NET: &[&str] = &[
     "DUPLICATED sent on twice by a rule",
     "IN FLIGHT  on their way now",
     "SENT + DUPLICATED = DELIVERED + DROPPED + IN FLIGHT; between processes also",
-    "           what is on a connection, or was lost with one: a line below says it",
+    "what is on a connection, or was lost with one: a line below says it.",
 ];
 
 /// What ends with its console.

@@ -133,7 +133,7 @@ fn detail(form: &Form) -> String {
     if form.lasting {
         rows.push(vec![
             "    for DURATION".to_string(),
-            "undoes it after this time; a process does so by itself".to_string(),
+            "undoes it after this time".to_string(),
         ]);
     }
     lines.extend(table(&rows, &[Align::Left, Align::Left]));
