@@ -131,10 +131,7 @@ fn detail(form: &Form) -> String {
     let mut rows: Vec<Vec<String>> =
         options.map(|slot| vec![format!("    {}", slot.words()), slot.meaning.to_string()]).collect();
     if form.lasting {
-        rows.push(vec![
-            "    for DURATION".to_string(),
-            "undoes it after this time".to_string(),
-        ]);
+        rows.push(vec!["    for DURATION".to_string(), "undoes it after this time".to_string()]);
     }
     lines.extend(table(&rows, &[Align::Left, Align::Left]));
     lines.extend(form.notes.iter().map(|note| format!("    {note}")));
