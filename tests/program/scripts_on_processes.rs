@@ -48,6 +48,7 @@ const LEFT_OUT: [(&str, &str); 15] = [
     ("members/taken-back.txt", "a change is taken back after virtual time's election timeouts"),
     ("members/refused.txt", "a node is silent for longer than virtual time's shortest election timeout"),
     ("persistence/full-disk.txt", "a process ends with its node's disk, and does not start its node again"),
+    ("snapshot/stalled-leader.txt", "it counts terms, and two processes may split a vote"),
     ("snapshot/full-disk.txt", "a process ends with its node's disk, and does not start its node again"),
     (
         "snapshot/wiped.txt",
