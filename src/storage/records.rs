@@ -113,7 +113,7 @@ fn base_in(found: &[u8]) -> Result<Option<u64>, String> {
         return Err(format!("its records are of version {version}, this program reads version {VERSION}"));
     }
     let base = rest.first_chunk::<8>().map_or(0, |base| u64::from_le_bytes(*base));
-    if head(base) != found { Err("its first bytes are damaged".to_string()) } else { Ok(Some(base)) }
+    if head(base) == found { Ok(Some(base)) } else { Err("its first bytes are damaged".to_string()) }
 }
 
 /// Up to this many bytes of a file's records.

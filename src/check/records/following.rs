@@ -26,7 +26,8 @@ struct Stream {
     end: u64,
     /// A record that has not arrived as a whole.
     partial: Vec<u8>,
-    waiting: VecDeque<Read>,
+    /// None where records are missing.
+    waiting: VecDeque<Option<Record>>,
     has_begun: bool,
     /// Records are missing, and it has not said how it stands since.
     misses: bool,
@@ -42,13 +43,6 @@ struct Stream {
     /// Records at the end of an earlier life were lost: what others did by them may stand there without its reason.
     lost_its_end: bool,
     boot: Option<u64>,
-}
-
-#[derive(Debug)]
-enum Read {
-    Record(Record),
-    /// Records are missing here.
-    Gap,
 }
 
 impl Default for Following {
@@ -103,7 +97,7 @@ impl Following {
             });
             match record {
                 Ok(Some((record, length))) => {
-                    stream.waiting.push_back(Read::Record(record));
+                    stream.waiting.push_back(Some(record));
                     (rest, taken) = (&rest[length..], taken + length);
                 }
                 Ok(None) => break,
@@ -121,7 +115,7 @@ impl Following {
     pub fn note_life(&mut self, node: NodeId, life: u64) {
         let Some(stream) = self.streams.get_mut(&node) else { return };
         let newest = stream.waiting.iter().rev().find_map(|read| match read {
-            Read::Record(Record { seen: Seen::Standing { run, .. }, .. }) => Some(run.life),
+            Some(Record { seen: Seen::Standing { run, .. }, .. }) => Some(run.life),
             _ => None,
         });
         if newest.or(stream.life).is_some_and(|known| known != life) {
@@ -147,14 +141,14 @@ impl Following {
         let mut begins_late = false;
         while let Some((node, read)) = self.next(until) {
             match read {
-                Read::Gap => {
+                None => {
                     self.streams.entry(node).or_default().misses = true;
                     self.lose_sight();
                 }
-                Read::Record(Record { clock, seen: Seen::Standing { run, cause, standing } }) => {
+                Some(Record { clock, seen: Seen::Standing { run, cause, standing } }) => {
                     begins_late |= self.begin(node, clock, (run, cause), &standing);
                 }
-                Read::Record(Record { clock, seen: Seen::Step(step) }) => self.observe(node, clock, &step),
+                Some(Record { clock, seen: Seen::Step(step) }) => self.observe(node, clock, &step),
             }
         }
         if begins_late {
@@ -173,10 +167,10 @@ impl Following {
     }
 
     /// The next record of all in their order.
-    fn next(&mut self, until: u64) -> Option<(NodeId, Read)> {
+    fn next(&mut self, until: u64) -> Option<(NodeId, Option<Record>)> {
         let first = |(node, stream): (&NodeId, &Stream)| match stream.waiting.front()? {
-            Read::Gap => Some((0, *node)),
-            Read::Record(record) => (record.clock <= until).then_some((record.clock, *node)),
+            None => Some((0, *node)),
+            Some(record) => (record.clock <= until).then_some((record.clock, *node)),
         };
         let (_, node) = self.streams.iter().filter_map(first).min()?;
         let read = self.streams.get_mut(&node)?.waiting.pop_front()?;
@@ -277,6 +271,6 @@ impl Stream {
     fn miss(&mut self, flaw: String) {
         self.flaw = Some(flaw);
         self.partial.clear();
-        self.waiting.push_back(Read::Gap);
+        self.waiting.push_back(None);
     }
 }

@@ -142,7 +142,9 @@ impl Written3 {
     /// n1 is elected by n2's vote.
     fn elected() -> Written3 {
         let mut written = Written3::default();
-        [1, 2, 3].into_iter().for_each(|name| written.starts(name));
+        for name in [1, 2, 3] {
+            written.starts(name);
+        }
         written.votes(2, 1, 1);
         written.leads(1, 1);
         let leader = shown(1, 1, Rank::Leader, 0);
@@ -219,13 +221,17 @@ fn each_property_that_records_break_is_found() {
         assert!(failed(&verdicts).contains(&property.name()), "{}: {verdicts:?}", property.name());
     };
     found(Property::ElectionSafety, Written3::committed(), &|w| {
-        w.shows(shown(3, 1, Rank::Leader, 0), Vec::new())
+        w.shows(shown(3, 1, Rank::Leader, 0), Vec::new());
     });
     found(Property::OneVote, Written3::elected(), &|w| {
-        w.persists(shown(2, 1, Rank::Follower, 0), vec![vote(2, 3, 1)])
+        w.persists(shown(2, 1, Rank::Follower, 0), vec![vote(2, 3, 1)]);
     });
-    found(Property::LogMatching, Written3::elected(), &|w| w.copies(2, 1, entry(1, 1, 8)));
-    found(Property::CommitRule, Written3::elected(), &|w| w.commits(shown(1, 1, Rank::Leader, 1)));
+    found(Property::LogMatching, Written3::elected(), &|w| {
+        w.copies(2, 1, entry(1, 1, 8));
+    });
+    found(Property::CommitRule, Written3::elected(), &|w| {
+        w.commits(shown(1, 1, Rank::Leader, 1));
+    });
     found(Property::LeaderCompleteness, Written3::committed(), &|w| {
         w.votes(2, 2, 3);
         w.leads(3, 2);

@@ -152,8 +152,10 @@ fn elected() -> (Safety, Raft) {
     safety.observe(&idle(&n3), [vote].iter());
     let hard_state = Some(voted_for(1));
     let write = Write { id: 1, hard_state, entries: vec![no_op_of_2()], ..Write::default() };
-    safety
-        .observe(&Step { persisted: Some(1), write: written(&n1, &write), ..idle(&n1) }, std::iter::empty());
+    safety.observe(
+        &Step { persisted: Some(1), write: Some(Written::of(&n1, &write)), ..idle(&n1) },
+        std::iter::empty(),
+    );
     assert_eq!(safety.violations(), [], "an election");
     (safety, n1)
 }
@@ -169,10 +171,6 @@ fn follower(name: u8, store_id: StoreId, behind: Vec<Entry>) -> Raft {
 
 fn idle(raft: &Raft) -> Step<'_> {
     Step::idle(raft, Time::ZERO)
-}
-
-fn written(raft: &Raft, write: &Write) -> Option<Written> {
-    Some(Written::of(raft, write))
 }
 
 fn found(safety: &Safety) -> Option<Property> {
@@ -213,7 +211,7 @@ fn an_acknowledgement_that_is_overtaken_names_an_entry_that_was_durable_once() {
         let first = Write { id: 1, entries: vec![no_op_of_2()], ..Write::default() };
         let second = Write { id: 2, truncate_from: Some(LogIndex(9)), ..Write::default() };
         for write in [&first, &second] {
-            safety.observe(&Step { write: written(&n2, &write), ..idle(&n2) }, std::iter::empty());
+            safety.observe(&Step { write: Some(Written::of(&n2, write)), ..idle(&n2) }, std::iter::empty());
         }
         safety.observe(&Step { persisted: completed, ..idle(&n2) }, [matched(2, 9)].iter());
         found(&safety)
@@ -236,7 +234,8 @@ fn an_installed_snapshot_is_durable_and_committed() {
             safety.started(raft);
         }
         let write = Write { id: 1, entries: vec![no_op(6), no_op(7), no_op(8)], ..Write::default() };
-        safety.observe(&Step { write: written(&short, &write), ..idle(&short) }, std::iter::empty());
+        safety
+            .observe(&Step { write: Some(Written::of(&short, &write)), ..idle(&short) }, std::iter::empty());
         safety.observe(&Step { persisted: completed, ..idle(&short) }, [installed(last)].iter());
         found(&safety)
     };

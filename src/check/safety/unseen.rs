@@ -96,13 +96,13 @@ impl Safety {
 
     /// This breaks a property, unless what was not seen explains it.
     pub(super) fn doubt(&mut self, doubt: Doubt) {
-        if self.answer(&doubt) != Some(false) {
+        if self.answer(&doubt) == Some(false) {
+            self.report(doubt.matter.property(), doubt.detail);
+        } else {
             self.doubts.retain(|earlier| !earlier.matter.is_within(doubt.matter));
             let excess = (self.doubts.len() + 1).saturating_sub(DOUBTS_MAX);
             self.doubts.drain(..excess);
             self.doubts.push(doubt);
-        } else {
-            self.report(doubt.matter.property(), doubt.detail);
         }
     }
 

@@ -49,8 +49,9 @@ pub(super) fn judge(given: &[PathBuf], output: &Output) -> Result<u8, String> {
         following.take(*node, stored.from, &stored.bytes);
     }
     let verdicts = following.judge_all(&silent);
-    copies.iter().for_each(|copy| output.progress(copy));
-    verdicts.iter().for_each(|verdict| output.progress(&verdict.to_string()));
+    for line in copies.iter().cloned().chain(verdicts.iter().map(ToString::to_string)) {
+        output.progress(&line);
+    }
     let bytes: usize = all.values().map(|found| found.stored.bytes.len()).sum();
     output.progress(&format!("judged {} of {}", counted(bytes, "byte"), counted(all.len(), "node")));
     let any = |pass| verdicts.iter().any(|verdict| verdict.pass() == pass);

@@ -84,14 +84,18 @@ fn a_ring_of_two_files_keeps_the_newest_each_from_how_its_node_stood() {
     let (_, first) = read(&recorder, 0);
     assert_eq!(causes(&first), [Cause::Start]);
     assert_eq!(first.len(), 1, "a step that changes nothing is not written down");
-    (1..=45).for_each(|commit| commits(&recorder, commit));
+    for commit in 1..=45 {
+        commits(&recorder, commit);
+    }
     let (from, records) = read(&recorder, 0);
     assert_eq!(
         (from, causes(&records)),
         (0, vec![Cause::Start, Cause::File]),
         "two files, and nothing is gone"
     );
-    (46..=200).for_each(|commit| commits(&recorder, commit));
+    for commit in 46..=200 {
+        commits(&recorder, commit);
+    }
     let (from, records) = read(&recorder, 0);
     assert!(from > 0, "the first file was written over");
     assert_eq!(causes(&records), [Cause::File, Cause::File]);
@@ -105,7 +109,9 @@ fn a_record_that_was_cut_off_goes_and_the_next_life_continues_behind_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let recorder = opened(folder.path(), 7);
     recorder.begin(&standing(0));
-    (1..=3).for_each(|commit| commits(&recorder, commit));
+    for commit in 1..=3 {
+        commits(&recorder, commit);
+    }
     let (_, before) = read(&recorder, 0);
     let path = folder.path().join(NAMES[0]);
     let length = std::fs::metadata(&path).expect("it is there").len();

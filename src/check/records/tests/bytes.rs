@@ -17,7 +17,9 @@ fn the_bytes_of_records_stay_as_they_are() {
         let mut rest = &bytes[..];
         while let Some((_, length)) = unframe(rest).expect("whole records") {
             let mut digits = String::new();
-            rest[..length].iter().for_each(|byte| write!(digits, "{byte:02x}").expect("memory takes it"));
+            for byte in &rest[..length] {
+                write!(digits, "{byte:02x}").expect("memory takes it");
+            }
             writeln!(shown, "{node} {digits}").expect("memory takes it");
             rest = &rest[length..];
         }
@@ -76,7 +78,9 @@ proptest! {
                 chosen[place] = *byte;
             }
             let to = changed.records.entry(*node).or_default();
-            records.iter().for_each(|record| frame(to, |to| to.extend_from_slice(record)));
+            for record in &records {
+                frame(to, |to| to.extend_from_slice(record));
+            }
         }
         for verdict in changed.judged_without(&[]) {
             prop_assert!(!verdict.to_string().contains('\n'));

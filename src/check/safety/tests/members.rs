@@ -54,8 +54,12 @@ impl Led {
         self.n1.log.append(entry.clone());
         self.writes += 1;
         let write = Write { id: self.writes, entries: vec![entry], ..Write::default() };
-        let step =
-            Step { now, persisted: Some(self.writes), write: written(&self.n1, &write), ..idle(&self.n1) };
+        let step = Step {
+            now,
+            persisted: Some(self.writes),
+            write: Some(Written::of(&self.n1, &write)),
+            ..idle(&self.n1)
+        };
         self.safety.observe(&step, std::iter::empty());
     }
 
@@ -120,7 +124,11 @@ fn c_old_decides_as_soon_as_it_stands_again() {
             led.n1.log.append(entry.clone());
             let write = Write { id: 7 + id as u64, entries: vec![entry], ..Write::default() };
             led.safety.observe(
-                &Step { write: written(&led.n1, &write), persisted: Some(write.id), ..idle(&led.n1) },
+                &Step {
+                    write: Some(Written::of(&led.n1, &write)),
+                    persisted: Some(write.id),
+                    ..idle(&led.n1)
+                },
                 std::iter::empty(),
             );
         }
@@ -131,7 +139,10 @@ fn c_old_decides_as_soon_as_it_stands_again() {
         led.n1.log.append(entry.clone());
         led.n1.commit_index = LogIndex(10);
         let write = Write { id: 9, entries: vec![entry], ..Write::default() };
-        led.safety.observe(&Step { write: written(&led.n1, &write), ..idle(&led.n1) }, std::iter::empty());
+        led.safety.observe(
+            &Step { write: Some(Written::of(&led.n1, &write)), ..idle(&led.n1) },
+            std::iter::empty(),
+        );
         led.safety.violations().iter().any(|violation| violation.property == Property::CommitRule)
     };
     assert!(
@@ -280,7 +291,8 @@ fn campaigns(hard_state: HardState, given: &[u8], transfer: bool) -> Safety {
     let write = candidate.step(Time::ZERO, &mut vec![Input::Campaign]).write.expect("it votes for itself");
     let cause = if transfer { Cause::Request } else { Cause::Timer };
     let asked = Message { to: NodeId::new(3), ..said(3, Body::RequestVote { last: EntryId::ZERO, cause }) };
-    let step = Step { write: written(&candidate, &write), persisted: Some(write.id), ..idle(&candidate) };
+    let step =
+        Step { write: Some(Written::of(&candidate, &write)), persisted: Some(write.id), ..idle(&candidate) };
     safety.observe(&step, [asked.clone(), asked].iter());
     safety
 }

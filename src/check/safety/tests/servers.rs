@@ -111,7 +111,7 @@ fn a_leader_has_the_votes_of_a_quorum() {
         }
         let write = Write { id: 1, hard_state: Some(voted_for(1)), ..Write::default() };
         safety.observe(
-            &Step { persisted: Some(1), write: written(&n1, &write), ..idle(&n1) },
+            &Step { persisted: Some(1), write: Some(Written::of(&n1, &write)), ..idle(&n1) },
             std::iter::empty(),
         );
         found(&safety)
