@@ -165,13 +165,6 @@ impl RemoteLab {
         Replies::of(self.links.iter(), question)
     }
 
-    fn give(&self, node: NodeId, order: NodeOrder, lasting: Option<Duration>) -> Result<String, LabError> {
-        match self.existing(node)?.ask(Question::Order { order, lasting })? {
-            Answer::Done(said) => Ok(said),
-            other => Err(unexpected(node, &other)),
-        }
-    }
-
     /// Each change of the leader, as the nodes tell it.
     pub fn leadership(&self) -> Leadership {
         self.leaders.listen()

@@ -30,9 +30,6 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it may take over an order: to stop, or to open its files.
 const ORDER_PATIENCE: Duration = Duration::from_secs(6);
 
-/// How long it may take over rules or settings.
-const TAKE_PATIENCE: Duration = Duration::from_secs(2);
-
 /// After this long without news, what was heard of a node is not taken for how it is.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -223,11 +220,7 @@ impl NodeLink {
             Some(Life::Frozen(_)) => return Err(LabError::frozen(node)),
             Some(_) => return Err(LabError::down(node)),
         }
-        let patience = match question {
-            Question::Order { .. } | Question::Renew => ORDER_PATIENCE,
-            _ if is_order => TAKE_PATIENCE,
-            _ => LOOK_PATIENCE,
-        };
+        let patience = if is_order { ORDER_PATIENCE } else { LOOK_PATIENCE };
         let (sender, reply) = bounded(1);
         // Under the lock: what is put before a connection ends is drained with it.
         let mut seen = self.shared.lock();

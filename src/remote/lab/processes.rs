@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RemoteLab;
+use super::{RemoteLab, unexpected};
 use crate::lab::{Lab, LabError, Life, NodeOrder};
 use crate::links::Notices;
 use crate::remote::RemoteCluster;
 use crate::remote::node_link::OnEvent;
+use crate::remote::protocol::{Answer, Question};
 use crate::supervisor::{Running, Supervisor};
 use crate::text::layout::duration_shown;
 use crate::tls::Security;
@@ -71,6 +72,19 @@ impl RemoteLab {
             }
             (_, Some(life)) => Some(order.check(node, &life, known.member).and(Err(LabError::down(node)))),
             (_, None) => None,
+        }
+    }
+
+    /// Gives an order to a node whose process answers.
+    pub(super) fn give(
+        &self,
+        node: NodeId,
+        order: NodeOrder,
+        lasting: Option<Duration>,
+    ) -> Result<String, LabError> {
+        match self.existing(node)?.ask(Question::Order { order, lasting })? {
+            Answer::Done(said) => Ok(said),
+            other => Err(unexpected(node, &other)),
         }
     }
 
