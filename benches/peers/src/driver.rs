@@ -23,6 +23,10 @@ pub struct Plan {
     pub clients: usize,
     /// Commands in flight of each.
     pub window: usize,
+    /// Connections that the clients share, of systems that have any.
+    pub connections: usize,
+    /// Bytes of each value.
+    pub value_bytes: usize,
     /// How long is counted.
     pub span: Duration,
 }
@@ -125,9 +129,12 @@ fn latencies() -> Histogram<u64> {
 pub fn drive<C: Client>(plan: &Plan, clients: Vec<C>) -> Result<Vec<Tally>, String> {
     assert_eq!(clients.len(), plan.clients, "as many clients as were asked for");
     let times = Times::of(plan);
-    let window = plan.window;
+    let (window, value_bytes) = (plan.window, plan.value_bytes);
     thread::scope(|scope| {
-        let start = |(number, client)| scope.spawn(move || keep_full(client, number, window, times));
+        let start = |(number, client)| {
+            let puts = Puts::new(number, value_bytes);
+            scope.spawn(move || keep_full(client, puts, window, times))
+        };
         let threads: Vec<_> = (1..).zip(clients).map(start).collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|_| Err("a client's thread panicked".to_string()))
@@ -137,9 +144,8 @@ pub fn drive<C: Client>(plan: &Plan, clients: Vec<C>) -> Result<Vec<Tally>, Stri
 }
 
 /// A client's loop: what was answered is replaced at once, all of it together.
-fn keep_full<C: Client>(mut client: C, number: u64, window: usize, times: Times) -> Result<Tally, String> {
+fn keep_full<C: Client>(mut client: C, mut puts: Puts, window: usize, times: Times) -> Result<Tally, String> {
     let mut tally = Tally::new(times);
-    let mut puts = Puts::new(number);
     let mut sent = VecDeque::with_capacity(window);
     loop {
         let now = Instant::now();
@@ -163,12 +169,13 @@ fn keep_full<C: Client>(mut client: C, number: u64, window: usize, times: Times)
 #[derive(Clone, Debug)]
 pub struct Puts {
     random: u64,
+    value_bytes: usize,
 }
 
 impl Puts {
     /// A stream of its own for each number.
-    pub fn new(number: u64) -> Puts {
-        Puts { random: number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
+    pub fn new(number: u64, value_bytes: usize) -> Puts {
+        Puts { random: number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, value_bytes }
     }
 
     /// The next one.
@@ -177,6 +184,9 @@ impl Puts {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        Put { key: format!("k{}", self.random % KEYS), value: format!("{:016x}", self.random) }
+        Put {
+            key: format!("k{}", self.random % KEYS),
+            value: format!("{:01$x}", self.random, self.value_bytes),
+        }
     }
 }

@@ -21,16 +21,30 @@
 //! - `openraft-groups`: the same, where clients have many commands in flight: each hands them over in four groups in turn
 //!   by `client_write_many`, as the clients of the others hand over groups.
 //!
-//! All have the same allocator. The peers do less than raftlab: none has sessions, so none applies a repeated command
+//! With `--processes`, instead, three processes each on a disk of this machine, values of 64 bytes, blocking clients, and
+//! the same number of connections (`--connections`) for both:
+//!
+//! - `over-tcp`: raftlab's programs, which `cargo build --profile dist --bins` builds, at the defaults of `cluster.toml`.
+//! - `etcd`: the program `etcd` (Debian: `etcd-server`) at its defaults, asked by gRPC, all clients at its leader.
+//!   See `src/etcd.rs`.
+//!
+//! Both answer when a quorum has synced the command to disk. With `--fail-over` it is measured how long no write is answered
+//! when the leader's process is killed, at equal election timeouts: see `src/fail_over.rs`.
+//!
+//! All systems in memory have the same allocator. The peers do less than raftlab: none has sessions, so none applies a repeated command
 //! once. Their commands and maps are as cheap as may be (shared bytes, never copied on the way). Rounds are interleaved,
 //! each run has a cluster of its own, and figures are medians.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that prints a table")]
 
 mod driver;
+mod etcd;
+mod fail_over;
 mod map;
 mod open_raft;
 mod options;
+mod over_tcp;
+mod process;
 mod raft_rs;
 mod raftlab_system;
 mod table;
@@ -54,8 +68,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (results, failures) = measure(&options);
-    println!("{}", table::text(&options, &results, failures.is_empty()));
+    let (text, failures) = if options.fail_over {
+        fail_over::measure(&options)
+    } else {
+        let (results, failures) = measure(&options);
+        (table::text(&options, &results, failures.is_empty()), failures)
+    };
+    println!("{text}");
     for failure in &failures {
         eprintln!("error: {failure}");
     }
@@ -84,12 +103,20 @@ fn measure(options: &Options) -> (Results, Vec<String>) {
 }
 
 fn run(system: System, form: &Form, options: &Options) -> Result<Figure, String> {
-    let plan = Plan { clients: form.clients, window: form.window, span: options.span };
+    let plan = Plan {
+        clients: form.clients,
+        window: form.window,
+        connections: form.clients.min(options.connections),
+        value_bytes: if system.is_processes() { options::VALUE_BYTES } else { 16 },
+        span: options.span,
+    };
     match system {
         System::Router => raftlab_system::run(&plan, false),
         System::Express => raftlab_system::run(&plan, true),
         System::RaftRs => raft_rs::run(&plan),
         System::OpenRaft => open_raft::run(&plan, Asking::OneByOne),
         System::OpenRaftGroups => open_raft::run(&plan, Asking::InGroups),
+        System::OverTcp => over_tcp::run(&plan),
+        System::Etcd => etcd::run(&plan),
     }
 }

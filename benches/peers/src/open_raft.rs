@@ -120,7 +120,8 @@ async fn drive(plan: &Plan, asking: Asking, leader: &Node) -> Result<Vec<Tally>,
         let tally = Arc::new(Mutex::new(Tally::new(times)));
         for _ in 0..plan.window / size {
             number += 1;
-            let (leader, puts, tally) = (leader.clone(), Puts::new(number), Arc::clone(&tally));
+            let puts = Puts::new(number, plan.value_bytes);
+            let (leader, tally) = (leader.clone(), Arc::clone(&tally));
             tasks.push(match asking {
                 Asking::OneByOne => tokio::spawn(write(leader, puts, tally, times)),
                 Asking::InGroups => tokio::spawn(write_groups(leader, puts, size, tally, times)),

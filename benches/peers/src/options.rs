@@ -15,11 +15,25 @@ pub enum System {
     OpenRaft,
     /// The same, commands in flight handed over in groups.
     OpenRaftGroups,
+    /// raftlab, three processes on a disk.
+    OverTcp,
+    /// etcd, three processes on a disk.
+    Etcd,
 }
 
 /// In the order of the table.
-pub const SYSTEMS: [System; 5] =
-    [System::Router, System::Express, System::RaftRs, System::OpenRaft, System::OpenRaftGroups];
+pub const SYSTEMS: [System; 7] = [
+    System::Router,
+    System::Express,
+    System::RaftRs,
+    System::OpenRaft,
+    System::OpenRaftGroups,
+    System::OverTcp,
+    System::Etcd,
+];
+
+/// Bytes of a value that is put over TCP. In memory it has sixteen.
+pub const VALUE_BYTES: usize = 64;
 
 impl System {
     /// As it is shown and chosen.
@@ -30,17 +44,28 @@ impl System {
             System::RaftRs => "raft-rs",
             System::OpenRaft => "openraft",
             System::OpenRaftGroups => "openraft-groups",
+            System::OverTcp => "over-tcp",
+            System::Etcd => "etcd",
         }
+    }
+
+    /// Whether it is three processes on a disk.
+    pub fn is_processes(self) -> bool {
+        matches!(self, System::OverTcp | System::Etcd)
     }
 
     /// Whether it has anything of its own to show in this form.
     pub fn knows(self, form: &Form) -> bool {
-        self != System::OpenRaftGroups || form.window > 1
+        match self {
+            System::OpenRaftGroups => form.window > 1,
+            System::OverTcp | System::Etcd => form.window == 1,
+            _ => true,
+        }
     }
 
     /// Whether it is one that raftlab is compared with.
     pub fn is_peer(self) -> bool {
-        matches!(self, System::RaftRs | System::OpenRaft | System::OpenRaftGroups)
+        !matches!(self, System::Router | System::Express | System::OverTcp)
     }
 }
 
@@ -68,6 +93,12 @@ pub const FORMS: [Form; 5] = [
 #[derive(Clone, Debug)]
 pub struct Options {
     words: Vec<String>,
+    /// Three processes on a disk each, instead of one process in memory.
+    pub processes: bool,
+    /// How long writes are not answered when the leader is killed, instead of how many are.
+    pub fail_over: bool,
+    /// Connections of the clients to each process, if there are as many clients.
+    pub connections: usize,
     /// How often each is measured.
     pub rounds: u32,
     /// How long, after a tenth of it that does not count.
@@ -77,7 +108,14 @@ pub struct Options {
 impl Options {
     /// From the words behind the program's name. Refused with one line that says what may be written.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options = Options { words: Vec::new(), rounds: 5, span: Duration::from_secs(2) };
+        let mut options = Options {
+            words: Vec::new(),
+            processes: false,
+            fail_over: false,
+            connections: 8,
+            rounds: 5,
+            span: Duration::from_secs(2),
+        };
         let mut words = words;
         while let Some(word) = words.next() {
             let known = FORMS.iter().map(|form| form.name).chain(SYSTEMS.map(System::name));
@@ -93,9 +131,22 @@ impl Options {
                     options.span =
                         Duration::from_secs_f64(seconds.ok_or("--seconds needs a number, 0.1 or more")?);
                 }
+                "--connections" => {
+                    let number = words.next().and_then(|text| text.parse().ok());
+                    let number = number.filter(|number| *number > 0);
+                    options.connections = number.ok_or("--connections needs a number")?;
+                }
+                "--processes" => options.processes = true,
+                "--fail-over" => (options.processes, options.fail_over) = (true, true),
                 word if known.contains(&word) => options.words.push(word.to_string()),
                 _ => {
-                    known.extend(["--rounds N", "--seconds S"]);
+                    known.extend([
+                        "--processes",
+                        "--fail-over",
+                        "--connections N",
+                        "--rounds N",
+                        "--seconds S",
+                    ]);
                     return Err(format!("'{word}' is unknown: write any of {}", known.join(", ")));
                 }
             }
@@ -108,9 +159,10 @@ impl Options {
         self.wants(form.name, |word| FORMS.iter().any(|form| form.name == word))
     }
 
-    /// Whether this system is to be measured: all are unless some are named.
+    /// Whether this system is to be measured: all of its kind are unless some are named.
     pub fn wants_system(&self, system: System) -> bool {
-        self.wants(system.name(), |word| SYSTEMS.iter().any(|system| system.name() == word))
+        system.is_processes() == self.processes
+            && self.wants(system.name(), |word| SYSTEMS.iter().any(|system| system.name() == word))
     }
 
     fn wants(&self, name: &str, is_of_kind: impl Fn(&str) -> bool) -> bool {
@@ -131,6 +183,8 @@ mod tests {
         let some = parse("1x1 raft-rs --rounds 2").expect("a form and a system");
         assert!(some.wants_form(&FORMS[0]) && !some.wants_form(&FORMS[1]));
         assert!(some.wants_system(System::RaftRs) && !some.wants_system(System::Router));
+        let processes = parse("--processes").expect("a word");
+        assert!(processes.wants_system(System::Etcd) && !processes.wants_system(System::RaftRs));
         assert!(parse("raft").is_err() && parse("--rounds 0").is_err() && parse("--seconds").is_err());
     }
 }

@@ -12,11 +12,13 @@ pub type Results = BTreeMap<(&'static str, System), BTreeMap<u32, Figure>>;
 /// All that was measured, in lines; whether no run failed.
 pub fn text(options: &Options, results: &Results, all_well: bool) -> String {
     let mut text = format!(
-        "medians of {} round(s), {} s each, three nodes in memory; ratios: raftlab's throughput by the peer's\n\n",
+        "medians of {} round(s), {} s each, {}; ratios: raftlab's throughput by the peer's\n\n",
         options.rounds,
-        options.span.as_secs_f64()
+        options.span.as_secs_f64(),
+        if options.processes { "three processes on a disk" } else { "three nodes in memory" }
     );
-    let peers: Vec<System> = SYSTEMS.into_iter().filter(|system| system.is_peer()).collect();
+    let of_kind = |system: &System| system.is_peer() && system.is_processes() == options.processes;
+    let peers: Vec<System> = SYSTEMS.into_iter().filter(of_kind).collect();
     let _ =
         write!(text, "{:<10} {:<16} {:>12} {:>10} {:>10}", "in flight", "system", "a second", "p50", "p99");
     for peer in &peers {
@@ -47,7 +49,9 @@ pub fn text(options: &Options, results: &Results, all_well: bool) -> String {
             text.push('\n');
         }
     }
-    text.push_str(if all_well {
+    text.push_str(if all_well && options.processes {
+        "\nevery command was answered"
+    } else if all_well {
         "\nafter each run all three nodes had applied all that was answered, and held the same map"
     } else {
         "\nsome runs failed, and are left out; (of N) is a median of N rounds only"
