@@ -61,6 +61,8 @@ impl<M: StateMachine> Cluster<M> {
         let node = apart.node;
         // Nodes that draw the same election timeouts would elect in vain.
         settings.seed = settings.seed.map(|seed| seed ^ u64::from(node.number()) << 56);
+        // Links have threads of their own: the router's would be one more on the way.
+        settings.express = true;
         let files = files_of(&settings, apart.cluster, node)?;
         if !files.exist()? {
             return Err(StartError::NoFiles { node });

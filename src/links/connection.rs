@@ -146,6 +146,8 @@ fn gather(outgoing: &Outgoing, until: Instant, clock: &mut u64, buffer: &mut Vec
                 Ok(group) => Some(group),
                 Err(error) => return error == RecvTimeoutError::Timeout,
             };
+            // Those who are about to send do so first: one write carries it all.
+            thread::yield_now();
             while let Some(group) = next {
                 if let Outgoing::Envelopes(_, own) = outgoing {
                     // Read behind the group: not before the step that sent it.
