@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, bounded, unbounded};
 use crate::driver::{PATIENCE, Puts};
 use crate::etcd::{Connection, Etcd};
 use crate::options::{Options, SYSTEMS, System, VALUE_BYTES};
-use crate::over_tcp::{self, Processes};
+use crate::over_tcp::{self, Links, Processes};
 
 /// Heartbeats and the shortest election timeout, in milliseconds; the longest is twice as long, as etcd has it.
 const TIMING: (u32, u32) = (50, 300);
@@ -42,7 +42,12 @@ pub fn measure(options: &Options) -> (String, Vec<String>) {
     for round in 1..=options.rounds {
         for (system, outages) in systems.iter().zip(&mut outages) {
             let told = format!("trial {round}: {:<10}", system.name());
-            match if *system == System::Etcd { etcd() } else { raftlab() } {
+            let outage = match system {
+                System::Etcd => etcd(),
+                System::OverTls => raftlab(Links::Encrypted),
+                _ => raftlab(Links::Plain),
+            };
+            match outage {
                 Ok(outage) => {
                     let millis = outage.as_secs_f64() * 1_000.0;
                     eprintln!("{told} {millis:>6.0} ms");
@@ -61,15 +66,15 @@ pub fn measure(options: &Options) -> (String, Vec<String>) {
     (text, failures)
 }
 
-fn raftlab() -> Result<Duration, String> {
+fn raftlab(links: Links) -> Result<Duration, String> {
     let (heartbeat, shortest) = TIMING;
     let longest = 2 * shortest;
     let settings = format!(
         "heartbeat = \"{heartbeat}ms\"\nelection_min = \"{shortest}ms\"\nelection_max = \"{longest}ms\"\n"
     );
-    let mut processes = Processes::start(&settings)?;
-    let links = processes.clients()?;
-    let client = links.client().with_timeout(PATIENCE);
+    let mut processes = Processes::start(&settings, links)?;
+    let clients = processes.clients()?;
+    let client = clients.client().with_timeout(PATIENCE);
     let mut puts = Puts::new(1, VALUE_BYTES);
     let until = Instant::now() + BEFORE;
     let mut leader = over_tcp::put(&client, puts.draw())?;

@@ -24,7 +24,8 @@
 //! With `--processes`, instead, three processes each on a disk of this machine, values of 64 bytes, blocking clients, and
 //! the same number of connections (`--connections`) for both:
 //!
-//! - `over-tcp`: raftlab's programs, which `cargo build --profile dist --bins` builds, at the defaults of `cluster.toml`.
+//! - `over-tcp`: raftlab's programs, which `cargo build --profile dist --features tls --bins` builds, at the defaults of
+//!   `cluster.toml`. `over-tls`: the same with certificates, all connections encrypted.
 //! - `etcd`: the program `etcd` (Debian: `etcd-server`) at its defaults, asked by gRPC, all clients at its leader.
 //!   See `src/etcd.rs`.
 //!
@@ -54,6 +55,7 @@ use std::process::ExitCode;
 use driver::{Figure, Plan};
 use open_raft::Asking;
 use options::{FORMS, Form, Options, SYSTEMS, System};
+use over_tcp::Links;
 use table::Results;
 
 /// The same for all: commands are made on one thread and let go on others.
@@ -116,7 +118,8 @@ fn run(system: System, form: &Form, options: &Options) -> Result<Figure, String>
         System::RaftRs => raft_rs::run(&plan),
         System::OpenRaft => open_raft::run(&plan, Asking::OneByOne),
         System::OpenRaftGroups => open_raft::run(&plan, Asking::InGroups),
-        System::OverTcp => over_tcp::run(&plan),
+        System::OverTcp => over_tcp::run(&plan, Links::Plain),
+        System::OverTls => over_tcp::run(&plan, Links::Encrypted),
         System::Etcd => etcd::run(&plan),
     }
 }

@@ -17,18 +17,21 @@ pub enum System {
     OpenRaftGroups,
     /// raftlab, three processes on a disk.
     OverTcp,
+    /// The same, connections encrypted.
+    OverTls,
     /// etcd, three processes on a disk.
     Etcd,
 }
 
 /// In the order of the table.
-pub const SYSTEMS: [System; 7] = [
+pub const SYSTEMS: [System; 8] = [
     System::Router,
     System::Express,
     System::RaftRs,
     System::OpenRaft,
     System::OpenRaftGroups,
     System::OverTcp,
+    System::OverTls,
     System::Etcd,
 ];
 
@@ -45,27 +48,28 @@ impl System {
             System::OpenRaft => "openraft",
             System::OpenRaftGroups => "openraft-groups",
             System::OverTcp => "over-tcp",
+            System::OverTls => "over-tls",
             System::Etcd => "etcd",
         }
     }
 
     /// Whether it is three processes on a disk.
     pub fn is_processes(self) -> bool {
-        matches!(self, System::OverTcp | System::Etcd)
+        matches!(self, System::OverTcp | System::OverTls | System::Etcd)
     }
 
     /// Whether it has anything of its own to show in this form.
     pub fn knows(self, form: &Form) -> bool {
         match self {
             System::OpenRaftGroups => form.window > 1,
-            System::OverTcp | System::Etcd => form.window == 1,
+            System::OverTcp | System::OverTls | System::Etcd => form.window == 1,
             _ => true,
         }
     }
 
     /// Whether it is one that raftlab is compared with.
     pub fn is_peer(self) -> bool {
-        !matches!(self, System::Router | System::Express | System::OverTcp)
+        !matches!(self, System::Router | System::Express | System::OverTcp | System::OverTls)
     }
 }
 

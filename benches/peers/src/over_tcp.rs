@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use raftlab::links::Notices;
 use raftlab::remote::RemoteCluster;
 use raftlab::remote::clients::RemoteClients;
 use raftlab::state_machine::kv::{Command as Change, KeyValue};
+use raftlab::tls::{Certificates, Holder, Security};
 
 use crate::driver::{self, Client, Figure, PATIENCE, Plan, Tally};
 use crate::map::Put;
@@ -20,6 +21,15 @@ use crate::process::{Child, Folder, free_addresses};
 
 /// Where the programs of raftlab are: `--profile dist` builds them there.
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/dist");
+
+/// How processes are connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Links {
+    /// As bytes are.
+    Plain,
+    /// By TLS, with certificates on both ends.
+    Encrypted,
+}
 
 /// Three running nodes. Dropping them ends them.
 pub struct Processes {
@@ -30,7 +40,7 @@ pub struct Processes {
 
 impl Processes {
     /// Founds a cluster with these settings, lines of `cluster.toml`, and starts its nodes.
-    pub fn start(settings: &str) -> Result<Processes, String> {
+    pub fn start(settings: &str, links: Links) -> Result<Processes, String> {
         let folder = Folder::new()?;
         let command = |program: &str| {
             let mut command = Command::new(PathBuf::from(PROGRAMS).join(program));
@@ -44,7 +54,9 @@ impl Processes {
         let ended = |mut command: Command| match command.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("{command:?}: {status}")),
-            Err(error) => Err(format!("{command:?}: {error}: 'cargo build --profile dist --bins' builds it")),
+            Err(error) => Err(format!(
+                "{command:?}: {error}: 'cargo build --profile dist --features tls --bins' builds it"
+            )),
         };
         let mut writes = command("cluster");
         writes.args(["3", "--write-config", "cluster.toml"]);
@@ -56,16 +68,30 @@ impl Processes {
             text = text.replace(&format!("127.0.0.1:{port}"), &address.to_string());
         }
         text = text.replace("[addresses]", &format!("{settings}\n[addresses]"));
-        fs::write(&path, &text).map_err(|error| error.to_string())?;
         let nodes = NodeId::first(3);
-        for node in &nodes {
+        let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        if links == Links::Encrypted {
+            text = format!("certificates = \"certs\"\n{text}");
+        }
+        fs::write(&path, &text).map_err(|error| error.to_string())?;
+        if links == Links::Encrypted {
+            let holders = names.iter().map(|name| ["node", name.as_str()]).chain([["client", "bench"]]);
+            let made = std::iter::once(vec!["new-ca"]).chain(holders.map(Vec::from));
+            for words in made {
+                let mut certs = command("node");
+                certs.arg("certs").args(words);
+                ended(certs)?;
+            }
+        }
+        for name in &names {
             let mut init = command("node");
-            init.args([&node.to_string(), "--init"]);
+            init.args([name, "--init"]);
             ended(init)?;
         }
-        let start = |node: &NodeId| Child::start(command("node").arg(node.to_string()));
-        let started = nodes.iter().map(start).collect::<Result<Vec<_>, _>>()?;
-        Ok(Processes { nodes: started, remote: remote(&text, &addresses)?, _folder: folder })
+        let start = |name: &String| Child::start(command("node").arg(name));
+        let started = names.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        let remote = remote(&text, &addresses, links, folder.path())?;
+        Ok(Processes { nodes: started, remote, _folder: folder })
     }
 
     /// Links to all nodes, for clients of this process.
@@ -82,15 +108,29 @@ impl Processes {
 }
 
 /// Who the cluster is, by its file.
-fn remote(text: &str, addresses: &[SocketAddr]) -> Result<RemoteCluster, String> {
+fn remote(
+    text: &str,
+    addresses: &[SocketAddr],
+    links: Links,
+    folder: &Path,
+) -> Result<RemoteCluster, String> {
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
         let line = line.ok_or_else(|| format!("cluster.toml has no {key}"))?;
         Ok::<String, String>(line.trim().trim_matches('"').to_string())
     };
     let nodes = NodeId::first(3).into_iter();
+    let cluster = value("cluster")?.parse()?;
+    let security = match links {
+        Links::Plain => Security::Loopback,
+        Links::Encrypted => {
+            let certificates = Certificates::open(&folder.join("certs"), &Holder::Person(None), cluster)?;
+            Security::Certificates(Arc::new(certificates))
+        }
+    };
     Ok(RemoteCluster {
-        cluster: value("cluster")?.parse()?,
+        cluster,
+        security,
         token: value("token")?,
         addresses: nodes.zip(addresses.iter().map(SocketAddr::to_string)).collect(),
         settings: Settings::default(),
@@ -98,8 +138,8 @@ fn remote(text: &str, addresses: &[SocketAddr]) -> Result<RemoteCluster, String>
 }
 
 /// Runs the plan on nodes of their own.
-pub fn run(plan: &Plan) -> Result<Figure, String> {
-    let processes = Processes::start("")?;
+pub fn run(plan: &Plan, links: Links) -> Result<Figure, String> {
+    let processes = Processes::start("", links)?;
     let links = (0..plan.connections).map(|_| processes.clients()).collect::<Result<Vec<_>, _>>()?;
     let client = |at: usize| links[at % links.len()].client::<KeyValue>().with_timeout(PATIENCE);
     // A leader is known, and all are connected, before anything counts.
