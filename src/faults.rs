@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::change::{NetChange, NetError};
 pub use self::layers::EndId;
+#[cfg(feature = "cli")]
 pub(crate) use self::layers::Layers;
 pub(crate) use self::link::LinkTable;
 pub use self::link::{End, LinkScope};

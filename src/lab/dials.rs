@@ -76,6 +76,7 @@ impl Dials {
     }
 
     /// Whether a setting that this ends is still alive.
+    #[cfg(feature = "cli")]
     pub fn has(&self, wanted: EndId, node: NodeId, dial: Dial) -> bool {
         let settings = self.0.get(&(node, dial));
         settings.is_some_and(|settings| settings.iter().any(|(end, _)| *end == Some(wanted)))

@@ -47,6 +47,7 @@ impl EventFilter {
     }
 
     /// The filter at this place among the names.
+    #[cfg(feature = "cli")]
     pub(crate) fn numbered(number: u8) -> EventFilter {
         EventFilter::ALL[usize::from(number)]
     }
