@@ -105,8 +105,8 @@ impl Given {
     fn golden(path: &Path) -> Given {
         let text = fs::read_to_string(path).expect("the script can be read");
         let is_number = |rest: &str| rest.starts_with(|next: char| next.is_ascii_digit());
-        let list = text.lines().filter_map(|line| line.strip_prefix("# nodes "));
-        let list = list.filter(|rest| is_number(rest)).next().expect("a line of settings");
+        let mut lists = text.lines().filter_map(|line| line.strip_prefix("# nodes "));
+        let list = lists.find(|rest| is_number(rest)).expect("a line of settings");
         let mut items = list.split(", ");
         let nodes = items.next().and_then(|count| count.parse().ok()).expect("how many nodes");
         let mut settings = String::new();
@@ -116,7 +116,7 @@ impl Given {
                 "off" => "false",
                 number => number,
             };
-            settings.push_str(&format!("{key} = {value}\n"));
+            settings.extend([key, " = ", value, "\n"]);
         }
         let directives = text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_string);
         Given { name: name_of(path), nodes, settings, directives: directives.collect(), is_golden: true }
@@ -230,7 +230,9 @@ impl ProcessCluster {
         }
         let mut cluster =
             ProcessCluster { remote: Processes::remote(file), running: BTreeMap::new(), folder };
-        founders.iter().for_each(|node| cluster.spawn(*node, &[]));
+        for node in &founders {
+            cluster.spawn(*node, &[]);
+        }
         cluster.running.values().for_each(|node| drop(node.answer("listens on")));
         cluster
     }
