@@ -10,14 +10,17 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded};
 use parking_lot::Mutex;
 
 use crate::driver::{self, Client, Figure, PATIENCE, Plan, Tally};
 use crate::map::Put;
 use crate::process::{Child, Folder, free_addresses};
+
+/// How often the servers are asked who leads.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 const PUT: &str = "/etcdserverpb.KV/Put";
 const STATUS: &str = "/etcdserverpb.Maintenance/Status";
@@ -74,7 +77,7 @@ impl Etcd {
                     return Ok(at);
                 }
             }
-            thread::sleep(std::time::Duration::from_millis(20));
+            let _ = after(LOOK_EVERY).recv();
         }
         Err("no server of etcd leads".to_string())
     }
