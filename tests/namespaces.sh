@@ -34,10 +34,10 @@ in_space "$hub" ip addr add 10.97.0.254/24 dev bridge
 in_space "$hub" ip link set bridge up
 for n in 1 2 3; do
     ip netns add "$hub-$n"
-    in_space "$hub" ip link add "port$n" type veth peer name link netns "$hub-$n"
+    in_space "$hub" ip link add "port$n" type veth peer name wire netns "$hub-$n"
     in_space "$hub" ip link set "port$n" master bridge up
-    in_space "$hub-$n" ip addr add "10.97.0.$n/24" dev link
-    in_space "$hub-$n" ip link set link up
+    in_space "$hub-$n" ip addr add "10.97.0.$n/24" dev wire
+    in_space "$hub-$n" ip link set wire up
     in_space "$hub-$n" ip link set lo up
 done
 
@@ -59,7 +59,7 @@ console() { in_space "$hub" "$programs/client"; }
 printf 'wait leader\ntimeout n1\nwait leader n1\ncreate x 1\nwait converged\n' | console
 echo "n1, which leads, is cut off for $seconds s"
 in_space "$hub" ip link set port1 down
-printf 'wait leader n2,n3 10s\ncreate y 2\n' | console
+printf 'wait leader 10s\ncreate y 2\n' | console
 sleep "$seconds"
 printf 'update x 3\n' | console
 in_space "$hub" ip link set port1 up

@@ -51,7 +51,7 @@ pub enum NodeOrder {
     /// It hands its leadership over: to this node, or to any that fits.
     #[display("transfer{}", _0.map_or(String::new(), |node| format!(" {node}")))]
     Transfer(Option<NodeId>),
-    /// If it leads, it begins this change of the members: [`MembersView::changed`](crate::server::MembersView::changed) says what came of that.
+    /// If it leads, it begins this change of the members: [`changed`](crate::server::MembersView::changed) says what came of that.
     #[display("change the members")]
     Change(ChangeRequest),
     /// Its election timer runs out after this time.
