@@ -50,7 +50,8 @@ sed -i 's/^token = /certificates = "certs"\ntoken = /' cluster.toml
 for n in 1 2 3; do
     "$programs/node" certs node "n$n" >/dev/null
     in_space "$hub-$n" "$programs/node" "n$n" --init >/dev/null 2>&1
-    in_space "$hub-$n" "$programs/node" "n$n" >"n$n.out" 2>&1 &
+    # The process itself is the job, so that it can be stopped.
+    (exec ip netns exec "$hub-$n" "$programs/node" "n$n" >"n$n.out" 2>&1) &
     processes+=("$!")
 done
 
