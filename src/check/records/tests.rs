@@ -14,7 +14,7 @@ use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::message::{Ack, AppendResult, Body, Cause as Reason, Files, Message};
 use crate::state_machine::AppliedEntry;
-use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, Origin, Term, Time};
+use crate::types::{EntryId, FOUNDERS_STORE, LogIndex, Member, NodeId, Origin, Term};
 
 const ALL_READ: u64 = u64::MAX;
 
@@ -92,7 +92,7 @@ impl Written3 {
 
     /// The node stands like this.
     fn shows(&mut self, shown: Shown, sent: Vec<Message>) {
-        self.step(&seen(shown), sent);
+        self.step(&Step::showing(shown), sent);
     }
 
     /// It gives something to its disk.
@@ -101,14 +101,14 @@ impl Written3 {
         *id += 1;
         let write = Written { id: *id, hard_state, entries, ..Written::default() };
         let id = *id;
-        self.step(&Step { write: Some(write), ..seen(shown) }, Vec::new());
+        self.step(&Step { write: Some(write), ..Step::showing(shown) }, Vec::new());
         id
     }
 
     /// Its disk has all that it was given.
     fn persists(&mut self, shown: Shown, sent: Vec<Message>) {
         let persisted = self.writes.get(&shown.member.node).copied();
-        self.step(&Step { persisted, ..seen(shown) }, sent);
+        self.step(&Step { persisted, ..Step::showing(shown) }, sent);
     }
 
     fn votes(&mut self, name: u8, term: u64, candidate: u8) {
@@ -136,7 +136,7 @@ impl Written3 {
         let entry = EntryId::new(Term(1), LogIndex(1));
         let applied =
             [AppliedEntry { entry, executed: Some(Origin::default()), repetition: false, expired: false }];
-        self.step(&Step { applied: &applied, ..seen(shown) }, Vec::new());
+        self.step(&Step { applied: &applied, ..Step::showing(shown) }, Vec::new());
     }
 
     /// n1 is elected by n2's vote.
@@ -175,19 +175,6 @@ impl Written3 {
         }
         let silent: Vec<_> = silent.iter().map(|name| (n(*name), "it is down".to_string())).collect();
         following.judge(ALL_READ, &silent)
-    }
-}
-
-fn seen(shown: Shown) -> Step<'static> {
-    Step {
-        shown,
-        now: Time::ZERO,
-        answering: &[],
-        election_min: std::time::Duration::ZERO,
-        persisted: None,
-        write: None,
-        adopted: &[],
-        applied: &[],
     }
 }
 

@@ -127,11 +127,16 @@ impl Standing {
 impl Step<'_> {
     /// A step in which nothing happened.
     pub fn idle(raft: &Raft, now: Time) -> Step<'static> {
+        Step { now, election_min: raft.settings.election_min, ..Step::showing(Shown::of(raft)) }
+    }
+
+    /// A step of which nothing else is known.
+    pub(crate) fn showing(shown: Shown) -> Step<'static> {
         Step {
-            shown: Shown::of(raft),
-            now,
+            shown,
+            now: Time::ZERO,
             answering: &[],
-            election_min: raft.settings.election_min,
+            election_min: Duration::ZERO,
             persisted: None,
             write: None,
             adopted: &[],

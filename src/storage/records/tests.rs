@@ -6,7 +6,7 @@ use super::*;
 use crate::check::records::{Cause, Record, Seen, decode};
 use crate::check::safety::{Rank, Shown, Standing, Step};
 use crate::raft::effects::HardState;
-use crate::types::{EntryId, LogIndex, Member, NodeId, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, NodeId, Term};
 
 /// So few bytes that a file holds some records.
 const FEW: u64 = 1_000;
@@ -29,16 +29,7 @@ fn standing(commit: u64) -> Standing {
 }
 
 fn commits(recorder: &Recorder, commit: u64) {
-    let step = Step {
-        shown: standing(commit).shown,
-        now: Time::ZERO,
-        answering: &[],
-        election_min: std::time::Duration::ZERO,
-        persisted: None,
-        write: None,
-        adopted: &[],
-        applied: &[],
-    };
+    let step = Step::showing(standing(commit).shown);
     recorder.observe(&step, std::iter::empty(), || Some(standing(commit)));
 }
 
