@@ -11,6 +11,7 @@
 
 mod chaos;
 mod condition;
+mod course;
 mod data;
 mod inspect;
 mod journal;
@@ -55,18 +56,14 @@ mod wait;
 #[cfg(test)]
 mod wording_tests;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::chaos::Chaos;
-use self::journal::Journal;
+use self::course::Course;
 use self::later::Later;
 use self::load::Loads;
-use self::operation::Operation;
-use self::record::Record;
-use self::rerun::Rerun;
 use self::scenario::Underway;
 use self::undo::Undo;
 use self::verbs::run_of;
@@ -76,15 +73,13 @@ use super::printer::Output;
 use super::scripts;
 use super::standing::Standing;
 use crate::check::linearizability::Start;
-use crate::faults::{EndId, Layers};
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
-use crate::lab::dials::Dials;
 use crate::lab::{Lab, LabError};
 use crate::text::joined;
 use crate::text::layout::duration_shown;
 use crate::text::nodes::listed;
-use crate::types::{NodeId, Random, Time, Token};
+use crate::types::{NodeId, Time};
 
 pub use self::journal::fault_ends;
 pub use self::script::{Flow, Script};
@@ -124,28 +119,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     context: Context,
     output: Output,
     narrator: Narrator,
-    /// Draws `random`, `minority` and the commands of `pipe`.
-    random: Random,
-    undos: Vec<Undo>,
-    /// How many undos there were.
-    undo_count: EndId,
-    /// Changes of the network that end by themselves, and those around them.
-    layers: Layers,
-    dials: Dials,
-    laters: Vec<Later>,
-    /// One of them that failed, until its script ends for it.
-    late_failure: Option<(String, Outcome)>,
-    chaos: Option<Chaos>,
-    /// How often chaos was begun.
-    chaos_begun: u64,
-    record: Record,
-    journal: Journal,
-    history: Vec<String>,
-    rerun: Rerun,
-    /// The answer before, for `expect ok` and its like.
-    last: Option<Answer>,
-    /// The commands whose outcome is unknown, the newest last.
-    unknown: BTreeMap<Token, Operation>,
+    /// What the run's directives have made of it so far.
+    course: Course,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
@@ -175,28 +150,13 @@ impl Default for Context {
 impl<L: Lab + 'static> Console<L> {
     /// A console for this lab. Its draws are those of the lab's seed.
     pub fn new(lab: L, context: Context, output: Output, narrator: Narrator) -> Console<L> {
-        // Another stream than the lab's own: both begin with the same seed.
-        let random = Random::new(lab.seed() ^ 0x636f_6e73_6f6c_6531);
+        let course = Course::new(lab.seed());
         Console {
             language: &LANGUAGE,
             context,
             output,
             narrator,
-            random,
-            undos: Vec::new(),
-            undo_count: 0,
-            layers: Layers::default(),
-            dials: Dials::default(),
-            laters: Vec::new(),
-            late_failure: None,
-            chaos: None,
-            chaos_begun: 0,
-            record: Record::default(),
-            journal: Journal::default(),
-            history: Vec::new(),
-            rerun: Rerun::default(),
-            last: None,
-            unknown: BTreeMap::new(),
+            course,
             running: Vec::new(),
             loads: Loads::default(),
             lesson: None,
@@ -270,8 +230,8 @@ impl<L: Lab + ?Sized> Console<L> {
     /// When something is to be done by itself next: a fault ends or is made, a line has waited, or the session wants
     /// attention.
     pub fn next_undo(&self) -> Option<Time> {
-        let works = self.undos.iter().map(Undo::due).chain(self.laters.iter().map(Later::due));
-        works.chain(self.chaos.iter().map(Chaos::due)).chain(self.session_due).min()
+        let works = self.course.undos.iter().map(Undo::due).chain(self.course.laters.iter().map(Later::due));
+        works.chain(self.course.chaos.iter().map(Chaos::due)).chain(self.session_due).min()
     }
 
     /// From now on works towards the session of the data directives, beside all else: so that the first of them, too, ends
@@ -297,7 +257,7 @@ impl<L: Lab + ?Sized> Console<L> {
 
     /// From now on operations are written to this file too, as they end.
     pub fn record_to(&mut self, file: HistoryFile) {
-        self.record.write_to(file);
+        self.course.record.write_to(file);
     }
 }
 
@@ -312,7 +272,7 @@ impl Console {
     fn perform(&mut self, directive: &Directive) -> Answer {
         let began = self.lab.now();
         let answer = run_of(directive)(self, directive);
-        self.journal.note(began, directive, &answer);
+        self.course.journal.note(began, directive, &answer);
         answer
     }
 
@@ -342,10 +302,10 @@ impl Console {
     }
 
     fn remember(&mut self, line: &str) {
-        if self.history.len() == HISTORY_MAX {
-            self.history.remove(0);
+        if self.course.history.len() == HISTORY_MAX {
+            self.course.history.remove(0);
         }
-        self.history.push(line.to_string());
+        self.course.history.push(line.to_string());
     }
 
     /// What completion may offer now.

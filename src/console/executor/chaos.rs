@@ -81,7 +81,7 @@ impl Console {
     }
 
     fn start_chaos(&mut self, line: &Directive) -> Answer {
-        if self.chaos.is_some() {
+        if self.course.chaos.is_some() {
             return Answer::failed("chaos", "chaos is under way: 'chaos stop' ends it");
         }
         let named = line.get::<Vec<&'static str>>(&FAULTS);
@@ -104,8 +104,9 @@ impl Console {
         if every.is_zero() {
             return Answer::failed("chaos", "'every' needs a duration above zero, such as 2s");
         }
-        let seed = line.get(&SEED).copied().unwrap_or_else(|| self.lab.seed().wrapping_add(self.chaos_begun));
-        self.chaos_begun += 1;
+        let seed =
+            line.get(&SEED).copied().unwrap_or_else(|| self.lab.seed().wrapping_add(self.course.chaos_begun));
+        self.course.chaos_begun += 1;
         let now = self.lab.now();
         let mut chaos = Chaos {
             random: Random::new(seed),
@@ -125,18 +126,18 @@ impl Console {
             .with("faults", chaos.kinds.clone())
             .with("every", often)
             .with("beyond_quorum", chaos.beyond_quorum);
-        self.chaos = Some(chaos);
+        self.course.chaos = Some(chaos);
         answer
     }
 
     fn stop_chaos(&mut self) -> Answer {
-        let Some(chaos) = self.chaos.take() else {
+        let Some(chaos) = self.course.chaos.take() else {
             return Answer::failed("chaos", "there is no chaos: 'chaos start' begins it");
         };
         let now = self.lab.now();
-        self.rerun.cut_short(now);
-        let (own, others): (Vec<Undo>, Vec<Undo>) = self.undos.drain(..).partition(Undo::is_of_chaos);
-        self.undos = others;
+        self.course.rerun.cut_short(now);
+        let (own, others): (Vec<Undo>, Vec<Undo>) = self.course.undos.drain(..).partition(Undo::is_of_chaos);
+        self.course.undos = others;
         let ended: Vec<String> = own.into_iter().flat_map(|undo| self.undo(undo)).collect();
         let (faults, lasted) = (counted(chaos.drawn, "fault"), duration_shown(now.since(chaos.begun)));
         let mut lines = vec![format!("chaos ended: {faults} in {lasted}")];
@@ -150,7 +151,7 @@ impl Console {
         let settings = &self.lab.settings().now;
         let election = (settings.election_min, settings.election_max);
         let (picture, rules) = (self.picture(), self.lab.network_rules());
-        let Some(chaos) = self.chaos.as_mut() else { return };
+        let Some(chaos) = self.course.chaos.as_mut() else { return };
         chaos.next = now + chaos.wait();
         let healthy = picture.healthy();
         let needed = if chaos.beyond_quorum { 0 } else { picture.quorum() };
@@ -166,15 +167,15 @@ impl Console {
         let text = drawn.to_string();
         let line = self.language.parse(&text).ok().flatten().expect("a draw is a directive");
         self.tell(&format!("chaos: {text}"));
-        self.rerun.note_drawn(self.lab.now(), drawn.clone());
-        let first = self.undo_count;
+        self.course.rerun.note_drawn(self.lab.now(), drawn.clone());
+        let first = self.course.undo_count;
         let answer = self.perform(&line);
         if answer.outcome == Outcome::Failed {
             self.tell(&format!("chaos: {}", answer.text));
         } else if let Some(node) = drawn.stalled {
             let end = self.end_after(Some(drawn.span));
             let stall = NodeOrder::Disk(DiskChange::Stall(drawn.span));
-            self.dials.set(node, stall, end.map(|end| end.id));
+            self.course.dials.set(node, stall, end.map(|end| end.id));
             self.undo_after(end, Work::Dial(vec![node], Dial::StalledDisk));
         }
         self.give_to_chaos(first);

@@ -147,7 +147,7 @@ impl Console {
     /// Whether each node of the target is so, or which one is not.
     fn judge_nodes(&mut self, condition: &Condition, is_so: fn(&NodeView) -> bool) -> Result<(), String> {
         let picture = self.picture();
-        let nodes = resolve(condition.need(&STEADY_TARGET), Fit::Any, &picture, &mut self.random)?;
+        let nodes = resolve(condition.need(&STEADY_TARGET), Fit::Any, &picture, &mut self.course.random)?;
         let others = nodes.into_iter().filter_map(|node| {
             let view = picture.view(node)?;
             (!is_so(view)).then(|| format!("{node} {}", life(view, "up")))
@@ -250,7 +250,9 @@ impl Console {
 
     /// How the answer before begins, and what it contains.
     fn judge_answer(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
-        let Some(last) = &self.last else { return Err("nothing: no directive came before".to_string()) };
+        let Some(last) = &self.course.last else {
+            return Err("nothing: no directive came before".to_string());
+        };
         let came = expected_of(last);
         let contained = condition.get::<String>(&TEXT).is_none_or(|text| last.text.contains(text));
         if came == condition.name() && contained {

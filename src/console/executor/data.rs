@@ -132,7 +132,7 @@ impl Console {
         let count = line.get(&COUNT).copied().unwrap_or(PIPE_COUNT);
         let begun = self.lab.now();
         let timeout = self.context.client_timeout;
-        let random = &mut self.random;
+        let random = &mut self.course.random;
         let question = |_| Question { operation: any_operation(random), at: None, timeout };
         let questions = (0..count).map(question).collect();
         let answers = self.ask(questions);

@@ -38,22 +38,22 @@ impl Console {
                 format!("'{}' cannot run beside others: after takes a fault, or what ends one", later.name());
             return Answer::failed("after", reason);
         }
-        if self.laters.len() >= LATERS_MAX {
+        if self.course.laters.len() >= LATERS_MAX {
             let reason = format!("{LATERS_MAX} lines wait already: let time pass until some are executed");
             return Answer::failed("after", reason);
         }
         let due = self.lab.now() + *line.need(&DURATION);
-        self.laters.push(Later { due, line: later.clone() });
+        self.course.laters.push(Later { due, line: later.clone() });
         Answer::ok("after", "")
     }
 
     /// Executes the line whose time this is, if there is one.
     pub(super) fn run_later(&mut self, due: Time) -> bool {
-        let Some(at) = self.laters.iter().position(|later| later.due == due) else { return false };
-        let Later { line, .. } = self.laters.remove(at);
+        let Some(at) = self.course.laters.iter().position(|later| later.due == due) else { return false };
+        let Later { line, .. } = self.course.laters.remove(at);
         let answer = self.perform(&line);
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
-            self.late_failure = Some((line.to_string(), answer.outcome));
+            self.course.late_failure = Some((line.to_string(), answer.outcome));
         }
         self.tell(&format!("{line}: {}", answer.text.replace('\n', "; ")));
         true

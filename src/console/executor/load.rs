@@ -161,7 +161,7 @@ impl Console {
                 ..WorkloadSettings::default()
             },
             timeout: self.context.client_timeout,
-            seed: self.random.bits(),
+            seed: self.course.random.bits(),
             ..Plan::default()
         }
     }

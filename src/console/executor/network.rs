@@ -173,14 +173,14 @@ impl Console {
     fn groups(&mut self, shape: &PartitionShape) -> Result<Vec<Vec<NodeId>>, String> {
         let nodes = self.lab.nodes();
         Ok(match shape {
-            PartitionShape::Groups(named) => groups(named, &self.picture(), &mut self.random)?,
+            PartitionShape::Groups(named) => groups(named, &self.picture(), &mut self.course.random)?,
             PartitionShape::Halves => shapes::halves(&nodes),
             PartitionShape::Minority => {
-                let chosen = resolve(&Target::Random, Fit::Any, &self.picture(), &mut self.random)?;
+                let chosen = resolve(&Target::Random, Fit::Any, &self.picture(), &mut self.course.random)?;
                 shapes::minority(&nodes, chosen[0])
             }
             PartitionShape::Bridge(middle) => {
-                let middle = resolve(middle, Fit::Any, &self.picture(), &mut self.random)?;
+                let middle = resolve(middle, Fit::Any, &self.picture(), &mut self.course.random)?;
                 shapes::bridge(&nodes, middle[0])
             }
             PartitionShape::Ring => shapes::ring(&nodes),
@@ -190,7 +190,7 @@ impl Console {
     /// Makes a change on each link that a directive names; without one, on every link, the clients' too.
     fn change_links(&mut self, line: &Directive, change: impl Fn(LinkScope) -> NetChange) -> Answer {
         let scopes = match line.get::<Links>(&LINK) {
-            Some(named) => links(named, &self.picture(), &mut self.random),
+            Some(named) => links(named, &self.picture(), &mut self.course.random),
             None => Ok(vec![LinkScope::All]),
         };
         match scopes {

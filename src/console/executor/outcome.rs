@@ -23,9 +23,9 @@ const UNKNOWN_MAX: usize = 1_000;
 impl Console {
     /// Remembers a command that ended without an answer.
     pub(super) fn note_unknown(&mut self, token: Token, operation: Operation) {
-        self.unknown.insert(token, operation);
-        if self.unknown.len() > UNKNOWN_MAX {
-            self.unknown.pop_first();
+        self.course.unknown.insert(token, operation);
+        if self.course.unknown.len() > UNKNOWN_MAX {
+            self.course.unknown.pop_first();
         }
     }
 
@@ -34,8 +34,8 @@ impl Console {
     fn outcome(&mut self, line: &Directive) -> Answer {
         let token = line.get(&TOKEN).copied();
         let found = match token {
-            Some(token) => self.unknown.get_key_value(&token),
-            None => self.unknown.last_key_value(),
+            Some(token) => self.course.unknown.get_key_value(&token),
+            None => self.course.unknown.last_key_value(),
         };
         let found = found.map(|(token, operation)| (*token, operation.clone()));
         let (token, operation) = match (found, token) {
@@ -62,7 +62,7 @@ impl Console {
                 unreachable!("a question about a command is settled or not")
             }
         };
-        self.unknown.remove(&token);
+        self.course.unknown.remove(&token);
         let said = |answer: Answer, fate: &str| {
             answer.with("fate", fate).with("command", command.as_deref()).with("token", token.to_string())
         };
@@ -108,7 +108,7 @@ impl Console {
     }
 
     fn nothing_unknown(&self, token: Option<Token>) -> Answer {
-        let known: Vec<String> = self.unknown.keys().rev().take(3).map(Token::to_string).collect();
+        let known: Vec<String> = self.course.unknown.keys().rev().take(3).map(Token::to_string).collect();
         let reason = match (token, known.is_empty()) {
             (None, _) => "no command of this console has an unknown outcome".to_string(),
             (Some(token), true) => {

@@ -40,10 +40,10 @@ impl Console {
         let now = self.lab.now();
         // What a load has written is judged with the load's history: this one would not know where it came from.
         let wanted = |key: &str| !self.loads.writes(key);
-        let callers = &mut self.record.callers;
+        let callers = &mut self.course.record.callers;
         let pending: Vec<Pending> = asks.iter().map(|ask| callers.begin_on(ask, now, wanted)).collect();
         let ended = self.lab.ask(asks);
-        if let Some(trouble) = self.record.note(pending, &ended) {
+        if let Some(trouble) = self.course.record.note(pending, &ended) {
             self.output.warn(&trouble);
         }
         ended
@@ -53,7 +53,7 @@ impl Console {
 impl<L: Lab + ?Sized> Console<L> {
     /// Whether an order of the operations explains what was told.
     pub(super) fn judge_history(&self) -> Judged {
-        let Record { kept, beyond, .. } = &self.record;
+        let Record { kept, beyond, .. } = &self.course.record;
         let (operations, keys) = (kept.len(), linearizability::keys(kept).len());
         let missing =
             if *beyond > 0 { format!("; {beyond} later ones were not kept") } else { String::new() };

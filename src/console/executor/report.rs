@@ -41,9 +41,9 @@ impl Console {
         let now = self.lab.now();
         let (_, mut verdict) = safety_lines(self.lab.began_with(), &self.lab.check());
         verdict.push(self.judge_history().text);
-        let operations: Vec<_> = self.record.operations().iter().collect();
+        let operations: Vec<_> = self.course.record.operations().iter().collect();
         let load = self.loads.last();
-        let (messages, typed) = (recorded.passages.len(), self.journal.deeds(now));
+        let (messages, typed) = (recorded.passages.len(), self.course.journal.deeds(now));
         let held = [
             counted(typed.len(), "directive"),
             counted(operations.len(), "operation"),
@@ -72,8 +72,11 @@ impl Console {
 
     fn notes_of_report(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.journal.left_out > 0 {
-            notes.push(format!("The first {} are left out.", counted(self.journal.left_out, "directive")));
+        if self.course.journal.left_out > 0 {
+            notes.push(format!(
+                "The first {} are left out.",
+                counted(self.course.journal.left_out, "directive")
+            ));
         }
         if self.loads.is_running() {
             notes
@@ -85,7 +88,7 @@ impl Console {
     /// The seed and the lines that were typed.
     fn typed_so_far(&self) -> String {
         let seed = format!("# seed {}", self.lab.seed());
-        let lines = self.history.iter().map(|line| super::script::line_shown(line));
+        let lines = self.course.history.iter().map(|line| super::script::line_shown(line));
         std::iter::once(seed).chain(lines).collect::<Vec<_>>().join("\n")
     }
 }

@@ -222,13 +222,13 @@ impl Console {
         let file: &String = line.need(&FILE);
         // Virtual time, in which nothing counts syncs, is repeated to the nanosecond.
         let grain = if self.lab.disk_syncs().is_some() { PAUSE_MIN } else { Duration::from_nanos(1) };
-        let lines = self.rerun.script(grain);
+        let lines = self.course.rerun.script(grain);
         let count = lines.iter().filter(|line| !line.starts_with('#')).count();
         let written = write(Path::new(file), &self.script_text(file, &lines), line.has(&OVERWRITE));
         if let Err(reason) = written {
             return Answer::failed("save-script", reason);
         }
-        let missing = match self.rerun.beyond {
+        let missing = match self.course.rerun.beyond {
             0 => String::new(),
             beyond => format!("; {} later were not kept", counted(beyond, "line")),
         };

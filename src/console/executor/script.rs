@@ -129,7 +129,7 @@ impl Console {
             is_about_answer(line) || (line.name() == "expect" && answer.outcome != Outcome::Failed)
         };
         if !matches!(&parsed, Ok(Some(line)) if looks_at_answer(line)) {
-            self.last = Some(answer);
+            self.course.last = Some(answer);
         }
         match (self.quitting, script.numbered && self.lab.interrupted()) {
             (true, _) => Flow::Quit,
@@ -141,7 +141,7 @@ impl Console {
 
     /// A failed line that no `expect` forgave ends its script, and so does one that waited and failed. To be called at the script's end, too.
     pub fn settle(&mut self, script: &mut Script) -> Flow {
-        let (outcome, place) = match (script.failed.take(), self.late_failure.take()) {
+        let (outcome, place) = match (script.failed.take(), self.course.late_failure.take()) {
             (None, None) => return Flow::Go,
             (Some((line, text, outcome)), _) if text.is_empty() => {
                 (outcome, format!(" at {}", script.place(line)))
@@ -171,9 +171,9 @@ impl Console {
     }
 
     fn execute_noted(&mut self, line: &Directive) -> Answer {
-        let begun = self.rerun.begin(self.lab.now(), line);
+        let begun = self.course.rerun.begin(self.lab.now(), line);
         let answer = self.execute(line);
-        self.rerun.end(begun, self.lab.now(), &answer, self.lab.interrupted());
+        self.course.rerun.end(begun, self.lab.now(), &answer, self.lab.interrupted());
         answer
     }
 

@@ -68,11 +68,11 @@ impl Console {
     }
 
     fn show_history(&mut self, _: &Directive) -> Answer {
-        let width = self.history.len().to_string().len();
+        let width = self.course.history.len().to_string().len();
         let numbered =
-            (1..).zip(&self.history).map(|(at, line)| format!("{at:width$}  {}", line_shown(line)));
+            (1..).zip(&self.course.history).map(|(at, line)| format!("{at:width$}  {}", line_shown(line)));
         Answer::ok("history", numbered.collect::<Vec<_>>().join("\n"))
-            .with("directives", self.history.clone())
+            .with("directives", self.course.history.clone())
     }
 
     fn quit(&mut self, _: &Directive) -> Answer {

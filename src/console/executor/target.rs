@@ -47,12 +47,13 @@ impl Console {
     /// The nodes that a directive is about; every fitting one if it names none.
     pub(super) fn targeted(&mut self, line: &Directive, fit: Fit) -> Result<Vec<NodeId>, String> {
         let target = line.get(&TARGET).unwrap_or(&Target::All);
-        resolve(target, fit, &self.picture(), &mut self.random)
+        resolve(target, fit, &self.picture(), &mut self.course.random)
     }
 
     /// The one node that a target means, if there is a target.
     pub(super) fn one_node(&mut self, target: Option<&Target>) -> Result<Option<NodeId>, String> {
-        let resolved = target.map(|target| resolve(target, Fit::Any, &self.picture(), &mut self.random));
+        let resolved =
+            target.map(|target| resolve(target, Fit::Any, &self.picture(), &mut self.course.random));
         Ok(resolved.transpose()?.and_then(|nodes| nodes.first().copied()))
     }
 }

@@ -70,20 +70,20 @@ impl Console {
     /// The end of a fault that lasts so long; none if another one has to end it.
     pub(super) fn end_after(&mut self, lasting: Option<Duration>) -> Option<Ending> {
         let lasting = lasting?;
-        self.undo_count += 1;
-        Some(Ending { id: self.undo_count - 1, lasting, by_node: self.lab.ends_faults() })
+        self.course.undo_count += 1;
+        Some(Ending { id: self.course.undo_count - 1, lasting, by_node: self.lab.ends_faults() })
     }
 
     /// Does this work then, if there is any of either.
     pub(super) fn undo_after(&mut self, end: Option<Ending>, work: Work) {
         let Some(end) = end else { return };
-        self.undos.push(Undo { due: self.lab.now() + end.lasting, end, work, of_chaos: false });
+        self.course.undos.push(Undo { due: self.lab.now() + end.lasting, end, work, of_chaos: false });
         self.forget_undone();
     }
 
     /// Lets chaos end what began with this end or a later one.
     pub(super) fn give_to_chaos(&mut self, first: EndId) {
-        self.undos.iter_mut().for_each(|undo| undo.of_chaos |= undo.end.id >= first);
+        self.course.undos.iter_mut().for_each(|undo| undo.of_chaos |= undo.end.id >= first);
     }
 
     /// Gives an order, and notes when what it did ends.
@@ -97,7 +97,7 @@ impl Console {
             Some(end) => self.lab.order_for(node, order, end.lasting()),
             None => self.lab.order(node, order),
         }?;
-        self.dials.set(node, order, end.map(|end| end.id));
+        self.course.dials.set(node, order, end.map(|end| end.id));
         let lives = matches!(
             order,
             NodeOrder::Crash
@@ -110,7 +110,7 @@ impl Console {
                 | NodeOrder::Kill
                 | NodeOrder::Freeze
         );
-        for undo in &mut self.undos {
+        for undo in &mut self.course.undos {
             if let Work::Restart(nodes) | Work::Resume(nodes) = &mut undo.work {
                 nodes.retain(|other| !lives || *other != node);
             }
@@ -144,15 +144,15 @@ impl Console {
         if matches!(change, NetChange::Partition(_)) {
             said = format!("{said}; {}", self.majority_sides());
         }
-        self.layers.change(before, change, end.map(|end| end.id));
+        self.course.layers.change(before, change, end.map(|end| end.id));
         self.forget_undone();
         Ok(said)
     }
 
     /// Forgets the undos with no work left.
     fn forget_undone(&mut self) {
-        let (layers, dials) = (&self.layers, &self.dials);
-        self.undos.retain_mut(|Undo { end, work, .. }| match work {
+        let (layers, dials) = (&self.course.layers, &self.course.dials);
+        self.course.undos.retain_mut(|Undo { end, work, .. }| match work {
             Work::Restart(nodes) | Work::Resume(nodes) => !nodes.is_empty(),
             Work::Network(_) => layers.has(end.id),
             Work::Dial(nodes, dial) => {
@@ -170,8 +170,8 @@ impl Console {
         while let Some(due) = self.next_undo().filter(|due| *due <= now) {
             if self.session_due == Some(due) {
                 self.session_due = (!self.lab.open_session()).then(|| now + SESSION_EVERY);
-            } else if let Some(at) = self.undos.iter().position(|undo| undo.due == due) {
-                let undo = self.undos.remove(at);
+            } else if let Some(at) = self.course.undos.iter().position(|undo| undo.due == due) {
+                let undo = self.course.undos.remove(at);
                 self.undo(undo).iter().for_each(|said| self.tell(said));
             } else if !self.run_later(due) {
                 self.act_chaos();
@@ -223,7 +223,7 @@ impl Console {
     }
 
     fn end_changes(&mut self, ended: EndId, changes: &[NetChange], after: &str) -> Vec<String> {
-        let rules = self.layers.end(ended, &self.lab.nodes());
+        let rules = self.course.layers.end(ended, &self.lab.nodes());
         let is_ended = if self.lab.ends_faults() {
             self.lab.end_change(ended)
         } else if rules == self.lab.network_rules() {
@@ -245,7 +245,7 @@ impl Console {
     fn end_settings(&mut self, ended: EndId, nodes: Vec<NodeId>, dial: Dial, after: &str) -> Vec<String> {
         let (mut said, mut repaired) = (Vec::new(), Vec::new());
         for node in nodes {
-            let Some(order) = self.dials.end(ended, node, dial) else { continue };
+            let Some(order) = self.course.dials.end(ended, node, dial) else { continue };
             // It was set before, so it can be set.
             let _ = self.lab.order(node, order);
             if dial != Dial::Clock && order == dial.mended() {
