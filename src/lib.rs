@@ -131,6 +131,9 @@ pub mod load;
 pub mod page;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod window;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod experiment;
 
 // What the binaries are: thin files over these.

@@ -58,6 +58,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("remote", 6),
     ("load", 5),
     ("page", 5),
+    ("window", 5),
     // What carries directives out and prints.
     ("console", 6),
     ("experiment", 7),

@@ -1,0 +1,52 @@
+// The time that is shown. It follows the newest event, or stands in the past, or plays.
+const SPEEDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, Infinity];
+
+// A picture that follows is at most this many seconds of watching behind; then it jumps.
+const BEHIND_MAX = 4;
+
+// Messages are shown at least this long, in seconds of watching.
+const FLIGHT_SHOWN = 0.16;
+
+class Clock {
+  constructor() {
+    this.t = 0;
+    this.playing = false;
+    this.follows = false;
+    this.speed = 0.1;
+  }
+
+  // Passes this many seconds of watching; returns whether the time shown has changed.
+  advance(passed, trace) {
+    if (!this.playing && !this.follows) return false;
+    const before = this.t;
+    const [end, pace] = [trace.end, this.pace(trace)];
+    let next = pace === Infinity ? end : this.t + passed * pace * 1e6;
+    if (this.follows && end - next > BEHIND_MAX * pace * 1e6) next = end - BEHIND_MAX * pace * 1e6;
+    this.t = Math.max(Math.min(next, end), Math.min(before, end));
+    if (this.t >= end && !this.follows) this.playing = false;
+    return this.t !== before;
+  }
+
+  // Microseconds of the run that a message is shown at least.
+  least(trace) {
+    const pace = this.pace(trace);
+    return FLIGHT_SHOWN * 1e6 * (pace === Infinity ? 1 : pace);
+  }
+
+  // Real time passes by itself: who follows it cannot be slower.
+  pace(trace) {
+    return this.follows && !trace.isVirtual ? Math.max(1, this.speed) : this.speed;
+  }
+
+  seek(t, trace) {
+    this.t = Math.max(trace.begin, Math.min(t, trace.end));
+    this.follows = false;
+    this.playing = false;
+  }
+
+  live(trace) {
+    this.t = trace.end;
+    this.follows = true;
+    this.playing = false;
+  }
+}

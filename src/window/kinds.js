@@ -1,0 +1,38 @@
+// Which events people read, by kind, and what `why` can be asked about one.
+const KINDS = {
+  election: ['pre_vote_started', 'election_started', 'vote_decided', 'became_leader', 'stepped_down', 'quorum_lost',
+    'election_held_back', 'transfer_started', 'transfer_ordered', 'transfer_given_up', 'transfer_refused'],
+  log: ['no_op_appended', 'commands_appended', 'truncated', 'commit_advanced', 'log_compacted', 'snapshot_created',
+    'snapshot_sending', 'snapshot_sent', 'snapshot_installed', 'members_proposed', 'members_committed', 'members_truncated'],
+  network: ['rules', 'lost'],
+  nodes: ['started', 'stopped', 'crashed', 'panicked', 'machine_failed', 'storage_failed', 'paused', 'resumed', 'disk'],
+  console: ['directive', 'answer', 'said', 'rewound', 'forked'],
+  checks: ['property', 'broken'],
+};
+
+const KIND_OF = new Map(Object.entries(KINDS).flatMap(([kind, names]) => names.map((name) => [name, kind])));
+
+// What a reader of the screen is told as it happens.
+const NARRATED = new Set(['became_leader', 'election_started', 'stepped_down', 'crashed', 'started', 'stopped', 'paused', 'resumed',
+  'panicked', 'storage_failed', 'machine_failed', 'answer', 'said', 'broken']);
+
+function kindOf(event) {
+  return KIND_OF.get(event.e) ?? 'detail';
+}
+
+// Views, arrivals and heartbeats are in the picture only.
+function isTold(event) {
+  return event.e !== 'view' && event.e !== 'arrived' && event.e !== 'sent';
+}
+
+function whyLine(event) {
+  switch (event.e) {
+    case 'truncated': return `why lost ${event.from}`;
+    case 'no_op_appended': return `why ${event.entry.index}`;
+    case 'commands_appended': return `why ${event.last}`;
+    case 'members_proposed': return `why ${event.index}`;
+    case 'commit_advanced': return `why ${event.to}`;
+    case 'became_leader': case 'election_started': case 'vote_decided': case 'stepped_down': return `why term ${event.term}`;
+    default: return null;
+  }
+}

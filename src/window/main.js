@@ -1,0 +1,264 @@
+// The page as a whole: a trace that stands in the page, or the program's as it comes, shown at one time.
+const trace = new Trace();
+const clock = new Clock();
+const address = readAddress(location.hash);
+const embedded = byId('trace');
+const isLive = !embedded;
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+// Tables and texts are drawn this often while time passes, in milliseconds; the picture at each frame.
+const TEXT_EACH = 100;
+
+const stream = new Stream({
+  line: (line) => hear(line),
+  group: () => changed(),
+  next: () => trace.lastNumber + 1,
+  state: (text, isFault) => {
+    setText(byId('connection'), text);
+    setAttribute(byId('connection'), 'class', isFault ? 'fault' : '');
+  },
+});
+const prompt = new Prompt({ send, stop: () => stream.post('/stop', {}), complete: (line, cursor) => completions(line, cursor) });
+const controls = new Controls(send, async (line, cursor) => (await completions(line, cursor))?.candidates ?? []);
+const ring = new Ring(byId('ring'), {
+  select: () => changed(),
+  resized: () => changed(),
+  link: (from, to) => isLive && controls.setLink(from, to),
+  message: (shown) => setText(byId('ring-note'), describe(shown)),
+  drags: (groups) => isLive && setText(byId('ring-note'), groups ? partition(groups) : ''),
+  partition: (groups) => isLive && send(partition(groups)),
+});
+const log = new LogGrid(send);
+const feed = new Feed(send, seek);
+feed.on = () => changed();
+const timeline = new Timeline({ seek, step: (forward) => step(forward), changed: () => changed() });
+
+let pending = false;
+let before = 0;
+let textAt = 0;
+let playsProgram = false;
+
+function names() {
+  const known = Object.keys(trace.front.nodes);
+  return known.sort((one, other) => one.localeCompare(other, 'en', { numeric: true }));
+}
+
+function changed() {
+  if (pending) return;
+  pending = true;
+  requestAnimationFrame(frame);
+}
+
+function frame(now) {
+  pending = false;
+  const passed = Math.min((now - before) / 1000, 0.1);
+  before = now;
+  const moves = clock.advance(passed, trace);
+  draw(now, moves);
+  if (clock.playing || (clock.follows && clock.t < trace.end)) changed();
+}
+
+function draw(now, moves) {
+  const all = names();
+  const state = trace.stateAt(clock.t);
+  const t = clock.t;
+  const least = clock.least(trace);
+  const heartbeats = byId('heartbeats').checked;
+  const flights = trace.flightsAt(t, least).filter(({ flight }) => heartbeats || !flight.sent.quiet);
+  ring.setNames(all);
+  // Without motion, messages stand half way until they end.
+  const everywhere = ring.draw(state, t, calm.matches ? flights.map((one) => ({ ...one, way: 0.5 })) : flights) ?? [];
+  if (moves && now - textAt < TEXT_EACH) return;
+  textAt = now;
+  drawNote(flights, everywhere);
+  controls.setNames(all);
+  controls.drawNode(ring.selected, ring.selected ? state.nodes[ring.selected] ?? newNode() : null);
+  drawStanding(trace, state, all, t);
+  log.draw(state, all, isLive);
+  feed.draw(trace, t, isLive);
+  timeline.draw(trace, t, all, feed.shown.at(-1)?.text ?? '');
+  drawTransport();
+}
+
+function drawNote(flights, everywhere) {
+  const parts = [];
+  if (flights.length > FLIGHTS_MAX) parts.push(`${flights.length} flights not shown: the numbers say how many are on each link`);
+  if (everywhere.length) parts.push(`on all links: ${everywhere.join(', ')}`);
+  const note = parts.join(' \u00b7 ');
+  if (note !== drawNote.last) setText(byId('ring-note'), note);
+  drawNote.last = note;
+}
+
+function drawTransport() {
+  const plays = clock.playing || playsProgram;
+  const button = byId('play');
+  setText(button, plays ? '\u23f8\ufe0e' : '\u25b6\ufe0e');
+  setAttribute(button, 'aria-label', plays ? 'Pause' : 'Play');
+  const atEnd = clock.follows || clock.t >= trace.end;
+  setText(byId('live'), isLive ? 'live' : 'to the end');
+  setAttribute(byId('live'), 'aria-pressed', atEnd);
+  byId('fork').hidden = !(isLive && trace.isVirtual && !atEnd);
+  byId('fork').title = `rewind to ${pointInTime(clock.t)}, then fork`;
+}
+
+function describe({ flight, reason }) {
+  const { sent } = flight;
+  const end = flight.ends.map((event) => `${event.e} at ${seconds(event.t)}${event.reason ? ` (${event.reason})` : ''}`).join(', ');
+  return `${seconds(sent.t)} ${sent.text ?? `${sent.at} -> ${sent.to} ${sent.message}`}; ${end || 'under way'}${reason && !end ? ` (${reason})` : ''}`;
+}
+
+function partition(groups) {
+  return `partition ${groups.map((group) => group.join(' ')).join(' / ')}`;
+}
+
+function pointInTime(t) {
+  return `${(Math.ceil(t) / 1e6).toFixed(6).replace(/\.?0+$/, '')}s`;
+}
+
+function seek(t) {
+  stopProgram();
+  clock.seek(t, trace);
+  changed();
+}
+
+function step(forward) {
+  seek(trace.stepFrom(clock.t, forward));
+}
+
+// Behind the newest event, play shows what is known; at it, in virtual time, play lets the program's time pass.
+function play() {
+  if (clock.playing || playsProgram) {
+    clock.playing = false;
+    stopProgram();
+  } else if (isLive && trace.isVirtual && clock.t >= trace.end) {
+    playsProgram = true;
+    clock.follows = true;
+    tellPace();
+  } else {
+    if (clock.t >= trace.end) clock.t = trace.begin;
+    clock.follows = false;
+    clock.playing = true;
+  }
+  changed();
+}
+
+function stopProgram() {
+  if (!playsProgram) return;
+  playsProgram = false;
+  stream.post('/clock', { play: false, speed: 1 });
+}
+
+async function tellPace() {
+  const said = await stream.post('/clock', { play: true, speed: clock.speed === Infinity ? 100 : clock.speed });
+  if (!said.error) return;
+  playsProgram = false;
+  notice(said.error);
+}
+
+function notice(text) {
+  setText(byId('notice'), text);
+  byId('notice').hidden = !text;
+}
+
+async function send(line) {
+  if (!isLive) return;
+  clock.live(trace);
+  const said = await stream.post('/directive', { line });
+  if (said.error) prompt.write('not-ok', `${line ? `${line}: ` : ''}${said.error}`);
+  else if (!heard.has(said.number)) prompt.taken(said.number, line);
+  changed();
+}
+
+async function completions(line, cursor) {
+  const said = await stream.post('/complete', { line, cursor });
+  return said.error ? null : said;
+}
+
+async function fork() {
+  const to = pointInTime(clock.t);
+  await send(`rewind to ${to}`);
+  await send('fork');
+}
+
+// Numbers of lines whose begin was told before the answer to their request arrived.
+const heard = new Set();
+
+function hear(line) {
+  const isFirst = !trace.head;
+  trace.readLine(line);
+  if (trace.refused) notice(trace.refused);
+  if (isFirst && trace.head) setPace();
+}
+
+function hearEvent(event) {
+  if (event.e === 'directive') heard.add(event.number);
+  if (event.e === 'rewound' && !clock.follows) clock.seek(event.to, trace);
+  if (event.at === 'console') prompt.hear(event);
+  if (NARRATED.has(event.e) && clock.follows) setText(byId('told'), event.text ?? '');
+}
+
+// Real time passes by itself; virtual time can be watched slowly.
+function setPace() {
+  clock.speed = isLive && !trace.isVirtual ? 1 : 0.1;
+  byId('speed').value = String(clock.speed);
+}
+
+function listen() {
+  byId('play').addEventListener('click', play);
+  byId('step-back').addEventListener('click', () => step(false));
+  byId('step-on').addEventListener('click', () => step(true));
+  byId('live').addEventListener('click', () => {
+    clock.live(trace);
+    changed();
+  });
+  byId('fork').addEventListener('click', fork);
+  byId('heartbeats').addEventListener('change', changed);
+  byId('twin').addEventListener('toggle', changed);
+  byId('speed').replaceChildren(...SPEEDS.map((speed) => element('option', { value: speed }, speed === Infinity ? 'max' : `${speed}x`)));
+  byId('speed').addEventListener('change', (event) => {
+    clock.speed = Number(event.target.value);
+    if (playsProgram) tellPace();
+    changed();
+  });
+  addEventListener('resize', () => {
+    timeline.look = '';
+    changed();
+  });
+}
+
+// Lines of an address are shown; they run when the button is pressed.
+function offer() {
+  if (!address.lines.length) return;
+  byId('offer').hidden = false;
+  const made = [address.nodes && `nodes ${address.nodes}`, address.seed && `seed ${address.seed}`].filter(Boolean).join(', ');
+  setText(byId('offer-lines'), `${made ? `# made for: ${made}\n` : ''}${address.lines.join('\n')}`);
+  byId('offer-run').addEventListener('click', async () => {
+    byId('offer').hidden = true;
+    for (const line of address.lines) await send(line);
+  });
+  byId('offer-leave').addEventListener('click', () => { byId('offer').hidden = true; });
+}
+
+async function begin() {
+  listen();
+  drawLegend(byId('legend'));
+  document.body.classList.toggle('live', isLive);
+  if (embedded) {
+    trace.readAll(embedded.textContent);
+    const said = [trace.refused, trace.damaged && `${trace.damaged} damaged lines were left out`, trace.cut && 'the last line is cut, and was left out'];
+    notice(said.filter(Boolean).join('; '));
+    clock.t = address.t ?? trace.begin;
+    clock.seek(clock.t, trace);
+  } else {
+    clock.follows = true;
+    trace.heard = hearEvent;
+    offer();
+    if (await stream.unlock(address.token)) {
+      stream.open();
+      controls.loadLessons();
+    } else notice('This page needs the address that the program prints, with its token. Type web at the prompt for a fresh one.');
+  }
+  setPace();
+  changed();
+}
+
+begin();

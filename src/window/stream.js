@@ -1,0 +1,82 @@
+// What the page and the program say to one another. Events come as lines; after a break the page asks on from the last one.
+const KEY = 'raftlab-key';
+const RETRY_FIRST = 500;
+const RETRY_MAX = 8000;
+
+class Stream {
+  // `on.line(text)` takes a line, `on.group()` is called behind each piece of the stream, `on.state(text, isFault)`.
+  constructor(on) {
+    this.on = on;
+    this.wait = RETRY_FIRST;
+    document.addEventListener('visibilitychange', () => (document.hidden ? this.pause() : this.open()));
+  }
+
+  // The token of the fragment is exchanged for a key once, and leaves the address bar.
+  async unlock(token) {
+    if (token) {
+      history.replaceState(null, '', location.pathname + location.search);
+      const answer = await fetch('/key', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token }) });
+      if (answer.ok) sessionStorage.setItem(KEY, (await answer.json()).key);
+    }
+    this.key = sessionStorage.getItem(KEY);
+    return Boolean(this.key);
+  }
+
+  async open() {
+    if (this.control || document.hidden || !this.key) return;
+    const control = new AbortController();
+    this.control = control;
+    try {
+      const answer = await fetch(`/events?from=${this.on.next()}`, { headers: { 'Raftlab-Key': this.key }, signal: control.signal, cache: 'no-store' });
+      if (answer.status === 401) {
+        this.on.state('This address is used up. Type web at the prompt for a fresh one.', true);
+        return;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
+      this.on.state('', false);
+      this.wait = RETRY_FIRST;
+      await this.read(answer.body.getReader());
+    } catch { /* told below, like an end of the stream */ }
+    if (this.control === control) this.again();
+  }
+
+  async read(reader) {
+    const decoder = new TextDecoder();
+    let rest = '';
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
+      rest = lines.pop();
+      for (const line of lines) this.on.line(line);
+      if (lines.length) this.on.group();
+    }
+  }
+
+  again() {
+    this.control = null;
+    if (document.hidden) return;
+    this.on.state('The program does not answer. The page tries again.', true);
+    setTimeout(() => this.open(), this.wait);
+    this.wait = Math.min(this.wait * 2, RETRY_MAX);
+  }
+
+  // A hidden page takes no connection from the others; it resumes when it is seen.
+  pause() {
+    const control = this.control;
+    this.control = null;
+    control?.abort();
+  }
+
+  // Returns the answer's JSON, or an error's text in `error`.
+  async post(path, body) {
+    try {
+      const answer = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Raftlab-Key': this.key ?? '' }, body: JSON.stringify(body) });
+      const text = await answer.text();
+      const said = text ? JSON.parse(text) : {};
+      return answer.ok ? said : { error: said.error ?? `the program answered ${answer.status}` };
+    } catch {
+      return { error: 'the program does not answer' };
+    }
+  }
+}
