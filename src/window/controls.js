@@ -106,6 +106,6 @@ class Controls {
 function nodeLines(name, node) {
   if (node.life === 'down') return [`restart ${name}`, `restart ${name} --wipe`];
   if (node.life === 'paused') return [`resume ${name}`, `crash ${name}`];
-  const lines = [`crash ${name}`, `pause ${name}`, `isolate ${name}`, `heal`, `stop ${name}`, `slow-disk ${name} 50ms`, `stall-disk ${name} 2s`, `snapshot ${name}`];
+  const lines = [`crash ${name}`, `pause ${name}`, `isolate ${name}`, `stop ${name}`, `slow-disk ${name} 50ms`, `stall-disk ${name} 2s`, `snapshot ${name}`];
   return node.role === 'leader' ? [...lines, 'transfer any'] : [...lines, `timeout ${name}`, `transfer ${name}`];
 }

@@ -4,7 +4,7 @@ const FEED_MAX = 150;
 class Feed {
   constructor(why, seek) {
     this.list = byId('feed-list');
-    this.kinds = new Set(Object.keys(KINDS));
+    this.kinds = new Set(KINDS_FIRST);
     this.shown = [];
     this.why = why;
     this.seek = seek;
@@ -44,7 +44,7 @@ class Feed {
   item(event, canAsk) {
     const time = element('button', { type: 'button', class: 'time', tabindex: -1, title: 'go to this time' }, (event.t / 1e6).toFixed(3));
     time.addEventListener('click', () => this.seek(event.t));
-    const text = element('span', { class: 'text' }, event.text ?? event.e.replaceAll('_', ' '));
+    const text = element('span', { class: 'text' }, sentence(event));
     const item = element('li', { class: `of-${kindOf(event)}${isFault(event) ? ' fault' : ''}` }, time, text);
     if (event.section) item.append(element('span', { class: 'section', title: sectionTitle(event.section) }, event.section));
     const line = canAsk && whyLine(event);

@@ -4,11 +4,15 @@ const KINDS = {
     'election_held_back', 'transfer_started', 'transfer_ordered', 'transfer_given_up', 'transfer_refused'],
   log: ['no_op_appended', 'commands_appended', 'truncated', 'commit_advanced', 'log_compacted', 'snapshot_created',
     'snapshot_sending', 'snapshot_sent', 'snapshot_installed', 'members_proposed', 'members_committed', 'members_truncated'],
-  network: ['rules', 'lost'],
+  network: ['rules'],
   nodes: ['started', 'stopped', 'crashed', 'panicked', 'machine_failed', 'storage_failed', 'paused', 'resumed', 'disk'],
   console: ['directive', 'answer', 'said', 'rewound', 'forked'],
   checks: ['property', 'broken'],
+  messages: ['sent', 'lost'],
 };
+
+// Kinds that are shown from the beginning. Of the others there are many: each message, each answer of a disk.
+const KINDS_FIRST = ['election', 'log', 'network', 'nodes', 'console', 'checks'];
 
 const KIND_OF = new Map(Object.entries(KINDS).flatMap(([kind, names]) => names.map((name) => [name, kind])));
 
@@ -16,13 +20,21 @@ const KIND_OF = new Map(Object.entries(KINDS).flatMap(([kind, names]) => names.m
 const NARRATED = new Set(['became_leader', 'election_started', 'stepped_down', 'crashed', 'started', 'stopped', 'paused', 'resumed',
   'panicked', 'storage_failed', 'machine_failed', 'answer', 'said', 'broken']);
 
+// A follower hears from its leader how far the log is committed: that is a detail, the leader's own commit is not.
 function kindOf(event) {
+  if (event.e === 'commit_advanced' && !event.by) return 'detail';
   return KIND_OF.get(event.e) ?? 'detail';
 }
 
 // Views, arrivals and heartbeats are in the picture only.
 function isTold(event) {
-  return event.e !== 'view' && event.e !== 'arrived' && event.e !== 'sent';
+  return event.e !== 'view' && event.e !== 'arrived' && !event.quiet;
+}
+
+// The sentence of an event, with its subject.
+function sentence(event) {
+  const text = event.text ?? (event.e === 'lost' ? `${event.at} x ${event.to}: ${event.reason}` : event.e.replaceAll('_', ' '));
+  return /^n\d/.test(event.at) && !text.startsWith(event.at) ? `${event.at}: ${text}` : text;
 }
 
 function whyLine(event) {

@@ -75,14 +75,14 @@ function draw(now, moves) {
   drawStanding(trace, state, all, t);
   log.draw(state, all, isLive);
   feed.draw(trace, t, isLive);
-  timeline.draw(trace, t, all, feed.shown.at(-1)?.text ?? '');
+  timeline.draw(trace, t, all, feed.shown.length ? sentence(feed.shown.at(-1)) : '');
   drawTransport();
 }
 
 function drawNote(flights, everywhere) {
   const parts = [];
   if (flights.length > FLIGHTS_MAX) parts.push(`${flights.length} flights not shown: the numbers say how many are on each link`);
-  if (everywhere.length) parts.push(`on all links: ${everywhere.join(', ')}`);
+  parts.push(...everywhere);
   const note = parts.join(' \u00b7 ');
   if (note !== drawNote.last) setText(byId('ring-note'), note);
   drawNote.last = note;

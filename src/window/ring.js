@@ -45,15 +45,19 @@ class Ring {
     [this.width, this.height] = [width, height];
     const count = Math.max(this.names.length, 1);
     const narrow = width < 480;
+    this.isNarrow = narrow;
     this.radius = narrow ? 23 : count > 7 ? 26 : 31;
-    const vertical = height / 2 - this.radius - 34;
-    const horizontal = Math.min(width / 2 - this.radius - (narrow ? 50 : 76), vertical * 1.7);
+    const around = this.names.map((_, nth) => (2 * Math.PI * nth) / count - Math.PI / 2);
+    const [left, right] = extent(around.map(Math.cos));
+    const [top, bottom] = extent(around.map(Math.sin));
+    const vertical = Math.max(20, (height - 2 * this.radius - 72) / Math.max(bottom - top, 1));
+    const horizontal = Math.min((width - 2 * this.radius - (narrow ? 100 : 150)) / Math.max(right - left, 0.1), vertical * 1.7);
     setAttribute(this.svg, 'width', width);
     setAttribute(this.svg, 'height', height);
     this.spots = new Map(this.names.map((name, nth) => {
-      const angle = (2 * Math.PI * nth) / count - Math.PI / 2;
-      const [x, y] = [Math.cos(angle), Math.sin(angle)];
-      return [name, { x: width / 2 + horizontal * x, y: height / 2 + vertical * y - 2, angle }];
+      const angle = around[nth];
+      const [x, y] = [Math.cos(angle) - (left + right) / 2, Math.sin(angle) - (top + bottom) / 2];
+      return [name, { x: width / 2 + horizontal * x, y: height / 2 + vertical * y, angle }];
     }));
     for (const one of this.nodes.values()) one.drawn = '';
     this.linksDrawn = '';
@@ -84,9 +88,11 @@ class Ring {
     if (!this.spots) return;
     const effects = linkEffects(state.rules, this.names);
     this.drawLinks(effects, state.rules.join('\n'));
+    const everywhere = effects.get(EVERYWHERE)?.texts ?? [];
     for (const name of this.names) this.drawNode(name, state.nodes[name] ?? newNode(), t);
     this.drawFlights(flights);
-    return effects.get(EVERYWHERE)?.texts ?? [];
+    // What stands on no link stands below the picture.
+    return [...everywhere.map((text) => `on all links: ${text}`), ...(this.isNarrow ? linkRules(state.rules) : [])];
   }
 
   drawNode(name, node, t) {
@@ -175,7 +181,7 @@ class Ring {
       else if (there?.cut) marks.append(this.mark(from, to, 0.66, 11));
       else if (back?.cut) marks.append(this.mark(to, from, 0.66, 11));
       const texts = [...new Set([...(there?.texts ?? []), ...(back?.texts ?? [])])];
-      if (texts.length) {
+      if (texts.length && !this.isNarrow) {
         const [x, y] = this.spot(from, to, 0.5, 0);
         const label = drawn('text', { x, y: y - 6, 'text-anchor': 'middle', class: 'rule' });
         label.textContent = texts.join(', ');
@@ -297,6 +303,10 @@ class Ring {
     }
     return left.length && right.length ? [left, right] : null;
   }
+}
+
+function extent(values) {
+  return [Math.min(...values), Math.max(...values)];
 }
 
 // A part of a circle, clockwise from its top.

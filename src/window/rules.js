@@ -29,6 +29,11 @@ function linkEffects(rules, names) {
   return effects;
 }
 
+// The rules that say something of single links.
+function linkRules(rules) {
+  return rules.filter((rule) => /^(delay|drop|duplicate|reorder)\b.*>/.test(rule));
+}
+
 function named(text, names) {
   return text.split(/[\s,]+/).flatMap((word) => (word === 'all' ? names : names.filter((name) => name === word)));
 }

@@ -1,6 +1,7 @@
 // The run from left to right: what each node was, rules in force, lines, commits and answers; and the head that is dragged.
 const LANE = 20;
 const CHART = 34;
+const MARK_LETTERS = 24;
 
 class Timeline {
   // `on.seek(t)` takes the head elsewhere, `on.step(forward)` to the next event.
@@ -77,7 +78,7 @@ class Timeline {
     this.drawing.replaceChildren(...parts);
     byId('lane-names').replaceChildren(...labels);
     this.drawMarks(trace.lanes.lines, from, to);
-    drawAxis(from, to);
+    if (trace.events.length) drawAxis(from, to);
   }
 
   // The lines that were typed, as far as there is room for their words.
@@ -86,11 +87,13 @@ class Timeline {
     let free = -1;
     const marks = lines.filter(({ t }) => t >= from && t <= to).slice(-200).map(({ t, text }) => {
       const at = ((t - from) / (to - from)) * width;
-      const shown = at >= free ? text : '';
-      if (shown) free = at + 7 * Math.min(text.length, 24) + 12;
-      const mark = element('span', { title: `${seconds(t)} > ${text}` }, shown.length > 24 ? `${shown.slice(0, 23)}\u2026` : shown);
+      const short = text.length > MARK_LETTERS ? `${text.slice(0, MARK_LETTERS - 1)}\u2026` : text;
+      const wide = 7 * short.length + 14;
+      const leftward = at + wide > width;
+      const fits = leftward ? at - wide >= free : at >= free;
+      if (fits) free = leftward ? at + 4 : at + wide;
+      const mark = element('span', { title: `${seconds(t)} > ${text}`, class: fits && leftward ? 'leftward' : '' }, fits ? short : '');
       mark.style.left = `${(100 * (t - from)) / (to - from)}%`;
-      if (at > width - 90) mark.className = 'leftward';
       return mark;
     });
     byId('lane-marks').replaceChildren(...marks);

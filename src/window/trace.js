@@ -71,6 +71,8 @@ class Trace {
     if (event.k <= this.lastNumber) return;
     this.lastNumber = event.k;
     if (event.e === 'forked') this.forget(event.from);
+    // A lost heartbeat is as quiet as its message.
+    if (event.e === 'lost' && this.open.get(event.flight)?.sent.quiet) event.quiet = true;
     if (event.t < this.end) this.insert(event);
     else {
       this.events.push(event);
@@ -97,6 +99,7 @@ class Trace {
       const flight = { sent: event, ends: [] };
       this.flights.push(flight);
       this.open.set(event.flight, flight);
+      this.longest = Math.max(this.longest, (event.arrives ?? event.t) - event.t, event.delay ?? 0);
     } else if (event.e === 'arrived' || event.e === 'lost') {
       const flight = this.open.get(event.flight);
       if (!flight) return;
@@ -208,5 +211,5 @@ function upperBound(items, t, time = (item) => item.t) {
 }
 
 function isStep(event) {
-  return event.e !== 'view' && event.e !== 'arrived' && !(event.e === 'sent' && event.quiet) && kindOf(event) !== 'detail';
+  return isTold(event) && kindOf(event) !== 'detail';
 }
