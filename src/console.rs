@@ -24,3 +24,4 @@ pub mod scripts;
 pub mod session;
 pub mod standing;
 pub mod terminal;
+pub mod tracer;

@@ -195,6 +195,15 @@ pub trait Lab {
     /// is asked for; in virtual time everything is told.
     fn watch_events(&mut self, _filter: EventFilter) {}
 
+    /// What it is, as a trace says it: `threads`, `processes` or `simulator`.
+    fn kind(&self) -> &'static str {
+        "threads"
+    }
+
+    /// Tells the observer every message, and what a node is after each step that changed it, from each one's next step on; or no
+    /// longer. On threads and processes that costs, so it is asked for.
+    fn follow_steps(&mut self, follow: bool);
+
     /// Whether time passes by a clock, so that a person can watch what happens. Virtual time can run ahead of any clock.
     fn has_clock(&self) -> bool {
         true

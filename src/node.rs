@@ -15,6 +15,7 @@ mod machine;
 mod priority;
 mod reporter;
 mod snapshots;
+mod telling;
 
 use std::io;
 use std::sync::Arc;
@@ -146,6 +147,7 @@ impl Node {
             clock,
             clock_shown: Time::ZERO,
             jumps: JumpWatch::start(),
+            told: None,
             arrivals: Vec::new(),
             opened: Vec::new().into_iter(),
             step_began: Arc::new(Mutex::new(Instant::now())),

@@ -28,6 +28,8 @@ pub struct Envelope {
     pub packet: Packet,
     /// Fixed when it is made, though the payload may weigh something else later.
     weight: usize,
+    /// See [`Envelope::flight`].
+    flight: u64,
 }
 
 /// What an envelope carries.
@@ -163,7 +165,18 @@ impl Response {
 impl Envelope {
     /// From one to the other. It is weighed here, once.
     pub fn new(from: Address, to: Address, packet: Packet) -> Envelope {
-        Envelope { weight: packet.weight(), from, to, packet }
+        Envelope { weight: packet.weight(), from, to, packet, flight: 0 }
+    }
+
+    /// The same as this flight.
+    #[must_use]
+    pub fn numbered(self, flight: u64) -> Envelope {
+        Envelope { flight, ..self }
+    }
+
+    /// Which message of its sender it is, for those who follow its way: copies have the same number. Zero if it has none.
+    pub fn flight(&self) -> u64 {
+        self.flight
     }
 
     /// The message that it carries from node to node.

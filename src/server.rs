@@ -30,7 +30,8 @@ use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 pub use self::ending::EndReason;
 pub use self::exchange::{Arrival, Outbox, Start};
 pub(crate) use self::requests::Caller;
-pub use self::status::{FollowerView, LogView, MembersView, RoleName, SnapshotInfo, Status};
+pub use self::status::{FollowerView, LogView, MembersView, SnapshotInfo, Status};
+pub use crate::types::RoleName;
 
 use self::applier::{Applier, Task};
 use self::snapshots::{Schedule, SnapshotWork};
@@ -77,6 +78,8 @@ pub struct Server {
     /// The requests behind the entries that this leader appended.
     pub(crate) waiting: Waiting,
     last_request: RequestId,
+    /// The number of its newest message. A node counts on from its start's time, so that no flight of an earlier life has it.
+    last_flight: u64,
     /// It led, and the clients that wait for its entries are not told yet.
     lost_office: bool,
     /// What became of the newest change of the members that was asked of it.
@@ -122,6 +125,7 @@ impl Server {
             calls: Ascending::default(),
             waiting: Waiting::default(),
             last_request: 0,
+            last_flight: now.as_nanos() / 1_000,
             lost_office: false,
             changed: None,
             leader_since: now,
@@ -145,7 +149,7 @@ impl Server {
 
         // Nothing that promises leaves before it is durable, entries are applied before reads are answered, and a snapshot
         // comes last: it covers what was applied.
-        post(effects.messages, &mut outbox);
+        self.post(effects.messages, &mut outbox);
         if let Some(durable) = intake.persisted {
             self.release(durable, &mut outbox);
         }
@@ -326,15 +330,16 @@ impl Server {
     /// Sends the messages that waited for this write or an earlier one.
     fn release(&mut self, durable: WriteId, outbox: &mut Outbox) {
         while let Some((_, messages)) = self.held.pop_front_if(|(id, _)| *id <= durable) {
-            post(messages, outbox);
+            self.post(messages, outbox);
         }
     }
-}
 
-fn post(messages: Vec<Message>, outbox: &mut Outbox) {
-    outbox.envelopes.extend(
-        messages
-            .into_iter()
-            .map(|message| Envelope::new(message.from.into(), message.to.into(), Packet::Raft(message))),
-    );
+    /// Puts messages into envelopes, each with a flight of its own.
+    fn post(&mut self, messages: Vec<Message>, outbox: &mut Outbox) {
+        for message in messages {
+            self.last_flight += 1;
+            let envelope = Envelope::new(message.from.into(), message.to.into(), Packet::Raft(message));
+            outbox.envelopes.push(envelope.numbered(self.last_flight));
+        }
+    }
 }

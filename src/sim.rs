@@ -80,6 +80,8 @@ pub struct Simulation {
     tally: Tally,
     broken_at: Option<Time>,
     observer: Option<Observer>,
+    /// It is told what a node is after each step, too.
+    follows: bool,
     mutation: Option<Box<dyn Mutation>>,
     digest: u64,
     speed: Option<f64>,
@@ -142,6 +144,7 @@ impl Simulation {
             tally: Tally::default(),
             broken_at: None,
             observer: None,
+            follows: false,
             mutation: None,
             digest: settings.seed,
             speed: None,

@@ -5,9 +5,12 @@
 
 mod facade;
 mod filter;
+mod flight;
+mod lines;
 mod logs;
 mod merge;
 mod recording;
+mod state;
 mod table;
 
 use std::time::Duration;
@@ -18,10 +21,13 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use facade::{is_logged, log_event, target};
 pub use filter::EventFilter;
+pub use flight::Flight;
+pub use lines::{Line, Place, TraceHead, TraceLines};
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
 pub use merge::{LogLine, LogTail, Merge, merge};
 pub use recording::{Acknowledged, Passage, PassageEnd, Recorded, Recording, distances};
+pub use state::{FollowerState, NodeState, TermRun};
 
 use crate::faults::DropReason;
 use crate::protocol::Call;
@@ -128,19 +134,32 @@ pub enum What {
         reason: String,
     },
     /// A message left this node.
-    MessageSent(Message),
+    #[display("{flight}{}", match *delay {
+        _ if *twice => " (twice)".to_string(),
+        Duration::ZERO => String::new(),
+        delay => format!(" (delayed {delay:?})"),
+    })]
+    MessageSent {
+        flight: Flight,
+        /// What the network's rules add to its way.
+        delay: Duration,
+        /// It was copied: it arrives twice.
+        twice: bool,
+        /// When it arrives, where that is known already: in virtual time.
+        arrives: Option<Time>,
+    },
     /// A message of this node was lost.
-    #[display("{}@{} x {} {} ({reason})", message.from, message.term, message.to, message.body)]
-    MessageDropped { message: Message, reason: DropReason },
-    /// A message of this node is held back on its way.
-    #[display("{message} (delayed {delay:?})")]
-    MessageDelayed { message: Message, delay: Duration },
-    /// A message of this node was copied: it arrives twice.
-    #[display("{_0} (twice)")]
-    MessageDuplicated(Message),
+    #[display(
+        "{}@{} x {} {} ({reason})",
+        flight.message.from, flight.message.term, flight.message.to, flight.message.body
+    )]
+    MessageDropped { flight: Flight, reason: DropReason },
     /// A message arrived at this node.
     #[display("{_0} (arrived)")]
-    MessageArrived(Message),
+    MessageArrived(Flight),
+    /// All that this node is, after a step. Told only while somebody follows it.
+    #[display("is {} of term {}", _0.role, _0.term)]
+    State(Box<NodeState>),
     /// A console orders something.
     #[display("is told by {by}: {what}")]
     Ordered {
@@ -205,6 +224,8 @@ pub enum Narration {
     OnRequest,
     /// Never: it comes with each heartbeat, or repeats what the line of a message says.
     Heartbeat,
+    /// Never: it is for those who follow each step.
+    Traced,
 }
 
 impl TraceEvent {
@@ -229,6 +250,11 @@ impl TraceEvent {
         table::row(&self.what).1
     }
 
+    /// The section of the paper, or with a D of the dissertation, that speaks of it.
+    pub fn section(&self) -> Option<&'static str> {
+        Some(table::row(&self.what).3).filter(|section| !section.is_empty())
+    }
+
     /// When the console shows it.
     pub fn narration(&self) -> Narration {
         table::row(&self.what).2
@@ -249,11 +275,9 @@ impl What {
     /// The message that the event is about, if it is about one.
     pub fn message(&self) -> Option<&Message> {
         match self {
-            What::MessageSent(message)
-            | What::MessageDuplicated(message)
-            | What::MessageArrived(message)
-            | What::MessageDelayed { message, .. }
-            | What::MessageDropped { message, .. } => Some(message),
+            What::MessageSent { flight, .. }
+            | What::MessageDropped { flight, .. }
+            | What::MessageArrived(flight) => Some(&flight.message),
             _ => None,
         }
     }
@@ -295,7 +319,7 @@ mod tests {
             count: 0,
             outcome: AppendOutcome::Heartbeat,
         };
-        for what in [What::Raft(received), What::MessageSent(heartbeat())] {
+        for what in [What::Raft(received), What::sent(1, heartbeat())] {
             let event = event(what);
             assert_eq!(event.level(), Level::Trace);
             assert_eq!(event.narration(), Narration::Heartbeat, "{event}");
@@ -304,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_lost_message_is_crossed_out_and_says_why() {
-        let lost = event(What::MessageDropped { message: heartbeat(), reason: DropReason::Partition });
+        let lost = event(What::lost(1, heartbeat(), DropReason::Partition));
         let line = "12.000450 n2@2 x n3 AppendEntries prev=4@2 heartbeat commit=4 round=9 (partition)";
         assert_eq!(lost.to_string(), line);
         assert_eq!(lost.topic(), Topic::Net);

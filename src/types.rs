@@ -5,6 +5,7 @@
 
 mod member;
 mod random;
+mod role;
 mod session;
 mod token;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::member::{FOUNDERS_STORE, Member, StoreId};
 pub use self::random::Random;
+pub use self::role::RoleName;
 pub use self::session::SessionId;
 pub use self::token::{Part, Token};
 use crate::ascending::Number;
@@ -210,6 +212,11 @@ impl Time {
     /// The moment this many nanoseconds after the start.
     pub const fn from_nanos(nanos: u64) -> Time {
         Time(nanos)
+    }
+
+    /// Whole microseconds since the start.
+    pub const fn as_micros(self) -> u64 {
+        self.0 / 1_000
     }
 
     /// Nanoseconds since the start.

@@ -149,6 +149,11 @@ impl<M: StateMachine> Lab for Cluster<M> {
         self.watch_messages(filter.shows_messages());
     }
 
+    fn follow_steps(&mut self, follow: bool) {
+        self.context.reporter.follow_steps(follow);
+        self.observe_network();
+    }
+
     fn network_counts(&mut self) -> Vec<(End, End, LinkCounts)> {
         self.network.counts()
     }

@@ -6,7 +6,7 @@ use super::Cluster;
 use crate::faults::{End, Fate};
 use crate::net::counts::LinkCounts;
 use crate::server::report::message_sent;
-use crate::trace::What;
+use crate::trace::{Flight, What};
 use crate::types::NodeId;
 
 impl<M> Cluster<M> {
@@ -29,8 +29,14 @@ impl<M> Cluster<M> {
     /// lanes. Logs get what their filters let through, watched or not: a logger that is
     /// set, or made finer, after the start gets no messages before this is called.
     pub fn watch_messages(&self, watch: bool) {
+        self.context.reporter.watch_messages(watch);
+        self.observe_network();
+    }
+
+    /// Lets the router show what observer and logs take: all messages, those that are lost, or none.
+    pub(crate) fn observe_network(&self) {
         let reporter = self.context.reporter.clone();
-        reporter.watch_messages(watch);
+        let watch = reporter.watches_messages();
         let nodes: Vec<_> = self.slots.keys().copied().collect();
         // With the usual filters, logs take neither, and then the router need not look.
         let [dropped, all] = [Level::Debug, Level::Trace].map(|level| reporter.logs_take(level, &nodes));
@@ -39,10 +45,10 @@ impl<M> Cluster<M> {
         }
         let clock = self.context.clock;
         self.network.observe(Some(Box::new(move |envelope, fate| {
-            let Some(message) = envelope.message() else { return };
-            if watch || all || matches!(fate, Fate::Dropped(_)) {
-                let told = message_sent(message.clone(), *fate);
-                reporter.tell(clock.now(), message.from, [told]);
+            if (watch || all || matches!(fate, Fate::Dropped(_)))
+                && let Some(flight) = Flight::of(envelope)
+            {
+                reporter.tell(clock.now(), flight.message.from, [message_sent(flight, *fate, None)]);
             }
         })));
     }

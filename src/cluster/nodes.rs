@@ -121,7 +121,7 @@ impl<M> Cluster<M> {
     /// The clients learn which nodes there are, and so do the logs that want messages of some.
     fn note_nodes(&self) {
         self.nodes.change(self.slots.keys().copied().collect());
-        self.watch_messages(self.context.reporter.watches_messages());
+        self.observe_network();
     }
 }
 

@@ -50,6 +50,7 @@ mod word_tests;
 #[cfg(test)]
 mod roundtrip;
 mod time;
+mod trace;
 mod undo;
 mod verbs;
 mod wait;
@@ -65,6 +66,7 @@ use self::course::Course;
 use self::later::Later;
 use self::load::Loads;
 use self::scenario::Underway;
+use self::trace::Tracing;
 use self::undo::Undo;
 use self::verbs::run_of;
 use super::language::{Answer, Directive, Language, Names, Outcome};
@@ -121,6 +123,9 @@ pub struct Console<L: ?Sized = dyn Lab> {
     narrator: Narrator,
     /// What the run's directives have made of it so far.
     course: Course,
+    tracing: Option<Tracing>,
+    /// The network's rules as the trace last told them.
+    traced_rules: Option<Vec<String>>,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
@@ -157,6 +162,8 @@ impl<L: Lab + 'static> Console<L> {
             output,
             narrator,
             course,
+            tracing: None,
+            traced_rules: None,
             running: Vec::new(),
             loads: Loads::default(),
             lesson: None,
@@ -189,6 +196,14 @@ impl<L: Lab + 'static> Console<L> {
     /// Does what is to be done by itself now, in order: ends faults, executes lines that waited, makes chaos.
     pub fn undo_due(&mut self) {
         (self as &mut Console).undo_due();
+    }
+
+    /// Writes all that happens from now on to a file, in place of what is there.
+    ///
+    /// # Errors
+    /// One line: why it is not written.
+    pub fn begin_trace(&mut self, path: &Path) -> Result<(), String> {
+        (self as &mut Console).begin_trace(path, true)
     }
 
     /// Writes the run so far as a page, unless something else than an older page is there. Says what is in it.
@@ -273,6 +288,7 @@ impl Console {
         let began = self.lab.now();
         let answer = run_of(directive)(self, directive);
         self.course.journal.note(began, directive, &answer);
+        self.tell_rules();
         answer
     }
 

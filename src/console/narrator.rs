@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
 use super::printer::Output;
+use super::tracer::Tracer;
 use crate::text::layout::stamp;
 pub use crate::trace::EventFilter;
 use crate::trace::{Acknowledged, Recording, TraceEvent, What};
@@ -34,6 +35,7 @@ struct Shared {
     /// Lines that did not fit into the queue and were not said yet.
     lost: AtomicU64,
     recording: Recording,
+    tracer: Tracer,
     acknowledged: Mutex<Acknowledged>,
 }
 
@@ -53,7 +55,7 @@ enum Order {
 impl Narrator {
     /// Writes lines at once, in the thread in which things happen: for virtual time.
     pub fn direct(output: Output) -> Narrator {
-        Narrator::new(Route::AtOnce(output))
+        Narrator::new(Route::AtOnce(output), Tracer::direct())
     }
 
     /// Writes lines from a thread of its own, which ends with the last clone.
@@ -63,15 +65,16 @@ impl Narrator {
         let (sender, receiver) = bounded(WAITING_MAX);
         let writer = move || write_lines(&output, &receiver);
         thread::Builder::new().name("narrator".to_string()).spawn(writer).expect("a thread for narration");
-        Narrator::new(Route::Queued(sender))
+        Narrator::new(Route::Queued(sender), Tracer::queued())
     }
 
-    fn new(route: Route) -> Narrator {
+    fn new(route: Route, tracer: Tracer) -> Narrator {
         Narrator(Arc::new(Shared {
             filter: AtomicU8::new(EventFilter::On as u8),
             route,
             lost: AtomicU64::new(0),
             recording: Recording::default(),
+            tracer,
             acknowledged: Mutex::default(),
         }))
     }
@@ -83,6 +86,7 @@ impl Narrator {
     }
 
     pub fn observe(&self, event: &TraceEvent) {
+        self.0.tracer.observe(event);
         self.0.recording.observe(event);
         let filter = self.filter();
         let repeats = || filter != EventFilter::Heartbeats && self.repeats_acknowledgement(&event.what);
@@ -111,6 +115,7 @@ impl Narrator {
 
     /// Waits until all that was said is written, but not longer than this.
     pub fn flush(&self, patience: Duration) {
+        self.0.tracer.flush(patience);
         if let Route::Queued(sender) = &self.0.route {
             let (done, wait) = bounded(1);
             if sender.send_timeout(Order::Flush(done), patience).is_ok() {
@@ -125,6 +130,11 @@ impl Narrator {
 
     pub fn set_filter(&self, filter: EventFilter) {
         self.0.filter.store(filter as u8, Ordering::Relaxed);
+    }
+
+    /// What reads the run, whether it is narrated or not.
+    pub fn tracer(&self) -> &Tracer {
+        &self.0.tracer
     }
 
     /// What was kept of the events, whether it was narrated or not.
@@ -186,7 +196,7 @@ mod tests {
         };
         let message =
             Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), files: Files::FOUNDERS, body };
-        event(What::MessageSent(message))
+        event(What::sent(1, message))
     }
 
     #[test]
@@ -219,12 +229,12 @@ mod tests {
         };
         let message =
             Message { from: NodeId::new(2), to: NodeId::new(1), term: Term(1), files: Files::FOUNDERS, body };
-        let lost = What::MessageDropped { message: message.clone(), reason: DropReason::Cut };
+        let lost = What::lost(1, message.clone(), DropReason::Cut);
         narrator.observe(&event(lost));
         assert_eq!(output.take_transcript(), "[1.250] n2@1 x n1 AppendReply matched=5 round=2 (link cut)\n");
-        narrator.observe(&event(What::MessageSent(message.clone())));
+        narrator.observe(&event(What::sent(2, message.clone())));
         assert_eq!(output.take_transcript(), "[1.250] n2@1 -> n1 AppendReply matched=5 round=2\n");
-        narrator.observe(&event(What::MessageSent(message)));
+        narrator.observe(&event(What::sent(3, message)));
         assert_eq!(output.take_transcript(), "");
     }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 use std::vec::IntoIter;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
-use log::Level;
 use parking_lot::Mutex;
 
 use super::Context;
@@ -17,17 +16,15 @@ use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
 use crate::check::safety::{Step, Written, answering};
 use crate::clock::{Clock, JumpWatch};
-use crate::faults::DropReason;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::panics::caught;
-use crate::protocol::{Envelope, Packet, Response};
+use crate::protocol::{Envelope, Response};
 use crate::raft::effects::RejectReason;
 use crate::server::applier::{Look, Task};
-use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Server};
-use crate::trace::What;
+use crate::trace::{NodeState, What};
 use crate::types::{NodeId, Time};
 
 /// The most arrivals in a step: enough to share the step's own cost, and few enough that what is made of them stays in the
@@ -68,6 +65,8 @@ pub(super) struct EventLoop {
     pub clock_shown: Time,
     pub arrivals: Vec<Arrival>,
     pub jumps: JumpWatch,
+    /// What was last told of its state, while somebody follows it.
+    pub told: Option<Box<NodeState>>,
     /// What is left of the group that it took in last.
     pub opened: IntoIter<Envelope>,
     /// When the step in progress, or the last one, began.
@@ -229,7 +228,7 @@ impl EventLoop {
         match self.disk.admission(&envelope) {
             Admission::Take => self.arrivals.push(Arrival::Envelope(envelope)),
             Admission::Refuse => self.refuse(&envelope),
-            Admission::Drop => self.drop_message(envelope),
+            Admission::Drop => self.drop_message(&envelope),
         }
     }
 
@@ -238,13 +237,6 @@ impl EventLoop {
         let term = self.server.raft().current_term();
         let refusal = envelope.reply(term, Response::Rejected(RejectReason::Busy));
         self.transport.send(&mut Vec::from_iter(refusal));
-    }
-
-    fn drop_message(&self, envelope: Envelope) {
-        if let Packet::Raft(message) = envelope.packet {
-            let sender = message.from;
-            self.tell(sender, [What::MessageDropped { message, reason: DropReason::Overflow }]);
-        }
     }
 
     /// Carries out an order. An error ends the node.
@@ -347,6 +339,7 @@ impl EventLoop {
         // Checked before any of its messages can reach another node.
         self.context.observe(self.server.raft(), &step, outbox.messages());
         self.context.reporter.tell(now, self.name, outbox.take_happened());
+        self.tell_state(now);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
         self.board.show(self.server.status());
 
@@ -377,22 +370,5 @@ impl EventLoop {
         }
         self.machine.give(outbox.tasks);
         Ok(())
-    }
-
-    fn tell_arrival(&self, envelope: &Envelope) {
-        if self.context.reporter.watches_messages()
-            && let Some(message) = envelope.message()
-        {
-            self.tell(self.name, [What::MessageArrived(message.clone())]);
-        }
-        if self.context.reporter.takes(Level::Debug)
-            && let Some(what) = request_received(envelope)
-        {
-            self.tell(self.name, [what]);
-        }
-    }
-
-    fn tell<const N: usize>(&self, node: NodeId, happened: [What; N]) {
-        self.context.reporter.tell(self.context.clock.now(), node, happened);
     }
 }

@@ -25,12 +25,14 @@ pub struct Reporter {
     logs: Option<Arc<NodeLogs>>,
     /// Messages are told, too.
     watches: Arc<AtomicBool>,
+    /// Messages are, and what a node is after each step.
+    follows: Arc<AtomicBool>,
 }
 
 impl Reporter {
     /// Tells the observer everything, the log files what their filter lets through, and the program's logger what it takes.
     pub fn new(observer: Option<Observer>, logs: Option<Arc<NodeLogs>>) -> Reporter {
-        Reporter { observer, logs, watches: Arc::default() }
+        Reporter { observer, logs, watches: Arc::default(), follows: Arc::default() }
     }
 
     /// From now on messages are told, too, or no longer.
@@ -40,7 +42,16 @@ impl Reporter {
 
     /// Whether the arrival of a message is to be told.
     pub fn watches_messages(&self) -> bool {
-        self.watches.load(Ordering::Relaxed)
+        self.watches.load(Ordering::Relaxed) || self.follows_steps()
+    }
+
+    /// From now on messages are told, and what a node is after each step, or no longer.
+    pub fn follow_steps(&self, follows: bool) {
+        self.follows.store(follows, Ordering::Relaxed);
+    }
+
+    pub fn follows_steps(&self) -> bool {
+        self.follows.load(Ordering::Relaxed)
     }
 
     /// Whether an event of this level may have a reader: asked before one is made.

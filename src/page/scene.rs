@@ -227,6 +227,7 @@ mod tests {
 
     fn passage(sent: u64, quiet: bool) -> Passage {
         Passage {
+            flight: 0,
             from: NodeId::new(1),
             to: NodeId::new(2),
             sent: at(sent),

@@ -59,8 +59,8 @@ impl<M: StateMachine> Inside<M> {
             Question::Items { from } => self.page(console, from),
             Question::Backup { from } => self.backup(console, from),
             Question::NetworkCounts => Ok(Answer::NetworkCounts(self.network.counts())),
-            Question::Watch(filter) => {
-                self.watch(console.number, filter);
+            Question::Watch { filter, follow } => {
+                self.watch(console.number, filter, follow);
                 Ok(Answer::Done(String::new()))
             }
             question => self.look(&mut self.cluster.lock(), &question),

@@ -38,6 +38,8 @@ struct Console {
     number: u64,
     news: Sender<String>,
     filter: EventFilter,
+    /// It follows each step.
+    follows: bool,
     /// Events that it was not told, and has not heard of yet.
     left_out: u64,
 }
@@ -45,7 +47,9 @@ struct Console {
 impl Console {
     /// The turning points of a run belong into each console's report.
     fn wants(&self, event: &TraceEvent) -> bool {
-        self.filter.takes(event) || (event.level() <= Level::Info && event.what.message().is_none())
+        self.follows
+            || self.filter.takes(event)
+            || (event.level() <= Level::Info && event.what.message().is_none())
     }
 
     fn tell_event(&mut self, text: &str) {
@@ -65,7 +69,7 @@ impl Consoles {
     fn attach(&self, news: Sender<String>) -> u64 {
         let mut last = self.last.lock();
         *last += 1;
-        let console = Console { number: *last, news, filter: EventFilter::On, left_out: 0 };
+        let console = Console { number: *last, news, filter: EventFilter::On, follows: false, left_out: 0 };
         self.attached.lock().push(console);
         self.count.fetch_add(1, Ordering::Relaxed);
         *last
@@ -76,17 +80,16 @@ impl Consoles {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// This console wants to see these events. Whether any console wants to see messages.
-    pub fn watch(&self, number: u64, filter: EventFilter) -> bool {
+    /// This console wants to see these events. Whether any console wants to see messages, and whether any follows each step.
+    pub fn watch(&self, number: u64, filter: EventFilter, follow: bool) -> (bool, bool) {
         let mut attached = self.attached.lock();
-        attached
-            .iter_mut()
-            .filter(|console| console.number == number)
-            .for_each(|console| console.filter = filter);
-        let details =
-            attached.iter().any(|console| !matches!(console.filter, EventFilter::On | EventFilter::Off));
-        self.wants_details.store(details, Ordering::Relaxed);
-        attached.iter().any(|console| console.filter.shows_messages())
+        for console in attached.iter_mut().filter(|console| console.number == number) {
+            (console.filter, console.follows) = (filter, follow);
+        }
+        let follows = attached.iter().any(|console| console.follows);
+        let narrates = |console: &Console| !matches!(console.filter, EventFilter::On | EventFilter::Off);
+        self.wants_details.store(follows || attached.iter().any(narrates), Ordering::Relaxed);
+        (attached.iter().any(|console| console.filter.shows_messages()), follows)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -160,12 +163,14 @@ impl<M: StateMachine> Drop for Attachment<M> {
 impl<M: StateMachine> Inside<M> {
     fn detach(&self, number: u64) {
         self.consoles.detach(number);
-        self.watch(number, EventFilter::Off);
+        self.watch(number, EventFilter::Off, false);
     }
 
-    pub(super) fn watch(&self, number: u64, filter: EventFilter) {
-        let messages = self.consoles.watch(number, filter);
-        self.cluster.lock().watch_messages(messages);
+    pub(super) fn watch(&self, number: u64, filter: EventFilter, follow: bool) {
+        let (messages, steps) = self.consoles.watch(number, filter, follow);
+        let mut cluster = self.cluster.lock();
+        cluster.watch_messages(messages);
+        cluster.follow_steps(steps);
     }
 
     /// Tells the consoles how the node is, whenever that changes, until the process ends.
@@ -212,10 +217,14 @@ mod tests {
         let applied = event(What::Applied { first: LogIndex(1), last: LogIndex(1) });
         consoles.observe(&applied);
         assert!(told.is_empty(), "it is no turning point");
-        assert!(!consoles.watch(number, EventFilter::Client), "it shows no messages");
+        assert_eq!(
+            consoles.watch(number, EventFilter::Client, false),
+            (false, false),
+            "it shows no messages"
+        );
         consoles.observe(&applied);
         assert!(told.is_empty(), "it is no client's");
-        consoles.watch(number, EventFilter::All);
+        consoles.watch(number, EventFilter::All, false);
         for _ in 0..EVENTS_MAX + 3 {
             consoles.observe(&applied);
         }

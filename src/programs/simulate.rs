@@ -60,6 +60,9 @@ pub(super) struct Options {
     /// messages between nodes
     #[arg(long, value_name = "FILE.html", conflicts_with = "seeds")]
     report: Option<PathBuf>,
+    /// Writes all that happens to this file, one JSON line each
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    trace: Option<PathBuf>,
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]
     prompt: bool,
@@ -163,6 +166,9 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
     }
     if let Some(file) = history {
         console.record_to(file);
+    }
+    if let Some(path) = &options.trace {
+        console.begin_trace(path)?;
     }
     if attended || options.settings.seed.is_none() {
         let again = start.again(&again_with(options, &source, seed));

@@ -3,7 +3,7 @@
 use super::Raft;
 use super::log::Log;
 use super::role::Role;
-use crate::types::{LogIndex, Member, NodeId, StoreId, Term, Time};
+use crate::types::{LogIndex, Member, NodeId, RoleName, StoreId, Term, Time};
 
 impl Raft {
     pub fn id(&self) -> NodeId {
@@ -42,11 +42,20 @@ impl Raft {
         &self.role
     }
 
+    pub fn role_name(&self) -> RoleName {
+        match &self.role {
+            Role::Follower(_) => RoleName::Follower,
+            Role::PreCandidate { .. } => RoleName::PreCandidate,
+            Role::Candidate(_) => RoleName::Candidate,
+            Role::Leader(_) => RoleName::Leader,
+        }
+    }
+
     pub fn durable_index(&self) -> LogIndex {
         self.durability.log_index()
     }
 
-    /// When its election timer runs out; unused while it leads.
+    /// When its election timer runs out.
     pub fn election_due(&self) -> Time {
         self.election_due
     }

@@ -30,7 +30,7 @@ use crate::lab::waiting::Waiting;
 use crate::lab::{Lab, LabError, LabSettings, Lasting, Life, NodeOrder, NodeView};
 use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
-use crate::node::{Changes, Leaders, Leadership};
+use crate::node::{Changes, Leaders};
 use crate::server::{LogView, MembersView, Status};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::glimpse::Glimpse;
@@ -62,7 +62,8 @@ pub struct RemoteLab {
     agreed: Agreed,
     /// Nodes whose processes came back, and do not know what this console wants to see.
     came_back: Arc<Mutex<Vec<NodeId>>>,
-    filter: EventFilter,
+    /// What is narrated, and whether each step is followed.
+    watched: (EventFilter, bool),
     records: RecordsReader,
     asker: Option<Client<KeyValue>>,
     seed: u64,
@@ -118,7 +119,7 @@ impl RemoteLab {
             settings,
             agreed: Agreed::new(&nodes),
             came_back: Arc::default(),
-            filter: EventFilter::On,
+            watched: (EventFilter::On, false),
             records: RecordsReader::default(),
             asker: None,
             seed,
@@ -163,16 +164,6 @@ impl RemoteLab {
 
     fn ask_all(&self, question: &Question) -> Replies {
         Replies::of(self.links.iter(), question)
-    }
-
-    /// Each change of the leader, as the nodes tell it.
-    pub fn leadership(&self) -> Leadership {
-        self.leaders.listen()
-    }
-
-    /// Whether a node ran when it was last heard of.
-    pub fn life(&self, node: NodeId) -> Option<Life> {
-        self.links.get(&node).map(|link| link.last_view().life)
     }
 
     /// Closes all links. The nodes run on, unless this program has started their processes: those end.
@@ -386,8 +377,17 @@ impl Lab for RemoteLab {
     }
 
     fn watch_events(&mut self, filter: EventFilter) {
-        self.filter = filter;
-        self.ask_all(&Question::Watch(filter));
+        self.watched.0 = filter;
+        self.ask_all(&self.watch());
+    }
+
+    fn kind(&self) -> &'static str {
+        "processes"
+    }
+
+    fn follow_steps(&mut self, follow: bool) {
+        self.watched.1 = follow;
+        self.ask_all(&self.watch());
     }
 }
 

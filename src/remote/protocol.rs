@@ -67,8 +67,11 @@ pub enum Question {
         from: u64,
         clock: u64,
     },
-    /// Tell what this filter shows.
-    Watch(EventFilter),
+    /// Tell what this filter shows; messages and what the node is after each step, too, if they are followed.
+    Watch {
+        filter: EventFilter,
+        follow: bool,
+    },
 }
 
 /// Settings as a console has made them.

@@ -6,7 +6,8 @@ use super::{Outbox, Server};
 use crate::faults::Fate;
 use crate::protocol::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
-use crate::trace::What;
+use crate::trace::{Flight, NodeState, What};
+use crate::types::Time;
 
 impl Server {
     /// The event of its start. `fresh` says that its disk was empty, `repaired` what was repaired there.
@@ -19,6 +20,11 @@ impl Server {
             fresh,
             repaired: (!repaired.is_empty()).then(|| repaired.join("; ")),
         }
+    }
+
+    /// All that it is.
+    pub fn state(&self) -> NodeState {
+        NodeState::of(&self.raft, self.applied.index)
     }
 }
 
@@ -52,12 +58,12 @@ pub fn request_received(envelope: &Envelope) -> Option<What> {
 }
 
 /// The event of a message that the network decided on.
-pub fn message_sent(message: Message, fate: Fate) -> What {
+pub fn message_sent(flight: Flight, fate: Fate, arrives: Option<Time>) -> What {
     match fate {
-        Fate::Dropped(reason) => What::MessageDropped { message, reason },
-        Fate::Delivered { duplicate: Some(_), .. } => What::MessageDuplicated(message),
-        Fate::Delivered { delay, duplicate: None } if delay.is_zero() => What::MessageSent(message),
-        Fate::Delivered { delay, duplicate: None } => What::MessageDelayed { message, delay },
+        Fate::Dropped(reason) => What::MessageDropped { flight, reason },
+        Fate::Delivered { delay, duplicate } => {
+            What::MessageSent { flight, delay, twice: duplicate.is_some(), arrives }
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a server tells those who show and compare nodes: facts, copied out of it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +8,7 @@ use super::Server;
 use crate::raft::effects::ChangeError;
 use crate::raft::membership::{Configured, MemberRole};
 use crate::raft::role::{Progress, Role};
-use crate::types::{EntryId, LogIndex, Member, NodeId, StoreId, Term, Time};
+use crate::types::{EntryId, LogIndex, Member, NodeId, RoleName, StoreId, Term, Time};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
@@ -80,16 +79,6 @@ pub struct SnapshotInfo {
     pub size: usize,
 }
 
-/// A node's role in its term, without what it knows in it: see [`Role`](crate::raft::role::Role).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-pub enum RoleName {
-    #[default]
-    Follower,
-    PreCandidate,
-    Candidate,
-    Leader,
-}
-
 /// A log as the matrix shows it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LogView {
@@ -121,12 +110,7 @@ impl Server {
     pub fn status(&self) -> Status {
         let raft = &self.raft;
         Status {
-            role: match raft.role() {
-                Role::Follower(_) => RoleName::Follower,
-                Role::PreCandidate { .. } => RoleName::PreCandidate,
-                Role::Candidate(_) => RoleName::Candidate,
-                Role::Leader(_) => RoleName::Leader,
-            },
+            role: raft.role_name(),
             term: raft.current_term(),
             leader: raft.leader(),
             since: self.leader_since,
@@ -179,16 +163,5 @@ impl Server {
         let members = kept.filter(|index| *index > log.base().index).collect();
         let (snapshot, commit) = (self.raft.snapshot(), self.raft.commit_index());
         LogView { base: log.base(), snapshot, terms, members, commit }
-    }
-}
-
-impl fmt::Display for RoleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            RoleName::Follower => "follower",
-            RoleName::PreCandidate => "pre-candidate",
-            RoleName::Candidate => "candidate",
-            RoleName::Leader => "leader",
-        })
     }
 }

@@ -124,6 +124,17 @@ impl Lab for Simulation {
         self.settings.seed
     }
 
+    fn kind(&self) -> &'static str {
+        "simulator"
+    }
+
+    fn follow_steps(&mut self, follow: bool) {
+        self.follows = follow;
+        for name in Lab::nodes(self) {
+            self.tell_state(name);
+        }
+    }
+
     fn wait(&mut self, until: Time) {
         self.paced(until);
     }

@@ -85,7 +85,9 @@ impl Simulation {
         let raft = node.server.as_ref().expect("started just now").raft();
         self.safety.started(raft);
         self.tally.repaired += repaired.len() as u64;
+        self.node(name).told = None;
         self.tell(name, started);
+        self.tell_state(name);
         Ok(said)
     }
 

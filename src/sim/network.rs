@@ -12,8 +12,8 @@ use crate::raft::entry::Content;
 use crate::raft::message::{Body, Extra, Message};
 use crate::server::Arrival;
 use crate::server::report::message_sent;
-use crate::trace::What;
-use crate::types::{ClientId, Member, NodeId};
+use crate::trace::{Flight, What};
+use crate::types::{ClientId, Member, NodeId, Time};
 
 impl Simulation {
     pub(super) fn arrive(&mut self, envelope: Envelope) {
@@ -30,14 +30,17 @@ impl Simulation {
             Address::Node(name) if self.nodes.get(&name).is_some_and(Node::is_running) => {
                 self.counts.delivered(std::slice::from_ref(&envelope));
                 self.note_if_removed(name, &envelope);
-                if let Some(message) = envelope.message().filter(|_| self.observer.is_some()) {
-                    self.tell(name, What::MessageArrived(message.clone()));
+                if let Some(flight) = self.flight(&envelope) {
+                    self.tell(name, What::MessageArrived(flight));
                 }
                 self.deliver(name, Arrival::Envelope(envelope));
             }
             Address::Node(_) => {
                 self.counts.dropped(std::slice::from_ref(&envelope));
-                self.tell_message(&envelope, Fate::Dropped(DropReason::Down));
+                if let Some(flight) = self.flight(&envelope) {
+                    let reason = DropReason::Down;
+                    self.tell(flight.message.from, What::MessageDropped { flight, reason });
+                }
                 if let Some(refusal) = envelope.unreachable() {
                     self.counts.sent(std::slice::from_ref(&refusal));
                     let happening = Happening::Arrives { envelope: refusal, held_back: false };
@@ -85,20 +88,28 @@ impl Simulation {
         let (from, to) = (envelope.from, envelope.to);
         self.counts.sent(std::slice::from_ref(&envelope));
         let fate = self.faults.decide(from, to);
-        self.tell_message(&envelope, fate);
-        match fate {
-            Fate::Dropped(_) => self.counts.dropped(std::slice::from_ref(&envelope)),
-            Fate::Delivered { delay, duplicate } => {
-                if let Some(later) = duplicate {
-                    self.counts.duplicated(from, to);
-                    self.put_on_its_way(envelope.clone(), later);
-                }
-                self.put_on_its_way(envelope, delay);
+        let flight = self.flight(&envelope);
+        let arrives = match fate {
+            Fate::Dropped(_) => {
+                self.counts.dropped(std::slice::from_ref(&envelope));
+                None
             }
+            Fate::Delivered { delay, duplicate } => {
+                let copy = duplicate.map(|later| {
+                    self.counts.duplicated(from, to);
+                    self.put_on_its_way(envelope.clone(), later)
+                });
+                let arrives = self.put_on_its_way(envelope, delay);
+                Some(copy.map_or(arrives, |copy| copy.min(arrives)))
+            }
+        };
+        if let Some(flight) = flight {
+            self.tell(flight.message.from, message_sent(flight, fate, arrives));
         }
     }
 
-    fn put_on_its_way(&mut self, envelope: Envelope, delay: Duration) {
+    /// Puts an envelope on its way, and says when it arrives.
+    fn put_on_its_way(&mut self, envelope: Envelope, delay: Duration) -> Time {
         let held_back = delay > Duration::ZERO;
         if held_back {
             self.counts.held_back(envelope.from, envelope.to);
@@ -106,6 +117,7 @@ impl Simulation {
         let jitter = self.random.duration(Duration::ZERO, self.settings.link_jitter);
         let after = self.settings.link_delay + jitter + delay;
         self.schedule(after, Happening::Arrives { envelope, held_back });
+        self.now + after
     }
 
     pub(super) fn carry_from_client(&mut self, id: ClientId) {
@@ -115,11 +127,8 @@ impl Simulation {
         }
     }
 
-    fn tell_message(&self, envelope: &Envelope, fate: Fate) {
-        if let Some(message) = envelope.message()
-            && self.observer.is_some()
-        {
-            self.tell(message.from, message_sent(message.clone(), fate));
-        }
+    /// A message's flight, for the observer.
+    fn flight(&self, envelope: &Envelope) -> Option<Flight> {
+        Flight::of(envelope).filter(|_| self.observer.is_some())
     }
 }

@@ -18,6 +18,7 @@ use crate::storage::json_store::JsonStore;
 use crate::storage::simulated::{DiskFailure, SimulatedDisk};
 use crate::storage::snapshots::{Snapshots, finished};
 use crate::storage::{Storage, StorageError};
+use crate::trace::NodeState;
 use crate::types::{NodeId, StoreId, Time};
 
 /// A node, running or not. Its disk outlives it.
@@ -44,6 +45,8 @@ pub(super) struct Node {
     full: bool,
     /// What it knew when it last made a step.
     pub status: Status,
+    /// What was last told of its state, while somebody follows it.
+    pub told: Option<Box<NodeState>>,
     /// Why it does not run; none before its first start.
     pub down: Option<EndReason>,
     /// Its clock's rate, in parts of a million of the true one.
@@ -84,6 +87,7 @@ impl Node {
             stalled_until: Time::ZERO,
             full: false,
             status: Status::default(),
+            told: None,
             down: None,
             clock_rate: TRUE_RATE,
             clock_ahead: Duration::ZERO,

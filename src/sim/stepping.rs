@@ -8,7 +8,7 @@ use crate::check::safety::{Step, Written, answering};
 use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Outbox};
-use crate::trace::TraceEvent;
+use crate::trace::{TraceEvent, What};
 use crate::types::{Member, NodeId, Time};
 
 impl Simulation {
@@ -116,6 +116,7 @@ impl Simulation {
             for what in outbox.take_happened() {
                 self.tell(name, what);
             }
+            self.tell_state(name);
         }
         for envelope in outbox.envelopes {
             self.send(envelope);
@@ -132,6 +133,19 @@ impl Simulation {
             self.schedule_work(name, lane);
         }
         self.use_disk(name);
+    }
+
+    /// Tells what a node is, if that is another than it was and somebody follows it.
+    pub(super) fn tell_state(&mut self, name: NodeId) {
+        let follows = self.follows;
+        let node = self.node(name);
+        let state = node.server.as_ref().filter(|_| follows).map(|server| Box::new(server.state()));
+        if state != node.told {
+            node.told.clone_from(&state);
+            if let Some(state) = state {
+                self.tell(name, What::State(state));
+            }
+        }
     }
 
     /// Lets a node do what waits in one of its lanes.

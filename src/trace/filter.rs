@@ -63,8 +63,8 @@ impl EventFilter {
             }
             EventFilter::Client => topic == Topic::Client || narration == Narration::Unasked,
             EventFilter::Net => topic == Topic::Net && narration != Narration::Heartbeat,
-            EventFilter::All => narration != Narration::Heartbeat,
-            EventFilter::Heartbeats => true,
+            EventFilter::All => !matches!(narration, Narration::Heartbeat | Narration::Traced),
+            EventFilter::Heartbeats => narration != Narration::Traced,
         }
     }
 

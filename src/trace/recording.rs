@@ -11,7 +11,7 @@ use std::time::Duration;
 use log::Level;
 use parking_lot::Mutex;
 
-use super::{TraceEvent, What};
+use super::{Flight, TraceEvent, What};
 use crate::faults::DropReason;
 use crate::raft::event::Event;
 use crate::raft::message::{AppendResult, Body, Message};
@@ -55,6 +55,8 @@ pub struct Recorded {
 /// A message and its way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Passage {
+    /// See [`Flight`].
+    pub flight: u64,
     pub from: NodeId,
     pub to: NodeId,
     pub sent: Time,
@@ -189,32 +191,31 @@ impl Recorded {
 
     fn note_message(&mut self, event: &TraceEvent) {
         match &event.what {
-            What::MessageSent(message) | What::MessageDelayed { message, .. } => {
-                self.depart(event.time, message, PassageEnd::UnderWay);
+            What::MessageSent { flight, twice, .. } => {
+                self.depart(event.time, flight, PassageEnd::UnderWay);
+                if *twice {
+                    self.depart(event.time, flight, PassageEnd::UnderWay);
+                }
             }
-            What::MessageDuplicated(message) => {
-                self.depart(event.time, message, PassageEnd::UnderWay);
-                self.depart(event.time, message, PassageEnd::UnderWay);
-            }
-            What::MessageArrived(message) => {
-                self.end(message, PassageEnd::Arrived(event.time));
-            }
-            What::MessageDropped { message, reason } => {
+            What::MessageArrived(flight) => drop(self.end(flight, PassageEnd::Arrived(event.time))),
+            What::MessageDropped { flight, reason } => {
                 let lost = PassageEnd::Lost(event.time, *reason);
-                if !self.end(message, lost) {
-                    self.depart(event.time, message, lost);
+                if !self.end(flight, lost) {
+                    self.depart(event.time, flight, lost);
                 }
             }
             _ => {}
         }
     }
 
-    fn depart(&mut self, sent: Time, message: &Message, end: PassageEnd) {
+    fn depart(&mut self, sent: Time, flight: &Flight, end: PassageEnd) {
+        let Flight { number, message } = flight;
         if self.passages.len() == PASSAGES_MAX {
             self.thin_out();
         }
         let repeats = self.acknowledged.repeats(message, matches!(end, PassageEnd::Lost(..)));
         self.passages.push_back(Passage {
+            flight: *number,
             from: message.from,
             to: message.to,
             sent,
@@ -225,12 +226,15 @@ impl Recorded {
         });
     }
 
-    /// Ends the passage of this message, the oldest if it was sent more than once. Says whether there was one.
-    fn end(&mut self, message: &Message, end: PassageEnd) -> bool {
-        let text = message.to_string();
+    /// Ends the passage of a flight, the oldest of its copies. Says whether there was one.
+    fn end(&mut self, flight: &Flight, end: PassageEnd) -> bool {
+        let Flight { number, message } = flight;
         let newest = self.passages.len().saturating_sub(UNDER_WAY_MAX);
         let mut under_way = self.passages.range_mut(newest..);
-        let found = under_way.find(|passage| passage.end == PassageEnd::UnderWay && passage.text == text);
+        let found = under_way.find(|passage| {
+            let flies = (passage.flight, passage.from, passage.to) == (*number, message.from, message.to);
+            flies && passage.end == PassageEnd::UnderWay
+        });
         found.map(|passage| passage.end = end).is_some()
     }
 
@@ -318,16 +322,16 @@ mod tests {
     #[test]
     fn a_message_has_its_way_and_its_end() {
         let recording = Recording::default();
-        let reason = DropReason::Down;
+        let flight = |number| Flight { number, message: message(number) };
         for event in [
-            at(1, What::MessageSent(message(1))),
-            at(2, What::MessageDuplicated(message(2))),
-            at(3, What::MessageArrived(message(2))),
-            at(4, What::MessageDropped { message: message(1), reason }),
-            at(5, What::MessageArrived(message(2))),
-            at(6, What::MessageDropped { message: message(3), reason: DropReason::Cut }),
-            at(7, What::MessageSent(message(4))),
-            at(8, What::MessageArrived(message(9))),
+            at(1, What::sent(1, message(1))),
+            at(2, What::MessageSent { flight: flight(2), delay: Duration::ZERO, twice: true, arrives: None }),
+            at(3, What::MessageArrived(flight(2))),
+            at(4, What::lost(1, message(1), DropReason::Down)),
+            at(5, What::MessageArrived(flight(2))),
+            at(6, What::lost(3, message(3), DropReason::Cut)),
+            at(7, What::sent(4, message(4))),
+            at(8, What::MessageArrived(flight(9))),
         ] {
             recording.observe(&event);
         }
@@ -350,7 +354,7 @@ mod tests {
     fn heartbeats_and_their_answers_are_quiet() {
         let recording = Recording::default();
         for sent in [message(1), reply(3), reply(3), reply(4)] {
-            recording.observe(&at(1, What::MessageSent(sent)));
+            recording.observe(&at(1, What::sent(1, sent)));
         }
         let quiet: Vec<bool> = recording.recorded().passages.iter().map(|passage| passage.quiet).collect();
         assert_eq!(quiet, [true, false, true, false]);
@@ -360,7 +364,7 @@ mod tests {
     fn messages_are_bounded_and_those_around_a_turning_point_stay() {
         let recording = Recording::default();
         for round in 0..20_000 {
-            recording.observe(&at(round, What::MessageSent(message(round))));
+            recording.observe(&at(round, What::sent(round, message(round))));
             if round == 500 {
                 recording.observe(&at(round, What::Crashed { power: false }));
             }
@@ -381,7 +385,7 @@ mod tests {
         let commit = at(1, What::Raft(Event::CommitAdvanced { from: LogIndex(0), to: LogIndex(1) }));
         recording.observe(&commit);
         assert_eq!(recording.events(), []);
-        recording.observe(&at(2, What::MessageSent(message(1))));
+        recording.observe(&at(2, What::sent(1, message(1))));
         recording.observe(&commit);
         assert_eq!(recording.recorded().details, [commit]);
     }

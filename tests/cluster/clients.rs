@@ -96,7 +96,7 @@ fn events_are_told_and_logged() {
     let (leads, messages) = (Arc::clone(&led), Arc::clone(&sent));
     let observer = move |event: &TraceEvent| match &event.what {
         What::Raft(Event::BecameLeader { .. }) => drop(leads.fetch_add(1, Ordering::SeqCst)),
-        What::MessageSent(_) => drop(messages.fetch_add(1, Ordering::SeqCst)),
+        What::MessageSent { .. } => drop(messages.fetch_add(1, Ordering::SeqCst)),
         _ => {}
     };
     let cluster = Cluster::start(&settings, Some(Arc::new(observer))).unwrap();

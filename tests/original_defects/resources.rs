@@ -66,8 +66,10 @@ fn l12_a_follower_that_is_cut_off_is_sent_little() {
         let bytes = Counter::default();
         let counter = bytes.clone();
         simulation.set_observer(Some(Arc::new(move |event: &TraceEvent| match &event.what {
-            What::MessageSent(message) | What::MessageDropped { message, .. } if message.to == follower => {
-                counter.add(message.body.weight());
+            What::MessageSent { flight, .. } | What::MessageDropped { flight, .. }
+                if flight.message.to == follower =>
+            {
+                counter.add(flight.message.body.weight());
             }
             _ => {}
         })));

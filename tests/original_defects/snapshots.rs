@@ -22,7 +22,7 @@ use raftlab::storage::json_store::JsonStore;
 use raftlab::storage::simulated::{DiskFailure, SimulatedDisk};
 use raftlab::storage::snapshots::{SnapshotFiles, Snapshots};
 use raftlab::storage::{ClusterId, Identity, NewStore, Recovered, Storage, StorageError};
-use raftlab::trace::{TraceEvent, What};
+use raftlab::trace::{Flight, TraceEvent, What};
 use raftlab::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, Random, Term, Time};
 
 use crate::{Counter, START, cluster, create, followers, is_caught, leader, run_for};
@@ -189,7 +189,7 @@ fn l15_a_snapshot_travels_in_bounded_parts_and_each_of_them_once() {
         let (largest, bytes) = (Arc::new(Mutex::new(0)), Counter::default());
         let (seen, counter) = (Arc::clone(&largest), bytes.clone());
         simulation.set_observer(Some(Arc::new(move |event: &TraceEvent| {
-            let (What::MessageSent(message) | What::MessageDelayed { message, .. }) = &event.what else {
+            let What::MessageSent { flight: Flight { message, .. }, .. } = &event.what else {
                 return;
             };
             if let Body::InstallSnapshot { data, .. } = &message.body {

@@ -182,6 +182,7 @@ impl Console {
     /// A run that began from files says first what no check of it can know.
     fn check(&mut self, _: &Directive) -> Answer {
         let verdicts = self.lab.check();
+        self.tell_verdicts(&verdicts);
         let lines = verdicts.iter().map(ToString::to_string);
         let history = self.judge_history();
         let from_files = self.lab.began_with() == Start::Unknown;

@@ -5,6 +5,7 @@ use super::slots::{DURATION, LINE};
 use super::{Console, notes};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
 use crate::text::layout::stamp;
+use crate::trace::Place;
 use crate::types::Time;
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
@@ -61,6 +62,7 @@ impl Console {
 
     /// Says what was done by itself, with its time.
     pub(super) fn tell(&self, text: &str) {
+        self.narrator.tracer().aside(self.lab.now(), Place::Console, "said", [], text.to_string());
         self.narrator.say(format!("{} {text}", stamp(self.lab.now().since(self.zero))));
     }
 }

@@ -230,7 +230,7 @@ proptest! {
 const FAILING: &[&str] = &["outcome", "kill", "resume", "promote", "cancel", "connect"];
 
 /// Verbs whose examples read or write a file, or last: not for a test of a form.
-const ELSEWHERE: &[&str] = &["run", "load", "logs", "report", "save-script"];
+const ELSEWHERE: &[&str] = &["run", "load", "logs", "report", "save-script", "trace"];
 
 #[test]
 fn every_function_finds_the_slots_that_its_form_lists() {

@@ -107,6 +107,8 @@ impl Console {
         let shown = text.unwrap_or("").trim();
         self.remember(shown);
         self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed));
+        let by = if script.numbered { "script" } else { "prompt" };
+        let number = self.narrator.tracer().directive(self.lab.now(), shown, by);
         let mut answer = match &parsed {
             Ok(Some(line)) => self.execute_noted(line),
             Ok(None) => return Flow::Go,
@@ -121,6 +123,7 @@ impl Console {
             // The terminal has shown ^C: the answer begins on a line of its own.
             self.output.progress("");
         }
+        self.narrator.tracer().answered(self.lab.now(), number, &answer);
         self.output.answer(&answer);
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
             script.failed = Some((script.line, shorten_to(shown, REPORTED_LETTERS), answer.outcome));

@@ -176,6 +176,7 @@ impl Console {
             } else if !self.run_later(due) {
                 self.act_chaos();
             }
+            self.tell_rules();
         }
     }
 

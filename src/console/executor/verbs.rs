@@ -6,12 +6,12 @@ use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
     chaos, data, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome, report,
-    rerun, scenario, session, settings, status, time, wait,
+    rerun, scenario, session, settings, status, time, trace, wait,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 20] = [
+const VERBS: [&[Row<Run>]; 21] = [
     status::VERBS,
     inspect::VERBS,
     matrix::VERBS,
@@ -27,6 +27,7 @@ const VERBS: [&[Row<Run>]; 20] = [
     settings::VERBS,
     wait::VERBS,
     report::VERBS,
+    trace::VERBS,
     later::VERBS,
     chaos::VERBS,
     rerun::VERBS,

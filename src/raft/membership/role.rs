@@ -7,6 +7,7 @@ use crate::types::Member;
 
 /// A node's part in its cluster, by the configuration that it uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MemberRole {
     /// None: it knows no configuration that names its files. A node that was added or wiped is one, until its log tells.
     #[default]

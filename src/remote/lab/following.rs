@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::{RemoteLab, unexpected};
-use crate::lab::LabError;
+use crate::lab::{LabError, Life};
 use crate::links::probe;
+use crate::node::Leadership;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
 use crate::supervisor::Supervisor;
@@ -53,9 +54,25 @@ impl RemoteLab {
         }
         let came_back = std::mem::take(&mut *self.came_back.lock());
         for link in came_back.iter().filter_map(|node| self.links.get(node)) {
-            let _ = link.ask(Question::Watch(self.filter));
+            let _ = link.ask(self.watch());
         }
         self.agreed.agree(&self.links, &mut self.settings);
+    }
+
+    /// Each change of the leader, as the nodes tell it.
+    pub fn leadership(&self) -> Leadership {
+        self.leaders.listen()
+    }
+
+    /// Whether a node ran when it was last heard of.
+    pub fn life(&self, node: NodeId) -> Option<Life> {
+        self.links.get(&node).map(|link| link.last_view().life)
+    }
+
+    /// What the nodes are to tell.
+    pub(super) fn watch(&self) -> Question {
+        let (filter, follow) = self.watched;
+        Question::Watch { filter, follow }
     }
 
     /// The whole state of a node, page by page.

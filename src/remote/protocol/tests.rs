@@ -25,7 +25,7 @@ use crate::raft::message::{Beat, Body, Files, Message};
 use crate::server::{FollowerView, RoleName, Status};
 use crate::sim::{Simulation, SimulationSettings};
 use crate::storage::{ClusterId, Founders, Identity};
-use crate::trace::What;
+use crate::trace::{Flight, FollowerState, NodeState, TermRun, What};
 use crate::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, SessionId, Term};
 
 const AT: EntryId = EntryId { term: Term(3), index: LogIndex(9) };
@@ -182,6 +182,26 @@ fn events() -> Vec<Event> {
     events
 }
 
+fn state() -> NodeState {
+    NodeState {
+        role: RoleName::PreCandidate,
+        term: Term(3),
+        vote: Some(node(1)),
+        leader: None,
+        member: MemberRole::Voter,
+        last: AT,
+        base: EntryId::ZERO,
+        snapshot: EntryId::ZERO,
+        commit: INDEX,
+        applied: INDEX,
+        durable: INDEX,
+        due: Some(150_000),
+        votes: vec![node(2)],
+        followers: Some([(node(2), FollowerState { next: INDEX, matched: LogIndex(1) })].into()),
+        terms: vec![TermRun { term: Term(3), first: LogIndex(1), last: INDEX }],
+    }
+}
+
 fn whats() -> Vec<What> {
     let origin = Origin { session: SessionId(6), serial: 4, acknowledged: 2 };
     let command = Payload::from_text(r#"[{"op":"put","key":"é","value":"1e400"}]"#);
@@ -198,6 +218,8 @@ fn whats() -> Vec<What> {
     let append = Body::AppendEntries { prev: AT, entries, commit: INDEX, beat };
     let part = Body::InstallSnapshot { last: AT, offset: 3, data: Arc::from([0, 255]), done: false };
     let message = |body| Message { from: node(1), to: node(2), term: Term(3), files: Files::FOUNDERS, body };
+    let flight = |body| Flight { number: 1 << 40, message: message(body) };
+    let sent = |body, delay, twice| What::MessageSent { flight: flight(body), delay, twice, arrives: None };
     let reason = || "no space left".to_string();
     let read = Call::Read { query: Payload::from_text("[1]"), mode: ReadMode::Lease, here: true };
     let mut whats = vec![
@@ -214,11 +236,12 @@ fn whats() -> Vec<What> {
         What::Applied { first: LogIndex(1), last: INDEX },
         What::MachineSlow { took: Duration::from_millis(43) },
         What::SnapshotCreated { last: AT, bytes: 1 << 40 },
-        What::MessageSent(message(append.clone())),
-        What::MessageArrived(message(part.clone())),
-        What::MessageDuplicated(message(Body::VoteReply { granted: false })),
-        What::MessageDropped { message: message(append), reason: DropReason::Partition },
-        What::MessageDelayed { message: message(part), delay: Duration::from_nanos(1) },
+        sent(append.clone(), Duration::ZERO, false),
+        sent(Body::VoteReply { granted: false }, Duration::ZERO, true),
+        sent(part.clone(), Duration::from_nanos(1), false),
+        What::MessageArrived(flight(part)),
+        What::MessageDropped { flight: flight(append), reason: DropReason::Partition },
+        What::State(Box::new(state())),
         What::RequestReceived { client: ClientId(7), call: Call::Command { origin, command } },
         What::RequestReceived { client: ClientId(7), call: read },
         What::RequestInvalid { client: ClientId(7), reason: reason() },
@@ -245,7 +268,7 @@ fn every_question_arrives_as_it_was_asked() {
         Question::Check,
         Question::DiskSyncs,
         Question::Records { from: 9, clock: u64::MAX },
-        Question::Watch(EventFilter::All),
+        Question::Watch { filter: EventFilter::All, follow: true },
     ];
     let lasting = [None, Some(Duration::from_millis(1))].into_iter().cycle();
     let orders = orders().into_iter().zip(lasting);

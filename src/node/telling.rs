@@ -1,0 +1,48 @@
+//! What a node's thread tells of its steps and its messages.
+
+use log::Level;
+
+use super::event_loop::EventLoop;
+use crate::faults::DropReason;
+use crate::protocol::Envelope;
+use crate::server::report::request_received;
+use crate::trace::{Flight, What};
+use crate::types::{NodeId, Time};
+
+impl EventLoop {
+    pub(super) fn drop_message(&self, envelope: &Envelope) {
+        if let Some(flight) = Flight::of(envelope) {
+            let reason = DropReason::Overflow;
+            self.tell(flight.message.from, [What::MessageDropped { flight, reason }]);
+        }
+    }
+
+    /// Tells what the step changed, to those who follow it.
+    pub(super) fn tell_state(&mut self, now: Time) {
+        if !self.context.reporter.follows_steps() {
+            return self.told = None;
+        }
+        let state = Some(Box::new(self.server.state()));
+        if state != self.told {
+            self.told.clone_from(&state);
+            self.context.reporter.tell(now, self.name, state.map(What::State));
+        }
+    }
+
+    pub(super) fn tell_arrival(&self, envelope: &Envelope) {
+        if self.context.reporter.watches_messages()
+            && let Some(flight) = Flight::of(envelope)
+        {
+            self.tell(self.name, [What::MessageArrived(flight)]);
+        }
+        if self.context.reporter.takes(Level::Debug)
+            && let Some(what) = request_received(envelope)
+        {
+            self.tell(self.name, [what]);
+        }
+    }
+
+    pub(super) fn tell<const N: usize>(&self, node: NodeId, happened: [What; N]) {
+        self.context.reporter.tell(self.context.clock.now(), node, happened);
+    }
+}
