@@ -15,16 +15,15 @@ class Clock {
     this.speed = 0.1;
   }
 
-  // Passes this many seconds of watching; returns whether the time shown has changed.
+  // Passes this many seconds of watching.
   advance(passed, trace) {
-    if (!this.playing && !this.follows) return false;
+    if (!this.playing && !this.follows) return;
     const before = this.t;
     const [end, pace] = [trace.end, this.pace(trace)];
     let next = pace === Infinity ? end : this.t + passed * pace * 1e6;
     if (this.follows && end - next > BEHIND_MAX * pace * 1e6) next = end - BEHIND_MAX * pace * 1e6;
     this.t = Math.max(Math.min(next, end), Math.min(before, end));
     if (this.t >= end && !this.follows) this.playing = false;
-    return this.t !== before;
   }
 
   // Microseconds of the run that a message is shown at least.

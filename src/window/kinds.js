@@ -22,18 +22,27 @@ const NARRATED = new Set(['became_leader', 'election_started', 'stepped_down', '
 
 // A follower hears from its leader how far the log is committed: that is a detail, the leader's own commit is not.
 function kindOf(event) {
-  if (event.e === 'commit_advanced' && !event.by) return 'detail';
+  if (event.e === 'commit_advanced' && !event.leads) return 'detail';
   return KIND_OF.get(event.e) ?? 'detail';
 }
 
-// Views, arrivals and heartbeats are in the picture only.
+// States, arrivals and heartbeats are in the picture only.
 function isTold(event) {
-  return event.e !== 'view' && event.e !== 'arrived' && !event.quiet;
+  return !['view', 'state', 'arrived'].includes(event.e) && !event.quiet;
+}
+
+function wordless(event) {
+  switch (event.e) {
+    case 'rules': return event.rules?.length ? `rules in force: ${event.rules.join(', ')}` : 'no rule is in force';
+    case 'rewound': return `the run stands at ${seconds(event.to)}`;
+    case 'forked': return `the run goes its own way from ${seconds(event.from)}`;
+    default: return event.e.replaceAll('_', ' ');
+  }
 }
 
 // The sentence of an event, with its subject.
 function sentence(event) {
-  const text = event.text ?? (event.e === 'lost' ? `${event.at} x ${event.to}: ${event.reason}` : event.e.replaceAll('_', ' '));
+  const text = event.text ?? wordless(event);
   return /^n\d/.test(event.at) && !text.startsWith(event.at) ? `${event.at}: ${text}` : text;
 }
 

@@ -1,5 +1,6 @@
 // What the timeline shows, kept while events are read: what each node was, rules in force, lines, commits, answers.
-const ANSWERED = new Set(['ok', 'refused', 'failed', 'unknown']);
+// Lines whose time to the answer is that of a call: others wait for something else.
+const CALL = /^(create|read|update|delete|put|cas)\b/;
 
 class Lanes {
   constructor() {
@@ -18,8 +19,8 @@ class Lanes {
     if (event.e === 'rules') this.addBand(event);
     else if (event.e === 'directive') {
       this.lines.push({ t: event.t, text: event.line ?? '' });
-      this.started.set(event.number, event.t);
-    } else if (event.e === 'answer' && ANSWERED.has(event.outcome)) {
+      if (CALL.test(event.line)) this.started.set(event.number, event.t);
+    } else if (event.e === 'answer') {
       const began = this.started.get(event.number);
       this.started.delete(event.number);
       if (began !== undefined) this.answers.push({ t: event.t, took: event.t - began, ok: event.outcome === 'ok' });

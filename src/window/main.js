@@ -52,9 +52,10 @@ function frame(now) {
   pending = false;
   const passed = Math.min((now - before) / 1000, 0.1);
   before = now;
-  const moves = clock.advance(passed, trace);
+  clock.advance(passed, trace);
+  const moves = clock.playing || (clock.follows && clock.t < trace.end);
   draw(now, moves);
-  if (clock.playing || (clock.follows && clock.t < trace.end)) changed();
+  if (moves) changed();
 }
 
 function draw(now, moves) {

@@ -46,18 +46,20 @@ class Ring {
     const count = Math.max(this.names.length, 1);
     const narrow = width < 480;
     this.isNarrow = narrow;
-    this.radius = narrow ? 23 : count > 7 ? 26 : 31;
+    // Letters and nodes grow together: on a projector both are larger.
+    this.unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    this.radius = (narrow ? 23 : count > 7 ? 26 : 31) * this.unit;
     const around = this.names.map((_, nth) => (2 * Math.PI * nth) / count - Math.PI / 2);
     const [left, right] = extent(around.map(Math.cos));
     const [top, bottom] = extent(around.map(Math.sin));
-    const vertical = Math.max(20, (height - 2 * this.radius - 72) / Math.max(bottom - top, 1));
-    const horizontal = Math.min((width - 2 * this.radius - (narrow ? 100 : 150)) / Math.max(right - left, 0.1), vertical * 1.7);
+    const vertical = Math.max(20, (height - 2 * this.radius - 72 * this.unit) / Math.max(bottom - top, 1));
+    const horizontal = Math.min((width - 2 * this.radius - (narrow ? 100 : 150 * this.unit)) / Math.max(right - left, 0.1), vertical * 1.7);
     setAttribute(this.svg, 'width', width);
     setAttribute(this.svg, 'height', height);
     this.spots = new Map(this.names.map((name, nth) => {
       const angle = around[nth];
       const [x, y] = [Math.cos(angle) - (left + right) / 2, Math.sin(angle) - (top + bottom) / 2];
-      return [name, { x: width / 2 + horizontal * x, y: height / 2 + vertical * y, angle }];
+      return [name, { x: width / 2 + horizontal * x, y: height / 2 + Math.min(vertical, Math.max(horizontal * 1.2, 60)) * y, angle }];
     }));
     for (const one of this.nodes.values()) one.drawn = '';
     this.linksDrawn = '';
@@ -120,10 +122,10 @@ class Ring {
       made.textContent = content;
       return made;
     };
-    const down = node.life === 'down';
+    const down = node.life === 'down' || node.life === 'unknown';
     const parts = [ring, one.arc, nodeShape(node, radius),
-      text('letter', letterOf(node), { 'text-anchor': 'middle', y: down ? 6 : 0 })];
-    if (!down) parts.push(text('term', `t${node.term}`, { 'text-anchor': 'middle', y: 14 }));
+      text('letter', letterOf(node), { 'text-anchor': 'middle', y: (down ? 7 : 0) * this.unit })];
+    if (!down) parts.push(text('term', `t${node.term}`, { 'text-anchor': 'middle', y: 14 * this.unit }));
     const campaigns = node.life === 'up' && (node.role === 'candidate' || node.role === 'pre_candidate');
     if (campaigns) parts.push(this.voteDots(node));
     parts.push(...this.labels(name, node, angle, campaigns, text));
@@ -134,13 +136,13 @@ class Ring {
   labels(name, node, angle, campaigns, text) {
     const side = Math.cos(angle) > 0.25 ? 1 : Math.cos(angle) < -0.25 ? -1 : 0;
     const anchor = ['end', 'middle', 'start'][side + 1];
-    const reach = this.radius + 16;
+    const reach = this.radius + 16 * this.unit;
     const above = Math.sin(angle) < 0;
     const x = side * reach;
-    const y = side ? -2 : above ? -reach - 9 : reach + (campaigns ? 18 : 6);
+    const y = side ? -2 : above ? -reach - 9 * this.unit : reach + (campaigns ? 18 : 6);
     const owed = node.last.index - Math.min(node.durable, node.last.index);
-    const second = node.life === 'down' ? 'down' : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
-    return [text('name', name, { 'text-anchor': anchor, x, y }), text('progress', second, { 'text-anchor': anchor, x, y: y + 14 })];
+    const second = node.life === 'down' || node.life === 'unknown' ? node.life : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
+    return [text('name', name, { 'text-anchor': anchor, x, y }), text('progress', second, { 'text-anchor': anchor, x, y: y + 14 * this.unit })];
   }
 
   voteDots(node) {
@@ -238,7 +240,7 @@ class Ring {
       this.shown.set(key, one);
     }
     const [x, y] = this.spot(sent.at, sent.to, shown.way, 10);
-    one.part.setAttribute('transform', `translate(${x.toFixed(1)},${y.toFixed(1)})`);
+    one.part.setAttribute('transform', `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${this.unit.toFixed(2)})`);
   }
 
   // Too many to draw: each link says how many are on it.

@@ -6,6 +6,7 @@ function termClass(term) {
 }
 
 function letterOf(node) {
+  if (node.life === 'unknown') return '?';
   if (node.life === 'down') return '\u00d7';
   if (node.life === 'paused') return '\u2016';
   if (node.member !== 'voter' && node.role === 'follower') return 'J';
@@ -14,7 +15,7 @@ function letterOf(node) {
 
 // In words: what a reader of the screen hears, and the table shows.
 function roleOf(node) {
-  if (node.life === 'down') return 'down';
+  if (node.life === 'down' || node.life === 'unknown') return node.life;
   const role = (node.member !== 'voter' && node.role === 'follower' ? node.member : node.role).replace('_', '-');
   return node.life === 'paused' ? `paused ${role}` : role;
 }
@@ -27,7 +28,7 @@ function polygon(corners, radius, turn) {
 }
 
 function nodeShape(node, radius) {
-  if (node.life === 'down') {
+  if (node.life === 'down' || node.life === 'unknown') {
     const half = radius * 0.8;
     return drawn('rect', { x: -half, y: -half, width: 2 * half, height: 2 * half, rx: 3, class: 'body down' });
   }

@@ -71,8 +71,7 @@ class Trace {
     if (event.k <= this.lastNumber) return;
     this.lastNumber = event.k;
     if (event.e === 'forked') this.forget(event.from);
-    // A lost heartbeat is as quiet as its message.
-    if (event.e === 'lost' && this.open.get(event.flight)?.sent.quiet) event.quiet = true;
+    this.complete(event);
     if (event.t < this.end) this.insert(event);
     else {
       this.events.push(event);
@@ -81,6 +80,12 @@ class Trace {
     this.index(event);
     if (this.events.length > EVENTS_MAX) this.thinOut();
     this.heard?.(event);
+  }
+
+  // What an event leaves to those before it: a lost heartbeat is as quiet as its message, a leader's commit is its own.
+  complete(event) {
+    if (event.e === 'lost') event.quiet = this.open.get(event.flight)?.sent.quiet ?? false;
+    else if (event.e === 'commit_advanced') event.leads = this.front.nodes[event.at]?.role === 'leader';
   }
 
   // An event of an earlier time than the newest: a line typed while the run was rewound, or another thread's.

@@ -225,7 +225,7 @@ fn a_table_says_what_the_picture_shows() {
     browser.drawn();
     browser.wait("byId('twin-table').querySelectorAll('tbody tr').length === 3");
     let row = browser.text("[...byId('twin-table').querySelectorAll('tbody tr:first-child > *')].map((cell) => cell.textContent).join(' ')");
-    assert_eq!(row, "n1 leader 1 n1 n1 - 3@1 3 0 0");
+    assert_eq!(row, "n1 leader 1 n1 n1 - 3@1 3 3 0");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn messages_do_not_move_for_those_who_wish_no_motion() {
 fn a_damaged_trace_is_shown_as_far_as_it_can_be_read_and_says_so() {
     let whole = sample::trace();
     let (kept, _) = whole.trim_end().rsplit_once('}').expect("it has objects");
-    let damaged = kept.replacen("{\"appended\"", "{appended", 1);
+    let damaged = kept.replacen("\"e\":\"became_leader\"", "e:became_leader", 1);
     let Some(browser) = opened(&damaged) else { return };
     let said = browser.text("byId('notice').textContent");
     assert_eq!(said, "1 damaged lines were left out; the last line is cut, and was left out");
