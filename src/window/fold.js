@@ -4,7 +4,7 @@ const NOWHERE = { term: 0, index: 0 };
 // Whether a node runs stands in no view: these events tell it.
 const LIFE = {
   started: 'up', resumed: 'up', paused: 'paused',
-  stopped: 'down', crashed: 'down', panicked: 'down', machine_failed: 'down', storage_failed: 'down',
+  added: 'down', stopped: 'down', crashed: 'down', panicked: 'down', machine_failed: 'down', storage_failed: 'down',
 };
 
 function newNode() {
@@ -33,6 +33,7 @@ function fold(state, event) {
 
 function foldNode(node, event) {
   if (event.e in LIFE) node.life = LIFE[event.e];
+  if (event.e === 'life') node.life = event.life;
   if (event.e !== 'view' && event.e !== 'state') return;
   if (node.life === 'unknown') node.life = 'up';
   if (event.due && event.due !== node.due) node.dueSince = event.t;

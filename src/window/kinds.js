@@ -6,7 +6,7 @@ const KINDS = {
     'snapshot_sending', 'snapshot_sent', 'snapshot_installed', 'members_proposed', 'members_committed', 'members_truncated'],
   network: ['rules'],
   nodes: ['started', 'stopped', 'crashed', 'panicked', 'machine_failed', 'storage_failed', 'paused', 'resumed', 'disk'],
-  console: ['directive', 'answer', 'said', 'rewound', 'forked'],
+  console: ['directive', 'answer', 'said', 'rewound', 'forked', 'gap'],
   checks: ['property', 'broken'],
   messages: ['sent', 'lost'],
 };
@@ -34,6 +34,7 @@ function isTold(event) {
 function wordless(event) {
   switch (event.e) {
     case 'rules': return event.rules?.length ? `rules in force: ${event.rules.join(', ')}` : 'no rule is in force';
+    case 'gap': return `${event.count} events did not fit and are left out`;
     case 'rewound': return `the run stands at ${seconds(event.to)}`;
     case 'forked': return `the run goes its own way from ${seconds(event.from)}`;
     default: return event.e.replaceAll('_', ' ');

@@ -68,15 +68,18 @@ class Prompt {
   async ask() {
     const line = this.input.value;
     const cursor = this.input.selectionStart;
-    const found = await this.on.complete(line, cursor);
+    const found = await this.on.complete(line, bytes(line.slice(0, cursor)));
     if (!found || this.input.value !== line || !found.candidates.length) return;
-    this.found = { ...found, cursor };
+    // The program counts bytes.
+    let start = 0;
+    while (start < cursor && bytes(line.slice(0, start)) < found.start) start += 1;
+    this.found = { start, cursor };
     const common = found.candidates.reduce((one, other) => {
       let at = 0;
       while (at < one.length && one[at] === other[at]) at += 1;
       return one.slice(0, at);
     });
-    const typed = characters(line).slice(found.start, cursor).join('');
+    const typed = line.slice(start, cursor);
     if (found.candidates.length === 1) this.insert(found.candidates[0]);
     else {
       if (common.length > typed.length) this.insert(common);
@@ -106,11 +109,11 @@ class Prompt {
 
   insert(text) {
     const { start, cursor } = this.found;
-    const letters = characters(this.input.value);
-    const before = letters.slice(0, start).join('') + text;
-    this.input.value = before + letters.slice(cursor).join('');
+    const { value } = this.input;
+    const before = value.slice(0, start) + text;
+    this.input.value = before + value.slice(cursor);
     this.input.setSelectionRange(before.length, before.length);
-    this.found.cursor = characters(before).length;
+    this.found.cursor = before.length;
   }
 
   hide() {
@@ -155,7 +158,6 @@ class Prompt {
   }
 }
 
-// The server counts characters, a text in the browser counts units of 16 bits.
-function characters(text) {
-  return Array.from(text);
+function bytes(text) {
+  return new TextEncoder().encode(text).length;
 }

@@ -122,7 +122,7 @@ class Ring {
       made.textContent = content;
       return made;
     };
-    const down = node.life === 'down' || node.life === 'unknown';
+    const down = !runs(node);
     const parts = [ring, one.arc, nodeShape(node, radius),
       text('letter', letterOf(node), { 'text-anchor': 'middle', y: (down ? 7 : 0) * this.unit })];
     if (!down) parts.push(text('term', `t${node.term}`, { 'text-anchor': 'middle', y: 14 * this.unit }));
@@ -141,7 +141,7 @@ class Ring {
     const x = side * reach;
     const y = side ? -2 : above ? -reach - 9 * this.unit : reach + (campaigns ? 18 : 6);
     const owed = node.last.index - Math.min(node.durable, node.last.index);
-    const second = node.life === 'down' || node.life === 'unknown' ? node.life : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
+    const second = !runs(node) ? node.life : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
     return [text('name', name, { 'text-anchor': anchor, x, y }), text('progress', second, { 'text-anchor': anchor, x, y: y + 14 * this.unit })];
   }
 

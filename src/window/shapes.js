@@ -6,17 +6,22 @@ function termClass(term) {
 }
 
 function letterOf(node) {
-  if (node.life === 'unknown') return '?';
   if (node.life === 'down') return '\u00d7';
   if (node.life === 'paused') return '\u2016';
-  if (node.member !== 'voter' && node.role === 'follower') return 'J';
+  if (node.life !== 'up') return '?';
+  if (node.member !== 'voter' && node.role === 'follower') return node.member ? 'J' : '-';
   return LETTERS[node.role] ?? '?';
+}
+
+// Whether the node is there: a paused one is, and continues where it was.
+function runs(node) {
+  return node.life === 'up' || node.life === 'paused';
 }
 
 // In words: what a reader of the screen hears, and the table shows.
 function roleOf(node) {
-  if (node.life === 'down' || node.life === 'unknown') return node.life;
-  const role = (node.member !== 'voter' && node.role === 'follower' ? node.member : node.role).replace('_', '-');
+  if (!runs(node)) return node.life;
+  const role = (node.member !== 'voter' && node.role === 'follower' ? node.member ?? 'no member' : node.role).replace('_', '-');
   return node.life === 'paused' ? `paused ${role}` : role;
 }
 
@@ -28,7 +33,7 @@ function polygon(corners, radius, turn) {
 }
 
 function nodeShape(node, radius) {
-  if (node.life === 'down' || node.life === 'unknown') {
+  if (!runs(node)) {
     const half = radius * 0.8;
     return drawn('rect', { x: -half, y: -half, width: 2 * half, height: 2 * half, rx: 3, class: 'body down' });
   }

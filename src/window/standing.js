@@ -9,16 +9,21 @@ function drawStanding(trace, state, names, t) {
     : `${said.length ? said.join(', ') : 'no leader'} \u00b7 ${up.length} of ${names.length} up \u00b7 quorum ${quorum}`);
   const source = { simulator: 'virtual time', threads: 'threads', processes: 'processes' }[trace.head?.source] ?? '';
   const seed = trace.head?.seed === undefined || trace.head.seed === null ? '' : ` \u00b7 seed ${trace.head.seed}`;
-  setText(byId('moment'), `${source}${trace.isVirtual ? seed : ''}`);
+  const kept = trace.keptFrom ? ` \u00b7 kept from ${seconds(trace.begin)}` : '';
+  setText(byId('moment'), `${source}${trace.isVirtual ? seed : ''}${kept}`);
   setText(byId('clock'), seconds(t));
   drawLamps(state.properties);
   if (byId('twin').open) drawTwin(nodes);
 }
 
+// A property that was not seen to hold or to be broken has no lamp.
+const LAMPS = new Map([[true, ['holds', '\u2713']], [false, ['broken', '\u2717']]]);
+
 function drawLamps(properties) {
   const all = Object.entries(properties);
-  const broken = all.filter(([, { holds }]) => !holds);
-  const sum = all.length === 0 ? 'no verdict yet' : broken.length ? `\u2717 ${broken.length} of ${all.length} broken` : `\u2713 ${all.length} of ${all.length} hold`;
+  const broken = all.filter(([, { holds }]) => holds === false);
+  const held = all.filter(([, { holds }]) => holds);
+  const sum = all.length === 0 ? 'no verdict yet' : broken.length ? `\u2717 ${broken.length} of ${all.length} broken` : `\u2713 ${held.length} of ${all.length} hold`;
   setText(byId('lamps-sum'), sum);
   setAttribute(byId('lamps'), 'class', `pop${broken.length ? ' broken' : all.length ? ' holds' : ''}`);
   const look = JSON.stringify(all);
@@ -26,7 +31,7 @@ function drawLamps(properties) {
   if (list.dataset.look === look) return;
   list.dataset.look = look;
   list.replaceChildren(...(all.length ? all.map(([name, { holds, text }]) =>
-    element('li', { class: holds ? 'holds' : 'broken', title: text }, `${holds ? '\u2713' : '\u2717'} ${name}`))
+    element('li', { class: LAMPS.get(holds)?.[0] ?? 'soft', title: text }, `${LAMPS.get(holds)?.[1] ?? '?'} ${name}`))
     : [element('li', {}, 'The directive check judges the run.')]));
 }
 

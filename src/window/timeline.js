@@ -107,8 +107,8 @@ function spans(all, middle, x, from, to) {
     if (until < from || span.from > to) continue;
     const leads = span.life === 'up' && span.role === 'leader';
     const campaigns = span.role === 'candidate' || span.role === 'pre_candidate';
-    const high = span.life === 'down' || span.life === 'unknown' ? 1.5 : leads ? 14 : campaigns ? 10 : 5;
-    const kind = span.life === 'up' ? `span ${termClass(span.term)} ${span.role}` : `span ${span.life}`;
+    const high = !runs(span) ? 1.5 : leads ? 14 : campaigns ? 10 : 5;
+    const kind = span.life === 'up' ? `span ${termClass(span.term)} ${span.role}` : `span ${runs(span) ? 'paused' : 'down'}`;
     parts.push(drawn('rect', { x: x(span.from), y: middle - high / 2, width: Math.max(0.8, x(until) - x(span.from)), height: high, class: kind }));
   }
   return parts;

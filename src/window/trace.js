@@ -11,6 +11,8 @@ class Trace {
     this.damaged = 0;
     this.cut = false;
     this.refused = '';
+    // The first line that the program still had, where that is not the first of the run.
+    this.keptFrom = 0;
     // Called with each event as it is read.
     this.heard = null;
     this.clear();
@@ -51,6 +53,7 @@ class Trace {
       return false;
     }
     if ('trace' in event) this.setHead(event);
+    else if (event.e === 'kept_from') this.keptFrom = event.k;
     else if (typeof event.t === 'number' && typeof event.k === 'number' && typeof event.e === 'string') this.add(event);
     else this.damaged += 1;
     return true;
