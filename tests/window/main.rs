@@ -4,6 +4,7 @@
 
 mod controls;
 mod driver;
+mod runs;
 mod sample;
 
 use driver::{Browser, DESK, Look, key};
