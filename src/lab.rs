@@ -214,6 +214,14 @@ pub trait Lab {
         Err(only_in_virtual_time("speed"))
     }
 
+    /// Lets virtual time pass up to this moment, at no clock's pace.
+    ///
+    /// # Errors
+    /// Time is not virtual.
+    fn pass_to(&mut self, _until: Time) -> Result<(), LabError> {
+        Err(only_in_virtual_time("play"))
+    }
+
     /// Lets the next event happen, or all within this time. Only virtual time can.
     fn step(&mut self, _span: Option<Duration>) -> Result<(), LabError> {
         Err(only_in_virtual_time("step"))

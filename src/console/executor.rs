@@ -54,6 +54,7 @@ mod trace;
 mod undo;
 mod verbs;
 mod wait;
+mod window;
 #[cfg(test)]
 mod wording_tests;
 
@@ -74,6 +75,7 @@ use super::narrator::Narrator;
 use super::printer::Output;
 use super::scripts;
 use super::standing::Standing;
+use super::window_session::WindowSession;
 use crate::check::linearizability::Start;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
@@ -87,6 +89,7 @@ pub use self::journal::fault_ends;
 pub use self::script::{Flow, Script};
 pub(crate) use self::verbs::LANGUAGE;
 pub use self::verbs::parse;
+pub use self::window::Teller;
 
 /// Directives that `history` remembers.
 const HISTORY_MAX: usize = 1_000;
@@ -113,6 +116,10 @@ pub struct Context {
     pub again: Option<String>,
     /// What a person raises: a lesson heeds it too, on a cluster of its own.
     pub interrupt: Option<Arc<Interrupt>>,
+    /// What a window sees of the session, if there is a window.
+    pub window: Option<Arc<WindowSession>>,
+    /// Tells of a lesson's lines, which are lines of the run that it interrupts.
+    pub teller: Option<Teller>,
 }
 
 /// A lab with its console: the state that directives share. The functions of verbs take any lab.
@@ -148,6 +155,8 @@ impl Default for Context {
             logs: None,
             again: None,
             interrupt: None,
+            window: None,
+            teller: None,
         }
     }
 }

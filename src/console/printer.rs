@@ -159,6 +159,13 @@ impl Output {
         }
     }
 
+    /// A directive that came from a window: the terminal shows it, in a transcript or not.
+    pub fn echo(&self, text: &str) {
+        if !self.0.style.json {
+            self.write_out(&format!("> {text}"));
+        }
+    }
+
     /// A line of what a running directive has to tell, such as a log that is followed.
     pub fn progress(&self, text: &str) {
         if self.0.style.json { self.write_beside(text) } else { self.write_out(text) }
@@ -224,6 +231,10 @@ impl Output {
 
 impl Standard {
     fn write(&mut self, text: &str) {
+        if let Some(print) = &self.above_prompt {
+            // A line may be edited: a window can ask meanwhile. A terminal that is gone ends the session by its input.
+            return print(text);
+        }
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         self.gone |= written.is_err();

@@ -22,6 +22,7 @@ use super::language::Names;
 use super::printer::AbovePrompt;
 use super::standing::Standing;
 use super::terminal;
+use super::window_session::WindowSession;
 
 const HISTORY_MAX: usize = 1_000;
 
@@ -47,11 +48,11 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// A prompt at this terminal.
+    /// A prompt at this terminal. Ctrl-C also ends a line of the window.
     ///
     /// # Errors
     /// Why the terminal cannot be used.
-    pub fn open(color: bool) -> Result<Prompt, String> {
+    pub fn open(color: bool, window: Option<Arc<WindowSession>>) -> Result<Prompt, String> {
         let config = Config::builder()
             .max_history_size(HISTORY_MAX)
             .and_then(|config| config.history_ignore_dups(true))
@@ -77,7 +78,7 @@ impl Prompt {
         let (asks, asked) = bounded::<Names>(1);
         let (sender, typed) = unbounded();
         let shared = Arc::clone(&shown);
-        spawn("prompt", move || edit_lines(editor, &shared, &asked, &sender))?;
+        spawn("prompt", move || edit_lines(editor, &shared, &asked, &sender, window.as_deref()))?;
         Ok(Prompt { asks, typed, shown, edits })
     }
 
@@ -124,6 +125,7 @@ fn edit_lines(
     shown: &Shown,
     asked: &Receiver<Names>,
     typed: &Sender<Typed>,
+    window: Option<&WindowSession>,
 ) {
     let file = history_file();
     if let Some(file) = &file {
@@ -141,7 +143,9 @@ fn edit_lines(
                 Typed::Line(line)
             }
             Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => {
-                Typed::Cleared { empty: editor.helper().is_none_or(Assistant::is_empty) }
+                // While a line is edited, only a window can have asked for what runs.
+                let stopped = window.is_some_and(|window| window.runs_line() && window.stop().is_ok());
+                Typed::Cleared { empty: !stopped && editor.helper().is_none_or(Assistant::is_empty) }
             }
             Err(_) => Typed::End,
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select, tick};
 
 use super::executor::{Console, Flow, Script};
 use super::language::Outcome;
@@ -17,6 +17,7 @@ use super::lines::next_line;
 use super::prompt::{Prompt, Typed};
 use super::scripts;
 use super::terminal;
+use super::window_session::{Running, WindowLine};
 use crate::interrupt::Interrupt;
 use crate::types::Time;
 
@@ -182,6 +183,7 @@ fn obey(
             match next(console, &lines, interrupt, &looks) {
                 Next::Came(line) => break line,
                 Next::Due => console.undo_due(),
+                Next::Left => return (Ending::of(script.worst()), true),
                 Next::Interrupted => return (signalled(&script, serve), true),
                 Next::Ended => {
                     let stopped = console.settle(&mut script) == Flow::Stop;
@@ -196,7 +198,9 @@ fn obey(
                 return (Ending::Failed, true);
             }
         };
+        console.begin(Running::Script);
         let flow = console.run_line(&mut script, line.as_deref().map_err(String::as_str));
+        console.end();
         if interrupt.is_raised() {
             return (signalled(&script, serve), true);
         }
@@ -214,7 +218,7 @@ fn signalled(script: &Script, serve: bool) -> Ending {
 
 /// Talks with a person. Ctrl-C ends what is running, not the session; nothing that fails decides the exit code.
 fn converse(console: &mut Console, serve: bool, interrupt: &Interrupt) -> (Ending, bool) {
-    let prompt = match Prompt::open(console.output().style().color) {
+    let prompt = match Prompt::open(console.output().style().color, console.window().cloned()) {
         Ok(prompt) => prompt,
         Err(reason) => {
             console.output().warn(&format!("no line editing here ({reason}): reading plain lines"));
@@ -224,9 +228,12 @@ fn converse(console: &mut Console, serve: bool, interrupt: &Interrupt) -> (Endin
     console.output().attach_prompt(prompt.printer());
     let mut script = Script::typed();
     let (ending, quit) = loop {
-        let Some(typed) = ask(console, &prompt, interrupt) else {
-            terminal::restore();
-            break (if serve { Ending::Fine } else { Ending::Interrupted }, true);
+        let typed = match ask(console, &prompt, interrupt) {
+            Ok(typed) => typed,
+            Err(ending) => {
+                terminal::restore();
+                break (if serve { Ending::Fine } else { ending }, true);
+            }
         };
         match typed {
             Typed::Line(lines) => {
@@ -250,26 +257,35 @@ fn run_typed(console: &mut Console, script: &mut Script, lines: &str, interrupt:
     let mut flow = Flow::Go;
     // Enter alone plays a lesson on.
     let lines = if lines.is_empty() { vec![""] } else { lines.lines().collect() };
+    console.begin(Running::Typed);
     for line in lines {
         flow = console.run_line(script, Ok(line));
         if flow != Flow::Go || interrupt.is_raised() {
             break;
         }
     }
+    console.end();
     interrupt.lower();
     flow
 }
 
-/// Asks for a line, and keeps the prompt true meanwhile; none when a signal ends the session.
-fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<Typed> {
+/// Asks for a line, and keeps the prompt true meanwhile.
+///
+/// # Errors
+/// The session ends without one: by a signal, or by a window.
+fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Result<Typed, Ending> {
     if interrupt.ends() {
-        return None;
+        return Err(Ending::Interrupted);
     }
-    prompt.ask(console.standing(), console.names());
+    let names = console.names();
+    if let Some(window) = console.window() {
+        window.know(names.clone());
+    }
+    prompt.ask(console.standing(), names);
     let looks = tick(LOOK_EVERY);
     loop {
         match next(console, prompt.typed(), interrupt, &looks) {
-            Next::Came(typed) => return Some(typed),
+            Next::Came(typed) => return Ok(typed),
             Next::Due => {
                 console.undo_due();
                 prompt.change(console.standing());
@@ -277,8 +293,9 @@ fn ask(console: &mut Console, prompt: &Prompt, interrupt: &Interrupt) -> Option<
             // Before the editor has taken over the terminal, Ctrl-C is a signal: one too many for what ran before. Later
             // it is a key, and a signal comes from elsewhere.
             Next::Interrupted if prompt.opens() && !interrupt.ends() => interrupt.lower(),
-            Next::Interrupted => return None,
-            Next::Ended => return Some(Typed::End),
+            Next::Interrupted => return Err(Ending::Interrupted),
+            Next::Left => return Err(Ending::Fine),
+            Next::Ended => return Ok(Typed::End),
         }
     }
 }
@@ -296,12 +313,15 @@ enum Next<T> {
     Came(T),
     Due,
     Interrupted,
+    /// A line of a window was `quit`.
+    Left,
     Ended,
 }
 
-/// The next thing to heed. It is due to look after the cluster when a fault is to end, and when `looks` says so.
+/// The next thing to heed. It is due to look after the cluster when a fault is to end, when `looks` says so, and after a
+/// line of a window, which is executed here.
 fn next<T>(
-    console: &Console,
+    console: &mut Console,
     lines: &Receiver<T>,
     interrupt: &Interrupt,
     looks: &Receiver<Instant>,
@@ -311,12 +331,39 @@ fn next<T>(
     }
     let due: Option<Time> = console.next_undo();
     let due = due.map_or_else(never, |due| crossbeam_channel::after(due.since(console.lab().now())));
+    let window = console.window();
+    let asked = window.map_or_else(never, |window| window.lines().clone());
+    let slice = window.and_then(|window| window.slice_due()).map_or_else(never, at);
     select! {
         recv(interrupt.receiver()) -> _ => Next::Interrupted,
         recv(lines) -> line => line.map_or(Next::Ended, Next::Came),
         recv(due) -> _ => Next::Due,
         recv(looks) -> _ => Next::Due,
+        recv(asked) -> line => match line.map(|line| run_for_window(console, &line, interrupt)) {
+            Ok(Flow::Quit) => Next::Left,
+            Ok(Flow::Go | Flow::Stop) | Err(_) => Next::Due,
+        },
+        recv(slice) -> now => {
+            console.play(now.unwrap_or_else(|_| Instant::now()));
+            Next::Due
+        }
     }
+}
+
+/// Executes a line of a window. Ctrl-C that is meant for a session without a person is left to it.
+fn run_for_window(console: &mut Console, line: &WindowLine, interrupt: &Interrupt) -> Flow {
+    console.fit(terminal::columns());
+    console.begin(Running::Window { number: line.number, stopped: false });
+    let flow = console.run_line(&mut Script::typed(), Ok(&line.text));
+    let stopped = console.end();
+    let names = console.names();
+    if let Some(window) = console.window() {
+        window.know(names);
+    }
+    if stopped || console.is_attended() {
+        interrupt.lower();
+    }
+    flow
 }
 
 type ReadLine = io::Result<Result<String, String>>;

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use super::language::{Answer, Outcome};
+use super::language::Answer;
 use crate::trace::{Line, Place, TraceEvent, TraceLines};
 use crate::types::Time;
 
@@ -128,23 +128,20 @@ impl Tracer {
         }
     }
 
+    /// A number for a directive, which no other has.
+    pub fn number(&self) -> u64 {
+        self.directives.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// A directive begins. Its number joins it with its answer.
-    pub fn directive(&self, time: Time, line: &str, by: &str) -> u64 {
-        let number = self.directives.fetch_add(1, Ordering::Relaxed) + 1;
+    pub fn directive(&self, time: Time, number: u64, line: &str, by: &str) {
         let fields = [("number", json!(number)), ("line", json!(line)), ("by", json!(by))];
         self.aside(time, Place::Console, "directive", fields, format!("> {line}"));
-        number
     }
 
     /// A directive has ended.
     pub fn answered(&self, time: Time, number: u64, answer: &Answer) {
-        let outcome = match answer.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Refused => "refused",
-            Outcome::Failed => "failed",
-            Outcome::Unknown => "unknown",
-        };
-        let fields = [("number", json!(number)), ("outcome", json!(outcome))];
+        let fields = [("number", json!(number)), ("outcome", json!(answer.outcome.name()))];
         self.aside(time, Place::Console, "answer", fields, answer.text.clone());
     }
 

@@ -315,6 +315,11 @@ impl Lab for Simulation {
         Ok(())
     }
 
+    fn pass_to(&mut self, until: Time) -> Result<(), LabError> {
+        while !self.interrupted() && self.advance(until) {}
+        Ok(())
+    }
+
     fn step(&mut self, span: Option<Duration>) -> Result<(), LabError> {
         match span {
             Some(span) => {

@@ -37,7 +37,7 @@ impl Console {
             Ok(nodes) => nodes,
             Err(reason) => return Answer::failed("logs", reason),
         };
-        if follow && !self.context.attended {
+        if follow && !self.has_terminal() {
             return Answer::failed("logs", "--follow has no end here: it is for the prompt");
         }
         let last = line.get(&LAST_LINES).copied();

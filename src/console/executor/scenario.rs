@@ -51,7 +51,7 @@ impl Console {
             Ok(lesson) => lesson,
             Err(reason) => return Answer::failed("scenario", reason),
         };
-        if self.context.attended {
+        if self.context.attended || self.runs_for_window() {
             self.output.progress("Enter plays the next step, q leaves; other directives work in between.");
             match lesson.play() {
                 Flow::Go => self.lesson = Some(Box::new(lesson)),
@@ -96,6 +96,7 @@ impl Console {
             keep_going: false,
             logs: None,
             again: None,
+            teller: Some(self.teller()),
             ..self.context.clone()
         };
         Ok(Underway {
@@ -109,14 +110,19 @@ impl Console {
     }
 
     /// A line that was typed while a lesson waits: Enter alone plays on.
-    pub(super) fn in_lesson(&mut self, text: Result<&str, &str>) -> Flow {
+    pub(super) fn in_lesson(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
         let Some(mut lesson) = self.lesson.take() else { return Flow::Go };
+        lesson.console.context.teller = Some(self.teller());
         let word = text.unwrap_or_default().trim().to_lowercase();
-        let flow = match word.as_str() {
-            _ if lesson.console.is_in_lesson() => lesson.console.run_line(&mut Script::typed(), text),
-            "" => lesson.play(),
-            "q" => Flow::Quit,
-            _ => lesson.console.run_line(&mut Script::typed(), text),
+        let (plays, leaves) = (word.is_empty(), word == "q");
+        let flow = if lesson.console.is_in_lesson() || !(plays || leaves) {
+            lesson.console.run_line(script, text)
+        } else {
+            let (number, by) = self.number_line(script);
+            self.tell_line(number, &word, by);
+            let flow = if plays { lesson.play() } else { Flow::Quit };
+            self.tell_answer(number, &Answer::ok("scenario", ""));
+            flow
         };
         if flow == Flow::Go {
             self.lesson = Some(lesson);
@@ -129,7 +135,7 @@ impl Console {
     /// Leaves the lesson, if there is one: Ctrl-C or Ctrl-D at its prompt.
     pub fn leave_lesson(&mut self) -> bool {
         let left = self.lesson.is_some();
-        self.in_lesson(Ok("q"));
+        self.in_lesson(&mut Script::typed(), Ok("q"));
         left
     }
 }
@@ -160,6 +166,7 @@ impl Underway {
         let columns = self.console.context.columns.unwrap_or(COLUMNS).min(COLUMNS);
         for said in &step.said {
             output.progress(&format!("\n{}", wrap(said, columns).join("\n")));
+            self.console.tell_said(said);
         }
         for (number, line) in &step.lines {
             let Style { transcript, echo, .. } = output.style();

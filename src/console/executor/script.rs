@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::slots::{EXPECTED_NOW, SCRIPT};
+use super::window::LineSource;
 use super::{Console, worse};
 use crate::console::language::lexer::split;
 use crate::console::language::{Answer, Condition, Directive, Outcome, Topic};
@@ -65,6 +66,11 @@ impl Script {
         self.line = number - 1;
     }
 
+    /// Whether failures are named by their lines.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.numbered
+    }
+
     /// The worst outcome of any line that was not forgiven.
     pub fn worst(&self) -> Outcome {
         self.worst
@@ -88,7 +94,7 @@ impl Console {
     /// Runs a line of a script, or reports what is wrong with it, and prints the answer.
     pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
         if !script.numbered && self.lesson.is_some() {
-            return self.in_lesson(text);
+            return self.in_lesson(script, text);
         }
         script.line += 1;
         let parsed = match text {
@@ -96,6 +102,11 @@ impl Console {
             Err(wrong) => Err(wrong.to_string()),
         };
         if parsed.as_ref().is_ok_and(Option::is_none) {
+            // A window knows the number of its line, and that it was blank only by this.
+            if let (number, LineSource::Web) = self.number_line(script) {
+                self.tell_line(number, "", LineSource::Web);
+                self.tell_answer(number, &Answer::ok("echo", ""));
+            }
             return Flow::Go;
         }
         if parsed.as_ref().is_ok_and(|line| line.as_ref().is_some_and(is_about_answer)) {
@@ -106,9 +117,12 @@ impl Console {
         }
         let shown = text.unwrap_or("").trim();
         self.remember(shown);
-        self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed));
-        let by = if script.numbered { "script" } else { "prompt" };
-        let number = self.narrator.tracer().directive(self.lab.now(), shown, by);
+        let (number, by) = self.number_line(script);
+        self.tell_line(number, shown, by);
+        match by {
+            LineSource::Web => self.output.echo(&line_shown(shown)),
+            _ => self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed)),
+        }
         let mut answer = match &parsed {
             Ok(Some(line)) => self.execute_noted(line),
             Ok(None) => return Flow::Go,
@@ -119,11 +133,11 @@ impl Console {
             let is_data = is_command && answer.outcome == Outcome::Unknown;
             place(&mut answer, script, is_data);
         }
-        if self.context.attended && self.lab.interrupted() && !answer.text.is_empty() {
+        if self.has_terminal() && self.lab.interrupted() && !answer.text.is_empty() {
             // The terminal has shown ^C: the answer begins on a line of its own.
             self.output.progress("");
         }
-        self.narrator.tracer().answered(self.lab.now(), number, &answer);
+        self.tell_answer(number, &answer);
         self.output.answer(&answer);
         if matches!(answer.outcome, Outcome::Failed | Outcome::Unknown) {
             script.failed = Some((script.line, shorten_to(shown, REPORTED_LETTERS), answer.outcome));

@@ -82,7 +82,9 @@ impl Console {
 }
 
 fn clear(console: &mut Console, _: &Directive) -> Answer {
-    console.output.clear_screen();
+    if console.has_terminal() {
+        console.output.clear_screen();
+    }
     Answer::ok("clear", "")
 }
 

@@ -129,7 +129,7 @@ impl Console {
     fn watch_status(&mut self, line: &Directive) -> Answer {
         let not_here =
             || Answer::failed("status", "--watch draws on a terminal until Ctrl-C: leave it out here");
-        if !self.context.attended || self.output.style().json {
+        if !self.has_terminal() || self.output.style().json {
             return not_here();
         }
         if !self.lab.has_clock() {

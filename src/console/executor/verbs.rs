@@ -6,12 +6,13 @@ use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
     chaos, data, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome, report,
-    rerun, scenario, session, settings, status, time, trace, wait,
+    rerun, scenario, session, settings, status, time, trace, wait, window,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 21] = [
+const VERBS: [&[Row<Run>    window::VERBS,
+]; 21] = [
     status::VERBS,
     inspect::VERBS,
     matrix::VERBS,

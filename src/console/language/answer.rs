@@ -26,6 +26,18 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// As the trace writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::Unknown => "unknown",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub struct Answer {
     pub directive: &'static str,

@@ -197,6 +197,11 @@ impl Slot {
         Slot { name, place, kind: Kind::Flag, meaning }
     }
 
+    /// Whether it names a file or a folder.
+    pub(super) fn names_file(&self) -> bool {
+        self.kind == Kind::File || self.name.starts_with("FILE") || self.name.starts_with("DIR")
+    }
+
     /// The same with a name of one letter, or beside an option that excludes it.
     pub const fn or(self, short: Option<&'static str>, excludes: Option<&'static str>) -> Slot {
         Slot { place: Place::Option { value: None, short, excludes }, ..self }

@@ -93,6 +93,16 @@ impl Phrase {
         self.values.iter().any(|(filled, _)| filled.name == slot.name)
     }
 
+    /// The names of files that it gives.
+    pub fn files(&self) -> Vec<&str> {
+        let files = self.values.iter().flat_map(|(slot, value)| match value {
+            Value::Text(text) if slot.names_file() => vec![text.as_str()],
+            Value::Phrase(inner) => inner.files(),
+            _ => Vec::new(),
+        });
+        files.collect()
+    }
+
     /// What its slots hold, in the order of the form.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         self.values.iter().map(|(_, value)| value)
