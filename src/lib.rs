@@ -134,6 +134,9 @@ pub mod page;
 pub mod window;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod web;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod experiment;
 
 // What the binaries are: thin files over these.

@@ -59,6 +59,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("load", 5),
     ("page", 5),
     ("window", 5),
+    ("web", 6),
     // What carries directives out and prints.
     ("console", 6),
     ("experiment", 7),

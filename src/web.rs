@@ -1,0 +1,181 @@
+//! The web server behind the window: a page, the trace as a stream, and lines for the console.
+//!
+//! Small on purpose: the standard library's sockets, a thread for each connection, one request for each. It is reached from
+//! this machine alone, by the address that it prints, and its clients are browsers that may show anyone's page too: so a
+//! request must come by exactly that address, and all but the page is for those with a key (see `keys`). Everything
+//! is bounded: connections, streams, bytes, time.
+//!
+//! Architecture invariant: nothing here waits for the console or for a node, and neither waits for anything here.
+
+pub mod feed;
+mod keys;
+mod request;
+mod response;
+mod routes;
+mod stream;
+
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use self::feed::Feed;
+use self::keys::Keys;
+use self::request::Request;
+use self::response::{Refusal, Response, close};
+use self::routes::{Answer, Site};
+use crate::console::window_session::WindowSession;
+
+/// Connections at a time, and how many of them may be streams.
+const CONNECTIONS_MAX: usize = 64;
+const STREAMS_MAX: usize = 16;
+
+/// How long a request may take to arrive.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+
+/// A server that listens. It ends with the program.
+#[derive(Clone, Debug)]
+pub struct WebServer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    host: String,
+    keys: Keys,
+    feed: Arc<Feed>,
+    session: Arc<WindowSession>,
+    connections: AtomicUsize,
+    streams: AtomicUsize,
+}
+
+impl WebServer {
+    /// Serves this session and this trace on a port of the loopback interface; 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// One line: the port is taken, or the system gives no thread.
+    pub fn start(port: u16, feed: Arc<Feed>, session: Arc<WindowSession>) -> Result<WebServer, String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = TcpListener::bind(address).map_err(|error| {
+            format!("--web cannot listen on {address}: {error}; --web alone chooses a port")
+        })?;
+        let address = listener.local_addr().map_err(|error| format!("--web has no address: {error}"))?;
+        let server = WebServer(Arc::new(Shared {
+            host: address.to_string(),
+            keys: Keys::default(),
+            feed,
+            session,
+            connections: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+        }));
+        let accepting = server.clone();
+        thread::Builder::new()
+            .name("web".to_string())
+            .spawn(move || accepting.accept(&listener))
+            .map_err(|error| format!("--web needs a thread: {error}"))?;
+        Ok(server)
+    }
+
+    /// An address that lets one browser in.
+    pub fn address(&self) -> String {
+        format!("http://{}/#token={}", self.0.host, self.0.keys.new_token())
+    }
+
+    fn accept(&self, listener: &TcpListener) {
+        for connection in listener.incoming() {
+            // A connection that is gone already, or for which the system has no room, is one less.
+            let Ok(connection) = connection else { continue };
+            let Some(place) = Place::take(&self.0, |shared| &shared.connections, CONNECTIONS_MAX) else {
+                turn_away(connection);
+                continue;
+            };
+            let serve = move || place.shared().serve(connection);
+            // Without a thread the connection is closed.
+            let _ = thread::Builder::new().name("web-client".to_string()).spawn(serve);
+        }
+    }
+}
+
+/// One of a limited number of places, as long as this lives.
+struct Place {
+    shared: Arc<Shared>,
+    count: fn(&Shared) -> &AtomicUsize,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>, count: fn(&Shared) -> &AtomicUsize, max: usize) -> Option<Place> {
+        let place = Place { shared: Arc::clone(shared), count };
+        (count(shared).fetch_add(1, Ordering::SeqCst) < max).then_some(place)
+    }
+}
+
+impl Place {
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        (self.count)(&self.shared).fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Says that there are too many connections, without waiting for this one.
+fn turn_away(mut connection: TcpStream) {
+    let refusal = Refusal::new(503, format!("{CONNECTIONS_MAX} connections are open already"));
+    // The answer fits into what the system keeps for a connection that is new.
+    let _ = connection.set_nonblocking(true);
+    let _ = Response::from(refusal).send(&mut connection);
+}
+
+impl Shared {
+    fn site(&self) -> Site<'_> {
+        Site { host: &self.host, keys: &self.keys, feed: &self.feed, session: &self.session }
+    }
+
+    /// Answers the request of this connection, and closes it.
+    fn serve(self: &Arc<Self>, mut connection: TcpStream) {
+        // What a connection suffers is its client's to see.
+        let _ = self.answer(&mut connection);
+        close(&connection);
+    }
+
+    fn answer(self: &Arc<Self>, connection: &mut TcpStream) -> io::Result<()> {
+        connection.set_nodelay(true)?;
+        let until = Instant::now() + REQUEST_TIME;
+        let request = match Request::read(&mut Timed { connection, until }) {
+            Ok(request) => request,
+            Err(Some(refusal)) => return Response::from(refusal).send(connection),
+            Err(None) => return Ok(()),
+        };
+        match self.site().answer(&request) {
+            Ok(Answer::Whole(response)) => response.send(connection),
+            Ok(Answer::Follow(from)) => {
+                let Some(_place) = Place::take(self, |shared| &shared.streams, STREAMS_MAX) else {
+                    let reason = format!("{STREAMS_MAX} streams are open already: close a tab");
+                    return Response::from(Refusal::new(503, reason)).send(connection);
+                };
+                stream::follow(connection, &self.feed, from)
+            }
+            Err(refusal) => Response::from(refusal).send(connection),
+        }
+    }
+}
+
+/// A connection that is read until a time.
+struct Timed<'a> {
+    connection: &'a TcpStream,
+    until: Instant,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.connection.set_read_timeout(Some(left))?;
+        self.connection.read(into)
+    }
+}
