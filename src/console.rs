@@ -25,3 +25,4 @@ pub mod session;
 pub mod standing;
 pub mod terminal;
 pub mod tracer;
+pub mod window_session;

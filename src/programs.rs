@@ -21,6 +21,7 @@ mod refusal;
 pub mod simulate;
 mod slow;
 mod start;
+mod web;
 pub mod whole;
 
 pub use self::start::Start;

@@ -70,6 +70,7 @@ use self::scenario::Underway;
 use self::trace::Tracing;
 use self::undo::Undo;
 use self::verbs::run_of;
+use self::window::Teller;
 use super::language::{Answer, Directive, Language, Names, Outcome};
 use super::narrator::Narrator;
 use super::printer::Output;
@@ -89,7 +90,6 @@ pub use self::journal::fault_ends;
 pub use self::script::{Flow, Script};
 pub(crate) use self::verbs::LANGUAGE;
 pub use self::verbs::parse;
-pub use self::window::Teller;
 
 /// Directives that `history` remembers.
 const HISTORY_MAX: usize = 1_000;
@@ -118,8 +118,6 @@ pub struct Context {
     pub interrupt: Option<Arc<Interrupt>>,
     /// What a window sees of the session, if there is a window.
     pub window: Option<Arc<WindowSession>>,
-    /// Tells of a lesson's lines, which are lines of the run that it interrupts.
-    pub teller: Option<Teller>,
 }
 
 /// A lab with its console: the state that directives share. The functions of verbs take any lab.
@@ -139,6 +137,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     lesson: Option<Box<Underway>>,
     /// From when on it counts the times that it tells by itself.
     zero: Time,
+    /// Tells of a lesson's lines, which are lines of the run that it interrupts.
+    teller: Option<Teller>,
     /// When the lab is to work towards its session again; none once it is open.
     session_due: Option<Time>,
     quitting: bool,
@@ -156,7 +156,6 @@ impl Default for Context {
             again: None,
             interrupt: None,
             window: None,
-            teller: None,
         }
     }
 }
@@ -177,6 +176,7 @@ impl<L: Lab + 'static> Console<L> {
             loads: Loads::default(),
             lesson: None,
             zero: Time::ZERO,
+            teller: None,
             session_due: None,
             quitting: false,
             lab,

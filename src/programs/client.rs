@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 
+use super::web::WebOptions;
 use super::{EXIT_CODES, Start, cluster_file};
 use crate::console::executor::{Console, Context};
 use crate::console::narrator::Narrator;
@@ -27,11 +28,14 @@ history that it does ends with 3.";
 
 /// A console for a Raft cluster whose nodes are processes (see 'node --help').
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(version, max_term_width = 100, after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]
 pub(super) struct Options {
     /// The file that describes the cluster
     #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    web: WebOptions,
     /// Whose certificate it shows [default: the only one in the folder]
     #[arg(long, value_name = "NAME")]
     r#as: Option<String>,
@@ -47,6 +51,9 @@ pub(super) struct Options {
     /// Answers with one JSON object a directive
     #[arg(long)]
     json: bool,
+    /// Stays up after the last line, for the window, until Ctrl-C or SIGTERM
+    #[arg(long, requires = "web")]
+    serve: bool,
     /// Continues after a directive that failed
     #[arg(long)]
     keep_going: bool,
@@ -73,6 +80,7 @@ fn run(options: &Options) -> Result<u8, String> {
     let file = cluster_file::read(&options.config)?;
     let source = Source::choose(options.script.clone());
     source.check()?;
+    options.web.check(&source, options.serve)?;
     let attended = source == Source::Terminal;
     let style = Style {
         json: options.json,
@@ -108,17 +116,20 @@ fn run(options: &Options) -> Result<u8, String> {
         logs: Some(file.settings.logs.clone()),
         again: None,
         interrupt: Some(Arc::clone(&interrupt)),
+        window: options.web.session(&narrator, &interrupt, false),
     };
     let mut console = Console::new(lab, context, output, narrator);
     if let Some(file) = history {
         console.record_to(file);
     }
     let place = format!("cluster {} by {}", file.cluster, options.config.display());
-    session::greet(&mut console, &[place]);
+    let window = options.web.open(&mut console)?;
+    let lines: Vec<String> = std::iter::once(place).chain(window).collect();
+    session::greet(&mut console, &lines);
     if attended {
         console.open_session();
     }
-    let ending = session::run(&mut console, &source, false, &interrupt);
+    let ending = session::run(&mut console, &source, options.serve, &interrupt);
     console.into_lab().leave();
     Ok(ending.code())
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::web::WebOptions;
 use super::{EXIT_CODES, Start, cluster_file, node, processes, slow};
 use crate::check::linearizability::Start as Beginning;
 use crate::cluster::{self, Cluster, Notice, Residents};
@@ -40,6 +41,8 @@ signal is an end like any other: exit code 0.";
 pub(super) struct Options {
     #[command(flatten)]
     settings: SettingOptions,
+    #[command(flatten)]
+    web: WebOptions,
     /// The folder with the nodes' state [default: states]
     #[arg(long, value_name = "DIR")]
     states: Option<PathBuf>,
@@ -152,6 +155,7 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
     let settings = settings(options).map_err(usage)?;
     let source = Source::choose(options.script.clone());
     source.check().map_err(usage)?;
+    options.web.check(&source, options.serve).map_err(usage)?;
     let attended = source == Source::Terminal;
     let style = Style {
         json: options.json,
@@ -246,12 +250,14 @@ impl Stage<'_> {
             logs: Some(settings.logs.clone()),
             again: options.script.is_none().then(|| again.clone()),
             interrupt: Some(Arc::clone(interrupt)),
+            window: options.web.session(narrator, interrupt, false),
         };
         let mut console = Console::new(lab, context, output.clone(), narrator.clone());
         if let Some(file) = history {
             console.record_to(file);
         }
-        welcome(&mut console, &again, options, settings, notices);
+        let window = options.web.open(&mut console)?;
+        welcome(&mut console, &again, options, settings, notices, window);
         if attended {
             console.open_session();
             // So that the first prompt names the leader. Without one it is shown all the same.
@@ -262,12 +268,20 @@ impl Stage<'_> {
     }
 }
 
-fn welcome(console: &mut Console, again: &str, options: &Options, settings: &Settings, notices: Vec<String>) {
+fn welcome(
+    console: &mut Console,
+    again: &str,
+    options: &Options,
+    settings: &Settings,
+    notices: Vec<String>,
+    window: Option<String>,
+) {
     let mut lines = banner(again, options, settings);
     lines.splice(..0, notices);
     if options.slow {
         lines.push(slow::begin(console, settings.time_scale));
     }
+    lines.extend(window);
     session::greet(console, &lines);
 }
 

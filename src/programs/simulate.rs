@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::web::WebOptions;
 use super::{EXIT_CODES, Start, slow};
 use crate::console::executor::{Console, Context};
 use crate::console::language::Answer;
@@ -36,6 +37,8 @@ pub(super) struct Options {
     work: Option<Work>,
     #[command(flatten)]
     settings: SettingOptions,
+    #[command(flatten)]
+    web: WebOptions,
     /// Runs the lines of a file; - reads standard input
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
@@ -43,7 +46,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Runs the script once for each of these seeds, and shows the seeds that fail
-    #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with = "seed")]
+    #[arg(long, value_name = "A..B", value_parser = options::seed_range, conflicts_with_all = ["seed", "web"])]
     seeds: Option<(u64, u64)>,
     /// Which random runs --seed and --seeds replay: of all kinds, with clients that behave badly, with a snapshot every
     /// few entries, with reads of deposed leaders, with votes that decide, with nodes that lose their files, with small
@@ -66,6 +69,9 @@ pub(super) struct Options {
     /// Opens the prompt, also with --seed
     #[arg(long, conflicts_with = "script")]
     prompt: bool,
+    /// Stays up after the last line, for the window, until Ctrl-C or SIGTERM
+    #[arg(long, requires = "web")]
+    serve: bool,
     /// Continues after a directive that failed
     #[arg(long)]
     keep_going: bool,
@@ -111,7 +117,9 @@ pub fn main(start: &Start) -> ExitCode {
 }
 
 fn run(start: &Start, options: &Options) -> Result<u8, String> {
-    Source::choose(options.script.clone()).check()?;
+    let source = Source::choose(options.script.clone());
+    source.check()?;
+    options.web.check(&source, options.serve)?;
     if let Some(path) = &options.report {
         may_replace(path)?;
         options::writable(path)?;
@@ -130,7 +138,9 @@ fn run(start: &Start, options: &Options) -> Result<u8, String> {
     }
     match (options.seeds, options.settings.seed) {
         (Some((first, last)), _) => Ok(many(options, first, last, &interrupt)),
-        (None, Some(seed)) if options.script.is_none() && !options.prompt => replay(start, options, seed),
+        (None, Some(seed)) if options.script.is_none() && !options.prompt && !options.web.is_on() => {
+            replay(start, options, seed)
+        }
         (None, _) => one(start, options, &interrupt),
     }
 }
@@ -170,6 +180,7 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
     if let Some(path) = &options.trace {
         console.begin_trace(path)?;
     }
+    let window = options.web.open(&mut console)?;
     if attended || options.settings.seed.is_none() {
         let again = start.again(&again_with(options, &source, seed));
         let lines = [
@@ -178,11 +189,14 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
         ];
         session::greet(&mut console, &lines);
     }
+    if let Some(window) = window {
+        console.output().warn(&window);
+    }
     if options.slow {
         let said = slow::begin_in_virtual_time(&mut console);
         console.output().warn(&said);
     }
-    let code = session::run(&mut console, &source, false, interrupt).code();
+    let code = session::run(&mut console, &source, options.serve, interrupt).code();
     let Some(path) = &options.report else { return Ok(code) };
     let written = console.write_report(path);
     Ok(after_report(written, code, console.output()))
@@ -314,6 +328,7 @@ fn console(
     simulation.set_interrupt(Box::new(move || raised.is_raised()));
     let waker = Arc::clone(interrupt);
     simulation.set_pace(Box::new(move |pause| waker.pause(pause)));
+    let window = options.web.session(&narrator, interrupt, true);
     let attended = options.script.is_none() && Source::choose(None) == Source::Terminal;
     let context = Context {
         client_timeout: settings.client_timeout,
@@ -323,6 +338,7 @@ fn console(
         logs: None,
         again: None,
         interrupt: Some(Arc::clone(interrupt)),
+        window,
     };
     Ok(Console::new(simulation, context, output, narrator))
 }

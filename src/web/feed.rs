@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::console::tracer::TraceReader;
+use crate::trace::Line;
+
 /// Bytes of lines that are kept.
 const KEPT_MAX: usize = 16 << 20;
 
@@ -127,6 +130,13 @@ impl Feed {
     pub fn wait(&self, cursor: &Cursor, patience: Duration) {
         let mut kept = self.kept.lock();
         self.news.wait_while_for(&mut kept, |kept| kept.bytes_ever == cursor.bytes, patience);
+    }
+}
+
+impl TraceReader for Arc<Feed> {
+    fn take(&mut self, line: &Line) -> bool {
+        self.push(line.count, Arc::clone(&line.text));
+        true
     }
 }
 

@@ -51,6 +51,7 @@ impl Console {
             Ok(lesson) => lesson,
             Err(reason) => return Answer::failed("scenario", reason),
         };
+        lesson.console.teller = Some(self.teller());
         if self.context.attended || self.runs_for_window() {
             self.output.progress("Enter plays the next step, q leaves; other directives work in between.");
             match lesson.play() {
@@ -96,7 +97,6 @@ impl Console {
             keep_going: false,
             logs: None,
             again: None,
-            teller: Some(self.teller()),
             ..self.context.clone()
         };
         Ok(Underway {
@@ -112,13 +112,13 @@ impl Console {
     /// A line that was typed while a lesson waits: Enter alone plays on.
     pub(super) fn in_lesson(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
         let Some(mut lesson) = self.lesson.take() else { return Flow::Go };
-        lesson.console.context.teller = Some(self.teller());
+        lesson.console.teller = Some(self.teller());
         let word = text.unwrap_or_default().trim().to_lowercase();
         let (plays, leaves) = (word.is_empty(), word == "q");
         let flow = if lesson.console.is_in_lesson() || !(plays || leaves) {
             lesson.console.run_line(script, text)
         } else {
-            let (number, by) = self.number_line(script);
+            let (number, by) = self.number_line(false);
             self.tell_line(number, &word, by);
             let flow = if plays { lesson.play() } else { Flow::Quit };
             self.tell_answer(number, &Answer::ok("scenario", ""));

@@ -66,11 +66,6 @@ impl Script {
         self.line = number - 1;
     }
 
-    /// Whether failures are named by their lines.
-    pub(super) fn is_numbered(&self) -> bool {
-        self.numbered
-    }
-
     /// The worst outcome of any line that was not forgiven.
     pub fn worst(&self) -> Outcome {
         self.worst
@@ -103,7 +98,7 @@ impl Console {
         };
         if parsed.as_ref().is_ok_and(Option::is_none) {
             // A window knows the number of its line, and that it was blank only by this.
-            if let (number, LineSource::Web) = self.number_line(script) {
+            if let (number, LineSource::Web) = self.number_line(script.numbered) {
                 self.tell_line(number, "", LineSource::Web);
                 self.tell_answer(number, &Answer::ok("echo", ""));
             }
@@ -117,7 +112,7 @@ impl Console {
         }
         let shown = text.unwrap_or("").trim();
         self.remember(shown);
-        let (number, by) = self.number_line(script);
+        let (number, by) = self.number_line(script.numbered);
         self.tell_line(number, shown, by);
         match by {
             LineSource::Web => self.output.echo(&line_shown(shown)),

@@ -11,8 +11,7 @@ use super::{
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>    window::VERBS,
-]; 21] = [
+const VERBS: [&[Row<Run>]; 22] = [
     status::VERBS,
     inspect::VERBS,
     matrix::VERBS,
@@ -34,6 +33,7 @@ const VERBS: [&[Row<Run>    window::VERBS,
     rerun::VERBS,
     scenario::VERBS,
     session::VERBS,
+    window::VERBS,
 ];
 
 pub static LANGUAGE: LazyLock<Language> =

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::Console;
 use super::rows::{Row, Run, verb};
-use super::script::Script;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::console::narrator::Narrator;
 use crate::console::window_session::{Running, WindowSession};
@@ -19,7 +18,7 @@ pub(super) const VERBS: &[Row<Run>] =
 
 /// Tells of lines in the trace of a run, at its time.
 #[derive(Clone, Debug)]
-pub struct Teller {
+pub(super) struct Teller {
     narrator: Narrator,
     now: Time,
 }
@@ -75,12 +74,12 @@ impl<L: Lab + ?Sized> Console<L> {
         self.window().is_some_and(|window| window.runs_line())
     }
 
-    /// The number of a line of this script, and where the line came from.
-    pub(super) fn number_line(&self, script: &Script) -> (u64, LineSource) {
+    /// The number of a line, and where it came from: a script, or else a person.
+    pub(super) fn number_line(&self, is_scripted: bool) -> (u64, LineSource) {
         let asked = self.window().and_then(|window| window.running_number());
         let number = || self.teller().narrator.tracer().number();
         match asked {
-            _ if script.is_numbered() => (number(), LineSource::Script),
+            _ if is_scripted => (number(), LineSource::Script),
             Some(number) => (number, LineSource::Web),
             None => (number(), LineSource::Prompt),
         }
@@ -89,7 +88,7 @@ impl<L: Lab + ?Sized> Console<L> {
     /// What tells of this console's lines.
     pub(super) fn teller(&self) -> Teller {
         let own = || Teller { narrator: self.narrator.clone(), now: self.lab.now() };
-        self.context.teller.clone().unwrap_or_else(own)
+        self.teller.clone().unwrap_or_else(own)
     }
 
     /// A line begins.
