@@ -212,6 +212,7 @@ function listen() {
     changed();
   });
   byId('fork').addEventListener('click', fork);
+  byId('save').addEventListener('click', () => stream.save());
   byId('heartbeats').addEventListener('change', changed);
   byId('twin').addEventListener('toggle', changed);
   byId('speed').replaceChildren(...SPEEDS.map((speed) => element('option', { value: speed }, speed === Infinity ? 'max' : `${speed}x`)));

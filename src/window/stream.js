@@ -68,6 +68,15 @@ class Stream {
     control?.abort();
   }
 
+  // All that the program keeps, as a file of the reader's.
+  async save() {
+    const answer = await fetch('/trace', { headers: { 'Raftlab-Key': this.key ?? '' }, cache: 'no-store' });
+    if (!answer.ok) return;
+    const address = URL.createObjectURL(await answer.blob());
+    element('a', { href: address, download: 'trace.jsonl' }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60000);
+  }
+
   // Returns the answer's JSON, or an error's text in `error`.
   async post(path, body) {
     try {

@@ -4,6 +4,7 @@
 
 mod controls;
 mod driver;
+mod live;
 mod runs;
 mod sample;
 

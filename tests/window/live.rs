@@ -1,0 +1,117 @@
+//! The window on a run that goes: what is done in the page happens in the program, and what happens there is seen in the page.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::driver::{Browser, key};
+
+/// A program with a window, in a folder of its own; it ends with the test.
+struct Program {
+    child: Child,
+    /// Open, so that the program can write.
+    _said: BufReader<ChildStderr>,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Program {
+    fn start(program: &str, arguments: &[&str]) -> Program {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(program);
+        command.current_dir(folder.path()).args(arguments).args(["--web", "--serve"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+        let address = said
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("window: ").map(str::to_string));
+        Program { child, _said: said, address: address.expect("it prints an address"), _folder: folder }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn opened(program: &Program) -> Option<Browser> {
+    let browser = Browser::start()?;
+    browser.open(&program.address);
+    browser.wait("trace.head !== null");
+    Some(browser)
+}
+
+/// Types a line at the page's prompt.
+fn type_line(browser: &Browser, line: &str) {
+    browser.run("byId('prompt-line').focus()", &[]);
+    browser.press(&format!("{line}{}", key::ENTER));
+}
+
+#[test]
+fn a_run_in_virtual_time_is_driven_from_the_page() {
+    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let Some(browser) = opened(&program) else { return };
+    assert_eq!(browser.text("location.hash"), "", "the token has left the address");
+    browser.wait("byId('standing').textContent === 'no leader \u{b7} 3 of 3 up \u{b7} quorum 2'");
+    type_line(&browser, "wait leader");
+    browser.wait("/^n\\d leads term 1 /.test(byId('standing').textContent)");
+    type_line(&browser, "put x 5");
+    browser.wait("byId('answers').textContent.includes('OK put x=5')");
+    let button = "[...document.querySelectorAll('#network-buttons button')].find((one) => one.textContent === 'crash leader')";
+    browser.run(&format!("{button}.click()"), &[]);
+    browser.wait("byId('standing').textContent.includes('2 of 3 up')");
+    assert_eq!(browser.value("document.querySelectorAll('.node.down').length"), 1);
+    type_line(&browser, "wait leader");
+    browser.wait("/leads term 2 /.test(byId('standing').textContent)");
+    type_line(&browser, "check");
+    browser.wait("byId('lamps').classList.contains('holds')");
+    browser.wait("byId('queue').hidden");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn play_lets_virtual_time_pass_and_pause_stops_it() {
+    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let Some(browser) = opened(&program) else { return };
+    browser.run(
+        "byId('speed').value = '1'; byId('speed').dispatchEvent(new Event('change')); byId('play').click()",
+        &[],
+    );
+    browser.wait("/leads term/.test(byId('standing').textContent)");
+    browser.run("byId('play').click()", &[]);
+    browser.wait("byId('play').getAttribute('aria-label') === 'Play'");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_cluster_of_threads_is_watched_and_a_second_page_sees_the_same() {
+    let program = Program::start(env!("CARGO_BIN_EXE_cluster"), &["3", "--memory"]);
+    let Some(browser) = opened(&program) else { return };
+    browser.wait("/leads term/.test(byId('standing').textContent)");
+    type_line(&browser, "put y 1");
+    browser.wait("byId('answers').textContent.includes('OK put y=1')");
+    browser.wait("document.querySelectorAll('#log-table td.committed').length >= 6");
+    // Completion knows the cluster's nodes.
+    browser.run("byId('prompt-line').focus()", &[]);
+    browser.press(&format!("crash {}", key::TAB));
+    browser.wait("[...byId('candidates').children].some((one) => one.textContent === 'n2')");
+    // A page that is loaded again has its key still, and all that is kept.
+    browser.open(&program.address.split('#').next().map(str::to_string).expect("an address"));
+    browser.wait("byId('answers').textContent.includes('OK put y=1')");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn without_its_token_the_page_says_what_to_do() {
+    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3"]);
+    let Some(browser) = Browser::start() else { return };
+    browser.open(program.address.split('#').next().expect("an address"));
+    browser.wait("byId('notice').textContent.includes('Type web at the prompt')");
+    assert_eq!(browser.value("names().length"), 0);
+}
