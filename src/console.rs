@@ -19,6 +19,7 @@ pub mod museum;
 pub mod narrator;
 pub mod options;
 pub mod printer;
+mod progress;
 mod prompt;
 pub mod scripts;
 pub mod session;

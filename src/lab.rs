@@ -8,6 +8,7 @@ mod error;
 pub mod members;
 mod order;
 pub(crate) mod transfer;
+pub mod virtual_time;
 pub(crate) mod waiting;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::LabError;
 pub use self::order::{DiskChange, NodeOrder};
+use self::virtual_time::VirtualTime;
 
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
@@ -220,6 +222,11 @@ pub trait Lab {
     /// Time is not virtual.
     fn pass_to(&mut self, _until: Time) -> Result<(), LabError> {
         Err(only_in_virtual_time("play"))
+    }
+
+    /// The run as one that can be made again; none on threads and processes.
+    fn virtual_time(&mut self) -> Option<&mut dyn VirtualTime> {
+        None
     }
 
     /// Lets the next event happen, or all within this time. Only virtual time can.

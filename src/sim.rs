@@ -12,6 +12,7 @@ pub mod museum;
 mod network;
 mod node;
 mod nodes;
+mod rewinding;
 pub mod seeds;
 mod settings;
 mod stepping;
@@ -44,6 +45,7 @@ use lives::Begin;
 use machine::Kind;
 use mutation::Mutation;
 use node::{Lane, Node};
+use rewinding::{Again, Happened};
 use tally::Tally;
 
 /// How many steps the search for an order of a history may take.
@@ -84,6 +86,9 @@ pub struct Simulation {
     follows: bool,
     mutation: Option<Box<dyn Mutation>>,
     digest: u64,
+    happened: Happened,
+    /// It is made again, as it was before.
+    again: Option<Again>,
     speed: Option<f64>,
     pace: Option<Pace>,
     interrupt: Option<Box<dyn Fn() -> bool>>,
@@ -147,6 +152,8 @@ impl Simulation {
             follows: false,
             mutation: None,
             digest: settings.seed,
+            happened: Happened::default(),
+            again: None,
             speed: None,
             pace: None,
             interrupt: None,
@@ -215,6 +222,7 @@ impl Simulation {
             return false;
         }
         self.now = next;
+        self.happened.note(next);
         self.one_happens(next);
         if self.broken_at.is_none() && !self.safety.violations().is_empty() {
             self.broken_at = Some(self.now);

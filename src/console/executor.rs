@@ -31,13 +31,16 @@ mod picture;
 mod record;
 mod report;
 mod rerun;
+mod rewind;
 mod rows;
 mod scenario;
 mod script;
 mod session;
 mod settings;
+mod shown;
 mod slots;
 mod status;
+mod tape;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -66,28 +69,26 @@ use self::chaos::Chaos;
 use self::course::Course;
 use self::later::Later;
 use self::load::Loads;
+use self::rewind::Aside;
 use self::scenario::Underway;
+use self::tape::{Source, is_done_once, travels};
 use self::trace::Tracing;
 use self::undo::Undo;
 use self::verbs::run_of;
 use self::window::Teller;
-use super::language::{Answer, Directive, Language, Names, Outcome};
+use super::language::{Answer, Directive, Language, Outcome};
 use super::narrator::Narrator;
 use super::printer::Output;
-use super::scripts;
-use super::standing::Standing;
 use super::window_session::WindowSession;
-use crate::check::linearizability::Start;
 use crate::history::HistoryFile;
 use crate::interrupt::Interrupt;
 use crate::lab::{Lab, LabError};
-use crate::text::joined;
 use crate::text::layout::duration_shown;
-use crate::text::nodes::listed;
-use crate::types::{NodeId, Time};
+use crate::types::Time;
 
 pub use self::journal::fault_ends;
-pub use self::script::{Flow, Script};
+pub use self::script::Flow;
+pub use self::script::state::Script;
 pub(crate) use self::verbs::LANGUAGE;
 pub use self::verbs::parse;
 
@@ -96,9 +97,6 @@ const HISTORY_MAX: usize = 1_000;
 
 /// How often the console looks whether its session is open.
 const SESSION_EVERY: Duration = Duration::from_millis(10);
-
-/// Keys that completion offers at most: more than a person reads.
-const KEYS_OFFERED_MAX: usize = 500;
 
 /// What a console is told about its context.
 #[derive(Clone, Debug)]
@@ -128,6 +126,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     narrator: Narrator,
     /// What the run's directives have made of it so far.
     course: Course,
+    /// The end of the run, while it stands in its past.
+    later: Option<Box<Aside>>,
     tracing: Option<Tracing>,
     /// The network's rules as the trace last told them.
     traced_rules: Option<Vec<String>>,
@@ -162,14 +162,15 @@ impl Default for Context {
 
 impl<L: Lab + 'static> Console<L> {
     /// A console for this lab. Its draws are those of the lab's seed.
-    pub fn new(lab: L, context: Context, output: Output, narrator: Narrator) -> Console<L> {
-        let course = Course::new(lab.seed());
+    pub fn new(mut lab: L, context: Context, output: Output, narrator: Narrator) -> Console<L> {
+        let course = Course::new(lab.seed(), lab.virtual_time().is_some());
         Console {
             language: &LANGUAGE,
             context,
             output,
             narrator,
             course,
+            later: None,
             tracing: None,
             traced_rules: None,
             running: Vec::new(),
@@ -254,6 +255,9 @@ impl<L: Lab + ?Sized> Console<L> {
     /// When something is to be done by itself next: a fault ends or is made, a line has waited, or the session wants
     /// attention.
     pub fn next_undo(&self) -> Option<Time> {
+        if self.later.is_some() {
+            return None;
+        }
         let works = self.course.undos.iter().map(Undo::due).chain(self.course.laters.iter().map(Later::due));
         works.chain(self.course.chaos.iter().map(Chaos::due)).chain(self.session_due).min()
     }
@@ -288,6 +292,17 @@ impl<L: Lab + ?Sized> Console<L> {
 impl Console {
     /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
+        let began = if travels(directive) { None } else { self.begin_kept() };
+        let answer = self.carry_out(directive);
+        self.end_kept(began, || Source::Program(directive.clone()));
+        answer
+    }
+
+    /// Executes a directive, unless the run stands in its past and would become another.
+    fn carry_out(&mut self, directive: &Directive) -> Answer {
+        if let Some(refused) = self.refused_in_past(directive) {
+            return refused;
+        }
         self.undo_due();
         self.perform(directive)
     }
@@ -295,35 +310,15 @@ impl Console {
     /// Executes a directive that is due by itself: what else is due comes before or after it, never within.
     fn perform(&mut self, directive: &Directive) -> Answer {
         let began = self.lab.now();
-        let answer = run_of(directive)(self, directive);
+        let run = run_of(directive);
+        if travels(directive) {
+            return run(self, directive);
+        }
+        let answer =
+            if is_done_once(directive) { self.execute_once(directive, run) } else { run(self, directive) };
         self.course.journal.note(began, directive, &answer);
         self.tell_rules();
         answer
-    }
-
-    /// `raftlab: n1, n2, n3` and, where there is state of an earlier run, from where it continues.
-    pub fn greeting(&mut self) -> String {
-        let picture = self.picture();
-        let names = picture.names();
-        let nodes = if names.len() > 5 {
-            format!("{} nodes, {}", names.len(), listed(&names))
-        } else {
-            format!("nodes {}", joined(&names, ", "))
-        };
-        let last = picture.nodes().iter().map(|(_, view)| view.status.last.index).max().unwrap_or_default();
-        let is_new = self.lab.began_with() == Start::Absent;
-        match last.0 {
-            _ if is_new => format!("raftlab: {nodes}"),
-            0 => format!("raftlab: {nodes}"),
-            last => {
-                format!("raftlab: {nodes}; continues from term {} with {last} log entries", picture.term())
-            }
-        }
-    }
-
-    /// `n2 is down: why`, for each node that something keeps from running.
-    pub fn nodes_missing(&mut self) -> Vec<String> {
-        status::nodes_missing(&self.picture(), None)
     }
 
     fn remember(&mut self, line: &str) {
@@ -331,33 +326,6 @@ impl Console {
             self.course.history.remove(0);
         }
         self.course.history.push(line.to_string());
-    }
-
-    /// What completion may offer now.
-    pub fn names(&mut self) -> Names {
-        if let Some(lesson) = &mut self.lesson {
-            return lesson.names();
-        }
-        let picture = self.picture();
-        let small =
-            |node: &NodeId| picture.view(*node).is_some_and(|view| view.status.size <= KEYS_OFFERED_MAX);
-        let source = picture.leading().filter(small);
-        let items = source.and_then(|node| self.lab.items(node).ok()).unwrap_or_default();
-        let keys = items.into_iter().map(|(key, _)| key).collect();
-        Names { nodes: self.lab.nodes(), keys, files: scripts::names() }
-    }
-
-    /// What the prompt says now.
-    pub fn standing(&mut self) -> Standing {
-        if let Some(lesson) = &self.lesson {
-            return Standing { lesson: Some(lesson.progress()), ..Standing::default() };
-        }
-        let picture = self.picture();
-        let leader = picture.leader();
-        let led = leader.and_then(|leader| picture.view(leader)).map(|view| view.status.term);
-        let term = led.unwrap_or_else(|| picture.term());
-        let last = picture.names().last().copied();
-        Standing { up: picture.up_count(), count: picture.count(), leader, last, term, lesson: None }
     }
 
     /// A directive was interrupted by a person.

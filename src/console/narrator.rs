@@ -7,7 +7,7 @@
 //! What a directive does (crash, pause ...) stands in its answer and is not repeated here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::printer::Output;
 use super::tracer::Tracer;
 use crate::text::layout::stamp;
 pub use crate::trace::EventFilter;
-use crate::trace::{Acknowledged, Recording, TraceEvent, What};
+use crate::trace::{Acknowledged, Recorded, Recording, TraceEvent, What};
 use crate::types::Time;
 
 /// Lines that may wait for the terminal.
@@ -37,6 +37,15 @@ struct Shared {
     recording: Recording,
     tracer: Tracer,
     acknowledged: Mutex<Acknowledged>,
+    /// The run is made again: what happens is remembered and not told.
+    again: AtomicBool,
+}
+
+/// What a narrator remembers of a run.
+#[derive(Debug)]
+pub struct Memory {
+    recorded: Recorded,
+    acknowledged: Acknowledged,
 }
 
 #[derive(Debug)]
@@ -76,6 +85,7 @@ impl Narrator {
             recording: Recording::default(),
             tracer,
             acknowledged: Mutex::default(),
+            again: AtomicBool::new(false),
         }))
     }
 
@@ -103,6 +113,9 @@ impl Narrator {
 
     /// Says a line of the console's own, such as a fault that has ended by itself.
     pub fn say(&self, line: String) {
+        if self.0.again.load(Ordering::Relaxed) {
+            return;
+        }
         match &self.0.route {
             Route::AtOnce(output) => output.narrate(&line),
             Route::Queued(sender) => match sender.try_send(Order::Line(line)) {
@@ -111,6 +124,31 @@ impl Narrator {
                 Err(TrySendError::Disconnected(_)) => {}
             },
         }
+    }
+
+    /// The run is made again from its beginning: what happens is remembered and not told. Returns what was
+    /// remembered of the run so far.
+    pub fn begin_again(&self) -> Memory {
+        self.0.again.store(true, Ordering::Relaxed);
+        self.0.tracer.set_again(true);
+        self.exchange(Memory { recorded: Recorded::default(), acknowledged: Acknowledged::default() })
+    }
+
+    /// What happens from now on is told again.
+    pub fn run_on(&self) {
+        self.0.again.store(false, Ordering::Relaxed);
+        self.0.tracer.set_again(false);
+    }
+
+    /// Remembers another run, in place of this one.
+    pub fn put_back(&self, memory: Memory) {
+        self.exchange(memory);
+    }
+
+    fn exchange(&self, memory: Memory) -> Memory {
+        let recorded = self.0.recording.replace(memory.recorded);
+        let acknowledged = std::mem::replace(&mut *self.0.acknowledged.lock(), memory.acknowledged);
+        Memory { recorded, acknowledged }
     }
 
     /// Waits until all that was said is written, but not longer than this.

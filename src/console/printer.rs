@@ -61,6 +61,7 @@ struct Shared {
 enum Sink {
     Standard(Standard),
     Memory(String),
+    Nowhere,
 }
 
 #[derive(Default)]
@@ -102,6 +103,11 @@ impl Output {
     /// Into memory, as one text.
     pub fn memory(style: Style) -> Output {
         Output::new(style, Sink::Memory(String::new()))
+    }
+
+    /// Nowhere: what is done again has been told before.
+    pub fn nowhere(style: Style) -> Output {
+        Output::new(style, Sink::Nowhere)
     }
 
     fn new(style: Style, sink: Sink) -> Output {
@@ -193,7 +199,7 @@ impl Output {
     pub fn take_transcript(&self) -> String {
         match &mut *self.0.sink.lock() {
             Sink::Memory(text) => std::mem::take(text),
-            Sink::Standard(_) => String::new(),
+            Sink::Standard(_) | Sink::Nowhere => String::new(),
         }
     }
 
@@ -209,6 +215,7 @@ impl Output {
         let text = format!("{text}\n");
         match &mut *self.0.sink.lock() {
             Sink::Memory(transcript) => transcript.push_str(&text),
+            Sink::Nowhere => {}
             Sink::Standard(standard) => standard.above_picture(|standard| to(standard, &text)),
         }
     }

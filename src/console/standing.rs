@@ -3,7 +3,7 @@
 //! A line editor sets its cursor by the width that the prompt had when it began to read, so a prompt that changes while a
 //! line is typed keeps that width.
 
-use crate::types::{NodeId, Term};
+use crate::types::{NodeId, Term, Time};
 
 /// What the prompt says of a cluster.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Standing {
     pub last: Option<NodeId>,
     /// The term that the leader leads; without one, the newest term.
     pub term: Term,
+    /// When it stands and until when its run is known, where that is later.
+    pub past: Option<(Time, Time)>,
     /// How far a lesson is that waits at the prompt, in place of all that.
     pub lesson: Option<String>,
 }
@@ -22,7 +24,7 @@ pub struct Standing {
 impl Standing {
     /// `raft 3/3 leader=n2 term=4> `. It is as wide with a leader as without one.
     pub fn text(&self) -> String {
-        let Standing { up, count, leader, last, term, lesson } = self;
+        let Standing { up, count, leader, last, term, past, lesson } = self;
         if let Some(lesson) = lesson {
             return format!("{lesson}> ");
         }
@@ -30,7 +32,9 @@ impl Standing {
         let named = |node: &NodeId| format!("leader={node}");
         let width = last.as_ref().map_or(0, |last| named(last).len());
         let leader = leader.as_ref().map_or("no leader".to_string(), named);
-        format!("raft {up:>digits$}/{count} {leader:<width$} term={term}> ")
+        let past =
+            past.map_or(String::new(), |(time, end)| format!(" past={}/{}", seconds(time), seconds(end)));
+        format!("raft {up:>digits$}/{count} {leader:<width$} term={term}{past}> ")
     }
 
     /// The same in exactly this many columns. A term with more digits than there were takes the space behind the prompt,
@@ -44,13 +48,19 @@ impl Standing {
     }
 }
 
+/// `1.250`.
+fn seconds(time: Time) -> String {
+    let millis = time.as_nanos() / 1_000_000;
+    format!("{}.{:03}", millis / 1_000, millis % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn standing(leader: Option<u8>, term: u64) -> Standing {
         let (leader, last) = (leader.map(NodeId::new), Some(NodeId::new(3)));
-        Standing { up: 3, count: 3, leader, last, term: Term(term), lesson: None }
+        Standing { up: 3, count: 3, leader, last, term: Term(term), past: None, lesson: None }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct ReaderId(u64);
 pub struct Tracer {
     /// There is a reader: to ask it costs a node's thread nothing.
     active: AtomicBool,
+    /// The run is made again: what happens has been told.
+    again: AtomicBool,
     /// Events that did not fit into the queue and were not told yet.
     lost: AtomicU64,
     /// None in virtual time, where lines are made at once.
@@ -90,13 +92,24 @@ impl Tracer {
     }
 
     fn new(queue: Option<Sender<Told>>, readers: Arc<Mutex<Readers>>) -> Tracer {
-        let (active, lost, directives) = (AtomicBool::default(), AtomicU64::new(0), AtomicU64::new(0));
-        Tracer { active, lost, queue, readers, directives }
+        let (active, again) = (AtomicBool::default(), AtomicBool::default());
+        let (lost, directives) = (AtomicU64::new(0), AtomicU64::new(0));
+        Tracer { active, again, lost, queue, readers, directives }
     }
 
     /// Whether anybody reads.
     pub fn is_active(&self) -> bool {
-        self.active.load(Ordering::Relaxed)
+        self.active.load(Ordering::Relaxed) && !self.again.load(Ordering::Relaxed)
+    }
+
+    /// The run is made again, or not any more: meanwhile nothing is told.
+    pub fn set_again(&self, again: bool) {
+        self.again.store(again, Ordering::Relaxed);
+    }
+
+    /// The nodes are others than were told last: each is told as a whole next.
+    pub fn begin_views(&self) {
+        self.readers.lock().lines.begin_views();
     }
 
     /// From now on this reader is told all, beginning with what is known of each node.

@@ -12,6 +12,7 @@ use crate::client::blocking::TIMEOUT;
 use crate::client::{Ask, Ended, session_patience};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
+use crate::lab::virtual_time::VirtualTime;
 use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, left_by_crash, waited};
 use crate::net::counts::LinkCounts;
 use crate::server::{Arrival, EndReason, LogView, MembersView, Server, Status};
@@ -35,8 +36,10 @@ impl Simulation {
     }
 
     fn paced(&mut self, until: Time) -> bool {
+        let until = self.until_stop(until);
         let jump = self.next_event().min(until).since(self.now);
-        if let (Some(speed), Some(pace)) = (self.speed, &mut self.pace)
+        if self.again.is_none()
+            && let (Some(speed), Some(pace)) = (self.speed, &mut self.pace)
             && !jump.is_zero()
         {
             pace(jump.div_f64(speed));
@@ -104,6 +107,7 @@ impl Lab for Simulation {
     }
 
     fn add_node(&mut self, name: NodeId) -> Result<Member, LabError> {
+        self.happened.note(self.now);
         self.add(name)
     }
 
@@ -113,6 +117,7 @@ impl Lab for Simulation {
     }
 
     fn remove_node(&mut self, name: NodeId) -> Result<(), LabError> {
+        self.happened.note(self.now);
         self.forget(name)
     }
 
@@ -140,7 +145,7 @@ impl Lab for Simulation {
     }
 
     fn interrupted(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(|interrupted| interrupted())
+        self.is_stopped() || self.interrupt.as_ref().is_some_and(|interrupted| interrupted())
     }
 
     fn ask(&mut self, mut asks: Vec<Ask>) -> Vec<Ended> {
@@ -148,6 +153,7 @@ impl Lab for Simulation {
             self.add_client(CONSOLE);
         }
         self.come_after();
+        self.happened.note(self.now);
         let begun = self.now;
         if !self.open_session_for(&asks) {
             // They had their time.
@@ -218,6 +224,8 @@ impl Lab for Simulation {
         let now = self.now;
         let node = self.existing(name)?;
         order.check(name, &node.life(), node.status.member)?;
+        self.happened.note(now);
+        let node = self.node(name);
         match order {
             NodeOrder::Crash | NodeOrder::PowerCut => {
                 self.end(name, EndReason::Crashed { power: order == NodeOrder::PowerCut });
@@ -271,6 +279,7 @@ impl Lab for Simulation {
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
+        self.happened.note(self.now);
         self.change(change).map_err(|error| LabError::new(error.to_string()))
     }
 
@@ -288,6 +297,7 @@ impl Lab for Simulation {
 
     fn configure(&mut self, settings: RaftSettings) -> Result<(), LabError> {
         self.raft.change(settings)?;
+        self.happened.note(self.now);
         for name in self.nodes() {
             let settings = Box::new(self.raft.now.clone());
             let node = self.node(name);
@@ -318,6 +328,10 @@ impl Lab for Simulation {
     fn pass_to(&mut self, until: Time) -> Result<(), LabError> {
         while !self.interrupted() && self.advance(until) {}
         Ok(())
+    }
+
+    fn virtual_time(&mut self) -> Option<&mut dyn VirtualTime> {
+        Some(self)
     }
 
     fn step(&mut self, span: Option<Duration>) -> Result<(), LabError> {

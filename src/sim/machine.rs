@@ -7,6 +7,7 @@ use crate::state_machine::sessions::Bounds;
 use crate::state_machine::{Machine, Replica, StateMachine};
 
 /// A kind of state machine: how a node makes one, and how it reads an image of one.
+#[derive(Clone)]
 pub(super) struct Kind {
     /// A replica that has applied nothing, with these bounds of its sessions.
     pub blank: Arc<dyn Fn(Bounds) -> Box<dyn Machine>>,

@@ -11,6 +11,11 @@ use crate::server::{Arrival, EndReason, Outbox};
 use crate::trace::{TraceEvent, What};
 use crate::types::{Member, NodeId, Time};
 
+/// A digest with one more part.
+pub(super) fn mixed(digest: u64, part: u64) -> u64 {
+    (digest ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
+}
+
 impl Simulation {
     /// Puts something into a running node's inbox. Its thread runs at once, or late, as the settings say.
     pub(super) fn deliver(&mut self, name: NodeId, arrival: Arrival) {
@@ -110,7 +115,7 @@ impl Simulation {
             outbox.envelopes.len() as u64,
             outbox.events.len() as u64,
         ] {
-            self.digest = (self.digest ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+            self.digest = mixed(self.digest, part);
         }
         if self.observer.is_some() {
             for what in outbox.take_happened() {

@@ -133,6 +133,11 @@ impl TraceLines {
         Line { count, time, text: line.into() }
     }
 
+    /// The next state of each node is told as a whole.
+    pub fn begin_views(&mut self) {
+        self.told.clear();
+    }
+
     /// The whole of what is known of each node, for a reader who begins now.
     pub fn views(&mut self, now: Time) -> Vec<Line> {
         let known: Vec<_> = self.told.iter().map(|(node, (_, state))| (*node, state.clone())).collect();

@@ -121,6 +121,11 @@ impl Recording {
         }
     }
 
+    /// Keeps this from now on, in place of what was kept.
+    pub fn replace(&self, recorded: Recorded) -> Recorded {
+        std::mem::replace(&mut self.kept.lock(), recorded)
+    }
+
     pub fn recorded(&self) -> Recorded {
         self.kept.lock().clone()
     }

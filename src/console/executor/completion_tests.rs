@@ -23,7 +23,7 @@ fn verbs_are_completed() {
         at_end("  RE"),
         (
             2,
-            ["read", "remove", "reorder", "replace", "report", "reset", "restart", "resume"]
+            ["read", "remove", "reorder", "replace", "report", "reset", "restart", "resume", "rewind"]
                 .map(String::from)
                 .to_vec()
         )

@@ -9,6 +9,7 @@ use super::later::Later;
 use super::operation::Operation;
 use super::record::Record;
 use super::rerun::Rerun;
+use super::tape::Tape;
 use super::undo::Undo;
 use crate::console::language::{Answer, Outcome};
 use crate::faults::{EndId, Layers};
@@ -33,6 +34,7 @@ pub(super) struct Course {
     pub chaos_begun: u64,
     pub record: Record,
     pub journal: Journal,
+    pub tape: Tape,
     pub history: Vec<String>,
     pub rerun: Rerun,
     /// The answer before, for `expect ok` and its like.
@@ -42,8 +44,8 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// Nothing has been done so far. The draws are those of this seed.
-    pub fn new(seed: u64) -> Course {
+    /// Nothing has been done so far, in a run that can be made again or not. The draws are those of this seed.
+    pub fn new(seed: u64, runs_again: bool) -> Course {
         Course {
             // Another stream than the lab's own: both begin with the same seed.
             random: Random::new(seed ^ 0x636f_6e73_6f6c_6531),
@@ -57,6 +59,7 @@ impl Course {
             chaos_begun: 0,
             record: Record::default(),
             journal: Journal::default(),
+            tape: Tape::new(runs_again),
             history: Vec::new(),
             rerun: Rerun::default(),
             last: None,

@@ -70,7 +70,7 @@ impl Console {
 /// It asks no client and waits for nothing.
 fn is_quick(line: &Directive) -> bool {
     let faulty = matches!(line.form.topic, Topic::Nodes | Topic::Network | Topic::Disks | Topic::Time);
-    faulty && !matches!(line.name(), "snapshot" | "speed" | "step")
+    faulty && !matches!(line.name(), "snapshot" | "speed" | "step" | "rewind" | "fork")
 }
 
 #[cfg(test)]

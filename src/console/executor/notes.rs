@@ -16,6 +16,14 @@ pub(super) const STATUS: &[&str] = &[
     "The last line says who leads and whether a command can commit now.",
 ];
 
+/// What the past is for.
+pub(super) const REWIND: &[&str] = &[
+    "Seed and lines decide the run, so it is made again up to then. What followed",
+    "is kept: 'rewind to' a later time goes forward along it, 'rewind to end'",
+    "returns. A past is only looked at: 'fork' drops what followed and continues.",
+    "'step back' goes to before the last event, 'step back 50ms' back so far.",
+];
+
 /// What a killed process loses.
 pub(super) const KILL: &[&str] = &[
     "For the nodes of 'cluster --processes'. It is no power cut: the system",

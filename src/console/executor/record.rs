@@ -96,6 +96,18 @@ impl Record {
         self.file = Some(file);
     }
 
+    /// Takes over the file of a record, if it has one.
+    pub fn take_file(&mut self, other: &mut Record) {
+        if let Some(file) = other.file.take() {
+            self.file = Some(file);
+        }
+    }
+
+    /// Whether operations are written to a file.
+    pub fn is_written(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The operations that are kept, in the order in which they ended.
     pub fn operations(&self) -> &[Operation] {
         &self.kept

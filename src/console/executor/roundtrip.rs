@@ -126,6 +126,9 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::SteadyTarget => steady_target().prop_map(Value::Target).boxed(),
         Kind::Link => links().prop_map(Value::Links).boxed(),
         Kind::Duration | Kind::Named(_) => duration().prop_map(Value::Duration).boxed(),
+        Kind::DurationOr(word) => {
+            prop_oneof![duration().prop_map(Value::Duration), Just(Value::Word(word))].boxed()
+        }
         Kind::DurationAboveZero => above_zero().prop_map(Value::Duration).boxed(),
         Kind::Percent => (0_u32..=1_000_000).prop_map(Value::PerMillion).boxed(),
         Kind::Count => (1_usize..=100_000).prop_map(Value::Count).boxed(),

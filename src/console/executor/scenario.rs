@@ -9,8 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::rows::{Row, Run, verb};
-use super::script::{Flow, Script, list_scripts};
+use super::script::state::Script;
+use super::script::{Flow, list_scripts};
 use super::slots::SCRIPT;
+use super::tape::Tape;
 use super::{Console, Context};
 use crate::config::Settings;
 use crate::console::language::{Answer, Directive, Names, Topic, form};
@@ -99,9 +101,12 @@ impl Console {
             again: None,
             ..self.context.clone()
         };
+        let mut console = Console::new(simulation, context, self.output.clone(), narrator);
+        // A lesson is not rewound: its steps would stay where they are.
+        console.course.tape = Tape::new(false);
         Ok(Underway {
             name: name.to_string(),
-            console: Console::new(simulation, context, self.output.clone(), narrator),
+            console,
             script: Script::file(name),
             command: head.command,
             count: steps.len(),

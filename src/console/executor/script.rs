@@ -3,16 +3,17 @@
 //! A line that failed is forgiven when the next one is an `expect` about its answer: that is how a script says that a
 //! failure is what it wants to see.
 
-use std::path::Path;
+pub(super) mod state;
 
 use serde_json::json;
 
+use self::state::Script;
 use super::slots::{EXPECTED_NOW, SCRIPT};
+use super::tape::{Source, travels};
 use super::window::LineSource;
 use super::{Console, worse};
 use crate::console::language::lexer::split;
 use crate::console::language::{Answer, Condition, Directive, Outcome, Topic};
-use crate::console::lines::next_line;
 use crate::console::scripts;
 use crate::quoting::{ANSWER_LETTERS, visible_brief};
 use crate::text::layout::{Align, table};
@@ -33,64 +34,13 @@ pub enum Flow {
     Quit,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Script {
-    /// The file's name, where several may run.
-    name: Option<String>,
-    /// Whether failures are named by their lines: not at a prompt.
-    numbered: bool,
-    line: usize,
-    /// The line that failed last, unless it is forgiven.
-    failed: Option<(usize, String, Outcome)>,
-    worst: Outcome,
-}
-
-impl Script {
-    /// The lines of a file that another script runs.
-    pub fn file(name: impl Into<String>) -> Script {
-        Script { name: Some(name.into()), ..Script::piped() }
-    }
-
-    /// Lines that come from a pipe, or of the one file that the program was given.
-    pub fn piped() -> Script {
-        Script { name: None, numbered: true, line: 0, failed: None, worst: Outcome::Ok }
-    }
-
-    /// Lines that a person types: nothing ends at a failure.
-    pub fn typed() -> Script {
-        Script { numbered: false, ..Script::piped() }
-    }
-
-    /// The next line is the one of this number.
-    pub(super) fn go_to(&mut self, number: usize) {
-        self.line = number - 1;
-    }
-
-    /// The worst outcome of any line that was not forgiven.
-    pub fn worst(&self) -> Outcome {
-        self.worst
-    }
-
-    /// Whether no line has failed that an `expect` could still forgive.
-    pub fn is_settled(&self) -> bool {
-        self.failed.is_none()
-    }
-
-    /// `line 7` or `demo.raft line 7`.
-    fn place(&self, line: usize) -> String {
-        match &self.name {
-            Some(name) => format!("{name} line {line}"),
-            None => format!("line {line}"),
-        }
-    }
-}
-
 impl Console {
     /// Runs a line of a script, or reports what is wrong with it, and prints the answer.
     pub fn run_line(&mut self, script: &mut Script, text: Result<&str, &str>) -> Flow {
         if !script.numbered && self.lesson.is_some() {
             return self.in_lesson(script, text);
         }
+        let before = script.clone();
         script.line += 1;
         let parsed = match text {
             Ok(text) => self.language.parse(text).map_err(|error| error.to_string()),
@@ -111,18 +61,24 @@ impl Console {
             return Flow::Stop;
         }
         let shown = text.unwrap_or("").trim();
-        self.remember(shown);
+        let moves = matches!(&parsed, Ok(Some(line)) if travels(line));
+        if !moves {
+            self.remember(shown);
+        }
         let (number, by) = self.number_line(script.numbered);
         self.tell_line(number, shown, by);
         match by {
             LineSource::Web => self.output.echo(&line_shown(shown)),
             _ => self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed)),
         }
+        let began = if moves { None } else { self.begin_kept() };
         let mut answer = match &parsed {
             Ok(Some(line)) => self.execute_noted(line),
             Ok(None) => return Flow::Go,
             Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
+        let given = || text.map(str::to_string).map_err(str::to_string);
+        self.end_kept(began, || Source::Script(before, given()));
         if script.numbered {
             let is_command = matches!(&parsed, Ok(Some(line)) if line.form.topic == Topic::Data);
             let is_data = is_command && answer.outcome == Outcome::Unknown;
@@ -183,8 +139,11 @@ impl Console {
     }
 
     fn execute_noted(&mut self, line: &Directive) -> Answer {
+        if travels(line) || self.later.is_some() {
+            return self.carry_out(line);
+        }
         let begun = self.course.rerun.begin(self.lab.now(), line);
-        let answer = self.execute(line);
+        let answer = self.carry_out(line);
         self.course.rerun.end(begun, self.lab.now(), &answer, self.lab.interrupted());
         answer
     }
@@ -201,15 +160,18 @@ impl Console {
             let reason = format!("scripts run scripts at most {DEPTH_MAX} deep: does {file} run itself?");
             return Answer::failed("run", reason);
         }
-        let mut input = match scripts::open(Path::new(file)) {
+        let mut input = match self.course.tape.open(file) {
             Ok(input) => input,
             Err(reason) => return Answer::failed("run", reason),
         };
-        self.note_size(file, &scripts::Head::ahead(&mut input));
+        if let Some(ahead) = input.file() {
+            let head = scripts::Head::ahead(ahead);
+            self.note_size(file, &head);
+        }
         let mut script = Script::file(file);
         self.running.push(file.clone());
         let outcome = loop {
-            let line = match next_line(&mut input) {
+            let line = match input.next() {
                 Ok(Some(line)) => line,
                 Ok(None) => {
                     self.settle(&mut script);
@@ -227,6 +189,7 @@ impl Console {
             }
         };
         self.running.pop();
+        self.course.tape.close(input);
         let mut answer = Answer::ok("run", "").with("file", file.as_str());
         answer.outcome = outcome;
         answer

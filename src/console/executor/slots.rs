@@ -21,6 +21,9 @@ pub(super) const ANY_LINK: Slot = Slot::optional("LINK", Kind::Link);
 pub(super) const PERCENT: Slot = Slot::needed("PERCENT", Kind::Percent);
 pub(super) const DURATION: Slot = Slot::needed("DURATION", Kind::Duration);
 pub(super) const ANY_DURATION: Slot = Slot::optional("DURATION", Kind::Duration);
+pub(super) const TO_PLACE: Slot = Slot::if_fitting("to", Kind::Word("to"));
+pub(super) const MOMENT: Slot = Slot::needed("DURATION | end", Kind::DurationOr("end"));
+pub(super) const BACK: Slot = Slot::if_fitting("back", Kind::Word("back"));
 pub(super) const JITTER: Slot = Slot::if_fitting("jitter DURATION", Kind::Named("jitter"));
 pub(super) const SHAPE: Slot =
     Slot::needed("TARGET / TARGET [/ TARGET] | halves | minority | bridge NODE | ring", Kind::Shape);

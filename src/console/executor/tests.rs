@@ -28,6 +28,10 @@ impl Desk {
         Desk::with(Style::default(), Context::default())
     }
 
+    pub(super) fn keeping_going() -> Desk {
+        Desk::with(Style::default(), Context { keep_going: true, ..Context::default() })
+    }
+
     /// Carries these lines out; what was printed.
     pub(super) fn lines(&mut self, lines: &str) -> String {
         for line in lines.lines() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rows::{Row, Run, verb};
-use super::slots::{ANY_DURATION, DURATION, SPEED, TARGET};
+use super::slots::{ANY_DURATION, BACK, DURATION, SPEED, TARGET};
 use super::target::Fit;
 use super::undo::{Work, dial_stands};
 use super::{Console, not_done};
@@ -50,8 +50,8 @@ pub(super) const VERBS: &[Row<Run>] = &[
         Console::speed,
     ),
     verb(
-        form("step", Topic::Time, &[ANY_DURATION])
-            .does("lets virtual time pass by one event, or by a time", "step 50ms")
+        form("step", Topic::Time, &[BACK, ANY_DURATION])
+            .does("lets virtual time pass by one event, or by a time; or back", "step 50ms")
             .shows("5.6: time decides when a leader is found, never what is true"),
         Console::step,
     ),
@@ -142,6 +142,9 @@ impl Console {
     }
 
     fn step(&mut self, line: &Directive) -> Answer {
+        if line.has(&BACK) {
+            return self.step_back(line);
+        }
         let span = line.get(&ANY_DURATION).copied();
         let before = self.lab.now();
         match self.lab.step(span) {

@@ -167,6 +167,23 @@ impl Console {
         whole
     }
 
+    /// Tells that the run stands elsewhere than what was told last, and how it stands there.
+    pub(super) fn tell_travel(&mut self, name: &'static str, field: &str, text: String) {
+        let now = self.lab.now();
+        if !self.narrator.tracer().is_active() {
+            return;
+        }
+        let fields = [(field, json!(now.as_micros()))];
+        self.narrator.tracer().aside(now, Place::Console, name, fields, text);
+        self.narrator.tracer().begin_views();
+        // A node that is followed from now on tells all that it is.
+        self.lab.follow_steps(false);
+        self.lab.follow_steps(true);
+        self.tell_lives();
+        self.traced_rules = None;
+        self.tell_rules();
+    }
+
     /// Says which nodes do not run: no event at them will.
     fn tell_lives(&mut self) {
         let now = self.lab.now();

@@ -165,6 +165,10 @@ impl Console {
     /// Does what is to be done by itself now, in order: ends faults, executes lines that waited, makes chaos, and works
     /// towards the session.
     pub fn undo_due(&mut self) {
+        // A past stays as it was.
+        if self.later.is_some() {
+            return;
+        }
         self.lab.attend();
         let now = self.lab.now();
         while let Some(due) = self.next_undo().filter(|due| *due <= now) {

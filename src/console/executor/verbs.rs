@@ -6,12 +6,12 @@ use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
     chaos, data, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome, report,
-    rerun, scenario, session, settings, status, time, trace, wait, window,
+    rerun, rewind, scenario, session, settings, status, time, trace, wait, window,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 22] = [
+const VERBS: [&[Row<Run>]; 23] = [
     status::VERBS,
     inspect::VERBS,
     matrix::VERBS,
@@ -24,6 +24,7 @@ const VERBS: [&[Row<Run>]; 22] = [
     members::VERBS,
     network::VERBS,
     time::VERBS,
+    rewind::VERBS,
     settings::VERBS,
     wait::VERBS,
     report::VERBS,

@@ -114,6 +114,10 @@ impl Console {
     /// Lets virtual time pass while a window plays it: a slice that ends where the console has something to do.
     pub fn play(&mut self, now: Instant) {
         let Some(span) = self.window().and_then(|window| window.next_slice(now)) else { return };
+        if self.past().is_some() {
+            // There a run is only looked at.
+            return;
+        }
         let until = self.lab.now() + span;
         let until = self.next_undo().map_or(until, |due| due.min(until));
         // Only a lab whose time is virtual is played.

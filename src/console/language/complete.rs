@@ -211,6 +211,7 @@ impl Completion<'_> {
             Kind::NodeOr(word) => self.beginning(nodes().chain([word])),
             Kind::Target | Kind::SteadyTarget | Kind::Nodes => self.targets(),
             Kind::Link => self.links(),
+            Kind::DurationOr(word) => self.beginning(DURATIONS.iter().copied().chain([word])),
             Kind::Duration | Kind::DurationAboveZero => self.beginning(DURATIONS.iter().copied()),
             Kind::Choices { words, .. } => self.choices(words),
             Kind::Percent => self.beginning(["5%", "20%", "50%"].into_iter()),

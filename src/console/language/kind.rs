@@ -30,6 +30,8 @@ pub enum Kind {
     Link,
     Duration,
     DurationAboveZero,
+    /// A duration, or this word.
+    DurationOr(&'static str),
     /// This word and a duration: `jitter 5ms`.
     Named(&'static str),
     /// A percentage, kept in parts of a million.
@@ -63,6 +65,7 @@ impl Kind {
             Kind::Node | Kind::NodeOr(_) | Kind::OneNode | Kind::NodeOfCondition => "which node",
             Kind::Link => "which link",
             Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => "how long",
+            Kind::DurationOr(_) => "when",
             Kind::Percent => "how many",
             Kind::Count | Kind::Number => "which number",
             Kind::Speed => "how fast",

@@ -20,7 +20,11 @@ impl Kind {
     pub(super) fn read(self, text: &str) -> Result<Value, ParseError> {
         Ok(match self {
             Kind::Flag => Value::Flag,
-            Kind::Word(word) | Kind::NodeOr(word) if text.eq_ignore_ascii_case(word) => Value::Word(word),
+            Kind::Word(word) | Kind::NodeOr(word) | Kind::DurationOr(word)
+                if text.eq_ignore_ascii_case(word) =>
+            {
+                Value::Word(word)
+            }
             Kind::Word(word) => return Err(ParseError::new(format!("'{}' is not '{word}'", shorten(text)))),
             Kind::Choice { name, words } => Value::Word(choice(name, words, text)?),
             Kind::Choices { name, words } => Value::Words(choices(name, words, text)?),
@@ -31,7 +35,7 @@ impl Kind {
             Kind::SteadyTarget => Value::Target(Target::read_steady(text)?),
             Kind::Nodes => Value::Target(Target::read_nodes(text)?),
             Kind::Link => Value::Links(Links::read(text)?),
-            Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => {
+            Kind::Duration | Kind::DurationAboveZero | Kind::DurationOr(_) | Kind::Named(_) => {
                 Value::Duration(parse_duration(text)?)
             }
             Kind::Percent => Value::PerMillion(parse_percent(text)?),

@@ -1,0 +1,61 @@
+//! What virtual time adds to a lab: its run can be begun again, with the same outcome, and stopped anywhere.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::types::Time;
+
+/// A lab whose run its seed and the calls of its user decide.
+pub trait VirtualTime {
+    fn place(&self) -> Place;
+
+    /// A number that two runs share only if they were the same at every step so far.
+    fn digest(&self) -> u64;
+
+    /// When something happened last, and when it did before; none of a time before the first event.
+    fn last_events(&self) -> (Option<Time>, Option<Time>);
+
+    /// Begins the run again: the same seed, the settings that it began with, and no fault. It stops at this place, as if a
+    /// person had interrupted it there, and takes no pauses until then. Returns the run so far.
+    fn begin_again(&mut self, stop: Stop, look: Look) -> Parked;
+
+    /// Lets the run that was begun again stop at another place.
+    fn stop_at(&mut self, stop: Stop);
+
+    /// Ends what [`VirtualTime::begin_again`] began: the run stops nowhere by itself any more.
+    fn run_on(&mut self);
+
+    /// Puts a run that was parked in the place of this one.
+    fn put_back(&mut self, parked: Parked);
+}
+
+/// Looks at the time of a run that is made again, between its events.
+pub type Look = Box<dyn FnMut(Time)>;
+
+/// A place in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub time: Time,
+    /// How many events came before. Several may happen at the same time.
+    pub events: u64,
+}
+
+/// Where a run stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// Nowhere.
+    Never,
+    /// After all that happens until this time.
+    After(Time),
+    /// At this place, with events of the same time still to come.
+    At(Place),
+}
+
+/// A run that was set aside, as it stood.
+pub struct Parked(pub(crate) Box<dyn Any>);
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parked").finish_non_exhaustive()
+    }
+}

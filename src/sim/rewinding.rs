@@ -1,0 +1,97 @@
+//! A run that is begun again: the same seed and the same calls make the same run, so it can be stopped at any place that
+//! it has passed.
+
+use super::Simulation;
+use super::stepping::mixed;
+use crate::lab::virtual_time::{Look, Parked, Place, Stop, VirtualTime};
+use crate::types::Time;
+
+/// A run that is made again, until it stops.
+pub(super) struct Again {
+    stop: Stop,
+    look: Look,
+}
+
+/// When events happen. Several of the same time count as one here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Happened {
+    count: u64,
+    last: Option<Time>,
+    before: Option<Time>,
+}
+
+impl Happened {
+    pub fn note(&mut self, now: Time) {
+        self.count += 1;
+        if self.last != Some(now) {
+            self.before = self.last.replace(now);
+        }
+    }
+}
+
+impl Simulation {
+    /// Whether a run that is made again has come to where it stops.
+    pub(super) fn is_stopped(&self) -> bool {
+        match self.again.as_ref().map_or(Stop::Never, |again| again.stop) {
+            Stop::Never => false,
+            Stop::After(time) => self.now >= time && self.next_event() > time,
+            Stop::At(place) => self.now >= place.time && self.happened.count >= place.events,
+        }
+    }
+
+    /// How far time may run at most, on the way to this time.
+    pub(super) fn until_stop(&mut self, until: Time) -> Time {
+        let Some(Again { stop, look }) = &mut self.again else { return until };
+        look(self.now);
+        match stop {
+            Stop::Never => until,
+            Stop::After(time) | Stop::At(Place { time, .. }) => until.min(*time),
+        }
+    }
+
+    /// Lets a simulation that takes the place of this one be driven by the same person.
+    fn hand_over(&mut self, other: &mut Simulation) {
+        std::mem::swap(&mut self.pace, &mut other.pace);
+        std::mem::swap(&mut self.interrupt, &mut other.interrupt);
+        other.speed = self.speed;
+    }
+}
+
+impl VirtualTime for Simulation {
+    fn place(&self) -> Place {
+        Place { time: self.now, events: self.happened.count }
+    }
+
+    fn digest(&self) -> u64 {
+        let drawn = self.random.clone().bits();
+        let parts = [self.now.as_nanos(), self.happened.count, self.scheduled, drawn];
+        parts.into_iter().fold(self.digest, mixed)
+    }
+
+    fn last_events(&self) -> (Option<Time>, Option<Time>) {
+        (self.happened.last, self.happened.before)
+    }
+
+    fn begin_again(&mut self, stop: Stop, look: Look) -> Parked {
+        let mut fresh = Simulation::of(self.machine.clone(), self.settings.clone(), self.observer.clone());
+        self.hand_over(&mut fresh);
+        fresh.again = Some(Again { stop, look });
+        Parked(Box::new(std::mem::replace(self, fresh)))
+    }
+
+    fn stop_at(&mut self, stop: Stop) {
+        if let Some(again) = &mut self.again {
+            again.stop = stop;
+        }
+    }
+
+    fn run_on(&mut self) {
+        self.again = None;
+    }
+
+    fn put_back(&mut self, parked: Parked) {
+        let mut parked = parked.0.downcast::<Simulation>().expect("a lab gets back what it has parked");
+        self.hand_over(&mut parked);
+        *self = *parked;
+    }
+}
