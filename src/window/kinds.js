@@ -26,8 +26,9 @@ function kindOf(event) {
   return KIND_OF.get(event.e) ?? 'detail';
 }
 
-// States, arrivals and heartbeats are in the picture only.
+// States, arrivals and heartbeats are in the picture only. Many lines have no answer but that they have ended.
 function isTold(event) {
+  if (event.e === 'answer' || event.e === 'directive') return Boolean(event.e === 'answer' ? event.text : event.line);
   return !['view', 'state', 'arrived'].includes(event.e) && !event.quiet;
 }
 

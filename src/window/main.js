@@ -84,6 +84,9 @@ function drawNote(flights, everywhere) {
   const parts = [];
   if (flights.length > FLIGHTS_MAX) parts.push(`${flights.length} flights not shown: the numbers say how many are on each link`);
   parts.push(...everywhere);
+  if (isLive && trace.isVirtual && trace.head && clock.follows && clock.t >= trace.end && !playsProgram) {
+    parts.push('virtual time stands still: Play lets it pass, and so do lines that wait');
+  }
   const note = parts.join(' \u00b7 ');
   if (note !== drawNote.last) setText(byId('ring-note'), note);
   drawNote.last = note;
@@ -162,7 +165,7 @@ function notice(text) {
 
 async function send(line) {
   if (!isLive) return;
-  clock.live(trace);
+  if (!clock.follows) clock.live(trace);
   const said = await stream.post('/directive', { line });
   if (said.error) prompt.write('not-ok', `${line ? `${line}: ` : ''}${said.error}`);
   else if (!heard.has(said.number)) prompt.taken(said.number, line);
@@ -201,6 +204,8 @@ function hearEvent(event) {
 function setPace() {
   clock.speed = isLive && !trace.isVirtual ? 1 : 0.1;
   byId('speed').value = String(clock.speed);
+  // Of a run that does not end, the last minute is of interest.
+  if (isLive && !trace.isVirtual) timeline.setZoom(60);
 }
 
 function listen() {

@@ -133,7 +133,7 @@ class Prompt {
     if (event.e === 'directive') {
       this.waiting.delete(event.number);
       this.asked.set(event.number, event.line);
-      this.write('asked', `> ${event.line}`);
+      if (event.line) this.write('asked', `> ${event.line}`);
     } else if (event.e === 'answer') {
       this.waiting.delete(event.number);
       this.asked.delete(event.number);

@@ -17,10 +17,15 @@ class Timeline {
       }
     });
     byId('zoom').addEventListener('change', (event) => {
-      this.zoom = Number(event.target.value) * 1e6;
-      this.look = '';
+      this.setZoom(Number(event.target.value));
       on.changed();
     });
+  }
+
+  setZoom(length) {
+    byId('zoom').value = String(length);
+    this.zoom = length * 1e6;
+    this.look = '';
   }
 
   // The range that is shown: all of the run, or a part of it that holds the head.
