@@ -17,6 +17,7 @@ mod inspect;
 mod journal;
 mod later;
 mod leadership;
+mod lesson_trace;
 mod links;
 mod load;
 mod logs;

@@ -1,5 +1,7 @@
 // The page as a whole: a trace that stands in the page, or the program's as it comes, shown at one time.
-const trace = new Trace();
+const program = new Trace();
+// What is shown: the program's run, or a lesson's while one is played.
+let trace = program;
 const clock = new Clock();
 const address = readAddress(location.hash);
 const embedded = byId('trace');
@@ -11,7 +13,7 @@ const TEXT_EACH = 100;
 const stream = new Stream({
   line: (line) => hear(line),
   group: () => changed(),
-  next: () => trace.lastNumber + 1,
+  next: () => program.lastNumber + 1,
   state: (text, isFault) => {
     setText(byId('connection'), text);
     setAttribute(byId('connection'), 'class', isFault ? 'fault' : '');
@@ -84,7 +86,7 @@ function drawNote(flights, everywhere) {
   const parts = [];
   if (flights.length > FLIGHTS_MAX) parts.push(`${flights.length} flights not shown: the numbers say how many are on each link`);
   parts.push(...everywhere);
-  if (isLive && trace.isVirtual && trace.head && clock.follows && clock.t >= trace.end && !playsProgram) {
+  if (isLive && trace === program && trace.isVirtual && trace.head && clock.follows && clock.t >= trace.end && !playsProgram) {
     parts.push('virtual time stands still: Play lets it pass, and so do lines that wait');
   }
   const note = parts.join(' \u00b7 ');
@@ -100,7 +102,8 @@ function drawTransport() {
   const atEnd = clock.follows || clock.t >= trace.end;
   setText(byId('live'), isLive ? 'live' : 'to the end');
   setAttribute(byId('live'), 'aria-pressed', atEnd);
-  byId('fork').hidden = !(isLive && trace.isVirtual && !atEnd);
+  byId('fork').hidden = !(isLive && trace === program && trace.isVirtual && !atEnd);
+  byId('lesson-continue').disabled = byId('lesson-leave').disabled = trace === program || trace.hasEnded;
   byId('fork').title = `rewind to ${pointInTime(clock.t)}, then fork`;
 }
 
@@ -133,7 +136,7 @@ function play() {
   if (clock.playing || playsProgram) {
     clock.playing = false;
     stopProgram();
-  } else if (isLive && trace.isVirtual && clock.t >= trace.end) {
+  } else if (isLive && trace === program && trace.isVirtual && clock.t >= trace.end) {
     playsProgram = true;
     clock.follows = true;
     tellPace();
@@ -165,6 +168,7 @@ function notice(text) {
 
 async function send(line) {
   if (!isLive) return;
+  if (trace.hasEnded) leaveLesson();
   if (!clock.follows) clock.live(trace);
   const said = await stream.post('/directive', { line });
   if (said.error) prompt.write('not-ok', `${line ? `${line}: ` : ''}${said.error}`);
@@ -187,22 +191,46 @@ async function fork() {
 const heard = new Set();
 
 function hear(line) {
-  const isFirst = !trace.head;
-  trace.readLine(line);
-  if (trace.refused) notice(trace.refused);
-  if (isFirst && trace.head) setPace();
+  const isFirst = !program.head;
+  program.readLine(line);
+  if (program.refused) notice(program.refused);
+  if (isFirst && program.head) setPace();
 }
 
 function hearEvent(event) {
+  if (event.e === 'lesson') return hearLesson(event);
+  // Lines and answers are told of the program's run: in a lesson they are shown at the lesson's time.
+  if (trace !== program && event.at === 'console') trace.add({ ...event, t: trace.end, k: trace.lastNumber + 1 });
   if (event.e === 'directive') heard.add(event.number);
   if (event.e === 'rewound' && !clock.follows) clock.seek(event.to, trace);
   if (event.at === 'console') prompt.hear(event);
   if (NARRATED.has(event.e) && clock.follows) setText(byId('told'), event.text ?? '');
 }
 
+// A lesson has a cluster and a time of its own. Its last picture stays until another line is sent.
+function hearLesson({ head, event, ended, name }) {
+  if (head) {
+    trace = new Trace();
+    trace.setHead(head);
+    trace.lesson = name;
+    clock.t = 0;
+    clock.follows = true;
+    setPace();
+    feed.shown = [];
+  } else if (event) trace.add({ ...event, k: trace.lastNumber + 1 });
+  else if (ended) trace.hasEnded = true;
+}
+
+function leaveLesson() {
+  trace = program;
+  feed.shown = [];
+  setPace();
+  clock.live(trace);
+}
+
 // Real time passes by itself; virtual time can be watched slowly.
 function setPace() {
-  clock.speed = isLive && !trace.isVirtual ? 1 : 0.1;
+  clock.speed = isLive && !trace.isVirtual ? 1 : trace.lesson ? 0.3 : 0.1;
   byId('speed').value = String(clock.speed);
   // Of a run that does not end, the last minute is of interest.
   if (isLive && !trace.isVirtual) timeline.setZoom(60);
@@ -257,7 +285,7 @@ async function begin() {
     clock.seek(clock.t, trace);
   } else {
     clock.follows = true;
-    trace.heard = hearEvent;
+    program.heard = hearEvent;
     offer();
     if (await stream.unlock(address.token)) {
       stream.open();

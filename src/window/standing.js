@@ -9,8 +9,9 @@ function drawStanding(trace, state, names, t) {
     : `${said.length ? said.join(', ') : 'no leader'} \u00b7 ${up.length} of ${names.length} up \u00b7 quorum ${quorum}`);
   const source = { simulator: 'virtual time', threads: 'threads', processes: 'processes' }[trace.head?.source] ?? '';
   const seed = trace.head?.seed === undefined || trace.head.seed === null ? '' : ` \u00b7 seed ${trace.head.seed}`;
+  const lesson = trace.lesson ? `lesson ${trace.lesson} \u00b7 ` : '';
   const kept = trace.keptFrom ? ` \u00b7 kept from ${seconds(trace.begin)}` : '';
-  setText(byId('moment'), `${source}${trace.isVirtual ? seed : ''}${kept}`);
+  setText(byId('moment'), `${lesson}${source}${trace.isVirtual ? seed : ''}${kept}`);
   setText(byId('clock'), seconds(t));
   drawLamps(state.properties);
   if (byId('twin').open) drawTwin(nodes);

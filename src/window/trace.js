@@ -71,8 +71,10 @@ class Trace {
   }
 
   add(event) {
-    if (event.k <= this.lastNumber) return;
+    if (event.k <= this.lastNumber) return undefined;
     this.lastNumber = event.k;
+    // What a lesson's nodes do is no event of this run.
+    if (event.e === 'lesson') return this.heard?.(event);
     if (event.e === 'forked') this.forget(event.from);
     this.complete(event);
     if (event.t < this.end) this.insert(event);
@@ -82,7 +84,7 @@ class Trace {
     }
     this.index(event);
     if (this.events.length > EVENTS_MAX) this.thinOut();
-    this.heard?.(event);
+    return this.heard?.(event);
   }
 
   // What an event leaves to those before it: a lost heartbeat is as quiet as its message, a leader's commit is its own.

@@ -115,3 +115,24 @@ fn without_its_token_the_page_says_what_to_do() {
     browser.wait("byId('notice').textContent.includes('Type web at the prompt')");
     assert_eq!(browser.value("names().length"), 0);
 }
+
+#[test]
+fn a_lesson_is_seen_while_it_is_played_and_the_run_is_left_alone() {
+    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let Some(browser) = opened(&program) else { return };
+    browser.run("document.querySelector('#controls details').open = true", &[]);
+    browser.wait("[...byId('lesson').options].some((one) => one.value === 'figure-8')");
+    browser
+        .run("byId('lesson').value = 'figure-8'; byId('lesson-form').dispatchEvent(new Event('input'))", &[]);
+    browser.run("byId('lesson-send').click()", &[]);
+    browser.wait("/^n3 leads term 1 . 5 of 5 up/.test(byId('standing').textContent)");
+    assert!(browser.text("byId('moment').textContent").starts_with("lesson figure-8"));
+    browser.run("byId('lesson-continue').click()", &[]);
+    browser.wait("byId('answers').textContent.includes('delay 100ms on all links')");
+    browser.wait("!byId('lesson-leave').disabled");
+    browser.run("byId('lesson-leave').click()", &[]);
+    browser.wait("byId('lesson-leave').disabled");
+    type_line(&browser, "status");
+    browser.wait("byId('standing').textContent === 'no leader \u{b7} 3 of 3 up \u{b7} quorum 2'");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}

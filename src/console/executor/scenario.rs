@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::lesson_trace::trace_lesson;
 use super::rows::{Row, Run, verb};
 use super::script::state::Script;
 use super::script::{Flow, list_scripts};
@@ -54,6 +55,7 @@ impl Console {
             Err(reason) => return Answer::failed("scenario", reason),
         };
         lesson.console.teller = Some(self.teller());
+        trace_lesson(&lesson.name, &mut lesson.console, self.teller());
         if self.context.attended || self.runs_for_window() {
             self.output.progress("Enter plays the next step, q leaves; other directives work in between.");
             match lesson.play() {

@@ -19,8 +19,8 @@ pub(super) const VERBS: &[Row<Run>] =
 /// Tells of lines in the trace of a run, at its time.
 #[derive(Clone, Debug)]
 pub(super) struct Teller {
-    narrator: Narrator,
-    now: Time,
+    pub(super) narrator: Narrator,
+    pub(super) now: Time,
 }
 
 /// Where a line came from.
