@@ -9,6 +9,7 @@
 
 pub mod feed;
 mod keys;
+mod places;
 mod request;
 mod response;
 mod routes;
@@ -17,12 +18,12 @@ mod stream;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use self::feed::Feed;
 use self::keys::Keys;
+use self::places::Places;
 use self::request::Request;
 use self::response::{Refusal, Response, close};
 use self::routes::{Answer, Site};
@@ -35,6 +36,9 @@ const STREAMS_MAX: usize = 16;
 /// How long a request may take to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
+/// How long the last lines and answers may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A server that listens. It ends with the program.
 #[derive(Clone, Debug)]
 pub struct WebServer(Arc<Shared>);
@@ -45,8 +49,8 @@ struct Shared {
     keys: Keys,
     feed: Arc<Feed>,
     session: Arc<WindowSession>,
-    connections: AtomicUsize,
-    streams: AtomicUsize,
+    connections: Arc<Places>,
+    streams: Arc<Places>,
 }
 
 impl WebServer {
@@ -65,8 +69,8 @@ impl WebServer {
             keys: Keys::default(),
             feed,
             session,
-            connections: AtomicUsize::new(0),
-            streams: AtomicUsize::new(0),
+            connections: Arc::new(Places::new(CONNECTIONS_MAX)),
+            streams: Arc::new(Places::new(STREAMS_MAX)),
         }));
         let accepting = server.clone();
         thread::Builder::new()
@@ -81,43 +85,28 @@ impl WebServer {
         format!("http://{}/#token={}", self.0.host, self.0.keys.new_token())
     }
 
+    /// Ends the streams, once all that was told has been sent: the session is over. Does not wait long for browsers.
+    pub fn close(&self) {
+        self.0.feed.close();
+        self.0.connections.wait_until_free(LAST_WORDS);
+    }
+
     fn accept(&self, listener: &TcpListener) {
         for connection in listener.incoming() {
             // A connection that is gone already, or for which the system has no room, is one less.
             let Ok(connection) = connection else { continue };
-            let Some(place) = Place::take(&self.0, |shared| &shared.connections, CONNECTIONS_MAX) else {
+            let Some(place) = self.0.connections.take() else {
                 turn_away(connection);
                 continue;
             };
-            let serve = move || place.shared().serve(connection);
+            let shared = Arc::clone(&self.0);
+            let serve = move || {
+                shared.serve(connection);
+                drop(place);
+            };
             // Without a thread the connection is closed.
             let _ = thread::Builder::new().name("web-client".to_string()).spawn(serve);
         }
-    }
-}
-
-/// One of a limited number of places, as long as this lives.
-struct Place {
-    shared: Arc<Shared>,
-    count: fn(&Shared) -> &AtomicUsize,
-}
-
-impl Place {
-    fn take(shared: &Arc<Shared>, count: fn(&Shared) -> &AtomicUsize, max: usize) -> Option<Place> {
-        let place = Place { shared: Arc::clone(shared), count };
-        (count(shared).fetch_add(1, Ordering::SeqCst) < max).then_some(place)
-    }
-}
-
-impl Place {
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        (self.count)(&self.shared).fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -135,13 +124,13 @@ impl Shared {
     }
 
     /// Answers the request of this connection, and closes it.
-    fn serve(self: &Arc<Self>, mut connection: TcpStream) {
+    fn serve(&self, mut connection: TcpStream) {
         // What a connection suffers is its client's to see.
         let _ = self.answer(&mut connection);
         close(&connection);
     }
 
-    fn answer(self: &Arc<Self>, connection: &mut TcpStream) -> io::Result<()> {
+    fn answer(&self, connection: &mut TcpStream) -> io::Result<()> {
         connection.set_nodelay(true)?;
         let until = Instant::now() + REQUEST_TIME;
         let request = match Request::read(&mut Timed { connection, until }) {
@@ -152,10 +141,11 @@ impl Shared {
         match self.site().answer(&request) {
             Ok(Answer::Whole(response)) => response.send(connection),
             Ok(Answer::Follow(from)) => {
-                let Some(_place) = Place::take(self, |shared| &shared.streams, STREAMS_MAX) else {
+                let Some(_place) = self.streams.take() else {
                     let reason = format!("{STREAMS_MAX} streams are open already: close a tab");
                     return Response::from(Refusal::new(503, reason)).send(connection);
                 };
+                let _watch = self.session.watch();
                 stream::follow(connection, &self.feed, from)
             }
             Err(refusal) => Response::from(refusal).send(connection),

@@ -5,6 +5,7 @@
 //! between its lines.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,10 @@ pub struct WindowSession {
     waiting: Receiver<WindowLine>,
     running: Mutex<Running>,
     names: Mutex<Names>,
+    /// How many streams of the trace are open.
+    streams: AtomicUsize,
+    /// All that happens is told, at some cost, and not only what stands in logs.
+    follows: AtomicBool,
     /// None where time passes by itself.
     clock: Option<Mutex<Clock>>,
     /// Makes an address for a browser, once there is a server.
@@ -60,6 +65,16 @@ pub enum Running {
     Typed,
     /// The window's line of this number.
     Window { number: u64, stopped: bool },
+}
+
+/// Someone watches as long as this lives.
+#[derive(Debug)]
+pub struct Watch<'a>(&'a AtomicUsize);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Whether virtual time is played, and when it was last moved.
@@ -93,6 +108,8 @@ impl WindowSession {
             waiting,
             running: Mutex::default(),
             names: Mutex::default(),
+            streams: AtomicUsize::new(0),
+            follows: AtomicBool::new(true),
             clock: is_virtual.then(Mutex::default),
             invite: OnceLock::new(),
         }
@@ -138,6 +155,18 @@ impl WindowSession {
     /// What completion may offer: what there was when the console last waited.
     pub fn names(&self) -> Names {
         self.names.lock().clone()
+    }
+
+    /// Someone watches from now on.
+    pub fn watch(&self) -> Watch<'_> {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Watch(&self.streams)
+    }
+
+    /// Whether all that happens is to be told from now on, if that is a change. In virtual time it is always.
+    pub(super) fn follow_changes(&self, is_written: bool) -> Option<bool> {
+        let wanted = is_written || self.clock.is_some() || self.streams.load(Ordering::Relaxed) > 0;
+        (self.follows.swap(wanted, Ordering::Relaxed) != wanted).then_some(wanted)
     }
 
     /// An address that lets one more browser in; none without a server.
@@ -236,6 +265,20 @@ mod tests {
         assert!(session.interrupt.is_raised() && session.end() && !session.runs_line());
         session.begin(Running::Typed);
         assert_eq!((session.stop(), session.end()), (Ok(()), false));
+    }
+
+    #[test]
+    fn all_is_told_while_someone_watches() {
+        let threads = session(false);
+        assert_eq!(threads.follow_changes(false), Some(false), "no one watches so far");
+        let (one, other) = (threads.watch(), threads.watch());
+        assert_eq!((threads.follow_changes(false), threads.follow_changes(false)), (Some(true), None));
+        drop(one);
+        assert_eq!(threads.follow_changes(false), None);
+        drop(other);
+        assert_eq!(threads.follow_changes(true), None, "it is written to a file");
+        assert_eq!(threads.follow_changes(false), Some(false));
+        assert_eq!(session(true).follow_changes(false), None, "in virtual time it costs no one");
     }
 
     #[test]

@@ -124,12 +124,13 @@ fn run(options: &Options) -> Result<u8, String> {
     }
     let place = format!("cluster {} by {}", file.cluster, options.config.display());
     let window = options.web.open(&mut console)?;
-    let lines: Vec<String> = std::iter::once(place).chain(window).collect();
+    let lines: Vec<String> = std::iter::once(place).chain(window.line()).collect();
     session::greet(&mut console, &lines);
     if attended {
         console.open_session();
     }
     let ending = session::run(&mut console, &source, options.serve, &interrupt);
+    window.close();
     console.into_lab().leave();
     Ok(ending.code())
 }

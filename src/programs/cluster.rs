@@ -257,13 +257,14 @@ impl Stage<'_> {
             console.record_to(file);
         }
         let window = options.web.open(&mut console)?;
-        welcome(&mut console, &again, options, settings, notices, window);
+        welcome(&mut console, &again, options, settings, notices, window.line());
         if attended {
             console.open_session();
             // So that the first prompt names the leader. Without one it is shown all the same.
             await_leader(console.lab_mut());
         }
         let ending = session::run(&mut console, source, options.serve, interrupt);
+        window.close();
         Ok((ending, console.into_lab()))
     }
 }

@@ -189,14 +189,15 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
         ];
         session::greet(&mut console, &lines);
     }
-    if let Some(window) = window {
-        console.output().warn(&window);
+    if let Some(line) = window.line() {
+        console.output().warn(&line);
     }
     if options.slow {
         let said = slow::begin_in_virtual_time(&mut console);
         console.output().warn(&said);
     }
     let code = session::run(&mut console, &source, options.serve, interrupt).code();
+    window.close();
     let Some(path) = &options.report else { return Ok(code) };
     let written = console.write_report(path);
     Ok(after_report(written, code, console.output()))

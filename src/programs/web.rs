@@ -20,6 +20,23 @@ pub(super) struct WebOptions {
     web: Option<u16>,
 }
 
+/// A window, or none if none was wanted.
+pub(super) struct OpenWindow(Option<WebServer>);
+
+impl OpenWindow {
+    /// The line that says where it is.
+    pub(super) fn line(&self) -> Option<String> {
+        self.0.as_ref().map(|server| format!("window: {}", server.address()))
+    }
+
+    /// The session is over: browsers are told what they were not told yet.
+    pub(super) fn close(&self) {
+        if let Some(server) = &self.0 {
+            server.close();
+        }
+    }
+}
+
 impl WebOptions {
     /// Whether a window is wanted.
     pub(super) fn is_on(&self) -> bool {
@@ -50,19 +67,21 @@ impl WebOptions {
         Some(Arc::new(WindowSession::new(narrator.clone(), Arc::clone(interrupt), is_virtual)))
     }
 
-    /// Opens the window of this console, if one is wanted. Returns the line that says where.
+    /// Opens the window of this console, if one is wanted.
     ///
     /// # Errors
     /// One line: the port is taken, or the system gives no thread.
-    pub(super) fn open(&self, console: &mut Console) -> Result<Option<String>, String> {
-        let (Some(port), Some(session)) = (self.web, console.window().cloned()) else { return Ok(None) };
+    pub(super) fn open(&self, console: &mut Console) -> Result<OpenWindow, String> {
+        let (Some(port), Some(session)) = (self.web, console.window().cloned()) else {
+            return Ok(OpenWindow(None));
+        };
         let feed = Arc::new(Feed::new());
         feed.head(console.trace_head().line());
         console.read_trace(Box::new(Arc::clone(&feed)));
         session.know(console.names());
         let server = WebServer::start(port, feed, Arc::clone(&session))?;
-        let shown = server.address();
-        session.invite_by(Box::new(move || server.address()));
-        Ok(Some(format!("window: {shown}")))
+        let inviting = server.clone();
+        session.invite_by(Box::new(move || inviting.address()));
+        Ok(OpenWindow(Some(server)))
     }
 }

@@ -37,6 +37,8 @@ struct Kept {
     bytes: usize,
     /// Bytes of all lines that there were.
     bytes_ever: u64,
+    /// Nothing more comes.
+    closed: bool,
 }
 
 /// How far a reader is.
@@ -126,10 +128,23 @@ impl Feed {
         self.kept.lock().bytes_ever - cursor.bytes
     }
 
-    /// Waits until there is a line for this reader, but not longer than this.
+    /// Waits until there is a line for this reader or none will come, but not longer than this.
     pub fn wait(&self, cursor: &Cursor, patience: Duration) {
         let mut kept = self.kept.lock();
-        self.news.wait_while_for(&mut kept, |kept| kept.bytes_ever == cursor.bytes, patience);
+        let is_idle = |kept: &mut Kept| kept.bytes_ever == cursor.bytes && !kept.closed;
+        self.news.wait_while_for(&mut kept, is_idle, patience);
+    }
+
+    /// From now on no line comes.
+    pub fn close(&self) {
+        self.kept.lock().closed = true;
+        self.news.notify_all();
+    }
+
+    /// Whether a reader has all lines, and no more come.
+    pub fn is_over(&self, cursor: &Cursor) -> bool {
+        let kept = self.kept.lock();
+        kept.closed && kept.bytes_ever == cursor.bytes
     }
 }
 

@@ -23,13 +23,16 @@ const GROUP_MAX: usize = 64 << 10;
 /// Lines that come within this time are sent together.
 const GROUP_EVERY: Duration = Duration::from_millis(50);
 
+/// The last chunk: by it a reader knows that nothing is missing.
+const END: &[u8] = b"0\r\n\r\n";
+
 /// How often a connection without news is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Sends the lines from this `k` on, and then each as it comes, until the reader goes away or is too slow.
+/// Sends the lines from this `k` on, and then each as it comes, until the run ends.
 ///
 /// # Errors
-/// Why the stream ends.
+/// The reader goes away or is too slow: the stream is cut.
 pub(super) fn follow(connection: &mut TcpStream, feed: &Feed, from: u64) -> io::Result<()> {
     let (head, mut cursor) = feed.open(from);
     write_patiently(connection, head_of_stream(KIND).as_bytes(), || false)?;
@@ -42,6 +45,9 @@ pub(super) fn follow(connection: &mut TcpStream, feed: &Feed, from: u64) -> io::
         caught_up |= feed.waiting(&cursor) == 0;
         let is_behind = |cursor: &Cursor| caught_up && feed.waiting(cursor) > WAITING_MAX;
         send(connection, &lines, || is_behind(&cursor))?;
+        if feed.is_over(&cursor) {
+            return write_patiently(connection, END, || false);
+        }
         if feed.waiting(&cursor) == 0 {
             feed.wait(&cursor, LOOK_EVERY);
             // What comes next waits for more, and a reader who went away is seen.

@@ -48,6 +48,8 @@ pub struct Stream {
     input: BufReader<TcpStream>,
     /// Lines of the newest group.
     lines: VecDeque<Value>,
+    /// The last chunk has come.
+    whole: bool,
 }
 
 impl Program {
@@ -206,20 +208,6 @@ impl Window {
         answer.json()["number"].as_u64().expect("a number")
     }
 
-    /// Asks for a line after which the program may be gone before it answers.
-    pub fn last_line(&self, line: &str) {
-        let body = json!({"line": line}).to_string();
-        let (host, key, length) = (&self.host, self.key_header(), body.len());
-        let request = format!(
-            "POST /directive HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{key}\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        );
-        let mut connection = connect(host);
-        connection.write_all(request.as_bytes()).expect("it is sent");
-        // What comes is a part of an answer, or nothing.
-        let _ = connection.read(&mut [0; 1024]);
-    }
-
     /// Asks for a line, and waits for its outcome.
     #[track_caller]
     pub fn ask(&self, line: &str) -> String {
@@ -239,7 +227,7 @@ impl Window {
         let head = read_head(&mut input);
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("Transfer-Encoding: chunked"), "{head}");
-        Stream { input, lines: VecDeque::new() }
+        Stream { input, lines: VecDeque::new(), whole: false }
     }
 
     #[track_caller]
@@ -260,10 +248,19 @@ impl Stream {
             let length = usize::from_str_radix(length.trim_end(), 16).ok()?;
             let mut group = vec![0; length + 2];
             self.input.read_exact(&mut group).ok()?;
+            if length == 0 {
+                self.whole = true;
+                return None;
+            }
             let text = std::str::from_utf8(&group).expect("lines are text").trim_end_matches("\r\n");
             self.lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         }
         self.lines.pop_front()
+    }
+
+    /// Whether the stream has ended, and not been cut.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The next line for which this holds.
@@ -329,7 +326,7 @@ fn connect(host: &str) -> TcpStream {
 }
 
 fn get(host: &str, path: &str, headers: &[&str]) -> Response {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let headers = head_lines(headers);
     let mut connection = connect(host);
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
     connection.write_all(request.as_bytes()).expect("it is sent");
@@ -337,7 +334,7 @@ fn get(host: &str, path: &str, headers: &[&str]) -> Response {
 }
 
 fn post(host: &str, path: &str, headers: &[&str], body: &Value) -> Response {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let headers = head_lines(headers);
     let body = body.to_string();
     let length = body.len();
     let mut connection = connect(host);
@@ -347,6 +344,11 @@ fn post(host: &str, path: &str, headers: &[&str], body: &Value) -> Response {
     );
     connection.write_all(request.as_bytes()).expect("it is sent");
     Response::read(&mut connection)
+}
+
+/// Headers as they are sent.
+fn head_lines(headers: &[&str]) -> String {
+    headers.iter().flat_map(|header| [header, "\r\n"]).collect()
 }
 
 fn read_head(input: &mut impl BufRead) -> String {

@@ -115,6 +115,7 @@ fn a_reader_that_takes_nothing_is_cut_and_resumes() {
     while let Some(line) = slow.next() {
         seen = line["k"].as_u64().unwrap_or(seen);
     }
+    assert!(!slow.is_whole(), "it was cut");
     let mut again = window.stream(seen + 1);
     let next = again.until("a line of the trace", |line| line["k"].is_u64());
     assert!(next["k"].as_u64() > Some(seen), "{next}");

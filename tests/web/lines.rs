@@ -82,21 +82,25 @@ fn too_many_lines_do_not_wait() {
     let mut stream = window.stream(0);
     let sleep = window.line("sleep 60s");
     stream.until("a line that runs", |line| line["e"] == "directive" && line["number"] == sleep);
-    let last = (0..100).map(|_| window.line("echo waits")).last().expect("a hundred");
+    let lines: Vec<u64> = (0..100).map(|_| window.line("echo waits")).collect();
     assert_eq!(window.post("/directive", &json!({"line": "echo no"})).refusal(), (503, true));
     assert_eq!(
         window.post("/complete", &json!({"line": "cra", "cursor": 3})).json()["candidates"],
         json!(["crash"])
     );
     assert_eq!(window.post("/stop", &json!({})).status, 202);
-    stream.answer(last);
+    stream.answer(lines[99]);
 }
 
 #[test]
 fn quit_from_a_window_ends_the_program() {
     for mut program in [Program::cluster(&[]), Program::simulate()] {
         let window = Window::open(&program);
-        window.last_line("quit");
+        let mut stream = window.stream(0);
+        let number = window.line("quit");
+        assert_eq!(stream.answer(number)["outcome"], "ok");
+        while stream.next().is_some() {}
+        assert!(stream.is_whole(), "the end is told as such");
         assert_eq!(program.ends(), Some(0));
     }
 }
@@ -156,6 +160,19 @@ fn virtual_time_is_played_between_lines_and_real_time_is_not() {
     let threads = Program::cluster(&[]);
     let other = Window::open(&threads);
     assert_eq!(other.post("/clock", &json!({"play": true})).refusal(), (409, true));
+}
+
+#[test]
+fn messages_and_states_are_told_while_a_window_is_open() {
+    let program = Program::cluster(&[]);
+    let window = Window::open(&program);
+    for _ in 0..2 {
+        let mut stream = window.stream(u64::MAX);
+        assert_eq!(stream.next().expect("a head")["trace"], 1);
+        let flight = stream.until("a message", |line| line["e"] == "sent")["flight"].clone();
+        stream.until("its arrival", |line| line["e"] == "arrived" && line["flight"] == flight);
+        stream.until("a state", |line| line["e"] == "view");
+    }
 }
 
 #[test]

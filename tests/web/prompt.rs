@@ -142,7 +142,7 @@ fn ctrl_c_and_the_window_end_each_others_lines_and_not_the_session() {
 fn quit_from_the_window_ends_the_session_at_the_prompt() {
     let mut terminal = Terminal::start(env!("CARGO_BIN_EXE_cluster"), &["3", "--memory", "--web"]);
     let window = terminal.window();
-    window.last_line("quit");
+    window.line("quit");
     let deadline = Instant::now() + PATIENCE;
     while terminal.output.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
     assert!(Instant::now() < deadline, "it does not end");

@@ -165,6 +165,7 @@ impl Console {
     /// Does what is to be done by itself now, in order: ends faults, executes lines that waited, makes chaos, and works
     /// towards the session.
     pub fn undo_due(&mut self) {
+        self.attend_window();
         // A past stays as it was.
         if self.later.is_some() {
             return;

@@ -111,6 +111,15 @@ impl<L: Lab + ?Sized> Console<L> {
 }
 
 impl Console {
+    /// Has all that happens told while someone watches: on threads and processes that costs.
+    pub(super) fn attend_window(&mut self) {
+        let is_written = self.tracing.is_some();
+        let change = self.window().and_then(|window| window.follow_changes(is_written));
+        if let Some(follow) = change {
+            self.lab.follow_steps(follow);
+        }
+    }
+
     /// Lets virtual time pass while a window plays it: a slice that ends where the console has something to do.
     pub fn play(&mut self, now: Instant) {
         let Some(span) = self.window().and_then(|window| window.next_slice(now)) else { return };
