@@ -356,6 +356,7 @@ fn run_for_window(console: &mut Console, line: &WindowLine, interrupt: &Interrup
     console.begin(Running::Window { number: line.number, stopped: false });
     let flow = console.run_line(&mut Script::typed(), Ok(&line.text));
     let stopped = console.end();
+    console.undo_due();
     let names = console.names();
     if let Some(window) = console.window() {
         window.know(names);

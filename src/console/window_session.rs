@@ -80,6 +80,8 @@ impl Drop for Watch<'_> {
 /// Whether virtual time is played, and when it was last moved.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
+    /// The run was rewound: its time stands still until it is forked.
+    past: bool,
     speed: Option<f64>,
     moved: Option<Instant>,
 }
@@ -95,6 +97,8 @@ pub enum WindowError {
     ScriptRuns,
     #[error("time passes by itself here: only virtual time can be played")]
     NoVirtualTime,
+    #[error("the run stands in its past: 'fork' continues from here, 'rewind to end' returns")]
+    Past,
 }
 
 impl WindowSession {
@@ -145,10 +149,13 @@ impl WindowSession {
     /// Plays virtual time at this multiple of the clock's pace, or stops playing.
     ///
     /// # Errors
-    /// Time is not virtual.
+    /// Time is not virtual, or it is the past.
     pub fn play(&self, speed: Option<f64>) -> Result<(), WindowError> {
-        let clock = self.clock.as_ref().ok_or(WindowError::NoVirtualTime)?;
-        *clock.lock() = Clock { speed, moved: speed.map(|_| Instant::now()) };
+        let mut clock = self.clock.as_ref().ok_or(WindowError::NoVirtualTime)?.lock();
+        if clock.past && speed.is_some() {
+            return Err(WindowError::Past);
+        }
+        *clock = Clock { speed, moved: speed.map(|_| Instant::now()), ..*clock };
         Ok(())
     }
 
@@ -199,6 +206,17 @@ impl WindowSession {
     /// Completion offers these names from now on.
     pub fn know(&self, names: Names) {
         *self.names.lock() = names;
+    }
+
+    /// The run stands in its past, or not. There, no time is played.
+    pub(super) fn set_past(&self, past: bool) {
+        if let Some(clock) = &self.clock {
+            let mut clock = clock.lock();
+            clock.past = past;
+            if past {
+                clock.speed = None;
+            }
+        }
     }
 
     pub(super) fn begin(&self, running: Running) {
@@ -293,5 +311,10 @@ mod tests {
         assert_eq!(session.next_slice(began + Duration::from_secs(60)), Some(2 * SLICE_MAX));
         session.play(None).expect("time is virtual");
         assert_eq!(session.slice_due(), None);
+        session.play(Some(1.0)).expect("time is virtual");
+        session.set_past(true);
+        assert_eq!((session.slice_due(), session.play(Some(1.0))), (None, Err(WindowError::Past)));
+        session.set_past(false);
+        assert_eq!(session.play(Some(1.0)), Ok(()));
     }
 }

@@ -148,7 +148,10 @@ impl From<WindowError> for Refusal {
     fn from(error: WindowError) -> Refusal {
         let status = match error {
             WindowError::Full => 503,
-            WindowError::NothingRuns | WindowError::ScriptRuns | WindowError::NoVirtualTime => 409,
+            WindowError::NothingRuns
+            | WindowError::ScriptRuns
+            | WindowError::NoVirtualTime
+            | WindowError::Past => 409,
         };
         Refusal::new(status, error.to_string())
     }

@@ -157,6 +157,18 @@ fn virtual_time_is_played_between_lines_and_real_time_is_not() {
     };
     let before = now(&mut stream);
     assert_eq!(now(&mut stream), before, "it stands still");
+    let mut ask = |line: &str| {
+        let number = window.line(line);
+        stream.answer(number)["outcome"].clone()
+    };
+    assert_eq!(
+        (ask("put x 1"), ask("rewind to 1500ms")),
+        (json!("ok"), json!("ok")),
+        "played time can be seen again"
+    );
+    assert_eq!(window.post("/clock", &json!({"play": true})).refusal(), (409, true), "the past stands still");
+    assert_eq!(ask("fork"), "ok");
+    assert_eq!(window.post("/clock", &json!({"play": true})).status, 200);
     let threads = Program::cluster(&[]);
     let other = Window::open(&threads);
     assert_eq!(other.post("/clock", &json!({"play": true})).refusal(), (409, true));

@@ -111,11 +111,12 @@ impl<L: Lab + ?Sized> Console<L> {
 }
 
 impl Console {
-    /// Has all that happens told while someone watches: on threads and processes that costs.
+    /// Has all that happens told while someone watches: on threads and processes that costs. Says whether the run stands in
+    /// its past.
     pub(super) fn attend_window(&mut self) {
-        let is_written = self.tracing.is_some();
-        let change = self.window().and_then(|window| window.follow_changes(is_written));
-        if let Some(follow) = change {
+        let Some(window) = self.window() else { return };
+        window.set_past(self.past().is_some());
+        if let Some(follow) = window.follow_changes(self.tracing.is_some()) {
             self.lab.follow_steps(follow);
         }
     }
