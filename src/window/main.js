@@ -169,7 +169,7 @@ function notice(text) {
 async function send(line) {
   if (!isLive) return;
   if (trace.hasEnded) leaveLesson();
-  if (!clock.follows) clock.live(trace);
+  if (!clock.follows && !/^(rewind|fork)\b/.test(line)) clock.live(trace);
   const said = await stream.post('/directive', { line });
   if (said.error) prompt.write('not-ok', `${line ? `${line}: ` : ''}${said.error}`);
   else if (!heard.has(said.number)) prompt.taken(said.number, line);
@@ -202,7 +202,8 @@ function hearEvent(event) {
   // Lines and answers are told of the program's run: in a lesson they are shown at the lesson's time.
   if (trace !== program && event.at === 'console') trace.add({ ...event, t: trace.end, k: trace.lastNumber + 1 });
   if (event.e === 'directive') heard.add(event.number);
-  if (event.e === 'rewound' && !clock.follows) clock.seek(event.to, trace);
+  if (event.e === 'rewound' && event.to < trace.end) clock.seek(event.to, trace);
+  else if (event.e === 'rewound' || event.e === 'forked') clock.live(trace);
   if (event.at === 'console') prompt.hear(event);
   if (NARRATED.has(event.e) && clock.follows) setText(byId('told'), event.text ?? '');
 }
@@ -283,6 +284,7 @@ async function begin() {
     notice(said.filter(Boolean).join('; '));
     clock.t = address.t ?? trace.begin;
     clock.seek(clock.t, trace);
+    setPace();
   } else {
     clock.follows = true;
     program.heard = hearEvent;
@@ -292,7 +294,6 @@ async function begin() {
       controls.loadLessons();
     } else notice('This page needs the address that the program prints, with its token. Type web at the prompt for a fresh one.');
   }
-  setPace();
   changed();
 }
 

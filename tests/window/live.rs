@@ -136,3 +136,25 @@ fn a_lesson_is_seen_while_it_is_played_and_the_run_is_left_alone() {
     browser.wait("byId('standing').textContent === 'no leader \u{b7} 3 of 3 up \u{b7} quorum 2'");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
+
+#[test]
+fn a_run_is_forked_at_the_time_that_is_shown() {
+    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let Some(browser) = opened(&program) else { return };
+    type_line(&browser, "wait leader");
+    type_line(&browser, "put x 5");
+    browser.wait("byId('answers').textContent.includes('OK put x=5')");
+    type_line(&browser, "crash leader");
+    browser.wait("byId('standing').textContent.includes('2 of 3 up')");
+    // Back to where the leader had just won, and on from there: the crash has not happened.
+    browser.run("seek(trace.events.find((event) => event.e === 'became_leader').t)", &[]);
+    browser.wait("!byId('fork').hidden");
+    browser.run("byId('fork').click()", &[]);
+    browser.wait("byId('answers').textContent.includes('the run continues from')");
+    browser.wait("byId('fork').hidden && byId('standing').textContent.includes('3 of 3 up')");
+    type_line(&browser, "put x 6");
+    browser.wait("byId('answers').textContent.includes('OK put x=6')");
+    browser.wait("clock.t === trace.end");
+    assert!(!browser.text("byId('feed-list').textContent").contains("crashed"));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
