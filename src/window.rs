@@ -32,36 +32,48 @@ const SCRIPTS: [&str; 18] = [
 /// What a page may do that is opened as a file: its own style and script, and nothing from elsewhere.
 const FILE_POLICY: &str = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'";
 
+/// The nonce of a page that is a file: what it holds cannot become script, with or without it.
+const FILE_NONCE: &str = "trace";
+
+/// What closes the page of a trace, behind its last line. A file that lacks it can be opened all the same.
+pub const AFTER_TRACE: &str = "</script></body></html>\n";
+
 /// The page that a program serves, and that asks it for a run. Its style and script carry the nonce of the policy with
 /// which it is sent.
 pub fn page(nonce: &str) -> String {
-    document(nonce, "", "")
+    format!("{}</body></html>\n", document(nonce, "", "live"))
 }
 
 /// The page of a trace, whole in itself: it asks no program for anything and needs no network.
-pub fn page_of_trace(nonce: &str, trace: &str) -> String {
-    let policy = format!(
-        "<meta http-equiv=\"Content-Security-Policy\" \
-         content=\"{FILE_POLICY}; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'\">\n"
-    );
-    let data = format!("<script type=\"application/json\" id=\"trace\">\n{}</script>\n", inert(trace));
-    document(nonce, &policy, &data)
+pub fn page_of_trace(trace: &str) -> String {
+    format!("{}{}{AFTER_TRACE}", before_trace(), trace_line(trace))
 }
 
-fn document(nonce: &str, policy: &str, data: &str) -> String {
+/// The page of a trace up to the trace's first line, for those who write line by line.
+pub fn before_trace() -> String {
+    let policy = format!(
+        "<meta http-equiv=\"Content-Security-Policy\" \
+         content=\"{FILE_POLICY}; script-src 'nonce-{FILE_NONCE}'; style-src 'nonce-{FILE_NONCE}'\">\n"
+    );
+    let page = document(FILE_NONCE, &policy, "recorded");
+    format!("{page}<script type=\"application/json\" id=\"trace\">\n")
+}
+
+/// A line as it stands in a page: each `<` is escaped as JSON does it, since an end of the element must not stand in a text.
+pub fn trace_line(line: &str) -> String {
+    line.replace('<', "\\u003c")
+}
+
+/// The page up to what follows its script.
+fn document(nonce: &str, policy: &str, class: &str) -> String {
     let script = SCRIPTS.concat();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n{policy}\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <link rel=\"icon\" href=\"data:,\">\n<title>raftlab</title>\n\
-         <style nonce=\"{nonce}\">\n{STYLE}</style></head>\n<body>\n{BODY}{data}\
-         <script nonce=\"{nonce}\">\n'use strict';\n{script}</script>\n</body></html>\n"
+         <style nonce=\"{nonce}\">\n{STYLE}</style></head>\n<body class=\"{class}\">\n{BODY}\
+         <script nonce=\"{nonce}\">\n'use strict';\n{script}</script>\n"
     )
-}
-
-/// The lines with each `<` escaped as JSON does, since an end of the element must not stand inside a text.
-fn inert(trace: &str) -> String {
-    trace.replace('<', "\\u003c")
 }
 
 #[cfg(test)]
@@ -71,7 +83,7 @@ mod tests {
     #[test]
     fn a_value_cannot_end_the_element_that_holds_the_trace() {
         let line = "{\"t\":1,\"k\":1,\"text\":\"</script><img src=x onerror=alert(1)><!--<script>\"}\n";
-        let page = page_of_trace("n", line);
+        let page = page_of_trace(line);
         let (_, rest) = page.split_once("id=\"trace\">\n").expect("the trace is embedded");
         let (inside, _) = rest.split_once("</script>").expect("its element ends");
         let read: serde_json::Value = serde_json::from_str(inside).expect("it is still JSON");

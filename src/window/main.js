@@ -4,8 +4,7 @@ const program = new Trace();
 let trace = program;
 const clock = new Clock();
 const address = readAddress(location.hash);
-const embedded = byId('trace');
-const isLive = !embedded;
+const isLive = document.body.classList.contains('live');
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 // Tables and texts are drawn this often while time passes, in milliseconds; the picture at each frame.
 const TEXT_EACH = 100;
@@ -277,9 +276,8 @@ function offer() {
 async function begin() {
   listen();
   drawLegend(byId('legend'));
-  document.body.classList.toggle('live', isLive);
-  if (embedded) {
-    trace.readAll(embedded.textContent);
+  if (!isLive) {
+    trace.readAll(byId('trace').textContent);
     const said = [trace.refused, trace.damaged && `${trace.damaged} damaged lines were left out`, trace.cut && 'the last line is cut, and was left out'];
     notice(said.filter(Boolean).join('; '));
     clock.t = address.t ?? trace.begin;
@@ -297,4 +295,6 @@ async function begin() {
   changed();
 }
 
-begin();
+// A recorded trace stands behind the script.
+if (isLive) begin();
+else document.addEventListener('DOMContentLoaded', begin);

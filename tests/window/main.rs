@@ -22,7 +22,7 @@ const PICTURE: &str = "[byId('standing').textContent, byId('log-table').textCont
 
 fn opened(trace: &str) -> Option<Browser> {
     let browser = Browser::start()?;
-    browser.open_page(&page_of_trace("test", trace));
+    browser.open_page(&page_of_trace(trace));
     Some(browser)
 }
 
@@ -237,7 +237,7 @@ fn more_messages_than_can_be_drawn_are_numbers_on_their_links() {
     assert_eq!(browser.value("document.querySelectorAll('.flight').length"), 0);
     assert_eq!(browser.text("document.querySelector('.numbers').textContent"), "201");
     assert!(browser.text("byId('ring-note').textContent").starts_with("201 flights not shown"));
-    browser.open_page(&page_of_trace("test", &sample::crowded(200)));
+    browser.open_page(&page_of_trace(&sample::crowded(200)));
     at(&browser, 500_000);
     assert_eq!(browser.value("document.querySelectorAll('.flight').length"), 200);
 }
@@ -264,7 +264,6 @@ fn a_damaged_trace_is_shown_as_far_as_it_can_be_read_and_says_so() {
     assert_eq!(browser.value("document.querySelectorAll('.node').length"), 3);
 
     browser.open_page(&page_of_trace(
-        "test",
         "{\"trace\":2,\"program\":\"raftlab 9.0\"}\n{\"t\":1,\"k\":1,\"at\":\"n1\",\"e\":\"started\"}\n",
     ));
     let said = browser.text("byId('notice').textContent");

@@ -25,8 +25,8 @@ fn the_state_at_any_time_is_the_one_that_the_trace_tells() {
     let Some(browser) = Browser::start() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     for seed in SEEDS {
-        let trace = run(folder.path(), seed);
-        browser.open_page(&page_of_trace("test", &trace));
+        let trace = run(folder.path(), seed, "run.jsonl");
+        browser.open_page(&page_of_trace(&trace));
         let events: Vec<Value> =
             trace.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let end = events.last().expect("a run has events")["t"].as_u64().expect("a time");
@@ -69,8 +69,31 @@ fn told(events: &[Value], t: u64) -> BTreeMap<String, Map<String, Value>> {
     nodes
 }
 
-/// The trace of a run of five nodes.
-fn run(folder: &Path, seed: u64) -> String {
+#[test]
+fn a_trace_that_is_named_as_a_page_is_one_and_can_be_opened_when_it_was_cut_off() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = run(folder.path(), 7, "run.html");
+    browser.open_page(&whole);
+    assert_eq!(browser.value("trace.damaged + Number(trace.cut)"), 0);
+    assert_eq!(browser.value("document.querySelectorAll('.node').length"), 5);
+    assert_eq!(
+        browser.value(
+            "document.querySelectorAll('#prompt-line').length && getComputedStyle(byId('console')).display"
+        ),
+        "none"
+    );
+    browser.run("byId('live').click()", &[]);
+    browser.wait("/leads term/.test(byId('standing').textContent)");
+    browser.wait("byId('lamps').classList.contains('holds')");
+
+    browser.open_page(&whole[..whole.len() - 1000]);
+    browser.wait("byId('notice').textContent.includes('the last line is cut')");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// What a run of five nodes writes as its trace.
+fn run(folder: &Path, seed: u64, name: &str) -> String {
     let mut simulate = Command::new(env!("CARGO_BIN_EXE_simulate"));
     simulate.current_dir(folder).args([
         "5",
@@ -78,12 +101,12 @@ fn run(folder: &Path, seed: u64) -> String {
         "--script",
         "-",
         "--trace",
-        "run.jsonl",
+        name,
         "--seed",
         &seed.to_string(),
     ]);
     let ran = assert_cmd::Command::from_std(simulate).write_stdin(LINES).timeout(PATIENCE).assert();
-    let path = folder.join("run.jsonl");
+    let path = folder.join(name);
     let trace = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{error}: {ran}"));
     std::fs::remove_file(path).expect("it is there");
     trace

@@ -1,7 +1,7 @@
 //! `trace`: the run as a file of JSON lines, for programs and for the window. `docs/TRACE.md` has the format.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +20,11 @@ use crate::console::tracer::{ReaderId, TraceReader};
 use crate::lab::Life;
 use crate::text::counted;
 use crate::trace::{Line, Place, TraceHead};
+use crate::window::{AFTER_TRACE, before_trace, trace_line};
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
     form("trace", Topic::Test, &[STOP, TRACE_FILE, OVERWRITE])
-        .does("writes all that happens from now on to a file, as lines of JSON", "trace run.jsonl")
+        .does("writes all that happens to a file: JSON, or a page if named .html", "trace run.jsonl")
         .shows("Figure 2: each message with its fate, each change of a node's state"),
     Console::trace,
 )];
@@ -43,13 +44,21 @@ pub(super) struct Tracing {
 struct Writer {
     shown: String,
     file: BufWriter<File>,
+    /// It becomes a page that shows the trace, not the trace alone.
+    is_page: bool,
     written: Arc<AtomicUsize>,
     output: Output,
 }
 
+impl Writer {
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        if self.is_page { writeln!(self.file, "{}", trace_line(line)) } else { writeln!(self.file, "{line}") }
+    }
+}
+
 impl TraceReader for Writer {
     fn take(&mut self, line: &Line) -> bool {
-        let written = self.file.write_all(line.text.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
+        let written = self.write(&line.text);
         self.written.fetch_add(usize::from(written.is_ok()), Ordering::Relaxed);
         if let Err(error) = &written {
             self.output.warn(&format!("the trace ends: {} cannot be written: {error}", self.shown));
@@ -60,6 +69,15 @@ impl TraceReader for Writer {
     fn flush(&mut self) {
         if let Err(error) = self.file.flush() {
             self.output.warn(&format!("the trace is not whole: {} cannot be written: {error}", self.shown));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.is_page {
+            // A page that lacks its end can be opened all the same.
+            let _ = self.file.write_all(AFTER_TRACE.as_bytes());
         }
     }
 }
@@ -107,12 +125,20 @@ impl Console {
             }
             _ => cannot_write(path, &error),
         })?;
-        let mut file = BufWriter::new(opened);
+        let file = BufWriter::new(opened);
         let head = self.trace_head().line();
-        writeln!(file, "{head}").map_err(|error| cannot_write(path, &error))?;
         let written = Arc::new(AtomicUsize::new(0));
-        let writer =
-            Writer { shown: shown.clone(), file, written: Arc::clone(&written), output: self.output.clone() };
+        let is_page = path.extension().is_some_and(|ending| ending == "html");
+        let mut writer = Writer {
+            shown: shown.clone(),
+            file,
+            is_page,
+            written: Arc::clone(&written),
+            output: self.output.clone(),
+        };
+        let before = if is_page { before_trace() } else { String::new() };
+        let begun = writer.file.write_all(before.as_bytes()).and_then(|()| writer.write(&head));
+        begun.map_err(|error| cannot_write(path, &error))?;
         let reader = self.read_trace(Box::new(writer));
         self.tracing = Some(Tracing { file: shown, reader, written });
         Ok(())
