@@ -78,6 +78,14 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_says_that_the_run_stands_in_its_past() {
+        let time = |micros: u64| Time::from_nanos(micros * 1_000);
+        let past = Some((time(1_200_900), time(61_034_000)));
+        let shown = Standing { past, ..standing(Some(2), 4) }.text();
+        assert_eq!(shown, "raft 3/3 leader=n2 term=4 past=1.200/61.034> ");
+    }
+
+    #[test]
     fn a_prompt_keeps_its_width_while_its_term_grows() {
         let width = standing(Some(2), 9).text().len();
         let within = |term| standing(Some(3), term).within(width);

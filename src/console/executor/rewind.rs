@@ -133,7 +133,7 @@ impl Console {
         let known = if time == end {
             ": the end of the run".to_string()
         } else {
-            format!("; known until {end}: 'fork' continues from here, 'rewind to end' returns")
+            ": 'fork' continues here, 'rewind to end' returns".to_string()
         };
         let text = format!("time {time}{way}{known}");
         self.tell_travel("rewound", "to", text.clone());
@@ -177,7 +177,7 @@ impl Console {
     pub(super) fn refused_in_past(&self, line: &Directive) -> Option<Answer> {
         let (time, end) = self.past().filter(|_| !only_looks(line))?;
         let reason = format!(
-            "this is {time} of a run that is known until {end}: 'fork' continues from here, 'rewind to end' returns"
+            "this is {time} of a run known until {end}: 'fork' continues here, 'rewind to end' returns"
         );
         Some(Answer::failed(line.name(), reason))
     }

@@ -28,6 +28,10 @@ impl Desk {
         Desk::with(Style::default(), Context::default())
     }
 
+    pub(super) fn console(&mut self) -> &mut Console {
+        &mut self.console
+    }
+
     pub(super) fn keeping_going() -> Desk {
         Desk::with(Style::default(), Context { keep_going: true, ..Context::default() })
     }

@@ -35,7 +35,11 @@ impl Kind {
             Kind::SteadyTarget => Value::Target(Target::read_steady(text)?),
             Kind::Nodes => Value::Target(Target::read_nodes(text)?),
             Kind::Link => Value::Links(Links::read(text)?),
-            Kind::Duration | Kind::DurationAboveZero | Kind::DurationOr(_) | Kind::Named(_) => {
+            Kind::DurationOr(word) => match parse_duration(text) {
+                Ok(duration) => Value::Duration(duration),
+                Err(reason) => return Err(ParseError::new(format!("{reason}, or {word}"))),
+            },
+            Kind::Duration | Kind::DurationAboveZero | Kind::Named(_) => {
                 Value::Duration(parse_duration(text)?)
             }
             Kind::Percent => Value::PerMillion(parse_percent(text)?),
