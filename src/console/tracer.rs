@@ -141,8 +141,11 @@ impl Tracer {
         }
     }
 
-    /// A number for a directive, which no other has.
+    /// A number for a directive, which no other has; zero for one that is made again, and was told before.
     pub fn number(&self) -> u64 {
+        if self.again.load(Ordering::Relaxed) {
+            return 0;
+        }
         self.directives.fetch_add(1, Ordering::Relaxed) + 1
     }
 
