@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ pub struct Program {
     input: Option<ChildStdin>,
     words: Receiver<String>,
     address: Address,
-    _folder: TempDir,
+    folder: Rc<TempDir>,
 }
 
 /// `http://127.0.0.1:PORT/#token=TOKEN`.
@@ -63,8 +64,22 @@ impl Program {
         Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"])
     }
 
+    /// Three nodes in processes of their own.
+    pub fn processes() -> Program {
+        Program::start(env!("CARGO_BIN_EXE_cluster"), &["3", "--processes"])
+    }
+
+    /// Another console of the cluster of this one.
+    pub fn client(&self) -> Program {
+        let folder = Rc::clone(&self.folder);
+        Program::start_in(folder, env!("CARGO_BIN_EXE_client"), &["--config", "states/cluster.toml"])
+    }
+
     fn start(program: &str, options: &[&str]) -> Program {
-        let folder = tempfile::tempdir().expect("a folder");
+        Program::start_in(Rc::new(tempfile::tempdir().expect("a folder")), program, options)
+    }
+
+    fn start_in(folder: Rc<TempDir>, program: &str, options: &[&str]) -> Program {
         let mut command = Command::new(program);
         command.args(options).args(["--web", "--serve"]).current_dir(folder.path()).env_remove("RUST_LOG");
         let mut child = command
@@ -84,7 +99,7 @@ impl Program {
             });
         }
         let address = Address { host: String::new(), token: String::new() };
-        let mut program = Program { child, input, words, address, _folder: folder };
+        let mut program = Program { child, input, words, address, folder };
         program.reads_address();
         program
     }

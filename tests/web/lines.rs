@@ -188,6 +188,21 @@ fn messages_and_states_are_told_while_a_window_is_open() {
 }
 
 #[test]
+#[cfg(unix)]
+fn nodes_in_processes_are_watched_from_each_of_their_consoles() {
+    let program = Program::processes();
+    let other = program.client();
+    let windows = [Window::open(&program), Window::open(&other)];
+    let mut streams = windows.each_ref().map(|window| window.stream(0));
+    for stream in &mut streams {
+        assert_eq!(stream.next().expect("a head")["source"], "processes");
+        stream.until("a message", |line| line["e"] == "arrived");
+    }
+    assert_eq!((windows[0].ask("put x 1"), windows[1].ask("expect key x 1")), ("ok".into(), "ok".into()));
+    assert_eq!(windows[0].ask("kill n3"), "ok", "what only the console of the processes can do");
+}
+
+#[test]
 fn a_lesson_is_played_step_by_step_from_a_window() {
     let program = Program::simulate();
     let window = Window::open(&program);
