@@ -24,7 +24,7 @@ use crate::window::{AFTER_TRACE, before_trace, trace_line};
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
     form("trace", Topic::Test, &[STOP, TRACE_FILE, OVERWRITE])
-        .does("writes all that happens to a file: JSON, or a page if named .html", "trace run.jsonl")
+        .does("writes what happens to a file of JSON, or a page if it is .html", "trace run.jsonl")
         .shows("Figure 2: each message with its fate, each change of a node's state"),
     Console::trace,
 )];
