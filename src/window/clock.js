@@ -1,8 +1,10 @@
 // The time that is shown. It follows the newest event, or stands in the past, or plays.
 const SPEEDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, Infinity];
 
-// A picture that follows is at most this many seconds of watching behind; then it jumps.
-const BEHIND_MAX = 4;
+// A picture that follows is at most this many seconds of watching behind; then it jumps. Virtual time may come in large pieces,
+// which are worth seeing; real time comes as it passes, and what is behind catches up.
+const BEHIND_MAX = { virtual: 4, real: 1.5 };
+const BEHIND_MEANT = 0.15;
 
 // Messages are shown at least this long, in seconds of watching.
 const FLIGHT_SHOWN = 0.16;
@@ -21,7 +23,11 @@ class Clock {
     const before = this.t;
     const [end, pace] = [trace.end, this.pace(trace)];
     let next = pace === Infinity ? end : this.t + passed * pace * 1e6;
-    if (this.follows && end - next > BEHIND_MAX * pace * 1e6) next = end - BEHIND_MAX * pace * 1e6;
+    if (this.follows && pace !== Infinity) {
+      const behind = (end - next) / (pace * 1e6);
+      if (!trace.isVirtual) next += passed * Math.max(0, behind - BEHIND_MEANT) * pace * 1e6;
+      next = Math.max(next, end - (trace.isVirtual ? BEHIND_MAX.virtual : BEHIND_MAX.real) * pace * 1e6);
+    }
     this.t = Math.max(Math.min(next, end), Math.min(before, end));
     if (this.t >= end && !this.follows) this.playing = false;
   }

@@ -33,9 +33,9 @@ function fold(state, event) {
 
 function foldNode(node, event) {
   if (event.e in LIFE) node.life = LIFE[event.e];
-  if (event.e === 'life') node.life = event.life;
+  else if (event.e === 'life') node.life = event.life;
+  else if (node.life === 'unknown') node.life = 'up';
   if (event.e !== 'view' && event.e !== 'state') return;
-  if (node.life === 'unknown') node.life = 'up';
   if (event.due && event.due !== node.due) node.dueSince = event.t;
   // What an event holds is never changed, so states may share it.
   for (const field of NODE_FIELDS) if (field in event) node[field] = event[field] ?? newNode()[field];

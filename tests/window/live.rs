@@ -97,6 +97,7 @@ fn a_cluster_of_threads_is_watched_and_a_second_page_sees_the_same() {
     type_line(&browser, "put y 1");
     browser.wait("byId('answers').textContent.includes('OK put y=1')");
     browser.wait("document.querySelectorAll('#log-table td.committed').length >= 6");
+    browser.wait("trace.end - clock.t < 500000");
     // Completion knows the cluster's nodes.
     browser.run("byId('prompt-line').focus()", &[]);
     browser.press(&format!("crash {}", key::TAB));
