@@ -54,6 +54,9 @@ class Ring {
     const [top, bottom] = extent(around.map(Math.sin));
     const vertical = Math.max(20, (height - 2 * this.radius - 72 * this.unit) / Math.max(bottom - top, 1));
     const horizontal = Math.min((width - 2 * this.radius - (narrow ? 100 : 150 * this.unit)) / Math.max(right - left, 0.1), vertical * 1.7);
+    // Neighbors must not touch.
+    const between = 2 * Math.min(horizontal, vertical) * Math.sin(Math.PI / Math.max(count, 2));
+    this.radius = Math.max(13, Math.min(this.radius, between * 0.38));
     setAttribute(this.svg, 'width', width);
     setAttribute(this.svg, 'height', height);
     this.spots = new Map(this.names.map((name, nth) => {
