@@ -25,7 +25,7 @@ use crate::client::{Ask, Ended, Pipeline};
 use crate::config::RaftSettings;
 use crate::faults::{End, EndId, NetChange};
 use crate::net::counts::LinkCounts;
-use crate::server::{LogView, MembersView, RoleName, Status};
+use crate::server::{EntryView, LogView, MembersView, RoleName, Status, WhichEntry};
 use crate::storage::glimpse::Glimpse;
 use crate::text::counted;
 use crate::trace::EventFilter;
@@ -87,6 +87,9 @@ pub trait Lab {
     fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError>;
 
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError>;
+
+    /// An entry of a node's log; none if the log does not have it.
+    fn entry(&mut self, node: NodeId, which: WhichEntry) -> Result<Option<EntryView>, LabError>;
 
     /// The members, as this node knows them.
     fn members_view(&mut self, node: NodeId) -> Result<MembersView, LabError>;

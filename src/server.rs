@@ -7,6 +7,7 @@
 pub mod applier;
 mod applying;
 mod ending;
+mod entries;
 mod exchange;
 pub mod report;
 mod requests;
@@ -28,6 +29,7 @@ use crate::state_machine::image::Image;
 use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 
 pub use self::ending::EndReason;
+pub use self::entries::{EntryKind, EntryView, WhichEntry};
 pub use self::exchange::{Arrival, Outbox, Start};
 pub(crate) use self::requests::Caller;
 pub use self::status::{FollowerView, LogView, MembersView, SnapshotInfo, Status};
@@ -137,6 +139,7 @@ impl Server {
         let mut outbox = Outbox::default();
         let led = self.led_term();
         let leader = self.raft.leader();
+        let durable = self.raft.durable_index();
         let mut intake = Intake { inputs: std::mem::take(&mut self.inputs), ..Intake::default() };
         for arrival in arrivals.drain(..) {
             self.take_in(arrival, &mut intake, &mut outbox);
@@ -178,6 +181,7 @@ impl Server {
             self.leader_since = now;
         }
         outbox.events = effects.events;
+        outbox.durable = Some(self.raft.durable_index()).filter(|now| *now > durable);
         outbox.persisted = intake.persisted;
         outbox
     }

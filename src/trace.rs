@@ -7,6 +7,7 @@ mod facade;
 mod filter;
 mod flight;
 mod lines;
+mod memory;
 mod logs;
 mod merge;
 mod recording;
@@ -25,6 +26,7 @@ pub use flight::Flight;
 pub use lines::{Line, Place, TraceHead, TraceLines};
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
+pub use memory::{Asked, Memory, Moment, Remembered};
 pub use merge::{LogLine, LogTail, Merge, merge};
 pub use recording::{Acknowledged, Passage, PassageEnd, Recorded, Recording, distances};
 pub use state::{FollowerState, NodeState, TermRun};
@@ -108,6 +110,9 @@ pub enum What {
         format!("a batch of {}: entries {first}..{last}", (last.0 + 1).saturating_sub(first.0))
     })]
     Applied { first: LogIndex, last: LogIndex },
+    /// Its disk holds its log up to here.
+    #[display("holds its log durably up to {to}")]
+    LogDurable { to: LogIndex },
     /// The state machine is slow: it works on a thread of its own from now on.
     #[display(
         "applying took {} ms, so it moves to a thread of its own (heartbeats continue)",

@@ -66,6 +66,11 @@ fn members() {
 }
 
 #[test]
+fn why() {
+    replay_all("why");
+}
+
+#[test]
 fn figures() {
     replay_all("figures");
 }

@@ -11,7 +11,7 @@ use crate::faults::{End, NetChange};
 use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
 use crate::node::Node;
-use crate::server::{Arrival, LogView, MembersView, RoleName, Server, Status};
+use crate::server::{Arrival, EntryView, LogView, MembersView, RoleName, Server, Status, WhichEntry};
 use crate::state_machine::StateMachine;
 use crate::storage::glimpse::Glimpse;
 use crate::trace::EventFilter;
@@ -98,6 +98,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
 
     fn log(&mut self, name: NodeId) -> Result<LogView, LabError> {
         self.inspect(name, Server::log_view)
+    }
+
+    fn entry(&mut self, name: NodeId, which: WhichEntry) -> Result<Option<EntryView>, LabError> {
+        self.inspect(name, move |server| server.entry_view(which))
     }
 
     fn members_view(&mut self, name: NodeId) -> Result<MembersView, LabError> {

@@ -59,6 +59,7 @@ mod undo;
 mod verbs;
 mod wait;
 mod window;
+mod why;
 #[cfg(test)]
 mod wording_tests;
 

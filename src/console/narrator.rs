@@ -18,7 +18,7 @@ use super::printer::Output;
 use super::tracer::Tracer;
 use crate::text::layout::stamp;
 pub use crate::trace::EventFilter;
-use crate::trace::{Acknowledged, Recorded, Recording, TraceEvent, What};
+use crate::trace::{Acknowledged, Memory, Recorded, Recording, TraceEvent, What};
 use crate::types::Time;
 
 /// Lines that may wait for the terminal.
@@ -35,6 +35,7 @@ struct Shared {
     /// Lines that did not fit into the queue and were not said yet.
     lost: AtomicU64,
     recording: Recording,
+    memory: Memory,
     tracer: Tracer,
     acknowledged: Mutex<Acknowledged>,
     /// The run is made again: what happens is remembered and not told.
@@ -42,9 +43,10 @@ struct Shared {
 }
 
 /// What a narrator remembers of a run.
-#[derive(Debug)]
-pub struct Memory {
+#[derive(Debug, Default)]
+pub struct RunSoFar {
     recorded: Recorded,
+    memory: Memory,
     acknowledged: Acknowledged,
 }
 
@@ -83,6 +85,7 @@ impl Narrator {
             route,
             lost: AtomicU64::new(0),
             recording: Recording::default(),
+            memory: Memory::default(),
             tracer,
             acknowledged: Mutex::default(),
             again: AtomicBool::new(false),
@@ -98,6 +101,7 @@ impl Narrator {
     pub fn observe(&self, event: &TraceEvent) {
         self.0.tracer.observe(event);
         self.0.recording.observe(event);
+        self.0.memory.observe(event);
         let filter = self.filter();
         let repeats = || filter != EventFilter::Heartbeats && self.repeats_acknowledgement(&event.what);
         if filter.takes(event) && !repeats() {
@@ -128,10 +132,10 @@ impl Narrator {
 
     /// The run is made again from its beginning: what happens is remembered and not told. Returns what was
     /// remembered of the run so far.
-    pub fn begin_again(&self) -> Memory {
+    pub fn begin_again(&self) -> RunSoFar {
         self.0.again.store(true, Ordering::Relaxed);
         self.0.tracer.set_again(true);
-        self.exchange(Memory { recorded: Recorded::default(), acknowledged: Acknowledged::default() })
+        self.exchange(RunSoFar::default())
     }
 
     /// What happens from now on is told again.
@@ -141,14 +145,16 @@ impl Narrator {
     }
 
     /// Remembers another run, in place of this one.
-    pub fn put_back(&self, memory: Memory) {
-        self.exchange(memory);
+    pub fn put_back(&self, other: RunSoFar) {
+        self.exchange(other);
     }
 
-    fn exchange(&self, memory: Memory) -> Memory {
-        let recorded = self.0.recording.replace(memory.recorded);
-        let acknowledged = std::mem::replace(&mut *self.0.acknowledged.lock(), memory.acknowledged);
-        Memory { recorded, acknowledged }
+    fn exchange(&self, other: RunSoFar) -> RunSoFar {
+        let RunSoFar { recorded, memory, acknowledged } = other;
+        let recorded = self.0.recording.replace(recorded);
+        self.0.memory.exchange(&memory);
+        let acknowledged = std::mem::replace(&mut *self.0.acknowledged.lock(), acknowledged);
+        RunSoFar { recorded, memory, acknowledged }
     }
 
     /// Waits until all that was said is written, but not longer than this.
@@ -173,6 +179,11 @@ impl Narrator {
     /// What reads the run, whether it is narrated or not.
     pub fn tracer(&self) -> &Tracer {
         &self.0.tracer
+    }
+
+    /// What is kept to explain the run.
+    pub fn memory(&self) -> &Memory {
+        &self.0.memory
     }
 
     /// What was kept of the events, whether it was narrated or not.

@@ -73,6 +73,7 @@ impl<M: StateMachine> Inside<M> {
         Ok(match question {
             Question::View => Answer::View { now: cluster.now(), view: cluster.view(node) },
             Question::Log => Answer::Log(cluster.log(node)?.newest(ENTRIES_MAX)),
+            Question::Entry(which) => Answer::Entry(cluster.entry(node, *which)?),
             Question::Members => Answer::Members(cluster.members_view(node)?),
             Question::Stored { entries } => Answer::Stored(cluster.stored(node, *entries)?),
             Question::TransferFailure => Answer::TransferFailure(cluster.transfer_failure(node)),

@@ -31,7 +31,7 @@ use crate::lab::{Lab, LabError, LabSettings, Lasting, Life, NodeOrder, NodeView}
 use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
 use crate::node::{Changes, Leaders};
-use crate::server::{LogView, MembersView, Status};
+use crate::server::{EntryView, LogView, MembersView, Status, WhichEntry};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::glimpse::Glimpse;
 use crate::supervisor::Supervisor;
@@ -282,6 +282,10 @@ impl Lab for RemoteLab {
 
     fn items(&mut self, node: NodeId) -> Result<Vec<(String, String)>, LabError> {
         self.pages(node)
+    }
+
+    fn entry(&mut self, node: NodeId, which: WhichEntry) -> Result<Option<EntryView>, LabError> {
+        self.entry_of(node, which)
     }
 
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError> {

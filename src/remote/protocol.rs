@@ -10,7 +10,7 @@ use crate::config::RaftSettings;
 use crate::faults::{End, RuleSet, SetVersion};
 use crate::lab::{LabError, NodeOrder, NodeView};
 use crate::net::counts::LinkCounts;
-use crate::server::{LogView, MembersView};
+use crate::server::{EntryView, LogView, MembersView, WhichEntry};
 use crate::storage::glimpse::Glimpse;
 use crate::storage::records::Page;
 use crate::trace::{EventFilter, TraceEvent};
@@ -33,6 +33,7 @@ pub enum Question {
         from: usize,
     },
     Log,
+    Entry(WhichEntry),
     Members,
     Stored {
         entries: usize,
@@ -97,6 +98,7 @@ pub enum Answer {
         next: Option<usize>,
     },
     Log(LogView),
+    Entry(Option<EntryView>),
     Members(MembersView),
     Stored(Glimpse),
     /// The node with the number of its new files.

@@ -15,7 +15,7 @@ use crate::raft::message::Message;
 use crate::state_machine::AppliedEntry;
 use crate::state_machine::image::Image;
 use crate::storage;
-use crate::types::{EntryId, NodeId};
+use crate::types::{EntryId, LogIndex, NodeId};
 
 /// What a driver hands to a server.
 pub enum Arrival {
@@ -84,6 +84,8 @@ pub struct Outbox {
     /// thread may arrive several at once.
     pub adopted: Vec<(usize, EntryId)>,
     pub applied: Vec<AppliedEntry>,
+    /// The log is durable up to here, since this step.
+    pub durable: Option<LogIndex>,
     /// The newest write that was reported as durable.
     pub persisted: Option<WriteId>,
     /// This node's own snapshot that was reported as durable, and its bytes.

@@ -31,7 +31,9 @@ impl Server {
 impl Outbox {
     /// The events of the step. Takes the core's events out.
     pub fn take_happened(&mut self) -> impl Iterator<Item = What> {
+        let durable = self.durable.map(|to| What::LogDurable { to });
         let events = std::mem::take(&mut self.events).into_iter().map(What::Raft);
+        let events = durable.into_iter().chain(events);
         let first_last = self.applied.first().zip(self.applied.last());
         let applied = first_last
             .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });

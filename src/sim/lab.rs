@@ -15,7 +15,7 @@ use crate::faults::{End, NetChange};
 use crate::lab::virtual_time::VirtualTime;
 use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, left_by_crash, waited};
 use crate::net::counts::LinkCounts;
-use crate::server::{Arrival, EndReason, LogView, MembersView, Server, Status};
+use crate::server::{Arrival, EndReason, EntryView, LogView, MembersView, Server, Status, WhichEntry};
 use crate::storage::glimpse::{self, Glimpse};
 use crate::trace::What;
 use crate::types::{ClientId, Member, NodeId, Time};
@@ -209,6 +209,10 @@ impl Lab for Simulation {
 
     fn log(&mut self, name: NodeId) -> Result<LogView, LabError> {
         Ok(self.server(name)?.log_view())
+    }
+
+    fn entry(&mut self, name: NodeId, which: WhichEntry) -> Result<Option<EntryView>, LabError> {
+        Ok(self.server(name)?.entry_view(which))
     }
 
     fn members_view(&mut self, name: NodeId) -> Result<MembersView, LabError> {

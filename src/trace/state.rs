@@ -13,7 +13,7 @@ use crate::types::{EntryId, LogIndex, NodeId, RoleName, Term};
 const ENTRIES_MAX: u64 = 200;
 
 /// What a node is, without what its log's entries hold.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct NodeState {
     pub role: RoleName,
     pub term: Term,

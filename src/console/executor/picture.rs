@@ -73,7 +73,7 @@ impl Picture {
     }
 
     /// The running node whose log is the newest. New files, which know no members, are not asked while others are there.
-    fn newest(&self) -> Option<NodeId> {
+    pub(super) fn newest(&self) -> Option<NodeId> {
         let up = self.nodes.iter().filter(|(_, view)| view.life == Life::Up);
         up.max_by_key(|(_, view)| (has_a_say(view), view.status.last)).map(|(node, _)| *node)
     }
@@ -183,18 +183,19 @@ impl Picture {
     }
 
     fn passes(&self, from: NodeId, to: NodeId) -> bool {
-        let (start, end) = (End::Node(from), End::Node(to));
-        !self.rules.iter().any(|rule| match rule {
-            NetChange::Partition(groups) => {
-                let named = |node: &NodeId| groups.iter().any(|group| group.contains(node));
-                let together = groups.iter().any(|group| group.contains(&from) && group.contains(&to));
-                // Nodes that no group names form one more group.
-                !(together || (!named(&from) && !named(&to)))
-            }
-            NetChange::Cut(scope) => scope.covers(start, end),
-            NetChange::Isolate(node) => *node == from || *node == to,
-            _ => false,
-        })
+        !self.rules.iter().any(|rule| stops(rule, from, to))
+    }
+
+    /// The rules that stop messages between two nodes, or lose or delay some.
+    pub(super) fn rules_between(&self, one: NodeId, other: NodeId) -> Vec<String> {
+        let touches = |rule: &&NetChange| {
+            let covers = |scope: LinkScope, from, to| scope.covers(End::Node(from), End::Node(to));
+            let one_way = |from, to| {
+                stops(rule, from, to) || soft(rule).is_some_and(|(_, scope)| covers(scope, from, to))
+            };
+            one_way(one, other) || one_way(other, one)
+        };
+        self.rules.iter().filter(touches).map(ToString::to_string).collect()
     }
 
     /// What the network does to a node: `ok`, `isolated`, `no n3`, `no n3, drop`.
@@ -227,6 +228,21 @@ impl Picture {
             }
         }
         if said.is_empty() { "ok".to_string() } else { said.join(", ") }
+    }
+}
+
+/// Whether nothing passes from one node to another by this rule.
+fn stops(rule: &NetChange, from: NodeId, to: NodeId) -> bool {
+    match rule {
+        NetChange::Partition(groups) => {
+            let named = |node: &NodeId| groups.iter().any(|group| group.contains(node));
+            let together = groups.iter().any(|group| group.contains(&from) && group.contains(&to));
+            // Nodes that no group names form one more group.
+            !(together || (!named(&from) && !named(&to)))
+        }
+        NetChange::Cut(scope) => scope.covers(End::Node(from), End::Node(to)),
+        NetChange::Isolate(node) => *node == from || *node == to,
+        _ => false,
     }
 }
 

@@ -20,7 +20,7 @@ use super::slots::{ANY_DURATION, AT, FOLLOW, MOMENT, RESTORE, TO, TO_PLACE, WATC
 use super::tape::{Line, Mark, Once, Source, Tape, travels};
 use super::{Console, notes};
 use crate::console::language::{Answer, Condition, Directive, Topic, form};
-use crate::console::narrator::Memory;
+use crate::console::narrator::RunSoFar;
 use crate::console::printer::Output;
 use crate::console::progress::Progress;
 use crate::lab::Lab;
@@ -50,7 +50,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
 pub(super) struct Aside {
     lab: Parked,
     course: Course,
-    memory: Memory,
+    memory: RunSoFar,
     at: Time,
 }
 

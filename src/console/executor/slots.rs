@@ -95,6 +95,12 @@ pub(super) const AT_OF_CONDITION: Slot =
     Slot::option("@NODE", "NODE", Kind::NodeOfCondition, "asks only this node, leader or not");
 pub(super) const IF_NODE: Slot = Slot::if_fitting("NODE", Kind::Node);
 pub(super) const THIS_NODE: Slot = Slot::needed("NODE", Kind::Node);
+pub(super) const NOT: Slot = Slot::if_fitting("not", Kind::Word("not"));
+pub(super) const QUESTION: Slot = Slot::if_fitting(
+    "leader | term | slow | lost",
+    Kind::Choice { name: "question", words: &["leader", "term", "slow", "lost"] },
+);
+pub(super) const WHICH: Slot = Slot::optional("N | TOKEN", Kind::Value);
 pub(super) const NUMBER: Slot = Slot::needed("N", Kind::Number);
 pub(super) const STEADY_TARGET: Slot = Slot::needed("TARGET", Kind::SteadyTarget);
 pub(super) const MEMBERS: Slot = Slot::needed("NODES", Kind::Nodes);

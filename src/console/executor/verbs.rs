@@ -6,14 +6,15 @@ use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
     chaos, data, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome, report,
-    rerun, rewind, scenario, session, settings, status, time, trace, wait, window,
+    rerun, rewind, scenario, session, settings, status, time, trace, wait, why, window,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 23] = [
+const VERBS: [&[Row<Run>]; 24] = [
     status::VERBS,
     inspect::VERBS,
+    why::VERBS,
     matrix::VERBS,
     logs::VERBS,
     data::VERBS,

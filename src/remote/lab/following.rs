@@ -9,6 +9,7 @@ use crate::links::probe;
 use crate::node::Leadership;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
+use crate::server::{EntryView, WhichEntry};
 use crate::supervisor::Supervisor;
 use crate::types::NodeId;
 
@@ -73,6 +74,14 @@ impl RemoteLab {
     pub(super) fn watch(&self) -> Question {
         let (filter, follow) = self.watched;
         Question::Watch { filter, follow }
+    }
+
+    /// An entry of a node's log.
+    pub(super) fn entry_of(&self, node: NodeId, which: WhichEntry) -> Result<Option<EntryView>, LabError> {
+        match self.existing(node)?.ask(Question::Entry(which))? {
+            Answer::Entry(entry) => Ok(entry),
+            other => Err(unexpected(node, &other)),
+        }
     }
 
     /// The whole state of a node, page by page.

@@ -22,7 +22,7 @@ use crate::raft::event::{
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::membership::{Configured, MemberRole};
 use crate::raft::message::{Beat, Body, Files, Message};
-use crate::server::{FollowerView, RoleName, Status};
+use crate::server::{EntryKind, FollowerView, RoleName, Status};
 use crate::sim::{Simulation, SimulationSettings};
 use crate::storage::{ClusterId, Founders, Identity};
 use crate::trace::{Flight, FollowerState, NodeState, TermRun, What};
@@ -185,20 +185,12 @@ fn events() -> Vec<Event> {
 fn state() -> NodeState {
     NodeState {
         role: RoleName::PreCandidate,
-        term: Term(3),
         vote: Some(node(1)),
-        leader: None,
-        member: MemberRole::Voter,
-        last: AT,
-        base: EntryId::ZERO,
-        snapshot: EntryId::ZERO,
-        commit: INDEX,
-        applied: INDEX,
-        durable: INDEX,
         due: Some(150_000),
         votes: vec![node(2)],
         followers: Some([(node(2), FollowerState { next: INDEX, matched: LogIndex(1) })].into()),
         terms: vec![TermRun { term: Term(3), first: LogIndex(1), last: INDEX }],
+        ..NodeState::default()
     }
 }
 
@@ -256,6 +248,8 @@ fn every_question_arrives_as_it_was_asked() {
         Question::View,
         Question::Items { from: 9 },
         Question::Log,
+        Question::Entry(WhichEntry::At(INDEX)),
+        Question::Entry(WhichEntry::Of(SessionId(6), 4)),
         Question::Members,
         Question::Stored { entries: 9 },
         Question::TransferFailure,
@@ -322,6 +316,8 @@ fn every_answer_arrives_as_it_was_given() {
     let answers = [
         Answer::View { now, view: view() },
         Answer::Items { items: vec![("x".to_string(), "\"".to_string())], next: Some(1) },
+        Answer::Entry(None),
+        Answer::Entry(Some(EntryView { id: AT, kind: EntryKind::Command(SessionId(6), 4) })),
         Answer::Log(LogView { base: AT, snapshot: AT, terms, members: vec![INDEX], commit: INDEX }),
         Answer::Stored(glimpse),
         Answer::Renewed(Member::founder(node(1))),
