@@ -1,9 +1,10 @@
 //! The feed: the newest lines of the trace, from which each stream reads at its own pace.
 //!
-//! It is bounded in bytes, so that a run of any length can be watched: the oldest lines are left out first. Adding a line
-//! holds one short lock and never waits for a reader.
+//! It is bounded in bytes, so that a run of any length can be watched. Of the oldest lines those stay that tell most, such as
+//! elections, faults, directives and views; messages and single steps are left out first. Adding a line holds one short lock
+//! and never waits for a reader.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,30 @@ use parking_lot::{Condvar, Mutex};
 use crate::console::tracer::TraceReader;
 use crate::trace::Line;
 
-/// Bytes of lines that are kept.
-const KEPT_MAX: usize = 16 << 20;
+/// Bytes of the newest lines, and of those kept from before.
+const NEWEST_MAX: usize = 12 << 20;
+const EARLY_MAX: usize = 4 << 20;
+
+/// What is left out of the oldest lines: what happens at each message or command.
+const PASSING: &[&str] = &[
+    "append_failed",
+    "append_received",
+    "append_sent",
+    "append_succeeded",
+    "applied",
+    "arrived",
+    "client_rejected",
+    "commands_appended",
+    "commit_advanced",
+    "follower_read",
+    "lease_read",
+    "lesson",
+    "log_compacted",
+    "lost",
+    "request_received",
+    "sent",
+    "state",
+];
 
 /// What a line costs beside its text, roughly.
 const LINE_COST: usize = 48;
@@ -23,22 +46,40 @@ const LINE_COST: usize = 48;
 pub struct Feed {
     kept: Mutex<Kept>,
     news: Condvar,
-    /// Bytes that may be kept.
-    max: usize,
+    newest_max: usize,
+    early_max: usize,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     head: Option<Arc<str>>,
-    lines: VecDeque<(u64, Arc<str>)>,
-    /// The place of the first of these lines among all that there were.
+    early: Lines,
+    newest: Lines,
+    /// The place of the first of the newest lines among all that there were.
     first: u64,
-    /// Bytes of these lines.
-    bytes: usize,
     /// Bytes of all lines that there were.
     bytes_ever: u64,
     /// Nothing more comes.
     closed: bool,
+}
+
+/// Lines with their `k`, in order.
+#[derive(Debug, Default)]
+struct Lines {
+    lines: VecDeque<(u64, Arc<str>)>,
+    bytes: usize,
+}
+
+/// Where a reader begins.
+#[derive(Debug)]
+pub struct Opening {
+    pub head: Option<Arc<str>>,
+    /// The `k` of the first of the newest lines, if the reader wanted earlier ones and not all of them are kept.
+    pub kept_from: Option<u64>,
+    /// What is kept of those.
+    pub early: Vec<Arc<str>>,
+    /// Stands at the newest lines.
+    pub cursor: Cursor,
 }
 
 /// How far a reader is.
@@ -57,11 +98,11 @@ pub struct Overtaken;
 impl Feed {
     /// Without a head and without lines.
     pub fn new() -> Feed {
-        Feed::bounded(KEPT_MAX)
+        Feed::bounded(NEWEST_MAX, EARLY_MAX)
     }
 
-    fn bounded(max: usize) -> Feed {
-        Feed { kept: Mutex::default(), news: Condvar::new(), max }
+    fn bounded(newest_max: usize, early_max: usize) -> Feed {
+        Feed { kept: Mutex::default(), news: Condvar::new(), newest_max, early_max }
     }
 
     /// Sets the line with which every stream begins. It has no end of line.
@@ -73,33 +114,32 @@ impl Feed {
     pub fn push(&self, k: u64, line: impl Into<Arc<str>>) {
         let line = line.into();
         let mut kept = self.kept.lock();
-        let cost = line.len() + LINE_COST;
-        kept.bytes += cost;
-        kept.bytes_ever += cost as u64;
-        kept.lines.push_back((k, line));
-        while kept.bytes > self.max && kept.lines.len() > 1 {
-            let (_, left_out) = kept.lines.pop_front().expect("there are two");
-            kept.bytes -= left_out.len() + LINE_COST;
+        kept.bytes_ever += cost(&line) as u64;
+        kept.newest.push(k, line);
+        while kept.newest.is_over(self.newest_max) {
+            let (k, left) = kept.newest.pop().expect("there are some");
             kept.first += 1;
+            if !is_passing(&left) {
+                kept.early.push(k, left);
+            }
+        }
+        while kept.early.is_over(self.early_max) {
+            kept.early.pop();
         }
         drop(kept);
         self.news.notify_all();
     }
 
-    /// The first `k` that is kept, if earlier lines are not.
-    pub fn dropped_before(&self) -> Option<u64> {
+    /// Where a reader begins who wants the lines from this `k` on.
+    pub fn open(&self, from: u64) -> Opening {
         let kept = self.kept.lock();
-        let (k, _) = kept.lines.front()?;
-        (kept.first > 0).then_some(*k)
-    }
-
-    /// The head, and where a reader stands who wants the lines from this `k` on.
-    pub fn open(&self, from: u64) -> (Option<Arc<str>>, Cursor) {
-        let kept = self.kept.lock();
-        let before = kept.lines.partition_point(|(k, _)| *k < from);
-        let left: usize = kept.lines.range(before..).map(|(_, line)| line.len() + LINE_COST).sum();
+        let newest = kept.newest.from(from);
+        let before = kept.newest.lines.len() - newest.len();
+        let left: usize = newest.map(|(_, line)| cost(line)).sum();
         let cursor = Cursor { next: kept.first + before as u64, bytes: kept.bytes_ever - left as u64 };
-        (kept.head.clone(), cursor)
+        let kept_from = kept.newest.lines.front().map(|(k, _)| *k).filter(|k| kept.first > 0 && from < *k);
+        let early = kept.early.from(from).map(|(_, line)| Arc::clone(line)).collect();
+        Opening { head: kept.head.clone(), kept_from, early, cursor }
     }
 
     /// The next lines of a reader, up to some bytes of them but at least one if there is any.
@@ -111,13 +151,13 @@ impl Feed {
         let behind = cursor.next.checked_sub(kept.first).ok_or(Overtaken)?;
         let mut taken = Vec::new();
         let mut bytes = 0;
-        for (_, line) in kept.lines.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX)) {
-            bytes += line.len() + LINE_COST;
+        for (_, line) in kept.newest.lines.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX)) {
+            bytes += cost(line);
             if bytes > bytes_max && !taken.is_empty() {
                 break;
             }
             cursor.next += 1;
-            cursor.bytes += (line.len() + LINE_COST) as u64;
+            cursor.bytes += cost(line) as u64;
             taken.push(Arc::clone(line));
         }
         Ok(taken)
@@ -146,6 +186,38 @@ impl Feed {
         let kept = self.kept.lock();
         kept.closed && kept.bytes_ever == cursor.bytes
     }
+}
+
+impl Lines {
+    fn push(&mut self, k: u64, line: Arc<str>) {
+        self.bytes += cost(&line);
+        self.lines.push_back((k, line));
+    }
+
+    fn pop(&mut self) -> Option<(u64, Arc<str>)> {
+        let (k, line) = self.lines.pop_front()?;
+        self.bytes -= cost(&line);
+        Some((k, line))
+    }
+
+    /// Whether they have more bytes than this, and are not one line.
+    fn is_over(&self, max: usize) -> bool {
+        self.bytes > max && self.lines.len() > 1
+    }
+
+    fn from(&self, from: u64) -> vec_deque::Iter<'_, (u64, Arc<str>)> {
+        self.lines.range(self.lines.partition_point(|(k, _)| *k < from)..)
+    }
+}
+
+fn cost(line: &str) -> usize {
+    line.len() + LINE_COST
+}
+
+/// Whether a line tells of one of many messages or steps. The event's name stands before all that users can choose.
+fn is_passing(line: &str) -> bool {
+    let name = line.split_once("\"e\":\"").and_then(|(_, rest)| rest.split_once('"'));
+    name.is_some_and(|(name, _)| PASSING.binary_search(&name).is_ok())
 }
 
 impl TraceReader for Arc<Feed> {
@@ -179,15 +251,15 @@ mod tests {
         for k in 1..=5 {
             feed.push(k, format!("line {k}"));
         }
-        let (head, mut cursor) = feed.open(4);
-        assert_eq!(head.as_deref(), Some("head"));
+        let Opening { head, kept_from, early, mut cursor } = feed.open(4);
+        assert_eq!((head.as_deref(), kept_from, early.len()), (Some("head"), None, 0));
         assert_eq!(texts(&feed, &mut cursor), ["line 4", "line 5"]);
         assert_eq!(feed.waiting(&cursor), 0);
         assert_eq!(texts(&feed, &mut cursor), Vec::<String>::new());
         feed.push(6, "line 6");
         assert!(feed.waiting(&cursor) > 0);
         assert_eq!(texts(&feed, &mut cursor), ["line 6"]);
-        let (_, mut beyond) = feed.open(100);
+        let mut beyond = feed.open(100).cursor;
         feed.push(7, "line 7");
         assert_eq!(texts(&feed, &mut beyond), ["line 7"], "what is newer than all that it asked to skip");
     }
@@ -198,7 +270,7 @@ mod tests {
         for k in 1..=3 {
             feed.push(k, "x".repeat(1_000));
         }
-        let (_, mut cursor) = feed.open(0);
+        let mut cursor = feed.open(0).cursor;
         let taken = |cursor: &mut Cursor, max| feed.take(cursor, max).expect("all are kept").len();
         assert_eq!(taken(&mut cursor, 10), 1, "a line that is longer is a group of its own");
         assert_eq!(taken(&mut cursor, 3_000), 2);
@@ -206,27 +278,37 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_lines_are_left_out_and_a_reader_who_wanted_them_is_told() {
-        let feed = Feed::bounded(1_000);
-        let (_, mut slow) = feed.open(0);
-        assert_eq!(feed.dropped_before(), None);
+    fn of_the_oldest_lines_those_stay_that_tell_most() {
+        let feed = Feed::bounded(1_000, 500);
+        let mut slow = feed.open(0).cursor;
+        assert_eq!(feed.open(0).kept_from, None);
         for k in 1..=100 {
-            feed.push(k, format!("line {k}"));
+            let name = if k % 10 == 0 { "became_leader" } else { "sent" };
+            feed.push(k, format!("{{\"k\":{k},\"at\":\"n1\",\"e\":\"{name}\"}}"));
         }
-        let first = feed.dropped_before().expect("a hundred lines do not fit");
-        assert!(first > 80, "{first}");
-        assert_eq!(feed.take(&mut slow, usize::MAX), Err(Overtaken));
+        assert_eq!(feed.take(&mut slow, usize::MAX), Err(Overtaken), "a reader who wanted all is told");
         assert!(feed.waiting(&slow) > 1_000, "those that are left out count too");
-        let (_, mut late) = feed.open(0);
-        let lines = texts(&feed, &mut late);
-        assert_eq!(lines.first(), Some(&format!("line {first}")));
-        assert_eq!(lines.last().map(String::as_str), Some("line 100"));
+        let Opening { kept_from, early, mut cursor, .. } = feed.open(0);
+        let first = kept_from.expect("a hundred lines do not fit");
+        assert!(first > 80, "{first}");
+        assert!((2..8).contains(&early.len()) && early.iter().all(|line| line.contains("became_leader")));
+        let lines = texts(&feed, &mut cursor);
+        assert!(lines[0].starts_with(&format!("{{\"k\":{first},")) && lines.len() as u64 == 101 - first);
+        let Opening { kept_from, early, .. } = feed.open(first);
+        assert_eq!((kept_from, early.len()), (None, 0), "who has the lines before it misses none");
+    }
+
+    #[test]
+    fn the_names_that_are_left_out_are_in_order() {
+        assert!(PASSING.is_sorted());
+        assert!(is_passing("{\"t\":1,\"k\":1,\"at\":\"n1\",\"e\":\"sent\",\"to\":\"n2\"}"));
+        assert!(!is_passing("{\"e\":\"directive\",\"line\":\"echo \\\"e\\\":\\\"sent\\\"\"}"));
     }
 
     #[test]
     fn a_line_wakes_the_readers_that_wait() {
         let feed = Feed::new();
-        let (_, mut cursor) = feed.open(0);
+        let mut cursor = feed.open(0).cursor;
         thread::scope(|scope| {
             let waits = scope.spawn(|| {
                 feed.wait(&cursor, Duration::from_secs(20));

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::{Cursor, Feed};
+use super::feed::{Cursor, Feed, Opening};
 use super::response::{Response, head_of_stream, is_late, write_patiently};
 
 /// What the lines of a trace are.
@@ -34,11 +34,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// The reader goes away or is too slow: the stream is cut.
 pub(super) fn follow(connection: &mut TcpStream, feed: &Feed, from: u64) -> io::Result<()> {
-    let (head, mut cursor) = feed.open(from);
+    let Opening { head, kept_from, early, mut cursor } = feed.open(from);
     write_patiently(connection, head_of_stream(KIND).as_bytes(), || false)?;
-    let kept_from = feed.dropped_before().filter(|first| *first > from);
-    let first: Vec<Arc<str>> = head.into_iter().chain(kept_from.map(kept_from_line)).collect();
     let mut caught_up = false;
+    let first: Vec<Arc<str>> = head.into_iter().chain(kept_from.map(kept_from_line)).chain(early).collect();
     send(connection, &first, || false)?;
     loop {
         let lines = feed.take(&mut cursor, GROUP_MAX).map_err(|_| io::ErrorKind::TimedOut)?;
@@ -58,11 +57,11 @@ pub(super) fn follow(connection: &mut TcpStream, feed: &Feed, from: u64) -> io::
 
 /// All that is kept.
 pub(super) fn file(feed: &Feed) -> Response {
-    let (head, mut cursor) = feed.open(0);
+    let Opening { head, kept_from, early, mut cursor } = feed.open(0);
+    let kept_from = kept_from.map(kept_from_line);
     let lines = feed.take(&mut cursor, usize::MAX).unwrap_or_default();
-    let kept_from = feed.dropped_before().map(kept_from_line);
     let mut body = Vec::new();
-    for line in head.iter().chain(&kept_from).chain(&lines) {
+    for line in head.iter().chain(&kept_from).chain(&early).chain(&lines) {
         body.extend_from_slice(line.as_bytes());
         body.push(b'\n');
     }
