@@ -40,15 +40,30 @@ pub struct Place {
     pub events: u64,
 }
 
+/// A time, with all that is shown as the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment {
+    /// The run stands here, or later where something happens later in the moment.
+    pub first: Time,
+    pub last: Time,
+}
+
 /// Where a run stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
     /// Nowhere.
     Never,
-    /// After all that happens until this time.
-    After(Time),
+    /// After all that happens in this moment.
+    After(Moment),
     /// At this place, with events of the same time still to come.
     At(Place),
+}
+
+impl From<Time> for Moment {
+    /// This time and no other.
+    fn from(time: Time) -> Moment {
+        Moment { first: time, last: time }
+    }
 }
 
 /// A run that was set aside, as it stood.

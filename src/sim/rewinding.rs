@@ -3,7 +3,7 @@
 
 use super::Simulation;
 use super::stepping::mixed;
-use crate::lab::virtual_time::{Look, Parked, Place, Stop, VirtualTime};
+use crate::lab::virtual_time::{Look, Moment, Parked, Place, Stop, VirtualTime};
 use crate::types::Time;
 
 /// A run that is made again, until it stops.
@@ -34,7 +34,7 @@ impl Simulation {
     pub(super) fn is_stopped(&self) -> bool {
         match self.again.as_ref().map_or(Stop::Never, |again| again.stop) {
             Stop::Never => false,
-            Stop::After(time) => self.now >= time && self.next_event() > time,
+            Stop::After(Moment { first, last }) => self.now >= first && self.next_event() > last,
             Stop::At(place) => self.now >= place.time && self.happened.count >= place.events,
         }
     }
@@ -45,7 +45,8 @@ impl Simulation {
         look(self.now);
         match stop {
             Stop::Never => until,
-            Stop::After(time) | Stop::At(Place { time, .. }) => until.min(*time),
+            Stop::After(Moment { first, .. }) if self.now < *first => until.min(*first),
+            Stop::After(Moment { last: time, .. }) | Stop::At(Place { time, .. }) => until.min(*time),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::console::narrator::RunSoFar;
 use crate::console::printer::Output;
 use crate::console::progress::Progress;
 use crate::lab::Lab;
-use crate::lab::virtual_time::{Parked, Stop, VirtualTime};
+use crate::lab::virtual_time::{Moment, Parked, Stop, VirtualTime};
 use crate::text::layout::duration_shown;
 use crate::types::Time;
 
@@ -91,8 +91,10 @@ impl Console {
     fn rewind(&mut self, line: &Directive) -> Answer {
         let back = line.get::<Duration>(&MOMENT).copied();
         match back {
-            None => self.travel(line.name(), |_, _, end| Ok(end)),
-            Some(time) if line.has(&TO_PLACE) => self.travel(line.name(), |_, _, _| Ok(Time::ZERO + time)),
+            None => self.travel(line.name(), |_, _, end| Ok(end.into())),
+            Some(time) if line.has(&TO_PLACE) => {
+                self.travel(line.name(), |_, _, end| Ok(shown_as(time, end)))
+            }
             Some(time) => self.travel(line.name(), |_, now, _| before(now, time)),
         }
     }
@@ -102,7 +104,7 @@ impl Console {
         match line.get::<Duration>(&ANY_DURATION) {
             Some(time) => self.travel("step", |_, now, _| before(now, *time)),
             None => self.travel("step", |lab, now, _| match lab.last_events() {
-                (Some(_), before) if now > Time::ZERO => Ok(before.unwrap_or(Time::ZERO)),
+                (Some(_), before) if now > Time::ZERO => Ok(before.unwrap_or(Time::ZERO).into()),
                 _ => Err("the run stands at its beginning: nothing has happened before".to_string()),
             }),
         }
@@ -112,16 +114,16 @@ impl Console {
     fn travel(
         &mut self,
         verb: &'static str,
-        to: impl FnOnce(&mut dyn VirtualTime, Time, Time) -> Result<Time, String>,
+        to: impl FnOnce(&mut dyn VirtualTime, Time, Time) -> Result<Moment, String>,
     ) -> Answer {
         let now = self.lab.now();
         let end = self.later.as_ref().map_or(now, |later| later.at);
         let asked = self.can_travel(verb).and_then(|lab| to(lab, now, end));
-        let gone = asked.and_then(|time| match time {
+        let gone = asked.and_then(|moment| match moment.first {
             time if time > end => {
                 Err(format!("the run is known until {end}, and {time} is later: 'sleep' lets time pass"))
             }
-            time => self.go_to(time),
+            _ => self.go_to(moment),
         });
         if let Err(reason) = gone {
             return Answer::failed(verb, reason);
@@ -184,20 +186,20 @@ impl Console {
         Some(Answer::failed(line.name(), reason))
     }
 
-    /// Makes the run again until this time, which it has passed. If that fails, the run stands where it stood.
-    fn go_to(&mut self, time: Time) -> Result<(), String> {
-        if time == self.lab.now() {
+    /// Makes the run again until this moment, which it has passed. If that fails, the run stands where it stood.
+    fn go_to(&mut self, moment: Moment) -> Result<(), String> {
+        if moment.last == self.lab.now() {
             return Ok(());
         }
-        if let Some(end) = self.later.take_if(|later| later.at == time) {
+        if let Some(end) = self.later.take_if(|later| later.at == moment.last) {
             self.put_back(*end);
             return Ok(());
         }
         let known = &self.later.as_ref().map_or(&self.course, |later| &later.course).tape;
         let (lines, tape) = (known.lines().to_vec(), known.again());
         let end = self.later.take();
-        let mut here = self.set_aside(tape, time);
-        let made = self.unseen(|console| console.make_again(&lines, time));
+        let mut here = self.set_aside(tape, moment);
+        let made = self.unseen(|console| console.make_again(&lines, moment));
         self.later = end;
         match made {
             Ok(()) => {
@@ -213,17 +215,17 @@ impl Console {
         }
     }
 
-    /// Begins the run again, on its way to this time.
-    fn set_aside(&mut self, tape: Tape, time: Time) -> Aside {
+    /// Begins the run again, on its way to this moment.
+    fn set_aside(&mut self, tape: Tape, moment: Moment) -> Aside {
         let (at, begun) = (self.lab.now(), Course { tape, ..Course::new(self.lab.seed(), true) });
         let course = std::mem::replace(&mut self.course, begun);
         let memory = self.narrator.begin_again();
         let mut progress = Progress::begin(self.output.clone());
         let look = move |now: Time| {
-            progress.show(|| format!("the run is made again: {now} of {time}; Ctrl-C ends this"));
+            progress.show(|| format!("the run is made again: {now} of {}; Ctrl-C ends this", moment.first));
         };
         let lab = self.lab.virtual_time().expect("only such a run is rewound");
-        Aside { lab: lab.begin_again(Stop::After(time), Box::new(look)), course, memory, at }
+        Aside { lab: lab.begin_again(Stop::After(moment), Box::new(look)), course, memory, at }
     }
 
     fn put_back(&mut self, mut aside: Aside) {
@@ -249,19 +251,20 @@ impl Console {
         made
     }
 
-    fn make_again(&mut self, lines: &[Rc<Line>], time: Time) -> Result<(), Trouble> {
+    fn make_again(&mut self, lines: &[Rc<Line>], moment: Moment) -> Result<(), Trouble> {
         for line in lines {
-            let Mark { place, .. } = line.began;
-            if place.time > time || (place.time == time && line.ended.time > time) {
+            let began = line.began.place.time;
+            let ends_later = line.ended.time > moment.last;
+            if began > moment.last || (began >= moment.first && ends_later) {
                 break;
             }
-            self.pass_until(place.time);
+            self.pass_until(began.into());
             self.undo_due();
             if self.here() != Some(line.began) {
                 return Err(self.why_not(line));
             }
             self.stop_at(match line.as_ref() {
-                _ if line.ended.time > time => Stop::After(time),
+                _ if ends_later => Stop::After(moment),
                 Line { interrupted: true, ended, .. } => Stop::At(*ended),
                 _ => Stop::Never,
             });
@@ -277,14 +280,14 @@ impl Console {
                 return Err(Trouble::Interrupted);
             }
         }
-        self.pass_until(time);
-        if self.lab.now() == time { Ok(()) } else { Err(Trouble::Interrupted) }
+        self.pass_until(moment);
+        if self.lab.now() >= moment.first { Ok(()) } else { Err(Trouble::Interrupted) }
     }
 
     /// Lets time pass between lines, with what happens until then.
-    fn pass_until(&mut self, time: Time) {
-        self.stop_at(Stop::After(time));
-        self.wait_until(time, |_| false);
+    fn pass_until(&mut self, moment: Moment) {
+        self.stop_at(Stop::After(moment));
+        self.wait_until(moment.last, |_| false);
         self.stop_at(Stop::Never);
     }
 
@@ -353,13 +356,20 @@ impl Trouble {
     }
 }
 
+/// The moment that is shown as this time: times are shown in whole microseconds.
+fn shown_as(time: Duration, end: Time) -> Moment {
+    let (first, is_whole) = (Time::ZERO + time, time.subsec_nanos() % 1_000 == 0);
+    let last = if is_whole { first + Duration::from_nanos(999) } else { first };
+    Moment { first, last: last.min(end).max(first) }
+}
+
 /// So much before now.
-fn before(now: Time, by: Duration) -> Result<Time, String> {
+fn before(now: Time, by: Duration) -> Result<Moment, String> {
     if by > now.since(Time::ZERO) {
         return Err(format!(
             "the run began {} ago: 'rewind to 0' goes there",
             duration_shown(now.since(Time::ZERO))
         ));
     }
-    Ok(now - by)
+    Ok((now - by).into())
 }

@@ -199,6 +199,23 @@ fn steps_back_undo_steps() {
 }
 
 #[test]
+fn a_time_as_it_is_shown_leads_back_to_it() {
+    let mut desk = desk();
+    desk.lines("wait leader");
+    let mut shown = Vec::new();
+    for _ in 0..12 {
+        let said = desk.lines("step 7ms");
+        let time = said.split([' ', ',']).nth(1).expect("a time").to_string();
+        shown.push((time, standing(&mut desk)));
+    }
+    for (time, stood) in shown {
+        desk.lines(&format!("rewind to {time}s"));
+        // Nothing has happened between the moment's begin and the time that was shown.
+        assert_eq!(standing(&mut desk).2, stood.2, "{time}");
+    }
+}
+
+#[test]
 fn what_a_fault_would_have_ended_later_ends_after_a_fork() {
     let mut desk = Desk::keeping_going();
     desk.lines("wait leader\nevents off\ncrash n2 for 1s\nsleep 3s\nrewind 2500ms");
