@@ -8,7 +8,7 @@ const BODY: &str = include_str!("window/window.html");
 const STYLE: &str = include_str!("window/window.css");
 
 /// The scripts in the order in which they are read: what is defined first is used below.
-const SCRIPTS: [&str; 18] = [
+const SCRIPTS: [&str; 19] = [
     include_str!("window/dom.js"),
     include_str!("window/kinds.js"),
     include_str!("window/fold.js"),
@@ -25,6 +25,7 @@ const SCRIPTS: [&str; 18] = [
     include_str!("window/controls.js"),
     include_str!("window/prompt.js"),
     include_str!("window/stream.js"),
+    include_str!("window/save.js"),
     include_str!("window/address.js"),
     include_str!("window/main.js"),
 ];

@@ -1,5 +1,6 @@
 // What happened, in sentences, up to the time that is shown.
 const FEED_MAX = 150;
+const FEED_WHILE_MOVING = 40;
 
 class Feed {
   constructor(why, seek) {
@@ -20,10 +21,10 @@ class Feed {
     }
   }
 
-  draw(trace, t, canAsk) {
+  draw(trace, t, canAsk, most) {
     const wanted = [];
     const { told } = trace;
-    for (let at = upperBound(told, t) - 1; at >= 0 && wanted.length < FEED_MAX; at -= 1) {
+    for (let at = upperBound(told, t) - 1; at >= 0 && wanted.length < most; at -= 1) {
       if (this.kinds.has(kindOf(told[at]))) wanted.push(told[at]);
     }
     wanted.reverse();

@@ -6,8 +6,10 @@ const clock = new Clock();
 const address = readAddress(location.hash);
 const isLive = document.body.classList.contains('live');
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
-// Tables and texts are drawn this often while time passes, in milliseconds; the picture at each frame.
+// While time passes the picture is drawn at each frame, tables and texts this often, in milliseconds; and less often where they
+// take long, so that they leave most of the time to the picture.
 const TEXT_EACH = 100;
+const TEXT_SHARE = 0.2;
 
 const stream = new Stream({
   line: (line) => hear(line),
@@ -69,14 +71,20 @@ function draw(now, moves) {
   ring.setNames(all);
   // Without motion, messages stand half way until they end.
   const everywhere = ring.draw(state, t, calm.matches ? flights.map((one) => ({ ...one, way: 0.5 })) : flights) ?? [];
-  if (moves && now - textAt < TEXT_EACH) return;
-  textAt = now;
+  if (moves && now < textAt) return;
+  const began = performance.now();
+  drawTexts(state, all, flights, everywhere, moves);
+  textAt = now + Math.max(TEXT_EACH, (performance.now() - began) / TEXT_SHARE);
+}
+
+function drawTexts(state, all, flights, everywhere, moves) {
+  const t = clock.t;
   drawNote(flights, everywhere);
   controls.setNames(all);
   controls.drawNode(ring.selected, ring.selected ? state.nodes[ring.selected] ?? newNode() : null);
   drawStanding(trace, state, all, t);
   log.draw(state, all, isLive);
-  feed.draw(trace, t, isLive);
+  feed.draw(trace, t, isLive, moves ? FEED_WHILE_MOVING : FEED_MAX);
   timeline.draw(trace, t, all, feed.shown.length ? sentence(feed.shown.at(-1)) : '');
   drawTransport();
 }
@@ -245,7 +253,8 @@ function listen() {
     changed();
   });
   byId('fork').addEventListener('click', fork);
-  byId('save').addEventListener('click', () => stream.save());
+  byId('save').addEventListener('click', () => savePage(stream).catch((error) => notice(error.message)));
+  byId('save-lines').addEventListener('click', () => saveLines(stream).catch((error) => notice(error.message)));
   byId('heartbeats').addEventListener('change', changed);
   byId('twin').addEventListener('toggle', changed);
   byId('speed').replaceChildren(...SPEEDS.map((speed) => element('option', { value: speed }, speed === Infinity ? 'max' : `${speed}x`)));

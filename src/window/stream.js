@@ -35,12 +35,12 @@ class Stream {
       if (!answer.ok) throw new Error(String(answer.status));
       this.on.state('', false);
       this.wait = RETRY_FIRST;
-      await this.read(answer.body.getReader());
+      await this.follow(answer.body.getReader());
     } catch { /* told below, like an end of the stream */ }
     if (this.control === control) this.again();
   }
 
-  async read(reader) {
+  async follow(reader) {
     const decoder = new TextDecoder();
     let rest = '';
     for (;;) {
@@ -68,13 +68,11 @@ class Stream {
     control?.abort();
   }
 
-  // All that the program keeps, as a file of the reader's.
-  async save() {
-    const answer = await fetch('/trace', { headers: { 'Raftlab-Key': this.key ?? '' }, cache: 'no-store' });
-    if (!answer.ok) return;
-    const address = URL.createObjectURL(await answer.blob());
-    element('a', { href: address, download: 'trace.jsonl' }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60000);
+  // What the program answers to this question, as text.
+  async read(path) {
+    const answer = await fetch(path, { headers: { 'Raftlab-Key': this.key ?? '' }, cache: 'no-store' });
+    if (!answer.ok) throw new Error(`the program answered ${answer.status}`);
+    return answer.text();
   }
 
   // Returns the answer's JSON, or an error's text in `error`.

@@ -88,7 +88,7 @@ fn a_stroke_across_links_is_a_partition() {
         (middle[0].as_f64().expect("a number"), middle[1].as_f64().expect("a number"))
     };
     let (n1, n2, n3) = (place("n1"), place("n2"), place("n3"));
-    let half = (n1.1 + n2.1) / 2.0;
+    let half = f64::midpoint(n1.1, n2.1);
     browser.drag(&[(n3.0 - 20.0, half), (n1.0, half), (n2.0 + 20.0, half)]);
     assert_eq!(sent(&browser), ["partition n1 / n2 n3"]);
     assert_eq!(browser.text("byId('ring-note').textContent"), "");

@@ -1,4 +1,4 @@
-//! A browser that is driven: ChromeDriver as a child, spoken to in WebDriver's JSON over a socket of its own.
+//! A browser that is driven: `chromedriver` as a child, spoken to in JSON (W3C, the protocol of web drivers) over a socket of its own.
 //!
 //! Each test has a browser of its own, so that nothing of another is in it. Waits are for what the page shows, with a bound.
 
@@ -253,7 +253,7 @@ fn answer_body(mut reader: BufReader<TcpStream>) -> io::Result<String> {
     String::from_utf8(body).map_err(io::Error::other)
 }
 
-/// Keys that are no letters, as WebDriver writes them.
+/// Keys that are no letters, as the protocol writes them.
 pub mod key {
     pub const TAB: &str = "\u{e004}";
     pub const ENTER: &str = "\u{e007}";

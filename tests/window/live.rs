@@ -98,6 +98,14 @@ fn a_cluster_of_threads_is_watched_and_a_second_page_sees_the_same() {
     browser.wait("byId('answers').textContent.includes('OK put y=1')");
     browser.wait("document.querySelectorAll('#log-table td.committed').length >= 6");
     browser.wait("trace.end - clock.t < 500000");
+    // What is saved is a page of its own.
+    let saved = "return Promise.all([stream.read('/'), stream.read('/trace')]).then(([page, lines]) => recordedPage(page, lines))";
+    let saved = browser.run(saved, &[]).as_str().expect("a page").to_string();
+    let other = Browser::start().expect("a second browser, as there is a first");
+    other.open_page(&saved);
+    other.run("byId('live').click()", &[]);
+    other.wait("byId('feed-list').textContent.includes('OK put y=1')");
+    assert_eq!(other.complaints(), Vec::<String>::new());
     // Completion knows the cluster's nodes.
     browser.run("byId('prompt-line').focus()", &[]);
     browser.press(&format!("crash {}", key::TAB));

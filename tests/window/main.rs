@@ -1,6 +1,6 @@
 //! The window as a person meets it: a browser opens it, plays it, seeks in it, and is used by keyboard alone.
 //!
-//! Needs ChromeDriver and Chromium; where they are missing it says so and passes, unless `RAFTLAB_BROWSER=required`.
+//! Needs `chromedriver` and Chromium; where they are missing it says so and passes, unless `RAFTLAB_BROWSER=required`.
 
 mod controls;
 mod driver;

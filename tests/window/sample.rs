@@ -55,9 +55,9 @@ fn event(t: u64, at: &str, name: &str, mut fields: Value) -> Value {
 }
 
 fn view(node: &str) -> Value {
-    let none = json!({"term": 0, "index": 0});
-    let fields = json!({"role": "follower", "term": 0, "vote": null, "leader": null, "member": "voter", "last": none,
-        "base": none, "snapshot": none, "commit": 0, "applied": 0, "durable": 0, "due": 200_000, "votes": [],
+    let nothing = json!({"term": 0, "index": 0});
+    let fields = json!({"role": "follower", "term": 0, "vote": null, "leader": null, "member": "voter", "last": nothing,
+        "base": nothing, "snapshot": nothing, "commit": 0, "applied": 0, "durable": 0, "due": 200_000, "votes": [],
         "followers": null, "terms": []});
     event(0, node, "view", fields)
 }

@@ -259,6 +259,25 @@ mod tests {
     }
 
     #[test]
+    fn a_lessons_run_stands_in_the_trace_within_events() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("run.jsonl");
+        let mut console = attended();
+        console.begin_trace(&path).expect("it can be written");
+        for line in ["scenario tour", "", "q", "trace stop"] {
+            say(&mut console, line);
+        }
+        let trace = std::fs::read_to_string(&path).expect("it is written");
+        let events = trace.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let lessons: Vec<_> = events.filter(|event| event["e"] == "lesson").collect();
+        let (first, last) = (&lessons[0], &lessons[lessons.len() - 1]);
+        assert_eq!((&first["name"], &first["head"]["nodes"][2]), (&"tour".into(), &"n3".into()));
+        assert_eq!(last["ended"], true);
+        let names = lessons.iter().filter_map(|event| event["event"]["e"].as_str());
+        assert_eq!(names.filter(|name| *name == "became_leader").count(), 1);
+    }
+
+    #[test]
     fn control_c_leaves_a_lesson() {
         let mut console = attended();
         let left = |console: &mut Console<Simulation>| {
