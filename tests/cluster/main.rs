@@ -10,6 +10,7 @@ mod newcomers;
 mod odd_machine;
 mod panics;
 mod restarts;
+mod traces;
 mod unwritable;
 
 use std::path::{Path, PathBuf};
