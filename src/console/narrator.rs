@@ -18,7 +18,7 @@ use super::printer::Output;
 use super::tracer::Tracer;
 use crate::text::layout::stamp;
 pub use crate::trace::EventFilter;
-use crate::trace::{Acknowledged, Memory, Recorded, Recording, TraceEvent, What};
+use crate::trace::{Acknowledged, Memory, Recorded, Recording, TraceEvent, TraceLines, What};
 use crate::types::Time;
 
 /// Lines that may wait for the terminal.
@@ -37,6 +37,8 @@ struct Shared {
     recording: Recording,
     memory: Memory,
     tracer: Tracer,
+    /// Makes lines of a trace of what is narrated, if that was asked for.
+    json: Mutex<Option<TraceLines>>,
     acknowledged: Mutex<Acknowledged>,
     /// The run is made again: what happens is remembered and not told.
     again: AtomicBool,
@@ -87,6 +89,7 @@ impl Narrator {
             recording: Recording::default(),
             memory: Memory::default(),
             tracer,
+            json: Mutex::default(),
             acknowledged: Mutex::default(),
             again: AtomicBool::new(false),
         }))
@@ -105,7 +108,10 @@ impl Narrator {
         let filter = self.filter();
         let repeats = || filter != EventFilter::Heartbeats && self.repeats_acknowledgement(&event.what);
         if filter.takes(event) && !repeats() {
-            self.say(line(event));
+            match &mut *self.0.json.lock() {
+                None => self.say(line(event)),
+                Some(lines) => lines.event(event).iter().for_each(|line| self.say(line.text.to_string())),
+            }
         }
     }
 
@@ -170,6 +176,11 @@ impl Narrator {
 
     pub fn filter(&self) -> EventFilter {
         EventFilter::numbered(self.0.filter.load(Ordering::Relaxed))
+    }
+
+    /// From now on events are told as lines of a trace, or as sentences again.
+    pub fn tell_as_json(&self, json: bool) {
+        *self.0.json.lock() = json.then(TraceLines::default);
     }
 
     pub fn set_filter(&self, filter: EventFilter) {

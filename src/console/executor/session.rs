@@ -3,14 +3,14 @@
 use super::Console;
 use super::rows::{Row, Run, verb};
 use super::script::line_shown;
-use super::slots::{FILTER, SCRIPT, SUBJECT, TEXT};
+use super::slots::{AS_JSON, FILTER, SCRIPT, SUBJECT, TEXT};
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::console::narrator::EventFilter;
 use crate::quoting::visible;
 
 pub(super) const VERBS: &[Row<Run>] = &[
     verb(
-        form("events", Topic::Look, &[FILTER])
+        form("events", Topic::Look, &[FILTER, AS_JSON])
             .does("what is narrated above the prompt", "events election")
             .shows("5.2: who asked for votes, who gave them, who won"),
         Console::events,
@@ -48,6 +48,7 @@ impl Console {
             return Answer::ok("events", format!("events {filter}")).with("filter", filter);
         };
         let filter = EventFilter::named(word).expect("the form lists the filters");
+        self.narrator.tell_as_json(line.has(&AS_JSON));
         self.lab.watch_events(filter);
         self.narrator.set_filter(filter);
         let narrated = match filter {

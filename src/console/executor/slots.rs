@@ -76,6 +76,7 @@ pub(super) const FILTER: Slot = Slot::optional(
     "on | off | election | net | all | heartbeats",
     Kind::Choice { name: "events", words: &EventFilter::NAMES },
 );
+pub(super) const AS_JSON: Slot = Slot::flag("--json", "one JSON object an event, as in a trace");
 pub(super) const SPEED: Slot = Slot::needed("FACTOR", Kind::Speed);
 pub(super) const SETTING: Slot = Slot::optional("SETTING", Kind::Setting);
 pub(super) const TO: Slot = Slot::optional("VALUE", Kind::Value);

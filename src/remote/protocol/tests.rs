@@ -316,7 +316,6 @@ fn every_answer_arrives_as_it_was_given() {
     let answers = [
         Answer::View { now, view: view() },
         Answer::Items { items: vec![("x".to_string(), "\"".to_string())], next: Some(1) },
-        Answer::Entry(None),
         Answer::Entry(Some(EntryView { id: AT, kind: EntryKind::Command(SessionId(6), 4) })),
         Answer::Log(LogView { base: AT, snapshot: AT, terms, members: vec![INDEX], commit: INDEX }),
         Answer::Stored(glimpse),
