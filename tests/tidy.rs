@@ -149,6 +149,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/FILES.md",
     "docs/PERFORMANCE.md",
     "docs/TESTING.md",
+    "docs/TRACE.md",
 ];
 
 /// The files of the project's folder itself that are no documents. Those whose names begin with a dot are a tool's.
