@@ -36,6 +36,9 @@ const STREAMS_MAX: usize = 16;
 /// How long a request may take to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
+/// How long no connection is accepted after one that could not be.
+const REST: Duration = Duration::from_millis(50);
+
 /// How long the last lines and answers may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -93,8 +96,11 @@ impl WebServer {
 
     fn accept(&self, listener: &TcpListener) {
         for connection in listener.incoming() {
-            // A connection that is gone already, or for which the system has no room, is one less.
-            let Ok(connection) = connection else { continue };
+            let Ok(connection) = connection else {
+                // It is gone already, or the system has no room for it: then there is none at once, either.
+                let _ = crossbeam_channel::after(REST).recv();
+                continue;
+            };
             let Some(place) = self.0.connections.take() else {
                 turn_away(connection);
                 continue;

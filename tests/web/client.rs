@@ -215,6 +215,14 @@ impl Window {
         post(&self.host, path, &[&self.key_header()], body)
     }
 
+    /// The same where the connection may be closed before the request was read, which loses the answer.
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Response> {
+        let mut connection = send_post(&self.host, path, &[&self.key_header()], body);
+        let mut bytes = Vec::new();
+        connection.read_to_end(&mut bytes).ok()?;
+        Response::of(bytes)
+    }
+
     /// Asks for a line, and gives its number.
     #[track_caller]
     pub fn line(&self, line: &str) -> u64 {
@@ -305,11 +313,14 @@ impl Response {
     pub fn read(connection: &mut TcpStream) -> Response {
         let mut bytes = Vec::new();
         let read = connection.read_to_end(&mut bytes);
+        Response::of(bytes).unwrap_or_else(|| panic!("no whole answer ({read:?})"))
+    }
+
+    fn of(bytes: Vec<u8>) -> Option<Response> {
         let text = String::from_utf8(bytes).expect("answers are text");
-        let (head, body) =
-            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer ({read:?}): {text:?}"));
+        let (head, body) = text.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Response { status, head: head.to_string(), body: body.to_string() }
+        Some(Response { status, head: head.to_string(), body: body.to_string() })
     }
 
     #[track_caller]
@@ -349,6 +360,10 @@ fn get(host: &str, path: &str, headers: &[&str]) -> Response {
 }
 
 fn post(host: &str, path: &str, headers: &[&str], body: &Value) -> Response {
+    Response::read(&mut send_post(host, path, headers, body))
+}
+
+fn send_post(host: &str, path: &str, headers: &[&str], body: &Value) -> TcpStream {
     let headers = head_lines(headers);
     let body = body.to_string();
     let length = body.len();
@@ -357,8 +372,9 @@ fn post(host: &str, path: &str, headers: &[&str], body: &Value) -> Response {
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\n{headers}\r\n{body}"
     );
-    connection.write_all(request.as_bytes()).expect("it is sent");
-    Response::read(&mut connection)
+    // It may be turned away before all is sent.
+    let _ = connection.write_all(request.as_bytes());
+    connection
 }
 
 /// Headers as they are sent.
