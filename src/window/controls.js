@@ -81,7 +81,7 @@ class Controls {
 
   drawNetwork() {
     this.fill('network-buttons', [() => `put x ${this.puts + 1}`, 'read x', 'crash leader', 'wait leader', 'restart all', 'isolate leader',
-      'partition halves', 'drop 20%', 'delay 50ms jitter 20ms', 'heal', 'reset', 'check']);
+      'partition halves', 'drop 20%', 'delay 50ms jitter 20ms', 'heal', 'reset', 'check', 'why leader']);
   }
 
   // Focus stays on a button whose place is taken by another line.

@@ -44,7 +44,8 @@ function wordless(event) {
 
 // The sentence of an event, with its subject.
 function sentence(event) {
-  const text = event.text ?? wordless(event);
+  const [text, ...more] = (event.text ?? wordless(event)).trim().split('\n');
+  if (more.length) return `${text} (and ${more.length} more lines)`;
   return /^n\d/.test(event.at) && !text.startsWith(event.at) ? `${event.at}: ${text}` : text;
 }
 

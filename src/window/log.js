@@ -7,16 +7,19 @@ class LogGrid {
     this.scroll = byId('log-scroll');
     this.columns = '';
     this.rows = new Map();
+    this.committed = 0;
     this.table.addEventListener('keydown', (event) => moveFocus(event, [...this.table.querySelectorAll('th button')]));
     this.table.addEventListener('click', (event) => {
       const index = event.target.closest('[data-index]')?.dataset.index;
-      if (index) why(`why ${index}`);
+      // What is not committed is asked for otherwise: what does it wait for?
+      if (index) why(Number(index) <= this.committed ? `why ${index}` : `why not ${index}`);
     });
   }
 
   draw(state, names, canAsk) {
     const nodes = names.map((name) => state.nodes[name] ?? newNode());
     const last = Math.max(0, ...nodes.map((node) => node.last.index));
+    this.committed = Math.max(0, ...nodes.map((node) => node.commit));
     const first = Math.max(1, last - COLUMNS_MAX + 1);
     const leader = nodes.filter((node) => node.role === 'leader' && node.life === 'up').sort((one, other) => other.term - one.term)[0];
     this.drawHead(first, last, names, canAsk);
@@ -32,7 +35,7 @@ class LogGrid {
     const row = element('tr', {}, element('td', { class: 'corner' }));
     for (let index = first; index <= last; index += 1) {
       const head = element('th', { scope: 'col' });
-      if (canAsk) head.append(element('button', { type: 'button', 'data-index': index, tabindex: index === last ? 0 : -1, 'aria-label': `why ${index}`, title: `why ${index}` }, String(index)));
+      if (canAsk) head.append(element('button', { type: 'button', 'data-index': index, tabindex: index === last ? 0 : -1, 'aria-label': `entry ${index}: why?`, title: `entry ${index}: why?` }, String(index)));
       else head.textContent = index;
       row.append(head);
     }

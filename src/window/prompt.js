@@ -145,7 +145,8 @@ class Prompt {
 
   write(kind, text) {
     const place = byId('answers');
-    place.append(element('p', { class: kind }, text));
+    // What is laid out in columns keeps its lines.
+    place.append(element('p', { class: text.includes('\n') ? `${kind} laid-out` : kind }, text));
     while (place.children.length > ANSWERS_MAX) place.firstChild.remove();
     place.scrollTop = place.scrollHeight;
   }

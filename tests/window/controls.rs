@@ -135,7 +135,7 @@ fn answers_come_as_events_and_end_the_wait() {
     assert_eq!(browser.value("byId('queue').hidden"), true);
     let answer = "byId('answers').lastChild";
     assert_eq!(browser.text(&format!("{answer}.textContent")), "FAIL election safety\nn1 <b>");
-    assert_eq!(browser.text(&format!("{answer}.className")), "not-ok");
+    assert_eq!(browser.text(&format!("{answer}.className")), "not-ok laid-out");
 }
 
 #[test]

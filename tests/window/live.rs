@@ -69,6 +69,9 @@ fn a_run_in_virtual_time_is_driven_from_the_page() {
     assert_eq!(browser.value("document.querySelectorAll('.node.down').length"), 1);
     type_line(&browser, "wait leader");
     browser.wait("/leads term 2 /.test(byId('standing').textContent)");
+    // Entry 3 is the command: the no-op of the term and the client's session come before it.
+    browser.run("document.querySelector('#log-table th [data-index=\"3\"]').click()", &[]);
+    browser.wait("byId('answers').textContent.includes('> why 3') && byId('answers').textContent.includes('entry 3@1 is the command')");
     type_line(&browser, "check");
     browser.wait("byId('lamps').classList.contains('holds')");
     browser.wait("byId('queue').hidden");
