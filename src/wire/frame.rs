@@ -48,6 +48,7 @@ pub enum Frame {
 struct Parts<P> {
     from: Address,
     to: Address,
+    flight: u64,
     packet: P,
 }
 
@@ -66,7 +67,8 @@ pub fn encode(frame: &Frame, to: &mut Vec<u8>) {
         Frame::Text(text) => push_text(TEXT, text, to),
         Frame::Nodes(nodes) => push_json(NODES, nodes, to),
         Frame::Envelope(envelope) => {
-            let parts = Parts { from: envelope.from, to: envelope.to, packet: &envelope.packet };
+            let flight = envelope.flight();
+            let parts = Parts { from: envelope.from, to: envelope.to, flight, packet: &envelope.packet };
             push_numbers(ENVELOPE, &parts, to);
         }
         Frame::Received(count) => push_numbers(RECEIVED, count, to),
@@ -113,9 +115,9 @@ fn hello(hello: Hello) -> Result<Frame, String> {
     hello.problem().map_or(Ok(Frame::Hello(hello)), Err)
 }
 
-fn envelope(Parts { from, to, packet }: Parts<Packet>) -> Result<Frame, String> {
+fn envelope(Parts { from, to, flight, packet }: Parts<Packet>) -> Result<Frame, String> {
     checks::check(from, to, &packet)?;
-    Ok(Frame::Envelope(Envelope::new(from, to, packet)))
+    Ok(Frame::Envelope(Envelope::new(from, to, packet).numbered(flight)))
 }
 
 fn clock(moment: u64) -> Result<Frame, String> {

@@ -131,9 +131,9 @@ fn kinds_that_do_not_exist_are_refused_by_number() {
 #[test]
 fn the_kinds_within_an_envelope_are_checked_as_well() {
     let bytes = encoded(&Frame::Envelope(specimens::request(Call::Open)));
-    // Kind and number of the sender, kind and number of the receiver, kind of the packet, attempt, kind of the call.
-    assert_eq!(bytes[5..], [1, 7, 0, 2, 1, 5, 0]);
-    for (place, wrong) in [(5, 2), (7, 9), (8, 0), (8, 100), (8, 255), (9, 3), (11, 4)] {
+    // Kind and number of the sender and of the receiver, flight, kind of the packet, attempt, kind of the call.
+    assert_eq!(bytes[5..], [1, 7, 0, 2, 0, 1, 5, 0]);
+    for (place, wrong) in [(5, 2), (7, 9), (8, 0), (8, 100), (8, 255), (10, 3), (12, 4)] {
         let mut bytes = bytes.clone();
         bytes[place] = wrong;
         let said = refusal(&bytes);
@@ -264,7 +264,7 @@ fn a_handshake_of_garbage_is_told_where_it_breaks() {
     let Frame::Hello(hello) = specimens::hello() else { panic!() };
     let text = serde_json::to_string(&hello).expect("a hello is JSON");
     for (from, to, why) in [
-        ("[1,1]", "[3,2]", "its versions are 3 to 2"),
+        ("[2,2]", "[3,2]", "its versions are 3 to 2"),
         (r#""epoch":1"#, r#""epoch":0"#, "epoch 0 is out of range"),
     ] {
         let wrong = text.replace(from, to);
