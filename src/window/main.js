@@ -3,7 +3,7 @@ const program = new Trace();
 // What is shown: the program's run, or a lesson's while one is played.
 let trace = program;
 const clock = new Clock();
-const address = readAddress(location.hash);
+let address = readAddress(location.hash);
 const isLive = document.body.classList.contains('live');
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 // While time passes the picture is drawn at each frame, tables and texts this often, in milliseconds; and less often where they
@@ -271,15 +271,22 @@ function listen() {
 
 // Lines of an address are shown; they run when the button is pressed.
 function offer() {
-  if (!address.lines.length) return;
-  byId('offer').hidden = false;
+  byId('offer').hidden = address.lines.length === 0;
   const made = [address.nodes && `nodes ${address.nodes}`, address.seed && `seed ${address.seed}`].filter(Boolean).join(', ');
   setText(byId('offer-lines'), `${made ? `# made for: ${made}\n` : ''}${address.lines.join('\n')}`);
+}
+
+function listenForOffers() {
   byId('offer-run').addEventListener('click', async () => {
     byId('offer').hidden = true;
     for (const line of address.lines) await send(line);
   });
   byId('offer-leave').addEventListener('click', () => { byId('offer').hidden = true; });
+  // An address that is put in place of this one, in the same page.
+  addEventListener('hashchange', () => {
+    address = readAddress(location.hash);
+    offer();
+  });
 }
 
 async function begin() {
@@ -295,6 +302,7 @@ async function begin() {
   } else {
     clock.follows = true;
     program.heard = hearEvent;
+    listenForOffers();
     offer();
     if (await stream.unlock(address.token)) {
       stream.open();

@@ -160,7 +160,8 @@ fn a_fork_is_two_lines_and_what_followed_is_gone() {
 #[test]
 fn what_an_address_holds_runs_only_when_asked() {
     let Some(browser) = live() else { return };
-    browser.run("location.hash = '#seed=7&script=wait%20leader;crash%20leader'; Object.assign(address, readAddress(location.hash)); offer()", &[]);
+    browser.run("location.hash = '#seed=7&script=wait%20leader;crash%20leader'", &[]);
+    browser.wait("!byId('offer').hidden");
     assert_eq!(sent(&browser), Vec::<String>::new());
     assert!(browser.text("byId('offer-lines').textContent").contains("wait leader\ncrash leader"));
     browser.run("byId('offer-run').click()", &[]);
