@@ -76,9 +76,9 @@ pub struct Opening {
     pub head: Option<Arc<str>>,
     /// The `k` of the first of the newest lines, if the reader wanted earlier ones and not all of them are kept.
     pub kept_from: Option<u64>,
-    /// What is kept of those.
-    pub early: Vec<Arc<str>>,
-    /// Stands at the newest lines.
+    /// All that is kept of what it wants.
+    pub lines: Vec<Arc<str>>,
+    /// Stands behind these lines.
     pub cursor: Cursor,
 }
 
@@ -133,13 +133,10 @@ impl Feed {
     /// Where a reader begins who wants the lines from this `k` on.
     pub fn open(&self, from: u64) -> Opening {
         let kept = self.kept.lock();
-        let newest = kept.newest.from(from);
-        let before = kept.newest.lines.len() - newest.len();
-        let left: usize = newest.map(|(_, line)| cost(line)).sum();
-        let cursor = Cursor { next: kept.first + before as u64, bytes: kept.bytes_ever - left as u64 };
         let kept_from = kept.newest.lines.front().map(|(k, _)| *k).filter(|k| kept.first > 0 && from < *k);
-        let early = kept.early.from(from).map(|(_, line)| Arc::clone(line)).collect();
-        Opening { head: kept.head.clone(), kept_from, early, cursor }
+        let lines = kept.early.from(from).chain(kept.newest.from(from)).map(|(_, line)| Arc::clone(line));
+        let cursor = Cursor { next: kept.first + kept.newest.lines.len() as u64, bytes: kept.bytes_ever };
+        Opening { head: kept.head.clone(), kept_from, lines: lines.collect(), cursor }
     }
 
     /// The next lines of a reader, up to some bytes of them but at least one if there is any.
@@ -251,26 +248,26 @@ mod tests {
         for k in 1..=5 {
             feed.push(k, format!("line {k}"));
         }
-        let Opening { head, kept_from, early, mut cursor } = feed.open(4);
-        assert_eq!((head.as_deref(), kept_from, early.len()), (Some("head"), None, 0));
-        assert_eq!(texts(&feed, &mut cursor), ["line 4", "line 5"]);
+        let Opening { head, kept_from, lines, mut cursor } = feed.open(4);
+        assert_eq!((head.as_deref(), kept_from), (Some("head"), None));
+        assert_eq!(lines.iter().map(ToString::to_string).collect::<Vec<_>>(), ["line 4", "line 5"]);
         assert_eq!(feed.waiting(&cursor), 0);
         assert_eq!(texts(&feed, &mut cursor), Vec::<String>::new());
         feed.push(6, "line 6");
         assert!(feed.waiting(&cursor) > 0);
         assert_eq!(texts(&feed, &mut cursor), ["line 6"]);
-        let mut beyond = feed.open(100).cursor;
+        let Opening { lines, cursor: mut beyond, .. } = feed.open(100);
         feed.push(7, "line 7");
-        assert_eq!(texts(&feed, &mut beyond), ["line 7"], "what is newer than all that it asked to skip");
+        assert_eq!((lines.len(), texts(&feed, &mut beyond)), (0, vec!["line 7".to_string()]));
     }
 
     #[test]
     fn lines_are_taken_in_groups_of_some_bytes() {
         let feed = Feed::new();
+        let mut cursor = feed.open(0).cursor;
         for k in 1..=3 {
             feed.push(k, "x".repeat(1_000));
         }
-        let mut cursor = feed.open(0).cursor;
         let taken = |cursor: &mut Cursor, max| feed.take(cursor, max).expect("all are kept").len();
         assert_eq!(taken(&mut cursor, 10), 1, "a line that is longer is a group of its own");
         assert_eq!(taken(&mut cursor, 3_000), 2);
@@ -288,14 +285,15 @@ mod tests {
         }
         assert_eq!(feed.take(&mut slow, usize::MAX), Err(Overtaken), "a reader who wanted all is told");
         assert!(feed.waiting(&slow) > 1_000, "those that are left out count too");
-        let Opening { kept_from, early, mut cursor, .. } = feed.open(0);
+        let Opening { kept_from, lines, .. } = feed.open(0);
         let first = kept_from.expect("a hundred lines do not fit");
         assert!(first > 80, "{first}");
+        let newest = usize::try_from(101 - first).expect("a few");
+        let (early, lines) = lines.split_at(lines.len() - newest);
         assert!((2..8).contains(&early.len()) && early.iter().all(|line| line.contains("became_leader")));
-        let lines = texts(&feed, &mut cursor);
-        assert!(lines[0].starts_with(&format!("{{\"k\":{first},")) && lines.len() as u64 == 101 - first);
-        let Opening { kept_from, early, .. } = feed.open(first);
-        assert_eq!((kept_from, early.len()), (None, 0), "who has the lines before it misses none");
+        assert!(lines[0].starts_with(&format!("{{\"k\":{first},")));
+        let Opening { kept_from, lines, .. } = feed.open(first);
+        assert_eq!((kept_from, lines.len()), (None, newest), "who has the lines before it misses none");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::response::{Response, head_of_stream, is_late, write_patiently};
 /// What the lines of a trace are.
 const KIND: &str = "application/x-ndjson";
 
-/// Bytes that may wait for a reader who had caught up.
+/// Bytes that may come while a reader takes what it was sent.
 const WAITING_MAX: u64 = 4 << 20;
 
 /// Bytes of lines in one group.
@@ -34,15 +34,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// The reader goes away or is too slow: the stream is cut.
 pub(super) fn follow(connection: &mut TcpStream, feed: &Feed, from: u64) -> io::Result<()> {
-    let Opening { head, kept_from, early, mut cursor } = feed.open(from);
+    let Opening { head, kept_from, lines, mut cursor } = feed.open(from);
+    let is_behind = |cursor: &Cursor| feed.waiting(cursor) > WAITING_MAX;
     write_patiently(connection, head_of_stream(KIND).as_bytes(), || false)?;
-    let mut caught_up = false;
-    let first: Vec<Arc<str>> = head.into_iter().chain(kept_from.map(kept_from_line)).chain(early).collect();
-    send(connection, &first, || false)?;
+    let kept: Vec<Arc<str>> = head.into_iter().chain(kept_from.map(kept_from_line)).chain(lines).collect();
+    let mut rest = &kept[..];
+    while !rest.is_empty() {
+        let (group, left) = rest.split_at(group_length(rest));
+        send(connection, group, || is_behind(&cursor))?;
+        rest = left;
+    }
+    drop(kept);
     loop {
         let lines = feed.take(&mut cursor, GROUP_MAX).map_err(|_| io::ErrorKind::TimedOut)?;
-        caught_up |= feed.waiting(&cursor) == 0;
-        let is_behind = |cursor: &Cursor| caught_up && feed.waiting(cursor) > WAITING_MAX;
         send(connection, &lines, || is_behind(&cursor))?;
         if feed.is_over(&cursor) {
             return write_patiently(connection, END, || false);
@@ -57,11 +61,9 @@ pub(super) fn follow(connection: &mut TcpStream, feed: &Feed, from: u64) -> io::
 
 /// All that is kept.
 pub(super) fn file(feed: &Feed) -> Response {
-    let Opening { head, kept_from, early, mut cursor } = feed.open(0);
-    let kept_from = kept_from.map(kept_from_line);
-    let lines = feed.take(&mut cursor, usize::MAX).unwrap_or_default();
+    let Opening { head, kept_from, lines, .. } = feed.open(0);
     let mut body = Vec::new();
-    for line in head.iter().chain(&kept_from).chain(&early).chain(&lines) {
+    for line in head.iter().chain(&kept_from.map(kept_from_line)).chain(&lines) {
         body.extend_from_slice(line.as_bytes());
         body.push(b'\n');
     }
@@ -70,6 +72,15 @@ pub(super) fn file(feed: &Feed) -> Response {
 
 fn kept_from_line(k: u64) -> Arc<str> {
     format!("{{\"e\":\"kept_from\",\"k\":{k}}}").into()
+}
+
+/// How many of these lines make a group.
+fn group_length(lines: &[Arc<str>]) -> usize {
+    let fits = |bytes: &mut usize, line: &Arc<str>| {
+        *bytes += line.len();
+        (*bytes <= GROUP_MAX).then_some(())
+    };
+    lines.iter().scan(0, fits).count().max(1)
 }
 
 /// Sends lines as one chunk.
