@@ -358,7 +358,7 @@ impl Trouble {
 
 /// The moment that is shown as this time: times are shown in whole microseconds.
 fn shown_as(time: Duration, end: Time) -> Moment {
-    let (first, is_whole) = (Time::ZERO + time, time.subsec_nanos() % 1_000 == 0);
+    let (first, is_whole) = (Time::ZERO + time, time.subsec_nanos().is_multiple_of(1_000));
     let last = if is_whole { first + Duration::from_nanos(999) } else { first };
     Moment { first, last: last.min(end).max(first) }
 }
