@@ -3,6 +3,7 @@
 //! A test waits for what is to be seen, never for a time.
 
 mod lessons;
+mod past;
 mod signals;
 
 use std::io::{Read, Write};
