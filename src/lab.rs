@@ -180,6 +180,11 @@ pub trait Lab {
     /// Whether the properties of the run have held so far, each by name.
     fn check(&mut self) -> Vec<Verdict>;
 
+    /// Whether each step is checked as it is made, so that [`Lab::check`] costs nothing.
+    fn judges_steps(&self) -> bool {
+        true
+    }
+
     /// A client of its own that keeps many calls under way, for a thread of its own. Only a cluster on threads has one.
     fn pipeline(&self) -> Result<Pipeline, LabError> {
         let text = "load needs real threads: run the script with `cluster`; 'pipe' sends many commands here";

@@ -63,6 +63,7 @@ mod why;
 #[cfg(test)]
 mod wording_tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +134,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     tracing: Option<Tracing>,
     /// The network's rules as the trace last told them.
     traced_rules: Option<Vec<String>>,
+    /// What it last told of each property.
+    traced_verdicts: BTreeMap<String, Option<bool>>,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
@@ -175,6 +178,7 @@ impl<L: Lab + 'static> Console<L> {
             later: None,
             tracing: None,
             traced_rules: None,
+            traced_verdicts: BTreeMap::new(),
             running: Vec::new(),
             loads: Loads::default(),
             lesson: None,
@@ -320,6 +324,7 @@ impl Console {
             if is_done_once(directive) { self.execute_once(directive, run) } else { run(self, directive) };
         self.course.journal.note(began, directive, &answer);
         self.tell_rules();
+        self.tell_verdicts();
         answer
     }
 

@@ -389,6 +389,10 @@ impl Lab for RemoteLab {
         "processes"
     }
 
+    fn judges_steps(&self) -> bool {
+        false
+    }
+
     fn follow_steps(&mut self, follow: bool) {
         self.watched.1 = follow;
         self.ask_all(&self.watch());

@@ -182,9 +182,10 @@ impl Console {
     /// A run that began from files says first what no check of it can know.
     fn check(&mut self, _: &Directive) -> Answer {
         let verdicts = self.lab.check();
-        self.tell_verdicts(&verdicts);
+        self.tell_news_of(&verdicts);
         let lines = verdicts.iter().map(ToString::to_string);
         let history = self.judge_history();
+        self.tell_news_of(&[history.verdict()]);
         let from_files = self.lab.began_with() == Start::Unknown;
         let limit = from_files.then(|| FROM_FILES.to_string());
         let lines: Vec<String> =

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Console;
 use crate::check::history::Operation;
 use crate::check::linearizability::{self, Verdict};
+use crate::check::property;
 use crate::client::{Ask, Ended};
 use crate::console::language::Outcome;
 use crate::history::{Callers, HistoryFile, Pending};
@@ -87,6 +88,18 @@ impl<L: Lab + ?Sized> Console<L> {
             "operations": operations, "keys": keys, "not_kept": beyond,
         });
         Judged { outcome, text, details }
+    }
+}
+
+impl Judged {
+    /// The same as a verdict on a property.
+    pub(super) fn verdict(&self) -> property::Verdict {
+        let is_open = self.outcome == Outcome::Unknown;
+        property::Verdict {
+            property: "linearizable".into(),
+            violation: self.details["violation"].as_str().map(str::to_string),
+            open: is_open.then(|| "no order of the operations was found or excluded".into()),
+        }
     }
 }
 

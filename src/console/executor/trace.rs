@@ -180,6 +180,8 @@ impl Console {
         self.tell_lives();
         self.traced_rules = None;
         self.tell_rules();
+        self.traced_verdicts.clear();
+        self.tell_verdicts();
         id
     }
 
@@ -208,6 +210,8 @@ impl Console {
         self.tell_lives();
         self.traced_rules = None;
         self.tell_rules();
+        self.traced_verdicts.clear();
+        self.tell_verdicts();
     }
 
     /// Says which nodes do not run: no event at them will.
@@ -226,10 +230,22 @@ impl Console {
         }
     }
 
-    /// Tells what was found of each property: it holds, it is broken, or that cannot be told.
-    pub(super) fn tell_verdicts(&self, verdicts: &[Verdict]) {
+    /// Tells what is new of the properties that each step is checked against, where that costs nothing to ask.
+    pub(super) fn tell_verdicts(&mut self) {
+        if self.narrator.tracer().is_active() && self.lab.judges_steps() {
+            let verdicts = self.lab.check();
+            self.tell_news_of(&verdicts);
+        }
+    }
+
+    /// Tells which of these verdicts are others than were last told.
+    pub(super) fn tell_news_of(&mut self, verdicts: &[Verdict]) {
         for verdict in verdicts {
-            let fields = [("name", json!(verdict.property)), ("holds", json!(verdict.pass()))];
+            let holds = verdict.pass();
+            if self.traced_verdicts.insert(verdict.property.to_string(), holds) == Some(holds) {
+                continue;
+            }
+            let fields = [("name", json!(verdict.property)), ("holds", json!(holds))];
             let tracer = self.narrator.tracer();
             tracer.aside(self.lab.now(), Place::Check, "property", fields, verdict.to_string());
         }

@@ -183,6 +183,7 @@ impl Console {
             }
             self.tell_rules();
         }
+        self.tell_verdicts();
     }
 
     /// Ends a fault, at its time or before. Says what ended, and after which time.
