@@ -63,6 +63,6 @@ function sectionTitle(section) {
 }
 
 function isFault(event) {
-  return (event.e === 'property' && event.holds === false) || event.e === 'broken' || event.outcome === 'failed' ||
+  return (event.e === 'property' && event.holds === false) || event.outcome === 'failed' ||
     ['crashed', 'panicked', 'machine_failed', 'storage_failed'].includes(event.e);
 }

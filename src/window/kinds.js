@@ -5,9 +5,10 @@ const KINDS = {
   log: ['no_op_appended', 'commands_appended', 'truncated', 'commit_advanced', 'log_compacted', 'snapshot_created',
     'snapshot_sending', 'snapshot_sent', 'snapshot_installed', 'members_proposed', 'members_committed', 'members_truncated'],
   network: ['rules'],
-  nodes: ['started', 'stopped', 'crashed', 'panicked', 'machine_failed', 'storage_failed', 'paused', 'resumed', 'disk'],
+  nodes: ['started', 'stopped', 'crashed', 'panicked', 'machine_failed', 'storage_failed', 'paused', 'resumed', 'added',
+    'life', 'ordered', 'fault_ended', 'machine_slow'],
   console: ['directive', 'answer', 'said', 'rewound', 'forked', 'gap'],
-  checks: ['property', 'broken'],
+  checks: ['property'],
   messages: ['sent', 'lost'],
 };
 
@@ -18,7 +19,7 @@ const KIND_OF = new Map(Object.entries(KINDS).flatMap(([kind, names]) => names.m
 
 // What a reader of the screen is told as it happens.
 const NARRATED = new Set(['became_leader', 'election_started', 'stepped_down', 'crashed', 'started', 'stopped', 'paused', 'resumed',
-  'panicked', 'storage_failed', 'machine_failed', 'answer', 'said', 'broken']);
+  'panicked', 'storage_failed', 'machine_failed', 'answer', 'said', 'property']);
 
 // A follower hears from its leader how far the log is committed: that is a detail, the leader's own commit is not.
 function kindOf(event) {
@@ -26,8 +27,10 @@ function kindOf(event) {
   return KIND_OF.get(event.e) ?? 'detail';
 }
 
-// States, arrivals and heartbeats are in the picture only. Many lines have no answer but that they have ended.
+// States, arrivals and heartbeats are in the picture only, and properties that hold in the lamps. Many lines have no answer but that
+// they have ended.
 function isTold(event) {
+  if (event.e === 'property') return event.holds === false;
   if (event.e === 'answer' || event.e === 'directive') return Boolean(event.e === 'answer' ? event.text : event.line);
   return !['view', 'state', 'arrived'].includes(event.e) && !event.quiet;
 }

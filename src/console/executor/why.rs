@@ -91,7 +91,9 @@ impl Console {
             return story.answer();
         };
         let mut story = Story::about(format!("entry {}", entry::shown(entry)));
-        if index <= status.commit {
+        // A leader that is new may not know yet what an earlier one has committed.
+        let committed = self.picture().nodes().iter().any(|(_, view)| index <= view.status.commit);
+        if committed || entry::was_committed(entry, &known) {
             entry::way(&mut story, entry, &known);
         } else {
             self.what_is_missing(&mut story, entry, &known);

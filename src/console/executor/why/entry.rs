@@ -45,6 +45,11 @@ pub fn way(story: &mut Story, entry: EntryView, known: &Remembered) {
     parts.conclude(story, asked);
 }
 
+/// Whether its commit is remembered.
+pub fn was_committed(entry: EntryView, known: &Remembered) -> bool {
+    events_of(entry, known).iter().any(|event| matches!(event.what, What::Raft(Event::CommitAdvanced { .. })))
+}
+
 /// Which nodes received the request for a command, and when: the first of these times.
 pub fn requests(story: &mut Story, kind: EntryKind, known: &Remembered) -> Option<Time> {
     let EntryKind::Command(session, serial) = kind else { return None };
