@@ -305,10 +305,10 @@ mod tests {
         let session = session(true);
         assert_eq!((session.slice_due(), session.next_slice(Instant::now())), (None, None));
         session.play(Some(2.0)).expect("time is virtual");
-        let began = session.slice_due().expect("it is played") - SLICE;
-        assert_eq!(session.next_slice(began + SLICE), Some(2 * SLICE));
-        assert_eq!(session.next_slice(began + 2 * SLICE), Some(2 * SLICE));
-        assert_eq!(session.next_slice(began + Duration::from_secs(60)), Some(2 * SLICE_MAX));
+        let due = session.slice_due().expect("it is played");
+        assert_eq!(session.next_slice(due), Some(2 * SLICE));
+        assert_eq!(session.next_slice(due + SLICE), Some(2 * SLICE));
+        assert_eq!(session.next_slice(due + Duration::from_secs(60)), Some(2 * SLICE_MAX));
         session.play(None).expect("time is virtual");
         assert_eq!(session.slice_due(), None);
         session.play(Some(1.0)).expect("time is virtual");
