@@ -63,7 +63,6 @@ mod why;
 #[cfg(test)]
 mod wording_tests;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +74,7 @@ use self::load::Loads;
 use self::rewind::Aside;
 use self::scenario::Underway;
 use self::tape::{Source, is_done_once, travels};
-use self::trace::Tracing;
+use self::trace::{Traced, Tracing};
 use self::undo::Undo;
 use self::verbs::run_of;
 use self::window::Teller;
@@ -132,10 +131,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     /// The end of the run, while it stands in its past.
     later: Option<Box<Aside>>,
     tracing: Option<Tracing>,
-    /// The network's rules as the trace last told them.
-    traced_rules: Option<Vec<String>>,
-    /// What it last told of each property.
-    traced_verdicts: BTreeMap<String, Option<bool>>,
+    /// What the trace last told of all that no node tells.
+    traced: Traced,
     /// The files that are being run, the outermost first.
     running: Vec<String>,
     loads: Loads,
@@ -177,8 +174,7 @@ impl<L: Lab + 'static> Console<L> {
             course,
             later: None,
             tracing: None,
-            traced_rules: None,
-            traced_verdicts: BTreeMap::new(),
+            traced: Traced::default(),
             running: Vec::new(),
             loads: Loads::default(),
             lesson: None,
@@ -323,8 +319,7 @@ impl Console {
         let answer =
             if is_done_once(directive) { self.execute_once(directive, run) } else { run(self, directive) };
         self.course.journal.note(began, directive, &answer);
-        self.tell_rules();
-        self.tell_verdicts();
+        self.tell_changes();
         answer
     }
 

@@ -14,6 +14,8 @@ function newNode() {
     last: NOWHERE, base: NOWHERE, snapshot: NOWHERE, commit: 0, applied: 0, durable: 0,
     // When the election timer runs out, and when that was set: the arc shows what is left.
     due: 0, dueSince: 0, votes: [], followers: {}, terms: [],
+    // Its disk completes no write.
+    blocked: false,
   };
 }
 
@@ -34,6 +36,7 @@ function fold(state, event) {
 function foldNode(node, event) {
   if (event.e in LIFE) node.life = LIFE[event.e];
   else if (event.e === 'life') node.life = event.life;
+  else if (event.e === 'disk') node.blocked = event.blocked;
   else if (node.life === 'unknown') node.life = 'up';
   if (event.e !== 'view' && event.e !== 'state') return;
   if (event.due && event.due !== node.due) node.dueSince = event.t;

@@ -6,7 +6,7 @@ const KINDS = {
     'snapshot_sending', 'snapshot_sent', 'snapshot_installed', 'members_proposed', 'members_committed', 'members_truncated'],
   network: ['rules'],
   nodes: ['started', 'stopped', 'crashed', 'panicked', 'machine_failed', 'storage_failed', 'paused', 'resumed', 'added',
-    'life', 'ordered', 'fault_ended', 'machine_slow'],
+    'life', 'disk', 'ordered', 'fault_ended', 'machine_slow'],
   console: ['directive', 'answer', 'said', 'rewound', 'forked', 'gap'],
   checks: ['property'],
   messages: ['sent', 'lost'],

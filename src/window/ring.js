@@ -144,7 +144,7 @@ class Ring {
     const x = side * reach;
     const y = side ? -2 : above ? -reach - 9 * this.unit : reach + (campaigns ? 18 : 6);
     const owed = node.last.index - Math.min(node.durable, node.last.index);
-    const second = !runs(node) ? node.life : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
+    const second = !runs(node) ? node.life : node.blocked ? 'disk stalled' : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
     return [text('name', name, { 'text-anchor': anchor, x, y }), text('progress', second, { 'text-anchor': anchor, x, y: y + 14 * this.unit })];
   }
 

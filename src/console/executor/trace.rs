@@ -1,5 +1,6 @@
 //! `trace`: the run as a file of JSON lines, for programs and for the window. `docs/TRACE.md` has the format.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::console::tracer::{ReaderId, TraceReader};
 use crate::lab::Life;
 use crate::text::counted;
 use crate::trace::{Line, Place, TraceHead};
+use crate::types::NodeId;
 use crate::window::{AFTER_TRACE, before_trace, trace_line};
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
@@ -38,6 +40,15 @@ pub(super) struct Tracing {
     file: String,
     reader: ReaderId,
     written: Arc<AtomicUsize>,
+}
+
+/// What the trace last told of all that no node tells.
+#[derive(Debug, Default)]
+pub(super) struct Traced {
+    rules: Option<Vec<String>>,
+    verdicts: BTreeMap<String, Option<bool>>,
+    /// The nodes whose disks complete no write.
+    disks: BTreeSet<NodeId>,
 }
 
 /// Writes a trace to a file.
@@ -178,10 +189,8 @@ impl Console {
             self.lab.follow_steps(true);
         }
         self.tell_lives();
-        self.traced_rules = None;
-        self.tell_rules();
-        self.traced_verdicts.clear();
-        self.tell_verdicts();
+        self.traced = Traced::default();
+        self.tell_changes();
         id
     }
 
@@ -208,10 +217,8 @@ impl Console {
         self.lab.follow_steps(false);
         self.lab.follow_steps(true);
         self.tell_lives();
-        self.traced_rules = None;
-        self.tell_rules();
-        self.traced_verdicts.clear();
-        self.tell_verdicts();
+        self.traced = Traced::default();
+        self.tell_changes();
     }
 
     /// Says which nodes do not run: no event at them will.
@@ -230,11 +237,32 @@ impl Console {
         }
     }
 
-    /// Tells what is new of the properties that each step is checked against, where that costs nothing to ask.
-    pub(super) fn tell_verdicts(&mut self) {
-        if self.narrator.tracer().is_active() && self.lab.judges_steps() {
+    /// Tells what is new of what no node tells: rules of the network, disks that complete nothing, and the properties that each
+    /// step is checked against, where that costs nothing to ask.
+    pub(super) fn tell_changes(&mut self) {
+        if !self.narrator.tracer().is_active() {
+            return;
+        }
+        self.tell_rules();
+        self.tell_disks();
+        if self.lab.judges_steps() {
             let verdicts = self.lab.check();
             self.tell_news_of(&verdicts);
+        }
+    }
+
+    fn tell_disks(&mut self) {
+        let now = self.lab.now();
+        for node in self.lab.nodes() {
+            let blocked = self.lab.view(node).disk_blocked;
+            let is_news =
+                if blocked { self.traced.disks.insert(node) } else { self.traced.disks.remove(&node) };
+            if is_news {
+                let completes = if blocked { "no write: it is stalled, or full" } else { "writes again" };
+                let text = format!("the disk of {node} completes {completes}");
+                let fields = [("blocked", json!(blocked))];
+                self.narrator.tracer().aside(now, Place::Node(node), "disk", fields, text);
+            }
         }
     }
 
@@ -242,7 +270,7 @@ impl Console {
     pub(super) fn tell_news_of(&mut self, verdicts: &[Verdict]) {
         for verdict in verdicts {
             let holds = verdict.pass();
-            if self.traced_verdicts.insert(verdict.property.to_string(), holds) == Some(holds) {
+            if self.traced.verdicts.insert(verdict.property.to_string(), holds) == Some(holds) {
                 continue;
             }
             let fields = [("name", json!(verdict.property)), ("holds", json!(holds))];
@@ -252,17 +280,14 @@ impl Console {
     }
 
     /// Tells the network's rules, if they are others than were last told.
-    pub(super) fn tell_rules(&mut self) {
-        if !self.narrator.tracer().is_active() {
-            return;
-        }
+    fn tell_rules(&mut self) {
         let rules: Vec<String> = self.lab.network_rules().iter().map(ToString::to_string).collect();
         let rules = Some(rules);
-        if rules != self.traced_rules {
+        if rules != self.traced.rules {
             let fields = [("rules", json!(rules))];
             let now = self.lab.now();
             self.narrator.tracer().aside(now, Place::Net, "rules", fields, String::new());
-            self.traced_rules = rules;
+            self.traced.rules = rules;
         }
     }
 }

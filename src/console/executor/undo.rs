@@ -181,9 +181,8 @@ impl Console {
             } else if !self.run_later(due) {
                 self.act_chaos();
             }
-            self.tell_rules();
         }
-        self.tell_verdicts();
+        self.tell_changes();
     }
 
     /// Ends a fault, at its time or before. Says what ended, and after which time.
