@@ -13,6 +13,7 @@ pub(crate) mod waiting;
 
 use std::time::Duration;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::LabError;
@@ -180,11 +181,6 @@ pub trait Lab {
     /// Whether the properties of the run have held so far, each by name.
     fn check(&mut self) -> Vec<Verdict>;
 
-    /// Whether each step is checked as it is made, so that [`Lab::check`] costs nothing.
-    fn judges_steps(&self) -> bool {
-        true
-    }
-
     /// A client of its own that keeps many calls under way, for a thread of its own. Only a cluster on threads has one.
     fn pipeline(&self) -> Result<Pipeline, LabError> {
         let text = "load needs real threads: run the script with `cluster`; 'pipe' sends many commands here";
@@ -205,10 +201,7 @@ pub trait Lab {
     /// is asked for; in virtual time everything is told.
     fn watch_events(&mut self, _filter: EventFilter) {}
 
-    /// What it is, as a trace says it: `threads`, `processes` or `simulator`.
-    fn kind(&self) -> &'static str {
-        "threads"
-    }
+    fn kind(&self) -> LabKind;
 
     /// Tells the observer every message, and what a node is after each step that changed it, from each one's next step on; or no
     /// longer. On threads and processes that costs, so it is asked for.
@@ -241,6 +234,20 @@ pub trait Lab {
     fn step(&mut self, _span: Option<Duration>) -> Result<(), LabError> {
         Err(only_in_virtual_time("step"))
     }
+}
+
+/// What stands behind a lab.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
+pub enum LabKind {
+    /// A cluster on threads of this program.
+    #[display("threads")]
+    Threads,
+    /// Nodes in processes of their own.
+    #[display("processes")]
+    Processes,
+    /// Virtual time.
+    #[display("simulator")]
+    Simulator,
 }
 
 /// The core's settings in the course of a run.

@@ -8,7 +8,7 @@ use crate::check::property::Verdict;
 use crate::client::{Ask, Client, Ended, Pipeline};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
-use crate::lab::{Lab, LabError, LabSettings, Life, NodeOrder, NodeView, waited};
+use crate::lab::{Lab, LabError, LabKind, LabSettings, Life, NodeOrder, NodeView, waited};
 use crate::net::counts::LinkCounts;
 use crate::node::Node;
 use crate::server::{Arrival, EntryView, LogView, MembersView, RoleName, Server, Status, WhichEntry};
@@ -151,6 +151,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
 
     fn watch_events(&mut self, filter: EventFilter) {
         self.watch_messages(filter.shows_messages());
+    }
+
+    fn kind(&self) -> LabKind {
+        LabKind::Threads
     }
 
     fn follow_steps(&mut self, follow: bool) {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use log::Level;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +38,8 @@ pub struct ReaderId(u64);
 pub struct Tracer {
     /// There is a reader: to ask it costs a node's thread nothing.
     active: AtomicBool,
+    /// All is told, and not turning points alone.
+    details: AtomicBool,
     /// The run is made again: what happens has been told.
     again: AtomicBool,
     /// Events that did not fit into the queue and were not told yet.
@@ -93,8 +96,9 @@ impl Tracer {
 
     fn new(queue: Option<Sender<Told>>, readers: Arc<Mutex<Readers>>) -> Tracer {
         let (active, again) = (AtomicBool::default(), AtomicBool::default());
+        let details = AtomicBool::new(true);
         let (lost, directives) = (AtomicU64::new(0), AtomicU64::new(0));
-        Tracer { active, again, lost, queue, readers, directives }
+        Tracer { active, details, again, lost, queue, readers, directives }
     }
 
     /// Whether anybody reads.
@@ -135,8 +139,14 @@ impl Tracer {
         readers.all.len() < before
     }
 
+    /// From now on all is told, or turning points alone while no one looks.
+    pub fn set_details(&self, details: bool) {
+        self.details.store(details, Ordering::Relaxed);
+    }
+
     pub fn observe(&self, event: &TraceEvent) {
-        if self.is_active() {
+        let is_wanted = || self.details.load(Ordering::Relaxed) || event.level() <= Level::Info;
+        if self.is_active() && is_wanted() {
             self.tell(Told::Event(event.clone()));
         }
     }

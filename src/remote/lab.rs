@@ -27,7 +27,7 @@ use crate::cluster::entropy;
 use crate::config::RaftSettings;
 use crate::faults::{End, EndId, NetChange};
 use crate::lab::waiting::Waiting;
-use crate::lab::{Lab, LabError, LabSettings, Lasting, Life, NodeOrder, NodeView};
+use crate::lab::{Lab, LabError, LabKind, LabSettings, Lasting, Life, NodeOrder, NodeView};
 use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
 use crate::node::{Changes, Leaders};
@@ -385,12 +385,8 @@ impl Lab for RemoteLab {
         self.ask_all(&self.watch());
     }
 
-    fn kind(&self) -> &'static str {
-        "processes"
-    }
-
-    fn judges_steps(&self) -> bool {
-        false
+    fn kind(&self) -> LabKind {
+        LabKind::Processes
     }
 
     fn follow_steps(&mut self, follow: bool) {

@@ -13,7 +13,9 @@ use crate::client::{Ask, Ended, session_patience};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
 use crate::lab::virtual_time::VirtualTime;
-use crate::lab::{DiskChange, Lab, LabError, LabSettings, Life, NodeOrder, NodeView, left_by_crash, waited};
+use crate::lab::{
+    DiskChange, Lab, LabError, LabKind, LabSettings, Life, NodeOrder, NodeView, left_by_crash, waited,
+};
 use crate::net::counts::LinkCounts;
 use crate::server::{Arrival, EndReason, EntryView, LogView, MembersView, Server, Status, WhichEntry};
 use crate::storage::glimpse::{self, Glimpse};
@@ -129,8 +131,8 @@ impl Lab for Simulation {
         self.settings.seed
     }
 
-    fn kind(&self) -> &'static str {
-        "simulator"
+    fn kind(&self) -> LabKind {
+        LabKind::Simulator
     }
 
     fn follow_steps(&mut self, follow: bool) {

@@ -36,7 +36,7 @@ pub struct Line {
 #[derive(Clone, PartialEq, Debug)]
 pub struct TraceHead {
     /// `simulator`, `threads` or `processes`.
-    pub source: &'static str,
+    pub source: String,
     pub nodes: Vec<NodeId>,
     pub seed: u64,
     /// The core's settings, as the configuration file names them.

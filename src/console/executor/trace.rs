@@ -18,7 +18,7 @@ use crate::console::language::{Answer, Directive, Topic, form};
 use crate::console::options::cannot_write;
 use crate::console::printer::Output;
 use crate::console::tracer::{ReaderId, TraceReader};
-use crate::lab::Life;
+use crate::lab::{LabKind, Life};
 use crate::text::counted;
 use crate::trace::{Line, Place, TraceHead};
 use crate::types::NodeId;
@@ -173,7 +173,7 @@ impl Console {
     /// The first line of a trace of this run.
     pub fn trace_head(&mut self) -> TraceHead {
         TraceHead {
-            source: self.lab.kind(),
+            source: self.lab.kind().to_string(),
             nodes: self.lab.nodes(),
             seed: self.lab.seed(),
             settings: json!(self.lab.settings().now),
@@ -245,7 +245,8 @@ impl Console {
         }
         self.tell_rules();
         self.tell_disks();
-        if self.lab.judges_steps() {
+        // Processes are asked for their records, which takes time; elsewhere each step is checked as it is made.
+        if self.lab.kind() != LabKind::Processes {
             let verdicts = self.lab.check();
             self.tell_news_of(&verdicts);
         }

@@ -118,6 +118,7 @@ impl Console {
         window.set_past(self.past().is_some());
         if let Some(follow) = window.follow_changes(self.tracing.is_some()) {
             self.lab.follow_steps(follow);
+            self.narrator.tracer().set_details(follow);
         }
     }
 
