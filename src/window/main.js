@@ -110,6 +110,7 @@ function drawTransport() {
   setText(byId('live'), isLive ? 'live' : 'to the end');
   setAttribute(byId('live'), 'aria-pressed', atEnd);
   byId('fork').hidden = !(isLive && trace === program && trace.isVirtual && !atEnd);
+  byId('share').hidden = !(isLive && trace === program && trace.isVirtual && trace.head);
   byId('lesson-continue').disabled = byId('lesson-leave').disabled = trace === program || trace.hasEnded;
   byId('fork').title = `rewind to ${pointInTime(clock.t)}, then fork`;
 }
@@ -253,6 +254,10 @@ function listen() {
     changed();
   });
   byId('fork').addEventListener('click', fork);
+  byId('share').addEventListener('click', () => {
+    history.replaceState(null, '', writeAddress(trace, clock.t));
+    notice('The address bar has what makes this run again: another window of the same seed and number of nodes runs it.');
+  });
   byId('save').addEventListener('click', () => savePage(stream).catch((error) => notice(error.message)));
   byId('save-lines').addEventListener('click', () => saveLines(stream).catch((error) => notice(error.message)));
   byId('heartbeats').addEventListener('change', changed);

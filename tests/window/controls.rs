@@ -158,6 +158,25 @@ fn a_fork_is_two_lines_and_what_followed_is_gone() {
 }
 
 #[test]
+fn an_address_holds_the_lines_of_the_run_and_the_time_between_them() {
+    let Some(browser) = live() else { return };
+    browser.run("byId('share').click()", &[]);
+    let address = browser.value("readAddress(location.hash)");
+    assert_eq!((&address["seed"], &address["nodes"]), (&json!("7"), &json!("3")));
+    let lines = list(&address["lines"]);
+    let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+    let puts = lines.iter().filter(|line| line.starts_with("put ")).count();
+    assert!(puts >= 2 && lines[0].starts_with("sleep "), "{lines:?}");
+    let slept: u64 = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("sleep ")?.strip_suffix("us")?.parse::<u64>().ok())
+        .sum();
+    let end = browser.value("trace.end").as_u64().expect("a time");
+    assert!(slept > 0 && slept <= end, "{lines:?} until {end}");
+    assert_eq!(sent(&browser), Vec::<String>::new(), "an address runs nothing by itself");
+}
+
+#[test]
 fn what_an_address_holds_runs_only_when_asked() {
     let Some(browser) = live() else { return };
     browser.run("location.hash = '#seed=7&script=wait%20leader;crash%20leader'", &[]);

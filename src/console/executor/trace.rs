@@ -217,7 +217,7 @@ impl Console {
         self.lab.follow_steps(false);
         self.lab.follow_steps(true);
         self.tell_lives();
-        self.traced = Traced::default();
+        self.traced.rules = None;
         self.tell_changes();
     }
 
