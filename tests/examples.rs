@@ -2,11 +2,14 @@
 
 use assert_cmd::Command;
 
+/// With the features of this test: with others the library would be built again.
+const FEATURES: &str = if cfg!(feature = "tls") { "tls" } else { "" };
+
 /// What an example prints, line by line. `cargo test` has built it already; by itself this test builds it.
 fn printed(example: &str) -> Vec<String> {
     let run = Command::new(env!("CARGO"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["run", "--quiet", "--offline", "--example", example])
+        .args(["run", "--quiet", "--offline", "--features", FEATURES, "--example", example])
         .assert()
         .success();
     String::from_utf8_lossy(&run.get_output().stdout).lines().map(str::to_string).collect()

@@ -58,6 +58,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "split-vote.raft",
     "stale-read.raft",
     "tour.raft",
+    "why.raft",
     "wiped-node.raft",
 ];
 

@@ -32,11 +32,12 @@ use crate::{Folder, PATIENCE, Running};
 const AT_A_TIME: usize = 4;
 
 /// Scripts that do not run on processes, and why.
-const LEFT_OUT: [(&str, &str); 19] = [
+const LEFT_OUT: [(&str, &str); 20] = [
     ("client/lease-skewed-clock.txt", "its clocks are ahead by several of virtual time's election timeouts"),
     ("client/lease-set-election.txt", "what it waits for is shorter than elections on a busy machine"),
     ("election/candidate-steps-down.txt", "its two candidates do not split the vote, as two processes may"),
     ("election/late-order.txt", "its delay is to be longer than virtual time's election timeouts"),
+    ("election/rewind-and-fork.txt", "only virtual time can be rewound"),
     ("election/slow-disks-pre-vote-off.txt", "it waits half a minute for elections that do not succeed"),
     ("election/slow-disks.txt", "it counts terms, and two processes may split a vote"),
     ("election/stall-over-pre-vote-off.txt", "it waits two minutes for a disk"),
