@@ -112,6 +112,12 @@ impl Memory {
 
 impl Kept {
     fn turn(&mut self, event: &TraceEvent) {
+        if let What::Raft(Event::BecameLeader { .. }) = &event.what {
+            // A new leader knows of no copy: the first answer of each follower tells it.
+            self.matched.clear();
+            // It hears itself from here on.
+            self.heard = None;
+        }
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
         }
@@ -139,5 +145,68 @@ impl Kept {
             self.requests.pop_front();
         }
         self.requests.push_back(asked);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{EntryId, Term};
+
+    fn told(memory: &Memory, millis: u64, event: Event) {
+        let time = Time::from_nanos(millis * 1_000_000);
+        memory.observe(&TraceEvent { time, node: NodeId::new(1), what: What::Raft(event) });
+    }
+
+    fn holds(matched: u64) -> Event {
+        Event::AppendSucceeded { from: NodeId::new(2), matched: LogIndex(matched) }
+    }
+
+    fn kept(memory: &Memory) -> Vec<String> {
+        memory.remembered().moments.iter().map(|moment| moment.event.to_string()).collect()
+    }
+
+    #[test]
+    fn an_acknowledgement_that_repeats_is_kept_once_in_each_leadership() {
+        let memory = Memory::default();
+        for (millis, term) in [(1, 1), (10, 3)] {
+            told(&memory, millis, Event::BecameLeader { term: Term(term) });
+            told(&memory, millis + 1, holds(5));
+            told(&memory, millis + 2, holds(5));
+        }
+        assert_eq!(
+            kept(&memory),
+            [
+                "0.001000 n1 leads term 1",
+                "0.002000 n1: n2 holds the log up to 5",
+                "0.010000 n1 leads term 3",
+                "0.011000 n1: n2 holds the log up to 5",
+            ]
+        );
+    }
+
+    #[test]
+    fn elections_are_kept_when_entries_are_forgotten_and_it_is_said_from_when_all_is_there() {
+        let memory = Memory::default();
+        told(&memory, 0, Event::BecameLeader { term: Term(1) });
+        for index in 1..=2 * ENTRIES_MAX as u64 {
+            told(&memory, index, Event::CommitAdvanced { from: LogIndex(index - 1), to: LogIndex(index) });
+        }
+        let Remembered { moments, since, .. } = memory.remembered();
+        assert_eq!(moments.len(), 1 + ENTRIES_MAX);
+        assert_eq!(moments[0].event.what, What::Raft(Event::BecameLeader { term: Term(1) }));
+        assert!(since > Time::ZERO && since < moments[1].event.time);
+    }
+
+    #[test]
+    fn who_was_heard_last_stands_with_the_question_for_votes() {
+        let memory = Memory::default();
+        let outcome = crate::raft::event::AppendOutcome::Heartbeat;
+        let heartbeat =
+            Event::AppendReceived { from: NodeId::new(3), prev: EntryId::ZERO, count: 0, outcome };
+        told(&memory, 5, heartbeat);
+        told(&memory, 300, Event::PreVoteStarted { next_term: Term(2) });
+        let Remembered { moments, .. } = memory.remembered();
+        assert_eq!(moments[0].heard, Some((NodeId::new(3), Time::from_nanos(5_000_000))));
     }
 }

@@ -1,7 +1,7 @@
 //! `why`: explains what happened, or does not, by the events that are kept and by how things are now.
 //!
-//! What is kept is the narrator's memory; what it does not know it says. The stories themselves are made below, of events
-//! alone, so that they are the same on threads, on processes and in virtual time.
+//! What is kept is the narrator's memory; what it does not know it says. The stories are made below, the same on threads,
+//! on processes and in virtual time: of events alone, but for what is missing, which the nodes tell as they are now.
 
 mod entry;
 mod leader;

@@ -1,5 +1,7 @@
 //! `why leader`, `why term 5`: how an election went, and why.
 
+use std::collections::BTreeMap;
+
 use super::story::{Row, Story};
 use crate::raft::event::Event;
 use crate::text::layout::duration_shown;
@@ -9,32 +11,32 @@ use crate::types::{NodeId, Term, Time};
 /// The election of a term: who asked and why, who voted or did not, who led. Whether anything is known of it.
 pub fn election(story: &mut Story, term: Term, known: &Remembered) -> bool {
     let mut leader = None;
-    let mut asked: Vec<NodeId> = Vec::new();
+    let mut asked: BTreeMap<NodeId, Time> = BTreeMap::new();
     for moment in &known.moments {
+        let (node, time) = (moment.event.node, moment.event.time);
         let What::Raft(event) = &moment.event.what else { continue };
-        if !concerns(event, term, &asked, moment.event.node) {
+        // Who asks once there is a leader decides nothing any more.
+        let is_over = leader.is_some() && !matches!(event, Event::Following { .. });
+        if is_over || !concerns(event, term, asked.contains_key(&node)) {
             continue;
         }
         match event {
             Event::PreVoteStarted { .. } | Event::ElectionStarted { .. } => {
-                asked.push(moment.event.node);
+                asked.entry(node).or_insert(time);
                 let heard = last_heard(moment).filter(|heard| !heard_already(story, heard));
                 story.rows.extend(heard);
             }
-            Event::BecameLeader { .. } => leader = Some((moment.event.node, moment.event.time)),
+            Event::BecameLeader { .. } => leader = Some((node, time)),
             _ => {}
         }
         story.add(&moment.event);
     }
-    asked.sort_unstable();
-    asked.dedup();
     match leader {
         Some((leader, at)) => {
-            let first = story.rows.iter().map(|row| row.time).min().unwrap_or(at);
-            story.say(format!(
-                "{leader} leads term {term}: a majority voted for it, {} after the first sign of the election (5.2)",
-                duration_shown(at.since(first))
-            ));
+            let took = asked.get(&leader).map_or(String::new(), |asked| {
+                format!(", {} after it asked first", duration_shown(at.since(*asked)))
+            });
+            story.say(format!("{leader} leads term {term}: a majority voted for it{took} (5.2)"));
         }
         None if !asked.is_empty() => {
             story.say(format!("term {term} has no leader: no candidate had the votes of a majority (5.2)"));
@@ -59,7 +61,7 @@ fn heard_already(story: &Story, heard: &Row) -> bool {
 }
 
 /// Whether an event belongs to the election of a term. Votes name no term: they are those of nodes that asked.
-fn concerns(event: &Event, term: Term, asked: &[NodeId], node: NodeId) -> bool {
+fn concerns(event: &Event, term: Term, asked: bool) -> bool {
     match event {
         Event::PreVoteStarted { next_term } => *next_term == term,
         Event::ElectionStarted { term: of, .. }
@@ -67,7 +69,7 @@ fn concerns(event: &Event, term: Term, asked: &[NodeId], node: NodeId) -> bool {
         | Event::BecameLeader { term: of }
         | Event::Following { term: of, .. }
         | Event::SteppedDown { term: of, .. } => *of == term,
-        Event::VoteReceived { .. } => asked.contains(&node),
+        Event::VoteReceived { .. } => asked,
         _ => false,
     }
 }
