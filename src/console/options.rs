@@ -1,5 +1,7 @@
 //! What the front doors share: options on the command line, settings from a file, and errors of one line.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -106,8 +108,24 @@ pub fn writable(path: &Path) -> Result<(), String> {
     private::probe(path).map_err(|error| cannot_write(path, &error))
 }
 
+/// A new file, in place of one that is there only if that may be overwritten.
+///
+/// # Errors
+/// One line: it is there already, or cannot be written.
+pub fn create(path: &Path, overwrite: bool) -> Result<File, String> {
+    // It holds what clients asked.
+    let mut options = private::options();
+    options.write(true).create(overwrite).truncate(overwrite).create_new(!overwrite);
+    options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            format!("{} is there already: choose another name, or --overwrite it", path.display())
+        }
+        _ => cannot_write(path, &error),
+    })
+}
+
 /// Why this file is not there, in one line.
-pub fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+pub fn cannot_write(path: &Path, error: &io::Error) -> String {
     format!("{} cannot be written: {error}", path.display())
 }
 

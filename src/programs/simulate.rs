@@ -178,6 +178,11 @@ fn one(start: &Start, options: &Options, interrupt: &Arc<Interrupt>) -> Result<u
         console.record_to(file);
     }
     if let Some(path) = &options.trace {
+        if path.metadata().is_ok_and(|there| there.is_file() && there.len() > 0) {
+            console
+                .output()
+                .warn(&format!("{} held something else, which the trace replaces", path.display()));
+        }
         console.begin_trace(path)?;
     }
     let window = options.web.open(&mut console)?;

@@ -5,7 +5,6 @@
 //! `after 1.2s crash n2 for 1s`. Between lines stands the time that a person took. On threads the same lines come at the
 //! same times; who leads then is another matter.
 
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::rows::{Row, Run, verb};
 use super::script::is_about_answer;
 use super::slots::{FILE, FOLLOW, OVERWRITE, WATCH};
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
+use crate::console::options::{cannot_write, create};
 use crate::quoting::{shell_word, word};
 use crate::text::counted;
 use crate::text::units::duration_text;
@@ -254,14 +254,6 @@ impl Console {
 }
 
 fn write(path: &Path, text: &str, overwrite: bool) -> Result<(), String> {
-    let shown = path.display();
-    let mut options = OpenOptions::new();
-    options.write(true).create(overwrite).truncate(overwrite).create_new(!overwrite);
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            format!("{shown} is there already: choose another name, or --overwrite it")
-        }
-        _ => format!("{shown} cannot be written: {error}"),
-    })
+    let mut file = create(path, overwrite)?;
+    file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))
 }

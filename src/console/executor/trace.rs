@@ -1,8 +1,8 @@
 //! `trace`: the run as a file of JSON lines, for programs and for the window. `docs/TRACE.md` has the format.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use super::rows::{Row, Run, verb};
 use super::slots::{OVERWRITE, STOP, TRACE_FILE};
 use crate::check::property::Verdict;
 use crate::console::language::{Answer, Directive, Topic, form};
-use crate::console::options::cannot_write;
+use crate::console::options::{cannot_write, create};
 use crate::console::printer::Output;
 use crate::console::tracer::{ReaderId, TraceReader};
 use crate::lab::{LabKind, Life};
@@ -128,15 +128,7 @@ impl Console {
         if let Some(Tracing { file, .. }) = &self.tracing {
             return Err(format!("{file} is written already: 'trace stop' ends it"));
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create(overwrite).truncate(overwrite).create_new(!overwrite);
-        let opened = options.open(path).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => {
-                format!("{shown} is there already: choose another name, or --overwrite it")
-            }
-            _ => cannot_write(path, &error),
-        })?;
-        let file = BufWriter::new(opened);
+        let file = BufWriter::new(create(path, overwrite)?);
         let head = self.trace_head().line();
         let written = Arc::new(AtomicUsize::new(0));
         let is_page = path.extension().is_some_and(|ending| ending == "html");
