@@ -11,6 +11,9 @@ mod lines;
 #[cfg(unix)]
 #[path = "web/prompt.rs"]
 mod prompt;
+#[cfg(unix)]
+#[path = "program/terminal/pty.rs"]
+mod pty;
 #[path = "web/safety.rs"]
 mod safety;
 

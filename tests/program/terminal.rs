@@ -4,16 +4,12 @@
 
 mod lessons;
 mod past;
+mod pty;
 mod signals;
 
-use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::Instant;
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use vt100::Parser;
-
+use self::pty::Pty;
 use crate::{Folder, PATIENCE};
 
 const WIDE: (u16, u16) = (80, 24);
@@ -24,42 +20,14 @@ const CTRL_D: &str = "\x04";
 
 /// A program at a terminal.
 struct Terminal {
-    child: Box<dyn Child + Send + Sync>,
-    keyboard: Box<dyn Write + Send>,
-    output: Receiver<Vec<u8>>,
-    parser: Parser,
-    // The terminal is there as long as somebody holds it.
-    _master: Box<dyn MasterPty + Send>,
+    pty: Pty,
     _folder: Folder,
 }
 
 impl Terminal {
     fn start(size: (u16, u16), program: &str, options: &[&str]) -> Terminal {
         let folder = Folder::new();
-        let (cols, rows) = size;
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(program);
-        command.args(options);
-        command.cwd(folder.path(""));
-        command.env("TERM", "xterm-256color");
-        command.env("XDG_STATE_HOME", folder.path("home"));
-        for set in ["COLUMNS", "LINES", "NO_COLOR", "RUST_LOG"] {
-            command.env_remove(set);
-        }
-        let child = pair.slave.spawn_command(command).expect("the program starts");
-        drop(pair.slave);
-        let mut screen = pair.master.try_clone_reader().expect("the terminal can be read");
-        let (sender, output) = channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = screen.read(&mut bytes)
-                && sender.send(bytes[..count].to_vec()).is_ok()
-            {}
-        });
-        let keyboard = pair.master.take_writer().expect("the terminal can be written");
-        let parser = Parser::new(rows, cols, 0);
-        Terminal { child, keyboard, output, parser, _master: pair.master, _folder: folder }
+        Terminal { pty: Pty::start(size, program, options, &folder.path("")), _folder: folder }
     }
 
     /// A cluster whose prompt names a leader, on a screen that is else empty.
@@ -73,7 +41,7 @@ impl Terminal {
     }
 
     fn types(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("it reads");
+        self.pty.types(keys);
     }
 
     fn enters(&mut self, line: &str) {
@@ -85,14 +53,12 @@ impl Terminal {
     fn sees(&mut self, what: &str, is_so: impl Fn(&Screen) -> bool) -> Screen {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let screen = Screen::of(&self.parser);
+            let screen = Screen::of(self.pty.screen());
             if is_so(&screen) {
                 return screen;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.output.recv_timeout(left) {
-                Ok(bytes) => self.parser.process(&bytes),
-                Err(reason) => panic!("no {what} ({reason}):\n{}", screen.rows.join("\n")),
+            if let Err(reason) = self.pty.hears(deadline) {
+                panic!("no {what} ({reason}):\n{}", screen.rows.join("\n"));
             }
         }
     }
@@ -105,22 +71,9 @@ impl Terminal {
     /// Waits for the end. Gives the exit code and the last screen.
     #[track_caller]
     fn ends(&mut self) -> (u32, Screen) {
-        let deadline = Instant::now() + PATIENCE;
-        // The terminal closes with its last program.
-        while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            self.parser.process(&bytes);
-        }
-        assert!(Instant::now() < deadline, "it does not end:\n{}", Screen::of(&self.parser).text());
-        let status = self.child.wait().expect("its parent may wait");
-        (status.exit_code(), Screen::of(&self.parser))
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It may have ended, and then there is nothing to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let code = self.pty.ends(Instant::now() + PATIENCE);
+        let screen = Screen::of(self.pty.screen());
+        (code.unwrap_or_else(|| panic!("it does not end:\n{}", screen.text())), screen)
     }
 }
 
@@ -133,8 +86,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn of(parser: &Parser) -> Screen {
-        let screen = parser.screen();
+    fn of(screen: &vt100::Screen) -> Screen {
         let rows: Vec<String> =
             screen.rows(0, screen.size().1).map(|row| row.trim_end().to_string()).collect();
         let is_wrapped = |at: &usize| {

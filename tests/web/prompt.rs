@@ -1,56 +1,26 @@
 //! A window beside a prompt: what it does shows on the terminal, and a line that is half typed survives.
 
-use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::Instant;
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::json;
-use vt100::Parser;
 
 use crate::client::{Address, PATIENCE, Window};
+use crate::pty::Pty;
 
 /// A program with a window at a terminal of 120 by 40.
 struct Terminal {
-    child: Box<dyn Child + Send + Sync>,
-    keyboard: Box<dyn Write + Send>,
-    output: Receiver<Vec<u8>>,
-    parser: Parser,
-    _master: Box<dyn MasterPty + Send>,
+    pty: Pty,
     _folder: tempfile::TempDir,
 }
 
 impl Terminal {
     fn start(program: &str, options: &[&str]) -> Terminal {
         let folder = tempfile::tempdir().expect("a folder");
-        let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(program);
-        command.args(options);
-        command.cwd(folder.path());
-        command.env("TERM", "xterm-256color");
-        command.env("XDG_STATE_HOME", folder.path());
-        for set in ["COLUMNS", "LINES", "NO_COLOR", "RUST_LOG"] {
-            command.env_remove(set);
-        }
-        let child = pair.slave.spawn_command(command).expect("the program starts");
-        drop(pair.slave);
-        let mut screen = pair.master.try_clone_reader().expect("the terminal can be read");
-        let (sender, output) = channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = screen.read(&mut bytes)
-                && sender.send(bytes[..count].to_vec()).is_ok()
-            {}
-        });
-        let keyboard = pair.master.take_writer().expect("the terminal can be written");
-        let parser = Parser::new(size.rows, size.cols, 0);
-        Terminal { child, keyboard, output, parser, _master: pair.master, _folder: folder }
+        Terminal { pty: Pty::start((120, 40), program, options, folder.path()), _folder: folder }
     }
 
     fn types(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("it reads");
+        self.pty.types(keys);
     }
 
     /// Waits until the rows of the screen, and the one with the cursor, are so.
@@ -58,14 +28,13 @@ impl Terminal {
     fn sees(&mut self, what: &str, is_so: impl Fn(&[String], &str) -> bool) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let screen = self.parser.screen();
+            let screen = self.pty.screen();
             let rows: Vec<String> = screen.rows(0, 120).map(|row| row.trim_end().to_string()).collect();
             if is_so(&rows, &rows[usize::from(screen.cursor_position().0)]) {
                 return rows;
             }
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.parser.process(&bytes),
-                Err(reason) => panic!("no {what} ({reason}):\n{}", rows.join("\n")),
+            if let Err(reason) = self.pty.hears(deadline) {
+                panic!("no {what} ({reason}):\n{}", rows.join("\n"));
             }
         }
     }
@@ -76,14 +45,6 @@ impl Terminal {
             rows.iter().any(|row| row.contains("window: http://")) && row.contains("leader=n")
         });
         Window::at(&Address::of(rows.iter().find(|row| row.contains("window: http://")).expect("just seen")))
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It may have ended, and then there is nothing to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -143,8 +104,5 @@ fn quit_from_the_window_ends_the_session_at_the_prompt() {
     let mut terminal = Terminal::start(env!("CARGO_BIN_EXE_cluster"), &["3", "--memory", "--web"]);
     let window = terminal.window();
     window.line("quit");
-    let deadline = Instant::now() + PATIENCE;
-    while terminal.output.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
-    assert!(Instant::now() < deadline, "it does not end");
-    assert_eq!(terminal.child.wait().expect("its parent may wait").exit_code(), 0);
+    assert_eq!(terminal.pty.ends(Instant::now() + PATIENCE), Some(0), "it ends");
 }

@@ -13,7 +13,7 @@ fn a_signal_that_ends_programs_ends_the_session_too_not_only_what_runs() {
         terminal.enters("after 1s crash n1");
         terminal.enters("sleep 1000h");
         terminal.sees_text("] crash n1: ");
-        let process = terminal.child.process_id().expect("it runs");
+        let process = terminal.pty.child.process_id().expect("it runs");
         let order = format!("kill -{signal} {process}");
         assert!(Command::new("sh").args(["-c", &order]).status().expect("a shell").success(), "{order}");
         let (code, screen) = terminal.ends();
