@@ -42,8 +42,20 @@ fn text() -> BoxedStrategy<String> {
     prop_oneof![
         any::<String>(),
         "[a-z0-9]{1,4}",
-        select(vec!["for", "#", "@n1", "--stale", "-f", "jitter", "&", "stop", "a  'b\" \\ \u{202e}"])
-            .prop_map(String::from),
+        select(vec![
+            "for",
+            "#",
+            "@n1",
+            "--stale",
+            "-f",
+            "jitter",
+            "&",
+            "stop",
+            "not",
+            "leader",
+            "a  'b\" \\ \u{202e}"
+        ])
+        .prop_map(String::from),
     ]
     .boxed()
 }
@@ -189,6 +201,17 @@ fn phrase(form: &'static Form) -> BoxedStrategy<Phrase> {
             Phrase::new(form, values, lasting)
         })
         .boxed()
+}
+
+#[test]
+fn a_text_in_quotes_is_no_word_of_the_language() {
+    for line in
+        ["trace \"stop\" --overwrite", "why \"leader\"", "why not \"term\"", "trace stop", "why leader"]
+    {
+        let read = parse(line).expect("it can be read").expect("it says something");
+        assert_eq!(read.to_string(), line);
+    }
+    assert_ne!(parse("trace \"stop\""), parse("trace stop"));
 }
 
 proptest! {

@@ -154,7 +154,9 @@ impl<'a> Arguments<'a> {
             }
             (Kind::Line, ..) => self.line(form, slot).map(Value::Phrase).map(Some),
             (kind, Place::IfFitting, Some(next)) => {
-                let value = kind.read(&next).ok();
+                // A word in quotes is a text: it stands for itself.
+                let is_text = self.words.front().is_some_and(|word| word.quoted);
+                let value = kind.read(&next).ok().filter(|_| !is_text);
                 self.words.drain(..usize::from(value.is_some()));
                 Ok(value)
             }

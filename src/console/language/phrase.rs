@@ -121,12 +121,26 @@ impl PartialEq for Phrase {
 
 impl Eq for Phrase {}
 
+impl Phrase {
+    /// Whether a text would be read as a word that may stand before it, and does not: a file whose name is `stop`.
+    fn may_be_another(&self, slot: &Slot, text: &str) -> bool {
+        let before = self.form.slots.iter().take_while(|other| other.name != slot.name);
+        let is_left_out = |other: &&Slot| {
+            other.place == Place::IfFitting && self.values.iter().all(|(given, _)| given.name != other.name)
+        };
+        slot.kind != Kind::Text && before.filter(is_left_out).any(|other| other.kind.read(text).is_ok())
+    }
+}
+
 impl fmt::Display for Phrase {
     /// The canonical text: what history, saved scripts and transcripts show. It is read back as the same phrase.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         for (slot, value) in &self.values {
-            write!(f, " {}", slot.kind.shown(slot, value))?;
+            match value {
+                Value::Text(text) if self.may_be_another(slot, text) => write!(f, " {}", quote(text))?,
+                _ => write!(f, " {}", slot.kind.shown(slot, value))?,
+            }
         }
         match self.lasting {
             Some(duration) => write!(f, " for {}", duration_text(duration)),
