@@ -18,9 +18,11 @@ use derive_more::Debug;
 pub use self::child::{Program, Tell};
 pub use self::table::Table;
 
-use self::child::{Child, STOP_PATIENCE};
+pub(crate) use self::child::{Child, STOP_PATIENCE};
+pub(crate) use self::table::Condition;
+
 use self::lines::{Begin, Said};
-use self::table::{Condition, Ended};
+use self::table::Ended;
 use crate::check::linearizability::Start;
 use crate::cluster::{Residents, has_files, stored_in};
 use crate::config::Settings;
@@ -261,7 +263,10 @@ impl Supervisor {
     /// Starts a process that says where it listens, and waits.
     fn spawn(&mut self, node: NodeId, wake: &Receiver<()>) -> Result<(), LabError> {
         let bind = self.children.get(&node).and_then(|child| child.address);
-        let child = Child::spawn(&self.plan.program, node, bind, &self.table, &self.tell);
+        // It binds this address if it can, and waits.
+        let bind = bind.map_or("127.0.0.1:0".to_string(), |address| address.to_string());
+        let command = self.plan.program.command([&node.to_string(), "--supervised", "--bind", bind.as_str()]);
+        let child = Child::spawn(command, node, &self.table, &self.tell);
         let mut child =
             child.map_err(|error| LabError::new(format!("{node}'s process cannot be started: {error}")))?;
         match child.hear(wake) {

@@ -1,6 +1,6 @@
 //! One child: its pipes, each read by a thread, and its end.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,18 +21,34 @@ use crate::types::NodeId;
 /// How what children say reaches a person.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// How a node's process is started: this, the name of the node, and options.
+/// How a child is started: this, and the words that say what it is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Program {
     pub path: PathBuf,
     /// How the process is listed.
     pub name: OsString,
-    /// The words before the node's name.
+    /// The words before those.
     pub words: Vec<OsString>,
 }
 
+impl Program {
+    /// What starts it, with these words behind its own. Its pipes are its starter's.
+    pub(crate) fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.words).args(words);
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt;
+            // Ctrl-C at the terminal is for the supervisor.
+            command.arg0(&self.name).process_group(0);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct Child {
+pub(crate) struct Child {
     process: Arc<Mutex<process::Child>>,
     /// Dropped, it tells the child to stop.
     input: Option<ChildStdin>,
@@ -53,30 +69,14 @@ struct Reading {
 }
 
 impl Child {
-    /// Starts the process. It binds this address if it can, and waits.
+    /// Starts the process, which holds this node.
     ///
     /// It is to be called on a thread that lasts as long as the program: Linux takes the end of the thread that has started a
     /// child for the end of the parent.
     ///
     /// # Errors
     /// The system starts no process, or has no thread left.
-    pub fn spawn(
-        program: &Program,
-        node: NodeId,
-        bind: Option<SocketAddr>,
-        table: &Table,
-        tell: &Tell,
-    ) -> io::Result<Child> {
-        let bind = bind.map_or("127.0.0.1:0".to_string(), |address| address.to_string());
-        let mut command = Command::new(&program.path);
-        command.args(&program.words).arg(node.to_string()).args(["--supervised", "--bind", &bind]);
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt;
-            // Ctrl-C at the terminal is for the supervisor.
-            command.arg0(&program.name).process_group(0);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn spawn(mut command: Command, node: NodeId, table: &Table, tell: &Tell) -> io::Result<Child> {
         let mut process = command.spawn()?;
         let input = process.stdin.take();
         let (out, err) = (process.stdout.take().expect("piped"), process.stderr.take().expect("piped"));
@@ -222,4 +222,4 @@ fn lines_of(stream: impl Read, mut each: impl FnMut(&str)) {
 }
 
 /// How long a child may take to stop: it ends itself before.
-pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(6);

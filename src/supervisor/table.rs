@@ -16,7 +16,7 @@ pub struct Table(Arc<Mutex<BTreeMap<NodeId, Condition>>>);
 
 /// How a process is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     Runs,
     Frozen(Instant),
     /// Why there is none, and since when.
@@ -25,7 +25,7 @@ pub(super) enum Condition {
 
 /// Why there is no process.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// `was killed by signal 9`; none if there never was one.
     pub how: Option<(String, Instant)>,
     /// What it said last, or why it cannot start.
@@ -57,11 +57,11 @@ impl Table {
         self.0.lock().keys().copied().collect()
     }
 
-    pub(super) fn get(&self, node: NodeId) -> Option<Condition> {
+    pub(crate) fn get(&self, node: NodeId) -> Option<Condition> {
         self.0.lock().get(&node).cloned()
     }
 
-    pub(super) fn set(&self, node: NodeId, condition: Condition) {
+    pub(crate) fn set(&self, node: NodeId, condition: Condition) {
         self.0.lock().insert(node, condition);
     }
 
