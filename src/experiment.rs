@@ -4,6 +4,7 @@
 //! one setting; [`figure16`] repeats the measurement of the paper's Figure 16.
 
 mod bench;
+mod engine;
 mod expectation;
 mod faults;
 pub mod figure16;
@@ -11,6 +12,7 @@ mod nodes;
 mod page;
 mod report;
 mod run;
+mod setup;
 mod sweep;
 mod usage;
 
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::unbounded;
 use serde::Serialize;
 
+pub use self::engine::Engine;
 pub use self::expectation::{Expectation, Judgment};
 pub use self::faults::TimedLine;
 pub use self::page::{page, sweep_page};
@@ -44,11 +47,10 @@ use crate::lab::Lab;
 use crate::links::Notices;
 use crate::load::{Amount, Event, Load, Plan, Sample, Summary, judge, safety_lines};
 use crate::page::Origin;
-use crate::protocol::ReadMode;
 use crate::remote::RemoteCluster;
 use crate::remote::lab::RemoteLab;
-use crate::text::counted;
-use crate::text::numbers::{float, grouped, quotient};
+use crate::supervisor::Program;
+use crate::text::numbers::{float, quotient};
 use crate::trace::{EventFilter, TraceEvent};
 use crate::types::NodeId;
 
@@ -57,6 +59,9 @@ use crate::types::NodeId;
 pub struct Experiment {
     /// The cluster. In a folder of its own for the run, unless `states` says otherwise.
     pub settings: Settings,
+    pub engine: Engine,
+    /// What starts a member of an etcd.
+    pub member: Option<Program>,
     /// It runs already, in processes; none: it is started for the run.
     pub remote: Option<RemoteCluster>,
     /// Where the nodes keep their state; none: in a folder that is removed afterwards.
@@ -94,6 +99,8 @@ impl Default for Experiment {
     fn default() -> Experiment {
         Experiment {
             settings: Settings::default(),
+            engine: Engine::default(),
+            member: None,
             remote: None,
             states: None,
             plan: Plan::default(),
@@ -115,6 +122,7 @@ impl Experiment {
     /// One line, and the exit code of wrong usage.
     pub fn validate(&self) -> Result<(), Trouble> {
         self.settings.validate().map_err(|error| Trouble::usage(error.to_string()))?;
+        self.check_engine().map_err(Trouble::usage)?;
         self.plan.validate().map_err(Trouble::usage)?;
         let checked = self.expectations.iter().try_for_each(|expectation| expectation.check(self.plan.rate));
         checked.map_err(Trouble::usage)?;
@@ -148,6 +156,10 @@ impl Experiment {
         if let Some(remote) = &self.remote {
             let lab = self.connect(remote, &narrator)?;
             return self.run_on(lab, said, narrator, interrupt, listener);
+        }
+        #[cfg(feature = "etcd")]
+        if self.engine.is_etcd() {
+            return self.run_on_etcd(said, narrator, interrupt, listener);
         }
         let failed = |text: String| Trouble { text, code: 1 };
         let mut settings = self.settings.clone();
@@ -202,11 +214,13 @@ impl Experiment {
             Lab::watch_events(&mut cluster, EventFilter::All);
         }
         let leadership = cluster.leadership();
-        self.await_leader(&leadership, interrupt)?;
+        self.await_leader(&cluster, &leadership, interrupt)?;
         // It has been told, and is told again as the one that there is.
         let leadership = cluster.leadership();
-        let pipelines = (0..self.plan.clients).map(|_| cluster.pipeline()).collect::<Result<Vec<_>, _>>();
-        let pipelines = pipelines.map_err(|error| failed(error.to_string()))?;
+        let callers =
+            (0..self.plan.clients).map(|number| cluster.caller(number)).collect::<Result<Vec<_>, _>>();
+        let callers = callers.map_err(|error| failed(error.to_string()))?;
+        let described = cluster.described();
         let recording = narrator.recording().clone();
         let mut console = Console::new(cluster, Context::default(), said.clone(), narrator);
         let file = self.history.as_deref().map(|path| open_history(path, &console)).transpose();
@@ -216,7 +230,7 @@ impl Experiment {
                 drop(sender.send(row.clone()));
             }
         };
-        let load = Load::start(&self.plan, pipelines, file.map_err(Trouble::usage)?, on_event);
+        let load = Load::start(&self.plan, callers, file.map_err(Trouble::usage)?, on_event);
         let load = load.map_err(|error| failed(format!("a client's thread cannot be started: {error}")))?;
         console.count_from(load.start_time());
         let mut faults: Vec<TimedLine> = self.faults.clone();
@@ -230,6 +244,7 @@ impl Experiment {
             done: Vec::new(),
             leaders: Vec::new(),
             nodes: Nodes::new(recording, self.messages),
+            described,
             before: None,
             interrupted: false,
             listener,
@@ -241,7 +256,12 @@ impl Experiment {
     }
 
     /// Waits for a leader, and checks now and then whether a person interrupts.
-    fn await_leader(&self, leadership: &Leadership, interrupt: &Interrupt) -> Result<(), Trouble> {
+    fn await_leader(
+        &self,
+        cluster: &impl Bench,
+        leadership: &Leadership,
+        interrupt: &Interrupt,
+    ) -> Result<(), Trouble> {
         let until = Instant::now() + self.leader_within;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -250,13 +270,16 @@ impl Experiment {
             {
                 return Ok(());
             }
+            if cluster.is_led().map_err(|text| Trouble { text, code: 1 })? {
+                return Ok(());
+            }
             if interrupt.is_raised() {
                 let text = "interrupted before a leader was elected".to_string();
                 return Err(Trouble { text, code: Ending::Interrupted.code() });
             }
             if left.is_zero() {
                 let within = self.leader_within.as_secs_f64();
-                let text = format!("no leader after {within} s: can a majority of the nodes start?");
+                let text = format!("no leader after {within} s: {}", cluster.why_no_leader());
                 return Err(Trouble { text, code: 3 });
             }
         }
@@ -271,7 +294,7 @@ impl Experiment {
         used: Usage,
         interrupt: &Interrupt,
     ) -> Report {
-        let Run { console, faults, done, leaders, nodes, before, interrupted, start, .. } = run;
+        let Run { console, faults, done, leaders, nodes, described, before, interrupted, start, .. } = run;
         let before = before.unwrap_or(used);
         let mut cluster = console.into_lab();
         // A person who interrupted the load wants the verdict on it; an interrupt during the check ends the check.
@@ -289,14 +312,17 @@ impl Experiment {
         let report = Report {
             v: 2,
             command: self.command.clone(),
-            setup: self.setup(nodes_at_first),
+            setup: self.setup(nodes_at_first, described),
             nodes: u8::try_from(nodes_at_first).expect("at most 99"),
             memory: self.settings.memory,
             syncs_per_operation: syncs
                 .and_then(|syncs| per_operation(syncs.saturating_sub(before.syncs.unwrap_or(0)))),
-            messages_per_operation: per_operation(used.messages.saturating_sub(before.messages)),
+            messages_per_operation: used
+                .messages
+                .zip(before.messages)
+                .and_then(|(now, then)| per_operation(now.saturating_sub(then))),
             cpu_seconds: used.cpu.zip(before.cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
-            memory_max_bytes: usage::memory_max(),
+            memory_max_bytes: cluster.memory_max(),
             faults: bands(done, &load),
             leaders,
             verdict,
@@ -313,7 +339,7 @@ impl Experiment {
 
     fn verdict(
         &self,
-        cluster: &mut impl Lab,
+        cluster: &mut impl Bench,
         kept: &Sample,
         sent: u64,
         go_on: impl Fn() -> bool,
@@ -321,46 +347,15 @@ impl Experiment {
         if !self.check {
             return VerdictReport::default();
         }
-        let (safe, mut lines) = safety_lines(cluster.began_with(), &cluster.check());
+        let (safe, mut lines) = if cluster.shows_steps() {
+            safety_lines(cluster.began_with(), &cluster.check())
+        } else {
+            (Some(true), Vec::new())
+        };
         let judged = judge(cluster.began_with(), kept, sent, go_on);
         lines.push(judged.text);
         let pass = if safe == Some(true) { judged.pass } else { safe };
         VerdictReport { pass, checked: true, lines }
-    }
-
-    /// `3 nodes in memory, 64 clients with 1 in flight, 50 % linearizable reads`.
-    fn setup(&self, nodes: usize) -> String {
-        let Plan { clients, batch, rate, workload, .. } = &self.plan;
-        let place = match (&self.remote, self.settings.memory, self.settings.express) {
-            (Some(_), ..) => "in processes",
-            (None, true, true) => "in memory, express",
-            (None, true, false) => "in memory",
-            (None, false, true) => "on disk, express",
-            (None, false, false) => "on disk",
-        };
-        let speed = match rate {
-            Some(rate) => format!("{}/s wanted", grouped(*rate)),
-            None => format!("{} in flight each", self.plan.in_flight_max()),
-        };
-        let mode = match workload.read_mode {
-            ReadMode::Linearizable => "linearizable",
-            ReadMode::Lease => "lease",
-            ReadMode::Stale => "stale",
-        };
-        let reads = f64::from(workload.reads_per_million) / 10_000.0;
-        let reads =
-            if workload.reads_per_million > 0 { format!(", {reads} % {mode} reads") } else { String::new() };
-        let batches = if *batch > 1 { format!(", batches of {batch}") } else { String::new() };
-        let gather = self.plan.gathered_max();
-        let shared = if gather > *batch { format!(", up to {gather} to an entry") } else { String::new() };
-        let keys = workload.zipf.map_or("uniform".to_string(), |exponent| format!("zipfian {exponent}"));
-        let (nodes, clients) = (counted(nodes, "node"), counted(*clients, "client"));
-        let (count, bytes) = (workload.keys, counted(workload.value_bytes, "byte"));
-        let plural = if count == 1 { "key" } else { "keys" };
-        format!(
-            "{nodes} {place}; {clients}, {speed}{batches}{shared}{reads}; {} {keys} {plural}, values of {bytes}",
-            grouped(count)
-        )
     }
 }
 

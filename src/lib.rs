@@ -135,6 +135,9 @@ pub mod window;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod web;
+#[cfg(feature = "etcd")]
+#[doc(hidden)]
+pub mod etcd;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod experiment;

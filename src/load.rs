@@ -11,6 +11,7 @@
 //! what it asks for. No figure is a division by something that may be zero. Nothing here knows of a console.
 
 mod buckets;
+mod caller;
 mod client;
 mod collector;
 mod keys;
@@ -24,6 +25,7 @@ mod tally;
 mod workload;
 
 pub use self::buckets::{Bucket, Cell, ClientSeen};
+pub use self::caller::Caller;
 pub use self::collector::{Event, Load};
 pub use self::plan::{Amount, Plan};
 pub use self::row::csv;

@@ -3,7 +3,12 @@
 use assert_cmd::Command;
 
 /// With the features of this test: with others the library would be built again.
-const FEATURES: &str = if cfg!(feature = "tls") { "tls" } else { "" };
+const FEATURES: &str = match (cfg!(feature = "tls"), cfg!(feature = "etcd")) {
+    (true, true) => "tls,etcd",
+    (true, false) => "tls",
+    (false, true) => "etcd",
+    (false, false) => "",
+};
 
 /// What an example prints, line by line. `cargo test` has built it already; by itself this test builds it.
 fn printed(example: &str) -> Vec<String> {

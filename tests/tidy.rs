@@ -60,6 +60,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("page", 5),
     ("window", 5),
     ("web", 6),
+    ("etcd", 6),
     // What carries directives out and prints.
     ("console", 6),
     ("experiment", 7),

@@ -1,13 +1,13 @@
 //! The pages of an experiment and of a sweep.
 
 use super::report::{OUTAGE_HEAD, Report};
-use super::sweep::Sweep;
+use super::sweep::{Sweep, Value};
 use crate::page::document::{self, Tile};
 use crate::page::{
     Axis, Chart, Deed, LeaderChange, Panel, Scale, Series, bands, happened, load, marks, messages,
     nodes_tracks, seconds,
 };
-use crate::text::numbers::{float, grouped, micros_shown, whole};
+use crate::text::numbers::{float, micros_shown, whole};
 use crate::types::NodeId;
 
 const TITLE: &str = "Load on a Raft cluster";
@@ -68,14 +68,14 @@ pub fn sweep_page(sweep: &Sweep) -> String {
 /// The value with the highest throughput, and the one with the lowest latency.
 fn best(sweep: &Sweep) -> Vec<Tile> {
     let runs = || sweep.values.iter().zip(&sweep.reports);
-    let name = |value: u64| format!("with {}={}", sweep.setting, grouped(value));
+    let name = |value: &Value| format!("with {}={}", sweep.setting, value.shown());
     let fastest = runs().max_by(|one, other| one.1.load.throughput.total_cmp(&other.1.load.throughput));
-    let latencies = runs().filter_map(|(value, report)| Some((*value, report.load.response?.p99)));
+    let latencies = runs().filter_map(|(value, report)| Some((value, report.load.response?.p99)));
     let quickest = latencies.min_by(|one, other| one.1.total_cmp(&other.1));
     let fastest = fastest.map(|(value, report)| Tile {
         name: "highest throughput",
         value: load::per_second(report.load.throughput),
-        note: name(*value),
+        note: name(value),
         alarming: false,
     });
     let quickest = quickest.map(|(value, p99)| Tile {
@@ -107,13 +107,15 @@ fn by_setting(sweep: &Sweep) -> Chart {
     let panel = |title: &str, scale, series, shown| Panel { title: title.to_string(), series, scale, shown };
     let last = float(sweep.values.len().saturating_sub(1) as u64);
     let (setting, values) = (sweep.setting, sweep.values.clone());
-    let value = move |at: f64| usize::try_from(whole(at)).ok().and_then(|at| values.get(at)).copied();
-    let named = Box::new(move |at| format!("{setting}={}", grouped(value(at).unwrap_or_default())));
+    let value = move |at: f64| {
+        usize::try_from(whole(at)).ok().and_then(|at| values.get(at)).map_or_else(String::new, Value::shown)
+    };
+    let named = Box::new(move |at| format!("{setting}={}", value(at)));
     Chart {
         title: format!("Throughput and latency by {}", sweep.setting),
         // Half a step beside the first and the last.
         axis: Axis { scale: Scale::Linear, low: -0.5, high: last + 0.5 },
-        ticks: (0..).zip(&sweep.values).map(|(at, value)| (float(at), grouped(*value))).collect(),
+        ticks: (0..).zip(&sweep.values).map(|(at, value)| (float(at), value.shown())).collect(),
         label: sweep.setting.to_string(),
         shown: named,
         bands: Vec::new(),

@@ -9,7 +9,6 @@ use super::bench::Bench;
 use super::faults::TimedLine;
 use super::nodes::Nodes;
 use super::report::{FaultReport, LeaderReport};
-use super::usage;
 use crate::cluster::{Leadership, LeadershipChange, LeadershipKind};
 use crate::console::executor::{Console, fault_ends};
 use crate::console::language;
@@ -47,6 +46,8 @@ pub(super) struct Run<'a, B> {
     pub done: Vec<(TimedLine, FaultReport)>,
     pub leaders: Vec<LeaderReport>,
     pub nodes: Nodes,
+    /// What is under load, if it is no cluster of raftlab's.
+    pub described: Option<String>,
     pub before: Option<Usage>,
     pub interrupted: bool,
     pub listener: Listener<'a>,
@@ -55,7 +56,7 @@ pub(super) struct Run<'a, B> {
 /// What was used of the network, the disks and the processor up to a moment.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
-    pub messages: u64,
+    pub messages: Option<u64>,
     pub syncs: Option<u64>,
     pub cpu: Option<Duration>,
 }
@@ -144,7 +145,7 @@ impl<B: Bench> Run<'_, B> {
 
     pub(super) fn used(&mut self) -> Usage {
         let lab = self.console.lab_mut();
-        Usage { messages: lab.messages_sent(), syncs: lab.disk_syncs(), cpu: usage::cpu() }
+        Usage { messages: lab.messages_sent(), syncs: lab.disk_syncs(), cpu: lab.cpu() }
     }
 }
 

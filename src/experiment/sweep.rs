@@ -2,31 +2,50 @@
 
 use std::str::FromStr;
 
+use derive_more::Display;
 use serde::Serialize;
 
 use super::expectation::Judgment;
 use super::report::Report;
 use super::run::{Listener, Progress};
-use super::{Experiment, Trouble};
+use super::{Engine, Experiment, Trouble};
 use crate::interrupt::Interrupt;
 use crate::load::Figures;
 use crate::text::layout::{self, Align};
 use crate::text::numbers::{grouped, micros_shown, seconds_shown, whole};
 
-const SETTINGS: [&str; 6] = ["clients", "batch", "gather", "pipeline", "rate", "nodes"];
+const SETTINGS: [&str; 7] = ["clients", "batch", "gather", "pipeline", "rate", "nodes", "engine"];
 
 const VALUES_MAX: usize = 50;
 
-/// The runs, with the setting in which they differ. As text: `clients=1,8,64,256`.
+/// The runs, with the setting in which they differ. As text: `clients=1,8,64,256`, `engine=raftlab:3,etcd:3`.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Sweep {
     pub setting: &'static str,
     /// Its values, in the order of the runs.
-    pub values: Vec<u64>,
+    pub values: Vec<Value>,
     pub command: String,
     pub reports: Vec<Report>,
     /// Why there are fewer of them than values, if one could not be made.
     pub trouble: Option<Trouble>,
+}
+
+/// A value of a setting.
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    Number(u64),
+    Engine(Engine),
+}
+
+impl Value {
+    /// As a person reads it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Value::Number(number) => grouped(*number),
+            Value::Engine(engine) => engine.to_string(),
+        }
+    }
 }
 
 impl FromStr for Sweep {
@@ -37,10 +56,16 @@ impl FromStr for Sweep {
             || format!("write a setting ({}) and its values, as in clients=1,8,64", SETTINGS.join(", "));
         let (name, values) = text.split_once('=').ok_or_else(form)?;
         let setting = SETTINGS.into_iter().find(|known| *known == name).ok_or_else(form)?;
+        let sweep =
+            |values| Sweep { setting, values, command: String::new(), reports: Vec::new(), trouble: None };
+        if setting == "engine" {
+            let engine = |text: &str| text.parse().map(Value::Engine);
+            return values.split(',').take(VALUES_MAX).map(engine).collect::<Result<_, _>>().map(sweep);
+        }
         let values: Result<Vec<u64>, _> = values.split(',').map(str::parse).collect();
         match values {
             Ok(values) if (1..=VALUES_MAX).contains(&values.len()) && !values.contains(&0) => {
-                Ok(Sweep { setting, values, command: String::new(), reports: Vec::new(), trouble: None })
+                Ok(sweep(values.into_iter().map(Value::Number).collect()))
             }
             _ => Err(format!(
                 "{setting} needs 1 to {VALUES_MAX} whole numbers above zero, as in {setting}=1,8,64"
@@ -55,21 +80,11 @@ impl Sweep {
     /// # Errors
     /// One line: which value makes no sense.
     pub fn experiments(&self, base: &Experiment) -> Result<Vec<Experiment>, Trouble> {
-        let with = |value: &u64| {
-            let mut experiment = base.clone();
-            let (plan, value) = (&mut experiment.plan, *value);
-            match self.setting {
-                "clients" => plan.clients = usize::try_from(value).unwrap_or(usize::MAX),
-                "batch" => {
-                    plan.batch = value;
-                    // The pipeline has room for at least one batch.
-                    plan.pipeline = plan.pipeline.map(|pipeline| pipeline.max(value));
-                }
-                "gather" => plan.gather = value,
-                "pipeline" => plan.pipeline = Some(value),
-                "rate" => plan.rate = Some(value),
-                _ => experiment.settings.nodes = u8::try_from(value).unwrap_or(u8::MAX),
-            }
+        let with = |value: &Value| {
+            let experiment = match value {
+                Value::Number(number) => self.with_number(base.clone(), *number),
+                Value::Engine(engine) => base.clone().on(engine.clone()),
+            };
             let setting = self.setting;
             let checked = experiment.validate();
             checked
@@ -77,6 +92,23 @@ impl Sweep {
             Ok(experiment)
         };
         self.values.iter().map(with).collect()
+    }
+
+    fn with_number(&self, mut experiment: Experiment, value: u64) -> Experiment {
+        let plan = &mut experiment.plan;
+        match self.setting {
+            "clients" => plan.clients = usize::try_from(value).unwrap_or(usize::MAX),
+            "batch" => {
+                plan.batch = value;
+                // The pipeline has room for at least one batch.
+                plan.pipeline = plan.pipeline.map(|pipeline| pipeline.max(value));
+            }
+            "gather" => plan.gather = value,
+            "pipeline" => plan.pipeline = Some(value),
+            "rate" => plan.rate = Some(value),
+            _ => experiment.settings.nodes = u8::try_from(value).unwrap_or(u8::MAX),
+        }
+        experiment
     }
 
     /// Makes the runs, one after the other, until one cannot be made or a person interrupts. The reports of the runs before
@@ -133,7 +165,12 @@ impl Sweep {
     pub(super) fn verdict(&self) -> Vec<String> {
         let checked = self.reports.iter().filter(|report| report.verdict.checked).count();
         let passed = self.reports.iter().filter(|report| report.verdict.pass == Some(true)).count();
-        let all = format!("{passed} of {checked} runs: safe, and their answers linearizable");
+        let all = match self.setting {
+            "engine" => {
+                format!("{passed} of {checked} runs: their answers linearizable, raftlab's nodes safe")
+            }
+            _ => format!("{passed} of {checked} runs: safe, and their answers linearizable"),
+        };
         let checks = match (checked, passed) {
             (0, _) => "Nothing was checked.".to_string(),
             _ if checked == passed => format!("PASS {all}"),
@@ -144,7 +181,7 @@ impl Sweep {
 
     /// `PASS clients=8: p99 < 50ms: 16.2 ms`, for each expectation of each run.
     pub(super) fn judgments(&self) -> Vec<String> {
-        let of = |(value, report): (&u64, &Report)| -> Vec<String> {
+        let of = |(value, report): (&Value, &Report)| -> Vec<String> {
             let line = |judgment: &Judgment| {
                 let line = judgment.to_string();
                 let (verdict, rest) = line.split_at("PASS ".len());
@@ -175,7 +212,7 @@ impl Sweep {
         let expects = self.reports.iter().any(|report| !report.expectations.is_empty());
         let head = std::iter::once(setting).chain(head.map(str::to_string));
         let head = head.chain(expects.then(|| "EXPECT".to_string())).collect();
-        let row = |(value, report): (&u64, &Report)| {
+        let row = |(value, report): (&Value, &Report)| {
             let figures = report.load.response.map(|latency| {
                 let Figures { p50, p90, p99, p999, max, .. } = latency;
                 [p50, p90, p99, p999, max].map(micros_shown)
@@ -232,8 +269,14 @@ mod tests {
     #[test]
     fn a_sweep_is_read_or_refused_in_one_line() {
         let sweep: Sweep = "clients=1,8".parse().expect("a sweep");
-        assert_eq!((sweep.setting, sweep.values.as_slice()), ("clients", [1, 8].as_slice()));
-        for wrong in ["", "clients", "clients=", "clients=0", "clients=1,x", "keys=1"] {
+        assert_eq!(
+            (sweep.setting, sweep.values.as_slice()),
+            ("clients", [Value::Number(1), Value::Number(8)].as_slice())
+        );
+        let engines: Sweep = "engine=raftlab,raftlab:5".parse().expect("a sweep");
+        assert_eq!(engines.values[1].to_string(), "raftlab:5");
+        for wrong in ["", "clients", "clients=", "clients=0", "clients=1,x", "keys=1", "engine=", "engine=3"]
+        {
             assert!(wrong.parse::<Sweep>().is_err_and(|reason| !reason.contains('\n')), "{wrong}");
         }
     }

@@ -1,4 +1,4 @@
-//! What this process has used of the machine, from Linux's `/proc`; none elsewhere.
+//! What processes have used of the machine, from Linux's `/proc`; none elsewhere.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,12 @@ const TICKS: u64 = 100;
 
 /// The processor's time of all threads so far.
 pub(super) fn cpu() -> Option<Duration> {
-    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    cpu_of(std::process::id())
+}
+
+/// The same of the process of this number.
+pub(super) fn cpu_of(process: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let ticks = cpu_ticks(&text)?;
     Some(Duration::from_millis(ticks * 1_000 / TICKS))
 }

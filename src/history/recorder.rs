@@ -3,7 +3,7 @@
 //!
 //! An operation's interval contains the real one: it begins before anything is sent and ends after the client has the
 //! answer, both by the clock of the run. So it may hide a real order, and never invents one. Stale reads promise nothing
-//! and are not recorded.
+//! and are not recorded, unless a caller wants to know how stale they are.
 //!
 //! A client whose command had an unknown outcome gets no further operation, even if the outcome becomes known: the history
 //! may have been written already.
@@ -23,6 +23,7 @@ use crate::types::{ClientId, Time};
 pub struct Callers {
     idle: BTreeSet<ClientId>,
     last: u64,
+    judges_stale: bool,
 }
 
 /// A call under way: an operation of unknown outcome for each of its commands. Empty if it is not recorded.
@@ -32,7 +33,13 @@ pub struct Pending(Vec<(usize, Operation)>);
 impl Callers {
     /// Gives clients numbers above this one, so that histories recorded side by side can be joined.
     pub fn after(last: u64) -> Callers {
-        Callers { idle: BTreeSet::new(), last }
+        Callers { last, ..Callers::default() }
+    }
+
+    /// These, which record stale reads, too, as if they had promised to be linearizable.
+    #[must_use]
+    pub fn judging_stale(self, judges_stale: bool) -> Callers {
+        Callers { judges_stale, ..self }
     }
 
     /// The operations of a call that begins.
@@ -50,7 +57,8 @@ impl Callers {
                 }
                 Err(_) => Vec::new(),
             },
-            What::Settle(_) | What::Read { mode: ReadMode::Stale, .. } => Vec::new(),
+            What::Settle(_) => Vec::new(),
+            What::Read { mode: ReadMode::Stale, .. } if !self.judges_stale => Vec::new(),
             What::Read { query, .. } => match query.value::<Query>() {
                 Ok(Query::Read { key }) if wanted(key) => vec![(0, key, Action::Read)],
                 Ok(Query::Read { .. } | Query::Keys {}) | Err(_) => Vec::new(),
@@ -224,6 +232,8 @@ mod tests {
         let operations = callers.end(pending, &answered(Payload::new(Answer::NotFound)));
         assert_eq!(operations[0].outcome, history::Outcome::Found(None));
         assert_eq!(callers.begin(&read(ReadMode::Stale), CALLED), Pending::default());
+        let mut judging = Callers::default().judging_stale(true);
+        assert_ne!(judging.begin(&read(ReadMode::Stale), CALLED), Pending::default());
         let keys = ask(What::Read { query: Payload::new(Query::Keys {}), mode: ReadMode::Linearizable });
         assert_eq!(callers.begin(&keys, CALLED), Pending::default());
         assert_eq!(callers.begin(&ask(What::Command(Payload::new(3))), CALLED), Pending::default());

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
+use super::caller::Caller;
 use super::outage::Outages;
 use super::pace::Pace;
 use super::plan::{Amount, Plan};
@@ -18,7 +19,7 @@ use super::sampling::Recorder;
 use super::tally::{CallTimes, Slice};
 use super::workload::Workload;
 use crate::ascending::Ascending;
-use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome, Pipeline};
+use crate::client::{Answered, Ask, CALLS_MAX, CallId, Ended, Outcome};
 use crate::history::Pending;
 use crate::state_machine::kv::Answer;
 use crate::text::numbers::{float, whole};
@@ -58,10 +59,10 @@ pub(super) enum Notice {
     },
 }
 
-pub(super) struct Client {
+pub(super) struct Client<C> {
     pub number: usize,
     pub common: Arc<Common>,
-    pub pipeline: Pipeline,
+    pub caller: C,
     pub workload: Workload,
     pub recorder: Recorder,
     pub told: Sender<Notice>,
@@ -77,8 +78,8 @@ struct Flight {
     pending: Pending,
 }
 
-struct Run {
-    client: Client,
+struct Run<C> {
+    client: Client<C>,
     flying: Ascending<CallId, Flight>,
     /// Operations in `flying`.
     in_flight: u64,
@@ -131,7 +132,7 @@ fn end(plan: &Plan, start: Time) -> Time {
     }
 }
 
-impl Client {
+impl<C: Caller> Client<C> {
     /// Runs until the plan is done and every call has ended.
     pub(super) fn run(self) {
         let last = self.common.start;
@@ -151,11 +152,11 @@ impl Client {
     }
 }
 
-impl Run {
+impl<C: Caller> Run<C> {
     fn go(mut self) {
         let mut ended = Vec::new();
         loop {
-            let now = self.client.pipeline.now();
+            let now = self.client.caller.now();
             let wake = self.fill(now);
             self.tell_whether_it_waits(now);
             if self.over.is_none() && self.client.common.is_over(now, self.client.left) {
@@ -166,9 +167,9 @@ impl Run {
                 break;
             }
             // An idle client still notices within a second that it is to stop.
-            self.client.pipeline.wait(wake.min(self.slice_ends()).min(now + SECOND), &mut ended);
+            self.client.caller.wait(wake.min(self.slice_ends()).min(now + SECOND), &mut ended);
             // A wait that found nothing took its time too.
-            self.turn_over(self.client.pipeline.now());
+            self.turn_over(self.client.caller.now());
             self.take(&mut ended);
         }
         self.slice.counts.unsent = self.unsent();
@@ -225,7 +226,7 @@ impl Run {
             }
         };
         if !asks.is_empty() {
-            let calls = self.client.pipeline.send(asks);
+            let calls = self.client.caller.send(asks);
             for (call, flight) in calls.zip(flights) {
                 self.flying.insert(call, flight);
             }

@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use super::buckets::{Buckets, Cell};
+use super::caller::Caller;
 use super::client::{Client, Common, Notice, SECOND};
 use super::pace::Pace;
 use super::plan::{Amount, Plan};
@@ -20,7 +21,6 @@ use super::sampling::{Recorder, Sample, Sampling};
 use super::summary::{Curves, Summary};
 use super::tally::{Counts, Figures, Latencies, Row, Slice, Tally, curve, latencies};
 use super::workload::Workload;
-use crate::client::Pipeline;
 use crate::history::HistoryFile;
 use crate::text::numbers::{float, nanos, rate, ratio};
 use crate::types::{Random, Time};
@@ -68,20 +68,20 @@ struct Open {
 }
 
 impl Load {
-    /// Starts the clients of a plan, each with its pipeline. `on_event` is called on a thread of its own for each
+    /// Starts the clients of a plan, each with its caller. `on_event` is called on a thread of its own for each
     /// second that is over, and at the end. With a file, the whole history is written.
     ///
     /// # Errors
     /// The system refuses a thread.
     pub fn start(
         plan: &Plan,
-        pipelines: Vec<Pipeline>,
+        callers: Vec<impl Caller>,
         file: Option<HistoryFile>,
         on_event: impl FnMut(Event<'_>) + Send + 'static,
     ) -> io::Result<Load> {
-        let begins = pipelines.first().map_or(Time::ZERO, Pipeline::now);
+        let begins = callers.first().map_or(Time::ZERO, Caller::now);
         let start = begins + plan.warm_up;
-        let clients = pipelines.len();
+        let clients = callers.len();
         let common = Arc::new(Common::new(plan.clone(), start));
         let (sender, told) = unbounded();
         let file = file.map(|file| Arc::new(Mutex::new(file)));
@@ -91,15 +91,16 @@ impl Load {
         // If a step from here on fails, dropping the load ends the clients that run already.
         let (over, ended) = bounded::<()>(1);
         let mut load = Load { common: Arc::clone(&common), collector: None, ended };
-        for (number, (pipeline, workload)) in pipelines.into_iter().zip(workloads).enumerate() {
-            let mut recorder = Recorder::new(Arc::clone(&sampling), number, file.clone());
+        for (number, (caller, workload)) in callers.into_iter().zip(workloads).enumerate() {
+            let mut recorder =
+                Recorder::new(Arc::clone(&sampling), number, file.clone(), plan.workload.judges_stale);
             if number == 0 {
                 recorder.mark_warm_up(start);
             }
             let client = Client {
                 number,
                 common: Arc::clone(&common),
-                pipeline: pipeline.gathering(usize::try_from(plan.gather).unwrap_or(usize::MAX)),
+                caller: caller.gathering(usize::try_from(plan.gather).unwrap_or(usize::MAX)),
                 workload,
                 recorder,
                 told: sender.clone(),

@@ -99,8 +99,9 @@ impl Recorder {
         sampling: Arc<Sampling>,
         client: usize,
         file: Option<Arc<Mutex<HistoryFile>>>,
+        judges_stale: bool,
     ) -> Recorder {
-        let callers = Callers::after(client as u64 * CALLERS_APART);
+        let callers = Callers::after(client as u64 * CALLERS_APART).judging_stale(judges_stale);
         Recorder { sampling, callers, kept: Vec::new(), mask: 0, file, trouble: None }
     }
 
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn too_much_drops_whole_keys_and_stays_linearizable() {
         let sampling = Arc::new(Sampling::new(1_000, 100));
-        let mut recorders = [0, 1].map(|client| Recorder::new(Arc::clone(&sampling), client, None));
+        let mut recorders = [0, 1].map(|client| Recorder::new(Arc::clone(&sampling), client, None, false));
         for at in 0..5_000 {
             put(&mut recorders[usize::from(at % 2 == 0)], at % 1_000, at);
         }
@@ -322,7 +323,7 @@ mod tests {
     #[test]
     fn a_single_key_is_kept_up_to_a_moment() {
         let sampling = Arc::new(Sampling::new(1, 100));
-        let mut recorder = Recorder::new(sampling, 0, None);
+        let mut recorder = Recorder::new(sampling, 0, None, false);
         (0..1_000).for_each(|at| put(&mut recorder, 0, at));
         let kept = Recorder::merge(vec![recorder]);
         assert!(kept.partial && kept.operations.len() <= 101, "{}", kept.operations.len());

@@ -24,6 +24,8 @@ pub struct WorkloadSettings {
     /// How many of a million operations are reads.
     pub reads_per_million: u32,
     pub read_mode: ReadMode,
+    /// Judges stale reads as if they had promised to be linearizable; otherwise they are not recorded.
+    pub judges_stale: bool,
     pub mix: Mix,
 }
 
@@ -45,6 +47,7 @@ impl Default for WorkloadSettings {
             value_bytes: 16,
             reads_per_million: 0,
             read_mode: ReadMode::Linearizable,
+            judges_stale: false,
             mix: Mix::default(),
         }
     }

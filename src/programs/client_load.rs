@@ -3,12 +3,15 @@
 //! A thin front door: options become an experiment, which runs; then its report is written wherever it is wanted. One
 //! measurement has a name of its own: `figure16`.
 
+mod engine;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::engine::{Reads, engine_of, reads};
 use super::progress_line::ProgressLine;
 use super::{Start, cluster_file};
 use crate::client::GATHERED_MAX;
@@ -16,11 +19,10 @@ use crate::config::{ElectionRange, Settings};
 use crate::console::options::{self, NodeCount};
 use crate::console::printer::{Output, Style};
 use crate::console::session::{self, Ending};
-use crate::experiment::{self, Expectation, Experiment, Sweep, TimedLine, Trouble, figure16};
+use crate::experiment::{self, Engine, Expectation, Experiment, Sweep, TimedLine, Trouble, figure16};
 use crate::interrupt::Interrupt;
 use crate::load::{self, Amount, Mix, Plan, WorkloadSettings};
 use crate::page::document::may_replace;
-use crate::protocol::ReadMode;
 use crate::remote::RemoteCluster;
 use crate::text::units;
 use clap::{Parser, Subcommand};
@@ -110,9 +112,9 @@ pub(super) struct Options {
     /// How many of the operations are reads
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::parse_percent)]
     reads: u32,
-    /// How fresh reads have to be: linearizable, lease or stale
-    #[arg(long, value_name = "MODE", default_value = "linearizable", value_parser = read_mode)]
-    read_mode: ReadMode,
+    /// How fresh reads have to be: linearizable, lease, stale, or serializable: stale, and judged as if linearizable
+    #[arg(long, value_name = "MODE", default_value = "linearizable", value_parser = reads)]
+    read_mode: Reads,
     /// The commands that are no reads, by weight: put, create, update, delete, cas
     #[arg(long, value_name = "MIX", default_value = "put=1")]
     mix: Mix,
@@ -144,9 +146,13 @@ pub(super) struct Options {
     /// Fails the run, with exit code 1, unless this was measured: --expect 'p99<50ms' --expect 'failed=0'
     #[arg(long, value_name = "CONDITION")]
     expect: Vec<Expectation>,
-    /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate or nodes
+    /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate, nodes or engine
     #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
+    /// What is put under load: raftlab:3; etcd:3, which starts members of the etcd on PATH; or an etcd that runs, as
+    /// etcd=http://127.0.0.1:2379,http://.. [default: raftlab]
+    #[arg(long, value_name = "ENGINE", conflicts_with = "connect")]
+    engine: Option<Engine>,
     /// Puts a running cluster of processes under load, which this file describes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["memory", "states", "config", "sweep", "express", "election"])]
     connect: Option<PathBuf>,
@@ -185,7 +191,16 @@ enum Measurement {
     Figure16(figure16::TrialPlan),
 }
 
+/// The word behind which an etcd's member is started by way of this program.
+const MEMBER: &str = "etcd-member";
+
 pub fn main(start: &Start) -> ExitCode {
+    #[cfg(feature = "etcd")]
+    if let Some(member) = start.behind(MEMBER, "etcd-member") {
+        let error = crate::etcd::run_member(member.arguments());
+        Output::standard(Style::default()).warn(&format!("error: it cannot be started: {error}"));
+        return ExitCode::from(1);
+    }
     let options: Options = match start.options() {
         Ok(options) => options,
         Err(code) => return code,
@@ -263,6 +278,7 @@ fn print(options: &Options, output: &Output, text: &str, json: impl Fn() -> Stri
 }
 
 fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String> {
+    let engine = engine_of(options)?;
     let (base, remote) = connected(options)?;
     let seed = options.seed.or(base.seed).unwrap_or_else(options::fresh_seed);
     let nodes = options.nodes.given()?;
@@ -307,8 +323,9 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         kept_max: if options.no_check { 0 } else { options.judge },
     };
     let faults = options.at.chunks(2).map(|pair| TimedLine::parse(&pair[0], &pair[1]));
-    Ok(Experiment {
+    let experiment = Experiment {
         settings,
+        member: start.part_program(MEMBER).ok(),
         remote,
         states: options.states.clone(),
         plan,
@@ -319,7 +336,9 @@ fn experiment_of(start: &Start, options: &Options) -> Result<Experiment, String>
         history: options.history.clone(),
         messages: options.messages,
         command: start.again(options.seed.is_none().then(|| format!("--seed {seed}")).as_slice()),
-    })
+        ..Experiment::default()
+    };
+    Ok(experiment.on(engine))
 }
 
 /// The settings, and the cluster of processes that is to be put under load.
@@ -333,25 +352,18 @@ fn connected(options: &Options) -> Result<(Settings, Option<RemoteCluster>), Str
 }
 
 fn workload(options: &Options) -> WorkloadSettings {
-    // Others may write to a running cluster.
-    let own = options.connect.as_ref().map(|_| format!("load-{:08x}-", options::fresh_seed()));
+    // Others may write to what ran before.
+    let shared = options.connect.is_some() || matches!(options.engine, Some(Engine::EtcdAt(_)));
+    let own = shared.then(|| format!("load-{:08x}-", options::fresh_seed()));
     WorkloadSettings {
         prefix: own.unwrap_or_else(|| WorkloadSettings::default().prefix),
         keys: options.keys,
         zipf: options.zipf,
         value_bytes: options.value_size,
         reads_per_million: options.reads,
-        read_mode: options.read_mode,
+        read_mode: options.read_mode.mode,
+        judges_stale: options.read_mode.judges_stale,
         mix: options.mix,
-    }
-}
-
-fn read_mode(text: &str) -> Result<ReadMode, String> {
-    match text {
-        "linearizable" => Ok(ReadMode::Linearizable),
-        "lease" => Ok(ReadMode::Lease),
-        "stale" => Ok(ReadMode::Stale),
-        _ => Err("choose linearizable, lease or stale".to_string()),
     }
 }
 

@@ -61,11 +61,21 @@ impl Start {
 
     /// How this program starts a node in a process of its own: the program itself, with the word `node` first.
     pub(super) fn node_program(&self) -> io::Result<Program> {
+        self.program_of(vec!["node".into()])
+    }
+
+    /// How this program starts a process that this word, behind its own name, makes what it is.
+    pub(super) fn part_program(&self, word: &str) -> io::Result<Program> {
+        let part = self.part.then(|| self.name.into());
+        self.program_of(part.into_iter().chain([word.into()]).collect())
+    }
+
+    fn program_of(&self, words: Vec<OsString>) -> io::Result<Program> {
         let name = env::args_os().next().unwrap_or_else(|| self.name.into());
         // The very program that runs, even when its file was replaced meanwhile.
         let own = PathBuf::from("/proc/self/exe");
         let path = if own.exists() { own } else { env::current_exe()? };
-        Ok(Program { path, name, words: vec!["node".into()] })
+        Ok(Program { path, name, words })
     }
 
     /// How it is called: `cluster` or `raftlab cluster`.

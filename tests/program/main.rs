@@ -7,6 +7,8 @@ mod bad_input;
 mod consoles;
 mod demos;
 mod doctor;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod figure16;
 mod history;
 mod interface;
