@@ -229,11 +229,6 @@ pub trait Lab {
     fn virtual_time(&mut self) -> Option<&mut dyn VirtualTime> {
         None
     }
-
-    /// Lets the next event happen, or all within this time. Only virtual time can.
-    fn step(&mut self, _span: Option<Duration>) -> Result<(), LabError> {
-        Err(only_in_virtual_time("step"))
-    }
 }
 
 /// What stands behind a lab.
@@ -341,7 +336,7 @@ pub(crate) fn waited(messages: usize) -> String {
     format!("{} waited in its inbox", counted(messages, "message"))
 }
 
-fn only_in_virtual_time(verb: &str) -> LabError {
+pub(crate) fn only_in_virtual_time(verb: &str) -> LabError {
     LabError::new(format!("'{verb}' needs virtual time, which `simulate` has"))
 }
 

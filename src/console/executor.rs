@@ -73,7 +73,7 @@ use self::later::Later;
 use self::load::Loads;
 use self::rewind::Aside;
 use self::scenario::Underway;
-use self::tape::{Source, is_done_once, travels};
+use self::tape::{Source, is_done_once};
 use self::trace::{Traced, Tracing};
 use self::undo::Undo;
 use self::verbs::run_of;
@@ -294,7 +294,7 @@ impl<L: Lab + ?Sized> Console<L> {
 impl Console {
     /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
-        let began = if travels(directive) { None } else { self.begin_kept() };
+        let began = if self.moves(directive) { None } else { self.begin_kept() };
         let answer = self.carry_out(directive);
         self.end_kept(began, || Source::Program(directive.clone()));
         answer
@@ -313,7 +313,7 @@ impl Console {
     fn perform(&mut self, directive: &Directive) -> Answer {
         let began = self.lab.now();
         let run = run_of(directive);
-        if travels(directive) {
+        if self.moves(directive) {
             return run(self, directive);
         }
         let answer =

@@ -15,6 +15,10 @@ pub trait VirtualTime {
     /// When something happened last, and when it did before; none of a time before the first event.
     fn last_events(&self) -> (Option<Time>, Option<Time>);
 
+    /// Lets what comes next happen, with all of the same time, but nothing after this moment. False if nothing is to come
+    /// and the moment never does.
+    fn step(&mut self, until: Time) -> bool;
+
     /// Begins the run again: the same seed, the settings that it began with, and no fault. It stops at this place, as if a
     /// person had interrupted it there, and takes no pauses until then. Returns the run so far.
     fn begin_again(&mut self, stop: Stop, look: Look) -> Parked;
@@ -55,6 +59,8 @@ pub enum Stop {
     Never,
     /// After all that happens in this moment.
     After(Moment),
+    /// After all that happens at the first time behind this one at which something does; at the place at the latest.
+    Next(Time, Option<Place>),
     /// At this place, with events of the same time still to come.
     At(Place),
 }

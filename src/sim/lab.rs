@@ -37,7 +37,7 @@ impl Simulation {
         self.interrupt = Some(interrupted);
     }
 
-    fn paced(&mut self, until: Time) -> bool {
+    pub(super) fn paced(&mut self, until: Time) -> bool {
         let until = self.until_stop(until);
         let jump = self.next_event().min(until).since(self.now);
         if self.again.is_none()
@@ -338,18 +338,5 @@ impl Lab for Simulation {
 
     fn virtual_time(&mut self) -> Option<&mut dyn VirtualTime> {
         Some(self)
-    }
-
-    fn step(&mut self, span: Option<Duration>) -> Result<(), LabError> {
-        match span {
-            Some(span) => {
-                let until = self.now + span;
-                while !self.interrupted() && self.paced(until) {}
-            }
-            None => {
-                self.paced(Time::NEVER);
-            }
-        }
-        Ok(())
     }
 }

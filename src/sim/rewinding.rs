@@ -3,6 +3,7 @@
 
 use super::Simulation;
 use super::stepping::mixed;
+use crate::lab::Lab;
 use crate::lab::virtual_time::{Look, Moment, Parked, Place, Stop, VirtualTime};
 use crate::types::Time;
 
@@ -35,8 +36,17 @@ impl Simulation {
         match self.again.as_ref().map_or(Stop::Never, |again| again.stop) {
             Stop::Never => false,
             Stop::After(Moment { first, last }) => self.now >= first && self.next_event() > last,
-            Stop::At(place) => self.now >= place.time && self.happened.count >= place.events,
+            Stop::Next(time, place) => {
+                let next = self.happened.last.filter(|last| *last > time);
+                next.is_some_and(|next| self.next_event() > next)
+                    || place.is_some_and(|place| self.is_at(place))
+            }
+            Stop::At(place) => self.is_at(place),
         }
+    }
+
+    fn is_at(&self, place: Place) -> bool {
+        self.now >= place.time && self.happened.count >= place.events
     }
 
     /// How far time may run at most, on the way to this time.
@@ -44,7 +54,8 @@ impl Simulation {
         let Some(Again { stop, look }) = &mut self.again else { return until };
         look(self.now);
         match stop {
-            Stop::Never => until,
+            Stop::Never | Stop::Next(_, None) => until,
+            Stop::Next(_, Some(place)) => until.min(place.time),
             Stop::After(Moment { first, .. }) if self.now < *first => until.min(*first),
             Stop::After(Moment { last: time, .. }) | Stop::At(Place { time, .. }) => until.min(*time),
         }
@@ -71,6 +82,19 @@ impl VirtualTime for Simulation {
 
     fn last_events(&self) -> (Option<Time>, Option<Time>) {
         (self.happened.last, self.happened.before)
+    }
+
+    fn step(&mut self, until: Time) -> bool {
+        if self.next_event().min(until) == Time::NEVER {
+            return false;
+        }
+        if self.paced(until) {
+            let now = self.now;
+            while self.next_event() == now && !self.interrupted() {
+                self.paced(now);
+            }
+        }
+        true
     }
 
     fn begin_again(&mut self, stop: Stop, look: Look) -> Parked {

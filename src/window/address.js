@@ -25,7 +25,7 @@ function writeAddress(trace, t) {
     clock = Math.max(clock, until);
   };
   for (const event of trace.told) {
-    if (event.e === 'directive' && event.t <= t && !NOT_OF_A_RUN.test(event.line)) {
+    if (event.e === 'directive' && event.t <= t && !event.looks && !NOT_OF_A_RUN.test(event.line)) {
       pause(event.t);
       lines.push(event.line);
       clock = Math.max(clock, Math.min(ends.get(event.number) ?? t, t));

@@ -135,7 +135,13 @@ function seek(t) {
   changed();
 }
 
+// Where the picture shows where the run stands, a step is the run's: from its end, or through the past that it was rewound to.
 function step(forward) {
+  const { past, end } = program;
+  if (isLive && trace === program && trace.isVirtual && clock.t === (past ?? end) && (forward || past !== null)) {
+    send(forward ? 'step' : 'step back');
+    return;
+  }
   seek(trace.stepFrom(clock.t, forward));
 }
 
@@ -177,11 +183,15 @@ function notice(text) {
 async function send(line) {
   if (!isLive) return;
   if (trace.hasEnded) leaveLesson();
-  if (!clock.follows && !/^(rewind|fork)\b/.test(line)) clock.live(trace);
+  if (!clock.follows && !movesInTime(line)) clock.live(trace);
   const said = await stream.post('/directive', { line });
   if (said.error) prompt.write('not-ok', `${line ? `${line}: ` : ''}${said.error}`);
   else if (!heard.has(said.number)) prompt.taken(said.number, line);
   changed();
+}
+
+function movesInTime(line) {
+  return /^(rewind|fork)\b/.test(line) || (program.past !== null && /^step\b/.test(line));
 }
 
 async function completions(line, cursor) {

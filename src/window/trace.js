@@ -22,6 +22,8 @@ class Trace {
     this.events = [];
     this.told = [];
     this.lastNumber = 0;
+    // The time that the run was rewound to; none at its end.
+    this.past = null;
     this.flights = [];
     this.open = new Map();
     this.longest = 0;
@@ -90,6 +92,10 @@ class Trace {
   // What an event leaves to those before it: a lost heartbeat is as quiet as its message, a leader's commit is its own.
   complete(event) {
     if (event.e === 'lost') event.quiet = this.open.get(event.flight)?.sent.quiet ?? false;
+    else if (event.e === 'rewound') this.past = event.to < this.end ? event.to : null;
+    else if (event.e === 'forked') this.past = null;
+    // There a line only looks.
+    else if (event.e === 'directive') event.looks = this.past !== null;
     else if (event.e === 'commit_advanced') event.leads = this.front.nodes[event.at]?.role === 'leader';
   }
 

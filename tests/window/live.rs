@@ -150,6 +150,29 @@ fn a_lesson_is_seen_while_it_is_played_and_the_run_is_left_alone() {
 }
 
 #[test]
+fn the_step_buttons_step_the_run_from_where_it_stands() {
+    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let Some(browser) = opened(&program) else { return };
+    type_line(&browser, "wait leader");
+    browser.wait("byId('standing').textContent.includes('leads term 1') && clock.t === trace.end");
+    // What else happens at the time at which the wait ended is a step of its own.
+    type_line(&browser, "step");
+    browser.wait("byId('answers').textContent.includes(' later') && clock.t === trace.end");
+    browser.run("window.end = trace.end; byId('step-on').click()", &[]);
+    browser.wait("trace.end > window.end && clock.t === trace.end");
+    type_line(&browser, "rewind 20ms");
+    browser.wait("trace.past !== null && clock.t === trace.past");
+    browser.run("window.past = trace.past; byId('step-on').click()", &[]);
+    browser.wait("trace.past > window.past && clock.t === trace.past");
+    browser.run("window.past = trace.past; byId('step-back').click()", &[]);
+    browser.wait("trace.past < window.past && clock.t === trace.past");
+    assert!(!browser.text("writeAddress(trace, trace.end)").contains("step+"));
+    type_line(&browser, "step 1h");
+    browser.wait("trace.past === null && clock.t === trace.end");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_run_is_forked_at_the_time_that_is_shown() {
     let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
     let Some(browser) = opened(&program) else { return };

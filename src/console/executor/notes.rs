@@ -21,7 +21,8 @@ pub(super) const REWIND: &[&str] = &[
     "Seed and lines decide the run, so it is made again up to then. What followed",
     "is kept: 'rewind to' a later time goes forward along it, 'rewind to end'",
     "returns. A past is only looked at: 'fork' drops what followed and continues.",
-    "'step back' goes to before the last event, 'step back 50ms' back so far.",
+    "'step back' goes to before the last event, 'step back 50ms' back so far; and",
+    "'step' and 'step 50ms' forward through what is known.",
 ];
 
 /// What a killed process loses.

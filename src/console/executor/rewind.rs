@@ -62,6 +62,8 @@ enum Trouble {
         at: Time,
         line: String,
     },
+    /// It is to stop at this time, as is known only now.
+    Elsewhere(Time),
 }
 
 /// Whether a line leaves the run as it is.
@@ -76,11 +78,17 @@ fn only_looks(line: &Directive) -> bool {
             let condition: &Condition = line.need(&EXPECTED_NOW);
             !matches!(condition.name(), "key" | "no-key") || condition.has(&AT)
         }
+        (_, "step") => true,
         _ => travels(line),
     }
 }
 
 impl<L: Lab + ?Sized> Console<L> {
+    /// Whether a line moves to another time of the run, here and now. It is no part of the run.
+    pub(super) fn moves(&self, line: &Directive) -> bool {
+        travels(line) || (line.name() == "step" && self.later.is_some())
+    }
+
     /// The time at which the run stands, and until when it is known; none where it stands at its end.
     pub fn past(&self) -> Option<(Time, Time)> {
         self.later.as_ref().map(|later| (self.lab.now(), later.at))
@@ -91,9 +99,9 @@ impl Console {
     fn rewind(&mut self, line: &Directive) -> Answer {
         let back = line.get::<Duration>(&MOMENT).copied();
         match back {
-            None => self.travel(line.name(), |_, _, end| Ok(end.into())),
+            None => self.travel(line.name(), |_, _, end| Ok(at(end))),
             Some(time) if line.has(&TO_PLACE) => {
-                self.travel(line.name(), |_, _, end| Ok(shown_as(time, end)))
+                self.travel(line.name(), |_, _, end| Ok(Stop::After(shown_as(time, end))))
             }
             Some(time) => self.travel(line.name(), |_, now, _| before(now, time)),
         }
@@ -104,26 +112,33 @@ impl Console {
         match line.get::<Duration>(&ANY_DURATION) {
             Some(time) => self.travel("step", |_, now, _| before(now, *time)),
             None => self.travel("step", |lab, now, _| match lab.last_events() {
-                (Some(_), before) if now > Time::ZERO => Ok(before.unwrap_or(Time::ZERO).into()),
+                (Some(_), before) if now > Time::ZERO => Ok(at(before.unwrap_or(Time::ZERO))),
                 _ => Err("the run stands at its beginning: nothing has happened before".to_string()),
             }),
         }
+    }
+
+    /// Goes on through a past: to its next event, or by a time, and at most to the run's end.
+    pub(super) fn step_on(&mut self, span: Option<Duration>) -> Answer {
+        self.travel("step", |_, now, end| {
+            Ok(span.map_or(Stop::Next(now, None), |span| at((now + span).min(end))))
+        })
     }
 
     /// Lets the run stand at another time, which it, now and the run's end decide. Says where it stands then.
     fn travel(
         &mut self,
         verb: &'static str,
-        to: impl FnOnce(&mut dyn VirtualTime, Time, Time) -> Result<Moment, String>,
+        to: impl FnOnce(&mut dyn VirtualTime, Time, Time) -> Result<Stop, String>,
     ) -> Answer {
         let now = self.lab.now();
         let end = self.later.as_ref().map_or(now, |later| later.at);
         let asked = self.can_travel(verb).and_then(|lab| to(lab, now, end));
-        let gone = asked.and_then(|moment| match moment.first {
-            time if time > end => {
+        let gone = asked.and_then(|goal| match goal {
+            Stop::After(Moment { first: time, .. }) if time > end => {
                 Err(format!("the run is known until {end}, and {time} is later: 'sleep' lets time pass"))
             }
-            _ => self.go_to(moment),
+            _ => self.go_to(goal, end),
         });
         if let Err(reason) = gone {
             return Answer::failed(verb, reason);
@@ -186,26 +201,32 @@ impl Console {
         Some(Answer::failed(line.name(), reason))
     }
 
-    /// Makes the run again until this moment, which it has passed. If that fails, the run stands where it stood.
-    fn go_to(&mut self, moment: Moment) -> Result<(), String> {
-        if moment.last == self.lab.now() {
-            return Ok(());
-        }
-        if let Some(end) = self.later.take_if(|later| later.at == moment.last) {
-            self.put_back(*end);
-            return Ok(());
+    /// Makes the run again, which is known until `end`, up to this stop. If that fails, the run stands where it stood.
+    fn go_to(&mut self, goal: Stop, end: Time) -> Result<(), String> {
+        if let Stop::After(moment) = goal {
+            if moment.last == self.lab.now() {
+                return Ok(());
+            }
+            if let Some(end) = self.later.take_if(|later| later.at == moment.last) {
+                self.put_back(*end);
+                return Ok(());
+            }
         }
         let known = &self.later.as_ref().map_or(&self.course, |later| &later.course).tape;
         let (lines, tape) = (known.lines().to_vec(), known.again());
-        let end = self.later.take();
-        let mut here = self.set_aside(tape, moment);
-        let made = self.unseen(|console| console.make_again(&lines, moment));
-        self.later = end;
+        let later = self.later.take();
+        let mut here = self.set_aside(tape, goal, end);
+        let made = self.unseen(|console| console.make_again(&lines, goal, end));
+        self.later = later;
         match made {
             Ok(()) => {
                 self.course.record.take_file(&mut here.course.record);
                 self.later.get_or_insert_with(|| Box::new(here));
                 Ok(())
+            }
+            Err(Trouble::Elsewhere(time)) => {
+                self.put_back(here);
+                self.go_to(at(time), end)
             }
             Err(trouble) => {
                 let at = here.at;
@@ -215,17 +236,22 @@ impl Console {
         }
     }
 
-    /// Begins the run again, on its way to this moment.
-    fn set_aside(&mut self, tape: Tape, moment: Moment) -> Aside {
+    /// Begins the run again, on its way to this stop.
+    fn set_aside(&mut self, tape: Tape, goal: Stop, end: Time) -> Aside {
         let (at, begun) = (self.lab.now(), Course { tape, ..Course::new(self.lab.seed(), true) });
         let course = std::mem::replace(&mut self.course, begun);
         let memory = self.narrator.begin_again();
         let mut progress = Progress::begin(self.output.clone());
+        let until = match goal {
+            Stop::After(moment) => moment.first,
+            Stop::Next(time, _) => time,
+            Stop::Never | Stop::At(_) => end,
+        };
         let look = move |now: Time| {
-            progress.show(|| format!("the run is made again: {now} of {}; Ctrl-C ends this", moment.first));
+            progress.show(|| format!("the run is made again: {now} of {until}; Ctrl-C ends this"));
         };
         let lab = self.lab.virtual_time().expect("only such a run is rewound");
-        Aside { lab: lab.begin_again(Stop::After(moment), Box::new(look)), course, memory, at }
+        Aside { lab: lab.begin_again(goal, Box::new(look)), course, memory, at }
     }
 
     fn put_back(&mut self, mut aside: Aside) {
@@ -251,23 +277,18 @@ impl Console {
         made
     }
 
-    fn make_again(&mut self, lines: &[Rc<Line>], moment: Moment) -> Result<(), Trouble> {
+    fn make_again(&mut self, lines: &[Rc<Line>], mut goal: Stop, end: Time) -> Result<(), Trouble> {
         for line in lines {
-            let began = line.began.place.time;
-            let ends_later = line.ended.time > moment.last;
-            if began > moment.last || (began >= moment.first && ends_later) {
+            self.pass_until(line.began.place.time, goal);
+            goal = self.found(goal);
+            if comes_later(line, goal) {
                 break;
             }
-            self.pass_until(began.into());
             self.undo_due();
             if self.here() != Some(line.began) {
                 return Err(self.why_not(line));
             }
-            self.stop_at(match line.as_ref() {
-                _ if ends_later => Stop::After(moment),
-                Line { interrupted: true, ended, .. } => Stop::At(*ended),
-                _ => Stop::Never,
-            });
+            self.stop_at(stop_within(line, goal));
             match &line.source {
                 Source::Script(script, text) => {
                     let text = text.as_deref().map_err(String::as_str);
@@ -275,19 +296,45 @@ impl Console {
                 }
                 Source::Program(directive) => drop(self.execute(directive)),
             }
+            let found = self.found(goal);
+            if found != goal && found == at(line.ended.time) && self.lab.interrupted() {
+                // That line ends at the same time, and was not let end.
+                return Err(Trouble::Elsewhere(line.ended.time));
+            }
+            goal = found;
             self.stop_at(Stop::Never);
             if self.lab.interrupted() {
                 return Err(Trouble::Interrupted);
             }
         }
-        self.pass_until(moment);
-        if self.lab.now() >= moment.first { Ok(()) } else { Err(Trouble::Interrupted) }
+        self.pass_until(end, goal);
+        match self.found(goal) {
+            _ if self.lab.interrupted() => Err(Trouble::Interrupted),
+            // Nothing happens any more.
+            Stop::Next(..) => Err(Trouble::Elsewhere(end)),
+            Stop::After(Moment { first, .. }) if self.lab.now() < first => Err(Trouble::Interrupted),
+            _ => Ok(()),
+        }
     }
 
-    /// Lets time pass between lines, with what happens until then.
-    fn pass_until(&mut self, moment: Moment) {
-        self.stop_at(Stop::After(moment));
-        self.wait_until(moment.last, |_| false);
+    /// The goal by its time, once that has come.
+    fn found(&mut self, goal: Stop) -> Stop {
+        let last = self.lab.virtual_time().and_then(|lab| lab.last_events().0);
+        match (goal, last) {
+            (Stop::Next(time, _), Some(last)) if last > time => at(last),
+            _ => goal,
+        }
+    }
+
+    /// Lets time pass between lines, with what happens until then, or until the goal if that comes first.
+    fn pass_until(&mut self, time: Time, goal: Stop) {
+        let (stop, until) = match goal {
+            Stop::After(moment) if moment.last < time => (goal, moment.last),
+            Stop::Next(..) => (goal, time),
+            _ => (at(time), time),
+        };
+        self.stop_at(stop);
+        self.wait_until(until, |_| false);
         self.stop_at(Stop::Never);
     }
 
@@ -347,7 +394,9 @@ impl Trouble {
     /// What is said where the run still stands at this time.
     fn text(&self, at: Time) -> String {
         match self {
-            Trouble::Interrupted => format!("interrupted: the run stands at {at} as before"),
+            Trouble::Interrupted | Trouble::Elsewhere(_) => {
+                format!("interrupted: the run stands at {at} as before")
+            }
             Trouble::Differs { at: began, line } => format!(
                 "the run came out otherwise when it was made again, before '{line}' at {began}: a defect, and the run stands at \
                  {at} as before"
@@ -363,13 +412,37 @@ fn shown_as(time: Duration, end: Time) -> Moment {
     Moment { first, last: last.min(end).max(first) }
 }
 
+/// Whether a line began after the goal, or at it and with more to come.
+fn comes_later(line: &Line, goal: Stop) -> bool {
+    let began = line.began.place.time;
+    match goal {
+        Stop::After(Moment { first, last }) => began > last || (began >= first && line.ended.time > last),
+        _ => false,
+    }
+}
+
+/// Where a run stops within a line on its way to a goal.
+fn stop_within(line: &Line, goal: Stop) -> Stop {
+    let interrupted = line.interrupted.then_some(line.ended);
+    match goal {
+        Stop::After(moment) if line.ended.time > moment.last => goal,
+        Stop::Next(time, _) if line.ended.time > time => Stop::Next(time, interrupted),
+        _ => interrupted.map_or(Stop::Never, Stop::At),
+    }
+}
+
+/// After all that happens at this time.
+fn at(time: Time) -> Stop {
+    Stop::After(time.into())
+}
+
 /// So much before now.
-fn before(now: Time, by: Duration) -> Result<Moment, String> {
+fn before(now: Time, by: Duration) -> Result<Stop, String> {
     if by > now.since(Time::ZERO) {
         return Err(format!(
             "the run began {} ago: 'rewind to 0' goes there",
             duration_shown(now.since(Time::ZERO))
         ));
     }
-    Ok((now - by).into())
+    Ok(at(now - by))
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use self::state::Script;
 use super::slots::{EXPECTED_NOW, SCRIPT};
-use super::tape::{Source, travels};
+use super::tape::Source;
 use super::window::LineSource;
 use super::{Console, worse};
 use crate::console::language::lexer::split;
@@ -61,7 +61,7 @@ impl Console {
             return Flow::Stop;
         }
         let shown = text.unwrap_or("").trim();
-        let moves = matches!(&parsed, Ok(Some(line)) if travels(line));
+        let moves = matches!(&parsed, Ok(Some(line)) if self.moves(line));
         if !moves {
             self.remember(shown);
         }
@@ -139,7 +139,7 @@ impl Console {
     }
 
     fn execute_noted(&mut self, line: &Directive) -> Answer {
-        if travels(line) || self.later.is_some() {
+        if self.moves(line) || self.later.is_some() {
             return self.carry_out(line);
         }
         let begun = self.course.rerun.begin(self.lab.now(), line);

@@ -6,15 +6,16 @@ use super::rows::{Row, Run, verb};
 use super::slots::{ANY_DURATION, BACK, DURATION, SPEED, TARGET};
 use super::target::Fit;
 use super::undo::{Work, dial_stands};
+use super::wait::Waited;
 use super::{Console, not_done};
 use crate::config::RaftSettings;
 use crate::console::language::{Answer, Directive, Topic, form};
 use crate::lab::dials::Dial;
-use crate::lab::{LabError, Life, NodeOrder, NodeView};
+use crate::lab::{LabError, Life, NodeOrder, NodeView, only_in_virtual_time};
 use crate::server::RoleName;
 use crate::text::layout::duration_shown;
 use crate::text::units::Speed;
-use crate::types::NodeId;
+use crate::types::{NodeId, Time};
 
 pub(super) const VERBS: &[Row<Run>] = &[
     verb(
@@ -146,14 +147,47 @@ impl Console {
             return self.step_back(line);
         }
         let span = line.get(&ANY_DURATION).copied();
-        let before = self.lab.now();
-        match self.lab.step(span) {
-            Ok(()) => {
-                let now = self.lab.now();
-                let text = format!("time {now}, {} later", duration_shown(now.since(before)));
-                Answer::ok("step", text).with("time", now.to_string())
-            }
-            Err(error) => Answer::failed("step", error),
+        if self.past().is_some() {
+            return self.step_on(span);
         }
+        let begun = self.lab.now();
+        let Some(lab) = self.lab.virtual_time() else {
+            return Answer::failed("step", only_in_virtual_time("step"));
+        };
+        let events = lab.place().events;
+        match span {
+            None if !self.step_once(events) => {
+                return Answer::failed(
+                    "step",
+                    "nothing is to come: no node runs, and no line or fault waits",
+                );
+            }
+            None => {}
+            Some(span) => {
+                if self.wait_until(begun + span, |_| false) == Waited::Interrupted {
+                    return Self::interrupted("step", self.lab.now().since(begun));
+                }
+                // All that happens at the last moment belongs to it.
+                let _ = self.lab.pass_to(begun + span);
+            }
+        }
+        let now = self.lab.now();
+        let text = format!("time {now}, {} later", duration_shown(now.since(begun)));
+        Answer::ok("step", text).with("time", now.to_string())
+    }
+
+    /// Lets more than so many events happen: the nodes', or what is due by itself. False if none is to come.
+    fn step_once(&mut self, events: u64) -> bool {
+        let mut is_to_come = true;
+        while is_to_come && !self.lab.interrupted() {
+            let due = self.next_undo().unwrap_or(Time::NEVER);
+            let Some(lab) = self.lab.virtual_time() else { return false };
+            if lab.place().events > events {
+                break;
+            }
+            is_to_come = lab.step(due);
+            self.undo_due();
+        }
+        is_to_come
     }
 }
