@@ -71,7 +71,7 @@ use self::chaos::Chaos;
 use self::course::Course;
 use self::later::Later;
 use self::load::Loads;
-use self::rewind::Aside;
+use self::rewind::again::Aside;
 use self::scenario::Underway;
 use self::tape::{Source, is_done_once};
 use self::trace::{Traced, Tracing};
@@ -133,8 +133,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     tracing: Option<Tracing>,
     /// What the trace last told of all that no node tells.
     traced: Traced,
-    /// The files that are being run, the outermost first.
-    running: Vec<String>,
+    /// How many files are being run, one within the other.
+    depth: usize,
     loads: Loads,
     lesson: Option<Box<Underway>>,
     /// From when on it counts the times that it tells by itself.
@@ -164,8 +164,8 @@ impl Default for Context {
 
 impl<L: Lab + 'static> Console<L> {
     /// A console for this lab. Its draws are those of the lab's seed.
-    pub fn new(mut lab: L, context: Context, output: Output, narrator: Narrator) -> Console<L> {
-        let course = Course::new(lab.seed(), lab.virtual_time().is_some());
+    pub fn new(lab: L, context: Context, output: Output, narrator: Narrator) -> Console<L> {
+        let course = Course::new(lab.seed());
         Console {
             language: &LANGUAGE,
             context,
@@ -175,7 +175,7 @@ impl<L: Lab + 'static> Console<L> {
             later: None,
             tracing: None,
             traced: Traced::default(),
-            running: Vec::new(),
+            depth: 0,
             loads: Loads::default(),
             lesson: None,
             zero: Time::ZERO,
@@ -294,7 +294,7 @@ impl<L: Lab + ?Sized> Console<L> {
 impl Console {
     /// Executes a directive and answers with what came of it. Prints nothing but what is shown while it runs.
     pub fn execute(&mut self, directive: &Directive) -> Answer {
-        let began = if self.moves(directive) { None } else { self.begin_kept() };
+        let began = self.begin_kept(Some(directive));
         let answer = self.carry_out(directive);
         self.end_kept(began, || Source::Program(directive.clone()));
         answer

@@ -2,8 +2,8 @@
 //!
 //! It holds keys and values, so only its owner may read it. [`check::history`](crate::check::history) reads it back.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::check::history::{Operation, START_UNKNOWN, warm_up_line};
@@ -67,16 +67,48 @@ impl HistoryFile {
         self.append(&operations.iter().map(|operation| operation.to_line() + "\n").collect::<String>())
     }
 
+    /// Whether what was written can be taken back: not from a pipe, nor from a file that ended at an error.
+    pub fn can_take_back(&self) -> bool {
+        let metadata = self.file.as_ref().and_then(|file| file.metadata().ok());
+        metadata.is_some_and(|metadata| metadata.is_file())
+    }
+
+    /// Takes back what was written from the first operation on that is not one of these, and adds those that are missing. For a
+    /// file without a head.
+    ///
+    /// # Errors
+    /// As [`HistoryFile::write`].
+    pub fn rewrite(&mut self, operations: &[Operation]) -> Result<(), String> {
+        let written = fs::read(&self.path).unwrap_or_default();
+        let (mut shared, mut missing) = (0, operations);
+        while let Some((first, rest)) = missing.split_first() {
+            let line = first.to_line() + "\n";
+            if !written[shared..].starts_with(line.as_bytes()) {
+                break;
+            }
+            (shared, missing) = (shared + line.len(), rest);
+        }
+        let shorten = |file: &mut File| {
+            file.set_len(shared as u64)?;
+            file.seek(SeekFrom::End(0)).map(drop)
+        };
+        let done = self.file.as_mut().map_or(Ok(()), shorten);
+        self.checked(done)?;
+        self.write(missing)
+    }
+
     fn append(&mut self, text: &str) -> Result<(), String> {
         // One write, so that a program that is killed leaves whole lines.
-        match self.file.as_mut().map(|file| file.write_all(text.as_bytes())) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                self.file = None;
-                let path = self.path.display();
-                Err(format!("the history {path} ends here: {error}; what follows is not written"))
-            }
-        }
+        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(text.as_bytes()));
+        self.checked(written)
+    }
+
+    fn checked(&mut self, done: io::Result<()>) -> Result<(), String> {
+        done.map_err(|error| {
+            self.file = None;
+            let path = self.path.display();
+            format!("the history {path} ends here: {error}; what follows is not written")
+        })
     }
 }
 

@@ -220,10 +220,14 @@ function hearEvent(event) {
   // Lines and answers are told of the program's run: in a lesson they are shown at the lesson's time.
   if (trace !== program && event.at === 'console') trace.add({ ...event, t: trace.end, k: trace.lastNumber + 1 });
   if (event.e === 'directive') heard.add(event.number);
-  if (event.e === 'rewound' && event.to < trace.end) clock.seek(event.to, trace);
-  else if (event.e === 'rewound' || event.e === 'forked') clock.live(trace);
+  hearTravel(event);
   if (event.at === 'console') prompt.hear(event);
   if (NARRATED.has(event.e) && clock.follows) setText(byId('told'), event.text ?? '');
+}
+
+function hearTravel(event) {
+  if (event.e === 'rewound' && event.to < trace.end) clock.seek(event.to, trace);
+  else if (event.e === 'rewound' || event.e === 'forked') clock.live(trace);
 }
 
 // A lesson has a cluster and a time of its own. Its last picture stays until another line is sent.
@@ -236,8 +240,10 @@ function hearLesson({ head, event, ended, name }) {
     clock.follows = true;
     setPace();
     feed.shown = [];
-  } else if (event) trace.add({ ...event, k: trace.lastNumber + 1 });
-  else if (ended) trace.hasEnded = true;
+  } else if (event) {
+    trace.add({ ...event, k: trace.lastNumber + 1 });
+    hearTravel(event);
+  } else if (ended) trace.hasEnded = true;
 }
 
 function leaveLesson() {

@@ -44,6 +44,20 @@ fn a_cluster_that_goes_on_begins_with_unknown_values() {
 }
 
 #[test]
+fn a_history_holds_the_course_of_a_run_that_was_forked() {
+    let folder = Folder::new();
+    let lines = "wait leader\nput x 0\nsleep 1s\nput x 1\nput y 1\nrewind 1s\nput x 5\nexpect err this is\nfork\nput x 2\nread x\ncheck\n";
+    let ran = folder.simulate(&["--seed", "7", "--prompt", "--history", "history.jsonl"], lines).exits(0);
+    assert!(ran.out.contains(" is dropped, from the file of --history, too\n"), "{}", ran.out);
+    let history = folder.read("history.jsonl");
+    assert!(history.lines().count() == 3 && !history.contains(r#""key":"y""#), "{history}");
+    judged(&folder).exits(0);
+    // Standard output cannot be taken back.
+    let ran = folder.simulate(&["--seed", "7", "--prompt", "--history", "/dev/stdout"], lines).exits(1);
+    assert!(ran.out.contains("ERR line 9: --history writes to no file that can be shortened"), "{}", ran.out);
+}
+
+#[test]
 fn an_outcome_that_nobody_knows_has_no_return() {
     let folder = Folder::new();
     let lines = "wait leader\nput x 0\nisolate all\nupdate x 1 --timeout 300ms\n";

@@ -250,7 +250,7 @@ impl Console {
 
     /// How the answer before begins, and what it contains.
     fn judge_answer(&mut self, condition: &Condition, _: Way) -> Result<(), String> {
-        let Some(last) = &self.course.last else {
+        let Some(last) = self.course.last.get() else {
             return Err("nothing: no directive came before".to_string());
         };
         let came = expected_of(last);

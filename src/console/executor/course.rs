@@ -38,14 +38,34 @@ pub(super) struct Course {
     pub history: Vec<String>,
     pub rerun: Rerun,
     /// The answer before, for `expect ok` and its like.
-    pub last: Option<Answer>,
+    pub last: LastAnswers,
     /// The commands whose outcome is unknown, the newest last.
     pub unknown: BTreeMap<Token, Operation>,
 }
 
+/// The answers before: a script looks at its own, though a person gets others meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct LastAnswers {
+    /// The line that runs is a script's.
+    pub is_scripted: bool,
+    typed: Option<Answer>,
+    scripted: Option<Answer>,
+}
+
+impl LastAnswers {
+    pub fn get(&self) -> Option<&Answer> {
+        if self.is_scripted { self.scripted.as_ref() } else { self.typed.as_ref() }
+    }
+
+    pub fn set(&mut self, is_scripted: bool, answer: Answer) {
+        let last = if is_scripted { &mut self.scripted } else { &mut self.typed };
+        *last = Some(answer);
+    }
+}
+
 impl Course {
-    /// Nothing has been done so far, in a run that can be made again or not. The draws are those of this seed.
-    pub fn new(seed: u64, runs_again: bool) -> Course {
+    /// Nothing has been done so far. The draws are those of this seed.
+    pub fn new(seed: u64) -> Course {
         Course {
             // Another stream than the lab's own: both begin with the same seed.
             random: Random::new(seed ^ 0x636f_6e73_6f6c_6531),
@@ -59,10 +79,10 @@ impl Course {
             chaos_begun: 0,
             record: Record::default(),
             journal: Journal::default(),
-            tape: Tape::new(runs_again),
+            tape: Tape::default(),
             history: Vec::new(),
             rerun: Rerun::default(),
-            last: None,
+            last: LastAnswers::default(),
             unknown: BTreeMap::new(),
         }
     }

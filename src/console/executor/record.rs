@@ -121,6 +121,27 @@ impl Record {
         self.file.is_some()
     }
 
+    /// Why the file cannot hold another course of the run, if it cannot.
+    pub fn why_not_rewritten(&self) -> Option<&'static str> {
+        match &self.file {
+            Some(_) if self.beyond > 0 => {
+                Some("the file of --history has more operations than memory, and cannot be written again")
+            }
+            Some(file) if !file.can_take_back() => Some(
+                "--history writes to no file that can be shortened: what it holds of the run cannot be taken back",
+            ),
+            _ => None,
+        }
+    }
+
+    /// Lets the file hold the operations of this course, and no others.
+    ///
+    /// # Errors
+    /// As [`HistoryFile::write`].
+    pub fn rewrite(&mut self) -> Result<(), String> {
+        self.file.as_mut().map_or(Ok(()), |file| file.rewrite(&self.kept))
+    }
+
     /// The operations that are kept, in the order in which they ended.
     pub fn operations(&self) -> &[Operation] {
         &self.kept

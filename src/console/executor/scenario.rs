@@ -4,7 +4,6 @@
 //! its sentences are true each time, and the cluster at the prompt is left alone. Where a person is, Enter plays the next
 //! step; any directive may be typed in between, and is executed on the lesson's cluster. Elsewhere it plays to its end.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use super::rows::{Row, Run, verb};
 use super::script::state::Script;
 use super::script::{Flow, list_scripts};
 use super::slots::SCRIPT;
-use super::tape::Tape;
 use super::{Console, Context};
 use crate::config::Settings;
 use crate::console::language::{Answer, Directive, Names, Topic, form};
@@ -43,8 +41,9 @@ pub(super) struct Underway {
     script: Script,
     /// How it is run on threads.
     command: String,
-    steps: VecDeque<Step>,
-    count: usize,
+    steps: Vec<Step>,
+    /// How many were played.
+    played: usize,
 }
 
 impl Console {
@@ -103,16 +102,14 @@ impl Console {
             again: None,
             ..self.context.clone()
         };
-        let mut console = Console::new(simulation, context, self.output.clone(), narrator);
-        // A lesson is not rewound: its steps would stay where they are.
-        console.course.tape = Tape::new(false);
+        let console = Console::new(simulation, context, self.output.clone(), narrator);
         Ok(Underway {
             name: name.to_string(),
             console,
             script: Script::file(name),
             command: head.command,
-            count: steps.len(),
-            steps: steps.into(),
+            steps,
+            played: 0,
         })
     }
 
@@ -123,7 +120,9 @@ impl Console {
         let word = text.unwrap_or_default().trim().to_lowercase();
         let (plays, leaves) = (word.is_empty(), word == "q");
         let flow = if lesson.console.is_in_lesson() || !(plays || leaves) {
-            lesson.console.run_line(script, text)
+            let flow = lesson.console.run_line(script, text);
+            lesson.follow_fork();
+            flow
         } else {
             let (number, by) = self.number_line(false);
             self.tell_line(number, &word, by);
@@ -150,7 +149,7 @@ impl Console {
 impl Underway {
     /// `figure-8 3 of 12`.
     pub(super) fn progress(&self) -> String {
-        format!("{} {} of {}", self.name, self.count - self.steps.len(), self.count)
+        format!("{} {} of {}", self.name, self.played, self.steps.len())
     }
 
     pub(super) fn names(&mut self) -> Names {
@@ -158,9 +157,24 @@ impl Underway {
         console.names()
     }
 
+    /// The number of the lesson's last line that is part of its run; 0 before the first.
+    fn last_line(&self) -> usize {
+        let mut lines = self.console.course.tape.lines().iter().rev();
+        lines.find_map(|line| line.source.line_of(&self.name)).unwrap_or_default()
+    }
+
+    /// A run that was forked has not come to all steps that were played: it plays on with the line that it has come to.
+    fn follow_fork(&mut self) {
+        if self.console.past().is_none() {
+            let last = self.last_line();
+            let is_played = |step: &&Step| step.lines.iter().all(|(number, _)| *number <= last);
+            self.played = self.played.min(self.steps.iter().take_while(is_played).count());
+        }
+    }
+
     /// Says so when it is left before its end.
     fn say_left(&self) {
-        if !self.steps.is_empty() {
+        if self.played < self.steps.len() {
             let said = format!("{} is left; 'scenario {0}' begins it again", self.name);
             self.console.output().progress(&said);
         }
@@ -169,13 +183,22 @@ impl Underway {
     /// Plays the next step. Stops when a line fails, and after the last.
     fn play(&mut self) -> Flow {
         let output = self.console.output().clone();
-        let Some(step) = self.steps.pop_front() else { return Flow::Stop };
+        if let Some((time, end)) = self.console.past() {
+            let text = format!(
+                "this is {time} of a lesson known until {end}: 'fork' plays on from here, 'rewind to end' returns"
+            );
+            output.warn(&text);
+            return Flow::Go;
+        }
+        let Some(step) = self.steps.get(self.played) else { return Flow::Stop };
+        self.played += 1;
+        let last = self.last_line();
         let columns = self.console.context.columns.unwrap_or(COLUMNS).min(COLUMNS);
         for said in &step.said {
             output.progress(&format!("\n{}", wrap(said, columns).join("\n")));
             self.console.tell_said(said);
         }
-        for (number, line) in &step.lines {
+        for (number, line) in step.lines.iter().filter(|(number, _)| *number > last) {
             let Style { transcript, echo, .. } = output.style();
             if !transcript && !echo {
                 output.progress(&format!("> {line}"));
@@ -188,7 +211,7 @@ impl Underway {
             }
         }
         let flow = self.console.settle(&mut self.script);
-        if flow != Flow::Go || !self.steps.is_empty() {
+        if flow != Flow::Go || self.played < self.steps.len() {
             return flow;
         }
         if !self.command.is_empty() {

@@ -5,6 +5,9 @@
 
 pub(super) mod state;
 
+use std::io::BufRead;
+use std::path::Path;
+
 use serde_json::json;
 
 use self::state::Script;
@@ -14,6 +17,7 @@ use super::window::LineSource;
 use super::{Console, worse};
 use crate::console::language::lexer::split;
 use crate::console::language::{Answer, Condition, Directive, Outcome, Topic};
+use crate::console::lines::next_line;
 use crate::console::scripts;
 use crate::quoting::{ANSWER_LETTERS, visible_brief};
 use crate::text::layout::{Align, table};
@@ -71,9 +75,9 @@ impl Console {
             LineSource::Web => self.output.echo(&line_shown(shown)),
             _ => self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed)),
         }
-        let began = if moves { None } else { self.begin_kept() };
+        let began = self.begin_kept(parsed.as_ref().ok().and_then(Option::as_ref));
         let mut answer = match &parsed {
-            Ok(Some(line)) => self.execute_noted(line),
+            Ok(Some(line)) => self.execute_noted(line, script.numbered),
             Ok(None) => return Flow::Go,
             Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
@@ -97,7 +101,7 @@ impl Console {
             is_about_answer(line) || (line.name() == "expect" && answer.outcome != Outcome::Failed)
         };
         if !matches!(&parsed, Ok(Some(line)) if looks_at_answer(line)) {
-            self.course.last = Some(answer);
+            self.course.last.set(script.numbered, answer);
         }
         match (self.quitting, script.numbered && self.lab.interrupted()) {
             (true, _) => Flow::Quit,
@@ -138,7 +142,8 @@ impl Console {
         }
     }
 
-    fn execute_noted(&mut self, line: &Directive) -> Answer {
+    fn execute_noted(&mut self, line: &Directive, is_scripted: bool) -> Answer {
+        self.course.last.is_scripted = is_scripted;
         if self.moves(line) || self.later.is_some() {
             return self.carry_out(line);
         }
@@ -156,22 +161,27 @@ impl Console {
     /// `run SCRIPT`: silent itself. Without a script it lists those that have a name.
     pub(super) fn run_file(&mut self, line: &Directive) -> Answer {
         let Some(file) = line.get::<String>(&SCRIPT) else { return list_scripts("run") };
-        if self.running.len() >= DEPTH_MAX {
+        if self.depth >= DEPTH_MAX {
             let reason = format!("scripts run scripts at most {DEPTH_MAX} deep: does {file} run itself?");
             return Answer::failed("run", reason);
         }
-        let mut input = match self.course.tape.open(file) {
-            Ok(input) => input,
-            Err(reason) => return Answer::failed("run", reason),
+        let is_scripted = self.course.last.is_scripted;
+        self.keep_script(Source::Begun(line.clone()));
+        let answer = match scripts::open(Path::new(file)) {
+            Ok(input) => self.run_lines(file, input),
+            Err(reason) => Answer::failed("run", reason),
         };
-        if let Some(ahead) = input.file() {
-            let head = scripts::Head::ahead(ahead);
-            self.note_size(file, &head);
-        }
+        self.keep_script(Source::Ended(line.clone(), answer.clone(), is_scripted));
+        answer
+    }
+
+    fn run_lines(&mut self, file: &str, mut input: Box<dyn BufRead + Send>) -> Answer {
+        let head = scripts::Head::ahead(&mut input);
+        self.note_size(file, &head);
         let mut script = Script::file(file);
-        self.running.push(file.clone());
+        self.depth += 1;
         let outcome = loop {
-            let line = match input.next() {
+            let line = match next_line(&mut input) {
                 Ok(Some(line)) => line,
                 Ok(None) => {
                     self.settle(&mut script);
@@ -188,9 +198,8 @@ impl Console {
                 break script.worst;
             }
         };
-        self.running.pop();
-        self.course.tape.close(input);
-        let mut answer = Answer::ok("run", "").with("file", file.as_str());
+        self.depth -= 1;
+        let mut answer = Answer::ok("run", "").with("file", file);
         answer.outcome = outcome;
         answer
     }

@@ -176,7 +176,8 @@ impl Console {
         Answer::ok("step", text).with("time", now.to_string())
     }
 
-    /// Lets more than so many events happen: the nodes', or what is due by itself. False if none is to come.
+    /// Lets events happen until there have been more than this count: of the nodes, or what is due by itself. False if none is
+    /// to come.
     fn step_once(&mut self, events: u64) -> bool {
         let mut is_to_come = true;
         while is_to_come && !self.lab.interrupted() {

@@ -1,7 +1,7 @@
 //! Words that stand for nodes in links and groups, and settings that change while a cluster runs.
 
-use super::Script;
 use super::tests::Desk;
+use super::{Flow, Script};
 
 #[test]
 fn links_and_groups_take_words_that_are_resolved_when_the_line_runs() {
@@ -77,4 +77,18 @@ fn settings_change_while_the_cluster_runs() {
         "shorter timeouts cost no election"
     );
     assert_eq!(desk.lines("crash n1\nwait leader 600ms").lines().count(), 1, "and they hold at once");
+}
+
+#[test]
+fn an_expectation_of_a_script_looks_at_the_scripts_answer_not_at_what_is_typed_between() {
+    let mut desk = Desk::led();
+    let mut typed = Script::typed();
+    for (line, between) in [("put x 1", "crash n9"), ("expect ok", "put x"), ("crash n9", "put x 2")] {
+        desk.lines(line);
+        assert_eq!(desk.console().run_line(&mut typed, Ok(between)), Flow::Go);
+        desk.console().output().take_transcript();
+    }
+    assert_eq!(desk.lines("expect err there is no n9"), "");
+    desk.console().run_line(&mut typed, Ok("expect ok put x=2"));
+    assert_eq!(desk.console().output().take_transcript(), "");
 }

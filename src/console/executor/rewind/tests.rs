@@ -17,7 +17,7 @@ use crate::types::Time;
 const LOOKS: &str = "status --all\nlog\nmembers\nnet\ndump\nset\ncheck\nexpect ok";
 
 /// Lines with faults that end by themselves, lines that wait, chaos, draws of the console, settings and data.
-const LIVELY: &str = "\
+pub(super) const LIVELY: &str = "\
 wait leader
 put x 1
 delay 3ms jitter 1ms
@@ -64,7 +64,7 @@ fn digest(lab: &Simulation) -> u64 {
 }
 
 /// What the lab, its nodes and the console tell apart from other runs.
-fn standing(desk: &mut Desk) -> (u64, Time, String) {
+pub(super) fn standing(desk: &mut Desk) -> (u64, Time, String) {
     let looks = desk.lines(LOOKS);
     (digest(desk.lab()), now(desk), without_line_numbers(&looks))
 }
@@ -176,87 +176,6 @@ fn the_past_is_looked_at_and_not_changed() {
 }
 
 #[test]
-fn steps_back_undo_steps() {
-    let mut desk = desk();
-    desk.lines("wait leader");
-    let mut times = vec![now(&mut desk)];
-    while times.len() < 20 {
-        desk.lines("step");
-        let time = now(&mut desk);
-        if times.last() != Some(&time) {
-            times.push(time);
-        }
-    }
-    for time in times.iter().rev().skip(1) {
-        desk.lines("step back");
-        assert_eq!(now(&mut desk), *time);
-    }
-    desk.lines("rewind to end\nstep back 5ms");
-    assert_eq!(now(&mut desk), *times.last().expect("twenty") - Duration::from_millis(5));
-    desk.lines("rewind to 0");
-    assert!(desk.lines("step back").contains("nothing has happened before"));
-}
-
-#[test]
-fn steps_go_on_through_a_past_and_undo_steps_back() {
-    let mut desk = desk();
-    desk.lines(LIVELY);
-    let end = standing(&mut desk);
-    desk.lines("rewind to 1300ms\nstep");
-    let mut stood = vec![standing(&mut desk)];
-    while stood.len() < 25 {
-        let said = desk.lines("step");
-        assert!(said.contains(" later: 'fork' continues here"), "{said}");
-        stood.push(standing(&mut desk));
-    }
-    for (earlier, later) in stood.iter().zip(&stood[1..]).rev() {
-        assert!(earlier.1 < later.1);
-        desk.lines("step back");
-        assert_eq!(&standing(&mut desk), earlier);
-        desk.lines("step");
-        assert_eq!(&standing(&mut desk), later);
-        desk.lines("step back");
-    }
-    desk.lines("step 5ms\nstep back 5ms");
-    assert_eq!(standing(&mut desk), stood[0]);
-    assert!(desk.lines("step 99h").ends_with(": the end of the run\n"));
-    assert_eq!(standing(&mut desk), end);
-}
-
-#[test]
-fn steps_lead_through_all_of_a_run_to_its_end() {
-    let mut desk = desk();
-    desk.lines("wait leader\ncrash leader for 300ms\nput x 1\nsleep 100ms\nput y 2\ncrash n1 for 50ms");
-    desk.lines("sleep 30ms");
-    let end = standing(&mut desk);
-    desk.lines("rewind to end\nstep back 150ms");
-    let begun = standing(&mut desk);
-    let mut steps = 0;
-    while desk.lines("step").contains("'fork' continues here") {
-        steps += 1;
-    }
-    assert!(steps > 20, "{steps}");
-    assert_eq!(standing(&mut desk), end);
-    desk.lines(&format!("rewind to {}ns", begun.1.as_nanos()));
-    assert_eq!(standing(&mut desk), begun);
-}
-
-#[test]
-fn a_step_ends_faults_at_their_time() {
-    let mut desk = Desk::keeping_going();
-    desk.lines("wait leader\ncrash n2 for 2s");
-    let begun = now(&mut desk);
-    let said = desk.lines("step 5s\nstatus n2");
-    let restarted = crate::text::layout::stamp((begun + Duration::from_secs(2)).since(Time::ZERO));
-    assert!(said.contains(&format!("{restarted} n2 restarts after 2 s")), "{said}");
-    assert!(said.contains("n2    follower"), "{said}");
-    let said = desk.lines("crash all for 1s\nsleep 500ms\nstep");
-    assert!(said.ends_with(", 500 ms later\n"), "the next step is the fault's end: {said}");
-    let said = desk.lines("crash all\nsleep 1s\nstep");
-    assert!(said.contains(": nothing is to come"), "{said}");
-}
-
-#[test]
 fn a_time_as_it_is_shown_leads_back_to_it() {
     let mut desk = desk();
     desk.lines("wait leader");
@@ -341,14 +260,34 @@ fn a_time_that_the_run_has_not_is_refused_and_the_run_stands_where_it_stood() {
 }
 
 #[test]
-fn a_script_that_another_runs_does_not_rewind() {
+fn a_script_that_another_runs_rewinds_and_forks_as_its_lines_would() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("back.raft");
-    std::fs::write(&path, "rewind 1ms\n").expect("it is written");
+    let text = "put x 1\nsleep 300ms\nput x 2\nrewind 200ms\nstep\nstep back\nput x 3\nexpect err this is\nfork\nput y 1\n";
+    std::fs::write(&path, text).expect("it is written");
+    let (mut run, mut typed) = (desk(), desk());
+    let said = run.lines(&format!("wait leader\nrun {}\nread x\nread y\ncheck", path.display()));
+    assert!(said.contains("OK x=1") && said.contains("OK y=1") && !said.contains("FAIL"), "{said}");
+    typed.lines(&format!("wait leader\n{text}read x\nread y\ncheck"));
+    assert_eq!(digest(run.lab()), digest(typed.lab()));
+    // What stands behind the script's end finds the script's lines and its answer.
+    run.lines("rewind 1ms\nfork\nexpect ok");
+    let history = run.lines("history");
+    assert!(
+        history.contains("run ") && history.contains("put y 1") && !history.contains("put x 2"),
+        "{history}"
+    );
+}
+
+#[test]
+fn a_line_that_waited_and_failed_stops_no_script_that_is_made_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("late.raft");
+    std::fs::write(&path, "after 10ms restart n1\nsleep 20ms\n").expect("it is written");
     let mut desk = desk();
-    let said = desk.lines(&format!("sleep 1s\nrun {}", path.display()));
-    assert!(said.contains("'rewind' cannot stand in a script that 'run' runs"), "{said}");
-    assert_eq!(now(&mut desk), Time::ZERO + Duration::from_secs(1));
+    desk.lines(&format!("wait leader\nrun {}\nput x 1\nsleep 100ms\nput x 2", path.display()));
+    let said = desk.lines("rewind 50ms\nfork\nread x");
+    assert!(said.contains("OK x=1"), "{said}");
 }
 
 /// A console that a person can interrupt.
@@ -409,14 +348,25 @@ fn a_line_that_a_person_interrupted_is_made_again_up_to_there() {
 }
 
 #[test]
-fn no_lesson_is_rewound() {
+fn a_lesson_is_rewound_and_plays_on_from_a_fork() {
     let output = Output::memory(Style::default());
     let narrator = Narrator::direct(output.clone());
     let simulation = Simulation::new(SimulationSettings::new(3, 1), None);
     let context = Context { attended: true, ..Context::default() };
     let mut console = Console::new(simulation, context, output, narrator);
-    say(&mut console, "scenario tour");
-    for line in ["rewind 1ms", "step back", "fork"] {
-        assert!(say(&mut console, line).contains("ERR a lesson cannot be rewound: 'q' leaves it"), "{line}");
+    let mut shown = vec![say(&mut console, "scenario tour")];
+    for _ in 0..3 {
+        shown.push(say(&mut console, ""));
     }
+    let status = say(&mut console, "status");
+    assert!(say(&mut console, "rewind to 0").starts_with("time 0.000000"));
+    assert!(say(&mut console, "").contains("'fork' plays on from here"));
+    assert!(say(&mut console, "rewind to end").contains(": the end of the run"));
+    assert_eq!(say(&mut console, "status"), status);
+    say(&mut console, "rewind to 0");
+    assert!(say(&mut console, "fork").starts_with("the run continues from 0"));
+    // The first lines take no time: they stay, and the step that had begun with them comes again with those that it lacks.
+    let again: String = (0..4).map(|_| say(&mut console, "")).collect();
+    assert!(again.contains(shown[3].lines().last().expect("it says something")), "{again}");
+    assert_eq!(say(&mut console, "status"), status);
 }

@@ -35,6 +35,11 @@ impl Script {
         self.line = number - 1;
     }
 
+    /// The number of its next line, if it has this name.
+    pub(in super::super) fn next_of(&self, name: &str) -> Option<usize> {
+        (self.name.as_deref() == Some(name)).then_some(self.line + 1)
+    }
+
     /// The worst outcome of any line that was not forgiven.
     pub fn worst(&self) -> Outcome {
         self.worst
