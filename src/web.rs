@@ -1,7 +1,7 @@
 //! The web server behind the window: a page, the trace as a stream, and lines for the console.
 //!
 //! Small on purpose: the standard library's sockets, a thread for each connection, one request for each. It is reached from
-//! this machine alone, by the address that it prints, and its clients are browsers that may show anyone's page too: so a
+//! this machine alone unless another address is asked for, by the address that it prints, and its clients are browsers that may show anyone's page too: so a
 //! request must come by exactly that address, and all but the page is for those with a key (see `keys`). Everything
 //! is bounded: connections, streams, bytes, time.
 //!
@@ -16,7 +16,7 @@ mod routes;
 mod stream;
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,19 +57,24 @@ struct Shared {
 }
 
 impl WebServer {
-    /// Serves this session and this trace on a port of the loopback interface; 0 lets the system choose one.
+    /// Serves this session and this trace at an address; port 0 lets the system choose one. A secret lets browsers in as often
+    /// as they show it.
     ///
     /// # Errors
-    /// One line: the port is taken, or the system gives no thread.
-    pub fn start(port: u16, feed: Arc<Feed>, session: Arc<WindowSession>) -> Result<WebServer, String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    /// One line: the port is taken, the address is not this machine's, or the system gives no thread.
+    pub fn start(
+        address: SocketAddr,
+        secret: Option<String>,
+        feed: Arc<Feed>,
+        session: Arc<WindowSession>,
+    ) -> Result<WebServer, String> {
         let listener = TcpListener::bind(address).map_err(|error| {
             format!("--web cannot listen on {address}: {error}; --web alone chooses a port")
         })?;
         let address = listener.local_addr().map_err(|error| format!("--web has no address: {error}"))?;
         let server = WebServer(Arc::new(Shared {
             host: address.to_string(),
-            keys: Keys::default(),
+            keys: Keys::new(secret),
             feed,
             session,
             connections: Arc::new(Places::new(CONNECTIONS_MAX)),

@@ -15,6 +15,8 @@ const KEYS_MAX: usize = 256;
 /// The tokens and keys of one run.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
+    /// It is never used up.
+    lasting: Option<String>,
     secrets: Mutex<Secrets>,
 }
 
@@ -25,6 +27,10 @@ struct Secrets {
 }
 
 impl Keys {
+    pub(super) fn new(lasting: Option<String>) -> Keys {
+        Keys { lasting, secrets: Mutex::default() }
+    }
+
     /// A token that no browser has used.
     pub(super) fn new_token(&self) -> String {
         let token = secret();
@@ -32,11 +38,13 @@ impl Keys {
         token
     }
 
-    /// The key for this token, which is used up by that; none for a wrong one.
+    /// The key for this token, which is used up by that, or for the lasting one; none for a wrong one.
     pub(super) fn exchange(&self, token: &str) -> Option<String> {
         let mut secrets = self.secrets.lock();
-        let at = secrets.tokens.iter().position(|known| is_same(known, token))?;
-        secrets.tokens.remove(at);
+        if !self.lasting.as_ref().is_some_and(|lasting| is_same(lasting, token)) {
+            let at = secrets.tokens.iter().position(|known| is_same(known, token))?;
+            secrets.tokens.remove(at);
+        }
         let key = secret();
         push_bounded(&mut secrets.keys, &key, KEYS_MAX);
         Some(key)

@@ -61,7 +61,11 @@ impl Program {
 
     /// Three nodes in virtual time.
     pub fn simulate() -> Program {
-        Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"])
+        Program::simulate_with(&[])
+    }
+
+    pub fn simulate_with(options: &[&str]) -> Program {
+        Program::start(env!("CARGO_BIN_EXE_simulate"), &[&["3", "--seed", "7"], options].concat())
     }
 
     /// Three nodes in processes of their own.

@@ -142,3 +142,42 @@ fn a_line_that_names_a_file_is_for_the_prompt() {
     assert_eq!(window.ask("scenario"), "ok", "a list names none");
     assert_eq!(window.ask("status --watch"), "failed", "it would draw on the terminal");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_window_for_others_needs_a_secret_that_is_one() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |options: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_simulate"));
+        let ran = command.current_dir(folder.path()).args(options).output().expect("it starts");
+        assert_eq!(ran.status.code(), Some(2), "{options:?}");
+        let said = String::from_utf8(ran.stderr).expect("text");
+        said.lines().next().expect("a line").to_string()
+    };
+    let secret = folder.path().join("secret");
+    let bind = ["--web", "--serve", "--web-bind", "192.0.2.1"];
+    let with_secret = [&bind[..], &["--web-secret", "secret"]].concat();
+    assert_eq!(refused(&bind), "error: --web-bind 192.0.2.1 lets others in, and needs --web-secret FILE");
+    let said = refused(&["--web", "--serve", "--web-bind", "0.0.0.0", "--web-secret", "secret"]);
+    assert!(said.contains("give one of this machine"), "{said}");
+    assert!(refused(&["--web-bind", "127.0.0.1"]).contains("--web"), "it needs a window");
+    assert!(refused(&with_secret).contains("; make one: (umask 077; openssl rand -hex 16 > secret)"));
+    let write = |text: &str, mode: u32| {
+        std::fs::write(&secret, text).expect("it is written");
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(mode)).expect("it is this test's");
+    };
+    write("0123456789abcdef\n", 0o644);
+    assert_eq!(refused(&with_secret), "error: --web-secret secret: others may read it; chmod 600 secret");
+    write("short\n", 0o600);
+    assert!(refused(&with_secret).contains("a secret has 16 to 256 letters and digits"));
+    write("0123456789abcdef\n", 0o600);
+    let program = Program::simulate_with(&["--web-secret", &secret.display().to_string()]);
+    for _ in 0..2 {
+        let let_in = program.post("/key", &[], &json!({"token": "0123456789abcdef"}));
+        assert_eq!(let_in.status, 200, "{}", let_in.body);
+    }
+    assert_eq!(program.post("/key", &[], &json!({"token": "0123456789abcdee"})).refusal(), (401, true));
+    Window::open(&program);
+}
