@@ -1,8 +1,9 @@
 // What nodes and messages look like. A role is a shape and a letter, a term a number and a color, a message a shape.
 const LETTERS = { leader: 'L', follower: 'F', candidate: 'C', pre_candidate: 'P' };
 
+// Term 0 is before the first: it has no color of its own.
 function termClass(term) {
-  return `t${((term % 6) + 6) % 6}`;
+  return term === 0 ? 'before-terms' : `t${((term % 6) + 6) % 6}`;
 }
 
 function letterOf(node) {

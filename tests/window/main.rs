@@ -243,6 +243,16 @@ fn more_messages_than_can_be_drawn_are_numbers_on_their_links() {
 }
 
 #[test]
+fn a_node_before_the_first_term_has_no_terms_color() {
+    let Some(browser) = opened(&sample::trace()) else { return };
+    let colored = "document.querySelectorAll('g.node.before-terms').length";
+    at(&browser, 1_000);
+    assert_eq!(browser.value(colored), 3);
+    at(&browser, 300_000);
+    assert_eq!(browser.value(colored), 0);
+}
+
+#[test]
 fn messages_do_not_move_for_those_who_wish_no_motion() {
     let Some(browser) = opened(&sample::trace()) else { return };
     browser.look(Look { calm: true, ..DESK });
