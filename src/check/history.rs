@@ -87,9 +87,10 @@ impl Operation {
     }
 }
 
-impl From<&Command> for Action {
-    fn from(command: &Command) -> Action {
-        match command.clone() {
+impl Action {
+    /// What this command does to its key; none for a transaction.
+    pub fn on_key(command: &Command) -> Option<(&str, Action)> {
+        let action = match command.clone() {
             Command::Create { value, .. } => Action::Create(value.into()),
             Command::Update { value, .. } => Action::Update(value.into()),
             Command::Put { value, .. } => Action::Put(value.into()),
@@ -97,7 +98,9 @@ impl From<&Command> for Action {
             Command::Cas { expected, value, .. } => {
                 Action::Cas { expected: expected.into(), value: value.into() }
             }
-        }
+            Command::Txn(_) => return None,
+        };
+        Some((command.key()?, action))
     }
 }
 

@@ -52,8 +52,12 @@ impl Callers {
         let asked: Vec<(usize, &str, Action)> = match &ask.what {
             What::Command(batch) => match batch.value::<Batch<Command>>() {
                 Ok(batch) => {
-                    let places = batch.iter().enumerate().filter(|(_, command)| wanted(command.key()));
-                    places.map(|(place, command)| (place, command.key(), command.into())).collect()
+                    // A transaction is no operation on one key, so a history has none.
+                    let of_one_key = |(place, command): (usize, _)| {
+                        let (key, action) = Action::on_key(command)?;
+                        wanted(key).then_some((place, key, action))
+                    };
+                    batch.iter().enumerate().filter_map(of_one_key).collect()
                 }
                 Err(_) => Vec::new(),
             },
@@ -61,7 +65,7 @@ impl Callers {
             What::Read { mode: ReadMode::Stale, .. } if !self.judges_stale => Vec::new(),
             What::Read { query, .. } => match query.value::<Query>() {
                 Ok(Query::Read { key }) if wanted(key) => vec![(0, key, Action::Read)],
-                Ok(Query::Read { .. } | Query::Keys {}) | Err(_) => Vec::new(),
+                Ok(Query::Read { .. } | Query::Keys {} | Query::Range(_)) | Err(_) => Vec::new(),
             },
         };
         let mut operation = |key: &str, action| Operation {

@@ -2,14 +2,25 @@
 //!
 //! Keys and values are text. A value may be empty, and a key with an empty value is present. A command that does not fit,
 //! such as creating a key that exists, changes nothing and answers why.
+//!
+//! The state has a revision, as etcd's: each command that changes something has the next. A key knows the revisions in which it
+//! came and was changed, so a client can tell whether it was changed since.
 
+mod bytes;
+mod order;
+mod range;
 mod reading;
+mod txn;
 mod values;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+pub use self::bytes::Bytes;
+use self::order::Order;
+pub use self::range::{Direction, Keys, Pair, RANGE_BYTES_MAX, Range, Ranged, Revisions, SortBy};
 use self::reading::ReadCommand;
+pub use self::txn::{Compare, REQUESTS_MAX, Relation, Target, Txn, TxnAnswer, TxnRequest, TxnResponse};
 pub use self::values::Values;
 use super::StateMachine;
 use crate::config::VALUE_BYTES_MAX;
@@ -18,9 +29,10 @@ use crate::config::VALUE_BYTES_MAX;
 pub const KEY_BYTES_MAX: usize = 1 << 10;
 
 /// The store.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyValue {
     values: Values,
+    order: Order,
     /// The most bytes in a value that is taken in. What is in the log already is applied at any length.
     value_bytes_max: usize,
 }
@@ -29,7 +41,7 @@ pub struct KeyValue {
 /// nodes of a process.
 pub type Text = SmolStr;
 
-/// A change to one key. As JSON: `{"op":"create","key":"x","value":"1"}`.
+/// A change to one key, or a transaction. As JSON: `{"op":"create","key":"x","value":"1"}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", try_from = "ReadCommand")]
 pub enum Command {
@@ -43,6 +55,8 @@ pub enum Command {
     Delete { key: Text },
     /// Change a key that must be present with the expected value (compare and swap).
     Cas { key: Text, expected: Text, value: Text },
+    /// Compare, then do one thing or another.
+    Txn(Box<Txn>),
 }
 
 /// A question about the store. As JSON: `{"op":"read","key":"x"}`.
@@ -53,6 +67,8 @@ pub enum Query {
     Read { key: Text },
     /// Which keys are there?
     Keys {},
+    /// What do these keys have?
+    Range(Box<Range>),
 }
 
 /// The answer to a command or a query. As JSON: `"created"`, `{"value":"1"}`, `{"mismatch":{"actual":"6"}}`.
@@ -77,14 +93,48 @@ pub enum Answer {
     NotFound,
     /// Nothing was changed: the key has another value than expected.
     Mismatch { actual: Text },
+    /// What the keys of a range have.
+    Range(Box<Ranged>),
+    /// The transaction was applied, one branch or the other.
+    Txn(Box<TxnAnswer>),
+    /// Nothing was changed or told: the answer would have more bytes of keys and values than this.
+    TooLarge { bytes_max: u64 },
 }
 
 impl KeyValue {
     /// An empty store that takes in values of at most this many bytes.
     pub fn with_value_bytes_max(value_bytes_max: usize) -> KeyValue {
-        KeyValue { values: Values::default(), value_bytes_max }
+        KeyValue { values: Values::default(), order: Order::default(), value_bytes_max }
+    }
+
+    /// The command that is applied changes something: this is its revision.
+    fn next_revision(&self) -> u64 {
+        self.values.revision() + 1
+    }
+
+    fn put(&mut self, key: &Text, value: &Text, revision: u64) {
+        if self.values.put(key, value, revision) {
+            self.order.add(key);
+        }
+    }
+
+    fn remove(&mut self, key: &str, revision: u64) -> bool {
+        let was_there = self.values.remove(key, revision);
+        if was_there {
+            self.order.remove(key);
+        }
+        was_there
     }
 }
+
+/// By what they hold: whether a store was asked for a range makes no difference.
+impl PartialEq for KeyValue {
+    fn eq(&self, other: &KeyValue) -> bool {
+        self.values == other.values && self.value_bytes_max == other.value_bytes_max
+    }
+}
+
+impl Eq for KeyValue {}
 
 impl Default for KeyValue {
     fn default() -> KeyValue {
@@ -118,25 +168,26 @@ impl Command {
         Command::Cas { key: key.into(), expected: expected.into(), value: value.into() }
     }
 
-    /// The key it is about.
-    pub fn key(&self) -> &str {
+    /// The key it is about; none for a transaction, which may be about many.
+    pub fn key(&self) -> Option<&str> {
         match self {
             Command::Create { key, .. }
             | Command::Update { key, .. }
             | Command::Put { key, .. }
             | Command::Delete { key }
-            | Command::Cas { key, .. } => key,
+            | Command::Cas { key, .. } => Some(key),
+            Command::Txn(_) => None,
         }
     }
 
-    /// The value that the key is to have afterwards; none for a delete.
+    /// The value that the key is to have afterwards; none for a delete or a transaction.
     pub fn value(&self) -> Option<&str> {
         match self {
             Command::Create { value, .. }
             | Command::Update { value, .. }
             | Command::Put { value, .. }
             | Command::Cas { value, .. } => Some(value),
-            Command::Delete { .. } => None,
+            Command::Delete { .. } | Command::Txn(_) => None,
         }
     }
 }
@@ -148,12 +199,15 @@ impl Answer {
             Answer::Exists => Some("exists"),
             Answer::NotFound => Some("not_found"),
             Answer::Mismatch { .. } => Some("mismatch"),
+            Answer::TooLarge { .. } => Some("too_large"),
             Answer::Created
             | Answer::Updated
             | Answer::Put
             | Answer::Deleted
             | Answer::Value(_)
-            | Answer::Keys(_) => None,
+            | Answer::Keys(_)
+            | Answer::Range(_)
+            | Answer::Txn(_) => None,
         }
     }
 }
@@ -165,32 +219,33 @@ impl StateMachine for KeyValue {
     type Snapshot = Values;
 
     fn apply(&mut self, command: &Command) -> Answer {
-        let values = &mut self.values;
+        let next = self.next_revision();
         match command {
-            Command::Create { key, .. } if values.get(key).is_some() => Answer::Exists,
+            Command::Create { key, .. } if self.values.get(key).is_some() => Answer::Exists,
             Command::Create { key, value } => {
-                values.put(key, value);
+                self.put(key, value, next);
                 Answer::Created
             }
-            Command::Update { key, .. } if values.get(key).is_none() => Answer::NotFound,
+            Command::Update { key, .. } if self.values.get(key).is_none() => Answer::NotFound,
             Command::Update { key, value } => {
-                values.put(key, value);
+                self.put(key, value, next);
                 Answer::Updated
             }
             Command::Put { key, value } => {
-                values.put(key, value);
+                self.put(key, value, next);
                 Answer::Put
             }
-            Command::Delete { key } if values.remove(key) => Answer::Deleted,
+            Command::Delete { key } if self.remove(key, next) => Answer::Deleted,
             Command::Delete { .. } => Answer::NotFound,
-            Command::Cas { key, expected, value } => match values.get(key) {
+            Command::Cas { key, expected, value } => match self.values.get(key) {
                 Some(present) if present == expected => {
-                    values.put(key, value);
+                    self.put(key, value, next);
                     Answer::Updated
                 }
                 Some(present) => Answer::Mismatch { actual: present.clone() },
                 None => Answer::NotFound,
             },
+            Command::Txn(txn) => self.transact(txn),
         }
     }
 
@@ -203,11 +258,18 @@ impl StateMachine for KeyValue {
             Query::Keys {} => {
                 Answer::Keys(self.values.ordered().into_iter().map(|(key, _)| key.into()).collect())
             }
+            Query::Range(range) => match range.answer(&self.values, &self.order, RANGE_BYTES_MAX) {
+                Ok(ranged) => Answer::Range(Box::new(ranged)),
+                Err(refusal) => refusal,
+            },
         }
     }
 
     fn check(&self, command: &Command) -> Result<(), String> {
-        let key = command.key().len();
+        let key = match command {
+            Command::Txn(txn) => return txn.check(self.value_bytes_max),
+            command => command.key().map_or(0, str::len),
+        };
         // The expected value of a compare and swap is bounded, too: it is logged like any other text.
         let expected = match command {
             Command::Cas { expected, .. } => expected.len(),
@@ -218,11 +280,10 @@ impl StateMachine for KeyValue {
             return Err("the key is empty: give it a name".to_string());
         }
         if key > KEY_BYTES_MAX {
-            return Err(format!("the key has {key} bytes: at most {KEY_BYTES_MAX} are allowed"));
+            return Err(too_long_a_key(key));
         }
-        let most = self.value_bytes_max;
-        if value > most {
-            return Err(format!("the value has {value} bytes: at most {most} are allowed (value_bytes_max)"));
+        if value > self.value_bytes_max {
+            return Err(too_long_a_value(value, self.value_bytes_max));
         }
         Ok(())
     }
@@ -233,6 +294,7 @@ impl StateMachine for KeyValue {
 
     fn restore(&mut self, values: Values) {
         self.values = values;
+        self.order = Order::default();
     }
 
     fn answer_bytes(answer: &Answer) -> usize {
@@ -244,7 +306,12 @@ impl StateMachine for KeyValue {
             Answer::Deleted => "deleted".len() + QUOTES,
             Answer::Exists => "exists".len() + QUOTES,
             Answer::NotFound => "not_found".len() + QUOTES,
-            Answer::Value(_) | Answer::Keys(_) | Answer::Mismatch { .. } => super::text_length(answer),
+            Answer::Value(_)
+            | Answer::Keys(_)
+            | Answer::Mismatch { .. }
+            | Answer::Range(_)
+            | Answer::Txn(_)
+            | Answer::TooLarge { .. } => super::text_length(answer),
         }
     }
 
@@ -256,6 +323,14 @@ impl StateMachine for KeyValue {
     fn size(&self) -> usize {
         self.values.len()
     }
+}
+
+fn too_long_a_key(bytes: usize) -> String {
+    format!("the key has {bytes} bytes: at most {KEY_BYTES_MAX} are allowed")
+}
+
+fn too_long_a_value(bytes: usize, most: usize) -> String {
+    format!("the value has {bytes} bytes: at most {most} are allowed (value_bytes_max)")
 }
 
 /// Batches over a few keys and values, so that commands meet one another's traces.
@@ -368,11 +443,12 @@ mod tests {
 
     /// The model: an unordered list of pairs, searched from its start.
     fn apply_to_model(pairs: &mut Vec<(Text, Text)>, command: &Command) -> Answer {
-        let found = pairs.iter().position(|(key, _)| key == command.key());
+        let found = pairs.iter().position(|(key, _)| Some(key.as_str()) == command.key());
         let (answer, value) = match (command, found) {
             (Command::Create { .. }, Some(_)) => (Answer::Exists, None),
             (Command::Create { value, .. }, None) => (Answer::Created, Some(value)),
             (Command::Put { value, .. }, _) => (Answer::Put, Some(value)),
+            (Command::Txn(_), _) => unreachable!("none is among these batches"),
             (_, None) => (Answer::NotFound, None),
             (Command::Update { value, .. }, Some(_)) => (Answer::Updated, Some(value)),
             (Command::Delete { .. }, Some(_)) => (Answer::Deleted, None),
@@ -384,7 +460,7 @@ mod tests {
         match (found, value) {
             (Some(at), _) if answer == Answer::Deleted => drop(pairs.swap_remove(at)),
             (Some(at), Some(value)) => pairs[at].1.clone_from(value),
-            (None, Some(value)) => pairs.push((command.key().into(), value.clone())),
+            (None, Some(value)) => pairs.push((command.key().expect("it has one").into(), value.clone())),
             (_, None) => (),
         }
         answer

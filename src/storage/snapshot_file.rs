@@ -1,7 +1,7 @@
 //! A snapshot's file: what a snapshot covers, then the state itself, as one legible value of JSON (section 7).
 //!
 //! ```text
-//! {"format":2,"cluster":"51e9a7d2c04b3f86","index":40,"term":3,"configured":12,"members":{"voters":{"n1":1,"n2":1,"n4":95}},"content":
+//! {"format":3,"cluster":"51e9a7d2c04b3f86","index":40,"term":3,"configured":12,"members":{"voters":{"n1":1,"n2":1,"n4":95}},"content":
 //! {"keys":{"x":"1"}},"crc":"4ee235e0"}
 //! ```
 //!
@@ -31,7 +31,7 @@ use crate::state_machine::image::{Image, LoadImage};
 use crate::types::{EntryId, LogIndex, Term};
 
 /// The format that this program writes and reads.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// Bytes that are read or written at once.
 pub const PIECE_BYTES: usize = 256 << 10;

@@ -55,7 +55,7 @@ fn a_snapshot_is_legible_json_and_names_no_node() {
     let (head, content) = file.split_once('\n').expect("the head is a line");
     assert_eq!(
         head,
-        r#"{"format":2,"cluster":"00000000000000c1","index":4,"term":3,"configured":0,"members":{"voters":{"n1":1,"n2":1,"n3":1}},"content":"#
+        r#"{"format":3,"cluster":"00000000000000c1","index":4,"term":3,"configured":0,"members":{"voters":{"n1":1,"n2":1,"n3":1}},"content":"#
     );
     assert!(content.starts_with(r#"{"key-1":1,"key-2":2,"key-3":3,"key-4":4},"crc":""#), "{content}");
     let json: serde_json::Value = serde_json::from_str(&file).expect("jq can read it");
@@ -191,7 +191,7 @@ fn a_snapshot_of_another_cluster_format_place_or_term_is_refused_as_such() {
 
 #[test]
 fn a_right_checksum_does_not_excuse_a_wrong_shape() {
-    let head = r#"{"format":2,"cluster":"00000000000000c1","index":4,"term":3,"configured":0,"members":{"voters":{"n1":1,"n2":1,"n3":1}},"content":"#;
+    let head = r#"{"format":3,"cluster":"00000000000000c1","index":4,"term":3,"configured":0,"members":{"voters":{"n1":1,"n2":1,"n3":1}},"content":"#;
     assert!(received(&sealed(&format!("{head}\n{{}}"))).1.is_ok());
     let wrong = [
         format!("{head}{{}}"),
@@ -200,8 +200,8 @@ fn a_right_checksum_does_not_excuse_a_wrong_shape() {
         format!("{head}\n{{}},\"more\":{{}}"),
         head.replace(",\"term\":3", "") + "\n{}",
         head.replace("\"configured\":0", "\"configured\":5") + "\n{}",
-        head.replace("\"format\":2", "\"format\":0") + "\n{}",
-        head.replace("\"format\":2,", "") + "\n{}",
+        head.replace("\"format\":3", "\"format\":0") + "\n{}",
+        head.replace("\"format\":3,", "") + "\n{}",
         head.replace("{\"format\"", "{ \"format\"").replace("\"term\":3", "\"term\":3,\"node\":\"n2\"")
             + "\n{}",
         format!("{{\"format\":1,\"cluster\":\"{}", "0".repeat(5_000)),

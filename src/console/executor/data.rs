@@ -209,7 +209,9 @@ pub(super) fn answered_outcome(operation: &Operation, answered: &Answered) -> Da
         batch.and_then(|answers| answers.first().ok_or("the batch was answered with nothing"))
     };
     match answer {
-        Ok(kv::Answer::Keys(_)) => DataOutcome::unknown("an answer to another question", None),
+        Ok(kv::Answer::Keys(_) | kv::Answer::Range(_) | kv::Answer::Txn(_)) => {
+            DataOutcome::unknown("an answer to another question", None)
+        }
         Ok(answer) => DataOutcome::Answered(answer.clone(), place),
         Err(reason) => DataOutcome::unknown(format!("an answer that is not understood ({reason})"), None),
     }

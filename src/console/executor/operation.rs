@@ -78,13 +78,14 @@ impl Operation {
             Operation::Write(Command::Put { .. }) => "put",
             Operation::Write(Command::Delete { .. }) => "delete",
             Operation::Write(Command::Cas { .. }) => "cas",
+            Operation::Write(Command::Txn(_)) => "txn",
             Operation::Read { .. } => "read",
         }
     }
 
     pub fn key(&self) -> &str {
         match self {
-            Operation::Write(command) => command.key(),
+            Operation::Write(command) => command.key().unwrap_or_default(),
             Operation::Read { key, .. } => key,
         }
     }
@@ -219,6 +220,9 @@ impl fmt::Display for DataAnswer {
             kv::Answer::Deleted => format!("deleted {key}"),
             kv::Answer::Value(found) => pair(found),
             kv::Answer::Keys(keys) => keys.join(" "),
+            kv::Answer::Range(_) | kv::Answer::Txn(_) | kv::Answer::TooLarge { .. } => {
+                return f.write_str("ERR an answer to another question");
+            }
             kv::Answer::Exists => return write!(f, "ERR {key} exists"),
             kv::Answer::NotFound => return write!(f, "ERR {key} not found"),
             kv::Answer::Mismatch { actual } => {

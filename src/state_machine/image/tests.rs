@@ -44,14 +44,15 @@ fn a_person_can_read_it() {
     let text = r#"{"size":2,"sessions":[
 {"session":1,"client":1,"used":5,"acknowledged":1,"settled":{"1":{"answered":{"entry":{"term":1,"index":3},"answer":["put"]}},"2":"given_up","3":{"answered":{"entry":{"term":1,"index":4},"answer":["put"]}}}},
 {"session":2,"client":2,"used":2,"acknowledged":0,"settled":{}}
-],"state":{
-"a\n":"\"",
-"x":"1"
-}}"#;
+],"state":[
+3,
+["a\n","\"",3,3,1],
+["x","1",2,2,1]
+]}"#;
     assert_eq!(text_of(&*replica.image()), text);
     assert_eq!(
         text_of(&*Replica::new(KeyValue::default()).image()),
-        r#"{"size":0,"sessions":[],"state":{}}"#
+        "{\"size\":0,\"sessions\":[],\"state\":[\n1\n]}"
     );
 }
 
@@ -149,13 +150,13 @@ fn what_is_configured_stays() {
 #[test]
 fn a_damaged_text_is_refused_in_one_line() {
     let session = r#"{"session":1,"client":1,"used":1,"acknowledged":0,"settled":{}}"#;
-    let whole = |sessions: &str| format!(r#"{{"size":0,"sessions":[{sessions}],"state":{{}}}}"#);
+    let whole = |sessions: &str| format!(r#"{{"size":0,"sessions":[{sessions}],"state":[1]}}"#);
     assert!(load(&whole(session)).is_ok());
     let damaged = [
         (String::new(), "EOF"),
         (whole(session)[..60].to_string(), "EOF"),
         (whole(session) + "{}", "trailing characters"),
-        (whole(session).replace(r#","state":{}"#, ""), "missing field `state`"),
+        (whole(session).replace(r#","state":[1]"#, ""), "missing field `state`"),
         (whole(session).replace("sessions", "sess\\nions"), "unknown field `sess ions`"),
         (whole(session).replace(r#""used":1,"#, ""), "missing field `used`"),
         (whole(session).replace(r#""used":1,"#, r#""used":1,"age":1,"#), "unknown field `age`"),
@@ -166,8 +167,11 @@ fn a_damaged_text_is_refused_in_one_line() {
             whole(&session.replace("{}", r#"{"1":"given_up"}"#).replace(r#"edged":0"#, r#"edged":2"#)),
             "forgotten",
         ),
-        (whole(session).replace(r#""state":{}"#, r#""state":{"x":1}"#), "invalid type: integer `1`"),
-        (whole(session).replace(r#""state":{}"#, r#""state":[]"#), "an object of keys and their values"),
+        (
+            whole(session).replace(r#""state":[1]"#, r#""state":[1,["x",1,1,1,1]]"#),
+            "invalid type: integer `1`",
+        ),
+        (whole(session).replace(r#""state":[1]"#, r#""state":{"x":"1"}"#), "a list of the revision"),
     ];
     for (text, expected) in damaged {
         let refused = load(&text).err().unwrap_or_else(|| panic!("{text} is damaged"));

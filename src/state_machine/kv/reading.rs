@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::txn::{Compare, Txn, TxnRequest};
 use super::{Command, Text};
 
 #[derive(Deserialize)]
@@ -14,16 +15,34 @@ use super::{Command, Text};
 pub(super) struct ReadCommand<'a> {
     #[serde(borrow)]
     op: Cow<'a, str>,
-    key: Text,
+    key: Option<Text>,
     value: Option<Text>,
     expected: Option<Text>,
+    compare: Option<Vec<Compare>>,
+    success: Option<Vec<TxnRequest>>,
+    failure: Option<Vec<TxnRequest>>,
 }
 
 impl TryFrom<ReadCommand<'_>> for Command {
     type Error = String;
 
     fn try_from(read: ReadCommand<'_>) -> Result<Command, String> {
-        let ReadCommand { op, key, value, expected } = read;
+        let ReadCommand { op, key, value, expected, compare, success, failure } = read;
+        if op == "txn" {
+            if key.is_some() || value.is_some() || expected.is_some() {
+                return Err("txn takes compare, success and failure".to_string());
+            }
+            let (compare, success) = (compare.unwrap_or_default(), success.unwrap_or_default());
+            return Ok(Command::Txn(Box::new(Txn {
+                compare,
+                success,
+                failure: failure.unwrap_or_default(),
+            })));
+        }
+        if compare.is_some() || success.is_some() || failure.is_some() {
+            return Err(format!("{op} takes neither compare nor success nor failure"));
+        }
+        let key = key.ok_or_else(|| format!("{op} needs a key"))?;
         match (&*op, value, expected) {
             ("create", Some(value), None) => Ok(Command::Create { key, value }),
             ("update", Some(value), None) => Ok(Command::Update { key, value }),
@@ -34,7 +53,9 @@ impl TryFrom<ReadCommand<'_>> for Command {
             ("cas", _, _) => Err("cas needs an expected value and a new one".to_string()),
             ("create" | "update" | "put", _, Some(_)) => Err(format!("{op} expects no value")),
             ("delete", _, _) => Err("delete takes a key alone".to_string()),
-            _ => Err(format!("there is no command {op:?}: there are create, update, put, delete and cas")),
+            _ => {
+                Err(format!("there is no command {op:?}: there are create, update, put, delete, cas and txn"))
+            }
         }
     }
 }
@@ -62,7 +83,9 @@ mod tests {
             (r#"{"op":"cas","key":"x","value":"1"}"#, "cas needs an expected value and a new one"),
             (r#"{"op":"delete","key":"x","value":"1"}"#, "delete takes a key alone"),
             (r#"{"op":"add","key":"x"}"#, r#"there is no command "add""#),
-            (r#"{"op":"delete"}"#, "missing field `key`"),
+            (r#"{"op":"delete"}"#, "delete needs a key"),
+            (r#"{"op":"txn","key":"x"}"#, "txn takes compare, success and failure"),
+            (r#"{"op":"delete","key":"x","success":[]}"#, "delete takes neither compare"),
             (r#"{"key":"x","value":"1"}"#, "missing field `op`"),
             (r#"{"op":"delete","key":"x","more":1}"#, "unknown field `more`"),
         ] {

@@ -1,5 +1,8 @@
 //! The pairs of the key-value store: a map of any size that is copied in a fraction of a millisecond.
 //!
+//! Each pair knows the revision in which it came, that of its last change, and how often it was changed since it came. The
+//! revision counts the commands that changed something, from one, as etcd's does.
+//!
 //! The pairs are spread over shards. A copy of the map shares all of them, and the first change of either map copies the
 //! one shard that it concerns. So a copy can be taken between two commands, and costs later commands little at a time.
 //!
@@ -16,7 +19,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Text;
@@ -28,43 +32,78 @@ const FULL: usize = 64;
 /// cache.
 const SHARDS_MAX: usize = 16_384;
 
-/// Keys with their values, text both. As JSON: an object in the order of the keys.
+/// The revision of a store that nothing has changed.
+const FIRST_REVISION: u64 = 1;
+
+/// Keys with their values, text both. As JSON: a list of the revision and, in the order of the keys, of
+/// `["x","1",created,modified,version]`.
 #[derive(Clone)]
 pub struct Values {
     /// At least one.
     shards: Vec<Arc<Shard>>,
     len: usize,
+    revision: u64,
+}
+
+/// What a key has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Item {
+    pub value: Text,
+    pub created: u64,
+    pub modified: u64,
+    pub version: u64,
 }
 
 /// Short texts lie in the table itself: finding a key and changing its value touches no other memory. Longer ones are
 /// shared by the copies.
-type Shard = HashMap<Text, Text, RandomState>;
+type Shard = HashMap<Text, Item, RandomState>;
+
+impl Item {
+    /// What an absent key has.
+    pub(super) fn absent() -> Item {
+        Item { value: Text::default(), created: 0, modified: 0, version: 0 }
+    }
+}
 
 impl Values {
     pub fn get(&self, key: &str) -> Option<&Text> {
-        self.shards[self.place(key)].get(key)
+        self.shards[self.place(key)].get(key).map(|item| &item.value)
     }
 
-    pub fn put(&mut self, key: &Text, value: &Text) {
+    /// A key with all that it has.
+    pub(super) fn pair(&self, key: &str) -> Option<(&Text, &Item)> {
+        self.shards[self.place(key)].get_key_value(key)
+    }
+
+    /// That of the last change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Adds or changes a key in this revision, and says whether it was added.
+    pub fn put(&mut self, key: &Text, value: &Text, revision: u64) -> bool {
+        self.revision = revision;
         let place = self.place(key);
         let shard = Arc::make_mut(&mut self.shards[place]);
         if let Some(present) = shard.get_mut(key.as_str()) {
-            present.clone_from(value);
-        } else {
-            shard.insert(key.clone(), value.clone());
-            self.len += 1;
-            if self.len > FULL * self.shards.len() && self.shards.len() < SHARDS_MAX {
-                self.split();
-            }
+            present.value.clone_from(value);
+            present.modified = revision;
+            present.version += 1;
+            return false;
         }
+        let item = Item { value: value.clone(), created: revision, modified: revision, version: 1 };
+        shard.insert(key.clone(), item);
+        self.grow();
+        true
     }
 
-    /// Removes a key and says whether it was there.
-    pub fn remove(&mut self, key: &str) -> bool {
+    /// Removes a key in this revision, and says whether it was there.
+    pub fn remove(&mut self, key: &str, revision: u64) -> bool {
         // A key that is absent must not cost a copy of its shard.
         if self.get(key).is_none() {
             return false;
         }
+        self.revision = revision;
         let place = self.place(key);
         Arc::make_mut(&mut self.shards[place]).remove(key);
         self.len -= 1;
@@ -83,14 +122,27 @@ impl Values {
     /// All pairs in the order of their keys: gathered and sorted, by far the most expensive call.
     pub fn ordered(&self) -> Vec<(&str, &str)> {
         let mut pairs: Vec<(&str, &str)> =
-            self.pairs().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            self.pairs().map(|(key, item)| (key.as_str(), item.value.as_str())).collect();
         // No two keys are equal, so the values decide nothing.
         pairs.sort_unstable();
         pairs
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&Text, &Text)> {
+    /// In no order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Text> {
+        self.pairs().map(|(key, _)| key)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&Text, &Item)> {
         self.shards.iter().flat_map(|shard| shard.iter())
+    }
+
+    /// A key was added: another shard may be due.
+    fn grow(&mut self) {
+        self.len += 1;
+        if self.len > FULL * self.shards.len() && self.shards.len() < SHARDS_MAX {
+            self.split();
+        }
     }
 
     /// Adds a shard, and moves pairs to it from one other shard, as their hashes now say.
@@ -99,9 +151,9 @@ impl Values {
         self.shards.push(Arc::default());
         let parent = added - (1 << added.ilog2());
         let whole = std::mem::take(&mut self.shards[parent]);
-        for (key, value) in Arc::unwrap_or_clone(whole) {
+        for (key, item) in Arc::unwrap_or_clone(whole) {
             let place = self.place(&key);
-            Arc::make_mut(&mut self.shards[place]).insert(key, value);
+            Arc::make_mut(&mut self.shards[place]).insert(key, item);
         }
     }
 
@@ -120,14 +172,15 @@ impl Values {
 
 impl Default for Values {
     fn default() -> Values {
-        Values { shards: vec![Arc::default()], len: 0 }
+        Values { shards: vec![Arc::default()], len: 0, revision: FIRST_REVISION }
     }
 }
 
 /// By what they hold: which shards there are depends on what there was.
 impl PartialEq for Values {
     fn eq(&self, other: &Values) -> bool {
-        self.len == other.len && self.pairs().all(|(key, value)| other.get(key) == Some(value))
+        let same = |(key, item): (&Text, &Item)| other.pair(key).is_some_and(|(_, there)| there == item);
+        self.revision == other.revision && self.len == other.len && self.pairs().all(same)
     }
 }
 
@@ -141,13 +194,20 @@ impl fmt::Debug for Values {
 
 impl Serialize for Values {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.ordered())
+        let mut pairs: Vec<(&Text, &Item)> = self.pairs().collect();
+        pairs.sort_unstable_by_key(|(key, _)| *key);
+        let mut list = serializer.serialize_seq(Some(pairs.len() + 1))?;
+        list.serialize_element(&self.revision)?;
+        for (key, Item { value, created, modified, version }) in pairs {
+            list.serialize_element(&(key, value, created, modified, version))?;
+        }
+        list.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Values {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
-        deserializer.deserialize_map(Pairs)
+        deserializer.deserialize_seq(Pairs)
     }
 }
 
@@ -158,16 +218,25 @@ impl<'de> Visitor<'de> for Pairs {
     type Value = Values;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of keys and their values, text both")
+        f.write_str("a list of the revision and of keys with what they have")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
-        let mut values = Values::default();
-        while let Some((key, value)) = map.next_entry::<Text, Text>()? {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Values, A::Error> {
+        let revision = list.next_element()?.ok_or_else(|| Error::custom("there is no revision"))?;
+        let mut values = Values { revision, ..Values::default() };
+        while let Some((key, value, created, modified, version)) =
+            list.next_element::<(Text, Text, u64, u64, u64)>()?
+        {
             if values.get(&key).is_some() {
                 return Err(Error::custom(format_args!("the key {key:?} stands twice")));
             }
-            values.put(&key, &value);
+            if version == 0 || created > modified || modified > revision {
+                return Err(Error::custom(format_args!("the key {key:?} has revisions that it cannot have")));
+            }
+            let place = values.place(&key);
+            let item = Item { value, created, modified, version };
+            Arc::make_mut(&mut values.shards[place]).insert(key, item);
+            values.grow();
         }
         Ok(values)
     }
@@ -209,10 +278,12 @@ mod tests {
         fn it_behaves_as_an_ordered_map_and_so_does_each_copy(changes in changes()) {
             let (mut values, mut model) = (Values::default(), BTreeMap::new());
             let mut kept = Vec::new();
-            let put = |values: &mut Values, model: &mut BTreeMap<_, _>, key: u16, value: String| {
+            let put = |values: &mut Values, model: &mut BTreeMap<String, (String, u64, u64, u64)>, key: u16, value: String| {
                 let key = format!("k{key}");
-                values.put(&key.as_str().into(), &value.as_str().into());
-                model.insert(key, value);
+                values.put(&key.as_str().into(), &value.as_str().into(), values.revision() + 1);
+                let now = values.revision();
+                let (created, version) = model.get(&key).map_or((now, 1), |(_, created, _, version)| (*created, version + 1));
+                model.insert(key, (value, created, now, version));
             };
             for change in changes {
                 match change {
@@ -222,21 +293,25 @@ mod tests {
                     }
                     Change::Remove(key) => {
                         let key = format!("k{key}");
-                        prop_assert_eq!(values.remove(&key), model.remove(&key).is_some());
+                        let next = values.revision() + 1;
+                        prop_assert_eq!(values.remove(&key, next), model.remove(&key).is_some());
                     }
                     Change::Copy => kept.push((values.clone(), model.clone())),
                 }
             }
             kept.push((values, model));
             for (values, model) in kept {
-                let expected: Vec<_> = model.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                let expected: Vec<_> = model.iter().map(|(key, item)| (key.as_str(), item.0.as_str())).collect();
                 prop_assert_eq!(values.ordered(), expected);
                 prop_assert_eq!((values.len(), values.is_empty()), (model.len(), model.is_empty()));
                 for key in (0..KEYS + 100).map(|key| format!("k{key}")) {
-                    prop_assert_eq!(values.get(&key).map(Text::as_str), model.get(&key).map(String::as_str));
+                    prop_assert_eq!(values.get(&key).map(Text::as_str), model.get(&key).map(|item| item.0.as_str()));
                 }
                 let text = serde_json::to_string(&values).expect("serializes");
-                prop_assert_eq!(&text, &serde_json::to_string(&model).expect("serializes"));
+                let list = model.into_iter().map(|(key, (value, created, modified, version))| {
+                    format!(",[{key:?},{value:?},{created},{modified},{version}]")
+                });
+                prop_assert_eq!(&text, &format!("[{}{}]", values.revision(), list.collect::<String>()));
                 let read = serde_json::from_str::<Values>(&text).expect("reads back");
                 prop_assert_eq!(&read, &values);
                 prop_assert_eq!(read.ordered(), values.ordered());
@@ -249,21 +324,27 @@ mod tests {
         let mut values = Values::default();
         let keys: Vec<Text> = (0..FULL * 3).map(|key| key.to_string().as_str().into()).collect();
         for key in &keys {
-            values.put(key, &"1".into());
+            values.put(key, &"1".into(), 2);
         }
-        keys.iter().skip(1).for_each(|key| assert!(values.remove(key)));
+        keys.iter().skip(1).for_each(|key| assert!(values.remove(key, 3)));
         let mut other = Values::default();
-        other.put(&"0".into(), &"2".into());
+        other.put(&"0".into(), &"2".into(), 2);
+        values.revision = 2;
         assert_ne!(values, other);
-        other.put(&"0".into(), &"1".into());
+        other.remove("0", 2);
+        other.put(&"0".into(), &"1".into(), 2);
         assert_eq!(values, other);
+        other.put(&"0".into(), &"1".into(), 3);
+        assert_ne!(values, other, "it was changed since");
     }
 
     #[test]
     fn many_keys_spread_evenly() {
         let mut values = Values::default();
         let keys = FULL * 1_024;
-        (0..keys).for_each(|key| values.put(&format!("user:{key}:name").as_str().into(), &"x".into()));
+        (0..keys).for_each(|key| {
+            values.put(&format!("user:{key}:name").as_str().into(), &"x".into(), 2);
+        });
         assert_eq!(values.shards.len(), 1_024);
         // As many as chance puts there: 64, and hardly ever six standard deviations (8 each) away from it.
         assert!(values.shards.iter().all(|shard| (16..=112).contains(&shard.len())), "about 64 in each");
@@ -271,7 +352,11 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_twice_is_refused() {
-        let refused = serde_json::from_str::<Values>(r#"{"x":"1","x":"2"}"#).expect_err("which one is it?");
+        let refused = serde_json::from_str::<Values>(r#"[3,["x","1",2,2,1],["x","2",3,3,1]]"#);
+        let refused = refused.expect_err("which one is it?");
         assert!(refused.to_string().contains(r#"the key "x" stands twice"#), "{refused}");
+        for wrong in [r#"[2,["x","1",2,3,1]]"#, r#"[3,["x","1",3,2,1]]"#, r#"[3,["x","1",2,2,0]]"#, "[]"] {
+            assert!(serde_json::from_str::<Values>(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,0 +1,213 @@
+//! Reads of many keys, with what each knows of its changes, as etcd has them.
+
+use serde::{Deserialize, Serialize};
+
+use super::bytes::Bytes;
+use super::order::Order;
+use super::values::{Item, Values};
+use super::{Answer, Text};
+
+/// The most bytes of keys and values in the answer to a range.
+pub const RANGE_BYTES_MAX: usize = 32 << 20;
+
+/// Which keys are meant. As JSON: `{"one":"x"}`, `{"from":"a"}`, `{"between":["a","b"]}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keys {
+    /// This key.
+    One(Text),
+    /// This key and all behind it.
+    From(Bytes),
+    /// From the first up to the last, without the last.
+    Between(Bytes, Bytes),
+}
+
+/// A question about keys in order. As JSON: `{"keys":{"from":"a"},"limit":10}`; what is not asked for is left out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    pub keys: Keys,
+    /// At most this many pairs; zero for all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limit: u64,
+    /// None for the order of the keys, or, with another target, for ascending.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub direction: Option<Direction>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sort_by: SortBy,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub without_values: bool,
+    /// Only says how many there are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub only_count: bool,
+    /// Only pairs that were changed last in these revisions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub modified: Revisions,
+    /// Only pairs that were created in these revisions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub created: Revisions,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// By what pairs are sorted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SortBy {
+    #[default]
+    Key,
+    Version,
+    Created,
+    Modified,
+    Value,
+}
+
+/// The first and the last revision; zero where there is no bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Revisions {
+    pub first: i64,
+    pub last: i64,
+}
+
+/// A key with its value and what is known of its changes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pair {
+    pub key: Text,
+    pub value: Text,
+    /// The revision in which the key came.
+    pub created: u64,
+    /// The revision of its last change.
+    pub modified: u64,
+    /// How often it was changed since it came, itself included.
+    pub version: u64,
+}
+
+/// The answer to a range.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ranged {
+    /// That of the store when it was asked.
+    pub revision: u64,
+    pub pairs: Vec<Pair>,
+    /// Whether the limit left out pairs.
+    pub more: bool,
+    /// How many keys are in the range, whether they were wanted or not.
+    pub count: u64,
+}
+
+/// Whether a field is left out of the text.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Keys {
+    /// Whether this key is meant.
+    pub fn hold(&self, key: &str) -> bool {
+        let key = key.as_bytes();
+        match self {
+            Keys::One(one) => one.as_bytes() == key,
+            Keys::From(first) => key >= first.0.as_slice(),
+            Keys::Between(first, end) => key >= first.0.as_slice() && key < end.0.as_slice(),
+        }
+    }
+
+    /// Whether a key is given.
+    pub fn are_named(&self) -> bool {
+        match self {
+            Keys::One(key) => !key.is_empty(),
+            Keys::From(_) | Keys::Between(..) => true,
+        }
+    }
+}
+
+impl Range {
+    /// All that is known of these keys.
+    pub fn of(keys: Keys) -> Range {
+        Range {
+            keys,
+            limit: 0,
+            direction: None,
+            sort_by: SortBy::default(),
+            without_values: false,
+            only_count: false,
+            modified: Revisions::default(),
+            created: Revisions::default(),
+        }
+    }
+
+    /// The answer.
+    ///
+    /// # Errors
+    /// The pairs have more bytes than this.
+    pub(super) fn answer(&self, values: &Values, order: &Order, bytes_max: usize) -> Result<Ranged, Answer> {
+        let revision = values.revision();
+        let mut keys = order.of(values, &self.keys);
+        if self.only_count {
+            return Ok(Ranged { revision, pairs: Vec::new(), more: false, count: keys.count() as u64 });
+        }
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        // As in etcd, a range that is not sorted in a direction is cut before it is sorted.
+        let is_cut_first = self.direction.is_none() && !self.filters();
+        let looked_at = if is_cut_first && limit > 0 { limit.saturating_add(1) } else { usize::MAX };
+        let mut found: Vec<(&Text, &Item)> =
+            keys.by_ref().take(looked_at).filter_map(|key| values.pair(key)).collect();
+        let count = (found.len() + keys.count()) as u64;
+        found.retain(|(_, item)| self.modified.hold(item.modified) && self.created.hold(item.created));
+        self.sort(&mut found);
+        let more = limit > 0 && found.len() > limit;
+        if more {
+            found.truncate(limit);
+        }
+        let value_bytes = |item: &Item| if self.without_values { 0 } else { item.value.len() };
+        if found.iter().map(|(key, item)| key.len() + value_bytes(item)).sum::<usize>() > bytes_max {
+            return Err(Answer::TooLarge { bytes_max: bytes_max as u64 });
+        }
+        let pairs = found.into_iter().map(|(key, item)| self.shown(item.pair(key)));
+        Ok(Ranged { revision, pairs: pairs.collect(), more, count })
+    }
+
+    fn filters(&self) -> bool {
+        !is_default(&self.modified) || !is_default(&self.created)
+    }
+
+    fn sort(&self, found: &mut [(&Text, &Item)]) {
+        let compare = |one: &(&Text, &Item), other: &(&Text, &Item)| match self.sort_by {
+            SortBy::Key => one.0.cmp(other.0),
+            SortBy::Version => one.1.version.cmp(&other.1.version),
+            SortBy::Created => one.1.created.cmp(&other.1.created),
+            SortBy::Modified => one.1.modified.cmp(&other.1.modified),
+            SortBy::Value => one.1.value.cmp(&other.1.value),
+        };
+        match self.direction {
+            // They come in the order of the keys.
+            None | Some(Direction::Ascending) if self.sort_by == SortBy::Key => {}
+            None | Some(Direction::Ascending) => found.sort_by(compare),
+            Some(Direction::Descending) => found.sort_by(|one, other| compare(one, other).reverse()),
+        }
+    }
+
+    fn shown(&self, pair: Pair) -> Pair {
+        let value = if self.without_values { Text::default() } else { pair.value };
+        Pair { value, ..pair }
+    }
+}
+
+impl Revisions {
+    fn hold(self, revision: u64) -> bool {
+        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+        (self.first == 0 || revision >= self.first) && (self.last == 0 || revision <= self.last)
+    }
+}
+
+impl Item {
+    /// The item of this key as a pair.
+    pub(super) fn pair(&self, key: &Text) -> Pair {
+        let Item { value, created, modified, version } = self.clone();
+        Pair { key: key.clone(), value, created, modified, version }
+    }
+}
