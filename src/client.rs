@@ -39,6 +39,7 @@ use serde::de::DeserializeOwned;
 
 use crate::payload::{Batch, Payload};
 use crate::protocol::ReadMode;
+use crate::raft::entry::Origin;
 use crate::types::{Epoch, LogIndex, NodeId, Part, Term};
 
 /// One call of a client.
@@ -57,6 +58,13 @@ pub enum What {
     /// Apply this batch of commands, once, as [`What::commands`] makes it. One batch is one log entry: all of it is
     /// committed or none.
     Command(Payload),
+    /// Apply this batch of commands under a name that the caller gives it: in a session that was opened with
+    /// [`Client::new_session`], not in this client's own.
+    Named {
+        /// Session and number, and the lowest number whose answer the caller still needs.
+        origin: Origin,
+        commands: Payload,
+    },
     /// Say what became of this command. If it was not applied, it never will be: it is given up.
     Settle(Token),
     /// Answer this query.
@@ -71,7 +79,9 @@ impl Ask {
     /// Whether JSON can hold what is asked. Walks the caller's own types, once, and keeps the result.
     pub(crate) fn check(&self) -> Result<(), &str> {
         match &self.what {
-            What::Command(payload) | What::Read { query: payload, .. } => payload.check(),
+            What::Command(payload)
+            | What::Named { commands: payload, .. }
+            | What::Read { query: payload, .. } => payload.check(),
             What::Settle(_) => Ok(()),
         }
     }
@@ -96,7 +106,7 @@ pub enum Outcome {
     /// No answer in time, and a node's state machine panicked at the command, with this text. The command is committed and
     /// stays in the log; the token asks about it later.
     Panicked(Token, String),
-    /// What became of the command that was asked about.
+    /// What became of the command that was asked about, or of a named one that its session no longer knows.
     Settled(Fate<Answered>),
 }
 

@@ -63,11 +63,12 @@ use crate::lab::waiting::Waiting;
 use crate::lab::{LabSettings, Life};
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle};
-use crate::node::Context;
+use crate::node::{Boards, Context};
 use crate::protocol::Address;
 use crate::server::{RoleName, Status};
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
+use crate::storage::ClusterId;
 use crate::trace::NodeLogs;
 use crate::types::{ClientId, NodeId, Random};
 
@@ -108,6 +109,8 @@ pub struct Cluster<M = KeyValue> {
     past_syncs: u64,
     /// The client behind the calls of [`Lab::ask`](crate::lab::Lab::ask).
     asker: Option<Client<M>>,
+    /// Whether keys may hold what no call of this program's wrote.
+    others_write: bool,
 }
 
 impl Cluster {
@@ -201,15 +204,23 @@ impl<M: StateMachine> Cluster<M> {
 
     /// A client of its own, for any thread.
     pub fn client(&self) -> Client<M> {
-        // Never from the seed: another run on the same states must not use the same name (section 8).
-        let id = ClientId(entropy() >> 16);
-        let (sender, inbox) = inbox(self.settings.inbox_client, self.settings.inbox_client_bytes);
-        self.network.register(Address::Client(id), sender);
-        let patience = ClientSettings::suited_to(&self.raft.now);
-        let core = ClientCore::new(id, self.nodes.now(), patience, Random::new(entropy()));
-        Client::new(core, self.network.clone(), inbox, self.context.clock)
-            .following(self.nodes.clone())
-            .with_timeout(self.settings.client_timeout)
+        self.client_maker()()
+    }
+
+    /// What makes clients while another has the cluster.
+    pub(crate) fn client_maker(&self) -> impl Fn() -> Client<M> + Send + Sync + use<M> {
+        let (network, nodes, clock) = (self.network.clone(), self.nodes.clone(), self.context.clock);
+        let (waiting, bytes) = (self.settings.inbox_client, self.settings.inbox_client_bytes);
+        let (patience, timeout) = (ClientSettings::suited_to(&self.raft.now), self.settings.client_timeout);
+        move || {
+            // Never from the seed: another run on the same states must not use the same name (section 8).
+            let id = ClientId(entropy() >> 16);
+            let (sender, inbox) = inbox(waiting, bytes);
+            network.register(Address::Client(id), sender);
+            let core = ClientCore::new(id, nodes.now(), patience, Random::new(entropy()));
+            let client = Client::new(core, network.clone(), inbox, clock);
+            client.following(nodes.clone()).with_timeout(timeout)
+        }
     }
 
     /// The node that leads: of several that think so, the one of the newest term.
@@ -306,6 +317,21 @@ impl<M: StateMachine> Cluster<M> {
 }
 
 impl<M> Cluster<M> {
+    /// What its nodes show of themselves, for those who look while another has the cluster.
+    pub(crate) fn boards(&self) -> Arc<Boards> {
+        Arc::clone(&self.context.boards)
+    }
+
+    /// Others write, too, from now on: what the calls of its console do not explain may be theirs.
+    pub(crate) fn let_others_write(&mut self) {
+        self.others_write = true;
+    }
+
+    /// The number of the cluster that its files hold.
+    pub(crate) fn id(&self) -> ClusterId {
+        self.slots.values().next().expect("a cluster has a node").medium.cluster()
+    }
+
     /// Takes at most about a second: then the threads of disks that do not answer are left behind.
     fn end(&mut self) {
         for node in self.slots.values().filter_map(|slot| slot.node.as_ref()) {

@@ -125,6 +125,9 @@ pub mod remote;
 pub mod console;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod gateway;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod load;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
-pub use self::board::{Board, Changes, Ended, Losses};
+pub use self::board::{Board, Boards, Changes, Ended, Losses};
 use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
 pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};
@@ -58,6 +58,7 @@ pub struct Context {
     pub reporter: Reporter,
     pub changes: Arc<Changes>,
     pub leaders: Arc<Leaders>,
+    pub boards: Arc<Boards>,
     /// Held by a node while it removes a file: nodes that share a disk take turns.
     pub removing: Arc<Mutex<()>>,
 }
@@ -132,6 +133,7 @@ impl Node {
         let (alive_sender, alive) = bounded::<()>(0);
         let (changes, leaders) = (Arc::clone(&context.changes), Arc::clone(&context.leaders));
         let board = Arc::new(Board::new(name, server.status(), changes, leaders));
+        context.boards.add(Arc::clone(&board));
         let heartbeat = server.raft().settings.heartbeat;
         let mut node = EventLoop {
             name,

@@ -11,6 +11,7 @@ pub mod client_load;
 pub mod cluster;
 mod cluster_file;
 pub mod doctor;
+mod http;
 pub mod logs;
 pub mod node;
 mod processes;

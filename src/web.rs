@@ -9,9 +9,9 @@
 
 pub mod feed;
 mod keys;
-mod places;
-mod request;
-mod response;
+pub(crate) mod places;
+pub(crate) mod request;
+pub(crate) mod response;
 mod routes;
 mod stream;
 
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use self::feed::Feed;
 use self::keys::Keys;
 use self::places::Places;
-use self::request::Request;
+use self::request::{Incoming, Limits};
 use self::response::{Refusal, Response, close};
 use self::routes::{Answer, Site};
 use crate::console::window_session::WindowSession;
@@ -33,8 +33,8 @@ use crate::console::window_session::WindowSession;
 const CONNECTIONS_MAX: usize = 64;
 const STREAMS_MAX: usize = 16;
 
-/// How long a request may take to arrive.
-const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// What a browser sends is short.
+const LIMITS: Limits = Limits { body_max: 64 << 10, any_form: false, seconds: 5 };
 
 /// How long no connection is accepted after one that could not be.
 const REST: Duration = Duration::from_millis(50);
@@ -143,8 +143,8 @@ impl Shared {
 
     fn answer(&self, connection: &mut TcpStream) -> io::Result<()> {
         connection.set_nodelay(true)?;
-        let until = Instant::now() + REQUEST_TIME;
-        let request = match Request::read(&mut Timed { connection, until }) {
+        let until = Instant::now() + Duration::from_secs(LIMITS.seconds);
+        let request = match Incoming::new(LIMITS).request(&mut Timed { connection, until }) {
             Ok(request) => request,
             Err(Some(refusal)) => return Response::from(refusal).send(connection),
             Err(None) => return Ok(()),
@@ -165,9 +165,9 @@ impl Shared {
 }
 
 /// A connection that is read until a time.
-struct Timed<'a> {
-    connection: &'a TcpStream,
-    until: Instant,
+pub(crate) struct Timed<'a> {
+    pub connection: &'a TcpStream,
+    pub until: Instant,
 }
 
 impl Read for Timed<'_> {

@@ -2,14 +2,6 @@
 
 use assert_cmd::Command;
 
-/// With the features of this test: with others the library would be built again.
-const FEATURES: &str = match (cfg!(feature = "tls"), cfg!(feature = "etcd")) {
-    (true, true) => "tls,etcd",
-    (true, false) => "tls",
-    (false, true) => "etcd",
-    (false, false) => "",
-};
-
 /// What an example prints, line by line. `cargo test` has built it already; by itself this test builds it.
 fn printed(example: &str) -> Vec<String> {
     let mut cargo = Command::new(env!("CARGO"));
@@ -17,9 +9,14 @@ fn printed(example: &str) -> Vec<String> {
     for (name, _) in std::env::vars_os().filter(|(name, _)| tells_of_package(&name.to_string_lossy())) {
         cargo.env_remove(name);
     }
+    // With the features of this test: with others the library would be built again.
+    let features =
+        [("tls", cfg!(feature = "tls")), ("etcd", cfg!(feature = "etcd")), ("http", cfg!(feature = "http"))];
+    let features: Vec<&str> =
+        features.iter().filter(|(_, is_on)| *is_on).map(|(feature, _)| *feature).collect();
     let run = cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["run", "--quiet", "--offline", "--features", FEATURES, "--example", example])
+        .args(["run", "--quiet", "--offline", "--features", &features.join(","), "--example", example])
         .assert()
         .success();
     String::from_utf8_lossy(&run.get_output().stdout).lines().map(str::to_string).collect()

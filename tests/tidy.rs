@@ -61,6 +61,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("window", 5),
     ("web", 6),
     ("etcd", 6),
+    ("gateway", 6),
     // What carries directives out and prints.
     ("console", 6),
     ("experiment", 7),

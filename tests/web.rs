@@ -4,6 +4,9 @@
 
 #[path = "web/client.rs"]
 mod client;
+#[cfg(feature = "http")]
+#[path = "web/gateway.rs"]
+mod gateway;
 #[path = "web/limits.rs"]
 mod limits;
 #[path = "web/lines.rs"]

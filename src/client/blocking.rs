@@ -23,7 +23,7 @@ use crate::net::inbox::InboxReceiver;
 use crate::payload::{Batch, Payload};
 use crate::protocol::ReadMode;
 use crate::state_machine::StateMachine;
-use crate::types::{ClientId, LogIndex, NodeId, Term, Time};
+use crate::types::{ClientId, LogIndex, NodeId, SessionId, Term, Time};
 
 /// The default timeout of a call.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
@@ -162,6 +162,11 @@ impl<M> Client<M> {
         Client { timeout, ..self }
     }
 
+    /// How long its calls try.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Lets this client and all its clones follow the nodes that there are.
     pub(crate) fn following(self, nodes: SharedNodes) -> Client<M> {
         self.shared.set_nodes(nodes);
@@ -222,6 +227,14 @@ impl<M> Client<M> {
     /// Works towards this client's session, ahead of its first command and without waiting. Says whether it is open.
     pub(crate) fn open_session(&self) -> bool {
         self.shared.open_session(None, self.timeout, self.shared.now())
+    }
+
+    /// Opens this client's session, and names it: for a caller that numbers its commands itself ([`What::Named`]) and keeps the
+    /// name. None when it could not be opened within the client's timeout.
+    pub fn new_session(&self) -> Option<SessionId> {
+        let until = self.shared.now() + self.timeout;
+        self.shared.open_session(self.at, self.timeout, until);
+        self.shared.session()
     }
 
     /// As [`Client::ask_all`], and commands wait for a session first: so a time-out leaves their outcome unknown, and never

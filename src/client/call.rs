@@ -11,6 +11,7 @@ use super::session::origin;
 use super::{Ask, Outcome, Rejection, Token, What};
 use crate::ascending::Number;
 use crate::protocol::{Attempt, Call};
+use crate::raft::entry::Origin;
 use crate::types::{NodeId, Serial, Term, Time};
 
 /// The name of one call: they count up from 1 in the order of asking.
@@ -74,7 +75,13 @@ impl ActiveCall {
     pub fn new(ask: Ask, now: Time) -> ActiveCall {
         let Ask { what, at, timeout } = ask;
         let deadline = now + timeout;
-        let token = if let What::Settle(token) = what { Some(token) } else { None };
+        let token = match &what {
+            What::Settle(token) => Some(*token),
+            What::Named { origin: Origin { session, serial, .. }, .. } => {
+                Some(Token { session: *session, serial: *serial, part: None })
+            }
+            What::Command(_) | What::Read { .. } => None,
+        };
         ActiveCall {
             what,
             token,
@@ -106,6 +113,9 @@ impl ActiveCall {
         let origin = self.token.map(|token| origin(token, acknowledged));
         match (&self.what, origin) {
             (What::Command(command), Some(origin)) => Call::Command { origin, command: command.clone() },
+            (What::Named { origin, commands }, _) => {
+                Call::Command { origin: *origin, command: commands.clone() }
+            }
             (What::Settle(_), Some(origin)) => Call::Settle { origin },
             (What::Command(_) | What::Settle(_), None) => Call::Open,
             (What::Read { query, mode }, _) => {
@@ -217,8 +227,12 @@ impl ActiveCall {
     pub fn rejected(&self, rejection: Rejection) -> Outcome {
         match (&self.what, self.token) {
             _ if self.is_harmless() => Outcome::Rejected(rejection),
-            (What::Command(_), Some(token)) if self.panicked.is_empty() => Outcome::Unknown(token),
-            (What::Command(_), Some(token)) => Outcome::Panicked(token, self.panic.clone()),
+            (What::Command(_) | What::Named { .. }, Some(token)) if self.panicked.is_empty() => {
+                Outcome::Unknown(token)
+            }
+            (What::Command(_) | What::Named { .. }, Some(token)) => {
+                Outcome::Panicked(token, self.panic.clone())
+            }
             // A command without a session was not sent, and the others change nothing.
             _ if rejection == Rejection::Closed => Outcome::Rejected(rejection),
             _ => Outcome::Rejected(Rejection::NoAnswer),

@@ -36,9 +36,7 @@ use super::timers::Timers;
 use super::{Ask, Outcome, Rejection, What};
 use crate::ascending::Ascending;
 use crate::protocol::{Address, Attempt, Envelope, Packet};
-#[cfg(test)]
-use crate::types::SessionId;
-use crate::types::{ClientId, NodeId, Random, Time};
+use crate::types::{ClientId, NodeId, Random, SessionId, Time};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
@@ -196,6 +194,11 @@ impl ClientCore {
 
     pub fn has_session(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// The session in which its commands are sent.
+    pub fn session(&self) -> Option<SessionId> {
+        self.session.as_ref().map(Session::id)
     }
 
     /// Whether a call asks for the session.

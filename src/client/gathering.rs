@@ -186,7 +186,7 @@ impl Ask {
             What::Command(commands) if self.at.is_none() && commands.check().is_ok() => {
                 commands.items().filter(|items| *items > 0)?.try_into().ok()
             }
-            What::Command(_) | What::Settle(_) | What::Read { .. } => None,
+            What::Command(_) | What::Named { .. } | What::Settle(_) | What::Read { .. } => None,
         }
     }
 
@@ -194,7 +194,7 @@ impl Ask {
     fn weight(&self) -> usize {
         match &self.what {
             What::Command(commands) => commands.items().unwrap_or(1).max(1),
-            What::Settle(_) | What::Read { .. } => 1,
+            What::Named { .. } | What::Settle(_) | What::Read { .. } => 1,
         }
     }
 }

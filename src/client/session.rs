@@ -28,6 +28,10 @@ impl Session {
         Session { id, last_serial: 0, running: VecDeque::new(), unsettled: BTreeSet::new() }
     }
 
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// Whether the token names a command of this session.
     pub fn holds(&self, token: Token) -> bool {
         self.id == token.session

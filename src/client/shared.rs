@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
-use crate::types::{ClientId, NodeId, Time};
+use crate::types::{ClientId, NodeId, SessionId, Time};
 
 pub(super) struct SharedClient {
     id: ClientId,
@@ -170,6 +170,11 @@ impl SharedClient {
         };
         self.wait_for(&mut state, until, Waiter::Session, look);
         state.core.has_session()
+    }
+
+    /// The session that is open.
+    pub fn session(&self) -> Option<SessionId> {
+        self.state.lock().core.session()
     }
 
     /// Sends all these calls of a pipeline at once. [`SharedClient::wait_for_stream`] returns their ends.

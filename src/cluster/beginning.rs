@@ -75,6 +75,7 @@ impl<M: StateMachine> Cluster<M> {
                 reporter: Reporter::new(observer, logs.clone()),
                 changes: Arc::clone(&changes),
                 leaders: Arc::new(Leaders::new(clock)),
+                boards: Arc::default(),
                 removing: Arc::default(),
             },
             logs,
@@ -83,6 +84,7 @@ impl<M: StateMachine> Cluster<M> {
             waiting: Waiting::new(changes.listen()),
             past_syncs: 0,
             asker: None,
+            others_write: false,
         };
         cluster.watch_messages(false);
         Ok(cluster)

@@ -70,6 +70,10 @@ impl<M: StateMachine> Lab for Cluster<M> {
         Some(self.past_syncs + self.slots.values().map(Slot::syncs).sum::<u64>())
     }
 
+    fn others_write(&self) -> bool {
+        self.others_write
+    }
+
     fn began_with(&self) -> Start {
         self.start
     }

@@ -44,6 +44,16 @@ pub(super) struct Files {
     pub faults: Arc<DiskFaults>,
 }
 
+impl Medium {
+    /// The cluster that it holds a node of.
+    pub fn cluster(&self) -> ClusterId {
+        match self {
+            Medium::Memory(content) => content.cluster(),
+            Medium::Files(files) => files.identity.cluster,
+        }
+    }
+}
+
 pub(super) struct Opened {
     pub store: Store,
     pub open: OpenSnapshots,

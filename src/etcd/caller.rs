@@ -135,14 +135,17 @@ impl<'a> Question<'a> {
     fn of(what: &'a What) -> Result<Question<'a>, String> {
         match what {
             What::Command(batch) => match batch.value::<Batch<Command>>()?.as_slice() {
+                [Command::Txn(_)] => Err("an etcd is asked for no transaction here".to_string()),
                 [command] => Ok(Question::Write(command)),
                 _ => Err("an etcd takes one command a call".to_string()),
             },
             What::Read { query, mode } => match query.value::<Query>()? {
                 Query::Read { key } => Ok(Question::Read { key, serializable: *mode == ReadMode::Stale }),
-                Query::Keys {} => Err("only values are asked of an etcd".to_string()),
+                Query::Keys {} | Query::Range(_) => Err("only values are asked of an etcd".to_string()),
             },
-            What::Settle(_) => Err("an etcd does not know what became of a command".to_string()),
+            What::Named { .. } | What::Settle(_) => {
+                Err("an etcd does not know what became of a command".to_string())
+            }
         }
     }
 

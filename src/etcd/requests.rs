@@ -90,7 +90,7 @@ pub fn read(key: &str, serializable: bool) -> Request {
 
 /// What applies a command.
 pub fn write(command: &Command) -> Request {
-    let key = STANDARD.encode(command.key());
+    let key = STANDARD.encode(command.key().unwrap_or_default());
     let put = |value: &Text| json!({"key": key, "value": STANDARD.encode(value)});
     // A key that is absent was created at revision zero.
     let created = |result| json!({"key": key, "target": "CREATE", "result": result, "create_revision": "0"});
@@ -104,6 +104,7 @@ pub fn write(command: &Command) -> Request {
         Command::Cas { expected, value, .. } => {
             ("kv/txn", when(holds(expected), value, json!([{"request_range": {"key": key}}])))
         }
+        Command::Txn(_) => unreachable!("it was turned down: no history has one"),
     };
     Request { route, body: body.to_string() }
 }
@@ -129,6 +130,7 @@ pub fn write_answer(command: &Command, reply: &Reply) -> Option<Answer> {
             None => Some(Answer::NotFound),
             Some(pair) => pair.text().map(|actual| Answer::Mismatch { actual }),
         },
+        Command::Txn(_) => None,
     }
 }
 

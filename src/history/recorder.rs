@@ -61,7 +61,7 @@ impl Callers {
                 }
                 Err(_) => Vec::new(),
             },
-            What::Settle(_) => Vec::new(),
+            What::Named { .. } | What::Settle(_) => Vec::new(),
             What::Read { mode: ReadMode::Stale, .. } if !self.judges_stale => Vec::new(),
             What::Read { query, .. } => match query.value::<Query>() {
                 Ok(Query::Read { key }) if wanted(key) => vec![(0, key, Action::Read)],

@@ -213,7 +213,7 @@ mod tests {
         let mut text = |_| match workloads[1].next(batch).what {
             What::Command(batch) => batch.text().to_string(),
             What::Read { query, .. } => query.text().to_string(),
-            What::Settle(_) => unreachable!("nothing is settled"),
+            What::Named { .. } | What::Settle(_) => unreachable!("nothing is settled"),
         };
         (0..1_000).map(&mut text).collect()
     }

@@ -2,6 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::leadership::Leaders;
@@ -11,6 +12,10 @@ use crate::types::{NodeId, Term};
 /// Wakes those who wait for a change in any node of a cluster.
 #[derive(Debug, Default)]
 pub struct Changes(RwLock<Vec<Sender<()>>>);
+
+/// The boards of a cluster's nodes, of those that run and those that have ended.
+#[derive(Debug, Default)]
+pub struct Boards(Mutex<BTreeMap<NodeId, Arc<Board>>>);
 
 /// One node's board. It outlives the node's thread.
 #[derive(Debug)]
@@ -61,6 +66,24 @@ impl Changes {
         let (sender, receiver) = bounded(1);
         self.0.write().push(sender);
         receiver
+    }
+}
+
+impl Boards {
+    /// A node starts, in place of an earlier one of its name.
+    pub(super) fn add(&self, board: Arc<Board>) {
+        self.0.lock().insert(board.node, board);
+    }
+
+    /// There is no node of this name any more.
+    pub fn remove(&self, node: NodeId) {
+        self.0.lock().remove(&node);
+    }
+
+    /// What each node knows; none for one that has ended.
+    pub fn statuses(&self) -> BTreeMap<NodeId, Option<Status>> {
+        let shown = |board: &Arc<Board>| board.ended().is_none().then(|| board.status());
+        self.0.lock().iter().map(|(node, board)| (*node, shown(board))).collect()
     }
 }
 

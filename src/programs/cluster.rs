@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::http::{self, HttpOptions, OpenDoor};
 use super::web::WebOptions;
 use super::{EXIT_CODES, Start, cluster_file, node, processes, slow};
 use crate::check::linearizability::Start as Beginning;
@@ -43,6 +44,8 @@ pub(super) struct Options {
     settings: SettingOptions,
     #[command(flatten)]
     web: WebOptions,
+    #[command(flatten)]
+    http: HttpOptions,
     /// The folder with the nodes' state [default: states]
     #[arg(long, value_name = "DIR")]
     states: Option<PathBuf>,
@@ -175,8 +178,9 @@ fn run(start: &Start, options: &Options) -> Result<u8, (String, u8)> {
             output.warn(line);
         }
     }
+    let door = options.http.open().map_err(usage)?;
     let stage = Stage { start, options, settings, source, output, narrator, interrupt };
-    let ending = if options.processes { stage.on_processes() } else { stage.on_threads() };
+    let ending = if options.processes { stage.on_processes(door) } else { stage.on_threads(door) };
     ending.map(Ending::code).map_err(usage)
 }
 
@@ -192,7 +196,7 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn on_threads(&self) -> Result<Ending, String> {
+    fn on_threads(&self, door: OpenDoor) -> Result<Ending, String> {
         let told = self.narrator.clone();
         let builder =
             Cluster::builder().settings(self.settings.clone()).observer(move |event| told.observe(event));
@@ -203,14 +207,20 @@ impl Stage<'_> {
         let mut cluster = started.map_err(|error| error.to_string())?;
         let raised = Arc::clone(&self.interrupt);
         cluster.set_interrupt(move || raised.is_raised(), self.interrupt.receiver().clone());
-        let notices = self.shown(cluster.notices());
+        let mut notices = self.shown(cluster.notices());
+        notices.extend(door.line());
+        if door.is_there() {
+            cluster.let_others_write();
+        }
+        let gateway = door.serve(|| Ok(http::of_threads(&cluster)))?;
         let (ending, cluster) = self.converse(cluster, notices)?;
+        gateway.close();
         cluster.take_log_notices().iter().for_each(|notice| self.output.warn(notice));
         cluster.shutdown();
         Ok(ending)
     }
 
-    fn on_processes(&self) -> Result<Ending, String> {
+    fn on_processes(&self, door: OpenDoor) -> Result<Ending, String> {
         let _ = options::log_as_asked();
         let program = self.start.node_program().map_err(|error| error.to_string())?;
         let residents = Residents::of::<KeyValue>(&self.settings).map_err(|error| error.to_string())?;
@@ -218,7 +228,10 @@ impl Stage<'_> {
         let supervisor = processes::start(program, residents, &self.settings, &self.output, &self.interrupt)?;
         notices.push(processes::place(self.start, &self.settings));
         let lab = processes::lab(supervisor, self.narrator.observer(), &self.interrupt)?;
+        notices.extend(door.line());
+        let gateway = door.serve(|| Ok(http::of_processes(&lab)))?;
         let (ending, lab) = self.converse(lab, notices)?;
+        gateway.close();
         lab.leave();
         processes::forget(&self.settings);
         Ok(ending)

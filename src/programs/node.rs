@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use crossbeam_channel::bounded;
 
+use super::http::{self, HttpOptions, OpenDoor};
 use super::refusal::{NEEDS_A_PERSON, Refusal, refusal};
 use super::{Start, certs, child, cluster_file};
 use crate::cluster::{Apart, Cluster, NewFiles, make_files};
@@ -20,6 +21,7 @@ use crate::console::session;
 use crate::interrupt::Interrupt;
 use crate::links::{Notices, probe};
 use crate::process::{Place, Process, renew_certificates};
+use crate::remote::RemoteCluster;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
 use crate::text::{joined, plain};
@@ -58,6 +60,8 @@ pub(super) struct Options {
     /// Tells others this address instead
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
+    #[command(flatten)]
+    http: HttpOptions,
     /// The folder with the nodes' state [default: states]
     #[arg(long, value_name = "DIR")]
     states: Option<PathBuf>,
@@ -115,6 +119,7 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     let interrupt = Arc::new(Interrupt::new());
     heed_signals(&interrupt, &security, output)?;
     let (listener, advertised) = listen(options, &file, &security)?;
+    let door = options.http.open().map_err(|text| (text, options::USAGE))?;
     if options.wipe {
         let made = make_files::<KeyValue>(&file.settings, &apart, &NewFiles::Joining(Epoch::FIRST));
         let member = made.map_err(|error| needs_a_person(error.to_string()))?;
@@ -129,7 +134,7 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
         faults: file.faults,
         remembers: true,
     };
-    serve(file, place, listener, output, &interrupt)
+    serve(file, place, (listener, door), output, &interrupt)
 }
 
 /// A signal ends the node; with certificates SIGHUP makes it read them again.
@@ -176,11 +181,12 @@ fn check(options: &Options, file: &ClusterFile, security: &Security, output: &Ou
 fn serve(
     file: ClusterFile,
     place: Place,
-    listener: TcpListener,
+    (listener, door): (TcpListener, OpenDoor),
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<(), Refusal> {
     let (node, cluster) = (place.apart.node, place.apart.cluster);
+    let remote = remote(&file, &place);
     let narrator = Narrator::queued(output.clone());
     let warn = output.clone();
     let notices = Arc::new(Notices::new(move |line| warn.warn(line)));
@@ -196,6 +202,11 @@ fn serve(
     let place =
         format!("state in {}, log in {}", states.display(), logs.join(format!("{node}.log")).display());
     output.progress(&format!("{node} of cluster {cluster} listens on {address}; {place}{rules}"));
+    let line = door.line();
+    let gateway = door.serve(|| http::of_process(&process, remote, node)).map_err(|text| (text, 1))?;
+    if let Some(line) = line {
+        output.progress(&line);
+    }
     while !interrupt.ends() && !interrupt.is_raised() {
         if let Some(why) = process.wait_for_end(interrupt.receiver()) {
             narrator.flush(Duration::from_secs(1));
@@ -203,9 +214,23 @@ fn serve(
         }
     }
     output.progress(&format!("{node} stops"));
+    gateway.close();
     process.stop();
     narrator.flush(Duration::from_secs(1));
     Ok(())
+}
+
+/// The cluster as clients in this process see it: this node is where it says.
+fn remote(file: &ClusterFile, place: &Place) -> RemoteCluster {
+    let mut addresses = place.addresses.clone();
+    addresses.insert(place.apart.node, place.advertised.clone());
+    RemoteCluster {
+        cluster: place.apart.cluster,
+        security: place.security.clone(),
+        token: place.token.clone(),
+        addresses,
+        settings: file.settings.clone(),
+    }
 }
 
 /// Makes a founder's files, unless its cluster has run already.

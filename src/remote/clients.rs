@@ -79,24 +79,15 @@ impl RemoteClients {
         self.client_for(&self.inside.remote.settings.scaled().raft)
     }
 
+    /// What makes clients while another has these.
+    pub(super) fn client_maker<M>(&self) -> impl Fn() -> Client<M> + Send + Sync + use<M> {
+        let inside = Arc::clone(&self.inside);
+        move || inside.client_for(&inside.remote.settings.scaled().raft)
+    }
+
     /// A client that waits as suits nodes with these settings.
     pub(super) fn client_for<M>(&self, raft: &RaftSettings) -> Client<M> {
-        let Inside { remote, clock, network, nodes, clients, .. } = &*self.inside;
-        let settings = remote.settings.scaled();
-        let id = ClientId(entropy() >> 16);
-        let (sender, inbox) = inbox(settings.inbox_client, settings.inbox_client_bytes);
-        let receiver = sender.receiver();
-        network.register(Address::Client(id), sender);
-        let mut clients = clients.lock();
-        // Those that are gone are forgotten.
-        clients.retain(|(_, receiver)| receiver.strong_count() > 0);
-        clients.push((id, receiver));
-        drop(clients);
-        let patience = ClientSettings::suited_to(raft);
-        let core = ClientCore::new(id, nodes.now(), patience, Random::new(entropy()));
-        Client::new(core, network.clone(), inbox, *clock)
-            .following(nodes.clone())
-            .with_timeout(settings.client_timeout)
+        self.inside.client_for(raft)
     }
 
     pub fn clock(&self) -> Clock {
@@ -142,6 +133,25 @@ impl RemoteClients {
 }
 
 impl Inside {
+    fn client_for<M>(&self, raft: &RaftSettings) -> Client<M> {
+        let Inside { remote, clock, network, nodes, clients, .. } = self;
+        let settings = remote.settings.scaled();
+        let id = ClientId(entropy() >> 16);
+        let (sender, inbox) = inbox(settings.inbox_client, settings.inbox_client_bytes);
+        let receiver = sender.receiver();
+        network.register(Address::Client(id), sender);
+        let mut clients = clients.lock();
+        // Those that are gone are forgotten.
+        clients.retain(|(_, receiver)| receiver.strong_count() > 0);
+        clients.push((id, receiver));
+        drop(clients);
+        let patience = ClientSettings::suited_to(raft);
+        let core = ClientCore::new(id, nodes.now(), patience, Random::new(entropy()));
+        Client::new(core, network.clone(), inbox, *clock)
+            .following(nodes.clone())
+            .with_timeout(settings.client_timeout)
+    }
+
     fn dial(&self, node: NodeId) -> io::Result<()> {
         let mut dialers = self.dialers.lock();
         if dialers.contains_key(&node) {

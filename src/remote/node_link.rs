@@ -110,6 +110,15 @@ impl NodeLink {
         Ok(NodeLink { node, shared, questions, now, dialer, processes: None })
     }
 
+    /// Tells whenever it is asked what the node said of itself last; none while it is not connected.
+    pub(super) fn status_reader(&self) -> impl Fn() -> Option<Status> + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            let seen = shared.lock();
+            (seen.member.is_some() && seen.view.life == Life::Up).then_some(seen.view.status)
+        }
+    }
+
     /// Whether the node's process runs is to be seen in this table.
     pub(super) fn watching(self, processes: Option<Table>) -> NodeLink {
         NodeLink { processes, ..self }

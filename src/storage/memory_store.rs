@@ -14,7 +14,9 @@ use super::glimpse::{self, Glimpse};
 use super::memory::{Files, MemoryDisk};
 use super::snapshot_file;
 use super::snapshots::Snapshots;
-use super::{Founders, Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, recovery};
+use super::{
+    ClusterId, Founders, Identity, NewStore, Recovered, RecoveredSnapshot, Storage, files, recovery,
+};
 use crate::raft::effects::{HardState, Rebase, Write};
 use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
@@ -45,6 +47,11 @@ pub struct MemoryStore {
 }
 
 impl MemoryContent {
+    /// The cluster that it holds a node of.
+    pub fn cluster(&self) -> ClusterId {
+        self.identity.cluster
+    }
+
     /// What a node has that never ran.
     pub fn new(identity: Identity) -> MemoryContent {
         let snapshots = MemoryDisk::new(&format!("memory of {}", identity.node), Files::new());

@@ -17,7 +17,7 @@ const LABEL_MAX: usize = 63;
 /// What its certificate lets a process do.
 #[derive(Clone, PartialEq, Eq, Debug, Display)]
 pub enum Role {
-    /// It speaks as this node.
+    /// It speaks as this node, and may be a client as well.
     #[display("node {_0}")]
     Peer(NodeId),
     /// It attaches a console, and may be a client as well.
@@ -62,17 +62,15 @@ impl Role {
     pub fn permits(&self, caller: &Caller) -> Result<(), String> {
         match (self, caller) {
             (Role::Peer(node), Caller::Node { member, .. }) if *node == member.node => Ok(()),
-            (Role::Admin(_), Caller::Console { .. } | Caller::Client { .. })
-            | (Role::Client(_), Caller::Client { .. })
-            | (_, Caller::Probe { .. }) => Ok(()),
+            // A node has clients of its own, for its gateway.
+            (Role::Admin(_), Caller::Console { .. }) | (_, Caller::Client { .. } | Caller::Probe { .. }) => {
+                Ok(())
+            }
             (_, Caller::Node { member, .. }) => {
                 Err(format!("its certificate is that of {self}, and it speaks as node {}", member.node))
             }
             (_, Caller::Console { .. }) => {
                 Err(format!("its certificate is that of {self}: a console shows an administrator's"))
-            }
-            (_, Caller::Client { .. }) => {
-                Err(format!("its certificate is that of {self}, and it speaks as a client"))
             }
         }
     }
@@ -161,7 +159,7 @@ mod tests {
         let (client, probe) = (Caller::Client { expects }, Caller::Probe { expects });
         let callers = [peer(node(2)), peer(node(3)), console, client, probe];
         for (role, let_in) in [
-            (Role::Peer(node(2)), [true, false, false, false, true]),
+            (Role::Peer(node(2)), [true, false, false, true, true]),
             (Role::Admin("ann".into()), [false, false, true, true, true]),
             (Role::Client("ann".into()), [false, false, false, true, true]),
         ] {

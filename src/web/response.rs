@@ -1,4 +1,4 @@
-//! Responses: each closes its connection, is never stored, and lets a browser load nothing but what it says.
+//! Responses: each is never stored, and lets a browser load nothing but what it says.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -22,7 +22,7 @@ const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// A whole answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Response {
+pub(crate) struct Response {
     pub status: u16,
     pub kind: &'static str,
     /// The rules for the page itself; none for what is data.
@@ -34,13 +34,13 @@ pub(super) struct Response {
 
 /// Why a request is not answered as it wants: one line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub status: u16,
     pub reason: String,
 }
 
 impl Refusal {
-    pub(super) fn new(status: u16, reason: impl Into<String>) -> Refusal {
+    pub(crate) fn new(status: u16, reason: impl Into<String>) -> Refusal {
         Refusal { status, reason: reason.into() }
     }
 }
@@ -52,7 +52,7 @@ impl From<Refusal> for Response {
 }
 
 impl Response {
-    pub(super) fn json(status: u16, value: &Value) -> Response {
+    pub(crate) fn json(status: u16, value: &Value) -> Response {
         let body = format!("{value}\n").into_bytes();
         Response { status, kind: "application/json", policy: None, file: None, body }
     }
@@ -61,8 +61,17 @@ impl Response {
     ///
     /// # Errors
     /// The connection breaks, or its reader takes nothing for long.
-    pub(super) fn send(&self, connection: &mut TcpStream) -> io::Result<()> {
-        let head = head(self.status, self.kind, self.policy.as_deref().unwrap_or(NOTHING_ALLOWED));
+    pub(crate) fn send(&self, connection: &mut TcpStream) -> io::Result<()> {
+        self.send_with(connection, false, "")
+    }
+
+    /// Sends it with these headers, each ended by a line break. The connection may stay open behind it.
+    ///
+    /// # Errors
+    /// As for [`Response::send`].
+    pub(crate) fn send_with(&self, connection: &mut TcpStream, stays: bool, more: &str) -> io::Result<()> {
+        let policy = self.policy.as_deref().unwrap_or(NOTHING_ALLOWED);
+        let head = head(self.status, self.kind, policy, if stays { "keep-alive" } else { "close" }) + more;
         let saved = |file| format!("Content-Disposition: attachment; filename=\"{file}\"\r\n");
         let saved = self.file.map(saved).unwrap_or_default();
         let head = format!("{head}{saved}Content-Length: {}\r\n\r\n", self.body.len());
@@ -72,15 +81,15 @@ impl Response {
 
 /// The head of an answer in chunks, for which the reader waits.
 pub(super) fn head_of_stream(kind: &str) -> String {
-    head(200, kind, NOTHING_ALLOWED) + "Transfer-Encoding: chunked\r\n\r\n"
+    head(200, kind, NOTHING_ALLOWED, "close") + "Transfer-Encoding: chunked\r\n\r\n"
 }
 
-fn head(status: u16, kind: &str, policy: &str) -> String {
+fn head(status: u16, kind: &str, policy: &str, connection: &str) -> String {
     let reason = reason(status);
     format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Security-Policy: {policy}\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n\
-         Connection: close\r\n"
+         Connection: {connection}\r\n"
     )
 }
 
@@ -99,9 +108,12 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
         421 => "Misdirected Request",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         _ => "Error",
     }
 }
@@ -135,12 +147,12 @@ pub(super) fn write_patiently(
 }
 
 /// Whether this says that the time for it was over.
-pub(super) fn is_late(error: &io::Error) -> bool {
+pub(crate) fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// Ends a connection so that its client can read what it was sent.
-pub(super) fn close(mut connection: &TcpStream) {
+pub(crate) fn close(mut connection: &TcpStream) {
     let until = Instant::now() + DRAIN_TIME;
     // A connection that is broken needs no end.
     let _ = connection.shutdown(Shutdown::Write);

@@ -28,7 +28,11 @@ impl ClientCore {
             (Response::Invalid(reason), _, _) => {
                 self.invalid(now, call_id, attempt, Rejection::Invalid(reason));
             }
-            (Response::Panicked { entry: Some(_), reason }, What::Command(_), Some(_)) => {
+            (
+                Response::Panicked { entry: Some(_), reason },
+                What::Command(_) | What::Named { .. },
+                Some(_),
+            ) => {
                 self.panicked(now, call_id, attempt, node, reason);
             }
             (Response::Panicked { reason, .. }, _, _) => {
@@ -47,13 +51,17 @@ impl ClientCore {
                     self.sent_away(now, call_id, node, member);
                 }
             }
-            (Response::LeadershipLost { leader }, What::Command(_) | What::Settle(_), _) => {
+            (
+                Response::LeadershipLost { leader },
+                What::Command(_) | What::Named { .. } | What::Settle(_),
+                _,
+            ) => {
                 if self.call_mut(call_id).note_lost(attempt) {
                     self.redirected(now, call_id, node, leader, term);
                 }
             }
             // An answer to what was not asked is as good as none.
-            (Response::Read { .. }, What::Command(_) | What::Settle(_), _) => {}
+            (Response::Read { .. }, What::Command(_) | What::Named { .. } | What::Settle(_), _) => {}
         }
     }
 
@@ -66,7 +74,11 @@ impl ClientCore {
     ) {
         let call = self.call(call_id);
         match (applied, &call.what, call.token) {
-            (Applied::Answered { entry, answer }, What::Command(_) | What::Settle(_), token) => {
+            (
+                Applied::Answered { entry, answer },
+                What::Command(_) | What::Named { .. } | What::Settle(_),
+                token,
+            ) => {
                 let is_question = matches!(call.what, What::Settle(_));
                 let part = token.and_then(|token| token.part);
                 self.leader = Some(node);
@@ -87,7 +99,17 @@ impl ClientCore {
             (Applied::Lost { epoch }, What::Settle(_), _) => {
                 self.settled(now, call_id, Fate::Lost { epoch });
             }
-            (Applied::GivenUp, What::Command(_), _) => {
+            // Its caller numbers it: what the session says of it is the caller's to hear.
+            (Applied::Forgotten, What::Named { .. }, _) => {
+                self.end(now, call_id, Outcome::Settled(Fate::Forgotten));
+            }
+            (Applied::Expired, What::Named { .. }, _) => {
+                self.end(now, call_id, Outcome::Settled(Fate::Expired));
+            }
+            (Applied::Lost { epoch }, What::Named { .. }, _) => {
+                self.end(now, call_id, Outcome::Settled(Fate::Lost { epoch }));
+            }
+            (Applied::GivenUp, What::Command(_) | What::Named { .. }, _) => {
                 self.end(now, call_id, Outcome::Rejected(Rejection::GivenUp));
             }
             // A session forgets commands that its client has ended, but this one has not: its outcome is lost.

@@ -1,15 +1,20 @@
 //! What a console can do to whole processes, when its program has started them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{RemoteLab, unexpected};
+use crate::client::Client;
 use crate::lab::{Lab, LabError, Life, NodeOrder};
-use crate::links::Notices;
+use crate::links::{AddressBook, Notices};
 use crate::remote::RemoteCluster;
 use crate::remote::node_link::OnEvent;
 use crate::remote::protocol::{Answer, Question};
+use crate::server::Status;
+use crate::state_machine::kv::KeyValue;
+use crate::storage::ClusterId;
 use crate::supervisor::{Running, Supervisor};
 use crate::text::layout::duration_shown;
 use crate::tls::Security;
@@ -38,6 +43,27 @@ impl RemoteLab {
             settings: supervisor.settings().clone(),
         };
         RemoteLab::new(remote, name, notices, on_event, Some(supervisor))
+    }
+
+    pub(crate) fn cluster(&self) -> ClusterId {
+        self.remote.cluster
+    }
+
+    /// Where nodes are.
+    pub(crate) fn book(&self) -> Arc<AddressBook> {
+        Arc::clone(&self.book)
+    }
+
+    /// What makes clients while another has the console.
+    pub(crate) fn client_maker(&self) -> impl Fn() -> Client<KeyValue> + Send + Sync + use<> {
+        self.clients.client_maker()
+    }
+
+    /// What is seen of the nodes that there are now, whenever it is asked; none of one that is not reached.
+    pub(crate) fn statuses(&self) -> impl Fn() -> BTreeMap<NodeId, Option<Status>> + Send + Sync + use<> {
+        let links: BTreeMap<_, _> =
+            self.links.iter().map(|(node, link)| (*node, link.status_reader())).collect();
+        move || links.iter().map(|(node, status)| (*node, status())).collect()
     }
 
     /// Does what concerns a whole process, or a node whose process does not run. None: it is an order to the node.

@@ -123,7 +123,7 @@ fn a_certificate_says_what_its_holder_may_do() {
     assert_eq!(processes.lets(&person("ann"), PATIENCE), (true, true), "an administrator");
     assert_eq!(processes.lets(&person("bob"), PATIENCE), (false, true), "a client");
     let n2 = Holder::Peer(NodeId::new(2));
-    assert_eq!(processes.lets(&n2, Duration::from_secs(1)), (false, false), "a node");
+    assert_eq!(processes.lets(&n2, PATIENCE), (false, true), "a node, which has a gateway's clients");
     processes.running[&NodeId::new(1)].warning("not let in: its certificate is that of");
     for ending in ["crt", "key"] {
         fs::remove_file(processes.folder.path(&format!("certs/bob.client.{ending}"))).expect("it was made");
