@@ -1,5 +1,5 @@
 //! What the parts of a node cost by themselves: a step of the core, an append to the log, an entry's text, applying a
-//! command, the router.
+//! command, a range of a million keys, the router.
 //!
 //! `cargo bench --bench parts` measures all; a word behind `--` chooses those whose name holds it. All go through the
 //! library's public face. A figure is that of a group of entries or messages; criterion divides it by their number.
@@ -22,8 +22,8 @@ use raftlab::raft::entry::{Content, Entry, Origin};
 use raftlab::raft::message::{self, Beat, Body, Message};
 use raftlab::raft::role::Role;
 use raftlab::raft::{Raft, Recovered};
-use raftlab::state_machine::kv::{Command, KeyValue};
-use raftlab::state_machine::{Machine, Replica};
+use raftlab::state_machine::kv::{Command, KeyValue, Keys, Query, Range};
+use raftlab::state_machine::{Machine, Replica, StateMachine};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::memory::{Files, MemoryDisk};
 use raftlab::storage::memory_store::MemoryContent;
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for part in [core, log, codec, apply, router] {
+    for part in [core, log, codec, apply, ranges, router] {
         part(&mut criterion);
     }
     criterion.final_summary();
@@ -209,6 +209,43 @@ fn codec(criterion: &mut Criterion) {
             bencher.iter_batched(copy, |disk| open_lines(disk, &identity), BatchSize::SmallInput);
         },
     );
+    group.finish();
+}
+
+/// Ranges of a store with a million keys: the first, which sorts them; those that follow; and a change of a value beside them.
+fn ranges(criterion: &mut Criterion) {
+    const MANY: u64 = 1_000_000;
+    let mut filled = KeyValue::default();
+    for key in 0..MANY {
+        filled.apply(&Command::put(format!("user:{key:07}"), "1"));
+    }
+    let limited = |limit| {
+        let keys = Keys::Between("user:0500000".into(), "user:0600000".into());
+        Query::Range(Box::new(Range { limit, ..Range::of(keys) }))
+    };
+    let counted = Query::Range(Box::new(Range { only_count: true, ..Range::of(Keys::From("".into())) }));
+    let restored = || {
+        let mut store = KeyValue::default();
+        store.restore(filled.snapshot());
+        store
+    };
+    let mut group = criterion.benchmark_group("a million keys");
+    group.sample_size(10);
+    group.bench_function("the first range sorts them", |bencher| {
+        bencher.iter_batched_ref(restored, |store| store.query(&limited(1)), BatchSize::PerIteration);
+    });
+    let mut store = restored();
+    store.query(&limited(1));
+    let mut range = |name: &str, query: &Query| {
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(store.query(query))));
+    };
+    range("100 of a range of 100,000, and their count", &limited(100));
+    range("all of a range of 100,000", &limited(0));
+    range("the count of all", &counted);
+    let put = Command::put("user:0500000", "2");
+    group.bench_function("a put beside an index", |bencher| bencher.iter(|| black_box(store.apply(&put))));
+    let mut plain = restored();
+    group.bench_function("a put without one", |bencher| bencher.iter(|| black_box(plain.apply(&put))));
     group.finish();
 }
 

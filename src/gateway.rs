@@ -15,6 +15,8 @@ mod answers;
 #[cfg(feature = "http")]
 mod form;
 #[cfg(feature = "http")]
+mod header;
+#[cfg(feature = "http")]
 mod kv;
 #[cfg(feature = "http")]
 mod metrics;

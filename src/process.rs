@@ -36,7 +36,6 @@ use crate::links::{
     Acceptor, AddressBook, Attached, Bounds, Dialer, Host, LinkEvent, Lives, Notices, Target, Traffic,
 };
 use crate::net::router::RouterHandle;
-use crate::node::Boards;
 use crate::remote::protocol::VersionedSettings;
 use crate::server::RoleName;
 use crate::state_machine::StateMachine;
@@ -191,12 +190,6 @@ impl<M: StateMachine> Process<M> {
 
     pub fn address(&self) -> SocketAddr {
         self.acceptor.address()
-    }
-
-    /// What the process shows of its node, of messages, and of where nodes are.
-    pub(crate) fn seen(&self) -> (Arc<Boards>, RouterHandle, Arc<AddressBook>) {
-        let Inside { network, book, .. } = &*self.inside;
-        (self.inside.cluster.lock().boards(), network.clone(), Arc::clone(book))
     }
 
     /// What the node's files held when it started.

@@ -149,6 +149,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/DECISIONS.md",
     "docs/FAULTS.md",
     "docs/FILES.md",
+    "docs/HTTP.md",
     "docs/PERFORMANCE.md",
     "docs/TESTING.md",
     "docs/TRACE.md",

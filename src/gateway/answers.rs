@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::form::Object;
-use super::site::Site;
 use crate::client::{Failure, Outcome, Rejection, Token};
-use crate::types::{NodeId, Term};
 use crate::web::response::Response;
 
 /// A whole answer, and the command whose outcome it does not know.
@@ -132,24 +129,5 @@ impl Answer {
     /// What is said beside the answer.
     pub fn headers(&self) -> String {
         self.token.map_or(String::new(), |token| format!("Raftlab-Token: {token}\r\n"))
-    }
-}
-
-/// What stands first in each answer of etcd's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Header {
-    pub node: NodeId,
-    pub term: Term,
-    pub revision: u64,
-}
-
-impl Header {
-    pub fn object(self, site: &Site) -> Object {
-        let member = site.home.unwrap_or(self.node).number();
-        Object::default()
-            .number("cluster_id", site.cluster.0)
-            .number("member_id", u64::from(member))
-            .number("revision", self.revision)
-            .number("raft_term", self.term.0)
     }
 }

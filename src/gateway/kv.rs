@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::answers::{Code, Failed, Header};
+use super::answers::{Code, Failed};
 use super::form::{Fields, Object};
+use super::header::Header;
 use super::site::Site;
 use crate::state_machine::kv::{
     Answer, Bytes, Compare, Direction, Keys, Pair, Range, Ranged, Relation, Revisions, SortBy, Target, Text,

@@ -60,7 +60,7 @@ impl Places {
         }
         taken.last += 1;
         let number = taken.last;
-        taken.connections.insert(number, Connection { socket, idle: None });
+        taken.connections.insert(number, Connection { socket, idle: Some(Instant::now()) });
         Ok(Place { places: Arc::clone(this), number })
     }
 
@@ -129,7 +129,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let connect = || {
             let connection = TcpStream::connect(address).expect("it listens");
-            // Only so many may wait to be accepted.
+            // Few may wait to be accepted.
             listener.accept().expect("it was made just now");
             connection
         };
@@ -138,6 +138,7 @@ mod tests {
         for _ in 0..PLACES_MAX {
             let connection = connect();
             let place = Places::take(&places, &connection).expect("a place is free");
+            assert!(place.work());
             all.push((connection, place));
         }
         let one_more = connect();

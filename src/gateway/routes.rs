@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::answers::{Answer, Code, Failed, Header};
+use super::answers::{Answer, Code, Failed};
 use super::form::{self, Fields, Object};
+use super::header::Header;
 use super::kv::{self, AskedRange};
 use super::metrics::Metrics;
 use super::site::Site;

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{Code, Failed, Header, not_answered};
+use super::answers::{Code, Failed, not_answered};
+use super::header::Header;
 use super::kv;
 use super::routes::Gate;
 use crate::client::{Ask, Committed, Fate, Outcome, What};

@@ -1,13 +1,17 @@
-//! What a console asks of a node, and is answered.
+//! What a console asks of a node, and is answered; and what a gateway sees of it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Inside;
 use super::consoles::Attachment;
+use super::{Inside, Process};
 use crate::cluster::Cluster;
 use crate::faults::RuleSet;
 use crate::lab::{Lab, LabError, Life, NodeOrder};
+use crate::links::AddressBook;
+use crate::net::router::RouterHandle;
+use crate::node::Boards;
 use crate::remote::protocol::{Answer, Question, VersionedSettings};
 use crate::state_machine::StateMachine;
 use crate::text::joined;
@@ -206,5 +210,13 @@ impl<M: StateMachine> Inside<M> {
             console.items = Vec::new();
         }
         Ok(Answer::Items { items, next })
+    }
+}
+
+impl<M: StateMachine> Process<M> {
+    /// What its node knows, what it counts of messages, and where nodes are.
+    pub(crate) fn seen(&self) -> (Arc<Boards>, RouterHandle, Arc<AddressBook>) {
+        let Inside { network, book, .. } = &*self.inside;
+        (self.inside.cluster.lock().boards(), network.clone(), Arc::clone(book))
     }
 }

@@ -7,6 +7,7 @@
 //! came and was changed, so a client can tell whether it was changed since.
 
 mod bytes;
+mod keys;
 mod order;
 mod range;
 mod reading;
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 pub use self::bytes::Bytes;
+pub use self::keys::Keys;
 use self::order::Order;
-pub use self::range::{Direction, Keys, Pair, RANGE_BYTES_MAX, Range, Ranged, Revisions, SortBy};
+pub use self::range::{Direction, Pair, RANGE_BYTES_MAX, Range, Ranged, Revisions, SortBy};
 use self::reading::ReadCommand;
 pub use self::txn::{Compare, REQUESTS_MAX, Relation, Target, Txn, TxnAnswer, TxnRequest, TxnResponse};
 pub use self::values::Values;

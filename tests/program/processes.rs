@@ -3,6 +3,8 @@
 mod backups;
 #[cfg(feature = "tls")]
 mod encrypted;
+#[cfg(feature = "http")]
+mod gateways;
 mod strangers;
 
 use std::collections::BTreeMap;

@@ -171,13 +171,13 @@ fn a_snapshot_of_another_cluster_format_place_or_term_is_refused_as_such() {
     assert!(start(foreign).contains("belongs to cluster 00000000000000c2, not to 00000000000000c1"));
     assert_eq!(received(foreign).1, Err("it is of cluster 00000000000000c2".to_string()));
 
-    let newer = sealed(r#"{"format":3,"what":"ever""#);
-    assert!(start(&newer).contains("has format 3, and this program reads format 2: use a newer program"));
-    assert_eq!(received(&newer).1, Err("it has format 3, and this program reads format 2".to_string()));
+    let newer = sealed(r#"{"format":4,"what":"ever""#);
+    assert!(start(&newer).contains("has format 4, and this program reads format 3: use a newer program"));
+    assert_eq!(received(&newer).1, Err("it has format 4, and this program reads format 3".to_string()));
     let older = sealed(r#"{"format":1,"what":"ever""#);
     assert!(
         start(&older)
-            .contains("has format 1, and this program reads format 2: use the program that wrote it")
+            .contains("has format 1, and this program reads format 3: use the program that wrote it")
     );
 
     let elsewhere = file_of(id(5, 3));

@@ -9,7 +9,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::OnceLock;
 
 use super::Text;
-use super::range::Keys;
+use super::keys::Keys;
 use super::values::Values;
 
 #[derive(Clone, Debug, Default)]

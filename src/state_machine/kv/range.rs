@@ -2,25 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bytes::Bytes;
+use super::keys::Keys;
 use super::order::Order;
 use super::values::{Item, Values};
 use super::{Answer, Text};
 
 /// The most bytes of keys and values in the answer to a range.
 pub const RANGE_BYTES_MAX: usize = 32 << 20;
-
-/// Which keys are meant. As JSON: `{"one":"x"}`, `{"from":"a"}`, `{"between":["a","b"]}`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Keys {
-    /// This key.
-    One(Text),
-    /// This key and all behind it.
-    From(Bytes),
-    /// From the first up to the last, without the last.
-    Between(Bytes, Bytes),
-}
 
 /// A question about keys in order. As JSON: `{"keys":{"from":"a"},"limit":10}`; what is not asked for is left out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -103,26 +91,6 @@ pub struct Ranged {
 /// Whether a field is left out of the text.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl Keys {
-    /// Whether this key is meant.
-    pub fn hold(&self, key: &str) -> bool {
-        let key = key.as_bytes();
-        match self {
-            Keys::One(one) => one.as_bytes() == key,
-            Keys::From(first) => key >= first.0.as_slice(),
-            Keys::Between(first, end) => key >= first.0.as_slice() && key < end.0.as_slice(),
-        }
-    }
-
-    /// Whether a key is given.
-    pub fn are_named(&self) -> bool {
-        match self {
-            Keys::One(key) => !key.is_empty(),
-            Keys::From(_) | Keys::Between(..) => true,
-        }
-    }
 }
 
 impl Range {

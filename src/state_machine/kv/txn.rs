@@ -8,7 +8,8 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
-use super::range::{Keys, Pair, Range, Ranged, is_default};
+use super::keys::Keys;
+use super::range::{Pair, Range, Ranged, is_default};
 use super::values::Item;
 use super::{Answer, KEY_BYTES_MAX, KeyValue, Text};
 use crate::state_machine::sessions::ANSWER_BYTES_MAX;
@@ -102,7 +103,7 @@ pub enum TxnResponse {
 }
 
 impl Txn {
-    /// Only these requests, whatever the store holds.
+    /// Only these requests, without a comparison.
     pub fn requests(success: impl IntoIterator<Item = TxnRequest>) -> Txn {
         Txn { success: success.into_iter().collect(), ..Txn::default() }
     }
