@@ -68,7 +68,6 @@ use crate::protocol::Address;
 use crate::server::{RoleName, Status};
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
-use crate::storage::ClusterId;
 use crate::trace::NodeLogs;
 use crate::types::{ClientId, NodeId, Random};
 
@@ -323,12 +322,14 @@ impl<M> Cluster<M> {
     }
 
     /// Others write, too, from now on: what the calls of its console do not explain may be theirs.
+    #[cfg(feature = "cli")]
     pub(crate) fn let_others_write(&mut self) {
         self.others_write = true;
     }
 
     /// The number of the cluster that its files hold.
-    pub(crate) fn id(&self) -> ClusterId {
+    #[cfg(feature = "cli")]
+    pub(crate) fn id(&self) -> crate::storage::ClusterId {
         self.slots.values().next().expect("a cluster has a node").medium.cluster()
     }
 

@@ -44,6 +44,7 @@ pub(super) struct Files {
     pub faults: Arc<DiskFaults>,
 }
 
+#[cfg(feature = "cli")]
 impl Medium {
     /// The cluster that it holds a node of.
     pub fn cluster(&self) -> ClusterId {

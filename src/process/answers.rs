@@ -215,7 +215,7 @@ impl<M: StateMachine> Inside<M> {
 
 impl<M: StateMachine> Process<M> {
     /// What its node knows, what it counts of messages, and where nodes are.
-    pub(crate) fn seen(&self) -> (Arc<Boards>, RouterHandle, Arc<AddressBook>) {
+    pub fn seen(&self) -> (Arc<Boards>, RouterHandle, Arc<AddressBook>) {
         let Inside { network, book, .. } = &*self.inside;
         (self.inside.cluster.lock().boards(), network.clone(), Arc::clone(book))
     }

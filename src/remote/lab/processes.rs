@@ -45,22 +45,22 @@ impl RemoteLab {
         RemoteLab::new(remote, name, notices, on_event, Some(supervisor))
     }
 
-    pub(crate) fn cluster(&self) -> ClusterId {
+    pub fn cluster(&self) -> ClusterId {
         self.remote.cluster
     }
 
     /// Where nodes are.
-    pub(crate) fn book(&self) -> Arc<AddressBook> {
+    pub fn book(&self) -> Arc<AddressBook> {
         Arc::clone(&self.book)
     }
 
     /// What makes clients while another has the console.
-    pub(crate) fn client_maker(&self) -> impl Fn() -> Client<KeyValue> + Send + Sync + use<> {
+    pub fn client_maker(&self) -> impl Fn() -> Client<KeyValue> + Send + Sync + use<> {
         self.clients.client_maker()
     }
 
     /// What is seen of the nodes that there are now, whenever it is asked; none of one that is not reached.
-    pub(crate) fn statuses(&self) -> impl Fn() -> BTreeMap<NodeId, Option<Status>> + Send + Sync + use<> {
+    pub fn statuses(&self) -> impl Fn() -> BTreeMap<NodeId, Option<Status>> + Send + Sync + use<> {
         let links: BTreeMap<_, _> =
             self.links.iter().map(|(node, link)| (*node, link.status_reader())).collect();
         move || links.iter().map(|(node, status)| (*node, status())).collect()

@@ -61,7 +61,7 @@ fn a_backup_of_files_holds_what_is_committed_and_a_damaged_one_is_refused() {
     }
     let saved = processes.folder.read("n1.json");
     let state = |text: &str| text.split("\"content\":").nth(1).map(str::to_string);
-    assert!(saved.contains("\"x\":\"3\""), "{saved}");
+    assert!(saved.contains("[\"x\",\"3\",2,4,2]"), "{saved}");
     assert_eq!(
         state(&saved).map(|text| text.len()),
         state(&processes.folder.read("n2.json")).map(|text| text.len())
@@ -78,7 +78,7 @@ fn a_backup_of_files_holds_what_is_committed_and_a_damaged_one_is_refused() {
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
         assert!(!processes.folder.path("new/n1").exists());
     };
-    refused(&saved.replace("\"x\":\"3\"", "\"x\":\"4\""), "it is damaged");
+    refused(&saved.replace("[\"x\",\"3\"", "[\"x\",\"4\""), "it is damaged");
     refused(&saved[..saved.len() - 5], "it is damaged");
     refused("{\"format\":1}", "format");
     refused("hello", "is no backup, or is damaged");
