@@ -19,7 +19,7 @@ impl Number for u64 {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Ascending<K, V>(VecDeque<(K, V)>);
 
 impl<K, V> Default for Ascending<K, V> {

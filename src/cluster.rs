@@ -24,6 +24,8 @@ mod lives;
 mod members;
 mod messages;
 mod nodes;
+#[cfg(test)]
+mod replay_tests;
 mod residents;
 mod start_error;
 mod notices;
@@ -60,7 +62,7 @@ use crate::check::linearizability::Start;
 use crate::client::{Client, ClientCore, ClientSettings, SharedNodes};
 use crate::config::Settings;
 use crate::lab::waiting::Waiting;
-use crate::lab::{LabSettings, Life};
+use crate::lab::{Lab, LabSettings, Life};
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle};
 use crate::node::{Boards, Context};
@@ -153,6 +155,7 @@ impl<M: StateMachine> Cluster<M> {
         settings: &Settings,
         logs: Option<(&Path, Option<&str>)>,
         observer: Option<Observer>,
+        record: Option<&Path>,
         machine: Machine<M>,
     ) -> Result<Cluster<M>, StartError> {
         settings.validate().map_err(StartError::Settings)?;
@@ -173,6 +176,10 @@ impl<M: StateMachine> Cluster<M> {
         let mut cluster = Cluster::begin(origin, logs, observer, machine)?;
         cluster.start = if nodes.values().all(is_new) { Start::Absent } else { Start::Unknown };
         cluster.notices = notices;
+        if let Some(folder) = record {
+            Lab::record(&mut cluster, folder, u64::MAX)
+                .map_err(|error| StartError::Record(error.to_string()))?;
+        }
         cluster.start_nodes(nodes)?;
         Ok(cluster)
     }
@@ -347,6 +354,8 @@ impl<M> Cluster<M> {
             router.stop();
         }
         self.context.leaders.close();
+        // A recording that runs is whole then.
+        self.context.flight_recorder.end();
     }
 
     fn slot(&mut self, name: NodeId) -> &mut Slot {

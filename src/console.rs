@@ -19,7 +19,7 @@ pub mod museum;
 pub mod narrator;
 pub mod options;
 pub mod printer;
-mod progress;
+pub mod progress;
 mod prompt;
 pub mod scripts;
 pub mod session;

@@ -5,19 +5,23 @@
 
 pub(crate) mod dials;
 mod error;
+mod kind;
 pub mod members;
 mod order;
+mod recorded;
 pub(crate) mod transfer;
 pub mod virtual_time;
 pub(crate) mod waiting;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::LabError;
+pub use self::kind::LabKind;
 pub use self::order::{DiskChange, NodeOrder};
+pub use self::recorded::Recorded;
 use self::virtual_time::VirtualTime;
 
 use crate::check::linearizability::Start;
@@ -212,6 +216,34 @@ pub trait Lab {
         true
     }
 
+    /// Records, in this new folder, what goes into each step, until that many bytes are written: the steps can be made again.
+    ///
+    /// # Errors
+    /// A recording runs already, the folder cannot be written, or the lab needs none: seed and lines make its run again.
+    fn record(&mut self, _folder: &Path, _bytes_max: u64) -> Result<(), LabError> {
+        let text =
+            "virtual time needs no recording: seed and lines make the run again ('rewind', 'save-script')";
+        Err(LabError::new(text.to_string()))
+    }
+
+    /// The folder of the recording that runs; none if none does.
+    fn records_to(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Ends the recording, with all of it in its folder.
+    ///
+    /// # Errors
+    /// None runs.
+    fn end_recording(&mut self) -> Result<Recorded, LabError> {
+        Err(LabError::new("no recording runs".to_string()))
+    }
+
+    /// Until when the run was recorded that this one makes again; none if it makes none again.
+    fn recorded_until(&self) -> Option<Time> {
+        None
+    }
+
     /// Runs time at this multiple of the clock's. Only virtual time can.
     fn set_speed(&mut self, _factor: f64) -> Result<(), LabError> {
         Err(only_in_virtual_time("speed"))
@@ -229,20 +261,6 @@ pub trait Lab {
     fn virtual_time(&mut self) -> Option<&mut dyn VirtualTime> {
         None
     }
-}
-
-/// What stands behind a lab.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display)]
-pub enum LabKind {
-    /// A cluster on threads of this program.
-    #[display("threads")]
-    Threads,
-    /// Nodes in processes of their own.
-    #[display("processes")]
-    Processes,
-    /// Virtual time.
-    #[display("simulator")]
-    Simulator,
 }
 
 /// The core's settings in the course of a run.

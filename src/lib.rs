@@ -109,6 +109,8 @@ pub mod node;
 #[doc(hidden)]
 pub mod links;
 #[doc(hidden)]
+pub mod recording;
+#[doc(hidden)]
 pub mod sim;
 
 // L5: whole clusters, who talks to them and what is measured with them.

@@ -39,12 +39,14 @@ use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::raft::Raft;
 use crate::raft::message::Message;
+use crate::recording::{FlightRecorder, StepRecorder};
 use crate::server::{Arrival, Server, Status};
 use crate::state_machine::Machine;
 use crate::state_machine::image::LoadImage;
 use crate::storage::Storage;
 use crate::storage::faults::DiskFaults;
 use crate::storage::records::Recorder;
+use crate::trace::What;
 use crate::types::{NodeId, Time};
 
 /// What the nodes of a process share.
@@ -55,6 +57,8 @@ pub struct Context {
     pub safety: Arc<Mutex<Safety>>,
     /// In a process of its own: what writes down each step, for those who check all nodes.
     pub recorder: Option<Recorder>,
+    /// What went into the nodes' steps, so that they can be made again.
+    pub flight_recorder: FlightRecorder,
     pub reporter: Reporter,
     pub changes: Arc<Changes>,
     pub leaders: Arc<Leaders>,
@@ -70,16 +74,45 @@ impl Context {
         self.safety.lock().begin(&standing);
         if let Some(recorder) = &self.recorder {
             recorder.begin(&standing);
+            self.flight_recorder.see_order(recorder.clock().now());
         }
     }
 
-    /// A node made a step and is about to send these messages.
-    fn observe<'a>(&self, raft: &Raft, step: &Step<'_>, sent: impl Iterator<Item = &'a Message> + Clone) {
+    /// Something is wrong with the run: saves what went into the newest steps, beside the nodes' work.
+    fn save_flight(&self, node: NodeId) {
+        let context = self.clone();
+        let save = move || {
+            let source = if context.recorder.is_some() { "processes" } else { "threads" };
+            if let Some(folder) = context.flight_recorder.save(source) {
+                let what = What::FlightSaved { folder: folder.display().to_string() };
+                context.reporter.tell(context.clock.now(), node, [what]);
+            }
+        };
+        // Without a thread it is not saved; the node's end is told all the same.
+        let _ = thread::Builder::new().name("flight".to_string()).spawn(save);
+    }
+
+    /// A node made a step and is about to send these messages. Returns the number of the step among those of all nodes.
+    fn observe<'a>(
+        &self,
+        raft: &Raft,
+        step: &Step<'_>,
+        sent: impl Iterator<Item = &'a Message> + Clone,
+    ) -> u64 {
         let mut safety = self.safety.lock();
         safety.observe(step, sent.clone());
+        if self.flight_recorder.is_first_break(!safety.violations().is_empty()) {
+            self.save_flight(raft.id());
+        }
         if let Some(recorder) = &self.recorder {
             recorder.observe(step, sent, || safety.standing(raft));
+            // The clock that the links tell: a step whose messages another process sees has a lower number.
+            let order = recorder.clock().next();
+            self.flight_recorder.see_order(order);
+            return order;
         }
+        // Numbered while the checks are held: a step whose messages this one has seen has a lower number.
+        self.flight_recorder.next_order()
     }
 }
 
@@ -122,6 +155,7 @@ impl Node {
         inbox: InboxReceiver,
         context: Context,
         clock: Clock,
+        flight: StepRecorder,
     ) -> io::Result<Node> {
         let name = server.raft().id();
         let Handles { store, open, load, part_bytes } = handles;
@@ -150,6 +184,7 @@ impl Node {
             clock_shown: Time::ZERO,
             jumps: JumpWatch::start(),
             told: None,
+            flight,
             arrivals: Vec::new(),
             opened: Vec::new().into_iter(),
             step_began: Arc::new(Mutex::new(Instant::now())),

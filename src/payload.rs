@@ -57,6 +57,7 @@ struct List<T> {
 
 struct FromText {
     text: Box<str>,
+    weight: usize,
     value: OnceLock<Result<Value, String>>,
 }
 
@@ -84,7 +85,13 @@ impl Payload {
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
     pub fn from_text(text: impl Into<Box<str>>) -> Payload {
-        Payload(Arc::new(FromText { text: text.into(), value: OnceLock::new() }))
+        let text = text.into();
+        Payload(Arc::new(FromText { weight: text.len(), text, value: OnceLock::new() }))
+    }
+
+    /// The same text, with the weight that it had in another process.
+    pub(crate) fn weighing(&self, weight: usize) -> Payload {
+        Payload(Arc::new(FromText { weight, text: self.text().into(), value: OnceLock::new() }))
     }
 
     /// Whether JSON can hold the value: written as text, it is read back. The value's type is walked once, and the answer
@@ -254,7 +261,7 @@ impl Faces for FromText {
     }
 
     fn measured(&self) -> Result<usize, &str> {
-        Ok(self.text.len())
+        Ok(self.weight)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -18,7 +18,7 @@ mod processes;
 mod progress_line;
 pub mod recover;
 mod refusal;
-
+pub mod replay;
 pub mod simulate;
 mod slow;
 mod start;

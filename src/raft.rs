@@ -51,7 +51,7 @@ use snapshot::Receiving;
 type Few<T> = SmallVec<[T; 8]>;
 
 /// One node's consensus state. Fields stand under Figure 2's own headings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Raft {
     id: NodeId,
     /// Its files, of those that there ever were under its name.

@@ -9,8 +9,11 @@ mod applying;
 mod ending;
 mod entries;
 mod exchange;
+pub mod frame;
+mod lateness;
 pub mod report;
 mod requests;
+pub mod shape;
 pub mod snapshots;
 mod status;
 pub(crate) mod waiting;
@@ -31,11 +34,13 @@ use crate::types::{EntryId, LogIndex, NodeId, Random, Term, Time};
 pub use self::ending::EndReason;
 pub use self::entries::{EntryKind, EntryView, WhichEntry};
 pub use self::exchange::{Arrival, Outbox, Start};
+pub use self::lateness::LeftOff;
 pub(crate) use self::requests::Caller;
 pub use self::status::{FollowerView, LogView, MembersView, SnapshotInfo, Status};
 pub use crate::types::RoleName;
 
 use self::applier::{Applier, Task};
+use self::lateness::Lateness;
 use self::snapshots::{Schedule, SnapshotWork};
 use self::waiting::Waiting;
 
@@ -59,7 +64,7 @@ pub struct Server {
     /// The state machine after it has panicked, dropped with the server.
     broken: Option<Applier>,
     /// Whether the state machine has taken too long in this step.
-    is_late: Box<dyn Fn() -> bool + Send>,
+    lateness: Lateness,
     /// Tasks that the state machine brought back from its thread, to be done first.
     postponed: Vec<Task>,
     /// A machine in its first state, which knows the limits.
@@ -120,7 +125,7 @@ impl Server {
             settings,
             applier: Some(Applier::new(machine)),
             broken: None,
-            is_late: Box::new(|| false),
+            lateness: Lateness::default(),
             postponed: Vec::new(),
             limits: blank(),
             held: VecDeque::new(),
@@ -136,6 +141,22 @@ impl Server {
 
     /// One step: takes in everything that arrived, and returns what the driver has to do. `arrivals` is emptied.
     pub fn handle(&mut self, now: Time, arrivals: &mut Vec<Arrival>) -> Outbox {
+        self.lateness.begin(None);
+        self.step(now, arrivals)
+    }
+
+    /// Takes a step again that was recorded: applying is left off after these entries.
+    pub fn handle_again(&mut self, now: Time, arrivals: &mut Vec<Arrival>, left_off: LeftOff) -> Outbox {
+        self.lateness.begin(Some(left_off));
+        self.step(now, arrivals)
+    }
+
+    /// After which entries applying was left off in the last step.
+    pub fn left_off(&self) -> LeftOff {
+        self.lateness.left_off()
+    }
+
+    fn step(&mut self, now: Time, arrivals: &mut Vec<Arrival>) -> Outbox {
         let mut outbox = Outbox::default();
         let led = self.led_term();
         let leader = self.raft.leader();
@@ -283,6 +304,11 @@ impl Server {
         self.applier.as_ref().map(Applier::machine)
     }
 
+    /// Items of the state, as last reported.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     pub fn applied(&self) -> EntryId {
         self.applied
     }
@@ -290,7 +316,7 @@ impl Server {
     /// Asks `is_late` after each applied entry whether to leave the rest of the step's entries to a thread of the state
     /// machine's own. They are in the [`Outbox`] then, and the machine must be detached and given them.
     pub fn leave_off_when(&mut self, is_late: impl Fn() -> bool + Send + 'static) {
-        self.is_late = Box::new(is_late);
+        self.lateness = Lateness::by_clock(is_late);
     }
 
     /// Hands out the state machine for a thread of its own. From now on its tasks are in each [`Outbox`], and their results

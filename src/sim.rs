@@ -5,6 +5,8 @@
 //! from anything but the seed.
 
 pub mod mutation;
+mod following;
+mod forking;
 mod lab;
 mod lives;
 mod machine;
@@ -41,6 +43,10 @@ use crate::types::{ClientId, NodeId, Random, Time};
 
 pub use settings::SimulationSettings;
 
+pub use following::{Difference, ReplayReport};
+
+use following::Following;
+use forking::Origin;
 use lives::Begin;
 use machine::Kind;
 use mutation::Mutation;
@@ -87,6 +93,10 @@ pub struct Simulation {
     mutation: Option<Box<dyn Mutation>>,
     digest: u64,
     happened: Happened,
+    /// The recording that it follows.
+    following: Option<Box<Following>>,
+    /// The recording that it was forked from.
+    forked: Option<Origin>,
     /// It is made again, as it was before.
     again: Option<Again>,
     speed: Option<f64>,
@@ -153,6 +163,8 @@ impl Simulation {
             mutation: None,
             digest: settings.seed,
             happened: Happened::default(),
+            following: None,
+            forked: None,
             again: None,
             speed: None,
             pace: None,
@@ -208,6 +220,9 @@ impl Simulation {
     }
 
     pub fn next_event(&self) -> Time {
+        if let Some(next) = self.followed_until() {
+            return next;
+        }
         let queued = self.queue.keys().next().map_or(Time::NEVER, |(time, _)| *time);
         let nodes = self.nodes.values().map(Node::deadline).min().unwrap_or(Time::NEVER);
         let clients = self.clients.values().map(ClientCore::deadline).min().unwrap_or(Time::NEVER);
@@ -231,7 +246,9 @@ impl Simulation {
     }
 
     fn one_happens(&mut self, next: Time) {
-        if let Some(entry) = self.queue.first_entry()
+        if self.following.is_some() {
+            self.follow_next();
+        } else if let Some(entry) = self.queue.first_entry()
             && entry.key().0 <= next
         {
             let happening = entry.remove();

@@ -122,6 +122,9 @@ pub enum What {
         /// How long it took once.
         took: Duration,
     },
+    /// What went into the newest steps of all nodes was saved: something is wrong with the run.
+    #[display("the newest steps of all nodes are in {folder}: 'replay {folder}' makes them again")]
+    FlightSaved { folder: String },
     /// A snapshot of the state machine was made.
     #[display("created a snapshot up to {last}, {bytes} bytes")]
     SnapshotCreated {
@@ -270,7 +273,7 @@ impl What {
     /// Whether the sentence has a subject of its own. In all others it is the node.
     fn has_subject(&self) -> bool {
         match self {
-            What::MachineSlow { .. } => true,
+            What::MachineSlow { .. } | What::FlightSaved { .. } => true,
             What::FaultEnded { said } => said.starts_with("its "),
             What::Raft(event) => event.has_subject(),
             _ => false,

@@ -51,6 +51,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("tls", 3),
     ("node", 4),
     ("links", 4),
+    ("recording", 4),
     ("sim", 4),
     ("cluster", 5),
     ("process", 6),

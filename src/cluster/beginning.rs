@@ -15,10 +15,14 @@ use crate::lab::LabSettings;
 use crate::lab::waiting::Waiting;
 use crate::net::router::{Router, RouterSettings};
 use crate::node::{Changes, Context, Leaders, Reporter};
+use crate::recording::FlightRecorder;
 use crate::state_machine::StateMachine;
 use crate::trace::NodeLogs;
 use crate::types::{NodeId, Random};
 use std::collections::BTreeMap;
+
+/// Bytes of newest steps that all nodes keep which a cluster begins with.
+const RINGS_BYTES: usize = 256 << 20;
 
 /// What a cluster begins with.
 pub(super) struct Origin {
@@ -55,6 +59,7 @@ impl<M: StateMachine> Cluster<M> {
         let router = Router::start(&founders, &router_settings, clock, random.fork());
         let router = router.map_err(StartError::Thread)?;
         let changes = Arc::new(Changes::default());
+        let ring_bytes = settings.recorder_bytes.min(RINGS_BYTES / founders.len().max(1));
         let safety = if home.is_some() { Safety::of_one_node() } else { Safety::default() };
         let cluster = Cluster {
             raft: LabSettings::new(settings.raft.clone()),
@@ -72,6 +77,11 @@ impl<M: StateMachine> Cluster<M> {
                 clock,
                 safety: Arc::new(Mutex::new(safety)),
                 recorder: None,
+                flight_recorder: FlightRecorder::new(
+                    clock,
+                    ring_bytes,
+                    logs.as_ref().map(|logs| logs.folder().join("flight")),
+                ),
                 reporter: Reporter::new(observer, logs.clone()),
                 changes: Arc::clone(&changes),
                 leaders: Arc::new(Leaders::new(clock)),

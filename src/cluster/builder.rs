@@ -32,6 +32,7 @@ pub struct Builder<M = KeyValue> {
     logs: Option<PathBuf>,
     log_filter: Option<String>,
     observer: Option<Observer>,
+    record: Option<PathBuf>,
     machine: MachineOf<M>,
 }
 
@@ -47,6 +48,7 @@ impl Builder {
             logs: None,
             log_filter: None,
             observer: None,
+            record: None,
             machine: Box::new(machine),
         }
     }
@@ -87,6 +89,11 @@ impl<M: StateMachine> Builder<M> {
     /// Writes log files to this folder, one a node. See [`Builder::log_filter`].
     pub fn logs(self, folder: impl Into<PathBuf>) -> Builder<M> {
         Builder { logs: Some(folder.into()), ..self }
+    }
+
+    /// Records each step of each node in this new folder, from the first on: `replay DIR` makes them again.
+    pub fn record(self, folder: impl Into<PathBuf>) -> Builder<M> {
+        Builder { record: Some(folder.into()), ..self }
     }
 
     /// Chooses what goes to the log files, in the words of `RUST_LOG`: `debug`, or `info,raftlab::n2=trace`. Without it
@@ -131,8 +138,8 @@ impl<M: StateMachine> Builder<M> {
 
     /// Replicates this state machine: each start of a node begins with what `machine` returns and replays the log into it.
     pub fn machine<N: StateMachine>(self, machine: impl Fn() -> N + Send + Sync + 'static) -> Builder<N> {
-        let Builder { settings, logs, log_filter, observer, machine: _ } = self;
-        Builder { settings, logs, log_filter, observer, machine: Box::new(|_| Box::new(machine)) }
+        let Builder { settings, logs, log_filter, observer, record, machine: _ } = self;
+        Builder { settings, logs, log_filter, observer, record, machine: Box::new(|_| Box::new(machine)) }
     }
 
     /// Starts it, from what the states folder holds.
@@ -142,7 +149,7 @@ impl<M: StateMachine> Builder<M> {
     pub fn start(self) -> Result<Cluster<M>, StartError> {
         let machine = (self.machine)(&self.settings);
         let logs = self.logs.as_deref().map(|folder| (folder, self.log_filter.as_deref()));
-        Cluster::open(&self.settings, logs, self.observer, machine)
+        Cluster::open(&self.settings, logs, self.observer, self.record.as_deref(), machine)
     }
 
     /// Starts one node of it, whose peers run in processes of their own, from the files that it has. Also says what they

@@ -117,6 +117,11 @@ impl<M: StateMachine> Cluster<M> {
         Lab::change_network(self, change).map(drop)
     }
 
+    /// Notes the rules of the network, which were changed elsewhere, where steps are recorded.
+    pub(crate) fn note_rules(&self) {
+        self.context.flight_recorder.note_rules(self.network.rules());
+    }
+
     /// Ends every fault of the network.
     pub fn heal(&mut self) {
         self.change_network(&NetChange::Reset).expect("a reset names no node");

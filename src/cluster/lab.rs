@@ -1,5 +1,7 @@
 //! The console's view of a cluster on threads.
 
+use std::path::{Path, PathBuf};
+
 use super::Cluster;
 use super::lives::Slot;
 use super::states::Medium;
@@ -8,7 +10,7 @@ use crate::check::property::Verdict;
 use crate::client::{Ask, Client, Ended, Pipeline};
 use crate::config::RaftSettings;
 use crate::faults::{End, NetChange};
-use crate::lab::{Lab, LabError, LabKind, LabSettings, Life, NodeOrder, NodeView, waited};
+use crate::lab::{Lab, LabError, LabKind, LabSettings, Life, NodeOrder, NodeView, Recorded, waited};
 use crate::net::counts::LinkCounts;
 use crate::node::Node;
 use crate::server::{Arrival, EntryView, LogView, MembersView, RoleName, Server, Status, WhichEntry};
@@ -146,7 +148,22 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn change_network(&mut self, change: &NetChange) -> Result<String, LabError> {
-        self.network.apply(change.clone()).map_err(|error| LabError::new(error.to_string()))
+        let changed = self.network.apply(change.clone()).map_err(|error| LabError::new(error.to_string()));
+        self.note_rules();
+        changed
+    }
+
+    fn record(&mut self, folder: &Path, bytes_max: u64) -> Result<(), LabError> {
+        let source = self.kind().to_string();
+        self.context.flight_recorder.begin(folder, &source, bytes_max).map_err(LabError::new)
+    }
+
+    fn records_to(&self) -> Option<PathBuf> {
+        self.context.flight_recorder.folder()
+    }
+
+    fn end_recording(&mut self) -> Result<Recorded, LabError> {
+        self.context.flight_recorder.end().ok_or_else(|| LabError::new("no recording runs".to_string()))
     }
 
     fn network_rules(&mut self) -> Vec<NetChange> {

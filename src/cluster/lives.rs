@@ -172,7 +172,8 @@ impl<M: StateMachine> Cluster<M> {
             part_bytes: self.settings.raft.snapshot_part_bytes,
         };
         let context = self.context.clone();
-        let node = Node::start(server, handles, transport, inbox, context, own_clock);
+        let flight = context.flight_recorder.of_node(name, fresh, repaired);
+        let node = Node::start(server, handles, transport, inbox, context, own_clock, flight);
         let node = node.map_err(StartError::Thread)?;
         self.slot(name).node = Some(node);
         self.context.changes.announce();

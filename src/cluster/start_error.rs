@@ -13,6 +13,9 @@ use crate::types::NodeId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The folder of a recording cannot be used.
+    #[error("{_0}")]
+    Record(String),
     /// The settings break a rule.
     #[error("{0}")]
     Settings(#[source] ConfigError),

@@ -97,6 +97,11 @@ const SECTIONS: &[(&str, &[&str])] = &[
         "The most bytes in a value, 1 to 67108864. Larger ones are rejected; what is in the logs is applied all the same.",
         &["value_bytes_max"],
     ),
+    (
+        "Bytes of a node's newest steps that are kept in memory, to be replayed if something goes wrong; 0 keeps none. All\n\
+         nodes together keep at most 268435456.",
+        &["recorder_bytes"],
+    ),
 ];
 
 /// What stands above a setting in the commented file.
@@ -243,6 +248,7 @@ mod tests {
             inbox_client_bytes = 12
             segment_bytes = 8
             value_bytes_max = 9
+            recorder_bytes = 0
         ";
         let read = Table::try_from(Settings::from_toml(text).expect("valid")).expect("a table");
         let defaults = Table::try_from(Settings::default()).expect("a table");

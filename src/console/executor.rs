@@ -30,6 +30,7 @@ pub mod operation;
 mod outcome;
 mod picture;
 mod record;
+mod recording;
 mod report;
 mod rerun;
 mod rewind;
@@ -302,7 +303,7 @@ impl Console {
 
     /// Executes a directive, unless the run stands in its past and would become another.
     fn carry_out(&mut self, directive: &Directive) -> Answer {
-        if let Some(refused) = self.refused_in_past(directive) {
+        if let Some(refused) = self.refused_in_past(directive).or_else(|| self.refused_in_replay(directive)) {
             return refused;
         }
         self.undo_due();

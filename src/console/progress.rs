@@ -12,19 +12,19 @@ const EVERY: Duration = Duration::from_millis(200);
 
 /// Draws the line while it lives.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub struct Progress {
     output: Output,
     due: Instant,
     drawing: Option<Drawing>,
 }
 
 impl Progress {
-    pub(super) fn begin(output: Output) -> Progress {
+    pub fn begin(output: Output) -> Progress {
         Progress { output, due: Instant::now() + MOMENT, drawing: None }
     }
 
     /// Draws this line, if it is time to.
-    pub(super) fn show(&mut self, text: impl FnOnce() -> String) {
+    pub fn show(&mut self, text: impl FnOnce() -> String) {
         let now = Instant::now();
         if now < self.due {
             return;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use super::LabError;
 use crate::types::Time;
 
 /// A lab whose run its seed and the calls of its user decide.
@@ -22,6 +23,12 @@ pub trait VirtualTime {
     /// Begins the run again: the same seed, the settings that it began with, and no fault. It stops at this place, as if a
     /// person had interrupted it there, and takes no pauses until then. Returns the run so far.
     fn begin_again(&mut self, stop: Stop, look: Look) -> Parked;
+
+    /// Lets a run that follows a recording continue by itself.
+    ///
+    /// # Errors
+    /// It cannot from this moment, and why.
+    fn fork_recording(&mut self) -> Result<(), LabError>;
 
     /// Lets the run that was begun again stop at another place.
     fn stop_at(&mut self, stop: Stop);

@@ -21,6 +21,7 @@ use crate::net::inbox::InboxReceiver;
 use crate::panics::caught;
 use crate::protocol::{Envelope, Response};
 use crate::raft::effects::RejectReason;
+use crate::recording::{MachineMove, StepRecorder};
 use crate::server::applier::{Look, Task};
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Server};
@@ -67,6 +68,8 @@ pub(super) struct EventLoop {
     pub jumps: JumpWatch,
     /// What was last told of its state, while somebody follows it.
     pub told: Option<Box<NodeState>>,
+    /// Records each step.
+    pub flight: StepRecorder,
     /// What is left of the group that it took in last.
     pub opened: IntoIter<Envelope>,
     /// When the step in progress, or the last one, began.
@@ -76,6 +79,7 @@ pub(super) struct EventLoop {
 impl EventLoop {
     pub fn live(mut self) {
         let why = caught(|| self.run()).unwrap_or_else(EndReason::Panicked);
+        self.flight.ended(self.context.clock.now(), &why);
         let farewell = match why {
             EndReason::Stopped => Farewell::Finish,
             EndReason::Crashed { power: true } => Farewell::PowerCut,
@@ -101,6 +105,8 @@ impl EventLoop {
         };
         if let Some(violation) = why.violation(name) {
             context.safety.lock().report(Property::NodeInvariants, violation);
+            context.flight_recorder.is_first_break(true);
+            context.save_flight(name);
         }
         context.reporter.tell(context.clock.now(), name, [why.clone().into()]);
         board.end(Ended { why, lost });
@@ -185,6 +191,7 @@ impl EventLoop {
         }
         if let Some((applier, tasks)) = self.machine.come_back() {
             self.server.attach(applier, tasks);
+            self.flight.note_machine(MachineMove::Returned);
         }
         let mut bytes = 0;
         while self.arrivals.len() < ARRIVALS_MAX {
@@ -323,6 +330,7 @@ impl EventLoop {
             self.arrivals.insert(0, Arrival::ClockJumped(jumped));
         }
         let answering = answering(self.server.raft(), self.arrivals.iter().filter_map(Arrival::message));
+        self.flight.begin(now, self.clock_shown, &self.server, &self.arrivals);
         let mut outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
         // Only applying can have taken this long.
         let left_off = !outbox.tasks.is_empty() && self.machine.is_here();
@@ -337,7 +345,8 @@ impl EventLoop {
             ..Step::idle(self.server.raft(), self.clock_shown)
         };
         // Checked before any of its messages can reach another node.
-        self.context.observe(self.server.raft(), &step, outbox.messages());
+        let order = self.context.observe(self.server.raft(), &step, outbox.messages());
+        self.flight.end(order, &self.server, &outbox);
         self.context.reporter.tell(now, self.name, outbox.take_happened());
         self.tell_state(now);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
@@ -364,6 +373,7 @@ impl EventLoop {
             && let Some(applier) = self.server.detach()
         {
             self.tell(self.name, [What::MachineSlow { took }]);
+            self.flight.note_machine(MachineMove::Left);
             let moved = self.machine.move_away(self.name, applier);
             moved
                 .map_err(|error| EndReason::Panicked(format!("the system gives no more threads: {error}")))?;

@@ -1,5 +1,6 @@
 //! What a console asks of a node, and is answered; and what a gateway sees of it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::state_machine::StateMachine;
 use crate::text::joined;
 use crate::text::units::duration_text;
 use crate::trace::What;
+use crate::types::NodeId;
 
 /// Bytes of a page of items, about.
 const PAGE_BYTES: usize = 1 << 20;
@@ -45,6 +47,13 @@ fn is_fault(question: &Question) -> bool {
         ),
         _ => false,
     }
+}
+
+/// A folder for this life of a node: `n1`, then `n1-2` and so on.
+fn unused(folder: &Path, node: NodeId) -> PathBuf {
+    let later = (2_u32..).map(|life| folder.join(format!("{node}-{life}")));
+    let mut names = std::iter::once(folder.join(node.to_string())).chain(later);
+    names.find(|name| !name.exists()).expect("the numbers do not end")
 }
 
 impl<M: StateMachine> Inside<M> {
@@ -82,6 +91,11 @@ impl<M: StateMachine> Inside<M> {
             Question::Stored { entries } => Answer::Stored(cluster.stored(node, *entries)?),
             Question::TransferFailure => Answer::TransferFailure(cluster.transfer_failure(node)),
             Question::Check => Answer::Check(cluster.check()),
+            Question::Record { folder, bytes_max } => {
+                cluster.record(&unused(folder, node), *bytes_max)?;
+                Answer::Done(String::new())
+            }
+            Question::EndRecording => Answer::Recorded(cluster.end_recording()?),
             Question::DiskSyncs => Answer::DiskSyncs(cluster.disk_syncs()),
             Question::Records { from, clock } => match self.recorder.page(*from, RECORDS_BYTES, *clock) {
                 Ok(page) => Answer::Records(page),
@@ -155,7 +169,9 @@ impl<M: StateMachine> Inside<M> {
             (None, []) => format!("rules {version}: none"),
             (None, rules) => format!("rules {version}: {}", joined(rules, "; ")),
         };
-        self.cluster.lock().note(self.place.apart.node, What::Ordered { by: by.to_string(), what });
+        let cluster = self.cluster.lock();
+        cluster.note_rules();
+        cluster.note(self.place.apart.node, What::Ordered { by: by.to_string(), what });
         Answer::Done(String::new())
     }
 

@@ -138,10 +138,14 @@ impl<M: StateMachine> Inside<M> {
     fn end_due(&self) {
         let (node, now) = (self.place.apart.node, Instant::now());
         let mut rules = self.rules.lock();
-        if rules.next_end().is_some_and(|end| end <= now) {
+        let ends = rules.next_end().is_some_and(|end| end <= now);
+        if ends {
             self.apply(&mut rules);
         }
         drop(rules);
+        if ends {
+            self.cluster.lock().note_rules();
+        }
         let due = self.endings.lock().take_due(node, now);
         for End { order, said } in due {
             let said = match self.execute(order, None, None) {

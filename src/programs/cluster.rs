@@ -55,6 +55,9 @@ pub(super) struct Options {
     /// Starts each node as a process of its own, instead of a thread: 'kill' and 'pause --process' are for these
     #[arg(long, conflicts_with = "memory", conflicts_with = "write_config")]
     processes: bool,
+    /// Records each step of each node in this new folder: 'replay DIR' makes them again
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// Keeps no state on disk
     #[arg(long)]
     memory: bool,
@@ -200,6 +203,10 @@ impl Stage<'_> {
         let told = self.narrator.clone();
         let builder =
             Cluster::builder().settings(self.settings.clone()).observer(move |event| told.observe(event));
+        let builder = match &self.options.record {
+            Some(folder) => builder.record(folder),
+            None => builder,
+        };
         let started = match options::log_as_asked() {
             Some(filter) => builder.log_filter(filter).start(),
             None => builder.start(),
@@ -227,7 +234,10 @@ impl Stage<'_> {
         let mut notices = self.shown(&residents.notices);
         let supervisor = processes::start(program, residents, &self.settings, &self.output, &self.interrupt)?;
         notices.push(processes::place(self.start, &self.settings));
-        let lab = processes::lab(supervisor, self.narrator.observer(), &self.interrupt)?;
+        let mut lab = processes::lab(supervisor, self.narrator.observer(), &self.interrupt)?;
+        if let Some(folder) = &self.options.record {
+            lab.record(folder, u64::MAX).map_err(|error| error.to_string())?;
+        }
         notices.extend(door.line());
         let gateway = door.serve(|| Ok(http::of_processes(&lab)))?;
         let (ending, lab) = self.converse(lab, notices)?;

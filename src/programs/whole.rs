@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory};
 
 use super::start::{Generated, Start, WHOLE, generated, print_generated, with_generate};
-use super::{backup, check_history, client, client_load, cluster, doctor, logs, node, recover, simulate};
+use super::{
+    backup, check_history, client, client_load, cluster, doctor, logs, node, recover, replay, simulate,
+};
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 
@@ -19,7 +21,7 @@ struct Part {
     main: fn(&Start) -> ExitCode,
 }
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part {
         name: "cluster",
         page: "raftlab-cluster",
@@ -33,6 +35,13 @@ const PARTS: [Part; 11] = [
         also: None,
         command: simulate::Options::command,
         main: simulate::main,
+    },
+    Part {
+        name: "replay",
+        page: "raftlab-replay",
+        also: None,
+        command: replay::Options::command,
+        main: replay::main,
     },
     Part {
         name: "client_load",

@@ -51,7 +51,7 @@ use crate::types::{LogIndex, Member, NodeId, Term, Time};
 use message::{BootId, Round};
 
 /// What a node keeps beyond Figure 2.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Beyond {
     boot_id: BootId,
     /// Until when it withholds its vote.

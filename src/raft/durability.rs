@@ -14,7 +14,7 @@ use super::{Raft, Time};
 use crate::types::LogIndex;
 
 /// What of a node's persistent state is durable, and which writes are under way.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Durability {
     /// The log is durable up to here, and equal to the log in memory.
     log_index: LogIndex,
@@ -24,9 +24,9 @@ pub struct Durability {
     last_id: WriteId,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Outstanding {
-    id: WriteId,
+    pub id: WriteId,
     pub since: Time,
     /// The log's last index once this write is durable; lowered when entries are removed meanwhile.
     pub log_index: LogIndex,

@@ -46,7 +46,7 @@ pub enum Input {
 }
 
 /// A client's request on its way into the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Proposal {
     pub id: RequestId,
     pub content: Content,
@@ -75,7 +75,7 @@ pub struct HardState {
 /// What must become durable after a step, as one unit and after every earlier write.
 ///
 /// It may carry no change at all: then it only waits for the writes before it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Write {
     pub id: WriteId,
     pub hard_state: Option<HardState>,
@@ -90,7 +90,7 @@ pub struct Write {
 }
 
 /// What a step asks of its driver, in the order of execution.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Effects {
     /// Messages that may leave at once, beside the disk: a leader's AppendEntries (D 10.2.1), pre-votes.
     pub messages: Vec<Message>,

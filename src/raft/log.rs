@@ -8,11 +8,11 @@ use super::entry::Entry;
 use crate::types::{EntryId, LogIndex, Term};
 
 /// The entries behind a snapshot, in order and without gaps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Log {
     /// The last entry that a snapshot covers; [`EntryId::ZERO`] without one.
     base: EntryId,
-    entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<Entry>,
     /// For each entry, the bytes of it and of all that were ever before it here; and the same for the base. So the bytes
     /// of any part of the log are a difference.
     through: VecDeque<usize>,
@@ -34,7 +34,7 @@ pub(super) struct Changes {
 }
 
 /// What becomes of the beginning of the log on disk, once a snapshot is durable (section 7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Rebase {
     /// Entries up to this one, which the snapshot covers, are needed no more.
     Compact(EntryId),

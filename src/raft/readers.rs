@@ -1,6 +1,8 @@
 //! What others may read of a node: its driver, the checks and the console.
 
 use super::Raft;
+use super::effects::WriteId;
+use super::entry::Content;
 use super::log::Log;
 use super::role::Role;
 use crate::types::{LogIndex, Member, NodeId, RoleName, StoreId, Term, Time};
@@ -34,6 +36,37 @@ impl Raft {
         &self.log
     }
 
+    /// What its entries hold, and the commands that wait to become entries.
+    pub fn contents(&self) -> impl Iterator<Item = &Content> {
+        let gathered = match &self.role {
+            Role::Leader(leader) => leader.gathered.as_slice(),
+            _ => &[],
+        };
+        self.log
+            .entries
+            .iter()
+            .map(|entry| &entry.content)
+            .chain(gathered.iter().map(|proposal| &proposal.content))
+    }
+
+    /// The same, for a node that is read back.
+    pub(crate) fn contents_mut(&mut self) -> impl Iterator<Item = &mut Content> {
+        let gathered = match &mut self.role {
+            Role::Leader(leader) => leader.gathered.as_mut_slice(),
+            _ => &mut [],
+        };
+        self.log
+            .entries
+            .iter_mut()
+            .map(|entry| &mut entry.content)
+            .chain(gathered.iter_mut().map(|proposal| &mut proposal.content))
+    }
+
+    /// Whether parts of a leader's snapshot have arrived, and others are still to come.
+    pub fn receives_snapshot(&self) -> bool {
+        self.receiving.is_some()
+    }
+
     pub fn commit_index(&self) -> LogIndex {
         self.commit_index
     }
@@ -49,6 +82,11 @@ impl Raft {
             Role::Candidate(_) => RoleName::Candidate,
             Role::Leader(_) => RoleName::Leader,
         }
+    }
+
+    /// The newest write that is not known to be durable.
+    pub fn newest_write(&self) -> Option<WriteId> {
+        self.durability.outstanding.back().map(|write| write.id)
     }
 
     pub fn durable_index(&self) -> LogIndex {

@@ -13,7 +13,7 @@ pub use super::snapshot::sending::{Sending, Transfer};
 use crate::types::{LogIndex, Member, NodeId, StoreId, Time};
 
 /// What a node is at the moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Role {
     /// Answers leaders and candidates (5.2).
     Follower(Follower),
@@ -31,21 +31,21 @@ pub enum Role {
     Leader(Leader),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Follower {
     /// The leader it follows and when it was last heard; none while in doubt.
     pub leader: Option<(Member, Time)>,
 }
 
 /// Votes for one node, in one term.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Votes {
     /// Who said yes. A set: a vote that arrives twice counts once.
     pub granted: BTreeSet<Member>,
 }
 
 /// The volatile state of a leader (Figure 2), created at each election.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Leader {
     /// What is known of each other member, and of those that leave and do not know it yet.
     pub followers: BTreeMap<NodeId, Progress>,
@@ -65,7 +65,7 @@ pub struct Leader {
 }
 
 /// What a leader knows of one follower. `match_index < next_index`, always.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Progress {
     /// The next entry to send (Figure 2, `nextIndex`).
     pub next_index: LogIndex,
@@ -77,7 +77,7 @@ pub struct Progress {
 }
 
 /// How entries are sent to a follower.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum ProgressState {
     /// It is not known where the logs agree: one AppendEntries at a time looks for the place.
     Probe {

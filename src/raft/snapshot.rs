@@ -26,7 +26,7 @@ use sending::Transfer;
 use tasks::{Needed, SnapshotReport, SnapshotTask};
 
 /// A snapshot that a follower is receiving.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Receiving {
     /// The term of the leader that sends it.
     term: Term,

@@ -1,15 +1,17 @@
 //! A cluster of processes as a console drives it: the same language as on threads, over links.
 
+mod asking;
 mod backup;
 mod following;
 mod processes;
+mod recording;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use derive_more::Debug;
 use parking_lot::Mutex;
 
@@ -27,7 +29,7 @@ use crate::cluster::entropy;
 use crate::config::RaftSettings;
 use crate::faults::{End, EndId, NetChange};
 use crate::lab::waiting::Waiting;
-use crate::lab::{Lab, LabError, LabKind, LabSettings, Lasting, Life, NodeOrder, NodeView};
+use crate::lab::{Lab, LabError, LabKind, LabSettings, Lasting, Life, NodeOrder, NodeView, Recorded};
 use crate::links::{AddressBook, Notices};
 use crate::net::counts::LinkCounts;
 use crate::node::{Changes, Leaders};
@@ -65,6 +67,8 @@ pub struct RemoteLab {
     /// What is narrated, and whether each step is followed.
     watched: (EventFilter, bool),
     records: RecordsReader,
+    /// Where the recording is written that this console has begun.
+    records_to: Option<(PathBuf, u64)>,
     asker: Option<Client<KeyValue>>,
     seed: u64,
     /// What has started the processes, if this program has.
@@ -121,6 +125,7 @@ impl RemoteLab {
             came_back: Arc::default(),
             watched: (EventFilter::On, false),
             records: RecordsReader::default(),
+            records_to: None,
             asker: None,
             seed,
             remote,
@@ -138,28 +143,8 @@ impl RemoteLab {
         Ok(lab)
     }
 
-    /// Lets a person interrupt what is running: `is_raised` says whether one wants to, and `wake` becomes ready when one
-    /// begins to.
-    pub fn set_interrupt(
-        &mut self,
-        is_raised: impl Fn() -> bool + Send + Sync + 'static,
-        wake: Receiver<()>,
-    ) {
-        self.waiting.heed(is_raised, wake);
-        self.asker = None;
-    }
-
     fn existing(&self, node: NodeId) -> Result<&NodeLink, LabError> {
         self.links.get(&node).ok_or_else(|| LabError::unknown(node, &self.nodes()))
-    }
-
-    fn asker(&mut self) -> Client<KeyValue> {
-        let asker = self
-            .asker
-            .take()
-            .unwrap_or_else(|| self.waiting.heeded_by(self.clients.client_for(&self.settings.now)));
-        self.asker = Some(asker.clone());
-        asker
     }
 
     fn ask_all(&self, question: &Question) -> Replies {
@@ -387,6 +372,18 @@ impl Lab for RemoteLab {
 
     fn kind(&self) -> LabKind {
         LabKind::Processes
+    }
+
+    fn record(&mut self, folder: &Path, bytes_max: u64) -> Result<(), LabError> {
+        self.begin_recording(folder, bytes_max)
+    }
+
+    fn records_to(&self) -> Option<PathBuf> {
+        self.recording_folder()
+    }
+
+    fn end_recording(&mut self) -> Result<Recorded, LabError> {
+        self.finish_recording()
     }
 
     fn follow_steps(&mut self, follow: bool) {

@@ -1,6 +1,7 @@
 //! What a console and a node say to each other: JSON, a text each.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::property::Verdict;
 use crate::config::RaftSettings;
 use crate::faults::{End, RuleSet, SetVersion};
-use crate::lab::{LabError, NodeOrder, NodeView};
+use crate::lab::{LabError, NodeOrder, NodeView, Recorded};
 use crate::net::counts::LinkCounts;
 use crate::server::{EntryView, LogView, MembersView, WhichEntry};
 use crate::storage::glimpse::Glimpse;
@@ -68,6 +69,12 @@ pub enum Question {
         from: u64,
         clock: u64,
     },
+    /// Record each step, in a folder of the node's name in this one.
+    Record {
+        folder: PathBuf,
+        bytes_max: u64,
+    },
+    EndRecording,
     /// Tell what this filter shows; messages and what the node is after each step, too, if they are followed.
     Watch {
         filter: EventFilter,
@@ -120,6 +127,8 @@ pub enum Answer {
         next: Option<usize>,
     },
     Records(Page),
+    /// What its recording holds, which has ended.
+    Recorded(Recorded),
     /// It did not, and why.
     Refused(LabError),
 }

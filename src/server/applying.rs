@@ -37,7 +37,7 @@ impl Server {
         if let Some(applier) = &mut self.applier
             && outbox.tasks.is_empty()
         {
-            let done = applier.apply(log.range(first, last), &*self.is_late);
+            let done = applier.apply(log.range(first, last), &|| self.lateness.is_late());
             left = applier.machine().applied().index.next();
             self.settle(done, outbox);
         }
@@ -53,7 +53,7 @@ impl Server {
         match &mut self.applier {
             // A task that was left over comes first.
             Some(applier) if outbox.tasks.is_empty() => {
-                let (done, rest) = applier.perform(task, &*self.is_late);
+                let (done, rest) = applier.perform(task, &|| self.lateness.is_late());
                 outbox.tasks.extend(rest);
                 self.settle(done, outbox);
             }

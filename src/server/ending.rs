@@ -6,7 +6,7 @@ use crate::trace::What;
 use crate::types::NodeId;
 
 /// Shown as in a status: `crashed`, `its disk failed: the disk is full`.
-#[derive(Clone, PartialEq, Eq, Debug, Display)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, serde::Serialize, serde::Deserialize)]
 pub enum EndReason {
     #[display("crashed")]
     Crashed { power: bool },

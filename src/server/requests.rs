@@ -12,7 +12,7 @@ use crate::protocol::{Address, Attempt, Call, Envelope, Packet, ReadMode, Reply,
 use crate::raft::effects::{Input, Proposal, ReadRequest, RejectReason, RequestId};
 use crate::raft::entry::Content;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Caller {
     address: Address,
     pub(crate) attempt: Attempt,

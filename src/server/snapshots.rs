@@ -51,7 +51,7 @@ pub enum Lane {
     Removal,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Schedule {
     pub newest: SnapshotInfo,
     /// One is being taken: from when it is due until it is durable.

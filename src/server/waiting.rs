@@ -18,7 +18,7 @@ const REQUESTS_MAX: usize = 8;
 
 pub(crate) type Requests = SmallVec<[RequestId; 2]>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct PendingEntry {
     pub term: Term,
     name: Option<Name>,
@@ -46,7 +46,7 @@ pub enum Join {
 /// What makes a repeated request the same: its purpose, and the number of the command that it is about.
 type Name = (Purpose, Serial);
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
 enum Purpose {
     /// To open a session, which has no number.
     Open(ClientId),
@@ -55,6 +55,17 @@ enum Purpose {
 }
 
 impl Waiting {
+    /// The requests that wait at these places.
+    pub fn of(by_index: Ascending<LogIndex, PendingEntry>) -> Waiting {
+        let mut by_name: HashMap<Purpose, Ascending<Serial, LogIndex>, RandomState> = HashMap::default();
+        for (index, place) in by_index.iter() {
+            if let Some((purpose, serial)) = place.name {
+                by_name.entry(purpose).or_default().insert(serial, index);
+            }
+        }
+        Waiting { by_index, by_name }
+    }
+
     /// Lets a request wait for the pending entry of the same request.
     pub fn join(&mut self, content: &Content, request: RequestId) -> Join {
         let index =

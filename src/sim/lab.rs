@@ -132,7 +132,7 @@ impl Lab for Simulation {
     }
 
     fn kind(&self) -> LabKind {
-        LabKind::Simulator
+        if self.following.is_some() { LabKind::Record } else { LabKind::Simulator }
     }
 
     fn follow_steps(&mut self, follow: bool) {
@@ -182,7 +182,7 @@ impl Lab for Simulation {
     }
 
     fn began_with(&self) -> Start {
-        Start::Absent
+        if self.following.is_some() || self.forked.is_some() { Start::Unknown } else { Start::Absent }
     }
 
     fn patience(&self) -> Box<dyn FnMut() -> bool + '_> {
@@ -320,6 +320,10 @@ impl Lab for Simulation {
 
     fn check(&mut self) -> Vec<Verdict> {
         self.safety.verdicts()
+    }
+
+    fn recorded_until(&self) -> Option<Time> {
+        Some(self.following.as_ref()?.recording.end())
     }
 
     fn has_clock(&self) -> bool {

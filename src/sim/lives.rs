@@ -12,7 +12,7 @@ use crate::storage::{ClusterId, Identity, NewStore, Storage, StorageError};
 use crate::types::{Epoch, FOUNDERS_STORE, NodeId};
 
 /// A segment is small, so that short runs have several.
-const SEGMENT_BYTES: u64 = 4096;
+pub(super) const SEGMENT_BYTES: u64 = 4096;
 
 /// How a node begins a life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

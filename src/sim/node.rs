@@ -52,6 +52,8 @@ pub(super) struct Node {
     /// Its clock's rate, in parts of a million of the true one.
     pub clock_rate: u64,
     pub clock_ahead: Duration,
+    /// When its clock showed zero, in the run's time.
+    pub clock_origin: Time,
     /// What its clock last showed: it never goes back.
     clock_shown: Time,
     /// The number of its newest store; zero before the first.
@@ -91,6 +93,7 @@ impl Node {
             down: None,
             clock_rate: TRUE_RATE,
             clock_ahead: Duration::ZERO,
+            clock_origin: Time::ZERO,
             clock_shown: Time::ZERO,
             store_id: 0,
         }
@@ -154,7 +157,8 @@ impl Node {
     }
 
     pub fn local_time(&mut self, now: Time) -> Time {
-        let local = u128::from(now.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
+        let passed = now - self.clock_origin.since(Time::ZERO);
+        let local = u128::from(passed.as_nanos()) * u128::from(self.clock_rate) / u128::from(TRUE_RATE);
         let local = Time::from_nanos(u64::try_from(local).unwrap_or(u64::MAX)) + self.clock_ahead;
         self.clock_shown = self.clock_shown.max(local);
         self.clock_shown
@@ -168,7 +172,7 @@ impl Node {
         let local = local - self.clock_ahead;
         let now =
             (u128::from(local.as_nanos()) * u128::from(TRUE_RATE)).div_ceil(u128::from(self.clock_rate));
-        Time::from_nanos(u64::try_from(now).unwrap_or(u64::MAX))
+        self.clock_origin + Duration::from_nanos(u64::try_from(now).unwrap_or(u64::MAX))
     }
 
     /// Makes one step. An error is the reason why it stopped itself.

@@ -3,8 +3,8 @@
 
 use super::Simulation;
 use super::stepping::mixed;
-use crate::lab::Lab;
 use crate::lab::virtual_time::{Look, Moment, Parked, Place, Stop, VirtualTime};
+use crate::lab::{Lab, LabError};
 use crate::types::Time;
 
 /// A run that is made again, until it stops.
@@ -22,6 +22,10 @@ pub(super) struct Happened {
 }
 
 impl Happened {
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     pub fn note(&mut self, now: Time) {
         self.count += 1;
         if self.last != Some(now) {
@@ -98,10 +102,23 @@ impl VirtualTime for Simulation {
     }
 
     fn begin_again(&mut self, stop: Stop, look: Look) -> Parked {
-        let mut fresh = Simulation::of(self.machine.clone(), self.settings.clone(), self.observer.clone());
+        let observer = self.observer.clone();
+        let mut fresh = match (&self.following, &self.forked) {
+            (None, Some(origin)) => self.forked_again(origin),
+            (Some(following), _) => {
+                Simulation::follow(following.recording.clone(), self.machine.clone(), observer)
+                    .expect("it was read before, from the same files")
+            }
+            (None, None) => Simulation::of(self.machine.clone(), self.settings.clone(), observer),
+        };
+        fresh.follows = self.follows;
         self.hand_over(&mut fresh);
         fresh.again = Some(Again { stop, look });
         Parked(Box::new(std::mem::replace(self, fresh)))
+    }
+
+    fn fork_recording(&mut self) -> Result<(), LabError> {
+        self.fork_here()
     }
 
     fn stop_at(&mut self, stop: Stop) {

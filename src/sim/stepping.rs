@@ -69,7 +69,8 @@ impl Simulation {
         }
     }
 
-    fn carry_out(&mut self, name: NodeId, local: Time, answering: &[Member], mut outbox: Outbox) {
+    /// Checks and tells what a step has done.
+    pub(super) fn judge(&mut self, name: NodeId, local: Time, answering: &[Member], outbox: &mut Outbox) {
         let node = &self.nodes[&name];
         let server = node.server.as_ref().expect("it has just made a step");
         let step = Step {
@@ -99,7 +100,7 @@ impl Simulation {
                 }
             }
         }
-        self.tally.note(server.raft(), &outbox);
+        self.tally.note(server.raft(), outbox);
         let raft = server.raft();
         if let Some(committed) = raft.committed_configuration()
             && committed.index > self.members.index
@@ -123,6 +124,10 @@ impl Simulation {
             }
             self.tell_state(name);
         }
+    }
+
+    fn carry_out(&mut self, name: NodeId, local: Time, answering: &[Member], mut outbox: Outbox) {
+        self.judge(name, local, answering, &mut outbox);
         for envelope in outbox.envelopes {
             self.send(envelope);
         }

@@ -15,6 +15,7 @@ use std::io;
 use super::disk::Disk;
 use super::error::StorageError;
 use super::files::{self, INCOMING, NEW};
+use super::simulated::SimulatedDisk;
 use super::snapshot_file::{self, LoadError, PIECE_BYTES};
 use super::{ClusterId, RecoveredSnapshot};
 use crate::raft::membership::Configured;
@@ -73,6 +74,23 @@ pub trait SnapshotFiles: Send {
 /// The last entries that a folder's finished snapshots cover.
 pub fn finished(disk: &impl Disk) -> Result<Vec<LogIndex>, StorageError> {
     Ok(files::list(disk)?.iter().filter_map(|name| snapshot_file::named(name)).collect())
+}
+
+/// The image in the bytes of a snapshot's file, which covers the log up to this entry.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn image_in(bytes: &[u8], last: EntryId, load: LoadImage) -> Result<Box<dyn Image>, String> {
+    const FILE: &str = "received";
+    let mut disk = SimulatedDisk::new(FILE);
+    let cluster = snapshot_file::cluster_of(bytes)?;
+    let put = disk.create(FILE).and_then(|()| disk.append(FILE, bytes));
+    put.map_err(|error| error.to_string())?;
+    let read = snapshot_file::load(&disk, FILE, cluster, last.index, Some(last.term), load);
+    read.map(|found| found.image).map_err(|error| match error {
+        LoadError::Unusable(unusable) => unusable.reason(),
+        LoadError::Io(error) => error.to_string(),
+    })
 }
 
 pub struct Snapshots<D: Disk> {

@@ -65,6 +65,10 @@ struct NodeFile {
 }
 
 impl NodeLogs {
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Opens a file for each node, and the folder if there is none; lines go behind those that are there. The filter
     /// has the syntax of `RUST_LOG`: `debug`, or `info,raftlab::n2=trace`.
     ///

@@ -26,6 +26,7 @@ pub(super) fn row(what: &What) -> Row {
         What::Panicked { .. } | What::MachineFailed { .. } => (Error, Process, Unasked, ""),
         What::StorageFailed { .. } => (Error, Storage, Unasked, ""),
         What::LogDurable { .. } => (Trace, Replication, Traced, "Figure 2"),
+        What::FlightSaved { .. } => (Error, Process, Unasked, ""),
         What::MachineSlow { .. } => (Warn, Process, Unasked, ""),
         What::Applied { .. } => (Debug, Replication, OnRequest, "5.3"),
         What::SnapshotCreated { .. } => (Info, Storage, OnRequest, "7"),

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::text::numbers::nanos;
 
 /// Seeded chance. The same seed gives the same numbers on every machine and in every version (`ChaCha8`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {

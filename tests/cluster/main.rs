@@ -9,6 +9,7 @@ mod faults;
 mod newcomers;
 mod odd_machine;
 mod panics;
+mod recordings;
 mod restarts;
 mod traces;
 mod unwritable;

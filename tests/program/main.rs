@@ -20,6 +20,7 @@ mod load;
 mod logs;
 mod museum;
 mod processes;
+mod recordings;
 mod records;
 mod report;
 mod scripts_on_processes;

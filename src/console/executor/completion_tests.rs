@@ -23,9 +23,12 @@ fn verbs_are_completed() {
         at_end("  RE"),
         (
             2,
-            ["read", "remove", "reorder", "replace", "report", "reset", "restart", "resume", "rewind"]
-                .map(String::from)
-                .to_vec()
+            [
+                "read", "record", "remove", "reorder", "replace", "report", "reset", "restart", "resume",
+                "rewind"
+            ]
+            .map(String::from)
+            .to_vec()
         )
     );
     assert_eq!(offered("snap"), ["snapshot"]);

@@ -46,7 +46,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
 ];
 
 /// Whether a line leaves the run as it is.
-fn only_looks(line: &Directive) -> bool {
+pub(super) fn only_looks(line: &Directive) -> bool {
     let shows_for_a_while = line.has(&WATCH) || line.has(&FOLLOW);
     match (line.form.topic, line.name()) {
         (Topic::Look | Topic::Session, _) => !shows_for_a_while,
@@ -112,7 +112,8 @@ impl Console {
         to: impl FnOnce(&mut dyn VirtualTime, Time, Time) -> Result<Stop, String>,
     ) -> Answer {
         let now = self.lab.now();
-        let end = self.later.as_ref().map_or(now, |later| later.at);
+        let known = self.lab.recorded_until().unwrap_or(now).max(now);
+        let end = self.later.as_ref().map_or(known, |later| later.at);
         let asked = self.can_travel(verb).and_then(|lab| to(lab, now, end));
         let gone = asked.and_then(|goal| match goal {
             Stop::After(Moment { first: time, .. }) if time > end => {
@@ -147,6 +148,9 @@ impl Console {
     fn fork(&mut self, line: &Directive) -> Answer {
         if let Err(reason) = self.can_travel(line.name()) {
             return Answer::failed("fork", reason);
+        }
+        if self.lab.recorded_until().is_some() {
+            return self.fork_recording();
         }
         let now = self.lab.now();
         if self.later.is_none() {

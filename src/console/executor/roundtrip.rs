@@ -256,7 +256,7 @@ proptest! {
 const FAILING: &[&str] = &["outcome", "kill", "resume", "promote", "cancel", "connect", "web"];
 
 /// Verbs whose examples read or write a file, or last: not for a test of a form.
-const ELSEWHERE: &[&str] = &["run", "load", "logs", "report", "save-script", "trace"];
+const ELSEWHERE: &[&str] = &["run", "load", "logs", "record", "report", "save-script", "trace"];
 
 #[test]
 fn every_function_finds_the_slots_that_its_form_lists() {

@@ -86,6 +86,9 @@ pub(super) const PAGE: Slot = Slot::needed("FILE.html", Kind::Value);
 pub(super) const LINE: Slot = Slot::needed("LINE", Kind::Line);
 pub(super) const OVERWRITE: Slot = Slot::flag("--overwrite", "replaces a file that is there");
 pub(super) const TRACE_FILE: Slot = Slot::optional("FILE", Kind::File);
+pub(super) const FOLDER: Slot = Slot::optional("DIR", Kind::File);
+pub(super) const MAX_MIB: Slot =
+    Slot::option("--max", "MIB", Kind::Count, "ends it after this many MiB (4096)");
 pub(super) const FILE: Slot = Slot::needed("FILE", Kind::File);
 pub(super) const TEXT: Slot = Slot::optional("TEXT", Kind::Text);
 pub(super) const SUBJECT: Slot = Slot::optional("VERB | THEME | TOPIC", Kind::Subject);

@@ -76,7 +76,16 @@ pub(super) fn is_done_once(line: &Directive) -> bool {
     let name = line.name();
     matches!(
         name,
-        "save-script" | "report" | "trace" | "scenario" | "clear" | "events" | "speed" | "quit" | "web"
+        "save-script"
+            | "report"
+            | "trace"
+            | "record"
+            | "scenario"
+            | "clear"
+            | "events"
+            | "speed"
+            | "quit"
+            | "web"
     ) || line.has(&WATCH)
         || line.has(&FOLLOW)
 }

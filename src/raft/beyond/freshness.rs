@@ -13,7 +13,7 @@ use crate::raft::role::Role;
 use crate::types::{LogIndex, Term, Time};
 
 /// How fresh the applied state is known to be, and what that is concluded from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Freshness {
     /// The state up to the commit index holds all that was answered to clients before this moment.
     pub as_of: Option<Time>,

@@ -32,7 +32,7 @@ use crate::types::{Term, Time};
 const CLAIMED_TIMEOUTS: u32 = 4;
 
 /// Until when a node withholds its vote, for a leader's lease.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct VoteHold {
     /// The vote is withheld before this moment.
     pub until: Time,

@@ -28,7 +28,7 @@ const READS_MAX: usize = 1 << 16;
 const NUMBERS: u64 = 1 << 48;
 
 /// A follower's reads that wait for its leader.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct FollowerReads {
     /// The leader that they wait for, and its term.
     leader: Option<(Term, NodeId)>,
@@ -43,7 +43,7 @@ pub(crate) struct FollowerReads {
     sent: Time,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct FollowerRead {
     id: RequestId,
     /// The first question that was asked after it began.

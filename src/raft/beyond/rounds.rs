@@ -12,7 +12,7 @@ use crate::types::{LogIndex, Member, RequestId, StoreId, Time};
 const ROUNDS_MAX: usize = 256;
 
 /// A leader's rounds, and what waits for them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Rounds {
     /// The newest round; zero before the first.
     pub newest: Round,
@@ -32,7 +32,7 @@ pub struct Rounds {
 }
 
 /// A client's question on its way to the state machine; what is asked is the server's business.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ReadRequest {
     pub id: RequestId,
     /// The client wants the answer of this node, also if it does not lead: it then asks its leader for the read index.
@@ -42,7 +42,7 @@ pub struct ReadRequest {
 }
 
 /// A read that waits until its node is known to have led after it began.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct WaitingRead {
     pub asker: Asker,
     /// A quorum must answer this round or a later one.
@@ -51,7 +51,7 @@ pub struct WaitingRead {
     pub index: LogIndex,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Asker {
     /// A client of this node; the server's number for its request.
     Client(RequestId),
@@ -60,7 +60,7 @@ pub enum Asker {
 }
 
 /// What a leader knows of a follower beyond Figure 2, from its answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Answers {
     /// When it last answered in this term; when the term began, or the settings changed, if that was later.
     pub heard: Time,
@@ -94,7 +94,7 @@ impl Answers {
 }
 
 /// When rounds happened, the newest ones; later rounds happened later.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct RoundTimes(VecDeque<(Round, Time)>);
 
 impl RoundTimes {

@@ -40,7 +40,7 @@ const VOTE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Elections whose beginning is remembered at most.
 const ELECTIONS_MAX: usize = 64;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Elections {
     began: VecDeque<(Term, Time)>,
     /// The step in progress comes long after it was due.

@@ -39,7 +39,7 @@ const READY_HEARTBEATS: u32 = 10;
 const DOUBLINGS_MAX: u32 = 6;
 
 /// A node's part in transfers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Transfers {
     under_way: Option<HandOver>,
     /// Why the newest one of this leader failed, or was refused.
@@ -60,7 +60,7 @@ pub(crate) struct Transfers {
     predecessor: Option<(Term, Member)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct HandOver {
     target: NodeId,
     reason: TransferReason,

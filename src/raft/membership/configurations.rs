@@ -21,7 +21,7 @@ static UNKNOWN: Configuration = Configuration {
 };
 
 /// In the order of their entries.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Configurations(Vec<Configured>);
 
 impl Configurations {

@@ -12,6 +12,7 @@ use crate::types::{LogIndex, NodeId};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Configured {
     pub index: LogIndex,
+    #[serde(with = "super::configuration::text")]
     pub configuration: Arc<Configuration>,
 }
 

@@ -4,7 +4,7 @@ use crate::raft::message::Round;
 use crate::types::{LogIndex, Time};
 
 /// How a leader's change continues.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct LeaderChange {
     /// The joint entry that continues although its new voters do not answer.
     pub forced: Option<LogIndex>,
@@ -13,7 +13,7 @@ pub struct LeaderChange {
 }
 
 /// A follower that a committed configuration leaves out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Departure {
     /// An answer to this round, or a later one, shows that it knows the commit index.
     pub round: Round,

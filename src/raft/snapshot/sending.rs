@@ -4,7 +4,7 @@ use crate::raft::message::Round;
 use crate::types::{EntryId, Time};
 
 /// A snapshot on its way to a follower.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Transfer {
     pub last: EntryId,
     /// Where the part begins that the follower needs next.
@@ -14,7 +14,7 @@ pub struct Transfer {
 }
 
 /// Where the part of a snapshot is that a follower needs next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Sending {
     Read,
     Sent {

@@ -56,6 +56,8 @@ impl RemoteLab {
         let came_back = std::mem::take(&mut *self.came_back.lock());
         for link in came_back.iter().filter_map(|node| self.links.get(node)) {
             let _ = link.ask(self.watch());
+            // One whose process has begun a new life records no longer; one that records says so.
+            let _ = self.recording().map(|question| link.ask(question));
         }
         self.agreed.agree(&self.links, &mut self.settings);
     }

@@ -226,6 +226,7 @@ fn whats() -> Vec<What> {
         What::Stopped,
         What::Panicked { reason: reason() },
         What::Applied { first: LogIndex(1), last: INDEX },
+        What::FlightSaved { folder: "logs/flight/1".to_string() },
         What::MachineSlow { took: Duration::from_millis(43) },
         What::SnapshotCreated { last: AT, bytes: 1 << 40 },
         sent(append.clone(), Duration::ZERO, false),
@@ -263,12 +264,27 @@ fn every_question_arrives_as_it_was_asked() {
         Question::DiskSyncs,
         Question::Records { from: 9, clock: u64::MAX },
         Question::Watch { filter: EventFilter::All, follow: true },
+        Question::Record { folder: "run-1".into(), bytes_max: 9 },
+        Question::EndRecording,
     ];
     let lasting = [None, Some(Duration::from_millis(1))].into_iter().cycle();
     let orders = orders().into_iter().zip(lasting);
     questions.extend(orders.map(|(order, lasting)| Question::Order { order, lasting }));
     for question in questions {
         comes_back(&Asked { id: u64::MAX, question });
+    }
+}
+
+fn glimpse(configured: &Configured) -> Glimpse {
+    Glimpse {
+        identity: Some(Identity { cluster: ClusterId(u64::MAX), epoch: Epoch(2), node: node(1) }),
+        founders: Founders { nodes: vec![node(1)], ..Founders::default() },
+        hard_state: Some(HardState { voted_for: Some(Member::founder(node(2))), ..HardState::default() }),
+        configured: Some(configured.clone()),
+        terms: vec![Some(Term(1)), None],
+        changes: vec![configured.clone()],
+        troubles: vec!["a line\nis torn".to_string()],
+        ..Glimpse::default()
     }
 }
 
@@ -287,16 +303,6 @@ fn every_answer_arrives_as_it_was_given() {
             changed,
         })
     });
-    let glimpse = Glimpse {
-        identity: Some(Identity { cluster: ClusterId(u64::MAX), epoch: Epoch(2), node: node(1) }),
-        founders: Founders { nodes: vec![node(1)], ..Founders::default() },
-        hard_state: Some(HardState { voted_for: Some(Member::founder(node(2))), ..HardState::default() }),
-        configured: Some(configured.clone()),
-        terms: vec![Some(Term(1)), None],
-        changes: vec![configured.clone()],
-        troubles: vec!["a line\nis torn".to_string()],
-        ..Glimpse::default()
-    };
     let verdict = |(_, name): (Property, &'static str)| Verdict {
         property: name.into(),
         violation: Some("why".into()),
@@ -318,7 +324,7 @@ fn every_answer_arrives_as_it_was_given() {
         Answer::Items { items: vec![("x".to_string(), "\"".to_string())], next: Some(1) },
         Answer::Entry(Some(EntryView { id: AT, kind: EntryKind::Command(SessionId(6), 4) })),
         Answer::Log(LogView { base: AT, snapshot: AT, terms, members: vec![INDEX], commit: INDEX }),
-        Answer::Stored(glimpse),
+        Answer::Stored(glimpse(&configured)),
         Answer::Renewed(Member::founder(node(1))),
         Answer::Done("3 messages waited in its inbox".to_string()),
         Answer::TransferFailure(Some("n2 is no member".to_string())),
@@ -328,6 +334,7 @@ fn every_answer_arrives_as_it_was_given() {
         Answer::Check(Property::ALL.map(verdict).to_vec()),
         Answer::DiskSyncs(Some(9)),
         Answer::Records(Page { life: u64::MAX, from: 9, bytes: vec![0, 171, 255], end: 12, clock: 9 }),
+        Answer::Recorded(Recorded { nodes: 1, bytes: 9, trouble: Some("it has its most".to_string()) }),
         Answer::Refused(LabError::down(node(3))),
     ];
     for answer in answers.into_iter().chain(members) {

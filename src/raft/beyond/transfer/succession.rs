@@ -11,7 +11,7 @@ use crate::types::Time;
 const WAITING_MAX: usize = 1 << 16;
 
 /// What waits at a node that has handed over: each request, and whether it is a read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Succession {
     pub until: Time,
     pub requests: Vec<(RequestId, bool)>,
