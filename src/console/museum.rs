@@ -1,7 +1,11 @@
 //! The museum of broken rules as people and programs see it: a table of what is on show and who noticed it, or one
 //! specimen and how to see it again.
 
+use std::thread;
+
 use clap::Args;
+use crossbeam_channel::{Receiver, bounded};
+use parking_lot::Mutex;
 
 use super::language::Answer;
 use super::narrator::{EventFilter, Narrator};
@@ -56,16 +60,36 @@ pub fn show(visit: &Visit, output: &Output, interrupt: &Interrupt) -> Result<End
     })
 }
 
+/// Each specimen is hunted on one of as many threads as the machine has processors, and shown in its turn.
 fn show_all(output: &Output, interrupt: &Interrupt) -> Ending {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let (caught, catches): (Vec<_>, Vec<_>) = museum::specimens().map(|_| bounded(1)).unzip();
+    let next = Mutex::new(museum::specimens().zip(caught));
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while !interrupt.is_raised()
+                    && let Some((specimen, caught)) = { next.lock().next() }
+                {
+                    // One that is not shown any more is not missed.
+                    let _ = caught.send(museum::hunt(specimen, SEEDS_MAX));
+                }
+                // Those that are left are not hunted.
+                next.lock().by_ref().for_each(drop);
+            });
+        }
+        show_each(&catches, output)
+    })
+}
+
+/// Shows what was caught, until a person interrupts the hunt.
+fn show_each(catches: &[Receiver<Option<Catch>>], output: &Output) -> Ending {
     let mut escaped = 0;
     if !output.style().json {
         output.answer(&Answer::ok("museum", line(HEAD)));
     }
-    for specimen in museum::specimens() {
-        if interrupt.is_raised() {
-            return Ending::Interrupted;
-        }
-        let catch = museum::hunt(specimen, SEEDS_MAX);
+    for (specimen, catch) in museum::specimens().zip(catches) {
+        let Ok(catch) = catch.recv() else { return Ending::Interrupted };
         let seeds = matches!(specimen.caught, Caught::BySeeds { .. });
         escaped += u32::from(seeds && catch.is_none());
         let row = row(specimen, catch.as_ref());

@@ -1,8 +1,8 @@
 //! The museum of broken rules: each defect, put into the nodes of a random run, is caught by a property, and the same
 //! run without it is clean.
 //!
-//! `cargo test --release --test museum -- --nocapture` prints which seed caught which defect, when and how. Specimens
-//! that need a scenario of their own have it in `tests/original_defects`, or in `scenarios`.
+//! `simulate museum` prints which seed caught which defect and when; its table is what is judged here. Specimens that need a
+//! scenario of their own have it in `tests/original_defects`, or in `scenarios`.
 
 mod ballot;
 mod catalogue;
@@ -13,44 +13,59 @@ mod scenarios;
 mod table;
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::thread;
 
 use raftlab::sim::museum::{self, Caught, Specimen};
 use raftlab::sim::seeds::{self, Family};
 
-/// How many seeds a defect may need until it is caught. Each has a first one, which should be enough.
-const SEEDS: u64 = 400;
+/// The table as `simulate museum` prints it, in lines.
+fn printed() -> Vec<String> {
+    let ran =
+        Command::new(env!("CARGO_BIN_EXE_simulate")).arg("museum").output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+    let (out, err) = (text(ran.stdout), text(ran.stderr));
+    assert!(ran.status.success(), "a specimen is not caught any more:\n{out}{err}");
+    assert_eq!(err, "", "what a broken node says of itself is no news here");
+    out.lines().map(str::to_string).collect()
+}
+
+/// The family and the seed that caught a specimen, from its row; none if it needs a scenario.
+fn caught_by(specimen: &Specimen, row: &str) -> Option<(&'static str, u64)> {
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let [name, .., by, seed, seconds] = words[..] else { panic!("no row: {row}") };
+    assert_eq!(name, specimen.name, "each specimen has its row, in order");
+    let Caught::BySeeds { family, .. } = specimen.caught else {
+        assert!(row.contains(" a scenario ") && [by, seed, seconds] == ["-"; 3], "{row}");
+        return None;
+    };
+    assert!(by == family.name() && seconds.parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{row}");
+    Some((family.name(), seed.parse().expect("a seed")))
+}
 
 #[test]
 fn each_broken_rule_is_caught_and_the_same_runs_without_it_are_clean() {
-    let by_seeds = museum::specimens().filter(|specimen| matches!(specimen.caught, Caught::BySeeds { .. }));
-    let by_seeds: Vec<_> = by_seeds.collect();
-    assert!(museum::specimens().count() >= 90 && by_seeds.len() >= 75, "{} by seeds", by_seeds.len());
-    let caught = on_two_threads(by_seeds, caught_by);
-    let escaped: Vec<&String> = caught.iter().filter_map(|result| result.as_ref().err()).collect();
-    assert!(escaped.is_empty(), "{escaped:#?}");
+    let lines = printed();
+    let too_long = lines.iter().find(|line| line.chars().count() > 100);
+    assert_eq!(too_long, None, "a line has 100 columns");
+    let (head, rows) = lines.split_first().expect("a head");
+    assert!(head.starts_with("specimen ") && head.ends_with(" seconds"), "{head}");
+    assert_eq!(rows.len(), 2 * museum::specimens().count(), "a specimen has a row and its defect");
+    let texts = rows.iter().step_by(2);
+    let given = texts.clone().find(|row| row.starts_with("vote-given-twice ")).expect("it is on show");
+    let words: Vec<&str> = given.split_whitespace().collect();
+    assert_eq!(words[1..7], ["5.2", "one", "vote", "a", "term", "general"], "{given}");
+    let caught: Vec<_> =
+        museum::specimens().zip(texts).filter_map(|(one, text)| caught_by(one, text)).collect();
+    assert!(museum::specimens().count() >= 90 && caught.len() >= 75, "{} by seeds", caught.len());
     // Many are caught by the same runs.
-    let runs: BTreeSet<(&str, u64)> = caught.into_iter().flatten().collect();
+    let runs: BTreeSet<(&str, u64)> = caught.into_iter().collect();
     let broken = on_two_threads(runs.into_iter().collect(), |(name, seed)| {
         let family = Family::ALL.into_iter().find(|family| family.name() == name);
         (name, seed, seeds::run(family.expect("it has just been run"), seed).violations)
     });
     let broken: Vec<_> = broken.into_iter().filter(|(_, _, violations)| !violations.is_empty()).collect();
     assert!(broken.is_empty(), "these complain without a defect too: {broken:#?}");
-}
-
-/// The family and the seed that catch a specimen, or why it was not caught as it should be.
-#[allow(clippy::print_stdout, reason = "the catalogue is for people to read")]
-fn caught_by(specimen: &Specimen) -> Result<(&'static str, u64), String> {
-    let name = specimen.name;
-    let (Some(catch), Caught::BySeeds { family, .. }) = (museum::hunt(specimen, SEEDS), specimen.caught)
-    else {
-        let Specimen { defect, caught, .. } = specimen;
-        return Err(format!("{name}: no seed of {SEEDS} notices that {defect} ({caught:?})"));
-    };
-    let (seed, seconds) = (catch.seed, catch.after.as_secs_f64());
-    println!("{name:<34} seed {seed:>3} {seconds:>8.3} s  {}", catch.complaint);
-    Ok((family.name(), seed))
 }
 
 fn on_two_threads<T: Send + 'static, R: Send + 'static>(
