@@ -21,9 +21,6 @@ use crate::trace::NodeLogs;
 use crate::types::{NodeId, Random};
 use std::collections::BTreeMap;
 
-/// Bytes of newest steps that all nodes keep which a cluster begins with.
-const RINGS_BYTES: usize = 256 << 20;
-
 /// What a cluster begins with.
 pub(super) struct Origin {
     /// Scaled already.
@@ -59,7 +56,7 @@ impl<M: StateMachine> Cluster<M> {
         let router = Router::start(&founders, &router_settings, clock, random.fork());
         let router = router.map_err(StartError::Thread)?;
         let changes = Arc::new(Changes::default());
-        let ring_bytes = settings.recorder_bytes.min(RINGS_BYTES / founders.len().max(1));
+        let ring_bytes = settings.recorder_bytes;
         let safety = if home.is_some() { Safety::of_one_node() } else { Safety::default() };
         let cluster = Cluster {
             raft: LabSettings::new(settings.raft.clone()),

@@ -111,6 +111,7 @@ impl<M> Cluster<M> {
         self.past_syncs += self.slots.remove(&name).map_or(0, |slot| slot.syncs());
         self.network.unregister(Address::Node(name));
         self.network.remove_node(name);
+        self.context.flight_recorder.forget(name);
         self.context.boards.remove(name);
         if let Some(logs) = &self.logs {
             logs.remove(name);

@@ -13,6 +13,9 @@ pub trait VirtualTime {
     /// A number that two runs share only if they were the same at every step so far.
     fn digest(&self) -> u64;
 
+    /// Where the run begins: zero, or where it was forked from a recording.
+    fn begins_at(&self) -> Time;
+
     /// When something happened last, and when it did before; none of a time before the first event.
     fn last_events(&self) -> (Option<Time>, Option<Time>);
 

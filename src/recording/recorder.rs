@@ -23,6 +23,9 @@ use crate::types::{NodeId, Time};
 /// heartbeats, and memory.
 const FRAME_LENGTH_MAX: usize = 20_000;
 
+/// Bytes of the rings of all nodes together.
+const RINGS_BYTES: usize = 256 << 20;
+
 /// Saved rings that are kept.
 const SAVED_MAX: usize = 5;
 
@@ -79,20 +82,30 @@ impl FlightRecorder {
         let writer = self.0.writer.lock();
         let mut rings = self.0.rings.lock();
         let ring = rings.entry(node).or_insert_with(|| {
-            let mut ring = Ring::new(node, self.0.ring_bytes);
+            let mut ring = Ring::new(node, 0);
             if let Some(writer) = &*writer {
                 ring.attach(writer.pieces());
             }
             Arc::new(Mutex::new(ring))
         });
+        let ring = Arc::clone(ring);
+        let each = self.0.ring_bytes.min(RINGS_BYTES / rings.len());
+        rings.values().for_each(|ring| ring.lock().set_bytes_max(each));
         StepRecorder {
             shared: self.clone(),
-            ring: Arc::clone(ring),
+            ring,
             event: Vec::new(),
             shaper: Shaper::default(),
             machine: MachineMove::Stayed,
             before: None,
             started: Some((fresh, repaired)),
+        }
+    }
+
+    /// There is no such node any more.
+    pub fn forget(&self, node: NodeId) {
+        if let Some(ring) = self.0.rings.lock().remove(&node) {
+            ring.lock().detach();
         }
     }
 
@@ -246,7 +259,9 @@ impl StepRecorder {
             if !ring.is_on() {
                 return;
             }
-            if (self.started.is_some() || ring.wants_frame()) && may_have_frame(server, ring.begins()) {
+            // A recording takes a frame of any length, where there is no way around it.
+            let is_long = ring.begins() || self.started.is_some() && ring.is_recorded();
+            if (self.started.is_some() || ring.wants_frame()) && may_have_frame(server, is_long) {
                 self.put_frame(&mut ring, at, server);
             }
             if self.started.is_some() || !ring.has_frame() {

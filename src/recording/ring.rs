@@ -70,7 +70,8 @@ impl Ring {
     /// Whether the next step should have a frame before it.
     pub fn wants_frame(&self) -> bool {
         let newest = self.segments.back();
-        self.begins || newest.is_none_or(|newest| newest.bytes > self.bytes_max / 2)
+        let is_due = || newest.is_none_or(|newest| newest.bytes > self.bytes_max / 2);
+        self.begins || self.bytes_max > 0 && is_due()
     }
 
     /// Whether that is for a recording, which takes a frame of any size.
@@ -78,14 +79,19 @@ impl Ring {
         self.begins
     }
 
-    /// Whether steps can be kept: there is a frame that they follow.
+    /// Whether steps can be kept: there is a frame that they follow, here or in the recording.
     pub fn has_frame(&self) -> bool {
-        !self.segments.is_empty()
+        !self.segments.is_empty() || self.writer.is_some() && !self.begins
     }
 
     /// Whether anybody wants what is kept.
     pub fn is_on(&self) -> bool {
         self.bytes_max > 0 || self.writer.is_some()
+    }
+
+    /// Whether a recording is written.
+    pub fn is_recorded(&self) -> bool {
+        self.writer.is_some()
     }
 
     /// Begins a recording at this writer, with a frame before the next step.
@@ -129,24 +135,29 @@ impl Ring {
 
     /// Makes a chunk of what is open.
     fn close(&mut self) {
-        let Some(newest) = self.segments.back_mut() else { return self.open.clear() };
         if self.open.is_empty() {
             return;
         }
         let chunk: Arc<[u8]> = Arc::from(self.open.as_slice());
         self.open.clear();
-        newest.bytes += chunk.len();
-        newest.steps.push(Arc::clone(&chunk));
         if !self.begins {
-            self.hand_on(&Piece::Steps(chunk));
+            self.hand_on(&Piece::Steps(Arc::clone(&chunk)));
         }
+        let Some(newest) = self.segments.back_mut() else { return };
+        newest.bytes += chunk.len();
+        newest.steps.push(chunk);
         while self.segments.len() > 1 && self.bytes() > self.bytes_max {
             self.segments.pop_front();
         }
-        if self.bytes() > 2 * self.bytes_max && self.writer.is_none() {
+        if self.bytes() > 2 * self.bytes_max {
             // No frame could be made for too long: what is kept would grow without end.
             self.segments.clear();
         }
+    }
+
+    /// Keeps this many bytes from now on.
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
     }
 
     fn bytes(&self) -> usize {

@@ -24,6 +24,8 @@ use crate::types::{Epoch, FOUNDERS_STORE, LogIndex, NodeId, Time};
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     pub recording: Recording,
+    /// When.
+    pub at: Time,
     /// How many things of the recording had happened.
     pub events: u64,
 }
@@ -51,7 +53,11 @@ impl Simulation {
             return Err(LabError::new(text));
         }
         let mut following = *self.following.take().expect("only what follows a recording is forked");
-        self.forked = Some(Origin { recording: following.recording.clone(), events: self.happened.count() });
+        self.forked = Some(Origin {
+            recording: following.recording.clone(),
+            at: self.now,
+            events: self.happened.count(),
+        });
         let names: Vec<NodeId> = self.nodes.keys().copied().collect();
         let mut saved = Vec::new();
         for name in &names {

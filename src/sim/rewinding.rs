@@ -84,6 +84,10 @@ impl VirtualTime for Simulation {
         parts.into_iter().fold(self.digest, mixed)
     }
 
+    fn begins_at(&self) -> Time {
+        self.forked.as_ref().map_or(Time::ZERO, |origin| origin.at)
+    }
+
     fn last_events(&self) -> (Option<Time>, Option<Time>) {
         (self.happened.last, self.happened.before)
     }

@@ -9,7 +9,6 @@ mod strangers;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,15 +32,11 @@ const ROUNDS: usize = 20;
 pub struct Processes {
     pub folder: Folder,
     pub running: BTreeMap<NodeId, Running>,
-    /// Held while they run: many clusters of processes at once leave too little of a small machine for other tests.
+    /// Held while they run: several clusters of processes at once leave too little of a small machine for other tests.
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
-/// Two clusters of processes run at a time: they mostly wait.
-static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
-
-/// How many turns were asked for.
-static ASKED: AtomicUsize = AtomicUsize::new(0);
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Processes {
     fn new() -> Processes {
@@ -52,16 +47,10 @@ impl Processes {
         Processes { folder: Folder::new(), running: BTreeMap::new(), _turn: None }
     }
 
-    /// Waits for one of two turns.
+    /// Waits until no other cluster of processes runs.
     pub fn turn() -> MutexGuard<'static, ()> {
         // A test that failed has left nothing behind.
-        let turn = ASKED.fetch_add(1, Ordering::Relaxed) % TURNS.len();
-        TURNS[turn].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for both, so that no other cluster of processes runs.
-    pub fn all_turns() -> [MutexGuard<'static, ()>; 2] {
-        TURNS.each_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner))
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the file, with ports that are free, and makes the founders' files.

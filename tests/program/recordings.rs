@@ -15,7 +15,8 @@ fn a_recorded_run_is_made_again_looked_at_and_forked() {
     assert!(ran.out.contains("of 3 nodes: 'replay run' makes the run again"), "{}", ran.out);
 
     let lines = "status\nread x\nexpect err\nrewind 100ms\nstatus\nstep back\nrewind to end\ncheck\nrecord more\nexpect err\n\
-                 fork\nread x\nupdate x 7\ncrash leader\nwait leader\nread x\nrestart all\nwait converged\ncheck\n";
+                 fork\nread x\nupdate x 7\ncrash leader\nwait leader\nread x\nrestart all\nwait converged\ncheck\n\
+                 rewind 200ms\nrewind to 1ms\nexpect err\nrewind to end\n";
     let ran = folder.run(REPLAY, &["run"], lines).exits(0);
     assert!(
         ran.out.contains(" steps of 3 nodes until ") && ran.out.contains("each came out as it was recorded")
@@ -23,6 +24,7 @@ fn a_recorded_run_is_made_again_looked_at_and_forked() {
     assert!(ran.out.contains("a replay does only what was recorded: 'fork'"), "{}", ran.out);
     assert!(ran.out.contains("a run of its own from "), "{}", ran.out);
     assert!(ran.out.contains("OK x=6 ") && ran.out.contains("OK x=7 "), "{}", ran.out);
+    assert!(ran.out.contains("this run was forked from a recording at "), "{}", ran.out);
     assert!(!ran.out.contains("FAIL"), "{}", ran.out);
 
     assert!(folder.run(REPLAY, &["nowhere"], "").refusal().contains("nowhere is no recording"));

@@ -287,7 +287,7 @@ fn all() -> Vec<Given> {
 
 #[test]
 fn the_same_scripts_are_green_on_processes() {
-    let _turns = Processes::all_turns();
+    let _turn = Processes::turn();
     let only = std::env::var("SCRIPT").ok();
     let runs = |given: &Given| {
         given.is_left_out().is_none() && only.as_ref().is_none_or(|only| given.name.contains(only.as_str()))

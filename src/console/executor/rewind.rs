@@ -115,7 +115,11 @@ impl Console {
         let known = self.lab.recorded_until().unwrap_or(now).max(now);
         let end = self.later.as_ref().map_or(known, |later| later.at);
         let asked = self.can_travel(verb).and_then(|lab| to(lab, now, end));
+        let begins = self.lab.virtual_time().map_or(Time::ZERO, |lab| lab.begins_at());
         let gone = asked.and_then(|goal| match goal {
+            Stop::After(Moment { last: time, .. }) if time < begins => {
+                Err(format!("this run was forked from a recording at {begins}: it goes back to there"))
+            }
             Stop::After(Moment { first: time, .. }) if time > end => {
                 Err(format!("the run is known until {end}, and {time} is later: 'sleep' lets time pass"))
             }
