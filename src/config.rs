@@ -85,7 +85,8 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// The most bytes in a value of the key-value store: 1 to 64 MiB. It decides what is accepted, never what is applied.
     pub value_bytes_max: usize,
-    /// Bytes of a node's newest steps that are kept in memory, to be replayed if something goes wrong; 0 keeps none.
+    /// Bytes of a node's newest steps that are kept in memory, to be replayed if something goes wrong; 0 keeps
+    /// none.
     pub recorder_bytes: usize,
 }
 
@@ -202,7 +203,7 @@ impl Default for Settings {
             client_timeout: Duration::from_secs(2),
             segment_bytes: 8 << 20,
             value_bytes_max: VALUE_BYTES_MAX,
-            recorder_bytes: 32 << 20,
+            recorder_bytes: 0,
         }
     }
 }

@@ -248,7 +248,7 @@ mod tests {
             inbox_client_bytes = 12
             segment_bytes = 8
             value_bytes_max = 9
-            recorder_bytes = 0
+            recorder_bytes = 1
         ";
         let read = Table::try_from(Settings::from_toml(text).expect("valid")).expect("a table");
         let defaults = Table::try_from(Settings::default()).expect("a table");

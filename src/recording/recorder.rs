@@ -257,6 +257,9 @@ impl StepRecorder {
         {
             let mut ring = ring.lock();
             if !ring.is_on() {
+                // A frame that comes later is not the first of this life.
+                self.started = None;
+                ring.missed += 1;
                 return;
             }
             // A recording takes a frame of any length, where there is no way around it.

@@ -239,6 +239,7 @@ fn a_node_that_panics_leaves_the_newest_steps_of_all_and_panics_again_in_a_repla
     let repaired = unrepaired();
     let (sender, told) = std::sync::mpsc::channel();
     let cluster = odd_cluster(&repaired, |builder| {
+        let builder = builder.with(|settings| settings.recorder_bytes = 1 << 20);
         builder.memory().logs(folder.path().join("logs")).observer(move |event| {
             if let What::FlightSaved { folder } = &event.what {
                 let _ = sender.send((event.node, folder.clone()));
