@@ -297,7 +297,7 @@ fn a_connection_takes_requests_in_every_form_one_after_another() {
     let answer = line.read();
     assert_eq!(answer.body["kvs"][0]["value"], "Mw==");
     assert!(answer.head.contains("Connection: close") && line.has_ended());
-    // Whoever expects to be asked for the body is asked.
+    // A client that waits to be asked for the body is asked.
     let mut line = served.line();
     let body = with_key(X, "");
     let request = post(&served.host, "/v3/kv/range", "Expect: 100-continue\r\n", "");

@@ -19,7 +19,7 @@ pub struct Pty {
 }
 
 impl Pty {
-    /// Starts a program at a terminal of so many columns and rows, in this folder.
+    /// Starts a program at a terminal with these columns and rows, in this folder.
     pub fn start((cols, rows): (u16, u16), program: &str, options: &[&str], folder: &Path) -> Pty {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
