@@ -3,8 +3,10 @@
 use super::Cluster;
 use crate::lab::Lab;
 use crate::recording::Recording;
-use crate::server::RoleName;
-use crate::sim::Simulation;
+use crate::server::applier::Task;
+use crate::server::shape::Shaper;
+use crate::server::{Outbox, RoleName};
+use crate::sim::{Simulation, SimulationSettings};
 use crate::state_machine::kv::Command;
 use crate::types::{NodeId, Time};
 
@@ -39,4 +41,15 @@ fn a_planted_difference_is_named_by_node_step_and_field() {
     assert_eq!((first.node, first.field.as_str()), (leader, "its messages"), "{first}");
     assert!(first.step > 0 && first.time >= planted, "{first}");
     assert!(first.to_string().contains("its messages differ from the recording"), "{first}");
+}
+
+/// A caller's look may be left to the state machine's thread, behind entries that were left off; a recording has none of it.
+#[test]
+fn a_look_at_the_state_is_no_part_of_a_shape() {
+    let mut simulation = Simulation::new(SimulationSettings::new(1, 1), None);
+    let server = simulation.server_mut(NodeId::new(1));
+    let shape = |tasks| Shaper::default().shape(server, &Outbox { tasks, ..Outbox::default() });
+    let look = || Task::Look(Box::new(|_| ()));
+    assert_eq!(shape(vec![look()]), shape(Vec::new()));
+    assert_eq!(shape(vec![Task::Image, look()]).differs_in(&shape(Vec::new())), Some("what it applied"));
 }

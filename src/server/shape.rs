@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::applier::Task;
 use super::{Outbox, Server};
 use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::effects::Write;
@@ -59,7 +60,9 @@ impl Shaper {
         self.note(3, |parts| {
             put(parts, &(outbox.applied.len(), outbox.applied.last().map(|applied| applied.entry)));
             let executed = outbox.applied.iter().filter(|applied| applied.executed.is_some()).count();
-            put(parts, &(executed, &outbox.adopted, outbox.tasks.len(), outbox.failed.is_some()));
+            // A look is no part of a recording.
+            let tasks = outbox.tasks.iter().filter(|task| !matches!(task, Task::Look(_))).count();
+            put(parts, &(executed, &outbox.adopted, tasks, outbox.failed.is_some()));
         });
         self.note(4, |parts| {
             let raft = server.raft();
