@@ -12,6 +12,7 @@ mod disk;
 mod event_loop;
 mod leadership;
 mod machine;
+mod measures;
 mod priority;
 mod reporter;
 mod snapshots;
@@ -30,6 +31,8 @@ use self::disk::NodeDisk;
 use self::event_loop::{EventLoop, Order};
 pub use self::leadership::{Leaders, Leadership, LeadershipChange, LeadershipKind};
 use self::machine::MachineThread;
+use self::measures::StepMeter;
+pub use self::measures::{Durations, Measures};
 pub use self::reporter::{Observer, Reporter};
 pub use self::snapshots::OpenSnapshots;
 use self::snapshots::SnapshotThreads;
@@ -159,14 +162,16 @@ impl Node {
     ) -> io::Result<Node> {
         let name = server.raft().id();
         let Handles { store, open, load, part_bytes } = handles;
+        let (changes, leaders) = (Arc::clone(&context.changes), Arc::clone(&context.leaders));
+        let board = Arc::new(Board::new(name, server.status(), changes, leaders));
         let disk = match store {
             Store::Inline(storage) => NodeDisk::inline(storage),
-            Store::Threaded(storage, faults) => NodeDisk::threaded(name, storage, faults)?,
+            Store::Threaded(storage, faults) => {
+                NodeDisk::threaded(name, storage, faults, Arc::clone(&board.meters))?
+            }
         };
         let (orders, ordered) = unbounded();
         let (alive_sender, alive) = bounded::<()>(0);
-        let (changes, leaders) = (Arc::clone(&context.changes), Arc::clone(&context.leaders));
-        let board = Arc::new(Board::new(name, server.status(), changes, leaders));
         context.boards.add(Arc::clone(&board));
         let heartbeat = server.raft().settings.heartbeat;
         let mut node = EventLoop {
@@ -183,6 +188,7 @@ impl Node {
             clock,
             clock_shown: Time::ZERO,
             jumps: JumpWatch::start(),
+            meter: StepMeter::new(board.status().last.index),
             told: None,
             flight,
             arrivals: Vec::new(),

@@ -6,7 +6,9 @@ pub mod lab;
 mod merging;
 mod node_link;
 pub mod protocol;
+mod questions;
 mod records;
+mod respondents;
 mod seen;
 
 use std::collections::BTreeMap;

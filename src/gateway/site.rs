@@ -6,6 +6,7 @@ use std::fmt;
 use crate::client::Client;
 use crate::faults::End;
 use crate::net::counts::LinkCounts;
+use crate::node::Measures;
 use crate::server::Status;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
@@ -20,9 +21,11 @@ pub struct Site {
     pub clients: Box<dyn Fn() -> Client<KeyValue> + Send + Sync>,
     /// What the nodes know that this process sees; none of a node that has ended.
     pub statuses: Box<dyn Fn() -> BTreeMap<NodeId, Option<Status>> + Send + Sync>,
+    /// What they have measured since they started, of those that answer.
+    pub measures: Box<dyn Fn() -> BTreeMap<NodeId, Measures> + Send + Sync>,
     /// Where nodes listen for one another, as far as it is known.
     pub addresses: Box<dyn Fn() -> BTreeMap<NodeId, String> + Send + Sync>,
-    /// What this process counts of messages.
+    /// What is counted of messages.
     pub messages: Box<dyn Fn() -> Vec<(End, End, LinkCounts)> + Send + Sync>,
 }
 

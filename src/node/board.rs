@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::leadership::Leaders;
+use super::measures::{Measures, Meters};
 use crate::server::{EndReason, RoleName, Status};
 use crate::types::{NodeId, Term};
 
@@ -21,6 +22,7 @@ pub struct Boards(Mutex<BTreeMap<NodeId, Arc<Board>>>);
 #[derive(Debug)]
 pub struct Board {
     node: NodeId,
+    pub(super) meters: Arc<Meters>,
     shown: Mutex<Content>,
     changes: Arc<Changes>,
     leaders: Arc<Leaders>,
@@ -85,12 +87,20 @@ impl Boards {
         let shown = |board: &Arc<Board>| board.ended().is_none().then(|| board.status());
         self.0.lock().iter().map(|(node, board)| (*node, shown(board))).collect()
     }
+
+    /// What each node that runs has measured since it started.
+    pub fn measures(&self) -> BTreeMap<NodeId, Measures> {
+        let boards = self.0.lock();
+        let running = boards.iter().filter(|(_, board)| board.ended().is_none());
+        running.map(|(node, board)| (*node, board.meters.read())).collect()
+    }
 }
 
 impl Board {
     /// The board of a node that starts with this status.
     pub fn new(node: NodeId, status: Status, changes: Arc<Changes>, leaders: Arc<Leaders>) -> Board {
-        Board { node, shown: Mutex::new(Content { status, ended: None }), changes, leaders }
+        let shown = Mutex::new(Content { status, ended: None });
+        Board { node, meters: Arc::default(), shown, changes, leaders }
     }
 
     /// What the node knew when it last looked.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, unbounded};
 
 use super::board::Losses;
+use super::measures::Meters;
 use crate::panics::caught;
 use crate::protocol::{Envelope, Packet, Request};
 use crate::raft::effects::{Write, WriteId};
@@ -175,6 +176,7 @@ impl NodeDisk {
         node: NodeId,
         storage: Box<dyn Storage>,
         faults: Arc<DiskFaults>,
+        meters: Arc<Meters>,
     ) -> io::Result<NodeDisk> {
         // Both are bounded by the backlog: the node hands over nothing that it did not take in.
         let (writes, receiver) = unbounded();
@@ -185,6 +187,7 @@ impl NodeDisk {
             writes: receiver,
             completions: sender,
             progress: Arc::clone(&progress),
+            meters,
             spin: Spin::default(),
             unrecorded_since: Some(Instant::now()),
             sync_took: Duration::ZERO,
@@ -268,6 +271,7 @@ struct Worker {
     writes: Receiver<Write>,
     completions: Sender<Completion>,
     progress: Arc<WriteProgress>,
+    meters: Arc<Meters>,
     spin: Spin,
     /// Since when the log is durable further than the store has recorded.
     unrecorded_since: Option<Instant>,
@@ -347,6 +351,7 @@ impl Worker {
         let began = Instant::now();
         self.storage.sync()?;
         self.sync_took = began.elapsed();
+        self.meters.syncs.note(self.sync_took);
         self.unrecorded_since.get_or_insert_with(Instant::now);
         if let Some(id) = last {
             self.progress.synced.store(id, Ordering::SeqCst);

@@ -12,6 +12,7 @@ use super::Context;
 use super::board::{Board, Ended};
 use super::disk::{Admission, Completion, Farewell, NodeDisk, Persisted};
 use super::machine::{self, MachineThread};
+use super::measures::StepMeter;
 use super::snapshots::{self, SnapshotThreads};
 use crate::check::property::Property;
 use crate::check::safety::{Step, Written, answering};
@@ -66,6 +67,7 @@ pub(super) struct EventLoop {
     pub clock_shown: Time,
     pub arrivals: Vec<Arrival>,
     pub jumps: JumpWatch,
+    pub meter: StepMeter,
     /// What was last told of its state, while somebody follows it.
     pub told: Option<Box<NodeState>>,
     /// Records each step.
@@ -350,7 +352,10 @@ impl EventLoop {
         self.context.reporter.tell(now, self.name, outbox.take_happened());
         self.tell_state(now);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
-        self.board.show(self.server.status());
+        let status = self.server.status();
+        self.meter.note(&status, began, &self.board.meters);
+        self.board.meters.note_snapshots(outbox.saved.iter().len(), outbox.adopted.len());
+        self.board.show(status);
 
         if !outbox.envelopes.is_empty() {
             self.transport.send(&mut outbox.envelopes);

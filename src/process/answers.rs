@@ -96,6 +96,10 @@ impl<M: StateMachine> Inside<M> {
                 Answer::Done(String::new())
             }
             Question::EndRecording => Answer::Recorded(cluster.end_recording()?),
+            Question::Measures => {
+                let measures = cluster.boards().measures().remove(&node);
+                Answer::Measures(measures.ok_or_else(|| LabError::down(node))?)
+            }
             Question::DiskSyncs => Answer::DiskSyncs(cluster.disk_syncs()),
             Question::Records { from, clock } => match self.recorder.page(*from, RECORDS_BYTES, *clock) {
                 Ok(page) => Answer::Records(page),

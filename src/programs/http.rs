@@ -1,5 +1,6 @@
 //! `--http`: the gateway of a program that has a node, or several.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use clap::Args;
 use crate::cluster::Cluster;
 use crate::gateway::{Door, Gateway, Site};
 use crate::links::Notices;
+use crate::node::{Boards, Measures};
 use crate::process::Process;
 use crate::remote::RemoteCluster;
 use crate::remote::clients::RemoteClients;
@@ -74,6 +76,7 @@ pub(super) fn of_threads(cluster: &Cluster) -> Site {
         cluster: cluster.id(),
         home: None,
         clients: Box::new(cluster.client_maker()),
+        measures: Box::new(measures_of(&boards)),
         statuses: Box::new(move || boards.statuses()),
         addresses: Box::new(Default::default),
         messages: Box::new(move || network.counts()),
@@ -94,6 +97,7 @@ pub(super) fn of_process(
         cluster,
         home: Some(node),
         clients: Box::new(move || clients.client()),
+        measures: Box::new(measures_of(&boards)),
         statuses: Box::new(move || boards.statuses()),
         addresses: Box::new(move || book.all()),
         messages: Box::new(move || network.counts()),
@@ -102,16 +106,22 @@ pub(super) fn of_process(
 
 /// Nodes in processes, behind the gateway of their console.
 pub(super) fn of_processes(lab: &RemoteLab) -> Site {
-    let book = lab.book();
+    let (book, nodes) = (lab.book(), lab.respondents());
+    let (measured, counting) = (nodes.clone(), nodes.clone());
     Site {
         cluster: lab.cluster(),
         home: None,
         clients: Box::new(lab.client_maker()),
-        statuses: Box::new(lab.statuses()),
+        statuses: Box::new(move || nodes.statuses()),
+        measures: Box::new(move || measured.measures()),
         addresses: Box::new(move || book.all()),
-        // The processes count.
-        messages: Box::new(Vec::new),
+        messages: Box::new(move || counting.network_counts()),
     }
+}
+
+fn measures_of(boards: &Arc<Boards>) -> impl Fn() -> BTreeMap<NodeId, Measures> + Send + Sync + use<> {
+    let boards = Arc::clone(boards);
+    move || boards.measures()
 }
 
 fn no_thread(error: &io::Error) -> String {

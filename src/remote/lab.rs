@@ -22,6 +22,7 @@ use super::merging::Replies;
 use super::node_link::{NodeLink, OnEvent};
 use super::protocol::{Answer, Question};
 use super::records::RecordsReader;
+use super::respondents::Respondents;
 use crate::check::linearizability::Start;
 use crate::check::property::Verdict;
 use crate::client::{Ask, Client, Ended, Pipeline};
@@ -53,6 +54,7 @@ pub struct RemoteLab {
     name: String,
     clients: RemoteClients,
     links: BTreeMap<NodeId, NodeLink>,
+    respondents: Respondents,
     book: Arc<AddressBook>,
     notices: Arc<Notices>,
     changes: Arc<Changes>,
@@ -117,6 +119,7 @@ impl RemoteLab {
             name: name.to_string(),
             clients,
             links: BTreeMap::new(),
+            respondents: Respondents::default(),
             notices,
             changes,
             on_event,
@@ -204,6 +207,7 @@ impl Lab for RemoteLab {
             return Err(LabError::only(node));
         }
         self.links.remove(&node);
+        self.respondents.remove(node);
         self.agreed.remove_node(node);
         self.forgotten.insert(node);
         if let Some(supervisor) = &mut self.supervisor {
@@ -274,10 +278,7 @@ impl Lab for RemoteLab {
     }
 
     fn log(&mut self, node: NodeId) -> Result<LogView, LabError> {
-        match self.existing(node)?.ask(Question::Log)? {
-            Answer::Log(log) => Ok(log),
-            other => Err(unexpected(node, &other)),
-        }
+        self.log_of(node)
     }
 
     fn members_view(&mut self, node: NodeId) -> Result<MembersView, LabError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::node_link::NodeLink;
 use super::protocol::{Answer, Question};
+use super::questions::Questions;
 use super::seen::Put;
 use crate::check::property::{Property, Verdict};
 use crate::faults::End;
@@ -22,8 +23,13 @@ pub(super) struct Replies {
 impl Replies {
     /// Asks all these nodes at once. Each may say no, or nothing.
     pub fn of<'a>(links: impl Iterator<Item = (&'a NodeId, &'a NodeLink)>, question: &Question) -> Replies {
-        let put = |(node, link): (&NodeId, &NodeLink)| (*node, link.put(question.clone()));
-        let put: Vec<_> = links.map(put).collect();
+        Replies::to(links.map(|(node, link)| (*node, link.questions())), question)
+    }
+
+    /// The same, for those who have no links.
+    pub fn to<'a>(nodes: impl Iterator<Item = (NodeId, &'a Questions)>, question: &Question) -> Replies {
+        let put = |(node, questions): (NodeId, &Questions)| (node, questions.put(question.clone()));
+        let put: Vec<_> = nodes.map(put).collect();
         let mut replies = Replies::default();
         for (node, put) in put {
             replies.note(node, put.and_then(Put::wait));

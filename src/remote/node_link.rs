@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::RemoteCluster;
 use super::protocol::{Answer, Asked, Question, Told};
-use super::seen::{Lost, Put, Seen, moved, no_answer};
+use super::questions::{FRESH, Questions};
+use super::seen::{Lost, Seen, moved};
 use crate::cluster::entropy;
 use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
@@ -23,15 +24,6 @@ use crate::text::counted;
 use crate::trace::TraceEvent;
 use crate::types::{Member, NodeId, Time};
 use crate::wire::Caller;
-
-/// How long a node may take to answer what it only looks up.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long it may take over an order: to stop, or to open its files.
-const ORDER_PATIENCE: Duration = Duration::from_secs(6);
-
-/// After this long without news, what was heard of a node is not taken for how it is.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// Questions that may wait for a connection.
 const QUESTIONS_MAX: usize = 64;
@@ -47,14 +39,11 @@ pub(super) type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
 #[derive(Debug)]
 pub struct NodeLink {
-    node: NodeId,
     shared: Arc<Mutex<Seen>>,
-    questions: Sender<String>,
+    questions: Questions,
     #[debug(skip)]
     now: Now,
     dialer: Dialer,
-    /// Which processes run, if this program has started them.
-    processes: Option<Table>,
 }
 
 /// What a link tells its console.
@@ -107,26 +96,18 @@ impl NodeLink {
         let (security, lives) = (remote.security.clone(), Lives::default());
         let target = Target { node, book, hello: Box::new(hello), traffic, notices, security, lives };
         let dialer = Dialer::start(target, entropy())?;
-        Ok(NodeLink { node, shared, questions, now, dialer, processes: None })
-    }
-
-    /// Tells whenever it is asked what the node said of itself last; none while it is not connected.
-    pub(super) fn status_reader(&self) -> impl Fn() -> Option<Status> + Send + Sync + use<> {
-        let shared = Arc::clone(&self.shared);
-        move || {
-            let seen = shared.lock();
-            (seen.member.is_some() && seen.view.life == Life::Up).then_some(seen.view.status)
-        }
+        let questions = Questions::new(node, Arc::clone(&shared), questions);
+        Ok(NodeLink { shared, questions, now, dialer })
     }
 
     /// Whether the node's process runs is to be seen in this table.
     pub(super) fn watching(self, processes: Option<Table>) -> NodeLink {
-        NodeLink { processes, ..self }
+        NodeLink { questions: self.questions.watching(processes), ..self }
     }
 
     /// How it is that no process answers; none when one may.
     pub(super) fn without_process(&self) -> Option<Life> {
-        self.processes.as_ref()?.life(self.node)
+        self.questions.without_process()
     }
 
     /// Dials now: the node has just been started.
@@ -161,7 +142,7 @@ impl NodeLink {
         if seen.member.is_some() && silence < FRESH && known_life.is_none() {
             return seen.view.clone();
         }
-        let runs = self.processes.as_ref().is_some_and(|processes| processes.has(self.node));
+        let runs = self.questions.has_process();
         let life = match (known_life, seen.member) {
             (Some(life), _) => life,
             (None, member) if member.is_some() || runs => Life::Silent(silence),
@@ -215,36 +196,12 @@ impl NodeLink {
     /// # Errors
     /// The node says no, or does not answer. Of an order that was sent and not answered it is not known whether it is executed.
     pub fn ask(&self, question: Question) -> Result<Answer, LabError> {
-        self.put(question)?.wait()
+        self.questions.ask(question)
     }
 
-    /// Asks, and does not wait.
-    ///
-    /// # Errors
-    /// There is no connection to ask by.
-    pub fn put(&self, question: Question) -> Result<Put, LabError> {
-        let (node, is_order) = (self.node, question.is_order());
-        match self.without_process() {
-            None => {}
-            Some(Life::Frozen(_)) => return Err(LabError::frozen(node)),
-            Some(_) => return Err(LabError::down(node)),
-        }
-        let patience = if is_order { ORDER_PATIENCE } else { LOOK_PATIENCE };
-        let (sender, reply) = bounded(1);
-        // Under the lock: what is put before a connection ends is drained with it.
-        let mut seen = self.shared.lock();
-        if seen.member.is_none() {
-            return Err(no_answer(node, &seen.why));
-        }
-        seen.last_question += 1;
-        let id = seen.last_question;
-        let text = serde_json::to_string(&Asked { id, question }).expect("questions have a text");
-        if self.questions.try_send(text).is_err() {
-            return Err(no_answer(node, "too many questions wait"));
-        }
-        seen.waiting.insert(id, sender);
-        let shared = Arc::clone(&self.shared);
-        Ok(Put { node, is_order, patience, deadline: Instant::now() + patience, id, reply, shared })
+    /// What puts questions to the node, for any thread.
+    pub(super) fn questions(&self) -> &Questions {
+        &self.questions
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::RaftSettings;
 use crate::faults::{End, RuleSet, SetVersion};
 use crate::lab::{LabError, NodeOrder, NodeView, Recorded};
 use crate::net::counts::LinkCounts;
+use crate::node::Measures;
 use crate::server::{EntryView, LogView, MembersView, WhichEntry};
 use crate::storage::glimpse::Glimpse;
 use crate::storage::records::Page;
@@ -55,6 +56,8 @@ pub enum Question {
     },
     Rules,
     NetworkCounts,
+    /// What your node has measured since it started.
+    Measures,
     Settings,
     /// Run with these settings.
     Configure(VersionedSettings),
@@ -116,6 +119,7 @@ pub enum Answer {
     /// The rules that it holds: what was asked for, or what is newer than what it was to take.
     Rules(RuleSet),
     NetworkCounts(Vec<(End, End, LinkCounts)>),
+    Measures(Measures),
     /// The settings that it holds: what was asked for, or what is newer than what it was to take.
     Settings(VersionedSettings),
     Check(Vec<Verdict>),

@@ -6,6 +6,8 @@ mod both;
 mod curl;
 #[path = "gateway/etcd.rs"]
 mod etcd;
+#[path = "gateway/metrics.rs"]
+mod metrics;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -9,7 +9,7 @@ use crate::links::probe;
 use crate::node::Leadership;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
-use crate::server::{EntryView, WhichEntry};
+use crate::server::{EntryView, LogView, WhichEntry};
 use crate::supervisor::Supervisor;
 use crate::types::NodeId;
 
@@ -29,7 +29,9 @@ impl RemoteLab {
         let (book, notices) = (Arc::clone(&self.book), Arc::clone(&self.notices));
         let link = NodeLink::start(node, &self.remote, &self.name, book, notices, listener)?;
         let processes = self.supervisor.as_ref().map(Supervisor::table);
-        self.links.insert(node, link.watching(processes));
+        let link = link.watching(processes);
+        self.respondents.add(node, link.questions().clone());
+        self.links.insert(node, link);
         Ok(())
     }
 
@@ -82,6 +84,13 @@ impl RemoteLab {
     pub(super) fn entry_of(&self, node: NodeId, which: WhichEntry) -> Result<Option<EntryView>, LabError> {
         match self.existing(node)?.ask(Question::Entry(which))? {
             Answer::Entry(entry) => Ok(entry),
+            other => Err(unexpected(node, &other)),
+        }
+    }
+
+    pub(super) fn log_of(&self, node: NodeId) -> Result<LogView, LabError> {
+        match self.existing(node)?.ask(Question::Log)? {
+            Answer::Log(log) => Ok(log),
             other => Err(unexpected(node, &other)),
         }
     }

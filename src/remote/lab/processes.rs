@@ -1,6 +1,5 @@
 //! What a console can do to whole processes, when its program has started them.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::links::{AddressBook, Notices};
 use crate::remote::RemoteCluster;
 use crate::remote::node_link::OnEvent;
 use crate::remote::protocol::{Answer, Question};
-use crate::server::Status;
+use crate::remote::respondents::Respondents;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
 use crate::supervisor::{Running, Supervisor};
@@ -59,11 +58,9 @@ impl RemoteLab {
         self.clients.client_maker()
     }
 
-    /// What is seen of the nodes that there are now, whenever it is asked; none of one that is not reached.
-    pub fn statuses(&self) -> impl Fn() -> BTreeMap<NodeId, Option<Status>> + Send + Sync + use<> {
-        let links: BTreeMap<_, _> =
-            self.links.iter().map(|(node, link)| (*node, link.status_reader())).collect();
-        move || links.iter().map(|(node, status)| (*node, status())).collect()
+    /// Its nodes for other threads, while another has the console.
+    pub fn respondents(&self) -> Respondents {
+        self.respondents.clone()
     }
 
     /// Does what concerns a whole process, or a node whose process does not run. None: it is an order to the node.

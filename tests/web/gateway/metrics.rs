@@ -1,0 +1,171 @@
+//! `/metrics` and `/status`, while leaders crash, and nodes come and go.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{Line, Served, X, with_key};
+use crate::client::PATIENCE;
+
+/// A page of metrics.
+struct Page(String);
+
+impl Page {
+    #[track_caller]
+    fn of(line: &mut Line) -> Page {
+        let answer = line.get("/metrics");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page = Page(answer.body.as_str().expect("it is text").to_string());
+        page.check_form();
+        page
+    }
+
+    /// Each family stands at one place, with its name once.
+    #[track_caller]
+    fn check_form(&self) {
+        let families: Vec<&str> = self.0.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let different: BTreeSet<&str> = families.iter().copied().collect();
+        assert_eq!(different.len(), families.len(), "{families:#?}");
+        assert!(self.0.ends_with("# EOF\n"), "{}", self.0);
+    }
+
+    /// The value of a metric, with its labels as they are written; none without one.
+    fn get(&self, metric: &str) -> Option<u64> {
+        let value = |line: &str| line.strip_prefix(metric)?.strip_prefix(' ')?.parse().ok();
+        self.0.lines().find_map(value)
+    }
+
+    #[track_caller]
+    fn value(&self, metric: &str) -> u64 {
+        self.get(metric).unwrap_or_else(|| panic!("no {metric} in {}", self.0))
+    }
+
+    /// The values of a metric at these nodes.
+    #[track_caller]
+    fn sum(&self, metric: &str, nodes: &[u8]) -> u64 {
+        nodes.iter().map(|node| self.value(&format!("{metric}{{node=\"n{node}\"}}"))).sum()
+    }
+
+    fn leader(&self) -> Option<u8> {
+        (1..=9).find(|node| self.get(&format!("etcd_server_is_leader{{node=\"n{node}\"}}")) == Some(1))
+    }
+}
+
+/// Asks until the page is so.
+#[track_caller]
+fn until(line: &mut Line, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let page = Page::of(line);
+        if is_so(&page) {
+            return page;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}: {}", page.0);
+    }
+}
+
+const COMMITS: &str = "raftlab_commit_duration_seconds_count";
+const SYNCS: &str = "etcd_disk_wal_fsync_duration_seconds_count";
+const CHANGES: &str = "etcd_server_leader_changes_seen_total";
+
+#[test]
+fn a_new_leader_is_counted_and_what_it_commits_is_measured() {
+    let mut served = Served::start(&["3"]);
+    let mut line = served.line();
+    let put = with_key(X, ",\"value\":\"MQ==\"");
+    assert_eq!(line.post("/v3/kv/put", &put).status, 200);
+    let before = until(&mut line, "all know who leads", |page| {
+        page.leader().is_some() && (1..=3).all(|node| page.sum(CHANGES, &[node]) >= 1)
+    });
+    let old = before.leader().expect("just seen");
+    let others: Vec<u8> = (1..=3).filter(|node| *node != old).collect();
+    assert!(before.sum(COMMITS, &[old]) >= 1 && before.sum(SYNCS, &[old]) >= 1, "{}", before.0);
+    let all = "raftlab_commit_duration_seconds_bucket{le=\"+Inf\",node=\"n1\"}";
+    assert!(before.value(all) <= before.sum(COMMITS, &[1]), "{}", before.0);
+
+    served.say(&format!("crash n{old}"));
+    served.says(" crashed");
+    let mut commits = 0;
+    let after = loop {
+        assert_eq!(line.post("/v3/kv/put", &put).status, 200);
+        commits += 1;
+        let page = until(&mut line, "a leader", |page| page.leader().is_some());
+        if page.leader().is_some_and(|leader| page.sum(COMMITS, &[leader]) >= 3) {
+            break page;
+        }
+        assert!(commits < 100, "what is committed is not counted: {}", page.0);
+    };
+    assert_eq!(after.value(&format!("raftlab_up{{node=\"n{old}\"}}")), 0);
+    assert!(after.get(&format!("raftlab_term{{node=\"n{old}\"}}")).is_none(), "{}", after.0);
+    for node in &others {
+        let changes = |page: &Page| page.sum(CHANGES, &[*node]);
+        assert!(changes(&after) > changes(&before), "n{node}: {}", after.0);
+        assert!(after.sum(SYNCS, &[*node]) > before.sum(SYNCS, &[*node]), "n{node}: {}", after.0);
+    }
+    served.say(&format!("restart n{old}"));
+    until(&mut line, "it is back and counts from zero", |page| {
+        page.get(&format!("{CHANGES}{{node=\"n{old}\"}}")) == Some(1)
+    });
+}
+
+#[test]
+fn snapshots_are_counted_where_they_are_made_and_where_they_are_installed() {
+    let mut served = Served::start_with("client_timeout = \"20s\"\ntrailing_entries = 0\n", &["3"]);
+    let mut line = served.line();
+    assert_eq!(line.post("/v3/kv/put", &with_key(X, ",\"value\":\"MQ==\"")).status, 200);
+    let (made, installed) = ("raftlab_snapshots_made_total", "raftlab_snapshots_installed_total");
+    assert_eq!(Page::of(&mut line).sum(made, &[1, 2, 3]), 0);
+    served.say("snapshot all");
+    until(&mut line, "all have made one", |page| page.sum(made, &[1, 2, 3]) >= 3);
+    served.say("crash n3");
+    served.says(" crashed");
+    served.say("restart n3 --wipe");
+    let page = until(&mut line, "it got one", |page| {
+        page.get(&format!("{installed}{{node=\"n3\"}}")).is_some_and(|count| count >= 1)
+    });
+    assert_eq!(page.sum(installed, &[1, 2]), 0);
+}
+
+#[test]
+fn processes_are_seen_from_their_console_also_those_that_come_later() {
+    let mut served = Served::start(&["3", "--processes"]);
+    let mut line = served.line();
+    assert_eq!(line.post("/v3/kv/put", &with_key(X, ",\"value\":\"MQ==\"")).status, 200);
+    let sent = |page: &Page, from: u8, to: u8| {
+        let metric = format!("raftlab_network_messages_sent_total{{from=\"n{from}\",to=\"n{to}\"}}");
+        page.get(&metric).unwrap_or_default()
+    };
+    until(&mut line, "all tell what they did", |page| {
+        let between = |from| (1..=3).filter(|to| *to != from).any(|to| sent(page, from, to) > 0);
+        (1..=3).all(|node| {
+            let of = |metric: &str| page.get(&format!("{metric}{{node=\"n{node}\"}}")).unwrap_or_default();
+            between(node) && of(SYNCS) >= 1 && of(CHANGES) >= 1
+        }) && page.leader().is_some_and(|leader| page.sum(COMMITS, &[leader]) >= 1)
+    });
+    served.say("cut n1<>n2");
+    until(&mut line, "what is lost is counted", |page| {
+        let lost = |from: u8, to: u8| {
+            let metric = format!("raftlab_network_messages_dropped_total{{from=\"n{from}\",to=\"n{to}\"}}");
+            page.get(&metric).unwrap_or_default()
+        };
+        lost(1, 2) + lost(2, 1) > 0
+    });
+    served.say("heal");
+    served.say("add n4");
+    until(&mut line, "the fourth is there", |page| {
+        page.get(&format!("{CHANGES}{{node=\"n4\"}}")).is_some_and(|changes| changes >= 1)
+    });
+    let nodes = line.get("/status").body["nodes"].clone();
+    let of = |node: &str| nodes.as_array().and_then(|all| all.iter().find(|one| one["node"] == node));
+    assert!(of("n4").is_some_and(|node| node["role"] != "down"), "{nodes}");
+    let old = until(&mut line, "a leader", |page| page.leader().is_some()).leader().expect("just seen");
+    let before = Page::of(&mut line);
+    let other = (1..=3).find(|node| *node != old).expect("three");
+    served.say(&format!("kill n{old}"));
+    let after = until(&mut line, "another leads", |page| page.leader().is_some_and(|leader| leader != old));
+    assert_eq!(after.value(&format!("raftlab_up{{node=\"n{old}\"}}")), 0);
+    let seen = |page: &Page| page.get(&format!("{CHANGES}{{node=\"n{other}\"}}")).unwrap_or_default();
+    until(&mut line, "the others noticed", |page| seen(page) > seen(&before));
+    assert_eq!(line.post("/v3/kv/range", &with_key(X, "")).body["count"], json!("1"));
+}
