@@ -1,5 +1,7 @@
 //! The gateway as programs of any language meet it: real listeners, asked over sockets of their own, and beside a real etcd.
 
+#[path = "gateway/attacks.rs"]
+mod attacks;
 #[path = "gateway/both.rs"]
 mod both;
 #[path = "gateway/curl.rs"]
@@ -106,16 +108,6 @@ impl Served {
     pub fn line(&self) -> Line {
         Line::to(&self.host)
     }
-
-    /// What is answered to these bytes on a connection of their own.
-    #[track_caller]
-    fn raw(&self, bytes: &[u8]) -> Answered {
-        let mut line = self.line();
-        // It may be refused before all is sent.
-        let _ = line.stream.get_mut().write_all(bytes);
-        let _ = line.stream.get_mut().shutdown(std::net::Shutdown::Write);
-        line.read()
-    }
 }
 
 impl Drop for Served {
@@ -214,67 +206,6 @@ fn with_key(key: &str, rest: &str) -> String {
 }
 
 const X: &str = "eA==";
-
-#[test]
-fn each_malformed_head_and_body_is_refused_in_one_line() {
-    let served = Served::threads();
-    let host = served.host.as_str();
-    let long = "x".repeat(9_000);
-    let range = |headers: &str, body: &str| {
-        format!("POST /v3/kv/range HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n{body}").into_bytes()
-    };
-    let chunked = "Transfer-Encoding: chunked\r\n";
-    for (bytes, status) in [
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), 400),
-        (b"GET\r\n\r\n".to_vec(), 400),
-        (b"GET / HTTP/9.9\r\n\r\n".to_vec(), 400),
-        (format!("GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(), 431),
-        (format!("GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}\r\n\r\n").into_bytes(), 431),
-        (format!("GET / HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "A: b\r\n".repeat(70)).into_bytes(), 431),
-        (b"GET /version HTTP/1.1\r\n\r\n".to_vec(), 400),
-        (format!("GET /version HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n").into_bytes(), 400),
-        (b"GET /version HTTP/1.1\r\nHost: example.org\r\n\r\n".to_vec(), 421),
-        (format!("GET /version HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\r\n").into_bytes(), 403),
-        (format!("DELETE /v3/kv/range HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(), 405),
-        (format!("GET /v3/kv/range HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(), 405),
-        (range("Content-Length: 9\r\n", "{}"), 400),
-        (range("Content-Length: -1\r\n", "{}"), 400),
-        (range("Content-Length: 2\r\nContent-Length: 2\r\n", "{}"), 400),
-        (range("Content-Length: 3145729\r\n", "{}"), 413),
-        (range("Content-Length: 99999999999999999999\r\n", "{}"), 413),
-        (range("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "{}"), 400),
-        (range("Transfer-Encoding: gzip\r\n", "{}"), 501),
-        (range(chunked, "zz\r\n"), 400),
-        (range(chunked, "2\r\n{}x\r\n0\r\n\r\n"), 400),
-        (range(chunked, "2\r\n{"), 400),
-        (range(chunked, "ffffffffffffffff\r\n{}\r\n"), 413),
-        (range(chunked, "300001\r\n"), 413),
-        (
-            range(
-                chunked,
-                &format!("2\r\n{{}}\r\n0\r\n{}\r\n\r\n", format!("A: {}\r\n", "x".repeat(7_000)).repeat(2)),
-            ),
-            431,
-        ),
-        (range("Content-Length: 1\r\n", "{"), 400),
-        (range("Content-Length: 2\r\n", "[]"), 400),
-        (range("Content-Length: 4\r\n", "\u{1}\u{2}\u{3}\u{4}"), 400),
-        (range("Content-Length: 9\r\n", "{\"key\":5}"), 400),
-        (range("Content-Length: 11\r\n", "{\"key\":\"e\"}"), 400),
-        // Bytes that are no text.
-        (range("Content-Length: 14\r\n", "{\"key\":\"/w==\"}"), 400),
-    ] {
-        let answer = served.raw(&bytes);
-        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
-        assert_eq!(answer.status, status, "{shown:?}: {}", answer.body);
-        let reason = answer.body["error"].as_str().unwrap_or_default();
-        assert!(!reason.is_empty() && !reason.contains('\n'), "{shown:?}: {reason:?}");
-        assert_eq!(answer.body["error"], answer.body["message"]);
-    }
-    let answer = served.line().post("/v3/kv/range", &format!("{}{}", "[".repeat(200), "]".repeat(200)));
-    assert_eq!(answer.status, 400, "deep");
-    assert_eq!(served.line().get("/health").body, json!({"health": "true"}), "and all the while it answers");
-}
 
 #[test]
 fn a_connection_takes_requests_in_every_form_one_after_another() {
