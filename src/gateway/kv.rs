@@ -1,5 +1,6 @@
 //! The key-value calls of etcd: range, put, delete and transactions, in its fields both ways.
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::answers::{Code, Failed};
@@ -180,10 +181,7 @@ fn refused(answer: &Answer) -> Failed {
         Answer::NotFound => Failed::invalid("etcdserver: key not found"),
         Answer::TooLarge { bytes_max } => Failed::new(
             Code::OutOfRange,
-            format!(
-                "the answer has more than {} MiB of keys and values: set a limit, or keys_only",
-                bytes_max >> 20
-            ),
+            format!("the answer has more than {} MiB: set a limit, keys_only or count_only", bytes_max >> 20),
         ),
         _ => Failed::new(Code::Internal, "an answer to another question"),
     }
@@ -199,12 +197,31 @@ fn pair(pair: &Pair) -> Value {
         .into()
 }
 
-pub(super) fn range_object(header: Object, ranged: &Ranged) -> Object {
-    Object::default()
-        .object("header", header)
-        .list("kvs", ranged.pairs.iter().map(pair).collect())
-        .truth("more", ranged.more)
-        .number("count", ranged.count)
+/// The answer to a range. It may have many pairs, and each takes form only while it is written.
+#[derive(Serialize)]
+pub(super) struct WrittenRange<'a> {
+    #[serde(flatten)]
+    rest: Value,
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "write_pairs")]
+    kvs: &'a [Pair],
+}
+
+impl WrittenRange<'_> {
+    pub fn new(header: Object, ranged: &Ranged) -> WrittenRange<'_> {
+        WrittenRange { rest: without_pairs(header, ranged).into(), kvs: &ranged.pairs }
+    }
+}
+
+fn write_pairs<S: Serializer>(pairs: &[Pair], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(pairs.iter().map(pair))
+}
+
+fn range_object(header: Object, ranged: &Ranged) -> Object {
+    without_pairs(header, ranged).list("kvs", ranged.pairs.iter().map(pair).collect())
+}
+
+fn without_pairs(header: Object, ranged: &Ranged) -> Object {
+    Object::default().object("header", header).truth("more", ranged.more).number("count", ranged.count)
 }
 
 pub(super) fn put_object(header: Object, previous: Option<&Pair>) -> Object {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::answers::{Answer, Code, Failed};
 use super::form::{self, Fields, Object};
 use super::header::Header;
-use super::kv::{self, AskedRange};
+use super::kv::{self, AskedRange, WrittenRange};
 use super::metrics::Metrics;
 use super::site::Site;
 use crate::client::Client;
@@ -92,7 +92,7 @@ impl Gate {
         let path = request.path.as_str();
         let token = path.strip_prefix("/v1/outcome/");
         let answered = match (request.method, path) {
-            (Method::Post, "/v3/kv/range") => self.range(request),
+            (Method::Post, "/v3/kv/range") => return self.range(request).unwrap_or_else(Answer::from),
             (Method::Post, "/v3/kv/put") => self.put(request),
             (Method::Post, "/v3/kv/deleterange") => self.delete(request),
             (Method::Post, "/v3/kv/txn") => self.txn(request),
@@ -120,7 +120,7 @@ impl Gate {
         answered.map_or_else(Answer::from, Answer::from)
     }
 
-    fn range(&self, request: &Request) -> Result<Value, Failed> {
+    fn range(&self, request: &Request) -> Result<Answer, Failed> {
         let body = form::body(&request.body)?;
         let asked = AskedRange::read(Fields::of(&body, "the body")?)?;
         let query = Query::Range(Box::new(asked.range.clone()));
@@ -132,7 +132,8 @@ impl Gate {
         let ranged = kv::ranged(&seen.answer)?;
         asked.check_revision(ranged.revision)?;
         let header = Header { node: seen.node, term: seen.term, revision: ranged.revision };
-        Ok(kv::range_object(header.object(&self.site), ranged).into())
+        let answer = WrittenRange::new(header.object(&self.site), ranged);
+        Ok(Response::json(200, &answer).into())
     }
 
     fn put(&self, request: &Request) -> Result<Value, Failed> {

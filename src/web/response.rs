@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 /// How long a reader may take nothing at all.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,6 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// may lose the answer.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 const DRAIN_BYTES: usize = 256 << 10;
+
+/// Bytes of a body that are sent together with the head: a longer one is not copied.
+const SHORT: usize = 64 << 10;
 
 /// What a browser may do with anything but the page.
 const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -52,8 +56,9 @@ impl From<Refusal> for Response {
 }
 
 impl Response {
-    pub(crate) fn json(status: u16, value: &Value) -> Response {
-        let body = format!("{value}\n").into_bytes();
+    pub(crate) fn json(status: u16, value: &impl Serialize) -> Response {
+        let mut body = serde_json::to_vec(value).expect("answers are names, texts and numbers");
+        body.push(b'\n');
         Response { status, kind: "application/json", policy: None, file: None, body }
     }
 
@@ -75,6 +80,10 @@ impl Response {
         let saved = |file| format!("Content-Disposition: attachment; filename=\"{file}\"\r\n");
         let saved = self.file.map(saved).unwrap_or_default();
         let head = format!("{head}{saved}Content-Length: {}\r\n\r\n", self.body.len());
+        if self.body.len() > SHORT {
+            write_patiently(connection, head.as_bytes(), || false)?;
+            return write_patiently(connection, &self.body, || false);
+        }
         write_patiently(connection, &[head.as_bytes(), &self.body].concat(), || false)
     }
 }

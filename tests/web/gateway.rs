@@ -10,6 +10,8 @@ mod curl;
 mod etcd;
 #[path = "gateway/metrics.rs"]
 mod metrics;
+#[path = "gateway/ranges.rs"]
+mod ranges;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -7,8 +7,11 @@ use super::order::Order;
 use super::values::{Item, Values};
 use super::{Answer, Text};
 
-/// The most bytes of keys and values in the answer to a range.
+/// The most bytes of pairs in the answer to a range.
 pub const RANGE_BYTES_MAX: usize = 32 << 20;
+
+/// What a pair counts beside its key and value: about what its other fields take, in memory and as text.
+pub const PAIR_BYTES: usize = 64;
 
 /// A question about keys in order. As JSON: `{"keys":{"from":"a"},"limit":10}`; what is not asked for is left out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -76,6 +79,13 @@ pub struct Pair {
     pub version: u64,
 }
 
+impl Pair {
+    /// What it counts in an answer whose bytes are bounded.
+    pub(super) fn weight(&self) -> usize {
+        PAIR_BYTES + self.key.len() + self.value.len()
+    }
+}
+
 /// The answer to a range.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ranged {
@@ -132,7 +142,8 @@ impl Range {
             found.truncate(limit);
         }
         let value_bytes = |item: &Item| if self.without_values { 0 } else { item.value.len() };
-        if found.iter().map(|(key, item)| key.len() + value_bytes(item)).sum::<usize>() > bytes_max {
+        let bytes = found.iter().map(|(key, item)| PAIR_BYTES + key.len() + value_bytes(item));
+        if bytes.sum::<usize>() > bytes_max {
             return Err(Answer::TooLarge { bytes_max: bytes_max as u64 });
         }
         let pairs = found.into_iter().map(|(key, item)| self.shown(item.pair(key)));

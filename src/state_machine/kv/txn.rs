@@ -235,7 +235,7 @@ impl KeyValue {
         let mut told = |range: &Range| {
             let ranged = range.answer(&self.values, &self.order, left);
             let pairs = ranged.map_err(|_| Answer::TooLarge { bytes_max: ANSWER_BYTES_MAX as u64 })?.pairs;
-            left -= pairs.iter().map(|pair| pair.key.len() + pair.value.len()).sum::<usize>();
+            left -= pairs.iter().map(Pair::weight).sum::<usize>();
             Ok(())
         };
         for request in branch {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::state_machine::StateMachine;
+use crate::state_machine::kv::range::PAIR_BYTES;
 use crate::state_machine::kv::{Command, Direction, Query, Revisions, SortBy};
 
 type Model = BTreeMap<String, Pair>;
@@ -291,4 +292,21 @@ fn a_transaction_that_would_tell_too_much_changes_nothing() {
         answer,
         Answer::Txn(Box::new(TxnAnswer { succeeded: true, revision: 4, responses: vec![response] }))
     );
+}
+
+#[test]
+fn a_pair_counts_more_than_its_key_and_value() {
+    let mut store = KeyValue::default();
+    let all = || TxnRequest::Range { range: Range::of(Keys::From("k".into())) };
+    let fits = ANSWER_BYTES_MAX / (PAIR_BYTES + "k00000".len());
+    for number in 0..fits {
+        store.apply(&Command::put(format!("k{number:05}"), ""));
+    }
+    let answer = store.apply(&Command::Txn(Box::new(Txn::requests([all()]))));
+    assert!(matches!(&answer, Answer::Txn(answer) if answer.succeeded), "{fits} fit");
+    let answer = store.apply(&Command::Txn(Box::new(Txn::requests([all(), all()]))));
+    assert_eq!(answer, Answer::TooLarge { bytes_max: ANSWER_BYTES_MAX as u64 }, "twice is too much");
+    store.apply(&Command::put("k99999", ""));
+    let answer = store.apply(&Command::Txn(Box::new(Txn::requests([all()]))));
+    assert_eq!(answer, Answer::TooLarge { bytes_max: ANSWER_BYTES_MAX as u64 }, "one more does not fit");
 }
